@@ -1,0 +1,1 @@
+FLASK_APP=wiring:create_app
