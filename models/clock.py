@@ -1,0 +1,77 @@
+"""Time as the database sees it.
+
+A statement that depends on time takes its `now` from here: the database's own clock in
+production, so that web workers with drifting clocks agree; a bound value in tests.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Protocol
+
+from sqlalchemy import BindParameter, ColumnElement, Float, bindparam, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import InternalTraversal
+
+from models.types import Instant
+
+
+class Clock(Protocol):
+    """`now()` for Python, `at()` for SQL. Both are UTC."""
+
+    def now(self) -> datetime: ...
+
+    def at(self, after: timedelta = timedelta()) -> ColumnElement[datetime]:
+        """An SQL expression: the moment `after` from now."""
+        ...
+
+
+class _DatabaseTime(ColumnElement[datetime]):
+    inherit_cache = True
+    type = Instant()
+
+    def __init__(self, seconds: BindParameter[float]) -> None:
+        self.seconds = seconds
+
+    # The bound value belongs to the statement's cache key like any other child element.
+    _traverse_internals: ClassVar = [("seconds", InternalTraversal.dp_clauseelement)]
+
+
+@compiles(_DatabaseTime, "postgresql")
+def _postgresql(element: _DatabaseTime, compiler: SQLCompiler, **kw: Any) -> str:
+    seconds = compiler.process(element.seconds, **kw)
+    return f"(clock_timestamp() + make_interval(secs => {seconds}))"
+
+
+@compiles(_DatabaseTime, "sqlite")
+def _sqlite(element: _DatabaseTime, compiler: SQLCompiler, **kw: Any) -> str:
+    # Same text form as models.types.Instant writes; SQLite's clock knows milliseconds.
+    seconds = compiler.process(element.seconds, **kw)
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', ({seconds}) || ' seconds') || '000')"
+
+
+class DatabaseClock:
+    """The database's clock (production)."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def at(self, after: timedelta = timedelta()) -> ColumnElement[datetime]:
+        return _DatabaseTime(bindparam(None, after.total_seconds(), type_=Float))
+
+
+class FixedClock:
+    """A clock that tests move by hand."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def at(self, after: timedelta = timedelta()) -> ColumnElement[datetime]:
+        return literal(self.moment + after, Instant)
+
+    def advance(self, by: timedelta) -> None:
+        self.moment += by

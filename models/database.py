@@ -1,0 +1,90 @@
+"""The engine, and the two ways to use it: single statements and transactions.
+
+`Database.statement()` runs autocommitted statements, one round trip each: what a turn without
+effect needs. `Database.transaction()` commits when its block ends and rolls back when it raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+
+# SQLite waits this long for another writer (milliseconds) before it gives up.
+SQLITE_BUSY_TIMEOUT_MS = 5000
+# A web worker has 16 threads; PostgreSQL does better with fewer connections than that.
+POOL_SIZE = 16
+
+
+class Database:
+    """One database, PostgreSQL or SQLite.
+
+    `url` is a SQLAlchemy URL; `postgresql://` means psycopg 3. `pool_size` connections are kept.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+        parsed = make_url(url)
+        if parsed.drivername in {"postgresql", "postgres"}:
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.url = parsed
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 5}
+        if self.is_sqlite:
+            if parsed.database:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            options["connect_args"] = {
+                "timeout": SQLITE_BUSY_TIMEOUT_MS / 1000,
+                "check_same_thread": False,
+            }
+        else:
+            # A dead server is noticed within the five seconds that a turn may take.
+            options["connect_args"] = {"connect_timeout": 3, "options": "-c statement_timeout=5000"}
+            options["pool_use_lifo"] = True
+            options["isolation_level"] = "READ COMMITTED"
+        self.engine: Engine = create_engine(parsed, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_immediate)
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """A connection on which every statement commits by itself."""
+        with self._autocommit.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction: BEGIN IMMEDIATE on SQLite, READ COMMITTED on PostgreSQL."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def ping(self) -> None:
+        """Raise SQLAlchemy's OperationalError unless the store answers."""
+        with self.statement() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver must not open transactions by itself: see _begin_immediate.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # a power cut may lose the last commits: development only
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A deferred BEGIN that turns into a writer fails with SQLITE_BUSY whatever the timeout.
+    # SQLAlchemy fires `begin` for AUTOCOMMIT connections too, whose writes a BEGIN would lose.
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

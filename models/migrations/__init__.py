@@ -1,0 +1,1 @@
+"""Schema changes, in order, by Alembic. `runner.upgrade` is the way in."""

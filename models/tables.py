@@ -1,0 +1,242 @@
+"""Every table of the slot store.
+
+Personal columns end in `_enc` (AES-256-GCM, key outside the database) and are found by their
+neighbour in `_idx` (keyed hash). Moments are UTC. One row of `place` is one place that one
+person can take: see docs/decisions/0002.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from models.types import Instant
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+BOOKING_MODES = ("ours", "partner", "own_phone", "reserved")
+
+centre = Table(
+    "centre",
+    metadata,
+    Column("id", String(40), primary_key=True, comment="gid of the official file"),
+    Column("name", Text, nullable=False),
+    Column("street", Text, nullable=False, server_default=""),
+    Column("postcode", String(5), nullable=False),
+    Column("insee", String(5), nullable=False, server_default=""),
+    Column("town", Text, nullable=False),
+    Column("departement", String(3), nullable=False),
+    Column("territory", String(8), nullable=False, comment="land that no sea cuts: see models.geography"),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("time_zone", String(40), nullable=False),
+    Column("phones", Text, nullable=False, server_default="[]", comment="JSON list, E.164 or short numbers"),
+    Column("booking_link", Text, nullable=False, server_default=""),
+    Column("booking_mode", String(10), nullable=False),
+    Column("hours", Text, nullable=False, server_default="{}", comment='JSON {"0": [["09:00","12:00"]]}, 0 = Monday'),
+    Column("notes", Text, nullable=False, server_default=""),
+    Column("opens_on", Date),
+    Column("closes_on", Date),
+    Column("source", String(20), nullable=False),
+    Column("fingerprint", String(64), nullable=False, comment="hash of what the source said; equal = unchanged"),
+    Column("closed_at", Instant, comment="gone from the source; never deleted, bookings point here"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    CheckConstraint(
+        "booking_mode IN ('ours', 'partner', 'own_phone', 'reserved')", name="booking_mode"
+    ),
+)
+
+postcode = Table(
+    "postcode",
+    metadata,
+    Column("code", String(5), primary_key=True),
+    Column("main_town", Text, nullable=False),
+    Column("towns", Text, nullable=False, comment="JSON list of {insee, name, departement, latitude, longitude}"),
+    Column("departement", String(3), nullable=False, comment="of the main town"),
+    Column("territory", String(8), nullable=False),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("fingerprint", String(64), nullable=False),
+)
+
+slot = Table(
+    "slot",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("centre_id", ForeignKey("centre.id"), nullable=False),
+    Column("start_at", Instant, nullable=False),
+    Column("capacity", SmallInteger, nullable=False),
+    UniqueConstraint("centre_id", "start_at"),
+    CheckConstraint("capacity > 0", name="capacity"),
+)
+
+place = Table(
+    "place",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("slot_id", ForeignKey("slot.id"), nullable=False),
+    Column("number", SmallInteger, nullable=False, comment="1 to the capacity of the slot"),
+    # Copied from the slot, which never moves, so that one index finds the nearest free place.
+    Column("centre_id", String(40), nullable=False),
+    Column("start_at", Instant, nullable=False),
+    Column("blocked", Boolean, nullable=False, server_default=text("false")),
+    Column("held_by", String(40), comment="the call, web session or desk that holds it"),
+    Column("hold_expires_at", Instant, comment="renewed by each turn of a live call"),
+    Column("hold_limit_at", Instant, comment="no renewal goes beyond this"),
+    # Checked at commit: the conditional write on the place comes first, the booking after it.
+    Column("booking_id", ForeignKey("booking.id", deferrable=True, initially="DEFERRED")),
+    UniqueConstraint("slot_id", "number"),
+)
+# Only what every query can repeat to the letter, or SQLite would not use the index.
+_OPEN = text("booking_id IS NULL")
+Index(
+    "ix_place_open",
+    place.c.centre_id,
+    place.c.start_at,
+    place.c.id,
+    postgresql_where=_OPEN,
+    sqlite_where=_OPEN,
+)
+_HELD = text("held_by IS NOT NULL")
+Index("ix_place_held_by", place.c.held_by, postgresql_where=_HELD, sqlite_where=_HELD)
+
+call = Table(
+    "call",
+    metadata,
+    Column("id", String(40), primary_key=True, comment="the provider's id of the call"),
+    Column("caller_enc", LargeBinary, comment="null: withheld, or erased"),
+    Column("caller_idx", LargeBinary),
+    Column("status", String(16), nullable=False),
+    Column("status_rank", SmallInteger, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+)
+Index("ix_call_caller_idx", call.c.caller_idx)
+Index("ix_call_started_at", call.c.started_at)
+
+turn = Table(
+    "turn",
+    metadata,
+    Column("call_id", String(40), primary_key=True),
+    Column("number", SmallInteger, primary_key=True, comment="0 is the answer to the ring"),
+    Column("at", Instant, nullable=False),
+    Column("step", String(24), nullable=False, comment="where the call is after this turn"),
+    Column("outcome", String(16), nullable=False),
+    Column("body_enc", LargeBinary, comment="what was heard, the session after it, the answer; erased after 24 h"),
+)
+Index("ix_turn_at", turn.c.at)
+
+booking = Table(
+    "booking",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("idempotency_key", String(64), nullable=False, unique=True),
+    Column("reference_enc", LargeBinary),
+    Column("reference_idx", LargeBinary, unique=True),
+    Column("channel", String(8), nullable=False),
+    Column("campaign", String(40), nullable=False),
+    Column("centre_id", ForeignKey("centre.id"), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("call_id", String(40)),
+    Column("dob_enc", LargeBinary),
+    Column("dob_idx", LargeBinary),
+    Column("phone_enc", LargeBinary),
+    Column("phone_idx", LargeBinary),
+    Column("postcode", String(5)),
+    Column("created_at", Instant, nullable=False),
+    Column("last_start_at", Instant, nullable=False, comment="retention counts from here"),
+    Column("erased_at", Instant),
+)
+Index("ix_booking_dob_idx", booking.c.dob_idx)
+Index("ix_booking_phone_idx", booking.c.phone_idx)
+Index("ix_booking_last_start_at", booking.c.last_start_at)
+
+appointment = Table(
+    "appointment",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("booking_id", ForeignKey("booking.id"), nullable=False),
+    Column("dose", SmallInteger, nullable=False),
+    Column("place_id", ForeignKey("place.id"), nullable=False),
+    Column("centre_id", String(40), nullable=False),
+    Column("start_at", Instant, nullable=False),
+    Column("state", String(10), nullable=False),
+)
+_LIVE = text("state = 'booked'")
+# Law 1: whatever the code does, one place never carries two live appointments.
+Index(
+    "uq_appointment_place",
+    appointment.c.place_id,
+    unique=True,
+    postgresql_where=_LIVE,
+    sqlite_where=_LIVE,
+)
+Index(
+    "uq_appointment_booking_dose",
+    appointment.c.booking_id,
+    appointment.c.dose,
+    unique=True,
+    postgresql_where=_LIVE,
+    sqlite_where=_LIVE,
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(20), nullable=False, comment="sms, callback, …: later issues add kinds, not tables"),
+    Column("dedupe_key", String(80), nullable=False, unique=True),
+    Column("booking_id", String(32)),
+    Column("call_id", String(40)),
+    Column("recipient_enc", LargeBinary),
+    Column("recipient_idx", LargeBinary),
+    Column("payload_enc", LargeBinary, comment="JSON: what the kind needs to be delivered"),
+    Column("state", String(12), nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("due_at", Instant, nullable=False),
+    Column("lease_until", Instant),
+    Column("provider_sid", String(40)),
+    Column("error_code", String(12)),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+)
+_UNSENT = text("state IN ('pending', 'sending')")
+Index(
+    "ix_message_unsent",
+    message.c.kind,
+    message.c.due_at,
+    postgresql_where=_UNSENT,
+    sqlite_where=_UNSENT,
+)
+Index("ix_message_provider_sid", message.c.provider_sid)
+Index("ix_message_recipient_idx", message.c.recipient_idx)
