@@ -1,0 +1,82 @@
+"""Calls: who rang (encrypted), and what became of the line."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, case, or_, update
+
+from models.clock import Clock
+from models.crypto import Vault
+from models.dialects import insert
+from models.tables import call
+
+# A status never moves backwards, in whatever order the provider's callbacks arrive. The last ones
+# are ordered too: otherwise the first to arrive would win.
+STATUS_RANK = {
+    "queued": 0,
+    "initiated": 1,
+    "ringing": 2,
+    "in-progress": 3,
+    "answered": 3,
+    "busy": 4,
+    "no-answer": 5,
+    "canceled": 6,
+    "failed": 7,
+    "completed": 8,
+}
+FIRST_FINAL_RANK = STATUS_RANK["busy"]
+
+
+def is_over(status: str) -> bool:
+    return STATUS_RANK.get(status, 0) >= FIRST_FINAL_RANK
+
+
+def start(
+    connection: Connection, clock: Clock, vault: Vault, call_id: str, caller: str | None
+) -> bool:
+    """Store a new call; False when it is known already. `caller` is E.164 or None."""
+    statement = (
+        insert(connection, call)
+        .values(
+            id=call_id,
+            caller_enc=vault.seal_text(caller, f"call.caller:{call_id}"),
+            caller_idx=vault.index("phone", caller),
+            status="ringing",
+            status_rank=STATUS_RANK["ringing"],
+            started_at=clock.at(),
+        )
+        .on_conflict_do_nothing()
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def move_status(connection: Connection, clock: Clock, call_id: str, status: str) -> bool:
+    """Advance the status of a call; False for an unknown call, an unknown or an earlier status."""
+    rank = STATUS_RANK.get(status)
+    if rank is None:
+        return False
+    ended = clock.at() if rank >= FIRST_FINAL_RANK else None
+    statement = (
+        update(call)
+        .where(call.c.id == call_id, call.c.status_rank < rank)
+        .values(
+            status=status,
+            status_rank=rank,
+            ended_at=case((call.c.ended_at.is_not(None), call.c.ended_at), else_=ended),
+        )
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def erase_callers(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    """Erase the numbers of calls that began longer ago than `older_than`."""
+    statement = (
+        update(call)
+        .where(
+            call.c.started_at < clock.at(-older_than),
+            or_(call.c.caller_enc.is_not(None), call.c.caller_idx.is_not(None)),
+        )
+        .values(caller_enc=None, caller_idx=None)
+    )
+    return connection.execute(statement).rowcount

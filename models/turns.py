@@ -1,0 +1,175 @@
+"""Turns of calls: what was heard, the session after it, and the bytes that were answered.
+
+The key (call, number) is the duplicate check: a copy of a webhook finds the stored answer, or
+waits for the transaction that is writing it. See docs/decisions/0001.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from models.clock import Clock
+from models.crypto import Vault
+from models.places import renewal
+from models.tables import place, turn
+
+
+@dataclass(frozen=True)
+class Body:
+    """The personal part of a turn, sealed as one value."""
+
+    heard: str
+    session: str
+    answer: str
+
+    def seal(self, vault: Vault, call_id: str, number: int) -> bytes:
+        plain = json.dumps([self.heard, self.session, self.answer], ensure_ascii=False)
+        return vault.seal(plain.encode(), _where(call_id, number))
+
+    @classmethod
+    def open(cls, sealed: bytes, vault: Vault, call_id: str, number: int) -> Body:
+        """Raises models.crypto.CannotOpen."""
+        return cls(*json.loads(vault.open(sealed, _where(call_id, number))))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A turn as found: `body` is None once erased, or while another worker is still writing it."""
+
+    number: int
+    step: str
+    body: Body | None
+
+
+def _where(call_id: str, number: int) -> str:
+    return f"turn.body:{call_id}:{number}"
+
+
+_NEWEST: Select[Any] = (
+    select(turn.c.number, turn.c.step, turn.c.body_enc)
+    .where(turn.c.call_id == bindparam("call"), turn.c.number <= bindparam("number"))
+    .order_by(turn.c.number.desc())
+    .limit(1)
+)
+
+
+def newest(
+    connection: Connection, vault: Vault, call_id: str, number: int = 32767
+) -> Stored | None:
+    """The newest turn of a call that is not later than `number`."""
+    row = connection.execute(_NEWEST, {"call": call_id, "number": number}).one_or_none()
+    if row is None:
+        return None
+    body = row.body_enc and Body.open(row.body_enc, vault, call_id, row.number)
+    return Stored(row.number, row.step, body or None)
+
+
+def record(
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    call_id: str,
+    number: int,
+    *,
+    step: str,
+    outcome: str,
+    body: Body,
+    lease: timedelta | None = None,
+) -> bool:
+    """Store a turn in one statement; False when a copy of it came first.
+
+    With a `lease` the same statement renews what the call holds (PostgreSQL; on SQLite, which
+    cannot write two tables in one statement, the caller's transaction holds the two together).
+    """
+    values = {
+        "call": call_id,
+        "number": number,
+        "step": step,
+        "outcome": outcome,
+        "body": body.seal(vault, call_id, number),
+    }
+    name = connection.dialect.name
+    statement: Any = _insert(name).values(
+        call_id=bindparam("call"),
+        number=bindparam("number"),
+        at=clock.at(),
+        step=bindparam("step"),
+        outcome=bindparam("outcome"),
+        body_enc=bindparam("body"),
+    )
+    if lease:
+        renew = renewal(clock, lease)
+        values["holder"] = call_id
+        if name == "sqlite":
+            connection.execute(renew, {"holder": call_id})
+        else:
+            statement = statement.add_cte(renew.returning(place.c.id).cte("renewed"))
+    return connection.execute(statement, values).rowcount == 1
+
+
+def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bool:
+    """Take a turn before its effects; a copy waits here for the transaction, then gets False."""
+    statement = _insert(connection.dialect.name).values(
+        call_id=call_id, number=number, at=clock.at(), step="", outcome="claimed"
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+_COMPLETE: Update = (
+    update(turn)
+    .where(turn.c.call_id == bindparam("call"), turn.c.number == bindparam("n"))
+    .values(step=bindparam("s"), outcome=bindparam("o"), body_enc=bindparam("body"))
+)
+
+
+def complete(
+    connection: Connection,
+    vault: Vault,
+    call_id: str,
+    number: int,
+    *,
+    step: str,
+    outcome: str,
+    body: Body,
+) -> None:
+    """Write the answer of a claimed turn, in the transaction that claimed it."""
+    sealed = body.seal(vault, call_id, number)
+    values = {"call": call_id, "n": number, "s": step, "o": outcome, "body": sealed}
+    connection.execute(_COMPLETE, values)
+
+
+def erase_bodies(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    """Erase what was heard and answered; step and outcome stay for the statistics."""
+    statement = (
+        update(turn)
+        .where(turn.c.at < clock.at(-older_than), turn.c.body_enc.is_not(None))
+        .values(body_enc=None)
+    )
+    return connection.execute(statement).rowcount
+
+
+def delete_old(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    return connection.execute(delete(turn).where(turn.c.at < clock.at(-older_than))).rowcount
+
+
+@lru_cache
+def _insert(dialect: str) -> Any:
+    make: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    statement: Insert = make(turn).on_conflict_do_nothing()
+    return statement
