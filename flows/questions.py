@@ -1,0 +1,77 @@
+"""The few kinds of question that all steps are made of, and what an answer can lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from flows.session import Session
+from flows.speech import Line, Listen, Outcome
+from flows.world import World
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing asked. `prompt` names a list of wordings, each longer than the one before."""
+
+    prompt: str
+    listen: Listen
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def menu(prompt: str, **values: Any) -> Question:
+    """One key answers."""
+    return Question(prompt, Listen(), values)
+
+
+def entry(prompt: str, digits: int, **values: Any) -> Question:
+    """Up to `digits` digits, typed."""
+    return Question(prompt, Listen(digits), values)
+
+
+@dataclass(frozen=True)
+class Go:
+    """Understood: on to another step, after saying `lines`."""
+
+    session: Session
+    step: str
+    lines: tuple[Line, ...] = ()
+    outcome: Outcome = Outcome.ASKED
+    # False where "one step back" must not come here again.
+    remember: bool = True
+
+
+@dataclass(frozen=True)
+class Miss:
+    """Not understood, for a reason that `prompts/` can say."""
+
+    reason: str = "reason.other"
+
+
+@dataclass(frozen=True)
+class End:
+    """The last words of the call."""
+
+    session: Session
+    lines: tuple[Line, ...]
+    outcome: Outcome = Outcome.ENDED
+
+
+Move = Go | Miss | End
+
+
+class Step(Protocol):
+    """One question of the conversation: how it is put, and what an answer does."""
+
+    name: str
+    # Tries before the next easier way is taken (the call script: two, then easier, then a person).
+    patience: int
+
+    def question(self, session: Session, world: World) -> Question: ...
+
+    def take(self, session: Session, pressed: str, world: World) -> Move: ...
+
+    def give_up(self, session: Session, world: World) -> Move:
+        """The next easier way after `patience` failed tries."""
+        ...
