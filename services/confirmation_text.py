@@ -1,0 +1,91 @@
+"""The text of a confirmation: one part of GSM-7, and nothing about health.
+
+Many centres carry their purpose in their name, so the place is told by street and town; the name is
+used only where there is no street and the name says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime
+
+import gsm0338
+
+from prompts.catalogue import Catalogue, in_twos, national
+
+ONE_PART = 160  # septets, 3GPP TS 23.038
+_GSM = gsm0338.Codec()
+_ABOUT_HEALTH = re.compile(
+    r"vaccin|covid|h[oô]pital|hospital|clinique|m[eé]dic|sant[eé]|soin|chu?\b|ehpad|pharma|docteur|centre\b|g[eé]riatri|cardio|infirmi",
+    re.IGNORECASE,
+)
+_LOOKALIKES = {"’": "'", "‘": "'", "«": '"', "»": '"', "“": '"', "”": '"', "–": "-", "—": "-",
+               "…": "...", "œ": "oe", "Œ": "OE", "°": "o", "\u00a0": " ", "\u202f": " "}  # fmt: skip
+_SHORTEST_STREET = 8
+
+
+def confirmation_text(
+    catalogue: Catalogue,
+    *,
+    start: datetime,
+    street: str,
+    centre_name: str,
+    postcode: str,
+    town: str,
+    reference: str,
+    number: str,
+) -> str:
+    """The confirmation in one part. `start` is in the centre's own time zone."""
+    where = street or ("" if says_health(centre_name) else centre_name)
+    town = f"{postcode} {town}".strip()
+    values = {
+        "start": start,
+        "reference": reference,
+        "number": in_twos(national(number)).replace(",", ""),
+    }
+
+    def written(key: str, place: str) -> str:
+        address = f"{place}, {town}" if place else town
+        return to_gsm(catalogue.text(key, {**values, "address": address}))
+
+    for key in ("confirmation", "confirmation_short"):
+        text = written(key, where)
+        if septets(text) <= ONE_PART:
+            return text
+    # The street gives way first: day, town and reference are what nobody can guess.
+    too_many = septets(text) - ONE_PART
+    shorter = where[: max(len(where) - too_many, 0)].rstrip(" ,.-")
+    text = written("confirmation_short", shorter if len(shorter) >= _SHORTEST_STREET else "")
+    return text if septets(text) <= ONE_PART else text[:ONE_PART]
+
+
+def says_health(name: str) -> bool:
+    """Whether a name tells a stranger what kind of appointment this is."""
+    return _ABOUT_HEALTH.search(name) is not None
+
+
+def to_gsm(text: str) -> str:
+    """The same text in letters that GSM-7 has: é stays, ê becomes e; never a question mark."""
+    letters = []
+    for letter in text:
+        plain = _LOOKALIKES.get(letter, letter)
+        if not _fits(plain):
+            decomposed = unicodedata.normalize("NFKD", plain)
+            plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+            plain = "".join(c for c in plain if _fits(c))
+        letters.append(plain)
+    return "".join(letters)
+
+
+def septets(text: str) -> int:
+    """Length on the air; a letter of the extension table counts twice. Needs `to_gsm` first."""
+    return len(_GSM.encode(text)[0])
+
+
+def _fits(text: str) -> bool:
+    try:
+        _GSM.encode(text)
+    except UnicodeEncodeError:
+        return False
+    return True

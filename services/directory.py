@@ -1,0 +1,113 @@
+"""What each web worker remembers of centres and postcodes, so that a turn need not ask again.
+
+Centres are read again in the background when what is known is older than a few seconds: no call
+waits for it, and an import shows in calls soon after. Whether a centre is still open and ours is
+checked once more by the statement that looks for its places. A postcode is asked for once and
+remembered for some minutes; one that does not exist is not remembered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from models import directory
+from models.database import Database
+from models.directory import BookableCentre, Postcode
+from models.geography import distance_km
+
+CENTRES_FRESH_SECONDS = 10.0
+POSTCODE_FRESH_SECONDS = 300.0
+_MOST_POSTCODES = 8192
+
+
+@dataclass(frozen=True)
+class Near:
+    """A centre and its distance as the crow flies."""
+
+    kilometres: float
+    centre: BookableCentre
+
+
+@dataclass
+class _Centres:
+    read_at: float
+    by_territory: dict[str, list[BookableCentre]]
+    nearest: dict[tuple[float, float, str, float], list[Near]] = field(default_factory=dict)
+
+
+class Directory:
+    """One for each process. `ticks` is a monotonic clock in seconds."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        ticks: Callable[[], float] = time.monotonic,
+        centres_fresh_seconds: float = CENTRES_FRESH_SECONDS,
+    ) -> None:
+        self._database = database
+        self._ticks = ticks
+        self._fresh = centres_fresh_seconds
+        self._centres: _Centres | None = None
+        self._reading = threading.Lock()
+        self._postcodes: dict[str, tuple[float, Postcode]] = {}
+
+    def nearest(
+        self, latitude: float, longitude: float, territory: str, radius_kilometres: float
+    ) -> list[Near]:
+        """Bookable centres of a territory within a radius, nearest first."""
+        centres = self._known_centres()
+        key = (latitude, longitude, territory, radius_kilometres)
+        found = centres.nearest.get(key)
+        if found is None:
+            measured = (
+                Near(distance_km(latitude, longitude, c.latitude, c.longitude), c)
+                for c in centres.by_territory.get(territory, ())
+            )
+            found = sorted(
+                (near for near in measured if near.kilometres <= radius_kilometres),
+                key=lambda near: (near.kilometres, near.centre.id),
+            )
+            if len(centres.nearest) < _MOST_POSTCODES:
+                centres.nearest[key] = found
+        return found
+
+    def postcode(self, code: str) -> Postcode | None:
+        """A postcode, or None for one that does not exist."""
+        now = self._ticks()
+        known = self._postcodes.get(code)
+        if known and now - known[0] < POSTCODE_FRESH_SECONDS:
+            return known[1]
+        with self._database.statement() as connection:
+            found = directory.find_postcode(connection, code)
+        if found is None:
+            self._postcodes.pop(code, None)
+        elif len(self._postcodes) < _MOST_POSTCODES or code in self._postcodes:
+            self._postcodes[code] = (now, found)
+        return found
+
+    def _known_centres(self) -> _Centres:
+        centres = self._centres
+        if centres is None or self._fresh <= 0:
+            with self._reading:
+                return self._read()
+        if self._ticks() - centres.read_at > self._fresh and self._reading.acquire(blocking=False):
+            threading.Thread(target=self._read_and_release, daemon=True).start()
+        return centres
+
+    def _read_and_release(self) -> None:
+        try:
+            self._read()
+        finally:
+            self._reading.release()
+
+    def _read(self) -> _Centres:
+        by_territory: dict[str, list[BookableCentre]] = {}
+        with self._database.statement() as connection:
+            for centre in directory.bookable_centres(connection):
+                by_territory.setdefault(centre.territory, []).append(centre)
+        self._centres = _Centres(self._ticks(), by_territory)
+        return self._centres

@@ -1,0 +1,42 @@
+"""Erase personal data that is due, and only that: what remains are counts.
+
+Periods: appointments three months after the last one (Conseil d'État, order of 12 March 2021,
+n° 450163, the precedent for vaccination bookings); drafts and what was said in a call 24 hours.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from models import bookings, calls, outbox, turns
+from services.store import Store
+
+AFTER_APPOINTMENT = timedelta(days=92)
+AFTER_CALL = timedelta(hours=24)
+# Steps and outcomes carry nobody's data; they feed the statistics of a season.
+TURNS_KEPT = timedelta(days=365)
+
+
+def erase_data(store: Store) -> dict[str, int]:
+    """Erase what is due, in short transactions; safe to repeat, also after being cut off.
+
+    Gives how many rows of each kind were erased.
+    """
+    clock = store.clock
+    with store.database.transaction() as connection:
+        # With its booking, a message loses its text in the same transaction.
+        erased = bookings.erase_due(connection, clock, AFTER_APPOINTMENT)
+        messages = outbox.erase_due(connection, clock, erased, AFTER_APPOINTMENT)
+    with store.database.transaction() as connection:
+        bodies = turns.erase_bodies(connection, clock, AFTER_CALL)
+    with store.database.transaction() as connection:
+        callers = calls.erase_callers(connection, clock, AFTER_CALL)
+    with store.database.transaction() as connection:
+        old = turns.delete_old(connection, clock, TURNS_KEPT)
+    return {
+        "bookings": len(erased),
+        "messages": messages,
+        "turns": bodies,
+        "calls": callers,
+        "old turns": old,
+    }

@@ -1,0 +1,30 @@
+"""JSON logs on standard output: ids and words, never personal data.
+
+Whoever logs names each field; nothing logs a form, an exception's text or a statement.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure(level: str) -> None:
+    """Set up logging for this process. `level` is a name such as INFO."""
+    number = logging.getLevelNamesMapping()[level]
+    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s", force=True)
+    # These say what they do with whom: numbers, texts, statements.
+    for name in ("twilio", "sqlalchemy", "urllib3", "rq"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(ensure_ascii=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )

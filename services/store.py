@@ -1,0 +1,41 @@
+"""What every use case works with: the database, the clock and the vault of personal values."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from models.clock import Clock, DatabaseClock
+from models.crypto import Vault
+from models.database import Database
+
+REFERENCE_DIGITS = 10
+
+
+class Chance(Protocol):
+    """Where randomness comes from; tests give their own."""
+
+    def reference(self) -> str:
+        """Ten digits that nobody can guess."""
+        ...
+
+    def identifier(self) -> str:
+        """32 hexadecimal digits."""
+        ...
+
+
+class CryptographicChance:
+    def reference(self) -> str:
+        return f"{secrets.randbelow(10**REFERENCE_DIGITS):0{REFERENCE_DIGITS}d}"
+
+    def identifier(self) -> str:
+        return secrets.token_hex(16)
+
+
+@dataclass(frozen=True)
+class Store:
+    database: Database
+    vault: Vault
+    clock: Clock = field(default_factory=DatabaseClock)
+    chance: Chance = field(default_factory=CryptographicChance)

@@ -1,0 +1,102 @@
+"""One turn of a call, from the newest stored turn to the bytes that are answered.
+
+A turn without effect is two autocommitted statements. A turn with an effect is one transaction
+that first claims the turn, then acts; the answer is stored with the effect or not at all. Whoever
+comes second with the same turn gets the stored bytes.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import timedelta
+from types import TracebackType
+
+from models import turns
+from models.database import Connection
+from models.turns import Body, Stored
+from services.store import Store
+
+
+class AlreadyAnswered(Exception):
+    """A copy of this webhook was quicker; its answer is stored by now."""
+
+
+class Turn:
+    """The unit of work of one webhook. Leaving it without `finish` undoes everything."""
+
+    def __init__(self, store: Store, call_id: str, number: int) -> None:
+        self.store = store
+        self.call_id = call_id
+        self.number = number
+        self._stack = ExitStack()
+        self._transaction: Connection | None = None
+
+    def __enter__(self) -> Turn:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    @property
+    def has_effects(self) -> bool:
+        return self._transaction is not None
+
+    def newest(self) -> Stored | None:
+        """The newest turn of this call up to this one."""
+        with self.store.database.statement() as connection:
+            return turns.newest(connection, self.store.vault, self.call_id, self.number)
+
+    def transaction(self) -> Connection:
+        """The transaction of this turn's effects; the first call claims the turn.
+
+        Raises AlreadyAnswered.
+        """
+        if self._transaction is None:
+            self._transaction = self._stack.enter_context(self.store.database.transaction())
+            if not turns.claim(self._transaction, self.store.clock, self.call_id, self.number):
+                raise AlreadyAnswered
+        return self._transaction
+
+    def finish(
+        self, *, step: str, outcome: str, body: Body, renew_for: timedelta | None = None
+    ) -> None:
+        """Store the answer; `renew_for` prolongs what the call holds. Raises AlreadyAnswered.
+
+        When it returns, the turn and its effects are committed.
+        """
+        store = self.store
+        if self._transaction is not None:
+            turns.complete(
+                self._transaction,
+                store.vault,
+                self.call_id,
+                self.number,
+                step=step,
+                outcome=outcome,
+                body=body,
+            )
+            self._transaction = None
+            self._stack.close()
+            return
+        # SQLite cannot renew and record in one statement, so there the two are one transaction.
+        two_statements = store.database.is_sqlite and renew_for is not None
+        connect = store.database.transaction if two_statements else store.database.statement
+        with connect() as connection:
+            recorded = turns.record(
+                connection,
+                store.clock,
+                store.vault,
+                self.call_id,
+                self.number,
+                step=step,
+                outcome=outcome,
+                body=body,
+                lease=renew_for,
+            )
+        if not recorded:
+            raise AlreadyAnswered

@@ -1,0 +1,24 @@
+"""Counters and histograms of the service; gauges are read from the database at scrape time.
+
+Workers are several processes: prometheus-client adds them up when PROMETHEUS_MULTIPROC_DIR is set.
+No label ever carries personal data or an unbounded set of values.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+CALLS = Counter("allo_calls_total", "Calls that rang", ["caller"])
+CALLS_ENDED = Counter("allo_calls_ended_total", "Calls that ended", ["status"])
+TURNS = Counter("allo_turns_total", "Turns answered, by the step they led to", ["step", "outcome"])
+TURN_SECONDS = Histogram(
+    "allo_turn_seconds",
+    "Time to answer a telephone webhook",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+TURNS_REPLAYED = Counter("allo_turns_replayed_total", "Copies of a webhook, answered as before")
+FAILURES = Counter("allo_failures_total", "Telephone webhooks that failed inside", ["error"])
+REFUSED = Counter("allo_refused_total", "Requests refused for their signature", ["reason"])
+BOOKINGS = Counter("allo_bookings_total", "Confirmed bookings", ["channel"])
+PROMISES = Counter("allo_promises_total", "Promises to call back")
+MESSAGES = Counter("allo_messages_total", "Tries to deliver a message", ["kind", "result"])
