@@ -1,0 +1,113 @@
+"""One webhook of a call, from what was pressed to the document that answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.engine import advance
+from flows.session import Session
+from flows.speech import RING, Input, Outcome
+from ivr.caller import read_caller
+from ivr.twiml import Addresses, render
+from models import calls
+from models.turns import Body, Stored
+from prompts.catalogue import load
+from services.call_world import CallWorld, Service
+from services.ports import WakeUp
+from services.store import Store
+from services.take_turn import AlreadyAnswered, Turn
+from services.telemetry import BOOKINGS, CALLS, PROMISES, TURNS, TURNS_REPLAYED
+
+LANGUAGE = "fr"
+
+
+class AnswerErased(Exception):
+    """The call is older than what is kept of it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The document, and where the call is; `step` is empty for a copy of an earlier answer."""
+
+    document: str
+    step: str = ""
+    outcome: str = "replayed"
+
+
+class Conversation:
+    """Answers the webhooks of all calls; one for each web worker."""
+
+    def __init__(
+        self, store: Store, service: Service, addresses: Addresses, wake_up: WakeUp
+    ) -> None:
+        self._store = store
+        self._service = service
+        self._addresses = addresses
+        self._wake_up = wake_up
+
+    def ring(self, call_id: str, caller: str) -> Answer:
+        """A new call, or a copy of its first webhook."""
+        number, kind = read_caller(caller)
+        with self._store.database.statement() as connection:
+            new = calls.start(
+                connection, self._store.clock, self._store.vault, call_id, number or None
+            )
+        if new:
+            CALLS.labels(str(kind)).inc()
+        session = Session(language=LANGUAGE, caller=number, caller_kind=str(kind))
+        return self._take(Turn(self._store, call_id, 0), session, RING)
+
+    def turn(self, call_id: str, number: int, heard: Input, caller: str) -> Answer:
+        """Answer turn `number`: anew, or as it was answered before."""
+        turn = Turn(self._store, call_id, number)
+        newest = turn.newest()
+        if newest is None:
+            # A call we never heard of, or lost: greeted like any other, never left in silence.
+            return self.ring(call_id, caller)
+        if newest.number != number - 1:
+            # A copy, or a turn that the call has gone past: the newest answer that it may hear.
+            return _replayed(newest)
+        if newest.body is None:
+            raise AnswerErased
+        return self._take(turn, Session.from_json(newest.body.session), heard)
+
+    def again(self, call_id: str, number: int, caller: str) -> Answer:
+        """Say the last answer once more, after a failure of ours."""
+        newest = Turn(self._store, call_id, number).newest()
+        return self.ring(call_id, caller) if newest is None else _replayed(newest)
+
+    def _take(self, turn: Turn, session: Session, heard: Input) -> Answer:
+        try:
+            with turn:
+                world = CallWorld(self._service, turn, session)
+                after, speech = advance(session, heard, world)
+                document = render(
+                    speech, load(speech.language), self._addresses, turn.number + 1
+                )
+                turn.finish(
+                    step=after.step,
+                    outcome=speech.outcome,
+                    body=Body(heard.keys, after.to_json(), document),
+                    renew_for=self._service.campaign.hold_lease if after.offers else None,
+                )
+        except AlreadyAnswered:
+            newest = turn.newest()
+            if newest is None:
+                raise
+            return _replayed(newest)
+        # Only now is it true; what is told to others before the commit might never have been.
+        for message_id in world.messages:
+            self._wake_up.message(message_id)
+        TURNS.labels(after.step, speech.outcome).inc()
+        if speech.outcome is Outcome.BOOKED:
+            BOOKINGS.labels("phone").inc()
+        elif speech.outcome is Outcome.PROMISED:
+            PROMISES.inc()
+        return Answer(document, after.step, speech.outcome)
+
+
+def _replayed(stored: Stored) -> Answer:
+    if stored.body is None:
+        raise AnswerErased
+    TURNS_REPLAYED.inc()
+    return Answer(stored.body.answer)

@@ -1,0 +1,103 @@
+"""Texts through the provider's own client. Workers only: web workers never load it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from twilio.base.exceptions import TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from services.ports import Busy, NoAnswer, Refused
+
+# Seconds to connect and to wait for an answer; the lease of a message is longer than both.
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 8.0
+# The provider's clock and ours may differ by this much.
+CLOCK_MARGIN = timedelta(minutes=5)
+_LOOK_AT = 50
+_TOO_MANY = 429
+_SERVER_ERROR = 500
+
+
+class RedirectedHttpClient(TwilioHttpClient):
+    """The provider's HTTP client, talking to another base address (a stand-in, a proxy)."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
+        self._base = urlsplit(base_url)
+        self.retry_after: timedelta | None = None
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+        parts = urlsplit(url)
+        path = self._base.path.rstrip("/") + parts.path
+        moved = urlunsplit((self._base.scheme, self._base.netloc, path, parts.query, ""))
+        response: Response = super().request(method, moved, *args, **kwargs)
+        self.retry_after = _seconds((response.headers or {}).get("Retry-After"))
+        return response
+
+
+class TwilioMessenger:
+    """The port services.ports.Messenger, by the provider's REST."""
+
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        *,
+        api_base_url: str,
+        public_base_url: str,
+        sender: str,
+    ) -> None:
+        self._http = RedirectedHttpClient(api_base_url)
+        self._client = Client(account_sid, auth_token, http_client=self._http)
+        self._status_url = f"{public_base_url}/sms/status"
+        self._sender = sender
+
+    def send(self, message_id: str, recipient: str, body: str) -> str:
+        try:
+            sent = self._client.messages.create(
+                to=recipient,
+                from_=self._sender,
+                body=body,
+                status_callback=f"{self._status_url}?m={message_id}",
+            )
+        except (TwilioRestException, requests.RequestException) as error:
+            raise self._translated(error) from error
+        if not sent.sid:
+            raise NoAnswer
+        return str(sent.sid)
+
+    def find(self, recipient: str, body: str, since: datetime) -> str | None:
+        try:
+            # By recipient alone: a text that is still queued has no date of sending to filter by.
+            for found in self._client.messages.list(to=recipient, limit=_LOOK_AT):
+                created = found.date_created
+                if found.body == body and (created is None or created >= since - CLOCK_MARGIN):
+                    return str(found.sid)
+        except (TwilioRestException, requests.RequestException) as error:
+            raise self._translated(error) from error
+        return None
+
+    def _translated(self, error: Exception) -> Exception:
+        if isinstance(error, TwilioRestException):
+            code = str(error.code or error.status)
+            if error.status == _TOO_MANY:
+                return Busy(code, self._http.retry_after)
+            return NoAnswer(code) if error.status >= _SERVER_ERROR else Refused(code)
+        # Not connected means not sent; everything else may have arrived.
+        not_connected = isinstance(error, requests.ConnectTimeout) or (
+            isinstance(error, requests.ConnectionError) and "NewConnectionError" in repr(error)
+        )
+        return Busy("unreachable") if not_connected else NoAnswer(type(error).__name__)
+
+
+def _seconds(value: str | None) -> timedelta | None:
+    if value and re.fullmatch(r"[0-9]{1,4}", value):
+        return timedelta(seconds=int(value))
+    return None

@@ -1,0 +1,93 @@
+"""Only the provider drives the telephone: a check in front of every route below /voice and /sms.
+
+It hangs on the application and goes by the path, for a blueprint's own hook never sees a wrong
+method or an unknown path. The signed address is the public one exactly as configured, plus path
+and query: what the server behind a proxy sees is of no use. Whatever goes wrong, the answer is 403.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import structlog
+from flask import Flask, Request, Response, request
+from twilio.request_validator import RequestValidator
+
+from services.telemetry import REFUSED
+
+PREFIXES = ("/voice", "/sms")
+HEADER = "X-Twilio-Signature"
+FORM = "application/x-www-form-urlencoded"
+# A real webhook is about a kilobyte; the provider's own limit for an answer is 64.
+MOST_BYTES = 64 * 1024
+_CALL = re.compile(r"CA[0-9a-f]{32}")
+_MESSAGE = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
+
+log = structlog.get_logger()
+
+
+class NotSigned(Exception):
+    """The request is not one of the provider's; the reason is a word for the counter."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SignatureCheck:
+    """Checks one request. `tokens` are the auth token and, after a rotation, the one before."""
+
+    def __init__(self, public_base_url: str, account_sid: str, tokens: Sequence[str]) -> None:
+        self._base = public_base_url
+        self._account_sid = account_sid
+        self._validators = [RequestValidator(token) for token in tokens if token]
+
+    def check(self, incoming: Request) -> None:
+        """Raises NotSigned, or whatever a mangled request makes the parsers raise."""
+        if incoming.mimetype != FORM:
+            raise NotSigned("content_type")
+        if (incoming.content_length or 0) > MOST_BYTES:
+            raise NotSigned("too_large")
+        signature = incoming.headers.get(HEADER, "")
+        if not signature:
+            raise NotSigned("absent")
+        form = incoming.form
+        environ = incoming.environ
+        url = self._base + environ["PATH_INFO"]
+        if environ.get("QUERY_STRING"):
+            url += "?" + environ["QUERY_STRING"]
+        if not any(validator.validate(url, form, signature) for validator in self._validators):
+            raise NotSigned("wrong")
+        # The provider never says a thing twice: what does is not read at all.
+        for values in (form, incoming.args):
+            if any(len(values.getlist(name)) != 1 for name in values):
+                raise NotSigned("repeated")
+        if form.get("AccountSid") != self._account_sid:
+            raise NotSigned("account")
+        if incoming.path.startswith("/voice"):
+            if not _CALL.fullmatch(form.get("CallSid", "")):
+                raise NotSigned("call_id")
+        elif not _MESSAGE.fullmatch(form.get("MessageSid", "")):
+            raise NotSigned("message_id")
+
+
+def guard(app: Flask, check: SignatureCheck) -> None:
+    """Put the check in front of the telephone's routes, the unknown ones among them."""
+
+    def refuse_unsigned() -> Response | None:
+        if not request.path.startswith(PREFIXES):
+            return None
+        try:
+            check.check(request)
+        except NotSigned as refused:
+            reason = refused.reason
+        except Exception as error:  # noqa: BLE001 (any failure to check is a failed check)
+            reason = type(error).__name__
+        else:
+            return None
+        REFUSED.labels(reason).inc()
+        log.warning("refused", path=request.url_rule.rule if request.url_rule else "", reason=reason)
+        return Response("Forbidden\n", status=403, mimetype="text/plain")
+
+    app.before_request(refuse_unsigned)
