@@ -1,0 +1,48 @@
+"""`flask data …` and `flask migrate`"""
+
+from __future__ import annotations
+
+import click
+
+from models.migrations import runner
+from services.erase_data import erase_data
+from services.store import Store
+
+
+def make(store: Store) -> click.Group:
+    """The group `data`."""
+
+    @click.group("data")
+    def group() -> None:
+        """Look after what is stored."""
+
+    @group.command()
+    def erase() -> None:
+        """Erase personal data that is due (the scheduler does the same every hour).
+
+        \b
+        Example: flask data erase
+        """
+        for kind, count in erase_data(store).items():
+            click.echo(f"{count} {kind} erased")
+
+    return group
+
+
+def make_migrate(database_url: str) -> click.Command:
+    """The command `migrate`."""
+
+    @click.command("migrate")
+    def migrate() -> None:
+        """Bring the database to the newest schema.
+
+        \b
+        Example: flask migrate
+        """
+        before, after = runner.upgrade(database_url)
+        if before == after:
+            click.echo(f"The database is at {after} already.")
+        else:
+            click.echo(f"The database went from {before or 'nothing'} to {after}.")
+
+    return migrate

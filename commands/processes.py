@@ -1,0 +1,45 @@
+"""`flask worker` and `flask scheduler`: the processes beside the web server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from jobs import scheduler, worker
+from jobs.tasks import Ports
+from jobs.worker import NoRedis
+
+
+def make_worker(redis_url: str, ports: Callable[[], Ports]) -> click.Command:
+    """The command `worker`."""
+
+    @click.command("worker")
+    def work() -> None:
+        """Deliver messages as soon as they are stored (RQ).
+
+        \b
+        Example: flask worker
+        """
+        try:
+            worker.run(redis_url, ports())
+        except NoRedis as error:
+            raise click.ClickException(str(error)) from None
+
+    return work
+
+
+def make_scheduler(ports: Callable[[], Ports]) -> click.Command:
+    """The command `scheduler`."""
+
+    @click.command("scheduler")
+    def schedule() -> None:
+        """Sweep the outbox, tidy up, erase what is due. One of these is enough.
+
+        \b
+        Example: flask scheduler
+        """
+        given = ports()
+        scheduler.run(given.store, given.messenger)
+
+    return schedule

@@ -1,0 +1,90 @@
+"""Redis: the connection, the one queue, and the wake-up that web workers send after a commit."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+import structlog
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+# One queue a worker: with more of them RQ cannot move a job safely (see the reliability notes in
+# docs/decisions/0003).
+OUTBOX = "outbox"
+DELIVER = "jobs.tasks.deliver"
+# Seconds. A job that nobody took in time is no use: the sweep has delivered its message.
+JOB_TIMEOUT = 30
+JOB_TTL = 120
+FAILURE_TTL = 3600
+WAKE_UP_TIMEOUT = 0.2
+_MOST_WAITING = 10_000
+
+log = structlog.get_logger()
+
+
+def connect(url: str, *, timeout: float | None = None) -> Redis:
+    """A connection pool. With a `timeout` (seconds) nothing is tried twice."""
+    if timeout is None:
+        return Redis.from_url(url)
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def outbox_queue(connection: Redis) -> Queue:
+    return Queue(OUTBOX, connection=connection, serializer=JSONSerializer)
+
+
+class RedisWakeUp:
+    """The port services.ports.WakeUp: jobs leave from a thread, so that no call waits for Redis."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
+        self._started = False
+        self._starting = threading.Lock()
+
+    def message(self, message_id: str) -> None:
+        if not self._started:
+            self._start()
+        try:
+            self._waiting.put_nowait(message_id)
+        except queue.Full:
+            log.warning("wake-up dropped", reason="full")
+
+    def _start(self) -> None:
+        # At the first message, not before: a server may fork after it has made the application.
+        with self._starting:
+            if not self._started:
+                threading.Thread(target=self._run, name="wake-up", daemon=True).start()
+                self._started = True
+
+    def _run(self) -> None:
+        outbox = outbox_queue(connect(self._url, timeout=WAKE_UP_TIMEOUT))
+        while True:
+            message_id = self._waiting.get()
+            try:
+                wake_worker(outbox, message_id)
+            except RedisError as error:
+                # The sweep will find it.
+                log.warning("wake-up lost", error=type(error).__name__)
+
+
+def wake_worker(outbox: Queue, message_id: str) -> None:
+    """Ask a worker to deliver a message; only its id travels. Raises RedisError."""
+    outbox.enqueue(
+        DELIVER,
+        message_id,
+        job_timeout=JOB_TIMEOUT,
+        ttl=JOB_TTL,
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL,
+        description=DELIVER,
+    )

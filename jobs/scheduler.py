@@ -1,0 +1,96 @@
+"""The scheduler process: what must happen without Redis, at its own steady pace.
+
+Every sweep delivers what is due in the outbox itself. A worker that was told may be delivering the
+same message: the claim in the database lets one of them through.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+
+from models import outbox, places
+from services.deliver_message import KINDS, deliver_message
+from services.erase_data import erase_data
+from services.ports import Messenger
+from services.store import Store
+
+# Seconds. With the lease of 25 a message is late by 45 at most when its worker dies.
+SWEEP_EVERY = 15
+TIDY_EVERY = 60
+ERASE_EVERY = 3600
+_AT_ONCE = 200
+_SENDERS = 8
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Task:
+    """Something done every so many seconds; a failure is logged and tried again next time."""
+
+    name: str
+    every: float
+    do: Callable[[], int]
+    next_at: float = field(default=0.0)
+
+
+def sweep(store: Store, messenger: Messenger) -> int:
+    """Deliver everything that is due; gives how many were tried."""
+    tried = 0
+    with ThreadPoolExecutor(_SENDERS, thread_name_prefix="sweep") as senders:
+        while True:
+            with store.database.statement() as connection:
+                due = outbox.due(connection, store.clock, KINDS, limit=_AT_ONCE)
+            results = senders.map(lambda one: deliver_message(store, messenger, one), due)
+            for message_id, result in zip(due, results, strict=True):
+                log.info("delivery", message=message_id, result=result, by="sweep")
+            tried += len(due)
+            if len(due) < _AT_ONCE:
+                return tried
+
+
+def tidy(store: Store) -> int:
+    """Forget holds that ended. They were free already: this is for the eye of an operator."""
+    with store.database.transaction() as connection:
+        return places.forget_expired(connection, store.clock)
+
+
+def tasks(store: Store, messenger: Messenger) -> list[Task]:
+    return [
+        Task("sweep", SWEEP_EVERY, lambda: sweep(store, messenger)),
+        Task("tidy", TIDY_EVERY, lambda: tidy(store)),
+        Task("erase", ERASE_EVERY, lambda: sum(erase_data(store).values())),
+    ]
+
+
+def run(store: Store, messenger: Messenger) -> None:
+    """Work until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    planned = tasks(store, messenger)
+    log.info("scheduler starts")
+    while not stop.is_set():
+        now = time.monotonic()
+        for task in planned:
+            if task.next_at <= now and not stop.is_set():
+                run_once(task)
+                task.next_at = time.monotonic() + task.every
+        stop.wait(max(0.1, min(task.next_at for task in planned) - time.monotonic()))
+
+
+def run_once(task: Task) -> None:
+    """Do a task; whatever goes wrong, the scheduler lives on."""
+    try:
+        done = task.do()
+    except Exception as error:  # noqa: BLE001 (the next round tries again)
+        log.error("task failed", task=task.name, error=type(error).__name__)
+    else:
+        log.debug("task done", task=task.name, done=done)

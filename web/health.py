@@ -1,0 +1,83 @@
+"""For machines that watch: alive, ready, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import structlog
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import REGISTRY, Collector
+
+from models import outbox, places
+from services.store import Store
+
+log = structlog.get_logger()
+_OUTBOX_KINDS = ("sms", "callback")
+
+
+class StoreCollector(Collector):
+    """Gauges read from the database when somebody asks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        store = self._store
+        waiting = GaugeMetricFamily(
+            "allo_outbox_waiting", "Messages not sent yet", labels=["kind"]
+        )
+        age = GaugeMetricFamily(
+            "allo_outbox_age_seconds", "Age of the oldest message not sent yet", labels=["kind"]
+        )
+        held = GaugeMetricFamily("allo_places_held", "Places held at this moment")
+        with store.database.statement() as connection:
+            for kind in _OUTBOX_KINDS:
+                count, oldest = outbox.oldest_unsent(connection, store.clock, (kind,))
+                seconds = (store.clock.now() - oldest).total_seconds() if oldest else 0.0
+                waiting.add_metric([kind], count)
+                age.add_metric([kind], max(seconds, 0.0))
+            held.add_metric([], places.count_held(connection, store.clock))
+        yield from (waiting, age, held)
+
+
+def blueprint(store: Store, *, multiprocess_dir: str) -> Blueprint:
+    """/healthz, /readyz, /metrics. `multiprocess_dir` is empty for a single process."""
+    health = Blueprint("health", __name__)
+
+    @health.get("/healthz")
+    def healthz() -> Response:
+        return _text("ok\n")
+
+    @health.get("/readyz")
+    def readyz() -> Response:
+        try:
+            store.database.ping()
+        except Exception as error:  # noqa: BLE001 (whatever it is, we are not ready)
+            log.warning("not ready", error=type(error).__name__)
+            return _text("the store does not answer\n", 503)
+        return _text("ready\n")
+
+    @health.get("/metrics")
+    def metrics() -> Response:
+        if multiprocess_dir:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, path=multiprocess_dir)
+            body = generate_latest(registry)
+        else:
+            body = generate_latest(REGISTRY)
+        gauges = CollectorRegistry()
+        try:
+            gauges.register(StoreCollector(store))
+            body += generate_latest(gauges)
+        except Exception as error:  # noqa: BLE001 (the counters are worth having alone)
+            log.warning("gauges failed", error=type(error).__name__)
+        return Response(body, content_type=CONTENT_TYPE_LATEST)
+
+    return health
+
+
+def _text(body: str, status: int = 200) -> Response:
+    return Response(body, status=status, mimetype="text/plain")
