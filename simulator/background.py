@@ -1,0 +1,61 @@
+"""Work done after the answer: steps that fall due, run by threads or, in tests, on request."""
+
+import heapq
+import itertools
+import logging
+import threading
+
+from collections.abc import Callable
+
+from simulator.clock import Clock, WallClock
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[], None]
+
+
+class Background:
+    """Steps in order of their due time. Without threads they wait for `run_pending`."""
+
+    def __init__(self, threads: int, clock: Clock | None = None) -> None:
+        self._clock = clock or WallClock()
+        self._steps: list[tuple[float, int, Step]] = []
+        self._numbers = itertools.count()
+        self._changed = threading.Condition()
+        for _ in range(threads):
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def add(self, delay_s: float, step: Step) -> None:
+        """Have `step` run `delay_s` seconds from now."""
+        due = self._clock.now().timestamp() + delay_s
+        with self._changed:
+            heapq.heappush(self._steps, (due, next(self._numbers), step))
+            self._changed.notify()
+
+    def run_pending(self) -> int:
+        """Run every step now, due or not, also those that these add; return how many."""
+        for done in itertools.count():
+            with self._changed:
+                if not self._steps:
+                    return done
+                step = heapq.heappop(self._steps)[2]
+            step()
+        raise AssertionError
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._due():
+                    self._changed.wait(self._until_due())
+                step = heapq.heappop(self._steps)[2]
+            try:
+                step()
+            except Exception:
+                # One message's trouble must not end the thread that serves all the others.
+                log.exception("a background step failed")
+
+    def _due(self) -> bool:
+        return bool(self._steps) and self._steps[0][0] <= self._clock.now().timestamp()
+
+    def _until_due(self) -> float | None:
+        return self._steps[0][0] - self._clock.now().timestamp() if self._steps else None

@@ -1,0 +1,140 @@
+"""Faults on demand: what a test asks the REST server to do wrong, and in which order."""
+
+import threading
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+UNDELIVERABLE_CODES = {30003, 30005, 30006, 30008}
+PLAIN_SWITCHES = {"reset", "drop_status_callbacks", "shuffle_status_callbacks"}
+OUTCOMES = {"busy", "no-answer", "failed"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to one request that creates something.
+
+    `kind` is `ok`, `cut` (accepted, then the connection is cut), `error` (HTTP 500, nothing
+    done), `rate` (HTTP 429, nothing done) or `delay` (`seconds` first, then as usual).
+    """
+
+    kind: str = "ok"
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, written: object) -> Self:
+        """Read `"ok"`, `"cut"`, `"500"`, `"429"`, `{"429": seconds}` or `{"delay": seconds}`.
+
+        Raises ValueError for anything else.
+        """
+        names = {"ok": "ok", "cut": "cut", "500": "error", "429": "rate", "delay": "delay"}
+        name, seconds = (
+            next(iter(written.items()))
+            if isinstance(written, Mapping) and len(written) == 1
+            else (written, 1.0)
+        )
+        if str(name) not in names or isinstance(seconds, bool):
+            raise ValueError(f"{written!r} is no fault; known are {', '.join(names)}")
+        if not isinstance(seconds, int | float) or seconds < 0:
+            raise ValueError(f"{seconds!r} is no number of seconds")
+        return cls(names[str(name)], float(seconds))
+
+
+class Faults:
+    """The switches, safe between threads. Each list is used up in order, one item a request."""
+
+    def __init__(
+        self,
+        *,
+        next_requests: Sequence[object] = (),
+        undeliverable: Mapping[str, int] | None = None,
+        drop_status_callbacks: bool | Sequence[str] = False,
+        shuffle_status_callbacks: bool = False,
+        rate_per_second: float | None = None,
+        answers: Mapping[str, object] | None = None,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._next: deque[Fault] = deque()
+        self.undeliverable: dict[str, int] = {}
+        self.drop_status_callbacks: bool | tuple[str, ...] = False
+        self.shuffle_status_callbacks = False
+        self.rate_per_second: float | None = None
+        self.answers: dict[str, str | tuple[str, ...]] = {}
+        self.set(
+            {
+                "next": list(next_requests),
+                "undeliverable": dict(undeliverable or {}),
+                "drop_status_callbacks": drop_status_callbacks,
+                "shuffle_status_callbacks": shuffle_status_callbacks,
+                "rate_per_second": rate_per_second,
+                "answers": dict(answers or {}),
+            }
+        )
+
+    def set(self, wanted: Mapping[str, Any]) -> None:
+        """Change the switches named in `wanted`; raises ValueError and changes none if one is bad.
+
+        `next` is added to what is left of the list; `reset` puts every switch back first.
+        """
+        unknown = set(wanted) - {"reset", "next", *self.state()}
+        if unknown:
+            raise ValueError(f"unknown switches: {', '.join(sorted(unknown))}")
+        faults = [Fault.of(item) for item in wanted.get("next", [])]
+        changes = {name: _checked(name, value) for name, value in wanted.items() if name != "next"}
+        with self._lock:
+            if changes.pop("reset", False):
+                self._next.clear()
+                self.undeliverable, self.answers = {}, {}
+                self.drop_status_callbacks = self.shuffle_status_callbacks = False
+                self.rate_per_second = None
+            self._next.extend(faults)
+            for name, value in changes.items():
+                setattr(self, name, value)
+
+    def state(self) -> dict[str, Any]:
+        """Return the switches as the control path shows them; `next` counts what is left."""
+        return {
+            "next": len(self._next),
+            "undeliverable": self.undeliverable,
+            "drop_status_callbacks": self.drop_status_callbacks,
+            "shuffle_status_callbacks": self.shuffle_status_callbacks,
+            "rate_per_second": self.rate_per_second,
+            "answers": self.answers,
+        }
+
+    def take(self) -> Fault:
+        """Return the fault for the request at hand."""
+        with self._lock:
+            return self._next.popleft() if self._next else Fault()
+
+    def drops(self, status: str) -> bool:
+        """Return whether the status callback for `status` is lost."""
+        dropped = self.drop_status_callbacks
+        return status in dropped if isinstance(dropped, tuple) else dropped
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Return `value` in the form the switch keeps it in; raises ValueError."""
+    if name == "undeliverable" and isinstance(value, Mapping):
+        if set(value.values()) <= UNDELIVERABLE_CODES:
+            return dict(value)
+    elif name == "answers" and isinstance(value, Mapping):
+        return {number: _answer(how) for number, how in value.items()}
+    elif name == "drop_status_callbacks" and isinstance(value, list | tuple):
+        return tuple(str(status) for status in value)
+    elif name == "rate_per_second":
+        if value is None or (isinstance(value, int | float) and value > 0):
+            return value
+    elif name in PLAIN_SWITCHES and isinstance(value, bool):
+        return value
+    raise ValueError(f"{value!r} is no value for {name}")
+
+
+def _answer(how: object) -> str | tuple[str, ...]:
+    if isinstance(how, str) and how in OUTCOMES:
+        return how
+    if isinstance(how, list | tuple):
+        return tuple(str(keys) for keys in how)
+    raise ValueError(f"{how!r} is neither one of {sorted(OUTCOMES)} nor a list of keys")

@@ -1,0 +1,1 @@
+"""Extracts of Twilio's published schemas (MIT) and the script that makes them."""

@@ -1,0 +1,40 @@
+"""The simulator's settings, read from the environment (and `.env`) here and nowhere else."""
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# The simulator listens this many ports above the service unless told otherwise.
+PORT_OFFSET = 10
+
+
+class Settings(BaseSettings):
+    """Environment variables of the same names in capitals; empty ones count as absent."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    twilio_account_sid: str = "AC00000000000000000000000000000001"
+    twilio_auth_token: str = "development-auth-token-not-secret"  # noqa: S105 - says so itself
+    port: int = 8000
+    simulator_port: int | None = None
+    service_url: str | None = None
+    public_base_url: str | None = None
+    national_number: str = "+33974750001"
+
+    @property
+    def rest_port(self) -> int:
+        """The port of the REST server."""
+        return self.simulator_port or self.port + PORT_OFFSET
+
+    @property
+    def service_base(self) -> str:
+        """Where requests to the service are sent, without a final slash."""
+        return (self.service_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def public_base(self) -> str:
+        """The address that signatures are computed on, exactly as the service has it."""
+        return self.public_base_url or self.service_base
+
+    @property
+    def simulator_base(self) -> str:
+        """Where the REST server answers on this machine, without a final slash."""
+        return f"http://127.0.0.1:{self.rest_port}"

@@ -1,0 +1,51 @@
+"""What the REST server remembers: records by SID, in memory, the oldest forgotten first."""
+
+import threading
+
+from collections import OrderedDict
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+CAPACITY = 10_000
+
+
+class Record(Protocol):
+    """A message or a call."""
+
+    sid: str
+    sender: str
+    recipient: str
+    date_created: datetime
+
+    def resource(self) -> dict[str, Any]:
+        """Return the resource as Twilio shows it."""
+        ...
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Store(Generic[R]):
+    """Records in the order they were made; safe between threads."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._records: OrderedDict[str, R] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, record: R) -> None:
+        """Keep `record`, forgetting the oldest one when there are too many."""
+        with self._lock:
+            self._records[record.sid] = record
+            while len(self._records) > self._capacity:
+                self._records.popitem(last=False)
+
+    def get(self, sid: str) -> R | None:
+        """Return the record of that SID, or None."""
+        with self._lock:
+            return self._records.get(sid)
+
+    def newest_first(self) -> list[R]:
+        """Return all records, the last one made first."""
+        with self._lock:
+            return list(reversed(self._records.values()))

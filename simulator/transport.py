@@ -1,0 +1,124 @@
+"""How requests reach the service: over HTTP, or straight into a WSGI application."""
+
+import time
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+import requests
+
+from werkzeug.test import Client
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+class ConnectFailed(Exception):
+    """No connection could be made."""
+
+
+class ReadTimedOut(Exception):
+    """The connection was made and no whole answer came in time."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One request as Twilio would send it; `url` is the public one, without its fragment."""
+
+    method: str
+    url: str
+    form: Mapping[str, str]
+    headers: Mapping[str, str]
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 15.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. `elapsed_s` is how long the service took, in seconds."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    elapsed_s: float = 0.0
+
+    def header(self, name: str) -> str:
+        """Return a header whatever its case, or an empty string."""
+        return {key.lower(): value for key, value in self.headers.items()}.get(name.lower(), "")
+
+
+class Transport(Protocol):
+    """Sends a request and waits for its reply."""
+
+    def send(self, request: Outgoing) -> Reply:
+        """Return the reply, redirects not followed.
+
+        Raises ConnectFailed or ReadTimedOut.
+        """
+        ...
+
+
+class HttpTransport:
+    """Real HTTP. What is addressed to `public_base` goes to `service_base` on this machine."""
+
+    def __init__(self, service_base: str = "", public_base: str = "") -> None:
+        self._service_base = service_base.rstrip("/")
+        self._public_base = public_base.rstrip("/")
+        self._session = requests.Session()
+        # A proxy of the environment has no business between two local processes.
+        self._session.trust_env = False
+
+    def send(self, request: Outgoing) -> Reply:
+        """Send over HTTP; see `Transport`."""
+        url = request.url
+        if self._public_base and url.startswith(self._public_base):
+            url = self._service_base + url[len(self._public_base) :]
+        started = time.monotonic()
+        try:
+            response = self._session.request(
+                request.method,
+                url,
+                data=dict(request.form) or None,
+                headers=dict(request.headers),
+                timeout=(request.connect_timeout_s, request.read_timeout_s),
+                allow_redirects=False,
+            )
+        except requests.exceptions.ReadTimeout as error:
+            raise ReadTimedOut(str(error)) from error
+        except requests.exceptions.RequestException as error:
+            raise ConnectFailed(str(error)) from error
+        return Reply(
+            response.status_code,
+            response.content,
+            dict(response.headers),
+            time.monotonic() - started,
+        )
+
+    def close(self) -> None:
+        """Give the kept connections back."""
+        self._session.close()
+
+
+class WsgiTransport:
+    """Calls a WSGI application in this process, for tests."""
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._client = Client(application)
+
+    def send(self, request: Outgoing) -> Reply:
+        """Send to the application; an exception it lets out is not caught."""
+        parts = urlsplit(request.url)
+        started = time.monotonic()
+        response = self._client.open(
+            path=parts.path,
+            query_string=parts.query,
+            base_url=f"{parts.scheme}://{parts.netloc}",
+            method=request.method,
+            data=dict(request.form) if request.method == "POST" else None,
+            headers=dict(request.headers),
+        )
+        body = response.get_data()
+        response.close()
+        return Reply(response.status_code, body, dict(response.headers), time.monotonic() - started)

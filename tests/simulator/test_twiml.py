@@ -1,0 +1,100 @@
+"""What a document must be like, under Twilio's error codes."""
+
+import pytest
+
+from simulator.twiml import TwimlError, Verb, parse
+
+XML = "text/xml"
+
+
+def play(inner, content_type=XML) -> tuple[Verb, ...]:
+    return parse(f"<Response>{inner}</Response>".encode(), content_type)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "code"),
+    [
+        (b' <?xml version="1.0"?><Response/>', XML, 12100),
+        (b"\n<Response/>", XML, 12100),
+        (b"", XML, 12100),
+        (b"<Respond/>", XML, 12100),
+        (b"<response/>", XML, 12100),
+        (b"<Response><Say>a & b</Say></Response>", XML, 12100),
+        (b"<Response><Say>a</Response>", XML, 12100),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><Response/>', XML, 12100),
+        (b"<Response><Say>\xe9</Say></Response>", XML, 12100),
+        (b"<Response/>", "text/html; charset=utf-8", 12300),
+        (b"<Response/>", "application/json", 12300),
+        (b"<Response/>", "", 12300),
+        (b"<Response>" + b" " * 65536 + b"</Response>", XML, 11750),
+        (b"<Response><Speak>a</Speak></Response>", XML, 12200),
+        (b"<Response><say>a</say></Response>", XML, 12200),
+        (b"<Response>words</Response>", XML, 12200),
+        (b'<Response><Say tone="a">a</Say></Response>', XML, 12200),
+        (b"<Response><Gather><Redirect>/a</Redirect></Gather></Response>", XML, 12200),
+        (b"<Response><Gather><Gather/></Gather></Response>", XML, 12200),
+        (b"<Response><Pause>a</Pause></Response>", XML, 12200),
+        (b"<Response><Say/></Response>", XML, 13520),
+        (b"<Response><Say>  \n </Say></Response>", XML, 13520),
+        (b'<Response><Say><break time="1s"/></Say></Response>', XML, 13520),
+        (b"<Response><Say>" + b"a" * 4097 + b"</Say></Response>", XML, 13521),
+        (
+            b'<Response><Say voice="Polly.Lea">' + b"a" * 3001 + b"</Say></Response>",
+            XML,
+            13521,
+        ),
+        (b'<Response><Say voice="Polly.Nobody">a</Say></Response>', XML, 13512),
+        (b'<Response><Say language="fr">a</Say></Response>', XML, 13511),
+        (b'<Response><Say loop="-1">a</Say></Response>', XML, 13510),
+        (b'<Response><Say><prosody rate="80%"><b>a</b></prosody></Say></Response>', XML, 12200),
+        (b'<Response><Say>a<break time="soon"/></Say></Response>', XML, 12200),
+        (b'<Response><Say>a<break time="11s"/></Say></Response>', XML, 12200),
+        (b'<Response><Gather timeout="0"/></Response>', XML, 13313),
+        (b'<Response><Gather timeout="five"/></Response>', XML, 13313),
+        (b'<Response><Gather numDigits="0"/></Response>', XML, 13314),
+        (b'<Response><Gather finishOnKey="##"/></Response>', XML, 13310),
+        (b'<Response><Gather input="keys"/></Response>', XML, 13335),
+        (b'<Response><Gather method="PUT"/></Response>', XML, 13312),
+        (b'<Response><Gather actionOnEmptyResult="yes"/></Response>', XML, 12200),
+        (b'<Response><Pause length="-1"/></Response>', XML, 13610),
+        (b'<Response><Reject reason="tired"/></Response>', XML, 12200),
+    ],
+)
+def test_refuses(body, content_type, code):
+    with pytest.raises(TwimlError) as caught:
+        parse(body, content_type)
+    assert caught.value.code == code, caught.value.message
+
+
+@pytest.mark.parametrize("content_type", ["text/xml", "application/xml", "Text/XML; charset=utf-8"])
+def test_accepts_both_content_types(content_type):
+    assert play("<Hangup/>", content_type)[0].name == "Hangup"
+
+
+def test_takes_a_declaration_comments_and_an_empty_response():
+    body = b'<?xml version="1.0" encoding="UTF-8"?>\n<!-- nothing --><Response/>\n'
+    assert parse(body, XML) == ()
+
+
+@pytest.mark.parametrize(
+    ("inner", "text"),
+    [
+        ("Bonjour,\n   Madame.", "Bonjour, Madame."),
+        ('Un<break time="500ms"/>deux', "Un deux"),
+        ('<prosody rate="85%">Lentement</prosody> bien', "Lentement bien"),
+        ('<say-as interpret-as="digits">0452</say-as>', "0452"),
+        ("<p>Un.</p><s>Deux.</s>", "Un. Deux."),
+        ('<emphasis level="strong">Trois</emphasis> !', "Trois !"),
+        ('<lang xml:lang="en-GB">four</lang>', "four"),
+        ('<sub alias="Société nationale">SNCF</sub>.', "Société nationale."),
+        ('<phoneme alphabet="ipa" ph="sɛ̃k">cinq</phoneme>', "cinq"),
+        ("<w>six</w>", "six"),
+    ],
+)
+def test_says_ssml_as_it_is_heard(inner, text):
+    assert play(f"<Say>{inner}</Say>")[0].text == text
+
+
+def test_speech_takes_time():
+    assert play(f"<Say>{'a' * 30}</Say>")[0].speech_s == pytest.approx(2.0)
+    assert play(f'<Say loop="2">{"a" * 30}<break time="1s"/></Say>')[0].speech_s == pytest.approx(6)
