@@ -1,0 +1,138 @@
+# `make` alone lists what there is. `make run` needs a Python 3.11, 3.12 or 3.13 and nothing else.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# Another Python to make .venv with: `make run PYTHON=/opt/python3.12/bin/python3`
+PYTHON ?=
+# Passed on to what a target runs: `make test ARGS='tests/flows -k date'`
+ARGS ?=
+RUN := .venv/bin/python
+
+# A small program, so that it can be read; called as `sh -c "$$BOOTSTRAP" sh FILE…`, it makes .venv
+# hold what the requirements files say. A stamp holds the file that was installed and the folder's
+# path, for a virtual environment does not survive a move; a second call only compares them.
+define BOOTSTRAP
+set -eu
+right='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+say() { printf '%s\n' "make: $$*" >&2; }
+
+# Started in the background and waited for, so that a signal to make ends it too.
+child=
+trap 'if [ -n "$$child" ]; then kill "$$child" 2>/dev/null || :; wait "$$child" || :; fi; exit 130' INT TERM HUP
+attended() {
+    "$$@" &
+    child=$$!
+    if wait "$$child"; then child=; else code=$$?; child=; return "$$code"; fi
+}
+
+# `command -v python3.13` may find a shim with nothing behind it: try each one.
+find_python() {
+    found=
+    if [ -n "$${PYTHON:-}" ]; then set -- "$$PYTHON"; else set -- python3.13 python3.12 python3.11 python3 python; fi
+    bare=
+    for candidate in "$$@"; do
+        if "$$candidate" -c "$$right" >/dev/null 2>&1; then
+            python=$$candidate
+            if "$$python" -c 'import venv, ensurepip' >/dev/null 2>&1; then return 0; fi
+            bare=$${bare:-$$candidate}
+        fi
+        version=$$("$$candidate" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || version=
+        if [ -n "$$version" ]; then found="$${found:+$$found, }$$candidate is $$version"; fi
+    done
+    if [ -n "$$bare" ]; then
+        say "$$bare has no venv module; on Debian and Ubuntu: apt install python3-venv (or the python3.X-venv of that very version)."
+    elif [ -n "$${PYTHON:-}" ]; then
+        say "PYTHON=$$PYTHON is not a Python 3.11, 3.12 or 3.13 ($${found:-it does not run}); name another one."
+    else
+        say "this needs Python 3.11, 3.12 or 3.13, and there is none here ($${found:-no Python at all}): install one, or name it: make run PYTHON=/path/to/python3."
+    fi
+    exit 1
+}
+
+healthy() {
+    [ -x .venv/bin/python ] && [ ! -e .venv/half-made ] || return 1
+    .venv/bin/python -c "$$right" >/dev/null 2>&1 || return 1
+    [ ! -e .venv/made-in ] || [ "$$(cat .venv/made-in)" = "$$PWD" ] || return 1
+    if [ -n "$${PYTHON:-}" ]; then
+        version='import sys; print(sys.version_info[:2])'
+        [ "$$("$$PYTHON" -c "$$version" 2>/dev/null)" = "$$(.venv/bin/python -c "$$version")" ] || return 1
+    fi
+}
+
+if ! healthy; then
+    find_python
+    say "making .venv with $$("$$python" -V 2>&1)"
+    rm -rf .venv
+    mkdir .venv
+    : >.venv/half-made
+    attended "$$python" -m venv .venv
+fi
+for file in "$$@"; do
+    stamp=.venv/installed-$$file
+    if [ -e .venv/made-in ] && cmp -s "$$file" "$$stamp"; then continue; fi
+    say "installing $$file (a few minutes the first time, nothing after that)"
+    # An interrupted installation leaves half a package that pip would take for a whole one.
+    : >.venv/half-made
+    rm -f "$$stamp"
+    attended .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$$file"
+    cp "$$file" "$$stamp"
+    pwd >.venv/made-in
+    rm -f .venv/half-made
+done
+endef
+export BOOTSTRAP PYTHON
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: ## make .venv hold what the service needs
+	@exec sh -c "$$BOOTSTRAP" sh requirements.txt
+
+.PHONY: setup-dev
+setup-dev: ## make .venv hold what the checks and measurements need, too
+	@exec sh -c "$$BOOTSTRAP" sh requirements.txt requirements-dev.txt
+
+.PHONY: run
+run: setup ## the whole service here, with a telephone to call it (PORT=8100 make run for another port)
+	@exec $(RUN) launcher.py
+
+.PHONY: call
+call: setup ## a telephone in the terminal that calls the running service (ARGS='--help')
+	@exec $(RUN) -m simulator.call $(ARGS)
+
+.PHONY: test
+test: setup-dev ## every check: lint, types, import rules, all tests (ARGS go to pytest)
+	@exec $(RUN) -m tests.support.checks -m 'not long' $(ARGS)
+
+.PHONY: test-long
+test-long: setup-dev ## the tests that take long: load, crashes, whole days
+	@exec $(RUN) -m tests.support.checks --only pytest -m long $(ARGS)
+
+.PHONY: lint
+lint: setup-dev ## the checks that run no test
+	@exec $(RUN) -m tests.support.checks --but pytest
+
+.PHONY: format
+format: setup-dev ## let ruff write the layout and the simple fixes
+	@$(RUN) -m ruff format . && $(RUN) -m ruff check --fix .
+
+.PHONY: bench
+bench: setup-dev ## the measurements: bench/results.json and docs/performance.md
+	@exec $(RUN) -m bench $(ARGS)
+
+.PHONY: lock
+lock: setup-dev ## write requirements*.txt anew from requirements*.in (ARGS=--upgrade for newer versions)
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements.in -o requirements.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-dev.in -o requirements-dev.txt
+
+.PHONY: clean-var
+clean-var: ## forget the data of this copy: bookings, calls, counters (stop it first)
+	@if [ -e var/launcher.lock ] && kill -0 "$$(cat var/launcher.lock)" 2>/dev/null; then \
+		echo "make: the service runs (process $$(cat var/launcher.lock)); stop it first" >&2; exit 1; fi
+	@rm -rf var
+
+.PHONY: clean
+clean: clean-var ## clean-var, and .venv and the caches of the checks
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

