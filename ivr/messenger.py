@@ -15,8 +15,8 @@ from twilio.rest import Client
 
 from services.ports import Busy, NoAnswer, Refused
 
-# Seconds to connect and to wait for an answer; the lease of a message is longer than both.
-CONNECT_SECONDS = 3.0
+# Seconds to connect, and again to wait for an answer; the lease of a message is longer than both.
+# (The client's own default is to wait for ever, and it takes no pair.)
 ANSWER_SECONDS = 8.0
 # The provider's clock and ours may differ by this much.
 CLOCK_MARGIN = timedelta(minutes=5)
@@ -29,7 +29,7 @@ class RedirectedHttpClient(TwilioHttpClient):
     """The provider's HTTP client, talking to another base address (a stand-in, a proxy)."""
 
     def __init__(self, base_url: str) -> None:
-        super().__init__(timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
+        super().__init__(timeout=ANSWER_SECONDS)
         self._base = urlsplit(base_url)
         self.retry_after: timedelta | None = None
 

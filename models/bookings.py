@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert
+from models.dialects import insert, inserted
 from models.tables import appointment, booking, centre
 
 
@@ -73,7 +73,7 @@ def add(
         )
         .on_conflict_do_nothing()
     )
-    if connection.execute(statement).rowcount != 1:
+    if not inserted(connection, statement):
         return False
     connection.execute(
         appointment.insert(),
@@ -84,7 +84,7 @@ def add(
                 "place_id": place_id,
                 "centre_id": new.centre_id,
                 "start_at": start,
-                "state": "booked",
+                "state": "confirmed",
             }
             for dose, (place_id, start) in enumerate(new.doses, start=1)
         ],

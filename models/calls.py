@@ -8,7 +8,7 @@ from sqlalchemy import Connection, case, or_, update
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert
+from models.dialects import insert, inserted
 from models.tables import call
 
 # A status never moves backwards, in whatever order the provider's callbacks arrive. The last ones
@@ -48,7 +48,7 @@ def start(
         )
         .on_conflict_do_nothing()
     )
-    return connection.execute(statement).rowcount == 1
+    return inserted(connection, statement)
 
 
 def move_status(connection: Connection, clock: Clock, call_id: str, status: str) -> bool:

@@ -13,3 +13,12 @@ def insert(connection: Connection, table: Table) -> Any:
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)
     return postgresql.insert(table)
+
+
+def inserted(connection: Connection, statement: Any, values: Any = None) -> bool:
+    """Execute an INSERT … ON CONFLICT DO NOTHING of one row; True when the row went in.
+
+    SQLAlchemy keeps the row count of an INSERT only when it is asked to.
+    """
+    kept = statement.execution_options(preserve_rowcount=True)
+    return bool(connection.execute(kept, values).rowcount == 1)

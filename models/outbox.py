@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert
+from models.dialects import insert, inserted
 from models.tables import message
 
 # Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
@@ -80,7 +80,7 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> 
         )
         .on_conflict_do_nothing()
     )
-    return connection.execute(statement).rowcount == 1
+    return inserted(connection, statement)
 
 
 def due(connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: int) -> list[str]:

@@ -54,7 +54,7 @@ centre = Table(
     Column("insee", String(5), nullable=False, server_default=""),
     Column("town", Text, nullable=False),
     Column("departement", String(3), nullable=False),
-    Column("territory", String(8), nullable=False, comment="land that no sea cuts: see models.geography"),
+    Column("territory", String(16), nullable=False, comment="land that no sea cuts: see models.geography"),
     Column("latitude", Float),
     Column("longitude", Float),
     Column("time_zone", String(40), nullable=False),
@@ -82,7 +82,7 @@ postcode = Table(
     Column("main_town", Text, nullable=False),
     Column("towns", Text, nullable=False, comment="JSON list of {insee, name, departement, latitude, longitude}"),
     Column("departement", String(3), nullable=False, comment="of the main town"),
-    Column("territory", String(8), nullable=False),
+    Column("territory", String(16), nullable=False),
     Column("latitude", Float),
     Column("longitude", Float),
     Column("fingerprint", String(64), nullable=False),
@@ -191,7 +191,7 @@ appointment = Table(
     Column("start_at", Instant, nullable=False),
     Column("state", String(10), nullable=False),
 )
-_LIVE = text("state = 'booked'")
+_LIVE = text("state = 'confirmed'")
 # Law 1: whatever the code does, one place never carries two live appointments.
 Index(
     "uq_appointment_place",

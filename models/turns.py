@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
 from models.crypto import Vault
+from models.dialects import inserted
 from models.places import renewal
 from models.tables import place, turn
 
@@ -97,21 +98,22 @@ def record(
     With a `lease` the same statement renews what the call holds (PostgreSQL; on SQLite, which
     cannot write two tables in one statement, the caller's transaction holds the two together).
     """
+    # No name here may be a column of any table: SQLAlchemy would set that column in the CTE too.
     values = {
-        "call": call_id,
-        "number": number,
-        "step": step,
-        "outcome": outcome,
-        "body": body.seal(vault, call_id, number),
+        "the_call": call_id,
+        "the_number": number,
+        "the_step": step,
+        "the_outcome": outcome,
+        "the_body": body.seal(vault, call_id, number),
     }
     name = connection.dialect.name
     statement: Any = _insert(name).values(
-        call_id=bindparam("call"),
-        number=bindparam("number"),
+        call_id=bindparam("the_call"),
+        number=bindparam("the_number"),
         at=clock.at(),
-        step=bindparam("step"),
-        outcome=bindparam("outcome"),
-        body_enc=bindparam("body"),
+        step=bindparam("the_step"),
+        outcome=bindparam("the_outcome"),
+        body_enc=bindparam("the_body"),
     )
     if lease:
         renew = renewal(clock, lease)
@@ -120,7 +122,7 @@ def record(
             connection.execute(renew, {"holder": call_id})
         else:
             statement = statement.add_cte(renew.returning(place.c.id).cte("renewed"))
-    return connection.execute(statement, values).rowcount == 1
+    return inserted(connection, statement, values)
 
 
 def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bool:
@@ -128,7 +130,7 @@ def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bo
     statement = _insert(connection.dialect.name).values(
         call_id=call_id, number=number, at=clock.at(), step="", outcome="claimed"
     )
-    return connection.execute(statement).rowcount == 1
+    return inserted(connection, statement)
 
 
 _COMPLETE: Update = (

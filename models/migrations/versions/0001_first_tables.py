@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("departement", sa.String(length=3), nullable=False),
         sa.Column(
             "territory",
-            sa.String(length=8),
+            sa.String(length=16),
             nullable=False,
             comment="land that no sea cuts: see models.geography",
         ),
@@ -139,7 +139,7 @@ def upgrade() -> None:
             comment="JSON list of {insee, name, departement, latitude, longitude}",
         ),
         sa.Column("departement", sa.String(length=3), nullable=False, comment="of the main town"),
-        sa.Column("territory", sa.String(length=8), nullable=False),
+        sa.Column("territory", sa.String(length=16), nullable=False),
         sa.Column("latitude", sa.Float(), nullable=True),
         sa.Column("longitude", sa.Float(), nullable=True),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
@@ -293,16 +293,16 @@ def upgrade() -> None:
         "appointment",
         ["booking_id", "dose"],
         unique=True,
-        postgresql_where=sa.text("state = 'booked'"),
-        sqlite_where=sa.text("state = 'booked'"),
+        postgresql_where=sa.text("state = 'confirmed'"),
+        sqlite_where=sa.text("state = 'confirmed'"),
     )
     op.create_index(
         "uq_appointment_place",
         "appointment",
         ["place_id"],
         unique=True,
-        postgresql_where=sa.text("state = 'booked'"),
-        sqlite_where=sa.text("state = 'booked'"),
+        postgresql_where=sa.text("state = 'confirmed'"),
+        sqlite_where=sa.text("state = 'confirmed'"),
     )
 
 
@@ -310,14 +310,14 @@ def downgrade() -> None:
     op.drop_index(
         "uq_appointment_place",
         table_name="appointment",
-        postgresql_where=sa.text("state = 'booked'"),
-        sqlite_where=sa.text("state = 'booked'"),
+        postgresql_where=sa.text("state = 'confirmed'"),
+        sqlite_where=sa.text("state = 'confirmed'"),
     )
     op.drop_index(
         "uq_appointment_booking_dose",
         table_name="appointment",
-        postgresql_where=sa.text("state = 'booked'"),
-        sqlite_where=sa.text("state = 'booked'"),
+        postgresql_where=sa.text("state = 'confirmed'"),
+        sqlite_where=sa.text("state = 'confirmed'"),
     )
     op.drop_table("appointment")
     op.drop_index(
