@@ -6,10 +6,11 @@ production, so that web workers with drifting clocks agree; a bound value in tes
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
-from sqlalchemy import BindParameter, ColumnElement, Float, bindparam, literal
+from sqlalchemy import BindParameter, ColumnElement, Float, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
@@ -51,6 +52,7 @@ def _sqlite(element: _DatabaseTime, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', ({seconds}) || ' seconds') || '000')"
 
 
+@dataclass(frozen=True)
 class DatabaseClock:
     """The database's clock (production)."""
 
@@ -71,7 +73,8 @@ class FixedClock:
         return self.moment
 
     def at(self, after: timedelta = timedelta()) -> ColumnElement[datetime]:
-        return literal(self.moment + after, Instant)
+        # Evaluated when the statement runs: a statement may be built once and used for long.
+        return bindparam(None, callable_=lambda: self.moment + after, type_=Instant(), unique=True)
 
     def advance(self, by: timedelta) -> None:
         self.moment += by

@@ -20,5 +20,6 @@ def inserted(connection: Connection, statement: Any, values: Any = None) -> bool
 
     SQLAlchemy keeps the row count of an INSERT only when it is asked to.
     """
-    kept = statement.execution_options(preserve_rowcount=True)
-    return bool(connection.execute(kept, values).rowcount == 1)
+    if not statement.get_execution_options().get("preserve_rowcount"):
+        statement = statement.execution_options(preserve_rowcount=True)
+    return bool(connection.execute(statement, values).rowcount == 1)

@@ -107,7 +107,23 @@ def record(
         "the_body": body.seal(vault, call_id, number),
     }
     name = connection.dialect.name
-    statement: Any = _insert(name).values(
+    if lease and name == "sqlite":
+        connection.execute(_renewal(clock, lease), {"holder": call_id})
+        lease = None
+    elif lease:
+        values["holder"] = call_id
+    return inserted(connection, _record(name, clock, lease), values)
+
+
+@lru_cache
+def _renewal(clock: Clock, lease: timedelta) -> Update:
+    return renewal(clock, lease)
+
+
+@lru_cache
+def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Any:
+    # Built once: building takes longer than everything else that SQLAlchemy does for a turn.
+    statement: Any = _insert(dialect).values(
         call_id=bindparam("the_call"),
         number=bindparam("the_number"),
         at=clock.at(),
@@ -116,21 +132,27 @@ def record(
         body_enc=bindparam("the_body"),
     )
     if lease:
-        renew = renewal(clock, lease)
-        values["holder"] = call_id
-        if name == "sqlite":
-            connection.execute(renew, {"holder": call_id})
-        else:
-            statement = statement.add_cte(renew.returning(place.c.id).cte("renewed"))
-    return inserted(connection, statement, values)
+        held = renewal(clock, lease).returning(place.c.id).cte("renewed")
+        statement = statement.add_cte(held)
+    return statement.execution_options(preserve_rowcount=True)
 
 
 def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bool:
     """Take a turn before its effects; a copy waits here for the transaction, then gets False."""
-    statement = _insert(connection.dialect.name).values(
-        call_id=call_id, number=number, at=clock.at(), step="", outcome="claimed"
+    values = {"the_call": call_id, "the_number": number}
+    return inserted(connection, _claim(connection.dialect.name, clock), values)
+
+
+@lru_cache
+def _claim(dialect: str, clock: Clock) -> Any:
+    statement: Any = _insert(dialect).values(
+        call_id=bindparam("the_call"),
+        number=bindparam("the_number"),
+        at=clock.at(),
+        step="",
+        outcome="claimed",
     )
-    return inserted(connection, statement)
+    return statement.execution_options(preserve_rowcount=True)
 
 
 _COMPLETE: Update = (

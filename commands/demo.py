@@ -1,0 +1,37 @@
+"""`flask demo`: fill an empty installation and keep its slots topped up."""
+
+from __future__ import annotations
+
+import click
+
+from commands.slots import progress_bar
+from jobs import feeds
+from models.clock import Clock
+from models.database import Database
+from services.demonstration import prepare
+from services.import_centres import FileRefused
+
+
+def make(database: Database, clock: Clock) -> click.Command:
+    @click.command("demo", epilog="Example: flask demo")
+    @click.option("--refresh", is_flag=True, help="Read the extracts in data/ anew.")
+    def demo(*, refresh: bool) -> None:
+        """Fill an empty store with postcodes and centres, and open slots for the coming weeks.
+
+        May be run at each start: it then only adds the days that have come into reach.
+        """
+        try:
+            report = prepare(
+                database,
+                clock,
+                read_postcodes=feeds.read_postcodes,
+                read_centres=feeds.read_centres,
+                refresh=refresh,
+                watch=progress_bar,
+            )
+        except FileRefused as refused:
+            raise click.ClickException(str(refused)) from None
+        for line in report.lines():
+            click.echo(line)
+
+    return demo

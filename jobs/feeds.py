@@ -1,0 +1,30 @@
+"""Read files of partners and hand over what the services store.
+
+The only place where a partner's reader is named. The same kinds of files come from an operator
+(`flask centres import`) and from the extracts in data/ (`flask demo`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from partners import official_centres, official_postcodes
+from services.import_centres import CentreFeed
+from services.import_postcodes import PostcodeFeed
+
+DATA: Final = Path(__file__).resolve().parent.parent / "data"
+CENTRES_EXTRACT: Final = DATA / "centres.csv.gz"
+POSTCODES_EXTRACT: Final = DATA / "postcodes.csv.gz"
+TOWNS: Final = DATA / "towns.csv.gz"
+
+
+def read_centres(path: Path = CENTRES_EXTRACT) -> CentreFeed:
+    """Read the official file of centres. Raises services.import_centres.FileRefused."""
+    return official_centres.read(path)
+
+
+def read_postcodes(path: Path = POSTCODES_EXTRACT) -> PostcodeFeed:
+    """Read La Poste's file of postcodes. Raises services.import_centres.FileRefused."""
+    names, inhabitants = official_postcodes.read_known_towns(TOWNS)
+    return official_postcodes.read(path, names, inhabitants)

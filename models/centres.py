@@ -1,0 +1,172 @@
+"""Centres in the store: what an import writes, and what the counter of slots asks."""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import case, func, or_, select, update
+
+from models.clock import Clock
+from models.database import Database
+from models.dialects import insert
+from models.tables import centre
+
+_IDS_PER_STATEMENT = 500
+# The columns that a source decides; booking_mode has a rule of its own, see save().
+_FROM_SOURCE = (
+    "name",
+    "street",
+    "postcode",
+    "insee",
+    "town",
+    "departement",
+    "territory",
+    "latitude",
+    "longitude",
+    "time_zone",
+    "phones",
+    "booking_link",
+    "hours",
+    "notes",
+    "opens_on",
+    "closes_on",
+    "source",
+    "fingerprint",
+)
+
+
+@dataclass(frozen=True)
+class CentreHours:
+    """What opening slots needs of a centre. Hours are local: weekday (0 = Monday) to intervals."""
+
+    id: str
+    name: str
+    time_zone: str
+    hours: dict[int, list[tuple[str, str]]]
+    notes: str
+    opens_on: date | None
+    closes_on: date | None
+    closed: bool
+
+
+def count(database: Database) -> int:
+    with database.statement() as connection:
+        return connection.execute(select(func.count()).select_from(centre)).scalar_one()
+
+
+def known(database: Database, source: str) -> dict[str, tuple[str, bool]]:
+    """Fingerprint and "is closed" of every centre that came from the source, by id."""
+    statement = select(centre.c.id, centre.c.fingerprint, centre.c.closed_at).where(
+        centre.c.source == source
+    )
+    with database.statement() as connection:
+        return {
+            row.id: (row.fingerprint, row.closed_at is not None)
+            for row in connection.execute(statement)
+        }
+
+
+def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) -> None:
+    """Insert or update centres, in one transaction.
+
+    `ours` is set by an operator, not by a source, so an update keeps it; except that a source
+    which says `reserved` wins, for no caller may be sent where only professionals are let in.
+    `closed` in a row closes the centre (a closing time already there stays); else it is open.
+    """
+    open_rows = [
+        {k: v for k, v in row.items() if k != "closed"} for row in rows if not row["closed"]
+    ]
+    closed_rows = [{k: v for k, v in row.items() if k != "closed"} for row in rows if row["closed"]]
+    with database.transaction() as connection:
+        for batch, closed_at in ((open_rows, None), (closed_rows, clock.at())):
+            if not batch:
+                continue
+            new = insert(connection, centre).values(
+                created_at=clock.at(), updated_at=clock.at(), closed_at=closed_at
+            )
+            again = new.on_conflict_do_update(
+                index_elements=[centre.c.id],
+                set_={
+                    **{name: new.excluded[name] for name in _FROM_SOURCE},
+                    "booking_mode": case(
+                        (
+                            (centre.c.booking_mode == "ours")
+                            & (new.excluded.booking_mode != "reserved"),
+                            "ours",
+                        ),
+                        else_=new.excluded.booking_mode,
+                    ),
+                    "closed_at": func.coalesce(centre.c.closed_at, new.excluded.closed_at)
+                    if closed_at is not None
+                    else None,
+                    "updated_at": new.excluded.updated_at,
+                },
+            )
+            connection.execute(again, batch)
+
+
+def close(database: Database, clock: Clock, ids: Sequence[str]) -> None:
+    """Close centres that are open. Bookings point at centres, so no row is ever deleted."""
+    for start in range(0, len(ids), _IDS_PER_STATEMENT):
+        some = ids[start : start + _IDS_PER_STATEMENT]
+        with database.transaction() as connection:
+            connection.execute(
+                update(centre)
+                .where(centre.c.id.in_(some), centre.c.closed_at.is_(None))
+                .values(closed_at=clock.at(), updated_at=clock.at())
+            )
+
+
+def take_over(database: Database, clock: Clock, today: date) -> int:
+    """Make every open centre one that we book for, unless it is reserved; return how many changed.
+
+    Closing dates before `today` are cleared, so that the demonstration is open whatever the date.
+    """
+    past = centre.c.closes_on < today
+    mode = case((centre.c.booking_mode == "reserved", "reserved"), else_="ours")
+    with database.transaction() as connection:
+        result = connection.execute(
+            update(centre)
+            .where(
+                centre.c.closed_at.is_(None),
+                or_(centre.c.booking_mode.not_in(("ours", "reserved")), past),
+            )
+            .values(
+                booking_mode=mode,
+                closes_on=case((past, None), else_=centre.c.closes_on),
+                updated_at=clock.at(),
+            )
+        )
+        return result.rowcount
+
+
+def hours_of(database: Database, ids: Sequence[str] | None = None) -> list[CentreHours]:
+    """Read the named centres (unknown ids left out) or all open ones, in the order of their ids."""
+    columns = ("id", "name", "time_zone", "hours", "notes", "opens_on", "closes_on", "closed_at")
+    statement = select(*(centre.c[name] for name in columns)).order_by(centre.c.id)
+    if ids is None:
+        statement = statement.where(centre.c.closed_at.is_(None))
+    else:
+        statement = statement.where(centre.c.id.in_(ids))
+    with database.statement() as connection:
+        rows = connection.execute(statement).all()
+    return [
+        CentreHours(
+            id=row.id,
+            name=row.name,
+            time_zone=row.time_zone,
+            hours={
+                int(day): [(start, end) for start, end in intervals]
+                for day, intervals in json.loads(row.hours).items()
+            },
+            notes=row.notes,
+            opens_on=row.opens_on,
+            closes_on=row.closes_on,
+            closed=row.closed_at is not None,
+        )
+        for row in rows
+    ]

@@ -1,0 +1,167 @@
+"""Slots and their places: opening them, and counting them.
+
+One row of `place` is one place of a slot. Places follow the slot's capacity upwards only: what was
+once offered may be held or booked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal, select, update
+from sqlalchemy.engine import Connection
+
+from models.clock import Clock
+from models.database import Database
+from models.dialects import insert
+from models.tables import centre, place, slot
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Slots that shall be there: aware moments, in rising order, with places for `capacity`."""
+
+    centre_id: str
+    starts: Sequence[datetime]
+    capacity: int
+
+
+@dataclass
+class Opened:
+    """What opening did. `larger` slots were there with more places than asked, and keep them."""
+
+    slots: int = 0
+    already: int = 0
+    places: int = 0
+    larger: int = 0
+
+    def add(self, other: Opened) -> None:
+        self.slots += other.slots
+        self.already += other.already
+        self.places += other.places
+        self.larger += other.larger
+
+
+@dataclass(frozen=True)
+class SlotCount:
+    """How the places of a slot are taken. A hold that has run out counts as free."""
+
+    start_at: datetime
+    capacity: int
+    booked: int
+    held: int
+    blocked: int
+
+
+def open_slots(database: Database, wanted: Sequence[Wanted]) -> Opened:
+    """Open what is not there yet, in one transaction; doing it again changes nothing."""
+    opened = Opened()
+    with database.transaction() as connection:
+        for some in wanted:
+            if some.starts:
+                opened.add(_open(connection, some))
+    return opened
+
+
+def _open(connection: Connection, some: Wanted) -> Opened:
+    mine = and_(
+        slot.c.centre_id == some.centre_id,
+        slot.c.start_at.between(some.starts[0], some.starts[-1]),
+    )
+    before = {
+        row.start_at: row.capacity
+        for row in connection.execute(select(slot.c.start_at, slot.c.capacity).where(mine))
+    }
+    missing = [start for start in some.starts if start not in before]
+    smaller = [start for start in some.starts if before.get(start, some.capacity) < some.capacity]
+    if missing:
+        connection.execute(
+            insert(connection, slot).on_conflict_do_nothing(
+                index_elements=["centre_id", "start_at"]
+            ),
+            [
+                {"centre_id": some.centre_id, "start_at": start, "capacity": some.capacity}
+                for start in missing
+            ],
+        )
+    for start in smaller:
+        connection.execute(
+            update(slot)
+            .where(
+                slot.c.centre_id == some.centre_id,
+                slot.c.start_at == start,
+                slot.c.capacity < some.capacity,
+            )
+            .values(capacity=some.capacity)
+        )
+    places = 0
+    for number in range(1, some.capacity + 1) if missing or smaller else ():
+        # SQLite needs the WHERE here, or takes ON CONFLICT for the condition of a join.
+        source = select(
+            slot.c.id, cast(literal(number), Integer), slot.c.centre_id, slot.c.start_at
+        ).where(mine, slot.c.capacity >= number)
+        result = connection.execute(
+            insert(connection, place)
+            .from_select(["slot_id", "number", "centre_id", "start_at"], source)
+            .on_conflict_do_nothing(index_elements=["slot_id", "number"]),
+            # Without this SQLAlchemy does not ask how many rows an INSERT wrote.
+            execution_options={"preserve_rowcount": True},
+        )
+        places += result.rowcount
+    return Opened(
+        slots=len(missing),
+        already=len(some.starts) - len(missing),
+        places=places,
+        larger=sum(before.get(start, 0) > some.capacity for start in some.starts),
+    )
+
+
+def last_starts(database: Database, until: datetime) -> dict[str, datetime]:
+    """Find the last start before `until` of every centre that has slots."""
+    statement = (
+        select(slot.c.centre_id, func.max(slot.c.start_at).label("last"))
+        .where(slot.c.start_at < until)
+        .group_by(slot.c.centre_id)
+    )
+    with database.statement() as connection:
+        return {row.centre_id: row.last for row in connection.execute(statement)}
+
+
+def count(database: Database, clock: Clock, centre_id: str) -> list[SlotCount]:
+    """Every slot of a centre, by start. A place that is booked counts as nothing else."""
+    booked = place.c.booking_id.is_not(None)
+    held = and_(~booked, place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
+    blocked = and_(~booked, place.c.blocked)
+
+    def number(condition: ColumnElement[bool]) -> ColumnElement[Any]:
+        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+    statement = (
+        select(
+            slot.c.start_at,
+            slot.c.capacity,
+            number(booked).label("booked"),
+            number(and_(held, ~place.c.blocked)).label("held"),
+            number(blocked).label("blocked"),
+        )
+        .select_from(slot.outerjoin(place, place.c.slot_id == slot.c.id))
+        .where(slot.c.centre_id == centre_id)
+        .group_by(slot.c.id, slot.c.start_at, slot.c.capacity)
+        .order_by(slot.c.start_at)
+    )
+    with database.statement() as connection:
+        return [
+            SlotCount(row.start_at, row.capacity, int(row.booked), int(row.held), int(row.blocked))
+            for row in connection.execute(statement)
+        ]
+
+
+def time_zone_of(database: Database, centre_id: str) -> str | None:
+    """IANA name of a centre's time zone; None where there is no such centre."""
+    with database.statement() as connection:
+        return connection.execute(
+            select(centre.c.time_zone).where(centre.c.id == centre_id)
+        ).scalar_one_or_none()

@@ -1,0 +1,119 @@
+"""Opening hours as centres wrote them in the official file: free text, one cell a day.
+
+What is read is what can be read without guessing: times in pairs, in rising order, with nothing
+around them but words that change nothing. A condition ("à partir du 25/01", "sauf matin du 18"),
+overlapping or contradictory times, a missing half: the cell counts as not understood, the raw words
+are kept for an agent to read, and the day has no hours.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import Final
+
+Interval = tuple[str, str]
+
+MORNING: Final[Interval] = ("09:00", "12:00")
+AFTERNOON: Final[Interval] = ("14:00", "17:00")
+
+
+class Meaning(Enum):
+    """What a cell tells."""
+
+    HOURS = "hours"
+    CLOSED = "closed"
+    EMPTY = "empty"
+    NOT_TOLD = "not told"  # "à préciser", "en attente": the centre does not know yet
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True)
+class Day:
+    """One cell: local times "HH:MM", in rising order; none unless it means hours."""
+
+    meaning: Meaning
+    intervals: tuple[Interval, ...] = ()
+    # Some of what the cell says was left out (an interval that ends before it begins).
+    partial: bool = False
+
+
+_CLOSED: Final = {"", "ferme", "fermee", "fermeture"}
+_OPEN: Final = (
+    (re.compile(r"ouverte?"), (MORNING, AFTERNOON)),
+    (re.compile(r"ouverte? (?:le )?matin"), (MORNING,)),
+    (re.compile(r"ouverte? l?'?apres-midi"), (AFTERNOON,)),
+)
+_NOT_TOLD = re.compile(
+    r"(?:non |a |pas )?(?:re)?(?:precise[rs]?|confirme[rs]?|complete[rs]?|definir|definie?s?)"
+    r"(?: a ce jour)?|en (?:cours|attente)\b.*|pas d'horaires reguliers"
+)
+# Words that may stand around the times without changing them.
+_HARMLESS = re.compile(r"\b(?:a confirmer|sur rdv|sur rendez-vous|de|et|a|puis)\b")
+_TIME = re.compile(
+    r"""(?<!\d)(?P<hour>\d{1,2})
+    (?:
+        \s*h+\s*-\s*(?P<dashed>3\d|4\d|5\d|00)(?!\d|\s*[h:.]) |   # "12h-30"
+        \s*h+\s*(?P<minute>\d{2})?(?!\d|\s*[h:]) |                # "9h", "9 h 30", "17hh30"
+        \s*[:.]\s*(?P<colon>\d{2})(?!\d|\s*[:.]) |                # "09:00", "10: 00", "8.30"
+        -(?P<zeros>00)(?!\d|\s*[h:.])                             # "13-00"
+    )?
+    \s*h?(?!\d)""",
+    re.VERBOSE,
+)
+_BETWEEN = re.compile(r"[\s/,;-]*")
+_LAST_MINUTE = 24 * 60
+
+
+def read_day(cell: str) -> Day:
+    """Read the hours of one day. `ouvert` alone means 9 to 12 and 14 to 17 (issue 10.1)."""
+    text = _plain(cell)
+    if text in _CLOSED:
+        return Day(Meaning.CLOSED if text else Meaning.EMPTY)
+    for pattern, intervals in _OPEN:
+        if pattern.fullmatch(text):
+            return Day(Meaning.HOURS, intervals)
+    if _NOT_TOLD.fullmatch(text):
+        return Day(Meaning.NOT_TOLD)
+    times = _times(_HARMLESS.sub(" ", text))
+    if times is None or len(times) % 2:
+        return Day(Meaning.UNCLEAR)
+    pairs = list(zip(times[::2], times[1::2], strict=True))
+    kept = [pair for pair in pairs if pair[0] < pair[1]]
+    rising = all(before[1] <= after[0] for before, after in pairwise(kept))
+    if not kept or not rising:
+        return Day(Meaning.UNCLEAR)
+    told = tuple((_clock(start), _clock(end)) for start, end in kept)
+    return Day(Meaning.HOURS, told, partial=len(kept) < len(pairs))
+
+
+def _plain(cell: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", cell.replace("’", "'"))
+    bare = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return " ".join(re.sub(r"[–—−]", "-", bare).lower().split())
+
+
+def _times(text: str) -> list[int] | None:
+    """Minutes after midnight of all times, or None where anything else stands in the text."""
+    found = []
+    end = 0
+    for match in _TIME.finditer(text):
+        if not _BETWEEN.fullmatch(text, end, match.start()):
+            return None
+        minute = next(
+            (match[name] for name in ("dashed", "minute", "colon", "zeros") if match[name]), "0"
+        )
+        moment = int(match["hour"]) * 60 + int(minute)
+        if int(minute) > 59 or moment > _LAST_MINUTE:  # noqa: PLR2004
+            return None
+        found.append(moment)
+        end = match.end()
+    return found if _BETWEEN.fullmatch(text, end) else None
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"

@@ -1,0 +1,194 @@
+"""Take in an edition of the vaccination-centre file.
+
+The file was read and checked as a whole before it comes here, so a file that is refused changed
+nothing. What is written is written in short transactions, each of which says the same when it is
+repeated: an import that was cut is finished by running it again, and calls go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Final
+
+from models import centres, geography
+from models.clock import Clock
+from models.database import Database
+
+OFFICIAL_SOURCE: Final = "official"
+# More than this share of the open centres gone at once is a wrong or partial file, until an
+# operator says that it is not (issue 10.1).
+CLOSING_LIMIT: Final = 0.10
+# One transaction; some milliseconds, so that a caller's turn hardly waits behind it.
+BATCH_ROWS: Final = 200
+# Begins the note that keeps a centre's own words about hours that could not be read.
+HOURS_NOTE: Final = "Horaires indiqués par le centre : "
+
+Progress = Callable[[int], None]
+
+
+def no_progress(_done: int) -> None:
+    """For callers that show nothing."""
+
+
+# Called with what is counted and how many there are, once that is known; gives the counter.
+Watch = Callable[[str, int], AbstractContextManager[Progress]]
+
+
+def no_watch(_what: str, _total: int) -> AbstractContextManager[Progress]:
+    """For callers that show nothing."""
+    return nullcontext(no_progress)
+
+
+class FileRefused(Exception):
+    """One sentence: why the file changes nothing."""
+
+
+@dataclass(frozen=True)
+class CentreRecord:
+    """A centre as its source tells it.
+
+    `hours` has weekdays 0 (Monday) to 6 with local times ("09:00", "12:00"), days without hours
+    left out. `phones` are E.164 or French short numbers. `booking_mode` is never "ours": that is
+    decided here, not by a file. `closed` means that the source itself calls the centre closed.
+    """
+
+    id: str
+    name: str
+    street: str
+    postcode: str
+    insee: str
+    town: str
+    latitude: float | None
+    longitude: float | None
+    phones: tuple[str, ...]
+    booking_link: str
+    booking_mode: str
+    hours: dict[int, tuple[tuple[str, str], ...]]
+    notes: str
+    opens_on: date | None
+    closes_on: date | None
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A row that stays outside: its line in the file, why, and its id where it has a good one."""
+
+    line: int
+    reason: str
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class CentreFeed:
+    """A whole file, read and checked. `rows` counts its rows, good and bad."""
+
+    rows: int
+    records: Sequence[CentreRecord]
+    refused: Sequence[RefusedRow] = ()
+    hours_not_told: int = 0
+    hours_not_understood: int = 0
+    phones_unusable: int = 0
+
+
+@dataclass
+class CentreReport:
+    """What an import did. `closed` centres count as `updated` only where the file names them."""
+
+    read: int
+    new: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    closed: int = 0
+    placed: int = 0
+    without_position: int = 0
+    refused: Sequence[RefusedRow] = field(default_factory=tuple)
+
+    def last_line(self) -> str:
+        return (
+            f"{self.read} read, {self.new} new, {self.updated} updated, "
+            f"{self.unchanged} unchanged, {self.placed} placed, "
+            f"{self.without_position} without position, {len(self.refused)} refused"
+        )
+
+
+def import_centres(
+    database: Database,
+    clock: Clock,
+    feed: CentreFeed,
+    *,
+    allow_closing: bool = False,
+    progress: Progress = no_progress,
+) -> CentreReport:
+    """Write the feed to the store. Raises FileRefused before anything is written.
+
+    Same id: updated where the source says something else than last time. An open centre that the
+    source no longer names is closed, never deleted; one that comes back is open again. A refused
+    row leaves its centre as it was. `progress` is told the number of rows done.
+    """
+    report = CentreReport(
+        read=feed.rows,
+        refused=feed.refused,
+        placed=sum(record.latitude is not None for record in feed.records),
+        without_position=sum(record.latitude is None for record in feed.records),
+    )
+    if not feed.records:
+        raise FileRefused("the file holds no usable centre")
+    known = centres.known(database, OFFICIAL_SOURCE)
+    named = {record.id for record in feed.records} | {row.id for row in feed.refused}
+    open_ids = {centre_id for centre_id, (_, closed) in known.items() if not closed}
+    gone = sorted(open_ids - named)
+    closing = len(gone) + sum(record.closed and record.id in open_ids for record in feed.records)
+    if closing > CLOSING_LIMIT * len(open_ids) and not allow_closing:
+        raise FileRefused(
+            f"the file would close {closing} of the {len(open_ids)} open centres, more than "
+            f"{CLOSING_LIMIT:.0%}; if that is meant, say --allow-closing"
+        )
+    changed = []
+    for record in feed.records:
+        row = _row(record)
+        before = known.get(record.id)
+        if before is None:
+            report.new += 1
+        elif before != (row["fingerprint"], record.closed):
+            report.updated += 1
+        else:
+            report.unchanged += 1
+            continue
+        changed.append(row)
+    progress(report.unchanged)
+    for batch in _batches(changed):
+        centres.save(database, clock, batch)
+        progress(len(batch))
+    centres.close(database, clock, gone)
+    report.closed = closing
+    return report
+
+
+def _row(record: CentreRecord) -> dict[str, object]:
+    departement = geography.departement(record.insee, record.postcode)
+    hours = {str(day): list(map(list, record.hours[day])) for day in sorted(record.hours)}
+    row = {
+        **asdict(record),
+        "departement": departement,
+        "territory": geography.territory(departement, record.postcode),
+        "time_zone": geography.time_zone(departement),
+        "phones": json.dumps(record.phones),
+        "hours": json.dumps(hours),
+        "source": OFFICIAL_SOURCE,
+    }
+    # Over all that would be stored, so that a better reading of the same words counts as news.
+    told = {**row, "opens_on": str(record.opens_on), "closes_on": str(record.closes_on)}
+    row["fingerprint"] = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return row
+
+
+def _batches(rows: list[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    for start in range(0, len(rows), BATCH_ROWS):
+        yield rows[start : start + BATCH_ROWS]
