@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+
 from pathlib import Path
 from typing import Literal
 
@@ -79,12 +80,15 @@ class Settings(BaseSettings):
             missing = [name for name in _REQUIRED_IN_PRODUCTION if not getattr(self, name)]
             if missing:
                 names = ", ".join(name.upper() for name in missing)
-                raise ValueError(f"ENVIRONMENT is production and these settings are missing: {names}")
+                raise ValueError(
+                    f"ENVIRONMENT is production and these settings are missing: {names}"
+                )
             if self.secret_key == DEVELOPMENT_SECRET or (
                 self.twilio_auth_token == DEVELOPMENT_AUTH_TOKEN
             ):
                 raise ValueError(
-                    "ENVIRONMENT is production but SECRET_KEY or TWILIO_AUTH_TOKEN is the development one"
+                    "ENVIRONMENT is production but SECRET_KEY or TWILIO_AUTH_TOKEN is"
+                    " the one of development"
                 )
         if self.simulator_port is None:
             self.simulator_port = self.port + 10

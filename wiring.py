@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+
 from dataclasses import dataclass
 
 from flask import Flask
@@ -11,6 +12,7 @@ import commands.bookings
 import commands.centres
 import commands.data
 import commands.demo
+import commands.deploy
 import commands.postcodes
 import commands.processes
 import commands.slots
@@ -113,6 +115,7 @@ def _add_commands(app: Flask, settings: config.Settings, store: Store) -> None:
         commands.data.make(store),
         commands.data.make_migrate(settings.database_url),
         commands.demo.make(store.database, store.clock),
+        commands.deploy.make(settings.public_base_url),
         commands.postcodes.make(store.database, store.clock),
         commands.processes.make_scheduler(ports),
         commands.processes.make_worker(settings.redis_url, ports),

@@ -1,9 +1,10 @@
-"""`flask bookings …`"""
+"""`flask bookings export`: every appointment as CSV."""
 
 from __future__ import annotations
 
 import csv
 import sys
+
 from zoneinfo import ZoneInfo
 
 import click
@@ -23,15 +24,12 @@ def make(store: Store) -> click.Group:
     def group() -> None:
         """Look at bookings."""
 
-    @group.command()
+    @group.command(epilog="Example: flask bookings export > bookings.csv")
     def export() -> None:
         """Every appointment as CSV on standard output.
 
         `start` carries the centre's own time zone, `created_at` is UTC. A reference is empty once
         it has been erased.
-
-        \b
-        Example: flask bookings export > bookings.csv
         """
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""`flask data …` and `flask migrate`"""
+"""`flask data erase` and `flask migrate`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ def make(store: Store) -> click.Group:
     def group() -> None:
         """Look after what is stored."""
 
-    @group.command()
+    @group.command(epilog="Example: flask data erase")
     def erase() -> None:
-        """Erase personal data that is due (the scheduler does the same every hour).
-
-        \b
-        Example: flask data erase
-        """
+        """Erase personal data that is due (the scheduler does the same every hour)."""
         for kind, count in erase_data(store).items():
             click.echo(f"{count} {kind} erased")
 
@@ -32,13 +28,9 @@ def make(store: Store) -> click.Group:
 def make_migrate(database_url: str) -> click.Command:
     """The command `migrate`."""
 
-    @click.command("migrate")
+    @click.command("migrate", epilog="Example: flask migrate")
     def migrate() -> None:
-        """Bring the database to the newest schema.
-
-        \b
-        Example: flask migrate
-        """
+        """Bring the database to the newest schema."""
         before, after = runner.upgrade(database_url)
         if before == after:
             click.echo(f"The database is at {after} already.")

@@ -26,6 +26,7 @@ def make(database: Database, clock: Clock) -> click.Command:
                 clock,
                 read_postcodes=feeds.read_postcodes,
                 read_centres=feeds.read_centres,
+                main_towns=feeds.read_main_towns(),
                 refresh=refresh,
                 watch=progress_bar,
             )

@@ -15,14 +15,11 @@ def make(public_base_url: str) -> click.Group:
     def group() -> None:
         """Print what has to lie outside this service."""
 
-    @group.command()
+    @group.command(epilog="Example: flask deploy fallback > fallback.xml")
     def fallback() -> None:
         """The document to put at another origin, as the fallback address of the number.
 
         It speaks when this service cannot be reached, and leads back to PUBLIC_BASE_URL.
-
-        \b
-        Example: flask deploy fallback > fallback.xml
         """
         click.echo(elsewhere(load("fr"), Addresses(public_base_url)))
 

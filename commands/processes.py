@@ -14,13 +14,9 @@ from jobs.worker import NoRedis
 def make_worker(redis_url: str, ports: Callable[[], Ports]) -> click.Command:
     """The command `worker`."""
 
-    @click.command("worker")
+    @click.command("worker", epilog="Example: flask worker")
     def work() -> None:
-        """Deliver messages as soon as they are stored (RQ).
-
-        \b
-        Example: flask worker
-        """
+        """Deliver messages as soon as they are stored (RQ)."""
         try:
             worker.run(redis_url, ports())
         except NoRedis as error:
@@ -32,13 +28,9 @@ def make_worker(redis_url: str, ports: Callable[[], Ports]) -> click.Command:
 def make_scheduler(ports: Callable[[], Ports]) -> click.Command:
     """The command `scheduler`."""
 
-    @click.command("scheduler")
+    @click.command("scheduler", epilog="Example: flask scheduler")
     def schedule() -> None:
-        """Sweep the outbox, tidy up, erase what is due. One of these is enough.
-
-        \b
-        Example: flask scheduler
-        """
+        """Sweep the outbox, tidy up, erase what is due. One of these is enough."""
         given = ports()
         scheduler.run(given.store, given.messenger)
 

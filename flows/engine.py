@@ -18,6 +18,7 @@ from flows.world import World
 STEP_LIMIT = 20
 # A call without a sign of life ends after this many wordings.
 SILENT_WORDINGS = 3
+ENDED = "ended"
 PERSON_STEPS = frozenset({"person", "person_number", "person_number_check"})
 _COMMANDS = {
     "0": "person", "00": "person", "000": "person",
@@ -35,32 +36,45 @@ def advance(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     """Answer one input. Raises Lost, which only a mistake in a step can cause."""
     if heard.kind is Heard.RING:
         return _settle(session, Go(session, first_step(world), remember=False), world)
-    if session.step == "ended":
+    if session.step == ENDED:
         return session, _speech(session, (Line("goodbye"),), None, Outcome.ENDED)
     if session.step not in STEPS:
         raise Lost(f"no step {session.step!r}")
     if heard.kind is Heard.SILENCE:
         return _settle(session, Miss("reason.silence"), world)
     session = replace(session, alive=True)
-    command = _COMMANDS.get(heard.keys)
-    if command is None and heard.keys.endswith("*"):
+    command = _command(session, heard.keys)
+    if command is None:
+        return _settle(session, STEPS[session.step].take(session, heard.keys, world), world)
+    return _obey(session, command, world)
+
+
+def _command(session: Session, pressed: str) -> str | None:
+    """What means the same at every question, if it is that."""
+    command = _COMMANDS.get(pressed)
+    if command is None and pressed.endswith("*"):
         # Half a date, then the star: the caller wants to type it anew, which is no mistake.
-        command = "again"
-    if command == "again":
-        return session, _ask(session, world, Outcome.REPEATED)
-    if command == "slower":
-        session = replace(session, slow=True)
-        return session, _ask(session, world, Outcome.REPEATED, (Line("slower"),))
+        return "again"
+    if command == "person" and session.step in PERSON_STEPS:
+        return None
+    return command
+
+
+def _obey(session: Session, command: str, world: World) -> tuple[Session, Speech]:
+    """Do what a command asks; none of them counts as a failed try."""
+    if command == "person":
+        return _settle(session, Go(replace(session, resume=session.step), "person"), world)
     if command == "back":
         step, trail = session.step, session.trail
         if trail:
             step, trail = trail[-1], trail[:-1]
         session = replace(session, trail=trail).moved(step)
         return session, _ask(session, world, Outcome.BACK)
-    if command == "person" and session.step not in PERSON_STEPS:
-        resumed = replace(session, resume=session.step)
-        return _settle(session, Go(resumed, "person"), world)
-    return _settle(session, STEPS[session.step].take(session, heard.keys, world), world)
+    lines: tuple[Line, ...] = ()
+    if command == "slower":
+        session = replace(session, slow=True)
+        lines = (Line("slower"),)
+    return session, _ask(session, world, Outcome.REPEATED, lines)
 
 
 def _settle(session: Session, move: Move, world: World) -> tuple[Session, Speech]:
@@ -70,7 +84,7 @@ def _settle(session: Session, move: Move, world: World) -> tuple[Session, Speech
     for _ in range(STEP_LIMIT):
         if isinstance(move, End):
             speech = _speech(move.session, lines + move.lines, None, move.outcome)
-            return replace(move.session, step="ended"), speech
+            return replace(move.session, step=ENDED), speech
         if isinstance(move, Go):
             lines += move.lines
             outcome = outcome or move.outcome
@@ -101,9 +115,7 @@ def _nobody_there(session: Session, world: World) -> End:
     return End(session, (Line("goodbye_silent"),), Outcome.SILENT)
 
 
-def _ask(
-    session: Session, world: World, outcome: Outcome, before: tuple[Line, ...] = ()
-) -> Speech:
+def _ask(session: Session, world: World, outcome: Outcome, before: tuple[Line, ...] = ()) -> Speech:
     question = STEPS[session.step].question(session, world)
     line = Line(question.prompt, question.values, wording=session.misses)
     return _speech(session, (*before, line), question.listen, outcome)

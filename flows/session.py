@@ -6,6 +6,7 @@ The session is saved after every turn, encrypted, for it holds a date of birth a
 from __future__ import annotations
 
 import json
+
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
 from enum import StrEnum

@@ -6,6 +6,7 @@ Reasons are keys of `prompts/` below `reason.`.
 from __future__ import annotations
 
 import re
+
 from datetime import date
 
 import phonenumbers

@@ -81,9 +81,7 @@ class Conversation:
             with turn:
                 world = CallWorld(self._service, turn, session)
                 after, speech = advance(session, heard, world)
-                document = render(
-                    speech, load(speech.language), self._addresses, turn.number + 1
-                )
+                document = render(speech, load(speech.language), self._addresses, turn.number + 1)
                 turn.finish(
                     step=after.step,
                     outcome=speech.outcome,

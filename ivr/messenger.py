@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
@@ -25,7 +27,7 @@ _TOO_MANY = 429
 _SERVER_ERROR = 500
 
 
-class RedirectedHttpClient(TwilioHttpClient):
+class RedirectedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # it has no types
     """The provider's HTTP client, talking to another base address (a stand-in, a proxy)."""
 
     def __init__(self, base_url: str) -> None:

@@ -8,9 +8,11 @@ and query: what the server behind a proxy sees is of no use. Whatever goes wrong
 from __future__ import annotations
 
 import re
+
 from collections.abc import Sequence
 
 import structlog
+
 from flask import Flask, Request, Response, request
 from twilio.request_validator import RequestValidator
 
@@ -45,24 +47,34 @@ class SignatureCheck:
 
     def check(self, incoming: Request) -> None:
         """Raises NotSigned, or whatever a mangled request makes the parsers raise."""
+        self._check_shape(incoming)
+        if not self._is_signed(incoming):
+            raise NotSigned("wrong")
+        # The provider never says a thing twice: what does is not read at all.
+        for values in (incoming.form, incoming.args):
+            if any(len(values.getlist(name)) != 1 for name in values):
+                raise NotSigned("repeated")
+        self._check_ids(incoming)
+
+    def _check_shape(self, incoming: Request) -> None:
         if incoming.mimetype != FORM:
             raise NotSigned("content_type")
         if (incoming.content_length or 0) > MOST_BYTES:
             raise NotSigned("too_large")
-        signature = incoming.headers.get(HEADER, "")
-        if not signature:
+        if not incoming.headers.get(HEADER):
             raise NotSigned("absent")
-        form = incoming.form
+
+    def _is_signed(self, incoming: Request) -> bool:
+        # Not incoming.url, which decodes what the signature covers undecoded.
         environ = incoming.environ
         url = self._base + environ["PATH_INFO"]
         if environ.get("QUERY_STRING"):
             url += "?" + environ["QUERY_STRING"]
-        if not any(validator.validate(url, form, signature) for validator in self._validators):
-            raise NotSigned("wrong")
-        # The provider never says a thing twice: what does is not read at all.
-        for values in (form, incoming.args):
-            if any(len(values.getlist(name)) != 1 for name in values):
-                raise NotSigned("repeated")
+        signature = incoming.headers[HEADER]
+        return any(one.validate(url, incoming.form, signature) for one in self._validators)
+
+    def _check_ids(self, incoming: Request) -> None:
+        form = incoming.form
         if form.get("AccountSid") != self._account_sid:
             raise NotSigned("account")
         if incoming.path.startswith("/voice"):
@@ -87,7 +99,9 @@ def guard(app: Flask, check: SignatureCheck) -> None:
         else:
             return None
         REFUSED.labels(reason).inc()
-        log.warning("refused", path=request.url_rule.rule if request.url_rule else "", reason=reason)
+        log.warning(
+            "refused", path=request.url_rule.rule if request.url_rule else "", reason=reason
+        )
         return Response("Forbidden\n", status=403, mimetype="text/plain")
 
     app.before_request(refuse_unsigned)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import structlog
+
 from flask import Blueprint, Response, request
 from twilio.twiml.messaging_response import MessagingResponse
 

@@ -13,6 +13,9 @@ from prompts.catalogue import PAUSE, Catalogue
 # inside the fifteen seconds that the provider gives a webhook.
 OVERRIDES = "#rc=2&rp=ct,rt,5xx&ct=2000&rt=4500"
 SLOW_RATE = "85%"
+# The largest turn number that the store can hold: "the newest there is".
+NEWEST = 32767
+ELSEWHERE_PAUSE = 8
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,18 @@ def apology(
     response.append(_say(catalogue, [catalogue.say(key, {}, tries)], NORMAL))
     response.append(Pause(length=min(2 + 2 * tries, 15)))
     response.append(Redirect(addresses.again(number, tries + 1), method="POST"))
+    return str(response)
+
+
+def elsewhere(catalogue: Catalogue, addresses: Addresses) -> str:
+    """A document to lie at another origin: it speaks when ours cannot be reached at all.
+
+    It leads back here after a pause; while we cannot be reached, the provider comes to it again.
+    """
+    response = VoiceResponse()
+    response.append(_say(catalogue, [catalogue.say("technical_elsewhere", {})], NORMAL))
+    response.append(Pause(length=ELSEWHERE_PAUSE))
+    response.append(Redirect(addresses.again(NEWEST, 1), method="POST"))
     return str(response)
 
 

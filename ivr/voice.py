@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 import time
+
 from collections.abc import Callable
 
 import structlog
+
 from flask import Blueprint, Response, request
 
 from flows.speech import SILENCE, Input, keys
 from ivr.conversation import Answer, Conversation
-from ivr.twiml import Addresses, apology, nothing
+from ivr.twiml import NEWEST, Addresses, apology, nothing
 from prompts.catalogue import load
 from services.end_call import record_call_status
 from services.store import Store
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 
-# The largest turn number that the store can hold: "the newest there is".
-NEWEST = 32767
+LANGUAGE = "fr"
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _STATUS = re.compile(r"[a-z-]{1,16}")
 # More than anybody types; the engine says what was wrong with it.
@@ -29,62 +30,56 @@ log = structlog.get_logger()
 
 def blueprint(conversation: Conversation, store: Store, addresses: Addresses) -> Blueprint:
     """Routes below /voice; the signature check stands in front of them."""
+    edge = _Edge(conversation, store, addresses)
     voice = Blueprint("voice", __name__, url_prefix="/voice")
+    for name in ("incoming", "turn", "fallback", "status"):
+        voice.add_url_rule(f"/{name}", name, getattr(edge, name), methods=["POST"])
+    return voice
 
-    def answered(number: int, tries: int, take: Callable[[str, str], Answer]) -> Response:
-        started = time.perf_counter()
-        call_id = request.form["CallSid"]
-        try:
-            answer = take(call_id, request.form.get("From", ""))
-            document, step, outcome = answer.document, answer.step, answer.outcome
-        except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
-            document = apology(load("fr"), addresses, number, tries)
-            step, outcome = "", "failed"
-            FAILURES.labels(type(error).__name__).inc()
-            # The exception's own text may carry what the caller said; its place does not.
-            log.error("turn failed", call=call_id, turn=number, error=type(error).__name__,
-                      where=_where(error))  # fmt: skip
-        seconds = time.perf_counter() - started
-        TURN_SECONDS.observe(seconds)
-        log.info(
-            "turn", call=call_id, turn=number, step=step, outcome=outcome,
-            milliseconds=round(seconds * 1000, 1),
-        )  # fmt: skip
-        return _xml(document)
 
-    @voice.post("/incoming")
-    def incoming() -> Response:
-        return answered(0, 0, conversation.ring)
+class _Edge:
+    """The webhooks as methods; the form is the one of the request being answered."""
 
-    @voice.post("/turn")
-    def turn() -> Response:
+    def __init__(self, conversation: Conversation, store: Store, addresses: Addresses) -> None:
+        self._conversation = conversation
+        self._store = store
+        self._addresses = addresses
+
+    def incoming(self) -> Response:
+        return self._answered(0, 0, self._conversation.ring)
+
+    def turn(self) -> Response:
         number = _count("n", NEWEST)
         again = _count("again", 0)
         if again:
-            return answered(
-                number, again, lambda call, caller: conversation.again(call, number, caller)
+            return self._answered(
+                number,
+                again,
+                lambda call, caller: self._conversation.again(call, number, caller),
             )
         heard = _heard()
-        return answered(
-            number, 0, lambda call, caller: conversation.turn(call, number, heard, caller)
+        return self._answered(
+            number, 0, lambda call, caller: self._conversation.turn(call, number, heard, caller)
         )
 
-    @voice.post("/fallback")
-    def fallback() -> Response:
+    def fallback(self) -> Response:
         """The provider could not use an answer of ours. No store is needed to go on from here."""
+        code = request.form.get("ErrorCode", "")
         log.error(
-            "fallback", call=request.form["CallSid"], code=_count_of(request.form.get("ErrorCode"))
+            "fallback",
+            call=request.form["CallSid"],
+            code=code if _NUMBER.fullmatch(code) else "",
         )
         FAILURES.labels("fallback").inc()
-        return _xml(apology(load("fr"), addresses, NEWEST, 0))
+        return _xml(apology(load(LANGUAGE), self._addresses, NEWEST, 0))
 
-    @voice.post("/status")
-    def status() -> Response:
+    def status(self) -> Response:
+        """What became of the line. The answer is the same whether it is known or not."""
         state = request.form.get("CallStatus", "")
         call_id = request.form["CallSid"]
         if _STATUS.fullmatch(state):
             try:
-                if record_call_status(store, call_id, state):
+                if record_call_status(self._store, call_id, state):
                     CALLS_ENDED.labels(state).inc()
                 log.info("call status", call=call_id, status=state)
             except Exception as error:  # noqa: BLE001 (holds run out by themselves)
@@ -92,7 +87,33 @@ def blueprint(conversation: Conversation, store: Store, addresses: Addresses) ->
                 log.error("call status failed", call=call_id, error=type(error).__name__)
         return _xml(nothing())
 
-    return voice
+    def _answered(self, number: int, tries: int, take: Callable[[str, str], Answer]) -> Response:
+        started = time.perf_counter()
+        call_id = request.form["CallSid"]
+        try:
+            answer = take(call_id, request.form.get("From", ""))
+        except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
+            answer = Answer(apology(load(LANGUAGE), self._addresses, number, tries), "", "failed")
+            FAILURES.labels(type(error).__name__).inc()
+            # The exception's own text may carry what the caller said; its place does not.
+            log.error(
+                "turn failed",
+                call=call_id,
+                turn=number,
+                error=type(error).__name__,
+                where=_where(error),
+            )
+        seconds = time.perf_counter() - started
+        TURN_SECONDS.observe(seconds)
+        log.info(
+            "turn",
+            call=call_id,
+            turn=number,
+            step=answer.step,
+            outcome=answer.outcome,
+            milliseconds=round(seconds * 1000, 1),
+        )
+        return _xml(answer.document)
 
 
 def _heard() -> Input:
@@ -107,10 +128,6 @@ def _count(name: str, default: int) -> int:
     return min(int(value), NEWEST) if _NUMBER.fullmatch(value) and value.isascii() else default
 
 
-def _count_of(value: str | None) -> str:
-    return value if value and _NUMBER.fullmatch(value) else ""
-
-
 def _where(error: Exception) -> str:
     trace = error.__traceback__
     while trace and trace.tb_next:
@@ -120,5 +137,3 @@ def _where(error: Exception) -> str:
 
 def _xml(document: str) -> Response:
     return Response(document, content_type="text/xml; charset=utf-8")
-
-

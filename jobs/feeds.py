@@ -6,6 +6,8 @@ The only place where a partner's reader is named. The same kinds of files come f
 
 from __future__ import annotations
 
+import csv
+
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,7 @@ DATA: Final = Path(__file__).resolve().parent.parent / "data"
 CENTRES_EXTRACT: Final = DATA / "centres.csv.gz"
 POSTCODES_EXTRACT: Final = DATA / "postcodes.csv.gz"
 TOWNS: Final = DATA / "towns.csv.gz"
+PREFECTURES: Final = DATA / "prefectures.csv"
 
 
 def read_centres(path: Path = CENTRES_EXTRACT) -> CentreFeed:
@@ -28,3 +31,9 @@ def read_postcodes(path: Path = POSTCODES_EXTRACT) -> PostcodeFeed:
     """Read La Poste's file of postcodes. Raises services.import_centres.FileRefused."""
     names, inhabitants = official_postcodes.read_known_towns(TOWNS)
     return official_postcodes.read(path, names, inhabitants)
+
+
+def read_main_towns(path: Path = PREFECTURES) -> list[str]:
+    """Read the postcodes of the main towns of the 101 départements."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row["postcode"] for row in csv.DictReader(file, delimiter=";")]

@@ -6,6 +6,7 @@ import queue
 import threading
 
 import structlog
+
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry

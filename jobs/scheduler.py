@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 
 import structlog
-from redis import RedisError
+
+from redis import Redis, RedisError
 from rq import Worker
 from rq.serializers import JSONSerializer
 
 from jobs.queues import OUTBOX, connect, outbox_queue
 from jobs.tasks import Ports, give
 
-# Seconds. RQ looks after lost jobs only between two dequeues, and an idle dequeue lasts the worker's
-# time to live less fifteen.
+# Seconds. RQ looks after lost jobs only between two dequeues, and an idle dequeue lasts the
+# worker's time to live less fifteen.
 WORKER_TTL = 45
 MAINTENANCE_INTERVAL = 15
 REDIS_PATIENCE = 10
@@ -42,14 +43,16 @@ def run(redis_url: str, ports: Ports) -> None:
     try:
         worker.work(logging_level="WARNING")
     except RedisError as error:
-        raise NoRedis(f"Redis went away ({type(error).__name__}); messages wait for the sweep") from None
+        raise NoRedis(
+            f"Redis went away ({type(error).__name__}); messages wait for the sweep"
+        ) from None
 
 
-def _wait_for(connection: object, url: str) -> None:
+def _wait_for(connection: Redis, url: str) -> None:
     deadline = time.monotonic() + REDIS_PATIENCE
     while True:
         try:
-            connection.ping()  # type: ignore[attr-defined]
+            connection.ping()
         except RedisError:
             if time.monotonic() > deadline:
                 raise NoRedis(f"no Redis answers at {url} (REDIS_URL)") from None

@@ -1,1 +1,4 @@
-"""The slot store: tables, transactions, queries, migrations. The only room that knows SQLAlchemy."""
+"""The slot store: tables, transactions, queries, migrations.
+
+The only room that knows SQLAlchemy.
+"""

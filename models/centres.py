@@ -121,6 +121,13 @@ def close(database: Database, clock: Clock, ids: Sequence[str]) -> None:
             )
 
 
+def insert_new(database: Database, rows: Sequence[dict[str, object]]) -> None:
+    """Insert centres that are not there yet; those that are stay as they are."""
+    if rows:
+        with database.transaction() as connection:
+            connection.execute(insert(connection, centre).on_conflict_do_nothing(), list(rows))
+
+
 def take_over(database: Database, clock: Clock, today: date) -> int:
     """Make every open centre one that we book for, unless it is reserved; return how many changed.
 

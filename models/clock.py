@@ -6,9 +6,10 @@ production, so that web workers with drifting clocks agree; a bound value in tes
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import BindParameter, ColumnElement, Float, bindparam
 from sqlalchemy.ext.compiler import compiles
@@ -18,7 +19,7 @@ from sqlalchemy.sql.visitors import InternalTraversal
 from models.types import Instant
 
 
-class Clock(Protocol):
+class Clock(Hashable, Protocol):
     """`now()` for Python, `at()` for SQL. Both are UTC."""
 
     def now(self) -> datetime: ...
@@ -36,7 +37,7 @@ class _DatabaseTime(ColumnElement[datetime]):
         self.seconds = seconds
 
     # The bound value belongs to the statement's cache key like any other child element.
-    _traverse_internals: ClassVar = [("seconds", InternalTraversal.dp_clauseelement)]
+    _traverse_internals = [("seconds", InternalTraversal.dp_clauseelement)]  # noqa: RUF012
 
 
 @compiles(_DatabaseTime, "postgresql")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag

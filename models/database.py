@@ -13,6 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
+# Use cases hand connections on without knowing SQLAlchemy.
+__all__ = ["Connection", "Database"]
+
 # SQLite waits this long for another writer (milliseconds) before it gives up.
 SQLITE_BUSY_TIMEOUT_MS = 5000
 # A web worker has 16 threads; PostgreSQL does better with fewer connections than that.
@@ -76,7 +79,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")  # a power cut may lose the last commits: development only
+    cursor.execute(
+        "PRAGMA synchronous=NORMAL"
+    )  # a power cut may lose the last commits: development only
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
     cursor.close()

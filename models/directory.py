@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -39,7 +40,15 @@ class Postcode:
 def bookable_centres(connection: Connection) -> list[BookableCentre]:
     c = centre.c
     statement = select(
-        c.id, c.name, c.street, c.postcode, c.town, c.territory, c.latitude, c.longitude, c.time_zone
+        c.id,
+        c.name,
+        c.street,
+        c.postcode,
+        c.town,
+        c.territory,
+        c.latitude,
+        c.longitude,
+        c.time_zone,
     ).where(c.closed_at.is_(None), c.booking_mode == "ours", c.latitude.is_not(None))
     return [BookableCentre(*row) for row in connection.execute(statement)]
 

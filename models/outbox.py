@@ -7,6 +7,7 @@ ran out is ambiguous: the relay died, or the answer of the provider was lost.
 from __future__ import annotations
 
 import json
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -138,7 +138,9 @@ def hold(
             .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
-    return _hold(connection, clock, holder, place.c.id.in_(picks), lease, longest)
+    return _hold(
+        connection, clock, place.c.id.in_(picks), holder=holder, lease=lease, longest=longest
+    )
 
 
 def hold_slot(
@@ -160,23 +162,24 @@ def hold_slot(
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    return _hold(connection, clock, holder, place.c.id == chosen, lease, longest)
+    return _hold(
+        connection, clock, place.c.id == chosen, holder=holder, lease=lease, longest=longest
+    )
 
 
 def _hold(
     connection: Connection,
     clock: Clock,
-    holder: str,
     which: ColumnElement[bool],
+    *,
+    holder: str,
     lease: timedelta,
     longest: timedelta,
 ) -> list[HeldPlace]:
     rows = connection.execute(
         update(place)
         .where(which, is_free(clock))
-        .values(
-            held_by=holder, hold_expires_at=clock.at(lease), hold_limit_at=clock.at(longest)
-        )
+        .values(held_by=holder, hold_expires_at=clock.at(lease), hold_limit_at=clock.at(longest))
         .returning(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at)
     ).all()
     return [HeldPlace(*row) for row in rows]
@@ -200,9 +203,7 @@ def renewal(clock: Clock, lease: timedelta) -> Update:
     )
 
 
-def book(
-    connection: Connection, clock: Clock, holder: str, place_id: int, booking_id: str
-) -> bool:
+def book(connection: Connection, clock: Clock, holder: str, place_id: int, booking_id: str) -> bool:
     """Turn a live hold of `holder` into a booked place; False when the hold is no more.
 
     The booking itself must exist when the transaction ends.
@@ -259,7 +260,9 @@ def _wished(
     ]
     if len(windows) > 1:
         conditions.append(
-            or_(*(and_(table.c.start_at >= start, table.c.start_at < end) for start, end in windows))
+            or_(
+                *(and_(table.c.start_at >= start, table.c.start_at < end) for start, end in windows)
+            )
         )
     if skip_slots:
         conditions.append(table.c.slot_id.not_in(skip_slots))

@@ -7,6 +7,7 @@ waits for the transaction that is writing it. See docs/decisions/0001.
 from __future__ import annotations
 
 import json
+
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 import tomllib
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime

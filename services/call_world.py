@@ -11,7 +11,7 @@ from prompts.catalogue import load
 from services.campaign import Campaign
 from services.confirm_booking import Request, confirm_booking
 from services.directory import Directory
-from services.hold_slot import hold_slots
+from services.hold_slot import Wanted, hold_slots
 from services.promise_callback import promise_callback
 from services.take_turn import Turn
 
@@ -71,10 +71,12 @@ class CallWorld:
             self._turn.store,
             campaign,
             self._turn.call_id,
-            [one for one in near if one.kilometres > beyond] if beyond else near,
-            not_before=max(search.not_before, self.now() + campaign.lead),
-            part_of_day=search.part_of_day,
-            skip_slots=search.skip_slots,
+            Wanted(
+                near=[one for one in near if one.kilometres > beyond] if beyond else near,
+                not_before=max(search.not_before, self.now() + campaign.lead),
+                part_of_day=search.part_of_day,
+                skip_slots=search.skip_slots,
+            ),
         )
         return tuple(
             Offer(
@@ -117,9 +119,9 @@ class CallWorld:
             turn.transaction(),
             turn.store,
             self._service.campaign,
-            load(self._session.language),
-            self._service.national_number,
             request,
+            catalogue=load(self._session.language),
+            national_number=self._service.national_number,
         )
         if booked is None:
             return None

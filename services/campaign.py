@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,7 +49,9 @@ def load(path: str | Path) -> Campaign:
         with path.open("rb") as file:
             source = tomllib.load(file)
     except FileNotFoundError:
-        raise BadCampaign(f"{path}: there is no such file; CAMPAIGN names the file to use") from None
+        raise BadCampaign(
+            f"{path}: there is no such file; CAMPAIGN names the file to use"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadCampaign(f"{path}: not a TOML file ({error})") from None
     unknown = set(source) - set(_NUMBERS) - {"name", "opens_at", "closes_at"}

@@ -58,9 +58,10 @@ def confirm_booking(
     connection: Connection,
     store: Store,
     campaign: Campaign,
+    request: Request,
+    *,
     catalogue: Catalogue,
     national_number: str,
-    request: Request,
 ) -> Booked | None:
     """Book in the caller's transaction; None when the place went meanwhile.
 

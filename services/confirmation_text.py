@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+
 from datetime import datetime
 
 import gsm0338
@@ -17,7 +18,8 @@ from prompts.catalogue import Catalogue, in_twos, national
 ONE_PART = 160  # septets, 3GPP TS 23.038
 _GSM = gsm0338.Codec()
 _ABOUT_HEALTH = re.compile(
-    r"vaccin|covid|h[oô]pital|hospital|clinique|m[eé]dic|sant[eé]|soin|chu?\b|ehpad|pharma|docteur|centre\b|g[eé]riatri|cardio|infirmi",
+    r"vaccin|covid|h[oô]pital|hospital|clinique|m[eé]dic|sant[eé]|soin|chu?\b|ehpad|pharma"
+    r"|docteur|centre\b|g[eé]riatri|cardio|infirmi",
     re.IGNORECASE,
 )
 _LOOKALIKES = {"’": "'", "‘": "'", "«": '"', "»": '"', "“": '"', "”": '"', "–": "-", "—": "-",
@@ -49,10 +51,11 @@ def confirmation_text(
         address = f"{place}, {town}" if place else town
         return to_gsm(catalogue.text(key, {**values, "address": address}))
 
-    for key in ("confirmation", "confirmation_short"):
-        text = written(key, where)
-        if septets(text) <= ONE_PART:
-            return text
+    text = written("confirmation", where)
+    if septets(text) > ONE_PART:
+        text = written("confirmation_short", where)
+    if septets(text) <= ONE_PART:
+        return text
     # The street gives way first: day, town and reference are what nobody can guess.
     too_many = septets(text) - ONE_PART
     shorter = where[: max(len(where) - too_many, 0)].rstrip(" ,.-")

@@ -5,7 +5,7 @@ Run at each start: what is there stays, and slots are topped up to the horizon.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -15,6 +15,7 @@ from models import centres, postcodes, slots
 from models.centres import CentreHours
 from models.clock import Clock
 from models.database import Database
+from services.demonstration_places import NAME, add_where_missing
 from services.import_centres import (
     HOURS_NOTE,
     CentreFeed,
@@ -43,6 +44,8 @@ class DemonstrationReport:
     # hours that can be read ("à préciser").
     without_hours: list[str]
     unclear_hours: list[str]
+    # Halls made up where the file has no centre with hours near a main town.
+    added: list[str]
 
     def lines(self) -> list[str]:
         said = [f"postcodes: {self.postcodes.last_line()}"] if self.postcodes else []
@@ -53,6 +56,8 @@ class DemonstrationReport:
         ):
             if ids:
                 said.append(f"{len(ids)} centres {why}: {', '.join(ids)}")
+        if self.added:
+            said.append(f"{len(self.added)} times “{NAME}” added: {', '.join(self.added)}")
         return [*said, self.opened.last_line()]
 
 
@@ -62,13 +67,15 @@ def prepare(
     *,
     read_postcodes: Callable[[], PostcodeFeed],
     read_centres: Callable[[], CentreFeed],
+    main_towns: Sequence[str] = (),
     refresh: bool = False,
     watch: Watch = no_watch,
 ) -> DemonstrationReport:
     """Fill what is empty (with `refresh`: read the extracts anew), then top up the slots.
 
     Every centre that is not reserved becomes one that we book for, and a closing date that is past
-    is forgotten, so that the demonstration is open whatever the date. `watch` counts the
+    is forgotten, so that the demonstration is open whatever the date. `main_towns` are postcodes
+    that shall have slots near them whatever the file says. `watch` counts the
     centres whose slots are opened.
     """
     postcode_report = centre_report = None
@@ -79,6 +86,11 @@ def prepare(
         centre_report = import_centres(database, clock, read_centres(), allow_closing=refresh)
     centres.take_over(database, clock, clock.now().date())
     everyone = centres.hours_of(database)
+    added = add_where_missing(
+        database, main_towns, clock.now(), frozenset(one.id for one in everyone if one.hours)
+    )
+    if added:
+        everyone = centres.hours_of(database)
     silent = [one for one in everyone if not one.hours]
     opened = open_spans(
         database,
@@ -94,6 +106,7 @@ def prepare(
         opened=opened,
         without_hours=[one.id for one in silent if HOURS_NOTE not in one.notes],
         unclear_hours=[one.id for one in silent if HOURS_NOTE in one.notes],
+        added=added,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

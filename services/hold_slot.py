@@ -28,6 +28,20 @@ PART_OF_DAY_DAYS = 14
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Where and when a caller would go.
+
+    `near` are centres, nearest first. `not_before` is UTC. `part_of_day` is "morning", "afternoon"
+    or empty; `skip_slots` were read to the caller before.
+    """
+
+    near: Sequence[Near]
+    not_before: datetime
+    part_of_day: str = ""
+    skip_slots: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Held:
     """A slot held for a caller, with the centre it is at."""
 
@@ -36,62 +50,30 @@ class Held:
 
 
 def hold_slots(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    holder: str,
-    near: Sequence[Near],
-    *,
-    not_before: datetime,
-    part_of_day: str = "",
-    skip_slots: tuple[int, ...] = (),
+    connection: Connection, store: Store, campaign: Campaign, holder: str, wanted: Wanted
 ) -> list[Held]:
     """Hold the earliest free slot of the nearest centres, in the caller's transaction.
 
     Three centres where there are three; else the nearest one gives slots some hours and a day
     apart. Where fewer than `campaign.few_places` are free in reach, a single slot is held, so that
-    the last places go to as many callers. What `holder` held before is given back first.
-    `not_before` is UTC. An empty list means that nothing is free, looked at more than once.
+    the last places go to as many callers. What `holder` held before is given back first. An empty
+    list means that nothing is free, looked at more than once.
     """
     places.release(connection, holder)
-    by_id = {one.centre.id: one for one in near[: FIRST_RING + SECOND_RING]}
     horizon = store.clock.now() + timedelta(days=campaign.horizon_days)
-    if not by_id or not_before >= horizon:
+    if not wanted.near or wanted.not_before >= horizon:
         return []
-
-    def wish(centre_id: str, after: datetime) -> Wish:
-        zone = ZoneInfo(by_id[centre_id].centre.time_zone)
-        return Wish(centre_id, windows(after, horizon, part_of_day, zone), skip_slots)
-
-    def hold(wishes: list[Wish]) -> list[HeldPlace]:
-        return places.hold(
-            connection,
-            store.clock,
-            holder,
-            wishes,
-            lease=campaign.hold_lease,
-            longest=campaign.hold_longest,
-        )
-
+    search = _Search(connection, store, campaign, holder, wanted, horizon)
     for _ in range(ROUNDS):
-        free, few = _look(connection, store, campaign, near, not_before, horizon, part_of_day, skip_slots)
-        if not free:
+        centre_ids, few = search.look()
+        if not centre_ids:
             return []
-        held = hold([wish(centre_id, not_before) for centre_id in (free[:1] if few else free)])
-        if not held:
-            continue
-        if not few and len(free) == 1:
-            first = held[0]
-            zone = ZoneInfo(by_id[first.centre_id].centre.time_zone)
-            next_day = _midnight_after(first.start_at, zone)
-            later = [first.start_at + NEXT_OFFER_AFTER, next_day]
-            if later[0] >= next_day:
-                later = [next_day, _midnight_after(next_day, zone)]
-            for after in later:
-                if after < horizon:
-                    held += hold([_skipping(wish(first.centre_id, after), held)])
-        found = [Held(place, by_id[place.centre_id]) for place in held]
-        return sorted(found, key=lambda h: (h.near.kilometres, h.place.start_at))
+        held = search.hold(centre_ids[:1] if few else centre_ids, wanted.not_before)
+        if held and not few and len(centre_ids) == 1:
+            held += search.later_at(held[0])
+        if held:
+            found = [Held(place, search.centres[place.centre_id]) for place in held]
+            return sorted(found, key=lambda one: (one.near.kilometres, one.place.start_at))
     return []
 
 
@@ -112,41 +94,71 @@ def windows(
     return tuple(found) or ((after, after),)
 
 
-def _look(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    near: Sequence[Near],
-    not_before: datetime,
-    horizon: datetime,
-    part_of_day: str,
-    skip_slots: tuple[int, ...],
-) -> tuple[list[str], bool]:
-    """The nearest centres with a free slot, at most three; and whether few places are left."""
-    free: list[str] = []
-    count = 0
-    for ring in (near[:FIRST_RING], near[FIRST_RING : FIRST_RING + SECOND_RING]):
-        if not ring or (len(free) >= MOST_OFFERS and count >= campaign.few_places):
-            break
+@dataclass
+class _Search:
+    connection: Connection
+    store: Store
+    campaign: Campaign
+    holder: str
+    wanted: Wanted
+    horizon: datetime
+
+    def __post_init__(self) -> None:
+        near = self.wanted.near[: FIRST_RING + SECOND_RING]
+        self.centres = {one.centre.id: one for one in near}
         # Centres within reach of one another share a time zone: no territory has two.
-        zone = ZoneInfo(ring[0].centre.time_zone)
-        reach = places.look(
-            connection,
-            store.clock,
-            [one.centre.id for one in ring],
-            windows=windows(not_before, horizon, part_of_day, zone),
-            skip_slots=skip_slots,
-            count_up_to=campaign.few_places,
+        self.zone = ZoneInfo(near[0].centre.time_zone)
+
+    def look(self) -> tuple[list[str], bool]:
+        """The nearest centres with a free slot, at most three; and whether few places are left."""
+        near, few_places = self.wanted.near, self.campaign.few_places
+        found: list[str] = []
+        count = 0
+        for ring in (near[:FIRST_RING], near[FIRST_RING : FIRST_RING + SECOND_RING]):
+            if not ring or (len(found) >= MOST_OFFERS and count >= few_places):
+                break
+            reach = places.look(
+                self.connection,
+                self.store.clock,
+                [one.centre.id for one in ring],
+                windows=self._windows(self.wanted.not_before),
+                skip_slots=self.wanted.skip_slots,
+                count_up_to=few_places,
+            )
+            found += [one.centre.id for one in ring if one.centre.id in reach.centre_ids]
+            count += reach.places
+        return found[:MOST_OFFERS], count < few_places
+
+    def hold(
+        self, centre_ids: Sequence[str], after: datetime, skip_slots: tuple[int, ...] = ()
+    ) -> list[HeldPlace]:
+        """Hold the first free slot of each of these centres, from `after` on."""
+        skip = self.wanted.skip_slots + skip_slots
+        return places.hold(
+            self.connection,
+            self.store.clock,
+            self.holder,
+            [Wish(centre_id, self._windows(after), skip) for centre_id in centre_ids],
+            lease=self.campaign.hold_lease,
+            longest=self.campaign.hold_longest,
         )
-        free += [one.centre.id for one in ring if one.centre.id in reach.centre_ids]
-        count += reach.places
-    return free[:MOST_OFFERS], count < campaign.few_places
 
+    def later_at(self, first: HeldPlace) -> list[HeldPlace]:
+        """Two more slots at the one centre: some hours later if that is the same day, and a day."""
+        tomorrow = self._midnight_after(first.start_at)
+        after = [first.start_at + NEXT_OFFER_AFTER, tomorrow]
+        if after[0] >= tomorrow:
+            after = [tomorrow, self._midnight_after(tomorrow)]
+        held: list[HeldPlace] = []
+        for moment in after:
+            if moment < self.horizon:
+                had = tuple(one.slot_id for one in (first, *held))
+                held += self.hold([first.centre_id], moment, had)
+        return held
 
-def _skipping(wish: Wish, held: list[HeldPlace]) -> Wish:
-    return Wish(wish.centre_id, wish.windows, (*wish.skip_slots, *(h.slot_id for h in held)))
+    def _windows(self, after: datetime) -> tuple[Window, ...]:
+        return windows(after, self.horizon, self.wanted.part_of_day, self.zone)
 
-
-def _midnight_after(moment: datetime, zone: ZoneInfo) -> datetime:
-    day = moment.astimezone(zone).date() + timedelta(days=1)
-    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+    def _midnight_after(self, moment: datetime) -> datetime:
+        day = moment.astimezone(self.zone).date() + timedelta(days=1)
+        return datetime.combine(day, time.min, tzinfo=self.zone).astimezone(UTC)

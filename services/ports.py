@@ -1,4 +1,7 @@
-"""What use cases ask of the outside; `ivr` and `jobs` implement it, `wiring` brings them together."""
+"""What use cases ask of the outside.
+
+`ivr` and `jobs` implement it, `wiring` brings them together.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+
 from dataclasses import dataclass, field
 from typing import Protocol
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
+from typing import Self
 
 from models import turns
 from models.database import Connection
@@ -31,7 +32,7 @@ class Turn:
         self._stack = ExitStack()
         self._transaction: Connection | None = None
 
-    def __enter__(self) -> Turn:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

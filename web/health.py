@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import structlog
+
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -26,9 +27,7 @@ class StoreCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         store = self._store
-        waiting = GaugeMetricFamily(
-            "allo_outbox_waiting", "Messages not sent yet", labels=["kind"]
-        )
+        waiting = GaugeMetricFamily("allo_outbox_waiting", "Messages not sent yet", labels=["kind"])
         age = GaugeMetricFamily(
             "allo_outbox_age_seconds", "Age of the oldest message not sent yet", labels=["kind"]
         )
@@ -64,7 +63,7 @@ def blueprint(store: Store, *, multiprocess_dir: str) -> Blueprint:
     def metrics() -> Response:
         if multiprocess_dir:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=multiprocess_dir)
+            MultiProcessCollector(registry, path=multiprocess_dir)  # type: ignore[no-untyped-call]
             body = generate_latest(registry)
         else:
             body = generate_latest(REGISTRY)

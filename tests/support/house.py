@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flask import Flask
+from sqlalchemy import func, select
+
 import config
 
-from flask import Flask
 from flows.session import Session
 from flows.world import World  # noqa: F401  (re-exported for tests of steps)
 from models import bookings, slots, turns
@@ -32,7 +34,6 @@ from services.directory import Directory
 from services.store import Store
 from simulator.exchange import Call
 from simulator.transport import WsgiTransport
-from sqlalchemy import func, select
 from wiring import Parts, make_app
 
 BASE = "https://allo.example"
@@ -55,7 +56,7 @@ CAMPAIGN = Campaign(
     few_places=12,
 )
 
-# code: (town, département, territory, latitude, longitude)
+# Each code with its town, département, territory, latitude and longitude.
 POSTCODES = {
     "75011": ("Paris 11e", "75", "metropole", 48.859, 2.378),
     "35000": ("Rennes", "35", "metropole", 48.112, -1.682),
@@ -270,7 +271,7 @@ class Phone(Call):
     def books(self, **options: str) -> Phone:
         """Ring, answer sensibly to the end, and be booked."""
         self.goes_to("reference", **options)
-        return self.answers("1")  # type: ignore[return-value]
+        return self.answers("1")
 
 
 def mornings(count: int, *, first: int = 1) -> list[datetime]:
