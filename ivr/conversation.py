@@ -9,7 +9,6 @@ from flows.session import Session
 from flows.speech import RING, Input, Outcome
 from ivr.caller import read_caller
 from ivr.twiml import Addresses, render
-from models import calls
 from models.turns import Body, Stored
 from prompts.catalogue import load
 from services.call_world import CallWorld, Service
@@ -47,48 +46,49 @@ class Conversation:
 
     def ring(self, call_id: str, caller: str) -> Answer:
         """A new call, or a copy of its first webhook."""
-        number, kind = read_caller(caller)
-        with self._store.database.statement() as connection:
-            new = calls.start(
-                connection, self._store.clock, self._store.vault, call_id, number or None
-            )
-        if new:
-            CALLS.labels(str(kind)).inc()
-        session = Session(language=LANGUAGE, caller=number, caller_kind=str(kind))
-        return self._take(Turn(self._store, call_id, 0), session, RING)
+        with Turn(self._store, call_id, 0) as turn:
+            return self._ring(turn, caller)
 
     def turn(self, call_id: str, number: int, heard: Input, caller: str) -> Answer:
         """Answer turn `number`: anew, or as it was answered before."""
-        turn = Turn(self._store, call_id, number)
-        newest = turn.newest()
-        if newest is None:
-            # A call we never heard of, or lost: greeted like any other, never left in silence.
-            return self.ring(call_id, caller)
-        if newest.number != number - 1:
-            # A copy, or a turn that the call has gone past: the newest answer that it may hear.
-            return _replayed(newest)
-        if newest.body is None:
-            raise AnswerErased
-        return self._take(turn, Session.from_json(newest.body.session), heard)
+        with Turn(self._store, call_id, number) as turn:
+            newest = turn.newest()
+            if newest is None:
+                # A call we never heard of, or lost: greeted like any other, never left in silence.
+                return self.ring(call_id, caller)
+            if newest.number != number - 1:
+                # A copy, or a turn that the call has gone past: the newest answer it may hear.
+                return _replayed(newest)
+            if newest.body is None:
+                raise AnswerErased
+            return self._take(turn, Session.from_json(newest.body.session), heard)
 
     def again(self, call_id: str, number: int, caller: str) -> Answer:
         """Say the last answer once more, after a failure of ours."""
-        newest = Turn(self._store, call_id, number).newest()
-        return self.ring(call_id, caller) if newest is None else _replayed(newest)
+        with Turn(self._store, call_id, number) as turn:
+            newest = turn.newest()
+            return self.ring(call_id, caller) if newest is None else _replayed(newest)
+
+    def _ring(self, turn: Turn, caller: str) -> Answer:
+        number, kind = read_caller(caller)
+        if turn.start_call(number or None):
+            CALLS.labels(str(kind)).inc()
+        session = Session(language=LANGUAGE, caller=number, caller_kind=str(kind))
+        return self._take(turn, session, RING)
 
     def _take(self, turn: Turn, session: Session, heard: Input) -> Answer:
+        world = CallWorld(self._service, turn, session)
         try:
-            with turn:
-                world = CallWorld(self._service, turn, session)
-                after, speech = advance(session, heard, world)
-                document = render(speech, load(speech.language), self._addresses, turn.number + 1)
-                turn.finish(
-                    step=after.step,
-                    outcome=speech.outcome,
-                    body=Body(heard.keys, after.to_json(), document),
-                    renew_for=self._service.campaign.hold_lease if after.offers else None,
-                )
+            after, speech = advance(session, heard, world)
+            document = render(speech, load(speech.language), self._addresses, turn.number + 1)
+            turn.finish(
+                step=after.step,
+                outcome=speech.outcome,
+                body=Body(heard.keys, after.to_json(), document),
+                renew_for=self._service.campaign.hold_lease if after.offers else None,
+            )
         except AlreadyAnswered:
+            turn.undo()
             newest = turn.newest()
             if newest is None:
                 raise

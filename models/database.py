@@ -18,7 +18,7 @@ __all__ = ["Connection", "Database"]
 
 # SQLite waits this long for another writer (milliseconds) before it gives up.
 SQLITE_BUSY_TIMEOUT_MS = 5000
-# A web worker has 16 threads; PostgreSQL does better with fewer connections than that.
+# A web worker has 16 threads.
 POOL_SIZE = 16
 
 
@@ -34,7 +34,7 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 5}
+        options: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 4}
         if self.is_sqlite:
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -44,14 +44,24 @@ class Database:
             }
         else:
             # A dead server is noticed within the five seconds that a turn may take.
-            options["connect_args"] = {"connect_timeout": 3, "options": "-c statement_timeout=5000"}
+            options["connect_args"] = {"connect_timeout": 3, "options": "-c statement_timeout=4000"}
             options["pool_use_lifo"] = True
             options["isolation_level"] = "READ COMMITTED"
-        self.engine: Engine = create_engine(parsed, **options)
+        # Half as many: a turn in ten needs a transaction, and a transaction is short.
+        self.engine: Engine = create_engine(parsed, pool_size=max(pool_size // 2, 1), **options)
+        # Connections of their own: switching one between the two modes costs more than the turn's
+        # statements, and nothing is left to reset when each statement has committed by itself.
+        options |= {
+            "isolation_level": "AUTOCOMMIT",
+            "pool_reset_on_return": None,
+            "pool_size": pool_size,
+        }
+        self._autocommit: Engine = create_engine(parsed, **options)
+        self.engines = (self.engine, self._autocommit)
         if self.is_sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
+            for engine in self.engines:
+                event.listen(engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_immediate)
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def statement(self) -> Iterator[Connection]:
@@ -71,7 +81,8 @@ class Database:
             connection.execute(text("SELECT 1"))
 
     def dispose(self) -> None:
-        self.engine.dispose()
+        for engine in self.engines:
+            engine.dispose()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -88,8 +99,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    # A deferred BEGIN that turns into a writer fails with SQLITE_BUSY whatever the timeout.
-    # SQLAlchemy fires `begin` for AUTOCOMMIT connections too, whose writes a BEGIN would lose.
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-        return
+    # A deferred BEGIN that turns into a writer fails with SQLITE_BUSY whatever the timeout. Only
+    # the transactions' engine does this: a BEGIN on the other one would lose its writes.
     connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from models import turns
+from models import calls, turns
 from models.database import Connection
 from models.turns import Body, Stored
 from services.store import Store
@@ -30,6 +30,7 @@ class Turn:
         self.call_id = call_id
         self.number = number
         self._stack = ExitStack()
+        self._statements: Connection | None = None
         self._transaction: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -43,14 +44,31 @@ class Turn:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    @property
-    def has_effects(self) -> bool:
-        return self._transaction is not None
+    def start_call(self, caller: str | None) -> bool:
+        """Store a call that rings; False when it is known already. `caller` is E.164 or None."""
+        store = self.store
+        return calls.start(self._connection(), store.clock, store.vault, self.call_id, caller)
 
     def newest(self) -> Stored | None:
         """The newest turn of this call up to this one."""
-        with self.store.database.statement() as connection:
-            return turns.newest(connection, self.store.vault, self.call_id, self.number)
+        return turns.newest(self._connection(), self.store.vault, self.call_id, self.number)
+
+    def _connection(self) -> Connection:
+        # One connection for the reading and the writing statement of a turn without effect.
+        if self._statements is None:
+            self._statements = self._stack.enter_context(self.store.database.statement())
+        return self._statements
+
+    def undo(self) -> None:
+        """Roll back what this turn has done so far; it may read again after that."""
+        if self._transaction is not None:
+            self._transaction.rollback()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Leave whatever is open: a transaction commits, a connection goes back to the pool."""
+        self._statements = self._transaction = None
+        self._stack.close()
 
     def transaction(self) -> Connection:
         """The transaction of this turn's effects; the first call claims the turn.
@@ -58,6 +76,7 @@ class Turn:
         Raises AlreadyAnswered.
         """
         if self._transaction is None:
+            self._give_back()
             self._transaction = self._stack.enter_context(self.store.database.transaction())
             if not turns.claim(self._transaction, self.store.clock, self.call_id, self.number):
                 raise AlreadyAnswered
@@ -81,23 +100,25 @@ class Turn:
                 outcome=outcome,
                 body=body,
             )
-            self._transaction = None
-            self._stack.close()
+            self._give_back()
             return
-        # SQLite cannot renew and record in one statement, so there the two are one transaction.
-        two_statements = store.database.is_sqlite and renew_for is not None
-        connect = store.database.transaction if two_statements else store.database.statement
-        with connect() as connection:
-            recorded = turns.record(
-                connection,
-                store.clock,
-                store.vault,
-                self.call_id,
-                self.number,
-                step=step,
-                outcome=outcome,
-                body=body,
-                lease=renew_for,
-            )
+        if renew_for is not None and store.database.is_sqlite:
+            # SQLite cannot renew and record in one statement, so there the two are one transaction.
+            self._give_back()
+            connection = self._stack.enter_context(store.database.transaction())
+        else:
+            connection = self._connection()
+        recorded = turns.record(
+            connection,
+            store.clock,
+            store.vault,
+            self.call_id,
+            self.number,
+            step=step,
+            outcome=outcome,
+            body=body,
+            lease=renew_for,
+        )
+        self._give_back()
         if not recorded:
             raise AlreadyAnswered

@@ -16,7 +16,7 @@ def test_a_caller_with_a_mobile_is_booked_and_gets_one_text(service: House):
     caller.presses("75011").hears_text("Paris 11e")
     caller.presses("1").hears_text("Salle des fêtes, à Paris 11e, à moins d'un kilomètre")
     caller.hears_text("Gymnase Jaurès, à Paris 11e, à 4 kilomètres à vol d'oiseau")
-    caller.presses("2").hears_text("se termine par 7 8")
+    caller.presses("2").hears_text("se termine par 78")
     caller.presses("1").hears_text("jeudi 26 novembre à 10 heures")
     assert service.bookings() == []
     caller.presses("1").hears_text("Votre rendez-vous est confirmé")
