@@ -42,7 +42,8 @@ def advance(session: Session, heard: Input, world: World) -> tuple[Session, Spee
         raise Lost(f"no step {session.step!r}")
     if heard.kind is Heard.SILENCE:
         return _settle(session, Miss("reason.silence"), world)
-    session = replace(session, alive=True)
+    if not session.alive:
+        session = replace(session, alive=True)
     command = _command(session, heard.keys)
     if command is None:
         return _settle(session, STEPS[session.step].take(session, heard.keys, world), world)

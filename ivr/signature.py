@@ -52,7 +52,7 @@ class SignatureCheck:
             raise NotSigned("wrong")
         # The provider never says a thing twice: what does is not read at all.
         for values in (incoming.form, incoming.args):
-            if any(len(values.getlist(name)) != 1 for name in values):
+            if any(len(said) != 1 for _, said in values.lists()):
                 raise NotSigned("repeated")
         self._check_ids(incoming)
 

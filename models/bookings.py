@@ -11,8 +11,10 @@ from sqlalchemy import Connection, select, update
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert, inserted
+from models.dialects import insert_new
 from models.tables import appointment, booking, centre
+
+_NEW_APPOINTMENT = appointment.insert()
 
 
 @dataclass(frozen=True)
@@ -51,32 +53,27 @@ def add(
 ) -> bool:
     """Store a booking; False when this reference, or this very booking, exists already."""
     born = new.born.isoformat()
-    statement = (
-        insert(connection, booking)
-        .values(
-            id=new.id,
-            idempotency_key=new.idempotency_key,
-            reference_enc=vault.seal_text(reference, _where("reference", new.id)),
-            reference_idx=vault.index("reference", reference),
-            channel=new.channel,
-            campaign=new.campaign,
-            centre_id=new.centre_id,
-            state="confirmed",
-            call_id=new.call_id,
-            dob_enc=vault.seal_text(born, _where("dob", new.id)),
-            dob_idx=vault.index("dob", born),
-            phone_enc=vault.seal_text(new.number, _where("phone", new.id)),
-            phone_idx=vault.index("phone", new.number),
-            postcode=new.postcode,
-            created_at=clock.at(),
-            last_start_at=max(start for _, start in new.doses),
-        )
-        .on_conflict_do_nothing()
-    )
-    if not inserted(connection, statement):
+    values = {
+        "id": new.id,
+        "idempotency_key": new.idempotency_key,
+        "reference_enc": vault.seal_text(reference, _where("reference", new.id)),
+        "reference_idx": vault.index("reference", reference),
+        "channel": new.channel,
+        "campaign": new.campaign,
+        "centre_id": new.centre_id,
+        "state": "confirmed",
+        "call_id": new.call_id,
+        "dob_enc": vault.seal_text(born, _where("dob", new.id)),
+        "dob_idx": vault.index("dob", born),
+        "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
+        "phone_idx": vault.index("phone", new.number),
+        "postcode": new.postcode,
+        "last_start_at": max(start for _, start in new.doses),
+    }
+    if not insert_new(connection, clock, booking, values, "created_at"):
         return False
     connection.execute(
-        appointment.insert(),
+        _NEW_APPOINTMENT,
         [
             {
                 "booking_id": new.id,

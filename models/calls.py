@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 
-from sqlalchemy import Connection, case, or_, update
+from sqlalchemy import Connection, Update, bindparam, func, or_, update
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert, inserted
+from models.dialects import insert_new
 from models.tables import call
 
 # A status never moves backwards, in whatever order the provider's callbacks arrive. The last ones
@@ -36,19 +37,14 @@ def start(
     connection: Connection, clock: Clock, vault: Vault, call_id: str, caller: str | None
 ) -> bool:
     """Store a new call; False when it is known already. `caller` is E.164 or None."""
-    statement = (
-        insert(connection, call)
-        .values(
-            id=call_id,
-            caller_enc=vault.seal_text(caller, f"call.caller:{call_id}"),
-            caller_idx=vault.index("phone", caller),
-            status="ringing",
-            status_rank=STATUS_RANK["ringing"],
-            started_at=clock.at(),
-        )
-        .on_conflict_do_nothing()
-    )
-    return inserted(connection, statement)
+    values = {
+        "id": call_id,
+        "caller_enc": vault.seal_text(caller, f"call.caller:{call_id}"),
+        "caller_idx": vault.index("phone", caller),
+        "status": "ringing",
+        "status_rank": STATUS_RANK["ringing"],
+    }
+    return insert_new(connection, clock, call, values, "started_at")
 
 
 def move_status(connection: Connection, clock: Clock, call_id: str, status: str) -> bool:
@@ -56,17 +52,21 @@ def move_status(connection: Connection, clock: Clock, call_id: str, status: str)
     rank = STATUS_RANK.get(status)
     if rank is None:
         return False
-    ended = clock.at() if rank >= FIRST_FINAL_RANK else None
+    values = {"the_call": call_id, "the_status": status, "the_rank": rank}
+    return connection.execute(_move(clock, ends=is_over(status)), values).rowcount == 1
+
+
+@lru_cache
+def _move(clock: Clock, *, ends: bool) -> Update:
     statement = (
         update(call)
-        .where(call.c.id == call_id, call.c.status_rank < rank)
-        .values(
-            status=status,
-            status_rank=rank,
-            ended_at=case((call.c.ended_at.is_not(None), call.c.ended_at), else_=ended),
-        )
+        .where(call.c.id == bindparam("the_call"), call.c.status_rank < bindparam("the_rank"))
+        .values(status=bindparam("the_status"), status_rank=bindparam("the_rank"))
     )
-    return connection.execute(statement).rowcount == 1
+    if ends:
+        # The first end counts, whichever of the last statuses comes after it.
+        statement = statement.values(ended_at=func.coalesce(call.c.ended_at, clock.at()))
+    return statement
 
 
 def erase_callers(connection: Connection, clock: Clock, older_than: timedelta) -> int:

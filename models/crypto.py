@@ -52,9 +52,9 @@ class Vault:
 
     def open(self, sealed: bytes, where: str) -> bytes:
         """Raises CannotOpen."""
-        number, nonce = sealed[0], sealed[1 : 1 + _NONCE_BYTES]
-        if number >= len(self._ciphers):
+        if len(sealed) <= 1 + _NONCE_BYTES or sealed[0] >= len(self._ciphers):
             raise CannotOpen(where)
+        number, nonce = sealed[0], sealed[1 : 1 + _NONCE_BYTES]
         try:
             return self._ciphers[number].decrypt(nonce, sealed[1 + _NONCE_BYTES :], where.encode())
         except InvalidTag:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+from models.clock import Clock
+
 
 def insert(connection: Connection, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT, for the database of this connection."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table)
-    return postgresql.insert(table)
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
-def inserted(connection: Connection, statement: Any, values: Any = None) -> bool:
-    """Execute an INSERT … ON CONFLICT DO NOTHING of one row; True when the row went in.
+def insert_new(
+    connection: Connection, clock: Clock, table: Table, values: Mapping[str, Any], *moments: str
+) -> bool:
+    """Insert one row unless a key of it is there already; True when it went in.
 
-    SQLAlchemy keeps the row count of an INSERT only when it is asked to.
+    The columns named in `moments` get the moment of the clock.
     """
-    if not statement.get_execution_options().get("preserve_rowcount"):
-        statement = statement.execution_options(preserve_rowcount=True)
+    statement = _insert_new(connection.dialect.name, clock, table, moments)
     return bool(connection.execute(statement, values).rowcount == 1)
+
+
+@lru_cache
+def _insert_new(dialect: str, clock: Clock, table: Table, moments: tuple[str, ...]) -> Any:
+    # Built once: building takes longer than running it.
+    made: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    statement = made.on_conflict_do_nothing().values({name: clock.at() for name in moments})
+    # SQLAlchemy keeps the row count of an INSERT only when it is asked to.
+    return statement.execution_options(preserve_rowcount=True)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert, inserted
+from models.dialects import insert_new
 from models.tables import message
 
 # Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
@@ -63,25 +63,19 @@ class Claimed:
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
     """Store a message; False when one with its dedupe key is there already."""
     payload = json.dumps(new.payload, ensure_ascii=False)
-    statement = (
-        insert(connection, message)
-        .values(
-            id=new.id,
-            kind=new.kind,
-            dedupe_key=new.dedupe_key,
-            booking_id=new.booking_id,
-            call_id=new.call_id,
-            recipient_enc=vault.seal_text(new.recipient, _where("recipient", new.id)),
-            recipient_idx=vault.index("phone", new.recipient),
-            payload_enc=vault.seal_text(payload, _where("payload", new.id)),
-            state="pending",
-            due_at=clock.at(),
-            created_at=clock.at(),
-            updated_at=clock.at(),
-        )
-        .on_conflict_do_nothing()
-    )
-    return inserted(connection, statement)
+    values = {
+        "id": new.id,
+        "kind": new.kind,
+        "dedupe_key": new.dedupe_key,
+        "booking_id": new.booking_id,
+        "call_id": new.call_id,
+        "recipient_enc": vault.seal_text(new.recipient, _where("recipient", new.id)),
+        "recipient_idx": vault.index("phone", new.recipient),
+        "payload_enc": vault.seal_text(payload, _where("payload", new.id)),
+        "state": "pending",
+    }
+    moments = ("due_at", "created_at", "updated_at")
+    return insert_new(connection, clock, message, values, *moments)
 
 
 def due(connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: int) -> list[str]:

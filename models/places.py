@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
+    Select,
     Update,
     and_,
     bindparam,
@@ -24,6 +27,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.clock import Clock
 from models.tables import centre, place
@@ -31,16 +35,34 @@ from models.tables import centre, place
 # Windows of time are half open and UTC; a place belongs to one when it starts in it.
 Window = tuple[datetime, datetime]
 
+# Statements are built once for each shape: building takes longer than running them.
 _NOBODY: dict[str, Any] = {"held_by": None, "hold_expires_at": None, "hold_limit_at": None}
 
 
 @dataclass(frozen=True)
 class Wish:
-    """The earliest free place at one centre, in any of the windows, not of these slots."""
+    """Free places that start in any of the windows, not of these slots."""
 
-    centre_id: str
     windows: tuple[Window, ...]
     skip_slots: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, bool]:
+        """What a statement for this wish depends on; everything else is a bound value."""
+        return len(self.windows), bool(self.skip_slots)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {
+            "earliest": min(start for start, _ in self.windows),
+            "latest": max(end for _, end in self.windows),
+        }
+        if len(self.windows) > 1:
+            for number, (start, end) in enumerate(self.windows):
+                values |= {f"from_{number}": start, f"until_{number}": end}
+        if self.skip_slots:
+            values["skip_slots"] = list(self.skip_slots)
+        return values
 
 
 @dataclass(frozen=True)
@@ -72,19 +94,29 @@ def look(
     connection: Connection,
     clock: Clock,
     centre_ids: Sequence[str],
+    wish: Wish,
     *,
-    windows: Sequence[Window],
-    skip_slots: Sequence[int] = (),
     count_up_to: int,
 ) -> Reach:
     """Look without taking: one index seek a centre, however many slots there are.
 
     Only centres that are open and whose places are ours to give count.
     """
+    values = {"the_centres": list(centre_ids), "count_up_to": count_up_to, **wish.values}
+    rows = connection.execute(_look(clock, *wish.shape), values).all()
+    return Reach(
+        centre_ids=frozenset(row.id for row in rows if row.first is not None),
+        places=max((row.places for row in rows), default=0),
+    )
+
+
+@lru_cache
+def _look(clock: Clock, windows: int, skips: bool) -> Select[Any]:  # noqa: FBT001
+    centres: BindParameter[Sequence[str]] = bindparam("the_centres", expanding=True)
     mine = place.alias("mine")
     first = (
         select(mine.c.id)
-        .where(mine.c.centre_id == centre.c.id, _wished(clock, mine, windows, skip_slots))
+        .where(mine.c.centre_id == centre.c.id, _wished(clock, mine, windows, skips=skips))
         .order_by(mine.c.start_at, mine.c.id)
         .limit(1)
         .scalar_subquery()
@@ -92,21 +124,13 @@ def look(
     near = place.alias("near")
     some = (
         select(near.c.id)
-        .where(near.c.centre_id.in_(centre_ids), _wished(clock, near, windows, skip_slots))
-        .limit(count_up_to)
+        .where(near.c.centre_id.in_(centres), _wished(clock, near, windows, skips=skips))
+        .limit(bindparam("count_up_to"))
         .subquery()
     )
     places = select(func.count()).select_from(some).scalar_subquery()
-    rows = connection.execute(
-        select(centre.c.id, first.label("first"), places.label("places")).where(
-            centre.c.id.in_(centre_ids),
-            centre.c.closed_at.is_(None),
-            centre.c.booking_mode == "ours",
-        )
-    ).all()
-    return Reach(
-        centre_ids=frozenset(row.id for row in rows if row.first is not None),
-        places=max((row.places for row in rows), default=0),
+    return select(centre.c.id, first.label("first"), places.label("places")).where(
+        centre.c.id.in_(centres), centre.c.closed_at.is_(None), centre.c.booking_mode == "ours"
     )
 
 
@@ -114,33 +138,47 @@ def hold(
     connection: Connection,
     clock: Clock,
     holder: str,
-    wishes: Sequence[Wish],
+    centre_ids: Sequence[str],
+    wish: Wish,
     *,
     lease: timedelta,
     longest: timedelta,
 ) -> list[HeldPlace]:
-    """Hold the earliest free place of each wish; fewer come back where others were quicker.
+    """Hold the earliest free place at each centre; fewer come back where others were quicker.
 
     A row that another transaction is taking is passed over (SKIP LOCKED), so that many callers at
     one centre get different places instead of waiting for the same one.
     """
+    values = {"the_holder": holder, **wish.values}
+    values |= {f"centre_{number}": one for number, one in enumerate(centre_ids)}
+    statement = _hold(clock, lease, longest, len(centre_ids), *wish.shape)
+    return [HeldPlace(*row) for row in connection.execute(statement, values)]
+
+
+@lru_cache
+def _hold(  # noqa: PLR0917
+    clock: Clock,
+    lease: timedelta,
+    longest: timedelta,
+    centres: int,
+    windows: int,
+    skips: bool,  # noqa: FBT001
+) -> Any:
     picks = []
-    for number, wish in enumerate(wishes):
+    for number in range(centres):
         pick = place.alias(f"pick{number}")
         picks.append(
             select(pick.c.id)
             .where(
-                pick.c.centre_id == wish.centre_id,
-                _wished(clock, pick, wish.windows, wish.skip_slots),
+                pick.c.centre_id == bindparam(f"centre_{number}"),
+                _wished(clock, pick, windows, skips=skips),
             )
             .order_by(pick.c.start_at, pick.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
-    return _hold(
-        connection, clock, place.c.id.in_(picks), holder=holder, lease=lease, longest=longest
-    )
+    return _taking(clock, place.c.id.in_(picks), lease, longest)
 
 
 def hold_slot(
@@ -162,36 +200,32 @@ def hold_slot(
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    return _hold(
-        connection, clock, place.c.id == chosen, holder=holder, lease=lease, longest=longest
+    statement = _taking(clock, place.c.id == chosen, lease, longest)
+    return [HeldPlace(*row) for row in connection.execute(statement, {"the_holder": holder})]
+
+
+def _taking(
+    clock: Clock, which: ColumnElement[bool], lease: timedelta, longest: timedelta
+) -> ReturningUpdate[Any]:
+    return (
+        update(place)
+        .where(which, is_free(clock))
+        .values(
+            held_by=bindparam("the_holder"),
+            hold_expires_at=clock.at(lease),
+            hold_limit_at=clock.at(longest),
+        )
+        .returning(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at)
     )
 
 
-def _hold(
-    connection: Connection,
-    clock: Clock,
-    which: ColumnElement[bool],
-    *,
-    holder: str,
-    lease: timedelta,
-    longest: timedelta,
-) -> list[HeldPlace]:
-    rows = connection.execute(
-        update(place)
-        .where(which, is_free(clock))
-        .values(held_by=holder, hold_expires_at=clock.at(lease), hold_limit_at=clock.at(longest))
-        .returning(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at)
-    ).all()
-    return [HeldPlace(*row) for row in rows]
-
-
 def renewal(clock: Clock, lease: timedelta) -> Update:
-    """The statement that prolongs the live holds of `:holder`; a dead one stays dead."""
+    """The statement that prolongs the live holds of `:the_holder`; a dead one stays dead."""
     later = clock.at(lease)
     return (
         update(place)
         .where(
-            place.c.held_by == bindparam("holder"),
+            place.c.held_by == bindparam("the_holder"),
             place.c.booking_id.is_(None),
             place.c.hold_expires_at > clock.at(),
         )
@@ -208,27 +242,34 @@ def book(connection: Connection, clock: Clock, holder: str, place_id: int, booki
 
     The booking itself must exist when the transaction ends.
     """
-    statement = (
+    values = {"the_place": place_id, "the_holder": holder, "the_booking": booking_id}
+    return connection.execute(_book(clock), values).rowcount == 1
+
+
+@lru_cache
+def _book(clock: Clock) -> Update:
+    return (
         update(place)
         .where(
-            place.c.id == place_id,
-            place.c.held_by == holder,
+            place.c.id == bindparam("the_place"),
+            place.c.held_by == bindparam("the_holder"),
             place.c.hold_expires_at > clock.at(),
             place.c.booking_id.is_(None),
         )
-        .values(booking_id=booking_id, **_NOBODY)
+        .values(booking_id=bindparam("the_booking"), **_NOBODY)
     )
-    return connection.execute(statement).rowcount == 1
+
+
+_RELEASE = (
+    update(place)
+    .where(place.c.held_by == bindparam("the_holder"), place.c.booking_id.is_(None))
+    .values(**_NOBODY)
+)
 
 
 def release(connection: Connection, holder: str) -> int:
     """Give back everything that `holder` holds and has not booked."""
-    statement = (
-        update(place)
-        .where(place.c.held_by == holder, place.c.booking_id.is_(None))
-        .values(**_NOBODY)
-    )
-    return connection.execute(statement).rowcount
+    return connection.execute(_RELEASE, {"the_holder": holder}).rowcount
 
 
 def forget_expired(connection: Connection, clock: Clock) -> int:
@@ -249,21 +290,25 @@ def count_held(connection: Connection, clock: Clock) -> int:
     return connection.execute(statement).scalar_one()
 
 
-def _wished(
-    clock: Clock, table: Any, windows: Sequence[Window], skip_slots: Sequence[int]
-) -> ColumnElement[bool]:
+def _wished(clock: Clock, table: Any, windows: int, *, skips: bool) -> ColumnElement[bool]:
     # The outer bounds first, for they are what the index can seek.
     conditions = [
         is_free(clock, table),
-        table.c.start_at >= min(start for start, _ in windows),
-        table.c.start_at < max(end for _, end in windows),
+        table.c.start_at >= bindparam("earliest"),
+        table.c.start_at < bindparam("latest"),
     ]
-    if len(windows) > 1:
+    if windows > 1:
         conditions.append(
             or_(
-                *(and_(table.c.start_at >= start, table.c.start_at < end) for start, end in windows)
+                *(
+                    and_(
+                        table.c.start_at >= bindparam(f"from_{number}"),
+                        table.c.start_at < bindparam(f"until_{number}"),
+                    )
+                    for number in range(windows)
+                )
             )
         )
-    if skip_slots:
-        conditions.append(table.c.slot_id.not_in(skip_slots))
+    if skips:
+        conditions.append(table.c.slot_id.not_in(bindparam("skip_slots", expanding=True)))
     return and_(*conditions)

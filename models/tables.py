@@ -158,6 +158,10 @@ Index(
 _HELD = text("held_by IS NOT NULL")
 Index("ix_place_held_by", place.c.held_by, postgresql_where=_HELD, sqlite_where=_HELD)
 
+# Without it SQLite reads every place to check the foreign key of a new booking.
+_BOOKED = text("booking_id IS NOT NULL")
+Index("ix_place_booking_id", place.c.booking_id, postgresql_where=_BOOKED, sqlite_where=_BOOKED)
+
 call = Table(
     "call",
     metadata,

@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Insert,
     Select,
     Update,
     bindparam,
@@ -27,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import inserted
+from models.dialects import insert_new
 from models.places import renewal
 from models.tables import place, turn
 
@@ -109,11 +108,12 @@ def record(
     }
     name = connection.dialect.name
     if lease and name == "sqlite":
-        connection.execute(_renewal(clock, lease), {"holder": call_id})
+        connection.execute(_renewal(clock, lease), {"the_holder": call_id})
         lease = None
     elif lease:
-        values["holder"] = call_id
-    return inserted(connection, _record(name, clock, lease), values)
+        values["the_holder"] = call_id
+    result = connection.execute(_record(name, clock, lease), values)
+    return bool(result.rowcount == 1)
 
 
 @lru_cache
@@ -124,7 +124,8 @@ def _renewal(clock: Clock, lease: timedelta) -> Update:
 @lru_cache
 def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Any:
     # Built once: building takes longer than everything else that SQLAlchemy does for a turn.
-    statement: Any = _insert(dialect).values(
+    made: Any = sqlite.insert(turn) if dialect == "sqlite" else postgresql.insert(turn)
+    statement = made.on_conflict_do_nothing().values(
         call_id=bindparam("the_call"),
         number=bindparam("the_number"),
         at=clock.at(),
@@ -140,20 +141,8 @@ def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Any:
 
 def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bool:
     """Take a turn before its effects; a copy waits here for the transaction, then gets False."""
-    values = {"the_call": call_id, "the_number": number}
-    return inserted(connection, _claim(connection.dialect.name, clock), values)
-
-
-@lru_cache
-def _claim(dialect: str, clock: Clock) -> Any:
-    statement: Any = _insert(dialect).values(
-        call_id=bindparam("the_call"),
-        number=bindparam("the_number"),
-        at=clock.at(),
-        step="",
-        outcome="claimed",
-    )
-    return statement.execution_options(preserve_rowcount=True)
+    values = {"call_id": call_id, "number": number, "step": "", "outcome": "claimed"}
+    return insert_new(connection, clock, turn, values, "at")
 
 
 _COMPLETE: Update = (
@@ -191,10 +180,3 @@ def erase_bodies(connection: Connection, clock: Clock, older_than: timedelta) ->
 
 def delete_old(connection: Connection, clock: Clock, older_than: timedelta) -> int:
     return connection.execute(delete(turn).where(turn.c.at < clock.at(-older_than))).rowcount
-
-
-@lru_cache
-def _insert(dialect: str) -> Any:
-    make: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement: Insert = make(turn).on_conflict_do_nothing()
-    return statement

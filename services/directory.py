@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from models.geography import distance_km
 
 CENTRES_FRESH_SECONDS = 10.0
 POSTCODE_FRESH_SECONDS = 300.0
+KILOMETRES_PER_DEGREE = 111.0
 _MOST_POSTCODES = 8192
 
 
@@ -37,6 +39,10 @@ class _Centres:
     read_at: float
     by_territory: dict[str, list[BookableCentre]]
     nearest: dict[tuple[float, float, str, float], list[Near]] = field(default_factory=dict)
+
+
+def _latitude(centre: BookableCentre) -> float:
+    return centre.latitude
 
 
 class Directory:
@@ -64,9 +70,14 @@ class Directory:
         key = (latitude, longitude, territory, radius_kilometres)
         found = centres.nearest.get(key)
         if found is None:
+            # Northward a degree is 111 km everywhere, so a band of latitudes holds the circle.
+            band = radius_kilometres / KILOMETRES_PER_DEGREE
+            there = centres.by_territory.get(territory, [])
+            first = bisect_left(there, latitude - band, key=_latitude)
+            last = bisect_right(there, latitude + band, key=_latitude)
             measured = (
                 Near(distance_km(latitude, longitude, c.latitude, c.longitude), c)
-                for c in centres.by_territory.get(territory, ())
+                for c in there[first:last]
             )
             found = sorted(
                 (near for near in measured if near.kilometres <= radius_kilometres),
@@ -110,5 +121,7 @@ class Directory:
         with self._database.statement() as connection:
             for centre in directory.bookable_centres(connection):
                 by_territory.setdefault(centre.territory, []).append(centre)
+        for there in by_territory.values():
+            there.sort(key=_latitude)
         self._centres = _Centres(self._ticks(), by_territory)
         return self._centres

@@ -121,8 +121,7 @@ class _Search:
                 self.connection,
                 self.store.clock,
                 [one.centre.id for one in ring],
-                windows=self._windows(self.wanted.not_before),
-                skip_slots=self.wanted.skip_slots,
+                self._wish(self.wanted.not_before),
                 count_up_to=few_places,
             )
             found += [one.centre.id for one in ring if one.centre.id in reach.centre_ids]
@@ -133,12 +132,12 @@ class _Search:
         self, centre_ids: Sequence[str], after: datetime, skip_slots: tuple[int, ...] = ()
     ) -> list[HeldPlace]:
         """Hold the first free slot of each of these centres, from `after` on."""
-        skip = self.wanted.skip_slots + skip_slots
         return places.hold(
             self.connection,
             self.store.clock,
             self.holder,
-            [Wish(centre_id, self._windows(after), skip) for centre_id in centre_ids],
+            centre_ids,
+            self._wish(after, skip_slots),
             lease=self.campaign.hold_lease,
             longest=self.campaign.hold_longest,
         )
@@ -156,8 +155,12 @@ class _Search:
                 held += self.hold([first.centre_id], moment, had)
         return held
 
-    def _windows(self, after: datetime) -> tuple[Window, ...]:
-        return windows(after, self.horizon, self.wanted.part_of_day, self.zone)
+    def _wish(self, after: datetime, skip_slots: tuple[int, ...] = ()) -> Wish:
+        wanted = self.wanted
+        return Wish(
+            windows(after, self.horizon, wanted.part_of_day, self.zone),
+            wanted.skip_slots + skip_slots,
+        )
 
     def _midnight_after(self, moment: datetime) -> datetime:
         day = moment.astimezone(self.zone).date() + timedelta(days=1)

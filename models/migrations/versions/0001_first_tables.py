@@ -256,6 +256,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("slot_id", "number", name=op.f("uq_place_slot_id_number")),
     )
     op.create_index(
+        "ix_place_booking_id",
+        "place",
+        ["booking_id"],
+        unique=False,
+        postgresql_where=sa.text("booking_id IS NOT NULL"),
+        sqlite_where=sa.text("booking_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_place_held_by",
         "place",
         ["held_by"],
@@ -331,6 +339,12 @@ def downgrade() -> None:
         table_name="place",
         postgresql_where=sa.text("held_by IS NOT NULL"),
         sqlite_where=sa.text("held_by IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_place_booking_id",
+        table_name="place",
+        postgresql_where=sa.text("booking_id IS NOT NULL"),
+        sqlite_where=sa.text("booking_id IS NOT NULL"),
     )
     op.drop_table("place")
     op.drop_table("slot")
