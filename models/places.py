@@ -16,11 +16,13 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Exists,
     Select,
     Update,
     and_,
     bindparam,
     case,
+    exists,
     false,
     func,
     or_,
@@ -30,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.clock import Clock
-from models.tables import centre, place
+from models.tables import call, centre, place
 
 # Windows of time are half open and UTC; a place belongs to one when it starts in it.
 Window = tuple[datetime, datetime]
@@ -178,7 +180,10 @@ def _hold(  # noqa: PLR0917
             .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
-    return _taking(clock, place.c.id.in_(picks), lease, longest)
+    # Each pick must be a scalar that is evaluated once. `IN (SELECT … LIMIT 1)` is not: PostgreSQL
+    # may run such a subquery for every row and take a place each time.
+    one_of = or_(*(place.c.id == pick for pick in picks))
+    return _taking(clock, one_of, lease, longest)
 
 
 def hold_slot(
@@ -204,12 +209,17 @@ def hold_slot(
     return [HeldPlace(*row) for row in connection.execute(statement, {"the_holder": holder})]
 
 
+def _is_over(holder: Any) -> Exists:
+    """A call that ended holds nothing any more, even if a webhook of it comes late."""
+    return exists().where(call.c.id == holder, call.c.ended_at.is_not(None))
+
+
 def _taking(
     clock: Clock, which: ColumnElement[bool], lease: timedelta, longest: timedelta
 ) -> ReturningUpdate[Any]:
     return (
         update(place)
-        .where(which, is_free(clock))
+        .where(which, is_free(clock), ~_is_over(bindparam("the_holder")))
         .values(
             held_by=bindparam("the_holder"),
             hold_expires_at=clock.at(lease),
@@ -272,11 +282,17 @@ def release(connection: Connection, holder: str) -> int:
     return connection.execute(_RELEASE, {"the_holder": holder}).rowcount
 
 
-def forget_expired(connection: Connection, clock: Clock) -> int:
-    """Tidy up holds that ended; they were free already."""
+def forget_ended(connection: Connection, clock: Clock) -> int:
+    """Tidy up holds that ran out (they were free already) and those of calls that are over.
+
+    The second kind is left by a webhook that was holding while the call ended.
+    """
     statement = (
         update(place)
-        .where(place.c.held_by.is_not(None), place.c.hold_expires_at <= clock.at())
+        .where(
+            place.c.held_by.is_not(None),
+            or_(place.c.hold_expires_at <= clock.at(), _is_over(place.c.held_by)),
+        )
         .values(**_NOBODY)
     )
     return connection.execute(statement).rowcount
