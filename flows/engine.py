@@ -41,9 +41,9 @@ def advance(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if session.step not in STEPS:
         raise Lost(f"no step {session.step!r}")
     if heard.kind is Heard.SILENCE:
-        return _settle(session, Miss("reason.silence"), world)
-    if not session.alive:
-        session = replace(session, alive=True)
+        return _settle(replace(session, quiet=session.quiet + 1), Miss("reason.silence"), world)
+    if not session.alive or session.quiet:
+        session = replace(session, alive=True, quiet=0)
     command = _command(session, heard.keys)
     if command is None:
         return _settle(session, STEPS[session.step].take(session, heard.keys, world), world)

@@ -53,7 +53,7 @@ class Session:
     misses: int = 0
     trail: tuple[str, ...] = ()
     resume: str = ""
-    rounds: int = 0
+    quiet: int = 0
 
     caller: str = ""
     caller_kind: str = CallerKind.NONE

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 
 from flows.session import CallerKind
 
+# What "today" means to a caller, and the hour at which a campaign opens.
+COUNTRY_ZONE = ZoneInfo("Europe/Paris")
 # Nobody in France has reached 123; the call script refuses beyond 120.
 OLDEST_AGE = 120
 _DIGITS = re.compile(r"[0-9]+")
@@ -40,6 +43,11 @@ class NotUnderstood(Exception):
 def is_digits(typed: str) -> bool:
     """ASCII digits only: the telephone has no others, whatever `str.isdigit` thinks."""
     return _DIGITS.fullmatch(typed) is not None
+
+
+def number(typed: str, most_digits: int) -> int:
+    """A whole number of at most so many digits, or -1, which nothing that is asked for can be."""
+    return int(typed) if is_digits(typed) and len(typed) <= most_digits else -1
 
 
 def date_of_birth(typed: str, today: date) -> date:
@@ -96,13 +104,13 @@ def telephone(typed: str) -> tuple[str, CallerKind]:
         raise NotUnderstood("number_incomplete")
     for region in REGIONS:
         try:
-            number = phonenumbers.parse(typed, region)
+            parsed = phonenumbers.parse(typed, region)
         except phonenumbers.NumberParseException:
             continue
-        if phonenumbers.is_valid_number_for_region(number, region):
-            kind = phonenumbers.number_type(number)
+        if phonenumbers.is_valid_number_for_region(parsed, region):
+            kind = phonenumbers.number_type(parsed)
             if kind not in _ORDINARY:
                 raise NotUnderstood("number_unusable")
-            e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
             return e164, CallerKind.MOBILE if kind in _MOBILES else CallerKind.LANDLINE
     raise NotUnderstood("number_incomplete" if is_digits(typed) else "number_unusable")

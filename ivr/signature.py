@@ -23,6 +23,7 @@ HEADER = "X-Twilio-Signature"
 FORM = "application/x-www-form-urlencoded"
 # A real webhook is about a kilobyte; the provider's own limit for an answer is 64.
 MOST_BYTES = 64 * 1024
+_PLAIN = re.compile(r"[!-~]*")
 _CALL = re.compile(r"CA[0-9a-f]{32}")
 _MESSAGE = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
 
@@ -63,6 +64,11 @@ class SignatureCheck:
             raise NotSigned("too_large")
         if not incoming.headers.get(HEADER):
             raise NotSigned("absent")
+        # Parsers of addresses drop tabs and line ends without a word, so a changed address could
+        # have the signature of another.
+        environ = incoming.environ
+        if not _PLAIN.fullmatch(environ["PATH_INFO"] + environ.get("QUERY_STRING", "")):
+            raise NotSigned("address")
 
     def _is_signed(self, incoming: Request) -> bool:
         # Not incoming.url, which decodes what the signature covers undecoded.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, request
 
 from flows.speech import SILENCE, Input, keys
 from ivr.conversation import Answer, Conversation
@@ -57,6 +57,10 @@ class _Edge:
                 again,
                 lambda call, caller: self._conversation.again(call, number, caller),
             )
+        if "Digits" not in request.form and not request.args.get("silent"):
+            # Names and values are signed as one run of letters: cut elsewhere, "Digits=1" becomes
+            # "Digit=s1". The provider itself never posts here without either.
+            abort(403)
         heard = _heard()
         return self._answered(
             number, 0, lambda call, caller: self._conversation.turn(call, number, heard, caller)

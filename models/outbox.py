@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, case, func, literal, or_, select, update
 
 from models.clock import Clock
 from models.crypto import Vault
@@ -21,6 +21,7 @@ from models.dialects import insert_new
 from models.tables import message
 
 # Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
+_UNSENT = ("pending", "sending")
 STATE_RANK = {
     "pending": 0,
     "sending": 1,
@@ -190,7 +191,7 @@ def oldest_unsent(
 ) -> tuple[int, datetime | None]:
     """How many messages of these kinds wait, and since when the oldest does (UTC)."""
     statement = select(func.count(), func.min(message.c.created_at)).where(
-        message.c.kind.in_(kinds), message.c.state.in_(("pending", "sending"))
+        message.c.kind.in_(kinds), message.c.state.in_(_UNSENT)
     )
     row = connection.execute(statement).one()
     return row[0], row[1]
@@ -206,7 +207,15 @@ def erase_due(
         .where(
             or_(old, message.c.booking_id.in_(booking_ids)), message.c.recipient_enc.is_not(None)
         )
-        .values(recipient_enc=None, recipient_idx=None, payload_enc=None)
+        .values(
+            recipient_enc=None,
+            recipient_idx=None,
+            payload_enc=None,
+            # What was not delivered by now cannot be any more, and no longer stands in the way of
+            # a new message to the same person.
+            dedupe_key=literal("erased:") + message.c.id,
+            state=case((message.c.state.in_(_UNSENT), "failed"), else_=message.c.state),
+        )
     )
     return connection.execute(statement).rowcount
 

@@ -9,14 +9,22 @@ from flows.questions import Go, Miss, Move, Question, entry, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
-from flows.understanding import NotUnderstood, birthday, checked_date, date_of_birth, is_digits
+from flows.understanding import (
+    COUNTRY_ZONE,
+    NotUnderstood,
+    birthday,
+    checked_date,
+    date_of_birth,
+    number,
+)
 from flows.world import World
 
 _FIRST_YEAR = 1900
+YEAR_DIGITS = 4
 
 
 def _today(world: World) -> date:
-    return world.now().date()
+    return world.now().astimezone(COUNTRY_ZONE).date()
 
 
 class DateOfBirth:
@@ -41,10 +49,10 @@ class BirthYear(Patient):
     name = "birth_year"
 
     def question(self, session: Session, world: World) -> Question:
-        return entry("birth_year", 4)
+        return entry("birth_year", YEAR_DIGITS)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        year = int(pressed) if is_digits(pressed) else 0
+        year = number(pressed, YEAR_DIGITS)
         if not _FIRST_YEAR <= year <= _today(world).year:
             return Miss("reason.year")
         return Go(replace(session, year=year), "birth_month")
@@ -57,7 +65,7 @@ class BirthMonth(Patient):
         return entry("birth_month", 2)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        month = int(pressed) if is_digits(pressed) else 0
+        month = number(pressed, 2)
         if not 1 <= month <= 12:  # noqa: PLR2004
             return Miss("reason.month")
         return Go(replace(session, month=month), "birth_day")
@@ -70,7 +78,7 @@ class BirthDay(Patient):
         return entry("birth_day", 2)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        day = int(pressed) if is_digits(pressed) else 0
+        day = number(pressed, 2)
         try:
             born = checked_date(session.year, session.month, day, _today(world))
         except NotUnderstood as error:

@@ -13,6 +13,19 @@ from flows.understanding import birthday
 from flows.world import Search, World
 
 OTHERS_KEY = "4"
+# Steps that stand on what a search found.
+AFTER_SEARCH = frozenset(
+    {
+        "offers",
+        "other_offers",
+        "part_of_day",
+        "no_slot",
+        "reach",
+        "reach_number",
+        "reach_check",
+        "confirm",
+    }
+)
 
 
 def search_nearest(
@@ -47,9 +60,20 @@ def search_nearest(
         lines = (*lines, Line("no_others"))
         plain = replace(search, skip_slots=(), part_of_day="", beyond_kilometres=0.0)
         offers = world.hold_nearest(replace(plain, not_before=max(world.now(), old_enough)))
-    offered = session.offered + tuple(offer.slot_id for offer in offers)
-    session = replace(session, offers=offers, offered=offered, chosen=-1)
-    return Go(session, "offers" if offers else "no_slot", lines)
+    searched = replace(
+        session,
+        offers=offers,
+        offered=session.offered + tuple(offer.slot_id for offer in offers),
+        chosen=-1,
+        # One step back must not lead to offers that are no more.
+        trail=tuple(step for step in session.trail if step not in AFTER_SEARCH),
+    )
+    return Go(
+        searched,
+        "offers" if offers else "no_slot",
+        lines,
+        remember=session.step not in AFTER_SEARCH,
+    )
 
 
 class Offers(Patient):

@@ -17,9 +17,9 @@ from flows.steps.reach import NUMBER_DIGITS
 from flows.understanding import NotUnderstood, telephone
 from flows.world import World
 
-# A line that gave a sign of life and then none, from a number that cannot be rung: about ten
-# minutes of wordings (each round is two questions of three) before the truth and goodbye.
-LAST_ROUND = 4
+# A line that gave a sign of life and then none, from a number that cannot be rung: after so many
+# silent turns on end (about ten minutes) nobody is there. Any key starts the count anew.
+QUIET_TURNS = 24
 # Who asks for a person here again means it.
 PERSON_KEYS = ("0", "00", "000")
 
@@ -64,6 +64,10 @@ class PersonNumber:
         return entry("person_number", NUMBER_DIGITS)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed in PERSON_KEYS:
+            if session.caller_kind != CallerKind.NONE:
+                return _promise(session, world, session.caller)
+            return Go(session, "person", remember=False)
         try:
             number, _ = telephone(pressed)
         except NotUnderstood as error:
@@ -73,9 +77,9 @@ class PersonNumber:
     def give_up(self, session: Session, world: World) -> Move:
         if session.caller_kind != CallerKind.NONE:
             return _promise(session, world, session.caller)
-        if session.rounds + 1 >= LAST_ROUND:
+        if session.quiet >= QUIET_TURNS:
             return End(session, (Line("goodbye_unreachable"),))
-        return Go(replace(session, rounds=session.rounds + 1), "person", remember=False)
+        return Go(session, "person", remember=False)
 
 
 class PersonNumberCheck:

@@ -6,6 +6,7 @@ from flows.questions import End, Go, Move, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.understanding import COUNTRY_ZONE
 from flows.world import World
 
 
@@ -25,7 +26,8 @@ class NotYetOpen(Patient):
     name = "not_yet_open"
 
     def question(self, session: Session, world: World) -> Question:
-        return menu("not_yet_open", opening=world.rules().opens_at)
+        opens_at = world.rules().opens_at or world.now()
+        return menu("not_yet_open", opening=opens_at.astimezone(COUNTRY_ZONE))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
