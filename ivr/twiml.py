@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from twilio.twiml.voice_response import Gather, Pause, Redirect, Say, VoiceResponse
 
-from flows.speech import Speech
+from flows.speech import Line, Listen, Outcome, Speech
 from prompts.catalogue import PAUSE, Catalogue
 
 # Connection overrides: two more tries on connection failure, 5xx or a slow answer, all of it
@@ -16,6 +17,8 @@ SLOW_RATE = "85%"
 # The largest turn number that the store can hold: "the newest there is".
 NEWEST = 32767
 ELSEWHERE_PAUSE = 8
+# Stands for the number of a turn while a document is kept; no other number has so many digits.
+_NUMBER_HERE = 2718281828459045
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,32 @@ class Addresses:
 
 def render(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_number: int) -> str:
     """The document for one turn; it always says what happens on silence."""
+    # A question with nothing of the caller's in it is the same for all but for the turn's number.
+    lines = tuple((line.key, line.wording, tuple(line.values.items())) for line in speech.lines)
+    if not all(isinstance(value, int) for _, _, values in lines for _, value in values):
+        return _document(speech, catalogue, addresses, next_number)
+    before, after, silent = _same_for_all(lines, speech.listen, speech.slow, catalogue, addresses)
+    return f"{before}{next_number}{after}{next_number}{silent}" if after else before
+
+
+@lru_cache
+def _same_for_all(
+    lines: tuple[tuple[str, int, tuple[tuple[str, int], ...]], ...],
+    listen: Listen | None,
+    slow: bool,  # noqa: FBT001
+    catalogue: Catalogue,
+    addresses: Addresses,
+) -> tuple[str, str, str]:
+    """Such a document, in the pieces around the number of the next turn."""
+    said = tuple(Line(key, dict(values), wording) for key, wording, values in lines)
+    speech = Speech(said, listen, Outcome.ASKED, catalogue.language, slow)
+    document = _document(speech, catalogue, addresses, _NUMBER_HERE)
+    before, *rest = document.split(str(_NUMBER_HERE))
+    after, silent = rest or ("", "")
+    return before, after, silent
+
+
+def _document(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_number: int) -> str:
     pace = SLOW if speech.slow else NORMAL
     said = _say(
         catalogue,

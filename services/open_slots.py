@@ -130,6 +130,8 @@ def open_spans(
                 report.opened.add(slots.open_slots(database, batch))
                 progress(len(batch))
                 batch = []
+    if report.opened.places:
+        database.analyze()
     return report
 
 

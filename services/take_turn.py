@@ -42,12 +42,16 @@ class Turn:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is None and self._transaction is not None:
+            self._transaction.rollback()
         self._stack.__exit__(kind, error, trace)
 
     def start_call(self, caller: str | None) -> bool:
         """Store a call that rings; False when it is known already. `caller` is E.164 or None."""
         store = self.store
-        return calls.start(self._connection(), store.clock, store.vault, self.call_id, caller)
+        connection = self._connection()
+        with store.database.one_writer():
+            return calls.start(connection, store.clock, store.vault, self.call_id, caller)
 
     def newest(self) -> Stored | None:
         """The newest turn of this call up to this one."""
@@ -108,17 +112,18 @@ class Turn:
             connection = self._stack.enter_context(store.database.transaction())
         else:
             connection = self._connection()
-        recorded = turns.record(
-            connection,
-            store.clock,
-            store.vault,
-            self.call_id,
-            self.number,
-            step=step,
-            outcome=outcome,
-            body=body,
-            lease=renew_for,
-        )
+        with store.database.one_writer():
+            recorded = turns.record(
+                connection,
+                store.clock,
+                store.vault,
+                self.call_id,
+                self.number,
+                step=step,
+                outcome=outcome,
+                body=body,
+                lease=renew_for,
+            )
         self._give_back()
         if not recorded:
             raise AlreadyAnswered

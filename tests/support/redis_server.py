@@ -22,10 +22,12 @@ def running_redis(folder: Path, name: str, *, environment: dict[str, str]) -> It
     url = f"unix://{socket_path}"
     command = [str(server), *redis_arguments(socket_path)]
     with keep(folder / "alive", "tests.support.keeper", *command, env=environment) as keeper:
-        deadline = time.monotonic() + 10
-        while not redis_answers(url):
-            if time.monotonic() > deadline or keeper.poll() is not None:
-                raise RuntimeError(f"{server} did not start")
-            time.sleep(0.02)
-        yield url
-        keeper.terminate()
+        try:
+            deadline = time.monotonic() + 10
+            while not redis_answers(url):
+                if time.monotonic() > deadline or keeper.poll() is not None:
+                    raise RuntimeError(f"{server} did not start")
+                time.sleep(0.02)
+            yield url
+        finally:
+            keeper.terminate()

@@ -1,0 +1,145 @@
+"""The two floors that the service is compared with, as Flask applications of a few lines.
+
+(a) checks the signature and answers a constant document; (b) does the same with one SELECT and
+one UPDATE by primary key in between, on the raw driver, each committed by itself. They know
+nothing of the service's code, so that a mistake in it cannot slow them down.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+
+from collections.abc import Callable
+
+import psycopg
+
+from flask import Flask, Response, request
+from sqlalchemy import URL, make_url
+from twilio.request_validator import RequestValidator
+
+import config
+
+ROWS = 100_000
+# As long as the session of a call halfway through.
+STATE = "x" * 400
+# As long as the service's answers are on average; a test keeps it near them.
+DOCUMENT = (
+    '<?xml version="1.0" encoding="UTF-8"?><Response><Gather action="https://allo.example/voice/'
+    'turn?n=5#rc=2&amp;rp=ct,rt,5xx&amp;ct=2000&amp;rt=4500" finishOnKey="" input="dtmf" '
+    'language="fr-FR" method="POST" numDigits="1" timeout="5"><Say language="fr-FR" '
+    'voice="Polly.Lea-Neural"> Le code postal 7 5 0 1 1, Paris 11e. <break time="400ms" /> Si '
+    'c\'est juste, tapez 1. <break time="400ms" /> Pour le corriger, tapez 2. </Say><Pause '
+    'length="5" /></Gather><Redirect method="POST">https://allo.example/voice/turn?n=5&amp;'
+    "silent=1#rc=2&amp;rp=ct,rt,5xx&amp;ct=2000&amp;rt=4500</Redirect></Response>"
+)
+
+Touch = Callable[[int], None]
+
+
+def create_a() -> Flask:
+    """Floor (a): signature and constant TwiML."""
+    return _app("floor_a", None)
+
+
+def create_b() -> Flask:
+    """Floor (b): floor (a) with one SELECT and one UPDATE by primary key."""
+    url = make_url(config.load().database_url)
+    touch = _touch_sqlite if url.get_backend_name() == "sqlite" else _touch_postgresql
+    return _app("floor_b", touch(url))
+
+
+def fill(database_url: str) -> None:
+    """Make the table of floor (b) anew, with `ROWS` rows, in the database of the service."""
+    url = make_url(database_url)
+    rows = ((number, 0, STATE) for number in range(ROWS))
+    if url.get_backend_name() == "sqlite":
+        with _sqlite(url) as database:
+            database.execute("DROP TABLE IF EXISTS floor")
+            database.execute(
+                "CREATE TABLE floor (id INTEGER PRIMARY KEY, turn INTEGER, state TEXT)"
+            )
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("INSERT INTO floor VALUES (?, ?, ?)", rows)
+            database.execute("COMMIT")
+        database.close()
+        return
+    with psycopg.connect(libpq(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS floor")
+        cursor.execute("CREATE TABLE floor (id bigint PRIMARY KEY, turn smallint, state text)")
+        with cursor.copy("COPY floor FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def libpq(url: URL) -> str:
+    """Return the same address as the driver wants it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _app(name: str, touch: Touch | None) -> Flask:
+    settings = config.load()
+    app = Flask(name, static_folder=None)
+    validator = RequestValidator(settings.twilio_auth_token)
+    base = settings.public_base_url
+
+    @app.post("/voice/<path:_rest>")
+    def answer(_rest: str) -> Response:
+        environ = request.environ
+        address = base + environ["PATH_INFO"]
+        if environ.get("QUERY_STRING"):
+            address += "?" + environ["QUERY_STRING"]
+        signature = request.headers.get("X-Twilio-Signature", "")
+        if not validator.validate(address, request.form, signature):
+            return Response("Forbidden\n", status=403, mimetype="text/plain")
+        if touch is not None:
+            touch(int(request.form["CallSid"][2:10], 16) % ROWS)
+        return Response(DOCUMENT, content_type="text/xml; charset=utf-8")
+
+    return app
+
+
+def _touch_postgresql(url: URL) -> Touch:
+    # One connection a thread: a pool that costs nothing.
+    mine = threading.local()
+    address = libpq(url)
+
+    def touch(number: int) -> None:
+        connection = getattr(mine, "connection", None)
+        if connection is None:
+            connection = mine.connection = psycopg.connect(address, autocommit=True)
+        cursor = connection.execute("SELECT turn, state FROM floor WHERE id = %s", (number,))
+        row = cursor.fetchone()
+        assert row is not None  # noqa: S101 - fill() made them all
+        turn, state = row
+        connection.execute(
+            "UPDATE floor SET turn = %s, state = %s WHERE id = %s",
+            ((turn + 1) % 1000, state, number),
+        )
+
+    return touch
+
+
+def _touch_sqlite(url: URL) -> Touch:
+    mine = threading.local()
+
+    def touch(number: int) -> None:
+        database = getattr(mine, "database", None)
+        if database is None:
+            database = mine.database = _sqlite(url)
+        cursor = database.execute("SELECT turn, state FROM floor WHERE id = ?", (number,))
+        turn, state = cursor.fetchone()
+        database.execute(
+            "UPDATE floor SET turn = ?, state = ? WHERE id = ?", ((turn + 1) % 1000, state, number)
+        )
+
+    return touch
+
+
+def _sqlite(url: URL) -> sqlite3.Connection:
+    # Each statement commits by itself; the pragmas are those of models/database.py.
+    database = sqlite3.connect(str(url.database), timeout=5, isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute("PRAGMA busy_timeout=5000")
+    return database

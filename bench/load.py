@@ -1,0 +1,157 @@
+"""The load generator: wrk with replay.lua, and how much of the machine it took itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import launcher
+
+from bench.servers import CannotMeasure
+
+SCRIPT = Path(__file__).with_name("replay.lua")
+# As many as the workers of Procfile.dev have threads together.
+CONNECTIONS = 32
+# A generator that takes more than this share of the machine measures itself.
+MOST_OF_THE_MACHINE = 0.25
+# Seconds. Nothing that is measured takes as long as this.
+LONGEST = 90
+END = b"\0"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run of wrk saw.
+
+    `sent` counts requests by connection, one of which may be unanswered when time was up;
+    `finished` connections sent all they had. `share` is wrk's part of all cores' time.
+    """
+
+    answers: int
+    seconds: float
+    finished: int
+    bad_status: int
+    broken: int
+    sent: tuple[int, ...]
+    share: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.answers / self.seconds
+
+    def faults(self) -> list[str]:
+        """Why this run counts for nothing; empty when it counts."""
+        found = []
+        if self.bad_status:
+            found.append(f"{self.bad_status} answers had a status of 400 or more")
+        if self.broken:
+            found.append(f"{self.broken} connections broke or timed out")
+        if self.share > MOST_OF_THE_MACHINE:
+            found.append(f"wrk took {self.share:.0%} of the machine")
+        return found
+
+
+@dataclass(frozen=True)
+class Script:
+    """Requests on disk, by connection."""
+
+    file: Path
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def write(cls, file: Path, by_connection: Sequence[Sequence[bytes]]) -> Script:
+        for number, requests in enumerate(by_connection):
+            part = file.with_name(f"{file.name}.{number}")
+            part.write_bytes(b"".join(request + END for request in requests))
+        return cls(file, tuple(len(requests) for requests in by_connection))
+
+    @property
+    def requests(self) -> int:
+        return sum(self.lengths)
+
+    def times_ms(self) -> list[float]:
+        """Milliseconds from the moment a request was due to its answer, of a run with a rate."""
+        found: list[float] = []
+        for number in range(len(self.lengths)):
+            part = self.file.with_name(f"{self.file.name}.{number}.times")
+            found += [float(line) for line in part.read_text("ascii").split()]
+        return found
+
+
+def find_wrk() -> str:
+    """Return where wrk is. Raises CannotMeasure."""
+    found = shutil.which("wrk")
+    if not found:
+        raise CannotMeasure("wrk is missing; on Debian and Ubuntu: apt-get install wrk")
+    return found
+
+
+def dealt(things: Sequence[Any]) -> list[list[Any]]:
+    """Deal things out to the connections, as cards are."""
+    return [list(things[number::CONNECTIONS]) for number in range(CONNECTIONS)]
+
+
+def replay(
+    script: Script, port: int, *, seconds: float = 0.0, again: bool = False, rate: float = 0.0
+) -> Load:
+    """Send a script for `seconds`, or to its end where that is 0; `again` and again if so wished.
+
+    Requests leave at `rate` a second in all, or each as soon as the one ahead was answered.
+    Raises CannotMeasure.
+    """
+    command = [
+        *(find_wrk(), "--threads", str(CONNECTIONS), "--connections", str(CONNECTIONS)),
+        *("--duration", f"{int(seconds) or LONGEST}s", "--timeout", "20s"),
+        *("--script", str(SCRIPT), f"http://{launcher.HOST}:{port}/", "--"),
+        *(str(script.file), "0" if again else "1", repr(rate / CONNECTIONS), str(CONNECTIONS)),
+    ]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        return _wait(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> Load:
+    assert process.stderr is not None  # noqa: S101 - it was asked for
+    # wrk sleeps to the end of its duration although its threads have stopped: wake it then.
+    threads = Path(f"/proc/{process.pid}/task")
+    most = 0
+    while not _ended(process.pid):
+        with contextlib.suppress(OSError):
+            alive = len(list(threads.iterdir()))
+            if alive == 1 and most > 1:
+                process.send_signal(signal.SIGINT)
+                break
+            most = max(most, alive)
+        time.sleep(0.02)
+    said = process.stderr.read().decode("utf-8", "replace").strip()
+    _pid, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0 or not said.endswith("}"):
+        raise CannotMeasure(f"wrk failed: {said or process.returncode}")
+    result: dict[str, Any] = json.loads(said.splitlines()[-1])
+    # All that wrk used, reading its files included, so the share is rather too large.
+    used = usage.ru_utime + usage.ru_stime
+    share = used / (result["seconds"] * (os.cpu_count() or 1))
+    return Load(**result | {"sent": tuple(result["sent"])}, share=share)
+
+
+def _ended(pid: int) -> bool:
+    # Without collecting it: wait4() must still be able to ask what it used.
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

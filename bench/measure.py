@@ -1,0 +1,295 @@
+"""The measurement of one database: floors and service in turn, on the same server and disk."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import statistics
+import time
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import launcher
+
+from bench import floors, growth, load, servers, stock, traffic
+from bench.load import CONNECTIONS, Load, Script
+from bench.servers import CannotMeasure, House, Web
+from simulator.transport import HttpTransport, Outgoing, Reply
+
+# Three times what a run is expected to need: connections are not served alike, above all where
+# they wait for SQLite's one writer.
+RESERVE = 3.0
+# A lone turn is one of this many of its call.
+TURNS_OF_A_CALL = 16
+# Seconds to find out roughly how fast everything is; not counted.
+TRIAL_SECONDS = 3.0
+# First guesses, answers a second, for the trial itself.
+GUESS = {"turn_rate": 2500.0, "call_rate": 2000.0}
+HALF = 0.5
+# Where fewer requests leave than this part of the wished rate, it was not that rate.
+KEPT_UP = 0.9
+Say = Callable[[str], None]
+# A run, and why it counts for nothing.
+Seen = tuple[Load, list[str]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long it all takes: `seconds` for each of `rounds` × 4 runs."""
+
+    rounds: int
+    seconds: float
+
+
+@dataclass
+class Outcome:
+    """What was seen on one database; rates are answers a second, one for each run that counts."""
+
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    p99_ms: dict[str, float] = field(default_factory=dict)
+    wrk_share: float = 0.0
+    worker_mib: float = 0.0
+    webhooks_of_a_call: int = 0
+    search_growth_ratio: float | None = None
+    facts: dict[str, str] = field(default_factory=dict)
+    # Sentences about runs that count for nothing even when repeated.
+    void: list[str] = field(default_factory=list)
+
+    def median(self, name: str) -> float | None:
+        runs = self.rates.get(name)
+        return statistics.median(runs) if runs else None
+
+
+def measure(kind: str, folder: Path, redis_url: str, plan: Plan, say: Say) -> Outcome:
+    """Build, fill and measure. Raises CannotMeasure."""
+    outcome = Outcome()
+    if kind == servers.POSTGRES:
+        url = servers.postgres_url(folder)
+        outcome.facts = servers.postgres_facts(url)
+    else:
+        url = f"sqlite:///{folder / 'allo.sqlite3'}"
+        outcome.facts = servers.sqlite_facts()
+    house = House(folder, kind, url, redis_url)
+    env = servers.environment(url, redis_url)
+    say(f"{kind}: preparing the database")
+    for step in ("migrate", "demo"):
+        servers.command(step, environment=env)
+    outcome.search_growth_ratio = growth.ratio(url, folder, redis_url)
+    floors.fill(url)
+    with ExitStack() as stack:
+        counts = stack.enter_context(contextlib.closing(stock.Counts(url)))
+        counts.settle()
+        webs = {
+            name: stack.enter_context(servers.web(house, name, factory))
+            for name, factory in (
+                ("floor_a", "bench.floors:create_a"),
+                ("floor_b", "bench.floors:create_b"),
+                ("service", "wiring:create_app"),
+            )
+        }
+        one = _One(house, webs, counts, plan=plan, outcome=outcome, say=say)
+        one.trial()
+        for number in range(plan.rounds):
+            one.round(number + 1)
+        one.tails()
+        outcome.worker_mib = max(servers.resident_mib(pid) for pid in webs["service"].workers())
+    return outcome
+
+
+@dataclass
+class _CountingTransport:
+    """Remembers which webhook of the rehearsal made the booking."""
+
+    inner: HttpTransport
+    counts: stock.Counts
+    sent: int = 0
+    booked_by: int = -1
+
+    def send(self, request: Outgoing) -> Reply:
+        before = self.counts.bookings()
+        reply = self.inner.send(request)
+        if self.counts.bookings() > before:
+            self.booked_by = self.sent
+        self.sent += 1
+        return reply
+
+
+class _One:
+    """One database's runs."""
+
+    def __init__(
+        self,
+        house: House,
+        webs: dict[str, Web],
+        counts: stock.Counts,
+        *,
+        plan: Plan,
+        outcome: Outcome,
+        say: Say,
+    ) -> None:
+        self._kind, self._webs, self._counts = house.kind, webs, counts
+        self._plan, self._outcome, self._say = plan, outcome, say
+        self._times_ms: list[float] = []
+        self._folder = house.folder
+        self._guess = dict(GUESS)
+        postcodes = stock.choose_postcodes(house.database_url)
+        service = f"http://{launcher.HOST}:{webs['service'].port}"
+        transport = _CountingTransport(HttpTransport(service, traffic.BASE), counts)
+        pattern = traffic.rehearse(transport, postcodes[0])
+        if transport.booked_by < 0:
+            raise CannotMeasure("the rehearsed call booked nothing")
+        self._booked_by = transport.booked_by
+        self._signer = traffic.Signer(pattern)
+        outcome.webhooks_of_a_call = len(pattern)
+        self._callers = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
+        self._runs: dict[str, Callable[[float], Seen]] = {
+            "floor_a": lambda seconds: self._floor("floor_a", seconds),
+            "floor_b": lambda seconds: self._floor("floor_b", seconds),
+            "turn_rate": self._turns,
+            "call_rate": self._calls,
+        }
+
+    # Runs
+
+    def trial(self) -> None:
+        """Warm everything up, and learn how many requests a run will need."""
+        self._sample = self._write("sample", [self._signer.call(c) for c in self._some(320)])
+        for name, run in self._runs.items():
+            seen, faults = run(min(TRIAL_SECONDS, self._plan.seconds))
+            self._guess[name] = seen.rate
+            self._say(f"{self._kind}: trial {name} {seen.rate:.0f}/s {'; '.join(faults)}".rstrip())
+
+    def round(self, number: int) -> None:
+        """Each of the four once, one after the other."""
+        said = []
+        for name, run in self._runs.items():
+            counted = self._counted(f"{name} in round {number}", partial(run, self._plan.seconds))
+            if counted is not None:
+                self._outcome.rates.setdefault(name, []).append(counted)
+                said.append(f"{name} {counted:.0f}/s")
+        self._say(f"{self._kind}: round {number}: {', '.join(said)}")
+
+    def tails(self) -> None:
+        """The slowest of a hundred at half the load, with requests that leave on time."""
+        for name, prepare in (("turn", self._turn_script), ("call", self._call_script)):
+            full = self._outcome.median(f"{name}_rate")
+            if full is None:
+                continue
+            paced = partial(self._paced, prepare, full * HALF)
+            if self._counted(f"{name} at half load", paced) is not None:
+                p99 = statistics.quantiles(self._times_ms, n=100)[98]
+                self._outcome.p99_ms[name] = p99
+                self._say(f"{self._kind}: {name}s at {full * HALF:.0f}/s: p99 {p99:.1f} ms")
+
+    def _paced(self, prepare: Callable[[int], Script], rate: float) -> Seen:
+        script = prepare(math.ceil(rate * self._plan.seconds))
+        seen = load.replay(script, self._webs["service"].port, rate=rate)
+        self._times_ms = script.times_ms()
+        behind = seen.rate < rate * KEPT_UP
+        return seen, ["the load could not be kept up"] if behind else []
+
+    def _counted(self, what: str, run: Callable[[], Seen]) -> float | None:
+        """Return the rate of a run that counts: the first, or the one that repeats it."""
+        faults: list[str] = []
+        for _ in range(2):
+            seen, wrong = run()
+            faults = seen.faults() + wrong
+            if not faults:
+                self._outcome.wrk_share = max(self._outcome.wrk_share, seen.share)
+                return seen.rate
+            self._say(f"{self._kind}: void: {what}: {'; '.join(faults)}")
+        self._outcome.void.append(f"{self._kind}: {what}: {'; '.join(faults)}")
+        return None
+
+    def _floor(self, name: str, seconds: float) -> Seen:
+        return load.replay(self._sample, self._webs[name].port, seconds=seconds, again=True), []
+
+    def _calls(self, seconds: float) -> Seen:
+        script = self._call_script(math.ceil(self._guess["call_rate"] * seconds * RESERVE))
+        before = self._counts.bookings()
+        seen = load.replay(script, self._webs["service"].port, seconds=seconds)
+        self._expect("call_rate", seen)
+        # By connection: calls that are over, and the webhook of the next one that was sent last.
+        # That one may or may not have been worked on when the time was up.
+        each, booked_by = self._signer.webhooks, self._booked_by
+        least = sum(bookings(sent - 1, each, booked_by) for sent in seen.sent)
+        most = sum(bookings(sent, each, booked_by) for sent in seen.sent)
+        return seen, _unfinished(seen) + self._wrong("bookings", before, least, most)
+
+    def _turns(self, seconds: float) -> Seen:
+        script = self._turn_script(math.ceil(self._guess["turn_rate"] * seconds * RESERVE))
+        before = self._counts.turns()
+        seen = load.replay(script, self._webs["service"].port, seconds=seconds)
+        self._expect("turn_rate", seen)
+        faults = self._wrong("turns", before, seen.answers, sum(seen.sent))
+        return seen, _unfinished(seen) + faults
+
+    def _expect(self, name: str, seen: Load) -> None:
+        """Prepare for the fastest run so far, whatever slowed the others down."""
+        self._guess[name] = max(self._guess[name], seen.rate)
+
+    def _wrong(self, what: str, before: int, least: int, most: int) -> list[str]:
+        count = self._counts.bookings if what == "bookings" else self._counts.turns
+        found = _settled(count) - before
+        if least <= found <= most:
+            return []
+        return [f"{found} {what} in the database, where {least} to {most} were asked for"]
+
+    # Requests
+
+    def _some(self, count: int) -> Iterator[traffic.Caller]:
+        return itertools.islice(self._callers, count)
+
+    def _write(self, name: str, calls: list[list[bytes]]) -> Script:
+        """Deal whole calls out to the connections, one after the other on each."""
+        by_connection = [list(itertools.chain(*some)) for some in load.dealt(calls)]
+        return Script.write(self._folder / name, by_connection)
+
+    def _call_script(self, requests: int) -> Script:
+        each = math.ceil(requests / self._signer.webhooks / CONNECTIONS)
+        return self._write("calls", [self._signer.call(c) for c in self._some(each * CONNECTIONS)])
+
+    def _turn_script(self, requests: int) -> Script:
+        """Bring calls to the question for the date of birth; return the turns from there on."""
+        each = math.ceil(requests / TURNS_OF_A_CALL / CONNECTIONS)
+        some = list(self._some(each * CONNECTIONS))
+        starts = self._write("starts", [self._signer.start(caller) for caller in some])
+        seen = load.replay(starts, self._webs["service"].port)
+        if seen.faults() or seen.answers != starts.requests:
+            raise CannotMeasure(f"calls could not be begun: {seen.faults() or seen.answers}")
+        turns = [self._signer.lone_turns(caller, TURNS_OF_A_CALL) for caller in some]
+        # The next turn of a call comes after one of each other call of its connection.
+        by_connection = [
+            list(itertools.chain(*zip(*mine, strict=True))) for mine in load.dealt(turns)
+        ]
+        return Script.write(self._folder / "turns", by_connection)
+
+
+def bookings(sent: int, webhooks: int, booked_by: int) -> int:
+    """How many bookings the first `sent` requests of a connection make.
+
+    Its calls have `webhooks` each, of which number `booked_by` (from 0) books.
+    """
+    calls, begun = divmod(max(sent, 0), webhooks)
+    return calls + (begun > booked_by)
+
+
+def _unfinished(seen: Load) -> list[str]:
+    return [f"{seen.finished} connections ran out of requests"] if seen.finished else []
+
+
+def _settled(count: Callable[[], int]) -> int:
+    """Count when the last requests, whose answers nobody waited for, are done with."""
+    found = -1
+    for _ in range(50):
+        now = count()
+        if now == found:
+            break
+        found = now
+        time.sleep(0.3)
+    return found

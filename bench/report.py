@@ -1,0 +1,308 @@
+"""From what was seen to `bench/results.json`, `docs/performance.md` and a summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import config
+
+from bench.load import CONNECTIONS, MOST_OF_THE_MACHINE
+from bench.measure import Outcome, Plan
+from bench.servers import POSTGRES, POSTGRES_SETTINGS, SQLITE
+
+Results = dict[str, float | int | str | None]
+
+# The least each may be.
+LEAST: Final = {
+    "call_ratio_postgres": 0.35,
+    "turn_ratio_postgres": 0.5,
+    "call_ratio_sqlite": 0.25,
+    "turn_ratio_sqlite": 0.35,
+}
+# What each must stay under.
+UNDER: Final = {"turn_p99_ms_postgres": 100.0, "turn_p99_ms_sqlite": 100.0, "web_worker_mib": 150.0}
+HAND_BEGINS = "<!-- Kept by hand from here: `make bench` copies it over. -->"
+HAND_ENDS = "<!-- Kept by hand up to here. -->"
+HAND_EMPTY = "## Where the time goes\n\n`python -m bench profile` tells.\n"
+SYNC_SECONDS = 1.0
+
+
+def flatten(
+    outcomes: Mapping[str, Outcome], plan: Plan, machine: Mapping[str, str | int], seconds: float
+) -> Results:
+    """Return the results under flat keys; a figure that could not be had is None."""
+    results: Results = {}
+    for kind in (POSTGRES, SQLITE):
+        seen = outcomes[kind]
+        base = seen.median("floor_b")
+        for name in ("call", "turn"):
+            rate = seen.median(f"{name}_rate")
+            results[f"{name}_ratio_{kind}"] = _rounded(rate / base if rate and base else None, 3)
+            results[f"{name}_rate_{kind}"] = _rounded(rate, 1)
+            results[f"{name}_p99_ms_{kind}"] = _rounded(seen.p99_ms.get(name), 1)
+        calls = seen.median("call_rate")
+        per_call = seen.webhooks_of_a_call
+        results[f"calls_per_second_{kind}"] = _rounded(calls / per_call if calls else None, 1)
+        results[f"floor_a_{kind}"] = _rounded(seen.median("floor_a"), 1)
+        results[f"floor_b_{kind}"] = _rounded(base, 1)
+        results[f"search_growth_ratio_{kind}"] = _rounded(seen.search_growth_ratio, 2)
+        for name, value in seen.facts.items():
+            results[f"{kind}_{name}"] = value
+    growth = [seen.search_growth_ratio for seen in outcomes.values() if seen.search_growth_ratio]
+    results |= {
+        "search_growth_ratio": _rounded(min(growth, default=None), 2),
+        "web_worker_mib": _rounded(max(seen.worker_mib for seen in outcomes.values()), 1),
+        "wrk_cpu_share": _rounded(max(seen.wrk_share for seen in outcomes.values()), 3),
+        "webhooks_of_a_call": max(seen.webhooks_of_a_call for seen in outcomes.values()),
+        "void": "; ".join(sentence for seen in outcomes.values() for sentence in seen.void),
+        "connections": CONNECTIONS,
+        "runs": plan.rounds,
+        "seconds_of_a_run": plan.seconds,
+        "bench_seconds": round(seconds),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        **machine,
+    }
+    return dict(sorted(results.items()))
+
+
+def machine(folder: Path) -> dict[str, str | int]:
+    """Return what this machine is; `folder` is where the databases lie."""
+    return {
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB, {_system()}",
+        "python": platform.python_version(),
+        "disk": _file_system(folder),
+        "disk_syncs_per_second": _syncs_per_second(folder),
+        "load_before": f"{os.getloadavg()[0]:.2f}",
+    }
+
+
+def missed(results: Results) -> list[str]:
+    """Return a sentence for every bar that is not reached, and for void runs."""
+    found = [f"void: {results['void']}"] if results["void"] else []
+    for name, bar in LEAST.items():
+        value = results[name]
+        if not isinstance(value, float) or value < bar:
+            found.append(f"{name} is {value}, and must be at least {bar}")
+    for name, bar in UNDER.items():
+        value = results[name]
+        if not isinstance(value, float) or value >= bar:
+            found.append(f"{name} is {value}, and must be under {bar:g}")
+    return found
+
+
+def write(results: Results, results_file: Path, page: Path) -> None:
+    """Write both files; what is kept by hand in the page is kept."""
+    results_file.parent.mkdir(parents=True, exist_ok=True)
+    results_file.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    before = page.read_text("utf-8") if page.exists() else ""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(render(results, by_hand(before)), "utf-8")
+
+
+def by_hand(page: str) -> str:
+    """Return the part of a page that people wrote."""
+    _, begins, rest = page.partition(HAND_BEGINS)
+    kept, ends, _ = rest.partition(HAND_ENDS)
+    return kept.strip() + "\n" if begins and ends else HAND_EMPTY
+
+
+def summary(results: Results) -> str:
+    """Return a table for the terminal."""
+    lines = [f"{'':<28}{'PostgreSQL':>12}{'SQLite':>12}{'bar':>16}"]
+    for name, title, bar in (
+        ("floor_a", "floor (a), answers/s", ""),
+        ("floor_b", "floor (b), answers/s", ""),
+        ("turn_rate", "lone turns/s", ""),
+        ("call_rate", "webhooks of calls/s", ""),
+        ("calls_per_second", "whole calls/s", ""),
+        ("turn_ratio", "lone turn ÷ (b)", _bars("turn_ratio")),
+        ("call_ratio", "booking call ÷ (b)", _bars("call_ratio")),
+        ("turn_p99_ms", "p99 of a lone turn, ms", "< 100"),
+        ("call_p99_ms", "p99 in a call, ms", ""),
+        ("search_growth_ratio", "search, 10 × the slots", ""),
+    ):
+        values = (results[f"{name}_{kind}"] for kind in (POSTGRES, SQLITE))
+        lines.append(f"{title:<28}" + "".join(f"{_shown(v):>12}" for v in values) + f"{bar:>16}")
+    lines.append(f"{'web worker, MiB':<28}{_shown(results['web_worker_mib']):>24}{'< 150':>16}")
+    return "\n".join(lines)
+
+
+def render(results: Results, hand: str) -> str:
+    """Return docs/performance.md."""
+    r = {name: _shown(value) for name, value in results.items()}
+    rows = "\n".join(
+        f"| {title} | {r[f'{name}_postgres']} | {r[f'{name}_sqlite']} | {bar} |"
+        for name, title, bar in (
+            ("floor_a", "floor (a), answers a second", ""),
+            ("floor_b", "floor (b), answers a second", ""),
+            ("turn_rate", "lone turns a second", ""),
+            ("call_rate", "webhooks of whole booking calls a second", ""),
+            ("calls_per_second", "whole booking calls a second", ""),
+            ("turn_ratio", "**lone turn ÷ floor (b)**", _bars("turn_ratio")),
+            ("call_ratio", "**booking call ÷ floor (b)**", _bars("call_ratio")),
+            ("turn_p99_ms", "lone turn at half its rate, p99, ms", "< 100"),
+            ("call_p99_ms", "any webhook of calls at half their rate, p99, ms", ""),
+            (
+                "search_growth_ratio",
+                "search for the nearest slots, rate with 10 × the slots ÷ rate",
+                "",
+            ),
+        )
+    )
+    settings = ", ".join(f"`{name}` {r[f'{POSTGRES}_{name}']}" for name in POSTGRES_SETTINGS)
+    void = f"\nNot all runs count: {r['void']}.\n" if results["void"] else ""
+    return f"""# Performance
+
+What the service answers on one machine, compared with floors taken in the same run. `make bench`
+writes this page and `bench/results.json` anew; only the marked part is kept. Compare ratios, not
+rates: a rate belongs to its machine.
+
+Measured {r["date"]} at commit {r["commit"]}, on {r["machine"]}; Python {r["python"]}. Medians of
+{r["runs"]} runs of {r["seconds_of_a_run"]} seconds each, floors and service in turn.
+{void}
+| | PostgreSQL | SQLite | bar |
+|---|---:|---:|---|
+{rows}
+
+A web worker took {r["web_worker_mib"]} MiB at the end (resident; bar: < 150).
+
+## What each figure means
+
+- **Floor (a)** is a Flask application that checks the signature with the provider's own library and
+  answers a constant document of usual length. **Floor (b)** does the same with one `SELECT` and one
+  `UPDATE` by primary key in between, on the raw driver with a connection for each thread, each
+  committed by itself, in a table of 100,000 rows. They are in `bench/floors.py`.
+- A **lone turn** moves a call's session and does nothing else: the date of birth, one step back,
+  the date again. It reads the call's newest turn and stores the next.
+- A **booking call** is all {r["webhooks_of_a_call"]} webhooks of a caller with a mobile, from the
+  ring to goodbye and the status callback: a search near one of 400 postcodes all over the country,
+  three slots held, one booked, a message for the outbox and a wake-up for the worker through Redis.
+- **p99** is with half the rate of the table, at which requests leave on time and not when the one
+  before is answered. It counts from the moment a request was due, so that waiting behind a slow
+  answer on the same connection counts too. The moments are whole milliseconds, rounded up, so the
+  figure is up to a millisecond too large.
+- **Search**: finding and holding the nearest slots, undone each time, in one process, with the
+  demonstration's slots and with a tenth of them. 1 means that the number of slots does not matter.
+
+## How it is measured
+
+- Service and floors run under the same line of `Procfile.dev`, one under load at a time, with the
+  same settings, logs at INFO to a file, on the same database server.
+- wrk replays requests that were signed beforehand, on {r["connections"]} connections. A connection
+  plays call after call, and each webhook leaves when the one before it was answered, so the order
+  within a call is right. The service keeps nothing of a call in a worker's memory, so that it
+  matters to nobody that a call stays with one worker. Every run has new calls.
+- A run counts only when no answer had a status of 400 or more, the database holds the bookings (or
+  turns) that were asked for, give or take the one webhook that each connection has under way when
+  time is up, and wrk took at most {MOST_OF_THE_MACHINE:.0%} of the machine (here at most
+  {100 * float(results["wrk_cpu_share"] or 0):.0f} %). One that does not count is repeated once.
+  At half the rate the database is not counted; there the run must keep up with its own schedule.
+- **Durability.** PostgreSQL {r["postgres_server_version"]} with its own defaults: {settings};
+  a commit is on the disk before the caller hears of it. SQLite {r["sqlite_version"]} in WAL with
+  `synchronous=NORMAL`, as in development: a power cut may lose the last commits. The same for
+  floors and service. The disk ({r["disk"]}) did {r["disk_syncs_per_second"]} synced
+  writes a second.
+- The tables are vacuumed and analysed once before the runs, as autovacuum would have done.
+
+## To repeat it
+
+```
+make bench                          # under 15 minutes; needs wrk (Debian: apt-get install wrk)
+make bench ARGS=--quick             # a short trial, written to var/bench
+.venv/bin/python -m bench profile   # where the time of one webhook goes
+```
+
+Nothing else should run meanwhile: the machine's load was {r["load_before"]} at the start. It
+ends with 1 when a bar is missed or a run does not count.
+
+{HAND_BEGINS}
+
+{hand.strip()}
+
+{HAND_ENDS}
+"""
+
+
+def _bars(name: str) -> str:
+    least = [LEAST[f"{name}_{kind}"] for kind in (POSTGRES, SQLITE)]
+    return f"≥ {least[0]:g} / ≥ {least[1]:g}"
+
+
+def _shown(value: float | str | None) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"  # noqa: PLR2004
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)
+
+
+def _commit() -> str:
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=config.ROOT, capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
+    # What this very command writes is no change to what it measured.
+    changed = git("status", "--porcelain", "--", ".", ":!bench/results.json", ":!docs")
+    return f"{commit} with changes" if changed else commit
+
+
+def _processor() -> str:
+    file = Path("/proc/cpuinfo")
+    if file.exists():
+        for line in file.read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.platform()
+
+
+def _file_system(folder: Path) -> str:
+    best, kind = "", "unknown"
+    for line in Path("/proc/mounts").read_text("utf-8").splitlines():
+        _, mounted, this, *_ = line.split()
+        if folder.is_relative_to(mounted) and len(mounted) >= len(best):
+            best, kind = mounted, this
+    return kind
+
+
+def _syncs_per_second(folder: Path) -> int:
+    """How often a second one process can append 8 KiB and wait for the disk."""
+    file = folder / "sync"
+    descriptor = os.open(file, os.O_CREAT | os.O_WRONLY)
+    try:
+        count, started = 0, time.perf_counter()
+        while time.perf_counter() - started < SYNC_SECONDS:
+            os.write(descriptor, b"x" * 8192)
+            os.fdatasync(descriptor)
+            count += 1
+        return round(count / (time.perf_counter() - started))
+    finally:
+        os.close(descriptor)
+        file.unlink()

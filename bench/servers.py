@@ -1,0 +1,284 @@
+"""The servers a measurement needs, each ended when its block ends, however that happens."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import psycopg
+
+from sqlalchemy import make_url
+
+import config
+import launcher
+
+from bench import floors, traffic
+from tests.support.keeper import held, wait_for_keepers
+from tests.support.postgres import shared_server
+
+START_SECONDS = 30.0
+SQLITE, POSTGRES = "sqlite", "postgres"
+# What decides how long a commit takes, and how much is kept in memory.
+POSTGRES_SETTINGS = (
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "wal_sync_method",
+    "shared_buffers",
+    "max_connections",
+)
+
+
+class CannotMeasure(Exception):
+    """One sentence: what is missing or did not start, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Web:
+    """A running web server; `workers` answer its requests."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers, which are the children of the server."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text("ascii").split() if _is_worker(int(pid))]
+
+
+@dataclass(frozen=True)
+class House:
+    """What the web servers of one database share."""
+
+    folder: Path
+    kind: str
+    database_url: str
+    redis_url: str
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Every setting, as `make run` writes them out; the same for the service and the floors."""
+        metrics = self.folder / f"metrics-{self.kind}-{name}"
+        metrics.mkdir(exist_ok=True)
+        return environment(self.database_url, self.redis_url) | {
+            "PROMETHEUS_MULTIPROC_DIR": str(metrics)
+        }
+
+
+def settings(database_url: str, redis_url: str) -> config.Settings:
+    """Return the settings of the service that is measured; nothing of `.env` is in them."""
+    return config.Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        database_url=database_url,
+        redis_url=redis_url,
+        public_base_url=traffic.BASE,
+        twilio_auth_token=traffic.TOKEN,
+        twilio_account_sid=traffic.ACCOUNT,
+        log_level="INFO",
+    )
+
+
+def environment(database_url: str, redis_url: str) -> dict[str, str]:
+    """Return the same for a process of its own, as `make run` writes it out."""
+    made = settings(database_url, redis_url)
+    return launcher.exports(made, redis_url=redis_url, base=launcher.inherited())
+
+
+def resident_mib(pid: int) -> float:
+    """Return a process's resident memory, what it shares with others included."""
+    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP unwind the blocks, as Ctrl-C does."""
+
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, leave) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def workshop() -> Iterator[Path]:
+    """A folder for the whole measurement, with a short name: it holds sockets."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="allo-bench-", dir="/tmp"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.callback(wait_for_keepers, folder / "alive")
+        stack.enter_context(held(folder / "alive"))
+        yield folder
+
+
+def postgres_url(folder: Path) -> str:
+    """Start (once) the PostgreSQL of this measurement, which waits for the disk; a new database."""
+    server = shared_server(folder, prefix="bench", environment=launcher.inherited(), durable=True)
+    return server.create()
+
+
+def postgres_facts(database_url: str) -> dict[str, str]:
+    """Return the version, and the settings that say what a commit means."""
+    with psycopg.connect(floors.libpq(make_url(database_url))) as connection:
+        facts = {}
+        for name in ("server_version", *POSTGRES_SETTINGS):
+            row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+            facts[name] = str(row[0]) if row else ""
+    return facts
+
+
+def sqlite_facts() -> dict[str, str]:
+    """Return the version, and what models/database.py sets for each connection."""
+    return {"version": sqlite3.sqlite_version, "journal_mode": "WAL", "synchronous": "NORMAL"}
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """The Redis that `make run` would use; gives its URL. Raises CannotMeasure."""
+    server = launcher.find_redis_server()
+    if server is None:
+        raise CannotMeasure("no Redis found; on Debian: apt-get install redis-server")
+    socket_path = folder / "redis.sock"
+    url = f"unix://{socket_path}"
+    process = subprocess.Popen(
+        [str(server), *launcher.redis_arguments(socket_path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not launcher.redis_answers(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise CannotMeasure(f"{server} did not start")
+            time.sleep(0.05)
+        yield url
+    finally:
+        _end(process)
+
+
+def command(*arguments: str, environment: Mapping[str, str]) -> str:
+    """Run one of the service's own commands to its end. Raises CannotMeasure."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", *arguments],
+        cwd=config.ROOT,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise CannotMeasure(f"flask {' '.join(arguments)} failed: {''.join(last)}")
+    return done.stdout
+
+
+@contextmanager
+def web(house: House, name: str, factory: str) -> Iterator[Web]:
+    """Run an application as Procfile.dev runs the service. Raises CannotMeasure."""
+    port = _free_port()
+    env = house.environment(name) | {"SERVICE_PORT": str(port)}
+    log = house.folder / f"{house.kind}-{name}.log"
+    line = web_line().replace("wiring:create_app", factory)
+    if factory not in line:
+        raise CannotMeasure("the web line of Procfile.dev does not start wiring:create_app")
+    with log.open("wb") as output:
+        # A group of its own, so that Ctrl-C is ours to pass on, and all workers end with it.
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", f"exec {line}"],
+            cwd=config.ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        server = Web(name, port, process, log)
+        _wait_until_served(server)
+        yield server
+    finally:
+        _end(process)
+
+
+def web_line() -> str:
+    """Return the web line of Procfile.dev."""
+    for line in (config.ROOT / "Procfile.dev").read_text("utf-8").splitlines():
+        if line.startswith("web:"):
+            return line.removeprefix("web:").strip()
+    raise CannotMeasure("Procfile.dev has no web line")
+
+
+def _free_port() -> int:
+    # Bound exclusively, for granian would share a busy port without a word.
+    with socket.socket() as probe:
+        probe.bind((launcher.HOST, 0))
+        port = int(probe.getsockname()[1])
+    launcher.check_port(port, "PORT")
+    return port
+
+
+def _wait_until_served(server: Web) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    # A floor knows no /healthz; any answer at all shows that it serves.
+    while not _responds(server.port):
+        if server.process.poll() is not None or time.monotonic() > deadline:
+            last = server.log.read_text("utf-8", "replace").strip().splitlines()[-3:]
+            raise CannotMeasure(
+                f"the web server of {server.name} did not start: {' / '.join(last)}"
+            )
+        time.sleep(0.1)
+
+
+def _responds(port: int) -> bool:
+    connection = http.client.HTTPConnection(launcher.HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        process.wait(timeout=6)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    launcher.signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _is_worker(pid: int) -> bool:
+    # multiprocessing starts a resource tracker beside the workers.
+    with contextlib.suppress(OSError):
+        return b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False

@@ -1,0 +1,79 @@
+"""What the service has in its database while it is measured, and what came of the calls."""
+
+from __future__ import annotations
+
+import random
+
+from sqlalchemy import func, select
+
+from bench.servers import CannotMeasure
+from models.database import Database
+from models.tables import booking, place, postcode, turn
+from services.directory import Directory
+
+POSTCODES = 400
+# Each of them has this many centres with slots within this distance.
+CENTRES, KILOMETRES = 3, 60.0
+
+
+def choose_postcodes(database_url: str) -> list[str]:
+    """Return some hundred postcodes all over the country, as callers of a real day would type.
+
+    Raises CannotMeasure where there are too few with slots near.
+    """
+    database = Database(database_url, pool_size=1)
+    try:
+        with database.statement() as connection:
+            with_slots = set(connection.execute(select(place.c.centre_id).distinct()).scalars())
+            rows = connection.execute(
+                select(
+                    postcode.c.code,
+                    postcode.c.latitude,
+                    postcode.c.longitude,
+                    postcode.c.territory,
+                )
+                .where(postcode.c.latitude.is_not(None))
+                .order_by(postcode.c.code)
+            ).all()
+        directory = Directory(database, centres_fresh_seconds=3600)
+        order = list(rows)
+        random.Random(20210118).shuffle(order)  # noqa: S311 - a sample, the same each time
+        chosen: list[str] = []
+        for code, latitude, longitude, territory in order:
+            near = directory.nearest(latitude, longitude, territory, KILOMETRES)
+            # The service looks at the nearest dozen first; so does this.
+            if sum(one.centre.id in with_slots for one in near[:12]) >= CENTRES:
+                chosen.append(code)
+            if len(chosen) == POSTCODES:
+                return chosen
+    finally:
+        database.dispose()
+    raise CannotMeasure(f"only {len(chosen)} postcodes have {CENTRES} centres with slots near")
+
+
+class Counts:
+    """Counts rows of the service's tables, from outside the service."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database = Database(database_url, pool_size=1)
+
+    def bookings(self) -> int:
+        return self._count(select(func.count()).where(booking.c.state == "confirmed"))
+
+    def turns(self) -> int:
+        # A turn that was claimed and never answered is none.
+        return self._count(select(func.count()).where(turn.c.body_enc.is_not(None)))
+
+    def settle(self) -> None:
+        """Let the planner know what is there now, as a server that runs all day does by itself."""
+        if not self._database.is_sqlite:
+            with self._database.statement() as connection:
+                connection.exec_driver_sql("VACUUM ANALYZE")
+                connection.exec_driver_sql("CHECKPOINT")
+
+    def close(self) -> None:
+        self._database.dispose()
+
+    def _count(self, statement: object) -> int:
+        with self._database.statement() as connection:
+            return int(connection.execute(statement).scalar_one())  # type: ignore[call-overload]

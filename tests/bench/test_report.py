@@ -1,0 +1,88 @@
+"""What is written from the measurements, and what is kept."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench import report
+from bench.measure import Outcome, Plan
+from bench.servers import POSTGRES_SETTINGS
+
+MACHINE: dict[str, str | int] = {
+    "machine": "a machine",
+    "python": "3.11",
+    "disk": "ext4",
+    "disk_syncs_per_second": 900,
+    "load_before": "0.10",
+}
+POSTGRES_FACTS = dict.fromkeys(("server_version", *POSTGRES_SETTINGS), "on")
+
+
+def outcome(facts: dict[str, str], **rates: float) -> Outcome:
+    return Outcome(
+        rates={name: [value - 1, value, value + 1] for name, value in rates.items()},
+        p99_ms={"turn": 20.0, "call": 80.0},
+        wrk_share=0.08,
+        worker_mib=120.0,
+        webhooks_of_a_call=12,
+        search_growth_ratio=0.95,
+        facts=facts,
+    )
+
+
+def results(**changes: float) -> report.Results:
+    rates = {"floor_a": 8000.0, "floor_b": 2000.0, "turn_rate": 1200.0, "call_rate": 900.0}
+    outcomes = {
+        "postgres": outcome(POSTGRES_FACTS, **rates | changes),
+        "sqlite": outcome({"version": "3.46"}, **rates),
+    }
+    return report.flatten(outcomes, Plan(5, 7), MACHINE, 500)
+
+
+def test_ratios_are_medians_over_floor_b():
+    found = results()
+    assert found["turn_ratio_postgres"] == 0.6
+    assert found["call_ratio_sqlite"] == 0.45
+    assert found["calls_per_second_postgres"] == 75.0
+    assert all(isinstance(value, float | int | str) for value in found.values())
+    assert report.missed(found) == []
+
+
+def test_a_bar_that_is_missed_is_named():
+    (sentence,) = report.missed(results(call_rate=600.0))
+    assert sentence.startswith("call_ratio_postgres is 0.3")
+
+
+def test_a_figure_that_could_not_be_had_is_a_missed_bar():
+    found = results()
+    found["turn_ratio_sqlite"] = None
+    assert report.missed(found)
+    assert "—" in report.render(found, "By hand.")
+
+
+def test_void_runs_are_told():
+    found = results()
+    found["void"] = "sqlite: call_rate in round 2: 3 answers were not 200"
+    assert report.missed(found) == [f"void: {found['void']}"]
+    assert "3 answers were not 200" in report.render(found, "")
+
+
+def test_what_is_kept_by_hand_survives(tmp_path):
+    file, page = tmp_path / "results.json", tmp_path / "performance.md"
+    report.write(results(), file, page)
+    assert report.HAND_EMPTY.strip() in page.read_text("utf-8")
+    written = page.read_text("utf-8").replace(
+        report.HAND_EMPTY.strip(), "## Where it goes\n\nThere."
+    )
+    page.write_text(written, "utf-8")
+    report.write(results(), file, page)
+    assert page.read_text("utf-8").count("## Where it goes\n\nThere.") == 1
+    assert report.HAND_EMPTY.strip() not in page.read_text("utf-8")
+    assert json.loads(file.read_text("utf-8"))["runs"] == 5
+
+
+@pytest.mark.parametrize("page", ["", "no markers", report.HAND_BEGINS + "\nhalf a page"])
+def test_a_page_without_both_markers_gets_the_empty_part(page):
+    assert report.by_hand(page) == report.HAND_EMPTY

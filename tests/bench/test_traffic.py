@@ -1,0 +1,115 @@
+"""The requests of the bench are those of the provider, and every call they make is booked."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+
+import pytest
+
+from flask import Flask
+
+import config
+
+from bench import floors, load, measure, profile, servers, traffic
+from simulator.transport import WsgiTransport
+from tests.support.house import House, mornings
+
+
+class BenchHouse(House):
+    """A house that has the token and the address of the bench."""
+
+    def application(self) -> Flask:
+        self.settings = self.settings.model_copy(
+            update={"public_base_url": traffic.BASE, "twilio_auth_token": traffic.TOKEN}
+        )
+        return super().application()
+
+
+@pytest.fixture
+def house(database_url):
+    made = BenchHouse(database_url)
+    made.knows_postcodes()
+    for gid in ("1", "2", "3"):
+        made.opens_centre(gid, kilometres=float(gid), starts=mornings(3), capacity=5)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def signer(house):
+    pattern = traffic.rehearse(WsgiTransport(house.app), "75011")
+    return traffic.Signer(pattern)
+
+
+def test_a_written_call_books_as_the_rehearsal_did(house, signer):
+    assert len(house.bookings()) == 1
+    for caller in itertools.islice(traffic.callers(["75011"], seed=1), 3):
+        for raw in signer.call(caller):
+            assert b"<Response" in profile.answer(house.app, profile.environ(raw))
+    assert len(house.bookings()) == 4
+
+
+def test_a_lone_turn_moves_the_session_and_nothing_else(house, signer):
+    caller = next(traffic.callers(["75011"], seed=2))
+    for raw in signer.start(caller):
+        profile.answer(house.app, profile.environ(raw))
+    steps = []
+    for raw in signer.lone_turns(caller, 4):
+        profile.answer(house.app, profile.environ(raw))
+        steps.append(house.session(caller.call_id).step)
+    assert steps == ["date_of_birth_check", "date_of_birth"] * 2
+    assert house.held() == 0
+
+
+def test_callers_are_all_different_and_come_again_with_the_same_seed():
+    first = list(itertools.islice(traffic.callers(["75011", "35000"], seed=3), 200))
+    again = list(itertools.islice(traffic.callers(["75011", "35000"], seed=3), 200))
+    assert first == again
+    assert len({caller.call_id for caller in first}) == 200
+    assert all(re.fullmatch("CA[0-9a-f]{32}", caller.call_id) for caller in first)
+
+
+@pytest.mark.parametrize("create", [floors.create_a, floors.create_b])
+def test_a_floor_answers_what_is_signed_and_refuses_the_rest(create, signer, tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'floor.sqlite3'}"
+    monkeypatch.setattr(floors, "ROWS", 50)
+    floors.fill(url)
+    monkeypatch.setattr(config, "load", lambda: servers.settings(url, "unix:///nowhere"))
+    app = create()
+    raw = signer.call(next(traffic.callers(["75011"], seed=4)))[0]
+    assert profile.answer(app, profile.environ(raw)).decode() == floors.DOCUMENT
+    with pytest.raises(servers.CannotMeasure, match="403"):
+        profile.answer(
+            app, profile.environ(raw.replace(b"+336", b"+337").replace(b"%2B336", b"%2B337"))
+        )
+
+
+def test_the_floors_answer_is_about_as_long_as_the_services_answers(house, signer):
+    answers = [
+        profile.answer(house.app, profile.environ(raw))
+        for raw in signer.call(next(traffic.callers(["75011"], seed=5)))
+    ]
+    usual = sum(map(len, answers)) / len(answers)
+    assert 0.6 * usual < len(floors.DOCUMENT) < 1.6 * usual
+
+
+def test_the_share_of_wrk_and_bad_answers_make_a_run_void():
+    fine = load.Load(100, 1.0, 0, 0, 0, (4,) * 32, 0.1)
+    assert fine.faults() == []
+    assert fine.rate == 100
+    greedy = load.Load(100, 1.0, 0, 2, 1, (4,) * 32, 0.3)
+    assert len(greedy.faults()) == 3
+
+
+def test_bookings_are_counted_by_what_each_connection_sent():
+    counted = [measure.bookings(sent, 12, 8) for sent in (-1, 0, 8, 9, 12, 20, 21)]
+    assert counted == [0, 0, 0, 1, 1, 1, 2]
+
+
+def test_requests_are_dealt_to_all_connections():
+    dealt = load.dealt(range(70))
+    assert len(dealt) == load.CONNECTIONS
+    assert sorted(itertools.chain(*dealt)) == list(range(70))
+    assert max(map(len, dealt)) == math.ceil(70 / load.CONNECTIONS)
