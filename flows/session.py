@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 
@@ -35,6 +36,11 @@ class Offer:
     start_at: str
     time_zone: str
     kilometres: float
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read what was stored. Fields of a later version are ignored."""
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     @property
     def local_start(self) -> datetime:
@@ -103,7 +109,7 @@ class Session:
             if name in values:
                 values[name] = tuple(values[name])
         if "offers" in values:
-            values["offers"] = tuple(Offer(**offer) for offer in values["offers"])
+            values["offers"] = tuple(Offer.from_dict(offer) for offer in values["offers"])
         return cls(**values)
 
 

@@ -19,9 +19,11 @@ COUNTRY_ZONE = ZoneInfo("Europe/Paris")
 # Nobody in France has reached 123; the call script refuses beyond 120.
 OLDEST_AGE = 120
 _DIGITS = re.compile(r"[0-9]+")
+_NUMBER = re.compile(r"\+?[0-9]+")
 _DATE_LENGTHS = (6, 8)
 # France writes its overseas numbers like its own, but they belong to regions of their own.
-REGIONS = ("FR", "RE", "GP", "GF", "MQ", "YT", "PM", "BL", "MF", "NC", "PF", "WF")
+# France comes last, for its own plan takes some of theirs (0269, 0596) for mainland numbers.
+REGIONS = ("RE", "GP", "GF", "MQ", "YT", "PM", "BL", "MF", "NC", "PF", "WF", "FR")
 _MOBILES = frozenset(
     {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 )
@@ -100,8 +102,8 @@ def telephone(typed: str) -> tuple[str, CallerKind]:
 
     Raises NotUnderstood: number_incomplete, or number_unusable (foreign, short, premium).
     """
-    if not typed:
-        raise NotUnderstood("number_incomplete")
+    if not _NUMBER.fullmatch(typed):
+        raise NotUnderstood("number_unusable" if typed else "number_incomplete")
     for region in REGIONS:
         try:
             parsed = phonenumbers.parse(typed, region)

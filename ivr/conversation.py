@@ -53,21 +53,26 @@ class Conversation:
         """Answer turn `number`: anew, or as it was answered before."""
         with Turn(self._store, call_id, number) as turn:
             newest = turn.newest()
-            if newest is None:
-                # A call we never heard of, or lost: greeted like any other, never left in silence.
-                return self.ring(call_id, caller)
-            if newest.number != number - 1:
-                # A copy, or a turn that the call has gone past: the newest answer it may hear.
-                return _replayed(newest)
-            if newest.body is None:
-                raise AnswerErased
-            return self._take(turn, Session.from_json(newest.body.session), heard)
+            if newest is not None:
+                return self._follow(turn, newest, heard)
+        # A call we never heard of, or lost: greeted like any other, never left in silence.
+        return self.ring(call_id, caller)
+
+    def _follow(self, turn: Turn, newest: Stored, heard: Input) -> Answer:
+        if newest.number != turn.number - 1:
+            # A copy, or a turn that the call has gone past: the newest answer it may hear.
+            return _replayed(newest)
+        if newest.body is None:
+            raise AnswerErased
+        return self._take(turn, Session.from_json(newest.body.session), heard)
 
     def again(self, call_id: str, number: int, caller: str) -> Answer:
         """Say the last answer once more, after a failure of ours."""
         with Turn(self._store, call_id, number) as turn:
             newest = turn.newest()
-            return self.ring(call_id, caller) if newest is None else _replayed(newest)
+            if newest is not None:
+                return _replayed(newest)
+        return self.ring(call_id, caller)
 
     def _ring(self, turn: Turn, caller: str) -> Answer:
         number, kind = read_caller(caller)

@@ -22,6 +22,7 @@ from services.ports import Busy, NoAnswer, Refused
 ANSWER_SECONDS = 8.0
 # The provider's clock and ours may differ by this much.
 CLOCK_MARGIN = timedelta(minutes=5)
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _LOOK_AT = 50
 _TOO_MANY = 429
 _SERVER_ERROR = 500
@@ -33,6 +34,9 @@ class RedirectedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # it has no
     def __init__(self, base_url: str) -> None:
         super().__init__(timeout=ANSWER_SECONDS)
         self._base = urlsplit(base_url)
+        if self._base.hostname in LOOPBACK:
+            # A proxy of the environment has no business between two processes of one machine.
+            self.session.trust_env = False
         self.retry_after: timedelta | None = None
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:

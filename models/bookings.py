@@ -109,18 +109,19 @@ def export(connection: Connection, vault: Vault) -> Iterator[BookingRow]:
         .order_by(booking.c.created_at, booking.c.id, appointment.c.dose)
         .execution_options(yield_per=1000)
     )
-    for row in connection.execute(statement):
-        yield BookingRow(
-            reference=vault.open_text(row.reference_enc, _where("reference", row.id)) or "",
-            channel=row.channel,
-            centre_id=row.centre_id,
-            centre_name=row.name,
-            time_zone=row.time_zone,
-            start_at=row.start_at,
-            dose=row.dose,
-            state=row.state,
-            created_at=row.created_at,
-        )
+    with connection.execute(statement) as rows:
+        for row in rows:
+            yield BookingRow(
+                reference=vault.open_text(row.reference_enc, _where("reference", row.id)) or "",
+                channel=row.channel,
+                centre_id=row.centre_id,
+                centre_name=row.name,
+                time_zone=row.time_zone,
+                start_at=row.start_at,
+                dose=row.dose,
+                state=row.state,
+                created_at=row.created_at,
+            )
 
 
 def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[str]:

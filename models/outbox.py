@@ -133,10 +133,20 @@ def sent(connection: Connection, clock: Clock, message_id: str, provider_sid: st
     move_state(connection, clock, message_id, "sent")
 
 
+def keep(connection: Connection, clock: Clock, claimed: Claimed, lease: timedelta) -> bool:
+    """Prolong a claim before sending; False when another relay has taken it over meanwhile."""
+    statement = (
+        update(message)
+        .where(message.c.id == claimed.id, _is_ours(claimed))
+        .values(lease_until=clock.at(lease), updated_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
+
+
 def put_back(
     connection: Connection,
     clock: Clock,
-    message_id: str,
+    claimed: Claimed,
     *,
     after: timedelta,
     error_code: str,
@@ -149,9 +159,7 @@ def put_back(
     else:
         values |= {"state": "pending", "due_at": clock.at(after), "lease_until": None}
     connection.execute(
-        update(message)
-        .where(message.c.id == message_id, message.c.state == "sending")
-        .values(**values)
+        update(message).where(message.c.id == claimed.id, _is_ours(claimed)).values(**values)
     )
 
 
@@ -167,11 +175,14 @@ def move_state(
     """Advance a state; False for an unknown message or a state that is not later."""
     earlier = [name for name, rank in STATE_RANK.items() if rank < STATE_RANK[state]]
     values: dict[str, Any] = {"state": state, "updated_at": clock.at(), "lease_until": None}
-    if state == "sent":
-        values["sent_at"] = clock.at()
+    if state in ("sent", "delivered"):
+        values["sent_at"] = func.coalesce(message.c.sent_at, clock.at())
     if provider_sid:
         values["provider_sid"] = provider_sid
-    if error_code:
+    if state == "delivered":
+        # What went wrong on the way is no news any more.
+        values["error_code"] = None
+    elif error_code:
         values["error_code"] = error_code
     statement = (
         update(message)
@@ -218,6 +229,10 @@ def erase_due(
         )
     )
     return connection.execute(statement).rowcount
+
+
+def _is_ours(claimed: Claimed) -> Any:
+    return and_(message.c.state == "sending", message.c.attempts == claimed.attempts)
 
 
 def _is_due(clock: Clock) -> Any:

@@ -27,8 +27,10 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     update,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.clock import Clock
@@ -37,6 +39,8 @@ from models.tables import call, centre, place
 # Windows of time are half open and UTC; a place belongs to one when it starts in it.
 Window = tuple[datetime, datetime]
 
+# How long somebody waits for a place that another is just taking, before hearing that none is free.
+PATIENCE = "300ms"
 # Statements are built once for each shape: building takes longer than running them.
 _NOBODY: dict[str, Any] = {"held_by": None, "hold_expires_at": None, "hold_limit_at": None}
 
@@ -145,16 +149,27 @@ def hold(
     *,
     lease: timedelta,
     longest: timedelta,
+    patient: bool = False,
 ) -> list[HeldPlace]:
     """Hold the earliest free place at each centre; fewer come back where others were quicker.
 
     A row that another transaction is taking is passed over (SKIP LOCKED), so that many callers at
-    one centre get different places instead of waiting for the same one.
+    one centre get different places instead of waiting for the same one. A `patient` caller waits a
+    moment (PATIENCE) for what the other does with it.
     """
     values = {"the_holder": holder, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(centre_ids)}
-    statement = _hold(clock, lease, longest, len(centre_ids), *wish.shape)
-    return [HeldPlace(*row) for row in connection.execute(statement, values)]
+    statement = _hold(clock, lease, longest, len(centre_ids), *wish.shape, patient)
+    if not patient or connection.dialect.name == "sqlite":
+        return [HeldPlace(*row) for row in connection.execute(statement, values)]
+    try:
+        with connection.begin_nested():
+            connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
+            held = [HeldPlace(*row) for row in connection.execute(statement, values)]
+            connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+    except OperationalError:
+        return []
+    return held
 
 
 @lru_cache
@@ -165,6 +180,7 @@ def _hold(  # noqa: PLR0917
     centres: int,
     windows: int,
     skips: bool,  # noqa: FBT001
+    patient: bool,  # noqa: FBT001
 ) -> Any:
     picks = []
     for number in range(centres):
@@ -177,7 +193,7 @@ def _hold(  # noqa: PLR0917
             )
             .order_by(pick.c.start_at, pick.c.id)
             .limit(1)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=not patient)
             .scalar_subquery()
         )
     # Each pick must be a scalar that is evaluated once. `IN (SELECT … LIMIT 1)` is not: PostgreSQL

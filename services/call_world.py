@@ -48,7 +48,7 @@ class CallWorld:
         )
 
     def town(self, postcode: str) -> Town | None:
-        found = self._service.directory.postcode(postcode)
+        found = self._service.directory.postcode(self._turn.reading(), postcode)
         if found is None:
             return None
         return Town(
@@ -62,12 +62,17 @@ class CallWorld:
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
         campaign = self._service.campaign
+        connection = self._turn.transaction()
         near = self._service.directory.nearest(
-            search.latitude, search.longitude, search.territory, campaign.radius_kilometres
+            connection,
+            search.latitude,
+            search.longitude,
+            search.territory,
+            campaign.radius_kilometres,
         )
         beyond = search.beyond_kilometres
         held = hold_slots(
-            self._turn.transaction(),
+            connection,
             self._turn.store,
             campaign,
             self._turn.call_id,

@@ -11,8 +11,8 @@ from services.store import Store
 from services.telemetry import MESSAGES
 
 KINDS = ("sms",)
-# Longer than the provider's client waits, short enough for a lost worker's message to be sent by
-# another within a minute.
+# Longer than the provider's client waits (8 s to connect, 8 s for an answer), short enough for a
+# lost worker's message to be sent by another within a minute.
 LEASE = timedelta(seconds=25)
 # A message whose fate is unknown is looked up after this long.
 LOOK_UP_AFTER = timedelta(seconds=5)
@@ -42,6 +42,8 @@ def _deliver(store: Store, messenger: Messenger, claimed: Claimed) -> str:
         sid = None
         if claimed.ambiguous:
             sid = messenger.find(claimed.recipient, body, claimed.created_at)
+            if sid is None and not _keep(store, claimed):
+                return "taken over"
         found = sid is not None
         sid = sid or messenger.send(claimed.id, claimed.recipient, body)
     except Refused as refused:
@@ -55,6 +57,12 @@ def _deliver(store: Store, messenger: Messenger, claimed: Claimed) -> str:
     with store.database.transaction() as connection:
         outbox.sent(connection, store.clock, claimed.id, sid)
     return "found" if found else "sent"
+
+
+def _keep(store: Store, claimed: Claimed) -> bool:
+    # Looking up may have taken most of the lease.
+    with store.database.transaction() as connection:
+        return outbox.keep(connection, store.clock, claimed, LEASE)
 
 
 def _again(store: Store, claimed: Claimed, error: Busy | NoAnswer) -> str:
@@ -73,7 +81,7 @@ def _again(store: Store, claimed: Claimed, error: Busy | NoAnswer) -> str:
         outbox.put_back(
             connection,
             store.clock,
-            claimed.id,
+            claimed,
             after=wait,
             error_code=code,
             ambiguous=ambiguous,

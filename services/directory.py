@@ -15,10 +15,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from models import directory
-from models.database import Database
+from models.database import Connection, Database
 from models.directory import BookableCentre, Postcode
 from models.geography import distance_km
+
+log = structlog.get_logger()
 
 CENTRES_FRESH_SECONDS = 10.0
 POSTCODE_FRESH_SECONDS = 300.0
@@ -63,10 +67,15 @@ class Directory:
         self._postcodes: dict[str, tuple[float, Postcode]] = {}
 
     def nearest(
-        self, latitude: float, longitude: float, territory: str, radius_kilometres: float
+        self,
+        connection: Connection,
+        latitude: float,
+        longitude: float,
+        territory: str,
+        radius_kilometres: float,
     ) -> list[Near]:
         """Bookable centres of a territory within a radius, nearest first."""
-        centres = self._known_centres()
+        centres = self._known_centres(connection)
         key = (latitude, longitude, territory, radius_kilometres)
         found = centres.nearest.get(key)
         if found is None:
@@ -87,40 +96,40 @@ class Directory:
                 centres.nearest[key] = found
         return found
 
-    def postcode(self, code: str) -> Postcode | None:
+    def postcode(self, connection: Connection, code: str) -> Postcode | None:
         """A postcode, or None for one that does not exist."""
         now = self._ticks()
         known = self._postcodes.get(code)
         if known and now - known[0] < POSTCODE_FRESH_SECONDS:
             return known[1]
-        with self._database.statement() as connection:
-            found = directory.find_postcode(connection, code)
+        found = directory.find_postcode(connection, code)
         if found is None:
             self._postcodes.pop(code, None)
         elif len(self._postcodes) < _MOST_POSTCODES or code in self._postcodes:
             self._postcodes[code] = (now, found)
         return found
 
-    def _known_centres(self) -> _Centres:
+    def _known_centres(self, connection: Connection) -> _Centres:
         centres = self._centres
         if centres is None or self._fresh <= 0:
-            with self._reading:
-                return self._read()
+            return self._read(connection)
         if self._ticks() - centres.read_at > self._fresh and self._reading.acquire(blocking=False):
-            threading.Thread(target=self._read_and_release, daemon=True).start()
+            threading.Thread(target=self._read_again, daemon=True).start()
         return centres
 
-    def _read_and_release(self) -> None:
+    def _read_again(self) -> None:
         try:
-            self._read()
+            with self._database.statement() as connection:
+                self._read(connection)
+        except Exception as error:  # noqa: BLE001 (what is known serves until the next try)
+            log.warning("centres not read", error=type(error).__name__)
         finally:
             self._reading.release()
 
-    def _read(self) -> _Centres:
+    def _read(self, connection: Connection) -> _Centres:
         by_territory: dict[str, list[BookableCentre]] = {}
-        with self._database.statement() as connection:
-            for centre in directory.bookable_centres(connection):
-                by_territory.setdefault(centre.territory, []).append(centre)
+        for centre in directory.bookable_centres(connection):
+            by_territory.setdefault(centre.territory, []).append(centre)
         for there in by_territory.values():
             there.sort(key=_latitude)
         self._centres = _Centres(self._ticks(), by_territory)

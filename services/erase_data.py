@@ -11,7 +11,8 @@ from datetime import timedelta
 from models import bookings, calls, outbox, turns
 from services.store import Store
 
-AFTER_APPOINTMENT = timedelta(days=92)
+# Three calendar months may be 89 days (1 February to 1 May), and three months is the latest.
+AFTER_APPOINTMENT = timedelta(days=89)
 AFTER_CALL = timedelta(hours=24)
 # Steps and outcomes carry nobody's data; they feed the statistics of a season.
 TURNS_KEPT = timedelta(days=365)

@@ -17,14 +17,11 @@ from services.store import Store
 MOST_OFFERS = 3
 # Most callers find three centres among the nearest dozen; the rest is looked at only when not.
 FIRST_RING = 12
-SECOND_RING = 60
-# Looks again this often when others were quicker, before it says that nothing is free.
-ROUNDS = 5
+NEXT_RING = 60
 # How far apart the offers of one and the same centre are.
 NEXT_OFFER_AFTER = timedelta(hours=3)
 MORNING = (time(0), time(12, 30))
 AFTERNOON = (time(12, 30), time(23, 59, 59))
-PART_OF_DAY_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -64,17 +61,9 @@ def hold_slots(
     if not wanted.near or wanted.not_before >= horizon:
         return []
     search = _Search(connection, store, campaign, holder, wanted, horizon)
-    for _ in range(ROUNDS):
-        centre_ids, few = search.look()
-        if not centre_ids:
-            return []
-        held = search.hold(centre_ids[:1] if few else centre_ids, wanted.not_before)
-        if held and not few and len(centre_ids) == 1:
-            held += search.later_at(held[0])
-        if held:
-            found = [Held(place, search.centres[place.centre_id]) for place in held]
-            return sorted(found, key=lambda one: (one.near.kilometres, one.place.start_at))
-    return []
+    held = search.hold_some() or search.hold_patiently()
+    found = [Held(place, search.centres[place.centre_id]) for place in held]
+    return sorted(found, key=lambda one: (one.near.kilometres, one.place.start_at))
 
 
 def windows(
@@ -86,7 +75,8 @@ def windows(
     opens, closes = MORNING if part_of_day == "morning" else AFTERNOON
     first = after.astimezone(zone).date()
     found = []
-    for day in (first + timedelta(days=n) for n in range(PART_OF_DAY_DAYS)):
+    days = (before - after).days + 2
+    for day in (first + timedelta(days=n) for n in range(days)):
         start = datetime.combine(day, opens, tzinfo=zone).astimezone(UTC)
         end = datetime.combine(day, closes, tzinfo=zone).astimezone(UTC)
         if max(start, after) < min(end, before):
@@ -104,32 +94,61 @@ class _Search:
     horizon: datetime
 
     def __post_init__(self) -> None:
-        near = self.wanted.near[: FIRST_RING + SECOND_RING]
-        self.centres = {one.centre.id: one for one in near}
+        self.centres = {one.centre.id: one for one in self.wanted.near}
         # Centres within reach of one another share a time zone: no territory has two.
-        self.zone = ZoneInfo(near[0].centre.time_zone)
+        self.zone = ZoneInfo(self.wanted.near[0].centre.time_zone)
+        # Centres that had places when looked at, all of which others were just taking.
+        self.contested: list[str] = []
+
+    def hold_some(self) -> list[HeldPlace]:
+        """Look and hold until something is held, or nothing free is seen that was not tried."""
+        while True:
+            free, few = self.look()
+            if not free:
+                return []
+            held = self.hold(free[:1] if few else free, self.wanted.not_before)
+            if held and not few and len(free) == 1:
+                held += self.later_at(held[0])
+            if held:
+                return held
+            self.contested += free[:1] if few else free
+
+    def hold_patiently(self) -> list[HeldPlace]:
+        """Before anybody hears that nothing is free: whoever was quicker may have given it back."""
+        for centre_id in self.contested[:MOST_OFFERS]:
+            held = self.hold([centre_id], self.wanted.not_before, patient=True)
+            if held:
+                return held
+        return []
 
     def look(self) -> tuple[list[str], bool]:
         """The nearest centres with a free slot, at most three; and whether few places are left."""
-        near, few_places = self.wanted.near, self.campaign.few_places
+        few_places = self.campaign.few_places
+        near = [one for one in self.wanted.near if one.centre.id not in self.contested]
         found: list[str] = []
         count = 0
-        for ring in (near[:FIRST_RING], near[FIRST_RING : FIRST_RING + SECOND_RING]):
-            if not ring or (len(found) >= MOST_OFFERS and count >= few_places):
-                break
+        start, size = 0, FIRST_RING
+        while start < len(near) and (len(found) < MOST_OFFERS or count < few_places):
+            ring = [one.centre.id for one in near[start : start + size]]
             reach = places.look(
                 self.connection,
                 self.store.clock,
-                [one.centre.id for one in ring],
+                ring,
                 self._wish(self.wanted.not_before),
                 count_up_to=few_places,
             )
-            found += [one.centre.id for one in ring if one.centre.id in reach.centre_ids]
+            found += [one for one in ring if one in reach.centre_ids]
             count += reach.places
+            start, size = start + size, NEXT_RING
         return found[:MOST_OFFERS], count < few_places
 
     def hold(
-        self, centre_ids: Sequence[str], after: datetime, skip_slots: tuple[int, ...] = ()
+        self,
+        centre_ids: Sequence[str],
+        after: datetime,
+        skip_slots: tuple[int, ...] = (),
+        *,
+        patient: bool = False,
     ) -> list[HeldPlace]:
         """Hold the first free slot of each of these centres, from `after` on."""
         return places.hold(
@@ -140,6 +159,7 @@ class _Search:
             self._wish(after, skip_slots),
             lease=self.campaign.hold_lease,
             longest=self.campaign.hold_longest,
+            patient=patient,
         )
 
     def later_at(self, first: HeldPlace) -> list[HeldPlace]:

@@ -57,6 +57,10 @@ class Turn:
         """The newest turn of this call up to this one."""
         return turns.newest(self._connection(), self.store.vault, self.call_id, self.number)
 
+    def reading(self) -> Connection:
+        """Where to read: the transaction if there is one, for a thread has no second connection."""
+        return self._transaction or self._connection()
+
     def _connection(self) -> Connection:
         # One connection for the reading and the writing statement of a turn without effect.
         if self._statements is None:

@@ -1,0 +1,241 @@
+"""The keys that mean the same at every question: 0 a person, 9 again, * back, 8 slower."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.engine import PERSON_STEPS
+from flows.session import CallerKind
+from flows.speech import Outcome
+from flows.steps import STEPS
+from tests.flows.fake_world import FakeWorld, closed, not_yet_open, offers
+from tests.flows.talk import Talk, same_but
+
+
+def nothing_free() -> FakeWorld:
+    return FakeWorld(found=())
+
+
+WORLDS = {"not_yet_open": not_yet_open, "closed": closed, "no_slot": nothing_free}
+EVERYWHERE = sorted(STEPS)
+
+
+def at(step: str, kind: CallerKind = CallerKind.MOBILE) -> Talk:
+    talk = Talk(WORLDS.get(step, FakeWorld)(), kind).goes_to(step)
+    return talk.presses("5") if step in {"welcome", "not_yet_open", "closed"} else talk
+
+
+@pytest.mark.parametrize("step", EVERYWHERE)
+@pytest.mark.parametrize("key", ["9", "99"])
+def test_nine_says_the_same_again_at_every_question(step: str, key: str):
+    talk = at(step)
+    asked, before = talk.asked, talk.session
+    talk.presses(key)
+    assert talk.speech.lines == (asked,)
+    assert talk.speech.outcome is Outcome.REPEATED
+    assert talk.session == same_but(before, alive=True)
+
+
+@pytest.mark.parametrize("step", EVERYWHERE)
+def test_nine_after_a_failed_try_says_that_wording_again_without_the_reproach(step: str):
+    talk = at(step).stays_silent()
+    if talk.step != step:
+        pytest.skip("one silence leads on from here")
+    asked = talk.asked
+    talk.presses("9")
+    assert talk.speech.lines == (asked,)
+
+
+@pytest.mark.parametrize("step", EVERYWHERE)
+@pytest.mark.parametrize("key", ["8", "88"])
+def test_eight_slows_down_for_the_rest_of_the_call(step: str, key: str):
+    talk = at(step)
+    asked = talk.asked
+    talk.presses(key)
+    assert talk.said == ["slower", asked.key]
+    assert talk.asked == asked
+    assert talk.speech.slow
+    assert talk.step == step
+    talk.presses("9")
+    assert talk.speech.slow
+    talk.stays_silent()
+    assert talk.speech.slow
+
+
+@pytest.mark.parametrize("step", sorted(set(EVERYWHERE) - PERSON_STEPS))
+@pytest.mark.parametrize("key", ["0", "00", "000"])
+def test_zero_leads_to_a_person_and_back_to_the_same_question(step: str, key: str):
+    talk = at(step)
+    before = talk.session
+    talk.presses(key)
+    assert talk.step == "person"
+    assert talk.speech.outcome is Outcome.ASKED
+    assert talk.asked.key == "person_known_or_go_on"
+    talk.presses("3")
+    assert talk.step == step
+    assert talk.session.trail == before.trail
+
+
+@pytest.mark.parametrize("key", ["0", "00", "000", "1"])
+def test_zero_again_at_the_person_promises_the_call(key: str):
+    talk = Talk().presses("0", key)
+    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.ended
+    assert talk.world.promises == [("+33612345678", "welcome")]
+
+
+@pytest.mark.parametrize("kind", list(CallerKind))
+@pytest.mark.parametrize("key", ["0", "00", "000"])
+@pytest.mark.parametrize("step", ["person_number", "person_number_check"])
+def test_zero_at_the_number_to_ring_back_is_no_mistake_either(
+    step: str, key: str, kind: CallerKind
+):
+    talk = at(step, kind).presses(key)
+    assert talk.session.misses == 0
+    assert "reason.number_incomplete" not in talk.said
+
+
+@pytest.mark.parametrize("step", EVERYWHERE)
+def test_no_command_counts_as_a_failed_try(step: str):
+    talk = at(step).stays_silent()
+    if talk.step != step:
+        pytest.skip("one silence leads on from here")
+    misses = talk.session.misses
+    for key in ("9", "99", "8", "88", "12*"):
+        talk.presses(key)
+        assert talk.session.misses == misses
+        assert talk.step == step
+
+
+@pytest.mark.parametrize("half", ["1*", "12*", "1203*", "1203194*", "75*", "0*", "***"])
+@pytest.mark.parametrize("step", ["date_of_birth", "postcode", "reach_number", "person_number"])
+def test_half_an_entry_and_a_star_asks_anew_and_is_no_mistake(step: str, half: str):
+    talk = at(step)
+    asked, before = talk.asked, talk.session
+    talk.presses(half)
+    assert talk.speech.lines == (asked,)
+    assert talk.session == before
+
+
+@pytest.mark.parametrize("star", ["*", "**"])
+def test_star_goes_one_step_back_each_time_as_far_as_the_welcome(star: str):
+    talk = Talk().goes_to("confirm")
+    back = []
+    while talk.step != "welcome":
+        talk.presses(star)
+        assert talk.speech.outcome is Outcome.BACK
+        assert talk.session.misses == 0
+        back.append(talk.step)
+        assert len(back) < 20
+    assert back == [
+        "reach", "offers", "postcode_check", "postcode", "date_of_birth_check", "date_of_birth",
+        "welcome",
+    ]  # fmt: skip
+    # Nothing before the welcome: it is said again.
+    talk.presses(star)
+    assert talk.step == "welcome"
+
+
+def test_star_after_a_failed_try_starts_with_the_first_wording():
+    talk = Talk().goes_to("postcode").presses("12", "13")
+    assert talk.session.misses == 2
+    talk.presses("*").presses("1")
+    assert talk.step == "postcode"
+    assert talk.asked.wording == 0
+
+
+def test_star_at_the_easier_date_goes_back_year_by_month_by_day():
+    talk = Talk().goes_to("birth_day")
+    assert [talk.presses("*").step for _ in range(3)] == ["birth_month", "birth_year", "welcome"]
+
+
+def test_what_was_given_is_kept_when_going_back():
+    talk = Talk().goes_to("confirm").presses("*", "*", "*")
+    assert talk.step == "postcode_check"
+    assert (talk.session.born, talk.session.postcode) == ("1942-03-12", "75011")
+
+
+def test_a_booking_cannot_be_left_backwards():
+    talk = Talk().goes_to("confirm").presses("1")
+    for _ in range(3):
+        assert talk.presses("*").step == "ready"
+    talk.presses("1")
+    for _ in range(3):
+        assert talk.presses("*").step == "reference"
+    assert len(talk.world.orders) == 1
+
+
+def test_star_after_a_slot_that_went_and_left_nothing_asks_something_that_exists():
+    talk = Talk().goes_to("confirm")
+    talk.world.reference, talk.world.found = None, ()
+    talk.presses("1")
+    assert talk.step == "no_slot"
+    for _ in range(8):
+        talk.presses("*")
+        assert talk.step not in {"confirm", "reach", "offers"}
+
+
+def test_star_after_a_slot_that_went_never_leads_to_one_that_was_not_chosen():
+    talk = Talk().goes_to("confirm")
+    talk.world.reference = None
+    talk.presses("1")
+    assert talk.said[0] == "just_taken"
+    assert talk.step == "offers"
+    for _ in range(8):
+        talk.presses("*")
+        assert talk.step not in {"confirm", "reach"}
+
+
+def test_other_offers_that_found_nothing_do_not_lead_back_to_offers_that_are_gone():
+    talk = Talk().goes_to("other_offers")
+    talk.world.found = talk.world.found_anew = ()
+    talk.presses("1")
+    assert talk.step == "no_slot"
+    talk.presses("*", "*")
+    assert talk.asked.key != "offers_0"
+
+
+def test_the_number_is_asked_once_and_not_again_for_another_slot():
+    talk = Talk().goes_to("reach").presses("1")
+    assert talk.step == "confirm"
+    talk.presses("2", "2")
+    assert talk.step == "confirm"
+    assert talk.session.choice == offers()[1]
+
+
+@pytest.mark.parametrize("kind", list(CallerKind))
+def test_the_way_out_of_a_misunderstanding_is_a_person_with_the_way_back(kind: CallerKind):
+    talk = Talk(kind=kind).goes_to("postcode").presses("1", "2", "3")
+    assert talk.step == "person"
+    assert talk.said[-2] == "hard_to_understand"
+    talk.presses("3" if kind != CallerKind.NONE else "2")
+    assert talk.step == "postcode"
+
+
+def test_a_withheld_caller_who_goes_on_pressing_wrong_keys_is_not_hung_up_on():
+    talk = Talk(kind=CallerKind.NONE).presses("0")
+    for _ in range(60):
+        talk.presses("5")
+        assert not talk.ended
+        assert talk.step in {"person", "person_number"}
+
+
+def test_a_withheld_caller_who_falls_silent_is_asked_for_long_before_the_goodbye():
+    talk = Talk(kind=CallerKind.NONE).presses("0")
+    heard = 0
+    while not talk.ended:
+        talk.stays_silent()
+        heard += 1
+        assert heard < 100
+    assert heard >= 20
+    assert talk.said[-1] == "goodbye_unreachable"
+
+
+def test_each_request_for_a_person_has_the_whole_patience():
+    """Rounds of an earlier misunderstanding do not shorten a later one."""
+    talk = Talk(kind=CallerKind.NONE)
+    for _ in range(5):
+        talk.presses("0", "1").stays_silent(3)
+        assert talk.step == "person"
+        talk.presses("2")
+        assert talk.step == "welcome"

@@ -1,0 +1,185 @@
+"""The session is written and read without loss, and the engine does the same with the same."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.engine import Lost, advance
+from flows.session import CallerKind, Offer, Session
+from flows.speech import SILENCE, Input, keys
+from flows.steps import STEPS
+from prompts.catalogue import load
+from tests.flows.fake_world import PLENTY, FakeWorld, ringing
+from tests.flows.talk import Talk
+from tests.flows.walk import walk, weathers
+
+derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=200)
+
+texts = st.text(max_size=40)
+numbers = st.integers(0, 2**31)
+# Hypothesis wants naive bounds and gives aware moments.
+FIRST, LAST = datetime(2020, 1, 1), datetime(2040, 1, 1)  # noqa: DTZ001
+moments = st.datetimes(FIRST, LAST, timezones=st.just(UTC)).map(datetime.isoformat)
+some_offers = st.builds(
+    Offer,
+    place_id=numbers,
+    slot_id=numbers,
+    centre_id=texts,
+    name=texts,
+    street=texts,
+    postcode=texts,
+    town=texts,
+    start_at=moments,
+    time_zone=st.sampled_from(["Europe/Paris", "Indian/Reunion", "America/Martinique"]),
+    kilometres=st.floats(0, 1000),
+)
+sessions = st.builds(
+    Session,
+    step=st.sampled_from([*STEPS, "ended", ""]),
+    language=st.sampled_from(["fr", "en"]),
+    slow=st.booleans(),
+    alive=st.booleans(),
+    misses=st.integers(0, 3),
+    trail=st.lists(st.sampled_from(sorted(STEPS)), max_size=6).map(tuple),
+    resume=st.sampled_from(["", *STEPS]),
+    quiet=st.integers(0, 4),
+    caller=texts,
+    caller_kind=st.sampled_from([str(kind) for kind in CallerKind]),
+    year=st.integers(0, 9999),
+    month=st.integers(0, 12),
+    born=st.dates().map(lambda day: day.isoformat()) | st.just(""),
+    postcode=texts,
+    town=texts,
+    latitude=st.floats(-90, 90),
+    longitude=st.floats(-180, 180),
+    territory=texts,
+    offers=st.lists(some_offers, max_size=3).map(tuple),
+    offered=st.lists(numbers, max_size=9).map(tuple),
+    chosen=st.integers(-1, 2),
+    number=texts,
+    number_answered=st.booleans(),
+    typed=texts,
+    reference=texts,
+)
+
+
+@derandomized
+@given(sessions)
+def test_a_session_is_read_back_as_it_was_written(session: Session):
+    assert Session.from_json(session.to_json()) == session
+
+
+def test_a_session_at_its_defaults_is_written_as_nothing():
+    assert Session().to_json() == "{}"
+
+
+def test_every_field_survives_on_its_own():
+    other: dict[str, Any] = {"str": "x", "bool": True, "int": 7, "float": 1.5}
+    for field in dataclasses.fields(Session):
+        value: Any
+        if field.name == "offers":
+            value = PLENTY
+        elif field.name in {"trail", "offered"}:
+            value = ("welcome",) if field.name == "trail" else (7,)
+        else:
+            value = other[str(field.type)]
+        session = dataclasses.replace(Session(), **{field.name: value})
+        assert Session.from_json(session.to_json()) == session, field.name
+
+
+def test_a_field_of_a_later_version_is_ignored_and_a_missing_one_is_its_default():
+    written = json.dumps({"step": "postcode", "of_tomorrow": {"x": 1}})
+    assert Session.from_json(written) == Session(step="postcode")
+
+
+def test_an_offer_with_a_field_of_a_later_version_is_read_too():
+    """An update that adds a field to offers must not lose the calls of the version before it."""
+    session = Talk().goes_to("offers").session
+    written = json.loads(session.to_json())
+    for offer in written["offers"]:
+        offer["of_tomorrow"] = 1
+    assert Session.from_json(json.dumps(written)) == session
+
+
+@derandomized
+@given(
+    walked=st.integers(0, 10**6),
+    heard=st.sampled_from(["", "0", "1", "2", "3", "4", "8", "9", "*", "12031942", "75011", "x"]),
+    weather=st.sampled_from(sorted(weathers())),
+)
+def test_the_same_session_input_and_world_give_the_same_answer(
+    walked: int, heard: str, weather: str
+):
+    turns = walk(300).turns
+    session = turns[walked % len(turns)].after
+    before = copy.deepcopy(session)
+    said: Input = keys(heard) if heard else SILENCE
+
+    def once() -> object:
+        world = weathers()[weather]
+        try:
+            after, speech = advance(session, said, world)
+        except (IndexError, ValueError, OverflowError, Lost) as error:
+            # That it fails is another test's matter; here, that it does so every time.
+            return type(error)
+        return after, speech, world.searches, world.orders, world.promises
+
+    assert once() == once()
+    # Nor does the engine change what it was given.
+    assert session == before
+
+
+def test_a_session_that_was_stored_between_turns_makes_no_difference():
+    stored, kept = ringing(), ringing()
+    for pressed in ("", "1", "12031942", "1", "75011", "1", "4", "1", "2", "1", "1", "1"):
+        said = keys(pressed) if pressed else SILENCE
+        if not stored.step:
+            stored = kept = Talk().session
+        stored, one = advance(Session.from_json(stored.to_json()), said, FakeWorld())
+        kept, other = advance(kept, said, FakeWorld())
+        assert one == other
+        assert stored == kept
+
+
+@pytest.mark.parametrize("step", ["", "no such step"])
+def test_a_session_at_no_step_is_an_error_of_ours_that_says_so(step: str):
+    with pytest.raises(Lost):
+        advance(Session(step=step), keys("1"), FakeWorld())
+
+
+def test_a_call_that_is_over_says_goodbye_again_and_does_nothing():
+    talk = Talk().presses("0", "1")
+    assert talk.ended
+    promises = list(talk.world.promises)
+    for pressed in ("1", "0", "*", "9"):
+        talk.presses(pressed)
+        assert talk.ended
+    talk.stays_silent()
+    assert talk.said == ["goodbye"]
+    assert talk.world.promises == promises
+
+
+def test_an_offers_start_is_told_in_its_own_time_zone():
+    (offer, *_) = PLENTY
+    assert offer.local_start.hour == 10
+    reunion = dataclasses.replace(offer, time_zone="Indian/Reunion")
+    assert reunion.local_start.hour == 13
+
+
+def test_a_session_of_a_long_call_stays_small():
+    """It is read and written at each turn."""
+    talk = Talk().goes_to("offers")
+    for _ in range(200):
+        talk.presses("4", "*", "4", "1")
+    assert len(talk.session.to_json()) < 16_000
+    assert load("fr").say(talk.asked.key, talk.asked.values)

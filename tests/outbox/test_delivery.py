@@ -1,0 +1,314 @@
+"""From the outbox to the provider, by its own client over real HTTP, through every mishap."""
+
+from __future__ import annotations
+
+import threading
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from services.deliver_message import KINDS
+from services.ports import Busy, NoAnswer
+from tests.outbox.conftest import Office, Provider
+from tests.support.house import BASE, MOBILE, House, mornings
+
+LANDLINE_OF_A_FRIEND = "+33491223344"
+NO_NUMBER = "+33000000000"
+
+
+def test_a_text_leaves_and_its_reports_come_back(office: Office, provider: Provider):
+    message_id = office.writes(body="Votre rendez-vous : mardi à 9 h 20. Réf 04 52 17 88 03")
+    assert office.delivers(message_id) == "sent"
+    (text,) = provider.texts()
+    assert (text.recipient, text.sender) == (MOBILE, "AlloRDV")
+    assert text.body == "Votre rendez-vous : mardi à 9 h 20. Réf 04 52 17 88 03"
+    # Only our own id travels in the address, where logs may see it.
+    assert text.status_callback == f"{BASE}/sms/status?m={message_id}"
+    row = office.row(message_id)
+    assert (row.state, row.provider_sid, row.attempts) == ("sent", text.sid, 1)
+
+    provider.reports()
+    assert office.state(message_id) == "delivered"
+    assert office.delivers(message_id) == "not due"
+    assert len(provider.texts()) == 1
+
+
+def test_a_phone_that_is_off_is_undelivered(office: Office, provider: Provider):
+    provider.faults.set({"undeliverable": {MOBILE: 30003}})
+    message_id = office.writes()
+    office.delivers(message_id)
+    provider.reports()
+    row = office.row(message_id)
+    assert (row.state, row.error_code) == ("undelivered", "30003")
+    assert office.sweeps() == 0
+
+
+def test_reports_in_the_wrong_order_end_the_same(office: Office, provider: Provider):
+    provider.faults.set({"shuffle_status_callbacks": True})
+    message_id = office.writes()
+    office.delivers(message_id)
+    provider.reports()
+    assert office.state(message_id) == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(LANDLINE_OF_A_FRIEND, "21614"), (NO_NUMBER, "21211")]
+)
+def test_a_number_that_is_refused_is_not_tried_again(
+    office: Office, provider: Provider, number: str, code: str
+):
+    message_id = office.writes(number)
+    assert office.delivers(message_id) == "refused"
+    row = office.row(message_id)
+    assert (row.state, row.error_code) == ("failed", code)
+    office.later(days=2)
+    assert office.sweeps() == 0
+    assert provider.texts() == []
+
+
+def test_too_many_requests_is_tried_again_when_the_provider_says(
+    office: Office, provider: Provider
+):
+    provider.does_next({"429": 17})
+    message_id = office.writes()
+    assert office.delivers(message_id) == "busy"
+    row = office.row(message_id)
+    assert (row.state, row.error_code) == ("pending", "20429")
+
+    office.later(seconds=16)
+    assert office.delivers(message_id) == "not due"
+    office.later(seconds=1)
+    assert office.delivers(message_id) == "sent"
+    assert len(provider.texts()) == 1
+
+
+def test_an_error_of_the_provider_is_looked_up_and_then_tried_again(
+    office: Office, provider: Provider
+):
+    provider.does_next("500")
+    message_id = office.writes()
+    assert office.delivers(message_id) == "no answer"
+    assert office.state(message_id) == "sending"
+    office.later(seconds=5)
+    assert office.delivers(message_id) == "sent"
+    assert len(provider.texts()) == 1
+
+
+def test_a_text_that_was_taken_while_the_line_broke_is_found_and_not_sent_twice(
+    office: Office, provider: Provider
+):
+    provider.does_next("cut")
+    message_id = office.writes()
+    assert office.delivers(message_id) == "no answer"
+    (text,) = provider.texts()
+
+    office.later(seconds=4)
+    assert office.delivers(message_id) == "not due"
+    office.later(seconds=1)
+    assert office.delivers(message_id) == "found"
+    assert provider.texts() == [text]
+    assert office.row(message_id).provider_sid == text.sid
+
+
+def test_a_report_stands_in_for_a_lost_answer(office: Office, provider: Provider):
+    provider.does_next("cut")
+    message_id = office.writes()
+    office.delivers(message_id)
+    provider.reports()
+    row = office.row(message_id)
+    assert row.state == "delivered"
+    assert row.provider_sid == provider.texts()[0].sid
+    office.later(minutes=10)
+    assert office.sweeps() == 0
+    assert len(provider.texts()) == 1
+
+
+def test_the_look_up_mistakes_no_other_text_for_this_one(office: Office, provider: Provider):
+    """Two bookings of one family, one number: each has its own reference, and gets its own text."""
+    first, second = office.writes(), office.writes()
+    office.delivers(first)
+    provider.does_next("500")
+    office.delivers(second)
+    office.later(seconds=5)
+    assert office.delivers(second) == "sent"
+    assert len({text.body for text in provider.texts(MOBILE)}) == 2
+
+
+def test_a_provider_that_is_down_is_tried_again_and_nothing_is_in_doubt(
+    office: Office, provider: Provider, nobody_there: str, to: Any
+):
+    message_id = office.writes()
+    down = to(nobody_there)
+    for wait in (5, 10, 20, 40):
+        assert office.delivers(message_id, down) == "busy"
+        row = office.row(message_id)
+        assert (row.state, row.error_code) == ("pending", "unreachable")
+        office.later(seconds=wait - 1)
+        assert office.delivers(message_id) == "not due"
+        office.later(seconds=1)
+    assert office.delivers(message_id) == "sent"
+    assert len(provider.texts()) == 1
+    down._http.session.close()
+
+
+def test_a_proxy_of_the_machine_is_not_asked_for_the_stand_in(
+    office: Office, provider: Provider, nobody_there: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Behind a company's proxy the stand-in on this very machine must still be reached."""
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, nobody_there)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    message_id = office.writes()
+    assert office.delivers(message_id) == "sent"
+    assert len(provider.texts()) == 1
+
+
+def test_a_relay_that_died_after_its_claim_is_followed_by_another(
+    office: Office, provider: Provider
+):
+    """Killed before it sent anything: looked up, not found, sent once."""
+    message_id = office.writes()
+    with pytest.raises(Killed):
+        office.delivers(message_id, Dying())
+    assert office.state(message_id) == "sending"
+    office.later(seconds=24)
+    assert office.sweeps() == 0
+    office.later(seconds=1)
+    assert office.sweeps() == 1
+    assert office.state(message_id) == "sent"
+    assert len(provider.texts()) == 1
+
+
+def test_a_relay_that_died_between_sending_and_noting_sends_nothing_twice(
+    office: Office, provider: Provider
+):
+    message_id = office.writes()
+    with pytest.raises(Killed):
+        office.delivers(message_id, DyingAfter(office.messenger))
+    assert len(provider.texts()) == 1
+    office.later(seconds=25)
+    assert office.delivers(message_id) == "found"
+    assert len(provider.texts()) == 1
+
+
+def test_a_relay_whose_look_up_took_too_long_does_not_send_what_another_is_sending(
+    office: Office, provider: Provider
+):
+    """Its lease ran out while it was looking: whoever has the lease now sends, and nobody else."""
+    provider.does_next("500")
+    message_id = office.writes()
+    office.delivers(message_id)
+    office.later(seconds=5)
+    quick = office.messenger
+
+    class Slow:
+        def find(self, *_: Any) -> None:
+            office.later(seconds=26)
+            office.delivers(message_id, quick)
+
+        def send(self, *arguments: Any) -> str:
+            return str(quick.send(*arguments))
+
+    office.delivers(message_id, Slow())
+    assert len(provider.texts()) == 1
+
+
+def test_a_rolled_back_booking_sends_nothing(service: House, office: Office, provider: Provider):
+    service.opens_centre("1", starts=mornings(1))
+    caller = service.phone(MOBILE).goes_to("reach").presses("1")
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("ivr.conversation.render", _fails)
+        caller.presses("1").hears_text("Un instant")
+    assert service.woken.messages == []
+    assert office.sweeps() == 0
+    assert provider.texts() == []
+
+    caller.goes_to("reference")
+    assert office.sweeps() == 1
+    (text,) = provider.texts()
+    assert service.bookings()[0].reference in text.body.replace(" ", "")
+
+
+def test_worker_and_sweep_at_once_send_one_text_each(office: Office, provider: Provider):
+    ids = [office.writes(f"+3361234{number:04d}") for number in range(24)]
+    together = threading.Barrier(3, timeout=30)
+
+    def relay(number: int) -> None:
+        together.wait()
+        if number:
+            office.sweeps()
+        else:
+            for message_id in ids:
+                office.delivers(message_id)
+
+    with ThreadPoolExecutor(3) as relays:
+        list(relays.map(relay, range(3)))
+    assert len(provider.texts()) == 24
+    assert {office.state(message_id) for message_id in ids} == {"sent"}
+
+
+def test_messages_of_other_kinds_are_left_to_their_issues(service: House, office: Office):
+    service.phone().dials().answers("0", "1")
+    assert len(service.messages("callback")) == 1
+    assert "callback" not in KINDS
+    assert office.sweeps() == 0
+
+
+# ---------------------------------------------------------------- the messenger by itself
+
+
+@pytest.mark.parametrize(("fault", "error"), [("cut", NoAnswer), ("500", NoAnswer), ("429", Busy)])
+def test_the_look_up_fails_in_the_same_words(
+    office: Office, provider: Provider, fault: str, error: type[Exception]
+):
+    provider.does_next(fault)
+    with pytest.raises(error):
+        office.messenger.send("0" * 32, MOBILE, "x")
+
+
+def test_after_how_long_is_not_remembered_from_an_earlier_answer(
+    office: Office, provider: Provider, nobody_there: str, to: Any
+):
+    """One messenger serves eight threads: what one answer said must not colour another's."""
+    provider.does_next({"429": 300})
+    slowed, refused = office.writes(), office.writes()
+    assert office.delivers(slowed) == "busy"
+    office.messenger._http._base = to(nobody_there)._http._base
+    assert office.delivers(refused) == "busy"
+    waited = office.row(refused).due_at - office.house.clock.now()
+    assert waited.total_seconds() == 5
+
+
+def _fails(*_: Any) -> str:
+    raise ZeroDivisionError
+
+
+class Killed(BaseException):
+    """A relay that is killed has no time to catch anything."""
+
+
+class Dying:
+    """Killed when it should have sent."""
+
+    def send(self, *_: Any) -> str:
+        raise Killed
+
+    def find(self, *_: Any) -> None:
+        raise Killed
+
+
+class DyingAfter:
+    """Killed with the provider's answer in its hands."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def send(self, *arguments: Any) -> str:
+        self.real.send(*arguments)
+        raise Killed
+
+    def find(self, *arguments: Any) -> Any:
+        return self.real.find(*arguments)

@@ -1,0 +1,303 @@
+"""What several tests of the store need: to look at rows, and to listen on the wire."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from psycopg.pq import Trace
+from sqlalchemy import event, func, select, text
+
+from models import bookings, slots
+from models.clock import FixedClock
+from models.database import Database
+from models.tables import appointment, centre, place, postcode
+from prompts.catalogue import load
+from services.call_world import Service
+from services.campaign import Campaign
+from services.confirm_booking import Booked, Request, confirm_booking
+from services.directory import Directory, Near
+from services.hold_slot import Held, Wanted, hold_slots
+from tests.support.house import CAMPAIGN, NOON, House
+from wiring import Parts, make_app
+
+# Position of 75011 in tests.support.house.
+PARIS = (48.859, 2.378)
+
+
+def doubles(database: Database) -> int:
+    """How many appointments too many there are: those that share a place with another one."""
+    shared = (
+        select(func.count().label("given"))
+        .where(appointment.c.state == "confirmed")
+        .group_by(appointment.c.place_id)
+        .subquery()
+    )
+    statement = select(func.coalesce(func.sum(shared.c.given - 1), 0))
+    with database.statement() as connection:
+        return int(connection.execute(statement).scalar_one())
+
+
+def booked_places(database: Database) -> int:
+    statement = select(func.count()).where(place.c.booking_id.is_not(None))
+    with database.statement() as connection:
+        return connection.execute(statement).scalar_one()
+
+
+def clock_of(house: House) -> FixedClock:
+    """The house's clock, to be moved by hand."""
+    assert isinstance(house.clock, FixedClock)
+    return house.clock
+
+
+def rows_of(database: Database, statement: Any) -> Sequence[Any]:
+    with database.statement() as connection:
+        return connection.execute(statement).all()
+
+
+def change(database: Database, statement: Any) -> int:
+    """Change rows behind the back of the service."""
+    with database.transaction() as connection:
+        return connection.execute(statement).rowcount
+
+
+def execute(database: Database, sql: str) -> None:
+    with database.transaction() as connection:
+        connection.execute(text(sql))
+
+
+def opens_centre_at(
+    house: House,
+    gid: str,
+    latitude: float,
+    longitude: float,
+    *,
+    territory: str = "metropole",
+    time_zone: str = "Europe/Paris",
+    starts: Sequence[datetime] = (),
+    capacity: int = 1,
+    **columns: Any,
+) -> None:
+    """A centre anywhere on the map."""
+    row = {
+        "id": gid,
+        "name": f"Salle {gid}",
+        "street": "1 rue Haute",
+        "postcode": "99999",
+        "town": "Ville",
+        "departement": "99",
+        "territory": territory,
+        "latitude": latitude,
+        "longitude": longitude,
+        "time_zone": time_zone,
+        "booking_mode": "ours",
+        "source": "tests",
+        "fingerprint": "",
+        "created_at": NOON,
+        "updated_at": NOON,
+    } | columns
+    with house.database.transaction() as connection:
+        connection.execute(centre.insert(), [row])
+    slots.open_slots(house.database, [slots.Wanted(gid, tuple(starts), capacity)])
+
+
+def knows_postcode(
+    house: House, code: str, latitude: float, longitude: float, territory: str
+) -> None:
+    row = {
+        "code": code,
+        "main_town": f"Ville {code}",
+        "towns": "[]",
+        "departement": code[:2],
+        "territory": territory,
+        "latitude": latitude,
+        "longitude": longitude,
+        "fingerprint": "",
+    }
+    with house.database.transaction() as connection:
+        connection.execute(postcode.insert(), [row])
+
+
+def near(
+    house: House,
+    latitude: float = PARIS[0],
+    longitude: float = PARIS[1],
+    territory: str = "metropole",
+    kilometres: float = 100,
+) -> list[Near]:
+    directory = Directory(house.database, centres_fresh_seconds=0)
+    with house.database.statement() as connection:
+        return directory.nearest(connection, latitude, longitude, territory, kilometres)
+
+
+def holds(
+    house: House, holder: str, *, campaign: Campaign = CAMPAIGN, **options: Any
+) -> list[Held]:
+    """The use case of a search, in a transaction of its own."""
+    options.setdefault("not_before", house.clock.now() + campaign.lead)
+    if "near" not in options:
+        options["near"] = near(house)
+    with house.database.transaction() as connection:
+        return hold_slots(connection, house.store, campaign, holder, Wanted(**options))
+
+
+def confirms(house: House, holder: str, held: Held, *, text_to: str | None = None) -> Booked | None:
+    """The use case of a confirmation, in a transaction of its own."""
+    request = replace(request_for(held, holder), text_to=text_to)
+    with house.database.transaction() as connection:
+        return confirm_booking(
+            connection,
+            house.store,
+            CAMPAIGN,
+            request,
+            catalogue=load("fr"),
+            national_number="+33974750001",
+        )
+
+
+def as_in_production(house: House) -> None:
+    """Let the service remember centres and postcodes, as a web worker that runs for a while does.
+
+    The house of the other tests asks for the centres anew in each search.
+    """
+    directory = Directory(house.database)
+    with house.database.statement() as connection:
+        directory.postcode(connection, "75011")
+        directory.nearest(connection, *PARIS, "metropole", CAMPAIGN.radius_kilometres)
+    service = Service(directory, house.campaign, house.settings.national_number)
+    house.app = make_app(Parts(house.settings, house.store, service, house.woken))
+
+
+def request_for(held: Held, holder: str) -> Request:
+    """What a caller would order who chose this offer and wants no text."""
+    return Request(
+        holder=holder,
+        channel="phone",
+        place_id=held.place.place_id,
+        slot_id=held.place.slot_id,
+        centre_id=held.place.centre_id,
+        start_at=held.place.start_at,
+        local_start=held.place.start_at,
+        street="",
+        centre_name="",
+        town="",
+        centre_postcode="",
+        born=datetime(1942, 3, 12).date(),  # noqa: DTZ001 (a day has no zone)
+        postcode="75011",
+        number=None,
+        text_to=None,
+        call_id=holder,
+    )
+
+
+def new_booking(house: House, key: str, place_id: int, start: datetime) -> bookings.NewBooking:
+    return bookings.NewBooking(
+        id=house.store.chance.identifier(),
+        idempotency_key=key,
+        channel="phone",
+        campaign="tests",
+        centre_id="1",
+        call_id=None,
+        born=datetime(1942, 3, 12).date(),  # noqa: DTZ001 (a day has no zone)
+        number="+33612345678",
+        postcode="75011",
+        doses=((place_id, start),),
+    )
+
+
+@contextmanager
+def on_the_wire(database: Database) -> Iterator[list[str]]:
+    """Everything that is sent to the database meanwhile, one item for each round trip.
+
+    Listens below SQLAlchemy and below the driver, where a BEGIN or a COMMIT cannot hide: by libpq's
+    own trace on PostgreSQL, by SQLite's on SQLite.
+    """
+    if database.is_sqlite:
+        with _sqlite_trace(database) as sent:
+            yield sent
+    else:
+        with _libpq_trace(database) as sent:
+            yield sent
+
+
+@contextmanager
+def _sqlite_trace(database: Database) -> Iterator[list[str]]:
+    sent: list[str] = []
+    traced: list[Any] = []
+
+    def listen(connection: Any, _record: Any, _proxy: Any) -> None:
+        connection.set_trace_callback(sent.append)
+        traced.append(connection)
+
+    for engine in database.engines:
+        event.listen(engine, "checkout", listen)
+    try:
+        yield sent
+    finally:
+        for engine in database.engines:
+            event.remove(engine, "checkout", listen)
+        for connection in traced:
+            connection.set_trace_callback(None)
+
+
+@contextmanager
+def _libpq_trace(database: Database) -> Iterator[list[str]]:
+    sent: list[str] = []
+    traced: dict[int, tuple[Any, Path]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+
+        def listen(connection: Any, _record: Any, _proxy: Any) -> None:
+            if id(connection) in traced:
+                return
+            # A file for each connection: two that share one write into each other's lines.
+            file = Path(folder) / str(len(traced))
+            traced[id(connection)] = (connection, file)
+            # A statement prepared before would be a name without its words.
+            connection.prepare_threshold = None
+            connection.pgconn.trace(os.open(file, os.O_WRONLY | os.O_CREAT))
+            connection.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
+
+        for engine in database.engines:
+            event.listen(engine, "checkout", listen)
+        try:
+            yield sent
+        finally:
+            for engine in database.engines:
+                event.remove(engine, "checkout", listen)
+            for connection, file in traced.values():
+                connection.pgconn.untrace()
+                connection.prepare_threshold = 5
+                sent += _round_trips(file.read_text("utf-8"))
+
+
+def _round_trips(trace: str) -> list[str]:
+    """What libpq noted, by round trip: a Query, or all from Parse to Sync."""
+    found, pending = [], ""
+    # A line begins with who sends: F for us, B for the server. Statements have lines of their own.
+    for message in re.split(r"^(?=[FB]\t\d+\t)", trace, flags=re.MULTILINE):
+        who, _, kind = message.rstrip("\n").partition("\t")
+        if who != "F":
+            continue
+        kind = kind.partition("\t")[2]
+        if kind.startswith("Query"):
+            found.append(kind)
+        elif kind.startswith("Sync"):
+            found.append(pending)
+            pending = ""
+        else:
+            pending += kind
+    return found
+
+
+def soon(house: House, count: int, *, minutes: int = 60) -> list[datetime]:
+    """`count` moments, an hour apart unless said otherwise, from two hours from now on."""
+    start = (house.clock.now() + timedelta(hours=2)).replace(minute=0, second=0, microsecond=0)
+    return [start + timedelta(minutes=minutes * number) for number in range(count)]
