@@ -46,7 +46,7 @@ class Go:
 class Miss:
     """Not understood, for a reason that `prompts/` can say."""
 
-    reason: str = "reason.other"
+    reason: str
 
 
 @dataclass(frozen=True)

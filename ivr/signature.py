@@ -24,6 +24,7 @@ FORM = "application/x-www-form-urlencoded"
 # A real webhook is about a kilobyte; the provider's own limit for an answer is 64.
 MOST_BYTES = 64 * 1024
 _PLAIN = re.compile(r"[!-~]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _CALL = re.compile(r"CA[0-9a-f]{32}")
 _MESSAGE = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
 
@@ -51,10 +52,14 @@ class SignatureCheck:
         self._check_shape(incoming)
         if not self._is_signed(incoming):
             raise NotSigned("wrong")
-        # The provider never says a thing twice: what does is not read at all.
+        # The provider never says a thing twice, and its names are plain: what is otherwise is not
+        # read at all. (Names and values are signed as one run of letters.)
         for values in (incoming.form, incoming.args):
-            if any(len(said) != 1 for _, said in values.lists()):
-                raise NotSigned("repeated")
+            for name, said in values.lists():
+                if len(said) != 1:
+                    raise NotSigned("repeated")
+                if not _NAME.fullmatch(name):
+                    raise NotSigned("field_name")
         self._check_ids(incoming)
 
     def _check_shape(self, incoming: Request) -> None:

@@ -118,7 +118,9 @@ def apology(
     catalogue: Catalogue, addresses: Addresses, number: int, tries: int, *, patience: int = 3
 ) -> str:
     """What a caller hears when something of ours fails: truth, a pause, and on we go."""
-    key = "technical" if tries < patience else "technical_long"
+    key = "technical" if number else "technical_start"
+    if tries >= patience:
+        key = "technical_long"
     response = VoiceResponse()
     response.append(_say(catalogue, [catalogue.say(key, {}, tries)], NORMAL))
     response.append(Pause(length=min(2 + 2 * tries, 15)))

@@ -62,9 +62,9 @@ class CallWorld:
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
         campaign = self._service.campaign
-        connection = self._turn.transaction()
+        # Before the transaction: a search that reads the centres anew keeps nobody waiting.
         near = self._service.directory.nearest(
-            connection,
+            self._turn.reading(),
             search.latitude,
             search.longitude,
             search.territory,
@@ -72,7 +72,7 @@ class CallWorld:
         )
         beyond = search.beyond_kilometres
         held = hold_slots(
-            connection,
+            self._turn.transaction(),
             self._turn.store,
             campaign,
             self._turn.call_id,
@@ -94,7 +94,7 @@ class CallWorld:
                 town=one.near.centre.town,
                 start_at=one.place.start_at.isoformat(),
                 time_zone=one.near.centre.time_zone,
-                kilometres=round(one.near.kilometres, 1),
+                kilometres=one.near.kilometres,
             )
             for one in held
         )

@@ -18,8 +18,8 @@ from prompts.catalogue import Catalogue, in_twos, national
 ONE_PART = 160  # septets, 3GPP TS 23.038
 _GSM = gsm0338.Codec()
 _ABOUT_HEALTH = re.compile(
-    r"vaccin|covid|h[oô]pital|hospital|clinique|m[eé]dic|sant[eé]|soin|chu?\b|ehpad|pharma"
-    r"|docteur|centre\b|g[eé]riatri|cardio|infirmi",
+    r"vaccin|covid|h[oô]pita|hospital|clinique|m[eé]di?c|m[eé]dec|sant[eé]|soin|ehpad|pharma"
+    r"|docteur|centre\b|g[eé]riatri|cardio|infirmi|(?-i:\bCH[A-Z]{0,3}\b)",
     re.IGNORECASE,
 )
 _LOOKALIKES = {
@@ -38,6 +38,7 @@ _LOOKALIKES = {
     "\u00a0": " ",
     "\u202f": " ",
 }
+_PARTS = re.compile(r"[,;()/]| - |-(?=h[oô]p|clin|cent)", re.IGNORECASE)
 _SHORTEST_STREET = 8
 
 
@@ -53,7 +54,7 @@ def confirmation_text(
     number: str,
 ) -> str:
     """The confirmation in one part. `start` is in the centre's own time zone."""
-    where = street or ("" if says_health(centre_name) else centre_name)
+    where = _discreet(street) or _discreet(centre_name)
     town = f"{postcode} {town}".strip()
     values = {
         "start": start,
@@ -62,7 +63,7 @@ def confirmation_text(
     }
 
     def written(key: str, place: str) -> str:
-        address = f"{place}, {town}" if place else town
+        address = ", ".join(part for part in (place, town) if part)
         return to_gsm(catalogue.text(key, {**values, "address": address}))
 
     text = written("confirmation", where)
@@ -75,6 +76,12 @@ def confirmation_text(
     shorter = where[: max(len(where) - too_many, 0)].rstrip(" ,.-")
     text = written("confirmation_short", shorter if len(shorter) >= _SHORTEST_STREET else "")
     return text if septets(text) <= ONE_PART else text[:ONE_PART]
+
+
+def _discreet(place: str) -> str:
+    """The parts of a place that say nothing: "5 rue X - Maison médicale" leaves "5 rue X"."""
+    parts = (part.strip(" ,.-") for part in _PARTS.split(place))
+    return ", ".join(part for part in parts if part and not says_health(part))
 
 
 def says_health(name: str) -> bool:
