@@ -199,14 +199,21 @@ def long_silence() -> list[Turn]:
     return found
 
 
+def _features(at: Session) -> tuple[object, ...]:
+    """What makes one place of a step worth a visit after another."""
+    chosen = 0 <= at.chosen < len(at.offers)
+    line = (at.caller_kind, bool(at.quiet), at.misses, at.alive)
+    return (line, at.trail[-1:], at.born, at.resume, at.number_answered, (chosen, len(at.offers)))
+
+
 @lru_cache
-def walk(most_places: int = 1000) -> Walk:
+def walk(most_places: int = 800) -> Walk:
     """From every kind of ring, each key at each place."""
     turns = starts()
     broken: dict[str, None] = {}
-    # For each step, by how many places of the same kind are known; then in order of coming.
+    # For each step, the places with what was met least so far come first; then in order of coming.
     waiting: dict[str, list[tuple[int, int, Session]]] = {}
-    walked, alike = Counter[str](), Counter[tuple[object, ...]]()
+    walked, met = Counter[str](), Counter[tuple[object, ...]]()
     seen: set[Session] = set()
 
     def visit(session: Session) -> None:
@@ -214,10 +221,10 @@ def walk(most_places: int = 1000) -> Walk:
         if at in seen:
             return
         seen.add(at)
-        chosen = 0 <= at.chosen < len(at.offers)
-        kind = (at.step, at.caller_kind, at.trail[-1:], at.quiet, at.misses, chosen, len(at.offers))
-        alike[kind] += 1
-        heapq.heappush(waiting.setdefault(at.step, []), (alike[kind], len(seen), at))
+        features = [(at.step, *feature) for feature in enumerate(_features(at))]
+        met.update(features)
+        least = min(met[feature] for feature in features)
+        heapq.heappush(waiting.setdefault(at.step, []), (least, len(seen), at))
 
     for turn in tuple(turns):
         visit(turn.after)

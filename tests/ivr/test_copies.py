@@ -1,0 +1,236 @@
+"""A webhook may come twice, late, in any order or from the future: one answer, one effect."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+
+from sqlalchemy import func, select
+
+from models.tables import booking
+from models.tables import turn as turn_table
+from services.erase_data import erase_data
+from simulator.numbers import to_national
+from tests.ivr.line import (
+    INCOMING,
+    Document,
+    Line,
+    promises_a_call_back,
+    turn_number,
+)
+from tests.ivr.plays import (
+    BOOKING,
+    MOST_COPIES,
+    PROMISE,
+    SILENT,
+    Played,
+    deliver,
+    no_place_is_given_twice,
+    play,
+    seeded,
+)
+from tests.support.house import BASE, MOBILE, WITHHELD, House, house, mornings
+
+
+def bookings_of(service: House, line: Line) -> int:
+    statement = select(func.count()).where(booking.c.call_id == line.sid)
+    with service.database.statement() as connection:
+        return connection.execute(statement).scalar_one()
+
+
+def turns_of(service: House, line: Line) -> int:
+    statement = select(func.count()).where(turn_table.c.call_id == line.sid)
+    with service.database.statement() as connection:
+        return connection.execute(statement).scalar_one()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_copies_at_once_get_the_same_bytes_and_book_once(service: House, seed: int):
+    played = play(Line(service.app), BOOKING, seed)
+    assert "Au revoir" in played.last.said
+    assert bookings_of(service, played.line) == 1
+    assert len(service.messages("sms")) == 1
+    assert turns_of(service, played.line) == len(played.answers)
+    assert set(service.woken.messages) == {row.id for row in service.messages("sms")}
+    assert service.held() == 0
+    no_place_is_given_twice(service)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_copies_at_once_of_a_promise_keep_one_promise(service: House, seed: int):
+    played = play(Line(service.app), PROMISE, seed)
+    assert promises_a_call_back(played.last.said)
+    assert len(service.messages("callback")) == 1
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_copies_at_once_of_a_silent_call_keep_one_promise(service: House, seed: int):
+    played = play(Line(service.app), SILENT, seed)
+    assert promises_a_call_back(played.last.said)
+    assert len(service.messages("callback")) == 1
+
+
+def test_many_calls_at_once_each_with_copies_book_each_once(service: House):
+    lines = [Line(service.app) for _ in range(6)]
+    with ThreadPoolExecutor(len(lines)) as threads:
+        calls = list(threads.map(lambda n: play(lines[n], BOOKING, 100 + n), range(len(lines))))
+    assert [bookings_of(service, played.line) for played in calls] == [1] * len(lines)
+    assert len({played.last.body for played in calls}) == 1
+    assert len(service.messages("sms")) == len(lines)
+    no_place_is_given_twice(service)
+
+
+def test_the_last_place_goes_to_one_of_many_callers_and_the_others_hear_so(database_url: str):
+    with house(database_url) as service:
+        service.opens_centre("1", starts=mornings(1), capacity=1)
+        lines = [Line(service.app) for _ in range(5)]
+        start = Barrier(len(lines))
+
+        def ask(line: Line) -> Document:
+            before = play(line, BOOKING[:4])
+            start.wait(timeout=30)
+            return line.hear(before.last.action, Digits="1", msg="Gather End")
+
+        with ThreadPoolExecutor(len(lines)) as threads:
+            heard = [document.said for document in threads.map(ask, lines)]
+        assert sum("J'ai un rendez-vous pour vous" in said for said in heard) == 1
+        assert sum("il n'y a pas de rendez-vous libre" in said for said in heard) == 4
+        assert service.held() == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_late_copies_in_any_order_get_the_bytes_of_their_own_turn(service: House, seed: int):
+    played = play(Line(service.app), BOOKING)
+    late = [number for number in range(len(played.posts)) for _ in range(3)]
+    seeded(seed).shuffle(late)
+    for number in late:
+        url, fields = played.posts[number]
+        assert played.line.post(url, **fields) == played.answers[number], number
+    assert bookings_of(service, played.line) == 1
+    assert len(service.messages("sms")) == 1
+    assert turns_of(service, played.line) == len(played.answers)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_copies_between_the_turns_do_not_disturb_the_call(service: House, seed: int):
+    chance = seeded(seed)
+    line = Line(service.app)
+    played = Played(line)
+    for pressed in (None, *BOOKING):
+        url, fields = (INCOMING, {}) if pressed is None else played.next(pressed)
+        played.posts.append((url, fields))
+        played.answers.append(line.post(url, **fields))
+        for number in chance.choices(range(len(played.posts)), k=3):
+            again, same = played.posts[number]
+            assert line.post(again, **same) == played.answers[number], number
+    assert bookings_of(service, line) == 1
+    assert "Au revoir" in played.last.said
+
+
+def test_a_copy_of_turn_three_after_turn_six_gets_the_bytes_of_turn_three(service: House):
+    played = play(Line(service.app), BOOKING[:6])
+    url, fields = played.posts[3]
+    assert turn_number(url) == 3
+    assert played.line.post(url, **fields) == played.answers[3]
+    # Whatever a copy claims to have heard: what was answered first stays.
+    assert played.line.post(url, Digits="9") == played.answers[3]
+    assert played.line.post(f"{BASE}/voice/turn?n=3&silent=1") == played.answers[3]
+    assert service.session(played.line.sid).step == "reach"
+
+
+def test_incoming_twice_gives_the_same_bytes_also_in_the_middle_of_the_call(service: House):
+    played = play(Line(service.app), BOOKING[:3])
+    assert played.line.post(INCOMING) == played.answers[0]
+    assert played.line.post(played.last.action, Digits="75011") != played.answers[0]
+    assert played.line.post(INCOMING) == played.answers[0]
+    assert service.session(played.line.sid).step == "postcode_check"
+
+
+@pytest.mark.parametrize("number", ["5", "9", "4000", "32767", "99999"])
+def test_a_turn_from_the_future_is_answered_with_the_newest_answer(service: House, number: str):
+    played = play(Line(service.app), BOOKING[:3])
+    answer = played.line.post(f"{BASE}/voice/turn?n={number}", Digits="1")
+    assert answer == played.answers[-1]
+    assert service.session(played.line.sid).step == "postcode"
+
+
+@pytest.mark.parametrize("query", ["?n=7", "?n=0", "?n=32767", "?n=3&silent=1", "?n=3&again=2", ""])
+def test_a_turn_of_a_call_never_heard_of_is_greeted(service: House, query: str):
+    line = Line(service.app)
+    said = line.hear(f"{BASE}/voice/turn{query}", Digits="1").said
+    assert "Ici Allô Rendez-vous" in said
+    assert service.session(line.sid).step == "welcome"
+    # And from there the call goes its way.
+    play_on = line.presses(line.rings(), "1")
+    assert "date de naissance" in play_on.said
+
+
+def test_copies_of_a_lost_calls_turn_at_once_are_all_greeted_the_same(service: House):
+    line = Line(service.app)
+    answers = deliver(line, f"{BASE}/voice/turn?n=4", {"Digits": "1"}, MOST_COPIES)
+    assert len(set(answers)) == 1
+    assert turns_of(service, line) == 1
+
+
+def test_a_turn_without_a_number_gets_the_newest_answer(service: House):
+    played = play(Line(service.app), BOOKING[:3])
+    for query in ("", "?n=", "?n=x", "?n=-1"):
+        assert played.line.post(f"{BASE}/voice/turn{query}", Digits="1") == played.answers[-1]
+
+
+def test_a_status_in_any_order_and_number_ends_the_call_once_and_frees_what_it_held(
+    service: House,
+):
+    line = play(Line(service.app), BOOKING[:5]).line
+    assert service.held() == 3
+    for status in ("completed", "in-progress", "ringing", "completed", "failed"):
+        line.post(f"{BASE}/voice/status", CallStatus=status)
+    assert service.held() == 0
+
+
+def test_two_calls_from_one_number_do_not_confirm_each_others_hold(service: House):
+    first = play(Line(service.app, sender=MOBILE), BOOKING[:7])
+    second = play(Line(service.app, sender=MOBILE), BOOKING[:7])
+    assert service.session(first.line.sid).choice.place_id != (
+        service.session(second.line.sid).choice.place_id
+    )
+    for played in (first, second):
+        played.line.presses(played.last, "1")
+    assert bookings_of(service, first.line) == bookings_of(service, second.line) == 1
+    no_place_is_given_twice(service)
+
+
+def test_a_hold_that_ran_out_during_the_call_is_confirmed_only_where_there_is_room(
+    database_url: str,
+):
+    with house(database_url) as service:
+        service.opens_centre("1", starts=mornings(1), capacity=1)
+        slow = play(Line(service.app), (*BOOKING[:5], "1", "1"))
+        service.clock.advance(timedelta(minutes=5))  # type: ignore[attr-defined]
+        quick = play(Line(service.app), (*BOOKING[:5], "1", "1", "1"))
+        assert "confirmé" in quick.last.said
+        late = slow.line.presses(slow.last, "1")
+        assert "confirmé" not in late.said
+        assert "Je suis désolé" in late.said
+        assert len(service.bookings()) == 1
+
+
+def test_a_promise_spoken_again_after_the_first_was_erased_is_kept_again(service: House):
+    """What is left of an erased promise must not swallow the next: it would be spoken, and lost."""
+    play(Line(service.app), PROMISE)
+    service.clock.advance(timedelta(days=120))  # type: ignore[attr-defined]
+    erase_data(service.store)
+    played = play(Line(service.app), PROMISE)
+    assert promises_a_call_back(played.last.said)
+    assert [row for row in service.messages("callback") if row.recipient_enc is not None]
+
+
+def test_a_withheld_caller_who_types_a_number_twice_is_promised_once(service: House):
+    for _ in range(2):
+        line = Line(service.app, sender=WITHHELD)
+        played = play(line, ("0", "1", to_national(MOBILE), "1"))
+        assert promises_a_call_back(played.last.said)
+    assert len(service.messages("callback")) == 1

@@ -1,0 +1,110 @@
+"""What a caller hears as offers is true: nearer is nearer, farther is farther, gone is gone."""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.support.house import MOBILE, NOON, House, campaign_with, house, mornings
+
+
+@pytest.fixture
+def bare(sqlite_url: str) -> Iterator[House]:
+    with house(sqlite_url) as made:
+        yield made
+
+
+# Distances just above and just below what they are rounded to.
+@pytest.mark.parametrize("kilometres", [0.44, 4.04, 4.06, 12.24, 12.26])
+def test_farther_away_is_never_the_same_centre_again(bare: House, kilometres: float):
+    bare.opens_centre("near", name="Salle proche", kilometres=kilometres, starts=mornings(20))
+    bare.opens_centre("far", name="Salle lointaine", kilometres=40, starts=mornings(20))
+    # The last of the offers is the farther of the two; from there on, nothing is.
+    caller = bare.phone(MOBILE).goes_to("offers").hears_text("Salle proche")
+    caller.hears_text("Salle lointaine")
+    caller.presses("4").presses("3").hears_text("rien d'autre")
+
+
+@pytest.mark.parametrize("kilometres", [4.04, 4.06, 12.24, 12.26])
+def test_farther_away_leads_past_the_centre_that_was_offered(bare: House, kilometres: float):
+    bare.opens_centre("near", name="Salle proche", kilometres=kilometres, starts=mornings(20))
+    caller = bare.phone(MOBILE).goes_to("offers").hears_text("Salle proche")
+    bare.opens_centre("far", name="Salle lointaine", kilometres=40, starts=mornings(20))
+    caller.presses("4").presses("3").hears_text("Salle lointaine")
+    assert "Salle proche" not in caller.since_input
+
+
+def test_another_day_is_another_day(bare: House):
+    bare.opens_centre("1", name="Salle", kilometres=1, starts=mornings(20))
+    caller = bare.phone(MOBILE).goes_to("offers")
+    days = re.findall(r"(\d+) (?:novembre|décembre)", caller.since_input)
+    caller.presses("4").presses("1")
+    assert not {*days} & {*re.findall(r"(\d+) (?:novembre|décembre)", caller.since_input)}
+
+
+@pytest.mark.parametrize(
+    ("key", "hours"), [("1", {"9", "10", "11", "12"}), ("2", {"13", "14", "15", "16", "17", "18"})]
+)
+def test_morning_and_afternoon_are_those_of_the_centres_clock(
+    bare: House, key: str, hours: set[str]
+):
+    day = NOON.replace(hour=8)
+    starts = [day + timedelta(days=d, hours=h) for d in range(1, 12) for h in range(9)]
+    bare.opens_centre("1", kilometres=1, starts=starts)
+    caller = bare.phone(MOBILE).goes_to("offers").presses("4").presses("2").presses(key)
+    told = set(re.findall(r"à (\d+) heures", caller.since_input))
+    assert told
+    assert told <= hours
+
+
+def test_another_town_is_asked_and_searched(bare: House):
+    bare.opens_centre("1", name="Salle de Paris", kilometres=1, starts=mornings(20))
+    bare.opens_centre("2", name="Salle de Rennes", code="35000", starts=mornings(20))
+    caller = bare.phone(MOBILE).goes_to("offers").presses("4").presses("4")
+    caller.hears_text("code postal").presses("35000").hears_text("Rennes").presses("1")
+    caller.hears_text("Salle de Rennes")
+    assert "Salle de Paris" not in caller.since_input
+
+
+def test_no_sea_is_crossed(bare: House):
+    bare.opens_centre("1", name="Salle de Paris", kilometres=1, starts=mornings(20))
+    caller = bare.phone(MOBILE).goes_to("postcode").presses("20000").presses("1")
+    caller.hears_text("il n'y a pas de rendez-vous libre")
+
+
+@pytest.mark.parametrize("mode", ["partner", "own_phone", "reserved"])
+def test_a_centre_that_is_not_ours_to_give_is_not_offered(bare: House, mode: str):
+    bare.opens_centre("1", name="Salle réservée", kilometres=1, mode=mode, starts=mornings(20))
+    caller = bare.phone(MOBILE).goes_to("postcode").presses("75011").presses("1")
+    assert "Salle réservée" not in caller.since_input
+
+
+def test_nothing_is_offered_in_less_than_the_lead_or_beyond_the_horizon(sqlite_url: str):
+    campaign = campaign_with(lead=timedelta(hours=2), horizon_days=3)
+    with house(sqlite_url, campaign=campaign) as service:
+        soon, late = NOON + timedelta(minutes=90), NOON + timedelta(days=4)
+        service.opens_centre("1", kilometres=1, starts=[soon, late])
+        caller = service.phone(MOBILE).goes_to("postcode").presses("75011").presses("1")
+        caller.hears_text("il n'y a pas de rendez-vous libre")
+
+
+def test_whoever_looks_again_where_nothing_was_hears_what_came_free(bare: House):
+    bare.opens_centre("1", name="Salle", kilometres=1, starts=mornings(1))
+    first = bare.phone(MOBILE).goes_to("offers")
+    second = bare.phone("+33755555555").goes_to("postcode").presses("75011").presses("1")
+    second.hears_text("il n'y a pas de rendez-vous libre")
+    first.hangs_up()
+    second.presses("1").hears_text("J'ai un rendez-vous pour vous")
+
+
+def test_where_few_places_are_left_they_are_offered_one_at_a_time(bare: House):
+    for number in range(3):
+        bare.opens_centre(str(number), kilometres=1 + number, starts=mornings(2))
+    caller = bare.phone(MOBILE).goes_to("offers").hears_text("J'ai un rendez-vous pour vous")
+    assert bare.held() == 1
+    caller.hangs_up()
+    assert bare.held() == 0

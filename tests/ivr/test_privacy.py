@@ -1,0 +1,177 @@
+"""A person leaves no trace in logs, addresses, metrics or the raw database, whatever happens."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from launcher import inherited
+from prompts.catalogue import in_twos, national, spaced
+from tests.support.keeper import ROOT
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a whole process of the service left behind."""
+
+    found: dict[str, Any]
+    logged: str
+    database: bytes
+
+    @property
+    def numbers(self) -> list[str]:
+        """Each number as it may be written."""
+        written = []
+        for number in self.found["numbers"]:
+            dialled = national(number)
+            pairs = in_twos(dialled)
+            written += [number, number[1:], number[3:], dialled, spaced(dialled), pairs]
+            written += [pairs.replace(",", ""), pairs.replace(", ", "."), f"0033{number[3:]}"]
+        return written
+
+    @property
+    def references(self) -> list[str]:
+        return [
+            form(reference)
+            for reference in self.found["references"]
+            for form in (str, spaced, in_twos)
+        ]
+
+    @property
+    def secrets(self) -> list[str]:
+        return [*self.numbers, *self.found["dates"], *self.references]
+
+
+def encoded(secret: str) -> Iterator[bytes]:
+    """The secret as it may stand in bytes."""
+    raw = secret.encode()
+    yield raw
+    yield quote(secret).encode()
+    yield quote_plus(secret, safe="").encode()
+    yield json.dumps(secret)[1:-1].encode()
+    yield raw.hex().encode()
+    yield secret.encode("utf-16-le")
+    # Inside longer base64 its letters depend on what stands before it: three cases.
+    for before in range(3):
+        inner = base64.b64encode(b"x" * before + raw).decode()
+        sure = inner[(before * 8 + 5) // 6 : len(b"x" * before + raw) * 8 // 6]
+        yield sure.encode()
+
+
+def leaks(haystack: bytes, secrets: list[str]) -> list[str]:
+    return sorted({secret for secret in secrets for form in encoded(secret) if form in haystack})
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> Traces:
+    """One process plays every journey of the canary; its output is what the service logged."""
+    folder = tmp_path_factory.mktemp("canary")
+    file, out = folder / "canary.sqlite3", folder / "found.json"
+    file.write_bytes(_sqlite_template.read_bytes())
+    ran = subprocess.run(  # noqa: S603 (our own module)
+        [sys.executable, "-m", "tests.ivr.canary", f"sqlite:///{file}", str(out)],
+        cwd=ROOT,
+        env=inherited(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    # What is not yet in the file itself lies in the log beside it.
+    stored = b"".join(part.read_bytes() for part in sorted(folder.glob("canary.sqlite3*")))
+    return Traces(json.loads(out.read_text("utf-8")), ran.stdout + ran.stderr, stored)
+
+
+def test_the_canary_was_booked_promised_and_met_errors(traces: Traces):
+    """Or the other tests would find nothing because nothing happened."""
+    assert len(traces.found["references"]) >= 10
+    events = [json.loads(line) for line in traces.logged.splitlines() if line.startswith("{")]
+    names = {event["event"] for event in events}
+    assert {"turn", "turn failed", "refused", "call status", "message received"} <= names
+    assert len(traces.database) > 100_000
+    assert len(traces.found["addresses"]) > 20
+
+
+def test_the_search_itself_finds_a_person_where_one_is(traces: Traces):
+    said = traces.found["said"]
+    assert "29 février 1936" in leaks(said.encode(), traces.secrets)
+    assert set(leaks(said.encode(), traces.references))
+    for secret in traces.secrets:
+        for form in (secret, quote_plus(secret)):
+            assert leaks(f"a{form}b".encode(), [secret]) == [secret]
+        hidden = base64.b64encode(f"…{secret}…".encode())
+        assert leaks(hidden, [secret]) == [secret]
+
+
+def test_the_logs_have_no_trace(traces: Traces):
+    assert leaks(traces.logged.encode(), traces.secrets) == []
+
+
+def test_every_line_that_is_logged_is_json_with_named_fields(traces: Traces):
+    """So that nothing was printed past the logs: no form, no traceback, no statement."""
+    for line in traces.logged.splitlines():
+        event = json.loads(line)
+        assert {"event", "level", "timestamp"} <= set(event), line
+        for name, value in event.items():
+            assert isinstance(value, str | int | float | bool), (name, value)
+            assert len(str(value)) < 100, line
+
+
+def test_the_addresses_have_no_trace(traces: Traces):
+    addresses = "\n".join(traces.found["addresses"])
+    assert leaks(addresses.encode(), traces.secrets) == []
+    # Nor anything but a turn's number, and how it came about.
+    for address in traces.found["addresses"]:
+        query = address.partition("?")[2].partition("#")[0]
+        names = {pair.partition("=")[0] for pair in query.split("&") if pair}
+        assert names <= {"n", "silent", "again"}, address
+
+
+def test_the_metrics_have_no_trace(traces: Traces):
+    assert leaks(traces.found["metrics"].encode(), traces.secrets) == []
+
+
+def test_the_raw_database_has_no_trace(traces: Traces):
+    """Not the postcode: the table of all postcodes has it, and so do its centres."""
+    assert leaks(traces.database, traces.secrets) == []
+
+
+def test_what_is_said_is_not_in_the_database_in_the_open(traces: Traces):
+    for words in (b"Vous \xc3\xaates n\xc3\xa9", b"<Response>", b"tapez 1"):
+        assert words not in traces.database
+
+
+def test_the_web_application_does_not_load_the_providers_rest_client(tmp_path: Path):
+    """It costs each worker more memory than all the rest of the service."""
+    script = """
+import sys
+import wiring
+app = wiring.create_app()
+assert app.test_client().get("/healthz").status_code == 200
+assert app.test_client().post("/voice/incoming").status_code == 403
+loaded = sorted(name for name in sys.modules if name.startswith(("twilio.rest", "twilio.http")))
+print(",".join(loaded) or "none")
+"""
+    environment = inherited() | {"DATABASE_URL": f"sqlite:///{tmp_path}/app.sqlite3"}
+    ran = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.stdout.strip().splitlines()[-1] == "none"

@@ -1,0 +1,351 @@
+"""The whole conversation, walked: whatever is pressed wherever, the call speaks and goes on.
+
+The large walk goes over the engine and the rendering, with an outside that can be in many moods;
+the smaller ones go through signatures, store and HTTP, on both databases.
+"""
+
+from __future__ import annotations
+
+import random
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+
+from flows.session import CallerKind
+from flows.speech import Heard, Outcome, Speech
+from flows.steps import STEPS
+from ivr.twiml import Addresses, render
+from models.clock import FixedClock
+from prompts.catalogue import load
+from simulator.twiml import MAX_DOCUMENT_BYTES, TwimlError
+from tests.flows.walk import (
+    FIVE_HUNDRED,
+    LONG_SILENCE,
+    MANGLED,
+    SENSIBLE,
+    Turn,
+    Walk,
+    walk,
+)
+from tests.ivr.line import Document, Line, goes_on_or_ends, promises_a_call_back, read
+from tests.support.house import (
+    BASE,
+    LANDLINE,
+    MOBILE,
+    NOON,
+    WITHHELD,
+    House,
+    campaign_with,
+    house,
+    mornings,
+)
+
+ASKING_FOR_A_PERSON = ("0", "00", "000")
+COUNT_AS_NOTHING = (*ASKING_FOR_A_PERSON, "9", "99", "8", "88", "*", "**")
+# Where a key says in words that it ends the call: "Pour terminer, tapez 2."
+ENDING_KEYS = {"not_yet_open": ("2",), "closed": ("1",), "not_eligible": ("2",)}
+# Steps that speak of one chosen slot.
+OF_ONE_SLOT = {"reach", "reach_number", "reach_check", "confirm"}
+POLLY_LIMIT = 3000
+
+
+@pytest.fixture(scope="module")
+def walked() -> Walk:
+    return walk()
+
+
+def none_of(turns: Iterable[Turn]) -> None:
+    """Fail with the first turns that broke a promise, in words."""
+    found = list(
+        dict.fromkeys(f"{turn} -> {turn.after.step}: {turn.speech.lines[-1].key}" for turn in turns)
+    )
+    assert not found, f"{len(found)} turns, such as\n" + "\n".join(found[:12])
+
+
+def test_no_key_at_any_place_breaks_the_conversation(walked: Walk):
+    assert not walked.broken, "\n".join(walked.broken[:12])
+
+
+def test_every_step_of_the_conversation_is_reached(walked: Walk):
+    assert set(STEPS) <= walked.steps
+    assert walked.places >= 800 or walked.complete
+
+
+def test_every_document_says_something_and_goes_on_or_ends(walked: Walk):
+    catalogue, addresses = load("fr"), Addresses(BASE)
+    rendered: dict[str, None] = {}
+    broken = []
+    for turn in walked.turns:
+        for slow in (False, True):
+            speech = Speech(
+                turn.speech.lines, turn.speech.listen, turn.speech.outcome, "fr", slow=slow
+            )
+            # The same words make the same document: one of each kind is enough.
+            if repr(speech) in rendered:
+                continue
+            rendered[repr(speech)] = None
+            try:
+                document = read(render(speech, catalogue, addresses, 7).encode())
+            except (KeyError, IndexError, ValueError, TwimlError) as error:
+                broken.append(f"{turn} -> {turn.after.step}: {type(error).__name__} {error}")
+                continue
+            goes_on_or_ends(document)
+            assert len(document.body) < MAX_DOCUMENT_BYTES
+            assert len(document.said) < POLLY_LIMIT
+            assert document.ends == (speech.listen is None)
+            if speech.listen and document.gather:
+                assert document.gather.attributes["numDigits"] == str(speech.listen.digits)
+                assert document.gather.attributes["input"] == "dtmf"
+    assert not broken, "\n".join(broken[:12])
+    assert len(rendered) > 500
+
+
+def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
+    def may_end(turn: Turn) -> bool:
+        ending, before = turn.speech.lines[-1].key, turn.before
+        if before.step == "ended":
+            return True
+        if turn.speech.outcome is Outcome.PROMISED and ending == "promise":
+            return turn.after.number != ""
+        if ending in {"goodbye_silent", "goodbye_silent_promised"}:
+            return not before.alive and turn.heard.kind is Heard.SILENCE
+        if ending == "goodbye_booked":
+            return turn.after.reference != ""
+        if ending == "goodbye_unreachable":
+            return (
+                before.caller_kind == CallerKind.NONE
+                and turn.heard.kind is Heard.SILENCE
+                and turn.after.quiet >= LONG_SILENCE
+            )
+        return ending == "goodbye" and turn.heard.keys in ENDING_KEYS.get(before.step, ())
+
+    ends = [turn for turn in walked.turns if turn.speech.listen is None]
+    none_of(turn for turn in ends if not may_end(turn))
+    assert {turn.speech.lines[-1].key for turn in ends} == {
+        "goodbye", "goodbye_booked", "goodbye_silent", "goodbye_silent_promised",
+        "goodbye_unreachable", "promise",
+    }  # fmt: skip
+
+
+def test_whoever_presses_keys_is_never_told_that_nothing_is_heard(walked: Walk):
+    pressing = (turn for turn in walked.turns if turn.heard.kind is Heard.KEYS)
+    deaf = ("goodbye_silent", "goodbye_silent_promised", "goodbye_unreachable", "reason.silence")
+    none_of(t for t in pressing if {line.key for line in t.speech.lines} & {*deaf})
+
+
+def test_a_person_again_slower_and_back_are_no_mistake_at_any_step(walked: Walk):
+    mistaken = (
+        turn
+        for turn in walked.turns
+        if turn.heard.keys in COUNT_AS_NOTHING
+        and turn.before.step != "ended"
+        and (
+            turn.after.misses > turn.before.misses
+            or turn.speech.outcome in {Outcome.MISSED, Outcome.SILENT}
+        )
+    )
+    none_of(mistaken)
+
+
+def test_zero_leads_to_a_person_from_every_step(walked: Walk):
+    elsewhere = (
+        turn
+        for turn in walked.turns
+        if turn.heard.keys in ASKING_FOR_A_PERSON
+        and turn.before.step != "ended"
+        and not turn.after.step.startswith("person")
+        and turn.speech.outcome is not Outcome.PROMISED
+    )
+    none_of(elsewhere)
+
+
+def test_nothing_is_read_for_confirmation_that_the_caller_did_not_choose(walked: Walk):
+    unchosen = (
+        turn
+        for turn in walked.turns
+        if turn.after.step in OF_ONE_SLOT
+        and turn.before.step not in OF_ONE_SLOT
+        and not 0 <= turn.after.chosen < len(turn.after.offers)
+    )
+    none_of(unchosen)
+
+
+def test_nothing_leads_from_a_booking_back_to_before_it(walked: Walk):
+    def undone(turn: Turn) -> bool:
+        told = {"ready", "reference", "ended", "person", "person_number", "person_number_check"}
+        return turn.before.reference != "" and turn.after.step not in told
+
+    none_of(turn for turn in walked.turns if undone(turn))
+
+
+def test_the_count_of_failed_tries_stays_within_the_patience_of_the_step(walked: Walk):
+    beyond = (
+        turn
+        for turn in walked.turns
+        if turn.after.step in STEPS and turn.after.misses >= max(STEPS[turn.after.step].patience, 3)
+    )
+    none_of(beyond)
+
+
+def test_silence_at_any_place_leads_to_words_that_differ_from_those_just_heard(walked: Walk):
+    def same(turn: Turn) -> bool:
+        return (
+            turn.heard.kind is Heard.SILENCE
+            and turn.before.step != "ended"
+            and turn.after.step == turn.before.step
+            and turn.after.misses <= turn.before.misses
+        )
+
+    none_of(turn for turn in walked.turns if same(turn))
+
+
+# ---------------------------------------------------------------- through the front door
+
+
+def wander(service: House, seed: int, turns: int, sender: str) -> list[str]:
+    """One call that presses what comes to its mind; gives the steps that it came through."""
+    chance = random.Random(seed)  # noqa: S311 (nothing is kept secret with it)
+    line = Line(service.app, sender=sender)
+    document = line.rings()
+    steps = [service.session(line.sid).step]
+    for _ in range(turns):
+        goes_on_or_ends(document)
+        # A lone Say would be an apology: something had failed inside.
+        assert document.ends or document.names == ["Gather", "Redirect"], (seed, steps[-1])
+        if document.ends:
+            break
+        sensible = SENSIBLE.get(steps[-1], ("1",))
+        # Sensible more often than not, or no call would come far.
+        what = chance.choices(("sensible", "key", "mangled", "silence"), (6, 2, 1, 1))[0]
+        if what == "silence":
+            document = line.stays_silent(document)
+        elif what == "sensible":
+            document = line.presses(document, sensible[0])
+        elif what == "key":
+            document = line.presses(document, chance.choice("0123456789*#"))
+        else:
+            document = line.presses(document, chance.choice((*MANGLED, FIVE_HUNDRED)))
+        steps.append(service.session(line.sid).step)
+    line.hangs_up()
+    return steps
+
+
+def all_went_well(service: House) -> None:
+    """Nothing stays held when the calls are over, and no reference was given twice."""
+    assert service.held() == 0
+    assert len({booking.reference for booking in service.bookings()}) == len(service.bookings())
+
+
+def wandered(service: House, calls: int) -> set[str]:
+    found: set[str] = set()
+    for seed in range(calls):
+        sender = (MOBILE, LANDLINE, WITHHELD)[seed % 3]
+        found |= set(wander(service, seed, 40, sender))
+    return found
+
+
+def test_calls_that_press_anything_are_always_answered(small_service: House):
+    found = wandered(small_service, 40)
+    all_went_well(small_service)
+    assert {"offers", "confirm", "reference", "person", "birth_year"} <= found
+
+
+def test_calls_that_press_anything_are_always_answered_on_both_databases(service: House):
+    wandered(service, 9)
+    all_went_well(service)
+
+
+@pytest.mark.parametrize("pressed", MANGLED)
+def test_no_mangled_entry_makes_a_webhook_fail(small_service: House, pressed: str):
+    for step in ("date_of_birth", "postcode", "reach"):
+        line = Line(small_service.app)
+        document = line.rings()
+        for answer in {"date_of_birth": ["1"], "postcode": ["1", "12031942", "1"]}.get(
+            step, ["1", "12031942", "1", "75011", "1", "1"]
+        ):
+            document = line.presses(document, answer)
+        assert small_service.session(line.sid).step == step
+        document = line.presses(document, pressed)
+        goes_on_or_ends(document)
+        assert document.names == ["Gather", "Redirect"]
+
+
+@pytest.mark.parametrize("entry", ["birth_year", "birth_month", "birth_day"])
+def test_five_hundred_digits_for_a_part_of_a_date_are_a_wrong_answer_and_no_failure(
+    small_service: House, entry: str
+):
+    line = Line(small_service.app)
+    document = line.presses(line.rings(), "1")
+    for pressed in ("1", "2"):
+        document = line.presses(document, pressed)
+    for step, right in (("birth_year", "1942"), ("birth_month", "03"), ("birth_day", "12")):
+        assert small_service.session(line.sid).step == step
+        if step == entry:
+            break
+        document = line.presses(document, right)
+    document = line.presses(document, FIVE_HUNDRED)
+    # An apology would be a Say, a Pause and a Redirect.
+    assert document.names == ["Gather", "Redirect"]
+    assert small_service.session(line.sid).step == entry
+
+
+def test_before_the_opening_the_exact_moment_is_told_and_a_call_back_is_offered(database_url: str):
+    opening = NOON + timedelta(days=6)
+    with house(database_url, campaign=campaign_with(opens_at=opening)) as service:
+        caller = service.phone(MOBILE).dials().hears_text("mardi 1er décembre à 9 heures")
+        caller.presses("1").presses("1")
+        assert promises_a_call_back(caller.since_input)
+        assert caller.ended_normally
+        assert len(service.messages("callback")) == 1
+
+
+def test_after_the_campaign_the_caller_is_told_so(database_url: str):
+    with house(database_url, campaign=campaign_with(closes_at=NOON)) as service:
+        caller = service.phone(MOBILE).dials().hears_text("La campagne est terminée")
+        caller.presses("1").hears_text("Au revoir")
+        assert caller.ended_normally
+
+
+def test_a_campaign_that_opens_during_the_call_lets_the_caller_go_on(sqlite_url: str):
+    clock = FixedClock(NOON)
+    campaign = campaign_with(opens_at=NOON + timedelta(minutes=1))
+    with house(sqlite_url, clock=clock, campaign=campaign) as service:
+        service.opens_centre(starts=mornings(20), capacity=5)
+        early = service.phone(MOBILE).dials().hears_text("ouvriront")
+        clock.advance(timedelta(minutes=2))
+        early.stays_silent()
+        assert early.waiting_gather is not None
+        service.phone(LANDLINE).books()
+        assert len(service.bookings()) == 1
+
+
+def test_silence_through_a_whole_call_ends_with_goodbye_and_one_promise_for_a_number(
+    service: House,
+):
+    for _ in range(2):
+        caller = service.phone(MOBILE).dials()
+        for _ in range(3):
+            caller.stays_silent()
+        assert caller.ended_normally
+    assert len(service.messages("callback")) == 1
+
+
+@pytest.mark.parametrize("sender", [MOBILE, LANDLINE, WITHHELD])
+def test_each_question_listens_for_as_many_keys_as_it_asks_for(small_service: House, sender: str):
+    lengths = {
+        "date_of_birth": "8", "birth_year": "4", "birth_month": "2", "birth_day": "2",
+        "postcode": "5", "reach_number": "10", "person_number": "10",
+    }  # fmt: skip
+    line = Line(small_service.app, sender=sender)
+    document: Document = line.rings()
+    for _ in range(30):
+        if document.ends:
+            break
+        step = small_service.session(line.sid).step
+        assert document.gather is not None
+        assert document.gather.attributes["numDigits"] == lengths.get(step, "1")
+        document = line.presses(document, SENSIBLE.get(step, ("1",))[0])
+    assert document.ends
+    assert len(small_service.bookings()) == 1

@@ -1,0 +1,205 @@
+"""Dates, hours, distances and numbers as they are spoken, and sentences with extreme ones."""
+
+from __future__ import annotations
+
+import string
+import tomllib
+
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from flows.speech import Line, Listen, Outcome, Speech
+from ivr.twiml import Addresses, apology, render
+from prompts.catalogue import FOLDER, NoSuchSentence, in_twos, load, national, spaced
+from simulator.twiml import SAY_LIMITS, parse
+from tests.ivr.line import Document, goes_on_or_ends
+from tests.prompts.sentences import FRENCH, spoken_lines
+
+PARIS = ZoneInfo("Europe/Paris")
+LONGEST_NAME = "Centre de vaccination intercommunal de la communauté d'agglomération " * 2
+EXTREMES: dict[str, tuple[Any, ...]] = {
+    "date": (date(1936, 2, 29), date(1940, 1, 1), date(2026, 12, 31)),
+    "day_hour": (
+        datetime(2026, 12, 1, 9, 0, tzinfo=PARIS),
+        datetime(2026, 9, 30, 23, 59, tzinfo=PARIS),
+        datetime(2027, 2, 28, 0, 5, tzinfo=PARIS),
+    ),
+    "km": (0.0, 0.4, 0.99, 1.0, 1.4, 1.5, 99.0, 99.9),
+    "digits": ("00", "75011", "97600"),
+    "pairs": ("0000000000", "9999999999"),
+    "number": ("+33612345678", "+262692123456", "+68987123456", "+687751234"),
+    "": ("x", LONGEST_NAME, "L'Haÿ-les-Roses <A> & « B »", 75, "Saint-Rémy-en-Bouzemont" * 3),
+}
+
+
+def templates() -> dict[str, list[str]]:
+    """Every spoken template as it is written."""
+
+    def flat(table: dict[str, Any], prefix: str = "") -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for key, value in table.items():
+            if isinstance(value, dict):
+                found |= flat(value, f"{prefix}{key}.")
+            else:
+                found[prefix + key] = value
+        return found
+
+    with (FOLDER / "fr.toml").open("rb") as file:
+        return flat(tomllib.load(file)["say"])
+
+
+def fields(template: str) -> dict[str, str]:
+    """The names of a template's values with their formats."""
+    return {name: spec or "" for _, name, spec, _ in string.Formatter().parse(template) if name}
+
+
+@pytest.mark.parametrize("key", sorted(FRENCH.keys))
+def test_every_sentence_is_spoken_with_the_most_extreme_values(key: str):
+    for number, template in enumerate(templates()[key]):
+        needed = fields(template)
+        for turn in range(max(len(EXTREMES[spec]) for spec in needed.values()) if needed else 1):
+            values = {
+                name: EXTREMES[spec][turn % len(EXTREMES[spec])] for name, spec in needed.items()
+            }
+            said = FRENCH.say(key, values, number)
+            assert "{" not in said
+            assert "None" not in said
+            assert "+0" not in said
+            assert len(said) < SAY_LIMITS["Polly"]
+
+
+@pytest.mark.parametrize("key", sorted(FRENCH.keys))
+def test_every_document_stays_below_the_limit_of_the_voice_with_the_longest_values(key: str):
+    for number, template in enumerate(templates()[key]):
+        values = {name: max(EXTREMES[spec], key=lambda v: len(str(v))) for name, spec in
+                  fields(template).items()}  # fmt: skip
+        # With the longest that can stand before a question.
+        lines = (Line("hard_to_understand"), Line("no_others"), Line(key, values, number))
+        for slow in (False, True):
+            speech = Speech(lines, Listen(), Outcome.ASKED, slow=slow)
+            body = render(speech, FRENCH, Addresses("https://allo.example"), 32767).encode()
+            document = Document(body, parse(body, "text/xml"))
+            goes_on_or_ends(document)
+            assert len(document.said) < SAY_LIMITS["Polly"]
+
+
+@pytest.mark.parametrize("tries", [0, 1, 2, 3, 10, 32767])
+def test_every_apology_speaks_and_comes_back(tries: int):
+    body = apology(FRENCH, Addresses("https://allo.example"), 3, tries).encode()
+    goes_on_or_ends(Document(body, parse(body, "text/xml")))
+
+
+def test_every_value_that_a_sentence_needs_is_given_by_its_step():
+    for key, values in spoken_lines().items():
+        for template in templates()[key]:
+            assert set(fields(template)) <= set(values), key
+
+
+def test_every_wording_of_a_sentence_uses_a_known_format():
+    for key, wordings in templates().items():
+        for template in wordings:
+            assert set(fields(template).values()) <= set(EXTREMES), key
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        (date(1942, 3, 12), "12 mars 1942"),
+        (date(1940, 1, 1), "1er janvier 1940"),
+        (date(1936, 2, 29), "29 février 1936"),
+        (date(1931, 8, 11), "11 août 1931"),
+        (date(1939, 12, 21), "21 décembre 1939"),
+    ],
+)
+def test_a_date_of_birth_is_spoken_without_its_weekday(day: date, said: str):
+    # The postcode's sentence has no date: any sentence with one will do.
+    assert f"né, ou née, le {said}." in FRENCH.say("date_of_birth_check", {"born": day})
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        (datetime(2026, 11, 26, 10, 0, tzinfo=PARIS), "jeudi 26 novembre à 10 heures"),
+        (datetime(2026, 12, 1, 9, 5, tzinfo=PARIS), "mardi 1er décembre à 9 heures 05"),
+        (datetime(2026, 12, 31, 17, 30, tzinfo=PARIS), "jeudi 31 décembre à 17 heures 30"),
+        (datetime(2027, 3, 28, 8, 45, tzinfo=PARIS), "dimanche 28 mars à 8 heures 45"),
+        (datetime(2026, 10, 25, 14, 0, tzinfo=PARIS), "dimanche 25 octobre à 14 heures"),
+    ],
+)
+def test_an_appointment_is_spoken_with_weekday_day_and_hour(moment: datetime, said: str):
+    assert said in FRENCH.say("goodbye_booked", {"start": moment})
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("Europe/Paris", "10 heures"),
+        ("Indian/Reunion", "13 heures"),
+        ("America/Martinique", "5 heures"),
+        ("Indian/Mayotte", "12 heures"),
+    ],
+)
+def test_an_hour_is_spoken_in_the_zone_that_it_carries(zone: str, said: str):
+    start = datetime(2026, 11, 26, 9, 0, tzinfo=UTC).astimezone(ZoneInfo(zone))
+    assert f"à {said}." in FRENCH.say("goodbye_booked", {"start": start})
+
+
+@pytest.mark.parametrize(
+    ("kilometres", "said"),
+    [
+        (0.0, "à moins d'un kilomètre"),
+        (0.4, "à moins d'un kilomètre"),
+        (0.99, "à moins d'un kilomètre"),
+        (1.0, "à un kilomètre"),
+        (1.4, "à un kilomètre"),
+        (1.6, "à 2 kilomètres"),
+        (4.1, "à 4 kilomètres"),
+        (99.0, "à 99 kilomètres"),
+        (99.6, "à 100 kilomètres"),
+    ],
+)
+def test_a_distance_is_spoken_in_whole_kilometres_as_the_crow_flies(kilometres: float, said: str):
+    start = datetime(2026, 11, 26, 10, 0, tzinfo=PARIS)
+    values = {"place1": "A", "town1": "B", "distance1": kilometres, "start1": start}
+    assert f"{said} à vol d'oiseau" in FRENCH.say("offers_1", values)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("+33612345678", "06, 12, 34, 56, 78"),
+        ("+33142685300", "01, 42, 68, 53, 00"),
+        ("+262692123456", "06, 92, 12, 34, 56"),
+        ("+590690123456", "06, 90, 12, 34, 56"),
+        ("+594694201234", "06, 94, 20, 12, 34"),
+        ("+596696201234", "06, 96, 20, 12, 34"),
+    ],
+)
+def test_a_telephone_number_is_spoken_as_people_dial_it(number: str, said: str):
+    assert said in FRENCH.say("reach_check", {"number": number})
+    assert len(national(number)) == 10
+
+
+def test_digits_are_spoken_one_by_one_or_in_twos():
+    assert spaced("75011") == "7 5 0 1 1"
+    assert in_twos("4521738908") == "45, 21, 73, 89, 08"
+
+
+def test_a_sentence_or_a_value_that_is_not_there_says_so():
+    with pytest.raises(NoSuchSentence):
+        FRENCH.say("no such sentence", {})
+    with pytest.raises(KeyError):
+        FRENCH.say("date_of_birth_check", {})
+    with pytest.raises(NoSuchSentence):
+        FRENCH.text("no such text", {})
+    with pytest.raises(FileNotFoundError):
+        load("xx")
+
+
+def test_a_wording_beyond_the_last_is_the_last():
+    last = FRENCH.wordings("welcome") - 1
+    values = {"minimum_age": 75}
+    assert FRENCH.say("welcome", values, 99) == FRENCH.say("welcome", values, last)
