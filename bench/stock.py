@@ -39,13 +39,14 @@ def choose_postcodes(database_url: str) -> list[str]:
         order = list(rows)
         random.Random(20210118).shuffle(order)  # noqa: S311 - a sample, the same each time
         chosen: list[str] = []
-        for code, latitude, longitude, territory in order:
-            near = directory.nearest(latitude, longitude, territory, KILOMETRES)
-            # The service looks at the nearest dozen first; so does this.
-            if sum(one.centre.id in with_slots for one in near[:12]) >= CENTRES:
-                chosen.append(code)
-            if len(chosen) == POSTCODES:
-                return chosen
+        with database.statement() as connection:
+            for code, latitude, longitude, territory in order:
+                near = directory.nearest(connection, latitude, longitude, territory, KILOMETRES)
+                # The service looks at the nearest dozen first; so does this.
+                if sum(one.centre.id in with_slots for one in near[:12]) >= CENTRES:
+                    chosen.append(code)
+                if len(chosen) == POSTCODES:
+                    return chosen
     finally:
         database.dispose()
     raise CannotMeasure(f"only {len(chosen)} postcodes have {CENTRES} centres with slots near")
