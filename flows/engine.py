@@ -90,7 +90,10 @@ def _settle(session: Session, move: Move, world: World) -> tuple[Session, Speech
             lines += move.lines
             outcome = outcome or move.outcome
             trail = move.session.trail
-            if move.remember and session.step in STEPS:
+            if move.step in trail:
+                # Back where the call was before: what came after it is no step back any more.
+                trail = trail[: trail.index(move.step)]
+            elif move.remember and session.step in STEPS:
                 trail = (*trail, session.step)
             session = replace(move.session, trail=trail).moved(move.step)
             return session, _ask(session, world, outcome, lines)

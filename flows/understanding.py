@@ -19,7 +19,8 @@ COUNTRY_ZONE = ZoneInfo("Europe/Paris")
 # Nobody in France has reached 123; the call script refuses beyond 120.
 OLDEST_AGE = 120
 _DIGITS = re.compile(r"[0-9]+")
-_NUMBER = re.compile(r"\+?[0-9]+")
+# As dialled in France and in its overseas départements, or international.
+_NUMBER = re.compile(r"[0-9]{10}|(?:\+|00)[0-9]+")
 _DATE_LENGTHS = (6, 8)
 # France writes its overseas numbers like its own, but they belong to regions of their own.
 # France comes last, for its own plan takes some of theirs (0269, 0596) for mainland numbers.
@@ -103,7 +104,7 @@ def telephone(typed: str) -> tuple[str, CallerKind]:
     Raises NotUnderstood: number_incomplete, or number_unusable (foreign, short, premium).
     """
     if not _NUMBER.fullmatch(typed):
-        raise NotUnderstood("number_unusable" if typed else "number_incomplete")
+        raise NotUnderstood("number_incomplete")
     for region in REGIONS:
         try:
             parsed = phonenumbers.parse(typed, region)
