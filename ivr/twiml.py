@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from dataclasses import dataclass
 from functools import lru_cache
+from xml.sax.saxutils import escape
 
 from twilio.twiml.voice_response import Gather, Pause, Redirect, Say, VoiceResponse
 
-from flows.speech import Line, Listen, Outcome, Speech
-from prompts.catalogue import PAUSE, Catalogue
+from flows.speech import Listen, Speech
+from prompts.catalogue import PAUSE, Catalogue, Part
 
 # Connection overrides: two more tries on connection failure, 5xx or a slow answer, all of it
 # inside the fifteen seconds that the provider gives a webhook.
@@ -17,8 +20,10 @@ SLOW_RATE = "85%"
 # The largest turn number that the store can hold: "the newest there is".
 NEWEST = 32767
 ELSEWHERE_PAUSE = 8
-# Stands for the number of a turn while a document is kept; no other number has so many digits.
-_NUMBER_HERE = 2718281828459045
+# Marks a blank while a document is made; nothing that is said has a letter of the private area.
+_MARK = "\ue000{}\ue001"
+_MARKS = re.compile("\ue000([0-9]+)\ue001")
+_NEXT = 999
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,10 @@ class Addresses:
     def __init__(self, public_base_url: str) -> None:
         self._base = public_base_url
 
-    def turn(self, number: int) -> str:
+    def turn(self, number: int | str) -> str:
         return f"{self._base}/voice/turn?n={number}{OVERRIDES}"
 
-    def silence(self, number: int) -> str:
+    def silence(self, number: int | str) -> str:
         return f"{self._base}/voice/turn?n={number}&silent=1{OVERRIDES}"
 
     def again(self, number: int, tries: int) -> str:
@@ -58,45 +63,80 @@ class Addresses:
 
 def render(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_number: int) -> str:
     """The document for one turn; it always says what happens on silence."""
-    # A question with nothing of the caller's in it is the same for all but for the turn's number.
-    lines = tuple((line.key, line.wording, tuple(line.values.items())) for line in speech.lines)
-    if not all(isinstance(value, int) for _, _, values in lines for _, value in values):
-        return _document(speech, catalogue, addresses, next_number)
-    before, after, silent = _same_for_all(lines, speech.listen, speech.slow, catalogue, addresses)
-    return f"{before}{next_number}{after}{next_number}{silent}" if after else before
+    shape = tuple((line.key, line.wording) for line in speech.lines)
+    pieces = _form(shape, speech.listen, speech.slow, catalogue, addresses)
+    filled = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            filled.append(piece)
+        elif piece is _NUMBER:
+            filled.append(str(next_number))
+        else:
+            values = speech.lines[piece.line].values
+            filled.append(escape(catalogue.spoken(piece.part, values)))
+    return "".join(filled)
+
+
+@dataclass(frozen=True)
+class _Blank:
+    """A place in a document for the value of one part of one line."""
+
+    line: int
+    part: Part
+
+
+_NUMBER = _Blank(-1, Part(""))
 
 
 @lru_cache
-def _same_for_all(
-    lines: tuple[tuple[str, int, tuple[tuple[str, int], ...]], ...],
+def _form(
+    shape: tuple[tuple[str, int], ...],
     listen: Listen | None,
     slow: bool,  # noqa: FBT001
     catalogue: Catalogue,
     addresses: Addresses,
-) -> tuple[str, str, str]:
-    """Such a document, in the pieces around the number of the next turn."""
-    said = tuple(Line(key, dict(values), wording) for key, wording, values in lines)
-    speech = Speech(said, listen, Outcome.ASKED, catalogue.language, slow)
-    document = _document(speech, catalogue, addresses, _NUMBER_HERE)
-    before, *rest = document.split(str(_NUMBER_HERE))
-    after, silent = rest or ("", "")
-    return before, after, silent
+) -> tuple[str | _Blank, ...]:
+    """A document as a form: text, and blanks for what differs from caller to caller.
+
+    Made by the provider's library once for each sentence or combination of sentences.
+    """
+    blanks: list[_Blank] = []
+    sentences = []
+    for number, (key, wording) in enumerate(shape):
+        said = ""
+        for part in catalogue.parts(key, wording):
+            said += part.text
+            if part.name:
+                said += _MARK.format(len(blanks))
+                blanks.append(_Blank(number, part))
+        sentences.append(said)
+    document = _document(sentences, listen, catalogue, addresses, slow=slow)
+    pieces: list[str | _Blank] = []
+    # The marks of blanks and of the number of the next turn are all that is split off.
+    for position, piece in enumerate(_MARKS.split(document)):
+        if position % 2 == 0:
+            pieces.append(piece)
+        else:
+            pieces.append(_NUMBER if int(piece) == _NEXT else blanks[int(piece)])
+    return tuple(pieces)
 
 
-def _document(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_number: int) -> str:
-    pace = SLOW if speech.slow else NORMAL
-    said = _say(
-        catalogue,
-        [catalogue.say(line.key, line.values, line.wording) for line in speech.lines],
-        pace,
-        slow=speech.slow,
-    )
+def _document(
+    sentences: list[str],
+    listen: Listen | None,
+    catalogue: Catalogue,
+    addresses: Addresses,
+    *,
+    slow: bool,
+) -> str:
+    pace = SLOW if slow else NORMAL
+    said = _say(catalogue, sentences, pace, slow=slow)
     response = VoiceResponse()
-    if speech.listen is None:
+    if listen is None:
         response.append(said)
         response.hangup()
         return str(response)
-    listen = speech.listen
+    next_number = _MARK.format(_NEXT)
     gather = Gather(
         action=addresses.turn(next_number),
         method="POST",

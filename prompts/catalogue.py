@@ -27,7 +27,7 @@ class NoSuchSentence(KeyError):
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """A piece of a template: literal text, then a value in a format (or none)."""
 
     text: str
@@ -46,10 +46,13 @@ class Catalogue:
         self._formats: Mapping[str, str] = source["formats"]
         self._say = {key: tuple(_parse(w) for w in ws) for key, ws in _flat(source["say"])}
         self._text = {key: _parse(wording) for key, wording in source["text"].items()}
+        # Many callers hear of the same hours; a date of birth is nobody else's.
+        day_hour = lru_cache(4096)(self._day_hour)
         self._spoken: dict[str, Callable[[Any], str]] = {
             "": str,
             "date": self._date,
-            "day_hour": self._day_hour,
+            # By its own clock: aware moments of different zones may be equal.
+            "day_hour": lambda moment: day_hour(moment.replace(tzinfo=None)),
             "written_day_hour": lambda moment: self._written("written_day_hour", moment),
             "short_day_hour": lambda moment: self._written("short_day_hour", moment),
             "digits": spaced,
@@ -71,8 +74,16 @@ class Catalogue:
 
         Raises NoSuchSentence, or KeyError when a value is missing.
         """
+        return self._fill(self.parts(key, wording), values)
+
+    def parts(self, key: str, wording: int = 0) -> tuple[Part, ...]:
+        """What `say` would fill in. Raises NoSuchSentence."""
         wordings = self._wordings(key)
-        return self._fill(wordings[min(wording, len(wordings) - 1)], values)
+        return wordings[min(wording, len(wordings) - 1)]
+
+    def spoken(self, part: Part, values: Mapping[str, Any]) -> str:
+        """The value of a part, as it is said. Raises KeyError when it is missing."""
+        return self._spoken[part.format](values[part.name])
 
     def text(self, key: str, values: Mapping[str, Any]) -> str:
         """A written message. Raises NoSuchSentence, or KeyError when a value is missing."""
@@ -81,18 +92,18 @@ class Catalogue:
         except KeyError as missing:
             raise NoSuchSentence(str(missing)) from None
 
-    def _wordings(self, key: str) -> tuple[tuple[_Part, ...], ...]:
+    def _wordings(self, key: str) -> tuple[tuple[Part, ...], ...]:
         try:
             return self._say[key]
         except KeyError:
             raise NoSuchSentence(key) from None
 
-    def _fill(self, parts: tuple[_Part, ...], values: Mapping[str, Any]) -> str:
+    def _fill(self, parts: tuple[Part, ...], values: Mapping[str, Any]) -> str:
         filled = []
         for part in parts:
             filled.append(part.text)
             if part.name:
-                filled.append(self._spoken[part.format](values[part.name]))
+                filled.append(self.spoken(part, values))
         return "".join(filled)
 
     def _date(self, day: date) -> str:
@@ -100,7 +111,7 @@ class Catalogue:
         return format_date(day, self._formats[pattern], locale=self.locale)
 
     def _day_hour(self, moment: datetime) -> str:
-        """A day and an hour in the time zone that `moment` carries."""
+        """A day and an hour as the clocks there show it."""
         pattern = "first_day" if moment.day == 1 else "day"
         day = format_date(moment, self._formats[pattern], locale=self.locale)
         pattern = "hour_minutes" if moment.minute else "hour"
@@ -149,9 +160,9 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, list[st
     return entries
 
 
-def _parse(template: str) -> tuple[_Part, ...]:
+def _parse(template: str) -> tuple[Part, ...]:
     return tuple(
-        _Part(text, name or "", spec or "")
+        Part(text, name or "", spec or "")
         for text, name, spec, _ in string.Formatter().parse(template)
     )
 

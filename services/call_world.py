@@ -33,6 +33,7 @@ class CallWorld:
         self._turn = turn
         self._session = session
         self.messages: list[str] = []
+        self._holds = bool(session.offers)
 
     def now(self) -> datetime:
         return self._turn.store.clock.now()
@@ -81,8 +82,10 @@ class CallWorld:
                 not_before=max(search.not_before, self.now() + campaign.lead),
                 part_of_day=search.part_of_day,
                 skip_slots=search.skip_slots,
+                holds=self._holds,
             ),
         )
+        self._holds = True
         return tuple(
             Offer(
                 place_id=one.place.place_id,

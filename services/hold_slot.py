@@ -36,6 +36,8 @@ class Wanted:
     not_before: datetime
     part_of_day: str = ""
     skip_slots: tuple[int, ...] = ()
+    # Whether the holder may hold something already, to be given back first.
+    holds: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def hold_slots(
     the last places go to as many callers. What `holder` held before is given back first. An empty
     list means that nothing is free, looked at more than once.
     """
-    places.release(connection, holder)
+    if wanted.holds:
+        places.release(connection, holder)
     horizon = store.clock.now() + timedelta(days=campaign.horizon_days)
     if not wanted.near or wanted.not_before >= horizon:
         return []

@@ -71,6 +71,18 @@ def test_callers_are_all_different_and_come_again_with_the_same_seed():
     assert all(re.fullmatch("CA[0-9a-f]{32}", caller.call_id) for caller in first)
 
 
+@pytest.fixture
+def closed_at_the_end(monkeypatch):
+    """A floor keeps its connections as long as its process lives; a test must not."""
+    opened = []
+    connect = floors._sqlite
+    monkeypatch.setattr(floors, "_sqlite", lambda url: opened.append(connect(url)) or opened[-1])
+    yield
+    for connection in opened:
+        connection.close()
+
+
+@pytest.mark.usefixtures("closed_at_the_end")
 @pytest.mark.parametrize("create", [floors.create_a, floors.create_b])
 def test_a_floor_answers_what_is_signed_and_refuses_the_rest(create, signer, tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path / 'floor.sqlite3'}"
