@@ -174,7 +174,7 @@ call = Table(
     Column("ended_at", Instant),
 )
 Index("ix_call_caller_idx", call.c.caller_idx)
-Index("ix_call_started_at", call.c.started_at)
+Index("ix_call_started_at", call.c.started_at, postgresql_using="brin")
 
 turn = Table(
     "turn",
@@ -190,7 +190,8 @@ turn = Table(
         comment="what was heard, the session after it, the answer; erased after 24 h",
     ),
 )
-Index("ix_turn_at", turn.c.at)
+# Rows come in the order of time and are looked up by it once an hour: a summary of pages will do.
+Index("ix_turn_at", turn.c.at, postgresql_using="brin")
 
 booking = Table(
     "booking",

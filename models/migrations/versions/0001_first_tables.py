@@ -27,7 +27,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_call")),
     )
     op.create_index("ix_call_caller_idx", "call", ["caller_idx"], unique=False)
-    op.create_index("ix_call_started_at", "call", ["started_at"], unique=False)
+    op.create_index(
+        "ix_call_started_at", "call", ["started_at"], unique=False, postgresql_using="brin"
+    )
     op.create_table(
         "centre",
         sa.Column("id", sa.String(length=40), nullable=False, comment="gid of the official file"),
@@ -167,7 +169,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("call_id", "number", name=op.f("pk_turn")),
     )
-    op.create_index("ix_turn_at", "turn", ["at"], unique=False)
+    op.create_index("ix_turn_at", "turn", ["at"], unique=False, postgresql_using="brin")
     op.create_table(
         "booking",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -352,7 +354,7 @@ def downgrade() -> None:
     op.drop_index("ix_booking_last_start_at", table_name="booking")
     op.drop_index("ix_booking_dob_idx", table_name="booking")
     op.drop_table("booking")
-    op.drop_index("ix_turn_at", table_name="turn")
+    op.drop_index("ix_turn_at", table_name="turn", postgresql_using="brin")
     op.drop_table("turn")
     op.drop_table("postcode")
     op.drop_index(
@@ -365,6 +367,6 @@ def downgrade() -> None:
     op.drop_index("ix_message_provider_sid", table_name="message")
     op.drop_table("message")
     op.drop_table("centre")
-    op.drop_index("ix_call_started_at", table_name="call")
+    op.drop_index("ix_call_started_at", table_name="call", postgresql_using="brin")
     op.drop_index("ix_call_caller_idx", table_name="call")
     op.drop_table("call")
