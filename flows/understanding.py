@@ -105,15 +105,19 @@ def telephone(typed: str) -> tuple[str, CallerKind]:
     """
     if not _NUMBER.fullmatch(typed):
         raise NotUnderstood("number_incomplete")
-    for region in REGIONS:
+    # An international number says itself where it belongs.
+    for region in REGIONS if is_digits(typed) else REGIONS[-1:]:
         try:
             parsed = phonenumbers.parse(typed, region)
         except phonenumbers.NumberParseException:
             continue
-        if phonenumbers.is_valid_number_for_region(parsed, region):
-            kind = phonenumbers.number_type(parsed)
-            if kind not in _ORDINARY:
-                raise NotUnderstood("number_unusable")
-            e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-            return e164, CallerKind.MOBILE if kind in _MOBILES else CallerKind.LANDLINE
+        if not phonenumbers.is_valid_number(parsed):
+            continue
+        if phonenumbers.region_code_for_number(parsed) not in REGIONS:
+            continue
+        kind = phonenumbers.number_type(parsed)
+        if kind not in _ORDINARY:
+            raise NotUnderstood("number_unusable")
+        e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return e164, CallerKind.MOBILE if kind in _MOBILES else CallerKind.LANDLINE
     raise NotUnderstood("number_incomplete" if is_digits(typed) else "number_unusable")

@@ -31,11 +31,14 @@ def give(ports: Ports) -> None:
     _ports[:] = [ports]
 
 
-def deliver(message_id: str) -> str:
-    """Deliver one message of the outbox."""
+def deliver(*message_ids: str) -> list[str]:
+    """Deliver messages of the outbox; what came of each."""
     if not _ports:
         raise NotReady
     ports = _ports[0]
-    result = deliver_message(ports.store, ports.messenger, message_id)
-    log.info("delivery", message=message_id, result=result, by="worker")
-    return result
+    results = []
+    for message_id in message_ids:
+        result = deliver_message(ports.store, ports.messenger, message_id)
+        log.info("delivery", message=message_id, result=result, by="worker")
+        results.append(result)
+    return results

@@ -30,7 +30,7 @@ class Database:
     """One database, PostgreSQL or SQLite.
 
     `url` is a SQLAlchemy URL; `postgresql://` means psycopg 3. Up to `pool_size` connections are
-    kept for single statements, and as many for transactions.
+    kept for single statements, and half as many for transactions.
     """
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
@@ -39,7 +39,7 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 4}
+        options: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 4}
         if self.is_sqlite:
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -52,10 +52,15 @@ class Database:
             options["connect_args"] = {"connect_timeout": 3, "options": "-c statement_timeout=4000"}
             options["pool_use_lifo"] = True
             options["isolation_level"] = "READ COMMITTED"
-        self.engine: Engine = create_engine(parsed, **options)
+        # Half as many: one turn in four needs a transaction, and a transaction is short.
+        self.engine: Engine = create_engine(parsed, pool_size=max(pool_size // 2, 1), **options)
         # Connections of their own: switching one between the two modes costs more than the turn's
         # statements, and nothing is left to reset when each statement has committed by itself.
-        options |= {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+        options |= {
+            "isolation_level": "AUTOCOMMIT",
+            "pool_reset_on_return": None,
+            "pool_size": pool_size,
+        }
         self._autocommit: Engine = create_engine(parsed, **options)
         self.engines = (self.engine, self._autocommit)
         self._queue: WriterQueue | None = None

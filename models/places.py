@@ -39,6 +39,8 @@ from models.tables import call, centre, place
 # Windows of time are half open and UTC; a place belongs to one when it starts in it.
 Window = tuple[datetime, datetime]
 
+# At most so many centres are looked at together, in statements of two sizes.
+_RINGS = (12, 60)
 # How long somebody waits for a place that another is just taking, before hearing that none is free.
 PATIENCE = "300ms"
 # Statements are built once for each shape: building takes longer than running them.
@@ -108,8 +110,12 @@ def look(
 
     Only centres that are open and whose places are ours to give count.
     """
-    values = {"the_centres": list(centre_ids), "count_up_to": count_up_to, **wish.values}
-    rows = connection.execute(_look(clock, *wish.shape), values).all()
+    # Always as many ids, the last one again and again: the same statement for all.
+    size = next(size for size in _RINGS if size >= len(centre_ids))
+    padded = [*centre_ids, *[centre_ids[-1]] * (size - len(centre_ids))]
+    values = {"count_up_to": count_up_to, **wish.values}
+    values |= {f"centre_{number}": one for number, one in enumerate(padded)}
+    rows = connection.execute(_look(clock, size, *wish.shape), values).all()
     return Reach(
         centre_ids=frozenset(row.id for row in rows if row.first is not None),
         places=max((row.places for row in rows), default=0),
@@ -117,8 +123,8 @@ def look(
 
 
 @lru_cache
-def _look(clock: Clock, windows: int, skips: bool) -> Select[Any]:  # noqa: FBT001
-    centres: BindParameter[Sequence[str]] = bindparam("the_centres", expanding=True)
+def _look(clock: Clock, size: int, windows: int, skips: bool) -> Select[Any]:  # noqa: FBT001
+    centres: list[BindParameter[str]] = [bindparam(f"centre_{n}") for n in range(size)]
     mine = place.alias("mine")
     first = (
         select(mine.c.id)

@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from datetime import datetime
+from functools import lru_cache
 
 import gsm0338
 
@@ -107,6 +108,7 @@ def septets(text: str) -> int:
     return len(_GSM.encode(text)[0])
 
 
+@lru_cache(4096)
 def _fits(text: str) -> bool:
     try:
         _GSM.encode(text)
