@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 
 from collections.abc import Sequence
+from typing import cast
 
 import structlog
 
 from flask import Flask, Request, Response, request
 from twilio.request_validator import RequestValidator
+from werkzeug.local import LocalProxy
 
 from services.telemetry import REFUSED
 
@@ -102,7 +104,8 @@ def guard(app: Flask, check: SignatureCheck) -> None:
         if not request.path.startswith(PREFIXES):
             return None
         try:
-            check.check(request)
+            # The request itself: each look through Flask's stand-in for it costs a microsecond.
+            check.check(cast("LocalProxy[Request]", request)._get_current_object())  # noqa: SLF001
         except NotSigned as refused:
             reason = refused.reason
         except Exception as error:  # noqa: BLE001 (any failure to check is a failed check)
