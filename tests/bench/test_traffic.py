@@ -76,7 +76,12 @@ def closed_at_the_end(monkeypatch):
     """A floor keeps its connections as long as its process lives; a test must not."""
     opened = []
     connect = floors._sqlite
-    monkeypatch.setattr(floors, "_sqlite", lambda url: opened.append(connect(url)) or opened[-1])
+
+    def remembered(url):
+        opened.append(connect(url))
+        return opened[-1]
+
+    monkeypatch.setattr(floors, "_sqlite", remembered)
     yield
     for connection in opened:
         connection.close()
