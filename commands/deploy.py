@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, elsewhere
 from prompts.catalogue import load
 
@@ -21,6 +22,6 @@ def make(public_base_url: str) -> click.Group:
 
         It speaks when this service cannot be reached, and leads back to PUBLIC_BASE_URL.
         """
-        click.echo(elsewhere(load("fr"), Addresses(public_base_url)))
+        click.echo(elsewhere(load(LANGUAGE), Addresses(public_base_url)))
 
     return group

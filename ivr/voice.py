@@ -12,14 +12,13 @@ import structlog
 from flask import Blueprint, Response, abort, request
 
 from flows.speech import SILENCE, Input, keys
-from ivr.conversation import Answer, Conversation
+from ivr.conversation import LANGUAGE, Answer, Conversation
 from ivr.twiml import NEWEST, Addresses, apology, nothing
 from prompts.catalogue import load
 from services.end_call import record_call_status
 from services.store import Store
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 
-LANGUAGE = "fr"
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _STATUS = re.compile(r"[a-z-]{1,16}")
 # More than anybody types; the engine says what was wrong with it.

@@ -94,9 +94,7 @@ centre = Table(
     ),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
-    CheckConstraint(
-        "booking_mode IN ('ours', 'partner', 'own_phone', 'reserved')", name="booking_mode"
-    ),
+    CheckConstraint(f"booking_mode IN {BOOKING_MODES}", name="booking_mode"),
 )
 
 postcode = Table(

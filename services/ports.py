@@ -46,10 +46,3 @@ class WakeUp(Protocol):
     """Tells a worker that a message waits. It may be lost: a sweep finds the message anyway."""
 
     def message(self, message_id: str) -> None: ...
-
-
-class NoWakeUp:
-    """Leaves everything to the sweep."""
-
-    def message(self, message_id: str) -> None:
-        del message_id
