@@ -136,7 +136,8 @@ def _wait(process: subprocess.Popen[bytes]) -> Load:
         with contextlib.suppress(OSError):
             alive = len(list(threads.iterdir()))
             if alive == 1 and most > 1:
-                process.send_signal(signal.SIGINT)
+                # Not process.send_signal(), which would collect a process that just ended.
+                os.kill(process.pid, signal.SIGINT)
                 break
             most = max(most, alive)
         time.sleep(0.02)

@@ -36,6 +36,7 @@ import config
 import ivr.conversation
 import ivr.signature
 import ivr.voice
+import models.prepared
 import models.turns
 import prompts.catalogue
 import wiring
@@ -60,6 +61,8 @@ _STAGES: tuple[tuple[str, Any, str], ...] = (
     ("pool: connection back", sqlalchemy.Connection, "close"),
     ("transaction: begin and commit", sqlalchemy.engine.base.Transaction, "close"),
     ("SQLAlchemy execute", sqlalchemy.Connection, "execute"),
+    ("prepared statements", models.prepared.Prepared, "rows"),
+    ("prepared statements", models.prepared.Prepared, "count"),
     ("session from and to JSON", Session, "from_json"),
     ("session from and to JSON", Session, "to_json"),
     ("seal and open (AES-GCM)", Vault, "seal"),
@@ -115,6 +118,18 @@ class Stages:
 
         return timed
 
+    def _prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(plan: Any, *more: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(plan, *more)
+            finally:
+                entry = self.statements[" ".join(plan.sql.split())[:STATEMENT_LETTERS]]
+                entry[0] += time.perf_counter() - started
+                entry[1] += 1
+
+        return timed
+
     @contextmanager
     def installed(self, driver: str) -> Iterator[None]:
         """Put the timers around every stage while the block lasts."""
@@ -133,6 +148,9 @@ class Stages:
                     dialect, "do_execute", self.wrap(f"driver and {driver}: statements", execute)
                 )
             )
+            plan = models.prepared._Plan  # noqa: SLF001 - where the driver is called
+            wrapped = self.wrap(f"driver and {driver}: statements", self._prepared(plan.run))
+            stack.enter_context(mock.patch.object(plan, "run", wrapped))
             for name in ("do_commit", "do_begin", "do_rollback"):
                 stage = f"driver and {driver}: begin, commit, rollback"
                 wrapped = self.wrap(stage, getattr(dialect, name))

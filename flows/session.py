@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -40,7 +40,7 @@ class Offer:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what was stored. Fields of a later version are ignored."""
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
+        return cls(**{name: values[name] for name in _OFFER})
 
     @property
     def local_start(self) -> datetime:
@@ -98,8 +98,8 @@ class Session:
         for name, default in _DEFAULTS.items():
             value = getattr(self, name)
             if value != default:
-                values[name] = [asdict(offer) for offer in value] if name == "offers" else value
-        return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+                values[name] = [vars(offer) for offer in value] if name == "offers" else value
+        return _COMPACT.encode(values)
 
     @classmethod
     def from_json(cls, text: str) -> Session:
@@ -113,4 +113,6 @@ class Session:
         return cls(**values)
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_OFFER = tuple(field.name for field in fields(Offer))
 _DEFAULTS = {field.name: field.default for field in fields(Session)}

@@ -12,9 +12,11 @@ from sqlalchemy import Connection, select, update
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
+from models.prepared import Prepared
 from models.tables import appointment, booking, centre
 
-_NEW_APPOINTMENT = appointment.insert()
+_APPOINTMENT = ("booking_id", "dose", "place_id", "centre_id", "start_at", "state")
+_NEW_APPOINTMENT = Prepared(appointment.insert().inline(), _APPOINTMENT)
 
 
 @dataclass(frozen=True)
@@ -72,20 +74,9 @@ def add(
     }
     if not insert_new(connection, clock, booking, values, "created_at"):
         return False
-    connection.execute(
-        _NEW_APPOINTMENT,
-        [
-            {
-                "booking_id": new.id,
-                "dose": dose,
-                "place_id": place_id,
-                "centre_id": new.centre_id,
-                "start_at": start,
-                "state": "confirmed",
-            }
-            for dose, (place_id, start) in enumerate(new.doses, start=1)
-        ],
-    )
+    for dose, (place_id, start) in enumerate(new.doses, start=1):
+        row = (new.id, dose, place_id, new.centre_id, start, "confirmed")
+        _NEW_APPOINTMENT.count(connection, dict(zip(_APPOINTMENT, row, strict=True)))
     return True
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import Connection, Update, bindparam, func, or_, update
+from sqlalchemy import Connection, bindparam, func, or_, update
 
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
+from models.prepared import Prepared
 from models.tables import call
 
 # A status never moves backwards, in whatever order the provider's callbacks arrive. The last ones
@@ -53,11 +54,11 @@ def move_status(connection: Connection, clock: Clock, call_id: str, status: str)
     if rank is None:
         return False
     values = {"the_call": call_id, "the_status": status, "the_rank": rank}
-    return connection.execute(_move(clock, ends=is_over(status)), values).rowcount == 1
+    return _move(clock, ends=is_over(status)).count(connection, values) == 1
 
 
 @lru_cache
-def _move(clock: Clock, *, ends: bool) -> Update:
+def _move(clock: Clock, *, ends: bool) -> Prepared:
     statement = (
         update(call)
         .where(call.c.id == bindparam("the_call"), call.c.status_rank < bindparam("the_rank"))
@@ -66,7 +67,7 @@ def _move(clock: Clock, *, ends: bool) -> Update:
     if ends:
         # The first end counts, whichever of the last statuses comes after it.
         statement = statement.values(ended_at=func.coalesce(call.c.ended_at, clock.at()))
-    return statement
+    return Prepared(statement)
 
 
 def erase_callers(connection: Connection, clock: Clock, older_than: timedelta) -> int:

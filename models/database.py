@@ -96,6 +96,25 @@ class Database:
         with self._queue:
             yield
 
+    @contextmanager
+    def together(self, connection: Connection) -> Iterator[None]:
+        """Around writes on a connection of `statement()`: SQLite commits them as one.
+
+        Nothing on PostgreSQL, where whoever needs it writes them as one statement.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        driver: Any = connection.connection.driver_connection
+        with self.one_writer():
+            driver.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                driver.execute("COMMIT")
+            except BaseException:
+                driver.execute("ROLLBACK")
+                raise
+
     def analyze(self) -> None:
         """Let PostgreSQL's planner count anew, after many rows came or went.
 

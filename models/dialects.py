@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
+from models.prepared import Prepared
 
 
 def insert(connection: Connection, table: Table) -> Any:
@@ -24,14 +25,15 @@ def insert_new(
 
     The columns named in `moments` get the moment of the clock.
     """
-    statement = _insert_new(connection.dialect.name, clock, table, moments)
-    return bool(connection.execute(statement, values).rowcount == 1)
+    statement = _insert_new(connection.dialect.name, clock, table, moments, tuple(values))
+    return statement.count(connection, values) == 1
 
 
 @lru_cache
-def _insert_new(dialect: str, clock: Clock, table: Table, moments: tuple[str, ...]) -> Any:
-    # Built once: building takes longer than running it.
+def _insert_new(
+    dialect: str, clock: Clock, table: Table, moments: tuple[str, ...], columns: tuple[str, ...]
+) -> Prepared:
     made: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     statement = made.on_conflict_do_nothing().values({name: clock.at() for name in moments})
     # SQLAlchemy keeps the row count of an INSERT only when it is asked to.
-    return statement.execution_options(preserve_rowcount=True)
+    return Prepared(statement.execution_options(preserve_rowcount=True), columns)

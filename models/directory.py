@@ -6,8 +6,9 @@ import json
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
+from models.prepared import Prepared
 from models.tables import centre, postcode
 
 
@@ -24,6 +25,9 @@ class BookableCentre:
     latitude: float
     longitude: float
     time_zone: str
+
+
+_POSTCODE = Prepared(select(postcode).where(postcode.c.code == bindparam("the_code")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,10 @@ def bookable_centres(connection: Connection) -> list[BookableCentre]:
 
 
 def find_postcode(connection: Connection, code: str) -> Postcode | None:
-    row = connection.execute(select(postcode).where(postcode.c.code == code)).one_or_none()
-    if row is None:
+    found = _POSTCODE.rows(connection, {"the_code": code})
+    if not found:
         return None
+    row = found[0]
     return Postcode(
         code=row.code,
         main_town=row.main_town,

@@ -17,7 +17,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Exists,
-    Select,
     Update,
     and_,
     bindparam,
@@ -34,6 +33,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.clock import Clock
+from models.prepared import Prepared
 from models.tables import call, centre, place
 
 # Windows of time are half open and UTC; a place belongs to one when it starts in it.
@@ -115,7 +115,7 @@ def look(
     padded = [*centre_ids, *[centre_ids[-1]] * (size - len(centre_ids))]
     values = {"count_up_to": count_up_to, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(padded)}
-    rows = connection.execute(_look(clock, size, *wish.shape), values).all()
+    rows = _look(clock, size, *wish.shape).rows(connection, values)
     return Reach(
         centre_ids=frozenset(row.id for row in rows if row.first is not None),
         places=max((row.places for row in rows), default=0),
@@ -123,7 +123,7 @@ def look(
 
 
 @lru_cache
-def _look(clock: Clock, size: int, windows: int, skips: bool) -> Select[Any]:  # noqa: FBT001
+def _look(clock: Clock, size: int, windows: int, skips: bool) -> Prepared:  # noqa: FBT001
     centres: list[BindParameter[str]] = [bindparam(f"centre_{n}") for n in range(size)]
     mine = place.alias("mine")
     first = (
@@ -141,8 +141,10 @@ def _look(clock: Clock, size: int, windows: int, skips: bool) -> Select[Any]:  #
         .subquery()
     )
     places = select(func.count()).select_from(some).scalar_subquery()
-    return select(centre.c.id, first.label("first"), places.label("places")).where(
-        centre.c.id.in_(centres), centre.c.closed_at.is_(None), centre.c.booking_mode == "ours"
+    return Prepared(
+        select(centre.c.id, first.label("first"), places.label("places")).where(
+            centre.c.id.in_(centres), centre.c.closed_at.is_(None), centre.c.booking_mode == "ours"
+        )
     )
 
 
@@ -167,11 +169,11 @@ def hold(
     values |= {f"centre_{number}": one for number, one in enumerate(centre_ids)}
     statement = _hold(clock, lease, longest, len(centre_ids), *wish.shape, patient)
     if not patient or connection.dialect.name == "sqlite":
-        return [HeldPlace(*row) for row in connection.execute(statement, values)]
+        return [HeldPlace(*row) for row in statement.rows(connection, values)]
     try:
         with connection.begin_nested():
             connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
-            held = [HeldPlace(*row) for row in connection.execute(statement, values)]
+            held = [HeldPlace(*row) for row in statement.rows(connection, values)]
             connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
     except OperationalError:
         return []
@@ -187,7 +189,7 @@ def _hold(  # noqa: PLR0917
     windows: int,
     skips: bool,  # noqa: FBT001
     patient: bool,  # noqa: FBT001
-) -> Any:
+) -> Prepared:
     picks = []
     for number in range(centres):
         pick = place.alias(f"pick{number}")
@@ -205,7 +207,7 @@ def _hold(  # noqa: PLR0917
     # Each pick must be a scalar that is evaluated once. `IN (SELECT … LIMIT 1)` is not: PostgreSQL
     # may run such a subquery for every row and take a place each time.
     one_of = or_(*(place.c.id == pick for pick in picks))
-    return _taking(clock, one_of, lease, longest)
+    return Prepared(_taking(clock, one_of, lease, longest))
 
 
 def hold_slot(
@@ -275,12 +277,12 @@ def book(connection: Connection, clock: Clock, holder: str, place_id: int, booki
     The booking itself must exist when the transaction ends.
     """
     values = {"the_place": place_id, "the_holder": holder, "the_booking": booking_id}
-    return connection.execute(_book(clock), values).rowcount == 1
+    return _book(clock).count(connection, values) == 1
 
 
 @lru_cache
-def _book(clock: Clock) -> Update:
-    return (
+def _book(clock: Clock) -> Prepared:
+    return Prepared(
         update(place)
         .where(
             place.c.id == bindparam("the_place"),
@@ -292,7 +294,7 @@ def _book(clock: Clock) -> Update:
     )
 
 
-_RELEASE = (
+_RELEASE = Prepared(
     update(place)
     .where(place.c.held_by == bindparam("the_holder"), place.c.booking_id.is_(None))
     .values(**_NOBODY)
@@ -301,7 +303,7 @@ _RELEASE = (
 
 def release(connection: Connection, holder: str) -> int:
     """Give back everything that `holder` holds and has not booked."""
-    return connection.execute(_RELEASE, {"the_holder": holder}).rowcount
+    return _RELEASE.count(connection, {"the_holder": holder})
 
 
 def forget_ended(connection: Connection, clock: Clock) -> int:

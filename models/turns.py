@@ -13,8 +13,6 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Select,
-    Update,
     bindparam,
     delete,
     select,
@@ -26,6 +24,7 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
 from models.places import renewal
+from models.prepared import Prepared
 from models.tables import place, turn
 
 
@@ -64,7 +63,7 @@ def _where(call_id: str, number: int) -> str:
     return f"turn.body:{call_id}:{number}"
 
 
-_NEWEST: Select[Any] = (
+_NEWEST = Prepared(
     select(turn.c.number, turn.c.step, turn.c.body_enc)
     .where(turn.c.call_id == bindparam("call"), turn.c.number <= bindparam("number"))
     .order_by(turn.c.number.desc())
@@ -76,9 +75,10 @@ def newest(
     connection: Connection, vault: Vault, call_id: str, number: int = 32767
 ) -> Stored | None:
     """The newest turn of a call that is not later than `number`."""
-    row = connection.execute(_NEWEST, {"call": call_id, "number": number}).one_or_none()
-    if row is None:
+    found = _NEWEST.rows(connection, {"call": call_id, "number": number})
+    if not found:
         return None
+    row = found[0]
     body = row.body_enc and Body.open(row.body_enc, vault, call_id, row.number)
     return Stored(row.number, row.step, body or None)
 
@@ -110,22 +110,20 @@ def record(
     }
     name = connection.dialect.name
     if lease and name == "sqlite":
-        connection.execute(_renewal(clock, lease), {"the_holder": call_id})
+        _renewal(clock, lease).count(connection, {"the_holder": call_id})
         lease = None
     elif lease:
         values["the_holder"] = call_id
-    result = connection.execute(_record(name, clock, lease), values)
-    return bool(result.rowcount == 1)
+    return _record(name, clock, lease).count(connection, values) == 1
 
 
 @lru_cache
-def _renewal(clock: Clock, lease: timedelta) -> Update:
-    return renewal(clock, lease)
+def _renewal(clock: Clock, lease: timedelta) -> Prepared:
+    return Prepared(renewal(clock, lease))
 
 
 @lru_cache
-def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Any:
-    # Built once: building takes longer than everything else that SQLAlchemy does for a turn.
+def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Prepared:
     made: Any = sqlite.insert(turn) if dialect == "sqlite" else postgresql.insert(turn)
     statement = made.on_conflict_do_nothing().values(
         call_id=bindparam("the_call"),
@@ -138,7 +136,7 @@ def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Any:
     if lease:
         held = renewal(clock, lease).returning(place.c.id).cte("renewed")
         statement = statement.add_cte(held)
-    return statement.execution_options(preserve_rowcount=True)
+    return Prepared(statement.execution_options(preserve_rowcount=True))
 
 
 def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bool:
@@ -147,7 +145,7 @@ def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bo
     return insert_new(connection, clock, turn, values, "at")
 
 
-_COMPLETE: Update = (
+_COMPLETE = Prepared(
     update(turn)
     .where(turn.c.call_id == bindparam("call"), turn.c.number == bindparam("n"))
     .values(step=bindparam("s"), outcome=bindparam("o"), body_enc=bindparam("body"))
@@ -167,7 +165,7 @@ def complete(
     """Write the answer of a claimed turn, in the transaction that claimed it."""
     sealed = body.seal(vault, call_id, number)
     values = {"call": call_id, "n": number, "s": step, "o": outcome, "body": sealed}
-    connection.execute(_COMPLETE, values)
+    _COMPLETE.count(connection, values)
 
 
 def erase_bodies(connection: Connection, clock: Clock, older_than: timedelta) -> int:

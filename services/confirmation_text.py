@@ -92,23 +92,29 @@ def says_health(name: str) -> bool:
 
 def to_gsm(text: str) -> str:
     """The same text in letters that GSM-7 has: é stays, ê becomes e; never a question mark."""
-    letters = []
-    for letter in text:
-        plain = _LOOKALIKES.get(letter, letter)
-        if not _fits(plain):
-            decomposed = unicodedata.normalize("NFKD", plain)
-            plain = "".join(c for c in decomposed if not unicodedata.combining(c))
-            plain = "".join(c for c in plain if _fits(c))
-        letters.append(plain)
-    return "".join(letters)
+    return "".join(map(_in_gsm, text))
 
 
 def septets(text: str) -> int:
     """Length on the air; a letter of the extension table counts twice. Needs `to_gsm` first."""
-    return len(_GSM.encode(text)[0])
+    return sum(map(_septets, text))
+
+
+# The codec goes letter by letter in Python, and an alphabet is small: each letter is asked once.
+@lru_cache(4096)
+def _in_gsm(letter: str) -> str:
+    plain = _LOOKALIKES.get(letter, letter)
+    if _fits(plain):
+        return plain
+    decomposed = unicodedata.normalize("NFKD", plain)
+    return "".join(c for c in decomposed if not unicodedata.combining(c) and _fits(c))
 
 
 @lru_cache(4096)
+def _septets(letter: str) -> int:
+    return len(_GSM.encode(letter)[0])
+
+
 def _fits(text: str) -> bool:
     try:
         _GSM.encode(text)

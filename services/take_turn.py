@@ -110,13 +110,10 @@ class Turn:
             )
             self._give_back()
             return
-        if renew_for is not None and store.database.is_sqlite:
-            # SQLite cannot renew and record in one statement, so there the two are one transaction.
-            self._give_back()
-            connection = self._stack.enter_context(store.database.transaction())
-        else:
-            connection = self._connection()
-        with store.database.one_writer():
+        connection = self._connection()
+        database = store.database
+        # SQLite cannot renew and record in one statement, so there the two are one transaction.
+        with database.one_writer() if renew_for is None else database.together(connection):
             recorded = turns.record(
                 connection,
                 store.clock,

@@ -1,0 +1,157 @@
+"""Statements that run thousands of times a second: compiled once, run on the driver's own cursor.
+
+SQLAlchemy writes the SQL and converts values; what is left out is its work around each execution,
+which costs more than the statement itself. Errors are SQLAlchemy's own, without the values.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+
+Values = Mapping[str, Any]
+_Convert = Callable[[Any], Any]
+_NONE: Values = {}
+
+
+class Prepared:
+    """One statement. `columns` are those of an INSERT that get their values when it runs."""
+
+    def __init__(self, statement: Any, columns: Collection[str] = ()) -> None:
+        self._statement = statement
+        self._columns = list(columns) or None
+        self._plans: dict[str, _Plan] = {}
+
+    def rows(self, connection: Connection, values: Values = _NONE) -> list[Any]:
+        """Run it and give its rows as named tuples. Raises sqlalchemy.exc.DBAPIError."""
+        plan = self._plan(connection)
+        if plan.is_open or _is_listened_to(connection):
+            return list(connection.execute(self._statement, values))
+        cursor = plan.run(connection, values)
+        found = plan.read(cursor)
+        cursor.close()
+        return found
+
+    def count(self, connection: Connection, values: Values = _NONE) -> int:
+        """Run it and give the number of rows it wrote. Raises sqlalchemy.exc.DBAPIError."""
+        plan = self._plan(connection)
+        if plan.is_open or _is_listened_to(connection):
+            return connection.execute(self._statement, values).rowcount
+        cursor = plan.run(connection, values)
+        written: int = cursor.rowcount
+        cursor.close()
+        return written
+
+    def _plan(self, connection: Connection) -> _Plan:
+        dialect = connection.dialect
+        plan = self._plans.get(dialect.name)
+        if plan is None:
+            plan = self._plans[dialect.name] = _Plan(self._statement, dialect, self._columns)
+        return plan
+
+
+class _Plan:
+    """The SQL for one kind of database, where each value goes, and what the rows are."""
+
+    def __init__(self, statement: Any, dialect: Dialect, columns: list[str] | None) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=columns)
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - DDL is never prepared
+        self.sql = compiled.string
+        self._dialect = dialect
+        # An IN of unknown length gets its final form only when it runs.
+        self.is_open = bool(compiled.post_compile_params)
+        names = compiled.positiontup if compiled.positional else list(compiled.binds)
+        self._positional = bool(compiled.positional)
+        # What the statement itself knows is converted once; the rest has a place and a key.
+        self._known: list[Any] = []
+        self._given: list[tuple[int, str, _Convert | None]] = []
+        self._computed: list[tuple[int, BindParameter[Any], _Convert | None]] = []
+        self._names = list(names or ())
+        for place, name in enumerate(self._names):
+            self._sort(place, compiled.binds[name])
+        exported = list(getattr(statement, "exported_columns", ()))
+        self._row: Any = namedtuple("Row", [str(one.key) for one in exported])  # type: ignore[misc]  # noqa: PYI024
+        self._types = [one.type for one in exported]
+        self._readers: list[tuple[int, _Convert]] | None = None
+
+    def _sort(self, place: int, bind: BindParameter[Any]) -> None:
+        processor = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
+        convert: _Convert | None = processor
+        value = None
+        if bind.required:
+            self._given.append((place, bind.key, convert))
+        elif bind.callable is not None:
+            self._computed.append((place, bind, convert))
+        else:
+            value = bind.value if convert is None else convert(bind.value)
+        self._known.append(value)
+
+    def run(self, connection: Connection, values: Values) -> Any:
+        filled: Any = self._known.copy()
+        for place, key, convert in self._given:
+            filled[place] = values[key] if convert is None else convert(values[key])
+        for place, bind, convert in self._computed:
+            value = bind.effective_value
+            filled[place] = value if convert is None else convert(value)
+        if not self._positional:
+            filled = dict(zip(self._names, filled, strict=True))
+        driver = connection.connection
+        cursor = driver.cursor()
+        try:
+            cursor.execute(self.sql, filled)
+        except self._dialect.loaded_dbapi.Error as error:
+            raise self._wrapped(connection, error) from error
+        return cursor
+
+    def read(self, cursor: Any) -> list[Any]:
+        """The rows of an execution as Python values."""
+        if self._readers is None:
+            # Which conversion a type needs depends on what the driver says it gives.
+            given = [column[1] for column in cursor.description]
+            readers = map(self._reader, self._types, given)
+            self._readers = [(n, reader) for n, reader in enumerate(readers) if reader]
+        found = cursor.fetchall()
+        if not self._readers:
+            return [self._row._make(row) for row in found]
+        rows = []
+        for row in found:
+            changed = list(row)
+            for number, reader in self._readers:
+                changed[number] = reader(changed[number])
+            rows.append(self._row._make(changed))
+        return rows
+
+    def _reader(self, wanted: Any, given: Any) -> _Convert | None:
+        read: _Convert | None = wanted.dialect_impl(self._dialect).result_processor(
+            self._dialect, given
+        )
+        return read
+
+    def _wrapped(self, connection: Connection, error: Exception) -> BaseException:
+        """The error as SQLAlchemy would raise it; connections that are gone are not used again."""
+        driver = connection.connection.driver_connection
+        gone = self._dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+        if gone:
+            connection.invalidate(error)
+            # Where one connection broke, the server did: the others need not be tried one by one.
+            connection.engine.dispose()
+        return DBAPIError.instance(
+            self.sql,
+            None,
+            error,
+            self._dialect.loaded_dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=gone,
+            dialect=self._dialect,
+        )
+
+
+def _is_listened_to(connection: Connection) -> bool:
+    # Whoever listens to statements (a tracer, a test that breaks them) hears these too.
+    return bool(connection.engine.dispatch.before_cursor_execute)
