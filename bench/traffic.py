@@ -95,7 +95,8 @@ def callers(postcodes: Sequence[str], seed: int) -> Iterator[Caller]:
     for number in itertools.count():
         yield Caller(
             call_id=f"CA{chance.getrandbits(64):016x}{seed:08x}{number:08x}",
-            number=f"+33612{number % 1_000_000:06d}",
+            # Not the same in every run: a number has only so many bookings.
+            number=f"+3361{chance.randrange(10**7):07d}",
             born=f"{chance.randint(1, 28):02d}{chance.randint(1, 12):02d}{chance.randint(*YEARS)}",
             postcode=chance.choice(postcodes),
         )
