@@ -1,17 +1,82 @@
-"""A campaign as data: who, when, how far. Read from `campaigns/*.toml`."""
+"""A campaign: who, when, how far. `services.campaign_file` reads one from `campaigns/*.toml`."""
 
 from __future__ import annotations
 
-import tomllib
-
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from flows.understanding import birthday
 
 
 class BadCampaign(Exception):
-    """One sentence: which file, which entry, what it should be."""
+    """What is wrong with a campaign: one sentence for each mistake, with file, line and remedy."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """People who may book beside those of the campaign's own age; all that is given must hold.
+
+    `minimum_age` is in years on the day of the appointment. `born_from` and `born_until` are both
+    included. `group` is what callers certify to be ("soignants"), by a name of the campaign's and
+    never a medical reason. They may book from `opens_at` (UTC), or as soon as the campaign is open.
+    """
+
+    minimum_age: int = 0
+    born_from: date | None = None
+    born_until: date | None = None
+    group: str = ""
+    opens_at: datetime | None = None
+
+    def first_day(self, born: date) -> date | None:
+        """The first day on which somebody may have an appointment; None when never.
+
+        Whoever was born on 29 February is a year older on 1 March of other years.
+        """
+        if self.born_from and born < self.born_from:
+            return None
+        if self.born_until and born > self.born_until:
+            return None
+        return birthday(born, self.minimum_age)
+
+    def books_at(self, moment: datetime) -> bool:
+        return self.opens_at is None or self.opens_at <= moment
+
+
+@dataclass(frozen=True)
+class Opening:
+    """When somebody's turn comes.
+
+    They may book from `books_from` (UTC; None where the campaign has no such moment) an appointment
+    on `day_from` (by the calendar of the campaign's zone) or later.
+    """
+
+    books_from: datetime | None
+    day_from: date
+
+
+@dataclass(frozen=True)
+class AgentsHours:
+    """When agents answer, by the clock of `zone`.
+
+    `weekdays` are seven, from Monday on, each with its intervals in minutes after midnight; an
+    interval's end is not in it.
+    """
+
+    zone: str
+    weekdays: tuple[tuple[tuple[int, int], ...], ...]
+
+    def open_at(self, moment: datetime) -> bool:
+        """Whether agents answer at an aware moment."""
+        local = moment.astimezone(ZoneInfo(self.zone))
+        minute = local.hour * 60 + local.minute
+        return any(start <= minute < end for start, end in self.weekdays[local.weekday()])
 
 
 @dataclass(frozen=True)
@@ -29,66 +94,91 @@ class Campaign:
     few_places: int
     opens_at: datetime | None = None
     closes_at: datetime | None = None
+    doses: int = 1
+    # The second appointment is so many days after the first by the calendar, both included.
+    second_after_days: tuple[int, int] = (21, 28)
+    # Percent of each centre's places that are the telephone's until so long before they start.
+    phone_share: int = 40
+    phone_share_until: timedelta = timedelta(hours=48)
+    # What was chosen when the line was cut is kept so long for whoever rings again.
+    resume_window: timedelta = timedelta(minutes=10)
+    # Bookings that a telephone number may have before a person must look at it.
+    per_number: int = 2
+    # How long a freed place is kept for whoever waits for one.
+    waiting_offer: timedelta = timedelta(hours=2)
+    # For screens, in any language; empty: its name.
+    title: str = ""
+    # The zone in which its moments are shown and its days are counted.
+    zone: str = "Europe/Paris"
+    # Who else than those of `minimum_age`.
+    eligible: tuple[Eligible, ...] = ()
+    agents_hours: AgentsHours | None = None
+    # Names of the written messages that it uses, of those in `prompts/`; empty: all.
+    texts: tuple[str, ...] = ()
 
+    @cached_property
+    def classes(self) -> tuple[Eligible, ...]:
+        """Everybody who may book: those of the campaign's age, then the others."""
+        return (Eligible(minimum_age=self.minimum_age), *self.eligible)
 
-_NUMBERS = {
-    "minimum_age": (0, 120),
-    "radius_kilometres": (1, 1000),
-    "horizon_days": (1, 366),
-    "lead_minutes": (0, 7 * 24 * 60),
-    "hold_minutes": (1, 20),
-    "hold_minutes_at_most": (1, 60),
-    "few_places": (0, 1000),
-}
+    def is_open(self, moment: datetime) -> bool:
+        """Whether it gives appointments at an aware moment."""
+        opened = self.opens_at is None or self.opens_at <= moment
+        return opened and (self.closes_at is None or moment < self.closes_at)
 
+    def minimum_age_at(self, moment: datetime) -> int:
+        """The age that is enough by itself for somebody who books at this moment."""
+        return min(
+            one.minimum_age
+            for one in self.classes
+            if one.books_at(moment) and not (one.group or one.born_from or one.born_until)
+        )
 
-def load(path: str | Path) -> Campaign:
-    """Read one file. Raises BadCampaign."""
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            source = tomllib.load(file)
-    except FileNotFoundError:
-        raise BadCampaign(
-            f"{path}: there is no such file; CAMPAIGN names the file to use"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadCampaign(f"{path}: not a TOML file ({error})") from None
-    unknown = set(source) - set(_NUMBERS) - {"name", "opens_at", "closes_at"}
-    if unknown:
-        raise BadCampaign(f"{path}: {', '.join(sorted(unknown))}: no such entry")
-    name = source.get("name")
-    if not isinstance(name, str) or not name:
-        raise BadCampaign(f"{path}: name: a campaign needs a name")
-    numbers = {key: _number(path, source, key) for key in _NUMBERS}
-    return Campaign(
-        name=name,
-        minimum_age=int(numbers["minimum_age"]),
-        radius_kilometres=numbers["radius_kilometres"],
-        horizon_days=int(numbers["horizon_days"]),
-        lead=timedelta(minutes=numbers["lead_minutes"]),
-        hold_lease=timedelta(minutes=numbers["hold_minutes"]),
-        hold_longest=timedelta(minutes=numbers["hold_minutes_at_most"]),
-        few_places=int(numbers["few_places"]),
-        opens_at=_moment(path, source, "opens_at"),
-        closes_at=_moment(path, source, "closes_at"),
-    )
+    def eligible_on(
+        self,
+        born: date,
+        day: date,
+        *,
+        groups: Collection[str] = (),
+        at: datetime | None = None,
+    ) -> Eligible | None:
+        """As what somebody may have an appointment on `day` (local); None when they may not.
 
-
-def _number(path: Path, source: dict[str, Any], key: str) -> float:
-    lowest, highest = _NUMBERS[key]
-    value = source.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadCampaign(f"{path}: {key}: a number from {lowest} to {highest} is needed")
-    if not lowest <= value <= highest:
-        raise BadCampaign(f"{path}: {key}: {value} is not between {lowest} and {highest}")
-    return value
-
-
-def _moment(path: Path, source: dict[str, Any], key: str) -> datetime | None:
-    value = source.get(key)
-    if value is None:
+        `groups` are what they certify. `at` is the moment of booking; without it, the moments from
+        which each class may book are left out of account, and so is the campaign's closing.
+        """
+        if at is not None and not self.is_open(at):
+            return None
+        for one in self._open_to(groups):
+            first_day = one.first_day(born)
+            if first_day is not None and first_day <= day and (at is None or one.books_at(at)):
+                return one
         return None
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise BadCampaign(f"{path}: {key}: a moment with its zone, as 2021-01-14T08:00:00+01:00")
-    return value
+
+    def opens_for(self, born: date, *, groups: Collection[str] = ()) -> Opening | None:
+        """When somebody's turn comes: the way to the earliest appointment.
+
+        None when it does not come before the campaign closes.
+        """
+        found = []
+        for one in self._open_to(groups):
+            day_from = one.first_day(born)
+            books_from = one.opens_at or self.opens_at
+            if day_from is not None and not self._closes_before(books_from, day_from):
+                earliest = max(day_from, self._day(books_from) if books_from else date.min)
+                early = books_from or datetime.min.replace(tzinfo=UTC)
+                found.append((earliest, early, Opening(books_from, day_from)))
+        return min(found, key=lambda way: way[:2])[2] if found else None
+
+    def _open_to(self, groups: Collection[str]) -> list[Eligible]:
+        return [one for one in self.classes if not one.group or one.group in groups]
+
+    def _closes_before(self, books_from: datetime | None, day_from: date) -> bool:
+        if self.closes_at is None:
+            return False
+        if books_from is not None and books_from >= self.closes_at:
+            return True
+        return day_from > self._day(self.closes_at) + timedelta(days=self.horizon_days)
+
+    def _day(self, moment: datetime) -> date:
+        return moment.astimezone(ZoneInfo(self.zone)).date()

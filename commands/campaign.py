@@ -1,0 +1,77 @@
+"""`flask campaign check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from ivr.conversation import LANGUAGE
+from services.campaign import BadCampaign, Campaign, Eligible
+from services.campaigns import files_of, load_all, text_names
+
+
+def make() -> click.Group:
+    @click.group("campaign")
+    def group() -> None:
+        """Campaigns: who may book, when, how far ahead. docs/campaigns.md has every entry."""
+
+    @group.command(epilog="Example: flask campaign check campaigns/demonstration.toml")
+    @click.argument(
+        "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
+    )
+    @click.pass_context
+    def check(context: click.Context, files: tuple[Path, ...]) -> None:
+        """Read campaign files (or folders of them) and say what they mean, or what is wrong.
+
+        Each mistake is one line on standard error with file, line and remedy; then the exit status
+        is 1.
+        """
+        paths = dict.fromkeys(path for source in files for path in files_of(source))
+        try:
+            campaigns = load_all(paths, texts=text_names(LANGUAGE))
+        except BadCampaign as bad:
+            for problem in bad.problems:
+                click.echo(problem, err=True)
+            context.exit(1)
+        for path, campaign in campaigns.items():
+            click.echo(f"{path}: right")
+            for line in summary(campaign):
+                click.echo(f"  {line}")
+
+    return group
+
+
+def summary(campaign: Campaign) -> Iterator[str]:
+    """What a campaign means, in some lines."""
+    title = f" ({campaign.title})" if campaign.title else ""
+    yield f"name: {campaign.name}{title}"
+    yield f"opens: {_moment(campaign, campaign.opens_at, 'already open')}"
+    yield f"closes: {_moment(campaign, campaign.closes_at, 'never')}"
+    least, most = campaign.second_after_days
+    yield "doses: " + ("1" if campaign.doses == 1 else f"2, {least} to {most} days apart")
+    for one in campaign.classes:
+        yield f"who: {_who(campaign, one)}"
+
+
+def _moment(campaign: Campaign, moment: datetime | None, none: str) -> str:
+    if moment is None:
+        return none
+    return f"{moment.astimezone(ZoneInfo(campaign.zone)):%Y-%m-%d %H:%M} {campaign.zone}"
+
+
+def _who(campaign: Campaign, one: Eligible) -> str:
+    parts = []
+    if one.group:
+        parts.append(f"whoever certifies to be of the group {one.group}")
+    if one.minimum_age or not (one.group or one.born_from or one.born_until):
+        parts.append(f"{one.minimum_age} years or older on the day of the appointment")
+    if one.born_from or one.born_until:
+        born = [f"from {one.born_from}" if one.born_from else ""]
+        born.append(f"until {one.born_until}" if one.born_until else "")
+        parts.append("born " + " ".join(part for part in born if part))
+    since = f", from {_moment(campaign, one.opens_at, '')} on" if one.opens_at else ""
+    return " and ".join(parts) + since
