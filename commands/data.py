@@ -30,8 +30,15 @@ def make_migrate(database_url: str) -> click.Command:
 
     @click.command("migrate", epilog="Example: flask migrate")
     def migrate() -> None:
-        """Bring the database to the newest schema."""
-        before, after = runner.upgrade(database_url)
+        """Bring the database to the newest schema. May be run again at any time.
+
+        It does not wait long for anybody: when a table is kept busy, it gives up with exit status 1
+        and leaves the calls alone.
+        """
+        try:
+            before, after = runner.upgrade(database_url)
+        except runner.SchemaBusy as busy:
+            raise click.ClickException(str(busy)) from None
         if before == after:
             click.echo(f"The database is at {after} already.")
         else:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import BindParameter, ColumnElement, Float, bindparam
+from sqlalchemy import BindParameter, ColumnElement, Float, Integer, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
@@ -51,6 +53,64 @@ def _sqlite(element: _DatabaseTime, compiler: SQLCompiler, **kw: Any) -> str:
     # Same text form as models.types.Instant writes; SQLite's clock knows milliseconds.
     seconds = compiler.process(element.seconds, **kw)
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', ({seconds}) || ' seconds') || '000')"
+
+
+class _LocalMidnight(ColumnElement[datetime]):
+    inherit_cache = True
+    type = Instant()
+
+    def __init__(
+        self, moment: ColumnElement[datetime], days: BindParameter[int], zone: ColumnElement[str]
+    ) -> None:
+        self.moment = moment
+        self.days = days
+        self.zone = zone
+
+    _traverse_internals = [  # noqa: RUF012
+        ("moment", InternalTraversal.dp_clauseelement),
+        ("days", InternalTraversal.dp_clauseelement),
+        ("zone", InternalTraversal.dp_clauseelement),
+    ]
+
+
+@compiles(_LocalMidnight, "postgresql")
+def _midnight_postgresql(element: _LocalMidnight, compiler: SQLCompiler, **kw: Any) -> str:
+    moment, days, zone = (
+        compiler.process(one, **kw) for one in (element.moment, element.days, element.zone)
+    )
+    day = f"date_trunc('day', {moment} AT TIME ZONE {zone}) + make_interval(days => {days})"
+    return f"(({day}) AT TIME ZONE {zone})"
+
+
+@compiles(_LocalMidnight, "sqlite")
+def _midnight_sqlite(element: _LocalMidnight, compiler: SQLCompiler, **kw: Any) -> str:
+    moment, days, zone = (
+        compiler.process(one, **kw) for one in (element.moment, element.days, element.zone)
+    )
+    return f"{LOCAL_MIDNIGHT}({moment}, {days}, {zone})"
+
+
+def local_midnight(
+    moment: ColumnElement[datetime], days: int, zone: ColumnElement[str]
+) -> ColumnElement[datetime]:
+    """An SQL expression: when a day begins, so many days after that of a column's moment.
+
+    Days are those of the calendar of `zone` (IANA), whatever the clocks do in between.
+    """
+    return _LocalMidnight(moment, bindparam(None, days, type_=Integer), zone)
+
+
+# SQLite knows no time zones: models.database teaches it this function by this name.
+LOCAL_MIDNIGHT = "local_midnight"
+
+
+@lru_cache(maxsize=16_384)
+def local_midnight_text(moment: str, days: int, zone: str) -> str:
+    """What `local_midnight` is on SQLite, with moments as models.types.Instant writes them."""
+    where = ZoneInfo(zone)
+    local = datetime.fromisoformat(moment).replace(tzinfo=UTC).astimezone(where)
+    day = datetime.combine(local.date() + timedelta(days=days), time.min, tzinfo=where)
+    return day.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 @dataclass(frozen=True)

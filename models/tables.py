@@ -135,6 +135,14 @@ place = Table(
     # Copied from the slot, which never moves, so that one index finds the nearest free place.
     Column("centre_id", String(40), nullable=False),
     Column("start_at", Instant, nullable=False),
+    Column(
+        "lot",
+        SmallInteger,
+        nullable=False,
+        server_default=text("99"),
+        comment="0 to 99, spread over a centre: the phone's below the campaign's share",
+    ),
+    Column("released_at", Instant, comment="nobody gets it before; null: from the start"),
     Column("blocked", Boolean, nullable=False, server_default=text("false")),
     Column("held_by", String(40), comment="the call, web session or desk that holds it"),
     Column("hold_expires_at", Instant, comment="renewed by each turn of a live call"),
@@ -146,9 +154,10 @@ place = Table(
 # Only what every query can repeat to the letter, or SQLite would not use the index.
 _OPEN = text("booking_id IS NULL")
 Index(
-    "ix_place_open",
+    "ix_place_free",
     place.c.centre_id,
     place.c.start_at,
+    place.c.lot,
     place.c.id,
     postgresql_where=_OPEN,
     sqlite_where=_OPEN,
@@ -208,7 +217,23 @@ booking = Table(
     Column("phone_enc", LargeBinary),
     Column("phone_idx", LargeBinary),
     Column("postcode", String(5)),
+    Column(
+        "rank",
+        SmallInteger,
+        nullable=False,
+        server_default=text("1"),
+        comment="2: a second person of one birth date on one phone",
+    ),
+    Column(
+        "version",
+        SmallInteger,
+        nullable=False,
+        server_default=text("1"),
+        comment="counts changes; each has one message of its own",
+    ),
+    Column("name_enc", LargeBinary, comment="taken by agents and the web only"),
     Column("created_at", Instant, nullable=False),
+    Column("cancelled_at", Instant),
     Column("last_start_at", Instant, nullable=False, comment="retention counts from here"),
     Column("erased_at", Instant),
 )
@@ -226,6 +251,11 @@ appointment = Table(
     Column("centre_id", String(40), nullable=False),
     Column("start_at", Instant, nullable=False),
     Column("state", String(10), nullable=False),
+    Column(
+        "person_idx",
+        LargeBinary,
+        comment="keyed hash of campaign, birth date, phone and rank; null without a phone",
+    ),
 )
 _LIVE = text("state = 'confirmed'")
 # Law 1: whatever the code does, one place never carries two live appointments.
@@ -244,6 +274,136 @@ Index(
     postgresql_where=_LIVE,
     sqlite_where=_LIVE,
 )
+
+_PERSON = text("state = 'confirmed' AND person_idx IS NOT NULL")
+# One person, one appointment for each dose.
+Index(
+    "uq_appointment_person_dose",
+    appointment.c.person_idx,
+    appointment.c.dose,
+    unique=True,
+    postgresql_where=_PERSON,
+    sqlite_where=_PERSON,
+)
+Index("ix_appointment_booking_id", appointment.c.booking_id)
+Index("ix_appointment_centre_start", appointment.c.centre_id, appointment.c.start_at)
+
+# Append only: triggers of the migrations refuse every UPDATE and DELETE.
+history = Table(
+    "history",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("booking_id", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("who", String(60), nullable=False, comment="caller, system, or a staff id"),
+    Column("channel", String(10), nullable=False),
+    Column("what", String(20), nullable=False),
+    Column("why", String(80), nullable=False),
+    Column("details", Text, nullable=False, comment="JSON of ids and moments; nothing personal"),
+)
+Index("ix_history_booking_id", history.c.booking_id)
+
+waiting_entry = Table(
+    "waiting_entry",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("campaign", String(40), nullable=False),
+    Column("state", String(10), nullable=False, comment="waiting, offered, taken, gone"),
+    Column("class_rank", SmallInteger, nullable=False, server_default=text("0")),
+    Column("centre_id", String(40), comment="null: anywhere within `kilometres`"),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("band", SmallInteger, comment="latitude in tenths of a degree, rounded down"),
+    Column("territory", String(16)),
+    Column("kilometres", Float),
+    Column("doses", SmallInteger, nullable=False, server_default=text("1")),
+    Column("not_before", Instant),
+    Column("person_enc", LargeBinary, comment="JSON: birth date, rank, language"),
+    Column("person_idx", LargeBinary),
+    Column("phone_enc", LargeBinary),
+    Column("phone_idx", LargeBinary),
+    Column("offers", SmallInteger, nullable=False, server_default=text("0")),
+    Column("offered_until", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+_WAITS = text("state IN ('waiting', 'offered')")
+Index(
+    "ix_waiting_entry_centre",
+    waiting_entry.c.centre_id,
+    waiting_entry.c.class_rank,
+    waiting_entry.c.created_at,
+    postgresql_where=_WAITS,
+    sqlite_where=_WAITS,
+)
+# Where many wait, the first of them all are looked at in order; where few do, those who are near.
+Index(
+    "ix_waiting_entry_order",
+    waiting_entry.c.territory,
+    waiting_entry.c.class_rank,
+    waiting_entry.c.created_at,
+    waiting_entry.c.id,
+    postgresql_where=_WAITS,
+    sqlite_where=_WAITS,
+)
+Index(
+    "ix_waiting_entry_near",
+    waiting_entry.c.territory,
+    waiting_entry.c.band,
+    waiting_entry.c.longitude,
+    postgresql_where=_WAITS,
+    sqlite_where=_WAITS,
+)
+_OFFERED = text("state = 'offered'")
+Index(
+    "ix_waiting_entry_offered_until",
+    waiting_entry.c.offered_until,
+    postgresql_where=_OFFERED,
+    sqlite_where=_OFFERED,
+)
+Index(
+    "uq_waiting_entry_person",
+    waiting_entry.c.person_idx,
+    unique=True,
+    postgresql_where=_WAITS,
+    sqlite_where=_WAITS,
+)
+
+# What no machine can settle: somebody looks at it.
+agent_case = Table(
+    "agent_case",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("booking_id", String(32)),
+    Column("operation_id", String(32)),
+    Column("why", String(80), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+)
+_OPEN_CASE = text("closed_at IS NULL")
+Index(
+    "ix_agent_case_open",
+    agent_case.c.created_at,
+    postgresql_where=_OPEN_CASE,
+    sqlite_where=_OPEN_CASE,
+)
+Index("ix_agent_case_booking_id", agent_case.c.booking_id)
+
+# Changes to many bookings at once: closing a centre or a day, cutting capacity, moving an hour.
+operation = Table(
+    "operation",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("centre_id", String(40), nullable=False),
+    Column("who", String(60), nullable=False),
+    Column("why", String(80), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("undone_at", Instant),
+    Column("details", Text, nullable=False, comment="JSON: what was done, as undoing needs it"),
+)
+Index("ix_operation_centre_id", operation.c.centre_id, operation.c.at)
 
 message = Table(
     "message",

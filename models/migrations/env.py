@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import time
+
 from alembic import context
 from sqlalchemy import Connection, text
 
+from models.migrations.runner import LOCK_TIMEOUT, SchemaBusy
 from models.tables import metadata
 
-# A migration that waits for a lock makes every call behind it wait: give up and try again.
-LOCK_TIMEOUT = "1s"
 # Any number, the same for all who migrate this database.
 ADVISORY_LOCK = 3974750001
+# Another that migrates may be making indexes of millions of rows.
+PATIENCE_SECONDS = 15 * 60
+LOOK_EVERY_SECONDS = 0.2
 
 
 def run() -> None:
     connection: Connection = context.config.attributes["connection"]
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_lock({ADVISORY_LOCK})"))
+        _be_the_only_one(connection)
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+        # The four seconds of a webhook's statement do not make an index of millions of rows.
+        connection.execute(text("SET statement_timeout = 0"))
         connection.commit()
     context.configure(
         connection=connection,
@@ -26,6 +32,21 @@ def run() -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _be_the_only_one(connection: Connection) -> None:
+    """Wait until nobody else migrates. Raises SchemaBusy.
+
+    By looking again and again: whoever waited inside a statement would be waited for by the index
+    that the other is making.
+    """
+    for _ in range(int(PATIENCE_SECONDS / LOOK_EVERY_SECONDS)):
+        ours = connection.execute(text(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})")).scalar()
+        connection.commit()
+        if ours:
+            return
+        time.sleep(LOOK_EVERY_SECONDS)
+    raise SchemaBusy("another process is still migrating this database: look what keeps it")
 
 
 run()

@@ -10,8 +10,22 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from models.database import Database
+
+# A migration that waits for a lock makes every call behind it wait: give up and try again.
+LOCK_TIMEOUT = "1s"
+
+_BUSY = (
+    f"others kept a table busy for {LOCK_TIMEOUT}, so the migration gave up before calls had to "
+    "wait for it; what is done is kept: run it again, and if it gives up again, end the "
+    "transaction that has been open for long (pg_stat_activity shows it)"
+)
+
+
+class SchemaBusy(Exception):
+    """One sentence: why the migration could not go on, and what to do."""
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -26,13 +40,17 @@ def _config(connection: Connection | None = None) -> Config:
 def upgrade(url: str, revision: str = "head") -> tuple[str | None, str | None]:
     """Migrate the database at `url`; gives the revisions before and after.
 
-    Raises SQLAlchemy's OperationalError when the database cannot be reached.
+    Safe to repeat after it was cut off. Raises SchemaBusy when a lock is not to be had, and
+    SQLAlchemy's OperationalError when the database cannot be reached.
     """
     return _run(url, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(url: str, revision: str) -> tuple[str | None, str | None]:
-    """Take migrations back down to `revision` ("base" for an empty database)."""
+    """Take migrations back down to `revision` ("base" for an empty database).
+
+    Raises SchemaBusy when a lock is not to be had; that migration is undone not at all, then.
+    """
     return _run(url, lambda config: command.downgrade(config, revision))
 
 
@@ -48,6 +66,10 @@ def _run(url: str, action: Callable[[Config], None]) -> tuple[str | None, str | 
             before = _revision(connection)
             action(_config(connection))
             return before, _revision(connection)
+    except OperationalError as error:
+        if _is_busy(error):
+            raise SchemaBusy(_BUSY) from error
+        raise
     finally:
         database.dispose()
 
@@ -56,3 +78,9 @@ def _revision(connection: Connection) -> str | None:
     revision = MigrationContext.configure(connection).get_current_revision()
     connection.commit()
     return revision
+
+
+def _is_busy(error: OperationalError) -> bool:
+    """A lock was not to be had, or two waited for each other; SQLite has one lock for all."""
+    states = ("55P03", "40P01")
+    return getattr(error.orig, "sqlstate", None) in states or "is locked" in str(error.orig)
