@@ -12,6 +12,7 @@ from ivr.twiml import Addresses, render
 from models.turns import Body, Stored
 from prompts.catalogue import load
 from services.call_world import CallWorld, Service
+from services.end_call import record_call_status
 from services.ports import WakeUp
 from services.store import Store
 from services.take_turn import AlreadyAnswered, Turn
@@ -73,6 +74,10 @@ class Conversation:
             if newest is not None:
                 return _replayed(newest)
         return self.ring(call_id, caller)
+
+    def status(self, call_id: str, status: str) -> bool:
+        """Note what became of the line; True when this ended the call."""
+        return record_call_status(self._store, self._service.campaign, call_id, status)
 
     def _ring(self, turn: Turn, caller: str) -> Answer:
         number, kind = read_caller(caller)

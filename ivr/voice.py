@@ -15,8 +15,6 @@ from flows.speech import SILENCE, Input, keys
 from ivr.conversation import LANGUAGE, Answer, Conversation
 from ivr.twiml import NEWEST, Addresses, apology, nothing
 from prompts.catalogue import load
-from services.end_call import record_call_status
-from services.store import Store
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
@@ -27,9 +25,9 @@ _MOST_KEYS = 32
 log = structlog.get_logger()
 
 
-def blueprint(conversation: Conversation, store: Store, addresses: Addresses) -> Blueprint:
+def blueprint(conversation: Conversation, addresses: Addresses) -> Blueprint:
     """Routes below /voice; the signature check stands in front of them."""
-    edge = _Edge(conversation, store, addresses)
+    edge = _Edge(conversation, addresses)
     voice = Blueprint("voice", __name__, url_prefix="/voice")
     for name in ("incoming", "turn", "fallback", "status"):
         voice.add_url_rule(f"/{name}", name, getattr(edge, name), methods=["POST"])
@@ -39,9 +37,8 @@ def blueprint(conversation: Conversation, store: Store, addresses: Addresses) ->
 class _Edge:
     """The webhooks as methods; the form is the one of the request being answered."""
 
-    def __init__(self, conversation: Conversation, store: Store, addresses: Addresses) -> None:
+    def __init__(self, conversation: Conversation, addresses: Addresses) -> None:
         self._conversation = conversation
-        self._store = store
         self._addresses = addresses
 
     def incoming(self) -> Response:
@@ -82,7 +79,7 @@ class _Edge:
         call_id = request.form["CallSid"]
         if _STATUS.fullmatch(state):
             try:
-                if record_call_status(self._store, call_id, state):
+                if self._conversation.status(call_id, state):
                     CALLS_ENDED.labels(state).inc()
                 log.info("call status", call=call_id, status=state)
             except Exception as error:  # noqa: BLE001 (holds run out by themselves)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import Enum, auto
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
 from models.crypto import Vault
@@ -15,13 +18,20 @@ from models.dialects import insert_new
 from models.prepared import Prepared
 from models.tables import appointment, booking, centre
 
-_APPOINTMENT = ("booking_id", "dose", "place_id", "centre_id", "start_at", "state")
-_NEW_APPOINTMENT = Prepared(appointment.insert().inline(), _APPOINTMENT)
+# Ids in one statement.
+_AT_ONCE = 1000
+_APPOINTMENT = (
+    "booking_id", "dose", "place_id", "centre_id", "start_at", "state", "person_idx",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class NewBooking:
-    """One person's booking. `number` is E.164 or None; `starts` are (place, UTC) by dose."""
+    """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
+
+    `rank` is 2 for a second person of the same birth date on the same phone, who was asked for as
+    someone else. `name` is taken by agents and on the web only.
+    """
 
     id: str
     idempotency_key: str
@@ -33,6 +43,18 @@ class NewBooking:
     number: str | None
     postcode: str
     doses: tuple[tuple[int, datetime], ...]
+    rank: int = 1
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who comes. Empty is what was not taken, or has been erased; `born` is an ISO date."""
+
+    born: str
+    number: str
+    name: str
+    postcode: str
 
 
 @dataclass(frozen=True)
@@ -48,12 +70,32 @@ class BookingRow:
     dose: int
     state: str
     created_at: datetime
+    person: Person | None = None
+
+
+class Added(Enum):
+    """What became of a new booking. Only DONE leaves anything behind."""
+
+    DONE = auto()
+    # This reference, or this very booking, exists already.
+    TAKEN = auto()
+    # The person has an appointment for one of these doses.
+    REPEATED = auto()
+
+
+def person_idx(
+    vault: Vault, campaign: str, born: date, number: str | None, rank: int
+) -> bytes | None:
+    """The key of a person on all channels; None without a phone, for a birth date is not enough."""
+    if number is None:
+        return None
+    return vault.index("person", f"{campaign}|{born.isoformat()}|{number}|{rank}")
 
 
 def add(
     connection: Connection, clock: Clock, vault: Vault, new: NewBooking, reference: str
-) -> bool:
-    """Store a booking; False when this reference, or this very booking, exists already."""
+) -> Added:
+    """Store a booking with its appointments."""
     born = new.born.isoformat()
     values = {
         "id": new.id,
@@ -70,33 +112,84 @@ def add(
         "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
         "phone_idx": vault.index("phone", new.number),
         "postcode": new.postcode,
+        "rank": new.rank,
+        "name_enc": vault.seal_text(new.name, _where("name", new.id)),
         "last_start_at": max(start for _, start in new.doses),
     }
     if not insert_new(connection, clock, booking, values, "created_at"):
-        return False
+        return Added.TAKEN
+    person = person_idx(vault, new.campaign, new.born, new.number, new.rank)
     for dose, (place_id, start) in enumerate(new.doses, start=1):
-        row = (new.id, dose, place_id, new.centre_id, start, "confirmed")
-        _NEW_APPOINTMENT.count(connection, dict(zip(_APPOINTMENT, row, strict=True)))
-    return True
+        row = (new.id, dose, place_id, new.centre_id, start, "confirmed", person)
+        statement = _new_appointment(connection.dialect.name)
+        if not statement.count(connection, dict(zip(_APPOINTMENT, row, strict=True))):
+            connection.execute(delete(appointment).where(appointment.c.booking_id == new.id))
+            connection.execute(delete(booking).where(booking.c.id == new.id))
+            return Added.REPEATED
+    return Added.DONE
 
 
-def export(connection: Connection, vault: Vault) -> Iterator[BookingRow]:
-    """Every appointment, oldest booking first; an erased booking has no reference."""
+@lru_cache
+def _new_appointment(dialect: str) -> Prepared:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    made: Any = insert(appointment)
+    # Only the person may be there already; a place given twice must go on raising.
+    statement = made.on_conflict_do_nothing(
+        index_elements=["person_idx", "dose"],
+        index_where=text("state = 'confirmed' AND person_idx IS NOT NULL"),
+    )
+    return Prepared(statement.inline(), _APPOINTMENT)
+
+
+_LIVE_OF_NUMBER = Prepared(
+    select(func.count().label("live")).where(
+        booking.c.phone_idx == bindparam("the_number"),
+        booking.c.campaign == bindparam("the_campaign"),
+        booking.c.state == "confirmed",
+    )
+)
+
+
+def count_of_number(connection: Connection, vault: Vault, campaign: str, number: str) -> int:
+    """How many live bookings of a campaign a phone number (E.164) has."""
+    values = {"the_number": vault.index("phone", number), "the_campaign": campaign}
+    live: int = _LIVE_OF_NUMBER.rows(connection, values)[0].live
+    return live
+
+
+def find_person(connection: Connection, person: bytes) -> str | None:
+    """The booking in which a person has a live appointment."""
+    return connection.execute(
+        select(appointment.c.booking_id)
+        .where(appointment.c.person_idx == person, appointment.c.state == "confirmed")
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def export(
+    connection: Connection, vault: Vault, *, with_people: bool = False
+) -> Iterator[BookingRow]:
+    """Every appointment, oldest booking first; an erased booking has no reference.
+
+    The person is read, and opened, only on demand.
+    """
+    personal = (booking.c.dob_enc, booking.c.phone_enc, booking.c.name_enc, booking.c.postcode)
     statement = (
         select(
             booking.c.id,
             booking.c.reference_enc,
             booking.c.channel,
-            booking.c.centre_id,
+            appointment.c.centre_id,
             centre.c.name,
             centre.c.time_zone,
             appointment.c.start_at,
             appointment.c.dose,
             appointment.c.state,
             booking.c.created_at,
+            *(personal if with_people else ()),
         )
         .join(appointment, appointment.c.booking_id == booking.c.id)
-        .join(centre, centre.c.id == booking.c.centre_id)
+        .join(centre, centre.c.id == appointment.c.centre_id)
         .order_by(booking.c.created_at, booking.c.id, appointment.c.dose)
         .execution_options(yield_per=1000)
     )
@@ -112,7 +205,17 @@ def export(connection: Connection, vault: Vault) -> Iterator[BookingRow]:
                 dose=row.dose,
                 state=row.state,
                 created_at=row.created_at,
+                person=_person(vault, row) if with_people else None,
             )
+
+
+def _person(vault: Vault, row: Any) -> Person:
+    return Person(
+        born=vault.open_text(row.dob_enc, _where("dob", row.id)) or "",
+        number=vault.open_text(row.phone_enc, _where("phone", row.id)) or "",
+        name=vault.open_text(row.name_enc, _where("name", row.id)) or "",
+        postcode=row.postcode or "",
+    )
 
 
 def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[str]:
@@ -120,16 +223,22 @@ def erase_due(connection: Connection, clock: Clock, after: timedelta) -> list[st
 
     Gives the ids of the bookings that were erased.
     """
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("reference_enc", "reference_idx", "dob_enc", "dob_idx", "phone_enc", "phone_idx")
-    )
+    personal = ("reference", "dob", "phone")
+    nothing: dict[str, Any] = {f"{one}_{kind}": None for one in personal for kind in ("enc", "idx")}
     statement = (
         update(booking)
         .where(booking.c.last_start_at < clock.at(-after), booking.c.erased_at.is_(None))
-        .values(**nothing, postcode=None, erased_at=clock.at())
+        .values(**nothing, name_enc=None, postcode=None, erased_at=clock.at())
         .returning(booking.c.id)
     )
-    return list(connection.execute(statement).scalars())
+    erased = list(connection.execute(statement).scalars())
+    # A keyed hash of a person is a trace of them, too.
+    for start in range(0, len(erased), _AT_ONCE):
+        some = erased[start : start + _AT_ONCE]
+        connection.execute(
+            update(appointment).where(appointment.c.booking_id.in_(some)).values(person_idx=None)
+        )
+    return erased
 
 
 def _where(column: str, booking_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import Connection, bindparam, func, or_, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from models.clock import Clock
 from models.crypto import Vault
@@ -46,6 +46,13 @@ def start(
         "status_rank": STATUS_RANK["ringing"],
     }
     return insert_new(connection, clock, call, values, "started_at")
+
+
+def caller_idx(connection: Connection, call_id: str) -> bytes | None:
+    """The look-up value of the caller's number; None when it was withheld or is erased."""
+    return connection.execute(
+        select(call.c.caller_idx).where(call.c.id == call_id)
+    ).scalar_one_or_none()
 
 
 def move_status(connection: Connection, clock: Clock, call_id: str, status: str) -> bool:

@@ -7,7 +7,7 @@ clock. An expired hold is simply not a hold any more: no sweep is needed for it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from models.clock import Clock
+from models.clock import Clock, local_midnight
 from models.prepared import Prepared
 from models.tables import call, centre, place
 
@@ -48,16 +48,53 @@ _NOBODY: dict[str, Any] = {"held_by": None, "hold_expires_at": None, "hold_limit
 
 
 @dataclass(frozen=True)
+class Share:
+    """The places that a channel may have: lots from `first_lot` on, and all that start before.
+
+    `common_before` is UTC: what starts so soon is for all channels alike.
+    """
+
+    first_lot: int
+    common_before: datetime
+
+
+@dataclass(frozen=True)
+class Apart:
+    """How many days after the first appointment the second may be, both included.
+
+    Days are those of the centre's calendar.
+    """
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a statement depends on; everything else is a bound value."""
+
+    windows: int
+    skips: bool = False
+    shared: bool = False
+    apart: Apart | None = None
+
+
+@dataclass(frozen=True)
 class Wish:
-    """Free places that start in any of the windows, not of these slots."""
+    """Free places that start in any of the windows, not of these slots.
+
+    With `apart` only those with another free place at the same centre so many days later; without
+    a `share`, all places.
+    """
 
     windows: tuple[Window, ...]
     skip_slots: tuple[int, ...] = ()
+    share: Share | None = None
+    apart: Apart | None = None
 
     @property
-    def shape(self) -> tuple[int, bool]:
-        """What a statement for this wish depends on; everything else is a bound value."""
-        return len(self.windows), bool(self.skip_slots)
+    def shape(self) -> Shape:
+        return Shape(len(self.windows), bool(self.skip_slots), self.share is not None, self.apart)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -70,7 +107,13 @@ class Wish:
                 values |= {f"from_{number}": start, f"until_{number}": end}
         if self.skip_slots:
             values["skip_slots"] = list(self.skip_slots)
-        return values
+        return values | share_values(self.share)
+
+
+def share_values(share: Share | None) -> dict[str, Any]:
+    if share is None:
+        return {}
+    return {"first_lot": share.first_lot, "common_before": share.common_before}
 
 
 @dataclass(frozen=True)
@@ -90,11 +133,12 @@ class Reach:
 
 
 def is_free(clock: Clock, table: Any = place) -> ColumnElement[bool]:
-    """Nobody has it: not booked, not blocked, not held, or held longer than the hold lasts."""
+    """Released, and nobody has it: not booked, not blocked, not held, or the hold ran out."""
     return and_(
         table.c.booking_id.is_(None),
         table.c.blocked == false(),
         or_(table.c.held_by.is_(None), table.c.hold_expires_at <= clock.at()),
+        or_(table.c.released_at.is_(None), table.c.released_at <= clock.at()),
     )
 
 
@@ -115,7 +159,7 @@ def look(
     padded = [*centre_ids, *[centre_ids[-1]] * (size - len(centre_ids))]
     values = {"count_up_to": count_up_to, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(padded)}
-    rows = _look(clock, size, *wish.shape).rows(connection, values)
+    rows = _look(clock, size, wish.shape).rows(connection, values)
     return Reach(
         centre_ids=frozenset(row.id for row in rows if row.first is not None),
         places=max((row.places for row in rows), default=0),
@@ -123,20 +167,20 @@ def look(
 
 
 @lru_cache
-def _look(clock: Clock, size: int, windows: int, skips: bool) -> Prepared:  # noqa: FBT001
+def _look(clock: Clock, size: int, shape: Shape) -> Prepared:
     centres: list[BindParameter[str]] = [bindparam(f"centre_{n}") for n in range(size)]
     mine = place.alias("mine")
     first = (
         select(mine.c.id)
-        .where(mine.c.centre_id == centre.c.id, _wished(clock, mine, windows, skips=skips))
-        .order_by(mine.c.start_at, mine.c.id)
+        .where(mine.c.centre_id == centre.c.id, _wished(clock, mine, shape, centre.c.time_zone))
+        .order_by(mine.c.start_at, mine.c.lot, mine.c.id)
         .limit(1)
         .scalar_subquery()
     )
     near = place.alias("near")
     some = (
         select(near.c.id)
-        .where(near.c.centre_id.in_(centres), _wished(clock, near, windows, skips=skips))
+        .where(near.c.centre_id.in_(centres), _wished(clock, near, replace(shape, apart=None)))
         .limit(bindparam("count_up_to"))
         .subquery()
     )
@@ -167,7 +211,13 @@ def hold(
     """
     values = {"the_holder": holder, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(centre_ids)}
-    statement = _hold(clock, lease, longest, len(centre_ids), *wish.shape, patient)
+    statement = _hold(clock, lease, longest, len(centre_ids), wish.shape, patient)
+    return _held(connection, statement, values, patient=patient)
+
+
+def _held(
+    connection: Connection, statement: Prepared, values: dict[str, Any], *, patient: bool
+) -> list[HeldPlace]:
     if not patient or connection.dialect.name == "sqlite":
         return [HeldPlace(*row) for row in statement.rows(connection, values)]
     try:
@@ -186,20 +236,20 @@ def _hold(  # noqa: PLR0917
     lease: timedelta,
     longest: timedelta,
     centres: int,
-    windows: int,
-    skips: bool,  # noqa: FBT001
+    shape: Shape,
     patient: bool,  # noqa: FBT001
 ) -> Prepared:
     picks = []
     for number in range(centres):
         pick = place.alias(f"pick{number}")
+        here: BindParameter[str] = bindparam(f"centre_{number}")
+        # Uncorrelated, so that it is read once and not for each place.
+        zone = select(centre.c.time_zone).where(centre.c.id == here).scalar_subquery()
         picks.append(
             select(pick.c.id)
-            .where(
-                pick.c.centre_id == bindparam(f"centre_{number}"),
-                _wished(clock, pick, windows, skips=skips),
-            )
-            .order_by(pick.c.start_at, pick.c.id)
+            .where(pick.c.centre_id == here, _wished(clock, pick, shape, zone))
+            # Within a slot the phone's share goes first where the channel may have it.
+            .order_by(pick.c.start_at, pick.c.lot, pick.c.id)
             .limit(1)
             .with_for_update(skip_locked=not patient)
             .scalar_subquery()
@@ -210,12 +260,64 @@ def _hold(  # noqa: PLR0917
     return Prepared(_taking(clock, one_of, lease, longest))
 
 
+def hold_each(
+    connection: Connection,
+    clock: Clock,
+    holder: str,
+    wanted: Sequence[tuple[str, Window]],
+    *,
+    share: Share | None,
+    lease: timedelta,
+    longest: timedelta,
+    patient: bool = False,
+) -> list[HeldPlace]:
+    """Hold the earliest free place in each of these windows, each at a centre of its own.
+
+    `patient` as for `hold`.
+    """
+    values: dict[str, Any] = {"the_holder": holder, **share_values(share)}
+    for number, (centre_id, (start, end)) in enumerate(wanted):
+        values |= {f"centre_{number}": centre_id, f"from_{number}": start, f"until_{number}": end}
+    statement = _hold_each(clock, lease, longest, len(wanted), share is not None, patient)
+    return _held(connection, statement, values, patient=patient)
+
+
+@lru_cache
+def _hold_each(  # noqa: PLR0917
+    clock: Clock,
+    lease: timedelta,
+    longest: timedelta,
+    count: int,
+    shared: bool,  # noqa: FBT001
+    patient: bool,  # noqa: FBT001
+) -> Prepared:
+    picks = []
+    for number in range(count):
+        pick = place.alias(f"pick{number}")
+        picks.append(
+            select(pick.c.id)
+            .where(
+                pick.c.centre_id == bindparam(f"centre_{number}"),
+                pick.c.start_at >= bindparam(f"from_{number}"),
+                pick.c.start_at < bindparam(f"until_{number}"),
+                is_free(clock, pick),
+                *([_in_share(pick)] if shared else ()),
+            )
+            .order_by(pick.c.start_at, pick.c.lot, pick.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=not patient)
+            .scalar_subquery()
+        )
+    return Prepared(_taking(clock, or_(*(place.c.id == pick for pick in picks)), lease, longest))
+
+
 def hold_slot(
     connection: Connection,
     clock: Clock,
     holder: str,
     slot_id: int,
     *,
+    share: Share | None = None,
     lease: timedelta,
     longest: timedelta,
 ) -> list[HeldPlace]:
@@ -223,14 +325,19 @@ def hold_slot(
     pick = place.alias("pick")
     chosen = (
         select(pick.c.id)
-        .where(pick.c.slot_id == slot_id, is_free(clock, pick))
-        .order_by(pick.c.id)
+        .where(
+            pick.c.slot_id == slot_id,
+            is_free(clock, pick),
+            *([_in_share(pick)] if share else ()),
+        )
+        .order_by(pick.c.lot, pick.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
     statement = _taking(clock, place.c.id == chosen, lease, longest)
-    return [HeldPlace(*row) for row in connection.execute(statement, {"the_holder": holder})]
+    values = {"the_holder": holder, **share_values(share)}
+    return [HeldPlace(*row) for row in connection.execute(statement, values)]
 
 
 def _is_over(holder: Any) -> Exists:
@@ -271,27 +378,70 @@ def renewal(clock: Clock, lease: timedelta) -> Update:
     )
 
 
-def book(connection: Connection, clock: Clock, holder: str, place_id: int, booking_id: str) -> bool:
-    """Turn a live hold of `holder` into a booked place; False when the hold is no more.
+def book(
+    connection: Connection,
+    clock: Clock,
+    holder: str,
+    place_ids: Sequence[int],
+    booking_id: str,
+) -> frozenset[int]:
+    """Turn live holds of `holder` into booked places, and give back what else it holds.
 
-    The booking itself must exist when the transaction ends.
+    Gives the places that are booked now: fewer than asked where a hold is no more. The booking
+    itself must exist when the transaction ends.
     """
-    values = {"the_place": place_id, "the_holder": holder, "the_booking": booking_id}
-    return _book(clock).count(connection, values) == 1
+    values: dict[str, Any] = {"the_holder": holder, "the_booking": booking_id}
+    values |= {f"place_{number}": one for number, one in enumerate(place_ids)}
+    rows = _book(clock, len(place_ids)).rows(connection, values)
+    return frozenset(row.id for row in rows if row.booking_id is not None)
 
 
 @lru_cache
-def _book(clock: Clock) -> Prepared:
+def _book(clock: Clock, count: int) -> Prepared:
+    chosen = place.c.id.in_([bindparam(f"place_{number}") for number in range(count)])
+    booked = case((chosen, bindparam("the_booking", type_=place.c.booking_id.type)), else_=None)
     return Prepared(
         update(place)
         .where(
-            place.c.id == bindparam("the_place"),
             place.c.held_by == bindparam("the_holder"),
-            place.c.hold_expires_at > clock.at(),
             place.c.booking_id.is_(None),
+            # A place is blocked while it is held, when its centre closes: the hold runs out.
+            or_(~chosen, and_(place.c.hold_expires_at > clock.at(), place.c.blocked == false())),
         )
-        .values(booking_id=bindparam("the_booking"), **_NOBODY)
+        .values(booking_id=booked, **_NOBODY)
+        .returning(place.c.id, place.c.booking_id)
     )
+
+
+def unbook(connection: Connection, booking_id: str, place_ids: Sequence[int] | None = None) -> int:
+    """Take places from a booking; they are nobody's then. None: all that it has."""
+    statement = update(place).where(place.c.booking_id == booking_id)
+    if place_ids is not None:
+        statement = statement.where(place.c.id.in_(place_ids))
+    return connection.execute(statement.values(booking_id=None)).rowcount
+
+
+def keep(
+    connection: Connection,
+    clock: Clock,
+    holder: str,
+    place_ids: Sequence[int],
+    *,
+    keeper: str,
+    window: timedelta,
+) -> int:
+    """Hand live holds on from `holder` to `keeper`, for `window` and no longer."""
+    statement = (
+        update(place)
+        .where(
+            place.c.held_by == holder,
+            place.c.id.in_(place_ids),
+            place.c.booking_id.is_(None),
+            place.c.hold_expires_at > clock.at(),
+        )
+        .values(held_by=keeper, hold_expires_at=clock.at(window), hold_limit_at=clock.at(window))
+    )
+    return connection.execute(statement).rowcount
 
 
 _RELEASE = Prepared(
@@ -301,9 +451,38 @@ _RELEASE = Prepared(
 )
 
 
+def holds_any(connection: Connection, holder: str) -> bool:
+    """Whether a holder has anything on its name, run out or not."""
+    return bool(_HOLDS_ANY.rows(connection, {"the_holder": holder}))
+
+
+_HOLDS_ANY = Prepared(select(place.c.id).where(place.c.held_by == bindparam("the_holder")).limit(1))
+
+
+def release_some(connection: Connection, holder: str, place_ids: Sequence[int]) -> int:
+    """Give back these places of what `holder` holds."""
+    statement = (
+        update(place)
+        .where(place.c.held_by == holder, place.c.id.in_(place_ids), place.c.booking_id.is_(None))
+        .values(**_NOBODY)
+    )
+    return connection.execute(statement).rowcount
+
+
 def release(connection: Connection, holder: str) -> int:
     """Give back everything that `holder` holds and has not booked."""
     return _RELEASE.count(connection, {"the_holder": holder})
+
+
+def give_up(connection: Connection, holder: str) -> list[int]:
+    """Give back everything that `holder` holds and has not booked; gives which places."""
+    statement = (
+        update(place)
+        .where(place.c.held_by == holder, place.c.booking_id.is_(None))
+        .values(**_NOBODY)
+        .returning(place.c.id)
+    )
+    return sorted(connection.execute(statement).scalars())
 
 
 def forget_ended(connection: Connection, clock: Clock) -> int:
@@ -330,14 +509,17 @@ def count_held(connection: Connection, clock: Clock) -> int:
     return connection.execute(statement).scalar_one()
 
 
-def _wished(clock: Clock, table: Any, windows: int, *, skips: bool) -> ColumnElement[bool]:
+def _wished(
+    clock: Clock, table: Any, shape: Shape, zone: ColumnElement[str] | None = None
+) -> ColumnElement[bool]:
+    """`zone` is the centre's time zone; a second appointment is looked for by its calendar."""
     # The outer bounds first, for they are what the index can seek.
     conditions = [
         is_free(clock, table),
         table.c.start_at >= bindparam("earliest"),
         table.c.start_at < bindparam("latest"),
     ]
-    if windows > 1:
+    if shape.windows > 1:
         conditions.append(
             or_(
                 *(
@@ -345,10 +527,31 @@ def _wished(clock: Clock, table: Any, windows: int, *, skips: bool) -> ColumnEle
                         table.c.start_at >= bindparam(f"from_{number}"),
                         table.c.start_at < bindparam(f"until_{number}"),
                     )
-                    for number in range(windows)
+                    for number in range(shape.windows)
                 )
             )
         )
-    if skips:
+    if shape.skips:
         conditions.append(table.c.slot_id.not_in(bindparam("skip_slots", expanding=True)))
+    if shape.shared:
+        conditions.append(_in_share(table))
+    if shape.apart is not None and zone is not None:
+        later = place.alias(f"{table.name}_later")
+        conditions.append(
+            exists()
+            .where(
+                later.c.centre_id == table.c.centre_id,
+                later.c.start_at >= local_midnight(table.c.start_at, shape.apart.least, zone),
+                later.c.start_at < local_midnight(table.c.start_at, shape.apart.most + 1, zone),
+                is_free(clock, later),
+                *([_in_share(later)] if shape.shared else ()),
+            )
+            .correlate(table, centre)
+        )
     return and_(*conditions)
+
+
+def _in_share(table: Any) -> ColumnElement[bool]:
+    return or_(
+        table.c.lot >= bindparam("first_lot"), table.c.start_at <= bindparam("common_before")
+    )

@@ -6,7 +6,7 @@ once offered may be held or booked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,15 +18,29 @@ from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
 from models.tables import centre, place, slot
+from models.types import Instant
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Slots that shall be there: aware moments, in rising order, with places for `capacity`."""
+    """Slots that shall be there: aware moments, in rising order, with places for `capacity`.
+
+    Nobody gets one of the new places before `released_at` (UTC); None means from now on.
+    """
 
     centre_id: str
     starts: Sequence[datetime]
     capacity: int
+    released_at: datetime | None = None
+
+
+def lot_of(slot_id: Any, number: Any, capacity: Any) -> Any:
+    """The lot of a place, 0 to 99, in Python or as an SQL expression.
+
+    A centre's slots have ids in a row, so their places are counted through; 61 is the golden
+    section of 100, so any stretch of them has its part of every share, to within two places.
+    """
+    return (slot_id * capacity + number) * 61 % 100
 
 
 @dataclass
@@ -56,17 +70,25 @@ class SlotCount:
     blocked: int
 
 
-def open_slots(database: Database, wanted: Sequence[Wanted]) -> Opened:
+# What is to be done about new places (their ids) in the transaction in which they come.
+OnNew = Callable[[Connection, list[int]], object]
+
+
+def open_slots(database: Database, wanted: Sequence[Wanted], on_new: OnNew | None = None) -> Opened:
     """Open what is not there yet, in one transaction; doing it again changes nothing."""
     opened = Opened()
     with database.transaction() as connection:
+        new: list[int] | None = None if on_new is None else []
         for some in wanted:
             if some.starts:
-                opened.add(_open(connection, some))
+                opened.add(_open(connection, some, new))
+        if on_new is not None and new:
+            on_new(connection, new)
     return opened
 
 
-def _open(connection: Connection, some: Wanted) -> Opened:
+def _open(connection: Connection, some: Wanted, new: list[int] | None) -> Opened:
+    """Open some; `new` gets the ids of the places that came, where somebody asks for them."""
     mine = and_(
         slot.c.centre_id == some.centre_id,
         slot.c.start_at.between(some.starts[0], some.starts[-1]),
@@ -101,16 +123,28 @@ def _open(connection: Connection, some: Wanted) -> Opened:
     for number in range(1, some.capacity + 1) if missing or smaller else ():
         # SQLite needs the WHERE here, or takes ON CONFLICT for the condition of a join.
         source = select(
-            slot.c.id, cast(literal(number), Integer), slot.c.centre_id, slot.c.start_at
+            slot.c.id,
+            cast(literal(number), Integer),
+            slot.c.centre_id,
+            slot.c.start_at,
+            lot_of(slot.c.id, number, slot.c.capacity),
+            literal(some.released_at, Instant()),
         ).where(mine, slot.c.capacity >= number)
-        result = connection.execute(
+        statement = (
             insert(connection, place)
-            .from_select(["slot_id", "number", "centre_id", "start_at"], source)
-            .on_conflict_do_nothing(index_elements=["slot_id", "number"]),
-            # Without this SQLAlchemy does not ask how many rows an INSERT wrote.
-            execution_options={"preserve_rowcount": True},
+            .from_select(
+                ["slot_id", "number", "centre_id", "start_at", "lot", "released_at"], source
+            )
+            .on_conflict_do_nothing(index_elements=["slot_id", "number"])
         )
-        places += result.rowcount
+        if new is not None:
+            ids = connection.execute(statement.returning(place.c.id)).scalars().all()
+            new += ids
+            places += len(ids)
+            continue
+        # Without this SQLAlchemy does not ask how many rows an INSERT wrote.
+        counted = {"preserve_rowcount": True}
+        places += connection.execute(statement, execution_options=counted).rowcount
     return Opened(
         slots=len(missing),
         already=len(some.starts) - len(missing),

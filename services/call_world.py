@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
 from flows.session import Offer, Session
-from flows.world import Order, Rules, Search, Town
+from flows.world import Order, Rules, Search, Town, Unbooked
 from prompts.catalogue import load
+from services.allocate import Channel, Chosen, Taker
 from services.campaign import Campaign
-from services.confirm_booking import Request, confirm_booking
-from services.directory import Directory
+from services.campaigns import Campaigns
+from services.confirm_booking import NotBooked, Request, confirm_booking
+from services.directory import Directory, Near
+from services.give_back import returning
 from services.hold_slot import Wanted, hold_slots
 from services.promise_callback import promise_callback
 from services.take_turn import Turn
 
 
-@dataclass(frozen=True)
 class Service:
     """What all calls share."""
 
-    directory: Directory
-    campaign: Campaign
-    national_number: str
+    def __init__(
+        self, directory: Directory, campaign: Campaign | Campaigns, national_number: str
+    ) -> None:
+        self.directory = directory
+        self.campaigns = campaign if isinstance(campaign, Campaigns) else Campaigns.fixed(campaign)
+        self.national_number = national_number
+
+    @property
+    def campaign(self) -> Campaign:
+        """The campaign of now."""
+        return self.campaigns.current()
 
 
 class CallWorld:
@@ -30,22 +41,27 @@ class CallWorld:
 
     def __init__(self, service: Service, turn: Turn, session: Session) -> None:
         self._service = service
+        # One for the whole turn, whatever opens or is changed meanwhile.
+        self._campaign = service.campaign
         self._turn = turn
         self._session = session
         self.messages: list[str] = []
         self._holds = bool(session.offers)
+        self._taker = Taker(Channel.PHONE, turn.call_id)
 
     def now(self) -> datetime:
         return self._turn.store.clock.now()
 
     def rules(self) -> Rules:
-        campaign = self._service.campaign
+        campaign = self._campaign
         return Rules(
             name=campaign.name,
-            minimum_age=campaign.minimum_age,
+            minimum_age=campaign.minimum_age_at(self.now()),
             horizon_days=campaign.horizon_days,
             opens_at=campaign.opens_at,
             closes_at=campaign.closes_at,
+            doses=campaign.doses,
+            second_after_days=campaign.second_after_days,
         )
 
     def town(self, postcode: str) -> Town | None:
@@ -62,7 +78,7 @@ class CallWorld:
         )
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
-        campaign = self._service.campaign
+        campaign = self._campaign
         # Before the transaction: a search that reads the centres anew keeps nobody waiting.
         near = self._service.directory.nearest(
             self._turn.reading(),
@@ -76,13 +92,16 @@ class CallWorld:
             self._turn.transaction(),
             self._turn.store,
             campaign,
-            self._turn.call_id,
+            self._taker,
             Wanted(
                 near=[one for one in near if one.kilometres > beyond] if beyond else near,
-                not_before=max(search.not_before, self.now() + campaign.lead),
+                not_before=max(
+                    search.not_before, self.now() + campaign.lead, _day_begins(search, near)
+                ),
                 part_of_day=search.part_of_day,
                 skip_slots=search.skip_slots,
                 holds=self._holds,
+                returning=self._returning(),
             ),
         )
         self._holds = True
@@ -98,21 +117,31 @@ class CallWorld:
                 start_at=one.place.start_at.isoformat(),
                 time_zone=one.near.centre.time_zone,
                 kilometres=one.near.kilometres,
+                second_place_id=one.second.place_id if one.second else 0,
+                second_slot_id=one.second.slot_id if one.second else 0,
+                second_start_at=one.second.start_at.isoformat() if one.second else "",
             )
             for one in held
         )
 
-    def confirm(self, order: Order) -> str | None:
+    def _returning(self) -> str:
+        caller = self._turn.store.vault.index("phone", self._session.caller or None)
+        return returning(caller, "") if caller else ""
+
+    def confirm(self, order: Order) -> str | Unbooked:
         offer = order.offer
         turn = self._turn
+        first = Chosen(offer.place_id, offer.slot_id, datetime.fromisoformat(offer.start_at))
+        chosen, local_starts = [first], [offer.local_start]
+        if offer.local_second:
+            second_start = datetime.fromisoformat(offer.second_start_at)
+            chosen.append(Chosen(offer.second_place_id, offer.second_slot_id, second_start))
+            local_starts.append(offer.local_second)
         request = Request(
-            holder=turn.call_id,
-            channel="phone",
-            place_id=offer.place_id,
-            slot_id=offer.slot_id,
+            taker=self._taker,
+            chosen=tuple(chosen),
             centre_id=offer.centre_id,
-            start_at=datetime.fromisoformat(offer.start_at),
-            local_start=offer.local_start,
+            local_starts=tuple(local_starts),
             street=offer.street,
             centre_name=offer.name,
             town=offer.town,
@@ -126,25 +155,27 @@ class CallWorld:
         booked = confirm_booking(
             turn.transaction(),
             turn.store,
-            self._service.campaign,
+            self._campaign,
             request,
             catalogue=load(self._session.language),
             national_number=self._service.national_number,
         )
-        if booked is None:
-            return None
+        if isinstance(booked, NotBooked):
+            return Unbooked.PERSON if booked.person_needed else Unbooked.GONE
         if booked.message_id:
             self.messages.append(booked.message_id)
         return booked.reference
 
     def promise_callback(self, number: str, reason: str) -> bool:
-        session = self._session
-        known = {
-            "reason": reason,
-            "born": session.born,
-            "postcode": session.postcode,
-            "reference": session.reference,
-            "language": session.language,
-        }
+        known = {"reason": reason, **self._session.known}
         turn = self._turn
         return promise_callback(turn.transaction(), turn.store, number, turn.call_id, known)
+
+
+def _day_begins(search: Search, near: Sequence[Near]) -> datetime:
+    """When the first day that a caller may have an appointment begins there (UTC)."""
+    if search.first_day == date.min or not near:
+        return search.not_before
+    # Centres within reach of one another share a time zone: no territory has two.
+    zone = ZoneInfo(near[0].centre.time_zone)
+    return datetime.combine(search.first_day, time.min, tzinfo=zone).astimezone(UTC)

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
-from models import bookings, outbox, places
-from models.bookings import NewBooking
+from flows.session import CallerKind
+from flows.understanding import NotUnderstood, telephone
+from models import bookings, changes, history, outbox
+from models.bookings import Added, NewBooking
 from models.database import Connection
+from models.history import Change
 from models.outbox import NewMessage
 from prompts.catalogue import Catalogue
+from services.allocate import Allocate, Channel, Chosen, Taker
 from services.campaign import Campaign
 from services.confirmation_text import confirmation_text
+from services.give_back import give_back_holds, give_back_places
 from services.store import Store
 
 # Two references are the same once in 10**10 bookings; three in a row is a broken source.
 REFERENCE_TRIES = 3
+# Where nobody looks at who asks, a number has only so many bookings.
+_LIMITED = frozenset({Channel.PHONE, Channel.WEB, Channel.PARTNER})
 
 
 class NoReference(Exception):
@@ -24,19 +32,16 @@ class NoReference(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be booked: a place held by `holder`, for one person.
+    """What is to be booked: places held by `taker`, one for each dose, for one person.
 
     `number` (E.164) is where the person can be reached or None; `text_to` is where the
     confirmation goes as a text, or None for nowhere. `start_at` is UTC.
     """
 
-    holder: str
-    channel: str
-    place_id: int
-    slot_id: int
+    taker: Taker
+    chosen: tuple[Chosen, ...]
     centre_id: str
-    start_at: datetime
-    local_start: datetime
+    local_starts: tuple[datetime, ...]
     street: str
     centre_name: str
     town: str
@@ -46,12 +51,29 @@ class Request:
     number: str | None
     text_to: str | None
     call_id: str | None = None
+    # 2: a second person of this birth date on this phone, asked for as someone else.
+    rank: int = 1
+    name: str | None = None
+    who: str = "caller"
+    # A desk books many; which of the holder's bookings this is, so that a copy of it is none.
+    occasion: str = "1"
 
 
 @dataclass(frozen=True)
 class Booked:
     reference: str
     message_id: str | None
+
+
+@dataclass(frozen=True)
+class NotBooked:
+    """`person_needed`: somebody must look at it, and only they hear why; else the slot is gone.
+
+    Whoever has an appointment already, and whoever rings from a number with too many of them, are
+    told the same: nobody learns from us who is booked.
+    """
+
+    person_needed: bool = False
 
 
 def confirm_booking(
@@ -62,48 +84,70 @@ def confirm_booking(
     *,
     catalogue: Catalogue,
     national_number: str,
-) -> Booked | None:
-    """Book in the caller's transaction; None when the place went meanwhile.
+) -> Booked | NotBooked:
+    """Book all doses or none, in the caller's transaction.
 
     A hold that ran out is never confirmed; where the same slot still has a place, it is taken anew.
     Raises NoReference.
     """
     booking_id = store.chance.identifier()
     clock = store.clock
-    place_id = request.place_id
-    if not places.book(connection, clock, request.holder, place_id, booking_id):
-        again = places.hold_slot(
-            connection,
-            clock,
-            request.holder,
-            request.slot_id,
-            lease=campaign.hold_lease,
-            longest=campaign.hold_longest,
+
+    def text_again() -> None:
+        _text_again(
+            connection, store, campaign, request, catalogue=catalogue, number=national_number
         )
-        if not again:
-            return None
-        place_id = again[0].place_id
-        if not places.book(connection, clock, request.holder, place_id, booking_id):
-            return None
-    places.release(connection, request.holder)
+
+    if _too_many(connection, store, campaign, request):
+        # As for a repeat: what cannot be booked is not kept from others either.
+        give_back_holds(connection, request.taker.holder)
+        text_again()
+        return NotBooked(person_needed=True)
+    door = Allocate(connection, store, campaign, request.taker)
+    place_ids = door.book(request.chosen, booking_id)
+    if place_ids is None:
+        return NotBooked()
+    starts = [one.start_at for one in request.chosen]
     new = NewBooking(
         id=booking_id,
-        idempotency_key=f"{request.holder}:1",
-        channel=request.channel,
+        idempotency_key=f"{request.taker.holder}:{request.occasion}",
+        channel=request.taker.channel,
         campaign=campaign.name,
         centre_id=request.centre_id,
         call_id=request.call_id,
         born=request.born,
         number=request.number,
         postcode=request.postcode,
-        doses=((place_id, request.start_at),),
+        doses=tuple(zip(place_ids, starts, strict=True)),
+        rank=request.rank,
+        name=request.name,
     )
     reference = _store(connection, store, new)
+    if reference is None:
+        give_back_places(connection, booking_id)
+        text_again()
+        return NotBooked(person_needed=True)
+    history.add(
+        connection,
+        clock,
+        booking_id,
+        Change(
+            who=request.who,
+            channel=request.taker.channel,
+            what="booked",
+            details={
+                "places": list(place_ids),
+                "starts": [one.isoformat() for one in starts],
+                # `flask store verify` asks the outbox for it.
+                "text": request.text_to is not None,
+            },
+        ),
+    )
     if request.text_to is None:
         return Booked(reference, None)
     body = confirmation_text(
         catalogue,
-        start=request.local_start,
+        starts=request.local_starts,
         street=request.street,
         centre_name=request.centre_name,
         postcode=request.centre_postcode,
@@ -124,9 +168,73 @@ def confirm_booking(
     return Booked(reference, message.id)
 
 
-def _store(connection: Connection, store: Store, new: NewBooking) -> str:
+def _too_many(connection: Connection, store: Store, campaign: Campaign, request: Request) -> bool:
+    # A care home has one line for all: there, a person books.
+    if request.number is None or request.taker.channel not in _LIMITED:
+        return False
+    live = bookings.count_of_number(connection, store.vault, campaign.name, request.number)
+    return live >= campaign.per_number
+
+
+def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
+    """Store it and give its reference; None for a person who is booked already."""
     for _ in range(REFERENCE_TRIES):
         reference = store.chance.reference()
-        if bookings.add(connection, store.clock, store.vault, new, reference):
+        added = bookings.add(connection, store.clock, store.vault, new, reference)
+        if added is Added.DONE:
             return reference
+        if added is Added.REPEATED:
+            return None
     raise NoReference
+
+
+def _text_again(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    request: Request,
+    *,
+    catalogue: Catalogue,
+    number: str,
+) -> None:
+    """Remind a person of the booking that is there, once a day, at the number on its file.
+
+    An honest caller who forgot learns so by text; whoever asks for somebody else learns nothing.
+    """
+    person = bookings.person_idx(
+        store.vault, campaign.name, request.born, request.number, request.rank
+    )
+    booking_id = bookings.find_person(connection, person) if person else None
+    file = changes.load(connection, store.vault, booking_id) if booking_id else None
+    if file is None or not file.live or not _takes_texts(file.number):
+        return
+    first = file.live[0]
+    where = changes.addresses(connection, [first.centre_id])[first.centre_id]
+    zone = ZoneInfo(where.time_zone)
+    body = confirmation_text(
+        catalogue,
+        starts=[one.start_at.astimezone(zone) for one in file.live],
+        street=where.street,
+        centre_name=where.name,
+        postcode=where.postcode,
+        town=where.town,
+        reference=file.reference,
+        number=number,
+    )
+    today = store.clock.now().astimezone(zone).date()
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind="sms",
+        dedupe_key=f"again:{file.id}:{today.isoformat()}",
+        recipient=file.number or "",
+        payload={"body": body},
+        booking_id=file.id,
+    )
+    outbox.add(connection, store.clock, store.vault, message)
+
+
+def _takes_texts(number: str | None) -> bool:
+    try:
+        return number is not None and telephone(number)[1] is CallerKind.MOBILE
+    except NotUnderstood:
+        return False
