@@ -121,8 +121,9 @@ def _nobody_there(session: Session, world: World) -> End:
 
 def _ask(session: Session, world: World, outcome: Outcome, before: tuple[Line, ...] = ()) -> Speech:
     question = STEPS[session.step].question(session, world)
-    line = Line(question.prompt, question.values, wording=session.misses)
-    return _speech(session, (*before, line), question.listen, outcome)
+    keys = (question.lead, question.prompt) if question.lead else (question.prompt,)
+    asked = (Line(key, question.values, wording=session.misses) for key in keys)
+    return _speech(session, (*before, *asked), question.listen, outcome)
 
 
 def _speech(

@@ -13,11 +13,16 @@ from flows.world import World
 
 @dataclass(frozen=True)
 class Question:
-    """One thing asked. `prompt` names a list of wordings, each longer than the one before."""
+    """One thing asked. `prompt` names a list of wordings, each longer than the one before.
+
+    `lead` names a sentence that stands before it each time it is put, in the same try's wording
+    and with the same values; empty for none.
+    """
 
     prompt: str
     listen: Listen
     values: Mapping[str, Any] = field(default_factory=dict)
+    lead: str = ""
 
 
 def menu(prompt: str, **values: Any) -> Question:

@@ -36,16 +36,27 @@ class Offer:
     start_at: str
     time_zone: str
     kilometres: float
+    # The second appointment, at the same centre; 0 and empty where there is one dose.
+    second_place_id: int = 0
+    second_slot_id: int = 0
+    second_start_at: str = ""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what was stored. Fields of a later version are ignored."""
-        return cls(**{name: values[name] for name in _OFFER})
+        return cls(**{name: values[name] for name in _OFFER if name in values})
 
     @property
     def local_start(self) -> datetime:
         """The start in the centre's own time zone."""
         return datetime.fromisoformat(self.start_at).astimezone(ZoneInfo(self.time_zone))
+
+    @property
+    def local_second(self) -> datetime | None:
+        """The start of the second appointment in the centre's own time zone."""
+        if not self.second_start_at:
+            return None
+        return datetime.fromisoformat(self.second_start_at).astimezone(ZoneInfo(self.time_zone))
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,8 @@ class Session:
     number_answered: bool = False
     typed: str = ""
     reference: str = ""
+    # Why somebody must look at this, where it is more than that a person was asked for.
+    person_reason: str = ""
 
     @property
     def born_on(self) -> date:
@@ -88,6 +101,29 @@ class Session:
     @property
     def choice(self) -> Offer:
         return self.offers[self.chosen]
+
+    @property
+    def known(self) -> dict[str, str]:
+        """What the caller gave and chose, for whoever takes over: nobody is asked twice.
+
+        Moments are ISO 8601 in UTC; what was not given is left out.
+        """
+        values = {
+            "language": self.language,
+            "born": self.born,
+            "postcode": self.postcode,
+            "town": self.town,
+            "text_to": self.number,
+            "reference": self.reference,
+        }
+        if 0 <= self.chosen < len(self.offers):
+            values |= {
+                "centre_id": self.choice.centre_id,
+                "centre": self.choice.name,
+                "start_at": self.choice.start_at,
+                "second_start_at": self.choice.second_start_at,
+            }
+        return {name: value for name, value in values.items() if value}
 
     def moved(self, step: str) -> Session:
         """At another step, with the count of failed tries back to none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import Enum, auto
 from typing import Protocol
 
 from flows.session import Offer
@@ -22,6 +23,9 @@ class Rules:
     horizon_days: int
     opens_at: datetime | None = None
     closes_at: datetime | None = None
+    doses: int = 1
+    # The second appointment is so many days after the first, both included.
+    second_after_days: tuple[int, int] = (21, 28)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,10 @@ class Town:
 
 @dataclass(frozen=True)
 class Search:
-    """Where and when a caller would go."""
+    """Where and when a caller would go: after `not_before` (UTC), and not before `first_day`.
+
+    A day is one of the centre's calendar: in Réunion it begins hours before it does in Paris.
+    """
 
     latitude: float
     longitude: float
@@ -46,16 +53,26 @@ class Search:
     part_of_day: str = ""  # "morning", "afternoon" or any
     beyond_kilometres: float = 0.0
     skip_slots: tuple[int, ...] = ()
+    first_day: date = date.min
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is confirmed: one person, one place. `number` may be empty."""
+    """What is confirmed: one person, a place for each dose. `number` may be empty."""
 
     offer: Offer
     born: date
     postcode: str
     number: str
+
+
+class Unbooked(Enum):
+    """Why nothing was booked."""
+
+    # The slot went meanwhile: another is offered.
+    GONE = auto()
+    # Somebody must look at it. Why, only they are told: nobody learns from us who is booked.
+    PERSON = auto()
 
 
 class World(Protocol):
@@ -75,8 +92,8 @@ class World(Protocol):
         """Give back what this call holds, then find and hold up to three slots (changes)."""
         ...
 
-    def confirm(self, order: Order) -> str | None:
-        """Book; gives the reference, or None when the place went meanwhile (changes)."""
+    def confirm(self, order: Order) -> str | Unbooked:
+        """Book all doses or none; gives the reference (changes)."""
         ...
 
     def promise_callback(self, number: str, reason: str) -> bool:

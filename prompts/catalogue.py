@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from babel.dates import format_date, format_datetime, format_time
+from babel.units import format_unit
 
 FOLDER = Path(__file__).resolve().parent
 PAUSE = "|"
+WEEK = 7  # days
 
 
 class NoSuchSentence(KeyError):
@@ -48,17 +50,19 @@ class Catalogue:
         self._text = {key: _parse(wording) for key, wording in source["text"].items()}
         # Many callers hear of the same hours; a date of birth is nobody else's.
         day_hour = lru_cache(4096)(self._day_hour)
+        written = lru_cache(4096)(self._written)
         self._spoken: dict[str, Callable[[Any], str]] = {
             "": str,
             "date": self._date,
             # By its own clock: aware moments of different zones may be equal.
-            "day_hour": lambda moment: day_hour(moment.replace(tzinfo=None)),
-            "written_day_hour": lambda moment: self._written("written_day_hour", moment),
-            "short_day_hour": lambda moment: self._written("short_day_hour", moment),
+            "day_hour": lambda moment: day_hour(_local(moment)),
+            "written_day_hour": lambda moment: written("written_day_hour", _local(moment)),
+            "short_day_hour": lambda moment: written("short_day_hour", _local(moment)),
             "digits": spaced,
             "pairs": in_twos,
             "number": lambda number: in_twos(national(number)),
             "km": self._kilometres,
+            "weeks": self._weeks,
         }
 
     @property
@@ -118,10 +122,16 @@ class Catalogue:
         hour = format_time(moment.time(), self._formats[pattern], locale=self.locale)
         return self._formats["day_hour"].format(day=day, hour=hour)
 
-    def _written(self, name: str, moment: datetime) -> str:
-        # Babel would turn an aware moment into UTC; this one is in its own zone already.
-        local = moment.replace(tzinfo=None)
+    def _written(self, name: str, local: datetime) -> str:
         return format_datetime(local, self._formats[name], locale=self.locale)
+
+    def _weeks(self, days: tuple[int, int]) -> str:
+        """From so many days to so many: in weeks where both are whole ones."""
+        whole = not any(count % WEEK for count in days)
+        least, most = (count // WEEK if whole else count for count in days)
+        unit = "duration-week" if whole else "duration-day"
+        told = format_unit(most, unit, locale=self.locale).replace("\u00a0", " ")
+        return told if least == most else self._formats["from_to"].format(least=least, most=told)
 
     def _kilometres(self, kilometres: float) -> str:
         count = round(kilometres)
@@ -130,6 +140,11 @@ class Catalogue:
         if count == 1:
             return self._formats["kilometres_one"]
         return self._formats["kilometres_many"].format(count=count)
+
+
+def _local(moment: datetime) -> datetime:
+    # Babel would turn an aware moment into UTC; these are in their own zone already.
+    return moment.replace(tzinfo=None)
 
 
 def spaced(digits: str) -> str:

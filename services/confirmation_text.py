@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -46,7 +47,7 @@ _SHORTEST_STREET = 8
 def confirmation_text(
     catalogue: Catalogue,
     *,
-    start: datetime,
+    starts: Sequence[datetime],
     street: str,
     centre_name: str,
     postcode: str,
@@ -54,29 +55,42 @@ def confirmation_text(
     reference: str,
     number: str,
 ) -> str:
-    """The confirmation in one part. `start` is in the centre's own time zone."""
+    """The confirmation in one part. `starts` are in the centre's own time zone, one each dose."""
     where = _discreet(street) or _discreet(centre_name)
-    town = f"{postcode} {town}".strip()
+    commune = f"{postcode} {town}".strip()
     values = {
-        "start": start,
+        "start": starts[0],
+        "second": starts[-1],
         "reference": reference,
         "number": in_twos(national(number)).replace(",", ""),
     }
 
-    def written(key: str, place: str) -> str:
-        address = ", ".join(part for part in (place, town) if part)
+    def written(key: str, *places: str) -> str:
+        address = ", ".join(part for part in places if part)
         return to_gsm(catalogue.text(key, {**values, "address": address}))
 
-    text = written("confirmation", where)
+    both = "_both" if len(starts) > 1 else ""
+    full, short = f"confirmation{both}", f"confirmation_short{both}"
+    text = written(full, where, commune)
     if septets(text) > ONE_PART:
-        text = written("confirmation_short", where)
+        text = written(short, where, commune)
     if septets(text) <= ONE_PART:
         return text
     # The street gives way first: day, town and reference are what nobody can guess.
-    too_many = septets(text) - ONE_PART
-    shorter = where[: max(len(where) - too_many, 0)].rstrip(" ,.-")
-    text = written("confirmation_short", shorter if len(shorter) >= _SHORTEST_STREET else "")
-    return text if septets(text) <= ONE_PART else text[:ONE_PART]
+    shorter = _shortened(where, septets(text) - ONE_PART)
+    text = written(short, shorter if len(shorter) >= _SHORTEST_STREET else "", commune)
+    if septets(text) <= ONE_PART:
+        return text
+    return written(short, _shortened(commune, septets(text) - ONE_PART))
+
+
+def _shortened(place: str, too_many: int) -> str:
+    """The beginning of a place, so many septets shorter."""
+    letters = to_gsm(place)
+    room = septets(letters) - too_many
+    while letters and septets(letters) > room:
+        letters = letters[:-1]
+    return letters.rstrip(" ,.-")
 
 
 def _discreet(place: str) -> str:

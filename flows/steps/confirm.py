@@ -7,9 +7,12 @@ from dataclasses import replace
 from flows.questions import Go, Move, Question, menu
 from flows.session import Session
 from flows.speech import Line, Outcome
-from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
 from flows.steps.offers import search_nearest
-from flows.world import Order, World
+from flows.world import Order, Unbooked, World
+
+# The reason of the promise: somebody must look at what was asked for.
+PERSON_NEEDED = "person_needed"
 
 
 class Confirm(Patient):
@@ -18,12 +21,12 @@ class Confirm(Patient):
     def question(self, session: Session, world: World) -> Question:
         offer = session.choice
         return menu(
-            "confirm",
+            in_words_for(offer, "confirm"),
             born=session.born_on,
             place=offer.name,
             street=offer.street,
             town=offer.town,
-            start=offer.local_start,
+            **moments(offer),
         )
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
@@ -31,16 +34,24 @@ class Confirm(Patient):
             return Go(session, "offers", remember=False)
         if pressed != "1":
             return NO_SUCH_KEY
+        offer = session.choice
+        if world.rules().doses > 1 and not offer.second_start_at:
+            # Read to the caller before the campaign had two: never half of what is needed.
+            return search_nearest(session, world, lines=(Line("both_needed"),))
         order = Order(
-            offer=session.choice,
+            offer=offer,
             born=session.born_on,
             postcode=session.postcode,
             number=session.number,
         )
         reference = world.confirm(order)
-        if reference is None:
+        if reference is Unbooked.GONE:
             # Gone in the meantime: the caller hears another, not an error.
-            return search_nearest(session, world, lines=(Line("just_taken"),))
+            return search_nearest(session, world, lines=(Line(in_words_for(offer, "just_taken")),))
+        if reference is Unbooked.PERSON:
+            # No way on from there: the same answers would only come to the same end.
+            looked_at = replace(session, resume="", person_reason=PERSON_NEEDED)
+            return Go(looked_at, "person", (Line("person_needed"),), remember=False)
         # From here nothing leads back: what is booked is booked.
-        booked = replace(session, reference=reference, trail=())
+        booked = replace(session, reference=reference, trail=(), person_reason="")
         return Go(booked, "ready", outcome=Outcome.BOOKED, remember=False)

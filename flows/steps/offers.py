@@ -13,6 +13,8 @@ from flows.understanding import birthday
 from flows.world import Search, World
 
 OTHERS_KEY = "4"
+# Said before the offers of a campaign with two appointments.
+SECOND_COMES_WITH_IT = "second_comes_with_it"
 # Steps that stand on what a search found.
 AFTER_SEARCH = frozenset(
     {
@@ -43,14 +45,12 @@ def search_nearest(
     skipped; when nothing else is left they are read again, and the caller is told so.
     """
     rules = world.rules()
-    old_enough = datetime.combine(
-        birthday(session.born_on, rules.minimum_age), time.min, tzinfo=UTC
-    )
     search = Search(
         latitude=session.latitude,
         longitude=session.longitude,
         territory=session.territory,
-        not_before=max(world.now(), old_enough, not_before or old_enough),
+        not_before=max(world.now(), not_before or world.now()),
+        first_day=birthday(session.born_on, rules.minimum_age),
         part_of_day=part_of_day,
         beyond_kilometres=beyond_kilometres,
         skip_slots=session.offered,
@@ -59,7 +59,7 @@ def search_nearest(
     if not offers and session.offered:
         lines = (*lines, Line("no_others"))
         plain = replace(search, skip_slots=(), part_of_day="", beyond_kilometres=0.0)
-        offers = world.hold_nearest(replace(plain, not_before=max(world.now(), old_enough)))
+        offers = world.hold_nearest(replace(plain, not_before=world.now()))
     searched = replace(
         session,
         offers=offers,
@@ -81,9 +81,13 @@ class Offers(Patient):
 
     def question(self, session: Session, world: World) -> Question:
         offers = session.offers
-        if len({offer.centre_id for offer in offers}) == 1 and len(offers) > 1:
-            return menu(f"offers_one_centre_{len(offers)}", **_values(session))
-        return menu(f"offers_{len(offers)}", **_values(session))
+        one_centre = len({offer.centre_id for offer in offers}) == 1 and len(offers) > 1
+        prompt = f"offers_one_centre_{len(offers)}" if one_centre else f"offers_{len(offers)}"
+        if not all(offer.second_start_at for offer in offers):
+            return menu(prompt, **_values(session))
+        after = world.rules().second_after_days
+        question = menu(prompt, after=after, **_values(session))
+        return replace(question, lead=SECOND_COMES_WITH_IT)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == OTHERS_KEY:
@@ -149,6 +153,10 @@ class NoSlot(Patient):
     name = "no_slot"
 
     def question(self, session: Session, world: World) -> Question:
+        rules = world.rules()
+        if rules.doses > 1:
+            # There may be free slots; there is none with a second one.
+            return menu("no_slot_both", town=session.town, after=rules.second_after_days)
         return menu("no_slot", town=session.town)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:

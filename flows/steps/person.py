@@ -25,7 +25,8 @@ PERSON_KEYS = ("0", "00", "000")
 
 
 def _promise(session: Session, world: World, number: str) -> End:
-    world.promise_callback(number, session.resume or session.step)
+    reason = session.person_reason or session.resume or session.step
+    world.promise_callback(number, reason)
     line = Line("promise", {"ending": number[-2:]})
     return End(replace(session, number=number), (line,), Outcome.PROMISED)
 

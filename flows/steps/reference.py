@@ -8,7 +8,7 @@ from __future__ import annotations
 from flows.questions import End, Go, Move, Question, menu
 from flows.session import Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY
+from flows.steps.common import NO_SUCH_KEY, in_words_for, moments
 from flows.world import World
 
 
@@ -17,7 +17,7 @@ class Ready:
     patience = 3
 
     def question(self, session: Session, world: World) -> Question:
-        return menu("ready")
+        return menu(in_words_for(session.choice, "ready"))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         return Go(session, "reference", remember=False) if pressed == "1" else NO_SUCH_KEY
@@ -32,7 +32,8 @@ class Reference:
 
     def question(self, session: Session, world: World) -> Question:
         prompt = "reference_with_text" if session.number else "reference"
-        return menu(prompt, reference=session.reference, start=session.choice.local_start)
+        offer = session.choice
+        return menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         return self._goodbye(session) if pressed == "1" else NO_SUCH_KEY
@@ -41,4 +42,5 @@ class Reference:
         return self._goodbye(session)
 
     def _goodbye(self, session: Session) -> End:
-        return End(session, (Line("goodbye_booked", {"start": session.choice.local_start}),))
+        offer = session.choice
+        return End(session, (Line(in_words_for(offer, "goodbye_booked"), moments(offer)),))

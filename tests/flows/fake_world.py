@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flows.session import CallerKind, Offer, Session
-from flows.world import Order, Rules, Search, Town
+from flows.world import Order, Rules, Search, Town, Unbooked
 
 # A Wednesday, nine o'clock in Paris.
 MORNING = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
@@ -24,6 +25,7 @@ TOWNS = {
     "20000": Town("20000", "Ajaccio", "corse", 41.935, 8.701),
 }
 
+APART = timedelta(days=22, minutes=30)
 _CENTRES = (
     ("1", "Salle des fêtes", "12 rue de la Paix", 0.4),
     ("2", "Gymnase Jaurès", "3 place du Marché", 4.1),
@@ -31,8 +33,13 @@ _CENTRES = (
 )
 
 
-def offers(count: int = 3, *, one_centre: bool = False, first: int = 0) -> tuple[Offer, ...]:
-    """`count` offers, nearest first; of one centre, they are a day apart."""
+def offers(
+    count: int = 3, *, one_centre: bool = False, first: int = 0, second: bool = False
+) -> tuple[Offer, ...]:
+    """`count` offers, nearest first; of one centre, they are a day apart.
+
+    `second`: each with its second appointment, 22 days and half an hour later.
+    """
     made = []
     for number in range(count):
         gid, name, street, kilometres = _CENTRES[0 if one_centre else number]
@@ -49,12 +56,16 @@ def offers(count: int = 3, *, one_centre: bool = False, first: int = 0) -> tuple
                 start_at=start.isoformat(),
                 time_zone="Europe/Paris",
                 kilometres=kilometres,
+                second_place_id=first + number + 1001 if second else 0,
+                second_slot_id=first + number + 1101 if second else 0,
+                second_start_at=(start + APART).isoformat() if second else "",
             )
         )
     return tuple(made)
 
 
 PLENTY = offers()
+PAIRS = offers(second=True)
 
 
 @dataclass
@@ -64,7 +75,7 @@ class FakeWorld:
     found: tuple[Offer, ...] = PLENTY
     # What a search finds that leaves out what was read before; None: the same.
     found_anew: tuple[Offer, ...] | None = None
-    reference: str | None = REFERENCE
+    reference: str | Unbooked = REFERENCE
     promises_new: bool = True
     moment: datetime = MORNING
     rules_: Rules = field(default_factory=lambda: Rules("tests", minimum_age=75, horizon_days=35))
@@ -87,7 +98,7 @@ class FakeWorld:
         found = self.found_anew if anew else self.found
         return found or ()
 
-    def confirm(self, order: Order) -> str | None:
+    def confirm(self, order: Order) -> str | Unbooked:
         self.orders.append(order)
         return self.reference
 
@@ -98,6 +109,11 @@ class FakeWorld:
 
 def not_yet_open() -> FakeWorld:
     return FakeWorld(rules_=replace(FakeWorld().rules_, opens_at=OPENING))
+
+
+def two_doses(found: tuple[Offer, ...] = PAIRS, **options: Any) -> FakeWorld:
+    """A campaign in which everybody comes twice."""
+    return FakeWorld(found=found, rules_=replace(FakeWorld().rules_, doses=2), **options)
 
 
 def closed() -> FakeWorld:

@@ -8,6 +8,7 @@ from flows.engine import PERSON_STEPS
 from flows.session import CallerKind
 from flows.speech import Outcome
 from flows.steps import STEPS
+from flows.world import Unbooked
 from tests.flows.fake_world import FakeWorld, closed, not_yet_open, offers
 from tests.flows.talk import Talk, same_but
 
@@ -167,7 +168,7 @@ def test_a_booking_cannot_be_left_backwards():
 
 def test_star_after_a_slot_that_went_and_left_nothing_asks_something_that_exists():
     talk = Talk().goes_to("confirm")
-    talk.world.reference, talk.world.found = None, ()
+    talk.world.reference, talk.world.found = Unbooked.GONE, ()
     talk.presses("1")
     assert talk.step == "no_slot"
     for _ in range(8):
@@ -177,7 +178,7 @@ def test_star_after_a_slot_that_went_and_left_nothing_asks_something_that_exists
 
 def test_star_after_a_slot_that_went_never_leads_to_one_that_was_not_chosen():
     talk = Talk().goes_to("confirm")
-    talk.world.reference = None
+    talk.world.reference = Unbooked.GONE
     talk.presses("1")
     assert talk.said[0] == "just_taken"
     assert talk.step == "offers"

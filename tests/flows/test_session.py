@@ -19,7 +19,7 @@ from flows.session import CallerKind, Offer, Session
 from flows.speech import SILENCE, Input, keys
 from flows.steps import STEPS
 from prompts.catalogue import load
-from tests.flows.fake_world import PLENTY, FakeWorld, ringing
+from tests.flows.fake_world import PAIRS, PLENTY, FakeWorld, ringing, two_doses
 from tests.flows.talk import Talk
 from tests.flows.walk import walk, weathers
 
@@ -42,6 +42,9 @@ some_offers = st.builds(
     start_at=moments,
     time_zone=st.sampled_from(["Europe/Paris", "Indian/Reunion", "America/Martinique"]),
     kilometres=st.floats(0, 1000),
+    second_place_id=numbers,
+    second_slot_id=numbers,
+    second_start_at=moments | st.just(""),
 )
 sessions = st.builds(
     Session,
@@ -70,6 +73,7 @@ sessions = st.builds(
     number_answered=st.booleans(),
     typed=texts,
     reference=texts,
+    person_reason=texts,
 )
 
 
@@ -109,6 +113,71 @@ def test_an_offer_with_a_field_of_a_later_version_is_read_too():
     for offer in written["offers"]:
         offer["of_tomorrow"] = 1
     assert Session.from_json(json.dumps(written)) == session
+
+
+# As the release before stored it: one appointment, no word of a second.
+OFFER_BEFORE = (
+    '{"place_id":%d,"slot_id":10%d,"centre_id":"%d","name":"Salle des fêtes",'
+    '"street":"12 rue de la Paix","postcode":"75011","town":"Paris 11e",'
+    '"start_at":"2026-11-26T09:00:00+00:00","time_zone":"Europe/Paris","kilometres":0.4}'
+)
+STORED_BEFORE = (
+    '{"step":"%s","alive":true,"trail":["welcome"],"caller":"+33612345678","caller_kind":"mobile",'
+    '"born":"1942-03-12","postcode":"75011","town":"Paris 11e","latitude":48.859,'
+    '"longitude":2.378,"territory":"metropole","offers":['
+    + ",".join(OFFER_BEFORE % (n, n, n) for n in (1, 2, 3))
+    + '],"offered":[101,102,103]%s}'
+)
+CHOSEN = ',"chosen":1,"number_answered":true'
+
+
+@pytest.mark.parametrize(
+    ("step", "more", "pressed", "said"),
+    [
+        ("offers", "", "9", "offers_3"),
+        ("offers", "", "2", "reach_mobile"),
+        ("reach", ',"chosen":1', "3", "confirm"),
+        ("confirm", CHOSEN, "9", "confirm"),
+        ("confirm", CHOSEN, "1", "ready"),
+        ("ready", CHOSEN + ',"reference":"4521738908"', "1", "reference"),
+        ("reference", CHOSEN + ',"reference":"4521738908"', "1", "goodbye_booked"),
+        ("person", CHOSEN + ',"resume":"confirm"', "3", "confirm"),
+        ("person", CHOSEN + ',"resume":"confirm"', "1", "promise"),
+    ],
+)
+def test_a_call_that_the_release_before_stored_goes_on_in_the_same_words(
+    step: str, more: str, pressed: str, said: str
+):
+    session = Session.from_json(STORED_BEFORE % (step, more))
+    assert [offer.local_second for offer in session.offers] == [None, None, None]
+    assert session.person_reason == ""
+    world = FakeWorld()
+    after, speech = advance(session, keys(pressed), world)
+    assert [line.key for line in speech.lines] == [said]
+    assert Session.from_json(after.to_json()) == after
+    if said == "promise":
+        assert world.promises == [("+33612345678", "confirm")]
+
+
+@pytest.mark.parametrize("pressed", ["9", "1", ""])
+def test_a_call_stored_before_the_campaign_had_two_appointments_books_no_half(pressed: str):
+    """An update and a new campaign file at once, in the middle of a call."""
+    session = Session.from_json(STORED_BEFORE % ("confirm", CHOSEN))
+    world = two_doses()
+    after, speech = advance(session, keys(pressed) if pressed else SILENCE, world)
+    assert world.orders == []
+    if pressed == "1":
+        assert speech.lines[0].key == "both_needed"
+        assert after.offers == PAIRS
+
+
+def test_what_this_release_stores_can_be_read_by_the_one_before():
+    """It takes the fields that it knows, and needs all of those; two versions run side by side."""
+    written = json.loads(Talk(two_doses()).goes_to("confirm").session.to_json())
+    known = json.loads(OFFER_BEFORE % (1, 1, 1)).keys()
+    assert len(written["offers"]) == 3
+    for offer in written["offers"]:
+        assert known <= offer.keys()
 
 
 @derandomized
@@ -174,6 +243,17 @@ def test_an_offers_start_is_told_in_its_own_time_zone():
     assert offer.local_start.hour == 10
     reunion = dataclasses.replace(offer, time_zone="Indian/Reunion")
     assert reunion.local_start.hour == 13
+    assert offer.local_second is None
+
+
+def test_a_second_start_is_told_in_the_same_zone_across_a_change_of_the_clocks():
+    offer = dataclasses.replace(
+        PAIRS[0],
+        start_at="2027-03-10T09:00:00+00:00",
+        second_start_at="2027-03-31T08:00:00+00:00",
+    )
+    assert offer.local_second is not None
+    assert (offer.local_start.hour, offer.local_second.hour) == (10, 10)
 
 
 def test_a_session_of_a_long_call_stays_small():

@@ -7,6 +7,7 @@ import pytest
 from flows.session import CallerKind
 from flows.speech import Outcome
 from flows.steps import STEPS
+from flows.world import Unbooked
 from prompts.catalogue import load
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
@@ -167,7 +168,7 @@ def test_who_turns_old_enough_before_the_last_day_that_can_be_booked_may_book(
 
 def test_nobody_is_offered_a_day_on_which_they_are_too_young():
     talk = Talk().goes_to("date_of_birth").presses("20121951", "1", "75011", "1")
-    assert talk.world.searches[0].not_before.date().isoformat() == "2026-12-20"
+    assert talk.world.searches[0].first_day.isoformat() == "2026-12-20"
 
 
 def test_others_are_searched_from_the_next_day_in_the_centres_own_calendar():
@@ -194,7 +195,7 @@ def test_where_nothing_else_is_free_the_caller_hears_so_and_what_there_is():
 
 
 def test_a_slot_that_went_meanwhile_is_replaced_by_others_and_no_error():
-    talk = Talk(FakeWorld(reference=None)).goes_to("confirm").presses("1")
+    talk = Talk(FakeWorld(reference=Unbooked.GONE)).goes_to("confirm").presses("1")
     assert talk.said == ["just_taken", "offers_3"]
     assert talk.speech.outcome is Outcome.ASKED
 

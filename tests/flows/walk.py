@@ -19,9 +19,13 @@ from flows.questions import Question
 from flows.session import CallerKind, Session
 from flows.speech import RING, SILENCE, Heard, Input, Speech, keys
 from flows.steps import STEPS
+from flows.steps.offers import SECOND_COMES_WITH_IT
+from flows.world import Unbooked
 from tests.flows import fake_world
-from tests.flows.fake_world import TOWNS, FakeWorld, offers
+from tests.flows.fake_world import TOWNS, FakeWorld, offers, two_doses
 
+# Sentences that stand before a question each time it is put.
+LEADS = frozenset({SECOND_COMES_WITH_IT})
 # How many steps back are told apart.
 TRAIL = 3
 # Fewer silent turns on end than this make no difference.
@@ -58,8 +62,16 @@ def weathers() -> dict[str, FakeWorld]:
         "two of one centre": FakeWorld(found=offers(2, one_centre=True)),
         "nothing": FakeWorld(found=()),
         "nothing else": FakeWorld(found_anew=()),
-        "taken, others": FakeWorld(reference=None),
-        "taken, nothing": FakeWorld(reference=None, found=()),
+        "taken, others": FakeWorld(reference=Unbooked.GONE),
+        "taken, nothing": FakeWorld(reference=Unbooked.GONE, found=()),
+        "a person needed": FakeWorld(reference=Unbooked.PERSON),
+        "pairs": two_doses(),
+        "two pairs": two_doses(offers(2, second=True)),
+        "one pair": two_doses(offers(1, second=True)),
+        "pairs of one centre": two_doses(offers(3, one_centre=True, second=True)),
+        "two pairs of one centre": two_doses(offers(2, one_centre=True, second=True)),
+        "a pair taken, others": two_doses(reference=Unbooked.GONE),
+        "a pair taken, nothing": two_doses((), reference=Unbooked.GONE),
         "promised before": FakeWorld(promises_new=False),
     }
 
@@ -203,7 +215,9 @@ def _features(at: Session) -> tuple[object, ...]:
     """What makes one place of a step worth a visit after another."""
     chosen = 0 <= at.chosen < len(at.offers)
     line = (at.caller_kind, bool(at.quiet), at.misses, at.alive)
-    return (line, at.trail[-1:], at.born, at.resume, at.number_answered, (chosen, len(at.offers)))
+    pairs = any(offer.second_start_at for offer in at.offers)
+    written_to = (at.number_answered, bool(at.number), pairs)
+    return (line, at.trail[-1:], at.born, at.resume, written_to, (chosen, len(at.offers), pairs))
 
 
 @lru_cache
@@ -242,15 +256,17 @@ def walk(most_places: int = 800) -> Walk:
 
 
 def questions(found: Walk) -> dict[str, tuple[str, Question]]:
-    """One example of each prompt that was asked: its step and its question."""
+    """One example of each prompt that was asked, with and without its lead: step and question."""
     examples: dict[str, tuple[str, Question]] = {}
     for turn in found.turns:
-        last = turn.speech.lines[-1]
-        if turn.speech.listen and last.key not in examples:
-            examples[last.key] = (
-                turn.after.step,
-                Question(last.key, turn.speech.listen, last.values),
-            )
+        *before, last = turn.speech.lines
+        if not turn.speech.listen:
+            continue
+        lead = before[-1].key if before and before[-1].key in LEADS else ""
+        name = f"{lead}, {last.key}" if lead else last.key
+        if name not in examples:
+            question = Question(last.key, turn.speech.listen, last.values, lead)
+            examples[name] = (turn.after.step, question)
     return examples
 
 

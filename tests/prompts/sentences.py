@@ -33,12 +33,14 @@ class Wording:
     number: int
 
     def __str__(self) -> str:
-        return f"{self.question.prompt}[{self.number}]"
+        lead = f"{self.question.lead}, " if self.question.lead else ""
+        return f"{lead}{self.question.prompt}[{self.number}]"
 
     @property
     def marked(self) -> str:
         """With its pauses."""
-        return FRENCH.say(self.question.prompt, self.question.values, self.number)
+        keys = (self.question.lead, self.question.prompt)
+        return PAUSE.join(FRENCH.say(key, self.question.values, self.number) for key in keys if key)
 
     @property
     def text(self) -> str:
@@ -82,13 +84,16 @@ class Wording:
 
 
 def examples() -> dict[str, tuple[str, Question]]:
-    """Each prompt that a call can come to, with the step and the values of one call."""
+    """Each prompt that a call can come to, with the step and the values of one call.
+
+    One that has a sentence before it in some campaigns is there with it and without.
+    """
     return questions(walk())
 
 
 def wordings() -> Iterator[Wording]:
-    for prompt, (step, question) in examples().items():
-        for number in range(FRENCH.wordings(prompt)):
+    for step, question in examples().values():
+        for number in range(FRENCH.wordings(question.prompt)):
             yield Wording(step, question, number)
 
 

@@ -6,7 +6,8 @@ import gzip
 import json
 import re
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -30,6 +31,12 @@ STARTS = (
     datetime(2026, 9, 30, 10, 45, tzinfo=PARIS),
     datetime(2027, 5, 1, 9, 0, tzinfo=PARIS),
 )
+# One appointment, or a first and a second one three or four weeks later.
+APPOINTMENTS = (
+    *((start,) for start in STARTS),
+    *((start, start + timedelta(days=days, hours=2)) for start in STARTS for days in (21, 28)),
+)
+PAIRS = tuple(starts for starts in APPOINTMENTS if len(starts) > 1)
 WAY = (
     r"(rue|avenue|av\.?|place|pl\.?|boulevard|bd\.?|rampe|chemin|impasse|allée|quai|route|cours"
     r"|square)"
@@ -48,10 +55,10 @@ HEALTH = re.compile(
 derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=400)
 
 
-def text_for(centre: CentreRecord, start: datetime = STARTS[0]) -> str:
+def text_for(centre: CentreRecord, starts: Sequence[datetime]) -> str:
     return confirmation_text(
         load("fr"),
-        start=start,
+        starts=starts,
         street=centre.street,
         centre_name=centre.name,
         postcode=centre.postcode,
@@ -66,8 +73,11 @@ def centres() -> tuple[CentreRecord, ...]:
     return tuple(read_centres().records)
 
 
-def each_text() -> list[tuple[CentreRecord, str]]:
-    return [(centre, text_for(centre, start)) for centre in centres() for start in STARTS]
+@lru_cache
+def each_text(
+    appointments: tuple[tuple[datetime, ...], ...] = APPOINTMENTS,
+) -> list[tuple[CentreRecord, str]]:
+    return [(centre, text_for(centre, starts)) for centre in centres() for starts in appointments]
 
 
 def test_the_real_centres_are_all_there():
@@ -89,6 +99,60 @@ def test_the_text_of_every_real_centre_tells_when_where_and_the_reference():
         assert re.search(r"à \d{1,2}h\d\d", text), centre.id
         if centre.town:
             assert to_gsm(f"{centre.postcode} {centre.town}") in text, centre.id
+
+
+def test_the_text_of_every_real_centre_tells_both_appointments_and_that_they_are_two():
+    """At one place, which is told once."""
+    for starts in PAIRS:
+        days = [
+            f"{start.day}/{start.month:02} à {start.hour}h{start.minute:02}" for start in starts
+        ]
+        for centre, text in each_text((starts,)):
+            assert all(day in text for day in days), (centre.id, text)
+            assert text.index(days[0]) < text.index(days[1]), centre.id
+            assert re.match(r"(Vos deux rendez-vous|2 RDV) : ", text), (centre.id, text)
+
+
+def test_nearly_every_real_centre_keeps_its_whole_address_beside_two_appointments():
+    """What does not fit is cut from the street; the plain words are given up before that."""
+    texts = each_text((PAIRS[0],))
+    plain = [text for _, text in texts if text.startswith("Vos deux rendez-vous")]
+    cut = [text for _, text in texts if septets(text) > ONE_PART - 2]
+    assert len(plain) > len(texts) * 0.9
+    assert len(cut) < len(texts) * 0.05
+
+
+def test_the_text_of_two_appointments_reads_so():
+    text = confirmation_text(
+        load("fr"),
+        starts=PAIRS[0],
+        street="12 rue de la Paix",
+        centre_name="Salle des fêtes",
+        postcode="75011",
+        town="Paris 11e",
+        reference=REFERENCE,
+        number=NUMBER,
+    )
+    assert text == (
+        "Vos deux rendez-vous : mer. 30/09 à 10h45 et mer. 21/10 à 12h45, 12 rue de la Paix,"
+        " 75011 Paris 11e. Référence 4521738908. Tél. 09 74 75 00 01"
+    )
+
+
+@pytest.mark.parametrize("starts", APPOINTMENTS)
+def test_a_town_too_long_for_one_part_gives_way_before_the_reference(starts: Sequence[datetime]):
+    text = confirmation_text(
+        load("fr"),
+        starts=starts,
+        street="12 rue de la Paix",
+        centre_name="",
+        postcode="75011",
+        town="[" * 90,
+        reference=REFERENCE,
+        number=NUMBER,
+    )
+    assert septets(text) <= ONE_PART
+    assert text.endswith(f". Référence {REFERENCE}. Tél. 09 74 75 00 01")
 
 
 def test_the_text_of_every_real_centre_says_nothing_about_health():
@@ -126,14 +190,14 @@ def test_accents_stay_where_the_alphabet_has_them_and_lose_only_the_accent_elsew
     street=st.text(max_size=120),
     name=st.text(max_size=80),
     town=st.text(max_size=45),
-    start=st.sampled_from(STARTS),
+    starts=st.sampled_from(APPOINTMENTS),
 )
 def test_the_text_of_any_centre_is_one_part_with_its_reference(
-    street: str, name: str, town: str, start: datetime
+    street: str, name: str, town: str, starts: Sequence[datetime]
 ):
     text = confirmation_text(
         load("fr"),
-        start=start,
+        starts=starts,
         street=street,
         centre_name=name,
         postcode="75011",
@@ -146,10 +210,11 @@ def test_the_text_of_any_centre_is_one_part_with_its_reference(
 
 
 @pytest.mark.parametrize("letters", ["€" * 200, "[" * 200, "{}~|\\^" * 40, "œ" * 200, "é" * 200])
-def test_letters_that_count_twice_are_counted_twice(letters: str):
+@pytest.mark.parametrize("starts", APPOINTMENTS[1:3])
+def test_letters_that_count_twice_are_counted_twice(letters: str, starts: Sequence[datetime]):
     text = confirmation_text(
         load("fr"),
-        start=STARTS[0],
+        starts=starts,
         street=letters,
         centre_name="",
         postcode="75011",

@@ -27,6 +27,7 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
         datetime(2026, 9, 30, 23, 59, tzinfo=PARIS),
         datetime(2027, 2, 28, 0, 5, tzinfo=PARIS),
     ),
+    "weeks": ((21, 28), (7, 7), (21, 30), (1, 1)),
     "km": (0.0, 0.4, 0.99, 1.0, 1.4, 1.5, 99.0, 99.9),
     "digits": ("00", "75011", "97600"),
     "pairs": ("0000000000", "9999999999"),
@@ -165,6 +166,25 @@ def test_a_distance_is_spoken_in_whole_kilometres_as_the_crow_flies(kilometres: 
     start = datetime(2026, 11, 26, 10, 0, tzinfo=PARIS)
     values = {"place1": "A", "town1": "B", "distance1": kilometres, "start1": start}
     assert f"{said} à vol d'oiseau" in FRENCH.say("offers_1", values)
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ((21, 28), "3 à 4 semaines"),
+        ((21, 21), "3 semaines"),
+        ((7, 7), "1 semaine"),
+        ((42, 49), "6 à 7 semaines"),
+        ((21, 30), "21 à 30 jours"),
+        ((30, 30), "30 jours"),
+        ((1, 1), "1 jour"),
+    ],
+)
+def test_the_time_between_two_appointments_is_spoken_in_weeks_where_they_are_whole(
+    days: tuple[int, int], said: str
+):
+    text = FRENCH.say("second_comes_with_it", {"after": days})
+    assert f"au même endroit, {said} plus tard." in text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""A campaign in which everybody comes twice: one call, one reference, both appointments."""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from sqlalchemy import select, update
+
+from models.tables import appointment, place
+from simulator.call import SMS_PROMISE, after_confirmation, heard_reference
+from tests.support.house import LANDLINE, MOBILE, House, campaign_with, house, mornings
+
+
+@pytest.fixture
+def twice(database_url: str) -> Iterator[House]:
+    """One centre with room for two people on each of 40 mornings."""
+    with house(database_url, campaign=campaign_with(doses=2)) as made:
+        made.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=2)
+        yield made
+
+
+def starts_of(service: House) -> list[tuple[int, str]]:
+    """Each booked appointment: which of the two, and its day."""
+    statement = select(appointment.c.dose, place.c.start_at).join(
+        place, place.c.id == appointment.c.place_id
+    )
+    with service.database.statement() as connection:
+        rows = connection.execute(statement.order_by(appointment.c.dose)).all()
+    return [(dose, start.date().isoformat()) for dose, start in rows]
+
+
+def test_a_caller_gets_two_appointments_with_one_reference_and_one_text(twice: House):
+    caller = twice.phone(MOBILE).goes_to("offers")
+    caller.hears_text("Un second rendez-vous vient avec le premier, au même endroit,")
+    caller.hears_text("3 à 4 semaines plus tard").hears_text("jeudi 26 novembre à 10 heures")
+    assert "décembre" not in caller.since_input.split("tapez 1")[0]
+    caller.presses("1").presses("1")
+    caller.hears_text("Premier rendez-vous : jeudi 26 novembre à 10 heures,")
+    caller.hears_text("Second rendez-vous : jeudi 17 décembre à 10 heures, au même endroit")
+    assert twice.bookings() == []
+    caller.presses("1").hears_text("Vos deux rendez-vous sont confirmés")
+    caller.presses("1").hears_text("Pour les deux, notez votre référence : ")
+    caller.presses("1").hears_text("Le premier est jeudi 26 novembre à 10 heures")
+    caller.hears_text("Le second est jeudi 17 décembre à 10 heures, au même endroit")
+
+    assert caller.ended_normally
+    assert not caller.errors
+    assert starts_of(twice) == [(1, "2026-11-26"), (2, "2026-12-17")]
+    (text,) = twice.messages("sms")
+    body = twice.text_of(text)
+    assert "jeu. 26/11 à 10h00 et jeu. 17/12 à 10h00, 12 rue de la Paix, 75011 Paris 11e" in body
+    assert twice.held() == 0
+
+
+def test_a_caller_who_only_listens_for_words_hears_the_booking_its_reference_and_the_text(
+    twice: House,
+):
+    """As a person would, and a machine that calls: confirmed, then the ten digits."""
+    caller = twice.phone(MOBILE).goes_to("confirm")
+    assert after_confirmation(caller.spoken) == []
+    caller.presses("*").presses("1").answers("1", "1", "1")
+    assert heard_reference(caller.spoken) == twice.bookings()[0].reference
+    assert any(map(SMS_PROMISE.search, after_confirmation(caller.spoken)))
+
+
+def test_where_the_second_goes_under_the_callers_feet_nothing_is_half_booked(twice: House):
+    caller = twice.phone(LANDLINE).goes_to("confirm")
+    chosen = twice.session(caller.sid).choice
+    # Somebody else has all of the second slot, and this call's hold on it is no more.
+    taken = update(place).where(place.c.slot_id == chosen.second_slot_id)
+    until = twice.clock.at(timedelta(minutes=9))
+    with twice.database.transaction() as connection:
+        connection.execute(
+            taken.values(held_by="another", hold_expires_at=until, hold_limit_at=until)
+        )
+    caller.presses("1").hears_text("Un de ces deux rendez-vous vient d'être pris")
+    assert starts_of(twice) == []
+    caller.presses("1").hears_text("Second rendez-vous : ")
+    again = twice.session(caller.sid).choice
+    assert again.second_slot_id != chosen.second_slot_id
+    caller.answers("1", "1", "1")
+    assert caller.ended_normally
+    assert len(starts_of(twice)) == 2
+
+
+def test_free_places_that_have_no_second_are_not_called_taken(sqlite_url: str):
+    with house(sqlite_url, campaign=campaign_with(doses=2)) as made:
+        made.opens_centre("1", kilometres=0.4, starts=mornings(5), capacity=9)
+        caller = made.phone(MOBILE).goes_to("postcode").presses("75011").presses("1")
+        caller.hears_text("je ne trouve pas en ce moment deux rendez-vous libres")
+        assert made.held() == 0
+
+
+# ---------------------------------------------------------------- somebody must look at it
+
+
+def refused(service: House, born: str) -> str:
+    """What a caller hears who cannot be booked; they go on to the promise."""
+    caller = service.phone(MOBILE).goes_to("confirm", born=born).presses("1")
+    heard = caller.since_input
+    caller.presses("1").hears_text("Nous vous rappellerons au numéro qui se termine par 78")
+    assert caller.ended_normally
+    return heard
+
+
+def test_booked_already_and_too_many_on_a_number_sound_the_same(database_url: str):
+    """A stranger who tries a date of birth learns nothing from the words."""
+    with house(database_url, campaign=campaign_with(per_number=2)) as service:
+        service.opens_centre("1", kilometres=0.4, starts=mornings(20), capacity=9)
+        service.phone(MOBILE).books(born="12031942")
+        booked_already = refused(service, "12031942")
+        service.phone(MOBILE).books(born="13031942")
+        too_many = refused(service, "14031942")
+        assert booked_already == too_many
+        assert "rien n'est encore pris" in too_many
+        assert len(service.bookings()) == 2
+
+
+def test_the_promise_to_whoever_needs_a_person_has_the_reason_and_the_answers(database_url: str):
+    with house(database_url, campaign=campaign_with(per_number=0, doses=2)) as service:
+        service.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=9)
+        refused(service, "12031942")
+        (promise,) = service.messages("callback")
+        known = json.loads(service.text_of(promise))
+        assert known["reason"] == "person_needed"
+        assert (known["born"], known["postcode"]) == ("1942-03-12", "75011")
+        assert service.bookings() == []
+        # Nothing is kept from others meanwhile, which is what the caller was told.
+        assert service.held() == 0
+
+
+def test_the_promise_has_what_was_chosen_too(sqlite_url: str):
+    with house(sqlite_url, campaign=campaign_with(per_number=0, doses=2)) as service:
+        service.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=9)
+        refused(service, "12031942")
+        (promise,) = service.messages("callback")
+        known = json.loads(service.text_of(promise))
+        assert (known["centre_id"], known["town"]) == ("1", "Paris 11e")
+        assert known["start_at"] == "2026-11-26T09:00:00+00:00"
+        assert known["second_start_at"] == "2026-12-17T09:00:00+00:00"
