@@ -1,41 +1,105 @@
-"""`flask bookings export`: every appointment as CSV."""
+"""`flask bookings export`, `show`, `cancel`, `restore` and `move`."""
 
 from __future__ import annotations
 
 import csv
 import sys
 
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import click
 
-from models import bookings
+from models import bookings, changes, history
+from models.changes import Address, BookingFile
+from models.database import Connection
+from models.history import HistoryLine
+from services.allocate import Channel, Chosen, Taker
+from services.campaign import Campaign
+from services.change_booking import (
+    FIRST,
+    MOST_WHY,
+    SECOND,
+    Became,
+    By,
+    Changed,
+    Unchanged,
+    WhyNot,
+    cancel,
+    move,
+    undo_cancel,
+)
 from services.store import Store
 
 COLUMNS = (
     "reference", "channel", "centre_id", "centre_name", "start", "dose", "state", "created_at",
 )  # fmt: skip
+PEOPLE = ("born", "phone", "name", "postcode")
+_DOSE = click.IntRange(FIRST, SECOND)
+_MOMENT = click.DateTime(["%Y-%m-%dT%H:%M"])
+
+_SENTENCES = {
+    WhyNot.UNKNOWN: "there is no such booking",
+    WhyNot.NOT_LIVE: "it is cancelled already, or has no such dose",
+    WhyNot.BEGUN: "an appointment that has begun cannot be changed, nor can one be put in the past",
+    WhyNot.CHANGED: "it was changed meanwhile: look at it again",
+    WhyNot.ALREADY_THERE: "it is there already",
+    WhyNot.GONE: "no place is free there",
+    WhyNot.NOT_OFFERED: "there is no such slot",
+    WhyNot.INTERVAL: "the two doses would not be as far apart as the campaign wants them",
+    WhyNot.OTHER_CENTRE: "the two doses would be at two centres: move the first, or both",
+    WhyNot.NO_SECOND: "no second dose is free there within the campaign's interval",
+    WhyNot.OTHER_CAMPAIGN: "it belongs to another campaign",
+    WhyNot.TOO_YOUNG: "the person would be too young on that day",
+    WhyNot.NOT_CANCELLED: "the last change was not a cancellation: there is nothing to take back",
+    WhyNot.TOO_LATE: "it was cancelled more than ten minutes ago: book it anew",
+    WhyNot.BOOKED_AGAIN: "the person has another appointment by now",
+}
+_BECAME = {
+    Became.CANCELLED: "cancelled",
+    Became.CANCELLED_WITH_FIRST: "cancelled, for its interval counts from the first dose",
+    Became.KEPT: "stays",
+    Became.KEPT_SECOND_MISSING: "stays; its second dose is missing now",
+    Became.MOVED: "moved",
+    Became.MOVED_WITH_FIRST: "moved along with the first dose",
+    Became.RESTORED: "restored",
+}
 
 
-def make(store: Store) -> click.Group:
-    """The group `bookings`."""
+def make(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.Group:
+    """The group `bookings`; `campaign_of` finds a campaign by the name that bookings keep."""
 
     @click.group("bookings")
     def group() -> None:
-        """Look at bookings."""
+        """Look at bookings, and change one."""
 
-    @group.command(epilog="Example: flask bookings export > bookings.csv")
-    def export() -> None:
+    for command in (
+        _export(store),
+        _show(store),
+        _cancel(store, campaign_of),
+        _restore(store, campaign_of),
+        _move(store, campaign_of),
+    ):
+        group.add_command(command)
+    return group
+
+
+def _export(store: Store) -> click.Command:
+    @click.command("export", epilog="Example: flask bookings export > bookings.csv")
+    @click.option("--with-people", is_flag=True, help="Add who comes: birth date, phone, name.")
+    def export(*, with_people: bool) -> None:
         """Every appointment as CSV on standard output.
 
         `start` carries the centre's own time zone, `created_at` is UTC. A reference is empty once
         it has been erased.
         """
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(COLUMNS + PEOPLE if with_people else COLUMNS)
         with store.database.transaction() as connection:
-            for row in bookings.export(connection, store.vault):
+            for row in bookings.export(connection, store.vault, with_people=with_people):
                 start = row.start_at.astimezone(ZoneInfo(row.time_zone))
+                person = row.person
                 writer.writerow(
                     (
                         row.reference,
@@ -46,7 +110,180 @@ def make(store: Store) -> click.Group:
                         row.dose,
                         row.state,
                         row.created_at.isoformat(timespec="seconds"),
+                        *(
+                            (person.born, person.number, person.name, person.postcode)
+                            if person
+                            else ()
+                        ),
                     )
                 )
 
-    return group
+    return export
+
+
+def _show(store: Store) -> click.Command:
+    @click.command("show", epilog="Example: flask bookings show 4521000001")
+    @click.argument("reference")
+    @click.option("--with-people", is_flag=True, help="Add who comes: birth date, phone, name.")
+    def show(*, reference: str, with_people: bool) -> None:
+        """Everything about one booking, with its history.
+
+        Appointments are told by the centre's own clock, everything else in UTC.
+        """
+        with store.database.statement() as connection:
+            file = _found(connection, store, reference)
+            centres = changes.addresses(connection, {one.centre_id for one in file.appointments})
+            lines = history.of_booking(connection, file.id)
+        for line in _told(file, centres, with_people=with_people):
+            click.echo(line)
+        click.echo("history:")
+        for one in lines:
+            click.echo(f"  {_line(one)}")
+
+    return show
+
+
+def _told(file: BookingFile, centres: dict[str, Address], *, with_people: bool) -> Iterator[str]:
+    yield f"state: {file.state}, version {file.version}"
+    yield f"campaign: {file.campaign}"
+    yield f"booked: {_utc(file.created_at)} by {file.channel}"
+    for one in file.appointments:
+        where = centres[one.centre_id]
+        start = one.start_at.astimezone(ZoneInfo(where.time_zone)).isoformat(timespec="minutes")
+        at = f"{where.name}, {where.postcode} {where.town} (centre {where.centre_id})"
+        yield f"dose {one.dose}: {one.state}, {start}, {at}, place {one.place_id}"
+    if with_people:
+        yield f"born: {file.born or ''}"
+        yield f"phone: {file.number or ''}"
+        yield f"name: {file.name or ''}"
+        yield f"postcode: {file.postcode or ''}"
+        yield f"rank: {file.rank}"
+
+
+def _line(one: HistoryLine) -> str:
+    change = one.change
+    told = f"{_utc(one.at)} {change.what} by {change.who} ({change.channel})"
+    if change.why:
+        told += f", {change.why}"
+    doses = [
+        f"dose {each['dose']} {each['became']} {each['start_at']}"
+        for each in change.details.get("doses", ())
+        if isinstance(each, dict) and {"dose", "became", "start_at"} <= each.keys()
+    ]
+    return f"{told}: {'; '.join(doses)}" if doses else told
+
+
+def _cancel(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.Command:
+    @click.command("cancel", epilog='Example: flask bookings cancel 4521000001 --why "moved away"')
+    @click.argument("reference")
+    @click.option("--dose", type=_DOSE, help="Only this one. The second goes with the first.")
+    @click.option("--why", required=True, help="For the history; nothing about the person.")
+    def cancel_(*, reference: str, dose: int | None, why: str) -> None:
+        """Cancel a booking, or one dose of it."""
+        by = _by(why)
+        with store.database.transaction() as connection:
+            file = _found(connection, store, reference)
+            campaign = campaign_of(file.campaign)
+            doses = None if dose is None else [dose]
+            _tell(cancel(connection, store, campaign, file.id, doses, by=by))
+
+    return cancel_
+
+
+def _restore(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.Command:
+    @click.command("restore", epilog='Example: flask bookings restore 4521000001 --why "mistaken"')
+    @click.argument("reference")
+    @click.option("--why", required=True, help="For the history; nothing about the person.")
+    def restore(*, reference: str, why: str) -> None:
+        """Take a cancellation back, within ten minutes and where its places are still free."""
+        by = _by(why)
+        with store.database.transaction() as connection:
+            file = _found(connection, store, reference)
+            campaign = _campaign(campaign_of, file)
+            _tell(undo_cancel(connection, store, campaign, _taker(store), file.id, by=by))
+
+    return restore
+
+
+def _move(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.Command:
+    @click.command(
+        "move",
+        epilog="Example: flask bookings move 4521000001 --first 2021-01-20T10:00 --why flooded",
+    )
+    @click.argument("reference")
+    @click.option("--first", type=_MOMENT, help="Start of the new slot, by the centre's clock.")
+    @click.option("--second", type=_MOMENT, help="The same for the second dose.")
+    @click.option("--centre", "centre_id", metavar="GID", help="Another centre.")
+    @click.option("--why", required=True, help="For the history; nothing about the person.")
+    def move_(
+        *,
+        reference: str,
+        first: datetime | None,
+        second: datetime | None,
+        centre_id: str | None,
+        why: str,
+    ) -> None:
+        """Move one dose or both; the second follows the first where it has to."""
+        wanted = {dose: at for dose, at in ((FIRST, first), (SECOND, second)) if at}
+        if not wanted:
+            raise click.UsageError("say --first, --second or both")
+        by = _by(why)
+        with store.database.transaction() as connection:
+            file = _found(connection, store, reference)
+            campaign = _campaign(campaign_of, file)
+            to = {
+                dose: _slot(connection, centre_id or file.centre_id, moment)
+                for dose, moment in wanted.items()
+            }
+            _tell(move(connection, store, campaign, _taker(store), file.id, to=to, by=by))
+
+    return move_
+
+
+def _found(connection: Connection, store: Store, reference: str) -> BookingFile:
+    digits = "".join(letter for letter in reference if letter.isdigit())
+    found = changes.find_by_reference(connection, store.vault, digits)
+    if found is None:
+        raise click.ClickException("no booking has this reference (an erased one has none)")
+    return found
+
+
+def _campaign(campaign_of: Callable[[str], Campaign | None], file: BookingFile) -> Campaign:
+    campaign = campaign_of(file.campaign)
+    if campaign is None:
+        raise click.ClickException(
+            f"the campaign {file.campaign} of this booking is in no file that CAMPAIGN names"
+        )
+    return campaign
+
+
+def _slot(connection: Connection, centre_id: str, local: datetime) -> Chosen:
+    where = changes.addresses(connection, [centre_id]).get(centre_id)
+    if where is None:
+        raise click.ClickException(f"there is no centre {centre_id}")
+    start = local.replace(tzinfo=ZoneInfo(where.time_zone)).astimezone(UTC)
+    slot_id = changes.slot_at(connection, centre_id, start)
+    if slot_id is None:
+        raise click.ClickException(f"centre {centre_id} has no slot at {local:%Y-%m-%dT%H:%M}")
+    return Chosen(0, slot_id, start)
+
+
+def _by(why: str) -> By:
+    if not why.strip() or len(why) > MOST_WHY:
+        raise click.UsageError(f"--why takes 1 to {MOST_WHY} letters")
+    return By(who="operator", channel=Channel.SUPERVISOR, why=why.strip())
+
+
+def _taker(store: Store) -> Taker:
+    return Taker(Channel.SUPERVISOR, f"op:{store.chance.identifier()}")
+
+
+def _tell(result: Changed | Unchanged) -> None:
+    if isinstance(result, Unchanged):
+        raise click.ClickException(f"nothing is changed: {_SENTENCES[result.why]}")
+    for one in result.doses:
+        click.echo(f"dose {one.dose}: {_BECAME[one.became]} ({_utc(one.start_at)})")
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

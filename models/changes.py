@@ -1,0 +1,271 @@
+"""What becomes of a booking once it is there: read it whole, cancel, move and restore it.
+
+Whoever changes one calls `load(…, lock=True)` first, so that two changes of one booking come one
+after the other; every write says, besides, which state it needs. Each change counts `version` up.
+A booking has one row of `appointment` for each dose, whatever happens to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Update, and_, case, exists, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from models.clock import Clock
+from models.crypto import Vault
+from models.tables import appointment, booking, centre, history, place, slot
+
+# For each dose: the place, its centre, and when it starts (UTC).
+Doses = Mapping[int, tuple[int, str, datetime]]
+
+
+class ChangedMeanwhile(Exception):
+    """A dose is not in the state that the change needs; the transaction is to be rolled back."""
+
+
+@dataclass(frozen=True)
+class BookedAppointment:
+    """One dose. `state` is "confirmed" or "cancelled"; `start_at` is UTC."""
+
+    dose: int
+    place_id: int
+    slot_id: int
+    centre_id: str
+    start_at: datetime
+    state: str
+
+
+@dataclass(frozen=True)
+class BookingFile:
+    """All about one booking; moments are UTC.
+
+    `reference` is empty, and `born`, `number`, `postcode` and `name` are None, once they have been
+    erased; a name is None, too, where none was taken.
+    """
+
+    id: str
+    reference: str
+    channel: str
+    campaign: str
+    centre_id: str
+    state: str
+    born: date | None
+    number: str | None
+    postcode: str | None
+    rank: int
+    name: str | None
+    version: int
+    created_at: datetime
+    call_id: str | None
+    appointments: tuple[BookedAppointment, ...]
+
+    @property
+    def live(self) -> tuple[BookedAppointment, ...]:
+        """The appointments that are not cancelled, in the order of the doses."""
+        return tuple(one for one in self.appointments if one.state == "confirmed")
+
+
+def find_by_reference(connection: Connection, vault: Vault, reference: str) -> BookingFile | None:
+    """The booking with this reference (ten digits)."""
+    statement = select(booking.c.id).where(
+        booking.c.reference_idx == vault.index("reference", reference)
+    )
+    found = connection.execute(statement).scalar_one_or_none()
+    return None if found is None else load(connection, vault, found)
+
+
+def load(
+    connection: Connection, vault: Vault, booking_id: str, *, lock: bool = False
+) -> BookingFile | None:
+    """Read a booking; with `lock` nobody else changes it until the transaction ends."""
+    statement = select(booking).where(booking.c.id == booking_id)
+    if lock:
+        # SQLite knows no such thing and needs none: it has one writer at a time.
+        statement = statement.with_for_update(key_share=True)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+
+    def opened(sealed: bytes | None, column: str) -> str | None:
+        return vault.open_text(sealed, f"booking.{column}:{booking_id}")
+
+    born = opened(row.dob_enc, "dob")
+    return BookingFile(
+        id=row.id,
+        reference=opened(row.reference_enc, "reference") or "",
+        channel=row.channel,
+        campaign=row.campaign,
+        centre_id=row.centre_id,
+        state=row.state,
+        born=date.fromisoformat(born) if born else None,
+        number=opened(row.phone_enc, "phone"),
+        postcode=row.postcode,
+        rank=row.rank,
+        name=opened(row.name_enc, "name"),
+        version=row.version,
+        created_at=row.created_at,
+        call_id=row.call_id,
+        # In a statement of its own, after the lock: the first one may have waited for a change.
+        appointments=_appointments(connection, booking_id),
+    )
+
+
+def _appointments(connection: Connection, booking_id: str) -> tuple[BookedAppointment, ...]:
+    statement = (
+        select(
+            appointment.c.dose,
+            appointment.c.place_id,
+            place.c.slot_id,
+            appointment.c.centre_id,
+            appointment.c.start_at,
+            appointment.c.state,
+        )
+        .join(place, place.c.id == appointment.c.place_id)
+        .where(appointment.c.booking_id == booking_id)
+        .order_by(appointment.c.dose)
+    )
+    return tuple(BookedAppointment(*row) for row in connection.execute(statement))
+
+
+def move_appointments(connection: Connection, clock: Clock, booking_id: str, to: Doses) -> int:
+    """Put live doses on other places, which are booked for this booking already.
+
+    Gives the booking's new version. Raises ChangedMeanwhile when one of the doses is not live.
+    """
+    for dose, where in to.items():
+        _write_one(connection, _of(booking_id, dose, "confirmed").values(_there(where)))
+    return _count_up(connection, clock, booking_id)
+
+
+def cancel_appointments(
+    connection: Connection, clock: Clock, booking_id: str, doses: Collection[int]
+) -> int:
+    """Cancel live doses, and the booking with its last one; their places are given back apart.
+
+    Gives the booking's new version. Raises ChangedMeanwhile when one of the doses is not live.
+    """
+    for dose in sorted(doses):
+        _write_one(connection, _of(booking_id, dose, "confirmed").values(state="cancelled"))
+    return _count_up(connection, clock, booking_id)
+
+
+def restore_appointments(connection: Connection, clock: Clock, booking_id: str, to: Doses) -> int:
+    """Make cancelled doses live again, on places that are booked for this booking already.
+
+    Gives the booking's new version. Raises ChangedMeanwhile when one of the doses is not cancelled,
+    or when the person has another appointment for it by now.
+    """
+    try:
+        with connection.begin_nested():
+            for dose, where in to.items():
+                again = _of(booking_id, dose, "cancelled").values(state="confirmed")
+                _write_one(connection, again.values(_there(where)))
+    except IntegrityError as error:
+        # A place given twice must go on raising.
+        if "person" not in str(error.orig):
+            raise
+        raise ChangedMeanwhile from None
+    return _count_up(connection, clock, booking_id)
+
+
+def _of(booking_id: str, dose: int, state: str) -> Update:
+    return update(appointment).where(
+        appointment.c.booking_id == booking_id,
+        appointment.c.dose == dose,
+        appointment.c.state == state,
+    )
+
+
+def _there(where: tuple[int, str, datetime]) -> dict[str, Any]:
+    return dict(zip(("place_id", "centre_id", "start_at"), where, strict=True))
+
+
+def _write_one(connection: Connection, statement: Update) -> None:
+    if connection.execute(statement).rowcount != 1:
+        raise ChangedMeanwhile
+
+
+def _count_up(connection: Connection, clock: Clock, booking_id: str) -> int:
+    """Let the booking say what its appointments are now; gives its new version."""
+    live = and_(appointment.c.booking_id == booking_id, appointment.c.state == "confirmed")
+    centre_id = (
+        select(appointment.c.centre_id)
+        .where(live)
+        .order_by(appointment.c.dose)
+        .limit(1)
+        .scalar_subquery()
+    )
+    last = select(func.max(appointment.c.start_at)).where(live).scalar_subquery()
+    any_live: ColumnElement[bool] = exists().where(live)
+    statement = (
+        update(booking)
+        .where(booking.c.id == booking_id)
+        .values(
+            state=case((any_live, "confirmed"), else_="cancelled"),
+            # A booking without a live appointment keeps where and when it was.
+            centre_id=func.coalesce(centre_id, booking.c.centre_id),
+            last_start_at=func.coalesce(last, booking.c.last_start_at),
+            cancelled_at=case((any_live, None), else_=clock.at()),
+            version=booking.c.version + 1,
+        )
+        .returning(booking.c.version)
+    )
+    version: int | None = connection.execute(statement).scalar_one_or_none()
+    if version is None:
+        raise ChangedMeanwhile
+    return version
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a centre is, and whether it takes anybody new through us."""
+
+    centre_id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    time_zone: str
+    bookable: bool
+
+
+def addresses(connection: Connection, centre_ids: Collection[str]) -> dict[str, Address]:
+    """Centres by id; unknown ids are left out."""
+    statement = select(centre).where(centre.c.id.in_(centre_ids))
+    return {
+        row.id: Address(
+            centre_id=row.id,
+            name=row.name,
+            street=row.street,
+            postcode=row.postcode,
+            town=row.town,
+            time_zone=row.time_zone,
+            bookable=row.closed_at is None and row.booking_mode == "ours",
+        )
+        for row in connection.execute(statement)
+    }
+
+
+def slot_starts(
+    connection: Connection, slot_ids: Collection[int]
+) -> dict[int, tuple[str, datetime]]:
+    """The centre and the start (UTC) of each slot; unknown ids are left out."""
+    statement = select(slot.c.id, slot.c.centre_id, slot.c.start_at).where(slot.c.id.in_(slot_ids))
+    return {row.id: (row.centre_id, row.start_at) for row in connection.execute(statement)}
+
+
+def slot_at(connection: Connection, centre_id: str, start: datetime) -> int | None:
+    """The slot of a centre that starts at this moment (UTC)."""
+    statement = select(slot.c.id).where(slot.c.centre_id == centre_id, slot.c.start_at == start)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def is_recent(connection: Connection, clock: Clock, booking_id: str, within: timedelta) -> bool:
+    """Whether the newest line of a booking's history is no older than this."""
+    newest = select(func.max(history.c.at)).where(history.c.booking_id == booking_id)
+    statement = select(newest.scalar_subquery() >= clock.at(-within))
+    return bool(connection.execute(statement).scalar_one())
