@@ -25,13 +25,13 @@ def make_worker(redis_url: str, ports: Callable[[], Ports]) -> click.Command:
     return work
 
 
-def make_scheduler(ports: Callable[[], Ports]) -> click.Command:
-    """The command `scheduler`."""
+def make_scheduler(ports: Callable[[], Ports], campaign_of: scheduler.CampaignOf) -> click.Command:
+    """The command `scheduler`; `campaign_of` knows campaigns by name."""
 
     @click.command("scheduler", epilog="Example: flask scheduler")
     def schedule() -> None:
-        """Sweep the outbox, tidy up, erase what is due. One of these is enough."""
+        """Sweep the outbox, pass on offers, tidy up, erase what is due. One of these is enough."""
         given = ports()
-        scheduler.run(given.store, given.messenger)
+        scheduler.run(given.store, given.messenger, campaign_of)
 
     return schedule

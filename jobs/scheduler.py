@@ -17,17 +17,23 @@ from dataclasses import dataclass, field
 import structlog
 
 from models import outbox, places
+from services.campaign import Campaign
 from services.deliver_message import KINDS, deliver_message
 from services.erase_data import erase_data
 from services.ports import Messenger
 from services.store import Store
+from services.waiting_list import advance
 
 # Seconds. With the lease of 25 a message is late by 45 at most when its worker dies.
 SWEEP_EVERY = 15
 TIDY_EVERY = 5
+WAITING_EVERY = 3
 ERASE_EVERY = 3600
 _AT_ONCE = 200
 _SENDERS = 8
+
+# A campaign by its name; None where there is none (any more).
+CampaignOf = Callable[[str], Campaign | None]
 
 log = structlog.get_logger()
 
@@ -63,20 +69,22 @@ def tidy(store: Store) -> int:
         return places.forget_ended(connection, store.clock)
 
 
-def tasks(store: Store, messenger: Messenger) -> list[Task]:
+def tasks(store: Store, messenger: Messenger, campaign_of: CampaignOf) -> list[Task]:
     return [
         Task("sweep", SWEEP_EVERY, lambda: sweep(store, messenger)),
+        # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
+        Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),
         Task("tidy", TIDY_EVERY, lambda: tidy(store)),
         Task("erase", ERASE_EVERY, lambda: sum(erase_data(store).values())),
     ]
 
 
-def run(store: Store, messenger: Messenger) -> None:
+def run(store: Store, messenger: Messenger, campaign_of: CampaignOf) -> None:
     """Work until SIGTERM or SIGINT."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    planned = tasks(store, messenger)
+    planned = tasks(store, messenger, campaign_of)
     log.info("scheduler starts")
     while not stop.is_set():
         now = time.monotonic()

@@ -2,6 +2,12 @@
 
 Hours are wall-clock times in the centre's own time zone, whatever the season: 09:00 is 09:00 on
 both sides of a change of clocks, and times that a change leaves out get no slot.
+
+New places are offered to those who wait in the transaction that opens them: afterwards would be too
+late, for the quickest channel looks several times a second. Where somebody waits, each centre is a
+transaction of its own: smaller ones would offer a first appointment before its second is there, and
+larger ones would keep the other writers of a SQLite waiting, for each offer takes some
+milliseconds. Places that are released later are not offered: that moment is for all channels alike.
 """
 
 from __future__ import annotations
@@ -11,13 +17,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from models import centres, slots
 from models.centres import CentreHours
 from models.clock import Clock
-from models.database import Database
+from models.database import Connection, Database
 from services.import_centres import Watch, no_watch
 
 Interval = tuple[str, str]
@@ -31,6 +37,18 @@ MINUTES_A_DAY: Final = 24 * 60
 
 class SlotsRefused(Exception):
     """One sentence: why no slot was opened."""
+
+
+class Offers(Protocol):
+    """Those who wait, of all campaigns."""
+
+    def anybody(self) -> bool:
+        """Whether somebody waits at this moment."""
+        ...
+
+    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
+        """Offer new places to them, in the caller's transaction; gives how many were."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,7 @@ def open_slots(
     every: int,
     capacity: int,
     watch: Watch = no_watch,
+    offers: Offers | None = None,
 ) -> OpenReport:
     """Open slots from day `first` on, for `days` days, one each `every` minutes.
 
@@ -99,7 +118,14 @@ def open_slots(
         raise SlotsRefused(f"the last day, {last}, is past")
     spans = [Span(one, first, last) for one in found]
     return open_spans(
-        database, clock, spans, hours=hours, every=every, capacity=capacity, watch=watch
+        database,
+        clock,
+        spans,
+        hours=hours,
+        every=every,
+        capacity=capacity,
+        watch=watch,
+        offers=offers,
     )
 
 
@@ -112,8 +138,12 @@ def open_spans(
     every: int,
     capacity: int,
     watch: Watch = no_watch,
+    offers: Offers | None = None,
 ) -> OpenReport:
-    """As open_slots(), with days of its own for each centre. `watch` counts centres."""
+    """As open_slots(), with days of its own for each centre. `watch` counts centres.
+
+    `offers` are those who wait for places; None where nobody can, as in a demonstration.
+    """
     report = OpenReport()
     now = clock.now()
     if not hours:
@@ -126,8 +156,10 @@ def open_spans(
             starts = [start for start in _starts(span, tuple(hours), every, report) if start > now]
             batch.append(slots.Wanted(span.centre.id, starts, capacity))
             size = sum(len(wanted.starts) for wanted in batch)
-            if size >= BATCH_SLOTS or number == len(spans):
-                report.opened.add(slots.open_slots(database, batch))
+            waited_for = offers is not None and offers.anybody()
+            if size >= BATCH_SLOTS or waited_for or number == len(spans):
+                on_new = offers.offer if offers is not None and waited_for else None
+                report.opened.add(slots.open_slots(database, batch, on_new))
                 progress(len(batch))
                 batch = []
     if report.opened.places:

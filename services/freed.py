@@ -1,0 +1,211 @@
+"""A place was freed: whoever waits longest has it offered, before anybody else can see it.
+
+Called in the transaction that freed the place, so that there is no moment in between. The place is
+held for the entry for the campaign's `waiting_offer` and some minutes longer: in these the
+scheduler passes it on to the next, straight from one to the other. A scheduler that is dead delays
+the next offer; the hold runs out all the same, and the place is there for everybody.
+
+What counts as freed are places that somebody had booked, and new ones. A hold that is given back or
+runs out is none: the place was to be had by all before, and somebody was choosing it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from models import outbox, waiting
+from models.database import Connection
+from models.outbox import NewMessage
+from models.waiting import Entry, Freed
+from services.allocate import Allocate, Channel, Pair, Taker
+from services.campaign import Campaign
+from services.give_back import give_back_holds
+from services.store import Store
+
+# How much longer than the offer the place is held: the scheduler passes on what was not taken.
+GRACE = timedelta(minutes=15)
+# Close to its hour a place is offered for half as long, or a quarter …; never for less than this.
+SHORTEST_OFFER = timedelta(minutes=10)
+# Somebody whom a place does not suit after all costs a few statements; so many at most.
+MOST_TRIES = 20
+
+
+def offer_freed(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    place_ids: Sequence[int],
+    *,
+    but_not: str | None = None,
+) -> int:
+    """Offer freed places to those who wait, in the caller's transaction; gives how many were.
+
+    Places that are not free (blocked, held, not released yet), that start too soon or beyond the
+    campaign's horizon, and those that nobody waits for are left as they are: free for all. The
+    first of the list gets the earliest. `but_not` is an entry that is not asked this time. Where
+    nobody waits this is one statement.
+    """
+    if not place_ids or not campaign.is_open(store.clock.now()):
+        return 0
+    found = waiting.freed(connection, store.clock, campaign.name, place_ids)
+    offered = 0
+    for _, some in groupby(
+        sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
+    ):
+        queue = _Queue(connection, store, campaign, tried=[but_not] if but_not else [])
+        offered += queue.offer(list(some))
+    return offered
+
+
+def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:
+    """How long a place that starts so much later is offered; None when it is too late for that.
+
+    What is not taken must be of use to somebody else: the offer ends `campaign.lead` before.
+    """
+    lasts = campaign.waiting_offer
+    while lasts > until_start - campaign.lead:
+        # Few lengths, for each has statements of its own.
+        lasts /= 2
+        if lasts < SHORTEST_OFFER:
+            return None
+    return lasts
+
+
+@dataclass
+class _Queue:
+    """Those who wait for places of one centre."""
+
+    connection: Connection
+    store: Store
+    campaign: Campaign
+    # Entries that have an offer by now, or are not to have one.
+    tried: list[str] = field(default_factory=list)
+
+    def offer(self, places: list[Freed]) -> int:
+        """Offer these, by their start; all of them are at one centre."""
+        now = self.store.clock.now()
+        horizon = now + timedelta(days=self.campaign.horizon_days)
+        wanted = [one for one in places if one.start_at < horizon]
+        offered = Counter[bool]()
+        for one in wanted:
+            lasts = offer_lasts(self.campaign, one.start_at - now)
+            if lasts is None:
+                continue
+            done = self._offer_one(one, lasts)
+            offered[done] += 1
+            if not done and not self._candidates(wanted[-1], self.campaign.doses):
+                # Nor does anybody wait for the last one: this is the end of the list.
+                break
+        return offered[True]
+
+    def _candidates(
+        self, one: Freed, most_doses: int, unsuited: Sequence[str] = ()
+    ) -> list[waiting.Candidate]:
+        return waiting.candidates(
+            self.connection,
+            self.campaign.name,
+            one,
+            most_kilometres=self.campaign.radius_kilometres,
+            most_doses=most_doses,
+            without=[*self.tried, *unsuited],
+        )
+
+    def _offer_one(self, one: Freed, lasts: timedelta) -> bool:
+        most_doses = self.campaign.doses
+        # Whom it does not suit, or who is being offered something else: another may suit them.
+        unsuited: list[str] = []
+        while len(unsuited) < MOST_TRIES:
+            found = self._candidates(one, most_doses, unsuited)
+            if not found:
+                return False
+            for candidate in found:
+                entry = waiting.load(
+                    self.connection, self.store.vault, candidate.id, only_waiting=True
+                )
+                if entry is None or entry.doses > most_doses:
+                    unsuited.append(candidate.id)
+                elif candidate.booked:
+                    # Their person booked otherwise; nobody else would notice.
+                    waiting.end(self.connection, self.store.clock, entry.id, "taken")
+                elif self._offer_to(entry, one, lasts):
+                    self.tried.append(entry.id)
+                    return True
+                else:
+                    unsuited.append(entry.id)
+                    if entry.doses == 1:
+                        # The place itself is not to be had.
+                        return False
+                    # Nor does it suit any other who needs two.
+                    most_doses = 1
+        return False
+
+    def _offer_to(self, entry: Entry, one: Freed, lasts: timedelta) -> bool:
+        holder = waiting.holder_of(entry.id)
+        pair = self._hold(holder, entry, one, lasts + GRACE)
+        if pair is None:
+            return False
+        message = NewMessage(
+            id=self.store.chance.identifier(),
+            kind="waiting_offer",
+            dedupe_key=waiting.offer_key(entry.id, pair.first.slot_id),
+            recipient=entry.number,
+            payload={
+                "entry": entry.id,
+                "campaign": entry.campaign,
+                "language": entry.language,
+                "offer": entry.offers + 1,
+                "centre_id": one.centre_id,
+                "centre_name": one.centre_name,
+                "town": one.town,
+                "time_zone": one.time_zone,
+                "places": [held.place_id for held in pair.places],
+                "slots": [held.slot_id for held in pair.places],
+                "starts": [held.start_at.isoformat() for held in pair.places],
+                "until": (self.store.clock.now() + lasts).isoformat(),
+            },
+        )
+        if not outbox.add(self.connection, self.store.clock, self.store.vault, message):
+            # They were asked about this very hour before.
+            give_back_holds(self.connection, holder)
+            return False
+        waiting.set_offered(self.connection, self.store.clock, entry.id, lasts)
+        return True
+
+    def _hold(self, holder: str, entry: Entry, one: Freed, lasts: timedelta) -> Pair | None:
+        campaign = replace(self.campaign, doses=entry.doses, hold_lease=lasts, hold_longest=lasts)
+        door = Allocate(self.connection, self.store, campaign, Taker(Channel.WAITING, holder))
+        zone = ZoneInfo(one.time_zone)
+        first = door.hold_slot(one.slot_id)
+        if first is None:
+            return None
+        if entry.doses == 1:
+            return Pair(first)
+        second = door.hold_second(first.start_at, one.centre_id, zone)
+        if second is not None:
+            return Pair(first, second)
+        give_back_holds(self.connection, holder)
+        return self._hold_as_second(door, entry, one, zone)
+
+    def _hold_as_second(
+        self, door: Allocate, entry: Entry, one: Freed, zone: ZoneInfo
+    ) -> Pair | None:
+        """A freed place may be what a free first appointment had been without."""
+        least, most = self.campaign.second_after_days
+        day = one.start_at.astimezone(zone).date()
+        opens, closes = (
+            datetime.combine(day - timedelta(days=days), time.min, zone).astimezone(UTC)
+            for days in (most, least - 1)
+        )
+        earliest = self.store.clock.now() + self.campaign.lead + self.campaign.waiting_offer
+        if entry.not_before is not None:
+            earliest = max(earliest, entry.not_before)
+        if earliest >= closes:
+            return None
+        wish = door.wish(((max(opens, earliest), closes),))
+        held = door.hold([one.centre_id], wish, zone)
+        return held[0] if held else None
