@@ -1,4 +1,4 @@
-"""`flask centres import`: take in an edition of the official vaccination-centre file."""
+"""`flask centres`: take in an edition of the official file, and close a centre by hand."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from pathlib import Path
 import click
 
 from commands.slots import progress_bar
+from commands.wishes import carry_out, why_options
 from jobs import feeds
 from models.clock import Clock
 from models.database import Database
+from services.centre_life import IMPORT, CentreLife, Wish
 from services.import_centres import FileRefused, import_centres
 
 EXIT_ALL_REFUSED = 3
 
 
-def make(database: Database, clock: Clock) -> click.Group:
+def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
     @click.group()
     def centres() -> None:
         """Vaccination centres."""
@@ -29,6 +31,8 @@ def make(database: Database, clock: Clock) -> click.Group:
         May be run again at any time, while calls are served. A centre that is no longer in the file
         is closed; a bad row is named on standard error and the rest goes in (exit status 3 when
         every row is bad). A centre that was set to `ours` stays so unless the file reserves it.
+        Nobody who is booked is lost: at a closed centre they are moved or become a case for an
+        agent, at one that the file reserves they become a case.
         """
         try:
             feed = feeds.read_centres(file)
@@ -51,6 +55,30 @@ def make(database: Database, clock: Clock) -> click.Group:
         )
         if report.closed:
             click.echo(f"{report.closed} closed")
+        _tell_booked(life)
         click.echo(report.last_line())
 
+    @centres.command(epilog="Example: flask centres close 21 --why 'the hall is flooded'")
+    @click.argument("centre_id", metavar="GID")
+    @why_options
+    def close(*, centre_id: str, why: str, who: str, dry_run: bool) -> None:
+        """Close a centre; whoever is booked is moved or becomes a case for an agent.
+
+        Run again it goes on where it was stopped. `flask operations undo` opens it again; an import
+        does not.
+        """
+        wish = Wish(why, who, dry_run, progress_bar)
+        carry_out(lambda: life.close_centre(centre_id, wish))
+
     return centres
+
+
+def _tell_booked(life: CentreLife) -> None:
+    """See to the people at centres that this import, or one that was stopped, has closed."""
+    for done in life.settle(Wish("no longer so in the official file", IMPORT, watch=progress_bar)):
+        click.echo(f"centre {done.centre_id}: {done.last_line()}")
+    for closing in life.came_back():
+        click.echo(
+            f"centre {closing.centre_id} is back; what was closed there stays so until "
+            f"`flask operations undo {closing.id}`"
+        )

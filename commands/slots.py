@@ -1,4 +1,4 @@
-"""`flask slots open` and `flask slots list`."""
+"""`flask slots`: open and list them, close a day, change capacity, move an hour."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from datetime import datetime
 
 import click
 
+from commands.wishes import as_day, as_time, carry_out, why_options
 from models.clock import Clock
 from models.database import Database
+from services.centre_life import CentreLife, Wish
 from services.import_centres import Progress, no_progress
 from services.list_slots import HEADER, UnknownCentre, list_slots
-from services.open_slots import SlotsRefused, open_slots, parse_hours
+from services.open_slots import Offers, SlotsRefused, open_slots, parse_hours
 
 
 @contextmanager
@@ -33,17 +35,24 @@ def progress_bar(what: str, total: int) -> Iterator[Progress]:
         yield bar.update
 
 
-def make(database: Database, clock: Clock) -> click.Group:
+def make(
+    database: Database, clock: Clock, life: CentreLife, offers: Offers | None = None
+) -> click.Group:
+    """The commands `slots …`; `offers` are those who wait for new places."""
+
     @click.group()
     def slots() -> None:
         """Slots: times at a centre with a number of places."""
 
-    slots.add_command(_open(database, clock))
+    slots.add_command(_open(database, clock, offers))
     slots.add_command(_list(database, clock))
+    slots.add_command(_close_day(life))
+    slots.add_command(_capacity(life))
+    slots.add_command(_move_hour(life))
     return slots
 
 
-def _open(database: Database, clock: Clock) -> click.Command:
+def _open(database: Database, clock: Clock, offers: Offers | None) -> click.Command:
     @click.command(
         "open",
         epilog="Example: flask slots open --centre 21 --from 2021-01-18 --days 5 "
@@ -95,6 +104,7 @@ def _open(database: Database, clock: Clock) -> click.Command:
                 every=every,
                 capacity=capacity,
                 watch=progress_bar,
+                offers=offers,
             )
         except SlotsRefused as refused:
             raise click.ClickException(str(refused)) from None
@@ -118,3 +128,68 @@ def _list(database: Database, clock: Clock) -> click.Command:
         writer.writerows(rows)
 
     return list_
+
+
+def _close_day(life: CentreLife) -> click.Command:
+    @click.command(
+        "close-day",
+        epilog="Example: flask slots close-day --centre 21 --day 2021-01-18 --why 'no vaccine'",
+    )
+    @click.option("--centre", "centre_id", required=True, metavar="GID")
+    @click.option("--day", required=True, metavar="YYYY-MM-DD", help="The centre's own day.")
+    @why_options
+    def close_day(*, centre_id: str, day: str, why: str, who: str, dry_run: bool) -> None:
+        """Close a centre for a day; whoever is booked is moved or becomes a case for an agent.
+
+        Run again it goes on where it was stopped. `flask operations undo` takes it back.
+        """
+        wish = Wish(why, who, dry_run, progress_bar)
+        carry_out(lambda: life.close_day(centre_id, as_day(day), wish))
+
+    return close_day
+
+
+def _capacity(life: CentreLife) -> click.Command:
+    @click.command(
+        "capacity",
+        epilog="Example: flask slots capacity --centre 21 --from 2021-01-18 --to 2021-01-22 "
+        "--capacity 3 --why 'a nurse is ill'",
+    )
+    @click.option("--centre", "centre_id", required=True, metavar="GID")
+    @click.option("--from", "first", required=True, metavar="YYYY-MM-DD", help="First day.")
+    @click.option("--to", "last", required=True, metavar="YYYY-MM-DD", help="Last day.")
+    @click.option("--capacity", required=True, type=int, help="Places of each slot; 0 for none.")
+    @why_options
+    def capacity_(
+        *, centre_id: str, first: str, last: str, capacity: int, why: str, who: str, dry_run: bool
+    ) -> None:
+        """Cut or add places of every slot of some days; the surplus of people is moved.
+
+        Free places go first. What is cut stays in the list as blocked, and is the first to come
+        back when capacity is added.
+        """
+        wish = Wish(why, who, dry_run, progress_bar)
+        carry_out(lambda: life.set_capacity(centre_id, as_day(first), as_day(last), capacity, wish))
+
+    return capacity_
+
+
+def _move_hour(life: CentreLife) -> click.Command:
+    @click.command(
+        "move-hour",
+        epilog="Example: flask slots move-hour --centre 21 --day 2021-01-18 --from 09:00 "
+        "--to 10:30 --why 'delivery is late'",
+    )
+    @click.option("--centre", "centre_id", required=True, metavar="GID")
+    @click.option("--day", required=True, metavar="YYYY-MM-DD", help="The centre's own day.")
+    @click.option("--from", "start", required=True, metavar="HH:MM", help="By its own clock.")
+    @click.option("--to", required=True, metavar="HH:MM", help="By its own clock.")
+    @why_options
+    def move_hour(
+        *, centre_id: str, day: str, start: str, to: str, why: str, who: str, dry_run: bool
+    ) -> None:
+        """Move a slot with the people in it to another hour of the same day."""
+        wish = Wish(why, who, dry_run, progress_bar)
+        carry_out(lambda: life.move_hour(centre_id, as_day(day), as_time(start), as_time(to), wish))
+
+    return move_hour

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Final
 
-from models import centres, geography
+from models import centres, geography, operations
 from models.clock import Clock
 from models.database import Database
 
@@ -141,6 +141,7 @@ def import_centres(
     if not feed.records:
         raise FileRefused("the file holds no usable centre")
     known = centres.known(database, OFFICIAL_SOURCE)
+    by_hand = operations.closed_by_hand(database)
     named = {record.id for record in feed.records} | {row.id for row in feed.refused}
     open_ids = {centre_id for centre_id, (_, closed) in known.items() if not closed}
     gone = sorted(open_ids - named)
@@ -153,10 +154,12 @@ def import_centres(
     changed = []
     for record in feed.records:
         row = _row(record)
+        # What an operator has closed, a file does not open.
+        row["closed"] = record.closed or record.id in by_hand
         before = known.get(record.id)
         if before is None:
             report.new += 1
-        elif before != (row["fingerprint"], record.closed):
+        elif before != (row["fingerprint"], row["closed"]):
             report.updated += 1
         else:
             report.unchanged += 1

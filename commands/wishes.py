@@ -1,0 +1,67 @@
+"""What the commands share that change a centre with people booked in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, time
+from typing import Any
+
+import click
+
+from services.centre_life import OPERATOR, LifeRefused, LifeReport
+
+Command = Callable[..., Any]
+
+
+def dry_run_option(command: Command) -> Command:
+    return click.option(
+        "--dry-run", is_flag=True, help="Say what would become of each booking; change nothing."
+    )(command)
+
+
+def why_options(command: Command) -> Command:
+    """`--why`, `--who` and `--dry-run`."""
+    for option in (
+        dry_run_option,
+        click.option("--who", default=OPERATOR, show_default=True, help="A staff id."),
+        click.option(
+            "--why",
+            required=True,
+            metavar="TEXT",
+            help="Kept in the history of each booking: 80 letters at most, and nobody's name.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def carry_out(operation: Callable[[], LifeReport]) -> None:
+    """Do it and print what was done; a refusal is one sentence and exit status 1."""
+    try:
+        report = operation()
+    except LifeRefused as refused:
+        raise click.ClickException(str(refused)) from None
+    if report.dry_run:
+        # What was done is told by `flask operations show`; this leaves nothing to be shown.
+        for booking_id, fate in report.fates.items():
+            click.echo(f"{booking_id} {fate}")
+    click.echo(report.last_line())
+
+
+def as_day(text: str) -> date:
+    """`2021-01-18` as a day. Raises LifeRefused."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise LifeRefused(f"{text!r} is no day; write it like 2021-01-18") from None
+
+
+def as_time(text: str) -> time:
+    """`09:00` as a time of the centre's own clock. Raises LifeRefused."""
+    try:
+        found = time.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or len(text) != len("09:00"):
+        raise LifeRefused(f"{text!r} is no time; write it like 09:00")
+    return found

@@ -1,0 +1,81 @@
+"""Cases: what no machine could settle, for an agent to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from models.clock import Clock
+from models.tables import agent_case
+
+
+@dataclass(frozen=True)
+class NewCase:
+    """`kind` says what happened (centre_closed …), `why` in an operator's words, 80 letters."""
+
+    id: str
+    kind: str
+    why: str
+    booking_id: str | None = None
+    operation_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case as it is kept; moments are UTC. `closed_at` None means that somebody must look."""
+
+    id: str
+    kind: str
+    booking_id: str | None
+    operation_id: str | None
+    why: str
+    created_at: datetime
+    closed_at: datetime | None
+
+
+def add(connection: Connection, clock: Clock, new: NewCase) -> None:
+    """Open a case, in the transaction of what caused it."""
+    connection.execute(
+        agent_case.insert().values(
+            id=new.id,
+            kind=new.kind,
+            booking_id=new.booking_id,
+            operation_id=new.operation_id,
+            why=new.why,
+            created_at=clock.at(),
+        )
+    )
+
+
+def close(connection: Connection, clock: Clock, case_id: str) -> bool:
+    """Close a case; False when it is closed already, or unknown."""
+    statement = (
+        update(agent_case)
+        .where(agent_case.c.id == case_id, agent_case.c.closed_at.is_(None))
+        .values(closed_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def of_booking(connection: Connection, booking_id: str) -> Sequence[Case]:
+    """Every case of a booking, oldest first."""
+    statement = (
+        select(agent_case)
+        .where(agent_case.c.booking_id == booking_id)
+        .order_by(agent_case.c.created_at, agent_case.c.id)
+    )
+    return [Case(*row) for row in connection.execute(statement)]
+
+
+def waiting(connection: Connection, *, limit: int) -> Sequence[Case]:
+    """Open cases, oldest first."""
+    statement = (
+        select(agent_case)
+        .where(agent_case.c.closed_at.is_(None))
+        .order_by(agent_case.c.created_at, agent_case.c.id)
+        .limit(limit)
+    )
+    return [Case(*row) for row in connection.execute(statement)]
