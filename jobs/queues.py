@@ -6,9 +6,11 @@ import queue
 import threading
 import time
 
+from collections.abc import Callable
+
 import structlog
 
-from redis import Redis, RedisError
+from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
@@ -27,6 +29,8 @@ WAKE_UP_TIMEOUT = 0.2
 GATHER_SECONDS = 0.05
 MOST_IN_A_JOB = 20
 _MOST_WAITING = 10_000
+# Seconds without a try after one that failed; the sweep comes round every 15 anyway.
+PAUSE = 5.0
 
 log = structlog.get_logger()
 
@@ -47,16 +51,52 @@ def outbox_queue(connection: Redis) -> Queue:
     return Queue(OUTBOX, connection=connection, serializer=JSONSerializer)
 
 
-class RedisWakeUp:
-    """The port services.ports.WakeUp: jobs leave from a thread, so that no call waits for Redis."""
+class Breaker:
+    """After a failure nothing is tried for a while; then one try decides what comes next."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, pause: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`pause` and `clock` are in seconds."""
+        self._pause = pause
+        self._clock = clock
+        # None while all is well, else the moment of the next try.
+        self._next_try: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing should be tried now."""
+        next_try = self._next_try
+        return next_try is not None and self._clock() < next_try
+
+    def failed(self) -> bool:
+        """A try failed; True for the first failure in a row."""
+        first = self._next_try is None
+        self._next_try = self._clock() + self._pause
+        return first
+
+    def worked(self) -> bool:
+        """A try went well; True when the one before had failed."""
+        again, self._next_try = self._next_try is not None, None
+        return again
+
+
+class RedisWakeUp:
+    """The port services.ports.WakeUp: jobs leave from a thread, so that no call waits for Redis.
+
+    While Redis does not answer, nothing is queued either: the sweep delivers without it.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds."""
         self._url = url
+        self._breaker = Breaker(PAUSE, clock)
+        self._outbox: Queue | None = None
         self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
         self._started = False
         self._starting = threading.Lock()
 
     def message(self, message_id: str) -> None:
+        if self._breaker.is_open:
+            return
         if not self._started:
             self._start()
         try:
@@ -72,18 +112,28 @@ class RedisWakeUp:
                 self._started = True
 
     def _run(self) -> None:
-        outbox = outbox_queue(connect(self._url, timeout=WAKE_UP_TIMEOUT))
         while True:
             message_ids = [self._waiting.get()]
             # Under load many messages share a job: making one costs more than a whole turn.
             time.sleep(GATHER_SECONDS)
             while len(message_ids) < MOST_IN_A_JOB and not self._waiting.empty():
                 message_ids.append(self._waiting.get())
-            try:
-                wake_worker(outbox, *message_ids)
-            except RedisError as error:
-                # The sweep will find it.
-                log.warning("wake-up lost", error=type(error).__name__)
+            self.tell(*message_ids)
+
+    def tell(self, *message_ids: str) -> None:
+        """Tell a worker now, from this thread, or give it up for the sweep to find."""
+        if self._breaker.is_open:
+            return
+        try:
+            if self._outbox is None:
+                self._outbox = outbox_queue(connect(self._url, timeout=WAKE_UP_TIMEOUT))
+            wake_worker(self._outbox, *message_ids)
+        except Exception as error:  # noqa: BLE001 (without this thread nobody would be told again)
+            if self._breaker.failed():
+                log.warning("redis does not answer", error=type(error).__name__)
+        else:
+            if self._breaker.worked():
+                log.info("redis answers again")
 
 
 def wake_worker(outbox: Queue, *message_ids: str) -> None:

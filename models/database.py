@@ -12,28 +12,46 @@ import threading
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
+from models.clock import LOCAL_MIDNIGHT, local_midnight_text
+
 # Use cases hand connections on without knowing SQLAlchemy.
-__all__ = ["Connection", "Database"]
+__all__ = ["Connection", "Database", "NotDurable"]
 
 # SQLite waits this long for another writer (milliseconds) before it gives up.
 SQLITE_BUSY_TIMEOUT_MS = 5000
 # A web worker has 16 threads.
 POOL_SIZE = 16
+# With one of these off, PostgreSQL says that a commit is done before it would survive a crash.
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+# Where PostgreSQL may have a setting from, and how to take it away there.
+_REMEDIES = {
+    "database": "ALTER DATABASE {database} RESET {name}",
+    "user": "ALTER ROLE {role} RESET {name}",
+    "database user": "ALTER ROLE {role} IN DATABASE {database} RESET {name}",
+    "command line": "start the server without it",
+}
+_REMEDY = "ALTER SYSTEM SET {name} = on, then SELECT pg_reload_conf()"
+
+
+class NotDurable(Exception):
+    """One sentence: the setting with which the database loses bookings, and what to do about it."""
 
 
 class Database:
     """One database, PostgreSQL or SQLite.
 
     `url` is a SQLAlchemy URL; `postgresql://` means psycopg 3. Up to `pool_size` connections are
-    kept for single statements, and half as many for transactions.
+    kept for single statements, and half as many for transactions. With `durable` no connection is
+    used on which a commit could be lost: making one raises NotDurable.
     """
 
-    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE, durable: bool = False) -> None:
         parsed = make_url(url)
         if parsed.drivername in {"postgresql", "postgres"}:
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -49,7 +67,15 @@ class Database:
             }
         else:
             # A dead server is noticed within the five seconds that a turn may take.
-            options["connect_args"] = {"connect_timeout": 3, "options": "-c statement_timeout=4000"}
+            options["connect_args"] = {
+                "connect_timeout": 3,
+                "options": "-c statement_timeout=4000",
+                # The same for a server that vanishes without a word, with its whole machine.
+                "tcp_user_timeout": 4000,
+                "keepalives_idle": 2,
+                "keepalives_interval": 1,
+                "keepalives_count": 2,
+            }
             options["pool_use_lifo"] = True
             options["isolation_level"] = "READ COMMITTED"
         # Half as many: one turn in four needs a transaction, and a transaction is short.
@@ -68,8 +94,11 @@ class Database:
             if parsed.database:
                 self._queue = WriterQueue(Path(f"{parsed.database}-writer"))
             for engine in self.engines:
-                event.listen(engine, "connect", _prepare_sqlite)
+                event.listen(engine, "connect", partial(_prepare_sqlite, durable=durable))
             event.listen(self.engine, "begin", _begin_immediate)
+        elif durable:
+            for engine in self.engines:
+                event.listen(engine, "connect", _refuse_haste)
 
     @contextmanager
     def statement(self) -> Iterator[Connection]:
@@ -129,6 +158,23 @@ class Database:
         with self.statement() as connection:
             connection.execute(text("SELECT 1"))
 
+    def answers_durably(self) -> bool:
+        """Make one connection and let it go; False when the store does not answer.
+
+        Raises NotDurable where a `durable` one was wanted. Nothing stays open that a server which
+        forks after this would share among its workers.
+        """
+        try:
+            self.ping()
+        except NotDurable:
+            raise
+        except Exception:  # noqa: BLE001 (later connections are looked at, too)
+            return False
+        finally:
+            for engine in self.engines:
+                engine.dispose()
+        return True
+
     def dispose(self) -> None:
         for engine in self.engines:
             engine.dispose()
@@ -165,14 +211,36 @@ class WriterQueue:
             self._descriptor = -1
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _refuse_haste(connection: Any, _record: Any) -> None:
+    sql = (
+        "SELECT name, source, current_database(), current_user FROM pg_settings"
+        " WHERE name = ANY(%s) AND setting = 'off' ORDER BY name LIMIT 1"
+    )
+    try:
+        found = connection.execute(sql, (list(DURABLE),)).fetchone()
+        connection.rollback()
+    except BaseException:
+        connection.close()
+        raise
+    if found is None:
+        return
+    connection.close()
+    name, source, database, role = found
+    remedy = _REMEDIES.get(source, _REMEDY).format(name=name, database=database, role=role)
+    raise NotDurable(
+        f"PostgreSQL has {name} = off, so a crash would lose bookings that callers were told of;"
+        f" remedy: {remedy}"
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:
     # The driver must not open transactions by itself: see _begin_immediate.
     connection.isolation_level = None
+    connection.create_function(LOCAL_MIDNIGHT, 3, local_midnight_text, deterministic=True)
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute(
-        "PRAGMA synchronous=NORMAL"
-    )  # a power cut may lose the last commits: development only
+    # With NORMAL a power cut may lose the last commits, which is good enough for development.
+    cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
     cursor.close()
@@ -181,4 +249,5 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_immediate(connection: Connection) -> None:
     # A deferred BEGIN that turns into a writer fails with SQLITE_BUSY whatever the timeout. Only
     # the transactions' engine does this: a BEGIN on the other one would lose its writes.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE")

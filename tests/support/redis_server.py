@@ -18,7 +18,8 @@ def running_redis(folder: Path, name: str, *, environment: dict[str, str]) -> It
     server = find_redis_server()
     assert server, "ask tests.support.parts first"
     socket_path = folder / name / "redis.sock"
-    socket_path.parent.mkdir()
+    # A test may stop its server and start another in the same place.
+    socket_path.parent.mkdir(exist_ok=True)
     url = f"unix://{socket_path}"
     command = [str(server), *redis_arguments(socket_path)]
     with keep(folder / "alive", "tests.support.keeper", *command, env=environment) as keeper:

@@ -1,0 +1,127 @@
+"""While Redis does not answer, it is asked now and then, by one thread, and nobody else waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+import structlog
+
+from jobs import queues
+from jobs.queues import PAUSE, WAKE_UP_TIMEOUT, Breaker, RedisWakeUp
+
+
+class StandIn:
+    """A clock moved by hand, and a Redis that answers or does not."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.error: Exception | None = None
+        self.tries: list[tuple[str, ...]] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def wake_worker(self, _outbox: Any, *message_ids: str) -> None:
+        self.tries.append(message_ids)
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    made = StandIn()
+    monkeypatch.setattr(queues, "wake_worker", made.wake_worker)
+    return made
+
+
+@pytest.fixture
+def wake_up(stand_in: StandIn) -> RedisWakeUp:
+    return RedisWakeUp("redis://127.0.0.1:1/0", clock=stand_in.clock)
+
+
+def test_a_redis_that_is_down_for_a_minute_is_asked_every_few_seconds(
+    stand_in: StandIn, wake_up: RedisWakeUp
+):
+    """A hundred messages a second, and one try for five hundred of them."""
+    stand_in.error = redis.ConnectionError()
+    for number in range(6000):
+        wake_up.tell(f"{number:032x}")
+        stand_in.now += 0.01
+    assert len(stand_in.tries) == 60 / PAUSE
+
+
+def test_when_it_answers_again_everything_goes_on(stand_in: StandIn, wake_up: RedisWakeUp):
+    stand_in.error = redis.TimeoutError()
+    wake_up.tell("1")
+    stand_in.error = None
+    wake_up.tell("2")
+    stand_in.now += PAUSE
+    wake_up.tell("3")
+    wake_up.tell("4", "5")
+    assert stand_in.tries == [("1",), ("3",), ("4", "5")]
+
+
+def test_meanwhile_a_webhook_leaves_nothing_to_be_done(stand_in: StandIn, wake_up: RedisWakeUp):
+    stand_in.error = redis.ConnectionError()
+    wake_up.tell("1")
+    for number in range(100):
+        wake_up.message(f"{number:032x}")
+    # No thread was needed, and nothing piles up to be sent late, when the sweep has done it all.
+    assert not wake_up._started
+    assert wake_up._waiting.empty()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: redis.ConnectionError("refused"),
+        lambda: redis.TimeoutError("silent"),
+        lambda: redis.exceptions.BusyLoadingError("reads its file"),
+        lambda: redis.exceptions.OutOfMemoryError("full"),
+        lambda: OSError("no such host"),
+        lambda: ValueError("not an address"),
+    ],
+)
+def test_whatever_goes_wrong_is_said_once_and_the_thread_lives(
+    stand_in: StandIn, wake_up: RedisWakeUp, make: Callable[[], Exception]
+):
+    stand_in.error = make()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            wake_up.tell("1")
+            stand_in.now += PAUSE
+        stand_in.error = None
+        wake_up.tell("2")
+    said = [(line["log_level"], line["event"]) for line in logs]
+    assert said == [("warning", "redis does not answer"), ("info", "redis answers again")]
+    assert logs[0]["error"] == type(make()).__name__
+
+
+def test_an_address_that_is_none_stops_nobody():
+    """REDIS_URL is wrong: calls and texts go on, by the sweep."""
+    with structlog.testing.capture_logs() as logs:
+        RedisWakeUp("nonsense").tell("1")
+    assert [line["error"] for line in logs] == ["ValueError"]
+
+
+def test_no_socket_waits_longer_than_a_caller_would_notice(stand_in: StandIn):
+    connection = queues.connect("redis://127.0.0.1:1/0", timeout=WAKE_UP_TIMEOUT)
+    options = connection.connection_pool.connection_kwargs
+    assert WAKE_UP_TIMEOUT <= 0.2
+    assert options["socket_timeout"] == options["socket_connect_timeout"] == WAKE_UP_TIMEOUT
+    assert options["retry"].get_retries() == 0
+
+
+def test_the_breaker_pauses_anew_after_each_failure(stand_in: StandIn):
+    breaker = Breaker(5, stand_in.clock)
+    seen = [breaker.is_open]
+    for first in (True, False):
+        assert breaker.failed() is first
+        seen.append(breaker.is_open)
+        stand_in.now += 5
+        seen.append(breaker.is_open)
+    assert [breaker.worked(), breaker.worked()] == [True, False]
+    assert [*seen, breaker.is_open] == [False, True, False, True, False, False]
