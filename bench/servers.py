@@ -22,6 +22,7 @@ from typing import NoReturn
 
 import psycopg
 
+from psycopg import sql
 from sqlalchemy import make_url
 
 import config
@@ -139,6 +140,16 @@ def postgres_url(folder: Path) -> str:
     """Start (once) the PostgreSQL of this measurement, which waits for the disk; a new database."""
     server = shared_server(folder, prefix="bench", environment=launcher.inherited(), durable=True)
     return server.create()
+
+
+def beside(database_url: str, name: str) -> str:
+    """Return a new database beside that one: on the same server, or in the same folder."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        return f"sqlite:///{Path(str(url.database)).with_name(name)}.sqlite3"
+    with psycopg.connect(floors.libpq(url.set(database="postgres")), autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return url.set(database=name).render_as_string(hide_password=False)
 
 
 def postgres_facts(database_url: str) -> dict[str, str]:

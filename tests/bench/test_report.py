@@ -20,8 +20,23 @@ MACHINE: dict[str, str | int] = {
 POSTGRES_FACTS = dict.fromkeys(("server_version", *POSTGRES_SETTINGS), "on")
 
 
-def outcome(facts: dict[str, str], **rates: float) -> Outcome:
+# What bench.store gives for each database.
+STORE = {
+    "allocate_ratio": 0.7,
+    "allocations_one_slot": 400.0,
+    "allocations_apart": 500.0,
+    "postcodes_rows_per_second": 10_000.0,
+    "centres_rows_per_second": 400.0,
+    "slots_rows_per_second": 50_000.0,
+    "slots_memory_growth": 1.05,
+}
+GROWTH = {"search_growth_10m": 1.1, "search_p99_ms_100k": 3.0, "search_p99_ms_10m": 3.3}
+
+
+def outcome(kind: str, facts: dict[str, str], **rates: float) -> Outcome:
     return Outcome(
+        store={f"{name}_{kind}": value for name, value in STORE.items()}
+        | (GROWTH if kind == "postgres" else {}),
         rates={name: [value - 1, value, value + 1] for name, value in rates.items()},
         p99_ms={"turn": 20.0, "call": 80.0},
         wrk_share=0.08,
@@ -35,8 +50,8 @@ def outcome(facts: dict[str, str], **rates: float) -> Outcome:
 def results(**changes: float) -> report.Results:
     rates = {"floor_a": 8000.0, "floor_b": 2000.0, "turn_rate": 1200.0, "call_rate": 900.0}
     outcomes = {
-        "postgres": outcome(POSTGRES_FACTS, **rates | changes),
-        "sqlite": outcome({"version": "3.46"}, **rates),
+        "postgres": outcome("postgres", POSTGRES_FACTS, **rates | changes),
+        "sqlite": outcome("sqlite", {"version": "3.46"}, **rates),
     }
     return report.flatten(outcomes, Plan(5, 7), MACHINE, 500)
 
@@ -53,6 +68,15 @@ def test_ratios_are_medians_over_floor_b():
 def test_a_bar_that_is_missed_is_named():
     (sentence,) = report.missed(results(call_rate=600.0))
     assert sentence.startswith("call_ratio_postgres is 0.3")
+
+
+def test_the_bars_of_the_store_count_too():
+    found = results()
+    found["allocate_ratio_sqlite"], found["search_growth_10m"] = 0.49, 1.6
+    assert [one.split()[0] for one in report.missed(found)] == [
+        "allocate_ratio_sqlite",
+        "search_growth_10m",
+    ]
 
 
 def test_a_figure_that_could_not_be_had_is_a_missed_bar():

@@ -1,0 +1,83 @@
+"""How fast imports and `flask slots open` write, and whether their memory grows with the work."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import config
+
+from bench import servers
+from bench.servers import CannotMeasure
+
+FEW_DAYS, MANY_DAYS = 7, 28
+KIBIBYTES_A_MIB = 1024
+
+
+@dataclass(frozen=True)
+class Filling:
+    """Rows a second, and the largest resident memory of opening many slots ÷ of opening few."""
+
+    postcodes: float
+    centres: float
+    slots: float
+    memory_growth: float
+
+
+@dataclass(frozen=True)
+class _Run:
+    seconds: float
+    mib: float
+    last_line: str
+
+    @property
+    def rate(self) -> float:
+        return int(self.last_line.split()[0].replace(",", "")) / self.seconds
+
+
+def fill(url: str, folder: Path, redis_url: str) -> Filling:
+    """Import the extracts and open slots in an empty database. Raises CannotMeasure."""
+    env = servers.environment(url, redis_url)
+    servers.command("migrate", environment=env)
+    rates = {}
+    for what in ("postcodes", "centres"):
+        file = folder / f"{what}.csv"
+        with gzip.open(config.ROOT / "data" / f"{what}.csv.gz") as packed, file.open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+        rates[what] = _run(env, what, "import", str(file)).rate
+    first = datetime.now(UTC).date() + timedelta(days=2)
+    options = ("--all", "--every", "10", "--capacity", "2")
+    few = _run(env, "slots", "open", *options, "--from", str(first), "--days", str(FEW_DAYS))
+    later = first + timedelta(days=FEW_DAYS)
+    many = _run(env, "slots", "open", *options, "--from", str(later), "--days", str(MANY_DAYS))
+    return Filling(rates["postcodes"], rates["centres"], many.rate, many.mib / few.mib)
+
+
+def _run(env: Mapping[str, str], *arguments: str) -> _Run:
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flask", *arguments],
+        cwd=config.ROOT,
+        env=dict(env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None  # noqa: S101 - asked for
+    said = process.stdout.read().strip()
+    _pid, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    last = said.splitlines()[-1] if said else ""
+    if process.returncode:
+        raise CannotMeasure(f"flask {' '.join(arguments)} failed: {last}")
+    return _Run(time.perf_counter() - started, usage.ru_maxrss / KIBIBYTES_A_MIB, last)

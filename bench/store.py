@@ -1,0 +1,382 @@
+"""The slot store by itself: what the one door costs, and how it bears a crowd and many slots.
+
+`ratios` compares a held and confirmed booking with the same SQL on the raw driver, in turns on the
+same database. `crowd` lets sixteen processes take the places of one slot, and then of sixteen.
+`growth` times the search for a pair of appointments among 100,000 slots and among 10,000,000.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import make_url, text
+
+from bench import filling
+from bench.by_hand import ByHand
+from bench.servers import CannotMeasure, beside
+from models.centres import insert_new
+from models.crypto import Vault
+from models.database import Database
+from models.migrations.runner import upgrade
+from models.slots import Wanted, open_slots
+from prompts.catalogue import load
+from services.allocate import Allocate, Channel, Chosen, Taker
+from services.campaign import Campaign
+from services.confirm_booking import Booked, Request, confirm_booking
+from services.directory import Directory
+from services.hold_slot import Wanted as Wish
+from services.hold_slot import hold_slots
+from services.store import Store
+
+PARIS = ZoneInfo("Europe/Paris")
+CENTRES = 40
+SLICE, SLICES = 100, 9
+PROCESSES = 16
+CROWD_PLACES = 800
+# The smaller and the larger number of slots, and how many searches are timed on each.
+FEW, MANY = 100_000, 10_000_000
+GROWTH_CENTRES = 1000
+SEARCHES, WARM = 1500, 150
+CAMPAIGN = Campaign(
+    name="bench",
+    minimum_age=75,
+    radius_kilometres=100,
+    horizon_days=300,
+    lead=timedelta(minutes=5),
+    hold_lease=timedelta(minutes=4),
+    hold_longest=timedelta(minutes=20),
+    few_places=12,
+)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Places allocated a second by sixteen processes: all at one slot, and each at its own."""
+
+    one_slot: float
+    apart: float
+
+
+def _store(url: str) -> Store:
+    return Store(Database(url, pool_size=2), Vault([bytes(range(32))]))
+
+
+def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
+    """Centres of the bench, with slots an hour apart from tomorrow on."""
+    upgrade(url)
+    database = Database(url, pool_size=2)
+    now = datetime.now(UTC)
+    ids = [f"bench{number}" for number in range(centres)]
+    insert_new(database, [_centre(one, number, now) for number, one in enumerate(ids)])
+    first = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
+    hours = [first + timedelta(hours=number) for number in range(starts)]
+    for one in ids:
+        open_slots(database, [Wanted(one, hours, capacity)])
+    if not database.is_sqlite:
+        with database.statement() as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+    database.dispose()
+    return ids
+
+
+def _centre(one: str, number: int, now: datetime) -> dict[str, object]:
+    return {
+        "id": one,
+        "name": f"Salle {number}",
+        "street": "1 rue Haute",
+        "postcode": "75011",
+        "insee": "75111",
+        "town": "Paris",
+        "departement": "75",
+        "territory": "metropole",
+        # A grid over the country, some ten kilometres from one to the next.
+        "latitude": 44.0 + (number // 32) * 0.14,
+        "longitude": -1.0 + (number % 32) * 0.2,
+        "time_zone": "Europe/Paris",
+        "phones": "[]",
+        "booking_link": "",
+        "booking_mode": "ours",
+        "hours": "{}",
+        "notes": "",
+        "opens_on": None,
+        "closes_on": None,
+        "source": "bench",
+        "fingerprint": "",
+        "closed_at": None,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+class Service:
+    """A held and confirmed booking by the service's own code."""
+
+    def __init__(self, url: str) -> None:
+        self.store = _store(url)
+        self._catalogue = load("fr")
+        self._numbers = itertools.count()
+
+    def close(self) -> None:
+        self.store.database.dispose()
+
+    def allocate(self, centre_id: str, holder: str) -> bool:
+        store = self.store
+        taker = Taker(Channel.PHONE, holder)
+        now = datetime.now(UTC)
+        with store.database.transaction() as connection:
+            door = Allocate(connection, store, CAMPAIGN, taker)
+            wish = door.wish(((now, now + timedelta(days=400)),))
+            held = door.hold([centre_id], wish, PARIS)
+        if not held:
+            return False
+        first = held[0].first
+        number = int(holder[2:34], 16)
+        request = Request(
+            taker=taker,
+            chosen=(Chosen(first.place_id, first.slot_id, first.start_at),),
+            centre_id=centre_id,
+            local_starts=(first.start_at.astimezone(PARIS),),
+            street="1 rue Haute",
+            centre_name="Salle",
+            town="Paris",
+            centre_postcode="75011",
+            born=date(1942, 3, 12),
+            postcode="75011",
+            number=f"+336{number % 10**8:08d}",
+            text_to=f"+336{number % 10**8:08d}",
+            call_id=holder,
+        )
+        with store.database.transaction() as connection:
+            booked = confirm_booking(
+                connection,
+                store,
+                CAMPAIGN,
+                request,
+                catalogue=self._catalogue,
+                national_number="+33974750001",
+            )
+        return isinstance(booked, Booked)
+
+
+def ratio(url: str) -> float:
+    """Return bookings a second through the door, as a part of those by hand.
+
+    Short slices one after the other, on a database of its own at `url`. Raises CannotMeasure.
+    """
+    centres = fill(url, CENTRES, 500, 1)
+    rates: dict[str, list[float]] = {"service": [], "by hand": []}
+    names = holders()
+    turn = itertools.cycle(centres)
+    with (
+        contextlib.closing(Service(url)) as service,
+        contextlib.closing(ByHand(make_url(url))) as by_hand,
+    ):
+        both: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
+            ("service", service.allocate),
+            ("by hand", by_hand.allocate),
+        )
+        for number in range(SLICES + 1):
+            for name, allocate in both:
+                started = time.perf_counter()
+                done = [allocate(next(turn), next(names)) for _ in range(SLICE)]
+                if not all(done):
+                    raise CannotMeasure(f"a booking {name} was refused")
+                if number:
+                    rates[name].append(SLICE / (time.perf_counter() - started))
+    return statistics.median(rates["service"]) / statistics.median(rates["by hand"])
+
+
+def holders() -> Iterator[str]:
+    stamp = time.time_ns() & 0xFFFFFFFFFFFF
+    return (f"CA{stamp:012x}{number:020x}" for number in itertools.count())
+
+
+def crowd(url: str) -> Crowd:
+    """Let sixteen processes book until nothing is left. Raises CannotMeasure."""
+    one = fill(url, PROCESSES + 1, 1, CROWD_PLACES)
+    return Crowd(one_slot=_race(url, [one[0]] * PROCESSES), apart=_race(url, one[1:]))
+
+
+def _race(url: str, centres: list[str]) -> float:
+    command = [sys.executable, "-m", "bench.crowd", url, str(CROWD_PLACES)]
+    processes = [
+        subprocess.Popen([*command, one], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for one in centres
+    ]
+    for process in processes:
+        assert process.stdout is not None  # noqa: S101 - asked for
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin is not None  # noqa: S101 - asked for
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    lines = [process.communicate(timeout=300)[0] for process in processes]
+    if any(process.returncode for process in processes):
+        raise CannotMeasure("a process of the crowd failed")
+    seen = [json.loads(line) for line in lines]
+    booked = sum(one["booked"] for one in seen)
+    wanted = CROWD_PLACES * len(set(centres))
+    if booked != wanted:
+        raise CannotMeasure(f"the crowd booked {booked} of {wanted} places")
+    began, ended = min(one["began"] for one in seen), max(one["ended"] for one in seen)
+    return float(booked / (ended - began))
+
+
+def measure(url: str, folder: Path, redis_url: str, say: Say) -> dict[str, float]:
+    """Everything about the store, in databases beside the one at `url`, under flat keys.
+
+    The names get `_postgres` or `_sqlite` at their end. Raises CannotMeasure.
+    """
+    kind = "sqlite" if make_url(url).get_backend_name() == "sqlite" else "postgres"
+    say(f"{kind}: the slot store by itself")
+    one = ratio(beside(url, "bench_ratio"))
+    some = crowd(beside(url, "bench_crowd"))
+    filled = filling.fill(beside(url, "bench_filling"), folder, redis_url)
+    found = {
+        f"allocate_ratio_{kind}": one,
+        f"allocations_one_slot_{kind}": some.one_slot,
+        f"allocations_apart_{kind}": some.apart,
+        f"postcodes_rows_per_second_{kind}": filled.postcodes,
+        f"centres_rows_per_second_{kind}": filled.centres,
+        f"slots_rows_per_second_{kind}": filled.slots,
+        f"slots_memory_growth_{kind}": filled.memory_growth,
+    }
+    if kind == "postgres":
+        grown = growth(beside(url, "bench_few"), beside(url, "bench_many"), say)
+        found |= {
+            "search_growth_10m": grown.ratio,
+            "search_p99_ms_100k": grown.few_ms,
+            "search_p99_ms_10m": grown.many_ms,
+        }
+    digits = {name: 3 if "ratio" in name or "growth" in name else 1 for name in found}
+    return {name: round(value, digits[name]) for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The slowest of a hundred searches, in milliseconds."""
+
+    few_ms: float
+    many_ms: float
+
+    @property
+    def ratio(self) -> float:
+        return self.many_ms / self.few_ms
+
+
+def growth(few_url: str, many_url: str, say: Say) -> Growth:
+    """Fill two databases of PostgreSQL and search each, in slices one after the other."""
+    for url, count in ((few_url, FEW), (many_url, MANY)):
+        say(f"postgres: filling {count:,} slots")
+        _fill_many(url, count)
+    both = [_Searcher(url) for url in (few_url, many_url)]
+    try:
+        times: list[list[float]] = [[], []]
+        for searcher in both:
+            for number in range(WARM):
+                searcher.search(number)
+        for start in range(0, SEARCHES, 100):
+            for seen, searcher in zip(times, both, strict=True):
+                seen += [searcher.search(start + number) for number in range(100)]
+        few, many = (1000 * statistics.quantiles(seen, n=100)[98] for seen in times)
+        return Growth(few, many)
+    finally:
+        for searcher in both:
+            searcher.close()
+
+
+def _fill_many(url: str, count: int) -> None:
+    """Slots of one place by INSERT … SELECT; indexes are made afterwards, as a restore would."""
+    fill(url, GROWTH_CENTRES, 1, 1)
+    a_day = max(count // (GROWTH_CENTRES * 100), 1)
+    database = Database(url, pool_size=1)
+    with database.statement() as connection:
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("SET synchronous_commit = off")
+        connection.exec_driver_sql("SET maintenance_work_mem = '512MB'")
+        connection.exec_driver_sql("SET session_replication_role = replica")
+        indexes = connection.execute(
+            text(
+                "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS made "
+                "FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+                "WHERE indrelid = 'place'::regclass AND NOT indisprimary "
+                "AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)"
+            )
+        ).all()
+        for index in indexes:
+            connection.exec_driver_sql(f"DROP INDEX {index.name}")
+        connection.execute(
+            text(
+                "INSERT INTO slot (centre_id, start_at, capacity) "
+                "SELECT 'bench' || c, date_trunc('day', now()) + d * interval '1 day' "
+                "+ interval '8 hours' + n * (interval '10 hours' / :a_day), 1 "
+                "FROM generate_series(0, :centres - 1) c, generate_series(2, 101) d, "
+                "generate_series(0, :a_day - 1) n ON CONFLICT DO NOTHING"
+            ),
+            {"a_day": a_day, "centres": GROWTH_CENTRES},
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO place (slot_id, number, centre_id, start_at, lot) "
+            "SELECT id, 1, centre_id, start_at, mod(id * 61 + 37, 100) FROM slot "
+            "ON CONFLICT DO NOTHING"
+        )
+        for index in indexes:
+            connection.exec_driver_sql(index.made)
+        connection.exec_driver_sql("VACUUM ANALYZE")
+        connection.exec_driver_sql("CHECKPOINT")
+    database.dispose()
+
+
+class _Undo(Exception):
+    """What was held is to be free again."""
+
+
+class _Searcher:
+    """Searches three days of places near a town, with two doses, and undoes what it held."""
+
+    def __init__(self, url: str) -> None:
+        self._store = _store(url)
+        self._directory = Directory(self._store.database, centres_fresh_seconds=3600)
+        self._campaign = Campaign(**{**vars(CAMPAIGN), "doses": 2})
+
+    def close(self) -> None:
+        self._store.database.dispose()
+
+    def search(self, number: int) -> float:
+        """Return the seconds that it took."""
+        database = self._store.database
+        day = number % 60
+        with database.statement() as connection:
+            near = self._directory.nearest(
+                connection,
+                44.0 + (number * 7 % 30) * 0.14,
+                -1.0 + (number * 11 % 32) * 0.2,
+                "metropole",
+                60,
+            )
+        wanted = Wish(
+            near=near,
+            not_before=datetime.now(UTC) + timedelta(days=day, hours=1),
+            holds=False,
+        )
+        started = time.perf_counter()
+        with contextlib.suppress(_Undo), database.transaction() as connection:
+            taker = Taker(Channel.PHONE, f"CA{number:032x}")
+            held = hold_slots(connection, self._store, self._campaign, taker, wanted)
+            if not held or any(one.second is None for one in held):
+                raise CannotMeasure("a search among many slots found no pair")
+            raise _Undo
+        return time.perf_counter() - started

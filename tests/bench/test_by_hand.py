@@ -1,0 +1,92 @@
+"""The floor under the slot store does what the service does, statement for statement."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import pytest
+
+from sqlalchemy import func, make_url, select
+
+from bench import store
+from bench.by_hand import ByHand, driver_sql
+from models.database import Database
+from models.tables import appointment, booking, history, message, place
+from tests.store.tools import on_the_wire
+
+HOLDER = "CA" + "0" * 31
+WRITES = re.compile(r"\b(UPDATE|INSERT INTO|SELECT count\(\*\).*? FROM) (\w+)", re.DOTALL)
+
+
+def writes(sent: list[str]) -> list[tuple[str, str]]:
+    """The statements with the table each is about, in order."""
+    found = [WRITES.search(re.sub(r"\s+", " ", one)) for one in sent]
+    return [(one[1].split(" ")[0], one[2]) for one in found if one]
+
+
+def rows(database: Database) -> list[int]:
+    counted = (booking, appointment, history, message)
+    with database.statement() as connection:
+        booked = select(func.count()).where(place.c.booking_id.is_not(None))
+        return [
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in counted
+        ] + [connection.execute(booked).scalar_one()]
+
+
+def test_both_leave_the_same_rows(database_url: str):
+    (centre,) = store.fill(database_url, 1, 3, 1)
+    database = Database(database_url, pool_size=1)
+    try:
+        with contextlib.closing(ByHand(make_url(database_url))) as by_hand:
+            assert by_hand.allocate(centre, HOLDER + "1")
+        assert rows(database) == [1, 1, 1, 1, 1]
+        with contextlib.closing(store.Service(database_url)) as service:
+            assert service.allocate(centre, HOLDER + "2")
+        assert rows(database) == [2, 2, 2, 2, 2]
+    finally:
+        database.dispose()
+
+
+def test_the_service_sends_what_is_written_by_hand(database_url: str):
+    (centre,) = store.fill(database_url, 1, 3, 1)
+    with contextlib.closing(store.Service(database_url)) as service:
+        assert service.allocate(centre, HOLDER + "1")
+        with on_the_wire(service.store.database) as sent:
+            assert service.allocate(centre, HOLDER + "2")
+    assert writes(sent) == [
+        ("UPDATE", "place"),
+        ("SELECT", "booking"),
+        ("UPDATE", "place"),
+        ("INSERT", "booking"),
+        ("INSERT", "appointment"),
+        ("INSERT", "history"),
+        ("INSERT", "message"),
+    ]
+
+
+def test_nothing_is_booked_where_nothing_is_free(database_url: str):
+    (centre,) = store.fill(database_url, 1, 1, 1)
+    with contextlib.closing(ByHand(make_url(database_url))) as by_hand:
+        assert by_hand.allocate(centre, HOLDER + "1")
+        assert not by_hand.allocate(centre, HOLDER + "2")
+    with contextlib.closing(store.Service(database_url)) as service:
+        assert not service.allocate(centre, HOLDER + "3")
+
+
+def test_names_become_the_drivers():
+    sql = """SELECT :one, ':[1]', '%' FROM t WHERE a = :b_2"""
+    assert driver_sql(sql, sqlite=True) == sql
+    assert driver_sql(sql, sqlite=False) == "SELECT %(one)s, ':[1]', '%%' FROM t WHERE a = %(b_2)s"
+
+
+@pytest.mark.parametrize("processes", [2])
+def test_a_crowd_books_every_place_and_no_more(
+    database_url: str, processes: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(store, "PROCESSES", processes)
+    monkeypatch.setattr(store, "CROWD_PLACES", 6)
+    crowd = store.crowd(database_url)
+    assert crowd.one_slot > 0
+    assert crowd.apart > 0
