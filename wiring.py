@@ -6,33 +6,44 @@ import sys
 
 from dataclasses import dataclass
 
+import structlog
+
 from flask import Flask
 
 import commands.bookings
+import commands.campaign
 import commands.centres
 import commands.data
 import commands.demo
 import commands.deploy
+import commands.operations
 import commands.postcodes
 import commands.processes
 import commands.slots
+import commands.store
 import config
 import ivr.signature
 import ivr.sms
 import ivr.voice
 import web.health
 
-from ivr.conversation import Conversation
+from ivr.conversation import LANGUAGE, Conversation
 from ivr.twiml import Addresses
 from jobs.queues import RedisWakeUp
 from jobs.tasks import Ports
 from models.crypto import Vault
-from models.database import Database
-from services import campaign, logs
+from models.database import Database, NotDurable
+from services import logs
 from services.call_world import Service
+from services.campaign import BadCampaign
+from services.campaigns import Campaigns, text_names
+from services.centre_life import CentreLife
 from services.directory import Directory
 from services.ports import WakeUp
 from services.store import Store
+from services.waiting_list import Everybody
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -47,10 +58,11 @@ class Parts:
 
 def make_parts(settings: config.Settings) -> Parts:
     """The real parts. Raises services.campaign.BadCampaign."""
-    store = Store(Database(settings.database_url), Vault(settings.vault_keys()))
+    database = Database(settings.database_url, durable=settings.environment == "production")
+    store = Store(database, Vault(settings.vault_keys()))
     service = Service(
         directory=Directory(store.database),
-        campaign=campaign.load(settings.campaign),
+        campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
         national_number=settings.national_number,
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
@@ -71,12 +83,12 @@ def make_app(parts: Parts) -> Flask:
     )
     addresses = Addresses(settings.public_base_url)
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
-    app.register_blueprint(ivr.voice.blueprint(conversation, store, addresses))
+    app.register_blueprint(ivr.voice.blueprint(conversation, addresses))
     app.register_blueprint(ivr.sms.blueprint(store))
     app.register_blueprint(
         web.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)
     )
-    _add_commands(app, settings, store)
+    _add_commands(app, settings, store, parts.service.campaigns)
     return app
 
 
@@ -85,8 +97,12 @@ def create_app() -> Flask:
     try:
         settings = config.load()
         logs.configure(settings.log_level)
-        return make_app(make_parts(settings))
-    except (config.BadSettings, campaign.BadCampaign) as error:
+        parts = make_parts(settings)
+        if settings.environment == "production" and not parts.store.database.answers_durably():
+            # Callers are spoken to without it, and each connection is looked at when it is made.
+            log.warning("the store does not answer")
+        return make_app(parts)
+    except (config.BadSettings, BadCampaign, NotDurable) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
 
@@ -105,20 +121,26 @@ def make_ports(settings: config.Settings, store: Store) -> Ports:
     return Ports(store, messenger)
 
 
-def _add_commands(app: Flask, settings: config.Settings, store: Store) -> None:
+def _add_commands(
+    app: Flask, settings: config.Settings, store: Store, campaigns: Campaigns
+) -> None:
     def ports() -> Ports:
         return make_ports(settings, store)
 
+    life = CentreLife(store, campaigns)
     for command in (
-        commands.bookings.make(store),
-        commands.centres.make(store.database, store.clock),
+        commands.bookings.make(store, campaigns.by_name),
+        commands.campaign.make(),
+        commands.centres.make(store.database, store.clock, life),
         commands.data.make(store),
         commands.data.make_migrate(settings.database_url),
         commands.demo.make(store.database, store.clock),
         commands.deploy.make(settings.public_base_url),
+        commands.operations.make(life),
         commands.postcodes.make(store.database, store.clock),
-        commands.processes.make_scheduler(ports),
+        commands.processes.make_scheduler(ports, campaigns.by_name),
         commands.processes.make_worker(settings.redis_url, ports),
-        commands.slots.make(store.database, store.clock),
+        commands.slots.make(store.database, store.clock, life, Everybody(store, campaigns.all)),
+        commands.store.make(store, campaigns.all),
     ):
         app.cli.add_command(command)

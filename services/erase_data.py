@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from models import bookings, calls, outbox, turns
+from models import bookings, calls, outbox, turns, waiting
 from services.store import Store
 
 # Three calendar months may be 89 days (1 February to 1 May), and three months is the latest.
 AFTER_APPOINTMENT = timedelta(days=89)
 AFTER_CALL = timedelta(hours=24)
+# Whoever waits longer has been forgotten by everybody; their entry ends.
+LONGEST_WAIT = timedelta(days=180)
 # Steps and outcomes carry nobody's data; they feed the statistics of a season.
 TURNS_KEPT = timedelta(days=365)
 
@@ -33,11 +35,14 @@ def erase_data(store: Store) -> dict[str, int]:
     with store.database.transaction() as connection:
         callers = calls.erase_callers(connection, clock, AFTER_CALL)
     with store.database.transaction() as connection:
+        entries = waiting.erase_due(connection, clock, ended=AFTER_CALL, oldest=LONGEST_WAIT)
+    with store.database.transaction() as connection:
         old = turns.delete_old(connection, clock, TURNS_KEPT)
     return {
         "bookings": len(erased),
         "messages": messages,
         "turns": bodies,
         "calls": callers,
+        "waiting": entries,
         "old turns": old,
     }

@@ -15,6 +15,8 @@ def promise_callback(
 ) -> bool:
     """Store the promise in the caller's transaction; False when one is already kept.
 
+    What is known replaces what was, unless it was nothing but silence this time.
+
     `number` is E.164. `known` is what the person has given already, for nobody is asked twice.
     """
     index = store.vault.index("phone", number) or b""
@@ -26,4 +28,9 @@ def promise_callback(
         payload=known,
         call_id=call_id,
     )
-    return outbox.add(connection, store.clock, store.vault, message)
+    if outbox.add(connection, store.clock, store.vault, message):
+        return True
+    # One promise a number: whoever rings back has what was said last.
+    if known.get("born"):
+        outbox.replace_payload(connection, store.clock, store.vault, message.dedupe_key, known)
+    return False

@@ -15,7 +15,12 @@ from click.testing import CliRunner, Result
 
 from commands import centres, demo, postcodes, slots
 from models.clock import FixedClock
+from models.crypto import Vault
 from models.database import Database
+from services.campaigns import Campaigns
+from services.centre_life import CentreLife
+from services.store import Store
+from tests.support.house import CAMPAIGN
 
 MONDAY = datetime(2021, 1, 18, 7, 0, tzinfo=UTC)
 DAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
@@ -65,10 +70,11 @@ def clock() -> FixedClock:
 @pytest.fixture
 def run(database: Database, clock: FixedClock) -> Run:
     """Run a command line as an operator does."""
+    life = CentreLife(Store(database, Vault([bytes(32)]), clock), Campaigns.fixed(CAMPAIGN))
     group = click.Group()
-    group.add_command(centres.make(database, clock))
+    group.add_command(centres.make(database, clock, life))
     group.add_command(postcodes.make(database, clock))
-    group.add_command(slots.make(database, clock))
+    group.add_command(slots.make(database, clock, life))
     group.add_command(demo.make(database, clock))
 
     def invoke(*arguments: object) -> Result:

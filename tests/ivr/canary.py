@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import generate_latest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from models.tables import booking
 from services import logs
+from services.allocate import Channel
+from services.change_booking import By, cancel
 from services.deliver_message import deliver_message
 from services.ports import NoAnswer, Refused
 from services.store import CryptographicChance
@@ -63,10 +66,20 @@ def slippery(_connection: Connection) -> None:
     raise RuntimeError(f"INSERT … {NUMBERS[0]}, {BORN}, {DATES[0]}")
 
 
+def gives_up_what_is_booked(service: House) -> None:
+    """Cancel, so that the same person can be booked again."""
+    with service.database.transaction() as connection:
+        statement = select(booking.c.id).where(booking.c.state == "confirmed")
+        for booking_id in connection.execute(statement).scalars().all():
+            by = By("caller", Channel.PHONE, why="a journey")
+            cancel(connection, service.store, service.campaign, booking_id, by=by)
+
+
 def journeys(service: House) -> list[Call]:
     """Every way through the service that this person can take."""
     calls: list[Call] = [to_the_end(service.phone(NUMBERS[0]), BORN)]
     # From a line without a number, typing it.
+    gives_up_what_is_booked(service)
     typing = service.phone(WITHHELD).goes_to("reach", born=BORN).presses("1")
     calls.append(typing.presses(NUMBERS[0].replace("+33", "0")).presses("1").presses("1"))
     for number in NUMBERS:
@@ -81,6 +94,7 @@ def journeys(service: House) -> list[Call]:
     faults = Faults(service.database)
     for webhook in range(11):
         transport = FaultyTransport(service, lambda: faults.at_statement(1, slippery), webhook)
+        gives_up_what_is_booked(service)
         calls.append(to_the_end(service.phone(NUMBERS[0], transport=transport), BORN))
     line = Line(service.app, sender=NUMBERS[0])
     with faults.at_statement(0, slippery):

@@ -32,7 +32,7 @@ from tests.ivr.plays import (
     play,
     seeded,
 )
-from tests.support.house import BASE, MOBILE, WITHHELD, House, house, mornings
+from tests.support.house import BASE, MOBILE, WITHHELD, House, a_mobile, house, mornings
 
 
 def bookings_of(service: House, line: Line) -> int:
@@ -74,7 +74,7 @@ def test_copies_at_once_of_a_silent_call_keep_one_promise(service: House, seed: 
 
 
 def test_many_calls_at_once_each_with_copies_book_each_once(service: House):
-    lines = [Line(service.app) for _ in range(6)]
+    lines = [Line(service.app, sender=a_mobile(n)) for n in range(6)]
     with ThreadPoolExecutor(len(lines)) as threads:
         calls = list(threads.map(lambda n: play(lines[n], BOOKING, 100 + n), range(len(lines))))
     assert [bookings_of(service, played.line) for played in calls] == [1] * len(lines)
@@ -193,7 +193,8 @@ def test_a_status_in_any_order_and_number_ends_the_call_once_and_frees_what_it_h
 
 def test_two_calls_from_one_number_do_not_confirm_each_others_hold(service: House):
     first = play(Line(service.app, sender=MOBILE), BOOKING[:7])
-    second = play(Line(service.app, sender=MOBILE), BOOKING[:7])
+    # Her husband: one person is booked once.
+    second = play(Line(service.app, sender=MOBILE), (BOOKING[0], "04051941", *BOOKING[2:7]))
     assert service.session(first.line.sid).choice.place_id != (
         service.session(second.line.sid).choice.place_id
     )

@@ -24,7 +24,7 @@ from simulator.twiml import parse
 from tests.ivr.faults import Faults, FaultyTransport, connection_lost, refused
 from tests.ivr.line import Document, Line, goes_on_or_ends, read
 from tests.ivr.plays import BOOKING, no_place_is_given_twice, play, to_the_end
-from tests.support.house import BASE, LANDLINE, MOBILE, WITHHELD, House, Phone
+from tests.support.house import BASE, LANDLINE, MOBILE, WITHHELD, House, Phone, a_mobile
 from tests.support.keeper import ROOT
 from wiring import Parts, make_app
 
@@ -71,7 +71,7 @@ def test_whichever_statement_of_whichever_turn_fails_the_call_is_booked_once(
         while True:
             number += 1
             transport = FaultyTransport(service, partial(KINDS[kind], faults, number), webhook)
-            phone = to_the_end(service.phone(MOBILE, transport=transport))
+            phone = to_the_end(service.phone(a_mobile(calls), transport=transport))
             calls += 1
             assert {reply.status for reply in transport.replies} == {200}
             is_booked_once(service, phone)
@@ -93,7 +93,7 @@ def test_a_connection_lost_at_commit_goes_on_and_is_booked_once_done_or_not(
     broken = 0
     for webhook in range(WEBHOOKS - 1):
         transport = FaultyTransport(service, lambda: faults.commit_lost(done=done), webhook)
-        phone = to_the_end(service.phone(MOBILE, transport=transport))
+        phone = to_the_end(service.phone(a_mobile(webhook), transport=transport))
         broken += faults.fired
         is_booked_once(service, phone)
     # Holding and confirming are transactions on both databases.

@@ -9,6 +9,9 @@ from datetime import timedelta
 
 import pytest
 
+from sqlalchemy import select
+
+from models.tables import place
 from tests.support.house import MOBILE, NOON, House, campaign_with, house, mornings
 
 
@@ -59,6 +62,32 @@ def test_morning_and_afternoon_are_those_of_the_centres_clock(
     told = set(re.findall(r"à (\d+) heures", caller.since_input))
     assert told
     assert told <= hours
+
+
+@pytest.mark.parametrize("ways", [(), ("4", "1"), ("4", "2", "1"), ("4", "2", "2"), ("4", "3")])
+def test_every_offer_of_two_appointments_has_a_second_at_its_own_centre(
+    sqlite_url: str, ways: tuple[str, ...]
+):
+    """Three to four weeks later by the calendar, whichever way the caller came to it."""
+    day = NOON.replace(hour=8)
+    starts = [day + timedelta(days=d, hours=h) for d in range(1, 40) for h in (0, 6)]
+    with house(sqlite_url, campaign=campaign_with(doses=2)) as service:
+        for number, kilometres in enumerate((1, 5, 20, 60)):
+            service.opens_centre(str(number), kilometres=kilometres, starts=starts, capacity=2)
+        caller = service.phone(MOBILE).goes_to("offers").answers(*ways)
+        caller.hears_text("Un second rendez-vous vient avec le premier")
+        offers = service.session(caller.sid).offers
+        assert offers
+        assert service.held() == 2 * len(offers)
+        for offer in offers:
+            assert offer.local_second is not None
+            apart = offer.local_second.date() - offer.local_start.date()
+            assert timedelta(days=21) <= apart <= timedelta(days=28)
+        with service.database.statement() as connection:
+            centre_of = dict(connection.execute(select(place.c.id, place.c.centre_id)).all())
+        assert [centre_of[one.second_place_id] for one in offers] == [
+            one.centre_id for one in offers
+        ]
 
 
 def test_another_town_is_asked_and_searched(bare: House):

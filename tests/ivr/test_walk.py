@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import random
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
+
+from sqlalchemy import select
 
 from flows.session import CallerKind
 from flows.speech import Heard, Outcome, Speech
 from flows.steps import STEPS
 from ivr.twiml import Addresses, render
 from models.clock import FixedClock
+from models.tables import appointment
 from prompts.catalogue import load
 from simulator.twiml import MAX_DOCUMENT_BYTES, TwimlError
 from tests.flows.walk import (
@@ -48,6 +52,8 @@ COUNT_AS_NOTHING = (*ASKING_FOR_A_PERSON, "9", "99", "8", "88", "*", "**")
 ENDING_KEYS = {"not_yet_open": ("2",), "closed": ("1",), "not_eligible": ("2",)}
 # Steps that speak of one chosen slot.
 OF_ONE_SLOT = {"reach", "reach_number", "reach_check", "confirm"}
+# Sentences about the choice; with two appointments they have words of their own.
+OF_THE_CHOICE = {"confirm", "ready", "reference", "reference_with_text", "goodbye_booked"}
 POLLY_LIMIT = 3000
 
 
@@ -111,7 +117,7 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
             return turn.after.number != ""
         if ending in {"goodbye_silent", "goodbye_silent_promised"}:
             return not before.alive and turn.heard.kind is Heard.SILENCE
-        if ending == "goodbye_booked":
+        if ending in {"goodbye_booked", "goodbye_booked_both"}:
             return turn.after.reference != ""
         if ending == "goodbye_unreachable":
             return (
@@ -124,8 +130,8 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
     ends = [turn for turn in walked.turns if turn.speech.listen is None]
     none_of(turn for turn in ends if not may_end(turn))
     assert {turn.speech.lines[-1].key for turn in ends} == {
-        "goodbye", "goodbye_booked", "goodbye_silent", "goodbye_silent_promised",
-        "goodbye_unreachable", "promise",
+        "goodbye", "goodbye_booked", "goodbye_booked_both", "goodbye_silent",
+        "goodbye_silent_promised", "goodbye_unreachable", "promise",
     }  # fmt: skip
 
 
@@ -170,6 +176,30 @@ def test_nothing_is_read_for_confirmation_that_the_caller_did_not_choose(walked:
         and not 0 <= turn.after.chosen < len(turn.after.offers)
     )
     none_of(unchosen)
+
+
+def test_two_appointments_are_told_as_two_and_one_as_one(walked: Walk):
+    def mistold(turn: Turn) -> bool:
+        told = {line.key for line in turn.speech.lines}
+        of_choice = OF_THE_CHOICE & told, {f"{key}_both" for key in OF_THE_CHOICE} & told
+        if not any(of_choice):
+            return False
+        alone, both = of_choice
+        return bool(alone if turn.after.choice.second_start_at else both)
+
+    none_of(turn for turn in walked.turns if mistold(turn))
+    told = {line.key for turn in walked.turns for line in turn.speech.lines}
+    assert told >= OF_THE_CHOICE | {f"{key}_both" for key in OF_THE_CHOICE}
+
+
+def test_whoever_needs_a_person_is_led_to_one_and_nowhere_else(walked: Walk):
+    needed = [turn for turn in walked.turns if turn.speech.lines[0].key == "person_needed"]
+    assert needed
+    none_of(
+        turn
+        for turn in needed
+        if turn.after.step != "person" or turn.after.resume or turn.after.reference
+    )
 
 
 def test_nothing_leads_from_a_booking_back_to_before_it(walked: Walk):
@@ -235,7 +265,9 @@ def wander(service: House, seed: int, turns: int, sender: str) -> list[str]:
 def all_went_well(service: House) -> None:
     """Nothing stays held when the calls are over, and no reference was given twice."""
     assert service.held() == 0
-    assert len({booking.reference for booking in service.bookings()}) == len(service.bookings())
+    # One row for each appointment of a booking.
+    told = [(booking.reference, booking.dose) for booking in service.bookings()]
+    assert len(set(told)) == len(told)
 
 
 def wandered(service: House, calls: int) -> set[str]:
@@ -255,6 +287,25 @@ def test_calls_that_press_anything_are_always_answered(small_service: House):
 def test_calls_that_press_anything_are_always_answered_on_both_databases(service: House):
     wandered(service, 9)
     all_went_well(service)
+
+
+def test_calls_that_press_anything_get_two_appointments_or_none(database_url: str):
+    clock = FixedClock(NOON)
+    campaign = campaign_with(doses=2, per_number=100)
+    with house(database_url, clock=clock, campaign=campaign) as service:
+        service.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=20)
+        service.opens_centre("2", kilometres=4.1, starts=mornings(40), capacity=20)
+        wandered(service, 24)
+        # A pair that was chosen when the line was cut is kept a little longer, and no more.
+        assert service.held() % 2 == 0
+        clock.advance(campaign.resume_window + timedelta(seconds=1))
+        all_went_well(service)
+        with service.database.statement() as connection:
+            doses = connection.execute(select(appointment.c.booking_id, appointment.c.dose)).all()
+        booked = Counter(booking_id for booking_id, _ in doses)
+        assert booked
+        assert set(booked.values()) == {2}
+        assert Counter(dose for _, dose in doses) == {1: len(booked), 2: len(booked)}
 
 
 @pytest.mark.parametrize("pressed", MANGLED)

@@ -48,7 +48,7 @@ def test_every_order_of_a_calls_statuses_ends_the_same(service: House):
         for repeated in (None, *told):
             begin_again(service, sid)
             for status in (*order, *([repeated] if repeated else [])):
-                record_call_status(service.store, sid, status)
+                record_call_status(service.store, service.campaign, sid, status)
             assert row_of(service, sid) == ("completed", STATUS_RANK["completed"], True)
 
 
@@ -58,29 +58,29 @@ def test_even_last_words_that_contradict_each_other_end_the_same(service: House)
     for order in itertools.permutations(FINAL):
         begin_again(service, sid)
         for status in order:
-            record_call_status(service.store, sid, status)
+            record_call_status(service.store, service.campaign, sid, status)
         assert row_of(service, sid) == ("completed", STATUS_RANK["completed"], True)
 
 
 @pytest.mark.parametrize("status", FINAL)
 def test_a_call_that_is_over_does_not_ring_again(service: House, status: str):
     sid = new_call(service)
-    assert record_call_status(service.store, sid, status)
-    assert not record_call_status(service.store, sid, "ringing")
-    assert not record_call_status(service.store, sid, "in-progress")
+    assert record_call_status(service.store, service.campaign, sid, status)
+    assert not record_call_status(service.store, service.campaign, sid, "ringing")
+    assert not record_call_status(service.store, service.campaign, sid, "in-progress")
     assert row_of(service, sid) == (status, STATUS_RANK[status], True)
 
 
 def test_the_end_is_noted_once(service: House):
     sid = new_call(service)
-    record_call_status(service.store, sid, "busy")
+    record_call_status(service.store, service.campaign, sid, "busy")
     ended = select(call.c.ended_at)
     first = rows_of(service.database, ended)
     clock_of(service).advance(timedelta(minutes=1))
-    record_call_status(service.store, sid, "completed")
+    record_call_status(service.store, service.campaign, sid, "completed")
     assert rows_of(service.database, ended) == first
     # And it counts as ended once: the metric must not count a call twice.
-    assert not record_call_status(service.store, sid, "completed")
+    assert not record_call_status(service.store, service.campaign, sid, "completed")
 
 
 @pytest.mark.parametrize("status", [*STATUS_RANK, "strange", ""])
@@ -95,5 +95,5 @@ def test_a_status_of_an_unknown_call_is_answered_kindly(service: House, status: 
 
 
 def test_the_end_of_an_unknown_call_moves_nothing(service: House):
-    assert not record_call_status(service.store, "CA" + "9" * 32, "completed")
-    assert not record_call_status(service.store, "CA" + "9" * 32, "no such status")
+    for status in ("completed", "no such status"):
+        assert not record_call_status(service.store, service.campaign, "CA" + "9" * 32, status)

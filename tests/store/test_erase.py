@@ -33,6 +33,8 @@ def personal(service: House) -> list[object]:
     texts = [message.c.recipient_enc, message.c.recipient_idx, message.c.payload_enc]
     found = [value for row in rows_of(service.database, select(*columns)) for value in row]
     found += [value for row in rows_of(service.database, select(*texts)) for value in row]
+    persons = select(appointment.c.person_idx)
+    found += [value for row in rows_of(service.database, persons) for value in row]
     return [value for value in found if value is not None]
 
 

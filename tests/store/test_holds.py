@@ -9,9 +9,12 @@ import pytest
 
 from sqlalchemy import func, select, update
 
+from flows.session import Offer
+from jobs.scheduler import tidy
 from models import places
 from models.clock import DatabaseClock
 from models.tables import place
+from services.allocate import Channel
 from services.end_call import record_call_status
 from tests.store.tools import (
     change,
@@ -22,7 +25,17 @@ from tests.store.tools import (
     rows_of,
     soon,
 )
-from tests.support.house import CAMPAIGN, House, Phone, house, mornings
+from tests.support.house import (
+    CAMPAIGN,
+    LANDLINE,
+    MOBILE,
+    WITHHELD,
+    House,
+    Phone,
+    campaign_with,
+    house,
+    mornings,
+)
 
 MINUTE = timedelta(minutes=1)
 
@@ -106,7 +119,7 @@ def test_a_hold_that_ran_out_and_was_taken_by_another_is_not_confirmed(one_place
     slow = one_place.phone().goes_to("confirm")
     (first,) = slow.house.session(slow.sid).offers
     clock_of(one_place).advance(5 * MINUTE)
-    quick = one_place.phone().goes_to("reference")
+    quick = one_place.phone(LANDLINE).goes_to("reference")
 
     slow.presses("1").hears_text("vient d'être pris")
     assert slow.step == "offers"
@@ -119,7 +132,7 @@ def test_another_place_of_the_same_slot_serves_as_well(service: House):
     service.opens_centre("1", starts=mornings(1), capacity=2)
     slow = service.phone().goes_to("confirm")
     clock_of(service).advance(5 * MINUTE)
-    service.phone().goes_to("reference")
+    service.phone(LANDLINE).goes_to("reference")
     slow.presses("1").hears_text("Votre rendez-vous est confirmé")
     assert len(service.bookings()) == 2
 
@@ -173,6 +186,15 @@ def test_by_the_databases_clock_a_dead_hold_stays_dead(real_time: House):
     assert len(real_time.bookings()) == 1
 
 
+def test_by_the_databases_clock_what_was_kept_runs_out(real_time: House):
+    cut_off(real_time)
+    (kept_place,) = kept(real_time)
+    assert 9 * MINUTE < kept_place[1] - datetime.now(UTC) <= CAMPAIGN.resume_window
+    real_time.phone(LANDLINE).goes_to("no_slot")
+    ends_in(real_time, timedelta(seconds=-1))
+    real_time.phone(LANDLINE).goes_to("offers")
+
+
 def test_by_the_databases_clock_a_dead_hold_is_taken_anew(real_time: House):
     caller = real_time.phone().goes_to("confirm")
     ends_in(real_time, timedelta(seconds=-1))
@@ -202,20 +224,37 @@ def test_the_statement_that_saves_the_session_renews_the_holds(postgres_url: str
 # ---------------------------------------------------------------- the end of a call
 
 
-@pytest.mark.parametrize("status", ["completed", "busy", "failed", "canceled", "no-answer"])
-@pytest.mark.parametrize("step", ["offers", "reach", "confirm"])
-def test_what_was_held_is_free_when_the_call_ends(one_place: House, status: str, step: str):
-    caller = one_place.phone().goes_to(step)
+FINAL = ("completed", "busy", "failed", "canceled", "no-answer")
+
+
+@pytest.mark.parametrize("status", FINAL)
+def test_what_was_only_offered_is_free_when_the_call_ends(one_place: House, status: str):
+    caller = one_place.phone().goes_to("offers")
     assert one_place.held() == 1
-    assert record_call_status(one_place.store, caller.sid, status)
+    assert record_call_status(one_place.store, one_place.campaign, caller.sid, status)
     assert one_place.held() == 0
-    one_place.phone().goes_to("reference")
+    one_place.phone(LANDLINE).goes_to("reference")
+
+
+@pytest.mark.parametrize("status", FINAL)
+@pytest.mark.parametrize("step", ["reach", "confirm"])
+def test_what_was_chosen_waits_for_the_caller_when_the_line_is_cut(
+    three_centres: House, status: str, step: str
+):
+    caller = three_centres.phone().goes_to(step)
+    assert three_centres.held() == 3
+    chosen = three_centres.session(caller.sid).choice
+    assert record_call_status(three_centres.store, three_centres.campaign, caller.sid, status)
+    until = three_centres.clock.now() + CAMPAIGN.resume_window
+    assert kept(three_centres) == [(chosen.place_id, until, until)]
+    assert three_centres.held() == 1
+    assert hold_of(three_centres, caller) is None
 
 
 @pytest.mark.parametrize("status", ["queued", "initiated", "ringing", "in-progress", "answered"])
 def test_a_call_that_goes_on_keeps_what_it_holds(one_place: House, status: str):
     caller = one_place.phone().goes_to("offers")
-    assert not record_call_status(one_place.store, caller.sid, status)
+    assert not record_call_status(one_place.store, one_place.campaign, caller.sid, status)
     assert one_place.held() == 1
 
 
@@ -223,7 +262,149 @@ def test_hanging_up_gives_back_but_never_undoes_a_booking(one_place: House):
     caller = one_place.phone().goes_to("ready")
     caller.hangs_up()
     assert len(one_place.bookings()) == 1
+    assert kept(one_place) == []
     assert one_place.phone().goes_to("no_slot")
+
+
+def kept(house: House) -> list[tuple[int, datetime, datetime]]:
+    """What waits for callers whose line was cut: place, end of the hold, its limit."""
+    statement = (
+        select(place.c.id, place.c.hold_expires_at, place.c.hold_limit_at)
+        .where(place.c.held_by.startswith("resume:"))
+        .order_by(place.c.id)
+    )
+    return [tuple(row) for row in rows_of(house.database, statement)]
+
+
+def cut_off(house: House, number: str = MOBILE, *, offer: str = "1") -> Offer:
+    """Somebody who has chosen and whose line is cut; gives what they had chosen."""
+    caller = house.phone(number).goes_to("offers").answers(offer).goes_to("confirm")
+    chosen = house.session(caller.sid).choice
+    caller.hangs_up()
+    return chosen
+
+
+def test_the_same_number_finds_again_what_it_had_chosen(one_place: House):
+    chosen = cut_off(one_place)
+    again = one_place.phone().goes_to("offers")
+    assert [one.place_id for one in one_place.session(again.sid).offers] == [chosen.place_id]
+    assert kept(one_place) == []
+    assert hold_of(one_place, again)
+    again.goes_to("reference")
+    assert len(one_place.bookings()) == 1
+
+
+@pytest.mark.parametrize("other", [LANDLINE, WITHHELD, "+33612345679"])
+def test_nobody_else_gets_it_meanwhile(one_place: House, other: str):
+    cut_off(one_place)
+    clock_of(one_place).advance(CAMPAIGN.resume_window - timedelta(seconds=1))
+    one_place.phone(other).goes_to("no_slot")
+    for channel in (Channel.WEB, Channel.AGENT, Channel.PARTNER):
+        assert holds(one_place, f"{channel}-1", channel=channel) == []
+    assert len(kept(one_place)) == 1
+    one_place.phone().goes_to("offers")
+
+
+def test_it_runs_out_by_itself(one_place: House):
+    """Nobody has to sweep, and nobody can renew it."""
+    cut_off(one_place)
+    waiting = one_place.phone().goes_to("postcode_check")
+    clock_of(one_place).advance(CAMPAIGN.resume_window / 2)
+    waiting.presses("9")
+    clock_of(one_place).advance(CAMPAIGN.resume_window / 2)
+    assert one_place.held() == 0
+    one_place.phone(LANDLINE).goes_to("reference")
+    waiting.presses("1")
+    assert waiting.step == "no_slot"
+
+
+def test_tidying_up_leaves_it_alone_as_long_as_it_counts(one_place: House):
+    cut_off(one_place)
+    tidy(one_place.store)
+    assert len(kept(one_place)) == 1
+    clock_of(one_place).advance(CAMPAIGN.resume_window)
+    tidy(one_place.store)
+    assert kept(one_place) == []
+
+
+def test_the_window_is_the_campaigns(database_url: str):
+    hour = timedelta(hours=1)
+    with house(database_url, campaign=campaign_with(resume_window=hour)) as service:
+        service.opens_centre("1", starts=mornings(1))
+        chosen = cut_off(service)
+        until = service.clock.now() + hour
+        assert kept(service) == [(chosen.place_id, until, until)]
+
+
+def test_a_second_cut_call_replaces_what_was_kept_of_the_first(three_centres: House):
+    first = cut_off(three_centres, offer="1")
+    second = cut_off(three_centres, offer="2")
+    assert first.place_id != second.place_id
+    assert [one[0] for one in kept(three_centres)] == [second.place_id]
+    assert three_centres.held() == 1
+
+
+def test_two_calls_of_one_number_at_once_leave_one_set(three_centres: House):
+    first = three_centres.phone().goes_to("confirm")
+    second = three_centres.phone().goes_to("offers").answers("2").goes_to("confirm")
+    chosen = three_centres.session(second.sid).choice
+    first.hangs_up()
+    assert three_centres.held() == 1 + 3
+    second.hangs_up()
+    assert [one[0] for one in kept(three_centres)] == [chosen.place_id]
+    assert three_centres.held() == 1
+
+
+def test_two_numbers_keep_one_set_each(three_centres: House):
+    mine, theirs = cut_off(three_centres), cut_off(three_centres, LANDLINE)
+    assert [one[0] for one in kept(three_centres)] == sorted([mine.place_id, theirs.place_id])
+
+
+def test_a_withheld_number_keeps_nothing(one_place: House):
+    cut_off(one_place, WITHHELD)
+    assert kept(one_place) == []
+    assert one_place.held() == 0
+    one_place.phone(WITHHELD).goes_to("reference")
+
+
+def test_both_places_of_a_pair_are_kept_and_found_again(database_url: str):
+    with house(database_url, campaign=campaign_with(doses=2)) as service:
+        day = timedelta(days=1)
+        service.opens_centre("1", starts=[mornings(1)[0], mornings(1)[0] + 21 * day])
+        chosen = cut_off(service)
+        both = sorted([chosen.place_id, chosen.second_place_id])
+        assert [one[0] for one in kept(service)] == both
+        service.phone(LANDLINE).goes_to("no_slot")
+        again = service.phone().goes_to("offers")
+        assert kept(service) == []
+        assert service.held() == 2
+        again.goes_to("reference")
+        assert len(service.bookings()) == 2
+
+
+def test_a_hold_that_had_run_out_is_not_kept(one_place: House):
+    caller = one_place.phone().goes_to("confirm")
+    clock_of(one_place).advance(CAMPAIGN.hold_lease)
+    caller.hangs_up()
+    assert kept(one_place) == []
+    assert one_place.held() == 0
+
+
+def test_the_end_told_twice_changes_nothing(one_place: House):
+    caller = one_place.phone().goes_to("confirm")
+    for status in ("completed", "failed", "completed", "in-progress"):
+        record_call_status(one_place.store, one_place.campaign, caller.sid, status)
+    assert len(kept(one_place)) == 1
+
+
+def test_who_rang_again_before_the_end_was_told_loses_nothing(one_place: House):
+    """The provider is slow to say that the line was cut: then it is as with another caller."""
+    slow = one_place.phone().goes_to("confirm")
+    again = one_place.phone().goes_to("no_slot")
+    slow.hangs_up()
+    again.presses("1")
+    assert again.step == "offers"
+    assert kept(one_place) == []
 
 
 def test_a_turn_that_comes_after_the_end_of_its_call_keeps_nothing(one_place: House):

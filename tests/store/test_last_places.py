@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -199,10 +199,13 @@ def look_only(
     return [HeldPlace(*row) for row in connection.execute(first)]
 
 
-def write_only(connection: Any, clock: Any, holder: str, place_id: int, booking_id: str) -> bool:
+def write_only(
+    connection: Any, clock: Any, holder: str, place_ids: Sequence[int], booking_id: str
+) -> frozenset[int]:
     """Write without a condition: the second half."""
-    connection.execute(update(place).where(place.c.id == place_id).values(booking_id=booking_id))
-    return True
+    mine = place.c.id.in_(place_ids)
+    connection.execute(update(place).where(mine).values(booking_id=booking_id))
+    return frozenset(place_ids)
 
 
 @pytest.fixture

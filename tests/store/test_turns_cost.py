@@ -14,7 +14,7 @@ from services.call_world import Service
 from services.directory import Directory
 from simulator.transport import WsgiTransport
 from tests.store.tools import as_in_production, on_the_wire
-from tests.support.house import MOBILE, House, Phone, mornings
+from tests.support.house import LANDLINE, MOBILE, House, Phone, campaign_with, house, mornings
 from wiring import Parts, make_app
 
 EFFECT = ("BEGIN", "COMMIT", "SAVEPOINT", "ROLLBACK")
@@ -102,9 +102,27 @@ def test_silence_costs_as_much_as_an_answer(warm: House):
 
 @pytest.mark.parametrize(("step", "most"), [("postcode_check", 9), ("confirm", 10)])
 def test_a_turn_with_an_effect_is_one_transaction(warm: House, step: str, most: int):
-    """These two are not the common path; still, what they cost must not grow unseen."""
-    caller = warm.phone(MOBILE).goes_to(step)
-    sent = cost(caller, "1")
+    """These two are not the common path; still, what they cost must not grow unseen.
+
+    A confirmation is the turn read, BEGIN, its claim, a count of what the number has, the places,
+    the booking, its appointment, its line of history, the answer and COMMIT.
+    """
+    # Not the one who is booked already.
+    caller = warm.phone(MOBILE).goes_to(step, born="13031942")
+    assert_one_transaction(cost(caller, "1"), most)
+
+
+def test_a_confirmation_of_two_doses_with_a_text_is_two_statements_more(database_url: str):
+    with house(database_url, campaign=campaign_with(doses=2)) as service:
+        service.opens_centre("1", starts=mornings(60), capacity=2)
+        as_in_production(service)
+        service.phone(LANDLINE).books()
+        caller = service.phone(MOBILE).goes_to("reach").answers("1").goes_to("confirm")
+        assert_one_transaction(cost(caller, "1"), 12)
+        assert len(service.messages("sms")) == 1
+
+
+def assert_one_transaction(sent: list[str], most: int) -> None:
     began, committed = transactions(sent)
     assert "BEGIN" in began
     assert "COMMIT" in committed

@@ -21,9 +21,10 @@ from models.clock import FixedClock
 from models.database import Database
 from models.tables import appointment, centre, place, postcode
 from prompts.catalogue import load
+from services.allocate import Channel, Chosen, Taker
 from services.call_world import Service
 from services.campaign import Campaign
-from services.confirm_booking import Booked, Request, confirm_booking
+from services.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.directory import Directory, Near
 from services.hold_slot import Held, Wanted, hold_slots
 from tests.support.house import CAMPAIGN, NOON, House
@@ -139,24 +140,38 @@ def near(
 
 
 def holds(
-    house: House, holder: str, *, campaign: Campaign = CAMPAIGN, **options: Any
+    house: House, holder: str, *, campaign: Campaign | None = None, **options: Any
 ) -> list[Held]:
-    """The use case of a search, in a transaction of its own."""
+    """The use case of a search, in a transaction of its own; the house's campaign unless given."""
+    campaign = campaign or house.campaign
     options.setdefault("not_before", house.clock.now() + campaign.lead)
     if "near" not in options:
         options["near"] = near(house)
     with house.database.transaction() as connection:
-        return hold_slots(connection, house.store, campaign, holder, Wanted(**options))
+        taker = Taker(options.pop("channel", Channel.PHONE), holder)
+        return hold_slots(connection, house.store, campaign, taker, Wanted(**options))
 
 
 def confirms(house: House, holder: str, held: Held, *, text_to: str | None = None) -> Booked | None:
+    """The use case of a confirmation, in a transaction of its own; None when not booked."""
+    booked = orders(house, replace(request_for(held, holder), text_to=text_to))
+    return booked if isinstance(booked, Booked) else None
+
+
+def confirms_as(house: House, channel: Channel, holder: str, held: Held) -> Booked | None:
+    """A confirmation of another channel than the telephone."""
+    request = replace(request_for(held, holder), taker=Taker(channel, holder), call_id=None)
+    found = orders(house, request)
+    return found if isinstance(found, Booked) else None
+
+
+def orders(house: House, request: Request) -> Booked | NotBooked:
     """The use case of a confirmation, in a transaction of its own."""
-    request = replace(request_for(held, holder), text_to=text_to)
     with house.database.transaction() as connection:
         return confirm_booking(
             connection,
             house.store,
-            CAMPAIGN,
+            house.campaign,
             request,
             catalogue=load("fr"),
             national_number="+33974750001",
@@ -178,14 +193,12 @@ def as_in_production(house: House) -> None:
 
 def request_for(held: Held, holder: str) -> Request:
     """What a caller would order who chose this offer and wants no text."""
+    places = [held.place, *([held.second] if held.second else [])]
     return Request(
-        holder=holder,
-        channel="phone",
-        place_id=held.place.place_id,
-        slot_id=held.place.slot_id,
+        taker=Taker(Channel.PHONE, holder),
+        chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
         centre_id=held.place.centre_id,
-        start_at=held.place.start_at,
-        local_start=held.place.start_at,
+        local_starts=tuple(one.start_at for one in places),
         street="",
         centre_name="",
         town="",
