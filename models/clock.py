@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -60,16 +60,22 @@ class _LocalMidnight(ColumnElement[datetime]):
     type = Instant()
 
     def __init__(
-        self, moment: ColumnElement[datetime], days: BindParameter[int], zone: ColumnElement[str]
+        self,
+        moment: ColumnElement[datetime],
+        days: BindParameter[int],
+        zone: ColumnElement[str],
+        offset: BindParameter[int] | None,
     ) -> None:
         self.moment = moment
         self.days = days
         self.zone = zone
+        self.offset = offset
 
     _traverse_internals = [  # noqa: RUF012
         ("moment", InternalTraversal.dp_clauseelement),
         ("days", InternalTraversal.dp_clauseelement),
         ("zone", InternalTraversal.dp_clauseelement),
+        ("offset", InternalTraversal.dp_clauseelement),
     ]
 
 
@@ -87,17 +93,41 @@ def _midnight_sqlite(element: _LocalMidnight, compiler: SQLCompiler, **kw: Any) 
     moment, days, zone = (
         compiler.process(one, **kw) for one in (element.moment, element.days, element.zone)
     )
-    return f"{LOCAL_MIDNIGHT}({moment}, {days}, {zone})"
+    if element.offset is None:
+        return f"{LOCAL_MIDNIGHT}({moment}, {days}, {zone})"
+    # Without a step into Python, which other threads of a busy worker would hold up.
+    offset = compiler.process(element.offset, **kw)
+    second = f"CAST(strftime('%s', {moment}) AS INTEGER) + {offset}"
+    midnight = f"(({second}) / 86400 + {days}) * 86400 - {offset}"
+    return f"(strftime('%Y-%m-%d %H:%M:%f', {midnight}, 'unixepoch') || '000')"
 
 
 def local_midnight(
-    moment: ColumnElement[datetime], days: int, zone: ColumnElement[str]
+    moment: ColumnElement[datetime],
+    days: int,
+    zone: ColumnElement[str],
+    offset: BindParameter[int] | None = None,
 ) -> ColumnElement[datetime]:
     """An SQL expression: when a day begins, so many days after that of a column's moment.
 
-    Days are those of the calendar of `zone` (IANA), whatever the clocks do in between.
+    Days are those of the calendar of `zone` (IANA), whatever the clocks do in between. An `offset`
+    (seconds east of UTC) says that they do nothing: see `steady_offset`.
     """
-    return _LocalMidnight(moment, bindparam(None, days, type_=Integer), zone)
+    return _LocalMidnight(moment, bindparam(None, days, type_=Integer), zone, offset)
+
+
+@lru_cache(maxsize=1024)
+def steady_offset(zone: str, first: date, last: date) -> int | None:
+    """Seconds east of UTC of a zone (IANA) if it is the same from day to day; else None."""
+    where = ZoneInfo(zone)
+    offsets = {
+        datetime.combine(first + timedelta(days=number), time.min, tzinfo=UTC)
+        .astimezone(where)
+        .utcoffset()
+        for number in range(-1, (last - first).days + 2)
+    }
+    (offset, *others) = offsets
+    return None if others or offset is None else int(offset.total_seconds())
 
 
 # SQLite knows no time zones: models.database teaches it this function by this name.

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Exists,
+    Integer,
     Update,
     and_,
     bindparam,
@@ -32,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from models.clock import Clock, local_midnight
+from models.clock import Clock, local_midnight, steady_offset
 from models.prepared import Prepared
 from models.tables import call, centre, place
 
@@ -77,6 +78,8 @@ class Shape:
     skips: bool = False
     shared: bool = False
     apart: Apart | None = None
+    # Whether the clocks of the land stay as they are, all the time that is looked at.
+    steady: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,26 @@ class Wish:
     skip_slots: tuple[int, ...] = ()
     share: Share | None = None
     apart: Apart | None = None
+    # The time zone (IANA) of all centres, where it is known to be one.
+    zone: str = ""
 
     @property
     def shape(self) -> Shape:
-        return Shape(len(self.windows), bool(self.skip_slots), self.share is not None, self.apart)
+        return Shape(
+            len(self.windows),
+            bool(self.skip_slots),
+            self.share is not None,
+            self.apart,
+            self._offset is not None,
+        )
+
+    @property
+    def _offset(self) -> int | None:
+        if self.apart is None or not self.zone:
+            return None
+        first = min(start for start, _ in self.windows).date()
+        last = max(end for _, end in self.windows).date()
+        return steady_offset(self.zone, first, last + timedelta(days=self.apart.most + 1))
 
     @property
     def values(self) -> dict[str, Any]:
@@ -107,6 +126,9 @@ class Wish:
                 values |= {f"from_{number}": start, f"until_{number}": end}
         if self.skip_slots:
             values["skip_slots"] = list(self.skip_slots)
+        offset = self._offset
+        if offset is not None:
+            values["offset"] = offset
         return values | share_values(self.share)
 
 
@@ -537,12 +559,17 @@ def _wished(
         conditions.append(_in_share(table))
     if shape.apart is not None and zone is not None:
         later = place.alias(f"{table.name}_later")
+        offset = bindparam("offset", type_=Integer) if shape.steady else None
+        opens, closes = (
+            local_midnight(table.c.start_at, days, zone, offset)
+            for days in (shape.apart.least, shape.apart.most + 1)
+        )
         conditions.append(
             exists()
             .where(
                 later.c.centre_id == table.c.centre_id,
-                later.c.start_at >= local_midnight(table.c.start_at, shape.apart.least, zone),
-                later.c.start_at < local_midnight(table.c.start_at, shape.apart.most + 1, zone),
+                later.c.start_at >= opens,
+                later.c.start_at < closes,
                 is_free(clock, later),
                 *([_in_share(later)] if shape.shared else ()),
             )

@@ -79,9 +79,17 @@ class Allocate:
         self.taker = taker
         self._apart = Apart(*campaign.second_after_days) if campaign.doses > 1 else None
 
-    def wish(self, windows: tuple[Window, ...], skip_slots: tuple[int, ...] = ()) -> Wish:
-        """First appointments in these windows (UTC) that this taker may have."""
-        return Wish(windows, skip_slots, self.share(), self._apart)
+    def wish(
+        self,
+        windows: tuple[Window, ...],
+        skip_slots: tuple[int, ...] = (),
+        zone: ZoneInfo | None = None,
+    ) -> Wish:
+        """First appointments in these windows (UTC) that this taker may have.
+
+        `zone` is that of the centres, where they have one and the same.
+        """
+        return Wish(windows, skip_slots, self.share(), self._apart, zone.key if zone else "")
 
     def share(self) -> Share | None:
         """Which places the taker may have; None means all.

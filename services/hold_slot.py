@@ -192,6 +192,7 @@ class _Search:
         return self.door.wish(
             windows(after, self.horizon, wanted.part_of_day, self.zone),
             wanted.skip_slots + skip_slots,
+            self.zone,
         )
 
     def _midnight_after(self, moment: datetime) -> datetime:
