@@ -221,6 +221,7 @@ A web worker took {r["web_worker_mib"]} MiB at the end (resident; bar: < 150).
 - A **booking call** is all {r["webhooks_of_a_call"]} webhooks of a caller with a mobile, from the
   ring to goodbye and the status callback: a search near one of 400 postcodes all over the country,
   three slots held, one booked, a message for the outbox and a wake-up for the worker through Redis.
+  It is a campaign of one dose (`bench/one_dose.toml`), so that releases can be compared.
 - **p99** is with half the rate of the table, at which requests leave on time and not when the one
   before is answered. It counts from the moment a request was due, so that waiting behind a slow
   answer on the same connection counts too. The moments are whole milliseconds, rounded up, so the

@@ -33,6 +33,7 @@ from tests.support.keeper import held, wait_for_keepers
 from tests.support.postgres import shared_server
 
 START_SECONDS = 30.0
+CAMPAIGN = Path(__file__).with_name("one_dose.toml")
 SQLITE, POSTGRES = "sqlite", "postgres"
 # What decides how long a commit takes, and how much is kept in memory.
 POSTGRES_SETTINGS = (
@@ -91,6 +92,7 @@ def settings(database_url: str, redis_url: str) -> config.Settings:
         public_base_url=traffic.BASE,
         twilio_auth_token=traffic.TOKEN,
         twilio_account_sid=traffic.ACCOUNT,
+        campaign=str(CAMPAIGN),
         log_level="INFO",
     )
 
