@@ -18,7 +18,9 @@ def record_call_status(store: Store, campaign: Campaign, call_id: str, status: s
         if not calls.is_over(status):
             return False
         # Statements that need not happen together: what a call holds runs out by itself. Giving
-        # back is right for a call that is not known, too.
+        # back is right for a call that is not known, too; most calls hold nothing when they end.
+        if not places.holds_any(connection, call_id):
+            return moved
         chosen = _chosen(connection, store, call_id) if moved else ()
         if not chosen:
             with store.database.one_writer():
@@ -34,7 +36,7 @@ def record_call_status(store: Store, campaign: Campaign, call_id: str, status: s
 def _chosen(connection: Connection, store: Store, call_id: str) -> tuple[int, ...]:
     """The places that were chosen and not booked; a call from a withheld number keeps none."""
     newest = turns.newest(connection, store.vault, call_id)
-    if newest is None or newest.body is None or not places.holds_any(connection, call_id):
+    if newest is None or newest.body is None:
         return ()
     session = Session.from_json(newest.body.session)
     if session.chosen < 0 or session.reference or not session.caller:
