@@ -10,11 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_new
+from models.dialects import insert_for, insert_new
 from models.prepared import Prepared
 from models.tables import appointment, booking, centre
 
@@ -131,10 +130,8 @@ def add(
 
 @lru_cache
 def _new_appointment(dialect: str) -> Prepared:
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    made: Any = insert(appointment)
     # Only the person may be there already; a place given twice must go on raising.
-    statement = made.on_conflict_do_nothing(
+    statement = insert_for(dialect, appointment).on_conflict_do_nothing(
         index_elements=["person_idx", "dose"],
         index_where=text("state = 'confirmed' AND person_idx IS NOT NULL"),
     )

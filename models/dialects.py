@@ -15,7 +15,12 @@ from models.prepared import Prepared
 
 def insert(connection: Connection, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT, for the database of this connection."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    return insert_for(connection.dialect.name, table)
+
+
+def insert_for(dialect: str, table: Table) -> Any:
+    """The same for a kind of database by name, where a statement is prepared once."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def insert_new(
@@ -33,7 +38,10 @@ def insert_new(
 def _insert_new(
     dialect: str, clock: Clock, table: Table, moments: tuple[str, ...], columns: tuple[str, ...]
 ) -> Prepared:
-    made: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-    statement = made.on_conflict_do_nothing().values({name: clock.at() for name in moments})
+    statement = (
+        insert_for(dialect, table)
+        .on_conflict_do_nothing()
+        .values({name: clock.at() for name in moments})
+    )
     # SQLAlchemy keeps the row count of an INSERT only when it is asked to.
     return Prepared(statement.execution_options(preserve_rowcount=True), columns)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -18,11 +17,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_new
+from models.dialects import insert_for, insert_new
 from models.places import renewal
 from models.prepared import Prepared
 from models.tables import place, turn
@@ -124,14 +122,17 @@ def _renewal(clock: Clock, lease: timedelta) -> Prepared:
 
 @lru_cache
 def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Prepared:
-    made: Any = sqlite.insert(turn) if dialect == "sqlite" else postgresql.insert(turn)
-    statement = made.on_conflict_do_nothing().values(
-        call_id=bindparam("the_call"),
-        number=bindparam("the_number"),
-        at=clock.at(),
-        step=bindparam("the_step"),
-        outcome=bindparam("the_outcome"),
-        body_enc=bindparam("the_body"),
+    statement = (
+        insert_for(dialect, turn)
+        .on_conflict_do_nothing()
+        .values(
+            call_id=bindparam("the_call"),
+            number=bindparam("the_number"),
+            at=clock.at(),
+            step=bindparam("the_step"),
+            outcome=bindparam("the_outcome"),
+            body_enc=bindparam("the_body"),
+        )
     )
     if lease:
         held = renewal(clock, lease).returning(place.c.id).cte("renewed")
