@@ -11,15 +11,22 @@ from typing import Any
 class Heard(StrEnum):
     RING = "ring"
     KEYS = "keys"
+    SPEECH = "speech"
     SILENCE = "silence"
 
 
 @dataclass(frozen=True)
 class Input:
-    """One thing heard: the ring itself, keys in the order they were pressed, or nothing."""
+    """One thing heard: the ring itself, keys in the order they were pressed, words, or nothing.
+
+    `text` is what a recogniser made of the words; `confidence` is its own belief in that, from 0
+    to 1, or None where it gives none.
+    """
 
     kind: Heard
     keys: str = ""
+    text: str = ""
+    confidence: float | None = None
 
 
 RING = Input(Heard.RING)
@@ -30,23 +37,33 @@ def keys(pressed: str) -> Input:
     return Input(Heard.KEYS, pressed)
 
 
+def spoken(text: str, confidence: float | None = None) -> Input:
+    return Input(Heard.SPEECH, text=text, confidence=confidence)
+
+
 @dataclass(frozen=True)
 class Line:
     """One entry of `prompts/` to be said, with its values; `wording` counts from 0.
 
-    A wording beyond the last one means the last one.
+    A wording beyond the last one means the last one. `language` is empty for the call's own.
     """
 
     key: str
     values: Mapping[str, Any] = field(default_factory=dict)
     wording: int = 0
+    language: str = ""
 
 
 @dataclass(frozen=True)
 class Listen:
-    """Wait for keys: one key for a menu, up to `digits` for an entry (ended by # or silence)."""
+    """Wait for keys: one key for a menu, up to `digits` for an entry (ended by # or silence).
+
+    `speech`: words are taken as well; `hints` are what a recogniser may expect to hear.
+    """
 
     digits: int = 1
+    speech: bool = False
+    hints: tuple[str, ...] = ()
 
     @property
     def is_menu(self) -> bool:

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from flows.session import Offer
+from flows.understanding.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,10 @@ class World(Protocol):
         ...
 
     def rules(self) -> Rules: ...
+
+    def vocabulary(self, language: str) -> Vocabulary:
+        """The words that a language is understood by."""
+        ...
 
     def town(self, postcode: str) -> Town | None:
         """The town of a postcode, or None for a code that does not exist."""

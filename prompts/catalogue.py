@@ -45,6 +45,8 @@ class Catalogue:
         self.locale: str = source["language"]["locale"]
         self.voice_language: str = source["language"]["voice_language"]
         self.voice: str = source["language"]["voice"]
+        # What callers say in this language: flows.understanding makes use of it.
+        self.heard: Mapping[str, Any] = source.get("heard", {})
         self._formats: Mapping[str, str] = source["formats"]
         self._say = {key: tuple(_parse(w) for w in ws) for key, ws in _flat(source["say"])}
         self._text = {key: _parse(wording) for key, wording in source["text"].items()}

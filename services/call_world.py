@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer, Session
+from flows.understanding.vocabulary import Vocabulary
 from flows.world import Order, Rules, Search, Town, Unbooked
 from prompts.catalogue import load
 from services.allocate import Channel, Chosen, Taker
@@ -63,6 +65,9 @@ class CallWorld:
             doses=campaign.doses,
             second_after_days=campaign.second_after_days,
         )
+
+    def vocabulary(self, language: str) -> Vocabulary:
+        return vocabulary(language)
 
     def town(self, postcode: str) -> Town | None:
         found = self._service.directory.postcode(self._turn.reading(), postcode)
@@ -170,6 +175,13 @@ class CallWorld:
         known = {"reason": reason, **self._session.known}
         turn = self._turn
         return promise_callback(turn.transaction(), turn.store, number, turn.call_id, known)
+
+
+@lru_cache
+def vocabulary(language: str) -> Vocabulary:
+    """The words of a language. Raises FileNotFoundError for one that is not here."""
+    catalogue = load(language)
+    return Vocabulary.read(language, catalogue.locale, catalogue.heard)
 
 
 def _day_begins(search: Search, near: Sequence[Near]) -> datetime:

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows.session import CallerKind, Offer, Session
+from flows.understanding.vocabulary import Vocabulary
 from flows.world import Order, Rules, Search, Town, Unbooked
+from services.call_world import vocabulary
 
 # A Wednesday, nine o'clock in Paris.
 MORNING = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
@@ -88,6 +90,9 @@ class FakeWorld:
 
     def rules(self) -> Rules:
         return self.rules_
+
+    def vocabulary(self, language: str) -> Vocabulary:
+        return vocabulary(language)
 
     def town(self, postcode: str) -> Town | None:
         return TOWNS.get(postcode)
