@@ -9,7 +9,7 @@ import time
 
 import config
 
-from bench import load, measure, profile, report, servers
+from bench import load, measure, profile, report, servers, understand
 from bench.traffic import Astray
 
 FULL = measure.Plan(rounds=5, seconds=7)
@@ -50,7 +50,9 @@ def run(*, quick: bool) -> int:
             kind: measure.measure(kind, folder, redis_url, plan, say)
             for kind in (servers.POSTGRES, servers.SQLITE)
         }
-    results = report.flatten(outcomes, plan, machine, time.monotonic() - began)
+    said = {"understand_p99_ms": understand.p99_ms()}
+    say(f"one sentence understood: p99 {said['understand_p99_ms']:.2f} ms")
+    results = report.flatten(outcomes, plan, machine, time.monotonic() - began, said)
     into = config.VAR / "bench" if quick else None
     report.write(
         results,

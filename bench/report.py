@@ -36,6 +36,7 @@ UNDER: Final = {
     "turn_p99_ms_sqlite": 100.0,
     "web_worker_mib": 150.0,
     "search_growth_10m": 1.5,
+    "understand_p99_ms": 5.0,
     "slots_memory_growth_postgres": 1.2,
     "slots_memory_growth_sqlite": 1.2,
 }
@@ -46,9 +47,16 @@ SYNC_SECONDS = 1.0
 
 
 def flatten(
-    outcomes: Mapping[str, Outcome], plan: Plan, machine: Mapping[str, str | int], seconds: float
+    outcomes: Mapping[str, Outcome],
+    plan: Plan,
+    machine: Mapping[str, str | int],
+    seconds: float,
+    elsewhere: Mapping[str, float],
 ) -> Results:
-    """Return the results under flat keys; a figure that could not be had is None."""
+    """Return the results under flat keys; a figure that could not be had is None.
+
+    `elsewhere`: milliseconds measured without a database.
+    """
     results: Results = {}
     for kind in (POSTGRES, SQLITE):
         seen = outcomes[kind]
@@ -69,6 +77,7 @@ def flatten(
         results |= seen.store
     growth = [seen.search_growth_ratio for seen in outcomes.values() if seen.search_growth_ratio]
     results |= {
+        **{name: _rounded(value, 2) for name, value in elsewhere.items()},
         "search_growth_ratio": _rounded(min(growth, default=None), 2),
         "web_worker_mib": _rounded(max(seen.worker_mib for seen in outcomes.values()), 1),
         "wrk_cpu_share": _rounded(max(seen.wrk_share for seen in outcomes.values()), 3),
@@ -148,6 +157,9 @@ def summary(results: Results) -> str:
         values = (results[f"{name}_{kind}"] for kind in (POSTGRES, SQLITE))
         lines.append(f"{title:<28}" + "".join(f"{_shown(v):>12}" for v in values) + f"{bar:>16}")
     lines.append(f"{'search, 10 m ÷ 100 k slots':<28}{_shown(results['search_growth_10m']):>12}")
+    lines.append(
+        f"{'understanding, p99, ms':<28}{_shown(results['understand_p99_ms']):>24}{'< 5':>16}"
+    )
     lines.append(f"{'web worker, MiB':<28}{_shown(results['web_worker_mib']):>24}{'< 150':>16}")
     return "\n".join(lines)
 
@@ -207,6 +219,9 @@ Measured {r["date"]} at commit {r["commit"]}, on {r["machine"]}; Python {r["pyth
 The slowest of a hundred searches for the nearest pairs of appointments, with two doses, takes
 {r["search_p99_ms_10m"]} ms among 10,000,000 slots and {r["search_p99_ms_100k"]} ms among 100,000 on
 PostgreSQL: **{r["search_growth_10m"]}** times as long (bar: < 1.5).
+
+The slowest of a hundred spoken sentences takes {r["understand_p99_ms"]} ms to understand (dates,
+postcodes, digits, telephone numbers, towns; processor time; bar: < 5).
 
 A web worker took {r["web_worker_mib"]} MiB at the end (resident; bar: < 150).
 

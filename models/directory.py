@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -27,6 +29,22 @@ class BookableCentre:
     time_zone: str
 
 
+@dataclass(frozen=True, slots=True)
+class SelfBookingCentre:
+    """An open centre with a position that books by its own telephone numbers (as in the source)."""
+
+    id: str
+    name: str
+    town: str
+    territory: str
+    latitude: float
+    longitude: float
+    phones: tuple[str, ...]
+    opens_on: date | None
+    closes_on: date | None
+
+
+_PORTION = 500  # postcodes
 _POSTCODE = Prepared(select(postcode).where(postcode.c.code == bindparam("the_code")))
 
 
@@ -57,6 +75,31 @@ def bookable_centres(connection: Connection) -> list[BookableCentre]:
     return [BookableCentre(*row) for row in connection.execute(statement)]
 
 
+def self_booking_centres(connection: Connection) -> list[SelfBookingCentre]:
+    """Never those that only professionals may go to."""
+    c = centre.c
+    statement = select(
+        c.id,
+        c.name,
+        c.town,
+        c.territory,
+        c.latitude,
+        c.longitude,
+        c.phones,
+        c.opens_on,
+        c.closes_on,
+    ).where(
+        c.closed_at.is_(None),
+        c.booking_mode.in_(("own_phone", "partner")),
+        c.latitude.is_not(None),
+        c.phones != "[]",
+    )
+    return [
+        SelfBookingCentre(*row[:6], tuple(json.loads(row.phones)), row.opens_on, row.closes_on)
+        for row in connection.execute(statement)
+    ]
+
+
 def find_postcode(connection: Connection, code: str) -> Postcode | None:
     found = _POSTCODE.rows(connection, {"the_code": code})
     if not found:
@@ -71,3 +114,28 @@ def find_postcode(connection: Connection, code: str) -> Postcode | None:
         latitude=row.latitude,
         longitude=row.longitude,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TownOfPostcode:
+    """A town within a postcode; 0 inhabitants where their number is not known."""
+
+    code: str
+    name: str
+    departement: str
+    inhabitants: int
+
+
+def towns(connection: Connection) -> Iterator[TownOfPostcode]:
+    """Every town of every postcode, read in portions: all of them at once take much room."""
+    columns = select(postcode.c.code, postcode.c.towns).order_by(postcode.c.code)
+    rows = connection.execute(columns.limit(_PORTION)).all()
+    while rows:
+        for code, towns_json in rows:
+            for town in json.loads(towns_json):
+                # Rows of an older import have no number of inhabitants.
+                yield TownOfPostcode(
+                    code, town["name"], town["departement"], town.get("inhabitants", 0)
+                )
+        after = columns.where(postcode.c.code > rows[-1].code)
+        rows = connection.execute(after.limit(_PORTION)).all()

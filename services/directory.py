@@ -12,20 +12,26 @@ import threading
 import time
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import structlog
 
+from flows.understanding import NotUnderstood, telephone
+from flows.understanding.town_table import TownTable
 from models import directory
 from models.database import Connection, Database
-from models.directory import BookableCentre, Postcode
+from models.directory import BookableCentre, Postcode, SelfBookingCentre
 from models.geography import distance_km
+from services.towns import town_table
 
 log = structlog.get_logger()
 
 CENTRES_FRESH_SECONDS = 10.0
 POSTCODE_FRESH_SECONDS = 300.0
+# Others' centres change with an import alone, and few callers ever hear of one.
+OTHERS_FRESH_SECONDS = 60.0
 KILOMETRES_PER_DEGREE = 111.0
 _MOST_POSTCODES = 8192
 
@@ -38,6 +44,15 @@ class Near:
     centre: BookableCentre
 
 
+@dataclass(frozen=True)
+class NearOther:
+    """A centre that books for itself, its distance, and the number to ring there (E.164)."""
+
+    kilometres: float
+    centre: SelfBookingCentre
+    number: str
+
+
 @dataclass
 class _Centres:
     read_at: float
@@ -47,6 +62,16 @@ class _Centres:
 
 def _latitude(centre: BookableCentre) -> float:
     return centre.latitude
+
+
+def _ordinary(numbers: Sequence[str]) -> str:
+    """The first number that costs nobody more than a call; empty for none."""
+    for one in numbers:
+        try:
+            return telephone(one)[0]
+        except NotUnderstood:
+            continue
+    return ""
 
 
 class Directory:
@@ -61,10 +86,15 @@ class Directory:
     ) -> None:
         self._database = database
         self._ticks = ticks
-        self._fresh = centres_fresh_seconds
+        self._fresh = self.centres_fresh_seconds = centres_fresh_seconds
+        # Where nothing is to be remembered, neither are these.
+        self._others_fresh = OTHERS_FRESH_SECONDS if centres_fresh_seconds > 0 else -1.0
         self._centres: _Centres | None = None
         self._reading = threading.Lock()
         self._postcodes: dict[str, tuple[float, Postcode]] = {}
+        self._towns: TownTable | None = None
+        self._reading_towns = threading.Lock()
+        self._others: tuple[float, list[SelfBookingCentre]] | None = None
 
     def nearest(
         self,
@@ -73,8 +103,13 @@ class Directory:
         longitude: float,
         territory: str,
         radius_kilometres: float,
+        *,
+        remember: bool = True,
     ) -> list[Near]:
-        """Bookable centres of a territory within a radius, nearest first."""
+        """Bookable centres of a territory within a radius, nearest first.
+
+        What is asked for rarely and is long is better not remembered.
+        """
         centres = self._known_centres(connection)
         key = (latitude, longitude, territory, radius_kilometres)
         found = centres.nearest.get(key)
@@ -92,9 +127,42 @@ class Directory:
                 (near for near in measured if near.kilometres <= radius_kilometres),
                 key=lambda near: (near.kilometres, near.centre.id),
             )
-            if len(centres.nearest) < _MOST_POSTCODES:
+            if remember and len(centres.nearest) < _MOST_POSTCODES:
                 centres.nearest[key] = found
         return found
+
+    def centre(self, connection: Connection, centre_id: str) -> BookableCentre | None:
+        """A bookable centre by its id."""
+        known = self._known_centres(connection).by_territory.values()
+        return next((one for some in known for one in some if one.id == centre_id), None)
+
+    def nearest_other(
+        self,
+        connection: Connection,
+        latitude: float,
+        longitude: float,
+        territory: str,
+        *,
+        closer_than: float,
+        today: date,
+    ) -> NearOther | None:
+        """The nearest centre open today that books for itself by an ordinary telephone number."""
+        found: NearOther | None = None
+        for one in self._known_others(connection):
+            open_today = (one.opens_on or today) <= today <= (one.closes_on or today)
+            if one.territory != territory or not open_today:
+                continue
+            away = distance_km(latitude, longitude, one.latitude, one.longitude)
+            number = _ordinary(one.phones) if away < closer_than else ""
+            if number and (found is None or away < found.kilometres):
+                found = NearOther(away, one, number)
+        return found
+
+    def _known_others(self, connection: Connection) -> list[SelfBookingCentre]:
+        now = self._ticks()
+        if self._others is None or now - self._others[0] > self._others_fresh:
+            self._others = (now, directory.self_booking_centres(connection))
+        return self._others[1]
 
     def postcode(self, connection: Connection, code: str) -> Postcode | None:
         """A postcode, or None for one that does not exist."""
@@ -108,6 +176,16 @@ class Directory:
         elif len(self._postcodes) < _MOST_POSTCODES or code in self._postcodes:
             self._postcodes[code] = (now, found)
         return found
+
+    def towns(self, connection: Connection) -> TownTable:
+        """The towns as they are named, read when the first caller says one.
+
+        What an import changes later shows in the next process: a town's name hardly ever changes.
+        """
+        with self._reading_towns:
+            if self._towns is None or not len(self._towns):
+                self._towns = town_table(connection)
+            return self._towns
 
     def _known_centres(self, connection: Connection) -> _Centres:
         centres = self._centres

@@ -176,4 +176,5 @@ def _town(town: TownRow) -> dict[str, object]:
         "departement": geography.departement(town.insee, town.code),
         "latitude": town.latitude,
         "longitude": town.longitude,
+        "inhabitants": town.inhabitants,
     }

@@ -1,21 +1,283 @@
-"""The words of one language that understanding needs, read from its file in `prompts/`."""
+"""The words of one language that understanding needs, read from its file in `prompts/`.
+
+Names of months and weekdays come from CLDR and number words from text2num; the table `[heard]`
+holds what no library knows. Everything is kept as `plain` writes it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import unicodedata
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from babel.dates import get_day_names, get_month_names
 
-@dataclass(frozen=True)
+# Stands for any one word in a phrase.
+ANY_WORD = "*"
+# The innermost ones.
+_BRACKETS = re.compile(r"\(([^()]*)\)")
+_NO_WORD = re.compile(r"[^0-9a-z*]+")
+_SAID = {"yes": True, "no": False}
+# The wishes that flows.understanding.words knows; each needs its words.
+COMMANDS = ("emergency", "person", "slower", "again", "back", "wait", "cancel")
+
+Phrase = tuple[str, ...]
+Phrases = frozenset[Phrase]
+
+
+class IncompleteVocabulary(Exception):
+    """The table `[heard]` of a language lacks a key, or has one that nothing reads."""
+
+
+def plain(text: str) -> str:
+    """Small letters without accents, one space between words: `L'Haÿ-les-Roses`, l hay les roses.
+
+    A recogniser spells, joins and punctuates as it likes; this is what it cannot change.
+    """
+    lower = text.lower()
+    if not lower.isascii():
+        spelt = lower.replace("œ", "oe").replace("æ", "ae")
+        decomposed = unicodedata.normalize("NFKD", spelt)
+        lower = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return " ".join(_NO_WORD.sub(" ", lower).split())
+
+
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """What people say in one language, beyond what libraries know of it."""
+    """What people say in one language. There is one of each: compared and hashed by identity."""
 
+    # Also text2num's name of it.
     language: str
     locale: str
+    # Full and short names, 1 to 12.
+    months: Mapping[str, int]
+    # Full names, Monday is 0.
+    weekdays: Mapping[str, int]
+    # Whether 3/4 is the third of April.
+    day_first: bool
+    # Other words for 0, and words that say how often the next digit comes.
+    zeros: frozenset[str]
+    repeats: Mapping[str, int]
+    # Ordinals that text2num does not know.
+    ordinals: Mapping[str, int]
+    # Noises that mean nothing anywhere.
+    hesitations: frozenset[str]
+    # What may stand between the parts of a date or of a row of digits.
+    links: frozenset[str]
+    # What takes back the numbers said before it, and what denies the number behind it.
+    corrections: frozenset[str]
+    denials: frozenset[str]
+    # What makes an ordinal of a figure: 1er, 12th.
+    ordinal_endings: frozenset[str]
+    # What stands around any answer and changes nothing in it.
+    fillers: Phrases
+    yes: Phrases
+    no: Phrases
+    # "not", what may stand behind it, and what it then makes a "no", though no "yes" without it.
+    negators: Phrases
+    degrees: Phrases
+    deniable: Phrases
+    # With these it is neither yes nor no.
+    doubts: Phrases
+    commands: Mapping[str, Phrases]
+    # Where the words of a command mean something else.
+    not_commands: Mapping[str, Phrases]
+    # With these an emergency is one of the past.
+    long_ago: Phrases
+    # What stands around the number of a choice.
+    numbered: Phrases
+    mornings: Phrases
+    afternoons: Phrases
+    # "before", "except": what follows is not what is wanted.
+    excluding: Phrases
+    # Keys that are no digits.
+    keys: Mapping[str, Phrases]
+    # The phrases that stand for a key, by step and key, and the keys of a yes and of a no.
+    choices: Mapping[str, Mapping[str, Phrases]]
+    answers: Mapping[str, Mapping[bool, str]]
+    # What stands around the name of a town, and what says that the town is only close.
+    around_towns: Phrases
+    near_towns: Phrases
+    # What stands right before a town, and before a land.
+    at_towns: frozenset[str]
+    before_areas: Phrases
+    articles: frozenset[str]
+    determiners: frozenset[str]
+    joiners: frozenset[str]
+    # What names a street or a house, and no town, though it may sound like one.
+    streets: Phrases
+    # Words that hold an article in them: "au" Mans is Le Mans.
+    contractions: Mapping[str, str]
+    # What a recogniser may expect, spelt as it is written: everywhere, at read-backs, by step.
+    hints: Mapping[str, tuple[str, ...]]
+    month_names: tuple[str, ...]
 
     @classmethod
     def read(cls, language: str, locale: str, heard: Mapping[str, Any]) -> Self:
-        """From the table `[heard]` of a language file."""
-        del heard
-        return cls(language, locale)
+        """From the table `[heard]` of a language file. Raises IncompleteVocabulary."""
+        table = _Table(f"{language}.toml: heard", heard)
+        commands, not_commands = table.table("commands"), table.table("not_commands")
+        choices, keys = table.table("choices"), table.table("keys")
+        articles, hints = table.table("contractions"), table.table("hints")
+        steps = {step: choices.with_like(step) for step in choices.names}
+        vocabulary = cls(
+            language=language,
+            locale=locale,
+            months=_months(locale),
+            weekdays={
+                plain(name): day for day, name in get_day_names("wide", locale=locale).items()
+            },
+            day_first=table.flag("day_first"),
+            zeros=table.words("zeros"),
+            repeats=table.numbers("repeats"),
+            ordinals=table.numbers("ordinals"),
+            hesitations=table.words("hesitations"),
+            links=table.words("links"),
+            corrections=table.words("corrections"),
+            denials=table.words("denials"),
+            ordinal_endings=table.words("ordinal_endings"),
+            fillers=table.phrases("fillers"),
+            yes=table.phrases("yes"),
+            no=table.phrases("no"),
+            negators=table.phrases("negators"),
+            degrees=table.phrases("degrees"),
+            deniable=table.phrases("deniable"),
+            doubts=table.phrases("doubts"),
+            commands={name: commands.phrases(name) for name in COMMANDS},
+            not_commands={name: not_commands.phrases(name) for name in COMMANDS},
+            long_ago=table.phrases("long_ago"),
+            numbered=table.phrases("numbered"),
+            mornings=table.phrases("mornings"),
+            afternoons=table.phrases("afternoons"),
+            excluding=table.phrases("excluding"),
+            keys={key: keys.phrases(key) for key in keys.names},
+            choices={
+                step: {key: words.phrases(key) for key in words.names if key not in _SAID}
+                for step, words in steps.items()
+            },
+            answers={
+                step: {_SAID[said]: words.key(said) for said in words.names if said in _SAID}
+                for step, words in steps.items()
+            },
+            around_towns=table.phrases("around_towns"),
+            near_towns=table.phrases("near_towns"),
+            at_towns=table.words("at_towns"),
+            before_areas=table.phrases("before_areas"),
+            articles=table.words("articles"),
+            determiners=table.words("determiners"),
+            joiners=table.words("joiners"),
+            streets=table.phrases("streets"),
+            contractions={word: articles.key(word) for word in articles.names},
+            hints={name: hints.spelt(name) for name in hints.names},
+            month_names=tuple(get_month_names("wide", locale=locale).values()),
+        )
+        for read in (table, commands, not_commands):
+            read.nothing_left()
+        return vocabulary
+
+
+class _Table:
+    """A table of a language file that notices what is missing, and what is never asked for."""
+
+    def __init__(self, name: str, values: object) -> None:
+        if not isinstance(values, Mapping):
+            raise IncompleteVocabulary(f"{name} is no table")
+        self._name = name
+        self._values: Mapping[str, Any] = values
+        self._asked: set[str] = set()
+
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self._values)
+
+    def table(self, key: str) -> _Table:
+        return _Table(f"{self._name}.{key}", self._value(key))
+
+    def with_like(self, key: str) -> _Table:
+        """A table with all that another one has beside its own: `like = "other"`."""
+        own = dict(self._value(key)) if isinstance(self._value(key), Mapping) else self._value(key)
+        if isinstance(own, dict) and "like" in own:
+            own = {**self._value(own.pop("like")), **own}
+        return _Table(f"{self._name}.{key}", own)
+
+    def phrases(self, key: str) -> Phrases:
+        """Phrases, each in all its forms: "(je|) confirme" stands for two."""
+        return frozenset(tuple(spoken.split()) for spoken in self._spoken(key))
+
+    def spelt(self, key: str) -> tuple[str, ...]:
+        """Words as they are written, accents and all."""
+        listed = self._value(key)
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            raise IncompleteVocabulary(f"{self._name}.{key} is no list of words")
+        return tuple(listed)
+
+    def words(self, key: str) -> frozenset[str]:
+        words = frozenset(self._spoken(key))
+        for word in words:
+            if " " in word:
+                raise IncompleteVocabulary(f"{self._name}.{key}: {word!r} is more than one word")
+        return words
+
+    def numbers(self, key: str) -> Mapping[str, int]:
+        """Words with the number that they stand for."""
+        numbers = self.table(key)
+        return {plain(word): numbers._whole(word) for word in numbers.names}  # noqa: SLF001
+
+    def key(self, key: str) -> str:
+        """A key of the telephone."""
+        pressed = self._value(key)
+        if not isinstance(pressed, str):
+            raise IncompleteVocabulary(f"{self._name}.{key} is no key")
+        return pressed
+
+    def flag(self, key: str) -> bool:
+        flag = self._value(key)
+        if not isinstance(flag, bool):
+            raise IncompleteVocabulary(f"{self._name}.{key} is neither true nor false")
+        return flag
+
+    def nothing_left(self) -> None:
+        for key in self._values:
+            if key not in self._asked:
+                raise IncompleteVocabulary(f"{self._name}.{key} is read by nothing")
+
+    def _whole(self, key: str) -> int:
+        number = self._value(key)
+        if not isinstance(number, int):
+            raise IncompleteVocabulary(f"{self._name}.{key} is no number")
+        return number
+
+    def _spoken(self, key: str) -> Iterator[str]:
+        listed = self._value(key)
+        if not isinstance(listed, list):
+            raise IncompleteVocabulary(f"{self._name}.{key} is no list")
+        for spoken in listed:
+            for form in _forms(spoken if isinstance(spoken, str) else ""):
+                if not form:
+                    raise IncompleteVocabulary(f"{self._name}.{key}: {spoken!r} has no words")
+                yield form
+
+    def _value(self, key: str) -> Any:
+        self._asked.add(key)
+        try:
+            return self._values[key]
+        except KeyError:
+            raise IncompleteVocabulary(f"{self._name}.{key} is missing") from None
+
+
+def _forms(spoken: str) -> Iterator[str]:
+    """Every way through the brackets of a phrase, as `plain` writes it."""
+    brackets = _BRACKETS.search(spoken)
+    if brackets is None:
+        yield plain(spoken)
+        return
+    for way in brackets[1].split("|"):
+        yield from _forms(spoken[: brackets.start()] + way + spoken[brackets.end() :])
+
+
+def _months(locale: str) -> Mapping[str, int]:
+    widths = [get_month_names(width, locale=locale) for width in ("abbreviated", "wide")]
+    return {plain(name): number for names in widths for number, name in names.items()}

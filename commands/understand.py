@@ -1,0 +1,129 @@
+"""`flask understand`: what the service makes of sentences; no call and no database are needed."""
+
+from __future__ import annotations
+
+import sys
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import TextIO
+
+import click
+
+from flows.understanding import COUNTRY_ZONE
+from flows.understanding.dates import dates
+from flows.understanding.digits import digit_readings, phones
+from flows.understanding.postcodes import postcodes
+from flows.understanding.town_names import towns
+from flows.understanding.town_table import TownTable
+from flows.understanding.vocabulary import IncompleteVocabulary, Vocabulary
+from flows.understanding.words import command, yes_no
+from jobs import feeds
+from models.clock import Clock
+from services.call_world import vocabulary
+from services.towns import town_table_of
+
+NOTHING = "?"
+Understood = Callable[[str, Vocabulary], tuple[str, ...]]
+
+
+def make(clock: Clock) -> click.Command:
+    def today() -> date:
+        return clock.now().astimezone(COUNTRY_ZONE).date()
+
+    kinds: Mapping[str, Understood] = {
+        "date": lambda text, words: tuple(d.isoformat() for d in dates(text, words, today())),
+        "postcode": lambda text, words: postcodes(text, words, _official().postcodes.__contains__),
+        "town": lambda text, words: _official().understood(text, words),
+        "yesno": _yes_no,
+        "phone": phones,
+        "digits": digit_readings,
+        "command": _command,
+    }
+
+    @click.command(epilog="Example: echo 'né le douze mars quarante-deux' | flask understand date")
+    @click.argument("kind", type=click.Choice(list(kinds)))
+    @click.argument("file", type=click.File(encoding="utf-8", errors="replace"), default="-")
+    @click.option(
+        "--language",
+        default="fr",
+        show_default=True,
+        metavar="CODE",
+        help="The language that is spoken: fr, en, or another with a file in prompts/.",
+    )
+    def understand(*, kind: str, file: TextIO, language: str) -> None:
+        r"""Understand each line of FILE or standard input; print one line for each.
+
+        A line is what a recogniser makes of an answer. Printed is its meaning, several separated
+        by commas where the words really mean several things, or "?" for none.
+
+        \b
+        date      a birth date: 1942-03-12
+        postcode  five digits of a postcode that exists: 75011
+        town      its official name; with the département where others bear it: Saint-Denis (93)
+        yesno     yes or no
+        phone     an ordinary number of France or overseas, as E.164: +33612345678
+        digits    the digits that were said: 0452173890
+        command   person, again, slower, back, wait, cancel or emergency
+
+        Postcodes and towns are those of data/, so that no database is needed.
+        """
+        try:
+            words = vocabulary(language)
+        except FileNotFoundError:
+            raise click.BadParameter(
+                f"there is no prompts/{language}.toml", param_hint="--language"
+            ) from None
+        except IncompleteVocabulary as incomplete:
+            raise click.ClickException(str(incomplete)) from None
+        understood = kinds[kind]
+        answer(file, sys.stdout, lambda text: understood(text, words))
+
+    return understand
+
+
+def answer(said: Iterable[str], told: TextIO, understood: Callable[[str], tuple[str, ...]]) -> None:
+    """Print a line for each line, before the next is read."""
+    for line in said:
+        click.echo(",".join(understood(line.strip())) or NOTHING, file=told)
+
+
+def _yes_no(text: str, words: Vocabulary) -> tuple[str, ...]:
+    said = yes_no(text, words)
+    return () if said is None else ("yes" if said else "no",)
+
+
+def _command(text: str, words: Vocabulary) -> tuple[str, ...]:
+    said = command(text, words)
+    return () if said is None else (str(said),)
+
+
+@dataclass(frozen=True)
+class _Official:
+    """The official tables of data/; `shared` are the names of several towns."""
+
+    postcodes: frozenset[str]
+    towns: TownTable
+    shared: frozenset[str]
+
+    def understood(self, text: str, words: Vocabulary) -> tuple[str, ...]:
+        """The towns that are meant, each name with its département where that is needed."""
+        return tuple(
+            f"{town.name} ({town.departement})" if town.name in self.shared else town.name
+            for town in towns(text, words, self.towns)
+        )
+
+
+@lru_cache
+def _official() -> _Official:
+    feed = feeds.read_postcodes()
+    named = {(town.name, town.insee) for town in feed.towns}
+    borne = Counter(name for name, _ in named)
+    return _Official(
+        postcodes=frozenset(town.code for town in feed.towns),
+        towns=town_table_of(feed),
+        shared=frozenset(name for name, times in borne.items() if times > 1),
+    )

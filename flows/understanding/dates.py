@@ -1,0 +1,215 @@
+"""Dates of birth in words: "né le douze mars quarante-deux", "le 12 du 3 42", "March 12th 1942"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from typing import Final
+
+from flows.understanding import spoken_numbers as spoken
+from flows.understanding.spoken_numbers import Asked, Edge, Item, Kind, Mode, digits_of
+from flows.understanding.typed import OLDEST_AGE, NotUnderstood, birthday, checked_date
+from flows.understanding.vocabulary import Vocabulary
+
+# Of two centuries ("quinze": 1915 or 2015) the one is meant that makes the caller an adult, where
+# it is one only: grown-ups ring here, and a child's year is said in full or is heard to be wrong
+# when the date is read back. Where both make an adult ("zéro sept"), both are given and asked.
+ADULT: Final = 18
+_ROW: Final = frozenset({Kind.NUMBER, Kind.MONTH})
+_DAY_AND_MONTH: Final = 2
+_YEAR: Final = 4
+# Day, month and year one after the other in figures.
+_LAYOUTS: Final = (6, 8)
+# A year without its first digit: "neuf cent quarante-deux".
+_SHORT_YEAR: Final = 3
+_MOST_DIGITS: Final = 8
+# "trente et un zéro huit mille neuf cent quatre vingt dix sept" has eleven words and an "et".
+_MOST_WORDS: Final = 14
+
+
+def dates(
+    text: str, vocabulary: Vocabulary, today: date, *, adult: int = ADULT
+) -> tuple[date, ...]:
+    """All days on which a living person can be born that the words can mean, oldest first.
+
+    None when numbers are left over that belong to no date. Days come first where the language says
+    so; else "3/4" is both, for callers come from everywhere.
+    """
+    found = set(_read(spoken.items_of(text, vocabulary), vocabulary, today, adult))
+    months = spoken.items_of(text, vocabulary, short_months=True)
+    found.update(_read(months, vocabulary, today, adult))
+    return tuple(sorted(found))
+
+
+def _read(said: Sequence[Item], vocabulary: Vocabulary, today: date, adult: int) -> Iterable[date]:
+    said = spoken.standing(said)
+    rows = [row for row in spoken.rows_of(said, _ROW) if not spoken.says_little(row)]
+    found = []
+    for row in rows:
+        full_year = spoken.goes_on(row, said, vocabulary)
+        found.append(_of_row(row, _Reader(vocabulary, today, adult=adult, full_year=full_year)))
+    # Many say it twice; two different dates are two people's.
+    return found[0] if found and all(dates == found[0] for dates in found) else ()
+
+
+def _of_row(row: tuple[Item, ...], reader: _Reader) -> set[date]:
+    for mode in Mode:
+        for items in (row, spoken.without_article(row), spoken.said_once(row)):
+            found = set(reader.read(items, mode))
+            if found:
+                return found
+    return set()
+
+
+class _Reader:
+    """Reads a row; `full_year` where two digits are too few to be sure of."""
+
+    def __init__(self, vocabulary: Vocabulary, today: date, *, adult: int, full_year: bool) -> None:
+        self._vocabulary = vocabulary
+        self._today, self._adult, self._full_year = today, adult, full_year
+        self._mode = Mode.STRICT
+
+    def read(self, row: tuple[Item, ...], mode: Mode) -> Iterator[date]:
+        self._mode = mode
+        months = [index for index, item in enumerate(row) if item.kind is Kind.MONTH]
+        if not months:
+            yield from self._in_numbers(row)
+        elif len(months) == 1:
+            yield from self._with_month(row[: months[0]], row[months[0]], row[months[0] + 1 :])
+
+    def _paths(self, row: Sequence[Item], most_digits: int) -> Iterator[tuple[Edge, ...]]:
+        edges = spoken.lattice(
+            row, self._vocabulary.language, self._mode, Asked.DATE, most_words=_MOST_WORDS
+        )
+        yield from spoken.paths(edges, most_digits)
+
+    # With the name of a month
+
+    def _with_month(
+        self, before: Sequence[Item], month: Item, after: Sequence[Item]
+    ) -> Iterator[date]:
+        number = str(month.number)
+        if before and after:
+            for day in self._paths(before, _DAY_AND_MONTH):
+                for year in self._paths(after, _YEAR):
+                    yield from self._dates(day, number, year, named=True)
+        elif before:  # 1942, le 12 mars
+            for first, second in self._in_two(before):
+                if len(digits_of(first)) == _YEAR:
+                    yield from self._dates(second, number, first, named=True)
+        elif not self._vocabulary.day_first:
+            for first, second in self._in_two(after):
+                yield from self._dates(first, number, second, named=True)
+
+    def _in_two(self, row: Sequence[Item]) -> Iterator[tuple[Sequence[Edge], Sequence[Edge]]]:
+        for path in self._paths(row, _YEAR + _DAY_AND_MONTH):
+            for cut in range(1, len(path)):
+                yield path[:cut], path[cut:]
+
+    # In numbers alone
+
+    def _in_numbers(self, row: Sequence[Item]) -> Iterator[date]:
+        for path in self._paths(row, _MOST_DIGITS):
+            if self._is_a_year(path):
+                continue
+            for first, second, year in _in_three(path):
+                yield from self._dates(first, digits_of(second), year)
+                # "the twelfth of the third" says itself which is which.
+                ordinal = any(edge.ordinal for edge in (*first, *second))
+                if not self._vocabulary.day_first and not ordinal:
+                    yield from self._dates(second, digits_of(first), year)
+            digits = digits_of(path)
+            if _is_layout(path):
+                yield from self._dates_of(digits[:2], digits[2:4], digits[4:])
+                if not self._vocabulary.day_first:
+                    yield from self._dates_of(digits[2:4], digits[:2], digits[4:])
+            if len(path[0].digits) == _YEAR and path[0].figures and len(digits) == _MOST_DIGITS:
+                yield from self._dates_of(digits[6:], digits[4:6], digits[:4])
+
+    def _is_a_year(self, path: Sequence[Edge]) -> bool:
+        """Whether 1, 9, 3, 5 is the year alone, and no first of September."""
+        singly = len(path) == _YEAR and all(len(edge.digits) == 1 for edge in path)
+        return singly and 0 <= self._today.year - int(digits_of(path)) <= OLDEST_AGE
+
+    # From parts to days
+
+    def _dates(
+        self, day: Sequence[Edge], month: str, year: Sequence[Edge], *, named: bool = False
+    ) -> Iterator[date]:
+        if not _is_small(day) or any(edge.ordinal for edge in year):
+            return
+        if named and _is_article(day):
+            return
+        digits = digits_of(year)
+        if named and len(digits) == _SHORT_YEAR and digits[0] == "9" and len(year) == 1:
+            digits = f"1{digits}"
+        elif not _is_year(year):
+            return
+        yield from self._dates_of(digits_of(day), month, digits)
+
+    def _dates_of(self, day: str, month: str, year: str) -> Iterator[date]:
+        if len(year) == _YEAR:
+            yield from self._living(int(day), int(month), int(year))
+        elif not self._full_year:
+            century = self._today.year // 100 * 100
+            both = [
+                born
+                for hundreds in (century - 100, century)
+                for born in self._living(int(day), int(month), hundreds + int(year))
+            ]
+            yield from [born for born in both if self._is_adult(born)] or both
+
+    def _is_adult(self, born: date) -> bool:
+        return birthday(born, self._adult) <= self._today
+
+    def _living(self, day: int, month: int, year: int) -> Iterator[date]:
+        try:
+            yield checked_date(year, month, day, self._today)
+        except NotUnderstood:
+            return
+
+
+def _in_three(
+    path: Sequence[Edge],
+) -> Iterator[tuple[Sequence[Edge], Sequence[Edge], Sequence[Edge]]]:
+    """Day (or month), month (or day), and what may be a year."""
+    for end_of_first in range(1, min(3, len(path))):
+        first = path[:end_of_first]
+        if not _is_small(first):
+            continue
+        for end_of_second in range(end_of_first + 1, min(end_of_first + 3, len(path))):
+            second = path[end_of_first:end_of_second]
+            if _is_small(second):
+                yield first, second, path[end_of_second:]
+
+
+def _is_small(part: Sequence[Edge]) -> bool:
+    """Two digits at most, in one number or digit by digit."""
+    return 0 < len(digits_of(part)) <= _DAY_AND_MONTH and _is_together(part)
+
+
+def _is_year(part: Sequence[Edge]) -> bool:
+    """Two or four digits, as years are said: 1942, 19 42, 1 942, 1 9 4 2, 19 0 5."""
+    if not _is_together(part):
+        return False
+    lengths = [len(edge.digits) for edge in part]
+    if sum(lengths) == _YEAR:
+        return _SHORT_YEAR not in lengths or all(edge.figures for edge in part)
+    return sum(lengths) == _DAY_AND_MONTH
+
+
+def _is_article(day: Sequence[Edge]) -> bool:
+    """Whether "un quatre octobre" is the fourth: only figures and zeros make a day of two words."""
+    return len(day) > 1 and day[0].digits != "0" and not all(edge.figures for edge in day)
+
+
+def _is_together(part: Sequence[Edge]) -> bool:
+    """Whether no word parts it: "un dimanche, le trois" is not the thirteenth."""
+    return not any(edge.apart for edge in part[1:])
+
+
+def _is_layout(path: Sequence[Edge]) -> bool:
+    """Figures in twos, fours, sixes or eights, so that day, month and year are two digits each."""
+    return len(digits_of(path)) in _LAYOUTS and all(
+        edge.figures and not len(edge.digits) % _DAY_AND_MONTH for edge in path
+    )

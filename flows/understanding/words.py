@@ -1,0 +1,334 @@
+"""What people say beside numbers: yes and no, choices, and wishes that hold everywhere.
+
+Every function cuts a sentence into the phrases that the language's file knows, the longest first,
+and looks at what is left. A short phrase counts only where it is nearly all that was said; where
+two things are said, or something is denied, there is no answer: asking again is cheap.
+"""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from enum import StrEnum
+from functools import lru_cache
+from typing import Literal
+
+from text_to_num import find_numbers
+
+from flows.understanding.phrases import NUMBER, UNKNOWN, Lexicon, Piece, Token, number_words
+from flows.understanding.vocabulary import Phrases, Vocabulary, plain
+
+# A sentence longer than this is a story, or a television.
+MOST_WORDS = 40
+# How many unknown words may stand beside a phrase of one, two, or more words.
+_BESIDE_A_CHOICE = (2, 4, 8)
+_BESIDE_A_WISH = (0, 2, 8)
+# Denied so many words before it, an emergency is none.
+_DENIED_WITHIN = 4
+_LAST_ORDINAL = 5
+_FIGURES = re.compile(r"([0-9]{1,5})([a-z]*)")
+_CHECK = "_check"
+_CHECK_ANSWERS = {True: "1", False: "2"}
+
+
+class Command(StrEnum):
+    """A wish that means the same at every question."""
+
+    PERSON = "person"
+    AGAIN = "again"
+    SLOWER = "slower"
+    BACK = "back"
+    WAIT = "wait"
+    CANCEL = "cancel"
+    EMERGENCY = "emergency"
+
+
+# Of two wishes in one sentence the one that undoes less.
+_WISHES = (
+    Command.PERSON,
+    Command.SLOWER,
+    Command.AGAIN,
+    Command.BACK,
+    Command.WAIT,
+    Command.CANCEL,
+)
+
+
+class _Is(StrEnum):
+    """What a phrase is in a sentence, beside a key or a wish."""
+
+    FILLER = "filler"
+    YES = "yes"
+    NO = "no"
+    NOT = "not"
+    DEGREE = "degree"
+    DENIABLE = "deniable"
+    DOUBT = "doubt"
+    NUMBERED = "numbered"
+    LONG_AGO = "long ago"
+    NOTHING = "nothing"  # the words of a wish that mean something else here
+
+
+def yes_no(text: str, vocabulary: Vocabulary) -> bool | None:
+    """Yes or no. A date, a town or thanks may stand beside it; doubt and contradiction may not."""
+    words = _words(text, vocabulary)
+    numbers = {words[at] for at in number_words(words, vocabulary.language)}
+    pieces = _denied(_yes_no_lexicon(vocabulary)(words))
+    yes = sum(len(piece.words) for piece in pieces if piece.is_(_Is.YES))
+    no = sum(len(piece.words) for piece in pieces if piece.is_(_Is.NO))
+    unknown = sum(piece.is_(UNKNOWN) and piece.words[0] not in numbers for piece in pieces)
+    if any(piece.is_(_Is.DOUBT) for piece in pieces) or bool(yes) == bool(no):
+        return None
+    if yes and any(piece.is_(_Is.NOT) and not piece.is_(_Is.NO) for piece in pieces):
+        return None
+    return None if unknown > 2 * (yes + no) + 1 else bool(yes)
+
+
+def command(text: str, vocabulary: Vocabulary) -> Command | None:
+    """A wish that holds at every question, where the sentence says little else."""
+    words = _words(text, vocabulary)
+    if _emergency(words, vocabulary):
+        return Command.EMERGENCY
+    pieces = _wish_lexicon(vocabulary)(words)
+    if any(piece.is_(_Is.NOT) for piece in pieces):
+        return None
+    wishes = {
+        wish
+        for wish in _WISHES
+        if any(piece.is_(wish) for piece in pieces) and _stands_out(pieces, wish, _BESIDE_A_WISH)
+    }
+    return next((wish for wish in _WISHES if wish in wishes), None)
+
+
+def emergency(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether somebody seems to be in danger. Rather once too often, but not where it is denied."""
+    return _emergency(_words(text, vocabulary), vocabulary)
+
+
+def choice(text: str, vocabulary: Vocabulary, step: str) -> str | None:
+    """The key that an answer to a menu means: a digit, `*` or `#`.
+
+    `step` names the table of the language's file. A number is taken as the key that it is, whether
+    the menu has it or not.
+    """
+    pieces = _choice_lexicon(vocabulary, step)(_words(text, vocabulary))
+    keys = {
+        key
+        for key in (*vocabulary.choices.get(step, ()), *vocabulary.keys)
+        if any(piece.is_(key) for piece in pieces) and _stands_out(pieces, key, _BESIDE_A_CHOICE)
+    }
+    denied = any(piece.is_(_Is.NOT) and not keys & set(piece.tags) for piece in pieces)
+    if denied and keys:
+        return None
+    number = _number(text, vocabulary)
+    if number is not None and not keys:
+        keys.add(str(number))
+    answers = vocabulary.answers.get(step, _CHECK_ANSWERS if step.endswith(_CHECK) else {})
+    if answers:
+        said = yes_no(text, vocabulary)
+        if said is not None and said in answers:
+            keys.add(answers[said])
+        elif said is not None and not keys:
+            return None
+    return keys.pop() if len(keys) == 1 else None
+
+
+def ordinal(text: str, vocabulary: Vocabulary) -> int | None:
+    """Which of at most five things that were read out: "le deuxième", "numéro deux", "deux"."""
+    number = _number(text, vocabulary)
+    return number if number is not None and 1 <= number <= _LAST_ORDINAL else None
+
+
+def weekday(text: str, vocabulary: Vocabulary) -> int | None:
+    """The one day of the week that is wished for, Monday is 0."""
+    words = _words(text, vocabulary)
+    days = {vocabulary.weekdays[word] for word in words if word in vocabulary.weekdays}
+    return days.pop() if len(days) == 1 and not _excludes(words, vocabulary) else None
+
+
+def part_of_day(text: str, vocabulary: Vocabulary) -> Literal["morning", "afternoon"] | None:
+    words = _words(text, vocabulary)
+    pieces = _part_lexicon(vocabulary)(words)
+    morning = any(piece.is_("morning") for piece in pieces)
+    afternoon = any(piece.is_("afternoon") for piece in pieces)
+    if morning == afternoon or any(piece.is_(_Is.NOT) for piece in pieces):
+        return None
+    return "morning" if morning else "afternoon"
+
+
+def _words(text: str, vocabulary: Vocabulary) -> list[str]:
+    """What was said, without hesitations; nothing where it is too much to be an answer."""
+    words = [word for word in plain(text).split() if word not in vocabulary.hesitations]
+    return [] if len(words) > MOST_WORDS else words
+
+
+def _denied(pieces: Sequence[Piece]) -> list[Piece]:
+    """With each "not … that" made into one "no"."""
+    left = []
+    at = 0
+    while at < len(pieces):
+        end = at + 1
+        if pieces[at].is_(_Is.NOT):
+            while end < len(pieces) and pieces[end].is_(_Is.DEGREE):
+                end += 1
+        denied = pieces[at].is_(_Is.NOT) and end < len(pieces)
+        if denied and pieces[end].is_(_Is.DENIABLE):
+            words = tuple(word for piece in pieces[at : end + 1] for word in piece.words)
+            left.append(Piece(words, (_Is.NO,)))
+            at = end + 1
+        else:
+            left.append(pieces[at])
+            at += 1
+    return left
+
+
+def _stands_out(pieces: Sequence[Piece], tag: Hashable, beside: Sequence[int]) -> bool:
+    """Whether there is little enough beside the longest phrase of this kind."""
+    longest = max(len(piece.words) for piece in pieces if piece.is_(tag))
+    unknown = sum(piece.is_(UNKNOWN) or piece.is_(NUMBER) for piece in pieces)
+    return unknown <= beside[min(longest, len(beside)) - 1]
+
+
+def _emergency(words: Sequence[str], vocabulary: Vocabulary) -> bool:
+    pieces = _emergency_lexicon(vocabulary)(words)
+    if any(piece.is_(_Is.LONG_AGO) for piece in pieces):
+        return False
+    since_denied = _DENIED_WITHIN + 1
+    for piece in pieces:
+        if piece.is_(Command.EMERGENCY) and since_denied > _DENIED_WITHIN:
+            return True
+        since_denied = 0 if piece.is_(_Is.NOT) else since_denied + len(piece.words)
+    return False
+
+
+def _excludes(words: Sequence[str], vocabulary: Vocabulary) -> bool:
+    return any(piece.is_(_Is.NOT) for piece in _part_lexicon(vocabulary)(words))
+
+
+def _number(text: str, vocabulary: Vocabulary) -> int | None:
+    """The one whole number that an answer is: as a figure, in words, or as an ordinal.
+
+    Behind a cardinal nothing may follow that could be counted: "un rendez-vous" is no number.
+    """
+    spoken = text.lower().replace("-", " ").replace("'", " ").replace("’", " ")
+    words = [word.strip(".,;:!?…") for word in spoken.split()]
+    words = [word for word in words if word and plain(word) not in vocabulary.hesitations]
+    if not words or len(words) > MOST_WORDS:
+        return None
+    found = [
+        (one.start, one.end, int(one.value), one.is_ordinal)
+        for one in find_numbers([Token(word) for word in words], vocabulary.language, threshold=0)
+    ]
+    inside = {at for start, end, _, _ in found for at in range(start, end)}
+    for at, word in enumerate(words):
+        known = None if at in inside else _figure(plain(word), vocabulary)
+        if known is not None:
+            found.append((at, at + 1, *known))
+    if len(found) > 1 and found[0][3] and (words[found[1][0]],) in vocabulary.numbered:
+        # "The second one".
+        del found[1]
+    if len({(number, ordered) for _, _, number, ordered in found}) != 1:
+        return None
+    start, end, number, ordered = min(found)
+    around = _numbered_lexicon(vocabulary)
+    before, after = (
+        around(plain(" ".join(some)).split()) for some in (words[:start], words[max(end, 0) :])
+    )
+    if len(found) > 1 or any(piece.is_(UNKNOWN) for piece in (*before, *after)):
+        return None
+    counted = any(piece.is_(_Is.NUMBERED) for piece in after)
+    return None if counted and not ordered else number
+
+
+def _figure(word: str, vocabulary: Vocabulary) -> tuple[int, bool] | None:
+    """A number that text2num leaves as it is, and whether it is an ordinal."""
+    if word in vocabulary.ordinals:
+        return vocabulary.ordinals[word], True
+    figures = _FIGURES.fullmatch(word)
+    if figures is None or (figures[2] and figures[2] not in vocabulary.ordinal_endings):
+        return None
+    return int(figures[1]), bool(figures[2])
+
+
+_Cut = Callable[[Sequence[str]], list[Piece]]
+
+
+@lru_cache
+def _yes_no_lexicon(vocabulary: Vocabulary) -> _Cut:
+    dates = [tuple(name.split()) for name in (*vocabulary.months, *vocabulary.weekdays)]
+    return Lexicon(
+        (_Is.YES, vocabulary.yes),
+        (_Is.NO, vocabulary.no),
+        (_Is.NOT, vocabulary.negators),
+        (_Is.DEGREE, vocabulary.degrees),
+        (_Is.DENIABLE, vocabulary.deniable),
+        (_Is.DOUBT, vocabulary.doubts),
+        (_Is.FILLER, vocabulary.fillers),
+        (_Is.FILLER, dates),
+    ).cut
+
+
+@lru_cache
+def _wish_lexicon(vocabulary: Vocabulary) -> _Cut:
+    said = vocabulary.yes | vocabulary.no
+    return Lexicon(
+        *((wish, vocabulary.commands[wish]) for wish in _WISHES),
+        *((_Is.NOTHING, vocabulary.not_commands[wish]) for wish in _WISHES),
+        (_Is.NOT, vocabulary.negators),
+        (_Is.FILLER, vocabulary.fillers),
+        (_Is.FILLER, [phrase for phrase in said if len(phrase) == 1]),
+        (UNKNOWN, [phrase for phrase in said if len(phrase) > 1]),
+        (_Is.NOT, _denying(vocabulary)),
+    ).cut
+
+
+@lru_cache
+def _emergency_lexicon(vocabulary: Vocabulary) -> _Cut:
+    return Lexicon(
+        (Command.EMERGENCY, vocabulary.commands[Command.EMERGENCY]),
+        (_Is.NOTHING, vocabulary.not_commands[Command.EMERGENCY]),
+        (_Is.LONG_AGO, vocabulary.long_ago),
+        (_Is.NOT, vocabulary.negators),
+    ).cut
+
+
+@lru_cache(256)
+def _choice_lexicon(vocabulary: Vocabulary, step: str) -> _Cut:
+    choices: Mapping[str, Phrases] = vocabulary.choices.get(step, {})
+    return Lexicon(
+        *choices.items(),
+        *vocabulary.keys.items(),
+        (_Is.NOT, vocabulary.negators),
+        (_Is.FILLER, vocabulary.fillers),
+        (_Is.FILLER, vocabulary.yes),
+        (_Is.FILLER, vocabulary.no - _denying(vocabulary)),
+        (_Is.NOT, _denying(vocabulary)),
+    ).cut
+
+
+def _denying(vocabulary: Vocabulary) -> Phrases:
+    """What says no with a "not" in it: it may deny what comes after, as in "je ne veux pas …"."""
+    negators = {phrase[0] for phrase in vocabulary.negators if len(phrase) == 1}
+    return frozenset(
+        phrase for phrase in vocabulary.no if len(phrase) > 1 and negators & set(phrase)
+    )
+
+
+@lru_cache
+def _numbered_lexicon(vocabulary: Vocabulary) -> _Cut:
+    return Lexicon(
+        (_Is.NUMBERED, vocabulary.numbered),
+        (_Is.FILLER, vocabulary.fillers),
+        (_Is.FILLER, vocabulary.yes),
+    ).cut
+
+
+@lru_cache
+def _part_lexicon(vocabulary: Vocabulary) -> _Cut:
+    return Lexicon(
+        ("morning", vocabulary.mornings),
+        ("afternoon", vocabulary.afternoons),
+        (_Is.NOT, vocabulary.excluding),
+        (_Is.NOT, vocabulary.negators),
+    ).cut
