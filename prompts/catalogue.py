@@ -1,7 +1,10 @@
 """Reads the languages and fills values into their sentences.
 
 A template names its values with a format, as in `{start:day_hour}`; the formats are below and say
-how a date, a number or a distance is spoken in that language (Babel knows the calendars).
+how a date, a number or a distance is spoken in that language (Babel knows the calendars, the units
+and their plurals). A language is a file of this folder: docs/adding.md has the recipe.
+
+A line can be replaced by a recording that lies in `audio/<language>/`: see `Catalogue.takes`.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ import string
 import tomllib
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,16 @@ from babel.dates import format_date, format_datetime, format_time
 from babel.units import format_unit
 
 FOLDER = Path(__file__).resolve().parent
+# What a call begins in; the other languages have all that it has.
+COUNTRY_LANGUAGE = "fr"
 PAUSE = "|"
 WEEK = 7  # days
+NOON = 12
+AUDIO = "audio"
+# The table of [say] with shorter sentences.
+SHORT = "short"
+# What the provider plays.
+AUDIO_KINDS = (".mp3", ".wav")
 
 
 class NoSuchSentence(KeyError):
@@ -37,11 +48,33 @@ class Part:
     format: str = ""
 
 
+@dataclass(frozen=True)
+class Take:
+    """What is said in one go: by a recording where there is one, else by the voice.
+
+    `name` is what a recording of it is called, without its ending; empty where a value is in it,
+    which only the voice can say. `recording` is the file below `audio/` ("fr/goodbye.mp3").
+    """
+
+    parts: tuple[Part, ...]
+    name: str = ""
+    recording: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The words of a take without values."""
+        return "".join(part.text for part in self.parts).strip()
+
+
 class Catalogue:
     """One language."""
 
-    def __init__(self, language: str, source: Mapping[str, Any]) -> None:
+    def __init__(
+        self, language: str, source: Mapping[str, Any], recordings: Mapping[str, str] | None = None
+    ) -> None:
+        """`recordings`: files below `audio/` by what is recorded in them, see `recordings_in`."""
         self.language = language
+        self._recordings = recordings or {}
         self.locale: str = source["language"]["locale"]
         self.voice_language: str = source["language"]["voice_language"]
         self.voice: str = source["language"]["voice"]
@@ -53,6 +86,7 @@ class Catalogue:
         # Many callers hear of the same hours; a date of birth is nobody else's.
         day_hour = lru_cache(4096)(self._day_hour)
         written = lru_cache(4096)(self._written)
+        unit = lru_cache(1024)(self._unit)
         self._spoken: dict[str, Callable[[Any], str]] = {
             "": str,
             "date": self._date,
@@ -60,16 +94,33 @@ class Catalogue:
             "day_hour": lambda moment: day_hour(_local(moment)),
             "written_day_hour": lambda moment: written("written_day_hour", _local(moment)),
             "short_day_hour": lambda moment: written("short_day_hour", _local(moment)),
+            "hour": lambda moment: self._hour(_local(moment)),
+            "written_hour": lambda moment: written("written_hour", _local(moment)),
             "digits": spaced,
-            "pairs": in_twos,
-            "number": lambda number: in_twos(national(number)),
-            "km": self._kilometres,
-            "weeks": self._weeks,
+            "pairs": self._in_twos,
+            "number": lambda number: self._in_twos(national(number)),
+            "km": lambda kilometres: self._kilometres(kilometres, unit),
+            "weeks": lambda days: self._weeks(days, unit),
         }
 
     @property
     def keys(self) -> frozenset[str]:
         return frozenset(self._say)
+
+    @property
+    def spoken_keys(self) -> tuple[str, ...]:
+        """The same in the order of the file."""
+        return tuple(self._say)
+
+    @property
+    def formats(self) -> frozenset[str]:
+        """How a value can be said; the empty name says it as it is."""
+        return frozenset(self._spoken)
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The keys of the written messages."""
+        return frozenset(self._text)
 
     def wordings(self, key: str) -> int:
         """How many wordings a sentence has. Raises NoSuchSentence."""
@@ -87,9 +138,77 @@ class Catalogue:
         wordings = self._wordings(key)
         return wordings[min(wording, len(wordings) - 1)]
 
+    def recording(self, key: str, wording: int = 0) -> str | None:
+        """The recording of a whole line, as a file below `audio/`. Raises NoSuchSentence."""
+        takes = self.takes(key, wording)
+        return takes[0].recording if len(takes) == 1 else None
+
+    def takes(self, key: str, wording: int = 0) -> tuple[Take, ...]:
+        """A line as an actor would read it; what stands between two takes is a pause.
+
+        A line without values is one take, called KEY, KEY.1 for the second wording, and so on. One
+        with values is a take for each piece between two pauses; those without a value are called
+        KEY.part1, KEY.1.part2 … after their place in the line. A recording of the first take with
+        the same words serves where there is none of its own. Raises NoSuchSentence.
+        """
+        takes = self._takes(key, wording)
+        if not self._recordings:
+            return takes
+        return tuple(
+            replace(
+                take,
+                recording=self._recordings.get(take.name)
+                or self._recordings.get(self._first_take.get(take.text, "")),
+            )
+            if take.name
+            else take
+            for take in takes
+        )
+
+    def _takes(self, key: str, wording: int) -> tuple[Take, ...]:
+        number = min(wording, self.wordings(key) - 1)
+        parts = self.parts(key, number)
+        name = f"{key}.{number}" if number else key
+        if not any(part.name for part in parts):
+            return (Take(parts, name),)
+        return tuple(
+            Take(piece, "" if any(part.name for part in piece) else f"{name}.part{place}")
+            for place, piece in enumerate(_between_pauses(parts), start=1)
+        )
+
+    @cached_property
+    def _first_take(self) -> Mapping[str, str]:
+        """The name of the first take with these words."""
+        first: dict[str, str] = {}
+        for key, wordings in self._say.items():
+            for number in range(len(wordings)):
+                for take in self._takes(key, number):
+                    if take.name:
+                        first.setdefault(take.text, take.name)
+        return first
+
+    def short(self, key: str) -> str:
+        """The entry that says the same in shorter sentences, where there is one; else itself.
+
+        For the slower pace: less to keep in mind helps more than a slower voice does.
+        """
+        shorter = f"{SHORT}.{key}"
+        return shorter if shorter in self._say else key
+
+    def script(self) -> Mapping[str, str]:
+        """What an actor reads, by the name of its file; words that come again are read once."""
+        return {name: text for text, name in self._first_take.items()}
+
     def spoken(self, part: Part, values: Mapping[str, Any]) -> str:
         """The value of a part, as it is said. Raises KeyError when it is missing."""
         return self._spoken[part.format](values[part.name])
+
+    def text_parts(self, key: str) -> tuple[Part, ...]:
+        """What `text` would fill in. Raises NoSuchSentence."""
+        try:
+            return self._text[key]
+        except KeyError:
+            raise NoSuchSentence(key) from None
 
     def text(self, key: str, values: Mapping[str, Any]) -> str:
         """A written message. Raises NoSuchSentence, or KeyError when a value is missing."""
@@ -120,28 +239,39 @@ class Catalogue:
         """A day and an hour as the clocks there show it."""
         pattern = "first_day" if moment.day == 1 else "day"
         day = format_date(moment, self._formats[pattern], locale=self.locale)
+        return self._formats["day_hour"].format(day=day, hour=self._hour(moment))
+
+    def _hour(self, moment: datetime) -> str:
         pattern = "hour_minutes" if moment.minute else "hour"
-        hour = format_time(moment.time(), self._formats[pattern], locale=self.locale)
-        return self._formats["day_hour"].format(day=day, hour=hour)
+        if moment.hour == NOON and not moment.minute and "noon" in self._formats:
+            pattern = "noon"
+        return format_time(moment.time(), self._formats[pattern], locale=self.locale)
 
     def _written(self, name: str, local: datetime) -> str:
         return format_datetime(local, self._formats[name], locale=self.locale)
 
-    def _weeks(self, days: tuple[int, int]) -> str:
+    def _unit(self, count: int, unit: str) -> str:
+        """A count with its unit in full, in the plural that the language wants for it."""
+        return format_unit(count, unit, locale=self.locale).replace("\u00a0", " ")
+
+    def _in_twos(self, digits: str) -> str:
+        """Digits as they are dictated, by twos: "45, 21", or "4 5, 2 1"."""
+        pair = self._formats["pair"]
+        twos = (digits[i : i + 2] for i in range(0, len(digits), 2))
+        return ", ".join(pair.format(first=two[0], second=two[1:]).strip() for two in twos)
+
+    def _weeks(self, days: tuple[int, int], unit: Callable[[int, str], str]) -> str:
         """From so many days to so many: in weeks where both are whole ones."""
         whole = not any(count % WEEK for count in days)
         least, most = (count // WEEK if whole else count for count in days)
-        unit = "duration-week" if whole else "duration-day"
-        told = format_unit(most, unit, locale=self.locale).replace("\u00a0", " ")
+        told = unit(most, "duration-week" if whole else "duration-day")
         return told if least == most else self._formats["from_to"].format(least=least, most=told)
 
-    def _kilometres(self, kilometres: float) -> str:
-        count = round(kilometres)
+    def _kilometres(self, kilometres: float, unit: Callable[[int, str], str]) -> str:
         if kilometres < 1:
             return self._formats["kilometres_under_one"]
-        if count == 1:
-            return self._formats["kilometres_one"]
-        return self._formats["kilometres_many"].format(count=count)
+        distance = unit(round(kilometres), "length-kilometer")
+        return self._formats["kilometres"].format(distance=distance)
 
 
 def _local(moment: datetime) -> datetime:
@@ -155,7 +285,7 @@ def spaced(digits: str) -> str:
 
 
 def in_twos(digits: str) -> str:
-    """Ten digits as the French dictate them: 04, 52, 17, 38, 90."""
+    """Ten digits as they are written for a Frenchman: 04, 52, 17, 38, 90."""
     return ", ".join(digits[i : i + 2] for i in range(0, len(digits), 2))
 
 
@@ -184,8 +314,40 @@ def _parse(template: str) -> tuple[Part, ...]:
     )
 
 
+def _between_pauses(parts: tuple[Part, ...]) -> list[tuple[Part, ...]]:
+    """The parts of each piece between two pauses; blank pieces are left out."""
+    pieces: list[list[Part]] = [[]]
+    for part in parts:
+        *ended, last = part.text.split(PAUSE)
+        for text in ended:
+            pieces[-1].append(Part(text))
+            pieces.append([])
+        pieces[-1].append(Part(last, part.name, part.format))
+    return [
+        tuple(piece) for piece in pieces if any(part.name or part.text.strip() for part in piece)
+    ]
+
+
+def languages(folder: Path = FOLDER) -> tuple[str, ...]:
+    """The languages that a folder has a file of: the country's own first, then by name."""
+    found = sorted(path.stem for path in folder.glob("*.toml"))
+    return tuple(sorted(found, key=lambda name: name != COUNTRY_LANGUAGE))
+
+
+def recordings_in(folder: Path, language: str) -> dict[str, str]:
+    """What is recorded in a language: the file below `audio/` by the name of its take."""
+    files = sorted((folder / AUDIO / language).glob("*"), reverse=True)
+    return {file.stem: f"{language}/{file.name}" for file in files if file.suffix in AUDIO_KINDS}
+
+
+def read(path: Path) -> Catalogue:
+    """A language from its file. Raises OSError, tomllib.TOMLDecodeError, KeyError, ValueError."""
+    with path.open("rb") as file:
+        source = tomllib.load(file)
+    return Catalogue(path.stem, source, recordings_in(path.parent, path.stem))
+
+
 @lru_cache
 def load(language: str) -> Catalogue:
     """The catalogue of a language ("fr"). Raises FileNotFoundError for one that is not here."""
-    with (FOLDER / f"{language}.toml").open("rb") as file:
-        return Catalogue(language, tomllib.load(file))
+    return read(FOLDER / f"{language}.toml")

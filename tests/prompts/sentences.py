@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from flows.questions import Question
-from prompts.catalogue import PAUSE, Catalogue, load
+from flows.steps import STEPS
+from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, load
+from prompts.check import longest
 from simulator.answers import read_menu
 from simulator.exchange import Gather
-from tests.flows.walk import questions, walk
+from tests.flows.fake_world import FakeWorld
+from tests.flows.walk import CAMPAIGNS, my_weathers, walk, weathers
 
 FRENCH: Catalogue = load("fr")
-KEY = re.compile(
-    r"\b(?:tapez|appuyez sur|composez|faites) "
-    # One digit, and not the first of several that are spelt out.
-    r"(?P<key>[0-9](?![ 0-9]*[0-9])|étoile|dièse)\b(?! chiffres)"
-)
-NAMED_KEYS = {"étoile": "*", "dièse": "#"}
+LANGUAGES = languages()
+# One digit, and not the first of several that are spelt out.
+_ONE_KEY = r"[0-9](?![ 0-9]*[0-9])"
+
+
+def _source(language: str) -> dict[str, str]:
+    with (FOLDER / f"{language}.toml").open("rb") as file:
+        entries: dict[str, str] = tomllib.load(file)["language"]
+    return entries
+
+
+def _key(language: str) -> re.Pattern[str]:
+    """How an option names its key; French has other verbs too."""
+    own = _source(language)
+    verbs = "tapez|appuyez sur|composez|faites" if language == "fr" else own["press"]
+    keys = f"{_ONE_KEY}|{own['star']}|{own['hash']}"
+    return re.compile(rf"\b(?:{verbs}) (?P<key>{keys})\b(?! chiffres| digits)")
+
+
+KEYS = {language: _key(language) for language in LANGUAGES}
+NAMED_KEYS = {
+    _source(language)[name]: key
+    for language in LANGUAGES
+    for name, key in (("star", "*"), ("hash", "#"))
+}
 RESERVED = frozenset("089*#")
 
 
@@ -28,19 +52,35 @@ RESERVED = frozenset("089*#")
 class Wording:
     """One wording of one question, filled with the values of a real call."""
 
+    language: str
     step: str
     question: Question
     number: int
 
     def __str__(self) -> str:
         lead = f"{self.question.lead}, " if self.question.lead else ""
-        return f"{lead}{self.question.prompt}[{self.number}]"
+        return f"{self.language}: {lead}{self.question.prompt}[{self.number}]"
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Language and text, with its pauses, of each line."""
+        keys = (self.question.lead, self.question.prompt)
+        own = [
+            load(self.language).say(key, self.question.values, self.number) for key in keys if key
+        ]
+        lines = [(self.language, text) for text in own]
+        for line in self.question.after:
+            if line.language == self.language:
+                # It invites those of another language than the call's.
+                continue
+            language = line.language or self.language
+            lines.append((language, load(language).say(line.key, line.values, line.wording)))
+        return lines
 
     @property
     def marked(self) -> str:
         """With its pauses."""
-        keys = (self.question.lead, self.question.prompt)
-        return PAUSE.join(FRENCH.say(key, self.question.values, self.number) for key in keys if key)
+        return PAUSE.join(text for _, text in self.lines)
 
     @property
     def text(self) -> str:
@@ -48,8 +88,7 @@ class Wording:
 
     @property
     def sentences(self) -> list[str]:
-        pieces = re.split(r"(?<=[.!?])\s+|\|", self.marked)
-        return [piece.strip() for piece in pieces if piece.strip()]
+        return sentences_of(self.marked)
 
     @property
     def is_menu(self) -> bool:
@@ -59,14 +98,14 @@ class Wording:
     def options(self) -> list[tuple[str, str]]:
         """Keys in the order in which they are told, each with all of its sentence before it."""
         found = []
-        for sentence in self.sentences:
-            start = 0
-            for match in KEY.finditer(sentence):
-                key = match["key"]
-                found.append(
-                    (NAMED_KEYS.get(key, key), sentence[start : match.start()].strip(" ,"))
-                )
-                start = match.end()
+        for language, text in self.lines:
+            for sentence in sentences_of(text):
+                start = 0
+                for match in KEYS[language].finditer(sentence):
+                    key = match["key"]
+                    label = sentence[start : match.start()].strip(" ,")
+                    found.append((NAMED_KEYS.get(key, key), label))
+                    start = match.end()
         return found
 
     @property
@@ -83,20 +122,42 @@ class Wording:
         return Gather({"numDigits": str(self.question.listen.digits)}, (), "")
 
 
+def sentences_of(marked: str) -> list[str]:
+    """The sentences of a text; here a pause ends one, too."""
+    pieces = re.split(r"(?<=[.!?])\s+|\|", marked)
+    return [piece.strip() for piece in pieces if piece.strip()]
+
+
+@lru_cache
 def examples() -> dict[str, tuple[str, Question]]:
     """Each prompt that a call can come to, with the step and the values of one call.
 
-    One that has a sentence before it in some campaigns is there with it and without.
+    One that has a sentence before it in some calls is there with it and without.
     """
-    return questions(walk())
+    worlds = {**weathers(), **my_weathers(), **{name: make() for name, make in CAMPAIGNS.items()}}
+    found: dict[str, tuple[str, Question]] = {}
+    asked = set()
+    for turn in walk().turns:
+        step = turn.after.step
+        keys = (step, *(line.key for line in turn.speech.lines))
+        if turn.speech.listen is None or keys in asked:
+            continue
+        asked.add(keys)
+        question = STEPS[step].question(turn.after, worlds.get(turn.weather, FakeWorld()))
+        found.setdefault(f"{question.lead} {question.prompt}".strip(), (step, question))
+    return found
 
 
-def wordings() -> Iterator[Wording]:
+def wordings(language: str) -> Iterator[Wording]:
+    """Those that the language has; what it lacks is found by the check."""
     for step, question in examples().values():
-        for number in range(FRENCH.wordings(question.prompt)):
-            yield Wording(step, question, number)
+        if {question.prompt, question.lead or question.prompt} - load(language).keys:
+            continue
+        for number in range(load(language).wordings(question.prompt)):
+            yield Wording(language, step, question, number)
 
 
+@lru_cache
 def spoken_lines() -> dict[str, dict[str, Any]]:
     """Every line that a call can hear, with one set of values for each."""
     found: dict[str, dict[str, Any]] = {}
@@ -104,3 +165,14 @@ def spoken_lines() -> dict[str, dict[str, Any]]:
         for line in turn.speech.lines:
             found.setdefault(line.key, dict(line.values))
     return found
+
+
+@lru_cache
+def everything_said(language: str) -> tuple[tuple[str, str], ...]:
+    """Every key in every wording, with the values of a call where one came to it."""
+    catalogue, met = load(language), spoken_lines()
+    return tuple(
+        (key, catalogue.say(key, {**longest(catalogue.parts(key, n)), **met.get(key, {})}, n))
+        for key in catalogue.spoken_keys
+        for n in range(catalogue.wordings(key))
+    )

@@ -55,9 +55,9 @@ HEALTH = re.compile(
 derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=400)
 
 
-def text_for(centre: CentreRecord, starts: Sequence[datetime]) -> str:
+def text_for(centre: CentreRecord, starts: Sequence[datetime], language: str = "fr") -> str:
     return confirmation_text(
-        load("fr"),
+        load(language),
         starts=starts,
         street=centre.street,
         centre_name=centre.name,
@@ -120,6 +120,36 @@ def test_nearly_every_real_centre_keeps_its_whole_address_beside_two_appointment
     cut = [text for _, text in texts if septets(text) > ONE_PART - 2]
     assert len(plain) > len(texts) * 0.9
     assert len(cut) < len(texts) * 0.05
+
+
+def test_the_english_text_of_every_real_centre_is_one_part_with_all_that_matters():
+    for centre in centres():
+        for starts in APPOINTMENTS:
+            text = text_for(centre, starts, "en")
+            assert segment_count(text) == 1, (centre.id, text)
+            assert text.count(REFERENCE) == 1, centre.id
+            assert "09 74 75 00 01" in text, centre.id
+            days = [f"{start:%a} {start.day}/{start:%m} at" for start in starts]
+            in_full = f"{starts[0]:%A} {starts[0].day} {starts[0]:%B} at"
+            assert in_full in text or all(day in text for day in days), (centre.id, text)
+            assert not HEALTH.search(STREET_NAME.sub("", text)), (centre.id, text)
+
+
+def test_the_english_text_of_two_appointments_reads_so():
+    text = confirmation_text(
+        load("en"),
+        starts=PAIRS[0],
+        street="12 rue de la Paix",
+        centre_name="Salle des fêtes",
+        postcode="75011",
+        town="Paris 11e",
+        reference=REFERENCE,
+        number=NUMBER,
+    )
+    assert text == (
+        "Your two appointments: Wed 30/09 at 10:45am and Wed 21/10 at 12:45pm, 12 rue de la Paix,"
+        " 75011 Paris 11e. Reference 4521738908. Tel. 09 74 75 00 01"
+    )
 
 
 def test_the_text_of_two_appointments_reads_so():

@@ -13,15 +13,17 @@ import pytest
 
 from flows.speech import Line, Listen, Outcome, Speech
 from ivr.twiml import Addresses, apology, render
-from prompts.catalogue import FOLDER, NoSuchSentence, in_twos, load, national, spaced
+from prompts.catalogue import FOLDER, Catalogue, NoSuchSentence, in_twos, load, national, spaced
 from simulator.twiml import SAY_LIMITS, parse
 from tests.ivr.line import Document, goes_on_or_ends
-from tests.prompts.sentences import FRENCH, spoken_lines
+from tests.prompts.sentences import FRENCH, LANGUAGES, spoken_lines
 
 PARIS = ZoneInfo("Europe/Paris")
+CONFIRMED = {"born": date(1942, 3, 12), "place": "A", "street": "B", "town": "C", "ending": "78"}
 LONGEST_NAME = "Centre de vaccination intercommunal de la communauté d'agglomération " * 2
 EXTREMES: dict[str, tuple[Any, ...]] = {
     "date": (date(1936, 2, 29), date(1940, 1, 1), date(2026, 12, 31)),
+    "hour": (datetime(2026, 9, 30, 23, 59, tzinfo=PARIS), datetime(2026, 9, 30, tzinfo=PARIS)),
     "day_hour": (
         datetime(2026, 12, 1, 9, 0, tzinfo=PARIS),
         datetime(2026, 9, 30, 23, 59, tzinfo=PARIS),
@@ -36,7 +38,15 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def templates() -> dict[str, list[str]]:
+ENGLISH = load("en")
+ALL = [(load(language), key) for language in LANGUAGES for key in sorted(load(language).keys)]
+
+
+def of_language(value: object) -> str | None:
+    return value.language if isinstance(value, Catalogue) else None
+
+
+def templates(language: str) -> dict[str, list[str]]:
     """Every spoken template as it is written."""
 
     def flat(table: dict[str, Any], prefix: str = "") -> dict[str, list[str]]:
@@ -48,7 +58,7 @@ def templates() -> dict[str, list[str]]:
                 found[prefix + key] = value
         return found
 
-    with (FOLDER / "fr.toml").open("rb") as file:
+    with (FOLDER / f"{language}.toml").open("rb") as file:
         return flat(tomllib.load(file)["say"])
 
 
@@ -57,31 +67,33 @@ def fields(template: str) -> dict[str, str]:
     return {name: spec or "" for _, name, spec, _ in string.Formatter().parse(template) if name}
 
 
-@pytest.mark.parametrize("key", sorted(FRENCH.keys))
-def test_every_sentence_is_spoken_with_the_most_extreme_values(key: str):
-    for number, template in enumerate(templates()[key]):
+@pytest.mark.parametrize(("catalogue", "key"), ALL, ids=of_language)
+def test_every_sentence_is_spoken_with_the_most_extreme_values(catalogue: Catalogue, key: str):
+    for number, template in enumerate(templates(catalogue.language)[key]):
         needed = fields(template)
         for turn in range(max(len(EXTREMES[spec]) for spec in needed.values()) if needed else 1):
             values = {
                 name: EXTREMES[spec][turn % len(EXTREMES[spec])] for name, spec in needed.items()
             }
-            said = FRENCH.say(key, values, number)
+            said = catalogue.say(key, values, number)
             assert "{" not in said
             assert "None" not in said
             assert "+0" not in said
             assert len(said) < SAY_LIMITS["Polly"]
 
 
-@pytest.mark.parametrize("key", sorted(FRENCH.keys))
-def test_every_document_stays_below_the_limit_of_the_voice_with_the_longest_values(key: str):
-    for number, template in enumerate(templates()[key]):
+@pytest.mark.parametrize(("catalogue", "key"), ALL, ids=of_language)
+def test_every_document_stays_below_the_limit_of_the_voice_with_the_longest_values(
+    catalogue: Catalogue, key: str
+):
+    for number, template in enumerate(templates(catalogue.language)[key]):
         values = {name: max(EXTREMES[spec], key=lambda v: len(str(v))) for name, spec in
                   fields(template).items()}  # fmt: skip
         # With the longest that can stand before a question.
         lines = (Line("hard_to_understand"), Line("no_others"), Line(key, values, number))
         for slow in (False, True):
             speech = Speech(lines, Listen(), Outcome.ASKED, slow=slow)
-            body = render(speech, FRENCH, Addresses("https://allo.example"), 32767).encode()
+            body = render(speech, catalogue, Addresses("https://allo.example"), 32767).encode()
             document = Document(body, parse(body, "text/xml"))
             goes_on_or_ends(document)
             assert len(document.said) < SAY_LIMITS["Polly"]
@@ -93,14 +105,16 @@ def test_every_apology_speaks_and_comes_back(tries: int):
     goes_on_or_ends(Document(body, parse(body, "text/xml")))
 
 
-def test_every_value_that_a_sentence_needs_is_given_by_its_step():
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_value_that_a_sentence_needs_is_given_by_its_step(language: str):
     for key, values in spoken_lines().items():
-        for template in templates()[key]:
+        for template in templates(language)[key]:
             assert set(fields(template)) <= set(values), key
 
 
-def test_every_wording_of_a_sentence_uses_a_known_format():
-    for key, wordings in templates().items():
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_wording_of_a_sentence_uses_a_known_format(language: str):
+    for key, wordings in templates(language).items():
         for template in wordings:
             assert set(fields(template).values()) <= set(EXTREMES), key
 
@@ -116,8 +130,7 @@ def test_every_wording_of_a_sentence_uses_a_known_format():
     ],
 )
 def test_a_date_of_birth_is_spoken_without_its_weekday(day: date, said: str):
-    # The postcode's sentence has no date: any sentence with one will do.
-    assert f"né, ou née, le {said}." in FRENCH.say("date_of_birth_check", {"born": day})
+    assert f"né ou née le {said}." in FRENCH.say("date_of_birth_check", {"born": day})
 
 
 @pytest.mark.parametrize(
@@ -131,7 +144,7 @@ def test_a_date_of_birth_is_spoken_without_its_weekday(day: date, said: str):
     ],
 )
 def test_an_appointment_is_spoken_with_weekday_day_and_hour(moment: datetime, said: str):
-    assert said in FRENCH.say("goodbye_booked", {"start": moment})
+    assert f"Le rendez-vous est le {said}." in FRENCH.say("confirm", {**CONFIRMED, "start": moment})
 
 
 @pytest.mark.parametrize(
@@ -145,7 +158,7 @@ def test_an_appointment_is_spoken_with_weekday_day_and_hour(moment: datetime, sa
 )
 def test_an_hour_is_spoken_in_the_zone_that_it_carries(zone: str, said: str):
     start = datetime(2026, 11, 26, 9, 0, tzinfo=UTC).astimezone(ZoneInfo(zone))
-    assert f"à {said}." in FRENCH.say("goodbye_booked", {"start": start})
+    assert f"à {said}." in FRENCH.say("confirm", {**CONFIRMED, "start": start})
 
 
 @pytest.mark.parametrize(
@@ -154,8 +167,8 @@ def test_an_hour_is_spoken_in_the_zone_that_it_carries(zone: str, said: str):
         (0.0, "à moins d'un kilomètre"),
         (0.4, "à moins d'un kilomètre"),
         (0.99, "à moins d'un kilomètre"),
-        (1.0, "à un kilomètre"),
-        (1.4, "à un kilomètre"),
+        (1.0, "à 1 kilomètre"),
+        (1.4, "à 1 kilomètre"),
         (1.6, "à 2 kilomètres"),
         (4.1, "à 4 kilomètres"),
         (99.0, "à 99 kilomètres"),
@@ -166,6 +179,41 @@ def test_a_distance_is_spoken_in_whole_kilometres_as_the_crow_flies(kilometres: 
     start = datetime(2026, 11, 26, 10, 0, tzinfo=PARIS)
     values = {"place1": "A", "town1": "B", "distance1": kilometres, "start1": start}
     assert f"{said} à vol d'oiseau" in FRENCH.say("offers_1", values)
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        (datetime(2026, 3, 3, 10, 20, tzinfo=PARIS), "Tuesday 3 March at 10:20 am"),
+        (datetime(2026, 12, 1, 9, 5, tzinfo=PARIS), "Tuesday 1 December at 9:05 am"),
+        (datetime(2026, 12, 31, 14, 0, tzinfo=PARIS), "Thursday 31 December at 2 pm"),
+        (datetime(2026, 12, 31, 12, 0, tzinfo=PARIS), "Thursday 31 December at 12 noon"),
+        (datetime(2026, 12, 31, 12, 30, tzinfo=PARIS), "Thursday 31 December at 12:30 pm"),
+    ],
+)
+def test_an_appointment_is_spoken_in_english_as_the_british_say_it(moment: datetime, said: str):
+    text = ENGLISH.say("confirm", {**CONFIRMED, "start": moment})
+    assert f"The appointment is on {said}." in text
+
+
+@pytest.mark.parametrize(
+    ("kilometres", "said"),
+    [
+        (0.4, "under a kilometre away as the crow flies"),
+        (1.0, "1 kilometre away as the crow flies"),
+        (4.1, "4 kilometres away as the crow flies"),
+    ],
+)
+def test_a_distance_is_spoken_in_english(kilometres: float, said: str):
+    start = datetime(2026, 11, 26, 10, 0, tzinfo=PARIS)
+    values = {"place1": "A", "town1": "B", "distance1": kilometres, "start1": start}
+    assert f"A, in B, {said}." in ENGLISH.say("offers_1", values)
+
+
+def test_digits_are_dictated_in_english_one_by_one_in_twos():
+    text = ENGLISH.say("reach_check", {"number": "+33612345678"})
+    assert "The mobile number is 0 6, 1 2, 3 4, 5 6, 7 8." in text
+    assert ENGLISH.say("second_comes_with_it", {"after": (21, 28)}).endswith("3 to 4 weeks later.")
 
 
 @pytest.mark.parametrize(
@@ -215,6 +263,8 @@ def test_a_sentence_or_a_value_that_is_not_there_says_so():
         FRENCH.say("date_of_birth_check", {})
     with pytest.raises(NoSuchSentence):
         FRENCH.text("no such text", {})
+    with pytest.raises(NoSuchSentence):
+        FRENCH.text_parts("no such text")
     with pytest.raises(FileNotFoundError):
         load("xx")
 

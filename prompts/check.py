@@ -1,0 +1,408 @@
+"""Finds what is wrong with the sentences of the languages: see `check`.
+
+Each rule is one that callers feel: docs/prompts.md says why. French is the reference; what it has,
+every other language has too.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import tomllib
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import gsm0338
+
+from babel import Locale, UnknownLocaleError
+
+from prompts.catalogue import (
+    AUDIO,
+    AUDIO_KINDS,
+    COUNTRY_LANGUAGE,
+    FOLDER,
+    PAUSE,
+    Catalogue,
+    Part,
+    languages,
+    read,
+)
+from prompts.reading_time import words
+
+MOST_WORDS = 20  # in a sentence
+MOST_CHOICES = 4  # in a menu
+ONE_PART, TWO_PARTS = 160, 306  # septets of a text, 3GPP TS 23.038
+# Keys that mean the same everywhere: a person, slower, again, back, and the end of an entry.
+EVERYWHERE = frozenset("089*#")
+PERSON_KEY = "0"
+# A person was asked for already: 0 goes without saying.
+PERSON_ASKED_FOR = "person"
+# The text that nearly everybody gets; a longer address has another form.
+COMMON_TEXT = re.compile(r"confirmation")
+FORBIDDEN = re.compile(
+    r"internet|\b(web)?sites?\b|\bweb\b|\bonline\b|maintenance|\bwww\b", re.IGNORECASE
+)
+HEALTH = re.compile(
+    r"vacc|covid|virus|dose|inject|h[ôo]pital|hospital|clini|medic|m[ée]dic|m[ée]decin|sant[ée]\b"
+    r"|health|\bsoins?\b|pharma|docteur|doctor|infirmi|nurse|maladie|illness|patient|g[ée]riatr",
+    re.IGNORECASE,
+)
+TABLES = ("language", "formats", "say", "text")
+MAY_HAVE = frozenset({*TABLES, "heard", "fewer"})
+LANGUAGE_ENTRIES = ("locale", "voice_language", "voice", "press", "star", "hash")
+# In a language's [formats] where it needs them.
+FORMATS_AT_WILL = frozenset({"noon"})
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
+_GSM = gsm0338.Codec()
+
+# The longest that is likely to be said, by a value's name (and format), else by its format.
+# A street or a centre can be longer; one in twenty is.
+LONGEST: Mapping[str, Any] = {
+    "place": "Centre de vaccination de la salle polyvalente Jean Jaurès",
+    "town": "La Ferté-sous-Jouarre",
+    "street": "112 avenue du Général de Gaulle",
+    "ending": "78",
+    "minimum_age": 75,
+    "key": "3",
+    "far_town": "La Ferté-sous-Jouarre",
+    "group": "personnes qui vivent en résidence",
+    "ahead": 340,
+    "code:pairs": "204060",
+    "address": "112 avenue du General de Gaulle, 77260 La Ferte-sous-Jouarre",
+    "number": "09 74 75 00 01",
+    "reference": "4521738908",
+}
+LONGEST_OF_FORMAT: Mapping[str, Any] = {
+    "": "Seine-Saint-Denis",
+    "date": date(1942, 9, 24),
+    "day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001 (by the clock of the place)
+    "written_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
+    "short_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
+    "hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
+    "written_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
+    "digits": "75011",
+    "pairs": "4521738908",
+    "number": "+33612345678",
+    "km": 0.4,
+    "weeks": (21, 30),
+}
+# Of what is written in one part of a text, the usual and not the longest.
+COMMON_ADDRESS = "12 rue de la Paix, 75011 Paris 11e"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, where, and what to do: a line of `flask prompts check`."""
+
+    file: str
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{self.file}: {place}{self.what}"
+
+
+def check(folder: Path = FOLDER) -> list[Problem]:
+    """Everything that is wrong with the languages of a folder, in the order of the files."""
+    problems: list[Problem] = []
+    reference: _Language | None = None
+    found = languages(folder)
+    if COUNTRY_LANGUAGE not in found:
+        what = "there is no such file, and every language is compared with it"
+        return [Problem(f"{COUNTRY_LANGUAGE}.toml", "", what)]
+    for name in found:
+        try:
+            language = _Language.read(folder / f"{name}.toml")
+        except _Unreadable as unreadable:
+            problems.append(Problem(f"{name}.toml", "", str(unreadable)))
+            if reference is None:
+                return problems
+            continue
+        problems += language.problems()
+        if reference is None:
+            reference = language
+        else:
+            problems += language.compared(reference)
+    return problems
+
+
+class _Unreadable(Exception):
+    """A file of which no catalogue can be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class _Language:
+    """One file, as it is written and as it is spoken."""
+
+    path: Path
+    source: Mapping[str, Any]
+    catalogue: Catalogue
+
+    @classmethod
+    def read(cls, path: Path) -> _Language:
+        try:
+            source = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise _Unreadable(f"it cannot be read: {error}") from None
+        missing = [table for table in TABLES if not isinstance(source.get(table), dict)]
+        if missing:
+            raise _Unreadable(f"the table [{missing[0]}] is missing; copy it from fr.toml")
+        for entry in LANGUAGE_ENTRIES:
+            if not isinstance(source["language"].get(entry), str) or not source["language"][entry]:
+                raise _Unreadable(f"language.{entry} is missing; fr.toml shows what it is for")
+        try:
+            Locale.parse(source["language"]["locale"])
+        except (UnknownLocaleError, ValueError):
+            raise _Unreadable(
+                f"language.locale: Babel knows no {source['language']['locale']!r};"
+                ' write one such as "fr" or "en_GB"'
+            ) from None
+        _shape(source)
+        return cls(path, source, read(path))
+
+    def problem(self, where: str, what: str) -> Problem:
+        return Problem(self.path.name, where, what)
+
+    # ------------------------------------------------------------ by itself
+
+    def problems(self) -> Iterator[Problem]:
+        for table in self.source.keys() - MAY_HAVE:
+            yield self.problem("", f"nobody reads the table [{table}]; take it out")
+        for key in self.catalogue.spoken_keys:
+            yield from self._of_sentence(key)
+        for key in sorted(self.catalogue.texts):
+            yield from self._of_text(key)
+        yield from self._of_recordings()
+
+    def _of_sentence(self, key: str) -> Iterator[Problem]:
+        said = []
+        for number in range(self.catalogue.wordings(key)):
+            where = f"say.{key}[{number}]"
+            parts = self.catalogue.parts(key, number)
+            unknown = _unknown_formats(parts, self.catalogue)
+            if unknown:
+                yield self.problem(where, unknown)
+                continue
+            try:
+                marked = self.catalogue.say(key, longest(parts), number)
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                yield self.problem(where, f"it cannot be filled in: {error}")
+                continue
+            for what in self._of_wording(key, marked):
+                yield self.problem(where, what)
+            said.append(" ".join(marked.casefold().replace(PAUSE, " ").split()))
+            if said[-1] in said[:-1]:
+                what = "the same words as a try before; say it differently, and explain more"
+                yield self.problem(where, what)
+
+    def _of_wording(self, key: str, marked: str) -> Iterator[str]:
+        for sentence in sentences_of(marked):
+            count = words(sentence)
+            if count > MOST_WORDS:
+                yield (
+                    f'sentence of {count} words: "{sentence}": split it;'
+                    f" {MOST_WORDS} words at most are kept in mind"
+                )
+        forbidden = FORBIDDEN.search(marked)
+        if forbidden:
+            yield f'"{forbidden[0]}" helps nobody who rings; say what can be done by telephone'
+        told = self.options(marked)
+        chosen = [option for option in told if option not in EVERYWHERE]
+        twice = sorted({option for option in told if told.count(option) > 1})
+        if twice:
+            yield f"key {', '.join(twice)} is told twice; tell each key once"
+        if len(set(chosen)) > MOST_CHOICES:
+            yield f"{len(set(chosen))} choices; at most {MOST_CHOICES}, the rest in another menu"
+        if [option for option in chosen if chosen.count(option) == 1] != sorted(set(chosen)):
+            yield "tell the choices in the order of their keys"
+        crowded = [s for s in sentences_of(marked) if len(self.options(s)) > 1]
+        if crowded:
+            yield f'two keys in a sentence: "{crowded[0]}"; one sentence an option'
+        press = str(self.source["language"]["press"]).casefold()
+        backward = [
+            s for s in sentences_of(marked) if self.options(s) and s.casefold().startswith(press)
+        ]
+        if backward:
+            yield f'"{backward[0]}": say what a key does before the key itself'
+        # An option by itself is said after another menu; where a hash ends what is typed, none is.
+        typed = str(self.source["language"]["hash"]).casefold() in marked.casefold()
+        is_menu = chosen and len(sentences_of(marked)) > 1 and not typed
+        asked_for = key.startswith(PERSON_ASKED_FOR)
+        if is_menu and not asked_for and told[0] != PERSON_KEY:
+            yield f"key {told[0]} is told first; the person (key 0) comes first in every menu"
+
+    def options(self, text: str) -> list[str]:
+        """The keys that a text offers, in order; digits that are spelt out are none."""
+        language = self.source["language"]
+        named = {language["star"]: "*", language["hash"]: "#"}
+        press, star, hash_ = (re.escape(language[name]) for name in ("press", "star", "hash"))
+        key = rf"[0-9](?![ ,]*[0-9])|{star}|{hash_}"
+        found = re.findall(rf"\b{press} ({key})(?!\w)", text, re.IGNORECASE)
+        return [named.get(one.casefold(), one) for one in found]
+
+    def _of_text(self, key: str) -> Iterator[Problem]:
+        where = f"text.{key}"
+        parts = self.catalogue.text_parts(key)
+        unknown = _unknown_formats(parts, self.catalogue)
+        if unknown:
+            yield self.problem(where, unknown)
+            return
+        literal = "".join(part.text for part in parts)
+        strange = sorted({letter for letter in literal if _septets(letter) is None})
+        if strange:
+            yield self.problem(
+                where,
+                f"{' '.join(strange)} is not in GSM-7, and would make the text cost double;"
+                " use a letter that is",
+            )
+            return
+        health = HEALTH.search(literal)
+        if health:
+            yield self.problem(where, f'"{health[0]}" tells whoever reads it what this is about')
+        forbidden = FORBIDDEN.search(literal)
+        if forbidden:
+            yield self.problem(where, f'"{forbidden[0]}" helps nobody who rings')
+        common = {**longest(parts), "address": COMMON_ADDRESS}
+        length = _length(self.catalogue.text(key, common))
+        if COMMON_TEXT.match(key) and length > ONE_PART:
+            yield self.problem(where, f"{length} letters; one part holds {ONE_PART}: shorten it")
+        length = _length(self.catalogue.text(key, longest(parts)))
+        if length > TWO_PARTS:
+            yield self.problem(where, f"{length} letters; two parts hold {TWO_PARTS}: shorten it")
+
+    def _of_recordings(self) -> Iterator[Problem]:
+        folder = self.path.parent / AUDIO / self.path.stem
+        names = {
+            take.name
+            for key in self.catalogue.keys
+            for number in range(self.catalogue.wordings(key))
+            for take in self.catalogue.takes(key, number)
+        }
+        for file in sorted(folder.glob("*")):
+            where = f"{AUDIO}/{self.path.stem}/{file.name}"
+            if file.suffix not in AUDIO_KINDS:
+                yield self.problem(where, f"it cannot be played; use {' or '.join(AUDIO_KINDS)}")
+            elif file.stem not in names:
+                what = "no line is called so; `flask prompts script` prints the names there are"
+                yield self.problem(where, what)
+
+    # ------------------------------------------------------------ beside French
+
+    def compared(self, reference: _Language) -> Iterator[Problem]:
+        for table in ("formats", "text"):
+            ours, theirs = self.source[table].keys(), reference.source[table].keys()
+            for key in sorted(theirs - ours):
+                yield self.problem(f"{table}.{key}", "missing; fr.toml has it")
+            at_will = FORMATS_AT_WILL if table == "formats" else frozenset()
+            for key in sorted(ours - theirs - at_will):
+                yield self.problem(f"{table}.{key}", "fr.toml has no such entry; take it out")
+        for key in reference.catalogue.spoken_keys:
+            if key in self.catalogue.keys:
+                yield from self._beside(reference, key)
+            else:
+                yield self.problem(f"say.{key}", "missing; fr.toml has it")
+        for key in self.catalogue.spoken_keys:
+            if key not in reference.catalogue.keys:
+                yield self.problem(f"say.{key}", "fr.toml has no such sentence; take it out")
+        for key in sorted(self.catalogue.texts & reference.catalogue.texts):
+            ours = _names(self.catalogue.text_parts(key))
+            theirs = _names(reference.catalogue.text_parts(key))
+            yield from self._values(f"text.{key}", ours, theirs, theirs)
+
+    def _beside(self, reference: _Language, key: str) -> Iterator[Problem]:
+        ours, theirs = self.catalogue.wordings(key), reference.catalogue.wordings(key)
+        if ours != theirs and not self.source.get("fewer", {}).get(key):
+            yield self.problem(
+                f"say.{key}",
+                f"wordings: {ours}, and {theirs} in French; write as many,"
+                f' or say why not: "{key}" = "…" in a table [fewer]',
+            )
+        everywhere = {
+            name for n in range(theirs) for name in _names(reference.catalogue.parts(key, n))
+        }
+        for number in range(ours):
+            yield from self._values(
+                f"say.{key}[{number}]",
+                _names(self.catalogue.parts(key, number)),
+                _names(reference.catalogue.parts(key, number)) if number < theirs else set(),
+                everywhere,
+            )
+
+    def _values(
+        self, where: str, ours: set[str], needed: set[str], known: set[str]
+    ) -> Iterator[Problem]:
+        for name in sorted(needed - ours):
+            yield self.problem(where, f"{{{name}}} is missing; the French sentence tells it")
+        for name in sorted(ours - known):
+            yield self.problem(where, f"{{{name}}} is not given; fr.toml has the values there are")
+
+
+def sentences_of(marked: str) -> list[str]:
+    """The sentences of a text; a pause ends none."""
+    text = " ".join(marked.replace(PAUSE, " ").split())
+    return [sentence for sentence in _SENTENCE_END.split(text) if sentence]
+
+
+def longest(parts: Sequence[Part]) -> dict[str, Any]:
+    """The longest values that are likely in these parts."""
+    values = {}
+    for part in parts:
+        if part.name:
+            name = part.name.rstrip(string.digits)
+            by_name = LONGEST.get(f"{name}:{part.format}" if part.format else name)
+            values[part.name] = by_name or LONGEST_OF_FORMAT[part.format]
+    return values
+
+
+def _shape(source: Mapping[str, Any]) -> None:
+    """Raise _Unreadable unless sentences are lists of templates and texts are templates."""
+
+    def sentences(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for key, value in table.items():
+            if isinstance(value, Mapping):
+                yield from sentences(value, f"{prefix}{key}.")
+            elif not isinstance(value, list) or not value:
+                raise _Unreadable(f'{prefix}{key}: write a list of wordings: ["…", "…"]')
+            else:
+                for number, wording in enumerate(value):
+                    yield f"{prefix}{key}[{number}]", wording
+
+    texts = ((f"text.{key}", text) for key, text in source["text"].items())
+    for where, template in (*sentences(source["say"], "say."), *texts):
+        if not isinstance(template, str) or not template.strip():
+            raise _Unreadable(f"{where}: write a sentence in quotes")
+        try:
+            list(string.Formatter().parse(template))
+        except ValueError as error:
+            raise _Unreadable(f"{where}: {error}; a value is written {{name:format}}") from None
+
+
+def _names(parts: Sequence[Part]) -> set[str]:
+    return {part.name for part in parts if part.name}
+
+
+def _unknown_formats(parts: Sequence[Part], catalogue: Catalogue) -> str:
+    unknown = sorted({part.format for part in parts} - catalogue.formats)
+    if not unknown:
+        return ""
+    known = ", ".join(sorted(catalogue.formats - {""}))
+    return f'no value is said as "{unknown[0]}"; the formats are {known}'
+
+
+def _septets(letter: str) -> int | None:
+    """How much of a text a letter takes; None for one that GSM-7 does not have."""
+    try:
+        return len(_GSM.encode(letter)[0])
+    except UnicodeEncodeError:
+        return None
+
+
+def _length(text: str) -> int:
+    """Septets of a text; what comes from outside is brought into the alphabet before sending."""
+    return sum(_septets(letter) or 1 for letter in text)

@@ -1,0 +1,441 @@
+"""Sentences keep the rules of the call script in every language: what is told first, and how.
+
+What can be found without playing a call is found by `flask prompts check`: see test_check.py.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dataclasses import dataclass
+
+import pytest
+
+from flows.engine import PERSON_STEPS
+from flows.questions import Question
+from flows.steps import STEPS
+from prompts.catalogue import load
+from prompts.check import MOST_WORDS
+from prompts.reading_time import words
+from simulator.answers import AnswersLeg, read_question
+from tests.flows.walk import walk
+from tests.prompts.sentences import (
+    FRENCH,
+    LANGUAGES,
+    Wording,
+    everything_said,
+    examples,
+    sentences_of,
+    spoken_lines,
+    wordings,
+)
+from tests.support.keeper import ROOT
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How a language says what the rules ask for."""
+
+    person: str
+    yes: re.Pattern[str]
+    no: re.Pattern[str]
+    # What the question of a step is about, and what it must not name.
+    fields: dict[str, str]
+    other_fields: dict[str, tuple[str, ...]]
+    asks: re.Pattern[str]
+    # An example, and a sentence about a key that ends with hash.
+    example: str
+    key_in_entry: re.Pattern[str]
+    person_in_entry: str
+    greeting: str
+    reference: re.Pattern[str]
+    reference_word: str
+    first_digits: str
+    promise: re.Pattern[str]
+    called_booked: re.Pattern[str]
+
+
+MANNERS = {
+    "fr": Manners(
+        person="personne",
+        yes=re.compile(r"\b(exacte?|correcte?|bien|bonn?e?|oui|confirme[rz]?|valide[rz]?)\b"),
+        no=re.compile(r"\b(pas|non|sinon|corrige[rz]?|change[rz]?)\b"),
+        fields={
+            "date_of_birth": "date de naissance",
+            "birth_year": "année",
+            "birth_month": "mois",
+            "birth_day": "jour",
+            "postcode": "code postal",
+            "reach_number": "portable",
+            "person_number": "numéro de téléphone",
+            "tell_number": "numéro de téléphone",
+            "town": "code postal",
+        },
+        other_fields={
+            "date_of_birth": ("code postal", "commune", "téléphone", "portable", "référence"),
+            "birth_year": ("mois", "jour", "code postal", "téléphone", "date de naissance"),
+            "birth_month": ("année", "jour", "code postal", "téléphone", "date de naissance"),
+            "birth_day": ("année", "mois", "code postal", "téléphone", "date de naissance"),
+            "postcode": ("naissance", "commune", "téléphone", "portable", "référence"),
+            "reach_number": ("naissance", "code postal", "référence"),
+            "person_number": ("naissance", "code postal", "référence"),
+            "tell_number": ("naissance", "code postal", "référence"),
+            "town": ("naissance", "téléphone", "portable", "référence"),
+        },
+        asks=re.compile(r"\b(tapez|composez|quel(le)? est)\b", re.IGNORECASE),
+        example="exemple",
+        key_in_entry=re.compile(r"tapez (0|9|étoile), puis dièse"),
+        person_in_entry="personne, tapez 0, puis dièse",
+        greeting="Bonjour",
+        reference=re.compile(r"référence : \d\d(, \d\d){4}\.$", re.IGNORECASE),
+        reference_word="référence",
+        first_digits="45, 21, 73, 89, 08",
+        promise=re.compile(r"nous vous rappellerons|vous serez rappelé", re.IGNORECASE),
+        called_booked=re.compile(
+            r"\b(est|sont) (tous les deux |bien )?(confirmé|enregistré|réservé)s?\b"
+        ),
+    ),
+    "en": Manners(
+        person="person",
+        yes=re.compile(r"\b(right|correct|yes|confirm)\b"),
+        no=re.compile(r"\b(no|not|otherwise|change)\b"),
+        fields={
+            "date_of_birth": "date of birth",
+            "birth_year": "year",
+            "birth_month": "month",
+            "birth_day": "day",
+            "postcode": "postcode",
+            "reach_number": "mobile",
+            "person_number": "phone number",
+            "tell_number": "phone number",
+            "town": "postcode",
+        },
+        other_fields={
+            "date_of_birth": (
+                "postcode",
+                "town",
+                "telephone",
+                "phone number",
+                "mobile",
+                "reference",
+            ),
+            "birth_year": ("month", "day", "postcode", "telephone", "date of birth"),
+            "birth_month": ("year", "day", "postcode", "telephone", "date of birth"),
+            "birth_day": ("year", "month", "postcode", "telephone", "date of birth"),
+            "postcode": ("birth", "town", "telephone", "phone number", "mobile", "reference"),
+            "reach_number": ("birth", "postcode", "reference"),
+            "person_number": ("birth", "postcode", "reference"),
+            "tell_number": ("birth", "postcode", "reference"),
+            "town": ("birth", "telephone", "phone number", "mobile", "reference"),
+        },
+        asks=re.compile(r"\b(type|press|what is)\b", re.IGNORECASE),
+        example="example",
+        key_in_entry=re.compile(r"press (0|9|star), then hash"),
+        person_in_entry="person, press 0, then hash",
+        greeting="Hello",
+        reference=re.compile(r"reference: \d \d(, \d \d){4}\.$", re.IGNORECASE),
+        reference_word="reference",
+        first_digits="4 5, 2 1, 7 3, 8 9, 0 8",
+        promise=re.compile(r"we will call you back|you will be called back", re.IGNORECASE),
+        called_booked=re.compile(r"\b(is|are) (both )?(confirmed|booked)\b"),
+    ),
+}
+# Said by the telephone's edge or by the engine, whatever the step.
+NAMED_IN_CODE = frozenset(
+    key
+    for room in ("ivr", "flows")
+    for file in (ROOT / room).rglob("*.py")
+    for key in re.findall(r'"([\w.]+)"', file.read_text("utf-8"))
+)
+# A new language is judged by these rules as soon as it has its manners here.
+JUDGED = [language for language in LANGUAGES if language in MANNERS]
+ALL = [wording for language in JUDGED for wording in wordings(language)]
+MENUS = [wording for wording in ALL if wording.is_menu]
+# Only keys that mean the same everywhere are told: everything has been said.
+CHOOSING = [wording for wording in MENUS if wording.step != "reference"]
+ENTRIES = [wording for wording in ALL if not wording.is_menu]
+# Menus in which one key agrees to what was read, and one does not.
+CHECKS = {
+    "date_of_birth_check", "postcode_check", "reach_check", "person_number_check", "confirm",
+    "town_check", "tell_number_check",
+}  # fmt: skip
+READ_AS = {
+    "date_of_birth": "dob",
+    "birth_year": "year",
+    "birth_month": "month",
+    "birth_day": "day",
+    "postcode": "postcode",
+    "reach_number": "phone",
+    "person_number": "phone",
+    "tell_number": "phone",
+    "town": "postcode",
+}
+# What somebody chooses who wants an appointment; at the others several choices are sensible.
+LEADS_ON = {
+    "welcome": "1", "closed": "1", "for_whom": "1", "date_of_birth_check": "1",
+    "postcode_check": "1", "offers": "1", "reach_check": "1", "confirm": "1", "ready": "1",
+    "person_number_check": "1",
+}  # fmt: skip
+
+languages = pytest.mark.parametrize("language", JUDGED)
+
+
+def manners(wording: Wording) -> Manners:
+    return MANNERS[wording.language]
+
+
+# ---------------------------------------------------------------- complete
+
+
+@languages
+def test_every_sentence_that_a_call_can_hear_is_there(language: str):
+    assert set(spoken_lines()) <= load(language).keys
+
+
+def test_no_sentence_is_kept_that_no_call_can_hear():
+    named = NAMED_IN_CODE | {f"{key}_both" for key in NAMED_IN_CODE}
+    named |= {f"reason.{key}" for key in NAMED_IN_CODE}
+    assert FRENCH.keys - set(spoken_lines()) - named == set()
+
+
+@languages
+def test_every_step_has_a_wording_for_each_of_its_tries(language: str):
+    """A third try that hears the second one's words again is told nothing new."""
+    catalogue = load(language)
+    short = [
+        f"{prompt} has {catalogue.wordings(prompt)} wordings, {step} asks {STEPS[step].patience}"
+        for step, question in examples().values()
+        for prompt in (question.prompt, question.lead)
+        if prompt and catalogue.wordings(prompt) < STEPS[step].patience
+    ]
+    assert not short, "\n".join(short)
+
+
+@languages
+def test_no_two_wordings_of_a_question_are_the_same(language: str):
+    catalogue = load(language)
+    for name, (step, question) in examples().items():
+        numbers = range(catalogue.wordings(question.prompt))
+        texts = [Wording(language, step, question, n).text for n in numbers]
+        assert len(set(texts)) == len(texts), name
+
+
+def test_the_walk_came_to_every_question():
+    assert {step for step, _ in examples().values()} == set(STEPS)
+
+
+# ---------------------------------------------------------------- menus
+
+
+# Where a person was asked for already, 0 goes without saying.
+@pytest.mark.parametrize("wording", [w for w in MENUS if w.step not in PERSON_STEPS], ids=str)
+def test_a_person_is_the_first_thing_that_a_menu_offers(wording: Wording):
+    key, label = wording.options[0]
+    assert key == "0", wording.text
+    assert manners(wording).person in label
+
+
+@pytest.mark.parametrize("wording", CHOOSING, ids=str)
+def test_a_menu_has_at_most_four_choices_and_says_each_once(wording: Wording):
+    told = [key for key, _ in wording.options]
+    assert 1 <= len(wording.choices) <= 4, wording.choices
+    assert len(told) == len(set(told)), told
+
+
+@pytest.mark.parametrize("wording", MENUS, ids=str)
+def test_each_choice_is_a_sentence_of_its_own_with_the_label_before_the_key(wording: Wording):
+    for key, label in wording.options:
+        assert len(label.split()) >= 2, (key, label)
+    # One key a sentence: two in a row are one thing too many to keep in mind.
+    for sentence in wording.sentences:
+        told = re.findall(r"\b(?:tapez|press) [0-9]", sentence)
+        assert len(told) <= 1, sentence
+    keys = [key for key, _ in wording.options if key.isdigit() and key not in "089"]
+    assert keys == sorted(keys), "choices are told in the order of the keypad"
+
+
+@pytest.mark.parametrize("wording", MENUS, ids=str)
+def test_there_is_a_pause_before_and_between_the_choices(wording: Wording):
+    for piece in wording.marked.split("|"):
+        assert len(re.findall(r"\b(?:tapez|press) \d", piece)) <= 1, piece
+
+
+@pytest.mark.parametrize("wording", MENUS, ids=str)
+def test_another_reader_of_menus_finds_the_same_choices(wording: Wording):
+    """A caller, or a machine that calls, goes by label, verb and key."""
+    assert set(wording.as_read_by_a_machine()) == set(wording.choices)
+
+
+@pytest.mark.parametrize("wording", [w for w in MENUS if w.language == "fr"], ids=str)
+def test_whatever_is_offered_is_also_understood(wording: Wording):
+    taken = {
+        turn.heard.keys
+        for turn in walk().turns
+        if turn.before.step == wording.step and turn.speech.lines[0].key != "reason.key"
+    }
+    assert set(wording.choices) <= taken
+
+
+@pytest.mark.parametrize("wording", [w for w in MENUS if w.step in CHECKS], ids=str)
+def test_yes_says_yes_and_no_says_no(wording: Wording):
+    said = manners(wording)
+    yes, no = wording.choices["1"], wording.choices["2"]
+    assert said.yes.search(yes), yes
+    assert not said.no.search(yes), yes
+    assert said.no.search(no), no
+
+
+@pytest.mark.parametrize("wording", MENUS, ids=str)
+def test_nothing_but_an_agreement_sounds_like_one(wording: Wording):
+    said = manners(wording)
+    agreeing = [
+        key
+        for key, label in wording.choices.items()
+        if said.yes.search(label) and not said.no.search(label)
+    ]
+    assert len(agreeing) <= 1, wording.choices
+
+
+@pytest.mark.parametrize("wording", CHOOSING, ids=str)
+def test_a_caller_who_reads_menus_gets_on_at_each_of_them(wording: Wording):
+    caller = AnswersLeg({"dob": "12031942", "postcode": "75011"}, sender="+33612345678")
+    question = read_question(wording.text, wording.gather)
+    assert question.options, wording.text
+    chosen = caller.choose(question.options)
+    assert chosen in wording.choices
+    assert chosen == LEADS_ON.get(wording.step, chosen), wording.text
+
+
+# ---------------------------------------------------------------- entries
+
+
+@pytest.mark.parametrize("wording", [w for w in ENTRIES if w.step in READ_AS], ids=str)
+def test_the_sentence_that_asks_names_what_is_asked(wording: Wording):
+    said = manners(wording)
+    asking = [
+        sentence
+        for sentence in wording.sentences
+        if said.asks.search(sentence) and not said.key_in_entry.search(sentence)
+    ]
+    field = said.fields[wording.step]
+    named = [s for s in asking if field in s.casefold() and said.example not in s.casefold()]
+    assert named, f"no sentence of {asking} names {field!r}"
+
+
+@pytest.mark.parametrize("wording", [w for w in ENTRIES if w.step in READ_AS], ids=str)
+def test_nothing_else_is_named_that_could_be_asked(wording: Wording):
+    alone = Wording(
+        wording.language,
+        wording.step,
+        Question(wording.question.prompt, wording.question.listen, wording.question.values),
+        wording.number,
+    )
+    others = manners(wording).other_fields[wording.step]
+    assert [field for field in others if field in alone.text.casefold()] == []
+
+
+@pytest.mark.parametrize("wording", [w for w in ENTRIES if w.step in READ_AS], ids=str)
+def test_another_reader_understands_what_is_to_be_typed(wording: Wording):
+    assert read_question(wording.text, wording.gather).field == READ_AS[wording.step]
+
+
+@pytest.mark.parametrize(
+    "wording",
+    [w for w in ENTRIES if w.step not in PERSON_STEPS and w.number >= STEPS[w.step].patience - 1],
+    ids=str,
+)
+def test_the_last_wording_of_an_entry_tells_how_to_reach_a_person(wording: Wording):
+    """The wordings before it are kept short."""
+    assert manners(wording).person_in_entry in wording.text, wording.text
+
+
+# ---------------------------------------------------------------- the reference, promises, words
+
+
+@languages
+def test_the_word_reference_stands_right_before_its_ten_digits_and_far_from_other_numbers(
+    language: str,
+):
+    said, told = MANNERS[language], 0
+    for key, text in everything_said(language):
+        for sentence in sentences_of(text):
+            digits = re.sub(r"\D", "", sentence)
+            if said.reference_word not in sentence.casefold() or not digits:
+                continue
+            told += 1
+            assert said.reference.search(sentence.strip()), (key, sentence)
+            assert len(digits) == 10, sentence
+    assert told >= 4
+
+
+@languages
+def test_the_reference_is_told_twice_before_anything_is_asked(language: str):
+    for key in ("reference", "reference_with_text", "reference_both", "reference_with_text_both"):
+        first = dict(everything_said(language)[::-1])[key]
+        digits = MANNERS[language].first_digits
+        assert first.count(digits) == 2
+        assert first.rindex(digits) < re.search(r"tapez|press", first).start()  # type: ignore[union-attr]
+
+
+@languages
+def test_a_promise_is_the_last_thing_said_and_in_the_words_agreed(language: str):
+    ends = {
+        turn.speech.lines[-1].key
+        for turn in walk().turns
+        if turn.speech.outcome == "promised" and turn.speech.listen is None
+    }
+    assert ends >= {"promise", "goodbye_silent_promised"}
+    for key in ("promise", "goodbye_silent_promised"):
+        last = sentences_of(dict(everything_said(language))[key])[-1]
+        assert MANNERS[language].promise.search(last), last
+
+
+@languages
+def test_nothing_is_called_confirmed_before_it_is(language: str):
+    """Whoever listens only for that word must not take a question for an answer."""
+    after = re.compile(r"(ready|reference|goodbye_booked|my_)")
+    for key, text in everything_said(language):
+        if after.match(key):
+            continue
+        for sentence in sentences_of(text):
+            assert not MANNERS[language].called_booked.search(sentence), (key, sentence)
+
+
+@languages
+def test_no_two_signs_of_punctuation_meet_and_no_value_is_left_open(language: str):
+    for key, text in everything_said(language):
+        assert not re.search(r"[{}]", text), key
+        assert not re.search(r" [.,]|[.,]{2}|\s\|\s*\||,\s*\.", text), (key, text)
+
+
+@languages
+def test_sentences_are_short_enough_to_be_followed(language: str):
+    """Somebody who hears a sentence once has to keep all of it in mind."""
+    for key, text in everything_said(language):
+        for sentence in sentences_of(text):
+            assert words(sentence) <= MOST_WORDS, (key, sentence)
+
+
+@languages
+def test_a_wording_after_the_first_does_not_begin_with_the_greeting_again(language: str):
+    for name, (step, question) in examples().items():
+        for number in range(1, load(language).wordings(question.prompt)):
+            text = Wording(language, step, question, number).text
+            assert not text.startswith(MANNERS[language].greeting), name
+
+
+@languages
+def test_silence_is_told_in_other_words_each_time_and_more_time_is_offered(language: str):
+    told = {load(language).say("reason.silence", {}, number) for number in range(3)}
+    assert len(told) == 3
+    for text in told:
+        assert re.search(r"\b(tapez|press) 8\.$", text)
+
+
+@languages
+@pytest.mark.parametrize("key", ["8", "9", "*"])
+def test_each_of_the_keys_that_mean_the_same_everywhere_is_told_somewhere(language: str, key: str):
+    """A key that nobody is told of helps nobody."""
+    named = {"*": "étoile|star"}.get(key, key)
+    texts = " ".join(text for _, text in everything_said(language))
+    assert re.search(rf"\b(tapez|press) ({named})\b", texts)
