@@ -248,7 +248,7 @@ class AnswersLeg:
     def choose(self, options: tuple[Option, ...]) -> str:
         """Return the key of the first sensible choice."""
         offers = [option for option in options if TIME.search(option.block)]
-        if len(offers) > 1 and not any(_is_yes(option.label) for option in offers):
+        if len(offers) > 1 and not any(is_yes(option.label) for option in offers):
             wanted = self.answers_given.get("offer", "1")
             return wanted if wanted in {option.key for option in offers} else offers[0].key
         best = max(options, key=lambda option: (self._weight(option, options), -ord(option.key)))
@@ -273,12 +273,13 @@ class AnswersLeg:
         weight = sum(points for points, pattern in PREFERENCES if pattern.search(label))
         if NO.search(label):
             weight += NO_WEIGHT
-        elif _is_yes(label):
+        elif is_yes(label):
             weight += YES_WEIGHT
         return weight
 
 
-def _is_yes(label: str) -> bool:
+def is_yes(label: str) -> bool:
+    """Return whether a choice's label (small letters) agrees to what was read back."""
     label = label.replace("ou bien", "")
     return bool(YES.search(label) or YES_EN.search(label)) and not NO.search(label)
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import secrets
 import sys
 import textwrap
 import time
@@ -11,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 import requests
 
 from simulator.answers import AnswersLeg, MissingAnswer, parse_answers
-from simulator.clock import VirtualClock, WallClock
+from simulator.clock import Clock, VirtualClock, WallClock
+from simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
 from simulator.exchange import (
     API_VERSION,
     Call,
@@ -31,6 +34,15 @@ from simulator.exchange import (
 )
 from simulator.legs import KeysLeg, Leg, drive
 from simulator.numbers import to_e164
+from simulator.outcomes import (
+    SMS_PROMISE,
+    Ending,
+    after_confirmation,
+    ending,
+    heard_reference,
+    table,
+)
+from simulator.people import TEMPERAMENTS, Person, somebody
 from simulator.settings import Settings
 from simulator.transport import HttpTransport
 
@@ -38,22 +50,11 @@ BOOKED, NOT_BOOKED, UNUSABLE = 0, 1, 2
 SMS_PATIENCE_S = 70.0
 SMS_POLL_S = 1.0
 WIDTH = 100
-
-REFERENCE = re.compile(
-    r"\br[ée]f[ée]rence\b(?:[^0-9.!?]{0,40}|\s*[.:]\s*)(?P<digits>\d(?:[\s,.\-–]*\d){9})(?![\s,.\-–]*\d)",
-    re.IGNORECASE,
-)
-CONFIRMED = re.compile(
-    r"\b(confirmée?s?|réservée?s?|enregistrée?s?|confirmed|booked)\b", re.IGNORECASE
-)
-UNCONFIRMED = re.compile(
-    r"\b(pas|not|n't)\b[^.!?]*\b(confirm|réserv|enregistr|book)", re.IGNORECASE
-)
-SMS_PROMISE = re.compile(
-    r"\b(recevrez|recevez|envoyons|enverrons|envoyé|receive|sent|send)\b"
-    r"[^.!?]*\b(sms|texto|message)\b",
-    re.IGNORECASE,
-)
+SENDER = "+33612345678"
+AT_ONCE = 10
+CROWD_S = 600.0
+SEEDS = 10_000
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 EXAMPLES = """examples:
   by hand; Enter alone is silence, Ctrl-C hangs up:
@@ -65,10 +66,17 @@ EXAMPLES = """examples:
   from a landline, giving a mobile for the SMS:
     python -m simulator.call --from 0142685300 \\
         --answers dob=12031942,postcode=75011,phone=0612345678
+  somebody who takes their time; the same seed makes the same call:
+    python -m simulator.call --person slow --seed 7
+  a hundred people of all temperaments, ten at a time, and a table of what became of them:
+    python -m simulator.call --crowd 100 --at-once 10
+
+temperaments: @@.
 
 exit status: 0 only when the call ended in a confirmed booking, 1 when it did not, 2 when the
-arguments are wrong, an answer is missing or the service cannot be reached.
-"""
+arguments are wrong, an answer is missing or the service cannot be reached. Of a crowd, 0 when
+every call ended in a booking, with a person or with a promise.
+""".replace("@@", ", ".join(TEMPERAMENTS))
 
 
 class Unusable(Exception):
@@ -205,26 +213,6 @@ class Sms:
             return
 
 
-def after_confirmation(spoken: list[str]) -> list[str]:
-    """Return what was said from the sentence that confirms the booking on."""
-    for number, text in enumerate(spoken):
-        for sentence in re.split(r"(?<=[.!?])\s+(?=\D)", text):
-            if CONFIRMED.search(sentence) and not UNCONFIRMED.search(sentence):
-                return spoken[number:]
-    return []
-
-
-def heard_reference(spoken: list[str]) -> str | None:
-    """Return the ten digits of the reference heard with a confirmation, or None."""
-    told = after_confirmation(spoken)
-    for number, text in enumerate(told):
-        # A reference may be cut over two <Say>: the word in one, its digits in the next.
-        found = REFERENCE.search(text) or REFERENCE.search(" ".join(told[number : number + 2]))
-        if found:
-            return re.sub(r"\D", "", found["digits"])
-    return None
-
-
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line; argparse itself exits with 2 on bad arguments."""
     parser = argparse.ArgumentParser(
@@ -237,11 +225,38 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument("--answers", help="name=value,…: dob, postcode, town, offer, phone, reference")
     how.add_argument("--keys", help="groups of keys with commas between them, then silence")
     parser.add_argument(
+        "--person",
+        metavar="NAME",
+        choices=(*TEMPERAMENTS, MIXED),
+        help="ring as somebody of this temperament; in a crowd, mixed: all of them in turn",
+    )
+    parser.add_argument(
+        "--crowd", type=int, metavar="COUNT", help=f"so many people, at most {MOST_CALLS}"
+    )
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        default=AT_ONCE,
+        metavar="COUNT",
+        help=f"so many of them at a time (default {AT_ONCE}, at most {MOST_AT_ONCE})",
+    )
+    parser.add_argument(
+        "--for",
+        dest="seconds",
+        type=float,
+        default=CROWD_S,
+        metavar="SECONDS",
+        help=f"when a crowd goes home at the latest (default {CROWD_S:g})",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="what a person's chances are drawn from (default: chance)"
+    )
+    parser.add_argument(
         "--from",
         dest="sender",
-        default="+33612345678",
+        default=None,
         metavar="NUMBER",
-        help="the caller's number, or: withheld",
+        help=f"the caller's number, or: withheld (default {SENDER}; a person has their own)",
     )
     parser.add_argument(
         "--to",
@@ -266,23 +281,43 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def make_leg(options: argparse.Namespace, sender: str, printer: Printer) -> tuple[Leg, bool]:
-    """Return the leg that the arguments ask for, and whether a person is at it."""
+def make_leg(options: argparse.Namespace, printer: Printer) -> tuple[Leg, str, bool]:
+    """Return the leg that the arguments ask for, its number, and whether a person is at it."""
+    sender = number("--from", options.sender or SENDER)
+    given = _given(options)
+    if options.person is not None:
+        if options.keys is not None:
+            raise Unusable("--person presses keys of their own; leave out --keys.")
+        if options.person == MIXED:
+            raise Unusable("--person mixed is for a crowd: add --crowd COUNT.")
+        own = sender if options.sender else ""
+        person = somebody(options.person, _seed(options, printer), sender=own, given=given)
+        return person, person.sender, False
     if options.answers is not None:
-        try:
-            given = parse_answers(options.answers)
-        except ValueError as error:
-            raise Unusable(f"--answers: {error}.") from error
-        return AnswersLeg(given, sender), False
+        return AnswersLeg(given, sender), sender, False
     if options.keys is not None:
         groups = [group.strip() for group in options.keys.split(",")]
         wrong = [group for group in groups if set(group) - set("0123456789*#")]
         if wrong:
             raise Unusable(f"--keys: {wrong[0]!r} holds something that is no key.")
-        return KeysLeg(groups), False
+        return KeysLeg(groups), sender, False
     if not sys.stdin.isatty():
-        raise Unusable("give --keys or --answers, or call from a terminal.")
-    return TerminalLeg(printer=printer), True
+        raise Unusable("give --keys, --answers or --person, or call from a terminal.")
+    return TerminalLeg(printer=printer), sender, True
+
+
+def _given(options: argparse.Namespace) -> dict[str, str]:
+    try:
+        return parse_answers(options.answers or "")
+    except ValueError as error:
+        raise Unusable(f"--answers: {error}.") from error
+
+
+def _seed(options: argparse.Namespace, printer: Printer) -> int:
+    """Return the seed that was given, or one by chance, said so that it can be given again."""
+    seed: int = secrets.randbelow(SEEDS) if options.seed is None else options.seed
+    printer.line(f"seed {seed}")
+    return seed
 
 
 def number(name: str, typed: str) -> str:
@@ -298,37 +333,85 @@ def main(argv: list[str] | None = None, out: TextIO | None = None) -> int:
     out = out or sys.stdout
     options = arguments(argv)
     try:
-        return _call(options, out)
+        return _call(options, out) if options.crowd is None else _crowd(options, out)
     except Unusable as error:
         sys.stderr.write(f"call: {error}\n")
         return UNUSABLE
 
 
+def _dialler(
+    options: argparse.Namespace, settings: Settings, printer: Printer | None = None
+) -> Callable[[str, Clock], Call]:
+    """Return what makes a call, not dialled yet, from a number, on a clock; `printer` prints it."""
+    recipient = number("--to", options.recipient or settings.national_number)
+    service = (options.service or settings.service_base).rstrip("/")
+    public = settings.public_base_url or service
+
+    def make(sender: str, clock: Clock) -> Call:
+        return Call(
+            url=f"{public}/voice/incoming",
+            fallback_url=f"{public}/voice/fallback",
+            status_url=f"{public}/voice/status",
+            transport=HttpTransport(service, public),
+            auth_token=settings.twilio_auth_token,
+            account_sid=settings.twilio_account_sid,
+            sender=sender,
+            recipient=recipient,
+            clock=clock,
+            heard_by=printer.heard if printer else None,
+            sent_by=printer.sent if printer else None,
+        )
+
+    return make
+
+
+def _crowd(options: argparse.Namespace, out: TextIO) -> int:
+    """Let many people ring at once, and print what became of them."""
+    settings = Settings()
+    printer = Printer(out, options.quiet)
+    service = options.service or settings.service_base
+    if urlsplit(service).hostname not in LOOPBACK:
+        raise Unusable(f"a crowd rings a service on this machine only, not {service}.")
+    if not 1 <= options.crowd <= MOST_CALLS or not 1 <= options.at_once <= MOST_AT_ONCE:
+        raise Unusable(
+            f"--crowd goes from 1 to {MOST_CALLS} people, --at-once from 1 to {MOST_AT_ONCE}."
+        )
+    if options.keys is not None or options.sender is not None:
+        raise Unusable("people in a crowd have keys and numbers of their own.")
+    make = _dialler(options, settings)
+    crowd = people(options.person or MIXED, options.crowd, _seed(options, printer))
+    for person in crowd:
+        person.answers_given = {**person.answers_given, **_given(options)}
+    reports = ring_all(
+        crowd,
+        lambda sender: make(sender, VirtualClock()),
+        at_once=options.at_once,
+        seconds=options.seconds,
+        told=lambda report: printer.line(
+            f"{report.person}: {report.ending}, {report.answers} answers, {report.seconds:.0f} s"
+        ),
+    )
+    if all(not report.heard for report in reports):
+        raise Unusable(f"the service at {service} cannot be reached.")
+    out.write(f"\n{table(reports)}\n")
+    if len(reports) < len(crowd):
+        printer.line(f"Time was up: {len(crowd) - len(reports)} people never rang.")
+    good = len(reports) == len(crowd) and all(report.good for report in reports)
+    return BOOKED if good else NOT_BOOKED
+
+
 def _call(options: argparse.Namespace, out: TextIO) -> int:
     settings = Settings()
     printer = Printer(out, options.quiet)
-    sender = number("--from", options.sender)
+    leg, sender, by_hand = make_leg(options, printer)
     recipient = number("--to", options.recipient or settings.national_number)
-    leg, by_hand = make_leg(options, sender, printer)
-    service = (options.service or settings.service_base).rstrip("/")
-    public = settings.public_base_url or service
+    service = options.service or settings.service_base
     sms = Sms((options.simulator or settings.simulator_base).rstrip("/"), settings)
     typed = leg.answers_given.get("phone", "") if isinstance(leg, AnswersLeg) else ""
     mobile = to_e164(typed) or sender
     known = sms.known(mobile)
-    call = Call(
-        url=f"{public}/voice/incoming",
-        fallback_url=f"{public}/voice/fallback",
-        status_url=f"{public}/voice/status",
-        transport=HttpTransport(service, public),
-        auth_token=settings.twilio_auth_token,
-        account_sid=settings.twilio_account_sid,
-        sender=sender,
-        recipient=recipient,
-        clock=WallClock() if by_hand else VirtualClock(),
-        heard_by=printer.heard,
-        sent_by=printer.sent,
-    )
+    make = _dialler(options, settings, printer)
+    call = make(sender, WallClock() if by_hand else VirtualClock())
     printer.line(f"{sender} calls {recipient}")
     sms.register(call)
     try:
@@ -343,7 +426,7 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
     if not call.requests or all(request.status is None for request in call.requests):
         raise Unusable(f"the service at {service} cannot be reached.")
     reference = heard_reference(call.spoken)
-    booked = reference is not None and call.ended_normally
+    booked = ending(call) is Ending.BOOKED
     promised = booked and any(map(SMS_PROMISE.search, after_confirmation(call.spoken)))
     received: list[str] = []
     if known is None:
@@ -355,15 +438,21 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
         printer.line(textwrap.indent(text, "  | "))
     if promised and not received and known is not None:
         printer.line(f"No SMS came within {options.timeout:g} s.")
+    _print_end(printer, call, leg, reference if booked else None)
+    if options.json:
+        out.write(_summary(call, reference if booked else None, received) + "\n")
+    return BOOKED if booked else NOT_BOOKED
+
+
+def _print_end(printer: Printer, call: Call, leg: Leg, reference: str | None) -> None:
     for trouble in call.errors:
         printer.line(f"Error {trouble.code} at {trouble.url}: {trouble.message}")
     if isinstance(leg, AnswersLeg) and leg.gave_up:
         printer.line(f"The same question ({leg.gave_up}) came too often; the caller hung up.")
+    if isinstance(leg, Person):
+        printer.line(f"For the caller it ended: {ending(call)}.")
     printer.line(f"Call ended: {call.end_reason}, {call.duration_s} s.")
-    printer.line(f"Reference: {reference}" if booked else "No confirmed booking.")
-    if options.json:
-        out.write(_summary(call, reference if booked else None, received) + "\n")
-    return BOOKED if booked else NOT_BOOKED
+    printer.line(f"Reference: {reference}" if reference else "No confirmed booking.")
 
 
 def _summary(call: Call, reference: str | None, received: list[str]) -> str:

@@ -17,7 +17,7 @@ from simulator.clock import Clock, VirtualClock
 from simulator.numbers import WITHHELD
 from simulator.signing import signature
 from simulator.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply, Transport
-from simulator.twiml import TwimlError, Verb, parse
+from simulator.twiml import Piece, TwimlError, Verb, parse
 
 API_VERSION = "2010-04-01"
 APPLICATION_ERROR = "We are sorry. An application error has occurred. Goodbye."
@@ -77,12 +77,16 @@ Input = Keys | Speech | Silence | HangUp
 
 @dataclass(frozen=True)
 class Heard:
-    """Something that reached the caller's ear: `say`, `play`, `pause` or `dial`, in seconds."""
+    """Something that reached the caller's ear: `say`, `play`, `pause` or `dial`, in seconds.
+
+    `pieces` is what is said cut where the voice pauses or changes, for a leg that speaks.
+    """
 
     kind: str
     text: str
     seconds: float = 0.0
     language: str = ""
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,17 @@ class Gather:
     def prompt_s(self) -> float:
         """How long the prompt lasts, in seconds."""
         return sum(heard.seconds for heard in self.prompt)
+
+    def cut(self, digits: str) -> tuple[str, str, bool]:
+        """Return the digits that count, the key that ended them, and whether they are complete."""
+        collected = ""
+        for key in digits:
+            if key == self.finish_on_key:
+                return collected, key, True
+            collected += key
+            if len(collected) == self.num_digits:
+                return collected, "", True
+        return collected, "", False
 
 
 @dataclass(frozen=True)
@@ -269,6 +284,8 @@ class Call:
         self.pressed: list[str] = []
         self.dialed: list[str] = []
         self.waiting: Gather | QueueWait | None = None
+        # The queue that the caller is in, also while its waiting document plays.
+        self.queue = ""
         self.ended = False
         self.end_reason: str | None = None
         self._url, self._method, self._twiml = url, method, twiml
@@ -443,7 +460,7 @@ class Call:
                 outcome = yield from self._perform(document)
             except _Failed as failure:
                 self.errors.append(failure.error)
-                self._queue_action = None
+                self._queue_action, self.queue = None, ""
                 fallback = self._fallback(failure.error, step)
                 if fallback is None:
                     self._hear(Heard("say", APPLICATION_ERROR, 4.0, "en-US"))
@@ -550,15 +567,10 @@ class Call:
         Keys pressed after the end are lost, as they are to a
         caller who types ahead.
         """
-        collected = ""
-        for key in digits:
-            if key == gather.finish_on_key:
-                return collected, key
-            collected += key
-            if len(collected) == gather.num_digits:
-                return collected, ""
-        self.clock.advance(gather.timeout_s)
-        return collected, ""
+        collected, key, complete = gather.cut(digits)
+        if not complete:
+            self.clock.advance(gather.timeout_s)
+        return collected, key
 
     def _enqueue(
         self, verb: Verb, base: str
@@ -574,7 +586,7 @@ class Call:
             return {"QueueSid": sid, "QueueTime": str(waited)}
 
         self._queue_action = action and replace(action, params=times())
-        wait = QueueWait(verb.text, sid)
+        wait, self.queue = QueueWait(verb.text, sid), verb.text or "queue"
         wait_url, wait_method = verb.attributes.get("waitUrl"), verb.attributes.get("waitUrlMethod")
         outcome: _Goto | _End | _Leave | None = None
         while not isinstance(outcome, (_Leave, _End)):
@@ -595,7 +607,7 @@ class Call:
             outcome = yield from self._perform(document, queued=True)
             if outcome is None:
                 yield wait
-        self._queue_action = None
+        self._queue_action, self.queue = None, ""
         if isinstance(outcome, _End) or action is None:
             return outcome if isinstance(outcome, _End) else None
         return replace(action, params={**times(), "QueueResult": "leave"})
@@ -629,24 +641,25 @@ class Call:
 
     def _sound(self, verb: Verb) -> Heard:
         if verb.name == "Say":
-            return Heard("say", verb.text, verb.speech_s, verb.attributes.get("language", ""))
+            language = verb.attributes.get("language", "")
+            return Heard("say", verb.text, verb.speech_s, language, verb.pieces)
         if verb.name == "Play":
             return Heard("play", verb.text or verb.attributes.get("digits", ""), PLAY_S)
         return Heard("pause", "", float(verb.attributes.get("length", PAUSE_S)))
 
     def _hear(self, heard: Heard, *, listens: bool = True) -> None:
         self.heard.append(heard)
-        if listens:
-            self.clock.advance(heard.seconds)
         if self._heard_by is not None:
             self._heard_by(heard)
+        if listens:
+            self.clock.advance(heard.seconds)
 
     def _in_progress(self) -> None:
         """Answer the call: every verb but Reject and Redirect does."""
         self.status = "in-progress"
 
     def _finish(self, reason: str) -> None:
-        self.ended, self.end_reason, self.waiting = True, reason, None
+        self.ended, self.end_reason, self.waiting, self.queue = True, reason, None, ""
         if self.status in {"ringing", "in-progress"}:
             self.status = "completed"
         if self._status_url and "completed" in self._status_events:

@@ -24,6 +24,8 @@ from simulator.exchange import API_VERSION, Overrides
 from simulator.faults import Fault, Faults
 from simulator.messages import Message, MessageLife
 from simulator.numbers import is_sender, is_valid, receives_sms
+from simulator.phone import Phone
+from simulator.phone import blueprint as telephone
 from simulator.settings import Settings
 from simulator.store import R, Store
 from simulator.transport import HttpTransport, Transport
@@ -42,7 +44,7 @@ PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Twilio simulator</title></head><body>
 <h1>A stand-in for Twilio</h1>
 <p>It answers Twilio's REST paths for messages and calls under /2010-04-01/. Nothing leaves this
-machine: no SMS is sent and no telephone rings.</p>
+machine: no SMS is sent and no telephone rings. <a href="/telephone">A telephone to try</a>.</p>
 <h2>Last SMS</h2>
 {% if not messages %}<p>None yet.</p>{% endif %}
 {% for message in messages %}<p>{{ message.date_created.strftime("%Y-%m-%d %H:%M:%S") }} UTC,
@@ -125,6 +127,7 @@ class Simulator:
         sleep: Callable[[float], None],
     ) -> None:
         self.settings, self.faults, self.clock, self.sleep = settings, faults, clock, sleep
+        self.transport = transport
         self.messages: Store[Message] = Store()
         self.calls: Store[CallRecord] = Store()
         self.background = Background(threads, clock)
@@ -234,6 +237,7 @@ def create_app(
     _add_calls(app, simulator)
     _add_control(app, simulator)
     _add_registration(app, simulator)
+    app.register_blueprint(telephone(Phone(simulator), settings))
     return app
 
 

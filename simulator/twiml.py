@@ -3,8 +3,8 @@
 import json
 import re
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -41,6 +41,7 @@ BREAK_STRENGTHS_MS = {
     "strong": 750,
     "x-strong": 1000,
 }
+RATES = {"x-slow": 0.5, "slow": 0.8, "medium": 1.0, "fast": 1.25, "x-fast": 1.75}
 
 
 class TwimlError(Exception):
@@ -53,6 +54,19 @@ class TwimlError(Exception):
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A stretch of a <Say> in one voice: words at a rate (1.0 is normal), or a pause in seconds.
+
+    An empty language is that of the <Say>.
+    """
+
+    text: str = ""
+    rate: float = 1.0
+    language: str = ""
+    pause_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Verb:
     """One element of a document, checked. `text` is its own text, blanks folded."""
 
@@ -61,6 +75,7 @@ class Verb:
     text: str
     children: tuple["Verb", ...] = ()
     speech_s: float = 0.0
+    pieces: tuple[Piece, ...] = ()
 
 
 def parse(body: bytes, content_type: str) -> tuple[Verb, ...]:
@@ -122,7 +137,7 @@ def _say(node: ET.Element, attributes: dict[str, str]) -> Verb:
     # loop="0" means for ever, which only a hang-up ends; once is what a caller needs to hear.
     loops = max(1, int(attributes.get("loop", "1")))
     seconds = loops * (len(text) / CHARACTERS_PER_SECOND + breaks / 1000)
-    return Verb("Say", attributes, text, (), seconds)
+    return Verb("Say", attributes, text, (), seconds, _pieces(node))
 
 
 def _spoken(node: ET.Element) -> str:
@@ -131,6 +146,48 @@ def _spoken(node: ET.Element) -> str:
     apart = " " if node.tag in {"p", "s", "break"} else ""
     inner = "".join(_spoken(child) + (child.tail or "") for child in node)
     return f"{apart}{node.text or ''}{inner}{apart}"
+
+
+def _pieces(node: ET.Element) -> tuple[Piece, ...]:
+    """Cut a <Say> where its voice changes or pauses; neighbours in the same voice are joined."""
+    joined: list[Piece] = []
+    for piece in _voiced(node, Piece()):
+        last = joined[-1] if joined else None
+        if last and not last.pause_s and replace(piece, text="") == replace(last, text=""):
+            joined[-1] = replace(last, text=last.text + piece.text)
+        else:
+            joined.append(piece)
+    tidy = [
+        replace(piece, text=re.sub(r"\s+([.,])", r"\1", " ".join(piece.text.split())))
+        for piece in joined
+    ]
+    return tuple(piece for piece in tidy if piece.text or piece.pause_s)
+
+
+def _voiced(node: ET.Element, voice: Piece) -> Iterator[Piece]:
+    if node.tag == "break":
+        yield Piece(pause_s=_break_ms(node.attrib) / 1000)
+        return
+    if node.tag == "sub":
+        yield replace(voice, text=node.attrib.get("alias", node.text or ""))
+        return
+    if node.tag == "prosody":
+        voice = replace(voice, rate=voice.rate * _rate(node.attrib.get("rate", "")))
+    elif node.tag == "lang":
+        voice = replace(voice, language=node.attrib.get(XML_LANG, voice.language))
+    apart = " " if node.tag in {"p", "s"} else ""
+    yield replace(voice, text=apart + (node.text or ""))
+    for inner in node:
+        yield from _voiced(inner, voice)
+        yield replace(voice, text=inner.tail or "")
+    yield replace(voice, text=apart)
+
+
+def _rate(value: str) -> float:
+    """Return a prosody's rate as a factor; what is no percentage and no known word is normal."""
+    if re.fullmatch(r"\d+(\.\d+)?%", value):
+        return float(value[:-1]) / 100
+    return RATES.get(value, 1.0)
 
 
 def _break_ms(attributes: Mapping[str, str]) -> float:

@@ -7,9 +7,10 @@ import pytest
 from flask import Flask
 
 from simulator.answers import AnswersLeg, parse_answers, read_menu, read_question
-from simulator.call import TerminalLeg, heard_reference, main
+from simulator.call import TerminalLeg, main
 from simulator.exchange import Call, Gather, HangUp, Keys, Silence, Speech
 from simulator.legs import KeysLeg, drive
+from simulator.outcomes import heard_reference
 from simulator.transport import Reply, WsgiTransport
 
 TOKEN = "test-token"

