@@ -6,20 +6,19 @@ The only place where a partner's reader is named. The same kinds of files come f
 
 from __future__ import annotations
 
-import csv
-
 from pathlib import Path
 from typing import Final
 
 from partners import official_centres, official_postcodes
 from services.import_centres import CentreFeed
 from services.import_postcodes import PostcodeFeed
+from services.main_towns import PREFECTURES
+from services.main_towns import read_main_towns as by_departement
 
 DATA: Final = Path(__file__).resolve().parent.parent / "data"
 CENTRES_EXTRACT: Final = DATA / "centres.csv.gz"
 POSTCODES_EXTRACT: Final = DATA / "postcodes.csv.gz"
 TOWNS: Final = DATA / "towns.csv.gz"
-PREFECTURES: Final = DATA / "prefectures.csv"
 
 
 def read_centres(path: Path = CENTRES_EXTRACT) -> CentreFeed:
@@ -35,5 +34,4 @@ def read_postcodes(path: Path = POSTCODES_EXTRACT) -> PostcodeFeed:
 
 def read_main_towns(path: Path = PREFECTURES) -> list[str]:
     """Read the postcodes of the main towns of the 101 départements."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [row["postcode"] for row in csv.DictReader(file, delimiter=";")]
+    return list(by_departement(path).values())

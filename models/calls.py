@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Label, bindparam, func, or_, select, update
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_new
+from models.dialects import insert_for
 from models.prepared import Prepared
-from models.tables import call
+from models.resume import rang_before
+from models.tables import call, caller_pace
 
 # A status never moves backwards, in whatever order the provider's callbacks arrive. The last ones
 # are ordered too: otherwise the first to arrive would win.
@@ -34,18 +36,61 @@ def is_over(status: str) -> bool:
     return STATUS_RANK.get(status, 0) >= FIRST_FINAL_RANK
 
 
+@dataclass(frozen=True)
+class Started:
+    """A call that rings. `rang_before`: a call of this line was left before; `slow`: its pace."""
+
+    is_new: bool
+    rang_before: bool
+    slow: bool
+
+
 def start(
     connection: Connection, clock: Clock, vault: Vault, call_id: str, caller: str | None
-) -> bool:
-    """Store a new call; False when it is known already. `caller` is E.164 or None."""
+) -> Started:
+    """Store a new call, and say what is known of its line. `caller` is E.164 or None."""
+    line = vault.index("phone", caller)
     values = {
         "id": call_id,
         "caller_enc": vault.seal_text(caller, f"call.caller:{call_id}"),
-        "caller_idx": vault.index("phone", caller),
+        "caller_idx": line,
         "status": "ringing",
         "status_rank": STATUS_RANK["ringing"],
+        "the_call": call_id,
+        "the_line": line,
     }
-    return insert_new(connection, clock, call, values, "started_at")
+    found = _start(connection.dialect.name, clock).rows(connection, values)
+    is_new = bool(found)
+    if not is_new:
+        # A copy of the ring, or one that comes again because its answer was lost.
+        found = _known_of(clock).rows(connection, {"the_call": call_id, "the_line": line})
+    return Started(is_new, found[0].earlier is not None, bool(found[0].slow))
+
+
+_GIVEN = ("id", "caller_enc", "caller_idx", "status", "status_rank")
+
+
+@lru_cache
+def _start(dialect: str, clock: Clock) -> Prepared:
+    statement = (
+        insert_for(dialect, call)
+        .on_conflict_do_nothing()
+        .values(started_at=clock.at())
+        # Read by the statement that is written anyway: a ring is two round trips.
+        .returning(*_of_line(clock))
+    )
+    return Prepared(statement, _GIVEN)
+
+
+@lru_cache
+def _known_of(clock: Clock) -> Prepared:
+    return Prepared(select(*_of_line(clock)))
+
+
+def _of_line(clock: Clock) -> tuple[Label[str], Label[bool]]:
+    line = bindparam("the_line", type_=call.c.caller_idx.type)
+    slow = select(caller_pace.c.slow).where(caller_pace.c.caller_idx == line).scalar_subquery()
+    return rang_before(clock).label("earlier"), slow.label("slow")
 
 
 def caller_idx(connection: Connection, call_id: str) -> bytes | None:

@@ -8,8 +8,9 @@ A booking has one row of `appointment` for each dose, whatever happens to it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Update, and_, case, exists, func, select, update
@@ -71,11 +72,77 @@ class BookingFile:
 
 def find_by_reference(connection: Connection, vault: Vault, reference: str) -> BookingFile | None:
     """The booking with this reference (ten digits)."""
+    found = id_by_reference(connection, vault, reference)
+    return None if found is None else load(connection, vault, found)
+
+
+def id_by_reference(connection: Connection, vault: Vault, reference: str) -> str | None:
+    """The id of the booking with this reference (ten digits)."""
     statement = select(booking.c.id).where(
         booking.c.reference_idx == vault.index("reference", reference)
     )
-    found = connection.execute(statement).scalar_one_or_none()
-    return None if found is None else load(connection, vault, found)
+    found: str | None = connection.execute(statement).scalar_one_or_none()
+    return found
+
+
+def id_by_number(
+    connection: Connection, clock: Clock, vault: Vault, number: str, born: date
+) -> str | None:
+    """The booking of a number (E.164) and a birth date that is still ahead; the oldest of them."""
+    statement = (
+        select(booking.c.id)
+        .where(
+            booking.c.phone_idx == vault.index("phone", number),
+            booking.c.dob_idx == vault.index("dob", born.isoformat()),
+            booking.c.state == "confirmed",
+            booking.c.last_start_at > clock.at(),
+        )
+        .order_by(booking.c.created_at, booking.c.id)
+        .limit(1)
+    )
+    found: str | None = connection.execute(statement).scalar_one_or_none()
+    return found
+
+
+def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) -> BookingFile:
+    """Read a booking, or do the same work for none: a stranger must not tell them by the time.
+
+    What comes back for none has no appointment, and nobody's birth date.
+    """
+    found = load(connection, vault, booking_id or NOBODY.id)
+    if found is not None:
+        return found
+    for sealed, where in _sealed_of_nobody(vault):
+        vault.open_text(sealed, where)
+    return replace(NOBODY, appointments=_appointments(connection, NOBODY.id))
+
+
+@lru_cache
+def _sealed_of_nobody(vault: Vault) -> tuple[tuple[bytes | None, str], ...]:
+    values = {"dob": "1900-01-01", "reference": "0" * 10, "phone": "+33100000000"}
+    return tuple(
+        (vault.seal_text(value, where), where)
+        for value, where in ((each, f"booking.{one}:{NOBODY.id}") for one, each in values.items())
+    )
+
+
+NOBODY = BookingFile(
+    id="nobody",
+    reference="",
+    channel="",
+    campaign="",
+    centre_id="nowhere",
+    state="",
+    born=None,
+    number=None,
+    postcode=None,
+    rank=1,
+    name=None,
+    version=0,
+    created_at=datetime.min.replace(tzinfo=UTC),
+    call_id=None,
+    appointments=(),
+)
 
 
 def load(
@@ -262,6 +329,12 @@ def slot_at(connection: Connection, centre_id: str, start: datetime) -> int | No
     """The slot of a centre that starts at this moment (UTC)."""
     statement = select(slot.c.id).where(slot.c.centre_id == centre_id, slot.c.start_at == start)
     return connection.execute(statement).scalar_one_or_none()
+
+
+def campaigns_of(connection: Connection, booking_ids: Collection[str]) -> dict[str, str]:
+    """The campaign of each booking; unknown ids are left out."""
+    statement = select(booking.c.id, booking.c.campaign).where(booking.c.id.in_(booking_ids))
+    return {row.id: row.campaign for row in connection.execute(statement)} if booking_ids else {}
 
 
 def is_recent(connection: Connection, clock: Clock, booking_id: str, within: timedelta) -> bool:

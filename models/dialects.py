@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zlib
+
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.clock import Clock
 from models.prepared import Prepared
+
+_OF_KEYS = 1
 
 
 def insert(connection: Connection, table: Table) -> Any:
@@ -45,3 +49,14 @@ def _insert_new(
     )
     # SQLAlchemy keeps the row count of an INSERT only when it is asked to.
     return Prepared(statement.execution_options(preserve_rowcount=True), columns)
+
+
+def one_after_another(connection: Connection, keys: Iterable[bytes]) -> None:
+    """Until this transaction ends, others that name one of these keys wait here."""
+    if connection.dialect.name == "sqlite":
+        # It has one writer at a time.
+        return
+    # In one order for all, or two would wait for each other. Two numbers, as no other lock of ours
+    # has; the second is a signed one.
+    for key in sorted({zlib.crc32(key) for key in keys}):
+        connection.execute(select(func.pg_advisory_xact_lock(_OF_KEYS, key - 2**31)))

@@ -34,7 +34,10 @@ STATE_RANK = {
 
 @dataclass(frozen=True)
 class NewMessage:
-    """Something to deliver. `payload` is what its kind needs; it is encrypted at rest."""
+    """Something to deliver. `payload` is what its kind needs; it is encrypted at rest.
+
+    `due_at` (UTC): not before that moment; None for at once.
+    """
 
     id: str
     kind: str
@@ -43,6 +46,7 @@ class NewMessage:
     payload: dict[str, Any]
     booking_id: str | None = None
     call_id: str | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,12 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> 
         "payload_enc": vault.seal_text(payload, _where("payload", new.id)),
         "state": "pending",
     }
-    moments = ("due_at", "created_at", "updated_at")
-    return insert_new(connection, clock, message, values, *moments)
+    if new.due_at is None:
+        moments = ("due_at", "created_at", "updated_at")
+        return insert_new(connection, clock, message, values, *moments)
+    # Its age, by which alerts are raised and rows are erased, counts from when it may leave.
+    later = {"due_at": new.due_at, "created_at": new.due_at}
+    return insert_new(connection, clock, message, values | later, "updated_at")
 
 
 def replace_payload(
@@ -96,6 +104,27 @@ def replace_payload(
         .values(payload_enc=sealed, updated_at=clock.at())
     )
     return True
+
+
+def any_since(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    recipient: str,
+    key: str,
+    within: timedelta,
+) -> bool:
+    """Whether a message to this number, whose dedupe key begins so, was stored in that time."""
+    there = (
+        select(message.c.id)
+        .where(
+            message.c.recipient_idx == vault.index("phone", recipient),
+            message.c.dedupe_key.startswith(key),
+            message.c.created_at > clock.at(-within),
+        )
+        .limit(1)
+    )
+    return connection.execute(there).one_or_none() is not None
 
 
 def due(connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: int) -> list[str]:
@@ -219,9 +248,14 @@ def find_by_sid(connection: Connection, provider_sid: str) -> str | None:
 def oldest_unsent(
     connection: Connection, clock: Clock, kinds: Sequence[str]
 ) -> tuple[int, datetime | None]:
-    """How many messages of these kinds wait, and since when the oldest does (UTC)."""
+    """How many messages of these kinds wait, and since when the oldest does (UTC).
+
+    What is promised for a later moment does not wait before it.
+    """
     statement = select(func.count(), func.min(message.c.created_at)).where(
-        message.c.kind.in_(kinds), message.c.state.in_(_UNSENT)
+        message.c.kind.in_(kinds),
+        message.c.state.in_(_UNSENT),
+        message.c.created_at <= clock.at(),
     )
     row = connection.execute(statement).one()
     return row[0], row[1]

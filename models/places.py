@@ -44,6 +44,8 @@ Window = tuple[datetime, datetime]
 _RINGS = (12, 60)
 # How long somebody waits for a place that another is just taking, before hearing that none is free.
 PATIENCE = "300ms"
+# Places of a booking that was just cancelled are held on this and its id.
+UNDO = "undo:"
 # Statements are built once for each shape: building takes longer than running them.
 _NOBODY: dict[str, Any] = {"held_by": None, "hold_expires_at": None, "hold_limit_at": None}
 
@@ -443,6 +445,37 @@ def unbook(connection: Connection, booking_id: str, place_ids: Sequence[int] | N
     return connection.execute(statement.values(booking_id=None)).rowcount
 
 
+def unbook_and_hold(
+    connection: Connection,
+    clock: Clock,
+    booking_id: str,
+    place_ids: Sequence[int],
+    *,
+    keeper: str,
+    window: timedelta,
+) -> frozenset[int]:
+    """Take places from a booking and hold them for `keeper`, for `window` and no longer.
+
+    Gives the places held: those that are blocked stay as they are, for nobody can have them.
+    """
+    statement = (
+        update(place)
+        .where(
+            place.c.booking_id == booking_id,
+            place.c.id.in_(place_ids),
+            place.c.blocked == false(),
+        )
+        .values(
+            booking_id=None,
+            held_by=keeper,
+            hold_expires_at=clock.at(window),
+            hold_limit_at=clock.at(window),
+        )
+        .returning(place.c.id)
+    )
+    return frozenset(connection.execute(statement).scalars())
+
+
 def keep(
     connection: Connection,
     clock: Clock,
@@ -462,6 +495,32 @@ def keep(
             place.c.hold_expires_at > clock.at(),
         )
         .values(held_by=keeper, hold_expires_at=clock.at(window), hold_limit_at=clock.at(window))
+    )
+    return connection.execute(statement).rowcount
+
+
+def hand_over(
+    connection: Connection,
+    clock: Clock,
+    holders: Sequence[str],
+    place_ids: Sequence[int],
+    *,
+    to: str,
+    lease: timedelta,
+    longest: timedelta,
+) -> int:
+    """Live holds of any of `holders` become those of a call; gives how many did."""
+    statement = (
+        update(place)
+        .where(
+            place.c.held_by.in_(holders),
+            place.c.id.in_(place_ids),
+            place.c.booking_id.is_(None),
+            place.c.blocked == false(),
+            place.c.hold_expires_at > clock.at(),
+            ~_is_over(to),
+        )
+        .values(held_by=to, hold_expires_at=clock.at(lease), hold_limit_at=clock.at(longest))
     )
     return connection.execute(statement).rowcount
 
@@ -505,6 +564,24 @@ def give_up(connection: Connection, holder: str) -> list[int]:
         .returning(place.c.id)
     )
     return sorted(connection.execute(statement).scalars())
+
+
+def kept_for_undo(
+    connection: Connection, clock: Clock, left: timedelta, *, limit: int
+) -> list[str]:
+    """Bookings that were cancelled and whose places are kept for no more than `left`, or were."""
+    holders = (
+        select(place.c.held_by)
+        .where(
+            place.c.held_by.is_not(None),
+            place.c.held_by.like(f"{UNDO}%"),
+            place.c.booking_id.is_(None),
+            place.c.hold_expires_at <= clock.at(left),
+        )
+        .distinct()
+        .limit(limit)
+    )
+    return [one.removeprefix(UNDO) for one in connection.execute(holders).scalars()]
 
 
 def forget_ended(connection: Connection, clock: Clock) -> int:

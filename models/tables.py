@@ -106,7 +106,7 @@ postcode = Table(
         "towns",
         Text,
         nullable=False,
-        comment="JSON list of {insee, name, departement, latitude, longitude}",
+        comment="JSON list of {insee, name, departement, latitude, longitude, inhabitants}",
     ),
     Column("departement", String(3), nullable=False, comment="of the main town"),
     Column("territory", String(16), nullable=False),
@@ -180,7 +180,7 @@ call = Table(
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
 )
-Index("ix_call_caller_idx", call.c.caller_idx)
+Index("ix_call_caller_started", call.c.caller_idx, call.c.started_at)
 Index("ix_call_started_at", call.c.started_at, postgresql_using="brin")
 
 turn = Table(
@@ -441,3 +441,38 @@ Index(
 )
 Index("ix_message_provider_sid", message.c.provider_sid)
 Index("ix_message_recipient_idx", message.c.recipient_idx)
+
+# A line that asked for the slower pace is spoken to slowly from the start.
+caller_pace = Table(
+    "caller_pace",
+    metadata,
+    Column("caller_idx", LargeBinary, primary_key=True),
+    Column("slow", Boolean, nullable=False),
+    Column("at", Instant, nullable=False, comment="of the last call that said so"),
+)
+
+# What a withheld number is told, so that a line that is cut loses nothing.
+resume_code = Table(
+    "resume_code",
+    metadata,
+    Column("code_idx", LargeBinary, primary_key=True),
+    Column("call_id", ForeignKey("call.id"), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+# Look-ups that were tried, for limits that count without Redis as well.
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column(
+        "subject_idx",
+        LargeBinary,
+        nullable=False,
+        comment="keyed hash of whom it counts for; empty: for everybody together",
+    ),
+    Column("at", Instant, nullable=False),
+    Column("good", Boolean, nullable=False),
+)
+Index("ix_attempt_subject", attempt.c.kind, attempt.c.subject_idx, attempt.c.at)

@@ -115,6 +115,11 @@ def record(
     return _record(name, clock, lease).count(connection, values) == 1
 
 
+def renew(connection: Connection, clock: Clock, call_id: str, lease: timedelta) -> None:
+    """Prolong what a call holds, in a transaction whose effect does not."""
+    _renewal(clock, lease).count(connection, {"the_holder": call_id})
+
+
 @lru_cache
 def _renewal(clock: Clock, lease: timedelta) -> Prepared:
     return Prepared(renewal(clock, lease))

@@ -34,6 +34,7 @@ from sqlalchemy import (
 
 from models.clock import Clock, local_midnight
 from models.database import Database
+from models.places import UNDO
 from models.tables import (
     agent_case,
     appointment,
@@ -55,6 +56,7 @@ _ROWS = 1000
 _WORK_MEMORY = "128MB"
 # Written out, not bound: SQLite uses a partial index only for its very words.
 _CONFIRMED: ColumnElement[str] = literal_column("'confirmed'")
+_CANCELLED: ColumnElement[str] = literal_column("'cancelled'")
 _OFFERED: ColumnElement[str] = literal_column("'offered'")
 # Lines of the history that say whether a booking is live; of a cancellation that leaves the first
 # dose, the details say that it was kept.
@@ -129,6 +131,7 @@ def checks(clock: Clock, intervals: Intervals) -> tuple[Check, ...]:
         _capacity(),
         _half_hold(),
         _booked_and_held(),
+        _kept_for_undo(),
         _booking_state(),
         _booking_copies(),
         _doses(intervals),
@@ -379,6 +382,33 @@ def _booked_and_held() -> Check:
             place.c.held_by.label("holder"),
             place.c.hold_expires_at.label("until"),
         ).where(place.c.booking_id.is_not(None), place.c.held_by.is_not(None)),
+    )
+
+
+def _kept_for_undo() -> Check:
+    """A hold that nobody comes back for: of a booking that has cancelled nothing there."""
+    return Check(
+        "undo-hold",
+        "place {place} is held as {holder} until {until}, and no such booking was cancelled there",
+        select(
+            place.c.id.label("place"),
+            place.c.held_by.label("holder"),
+            place.c.hold_expires_at.label("until"),
+        )
+        .select_from(place)
+        .outerjoin(
+            appointment,
+            and_(
+                appointment.c.booking_id == func.substr(place.c.held_by, len(UNDO) + 1),
+                appointment.c.place_id == place.c.id,
+                appointment.c.state == _CANCELLED,
+            ),
+        )
+        .where(
+            place.c.held_by.is_not(None),
+            place.c.held_by.like(f"{UNDO}%"),
+            appointment.c.id.is_(None),
+        ),
     )
 
 

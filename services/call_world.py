@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer, Session
+from flows.understanding.town_names import towns as named_towns
 from flows.understanding.vocabulary import Vocabulary
-from flows.world import Order, Rules, Search, Town, Unbooked
-from prompts.catalogue import load
-from services.allocate import Channel, Chosen, Taker
+from flows.world import (
+    Earlier,
+    Eligibility,
+    Far,
+    NamedCentre,
+    News,
+    Order,
+    OwnPhone,
+    Rules,
+    Search,
+    TakenUp,
+    Town,
+    Unbooked,
+    Wait,
+)
+from models import pace
+from models.geography import distance_km
+from prompts.catalogue import languages, load
+from services import waiting_list
+from services.allocate import Channel, Chosen, Pair, Taker
+from services.call_my_appointment import MyAppointments
 from services.campaign import Campaign
 from services.campaigns import Campaigns
-from services.confirm_booking import NotBooked, Request, confirm_booking
+from services.confirm_booking import NotBooked, Request, confirm_booking, rank_of
 from services.directory import Directory, Near
+from services.eligibility import eligibility
 from services.give_back import returning
+from services.hold_beside import hold_beside
 from services.hold_slot import Wanted, hold_slots
+from services.look_beyond import WHOLE_LAND_KILOMETRES, Beyond
+from services.main_towns import main_town_postcodes
+from services.my_bookings import room_for_second
+from services.named_centre import named_centre
 from services.promise_callback import promise_callback
+from services.promises import Promise, promise_news
+from services.resume_call import find_by_code, new_code, take_up
 from services.take_turn import Turn
+from services.towns import departement_name
+from services.waiting_list import Waiter
 
 
 class Service:
@@ -31,6 +61,7 @@ class Service:
         self.directory = directory
         self.campaigns = campaign if isinstance(campaign, Campaigns) else Campaigns.fixed(campaign)
         self.national_number = national_number
+        self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
 
     @property
     def campaign(self) -> Campaign:
@@ -38,13 +69,15 @@ class Service:
         return self.campaigns.current()
 
 
-class CallWorld:
+class CallWorld(MyAppointments):
     """One turn of one call. `messages` are the ids of what the outbox got in this turn."""
 
     def __init__(self, service: Service, turn: Turn, session: Session) -> None:
         self._service = service
         # One for the whole turn, whatever opens or is changed meanwhile.
         self._campaign = service.campaign
+        self._campaigns = service.campaigns
+        self._national_number = service.national_number
         self._turn = turn
         self._session = session
         self.messages: list[str] = []
@@ -80,29 +113,35 @@ class CallWorld:
             # A code without any position has no slot near it: the null island is far from all.
             latitude=found.latitude or 0.0,
             longitude=found.longitude or 0.0,
+            departement=departement_name(found.departement),
         )
 
+    def towns(self, text: str) -> tuple[Town, ...]:
+        table = self._service.directory.towns(self._turn.reading())
+        found = []
+        for named in named_towns(text, vocabulary(self._session.language), table):
+            # By its own name: a postcode's main town may be another.
+            town = self.town(named.postcode)
+            if town is not None:
+                found.append(replace(town, name=named.name, departement=named.departement_name))
+        return tuple(found)
+
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
-        campaign = self._campaign
+        campaign = replace(self._campaign, doses=1) if search.alone else self._campaign
         # Before the transaction: a search that reads the centres anew keeps nobody waiting.
-        near = self._service.directory.nearest(
-            self._turn.reading(),
-            search.latitude,
-            search.longitude,
-            search.territory,
-            campaign.radius_kilometres,
-        )
-        beyond = search.beyond_kilometres
+        near = self._near(search, search.within_kilometres or campaign.radius_kilometres)
+        earliest, latest = _day_begins(search, near), None
+        if search.second_of:
+            near, earliest, latest = self._room_for_second(search)
         held = hold_slots(
             self._turn.transaction(),
             self._turn.store,
             campaign,
             self._taker,
             Wanted(
-                near=[one for one in near if one.kilometres > beyond] if beyond else near,
-                not_before=max(
-                    search.not_before, self.now() + campaign.lead, _day_begins(search, near)
-                ),
+                near=near,
+                not_before=max(search.not_before, self.now() + campaign.lead, earliest),
+                not_after=latest,
                 part_of_day=search.part_of_day,
                 skip_slots=search.skip_slots,
                 holds=self._holds,
@@ -111,27 +150,188 @@ class CallWorld:
         )
         self._holds = True
         return tuple(
-            Offer(
-                place_id=one.place.place_id,
-                slot_id=one.place.slot_id,
-                centre_id=one.near.centre.id,
-                name=one.near.centre.name,
-                street=one.near.centre.street,
-                postcode=one.near.centre.postcode,
-                town=one.near.centre.town,
-                start_at=one.place.start_at.isoformat(),
-                time_zone=one.near.centre.time_zone,
-                kilometres=one.near.kilometres,
-                second_place_id=one.second.place_id if one.second else 0,
-                second_slot_id=one.second.slot_id if one.second else 0,
-                second_start_at=one.second.start_at.isoformat() if one.second else "",
+            _at(
+                Offer(
+                    place_id=one.place.place_id,
+                    slot_id=one.place.slot_id,
+                    centre_id=one.near.centre.id,
+                    name=one.near.centre.name,
+                    street=one.near.centre.street,
+                    postcode=one.near.centre.postcode,
+                    town=one.near.centre.town,
+                    start_at="",
+                    time_zone=one.near.centre.time_zone,
+                    kilometres=one.near.kilometres,
+                ),
+                Pair(one.place, one.second),
             )
             for one in held
         )
 
+    def _room_for_second(self, search: Search) -> tuple[list[Near], datetime, datetime | None]:
+        """The one centre at which a second appointment may be, and from when until when (UTC)."""
+        connection, store = self._turn.reading(), self._turn.store
+        room = room_for_second(connection, store, self._campaign, search.second_of)
+        centre = room and self._service.directory.centre(connection, room[0])
+        if not room or not centre:
+            return [], search.not_before, None
+        (earliest, latest), away = room[1], 0.0
+        if search.latitude or search.longitude:
+            away = distance_km(search.latitude, search.longitude, centre.latitude, centre.longitude)
+        return [Near(away, centre)], earliest, latest
+
+    def hold_beside(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        held = hold_beside(
+            self._turn.transaction(),
+            self._turn.store,
+            self._campaign,
+            self._taker,
+            centre_id=offer.centre_id,
+            start=datetime.fromisoformat(offer.start_at),
+            zone=ZoneInfo(offer.time_zone),
+            instead_of=[place for one in instead_of for place in one.places],
+        )
+        return (_at(offer, held),) if held else ()
+
+    def languages(self) -> tuple[str, ...]:
+        return _languages()
+
+    def _near(self, search: Search, radius_kilometres: float) -> list[Near]:
+        near = self._service.directory.nearest(
+            self._turn.reading(),
+            search.latitude,
+            search.longitude,
+            search.territory,
+            radius_kilometres,
+            remember=radius_kilometres <= self._campaign.radius_kilometres,
+        )
+        if search.beyond_kilometres:
+            near = [one for one in near if one.kilometres > search.beyond_kilometres]
+        if search.centre_id:
+            near = [one for one in near if one.centre.id == search.centre_id]
+        return near
+
+    def main_towns(self, departement: str) -> tuple[Town, ...]:
+        towns = (self.town(code) for code in main_town_postcodes(departement))
+        return tuple(town for town in towns if town is not None)
+
+    def centre_named(self, text: str, search: Search) -> NamedCentre | None:
+        near = self._near(search, search.within_kilometres or self._campaign.radius_kilometres)
+        found = named_centre(text, near)
+        if found is None:
+            return None
+        return NamedCentre(found.centre.id, found.centre.name, found.centre.town)
+
+    def nearest_beyond(self, search: Search) -> Far | None:
+        radius = search.within_kilometres or self._campaign.radius_kilometres
+        everywhere = self._near(search, WHOLE_LAND_KILOMETRES)
+        found = self._service.beyond.nearest(
+            self._turn.reading(),
+            self._turn.store,
+            self._campaign,
+            [one for one in everywhere if one.kilometres > radius],
+            max(self.now() + self._campaign.lead, _day_begins(search, everywhere)),
+        )
+        return Far(found.centre.town, found.kilometres) if found else None
+
+    def own_phone(self, search: Search, closer_than: float) -> OwnPhone | None:
+        found = self._service.directory.nearest_other(
+            self._turn.reading(),
+            search.latitude,
+            search.longitude,
+            search.territory,
+            closer_than=min(closer_than, self._campaign.radius_kilometres),
+            today=self.now().astimezone(ZoneInfo(self._campaign.zone)).date(),
+        )
+        if found is None:
+            return None
+        return OwnPhone(found.centre.name, found.centre.town, found.kilometres, found.number)
+
+    def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
+        return eligibility(self._campaign, born, groups, self.now())
+
+    def join_waiting_list(self, wait: Wait) -> int | None:
+        campaign, store = self._campaign, self._turn.store
+        if not (wait.latitude or wait.longitude):
+            return None
+        here = Search(wait.latitude, wait.longitude, wait.territory, self.now())
+        near = self._near(here, campaign.radius_kilometres)
+        connection = self._turn.transaction()
+        begins = _day_begins(replace(here, first_day=wait.first_day), near)
+        entry = waiting_list.join(
+            connection,
+            store,
+            campaign,
+            Waiter(
+                born=wait.born,
+                number=wait.number,
+                postcode=wait.postcode,
+                rank=rank_of(
+                    connection, store, campaign, wait.born, wait.number, for_other=wait.for_other
+                ),
+                language=wait.language,
+                latitude=wait.latitude,
+                longitude=wait.longitude,
+                territory=wait.territory,
+                kilometres=campaign.radius_kilometres,
+                not_before=begins if begins > self.now() else None,
+            ),
+        )
+        standing = waiting_list.position(connection, store, entry)
+        return standing.ahead if standing else 0
+
+    def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
+        promise = Promise(
+            number=number,
+            news=news,
+            at=at,
+            by_text=by_text,
+            campaign=self._campaign.name,
+            known=self._session.known,
+        )
+        promise_news(
+            self._turn.transaction(),
+            self._turn.store,
+            promise,
+            call_id=self._turn.call_id,
+            catalogue=load(self._session.language),
+            national_number=self._service.national_number,
+        )
+
     def _returning(self) -> str:
-        caller = self._turn.store.vault.index("phone", self._session.caller or None)
-        return returning(caller, "") if caller else ""
+        session = self._session
+        if not session.caller or session.someone_else:
+            # Nothing that is kept is known to be theirs.
+            return ""
+        return returning(self._turn.store.vault, session.caller, self._turn.call_id)
+
+    def take_up(self, earlier: str) -> TakenUp | None:
+        turn = self._turn
+        taken = take_up(turn.transaction(), turn.store, self._campaign, turn.call_id, earlier)
+        self._holds = True
+        if taken is not None:
+            self._session = replace(self._session, someone_else=taken.session.someone_else)
+        return taken
+
+    def new_resume_code(self) -> str:
+        turn = self._turn
+        self._renew()
+        return new_code(turn.transaction(), turn.store, turn.call_id)
+
+    def earlier_by_code(self, code: str) -> Earlier | None:
+        turn = self._turn
+        return find_by_code(turn.transaction(), turn.store, self._campaign, turn.call_id, code)
+
+    def remember_pace(self, *, slow: bool) -> None:
+        store = self._turn.store
+        line = store.vault.index("phone", self._session.caller or None)
+        if line:
+            self._renew()
+            pace.remember(self._turn.transaction(), store.clock, line, slow=slow)
+
+    def _renew(self) -> None:
+        if self._holds:
+            self._turn.renew(self._campaign.hold_lease)
 
     def confirm(self, order: Order) -> str | Unbooked:
         offer = order.offer
@@ -156,6 +356,10 @@ class CallWorld:
             number=order.number or self._session.caller or None,
             text_to=order.number or None,
             call_id=turn.call_id,
+            for_other=order.for_other,
+            groups=order.groups,
+            # Two people of one call: a copy of the first one's booking is none of the second's.
+            occasion="2" if order.second_person else "1",
         )
         booked = confirm_booking(
             turn.transaction(),
@@ -175,6 +379,25 @@ class CallWorld:
         known = {"reason": reason, **self._session.known}
         turn = self._turn
         return promise_callback(turn.transaction(), turn.store, number, turn.call_id, known)
+
+
+def _at(offer: Offer, held: Pair) -> Offer:
+    """The same centre, at the times that are held."""
+    second = held.second
+    return replace(
+        offer,
+        place_id=held.first.place_id,
+        slot_id=held.first.slot_id,
+        start_at=held.first.start_at.isoformat(),
+        second_place_id=second.place_id if second else 0,
+        second_slot_id=second.slot_id if second else 0,
+        second_start_at=second.start_at.isoformat() if second else "",
+    )
+
+
+@lru_cache
+def _languages() -> tuple[str, ...]:
+    return languages()
 
 
 @lru_cache

@@ -6,6 +6,8 @@
   centre; else the second moves with it, or nothing moves.
 - The second moves within the interval of the first, at the same centre.
 - An appointment that has begun stays as it is.
+- What was cancelled is kept for ten minutes, so that it can be taken back; only then it is for
+  whoever waits for a place, and for all.
 
 Each is one transaction, the caller's: places, appointments, a line of history and a message, or
 nothing of it. Changes of one booking come one after the other.
@@ -15,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,13 +32,18 @@ from models.outbox import NewMessage
 from services.allocate import Allocate, Channel, Chosen, Taker, second_window
 from services.campaign import Campaign
 from services.freed import offer_freed
-from services.give_back import give_back_places
+from services.give_back import (
+    UNDO_WITHIN,
+    give_back_places,
+    keep_for_undo,
+    pass_on_holds,
+    undoing,
+)
 from services.store import Store
 
 FIRST, SECOND = 1, 2
 # Any place of a slot will do: Allocate.book needs an id for each dose, and nobody holds these.
 NO_PLACE = {FIRST: -FIRST, SECOND: -SECOND}
-UNDO_WITHIN = timedelta(minutes=10)
 MOST_WHY = 80
 
 
@@ -183,7 +190,7 @@ def cancel(
             for dose in one.live.keys() - set(gone):
                 one.note(dose, Became.KEPT_SECOND_MISSING)
             one.version = changes.cancel_appointments(connection, store.clock, booking_id, gone)
-            one.free(one.live[dose].place_id for dose in gone)
+            one.keep_for_undo([one.live[dose].place_id for dose in gone])
             return Cancelled(one.version, one.told(), one.finish("booking_cancelled"))
     except _Repeated as before:
         return Cancelled(before.version, before.doses, repeated=True)
@@ -239,14 +246,15 @@ def undo_cancel(
 ) -> Restored | Unchanged:
     """Take the newest change back if it is a cancellation of less than ten minutes ago.
 
-    All that it cancelled comes back, at the very same times, or nothing.
+    All that it cancelled comes back, at the very same times, or nothing. Its places are kept for
+    this; only where one was blocked since, they may be gone.
     """
     try:
         with _change(connection, store, campaign, booking_id, what="restored", by=by) as one:
-            lost = _cancelled_last(one)
+            lost = _cancelled_last(connection, store, one.file)
             _nobody_else(one)
-            door = Allocate(connection, store, campaign, taker)
-            there = one.book(door, lost)
+            keeper = replace(taker, holder=undoing(booking_id))
+            there = one.book(Allocate(connection, store, campaign, keeper), lost)
             one.version = changes.restore_appointments(connection, store.clock, booking_id, there)
             for dose in one.live:
                 one.note(dose, Became.KEPT)
@@ -260,6 +268,18 @@ def undo_cancel(
     except ChangedMeanwhile:
         # Under the lock only the person's own key can stand in the way.
         return Unchanged(WhyNot.BOOKED_AGAIN)
+
+
+def undoable(connection: Connection, store: Store, file: BookingFile) -> bool:
+    """Whether the newest change is a cancellation that can be taken back now.
+
+    The same statements for any booking, and for one that is not there.
+    """
+    try:
+        _cancelled_last(connection, store, file)
+    except _Refused:
+        return False
+    return True
 
 
 @contextmanager
@@ -366,6 +386,20 @@ class _OneChange:
         freed = list(place_ids)
         self._places["freed"] = freed
         give_back_places(self.connection, self.file.id, freed)
+        self._offer(freed + self._kept_before())
+
+    def keep_for_undo(self, place_ids: list[int]) -> None:
+        """Give places back, but to nobody else for the next minutes."""
+        self._places["freed"] = place_ids
+        kept_before = self._kept_before()
+        blocked = keep_for_undo(self.connection, self.store, self.file.id, place_ids)
+        self._offer(kept_before + blocked)
+
+    def _kept_before(self) -> list[int]:
+        """Places of an earlier cancellation, which nobody can take back after this change."""
+        return pass_on_holds(self.connection, undoing(self.file.id))
+
+    def _offer(self, freed: list[int]) -> None:
         if self.campaign is not None:
             offer_freed(self.connection, self.store, self.campaign, freed)
 
@@ -499,20 +533,24 @@ def _not_begun(one: _OneChange, doses: Iterable[int]) -> None:
         raise _Refused(WhyNot.BEGUN)
 
 
-def _cancelled_last(one: _OneChange) -> dict[int, BookedAppointment]:
+def _cancelled_last(
+    connection: Connection, store: Store, file: BookingFile
+) -> dict[int, BookedAppointment]:
     """The appointments that the newest change cancelled, and that have not begun, by dose."""
-    lines = history.of_booking(one.connection, one.file.id)
+    lines = history.of_booking(connection, file.id)
+    # Asked in any case: see `undoable`.
+    recent = changes.is_recent(connection, store.clock, file.id, UNDO_WITHIN)
     newest = lines[-1].change if lines else None
     if newest is None or newest.what != "cancelled" or "doses" not in newest.details:
         raise _Refused(WhyNot.NOT_CANCELLED)
-    if newest.details.get("version") != one.file.version:
+    if newest.details.get("version") != file.version:
         raise _Refused(WhyNot.CHANGED)
-    if not changes.is_recent(one.connection, one.store.clock, one.file.id, UNDO_WITHIN):
+    if not recent:
         raise _Refused(WhyNot.TOO_LATE)
     gone = {Became.CANCELLED, Became.CANCELLED_WITH_FIRST}
     doses = {each["dose"] for each in newest.details["doses"] if each["became"] in gone}
-    lost = {each.dose: each for each in one.file.appointments if each.dose in doses}
-    if any(each.start_at <= one.store.clock.now() for each in lost.values()):
+    lost = {each.dose: each for each in file.appointments if each.dose in doses}
+    if any(each.start_at <= store.clock.now() for each in lost.values()):
         raise _Refused(WhyNot.BEGUN)
     return lost
 

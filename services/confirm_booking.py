@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -53,6 +53,10 @@ class Request:
     call_id: str | None = None
     # 2: a second person of this birth date on this phone, asked for as someone else.
     rank: int = 1
+    # Whoever asks does so for somebody else, or for two: twins share a birth date and a line.
+    for_other: bool = False
+    # Groups of the campaign that the person certified to belong to.
+    groups: tuple[str, ...] = ()
     name: str | None = None
     who: str = "caller"
     # A desk books many; which of the holder's bookings this is, so that a copy of it is none.
@@ -92,6 +96,7 @@ def confirm_booking(
     """
     booking_id = store.chance.identifier()
     clock = store.clock
+    request = _ranked(connection, store, campaign, request)
 
     def text_again() -> None:
         _text_again(
@@ -140,6 +145,8 @@ def confirm_booking(
                 "starts": [one.isoformat() for one in starts],
                 # `flask store verify` asks the outbox for it.
                 "text": request.text_to is not None,
+                **({"for": "other"} if request.for_other else {}),
+                **({"groups": list(request.groups)} if request.groups else {}),
             },
         ),
     )
@@ -166,6 +173,36 @@ def confirm_booking(
     )
     outbox.add(connection, clock, store.vault, message)
     return Booked(reference, message.id)
+
+
+def _ranked(connection: Connection, store: Store, campaign: Campaign, request: Request) -> Request:
+    if request.rank != 1:
+        return request
+    rank = rank_of(
+        connection,
+        store,
+        campaign,
+        request.born,
+        request.number,
+        for_other=request.for_other,
+    )
+    return replace(request, rank=rank)
+
+
+def rank_of(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    born: date,
+    number: str | None,
+    *,
+    for_other: bool,
+) -> int:
+    """2 for somebody else of a birth date that is booked on this phone already; else 1."""
+    person = bookings.person_idx(store.vault, campaign.name, born, number, 1) if for_other else None
+    if person is None or bookings.find_person(connection, person) is None:
+        return 1
+    return 2
 
 
 def _too_many(connection: Connection, store: Store, campaign: Campaign, request: Request) -> bool:

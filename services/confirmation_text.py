@@ -84,6 +84,19 @@ def confirmation_text(
     return written(short, _shortened(commune, septets(text) - ONE_PART))
 
 
+def unfinished_text(catalogue: Catalogue, *, town: str, until: datetime, number: str) -> str:
+    """What is still to be done, in one part. `until` is in the centre's own time zone."""
+    values = {"until": until, "number": in_twos(national(number)).replace(",", "")}
+
+    def written(where: str) -> str:
+        return to_gsm(catalogue.text("unfinished", {**values, "town": where}))
+
+    text = written(town)
+    if septets(text) <= ONE_PART:
+        return text
+    return written(_shortened(town, septets(text) - ONE_PART))
+
+
 def _shortened(place: str, too_many: int) -> str:
     """The beginning of a place, so many septets shorter."""
     letters = to_gsm(place)

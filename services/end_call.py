@@ -1,17 +1,44 @@
-"""A call ended: what it held is free at once, but for what was chosen: that waits for a while."""
+"""A call ended: what it held is free at once, but for what was chosen: that waits for a while.
+
+Whoever hung up between the choice and its confirmation is reminded of it once: by a text, or by a
+call where the line takes no texts.
+"""
 
 from __future__ import annotations
 
-from flows.session import Session
-from models import calls, places, turns
+from zoneinfo import ZoneInfo
+
+from flows.engine import ENDED
+from flows.session import CallerKind, Session
+from models import calls, outbox, places, turns
 from models.database import Connection
+from models.outbox import NewMessage
+from prompts.catalogue import load
 from services.campaign import Campaign
+from services.confirmation_text import unfinished_text
 from services.give_back import give_back_holds, keep_for_return, returning
+from services.ports import WakeUp
+from services.promise_callback import promise_callback
+from services.resume_call import chosen_places
 from services.store import Store
 
+# The name of the written message, as a campaign lists those that it uses.
+UNFINISHED = "unfinished"
 
-def record_call_status(store: Store, campaign: Campaign, call_id: str, status: str) -> bool:
-    """Note a status of a call, in whatever order statuses arrive; True when it ended the call."""
+
+def record_call_status(
+    store: Store,
+    campaign: Campaign,
+    call_id: str,
+    status: str,
+    *,
+    national_number: str = "",
+    wake_up: WakeUp | None = None,
+) -> bool:
+    """Note a status of a call, in whatever order statuses arrive; True when it ended the call.
+
+    `national_number` is where to ring again, for the text; without it, none is written.
+    """
     with store.database.statement() as connection:
         with store.database.one_writer():
             moved = calls.move_status(connection, store.clock, call_id, status)
@@ -21,25 +48,68 @@ def record_call_status(store: Store, campaign: Campaign, call_id: str, status: s
         # back is right for a call that is not known, too; most calls hold nothing when they end.
         if not places.holds_any(connection, call_id):
             return moved
-        chosen = _chosen(connection, store, call_id) if moved else ()
-        if not chosen:
+        session = _left(connection, store, call_id) if moved else None
+        if session is None:
             with store.database.one_writer():
                 give_back_holds(connection, call_id)
             return moved
-        caller = calls.caller_idx(connection, call_id)
+    message_id = None
     with store.database.transaction() as connection:
-        keeper = returning(caller, call_id)
-        keep_for_return(connection, store, campaign, call_id, chosen, keeper=keeper)
+        keeper = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
+        chosen = chosen_places(session)
+        kept = keep_for_return(connection, store, campaign, call_id, chosen, keeper=keeper)
+        # A call that came to its end was told how it goes on.
+        if kept == len(chosen) and session.step != ENDED:
+            message_id = _remind(connection, store, campaign, call_id, session, national_number)
+    if message_id and wake_up:
+        wake_up.message(message_id)
     return moved
 
 
-def _chosen(connection: Connection, store: Store, call_id: str) -> tuple[int, ...]:
-    """The places that were chosen and not booked; a call from a withheld number keeps none."""
+def _left(connection: Connection, store: Store, call_id: str) -> Session | None:
+    """The session of a call that had chosen and not booked, if anybody can come back to it."""
     newest = turns.newest(connection, store.vault, call_id)
     if newest is None or newest.body is None:
-        return ()
+        return None
     session = Session.from_json(newest.body.session)
-    if session.chosen < 0 or session.reference or not session.caller:
-        return ()
+    # A withheld number has nothing but the code that it was told.
+    can_return = session.caller or session.coded
+    return session if can_return and chosen_places(session) else None
+
+
+def _remind(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    call_id: str,
+    session: Session,
+    national_number: str,
+) -> str | None:
+    """One row in the outbox, once for each number and day; gives the id of a text to be sent."""
+    if session.caller_kind == CallerKind.LANDLINE:
+        known = {"reason": UNFINISHED, **session.known}
+        promise_callback(connection, store, session.caller, call_id, known)
+        return None
+    wanted = not campaign.texts or UNFINISHED in campaign.texts
+    if session.caller_kind != CallerKind.MOBILE or not national_number or not wanted:
+        return None
+    now = store.clock.now()
     offer = session.choice
-    return tuple(one for one in (offer.place_id, offer.second_place_id) if one)
+    body = unfinished_text(
+        load(session.language),
+        town=offer.town,
+        until=(now + campaign.resume_window).astimezone(ZoneInfo(offer.time_zone)),
+        number=national_number,
+    )
+    index = store.vault.index("phone", session.caller) or b""
+    day = now.astimezone(ZoneInfo(campaign.zone)).date()
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind="sms",
+        dedupe_key=f"{UNFINISHED}:{index.hex()}:{day.isoformat()}",
+        recipient=session.caller,
+        payload={"body": body},
+        call_id=call_id,
+    )
+    added = outbox.add(connection, store.clock, store.vault, message)
+    return message.id if added else None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from models import bookings, calls, outbox, turns, waiting
+from models import attempts, bookings, calls, outbox, pace, resume, turns, waiting
+from services.attempts import KEPT
 from services.store import Store
 
 # Three calendar months may be 89 days (1 February to 1 May), and three months is the latest.
@@ -18,6 +19,8 @@ AFTER_CALL = timedelta(hours=24)
 LONGEST_WAIT = timedelta(days=180)
 # Steps and outcomes carry nobody's data; they feed the statistics of a season.
 TURNS_KEPT = timedelta(days=365)
+# A line that rang once a year is still spoken to at its pace.
+PACE_KEPT = timedelta(days=396)
 
 
 def erase_data(store: Store) -> dict[str, int]:
@@ -38,6 +41,11 @@ def erase_data(store: Store) -> dict[str, int]:
         entries = waiting.erase_due(connection, clock, ended=AFTER_CALL, oldest=LONGEST_WAIT)
     with store.database.transaction() as connection:
         old = turns.delete_old(connection, clock, TURNS_KEPT)
+    with store.database.transaction() as connection:
+        tries = attempts.erase_old(connection, clock, KEPT)
+    with store.database.transaction() as connection:
+        codes = resume.forget_codes(connection, clock, KEPT)
+        paces = pace.forget(connection, clock, PACE_KEPT)
     return {
         "bookings": len(erased),
         "messages": messages,
@@ -45,4 +53,7 @@ def erase_data(store: Store) -> dict[str, int]:
         "calls": callers,
         "waiting": entries,
         "old turns": old,
+        "tries": tries,
+        "resume codes": codes,
+        "paces": paces,
     }

@@ -6,25 +6,26 @@ scheduler passes it on to the next, straight from one to the other. A scheduler 
 the next offer; the hold runs out all the same, and the place is there for everybody.
 
 What counts as freed are places that somebody had booked, and new ones. A hold that is given back or
-runs out is none: the place was to be had by all before, and somebody was choosing it.
+runs out is none: the place was to be had by all before, and somebody was choosing it. What was
+cancelled is kept for a while, so that it can be taken back: it is freed at the end of that.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from models import outbox, waiting
+from models import changes, outbox, places, waiting
 from models.database import Connection
 from models.outbox import NewMessage
 from models.waiting import Entry, Freed
 from services.allocate import Allocate, Channel, Pair, Taker
 from services.campaign import Campaign
-from services.give_back import give_back_holds
+from services.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
 from services.store import Store
 
 # How much longer than the offer the place is held: the scheduler passes on what was not taken.
@@ -33,6 +34,8 @@ GRACE = timedelta(minutes=15)
 SHORTEST_OFFER = timedelta(minutes=10)
 # Somebody whom a place does not suit after all costs a few statements; so many at most.
 MOST_TRIES = 20
+# Cancellations that are looked after together; each is a transaction of its own.
+_AT_ONCE = 200
 
 
 def offer_freed(
@@ -60,6 +63,38 @@ def offer_freed(
         queue = _Queue(connection, store, campaign, tried=[but_not] if but_not else [])
         offered += queue.offer(list(some))
     return offered
+
+
+def free_cancelled(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
+    """Free what was cancelled and cannot be taken back any more; gives of how many bookings.
+
+    `campaign_of` knows campaigns by name. Safe to run twice at the same time. Without it the holds
+    run out, and the places are there for everybody.
+    """
+    done = 0
+    while True:
+        with store.database.statement() as connection:
+            over = places.kept_for_undo(connection, store.clock, PASSED_ON_BEFORE, limit=_AT_ONCE)
+            names = changes.campaigns_of(connection, over)
+        for booking_id in over:
+            with store.database.transaction() as connection:
+                campaign = campaign_of(names.get(booking_id, ""))
+                free_places_of(connection, store, campaign, booking_id)
+        done += len(over)
+        if len(over) < _AT_ONCE:
+            return done
+
+
+def free_places_of(
+    connection: Connection, store: Store, campaign: Campaign | None, booking_id: str
+) -> None:
+    """Offer what a cancelled booking had to those who wait, in the caller's transaction.
+
+    `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
+    """
+    freed = pass_on_holds(connection, undoing(booking_id))
+    if campaign is not None:
+        offer_freed(connection, store, campaign, freed)
 
 
 def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from models import places
+from models.crypto import Vault
 from models.database import Connection
 from services.campaign import Campaign
 from services.store import Store
+
+# So long a cancellation can be taken back.
+UNDO_WITHIN = timedelta(minutes=10)
+# So much longer its places are kept: a turn that began in time comes through, and in the second
+# half whoever waits for one has it, before anybody can see it.
+UNDO_GRACE = timedelta(minutes=2)
+PASSED_ON_BEFORE = UNDO_GRACE / 2
 
 
 def give_back_holds(connection: Connection, holder: str) -> int:
     """Free everything that a call, a web session or a desk holds; gives how many places."""
     return places.release(connection, holder)
+
+
+def give_back_some(connection: Connection, holder: str, place_ids: Sequence[int]) -> int:
+    """Free these of the places that somebody holds; gives how many."""
+    return places.release_some(connection, holder, place_ids)
 
 
 def pass_on_holds(connection: Connection, holder: str) -> list[int]:
@@ -46,9 +60,47 @@ def keep_for_return(
     return kept
 
 
-def returning(caller_idx: bytes | None, call_id: str) -> str:
-    """The holder of what is kept for a caller who rings again; a withheld number cannot."""
-    return f"resume:{caller_idx.hex()}" if caller_idx else call_id
+def take_back(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    holders: Sequence[str],
+    place_ids: Sequence[int],
+    *,
+    holder: str,
+) -> bool:
+    """What was kept is held by the call that goes on: all of these places, or none of them.
+
+    `holders` are the names under which they may be kept.
+    """
+    had = places.hand_over(
+        connection,
+        store.clock,
+        holders,
+        place_ids,
+        to=holder,
+        lease=campaign.hold_lease,
+        longest=campaign.hold_longest,
+    )
+    if had == len(place_ids):
+        return True
+    places.release_some(connection, holder, place_ids)
+    return False
+
+
+def returning(vault: Vault, caller: str, call_id: str, *, someone_else: bool = False) -> str:
+    """The holder of what is kept for whoever rings again from `caller` (E.164).
+
+    A line has one set, and one more for somebody else who spoke there after the first was cut. A
+    withheld number (empty) is found again by the code that was told in the call. 40 letters.
+    """
+    if not caller:
+        return f"resume:{_told(vault.index('call', call_id))}"
+    return f"{'other' if someone_else else 'resume'}:{_told(vault.index('phone', caller))}"
+
+
+def _told(index: bytes | None) -> str:
+    return (index or b"").hex()
 
 
 def give_back_places(
@@ -56,3 +108,29 @@ def give_back_places(
 ) -> int:
     """Take places from a booking that was cancelled or moved; None: all that it has."""
     return places.unbook(connection, booking_id, place_ids)
+
+
+def undoing(booking_id: str) -> str:
+    """The holder of what a booking had until it was cancelled (37 letters)."""
+    return f"{places.UNDO}{booking_id}"
+
+
+def keep_for_undo(
+    connection: Connection, store: Store, booking_id: str, place_ids: Sequence[int]
+) -> list[int]:
+    """Take cancelled places from a booking, and keep them until nobody can take that back.
+
+    Gives those that are not kept, for they are blocked.
+    """
+    kept = places.unbook_and_hold(
+        connection,
+        store.clock,
+        booking_id,
+        place_ids,
+        keeper=undoing(booking_id),
+        window=UNDO_WITHIN + UNDO_GRACE,
+    )
+    others = [one for one in place_ids if one not in kept]
+    if others:
+        places.unbook(connection, booking_id, others)
+    return others

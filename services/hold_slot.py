@@ -41,6 +41,8 @@ class Wanted:
     not_before: datetime
     part_of_day: str = ""
     skip_slots: tuple[int, ...] = ()
+    # UTC; where the campaign's horizon is too far.
+    not_after: datetime | None = None
     # Whether the holder may hold something already, to be given back first.
     holds: bool = True
     # The holder of what was kept for this caller when an earlier line was cut; empty for none.
@@ -73,6 +75,8 @@ def hold_slots(
         # Kept since the line was cut: whoever rings again searches among it, too.
         give_back_holds(connection, wanted.returning)
     horizon = store.clock.now() + timedelta(days=campaign.horizon_days)
+    if wanted.not_after is not None:
+        horizon = min(horizon, wanted.not_after)
     if not wanted.near or wanted.not_before >= horizon:
         return []
     door = Allocate(connection, store, campaign, taker)

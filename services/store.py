@@ -12,6 +12,7 @@ from models.crypto import Vault
 from models.database import Database
 
 REFERENCE_DIGITS = 10
+CODE_DIGITS = 6
 
 
 class Chance(Protocol):
@@ -25,6 +26,10 @@ class Chance(Protocol):
         """32 hexadecimal digits."""
         ...
 
+    def code(self) -> str:
+        """Six digits for a short while."""
+        ...
+
 
 class CryptographicChance:
     def reference(self) -> str:
@@ -32,6 +37,9 @@ class CryptographicChance:
 
     def identifier(self) -> str:
         return secrets.token_hex(16)
+
+    def code(self) -> str:
+        return f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from models import calls, turns
+from models import calls, pace, turns
+from models.calls import Started
 from models.database import Connection
 from models.turns import Body, Stored
 from services.store import Store
@@ -46,12 +47,16 @@ class Turn:
             self._transaction.rollback()
         self._stack.__exit__(kind, error, trace)
 
-    def start_call(self, caller: str | None) -> bool:
-        """Store a call that rings; False when it is known already. `caller` is E.164 or None."""
+    def start_call(self, caller: str | None) -> Started:
+        """Store a call that rings, unless it is known already. `caller` is E.164 or None."""
         store = self.store
         connection = self._connection()
         with store.database.one_writer():
-            return calls.start(connection, store.clock, store.vault, self.call_id, caller)
+            started = calls.start(connection, store.clock, store.vault, self.call_id, caller)
+            line = started.slow and store.vault.index("phone", caller)
+            if line:
+                pace.still_rings(connection, store.clock, line)
+        return started
 
     def newest(self) -> Stored | None:
         """The newest turn of this call up to this one."""
@@ -89,6 +94,13 @@ class Turn:
             if not turns.claim(self._transaction, self.store.clock, self.call_id, self.number):
                 raise AlreadyAnswered
         return self._transaction
+
+    def renew(self, lease: timedelta) -> None:
+        """Prolong what the call holds: an effect that has nothing to do with it is an answer, too.
+
+        Raises AlreadyAnswered.
+        """
+        turns.renew(self.transaction(), self.store.clock, self.call_id, lease)
 
     def finish(
         self, *, step: str, outcome: str, body: Body, renew_for: timedelta | None = None

@@ -21,4 +21,10 @@ FAILURES = Counter("allo_failures_total", "Telephone webhooks that failed inside
 REFUSED = Counter("allo_refused_total", "Requests refused for their signature", ["reason"])
 BOOKINGS = Counter("allo_bookings_total", "Confirmed bookings", ["channel"])
 PROMISES = Counter("allo_promises_total", "Promises to call back")
+PERSON_ASKED = Counter("allo_person_asked_total", "Calls that asked for a person")
+PERSON_REACHED = Counter(
+    "allo_person_reached_total", "Calls that asked for a person and came to one", ["outcome"]
+)
+# There from the start: a share of nothing would never be too small.
+PERSON_REACHED.labels("promise")
 MESSAGES = Counter("allo_messages_total", "Tries to deliver a message", ["kind", "result"])

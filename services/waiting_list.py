@@ -22,7 +22,7 @@ from prompts.catalogue import Catalogue
 from services.allocate import Channel, Chosen, Taker
 from services.campaign import Campaign
 from services.confirm_booking import Booked, NotBooked, Request, confirm_booking
-from services.freed import offer_freed
+from services.freed import free_cancelled, offer_freed
 from services.give_back import pass_on_holds
 from services.store import Store
 
@@ -277,9 +277,10 @@ class Everybody:
 def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
     """Pass on every offer that ran out, each in a transaction of its own; gives how many did.
 
-    `campaign_of` knows campaigns by name. Safe to run twice at the same time.
+    What was cancelled and cannot be taken back any more goes the same way. `campaign_of` knows
+    campaigns by name. Safe to run twice at the same time.
     """
-    done = 0
+    done = free_cancelled(store, campaign_of)
     while True:
         with store.database.statement() as connection:
             over = waiting.lapsed(connection, store.clock, limit=AT_ONCE)

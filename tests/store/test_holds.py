@@ -62,11 +62,11 @@ def test_a_hold_lasts_four_minutes_after_the_last_answer(one_place: House):
     one_place.phone().goes_to("offers")
     clock_of(one_place).advance(3 * MINUTE + timedelta(seconds=59))
     assert one_place.held() == 1
-    assert one_place.phone().goes_to("no_slot")
+    assert one_place.phone(LANDLINE).goes_to("no_slot")
 
     clock_of(one_place).advance(timedelta(seconds=1))
     assert one_place.held() == 0
-    other = one_place.phone().goes_to("offers")
+    other = one_place.phone("+33612345679").goes_to("offers")
     assert hold_of(one_place, other)
 
 
@@ -286,8 +286,8 @@ def cut_off(house: House, number: str = MOBILE, *, offer: str = "1") -> Offer:
 
 def test_the_same_number_finds_again_what_it_had_chosen(one_place: House):
     chosen = cut_off(one_place)
-    again = one_place.phone().goes_to("offers")
-    assert [one.place_id for one in one_place.session(again.sid).offers] == [chosen.place_id]
+    again = one_place.phone().goes_to("confirm")
+    assert one_place.session(again.sid).choice.place_id == chosen.place_id
     assert kept(one_place) == []
     assert hold_of(one_place, again)
     again.goes_to("reference")
@@ -302,13 +302,13 @@ def test_nobody_else_gets_it_meanwhile(one_place: House, other: str):
     for channel in (Channel.WEB, Channel.AGENT, Channel.PARTNER):
         assert holds(one_place, f"{channel}-1", channel=channel) == []
     assert len(kept(one_place)) == 1
-    one_place.phone().goes_to("offers")
+    one_place.phone().goes_to("confirm")
 
 
 def test_it_runs_out_by_itself(one_place: House):
     """Nobody has to sweep, and nobody can renew it."""
     cut_off(one_place)
-    waiting = one_place.phone().goes_to("postcode_check")
+    waiting = one_place.phone().dials().presses("2").goes_to("postcode_check")
     clock_of(one_place).advance(CAMPAIGN.resume_window / 2)
     waiting.presses("9")
     clock_of(one_place).advance(CAMPAIGN.resume_window / 2)
@@ -336,14 +336,6 @@ def test_the_window_is_the_campaigns(database_url: str):
         assert kept(service) == [(chosen.place_id, until, until)]
 
 
-def test_a_second_cut_call_replaces_what_was_kept_of_the_first(three_centres: House):
-    first = cut_off(three_centres, offer="1")
-    second = cut_off(three_centres, offer="2")
-    assert first.place_id != second.place_id
-    assert [one[0] for one in kept(three_centres)] == [second.place_id]
-    assert three_centres.held() == 1
-
-
 def test_two_calls_of_one_number_at_once_leave_one_set(three_centres: House):
     first = three_centres.phone().goes_to("confirm")
     second = three_centres.phone().goes_to("offers").answers("2").goes_to("confirm")
@@ -360,10 +352,12 @@ def test_two_numbers_keep_one_set_each(three_centres: House):
     assert [one[0] for one in kept(three_centres)] == sorted([mine.place_id, theirs.place_id])
 
 
-def test_a_withheld_number_keeps_nothing(one_place: House):
-    cut_off(one_place, WITHHELD)
-    assert kept(one_place) == []
-    assert one_place.held() == 0
+def test_a_withheld_number_keeps_what_it_was_told_a_code_for(one_place: House):
+    chosen = cut_off(one_place, WITHHELD)
+    assert [one[0] for one in kept(one_place)] == [chosen.place_id]
+    # Whoever rings without that code, from such a number too, is somebody else.
+    one_place.phone(WITHHELD).goes_to("no_slot")
+    clock_of(one_place).advance(CAMPAIGN.resume_window)
     one_place.phone(WITHHELD).goes_to("reference")
 
 
@@ -375,7 +369,7 @@ def test_both_places_of_a_pair_are_kept_and_found_again(database_url: str):
         both = sorted([chosen.place_id, chosen.second_place_id])
         assert [one[0] for one in kept(service)] == both
         service.phone(LANDLINE).goes_to("no_slot")
-        again = service.phone().goes_to("offers")
+        again = service.phone().goes_to("confirm")
         assert kept(service) == []
         assert service.held() == 2
         again.goes_to("reference")
@@ -402,7 +396,7 @@ def test_who_rang_again_before_the_end_was_told_loses_nothing(one_place: House):
     slow = one_place.phone().goes_to("confirm")
     again = one_place.phone().goes_to("no_slot")
     slow.hangs_up()
-    again.presses("1")
+    again.presses("3")
     assert again.step == "offers"
     assert kept(one_place) == []
 

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import and_, case, exists, func, select, update
 
 from jobs.scheduler import tidy
 from models import slots, turns
@@ -38,11 +38,12 @@ from models.turns import Body
 from services.allocate import Allocate, Channel, Chosen, Taker
 from services.campaigns import Campaigns
 from services.centre_life import CentreLife, LifeRefused, Wish
-from services.change_booking import By, Cancelled, Moved, cancel, move
+from services.change_booking import By, Cancelled, Moved, Restored, cancel, move, undo_cancel
 from services.confirm_booking import Booked
 from services.end_call import record_call_status
 from services.give_back import keep_for_return
 from services.hold_slot import Held
+from services.waiting_list import advance
 from tests.store.tools import (
     change,
     clock_of,
@@ -217,6 +218,34 @@ class Places(RuleBasedStateMachine):
             assert gone == 0
 
     @precondition(lambda self: self.confirmed)
+    @rule(data=st.data())
+    def takes_back(self, data: st.DataObject) -> None:
+        booking_id = self.draws_booking(data, "confirmed", "cancelled")
+        if booking_id is None:
+            return
+        before, kept = self.booked_places(), self.holder_count(f"undo:{booking_id}")
+        with self.house.database.transaction() as connection:
+            done = undo_cancel(
+                connection, self.house.store, self.house.campaign, DESK, booking_id, by=AGENT
+            )
+        back = self.booked_places() - before
+        if isinstance(done, Restored):
+            assert 1 <= back <= self.doses
+            assert self.holder_count(f"undo:{booking_id}") == 0
+            self.cancelled.discard(booking_id)
+        else:
+            assert back == 0
+            assert self.holder_count(f"undo:{booking_id}") == kept
+
+    @precondition(lambda self: self.sweeper_lives)
+    @rule()
+    def nobody_can_take_it_back_any_more(self) -> None:
+        before = self.count()
+        advance(self.house.store, {self.house.campaign.name: self.house.campaign}.get)
+        after = self.count()
+        assert before["held"] - after["held"] == after["free"] - before["free"] >= 0
+
+    @precondition(lambda self: self.confirmed)
     @rule(data=st.data(), dose=st.integers(1, 2))
     def reschedules(self, data: st.DataObject, dose: int) -> None:
         booking_id = self.draws_booking(data)
@@ -241,8 +270,9 @@ class Places(RuleBasedStateMachine):
         if isinstance(done, Moved):
             assert after[dose] == to.id
 
-    def draws_booking(self, data: st.DataObject) -> str | None:
-        live = select(booking.c.id).where(booking.c.state == "confirmed").order_by(booking.c.id)
+    def draws_booking(self, data: st.DataObject, *states: str) -> str | None:
+        wanted = states or ("confirmed",)
+        live = select(booking.c.id).where(booking.c.state.in_(wanted)).order_by(booking.c.id)
         found = [row.id for row in rows_of(self.house.database, live)]
         return data.draw(st.sampled_from(found)) if found else None
 
@@ -372,6 +402,16 @@ class Places(RuleBasedStateMachine):
         for caller in CALLERS:
             assert self.holder_count(caller) <= self.doses
             assert self.holder_count(f"resume:{caller}") <= self.doses
+        # What is kept for whoever cancelled is what they had, and nobody has it meanwhile.
+        kept = select(place.c.id).where(
+            place.c.held_by.like("undo:%"),
+            ~exists().where(
+                appointment.c.place_id == place.c.id,
+                appointment.c.state == "cancelled",
+                place.c.held_by == "undo:" + appointment.c.booking_id,
+            ),
+        )
+        assert rows_of(self.house.database, kept) == []
         limits = select(func.count()).where(place.c.hold_expires_at > place.c.hold_limit_at)
         assert rows_of(self.house.database, limits) == [(0,)]
         both = select(func.count()).where(

@@ -15,8 +15,8 @@ from tests.support.keeper import ROOT
 # Of models.places, what changes who holds or has a place.
 WRITERS = frozenset(
     {
-        "hold", "hold_each", "hold_slot", "renewal", "book", "unbook", "keep", "release",
-        "release_some", "give_up", "forget_ended",
+        "hold", "hold_each", "hold_slot", "renewal", "book", "unbook", "unbook_and_hold", "keep",
+        "release", "release_some", "give_up", "forget_ended", "hand_over",
     }
 )  # fmt: skip
 # Those that no other table has.

@@ -44,7 +44,8 @@ def transactions(sent: list[str]) -> list[str]:
 
 
 def test_a_ring_is_two_statements(warm: House):
-    caller = warm.phone(MOBILE)
+    # Of a line that has rung before, it is looked what that call was left with: test_resume.py.
+    caller = warm.phone(LANDLINE)
     with on_the_wire(warm.database) as sent:
         caller.dials()
     assert len(sent) == 2
@@ -64,7 +65,6 @@ def test_a_ring_is_two_statements(warm: House):
         ("postcode", "75011"),
         ("postcode_check", "2"),
         ("postcode_check", "*"),
-        ("postcode_check", "8"),
         ("welcome", "0"),
     ],
 )
@@ -120,6 +120,12 @@ def test_a_confirmation_of_two_doses_with_a_text_is_two_statements_more(database
         caller = service.phone(MOBILE).goes_to("reach").answers("1").goes_to("confirm")
         assert_one_transaction(cost(caller, "1"), 12)
         assert len(service.messages("sms")) == 1
+
+
+def test_the_slower_pace_is_remembered_in_one_transaction_the_first_time(warm: House):
+    caller = warm.phone(MOBILE).goes_to("postcode_check")
+    assert_one_transaction(cost(caller, "8"), 6)
+    assert len(cost(caller, "8")) == 2
 
 
 def assert_one_transaction(sent: list[str], most: int) -> None:

@@ -326,6 +326,22 @@ def booked_and_held(rows: Rows) -> Broken:
     )
 
 
+def kept_for_nobody(rows: Rows) -> Broken:
+    """Of a booking that is live: nothing of it was cancelled."""
+    until = rows.service.clock.now() + timedelta(hours=1)
+    at = rows.moment(until)
+    return Broken(
+        [
+            (
+                f"UPDATE place SET held_by = 'undo:{rows.one}', hold_expires_at = '{at}', "
+                f"hold_limit_at = '{at}' WHERE id = {rows.free.id}"
+            )
+        ],
+        f"undo-hold: place {rows.free.id} is held as undo:{rows.one} until {until.isoformat()}, "
+        "and no such booking was cancelled there",
+    )
+
+
 def cancelled_alone(rows: Rows) -> Broken:
     at = rows.service.clock.now()
     return Broken(
@@ -469,6 +485,7 @@ ERRORS: tuple[Breaks, ...] = (
     told_another_hour,
     half_a_hold,
     booked_and_held,
+    kept_for_nobody,
     cancelled_alone,
     another_last_start,
     second_alone,

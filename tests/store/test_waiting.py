@@ -27,7 +27,7 @@ from services.campaign import Campaign
 from services.change_booking import By, Moved, Unchanged, cancel, move
 from services.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.erase_data import erase_data
-from services.freed import GRACE, offer_freed, offer_lasts
+from services.freed import GRACE, free_places_of, offer_freed, offer_lasts
 from services.open_slots import open_slots
 from services.waiting_list import Everybody, NoPhone, NoPlace, State, Waiter
 from tests.store.tools import (
@@ -112,7 +112,9 @@ def cancels(house: House, booking_id: str, *, campaign: Campaign = CAMPAIGN) -> 
     with house.database.transaction() as connection:
         by = By("caller", Channel.PHONE)
         done = cancel(connection, house.store, campaign, booking_id, by=by)
-    assert not isinstance(done, Unchanged)
+        assert not isinstance(done, Unchanged)
+        # As if the minutes were over in which it can be taken back.
+        free_places_of(connection, house.store, campaign, booking_id)
 
 
 def place_ids(house: House, centre_id: str = "1") -> list[int]:

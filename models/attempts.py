@@ -1,0 +1,72 @@
+"""Tries to look something up, counted in the database: no limit is lost with Redis or a restart.
+
+One row for each of whom a try counts for. A subject is a keyed hash, or empty for everybody
+together; no row says what was tried or what came of it, beyond whether it was right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, delete, func, select
+
+from models.clock import Clock
+from models.dialects import insert, one_after_another
+from models.tables import attempt
+
+EVERYBODY = b""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a try counts for: a call, a number, a reference."""
+
+    kind: str
+    idx: bytes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How many tries of a subject in the last `within`; `failed`: only those that were wrong."""
+
+    subject: Subject
+    within: timedelta
+    failed: bool = True
+
+
+def wait_for_others(connection: Connection, subjects: Sequence[Subject]) -> None:
+    """Until the transaction ends nobody else tries for these: each sees the count of all before."""
+    one_after_another(connection, [one.kind.encode() + one.idx for one in subjects])
+
+
+def counts(connection: Connection, clock: Clock, asked: Sequence[Asked]) -> list[int]:
+    """How many tries there were, in the order asked; one statement."""
+    columns = [
+        select(func.count())
+        .select_from(attempt)
+        .where(
+            attempt.c.kind == one.subject.kind,
+            attempt.c.subject_idx == one.subject.idx,
+            attempt.c.at > clock.at(-one.within),
+            *([attempt.c.good.is_(False)] if one.failed else ()),
+        )
+        .scalar_subquery()
+        for one in asked
+    ]
+    return list(connection.execute(select(*columns)).one())
+
+
+def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> None:
+    """Count one try for each of these; one statement."""
+    rows = [
+        {"kind": one.kind, "subject_idx": one.idx, "at": clock.at(), "good": good}
+        for one in subjects
+    ]
+    connection.execute(insert(connection, attempt).values(rows))
+
+
+def erase_old(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Forget tries that no limit counts any more; gives how many."""
+    return connection.execute(delete(attempt).where(attempt.c.at < clock.at(-after))).rowcount
