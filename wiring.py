@@ -11,6 +11,7 @@ import structlog
 from flask import Flask
 
 import commands.bookings
+import commands.calls
 import commands.campaign
 import commands.centres
 import commands.data
@@ -19,13 +20,17 @@ import commands.deploy
 import commands.operations
 import commands.postcodes
 import commands.processes
+import commands.prompts
 import commands.slots
 import commands.store
+import commands.understand
 import config
+import ivr.recordings
 import ivr.signature
 import ivr.sms
 import ivr.voice
 import web.health
+import web.telephone
 
 from ivr.conversation import LANGUAGE, Conversation
 from ivr.twiml import Addresses
@@ -33,8 +38,9 @@ from jobs.queues import RedisWakeUp
 from jobs.tasks import Ports
 from models.crypto import Vault
 from models.database import Database, NotDurable
+from prompts.catalogue import languages
 from services import logs
-from services.call_world import Service
+from services.call_world import Service, vocabulary
 from services.campaign import BadCampaign
 from services.campaigns import Campaigns, text_names
 from services.centre_life import CentreLife
@@ -81,13 +87,19 @@ def make_app(parts: Parts) -> Flask:
             (settings.twilio_auth_token, settings.twilio_auth_token_previous),
         ),
     )
+    for language in languages():
+        # Read once, and not while the first caller who speaks is waiting.
+        vocabulary(language)
     addresses = Addresses(settings.public_base_url)
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
     app.register_blueprint(ivr.voice.blueprint(conversation, addresses))
+    app.register_blueprint(ivr.recordings.blueprint())
     app.register_blueprint(ivr.sms.blueprint(store))
     app.register_blueprint(
         web.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)
     )
+    if settings.environment == "development":
+        app.register_blueprint(web.telephone.blueprint(settings.simulator_port))
     _add_commands(app, settings, store, parts.service.campaigns)
     return app
 
@@ -130,6 +142,7 @@ def _add_commands(
     life = CentreLife(store, campaigns)
     for command in (
         commands.bookings.make(store, campaigns.by_name),
+        commands.calls.make(),
         commands.campaign.make(),
         commands.centres.make(store.database, store.clock, life),
         commands.data.make(store),
@@ -140,7 +153,9 @@ def _add_commands(
         commands.postcodes.make(store.database, store.clock),
         commands.processes.make_scheduler(ports, campaigns.by_name),
         commands.processes.make_worker(settings.redis_url, ports),
+        commands.prompts.make(),
         commands.slots.make(store.database, store.clock, life, Everybody(store, campaigns.all)),
         commands.store.make(store, campaigns.all),
+        commands.understand.make(store.clock),
     ):
         app.cli.add_command(command)

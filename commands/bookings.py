@@ -195,7 +195,7 @@ def _restore(store: Store, campaign_of: Callable[[str], Campaign | None]) -> cli
     @click.argument("reference")
     @click.option("--why", required=True, help="For the history; nothing about the person.")
     def restore(*, reference: str, why: str) -> None:
-        """Take a cancellation back, within ten minutes and where its places are still free."""
+        """Take a cancellation back, within ten minutes: so long its places are kept."""
         by = _by(why)
         with store.database.transaction() as connection:
             file = _found(connection, store, reference)

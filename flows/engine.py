@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.questions import End, Go, Miss, Move
+from flows.hints import hints
+from flows.questions import End, Go, Miss, Move, Question
 from flows.session import CallerKind, Session
 from flows.speech import Heard, Input, Line, Listen, Outcome, Speech
 from flows.steps import STEPS, first_step
+from flows.steps.common import reads_back
+from flows.understanding.words import Command, command
 from flows.world import World
 
 # A chain of steps that never stops to listen is a mistake of ours, not the caller's.
@@ -19,6 +22,12 @@ STEP_LIMIT = 20
 # A call without a sign of life ends after this many wordings.
 SILENT_WORDINGS = 3
 ENDED = "ended"
+# A recogniser that believes itself less than this is read back in more words.
+UNSURE_BELOW = 0.5
+# And what it believes in less than this was never said to us.
+NOISE_BELOW = 0.25
+# A text longer than this is a television, or somebody who tells a story.
+MOST_WORDS = 400
 PERSON_STEPS = frozenset({"person", "person_number", "person_number_check"})
 _COMMANDS = {
     "0": "person", "00": "person", "000": "person",
@@ -26,6 +35,15 @@ _COMMANDS = {
     "8": "slower", "88": "slower",
     "*": "back", "**": "back",
 }  # fmt: skip
+_TRIED_IN_VAIN = frozenset({Outcome.MISSED, Outcome.SILENT})
+# What is said before the question is put again.
+_REPLIES = {Command.EMERGENCY: "emergency", Command.WAIT: "take_your_time"}
+_SPOKEN = {
+    Command.PERSON: "person",
+    Command.AGAIN: "again",
+    Command.SLOWER: "slower",
+    Command.BACK: "back",
+}
 
 
 class Lost(Exception):
@@ -35,57 +53,126 @@ class Lost(Exception):
 def advance(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     """Answer one input. Raises Lost, which only a mistake in a step can cause."""
     if heard.kind is Heard.RING:
-        return _settle(session, Go(session, first_step(world), remember=False), world)
+        return _settle(session, Go(session, first_step(session, world), remember=False), world)
     if session.step == ENDED:
         return session, _speech(session, (Line("goodbye"),), None, Outcome.ENDED)
     if session.step not in STEPS:
         raise Lost(f"no step {session.step!r}")
+    if heard.kind is Heard.FAILED and session.step not in PERSON_STEPS:
+        # Something of ours fails at this very question: no third time, but a person.
+        return _obey(session.but(alive=True), "person", world)
+    if heard.kind in {Heard.RETURNED, Heard.FAILED}:
+        # From a line that we had connected: the question that was there is there again.
+        return session, _ask(session, world, Outcome.REPEATED)
+    return _answer(session, heard, world)
+
+
+def _answer(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
+    """Answer keys, words or silence at a question."""
     if heard.kind is Heard.SILENCE:
-        return _settle(replace(session, quiet=session.quiet + 1), Miss("reason.silence"), world)
+        session, step = session.but(quiet=session.quiet + 1), STEPS[session.step]
+        leads_on = step.silence_leads_on and session.alive
+        move = step.give_up(session, world) if leads_on else Miss("reason.silence")
+        return _settle(session, move, world)
     if not session.alive or session.quiet:
-        session = replace(session, alive=True, quiet=0)
-    command = _command(session, heard.keys)
-    if command is None:
+        session = session.but(alive=True, quiet=0)
+    if heard.kind is Heard.SPEECH:
+        return _listen(session, heard, world)
+    wish = _command(session, heard.keys)
+    if wish is None:
         return _settle(session, STEPS[session.step].take(session, heard.keys, world), world)
-    return _obey(session, command, world)
+    return _obey(session, wish, world)
 
 
 def _command(session: Session, pressed: str) -> str | None:
     """What means the same at every question, if it is that."""
-    command = _COMMANDS.get(pressed)
-    if command is None and pressed.endswith("*"):
+    wish = _COMMANDS.get(pressed)
+    if wish is None and pressed.endswith("*"):
         # Half a date, then the star: the caller wants to type it anew, which is no mistake.
         return "again"
-    if command == "person" and session.step in PERSON_STEPS:
+    if wish == "person" and session.step in PERSON_STEPS:
         return None
-    return command
+    return wish
 
 
-def _obey(session: Session, command: str, world: World) -> tuple[Session, Speech]:
-    """Do what a command asks; none of them counts as a failed try."""
-    if command == "person":
-        return _settle(session, Go(replace(session, resume=session.step), "person"), world)
-    if command == "back":
+def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
+    """Answer words: a wish that means the same everywhere, an answer to this question, or noise."""
+    text = heard.text[:MOST_WORDS]
+    wish = command(text, world.vocabulary(session.language))
+    belief = 1.0 if heard.confidence is None else heard.confidence
+    unsure = belief < UNSURE_BELOW
+    spoke = session.but(speaks=True, deaf="")
+    if wish in _REPLIES and session.replied != wish:
+        # What is said into a room may be said again and again: the second time it is noise.
+        replied = session.but(replied=str(wish), deaf=session.step if unsure else "")
+        return replied, _ask(replied, world, Outcome.REPEATED, (Line(_REPLIES[wish]),))
+    # Nothing is agreed to by a word that was hardly heard.
+    doubtful = unsure and (bool(wish) or reads_back(session.step))
+    if doubtful or belief < NOISE_BELOW or wish in _REPLIES:
+        read_back = unsure and not wish and reads_back(session.step)
+        return _not_understood(session, world, "hardly_heard" if read_back else "not_understood")
+    obeyed = _SPOKEN.get(wish) if wish else None
+    if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
+        return _obey(spoke, obeyed, world)
+    step = STEPS[session.step]
+    # Whoever asks for a person here again means it.
+    move = step.take(spoke, "0", world) if obeyed else step.hear(spoke, text, world)
+    if move is not None:
+        return _settle(spoke, move, world, unsure=unsure)
+    return (
+        _obey(spoke, "back", world) if wish is Command.CANCEL else _not_understood(session, world)
+    )
+
+
+def _not_understood(
+    session: Session, world: World, reason: str = "not_understood"
+) -> tuple[Session, Speech]:
+    """Next time, keys alone: it may be a television.
+
+    In "keys or words" whatever comes first wins, and noise would cut a number in half while it is
+    typed.
+    """
+    return _settle(session.but(deaf=session.step), Miss(f"reason.{reason}"), world)
+
+
+def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
+    """Do what is the same at every question; none of it counts as a failed try."""
+    # Whoever asks for anything may speak again.
+    session = session.but(deaf="")
+    if wish == "person":
+        asked = session.but(resume=session.step, wants_person=True)
+        return _settle(session, Go(asked, "person"), world)
+    if wish == "back":
         step, trail = session.step, session.trail
         if trail:
             step, trail = trail[-1], trail[:-1]
-        session = replace(session, trail=trail).moved(step)
+        session = session.moved(step, trail=trail)
         return session, _ask(session, world, Outcome.BACK)
     lines: tuple[Line, ...] = ()
-    if command == "slower":
-        session = replace(session, slow=True)
+    if wish == "slower":
+        if session.caller and not session.slow:
+            world.remember_pace(slow=True)
+        session = session.but(slow=True)
         lines = (Line("slower"),)
     return session, _ask(session, world, Outcome.REPEATED, lines)
 
 
-def _settle(session: Session, move: Move, world: World) -> tuple[Session, Speech]:
-    """Follow moves until the call listens or ends."""
+def _settle(
+    session: Session, move: Move, world: World, *, unsure: bool = False
+) -> tuple[Session, Speech]:
+    """Follow moves until the call listens or ends.
+
+    `unsure`: what was understood is read back in more words than the first wording has.
+    """
     lines: tuple[Line, ...] = ()
     outcome: Outcome | None = None
     for _ in range(STEP_LIMIT):
         if isinstance(move, End):
             speech = _speech(move.session, lines + move.lines, None, move.outcome)
-            return replace(move.session, step=ENDED), speech
+            if move.dial:
+                # They come back here when the other line is done with, or does not answer.
+                return move.session.but(step=session.step), replace(speech, dial=move.dial)
+            return move.session.but(step=ENDED), speech
         if isinstance(move, Go):
             lines += move.lines
             outcome = outcome or move.outcome
@@ -95,17 +182,21 @@ def _settle(session: Session, move: Move, world: World) -> tuple[Session, Speech
                 trail = trail[: trail.index(move.step)]
             elif move.remember and session.step in STEPS:
                 trail = (*trail, session.step)
-            session = replace(move.session, trail=trail).moved(move.step)
+            careful = unsure and reads_back(move.step)
+            session = move.session.moved(move.step, trail=trail, unsure=careful)
             return session, _ask(session, world, outcome, lines)
         # A miss: the next wording, or the next easier way.
         outcome = outcome or (Outcome.SILENT if move.reason == "reason.silence" else Outcome.MISSED)
-        session = replace(session, misses=session.misses + 1)
+        session = session.but(misses=session.misses + 1)
         step = STEPS[session.step]
         if not session.alive and session.misses >= SILENT_WORDINGS:
             move = _nobody_there(session, world)
         elif session.misses >= step.patience:
-            lines += (Line(move.reason, wording=session.misses - 1),)
+            why = Line(move.reason, wording=session.misses - 1)
             move = step.give_up(session, world)
+            if not isinstance(move, End):
+                # No reproach right before goodbye.
+                lines += (why,)
         else:
             lines += (Line(move.reason, wording=session.misses - 1),)
             return session, _ask(session, world, outcome, lines)
@@ -122,8 +213,27 @@ def _nobody_there(session: Session, world: World) -> End:
 def _ask(session: Session, world: World, outcome: Outcome, before: tuple[Line, ...] = ()) -> Speech:
     question = STEPS[session.step].question(session, world)
     keys = (question.lead, question.prompt) if question.lead else (question.prompt,)
-    asked = (Line(key, question.values, wording=session.misses) for key in keys)
-    return _speech(session, (*before, *asked), question.listen, outcome)
+    wording = session.misses + session.unsure
+    asked = tuple(Line(key, question.values, wording) for key in keys)
+    listen = _open_to_words(session, question, world)
+    if listen.speech and outcome in _TRIED_IN_VAIN and not session.speaks:
+        # Nobody speaks to a machine that has not asked for it.
+        before = (*before, Line("you_may_speak", wording=max(session.misses - 1, 0)))
+    return _speech(session, (*before, *asked, *question.after), listen, outcome)
+
+
+def _open_to_words(session: Session, question: Question, world: World) -> Listen:
+    """Keys first; words from the second try on, and from the first for whoever spoke before.
+
+    A step may take words from the first try, where keys alone are hard.
+    """
+    listen = question.listen
+    if session.deaf == session.step:
+        return replace(listen, speech=False)
+    if listen.speech or session.misses or session.speaks:
+        expected = hints(world.vocabulary(session.language), session.step)
+        return replace(listen, speech=True, hints=expected)
+    return listen
 
 
 def _speech(

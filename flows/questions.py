@@ -16,13 +16,14 @@ class Question:
     """One thing asked. `prompt` names a list of wordings, each longer than the one before.
 
     `lead` names a sentence that stands before it each time it is put, in the same try's wording
-    and with the same values; empty for none.
+    and with the same values; empty for none. `after` is said after it, in other languages.
     """
 
     prompt: str
     listen: Listen
     values: Mapping[str, Any] = field(default_factory=dict)
     lead: str = ""
+    after: tuple[Line, ...] = ()
 
 
 def menu(prompt: str, **values: Any) -> Question:
@@ -56,11 +57,12 @@ class Miss:
 
 @dataclass(frozen=True)
 class End:
-    """The last words of the call."""
+    """The last words of the call; with `dial` (E.164), before the caller is connected there."""
 
     session: Session
     lines: tuple[Line, ...]
     outcome: Outcome = Outcome.ENDED
+    dial: str = ""
 
 
 Move = Go | Miss | End
@@ -72,10 +74,16 @@ class Step(Protocol):
     name: str
     # Tries before the next easier way is taken (the call script: two, then easier, then a person).
     patience: int
+    # Whether silence is an answer, and leads on at once.
+    silence_leads_on: bool
 
     def question(self, session: Session, world: World) -> Question: ...
 
     def take(self, session: Session, pressed: str, world: World) -> Move: ...
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        """Take an answer in words; None when they mean nothing here."""
+        ...
 
     def give_up(self, session: Session, world: World) -> Move:
         """The next easier way after `patience` failed tries."""

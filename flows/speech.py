@@ -13,11 +13,16 @@ class Heard(StrEnum):
     KEYS = "keys"
     SPEECH = "speech"
     SILENCE = "silence"
+    RETURNED = "returned"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
 class Input:
     """One thing heard: the ring itself, keys in the order they were pressed, words, or nothing.
+
+    RETURNED is a caller who was connected to another line and is back; FAILED is none of theirs: we
+    could not answer, several times on end.
 
     `text` is what a recogniser made of the words; `confidence` is its own belief in that, from 0
     to 1, or None where it gives none.
@@ -31,6 +36,8 @@ class Input:
 
 RING = Input(Heard.RING)
 SILENCE = Input(Heard.SILENCE)
+RETURNED = Input(Heard.RETURNED)
+FAILED = Input(Heard.FAILED)
 
 
 def keys(pressed: str) -> Input:
@@ -80,6 +87,7 @@ class Outcome(StrEnum):
     SILENT = "silent"
     BOOKED = "booked"
     PROMISED = "promised"
+    CONNECTED = "connected"
     ENDED = "ended"
 
 
@@ -92,3 +100,5 @@ class Speech:
     outcome: Outcome
     language: str = "fr"
     slow: bool = False
+    # E.164: the caller is connected there after the lines, and comes back when that is over.
+    dial: str = ""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Protocol
 
-from flows.session import Offer
+from flows.session import Mine, Moving, Offer, Session
 from flows.understanding.vocabulary import Vocabulary
 
 
@@ -38,6 +38,8 @@ class Town:
     territory: str
     latitude: float
     longitude: float
+    # The name of its département, which tells towns of one name apart.
+    departement: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,81 @@ class Search:
     beyond_kilometres: float = 0.0
     skip_slots: tuple[int, ...] = ()
     first_day: date = date.min
+    # Farther than the campaign's radius, where the caller wants that; and one centre alone.
+    within_kilometres: float = 0.0
+    centre_id: str = ""
+    # One appointment is enough, though the campaign has two; and the booking of which it is the
+    # second: at the same centre, within the interval of its first.
+    alone: bool = False
+    second_of: str = ""
+
+
+@dataclass(frozen=True)
+class Far:
+    """The nearest centre with free slots beyond the campaign's radius, on the same land."""
+
+    town: str
+    kilometres: float
+
+
+@dataclass(frozen=True)
+class NamedCentre:
+    """A centre that was asked for by its name."""
+
+    id: str
+    name: str
+    town: str
+
+
+@dataclass(frozen=True)
+class OwnPhone:
+    """A centre that books for itself, by its own ordinary telephone number (E.164)."""
+
+    name: str
+    town: str
+    kilometres: float
+    number: str
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """Whether somebody may book at this moment, and if not, when that changes.
+
+    `first_day`: an appointment on that day (by the centre's calendar) or later may be booked; None
+    when none may. `day_from`: the first day on which they may have one; None where nobody knows.
+    `turn_at` (UTC): when their class may book, where it may not yet. `tell_at` (UTC): when to tell
+    them that they may book; None when that is too far away to be promised. `groups` of the campaign
+    would let them book now, if they belong to one.
+    """
+
+    first_day: date | None
+    day_from: date | None = None
+    turn_at: datetime | None = None
+    tell_at: datetime | None = None
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Somebody who waits for a place near a position. `number` is E.164."""
+
+    born: date
+    number: str
+    postcode: str
+    language: str
+    latitude: float
+    longitude: float
+    territory: str
+    first_day: date
+    # Whether it is not for whoever rings.
+    for_other: bool = False
+
+
+class News(StrEnum):
+    """What somebody is to be told when its moment comes."""
+
+    OPENING = "opening"
+    TURN = "turn"
 
 
 @dataclass(frozen=True)
@@ -65,6 +142,11 @@ class Order:
     born: date
     postcode: str
     number: str
+    # Groups of the campaign that the person certified to belong to.
+    groups: tuple[str, ...] = ()
+    # Whether it is not for whoever rings, and whether it is the second booking of this call.
+    for_other: bool = False
+    second_person: bool = False
 
 
 class Unbooked(Enum):
@@ -73,6 +155,56 @@ class Unbooked(Enum):
     # The slot went meanwhile: another is offered.
     GONE = auto()
     # Somebody must look at it. Why, only they are told: nobody learns from us who is booked.
+    PERSON = auto()
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A call that was cut and may be taken up: all that a line that is shared may hear of it.
+
+    `until` (UTC) is the end of what is kept, at `town`; None when nothing is kept but the answers.
+    """
+
+    call_id: str
+    language: str
+    town: str = ""
+    zone: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TakenUp:
+    """The session of a call that was cut; `kept`: this call holds now what was chosen there."""
+
+    session: Session
+    kept: bool
+
+
+class NotMine(Enum):
+    """Why no appointment is told. The same whatever was wrong, whether there is one or not."""
+
+    # Another try may follow.
+    TRY_AGAIN = auto()
+    # Too many tries, of this call, number or reference: somebody must look at it.
+    PERSON = auto()
+
+
+class NotChanged(Enum):
+    """Why an appointment stays as it is."""
+
+    # It is not what the caller heard: changed elsewhere, or begun. What it is now is told.
+    CHANGED = auto()
+    # The place went meanwhile, or is nobody's to give.
+    GONE = auto()
+    # The two would not be far enough apart, or not at one place.
+    NO_PAIR = auto()
+    TOO_YOUNG = auto()
+    # It is there already.
+    SAME = auto()
+    # Too late to take a cancellation back; or the person has another appointment by now.
+    TOO_LATE = auto()
+    BOOKED_AGAIN = auto()
+    # Somebody must do it: not from here, or not now.
     PERSON = auto()
 
 
@@ -97,10 +229,112 @@ class World(Protocol):
         """Give back what this call holds, then find and hold up to three slots (changes)."""
         ...
 
+    def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
+        """What the campaign says to somebody of this birth date who certifies these groups."""
+        ...
+
+    def towns(self, text: str) -> tuple[Town, ...]:
+        """The towns that these words may name, best first; several only where they mean several."""
+        ...
+
+    def main_towns(self, departement: str) -> tuple[Town, ...]:
+        """The main town of a département by its digits; two for Corsica's 20."""
+        ...
+
+    def centre_named(self, text: str, search: Search) -> NamedCentre | None:
+        """The centre in reach that these words name for certain."""
+        ...
+
+    def nearest_beyond(self, search: Search) -> Far | None:
+        """Where the nearest free slot is that no search within the radius can find."""
+        ...
+
+    def own_phone(self, search: Search, closer_than: float) -> OwnPhone | None:
+        """The nearest centre that books for itself, if it is closer than so many kilometres."""
+        ...
+
+    def join_waiting_list(self, wait: Wait) -> int | None:
+        """Put somebody on the list; gives how many come before them (changes).
+
+        None where nobody can wait: a postcode without a position.
+        """
+        ...
+
+    def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
+        """Store that `number` is told at a moment (UTC), by text or by a call (changes).
+
+        Once for each number and person, however often it is asked for.
+        """
+        ...
+
+    def hold_beside(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        """Hold one more, at the same centre within the hour, for a second person (changes).
+
+        What was held so before is given back. Empty when nothing is free there.
+        """
+        ...
+
+    def languages(self) -> tuple[str, ...]:
+        """The languages that are spoken here, the country's own first."""
+        ...
+
     def confirm(self, order: Order) -> str | Unbooked:
         """Book all doses or none; gives the reference (changes)."""
         ...
 
+    def find_booking(self, reference: str, born: date) -> Mine | NotMine:
+        """The booking of a reference and a birth date (changes: each try counts)."""
+        ...
+
+    def text_booking(self, born: date) -> bool:
+        """Write to the calling number what is booked on it for this birth date (changes).
+
+        The same whether there is anything; False when it was asked for too often.
+        """
+        ...
+
+    def booking_now(self, booking_id: str) -> Mine | None:
+        """What a booking that was proved to be the caller's is by now."""
+        ...
+
+    def changes_need_a_person(self) -> bool:
+        """Whether nobody can cancel or move from here for the moment: somebody may be guessing."""
+        ...
+
+    def cancel_booking(self, mine: Mine, doses: tuple[int, ...]) -> NotChanged | None:
+        """Cancel these appointments; the second goes with the first (changes)."""
+        ...
+
+    def move_booking(self, mine: Mine, offer: Offer, moving: Moving) -> NotChanged | None:
+        """Put appointments where this offer is, and give back where they were (changes)."""
+        ...
+
+    def undo_cancel(self, mine: Mine) -> NotChanged | None:
+        """Take the cancellation back that was the last change (changes)."""
+        ...
+
     def promise_callback(self, number: str, reason: str) -> bool:
         """Store the promise to ring `number`; False when one is already kept (changes)."""
+        ...
+
+    def take_up(self, earlier: str) -> TakenUp | None:
+        """Go on from a call that was cut, with what it held (changes).
+
+        None when there is nothing to go on from any more, or somebody else was quicker.
+        """
+        ...
+
+    def new_resume_code(self) -> str:
+        """Six digits to go on from this call with, should the line be cut (changes)."""
+        ...
+
+    def earlier_by_code(self, code: str) -> Earlier | None:
+        """The call that a code is for (changes: each try counts).
+
+        None for a wrong one, after three tries of a call, and for an hour after many wrong ones.
+        """
+        ...
+
+    def remember_pace(self, *, slow: bool) -> None:
+        """Speak to this number slowly, or not, from its first word in later calls (changes)."""
         ...

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.engine import advance
+from flows.engine import PERSON_STEPS, advance
 from flows.session import Session
-from flows.speech import RING, Input, Outcome
+from flows.speech import FAILED, RING, Input, Outcome
+from flows.steps.resume import offer_to_resume
 from ivr.caller import read_caller
 from ivr.twiml import Addresses, render
 from models.turns import Body, Stored
@@ -14,11 +15,24 @@ from prompts.catalogue import load
 from services.call_world import CallWorld, Service
 from services.end_call import record_call_status
 from services.ports import WakeUp
+from services.resume_call import find_earlier
 from services.store import Store
 from services.take_turn import AlreadyAnswered, Turn
-from services.telemetry import BOOKINGS, CALLS, PROMISES, TURNS, TURNS_REPLAYED
+from services.telemetry import (
+    BOOKINGS,
+    CALLS,
+    PERSON_ASKED,
+    PERSON_REACHED,
+    PROMISES,
+    TURNS,
+    TURNS_REPLAYED,
+)
 
 LANGUAGE = "fr"
+
+
+# So often in a row a question may fail us until somebody else must help.
+FAILURES_PATIENCE = 3
 
 
 class AnswerErased(Exception):
@@ -67,23 +81,46 @@ class Conversation:
             raise AnswerErased
         return self._take(turn, Session.from_json(newest.body.session), heard)
 
-    def again(self, call_id: str, number: int, caller: str) -> Answer:
-        """Say the last answer once more, after a failure of ours."""
+    def again(self, call_id: str, number: int, caller: str, failed: int) -> Answer:
+        """Say the last answer once more, after a failure of ours; a person after several.
+
+        `failed` is how many answers in a row were lost at this question.
+        """
         with Turn(self._store, call_id, number) as turn:
             newest = turn.newest()
-            if newest is not None:
+            if newest is None:
+                return self.ring(call_id, caller)
+            if newest.number != turn.number - 1:
                 return _replayed(newest)
-        return self.ring(call_id, caller)
+            if failed >= FAILURES_PATIENCE:
+                return self._follow(turn, newest, FAILED)
+            said_again = _replayed(newest).document
+            return Answer(self._addresses.after_failures(said_again, failed))
 
     def status(self, call_id: str, status: str) -> bool:
         """Note what became of the line; True when this ended the call."""
-        return record_call_status(self._store, self._service.campaign, call_id, status)
+        service = self._service
+        return record_call_status(
+            self._store,
+            service.campaign,
+            call_id,
+            status,
+            national_number=service.national_number,
+            wake_up=self._wake_up,
+        )
 
     def _ring(self, turn: Turn, caller: str) -> Answer:
         number, kind = read_caller(caller)
-        if turn.start_call(number or None):
+        started = turn.start_call(number or None)
+        if started.is_new:
             CALLS.labels(str(kind)).inc()
-        session = Session(language=LANGUAGE, caller=number, caller_kind=str(kind))
+        session = Session(
+            language=LANGUAGE, slow=started.slow, caller=number, caller_kind=str(kind)
+        )
+        if started.rang_before:
+            campaign = self._service.campaign
+            earlier = find_earlier(turn.reading(), self._store, campaign, turn.call_id, number)
+            session = offer_to_resume(session, earlier) if earlier else session
         return self._take(turn, session, RING)
 
     def _take(self, turn: Turn, session: Session, heard: Input) -> Answer:
@@ -94,7 +131,7 @@ class Conversation:
             turn.finish(
                 step=after.step,
                 outcome=speech.outcome,
-                body=Body(heard.keys, after.to_json(), document),
+                body=Body(heard.keys or heard.text, after.to_json(), document),
                 renew_for=self._service.campaign.hold_lease if after.offers else None,
             )
         except AlreadyAnswered:
@@ -111,7 +148,17 @@ class Conversation:
             BOOKINGS.labels("phone").inc()
         elif speech.outcome is Outcome.PROMISED:
             PROMISES.inc()
+        _count_person(session, after, speech.outcome)
         return Answer(document, after.step, speech.outcome)
+
+
+def _count_person(before: Session, after: Session, outcome: Outcome) -> None:
+    """Count once for each call that it asked for a person, and once that it came to one."""
+    # Whoever goes on with a call that was cut has asked in that one.
+    if after.wants_person and not before.wants_person and after.step in PERSON_STEPS:
+        PERSON_ASKED.inc()
+    if after.wants_person and before.step in PERSON_STEPS and outcome is Outcome.PROMISED:
+        PERSON_REACHED.labels("promise").inc()
 
 
 def _replayed(stored: Stored) -> Answer:

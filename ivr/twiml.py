@@ -6,17 +6,18 @@ import re
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
+from typing import Any
 from xml.sax.saxutils import escape
 
-from twilio.twiml.voice_response import Gather, Pause, Redirect, Say, VoiceResponse
+from twilio.twiml.voice_response import Gather, Pause, Play, Redirect, Say, VoiceResponse
 
 from flows.speech import Listen, Speech
-from prompts.catalogue import PAUSE, Catalogue, Part
+from prompts.catalogue import PAUSE, Catalogue, Part, load
 
 # Connection overrides: two more tries on connection failure, 5xx or a slow answer, all of it
 # inside the fifteen seconds that the provider gives a webhook.
 OVERRIDES = "#rc=2&rp=ct,rt,5xx&ct=2000&rt=4500"
-SLOW_RATE = "85%"
 # The largest turn number that the store can hold: "the newest there is".
 NEWEST = 32767
 ELSEWHERE_PAUSE = 8
@@ -24,6 +25,8 @@ ELSEWHERE_PAUSE = 8
 _MARK = "\ue000{}\ue001"
 _MARKS = re.compile("\ue000([0-9]+)\ue001")
 _NEXT = 999
+# Where a slow voice pauses: at the marks, and after every sentence and part of one.
+_ENDS = re.compile(r"\||(?<=[.!?:;,])\s+")
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,14 @@ class Pace:
     menu_first_key: int
     entry_first_key: int
     between: int
+    # How long nothing must be said until a spoken answer is over.
+    end_of_speech: int
 
 
-NORMAL = Pace(pause=400, menu_first_key=5, entry_first_key=7, between=5)
-SLOW = Pace(pause=900, menu_first_key=8, entry_first_key=10, between=8)
+NORMAL = Pace(pause=400, menu_first_key=5, entry_first_key=7, between=5, end_of_speech=3)
+SLOW = Pace(pause=900, menu_first_key=8, entry_first_key=10, between=8, end_of_speech=5)
+# How long a centre's own telephone may ring before the caller is back here.
+RING_SECONDS = 30
 
 
 class Addresses:
@@ -56,15 +63,31 @@ class Addresses:
     def silence(self, number: int | str) -> str:
         return f"{self._base}/voice/turn?n={number}&silent=1{OVERRIDES}"
 
-    def again(self, number: int, tries: int) -> str:
+    def returned(self, number: int | str) -> str:
+        """Where a call comes back to from a line that it was connected to."""
+        return f"{self._base}/voice/turn?n={number}&returned=1{OVERRIDES}"
+
+    def recording(self, file: str) -> str:
+        """Where the provider fetches a recording from; it is the same for every caller."""
+        return f"{self._base}/audio/{file}"
+
+    def after_failures(self, document: str, failed: int) -> str:
+        """An answer said again, with how many of the caller's answers in a row were lost here."""
+        if not failed:
+            return document
+        turns = f"{self._base}/voice/turn?"
+        return document.replace(f"{turns}n=", f"{turns}failed={failed}&amp;n=")
+
+    def again(self, number: int, tries: int, failed: int = 0) -> str:
         """Where a call goes on after a failure of ours: the last answer is said again."""
-        return f"{self._base}/voice/turn?n={number}&again={tries}{OVERRIDES}"
+        lost = f"&failed={failed}" if failed else ""
+        return f"{self._base}/voice/turn?n={number}&again={tries}{lost}{OVERRIDES}"
 
 
 def render(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_number: int) -> str:
     """The document for one turn; it always says what happens on silence."""
-    shape = tuple((line.key, line.wording) for line in speech.lines)
-    pieces = _form(shape, speech.listen, speech.slow, catalogue, addresses)
+    shape = tuple((line.key, line.wording, line.language) for line in speech.lines)
+    pieces = _form(shape, speech.listen, speech.slow, speech.dial, catalogue, addresses)
     filled = []
     for piece in pieces:
         if isinstance(piece, str):
@@ -72,8 +95,9 @@ def render(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_numb
         elif piece is _NUMBER:
             filled.append(str(next_number))
         else:
-            values = speech.lines[piece.line].values
-            filled.append(escape(catalogue.spoken(piece.part, values)))
+            line = speech.lines[piece.line]
+            said_in = load(line.language) if line.language else catalogue
+            filled.append(escape(said_in.spoken(piece.part, line.values)))
     return "".join(filled)
 
 
@@ -88,11 +112,12 @@ class _Blank:
 _NUMBER = _Blank(-1, Part(""))
 
 
-@lru_cache
-def _form(
-    shape: tuple[tuple[str, int], ...],
+@lru_cache(1024)
+def _form(  # noqa: PLR0917 (the key of the cache)
+    shape: tuple[tuple[str, int, str], ...],
     listen: Listen | None,
     slow: bool,  # noqa: FBT001
+    dial: str,
     catalogue: Catalogue,
     addresses: Addresses,
 ) -> tuple[str | _Blank, ...]:
@@ -101,16 +126,20 @@ def _form(
     Made by the provider's library once for each sentence or combination of sentences.
     """
     blanks: list[_Blank] = []
-    sentences = []
-    for number, (key, wording) in enumerate(shape):
-        said = ""
-        for part in catalogue.parts(key, wording):
-            said += part.text
-            if part.name:
-                said += _MARK.format(len(blanks))
-                blanks.append(_Blank(number, part))
-        sentences.append(said)
-    document = _document(sentences, listen, catalogue, addresses, slow=slow)
+    sentences: list[_Sentence] = []
+    for number, (key, wording, language) in enumerate(shape):
+        said_in = load(language) if language else catalogue
+        shown = said_in.short(key) if slow else key
+        for take in said_in.takes(shown, wording):
+            said = ""
+            for part in take.parts:
+                said += part.text
+                if part.name:
+                    said += _MARK.format(len(blanks))
+                    blanks.append(_Blank(number, part))
+            played = addresses.recording(take.recording) if take.recording else ""
+            sentences.append(_Sentence(said, said_in, played))
+    document = _document(sentences, listen, catalogue, addresses, slow=slow, dial=dial)
     pieces: list[str | _Blank] = []
     # The marks of blanks and of the number of the next turn are all that is split off.
     for position, piece in enumerate(_MARKS.split(document)):
@@ -121,41 +150,78 @@ def _form(
     return tuple(pieces)
 
 
+@dataclass(frozen=True)
+class _Sentence:
+    """What is said, with the language and voice that say it."""
+
+    text: str
+    catalogue: Catalogue
+    # Where a recording of it lies; empty where the voice says it.
+    recording: str = ""
+
+
 def _document(
-    sentences: list[str],
+    sentences: list[_Sentence],
     listen: Listen | None,
     catalogue: Catalogue,
     addresses: Addresses,
     *,
     slow: bool,
+    dial: str,
 ) -> str:
     pace = SLOW if slow else NORMAL
-    said = _say(catalogue, sentences, pace, slow=slow)
+    says = _says(sentences, pace, slow=slow)
     response = VoiceResponse()
-    if listen is None:
-        response.append(said)
-        response.hangup()
-        return str(response)
     next_number = _MARK.format(_NEXT)
+    if listen is None:
+        for said in says:
+            response.append(said)
+        if dial:
+            response.dial(dial, timeout=RING_SECONDS, action=addresses.returned(next_number))
+        else:
+            response.hangup()
+        return str(response)
     gather = Gather(
         action=addresses.turn(next_number),
         method="POST",
-        input="dtmf",
         language=catalogue.voice_language,
         num_digits=listen.digits,
         timeout=pace.between,
         # A menu takes the # for what it is, a wrong key; an entry ends with it.
         finish_on_key="" if listen.is_menu else "#",
+        **_ears(listen, pace),
     )
-    gather.append(said)
+    for said in says:
+        gather.append(said)
     gather.append(Pause(length=pace.menu_first_key if listen.is_menu else pace.entry_first_key))
     response.append(gather)
     response.append(Redirect(addresses.silence(next_number), method="POST"))
     return str(response)
 
 
+def _ears(listen: Listen, pace: Pace) -> dict[str, Any]:
+    """What a Gather takes. Whole sentences are waited for: never `auto`, which cuts a pause off."""
+    if not listen.speech:
+        return {"input": "dtmf"}
+    ears: dict[str, Any] = {
+        "input": "dtmf speech",
+        "speech_timeout": pace.end_of_speech,
+        # It would put asterisks into what people say.
+        "profanity_filter": False,
+    }
+    if listen.hints:
+        ears["hints"] = ", ".join(listen.hints)
+    return ears
+
+
 def apology(
-    catalogue: Catalogue, addresses: Addresses, number: int, tries: int, *, patience: int = 3
+    catalogue: Catalogue,
+    addresses: Addresses,
+    number: int,
+    tries: int,
+    *,
+    failed: int = 0,
+    patience: int = 3,
 ) -> str:
     """What a caller hears when something of ours fails: truth, a pause, and on we go."""
     key = "technical" if number else "technical_start"
@@ -164,7 +230,7 @@ def apology(
     response = VoiceResponse()
     response.append(_say(catalogue, [catalogue.say(key, {}, tries)], NORMAL))
     response.append(Pause(length=min(2 + 2 * tries, 15)))
-    response.append(Redirect(addresses.again(number, tries + 1), method="POST"))
+    response.append(Redirect(addresses.again(number, tries + 1, failed), method="POST"))
     return str(response)
 
 
@@ -185,16 +251,32 @@ def nothing() -> str:
     return str(VoiceResponse())
 
 
+def _says(sentences: list[_Sentence], pace: Pace, *, slow: bool) -> list[Say | Play]:
+    """One <Say> for each run of sentences in one language, and a <Play> for each recording."""
+    spoken: list[Say | Play] = []
+    for (said_in, recording), run in groupby(sentences, lambda one: (one.catalogue, one.recording)):
+        if recording:
+            spoken.append(Play(recording))
+        else:
+            spoken.append(_say(said_in, [one.text for one in run], pace, slow=slow))
+    return spoken
+
+
 def _say(catalogue: Catalogue, sentences: list[str], pace: Pace, *, slow: bool = False) -> Say:
     say = Say(language=catalogue.voice_language, voice=catalogue.voice)
-    pieces = [piece.strip() for piece in PAUSE.join(sentences).split(PAUSE) if piece.strip()]
-    for position, piece in enumerate(pieces):
+    for position, piece in enumerate(_pieces(PAUSE.join(sentences), slow=slow)):
         if position:
             say.break_(time=f"{pace.pause}ms")
         # A space on both sides: what a machine reads as text must not run together.
-        text = f" {piece} "
-        if slow:
-            say.prosody(text, rate=SLOW_RATE)
-        else:
-            say.append(text)
+        say.append(f" {piece} ")
     return say
+
+
+def _pieces(said: str, *, slow: bool) -> list[str]:
+    """What is said in one breath. Slow means more and longer pauses, never a drawling voice.
+
+    How fast a voice speaks makes no difference to what people can follow; how much of it they must
+    keep in mind does (callers.md, rule 12).
+    """
+    pieces = _ENDS.split(said) if slow else said.split(PAUSE)
+    return [stripped for piece in pieces if (stripped := piece.strip())]

@@ -11,7 +11,7 @@ import structlog
 
 from flask import Blueprint, Response, abort, request
 
-from flows.speech import SILENCE, Input, keys
+from flows.speech import RETURNED, SILENCE, Input, keys, spoken
 from ivr.conversation import LANGUAGE, Answer, Conversation
 from ivr.twiml import NEWEST, Addresses, apology, nothing
 from prompts.catalogue import load
@@ -21,6 +21,8 @@ _NUMBER = re.compile(r"[0-9]{1,5}")
 _STATUS = re.compile(r"[a-z-]{1,16}")
 # More than anybody types; the engine says what was wrong with it.
 _MOST_KEYS = 32
+# A minute of speech; the engine takes less of it.
+_MOST_LETTERS = 1000
 
 log = structlog.get_logger()
 
@@ -46,20 +48,25 @@ class _Edge:
 
     def turn(self) -> Response:
         number = _count("n", NEWEST)
-        again = _count("again", 0)
+        again, failed = _count("again", 0), _count("failed", 0)
         if again:
             return self._answered(
                 number,
                 again,
-                lambda call, caller: self._conversation.again(call, number, caller),
+                lambda call, caller: self._conversation.again(call, number, caller, failed),
+                failed=failed,
             )
-        if "Digits" not in request.form and not request.args.get("silent"):
+        answered = "Digits" in request.form or "SpeechResult" in request.form
+        if not answered and not (request.args.get("silent") or request.args.get("returned")):
             # Names and values are signed as one run of letters: cut elsewhere, "Digits=1" becomes
-            # "Digit=s1". The provider itself never posts here without either.
+            # "Digit=s1". The provider itself never posts here without one of these.
             abort(403)
         heard = _heard()
         return self._answered(
-            number, 0, lambda call, caller: self._conversation.turn(call, number, heard, caller)
+            number,
+            0,
+            lambda call, caller: self._conversation.turn(call, number, heard, caller),
+            failed=failed + 1,
         )
 
     def fallback(self) -> Response:
@@ -87,13 +94,17 @@ class _Edge:
                 log.error("call status failed", call=call_id, error=type(error).__name__)
         return _xml(nothing())
 
-    def _answered(self, number: int, tries: int, take: Callable[[str, str], Answer]) -> Response:
+    def _answered(
+        self, number: int, tries: int, take: Callable[[str, str], Answer], *, failed: int = 0
+    ) -> Response:
+        """Answer, or apologise and come back: `tries` counts that, `failed` lost answers on end."""
         started = time.perf_counter()
         call_id = request.form["CallSid"]
         try:
             answer = take(call_id, request.form.get("From", ""))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
-            answer = Answer(apology(load(LANGUAGE), self._addresses, number, tries), "", "failed")
+            sorry = apology(load(LANGUAGE), self._addresses, number, tries, failed=failed)
+            answer = Answer(sorry, "", "failed")
             FAILURES.labels(type(error).__name__).inc()
             # The exception's own text may carry what the caller said; its place does not.
             log.error(
@@ -117,10 +128,24 @@ class _Edge:
 
 
 def _heard() -> Input:
-    digits = request.form.get("Digits", "")
-    if not digits or request.args.get("silent"):
+    if request.args.get("returned"):
+        return RETURNED
+    if request.args.get("silent"):
         return SILENCE
-    return keys(digits[:_MOST_KEYS])
+    digits = request.form.get("Digits", "")
+    if digits:
+        return keys(digits[:_MOST_KEYS])
+    text = request.form.get("SpeechResult", "").strip()
+    return spoken(text[:_MOST_LETTERS], _confidence()) if text else SILENCE
+
+
+def _confidence() -> float | None:
+    """The recogniser's belief in its words; it may say none, and what it says may be no number."""
+    try:
+        confidence = float(request.form.get("Confidence", ""))
+    except ValueError:
+        return None
+    return confidence if 0 <= confidence <= 1 else None
 
 
 def _count(name: str, default: int) -> int:

@@ -7,6 +7,7 @@ docs/adding.md has the recipe.
 from __future__ import annotations
 
 from flows.questions import Step
+from flows.session import Session
 from flows.steps.confirm import Confirm
 from flows.steps.date_of_birth import (
     BirthDay,
@@ -15,12 +16,31 @@ from flows.steps.date_of_birth import (
     DateOfBirth,
     DateOfBirthCheck,
 )
-from flows.steps.not_eligible import NotEligible
-from flows.steps.offers import NoSlot, Offers, OtherOffers, PartOfDay
+from flows.steps.for_whom import CoupleChoice, ForWhom
+from flows.steps.my_appointment import MyNoText, MyReference, MyReferenceCheck, MyTexted
+from flows.steps.my_changes import (
+    MyCancelCheck,
+    MyCancelled,
+    MyCancelWhich,
+    MyMenu,
+    MyMoveCheck,
+    MyMoveWhich,
+    MyNothingElse,
+    MyOver,
+)
+from flows.steps.no_slot import NoSlot, OwnCentre
+from flows.steps.not_eligible import Group, NotEligible
+from flows.steps.offers import Offers, OtherOffers, PartOfDay
 from flows.steps.person import Person, PersonNumber, PersonNumberCheck
 from flows.steps.postcode import Postcode, PostcodeCheck
 from flows.steps.reach import Reach, ReachCheck, ReachNumber
 from flows.steps.reference import Ready, Reference
+from flows.steps.resume import Resume
+from flows.steps.resume_code import ResumeCode
+from flows.steps.tell import TellNumber, TellNumberCheck
+from flows.steps.town import AskTown, TownCheck, TownWhich
+from flows.steps.untold import UntoldBirthDate
+from flows.steps.waiting import Waiting
 from flows.steps.welcome import Closed, NotYetOpen, Welcome
 from flows.world import World
 
@@ -28,24 +48,49 @@ _ALL: tuple[Step, ...] = (
     Welcome(),
     NotYetOpen(),
     Closed(),
+    Resume(),
+    ResumeCode(),
+    ForWhom(),
+    CoupleChoice(),
     DateOfBirth(),
     BirthYear(),
     BirthMonth(),
     BirthDay(),
     DateOfBirthCheck(),
+    Group(),
     NotEligible(),
     Postcode(),
     PostcodeCheck(),
+    AskTown(),
+    TownCheck(),
+    TownWhich(),
     Offers(),
     OtherOffers(),
     PartOfDay(),
+    OwnCentre(),
     NoSlot(),
+    Waiting(),
+    TellNumber(),
+    TellNumberCheck(),
     Reach(),
     ReachNumber(),
     ReachCheck(),
     Confirm(),
     Ready(),
     Reference(),
+    UntoldBirthDate(),
+    MyReference(),
+    MyReferenceCheck(),
+    MyTexted(),
+    MyNoText(),
+    MyMenu(),
+    MyOver(),
+    MyCancelled(),
+    MyCancelWhich(),
+    MyCancelCheck(),
+    MyMoveWhich(),
+    MyMoveCheck(),
+    MyNothingElse(),
     Person(),
     PersonNumber(),
     PersonNumberCheck(),
@@ -54,11 +99,14 @@ _ALL: tuple[Step, ...] = (
 STEPS: dict[str, Step] = {step.name: step for step in _ALL}
 
 
-def first_step(world: World) -> str:
-    """Where a new call starts: the campaign may not be open yet, or be over."""
+def first_step(session: Session, world: World) -> str:
+    """Where a new call starts: the campaign may not be open yet, or be over.
+
+    Else where a line was cut: see flows.steps.resume.
+    """
     rules, now = world.rules(), world.now()
     if rules.opens_at and now < rules.opens_at:
         return NotYetOpen.name
     if rules.closes_at and now >= rules.closes_at:
         return Closed.name
-    return Welcome.name
+    return Resume.name if session.earlier else Welcome.name

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
-from flows.questions import Go, Miss, Move
+from flows.questions import Go, Miss, Move, Question
 from flows.session import Offer, Session
 from flows.speech import Line
+from flows.understanding.words import choice
 from flows.world import World
 
 NO_SUCH_KEY = Miss("reason.key")
 
 
+def reads_back(step: str) -> bool:
+    """Whether a step only asks if what was understood is right (callers.md, rule 14)."""
+    return step == "confirm" or step.endswith("_check")
+
+
 def to_person(session: Session) -> Go:
     """We do not understand each other: a person, with the way back to this question."""
-    return Go(replace(session, resume=session.step), "person", (Line("hard_to_understand"),))
+    return Go(session.but(resume=session.step), "person", (Line("hard_to_understand"),))
 
 
 def in_words_for(offer: Offer, prompt: str) -> str:
@@ -30,7 +35,30 @@ def moments(offer: Offer) -> dict[str, datetime]:
     return {"start": offer.local_start, "second": offer.local_second}
 
 
-class Patient:
+class Spoken:
+    """A menu that takes words: those of its own in the language's file, or the key's number."""
+
+    name: str
+    # True where nothing is waited for: silence is no failed try.
+    silence_leads_on = False
+
+    def question(self, session: Session, world: World) -> Question:
+        raise NotImplementedError
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        raise NotImplementedError
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        words = world.vocabulary(session.language)
+        # A step that asks in several ways may have words of its own for each of them.
+        prompt = self.question(session, world).prompt
+        key = choice(text, words, prompt if prompt in words.choices else self.name)
+        move = key and self.take(session, key, world)
+        # What is understood and not offered here (a fourth of three) means nothing here.
+        return None if not move or move == NO_SUCH_KEY else move
+
+
+class Patient(Spoken):
     """Three wordings, then a person."""
 
     patience = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.questions import Go, Move, Question, menu
-from flows.session import Session
+from flows.session import Session, Whom
 from flows.speech import Line, Outcome
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
 from flows.steps.offers import search_nearest
@@ -15,19 +15,32 @@ from flows.world import Order, Unbooked, World
 PERSON_NEEDED = "person_needed"
 
 
+def _for_whom(session: Session) -> str:
+    """The sentence that says for whom this is, and whose telephone hears of it."""
+    if session.whom == Whom.TWO:
+        return "confirm_second" if session.second_person else "confirm_first"
+    if session.whom == Whom.OTHER:
+        return "confirm_other_text" if session.number else "confirm_other"
+    return ""
+
+
 class Confirm(Patient):
     name = "confirm"
 
     def question(self, session: Session, world: World) -> Question:
         offer = session.choice
-        return menu(
-            in_words_for(offer, "confirm"),
+        # Who rings again from a line that was cut may be anybody: no date of birth is said.
+        prompt = "confirm_resumed" if session.resumed else "confirm"
+        asked = menu(
+            in_words_for(offer, prompt),
             born=session.born_on,
             place=offer.name,
             street=offer.street,
             town=offer.town,
+            ending=session.number[-2:],
             **moments(offer),
         )
+        return replace(asked, lead=_for_whom(session))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
@@ -43,6 +56,9 @@ class Confirm(Patient):
             born=session.born_on,
             postcode=session.postcode,
             number=session.number,
+            groups=session.groups,
+            for_other=session.whom == Whom.OTHER or session.second_person,
+            second_person=session.second_person,
         )
         reference = world.confirm(order)
         if reference is Unbooked.GONE:
@@ -50,8 +66,11 @@ class Confirm(Patient):
             return search_nearest(session, world, lines=(Line(in_words_for(offer, "just_taken")),))
         if reference is Unbooked.PERSON:
             # No way on from there: the same answers would only come to the same end.
-            looked_at = replace(session, resume="", person_reason=PERSON_NEEDED)
+            looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
             return Go(looked_at, "person", (Line("person_needed"),), remember=False)
+        if session.beside and not session.second_person:
+            # Booking gave back all else that the call held; within this turn nobody sees it free.
+            session = session.but(beside=world.hold_beside(offer, ()))
         # From here nothing leads back: what is booked is booked.
-        booked = replace(session, reference=reference, trail=(), person_reason="")
+        booked = session.but(reference=reference, trail=(), person_reason="")
         return Go(booked, "ready", outcome=Outcome.BOOKED, remember=False)

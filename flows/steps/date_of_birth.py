@@ -3,43 +3,67 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 from flows.questions import Go, Miss, Move, Question, entry, menu
-from flows.session import Session
+from flows.session import Session, Whom
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.steps.common import NO_SUCH_KEY, Patient, Spoken
+from flows.steps.my_appointment import prove
+from flows.steps.not_eligible import after_birth_date
 from flows.understanding import (
     COUNTRY_ZONE,
     NotUnderstood,
-    birthday,
     checked_date,
     date_of_birth,
     number,
 )
+from flows.understanding.dates import dates
+from flows.understanding.digits import digits
+from flows.understanding.vocabulary import plain
+from flows.understanding.words import ordinal
 from flows.world import World
 
 _FIRST_YEAR = 1900
 YEAR_DIGITS = 4
 
 
-def _today(world: World) -> date:
+def _about(session: Session) -> str:
+    """The sentence that says whose date is asked; none for the caller's own."""
+    if session.whom == Whom.TWO:
+        return "about_second" if session.second_person else "about_first"
+    return "about_other" if session.whom == Whom.OTHER else ""
+
+
+def _read_back(session: Session, born: date) -> Go:
+    return Go(session.but(born=born.isoformat()), "date_of_birth_check")
+
+
+def today_of(world: World) -> date:
+    """The country's day: what "today" means to a caller."""
     return world.now().astimezone(COUNTRY_ZONE).date()
 
 
-class DateOfBirth:
+class DateOfBirth(Spoken):
     name = "date_of_birth"
     patience = 2
 
     def question(self, session: Session, world: World) -> Question:
-        return entry("date_of_birth", 8)
+        return replace(entry("date_of_birth", 8), lead=_about(session))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         try:
-            born = date_of_birth(pressed, _today(world))
+            born = date_of_birth(pressed, today_of(world))
         except NotUnderstood as error:
             return Miss(f"reason.{error.reason}")
-        return Go(replace(session, born=born.isoformat()), "date_of_birth_check")
+        return _read_back(session, born)
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        found = dates(text, world.vocabulary(session.language), today_of(world))
+        if len(found) > 1:
+            # What fits two days is asked, never guessed.
+            return Miss("reason.century")
+        return _read_back(session, found[0]) if found else None
 
     def give_up(self, session: Session, world: World) -> Move:
         return Go(session, "birth_year", (Line("easier_date"),), remember=False)
@@ -53,9 +77,17 @@ class BirthYear(Patient):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         year = number(pressed, YEAR_DIGITS)
-        if not _FIRST_YEAR <= year <= _today(world).year:
+        if not _FIRST_YEAR <= year <= today_of(world).year:
             return Miss("reason.year")
-        return Go(replace(session, year=year), "birth_month")
+        return Go(session.but(year=year), "birth_month")
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        words, today = world.vocabulary(session.language), today_of(world)
+        whole = dates(text, words, today)
+        if len(whole) == 1:
+            return _read_back(session, whole[0])
+        year = digits(text, words, length=YEAR_DIGITS)
+        return self.take(session, year, world) if year else None
 
 
 class BirthMonth(Patient):
@@ -68,7 +100,15 @@ class BirthMonth(Patient):
         month = number(pressed, 2)
         if not 1 <= month <= 12:  # noqa: PLR2004
             return Miss("reason.month")
-        return Go(replace(session, month=month), "birth_day")
+        return Go(session.but(month=month), "birth_day")
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        words = world.vocabulary(session.language)
+        named = {number for name, number in words.months.items() if name in plain(text).split()}
+        if len(named) == 1:
+            return self.take(session, str(named.pop()), world)
+        month = digits(text, words)
+        return self.take(session, month, world) if month else None
 
 
 class BirthDay(Patient):
@@ -80,10 +120,15 @@ class BirthDay(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         day = number(pressed, 2)
         try:
-            born = checked_date(session.year, session.month, day, _today(world))
+            born = checked_date(session.year, session.month, day, today_of(world))
         except NotUnderstood as error:
             return Miss(f"reason.{error.reason}")
-        return Go(replace(session, born=born.isoformat()), "date_of_birth_check")
+        return _read_back(session, born)
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        words = world.vocabulary(session.language)
+        day = ordinal(text, words) or digits(text, words)
+        return self.take(session, str(day), world) if day else None
 
 
 class DateOfBirthCheck(Patient):
@@ -94,13 +139,16 @@ class DateOfBirthCheck(Patient):
     def question(self, session: Session, world: World) -> Question:
         return menu("date_of_birth_check", born=session.born_on)
 
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        found = dates(text, world.vocabulary(session.language), today_of(world))
+        if len(found) == 1 and found[0] != session.born_on:
+            # "No, the thirteenth": what is right, said with what was wrong.
+            return _read_back(session, found[0])
+        return super().hear(session, text, world)
+
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
             return Go(session, "date_of_birth", remember=False)
         if pressed != "1":
             return NO_SUCH_KEY
-        rules = world.rules()
-        last_day = _today(world) + timedelta(days=rules.horizon_days)
-        if birthday(session.born_on, rules.minimum_age) > last_day:
-            return Go(session, "not_eligible")
-        return Go(session, "postcode")
+        return prove(session, world) if session.proving else after_birth_date(session, world)

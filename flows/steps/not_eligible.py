@@ -1,23 +1,80 @@
-"""Too young for this campaign: said plainly, with the day on which that changes."""
+"""Who may not book yet: said plainly, with when that changes, and told again when it does."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from flows.questions import End, Go, Move, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
-from flows.understanding import birthday
+from flows.steps.for_whom import offer_beside, second_person
+from flows.steps.tell import Tell, is_first_of_two, tell_later
+from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import World
+
+
+def after_birth_date(session: Session, world: World) -> Move:
+    """On with a date of birth that was agreed to; a new one is asked everything anew."""
+    return _settle(session.but(groups=(), groups_refused=(), group_asked=""), world)
+
+
+def _settle(session: Session, world: World) -> Move:
+    """On where they may book; else by a group of the campaign, where one would do."""
+    found = world.eligibility(session.born_on, session.groups)
+    if found.first_day is not None:
+        if session.second_person and session.postcode:
+            return offer_beside(session, world)
+        return Go(session, "postcode")
+    for group in found.groups:
+        if group not in session.groups_refused:
+            return Go(session.but(group_asked=group), "group", remember=session.step != "group")
+    return Go(session, "not_eligible", remember=session.step != "group")
+
+
+class Group(Patient):
+    """What callers certify to be, by the campaign's own name for it; never a medical reason."""
+
+    name = "group"
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu("group", group=session.group_asked)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        asked = session.group_asked
+        if pressed == "1":
+            return _settle(session.but(groups=(*session.groups, asked)), world)
+        if pressed == "2":
+            return _settle(session.but(groups_refused=(*session.groups_refused, asked)), world)
+        return NO_SUCH_KEY
 
 
 class NotEligible(Patient):
     name = "not_eligible"
 
     def question(self, session: Session, world: World) -> Question:
+        found = world.eligibility(session.born_on, session.groups)
         age = world.rules().minimum_age
-        return menu("not_eligible", minimum_age=age, day=birthday(session.born_on, age))
+        prompt = "not_eligible_told" if found.tell_at else "not_eligible"
+        if is_first_of_two(session):
+            prompt = f"{prompt}_or_second"
+        day = found.day_from or birthday(session.born_on, age)
+        why = "not_yet_by_age" if found.day_from else "not_for_all"
+        values: dict[str, object] = {"minimum_age": age, "day": day}
+        if found.turn_at:
+            why = "not_yet_their_turn"
+            values["opening"] = found.turn_at.astimezone(COUNTRY_ZONE)
+        return replace(menu(prompt, **values), lead=why)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        told = world.eligibility(session.born_on, session.groups).tell_at is not None
         if pressed == "1":
             return Go(session, "date_of_birth", remember=False)
-        return End(session, (Line("goodbye"),)) if pressed == "2" else NO_SUCH_KEY
+        if pressed == "2" and told:
+            return tell_later(session, world, Tell.TURN)
+        if pressed == ("3" if told else "2"):
+            if is_first_of_two(session):
+                on = second_person(session, world)
+                return Go(on.session, on.step, (Line("on_to_second"),), remember=False)
+            return End(session, (Line("goodbye"),))
+        return NO_SUCH_KEY

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+import math
 
-from flows.questions import Go, Move, Question, menu
-from flows.session import Session
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from flows.questions import Go, Miss, Move, Question, menu
+from flows.session import CallerKind, Moving, Offer, Session, Whom
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.steps.common import NO_SUCH_KEY, Patient, Spoken
+from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE, for_move
 from flows.understanding import birthday
+from flows.understanding.words import part_of_day as said_part_of_day
+from flows.understanding.words import weekday
 from flows.world import Search, World
 
 OTHERS_KEY = "4"
+NOON = 12
+# Whoever would go so far hears of more than one centre there.
+FAR_MORE_KILOMETRES = 30.0
+# Nearer offers than this are near enough, whoever books elsewhere.
+FAR_KILOMETRES = 10.0
 # Said before the offers of a campaign with two appointments.
 SECOND_COMES_WITH_IT = "second_comes_with_it"
 # Steps that stand on what a search found.
@@ -21,7 +31,12 @@ AFTER_SEARCH = frozenset(
         "offers",
         "other_offers",
         "part_of_day",
+        MOVE_CHECK,
+        NOTHING_ELSE,
+        "own_centre",
         "no_slot",
+        "waiting",
+        "couple_choice",
         "reach",
         "reach_number",
         "reach_check",
@@ -38,42 +53,158 @@ def search_nearest(
     part_of_day: str = "",
     beyond_kilometres: float = 0.0,
     lines: tuple[Line, ...] = (),
-) -> Move:
+) -> Go:
     """Find and hold, then read the offers, or say that there is none.
 
     Nobody is offered a day on which they are still too young. Offers that were read before are
     skipped; when nothing else is left they are read again, and the caller is told so.
     """
-    rules = world.rules()
-    search = Search(
-        latitude=session.latitude,
-        longitude=session.longitude,
-        territory=session.territory,
-        not_before=max(world.now(), not_before or world.now()),
-        first_day=birthday(session.born_on, rules.minimum_age),
+    plain = plain_search(session, world)
+    search = replace(
+        plain,
+        not_before=max(plain.not_before, not_before or plain.not_before),
         part_of_day=part_of_day,
         beyond_kilometres=beyond_kilometres,
         skip_slots=session.offered,
     )
     offers = world.hold_nearest(search)
+    if not offers and beyond_kilometres:
+        # Farther away was asked for, and beyond the campaign's own radius there may be something.
+        session, offers = _hold_beyond(session, search, world)
     if not offers and session.offered:
         lines = (*lines, Line("no_others"))
-        plain = replace(search, skip_slots=(), part_of_day="", beyond_kilometres=0.0)
-        offers = world.hold_nearest(replace(plain, not_before=world.now()))
-    searched = replace(
-        session,
+        offers = world.hold_nearest(plain)
+    if not offers and session.centre_id:
+        lines = (*lines, Line("none_at_centre"))
+        session = session.but(centre_id="")
+        plain = plain_search(session, world)
+        offers = world.hold_nearest(plain)
+    # What was asked for may be far away for its own reasons; only a first search tells how it is.
+    first = search == plain
+    session, elsewhere = _elsewhere(session, plain, offers, world, first=first)
+    searched = session.but(
         offers=offers,
         offered=session.offered + tuple(offer.slot_id for offer in offers),
         chosen=-1,
+        beside=(),
         # One step back must not lead to offers that are no more.
         trail=tuple(step for step in session.trail if step not in AFTER_SEARCH),
     )
     return Go(
         searched,
-        "offers" if offers else "no_slot",
+        elsewhere or found_or_not(searched),
         lines,
         remember=session.step not in AFTER_SEARCH,
     )
+
+
+def found_or_not(session: Session) -> str:
+    """The step that reads what was found, or says that it was nothing."""
+    if session.offers:
+        return "offers"
+    return NOTHING_ELSE if session.moving else "no_slot"
+
+
+def plain_search(session: Session, world: World) -> Search:
+    """From where the caller is, as far as they would go, on any day on which they may come."""
+    search = Search(
+        latitude=session.latitude,
+        longitude=session.longitude,
+        territory=session.territory,
+        not_before=world.now(),
+        first_day=first_day(session, world),
+        within_kilometres=session.within,
+        centre_id=session.centre_id,
+    )
+    return for_move(session, search)
+
+
+def first_day(session: Session, world: World) -> date:
+    """The first day on which this person may have an appointment.
+
+    Somebody who may not book any more, for the campaign changed meanwhile, is as old as is needed
+    on that day.
+    """
+    found = world.eligibility(session.born_on, session.groups)
+    return found.first_day or birthday(session.born_on, world.rules().minimum_age)
+
+
+def _hold_beyond(
+    session: Session, search: Search, world: World
+) -> tuple[Session, tuple[Offer, ...]]:
+    far = world.nearest_beyond(search)
+    if far is None:
+        return session, ()
+    session = session.but(within=far.kilometres + FAR_MORE_KILOMETRES)
+    return session, world.hold_nearest(replace(search, within_kilometres=session.within))
+
+
+def _elsewhere(
+    session: Session, search: Search, offers: tuple[Offer, ...], world: World, *, first: bool
+) -> tuple[Session, str]:
+    """Where else there is something; and the step that tells it, where it must come first."""
+    if session.moving:
+        # Whoever moves has an appointment here, and keeps it meanwhile.
+        return session, ""
+    far = None if offers else world.nearest_beyond(search)
+    session = session.but(
+        far_town=far.town if far else "",
+        far_kilometres=far.kilometres if far else 0.0,
+    )
+    nearest = offers[0].kilometres if offers else far.kilometres if far else math.inf
+    if offers and (nearest < FAR_KILOMETRES or not first):
+        return session, ""
+    own = world.own_phone(search, nearest / 2)
+    if own is None or own.number == session.own_phone:
+        # Told already, or nothing to tell.
+        return session, ""
+    known = session.but(
+        own_name=own.name,
+        own_town=own.town,
+        own_kilometres=own.kilometres,
+        own_phone=own.number,
+    )
+    return known, "own_centre"
+
+
+def choose(session: Session, world: World) -> Move:
+    """On with what was chosen; for two people, a place beside it is held as well."""
+    if session.moving:
+        return Go(session, MOVE_CHECK)
+    if session.whom != Whom.TWO or session.second_person:
+        return reach_or_confirm(session, world)
+    beside = world.hold_beside(session.choice, session.beside)
+    session = session.but(beside=beside)
+    return reach_or_confirm(session, world) if beside else Go(session, "couple_choice")
+
+
+def reach_or_confirm(session: Session, world: World) -> Go:
+    """There is something to keep now: who rings without a number hears how to find it again."""
+    lines: tuple[Line, ...] = ()
+    if session.caller_kind == CallerKind.NONE and not session.coded:
+        code = world.new_resume_code()
+        if code:
+            session, lines = session.but(coded=True), (Line("resume_code_told", {"code": code}),)
+    return Go(session, "confirm" if session.number_answered else "reach", lines)
+
+
+def other_days(session: Session, world: World) -> Go:
+    """From the day after the last one heard, as the caller's calendar counts days."""
+    latest = max(offer.local_start for offer in session.offers)
+    next_day = datetime.combine(latest.date() + timedelta(days=1), time.min, tzinfo=latest.tzinfo)
+    return search_nearest(session, world, not_before=next_day.astimezone(UTC))
+
+
+def _part(offer: Offer) -> str:
+    return "morning" if offer.local_start.hour < NOON else "afternoon"
+
+
+def _next(weekday: int, session: Session, world: World) -> datetime:
+    """When the next such day begins by the clock of what was offered (UTC); Monday is 0."""
+    zone = session.offers[0].local_start.tzinfo
+    today = world.now().astimezone(zone).date()
+    day = today + timedelta(days=(weekday - today.weekday() - 1) % 7 + 1)
+    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
 class Offers(Patient):
@@ -83,6 +214,8 @@ class Offers(Patient):
         offers = session.offers
         one_centre = len({offer.centre_id for offer in offers}) == 1 and len(offers) > 1
         prompt = f"offers_one_centre_{len(offers)}" if one_centre else f"offers_{len(offers)}"
+        if session.second_person and offers == session.beside:
+            return replace(menu(prompt, **_values(session)), lead="offer_beside")
         if not all(offer.second_start_at for offer in offers):
             return menu(prompt, **_values(session))
         after = world.rules().second_after_days
@@ -90,15 +223,35 @@ class Offers(Patient):
         return replace(question, lead=SECOND_COMES_WITH_IT)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == OTHERS_KEY and session.moving == Moving.SECOND:
+            # At the same centre, within some days: there is no other question.
+            return other_days(session, world)
         if pressed == OTHERS_KEY:
             return Go(session, "other_offers")
         if pressed in ("1", "2", "3") and int(pressed) <= len(session.offers):
-            chosen = replace(session, chosen=int(pressed) - 1)
-            return Go(chosen, "confirm" if chosen.number_answered else "reach")
+            return choose(session.but(chosen=int(pressed) - 1), world)
         return NO_SUCH_KEY
 
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        words = world.vocabulary(session.language)
+        day, part = weekday(text, words), said_part_of_day(text, words)
+        if day is None and part is None:
+            return super().hear(session, text, world)
+        fitting = [
+            number
+            for number, offer in enumerate(session.offers, start=1)
+            if day in {None, offer.local_start.weekday()} and part in {None, _part(offer)}
+        ]
+        if len(fitting) == 1:
+            return self.take(session, str(fitting[0]), world)
+        if fitting:
+            return Miss("reason.several_fit")
+        if day is None:
+            return search_nearest(session, world, part_of_day=part or "")
+        return search_nearest(session, world, not_before=_next(day, session, world))
 
-class _BackToOffers:
+
+class _BackToOffers(Spoken):
     """Two failed tries, then the offers that are still held."""
 
     patience = 3
@@ -108,7 +261,7 @@ class _BackToOffers:
 
 
 class OtherOffers(_BackToOffers):
-    """Other days, morning or afternoon, farther away, another town."""
+    """Other days, morning or afternoon, farther away, another town or a centre by its name."""
 
     name = "other_offers"
 
@@ -116,21 +269,15 @@ class OtherOffers(_BackToOffers):
         return menu("other_offers")
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        starts = [offer.local_start for offer in session.offers]
-        if pressed == "1" and starts:
-            # The day after the last one heard, as the caller's calendar counts days.
-            latest = max(starts)
-            next_day = datetime.combine(
-                latest.date() + timedelta(days=1), time.min, tzinfo=latest.tzinfo
-            )
-            return search_nearest(session, world, not_before=next_day.astimezone(UTC))
+        if pressed == "1" and session.offers:
+            return other_days(session, world)
         if pressed == "2":
             return Go(session, "part_of_day")
-        if pressed == "3" and starts:
+        if pressed == "3" and session.offers:
             farthest = max(offer.kilometres for offer in session.offers)
             return search_nearest(session, world, beyond_kilometres=farthest)
         if pressed == OTHERS_KEY:
-            return Go(session, "postcode")
+            return Go(session, "town")
         return NO_SUCH_KEY
 
 
@@ -145,24 +292,6 @@ class PartOfDay(_BackToOffers):
         if pressed not in parts:
             return NO_SUCH_KEY
         return search_nearest(session, world, part_of_day=parts[pressed])
-
-
-class NoSlot(Patient):
-    """The truth, and what can be done about it."""
-
-    name = "no_slot"
-
-    def question(self, session: Session, world: World) -> Question:
-        rules = world.rules()
-        if rules.doses > 1:
-            # There may be free slots; there is none with a second one.
-            return menu("no_slot_both", town=session.town, after=rules.second_after_days)
-        return menu("no_slot", town=session.town)
-
-    def take(self, session: Session, pressed: str, world: World) -> Move:
-        if pressed == "1":
-            return search_nearest(session, world)
-        return Go(session, "postcode", remember=False) if pressed == "2" else NO_SUCH_KEY
 
 
 def _values(session: Session) -> dict[str, object]:

@@ -7,14 +7,13 @@ for one for a long time.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flows.questions import End, Go, Miss, Move, Question, entry, menu
 from flows.session import CallerKind, Session
 from flows.speech import Line, Outcome
-from flows.steps.common import NO_SUCH_KEY
+from flows.steps.common import NO_SUCH_KEY, Spoken
 from flows.steps.reach import NUMBER_DIGITS
 from flows.understanding import NotUnderstood, telephone
+from flows.understanding.digits import phone
 from flows.world import World
 
 # A line that gave a sign of life and then none, from a number that cannot be rung: after so many
@@ -28,10 +27,10 @@ def _promise(session: Session, world: World, number: str) -> End:
     reason = session.person_reason or session.resume or session.step
     world.promise_callback(number, reason)
     line = Line("promise", {"ending": number[-2:]})
-    return End(replace(session, number=number), (line,), Outcome.PROMISED)
+    return End(session.but(number=number), (line,), Outcome.PROMISED)
 
 
-class Person:
+class Person(Spoken):
     name = "person"
     patience = 3
 
@@ -48,7 +47,7 @@ class Person:
         if pressed == ("2" if known else "1") or pressed in PERSON_KEYS:
             return Go(session, "person_number")
         if session.resume and pressed == ("3" if known else "2"):
-            return Go(replace(session, trail=session.trail[:-1]), session.resume, remember=False)
+            return Go(session.but(trail=session.trail[:-1]), session.resume, remember=False)
         return NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:
@@ -57,7 +56,7 @@ class Person:
         return Go(session, "person_number", remember=False)
 
 
-class PersonNumber:
+class PersonNumber(Spoken):
     name = "person_number"
     patience = 3
 
@@ -73,7 +72,11 @@ class PersonNumber:
             number, _ = telephone(pressed)
         except NotUnderstood as error:
             return Miss(f"reason.{error.reason}")
-        return Go(replace(session, typed=number), "person_number_check")
+        return Go(session.but(typed=number), "person_number_check")
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        said = phone(text, world.vocabulary(session.language))
+        return self.take(session, said, world) if said else None
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.caller_kind != CallerKind.NONE:
@@ -83,7 +86,7 @@ class PersonNumber:
         return Go(session, "person", remember=False)
 
 
-class PersonNumberCheck:
+class PersonNumberCheck(Spoken):
     name = "person_number_check"
     patience = 3
 

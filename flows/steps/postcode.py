@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flows.questions import Go, Miss, Move, Question, entry, menu
 from flows.session import Session
-from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.speech import Line
+from flows.steps.common import NO_SUCH_KEY, Patient, Spoken
 from flows.steps.offers import search_nearest
+from flows.steps.town import POSTCODE_DIGITS, ask_which, at_town, heard_postcodes
 from flows.understanding import is_digits
 from flows.world import World
 
-POSTCODE_DIGITS = 5
 
+class Postcode(Spoken):
+    """After two failed tries, which may be a code that only firms have, the town is asked for."""
 
-class Postcode(Patient):
     name = "postcode"
+    patience = 2
 
     def question(self, session: Session, world: World) -> Question:
         return entry("postcode", POSTCODE_DIGITS)
@@ -26,17 +27,17 @@ class Postcode(Patient):
         town = world.town(pressed)
         if town is None:
             return Miss("reason.no_such_postcode")
-        found = replace(
-            session,
-            postcode=town.postcode,
-            town=town.name,
-            latitude=town.latitude,
-            longitude=town.longitude,
-            territory=town.territory,
-            # Somewhere else: what was read before may be read again.
-            offered=(),
-        )
-        return Go(found, "postcode_check")
+        return Go(at_town(session, town), "postcode_check")
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        codes = heard_postcodes(session, text, world)
+        if codes:
+            return ask_which(session, codes, "postcode_check")
+        towns = world.towns(text)
+        return ask_which(session, towns) if towns else None
+
+    def give_up(self, session: Session, world: World) -> Move:
+        return Go(session, "town", (Line("easier_town"),), remember=False)
 
 
 class PostcodeCheck(Patient):
@@ -44,6 +45,13 @@ class PostcodeCheck(Patient):
 
     def question(self, session: Session, world: World) -> Question:
         return menu("postcode_check", postcode=session.postcode, town=session.town)
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        codes = heard_postcodes(session, text, world)
+        if codes and codes[0].postcode != session.postcode:
+            # "No, 75012": what is right, said with what was wrong.
+            return ask_which(session, codes, self.name)
+        return super().hear(session, text, world)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":

@@ -5,23 +5,22 @@ A caller who cannot type a number is booked all the same: the reference is spoke
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flows.questions import Go, Miss, Move, Question, entry, menu
 from flows.session import CallerKind, Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY
+from flows.steps.common import NO_SUCH_KEY, Spoken
 from flows.understanding import NotUnderstood, telephone
+from flows.understanding.digits import phone
 from flows.world import World
 
 NUMBER_DIGITS = 10
 
 
 def _without_number(session: Session, lines: tuple[Line, ...] = ()) -> Go:
-    return Go(replace(session, number="", number_answered=True), "confirm", lines)
+    return Go(session.but(number="", number_answered=True), "confirm", lines)
 
 
-class _NumberIsNoCondition:
+class _NumberIsNoCondition(Spoken):
     """Two failed tries, then on without a number."""
 
     patience = 3
@@ -43,7 +42,7 @@ class Reach(_NumberIsNoCondition):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         mobile = session.caller_kind == CallerKind.MOBILE
         if mobile and pressed == "1":
-            known = replace(session, number=session.caller, number_answered=True)
+            known = session.but(number=session.caller, number_answered=True)
             return Go(known, "confirm")
         if pressed == ("2" if mobile else "1"):
             return Go(session, "reach_number")
@@ -63,7 +62,11 @@ class ReachNumber(_NumberIsNoCondition):
             return Miss(f"reason.{error.reason}")
         if kind is not CallerKind.MOBILE:
             return Miss("reason.number_landline")
-        return Go(replace(session, typed=number), "reach_check")
+        return Go(session.but(typed=number), "reach_check")
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        said = phone(text, world.vocabulary(session.language))
+        return self.take(session, said, world) if said else None
 
 
 class ReachCheck(_NumberIsNoCondition):
@@ -74,5 +77,5 @@ class ReachCheck(_NumberIsNoCondition):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
-            return Go(replace(session, number=session.typed, number_answered=True), "confirm")
+            return Go(session.but(number=session.typed, number_answered=True), "confirm")
         return Go(session, "reach_number", remember=False) if pressed == "2" else NO_SUCH_KEY

@@ -6,13 +6,18 @@ Silence here is a person looking for glasses: it leads on, and never undoes anyt
 from __future__ import annotations
 
 from flows.questions import End, Go, Move, Question, menu
-from flows.session import Session
+from flows.session import Session, Whom
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, in_words_for, moments
+from flows.steps.common import NO_SUCH_KEY, Spoken, in_words_for, moments
+from flows.steps.for_whom import second_person
 from flows.world import World
 
 
-class Ready:
+def _another_comes(session: Session) -> bool:
+    return session.whom == Whom.TWO and not session.second_person
+
+
+class Ready(Spoken):
     name = "ready"
     patience = 3
 
@@ -26,21 +31,28 @@ class Ready:
         return Go(session, "reference", remember=False)
 
 
-class Reference:
+class Reference(Spoken):
+    """All is told: who says nothing more is told goodbye, and not everything once again."""
+
     name = "reference"
     patience = 2
+    silence_leads_on = True
 
     def question(self, session: Session, world: World) -> Question:
         prompt = "reference_with_text" if session.number else "reference"
+        if _another_comes(session):
+            prompt = "reference_first"
         offer = session.choice
         return menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        return self._goodbye(session) if pressed == "1" else NO_SUCH_KEY
+        return self._goodbye(session, world) if pressed == "1" else NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:
-        return self._goodbye(session)
+        return self._goodbye(session, world)
 
-    def _goodbye(self, session: Session) -> End:
+    def _goodbye(self, session: Session, world: World) -> Move:
+        if _another_comes(session):
+            return second_person(session, world)
         offer = session.choice
         return End(session, (Line(in_words_for(offer, "goodbye_booked"), moments(offer)),))

@@ -2,44 +2,97 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flows.questions import End, Go, Move, Question, menu
-from flows.session import Session
+from flows.session import CallerKind, Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.steps.my_appointment import MY_APPOINTMENT
+from flows.steps.resume_code import can_give_code
+from flows.steps.tell import Tell, promise, tell_later
 from flows.understanding import COUNTRY_ZONE
 from flows.world import World
+
+FIRST_LANGUAGE_KEY = 3
+CODE_KEY = "4"
+# A menu has four choices, and two are taken.
+MOST_OTHER_LANGUAGES = 2
 
 
 class Welcome(Patient):
     name = "welcome"
 
     def question(self, session: Session, world: World) -> Question:
-        return menu("welcome", minimum_age=world.rules().minimum_age)
+        asked = menu("welcome", minimum_age=world.rules().minimum_age)
+        after = _other_languages(session, world)
+        if can_give_code(session):
+            after = (*after, Line("resume_code_offer", wording=session.misses))
+        return replace(asked, after=after)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        return Go(session, "date_of_birth") if pressed == "1" else NO_SUCH_KEY
+        if pressed == "1":
+            return Go(session, "for_whom")
+        if pressed == "2":
+            return Go(session, MY_APPOINTMENT)
+        if pressed == CODE_KEY and can_give_code(session):
+            return Go(session, "resume_code")
+        return _in_language(session, pressed, world)
+
+
+def _other_languages(session: Session, world: World) -> tuple[Line, ...]:
+    """Each of the others invites in its own words, and its own voice."""
+    others = [language for language in world.languages() if language != session.language]
+    # The last key is for a code where a line may have one.
+    most = MOST_OTHER_LANGUAGES - can_give_code(session)
+    return tuple(
+        Line("choose_language", {"key": key}, session.misses, language)
+        for key, language in enumerate(others[:most], start=FIRST_LANGUAGE_KEY)
+    )
+
+
+def _in_language(session: Session, pressed: str, world: World) -> Move:
+    """The same question in the language of this key."""
+    chosen = {str(line.values["key"]): line.language for line in _other_languages(session, world)}
+    if pressed in chosen:
+        return Go(session.but(language=chosen[pressed]), session.step, remember=False)
+    return NO_SUCH_KEY
 
 
 class NotYetOpen(Patient):
-    """Booking has an opening moment: said exactly, with the offer to be called."""
+    """Booking has an opening moment: said exactly, with the offer to be told when it comes."""
 
     name = "not_yet_open"
 
     def question(self, session: Session, world: World) -> Question:
         opens_at = world.rules().opens_at or world.now()
-        return menu("not_yet_open", opening=opens_at.astimezone(COUNTRY_ZONE))
+        kind = CallerKind(session.caller_kind)
+        asked = menu(f"not_yet_open_{kind}", opening=opens_at.astimezone(COUNTRY_ZONE))
+        return replace(asked, after=_other_languages(session, world))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        opens_at = world.rules().opens_at
+        if pressed in ("1", "2") and (opens_at is None or world.now() >= opens_at):
+            # It opened while they listened.
+            return Go(session, "welcome", remember=False)
         if pressed == "1":
-            return Go(session, "person")
-        return End(session, (Line("goodbye"),)) if pressed == "2" else NO_SUCH_KEY
+            return tell_later(session, world, Tell.OPENING)
+        if pressed == "2" and session.caller_kind == CallerKind.MOBILE:
+            return promise(session, world, Tell.OPENING, session.caller, by_call=True)
+        return _in_language(session, pressed, world)
 
 
 class Closed(Patient):
+    """Nothing to book any more; an appointment that is there can still be heard."""
+
     name = "closed"
 
     def question(self, session: Session, world: World) -> Question:
-        return menu("closed")
+        return replace(menu("closed"), after=_other_languages(session, world))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        return End(session, (Line("goodbye"),)) if pressed == "1" else NO_SUCH_KEY
+        if pressed == "1":
+            return End(session, (Line("goodbye"),))
+        if pressed == "2":
+            return Go(session, MY_APPOINTMENT)
+        return _in_language(session, pressed, world)

@@ -10,6 +10,7 @@ from tests.support.house import LANDLINE, MOBILE, WITHHELD, House
 def test_a_caller_with_a_mobile_is_booked_and_gets_one_text(service: House):
     caller = service.phone(MOBILE).dials()
     caller.hears_text("Pour parler à une personne, tapez 0")
+    caller.presses("1").hears_text("Pour qui est ce rendez-vous")
     caller.presses("1").hears_text("date de naissance")
     caller.presses("12031942").hears_text("12 mars 1942")
     caller.presses("1").hears_text("code postal")

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Self
 
 from flows.engine import advance
+from flows.rehearsal import earlier
 from flows.session import CallerKind, Session
-from flows.speech import RING, SILENCE, Input, Line, Speech, keys
+from flows.speech import RING, SILENCE, Input, Line, Speech, keys, spoken
+from flows.steps.resume import offer_to_resume
 from tests.flows.fake_world import FakeWorld, ringing
 
 SENSIBLE = {
@@ -19,7 +21,14 @@ SENSIBLE = {
     "reach": "3",
     "reach_number": "0612345678",
     "person_number": "0612345678",
+    "tell_number": "0612345678",
 }
+EASIER = frozenset({"birth_year", "birth_month", "birth_day"})
+TOO_YOUNG = frozenset({"not_eligible", "group"})
+TOWN = frozenset({"town", "town_check", "town_which"})
+OTHERS = TOWN | {"other_offers", "part_of_day"}
+PERSON = frozenset({"person", "person_number", "person_number_check"})
+RINGS_ANEW = frozenset({"resume", "resume_code"})
 
 
 class Talk:
@@ -41,34 +50,60 @@ class Talk:
             self._hear(keys(group))
         return self
 
+    def says(self, *texts: str, confidence: float | None = None) -> Self:
+        for text in texts:
+            self._hear(spoken(text, confidence))
+        return self
+
     def stays_silent(self, times: int = 1) -> Self:
         for _ in range(times):
             self._hear(SILENCE)
         return self
 
+    def _rings_anew(self, step: str) -> None:
+        """From a line that was cut, or from one without a number to give its code."""
+        kind = CallerKind.MOBILE if step == "resume" else CallerKind.NONE
+        self.session = ringing(kind)
+        if step == "resume":
+            self.session = offer_to_resume(self.session, earlier(self.world))
+        self._hear(RING)
+        if step == "resume_code":
+            self.presses("4")
+
     def goes_to(self, step: str) -> Self:
         """Answer sensibly until the conversation is at `step`."""
-        easier = step in {"birth_year", "birth_month", "birth_day"}
+        if step in RINGS_ANEW and self.step != step:
+            self._rings_anew(step)
         for _ in range(20):
             if self.step == step:
                 return self
-            if self.step == "date_of_birth" and easier:
-                self.presses("1")
-            elif self.step == "reach" and step in {"reach_number", "reach_check"}:
-                self.presses("2" if self.session.caller_kind == CallerKind.MOBILE else "1")
-            elif self.step == "offers" and step in {"other_offers", "part_of_day"}:
-                self.presses("4")
-            elif self.step == "other_offers" and step == "part_of_day":
-                self.presses("2")
-            elif self.step == "welcome" and step.startswith("person"):
-                self.presses("0")
-            elif self.step == "person" and step != "person":
-                self.presses("2" if self.session.caller_kind != CallerKind.NONE else "1")
-            elif self.step == "date_of_birth" and step == "not_eligible":
-                self.presses("12031990")
-            else:
-                self.presses(SENSIBLE.get(self.step, "1"))
+            self.presses(self._towards(step))
         raise AssertionError(f"never came to {step}, but to {self.step}")
+
+    def _towards(self, step: str) -> str:
+        """What to press here to come to `step`."""
+        if step == "couple_choice":
+            self.world.beside = False
+        mobile = self.session.caller_kind == CallerKind.MOBILE
+        reachable = self.session.caller_kind != CallerKind.NONE
+        special = {
+            ("date_of_birth", EASIER): "1",
+            ("date_of_birth", TOO_YOUNG): "12031990",
+            ("for_whom", frozenset({"couple_choice"})): "3",
+            ("offers", OTHERS): "4",
+            ("other_offers", frozenset({"part_of_day"})): "2",
+            ("other_offers", TOWN): "4",
+            ("town", frozenset({"town_which"})): "20",
+            ("town", TOWN): "35",
+            ("waiting", frozenset({"tell_number", "tell_number_check"})): "2",
+            ("reach", frozenset({"reach_number", "reach_check"})): "2" if mobile else "1",
+            ("welcome", PERSON): "0",
+            ("person", PERSON): "2" if reachable else "1",
+        }
+        for (here, wanted), pressed in special.items():
+            if self.step == here and step in wanted:
+                return pressed
+        return SENSIBLE.get(self.step, "1")
 
     @property
     def step(self) -> str:
@@ -76,13 +111,24 @@ class Talk:
 
     @property
     def asked(self) -> Line:
-        """The question, last of what was said."""
-        return self.speech.lines[-1]
+        """The question: the last of what was said in the language of the call."""
+        return [line for line in self.speech.lines if not line.language][-1]
 
     @property
     def said(self) -> list[str]:
-        """The keys of all that was said, in order."""
-        return [line.key for line in self.speech.lines]
+        """The keys of all that was said in the language of the call, in order.
+
+        Without the invitation to speak, which comes whenever words are taken for the first time.
+        """
+        lines = [line for line in self.speech.lines if not line.language]
+        return [line.key for line in lines if line.key != "you_may_speak"]
+
+    def takes_words(self) -> bool:
+        return self.speech.listen is not None and self.speech.listen.speech
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        return self.speech.listen.hints if self.speech.listen else ()
 
     @property
     def ended(self) -> bool:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.engine import Lost, advance
-from flows.session import CallerKind, Offer, Session
+from flows.rehearsal import MY_PAIR, my_booking
+from flows.session import CallerKind, Moving, Offer, Proving, Session
 from flows.speech import SILENCE, Input, keys
 from flows.steps import STEPS
 from prompts.catalogue import load
@@ -74,6 +75,12 @@ sessions = st.builds(
     typed=texts,
     reference=texts,
     person_reason=texts,
+    proving=st.sampled_from([*Proving]).map(str),
+    asked=texts,
+    sought=st.integers(0, 3),
+    mine=st.none() | st.sampled_from([my_booking(), MY_PAIR]),
+    doomed=st.lists(st.integers(1, 2), max_size=2).map(tuple),
+    moving=st.sampled_from([*Moving]).map(str),
 )
 
 
@@ -91,10 +98,14 @@ def test_every_field_survives_on_its_own():
     other: dict[str, Any] = {"str": "x", "bool": True, "int": 7, "float": 1.5}
     for field in dataclasses.fields(Session):
         value: Any
-        if field.name == "offers":
+        if field.name in {"offers", "beside"}:
             value = PLENTY
-        elif field.name in {"trail", "offered"}:
-            value = ("welcome",) if field.name == "trail" else (7,)
+        elif field.name == "mine":
+            value = MY_PAIR
+        elif str(field.type).startswith("tuple[tuple["):
+            value = (("75011", "Paris 11e", ""),)
+        elif str(field.type).startswith("tuple"):
+            value = (7,) if "int" in str(field.type) else ("welcome",)
         else:
             value = other[str(field.type)]
         session = dataclasses.replace(Session(), **{field.name: value})

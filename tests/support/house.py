@@ -7,6 +7,7 @@ are real rows; a call goes through the signature check, the store and the TwiML 
 from __future__ import annotations
 
 import itertools
+import json
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -82,6 +83,9 @@ class CountingChance:
     def identifier(self) -> str:
         return f"{next(self._numbers):032x}"
 
+    def code(self) -> str:
+        return f"{204_060 + next(self._numbers):06d}"
+
 
 @dataclass
 class WokenUp:
@@ -137,7 +141,7 @@ class House:
             {
                 "code": code,
                 "main_town": town,
-                "towns": f'[{{"name": "{town}"}}]',
+                "towns": json.dumps([{"name": town, "departement": departement}]),
                 "departement": departement,
                 "territory": territory,
                 "latitude": latitude,

@@ -1,0 +1,414 @@
+"""An outside without any store: three centres near one town, and campaigns to choose from.
+
+It remembers nothing between two turns, so that the same session, input and weather always give the
+same answer; what it was asked to do is written down to be read. The checks of the prompts and the
+map of the conversation play whole calls on it, and so do the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from flows.engine import advance
+from flows.session import CallerKind, Mine, MineState, Moving, Offer, Session
+from flows.speech import RING, SILENCE, Input, Speech, keys
+from flows.understanding import birthday
+from flows.understanding.vocabulary import Vocabulary
+from flows.world import (
+    Earlier,
+    Eligibility,
+    Far,
+    NamedCentre,
+    News,
+    NotChanged,
+    NotMine,
+    Order,
+    OwnPhone,
+    Rules,
+    Search,
+    TakenUp,
+    Town,
+    Unbooked,
+    Wait,
+    World,
+)
+
+# A Wednesday, nine o'clock in Paris.
+MORNING = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
+OPENING = datetime(2026, 12, 1, 7, 0, tzinfo=UTC)
+MOBILE = "+33612345678"
+LANDLINE = "+33491223344"
+REFERENCE = "4521738908"
+
+TOWNS = {
+    "75011": Town("75011", "Paris 11e", "metropole", 48.859, 2.378),
+    "20000": Town("20000", "Ajaccio", "corse", 41.935, 8.701, "Corse-du-Sud"),
+    "20200": Town("20200", "Bastia", "corse", 42.697, 9.451, "Haute-Corse"),
+    "35500": Town("35500", "Vitré", "metropole", 48.124, -1.209, "Ille-et-Vilaine"),
+    "69001": Town("69001", "Lyon 1er", "metropole", 45.769, 4.829, "Rhône"),
+    "69002": Town("69002", "Lyon 2e", "metropole", 45.749, 4.826, "Rhône"),
+    "69003": Town("69003", "Lyon 3e", "metropole", 45.753, 4.869, "Rhône"),
+}
+# By the digits of a département that may be typed: one town, or two of Corsica.
+MAIN_TOWNS = {"35": ("35500",), "20": ("20000", "20200")}
+APART = timedelta(days=22, minutes=30)
+
+
+@dataclass(frozen=True)
+class Centre:
+    """A centre as it is read to a caller."""
+
+    gid: str
+    name: str
+    street: str
+    kilometres: float
+
+
+CENTRES = (
+    Centre("1", "Salle des fêtes", "12 rue de la Paix", 0.4),
+    Centre("2", "Gymnase Jaurès", "3 place du Marché", 4.1),
+    Centre("3", "Mairie annexe", "1 rue de l'Église", 12.2),
+)
+
+# As long as the names of real centres mostly are.
+TYPICAL_CENTRES = (
+    Centre("1", "Salle polyvalente Jean Moulin", "12 rue de la Paix", 0.4),
+    Centre("2", "Centre de vaccination, gymnase Jaurès", "3 place du Marché", 4.1),
+    Centre("3", "Espace culturel de la Mairie", "1 rue de l'Église", 12.2),
+)
+
+
+@lru_cache
+def offers(
+    count: int = 3,
+    *,
+    one_centre: bool = False,
+    first: int = 0,
+    second: bool = False,
+    centres: Sequence[Centre] = CENTRES,
+) -> tuple[Offer, ...]:
+    """`count` offers, nearest first; of one centre, they are a day apart.
+
+    `second`: each with its second appointment, 22 days and half an hour later.
+    """
+    made = []
+    for number in range(count):
+        centre = centres[0 if one_centre else number]
+        start = MORNING.replace(hour=9) + timedelta(days=1 + (number if one_centre else 0))
+        made.append(
+            Offer(
+                place_id=first + number + 1,
+                slot_id=first + number + 101,
+                centre_id=centre.gid,
+                name=centre.name,
+                street=centre.street,
+                postcode="75011",
+                town="Paris 11e",
+                start_at=start.isoformat(),
+                time_zone="Europe/Paris",
+                kilometres=centre.kilometres,
+                second_place_id=first + number + 1001 if second else 0,
+                second_slot_id=first + number + 1101 if second else 0,
+                second_start_at=(start + APART).isoformat() if second else "",
+            )
+        )
+    return tuple(made)
+
+
+# A centre that books for itself, and a town far away that has free slots.
+OWN_PHONE = OwnPhone("Clinique des Lilas", "Les Lilas", 3.2, "+33142030405")
+FAR = Far("Laval", 65.3)
+FAR_CENTRES = (
+    Centre("11", "Parc des expositions", "1 rue du Parc", 41.0),
+    Centre("12", "Salle polyvalente", "2 rue de la Gare", 58.0),
+)
+
+PLENTY = offers()
+PAIRS = offers(second=True)
+
+
+@lru_cache
+def my_booking(*starts: datetime, state: MineState = MineState.AHEAD, **changes: Any) -> Mine:
+    """A booking at the nearest centre; of one start it is the first appointment."""
+    first, *later = starts or (MORNING.replace(hour=9) + timedelta(days=3),)
+    centre = CENTRES[0]
+    mine = Mine(
+        id="b" * 32,
+        version=1,
+        state=state,
+        name=centre.name,
+        street=centre.street,
+        town="Paris 11e",
+        time_zone="Europe/Paris",
+        first_start=first.isoformat(),
+        second_start=later[0].isoformat() if later else "",
+        postcode="75011",
+        slots=(901, 902) if later else (901,),
+    )
+    return replace(mine, **changes)
+
+
+FIRST_DAY = MORNING.replace(hour=9) + timedelta(days=3)
+MY_PAIR = my_booking(FIRST_DAY, FIRST_DAY + APART)
+
+CODE = "204060"
+KEPT_FOR = timedelta(minutes=10)
+
+
+@lru_cache
+def cut_call(
+    step: str = "confirm",
+    *,
+    found: tuple[Offer, ...] = PLENTY,
+    kept: bool = True,
+    reference: str = "",
+) -> TakenUp:
+    """A call that was cut at a step after the choice; `kept`: its slot is there still."""
+    town = TOWNS["75011"]
+    session = Session(
+        step=step,
+        alive=True,
+        trail=("welcome", "date_of_birth", "date_of_birth_check", "postcode"),
+        born="1942-03-12",
+        postcode=town.postcode,
+        town=town.name,
+        latitude=town.latitude,
+        longitude=town.longitude,
+        territory=town.territory,
+        offers=found,
+        offered=tuple(offer.slot_id for offer in found),
+        chosen=0,
+        number_answered=True,
+        reference=reference,
+    )
+    return TakenUp(session, kept)
+
+
+@dataclass
+class Rehearsal:
+    """A World. `found` is what a search finds, and finds again; None would be a mistake."""
+
+    found: tuple[Offer, ...] = PLENTY
+    # What a search finds that leaves out what was read before; None: the same.
+    found_anew: tuple[Offer, ...] | None = None
+    reference: str | Unbooked = REFERENCE
+    promises_new: bool = True
+    # Whether a second person finds a place beside the first.
+    beside: bool = True
+    spoken_here: tuple[str, ...] = ("fr", "en")
+    # A call that was cut and may be taken up; None: another has taken it up.
+    cut: TakenUp | None = field(default_factory=cut_call)
+    moment: datetime = MORNING
+    rules_: Rules = field(default_factory=lambda: Rules("tests", minimum_age=75, horizon_days=35))
+    vocabularies: Callable[[str], Vocabulary] | None = None
+    # What there is beyond the radius, and who books by an own telephone nearer than that.
+    far: Far | None = None
+    own: OwnPhone | None = None
+    # What words name: towns, or a centre.
+    named_towns: tuple[Town, ...] = ()
+    named_centre: NamedCentre | None = None
+    # Groups that may book with their least age; and what is known of whoever may not.
+    groups: Mapping[str, int] = field(default_factory=dict)
+    day_known: bool = True
+    turn_at: datetime | None = None
+    tell_at: datetime | None = None
+    # How many wait before somebody; None where nobody can wait.
+    ahead: int | None = 12
+    # What a reference and a birth date find, and what it is after a change; and why not.
+    mine: Mine | NotMine = NotMine.TRY_AGAIN
+    not_changed: NotChanged | None = None
+    texts: bool = True
+    guarded: bool = False
+    asked_for: list[str] = field(default_factory=list)
+    changed: list[tuple[str | int, ...]] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    news: list[tuple[str, News, datetime, bool]] = field(default_factory=list)
+    # Reads that a weather may answer otherwise.
+    looks: list[str] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    asked_beside: list[Offer] = field(default_factory=list)
+    promises: list[tuple[str, str]] = field(default_factory=list)
+    taken_up: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+    paces: list[bool] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def rules(self) -> Rules:
+        return self.rules_
+
+    def vocabulary(self, language: str) -> Vocabulary:
+        if self.vocabularies is None:
+            # Keys alone are pressed here.
+            raise LookupError(f"no vocabulary was given for {language!r}")
+        return self.vocabularies(language)
+
+    def town(self, postcode: str) -> Town | None:
+        return TOWNS.get(postcode)
+
+    def towns(self, text: str) -> tuple[Town, ...]:
+        self.looks.append("towns")
+        return self.named_towns
+
+    def main_towns(self, departement: str) -> tuple[Town, ...]:
+        return tuple(TOWNS[code] for code in MAIN_TOWNS.get(departement, ()))
+
+    def centre_named(self, text: str, search: Search) -> NamedCentre | None:
+        self.looks.append("centre_named")
+        return self.named_centre
+
+    def nearest_beyond(self, search: Search) -> Far | None:
+        return self.far
+
+    def own_phone(self, search: Search, closer_than: float) -> OwnPhone | None:
+        return self.own if self.own and self.own.kilometres < closer_than else None
+
+    def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
+        self.looks.append("eligibility")
+        last_day = self.moment.date() + timedelta(days=self.rules_.horizon_days)
+
+        def first_day(*certified: str) -> date:
+            ages = [self.groups[group] for group in certified if group in self.groups]
+            return birthday(born, min([self.rules_.minimum_age, *ages]))
+
+        day = first_day(*groups)
+        if day <= last_day:
+            return Eligibility(day)
+        return Eligibility(
+            None,
+            day_from=day if self.day_known else None,
+            turn_at=self.turn_at,
+            tell_at=self.tell_at,
+            groups=tuple(
+                one
+                for one in self.groups
+                if one not in groups and first_day(*groups, one) <= last_day
+            ),
+        )
+
+    def join_waiting_list(self, wait: Wait) -> int | None:
+        self.waits.append(wait)
+        return self.ahead
+
+    def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
+        self.news.append((number, news, at, by_text))
+
+    def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
+        self.searches.append(search)
+        anew = search.skip_slots and self.found_anew is not None
+        found = self.found_anew if anew else self.found
+        return found or ()
+
+    def hold_beside(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        self.asked_beside.append(offer)
+        return (replace(offer, place_id=offer.place_id + 500),) if self.beside else ()
+
+    def languages(self) -> tuple[str, ...]:
+        return self.spoken_here
+
+    def confirm(self, order: Order) -> str | Unbooked:
+        self.orders.append(order)
+        return self.reference
+
+    def find_booking(self, reference: str, born: date) -> Mine | NotMine:
+        self.asked_for.append(reference)
+        return self.mine
+
+    def text_booking(self, born: date) -> bool:
+        self.asked_for.append("text")
+        return self.texts
+
+    def booking_now(self, booking_id: str) -> Mine | None:
+        return self.mine if isinstance(self.mine, Mine) else None
+
+    def changes_need_a_person(self) -> bool:
+        self.looks.append("changes_need_a_person")
+        return self.guarded
+
+    def cancel_booking(self, mine: Mine, doses: tuple[int, ...]) -> NotChanged | None:
+        self.changed.append(("cancel", *doses))
+        return self.not_changed
+
+    def move_booking(self, mine: Mine, offer: Offer, moving: Moving) -> NotChanged | None:
+        self.changed.append(("move", moving, offer.place_id))
+        return self.not_changed
+
+    def undo_cancel(self, mine: Mine) -> NotChanged | None:
+        self.changed.append(("undo",))
+        return self.not_changed
+
+    def promise_callback(self, number: str, reason: str) -> bool:
+        self.promises.append((number, reason))
+        return self.promises_new
+
+    def take_up(self, earlier: str) -> TakenUp | None:
+        self.taken_up.append(earlier)
+        return self.cut
+
+    def new_resume_code(self) -> str:
+        return CODE
+
+    def earlier_by_code(self, code: str) -> Earlier | None:
+        self.codes.append(code)
+        return earlier(self) if code == CODE else None
+
+    def remember_pace(self, *, slow: bool) -> None:
+        self.paces.append(slow)
+
+
+def earlier(world: Rehearsal) -> Earlier:
+    """What whoever rings from the same line hears of the call that was cut."""
+    if world.cut is None or not world.cut.kept:
+        return Earlier("CA1", "fr")
+    offer = world.cut.session.choice
+    return Earlier("CA1", "fr", offer.town, offer.time_zone, world.moment + KEPT_FOR)
+
+
+def ringing(kind: CallerKind = CallerKind.MOBILE) -> Session:
+    """The session of a call that just rings."""
+    number = {CallerKind.MOBILE: MOBILE, CallerKind.LANDLINE: LANDLINE, CallerKind.NONE: ""}[kind]
+    return Session(caller=number, caller_kind=str(kind))
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What was heard at which step, what was answered, and where that led."""
+
+    step: str
+    heard: Input
+    speech: Speech
+    after: Session
+
+
+# What somebody answers who has all at hand; 1 at every other question.
+COMMON_ANSWERS = {"date_of_birth": keys("12031942"), "postcode": keys("75011")}
+# Where the call may simply be left: everything was told.
+LAST_STEP = "reference"
+MOST_EXCHANGES = 60
+
+
+def common_path(session: Session, world: World) -> tuple[Exchange, ...]:
+    """The call of somebody who answers each question at once and takes the first offer.
+
+    Nothing is pressed once the reference is told. Raises RuntimeError where the call comes to no
+    end, and flows.engine.Lost.
+    """
+    met: list[Exchange] = []
+    heard = RING
+    for _ in range(MOST_EXCHANGES):
+        step = session.step
+        session, speech = advance(session, heard, world)
+        met.append(Exchange(step, heard, speech, session))
+        if speech.listen is None:
+            return tuple(met)
+        if session.step == LAST_STEP:
+            heard = SILENCE
+        else:
+            heard = COMMON_ANSWERS.get(session.step, keys("1"))
+    raise RuntimeError(f"the common path comes to no end; it is at {session.step}")

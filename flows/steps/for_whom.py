@@ -1,0 +1,72 @@
+"""For whom: oneself, somebody else, or two people, who are served in the same call.
+
+For two, the first is booked and told before the second is asked for anything; a place beside the
+first one is held meanwhile.
+"""
+
+from __future__ import annotations
+
+from flows.questions import Go, Move, Question, menu
+from flows.session import Session, Whom
+from flows.speech import Line
+from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.steps.offers import first_day, reach_or_confirm, search_nearest
+from flows.world import World
+
+
+class ForWhom(Patient):
+    name = "for_whom"
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu("for_whom")
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        whom = {"1": Whom.SELF, "2": Whom.OTHER, "3": Whom.TWO}.get(pressed)
+        if whom is None:
+            return NO_SUCH_KEY
+        return Go(session.but(whom=str(whom)), "date_of_birth")
+
+
+class CoupleChoice(Patient):
+    """Only one place is left there: the couple chooses, not we."""
+
+    name = "couple_choice"
+
+    def question(self, session: Session, world: World) -> Question:
+        offer = session.choice
+        return menu("couple_choice", town=offer.town, start=offer.local_start)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "1":
+            return reach_or_confirm(session, world)
+        if pressed == "2":
+            return search_nearest(session, world)
+        return NO_SUCH_KEY
+
+
+def second_person(session: Session, world: World) -> Go:
+    """The first of two is booked and told; what was theirs alone is asked anew.
+
+    The place beside theirs, given back with all else when the first was booked, is held again.
+    """
+    fresh = session.but(
+        second_person=True,
+        born="",
+        year=0,
+        month=0,
+        groups=(),
+        groups_refused=(),
+        group_asked="",
+        reference="",
+        first_reference=session.reference,
+        chosen=-1,
+        trail=(),
+    )
+    return Go(fresh, "date_of_birth", (Line("second_person_now"),), remember=False)
+
+
+def offer_beside(session: Session, world: World) -> Move:
+    """What is held beside the first one's appointment, else whatever is near."""
+    if session.beside and session.beside[0].local_start.date() >= first_day(session, world):
+        return Go(session.but(offers=session.beside, chosen=-1), "offers")
+    return search_nearest(session, world)

@@ -1,0 +1,132 @@
+"""My appointment: the reference and the birth date find it; a calling number proves nothing.
+
+Without a reference the answer goes by text to the number on file, in the same words whether there
+is one or not. Whatever was wrong is told in the same words, too.
+"""
+
+from __future__ import annotations
+
+from flows.questions import Go, Miss, Move, Question, entry, menu
+from flows.session import CallerKind, Mine, MineState, Proving, Session, Whom
+from flows.speech import Line
+from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.understanding import is_digits
+from flows.understanding.digits import digits
+from flows.understanding.words import choice
+from flows.world import NotMine, World
+
+# The first step, and the reason of the promise where somebody must look at it.
+MY_APPOINTMENT = "my_reference"
+MY_PERSON_NEEDED = "my_appointment"
+REFERENCE_DIGITS = 10
+# In the place of a reference: there is none at hand. One digit is no beginning of ten.
+NO_REFERENCE = "1"
+
+_SHOWN_AT = {
+    MineState.AHEAD: "my_menu",
+    MineState.PAST: "my_over",
+    MineState.CANCELLED: "my_cancelled",
+}
+
+
+class MyReference(Patient):
+    name = MY_APPOINTMENT
+
+    def question(self, session: Session, world: World) -> Question:
+        return entry("my_reference", REFERENCE_DIGITS)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if not session.proving:
+            # A birth date that was given for something else proves nothing here.
+            session = session.but(born="", whom=Whom.SELF, second_person=False)
+        if pressed == NO_REFERENCE:
+            if session.caller_kind != CallerKind.MOBILE:
+                return Go(session.but(proving=Proving.REFERENCE), "my_no_text")
+            return _birth_date(session.but(proving=Proving.TEXT))
+        if not is_digits(pressed) or len(pressed) != REFERENCE_DIGITS:
+            return Miss("reason.reference_incomplete")
+        typed = session.but(proving=Proving.REFERENCE, asked=pressed)
+        return Go(typed, "my_reference_check")
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        vocabulary = world.vocabulary(session.language)
+        said = digits(text, vocabulary, length=REFERENCE_DIGITS)
+        if len(said) == REFERENCE_DIGITS:
+            return self.take(session, said, world)
+        without = choice(text, vocabulary, self.name) == NO_REFERENCE
+        return self.take(session, NO_REFERENCE, world) if without else None
+
+
+class MyReferenceCheck(Patient):
+    name = "my_reference_check"
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu("my_reference_check", reference=session.asked)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "2":
+            return Go(session, MY_APPOINTMENT, remember=False)
+        return _birth_date(session) if pressed == "1" else NO_SUCH_KEY
+
+
+def _birth_date(session: Session) -> Go:
+    """What was given in this call is read back; only what was not is asked."""
+    known = session.born and not session.resumed
+    return Go(session, "date_of_birth_check" if known else "date_of_birth")
+
+
+def prove(session: Session, world: World) -> Go:
+    """The birth date was agreed to: look the appointment up, or have it written."""
+    if session.proving == Proving.TEXT:
+        if not world.text_booking(session.born_on):
+            return to_somebody(session)
+        return Go(session.but(trail=()), "my_texted", remember=False)
+    found = world.find_booking(session.asked, session.born_on)
+    if found is NotMine.PERSON:
+        return to_somebody(session)
+    if found is NotMine.TRY_AGAIN:
+        again = session.but(asked="", sought=session.sought + 1, trail=())
+        told = Line("my_not_found", wording=session.sought)
+        return Go(again, MY_APPOINTMENT, (told,), remember=False)
+    return show(session.but(reference=session.asked), found)
+
+
+def show(session: Session, mine: Mine, lines: tuple[Line, ...] = ()) -> Go:
+    """What the booking is now; what was begun with it before is over."""
+    shown = session.but(
+        mine=mine, doomed=(), moving="", offers=(), offered=(), chosen=-1, trail=(), resume=""
+    )
+    return Go(shown, _SHOWN_AT[MineState(mine.state)], lines, remember=False)
+
+
+def to_somebody(session: Session) -> Go:
+    """A person does it; why is not told, so that nobody learns anything from it."""
+    back = _SHOWN_AT[MineState(session.mine.state)] if session.mine else ""
+    asked = session.but(resume=back, person_reason=MY_PERSON_NEEDED)
+    return Go(asked, "person", (Line("my_person_needed"),), remember=False)
+
+
+class MyTexted(Patient):
+    """The same words whether something was written or not."""
+
+    name = "my_texted"
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu("my_texted")
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "1":
+            return Go(session, MY_APPOINTMENT)
+        return Go(session, "date_of_birth") if pressed == "2" else NO_SUCH_KEY
+
+
+class MyNoText(Patient):
+    """From a telephone that cannot be written to: whoever has no reference needs a person."""
+
+    name = "my_no_text"
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu("my_no_text")
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        return Go(session, MY_APPOINTMENT, remember=False) if pressed == "1" else NO_SUCH_KEY

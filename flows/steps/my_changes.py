@@ -1,0 +1,264 @@
+"""What can be done with an appointment that was found: hear, move, cancel, take that back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flows.questions import Go, Move, Question, menu
+from flows.session import Mine, Moving, Proving, Session, Whom
+from flows.speech import Line
+from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
+from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE
+from flows.steps.my_appointment import show, to_somebody
+from flows.steps.offers import search_nearest
+from flows.steps.town import at_town
+from flows.world import NotChanged, World
+
+FIRST, SECOND = 1, 2
+# Said before what can be done: what there is.
+MY_FACTS = frozenset({"my_one", "my_both", "my_apart"})
+
+# What is said before another search, and before what the booking is now.
+_SEARCH_AGAIN = {
+    NotChanged.GONE: "just_taken",
+    NotChanged.NO_PAIR: "my_no_pair",
+    NotChanged.TOO_YOUNG: "my_too_young",
+    NotChanged.SAME: "my_same",
+}
+_NOT_BACK = {
+    NotChanged.TOO_LATE: "my_too_late",
+    NotChanged.GONE: "my_gone",
+    NotChanged.BOOKED_AGAIN: "my_booked_again",
+    NotChanged.CHANGED: "my_changed",
+}
+
+
+def _mine(session: Session) -> Mine:
+    if session.mine is None:
+        raise LookupError(f"no appointment was found before {session.step}")
+    return session.mine
+
+
+def _facts(mine: Mine) -> dict[str, Any]:
+    values: dict[str, Any] = {"place": mine.name, "street": mine.street, "town": mine.town}
+    values |= zip(("start", "second"), mine.starts, strict=False)
+    return values | {"second_place": mine.second_name, "second_town": mine.second_town}
+
+
+def _after(session: Session, world: World, *lines: Line) -> Go:
+    """Tell what the booking is by now."""
+    now = world.booking_now(_mine(session).id)
+    return to_somebody(session) if now is None else show(session, now, lines)
+
+
+class MyMenu(Patient):
+    name = "my_menu"
+
+    def question(self, session: Session, world: World) -> Question:
+        mine = _mine(session)
+        lead = "my_one"
+        if len(mine.starts) > 1:
+            lead = "my_apart" if mine.second_town else "my_both"
+        asked = menu("my_menu_undo" if mine.undo else "my_menu", **_facts(mine))
+        return replace(asked, lead=lead)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        mine = _mine(session)
+        if pressed == "1":
+            return Go(session, self.name, remember=False)
+        if pressed == "4" and mine.undo:
+            return _take_back(session, world)
+        if pressed not in ("2", "3"):
+            return NO_SUCH_KEY
+        if world.changes_need_a_person() or (pressed == "2" and not mine.movable):
+            return to_somebody(session)
+        return _begin_move(session, world) if pressed == "2" else _begin_cancel(session)
+
+
+class MyOver(Patient):
+    """Past: nothing can be done with it, and another one can be taken."""
+
+    name = "my_over"
+
+    def question(self, session: Session, world: World) -> Question:
+        return _of_one_or_both("my_over", _mine(session))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        return _new_one(session) if pressed == "1" else NO_SUCH_KEY
+
+
+class MyCancelled(Patient):
+    """Cancelled: taken back while that is possible, else another one can be taken."""
+
+    name = "my_cancelled"
+
+    def question(self, session: Session, world: World) -> Question:
+        mine = _mine(session)
+        return _of_one_or_both("my_cancelled_undo" if mine.undo else "my_cancelled", mine)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        undo = _mine(session).undo
+        if undo and pressed == "1":
+            return _take_back(session, world)
+        return _new_one(session) if pressed == ("2" if undo else "1") else NO_SUCH_KEY
+
+
+def _of_one_or_both(prompt: str, mine: Mine) -> Question:
+    both = "_both" if len(mine.starts) > 1 else ""
+    return menu(f"{prompt}{both}", **_facts(mine))
+
+
+def _new_one(session: Session) -> Go:
+    """As for a new caller, who has given the birth date already."""
+    fresh = session.but(mine=None, reference="", asked="", proving=Proving.NOTHING, trail=())
+    return Go(fresh, "date_of_birth_check", remember=False)
+
+
+def _take_back(session: Session, world: World) -> Go:
+    why = world.undo_cancel(_mine(session))
+    if why is None:
+        return _after(session, world, Line("my_restored"))
+    told = _NOT_BACK.get(why)
+    return _after(session, world, Line(told)) if told else to_somebody(session)
+
+
+# ---------------------------------------------------------------- cancel
+
+
+def _begin_cancel(session: Session) -> Go:
+    mine = _mine(session)
+    if len(mine.starts) > 1:
+        return Go(session, "my_cancel_which")
+    dose = FIRST if mine.first_start else SECOND
+    return Go(session.but(doomed=(dose,)), "my_cancel_check")
+
+
+class MyCancelWhich(Patient):
+    name = "my_cancel_which"
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu("my_cancel_which", **_facts(_mine(session)))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        doomed = {"1": (SECOND,), "2": (FIRST, SECOND)}.get(pressed)
+        return Go(session.but(doomed=doomed), "my_cancel_check") if doomed else NO_SUCH_KEY
+
+
+class MyCancelCheck(Patient):
+    """Said back, and cancelled by a clear yes only."""
+
+    name = "my_cancel_check"
+
+    def question(self, session: Session, world: World) -> Question:
+        mine = _mine(session)
+        prompt = "my_cancel_check"
+        if len(mine.starts) > 1:
+            prompt += "_both" if len(session.doomed) > 1 else "_second"
+        return menu(prompt, **_facts(mine))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        mine = _mine(session)
+        if pressed == "2":
+            return show(session, mine, (Line("my_kept"),))
+        if pressed != "1":
+            return NO_SUCH_KEY
+        why = world.cancel_booking(mine, session.doomed)
+        if why is NotChanged.CHANGED:
+            return _after(session, world, Line("my_changed"))
+        if why is not None:
+            return to_somebody(session)
+        stays = len(mine.starts) > len(session.doomed)
+        return _after(session, world, *([Line("my_second_cancelled")] if stays else []))
+
+
+# ---------------------------------------------------------------- move
+
+
+def _begin_move(session: Session, world: World) -> Go:
+    mine = _mine(session)
+    if len(mine.starts) > 1:
+        return Go(session, "my_move_which")
+    return _move(session, world, Moving.FIRST if mine.first_start else Moving.SECOND)
+
+
+class MyMoveWhich(Patient):
+    name = "my_move_which"
+
+    def question(self, session: Session, world: World) -> Question:
+        return menu("my_move_which", **_facts(_mine(session)))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        moving = {"1": Moving.SECOND, "2": Moving.BOTH}.get(pressed)
+        return _move(session, world, moving) if moving else NO_SUCH_KEY
+
+
+def _move(session: Session, world: World, moving: Moving) -> Go:
+    """Search near where the booking was made for; what there is stays until another is agreed."""
+    mine = _mine(session)
+    town = world.town(mine.postcode) if mine.postcode else None
+    session = session.but(whom=Whom.SELF, second_person=False, groups=())
+    if town is None and moving != Moving.SECOND:
+        return Go(session.but(moving=moving, offered=mine.slots), "postcode")
+    session = at_town(session, town) if town else session
+    session = session.but(moving=moving, offered=mine.slots)
+    return search_nearest(session, world, lines=(Line("my_still_yours"),))
+
+
+class MyMoveCheck(Patient):
+    """The new one and the old one, once more; only a clear yes moves it."""
+
+    name = MOVE_CHECK
+
+    def question(self, session: Session, world: World) -> Question:
+        mine, offer = _mine(session), session.choice
+        old = mine.starts[-1] if session.moving == Moving.SECOND else mine.starts[0]
+        return menu(
+            in_words_for(offer, MOVE_CHECK),
+            place=offer.name,
+            street=offer.street,
+            town=offer.town,
+            old=old,
+            **moments(offer),
+        )
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "2":
+            return Go(session, "offers", remember=False)
+        if pressed == "3":
+            return show(session, _mine(session), (Line("my_kept"),))
+        return _moved(session, world) if pressed == "1" else NO_SUCH_KEY
+
+
+def _moved(session: Session, world: World) -> Go:
+    offer = session.choice
+    why = world.move_booking(_mine(session), offer, Moving(session.moving))
+    if why is None:
+        return _after(session, world, Line(in_words_for(offer, "my_moved")))
+    if why is NotChanged.CHANGED:
+        return _after(session, world, Line("my_changed"))
+    if why not in _SEARCH_AGAIN:
+        return to_somebody(session)
+    told = _SEARCH_AGAIN[why]
+    line = Line(in_words_for(offer, told) if why is NotChanged.GONE else told)
+    return search_nearest(session, world, lines=(line,))
+
+
+class MyNothingElse(Patient):
+    """The truth; and what there is stays."""
+
+    name = NOTHING_ELSE
+
+    def question(self, session: Session, world: World) -> Question:
+        if session.moving == Moving.SECOND:
+            return menu("my_nothing_else_second")
+        return menu("my_nothing_else", town=session.town)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "2":
+            return show(session, _mine(session), (Line("my_kept"),))
+        if pressed != "1":
+            return NO_SUCH_KEY
+        if session.moving == Moving.SECOND:
+            return search_nearest(session, world)
+        return Go(session, "postcode", remember=False)

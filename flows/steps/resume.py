@@ -1,0 +1,160 @@
+"""A line that was cut: what was given is taken up where it was, by whoever rings from that line.
+
+A line may be shared and a number forged. So the question says no more than the town and the hour
+until which a slot is kept; and what was read back once, a date of birth above all, is asked again
+or left out, never read to whoever rings now.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from flows.questions import Go, Move, Question, menu
+from flows.session import Session, Whom
+from flows.speech import Line
+from flows.steps.common import NO_SUCH_KEY, Spoken
+from flows.steps.for_whom import second_person
+from flows.steps.offers import AFTER_SEARCH, search_nearest
+from flows.steps.untold import UNTOLD, is_untold
+from flows.world import Earlier, TakenUp, World
+
+# These read to the caller what was typed: the question before them is put instead.
+ENTRY_OF = {
+    "date_of_birth_check": "date_of_birth",
+    "reach_check": "reach_number",
+    "person_number_check": "person_number",
+    "tell_number_check": "tell_number",
+}
+# What was chosen is still chosen here.
+AFTER_CHOICE = frozenset({"couple_choice", "reach", "reach_number", "reach_check", "confirm"})
+_PERSON = frozenset({"person", "person_number", "person_number_check"})
+_ENTRIES = frozenset({
+    "for_whom", "date_of_birth", "birth_year", "birth_month", "birth_day", "date_of_birth_check",
+    "group", "postcode", "postcode_check", "town", "town_check", "town_which", "tell_number",
+    "tell_number_check",
+})  # fmt: skip
+# Where a call that was cut goes on; elsewhere there is nothing to go on with, or not for everybody.
+GOES_ON = _ENTRIES | _PERSON | AFTER_SEARCH
+_BACK_TO = GOES_ON.difference(ENTRY_OF) | {"welcome"}
+# The first of two people is booked, and the second was not asked yet.
+_BETWEEN_TWO = frozenset({"ready", "reference"})
+
+
+def is_between_two(session: Session) -> bool:
+    """Whether the first of two people is booked and the second is still to come."""
+    is_first = session.whom == Whom.TWO and not session.second_person
+    return is_first and bool(session.reference) and session.step in _BETWEEN_TWO
+
+
+def is_about_a_booking(session: Session) -> bool:
+    """Whether it is about a booking that there is: whoever rings again proves anew who they are."""
+    return bool(session.mine or session.moving or session.proving)
+
+
+def is_worth_resuming(session: Session) -> bool:
+    """Whether a call that was left like this has anything in it that need not be asked again."""
+    if is_between_two(session) or is_untold(session):
+        return True
+    if session.reference or session.step not in GOES_ON or is_about_a_booking(session):
+        return False
+    if session.step in _PERSON and session.resume and session.resume not in GOES_ON:
+        return False
+    return bool(session.born or session.year or session.postcode or session.whom)
+
+
+def offer_to_resume(session: Session, earlier: Earlier) -> Session:
+    """A call that rings, or gave a code: it may go on from an earlier one."""
+    return session.but(
+        language=earlier.language or session.language,
+        earlier=earlier.call_id,
+        kept_town=earlier.town if earlier.until else "",
+        kept_until=earlier.until.isoformat() if earlier.until else "",
+        kept_zone=earlier.zone if earlier.until else "",
+    )
+
+
+class Resume(Spoken):
+    """Go on, or somebody else; who says neither is greeted like anybody."""
+
+    name = "resume"
+    patience = 2
+
+    def question(self, session: Session, world: World) -> Question:
+        until = datetime.fromisoformat(session.kept_until) if session.kept_until else None
+        if until is None or until <= world.now():
+            return menu("resume_answers")
+        local = until.astimezone(ZoneInfo(session.kept_zone))
+        return menu("resume_slot", town=session.kept_town, until=local)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "2":
+            return _afresh(session)
+        if pressed != "1":
+            return NO_SUCH_KEY
+        taken = world.take_up(session.earlier)
+        if taken is None:
+            return _afresh(session, (Line("resume_nothing"),))
+        return _go_on(session, taken, world)
+
+    def give_up(self, session: Session, world: World) -> Move:
+        return _afresh(session)
+
+
+def _afresh(session: Session, lines: tuple[Line, ...] = ()) -> Go:
+    """As a call of somebody else: what is kept stays kept for whom it is."""
+    fresh = session.but(
+        language=Session.language,
+        earlier="",
+        kept_town="",
+        kept_until="",
+        kept_zone="",
+        someone_else=True,
+    )
+    return Go(fresh, "welcome", lines, remember=False)
+
+
+def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
+    was = taken.session
+    session = was.but(
+        caller=session.caller,
+        caller_kind=session.caller_kind,
+        slow=session.slow or was.slow,
+        speaks=session.speaks or was.speaks,
+        alive=True,
+        misses=0,
+        quiet=0,
+        deaf="",
+        unsure=False,
+        # One step back reads nobody's answers aloud either.
+        trail=tuple(step for step in was.trail if step in _BACK_TO),
+        resume=ENTRY_OF.get(was.resume, was.resume),
+        resumed=True,
+    )
+    if is_untold(was):
+        return Go(session.but(trail=()), UNTOLD, (Line("resumed"),), remember=False)
+    if is_between_two(was):
+        return second_person(_with_place_beside(session, world), world)
+    question = was.resume if was.step in _PERSON else was.step
+    if question not in AFTER_SEARCH:
+        step = ENTRY_OF.get(was.step, was.step)
+        return Go(session, step, (Line("resumed"),), remember=False)
+    if was.chosen >= 0 and taken.kept and question in AFTER_CHOICE:
+        step = ENTRY_OF.get(was.step, was.step)
+        return Go(_with_place_beside(session, world), step, (Line("resumed"),), remember=False)
+    # What was only offered went when the line was cut; what was chosen may have, since.
+    gone = was.chosen >= 0 and not taken.kept
+    lines = (Line("resume_gone" if gone else "resumed"),)
+    session = _with_place_beside(session, world).but(step=question)
+    if session.second_person and session.beside:
+        again = session.but(offers=session.beside, chosen=-1)
+        return Go(again, "offers", lines, remember=False)
+    again = session.but(offers=(), offered=(), chosen=-1)
+    return search_nearest(again, world, lines=lines)
+
+
+def _with_place_beside(session: Session, world: World) -> Session:
+    """For two people: the place beside the first one's went with the line, and is held again."""
+    if not session.beside:
+        return session
+    return session.but(beside=world.hold_beside(session.beside[0], ()))

@@ -1,0 +1,39 @@
+"""For a line without a number: a short code, told once, and asked when the caller rings again."""
+
+from __future__ import annotations
+
+from flows.questions import Go, Miss, Move, Question, entry
+from flows.session import CallerKind, Session
+from flows.speech import Line
+from flows.steps.common import Spoken
+from flows.steps.resume import offer_to_resume
+from flows.understanding import is_digits
+from flows.world import World
+
+CODE_DIGITS = 6
+
+
+class ResumeCode(Spoken):
+    """Wrong, run out, or tried too often: the same sentence for each, so that it tells nothing."""
+
+    name = "resume_code"
+    patience = 3
+
+    def question(self, session: Session, world: World) -> Question:
+        return entry("resume_code", CODE_DIGITS)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if not is_digits(pressed) or len(pressed) != CODE_DIGITS:
+            return Miss("reason.code_incomplete")
+        earlier = world.earlier_by_code(pressed)
+        if earlier is None:
+            return Miss("reason.code")
+        return Go(offer_to_resume(session, earlier), "resume", remember=False)
+
+    def give_up(self, session: Session, world: World) -> Move:
+        return Go(session, "welcome", (Line("without_code"),), remember=False)
+
+
+def can_give_code(session: Session) -> bool:
+    """Whoever rings with a number is known by it, and by no code."""
+    return session.caller_kind == CallerKind.NONE

@@ -1,0 +1,140 @@
+"""The town: by its name, by a postcode or by the digits of a département; or a centre by its name.
+
+Where the postcode question leads after its tries, and whoever would go somewhere else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from flows.questions import Go, Miss, Move, Question, menu
+from flows.session import Session
+from flows.speech import Listen
+from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.steps.offers import plain_search, search_nearest
+from flows.understanding import is_digits
+from flows.understanding.postcodes import postcodes
+from flows.world import Town, World
+
+POSTCODE_DIGITS = 5
+DEPARTEMENT_DIGITS = (2, 3)
+# Menus have four choices, and one is "another".
+MOST_TOWNS = 3
+ANOTHER_KEY = "4"
+
+
+def at_town(session: Session, town: Town) -> Session:
+    """From where is searched now; what was read or told elsewhere may be read again."""
+    return session.but(
+        postcode=town.postcode,
+        town=town.name,
+        latitude=town.latitude,
+        longitude=town.longitude,
+        territory=town.territory,
+        offered=(),
+        within=0.0,
+        centre_id="",
+        own_phone="",
+    )
+
+
+def ask_which(session: Session, towns: tuple[Town, ...], check: str = "town_check") -> Go:
+    """Read the one town back, or ask which of several it is."""
+    if len(towns) == 1:
+        return Go(at_town(session, towns[0]), check)
+    some = towns[:MOST_TOWNS]
+    alike = Counter((town.name, town.departement) for town in some)
+    found = tuple(
+        # Where its département is not known, or is the same, the postcode tells as much.
+        (
+            town.postcode,
+            town.name,
+            town.departement if alike[town.name, town.departement] == 1 else "",
+        )
+        for town in some
+    )
+    return Go(session.but(towns_found=found), "town_which")
+
+
+def heard_postcodes(session: Session, text: str, world: World) -> tuple[Town, ...]:
+    """The towns of all postcodes that these words may mean."""
+    words = world.vocabulary(session.language)
+    codes = postcodes(text, words, lambda code: world.town(code) is not None)
+    return tuple(town for code in codes if (town := world.town(code)))
+
+
+class AskTown(Patient):
+    """Words are taken from the first try on: names are not for a keypad."""
+
+    name = "town"
+
+    def question(self, session: Session, world: World) -> Question:
+        return Question("town", Listen(POSTCODE_DIGITS, speech=True))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if is_digits(pressed) and len(pressed) == POSTCODE_DIGITS:
+            town = world.town(pressed)
+            if town is None:
+                return Miss("reason.no_such_postcode")
+            return Go(at_town(session, town), "postcode_check")
+        if not is_digits(pressed) or len(pressed) not in DEPARTEMENT_DIGITS:
+            return Miss("reason.postcode_incomplete")
+        towns = world.main_towns(pressed)
+        return ask_which(session, towns) if towns else Miss("reason.no_such_departement")
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        found = heard_postcodes(session, text, world)
+        if found:
+            return ask_which(session, found, "postcode_check")
+        if session.territory:
+            centre = world.centre_named(text, plain_search(session, world))
+            if centre is not None:
+                there = session.but(centre_id=centre.id, offered=(), own_phone="")
+                return search_nearest(there, world)
+        towns = world.towns(text)
+        return ask_which(session, towns) if towns else None
+
+
+class TownCheck(Patient):
+    name = "town_check"
+
+    def question(self, session: Session, world: World) -> Question:
+        town = world.town(session.postcode)
+        where = town.departement if town else ""
+        return menu("town_check", town=session.town, where=where or spaced(session.postcode))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "2":
+            return Go(session, "town", remember=False)
+        return search_nearest(session, world) if pressed == "1" else NO_SUCH_KEY
+
+
+class TownWhich(Patient):
+    """Towns of one name, or what a spoken postcode may mean: asked, never guessed."""
+
+    name = "town_which"
+
+    def question(self, session: Session, world: World) -> Question:
+        values: dict[str, object] = {}
+        for number, (code, name, departement) in enumerate(session.towns_found, start=1):
+            values[f"town{number}"] = name
+            values[f"where{number}"] = departement or spaced(code)
+        return menu(f"town_which_{len(session.towns_found)}", **values)
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        found = session.towns_found
+        if pressed not in ("1", "2", "3", ANOTHER_KEY) or (
+            pressed != ANOTHER_KEY and int(pressed) > len(found)
+        ):
+            return NO_SUCH_KEY
+        code, name, _ = ("", "", "") if pressed == ANOTHER_KEY else found[int(pressed) - 1]
+        town = world.town(code)
+        if town is None:
+            return Go(session, "town", remember=False)
+        # Read with its key: that is the readback.
+        return search_nearest(at_town(session, replace(town, name=name)), world)
+
+
+def spaced(digits: str) -> str:
+    return " ".join(digits)

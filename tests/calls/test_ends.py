@@ -1,0 +1,355 @@
+"""Calls that cannot end with a booking: what is said, and what stands in the store after it."""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sqlalchemy import select, update
+
+from models import outbox
+from models.tables import centre, history, message, place, postcode, waiting_entry
+from services import waiting_list
+from services.campaign import Eligible
+from services.deliver_message import deliver_message
+from services.freed import offer_freed
+from tests.support.house import (
+    LANDLINE,
+    MOBILE,
+    NOON,
+    WITHHELD,
+    House,
+    campaign_with,
+    house,
+    mornings,
+)
+
+OPENING = datetime(2026, 12, 1, 7, 0, tzinfo=UTC)
+BORN = date(1942, 3, 12)
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[House]:
+    """A house in which no centre has anything."""
+    with house(database_url) as made:
+        yield made
+
+
+def a_town(house: House, code: str, **values: Any) -> None:
+    row = {
+        "code": code,
+        "main_town": "Saint-Denis",
+        "towns": "[]",
+        "departement": "974",
+        "territory": "974",
+        "latitude": -20.88,
+        "longitude": 55.45,
+        "fingerprint": "",
+    }
+    with house.database.transaction() as connection:
+        connection.execute(postcode.insert(), [row | values])
+
+
+def waits(service: House, number: str, born: date = BORN) -> str | None:
+    with service.database.statement() as connection:
+        return waiting_list.find(
+            connection, service.store, service.campaign, born=born, number=number
+        )
+
+
+def due_of(row: Any) -> datetime:
+    due: datetime = row.due_at
+    return due
+
+
+# ---------------------------------------------------------------- nothing near
+
+
+def test_where_nothing_is_near_the_caller_waits_and_is_found_on_the_list(empty: House):
+    caller = empty.phone(MOBILE).goes_to("no_slot")
+    caller.hears_text("il n'y a pas de rendez-vous libre près de Paris 11e")
+    assert waits(empty, MOBILE) is None
+    caller.presses("1").hears_text("au numéro qui se termine par 78")
+    caller.presses("1").hears_text("moins de dix personnes attendent avant vous")
+    caller.hears_text("Nous vous rappellerons dès qu'une place se libère")
+    assert caller.ended_normally
+    entry = waits(empty, MOBILE)
+    assert entry is not None
+    with empty.database.statement() as connection:
+        standing = waiting_list.position(connection, empty.store, entry)
+    assert standing is not None
+    assert standing.state == "waiting"
+
+
+def test_a_place_that_is_freed_then_is_offered_to_whoever_waits(empty: House):
+    empty.phone(MOBILE).goes_to("no_slot").presses("1").presses("1")
+    empty.opens_centre("1", kilometres=0.4, starts=mornings(1))
+    with empty.database.transaction() as connection:
+        place_ids = connection.execute(select(place.c.id)).scalars().all()
+        assert offer_freed(connection, empty.store, empty.campaign, place_ids) == 1
+    (offer,) = empty.messages("waiting_offer")
+    assert json.loads(empty.text_of(offer))["entry"] == waits(empty, MOBILE)
+
+
+def test_a_withheld_number_gives_one_and_waits_there(empty: House):
+    caller = empty.phone(WITHHELD).goes_to("no_slot").presses("1")
+    caller.hears_text("numéro de téléphone").presses("0142685300")
+    caller.hears_text("01, 42, 68, 53, 00").presses("1")
+    assert caller.ended_normally
+    assert waits(empty, "+33142685300") is not None
+
+
+def test_who_rings_again_is_on_the_list_once(empty: House):
+    for _ in range(2):
+        empty.phone(MOBILE).goes_to("no_slot").presses("1").presses("1")
+    with empty.database.statement() as connection:
+        rows = connection.execute(select(waiting_entry.c.id)).all()
+    assert len(rows) == 1
+
+
+def test_a_second_in_the_line_hears_of_those_before_them(empty: House):
+    for number in range(12):
+        phone = empty.phone(f"+33612{number:06d}").goes_to("no_slot")
+        phone.presses("1").presses("1")
+    phone = empty.phone(MOBILE).goes_to("no_slot").presses("1").presses("1")
+    phone.hears_text("environ 10 personnes attendent avant vous")
+
+
+# ---------------------------------------------------------------- far away
+
+
+def test_the_nearest_region_with_slots_is_named_and_booked_there_on_demand(empty: House):
+    # 150 kilometres away, while the campaign sends nobody farther than 100.
+    empty.opens_centre("9", name="Halle", kilometres=150.0, starts=mornings(20), capacity=2)
+    caller = empty.phone(MOBILE).goes_to("no_slot")
+    caller.hears_text("à 150 kilomètres à vol d'oiseau, tapez 1")
+    assert empty.held() == 0
+    caller.presses("1").hears_text("Halle, à Paris 11e, à 150 kilomètres")
+    assert empty.held() > 0
+    caller.answers("1", "3", "1", "1", "1")
+    assert [one.centre_id for one in empty.bookings()] == ["9"]
+
+
+def test_no_sea_is_crossed_however_near_the_other_shore(empty: House):
+    """Ajaccio has nothing; Nice, on the mainland, has, 240 kilometres over the water."""
+    empty.opens_centre("9", kilometres=1.0, starts=mornings(20), capacity=9)
+    with empty.database.transaction() as connection:
+        connection.execute(
+            update(centre).where(centre.c.id == "9").values(latitude=43.7, longitude=7.27)
+        )
+    caller = empty.phone(MOBILE).goes_to("no_slot", code="20000")
+    caller.hears_text("Pour être rappelé dès qu'une place se libère, tapez 1")
+    assert "à vol d'oiseau" not in caller.since_input
+    caller.presses("3")
+    assert caller.step == "no_slot"
+
+
+def test_reunion_stays_on_reunion(empty: House):
+    a_town(empty, "97400")
+    empty.opens_centre("9", kilometres=1.0, starts=mornings(20), capacity=9)
+    caller = empty.phone(MOBILE).goes_to("no_slot", code="97400")
+    assert "à vol d'oiseau" not in caller.since_input
+
+
+def test_a_far_place_needs_its_second_where_everybody_comes_twice(database_url: str):
+    with house(database_url, campaign=campaign_with(doses=2)) as service:
+        service.opens_centre("8", kilometres=150.0, starts=mornings(5), capacity=9)
+        service.opens_centre("9", name="Halle", kilometres=180.0, starts=mornings(35), capacity=9)
+        caller = service.phone(MOBILE).goes_to("no_slot")
+        caller.hears_text("à 180 kilomètres")
+        caller.presses("1").hears_text("Halle")
+
+
+# ---------------------------------------------------------------- who books for themselves
+
+
+def books_itself(service: House, gid: str, phones: str, **values: Any) -> None:
+    with service.database.transaction() as connection:
+        connection.execute(update(centre).where(centre.c.id == gid).values(phones=phones, **values))
+
+
+def test_a_centre_with_its_own_telephone_is_named_where_nothing_is_near(empty: House):
+    empty.opens_centre("7", name="Clinique des Lilas", kilometres=8.0, mode="own_phone")
+    books_itself(empty, "7", '["3975", "+33142030405"]')
+    caller = empty.phone(MOBILE).goes_to("own_centre")
+    caller.hears_text("Clinique des Lilas, à Paris 11e, à 8 kilomètres à vol d'oiseau")
+    caller.presses("1").hears_text("01, 42, 03, 04, 05")
+    dialled = b"".join(caller.documents)
+    assert b"<Dial" in dialled
+    assert b"+33142030405" in dialled
+
+
+@pytest.mark.parametrize(
+    ("mode", "phones", "closes_on"),
+    [
+        # Only professionals are let in; a number that costs more than a call; closed since.
+        ("reserved", '["+33142030405"]', None),
+        ("own_phone", '["0899123456", "3975"]', None),
+        ("own_phone", '["+33142030405"]', date(2026, 11, 1)),
+        ("own_phone", "[]", None),
+    ],
+)
+def test_no_other_centre_is_named(empty: House, mode: str, phones: str, closes_on: date | None):
+    empty.opens_centre("7", kilometres=8.0, mode=mode)
+    books_itself(empty, "7", phones, closes_on=closes_on)
+    assert empty.phone(MOBILE).goes_to("no_slot").step == "no_slot"
+
+
+# ---------------------------------------------------------------- before the opening
+
+
+@pytest.fixture
+def early(database_url: str) -> Iterator[House]:
+    with house(database_url, campaign=campaign_with(opens_at=OPENING)) as made:
+        yield made
+
+
+def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(early: House):
+    class Provider:
+        sent: list[tuple[str, str]] = []  # noqa: RUF012 (of one test)
+
+        def find(self, *_: object) -> None:
+            return None
+
+        def send(self, _id: str, recipient: str, body: str) -> str:
+            self.sent.append((recipient, body))
+            return "SM1"
+
+    caller = early.phone(MOBILE).dials()
+    caller.hears_text("Les rendez-vous ouvriront mardi 1er décembre à 8 heures")
+    caller.presses("1").hears_text("Nous vous rappellerons l'ouverture par un message écrit")
+    assert caller.ended_normally
+    (text,) = early.messages("sms")
+    assert due_of(text) == OPENING
+    assert early.woken.messages == []
+    assert "appelez le" in early.text_of(text)
+    provider = Provider()
+    assert deliver_message(early.store, provider, text.id) == "not due"
+    with early.database.statement() as connection:
+        assert outbox.oldest_unsent(connection, early.clock, ("sms",)) == (0, None)
+    early.clock.advance(OPENING - NOON)  # type: ignore[attr-defined]
+    assert deliver_message(early.store, provider, text.id) == "sent"
+    ((recipient, body),) = provider.sent
+    assert recipient == MOBILE
+    assert len(body) <= 160
+
+
+def test_a_call_at_the_opening_is_a_row_of_its_own_kind_and_due_then(early: House):
+    early.phone(LANDLINE).dials().presses("1").hears_text("Nous vous rappellerons à l'ouverture")
+    (row,) = early.messages("callback")
+    assert due_of(row) == OPENING
+    assert json.loads(early.text_of(row))["news"] == "opening"
+
+
+def test_who_asks_twice_to_be_told_is_told_once(early: House):
+    for _ in range(3):
+        early.phone(MOBILE).dials().presses("1")
+    assert len(early.messages("sms")) == 1
+    early.phone(MOBILE).dials().presses("2")
+    assert len(early.messages("callback")) == 1
+
+
+def test_a_promise_for_later_is_not_erased_before_it_is_kept(early: House):
+    early.phone(MOBILE).dials().presses("1")
+    for days, kept in ((4, True), (96, False)):
+        early.clock.moment = NOON + timedelta(days=days)  # type: ignore[attr-defined]
+        with early.database.transaction() as connection:
+            outbox.erase_due(connection, early.clock, [], timedelta(days=89))
+            recipient = connection.execute(select(message.c.recipient_enc)).scalar_one()
+        assert (recipient is not None) is kept
+
+
+def test_after_the_end_it_is_said_and_a_person_is_a_key_away(database_url: str):
+    with house(database_url, campaign=campaign_with(closes_at=NOON)) as service:
+        caller = service.phone(MOBILE).dials().hears_text("La campagne est terminée")
+        caller.presses("0").hears_text("nous pouvons vous rappeler")
+        caller.presses("1")
+        assert service.messages("callback")
+
+
+# ---------------------------------------------------------------- who may not book yet
+
+
+def test_too_young_by_weeks_is_told_in_the_morning_of_the_first_day_that_can_be_booked(
+    empty: House,
+):
+    # 75 on 30 January 2027, which may be booked 35 days before.
+    caller = empty.phone(MOBILE).goes_to("not_eligible", born="30011952")
+    caller.hears_text("le 30 janvier 2027").presses("2")
+    assert caller.ended_normally
+    (text,) = empty.messages("sms")
+    assert due_of(text) == datetime(2026, 12, 26, 8, 0, tzinfo=UTC)
+
+
+def test_two_people_of_one_line_are_both_told(empty: House):
+    for born in ("30011952", "31011952", "30011952"):
+        empty.phone(MOBILE).goes_to("not_eligible", born=born).presses("2")
+    assert len(empty.messages("sms")) == 2
+
+
+def test_too_young_by_decades_is_not_promised_anything(empty: House):
+    caller = empty.phone(MOBILE).goes_to("not_eligible", born="12031990")
+    assert "prévenu" not in caller.since_input
+    caller.presses("2").hears_text("Au revoir")
+    assert empty.messages() == []
+
+
+def test_a_class_that_opens_later_hears_the_moment(database_url: str):
+    later = Eligible(minimum_age=65, opens_at=OPENING)
+    with house(database_url, campaign=campaign_with(eligible=(later,))) as service:
+        caller = service.phone(MOBILE).goes_to("not_eligible", born="12031960")
+        caller.hears_text("Il viendra mardi 1er décembre à 8 heures").presses("2")
+        (text,) = service.messages("sms")
+        assert due_of(text) == OPENING
+
+
+def test_years_of_birth_count_on_the_telephone_too(database_url: str):
+    born = Eligible(born_from=date(1950, 1, 1), born_until=date(1959, 12, 31))
+    with house(database_url, campaign=campaign_with(eligible=(born,))) as service:
+        assert service.phone(MOBILE).goes_to("postcode", born="31121959").step == "postcode"
+        assert service.phone(MOBILE).goes_to("not_eligible", born="01011960")
+
+
+def test_a_group_that_the_caller_certifies_books_and_is_kept_with_the_booking(database_url: str):
+    carers = Eligible(minimum_age=50, group="soignants")
+    with house(database_url, campaign=campaign_with(eligible=(carers,))) as service:
+        service.opens_centre("1", kilometres=0.4, starts=mornings(20), capacity=9)
+        caller = service.phone(MOBILE).goes_to("group", born="12031970")
+        caller.hears_text("soignants").presses("1")
+        caller.books()
+        assert len(service.bookings()) == 1
+        with service.database.statement() as connection:
+            details = connection.execute(select(history.c.details)).scalars().all()
+        assert json.loads(details[0])["groups"] == ["soignants"]
+
+
+# ---------------------------------------------------------------- the town
+
+
+@pytest.mark.parametrize("code", ["75990", "35999"])
+def test_an_unknown_code_leads_to_the_town_and_two_digits_are_enough(service: House, code: str):
+    caller = service.phone(MOBILE).goes_to("postcode")
+    caller.presses(code).hears_text("Je ne connais pas ce code postal")
+    caller.presses(code).hears_text("le nom de la commune")
+    caller.presses("35").hears_text("Rennes")
+    caller.presses("1")
+    assert caller.step == "no_slot"
+
+
+def test_a_centre_is_asked_for_by_its_name(service: House):
+    caller = service.phone(MOBILE).goes_to("offers").presses("4").presses("4")
+    caller.hears_text("ou celui d'un centre")
+    caller.says("je voudrais aller au gymnase Jaurès")
+    assert {offer.centre_id for offer in service.session(caller.sid).offers} == {"2"}
+    caller.hears_text("Gymnase Jaurès")
+
+
+@pytest.mark.parametrize("text", ["à Paris", "une salle", "dans un centre", "la mairie de Lyon"])
+def test_words_that_fit_many_or_none_are_no_centre(service: House, text: str):
+    caller = service.phone(MOBILE).goes_to("offers").presses("4").presses("4").says(text)
+    assert service.session(caller.sid).centre_id == ""

@@ -1,0 +1,517 @@
+"""My appointment, as callers meet it: hear, move, cancel and take back; and who learns nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from sqlalchemy import select, update
+
+from models import changes
+from models.tables import appointment, attempt, place
+from services.allocate import Channel
+from services.attempts import MOST_WRONG_BORNE
+from services.change_booking import By, cancel
+from services.give_back import UNDO_GRACE, UNDO_WITHIN
+from services.verify_store import verify_store
+from services.waiting_list import State, Waiter, advance, join, position
+from tests.ivr.line import Line, read
+from tests.store.test_attempts import looks
+from tests.store.tools import change, clock_of, rows_of
+from tests.support.house import (
+    LANDLINE,
+    MOBILE,
+    WITHHELD,
+    House,
+    Phone,
+    a_mobile,
+    campaign_with,
+    mornings,
+)
+from tests.support.house import house as open_house
+
+BORN, OTHER = "12031942", "13031942"
+UNKNOWN = "0000000001"
+# Of each call its own: the address of the next webhook, and nothing else.
+NUMBER_OF_TURN = re.compile(rb"n=\d+")
+
+
+def booked(service: House, number: str = MOBILE, born: str = BORN) -> str:
+    """Somebody books by telephone; gives the reference."""
+    before = {row.reference for row in service.bookings()}
+    service.phone(number).books(born=born)
+    (made,) = {row.reference for row in service.bookings()} - before
+    return made
+
+
+def gives(service: House, reference: str, born: str = BORN, number: str = MOBILE) -> Phone:
+    """Ring about an appointment, and give the two things that find it."""
+    caller = service.phone(number).dials().presses("2").hears_text("votre référence")
+    caller.presses(reference).presses("1").hears_text("date de naissance")
+    return caller.presses(born).presses("1")
+
+
+def states(service: House) -> list[tuple[int, str]]:
+    rows = rows_of(service.database, select(appointment).order_by(appointment.c.dose))
+    return [(row.dose, row.state) for row in rows]
+
+
+def starts(service: House) -> list[str]:
+    live = select(appointment).where(appointment.c.state == "confirmed")
+    rows = rows_of(service.database, live.order_by(appointment.c.dose))
+    return [f"{row.centre_id} {row.start_at:%d/%m %H:%M}" for row in rows]
+
+
+def is_right(service: House) -> bool:
+    return not verify_store(service.store, [service.campaign], limit=5, say=print).contradictions
+
+
+# ---------------------------------------------------------------- hear
+
+
+def test_two_items_find_it_and_all_of_it_is_told(service: House):
+    """Rule 19: the reference and the birth date, and nothing else is asked."""
+    reference = booked(service)
+    asked = []
+    caller = service.phone(LANDLINE).dials().presses("2")
+    for answer in (reference, "1", BORN, "1"):
+        asked.append(caller.step)
+        caller.presses(answer)
+    assert asked == ["my_reference", "my_reference_check", "date_of_birth", "date_of_birth_check"]
+    caller.hears_text("Votre rendez-vous est le jeudi 26 novembre à 10 heures")
+    caller.hears_text("Salle des fêtes, 12 rue de la Paix, à Paris 11e")
+    caller.hears_text("Pour réentendre, tapez 1").presses("1")
+    caller.hears_text("jeudi 26 novembre à 10 heures")
+    assert not caller.errors
+
+
+def test_a_reference_is_read_back_before_it_counts(service: House):
+    reference = booked(service)
+    caller = service.phone().dials().presses("2").presses(UNKNOWN)
+    caller.hears_text("Votre référence : 00, 00, 00, 00, 01").presses("2").presses(reference)
+    caller.presses("1").presses(BORN).hears_text("12 mars 1942").presses("1")
+    caller.hears_text("Votre rendez-vous est le jeudi 26 novembre")
+
+
+def test_nine_digits_are_no_reference(service: House):
+    caller = service.phone().dials().presses("2").presses("123456789")
+    caller.hears_text("Une référence a dix chiffres").hears_text("Tapez ses dix chiffres")
+    assert rows_of(service.database, select(attempt)) == []
+
+
+def test_a_past_appointment_says_so_and_nothing_can_be_done_with_it(service: House):
+    """Rule 19."""
+    reference = booked(service)
+    clock_of(service).advance(timedelta(days=3))
+    caller = gives(service, reference).hears_text("Ce rendez-vous est passé")
+    caller.hears_text("jeudi 26 novembre à 10 heures")
+    # Another one, without being asked for the birth date again.
+    caller.presses("1").hears_text("12 mars 1942").presses("1").hears_text("code postal")
+
+
+def test_a_cancelled_appointment_says_so(service: House):
+    """Rule 19."""
+    reference = booked(service)
+    gives(service, reference).answers("3", "1")
+    clock_of(service).advance(UNDO_WITHIN + timedelta(minutes=1))
+    caller = gives(service, reference).hears_text("Ce rendez-vous est annulé")
+    assert "revenir sur cette annulation" not in caller.since_input
+    caller.presses("1").hears_text("12 mars 1942")
+
+
+def test_a_birth_date_given_for_something_else_proves_nothing(service: House):
+    reference = booked(service)
+    caller = service.phone().goes_to("date_of_birth_check").presses("*").presses("*").presses("*")
+    assert caller.step == "welcome"
+    caller.presses("2").presses(reference).presses("1").hears_text("Tapez la date de naissance")
+
+
+def test_the_reference_goes_along_to_a_person(service: House):
+    reference = booked(service)
+    gives(service, reference).presses("0").presses("1")
+    (promise,) = service.messages("callback")
+    known = json.loads(service.text_of(promise))
+    assert (known["reference"], known["born"], known["proved"]) == (reference, "1942-03-12", "yes")
+
+
+# ---------------------------------------------------------------- cancel and take back
+
+
+def test_cancelled_only_after_a_clear_yes_and_taken_back_at_once(service: House):
+    reference = booked(service)
+    caller = gives(service, reference).presses("3")
+    caller.hears_text("Vous voulez annuler le rendez-vous du jeudi 26 novembre à 10 heures")
+    assert states(service) == [(1, "confirmed")]
+    caller.presses("2").hears_text("Rien n'est modifié").presses("3").presses("1")
+    caller.hears_text("Ce rendez-vous est annulé")
+    assert states(service) == [(1, "cancelled")]
+    caller.hears_text("Pour revenir sur cette annulation, tapez 1").presses("1")
+    caller.hears_text("vous êtes de nouveau attendu").hears_text("jeudi 26 novembre à 10 heures")
+    assert states(service) == [(1, "confirmed")]
+    assert is_right(service)
+
+
+def test_taken_back_in_another_call_within_ten_minutes_though_somebody_waits(service: House):
+    for gid in ("1", "2", "3"):
+        change(
+            service.database,
+            update(place)
+            .where(place.c.centre_id == gid, place.c.id != first_place(service))
+            .values(blocked=True),
+        )
+    reference = booked(service)
+    entry = waits(service)
+    gives(service, reference).answers("3", "1").hangs_up()
+    clock_of(service).advance(UNDO_WITHIN - timedelta(seconds=1))
+    advance(service.store, {service.campaign.name: service.campaign}.get)
+    assert standing(service, entry) is State.WAITING
+
+    caller = gives(service, reference).hears_text("Pour revenir sur cette annulation, tapez 1")
+    caller.presses("1").hears_text("vous êtes de nouveau attendu")
+    assert states(service) == [(1, "confirmed")]
+
+    caller.presses("3").presses("1").hangs_up()
+    clock_of(service).advance(UNDO_WITHIN + UNDO_GRACE / 2)
+    advance(service.store, {service.campaign.name: service.campaign}.get)
+    assert standing(service, entry) is State.OFFERED
+
+
+def first_place(service: House) -> int:
+    statement = select(place.c.id).where(place.c.centre_id == "1").order_by(place.c.start_at)
+    return int(rows_of(service.database, statement.limit(1))[0].id)
+
+
+def waits(service: House) -> str:
+    who = Waiter(date(1940, 5, 6), LANDLINE, "75011", centre_id="1")
+    with service.database.transaction() as connection:
+        return join(connection, service.store, service.campaign, who)
+
+
+def standing(service: House, entry: str) -> State:
+    with service.database.statement() as connection:
+        found = position(connection, service.store, entry)
+    assert found is not None
+    return found.state
+
+
+def test_too_late_to_take_it_back_is_told_as_it_is(service: House):
+    reference = booked(service)
+    caller = gives(service, reference).answers("3", "1")
+    clock_of(service).advance(UNDO_WITHIN + timedelta(seconds=1))
+    caller.presses("1").hears_text("les dix minutes sont passées")
+    caller.hears_text("Ce rendez-vous est annulé")
+    assert "Pour revenir sur" not in caller.since_input
+    assert states(service) == [(1, "cancelled")]
+
+
+def test_somebody_with_another_appointment_by_then_is_told_so(service: House):
+    reference = booked(service)
+    caller = gives(service, reference).answers("3", "1")
+    booked(service)
+    caller.presses("1").hears_text("Un autre rendez-vous est déjà noté")
+
+
+def test_a_copy_of_the_webhook_cancels_once_and_answers_the_same(service: House):
+    reference = booked(service)
+    caller = gives(service, reference).presses("3")
+    first, again = twice(caller, "1")
+    assert first == again
+    assert states(service) == [(1, "cancelled")]
+    assert len(service.messages("booking_cancelled")) == 1
+
+
+def test_a_copy_of_a_look_up_is_one_try(service: House):
+    caller = service.phone().dials().presses("2").presses(UNKNOWN).presses("1").presses(BORN)
+    first, again = twice(caller, "1")
+    assert first == again
+    assert len(rows_of(service.database, select(attempt).where(attempt.c.kind == "call"))) == 1
+
+
+def twice(caller: Phone, keys: str) -> tuple[bytes, bytes]:
+    """Press, and have the same webhook come once more."""
+    action = read(caller.documents[-1]).action
+    caller.presses(keys)
+    line = Line(caller.house.app, caller.sender, caller.sid)
+    return caller.documents[-1], line.post(action, Digits=keys)
+
+
+def test_what_was_changed_elsewhere_meanwhile_is_told_as_it_is_now(service: House):
+    reference = booked(service)
+    caller = gives(service, reference).presses("3")
+    with service.database.transaction() as connection:
+        file = changes.find_by_reference(connection, service.store.vault, reference)
+        assert file is not None
+        by = By("staff-7", Channel.AGENT, "asked by somebody")
+        cancel(connection, service.store, service.campaign, file.id, by=by)
+    caller.presses("1").hears_text("n'est plus comme je vous l'ai dit")
+    caller.hears_text("Ce rendez-vous est annulé")
+    assert len(service.messages("booking_cancelled")) == 1
+
+
+# ---------------------------------------------------------------- two doses
+
+
+@pytest.fixture
+def pairs(database_url: str) -> Any:
+    with open_house(database_url, campaign=campaign_with(doses=2, horizon_days=60)) as made:
+        for gid in ("1", "2"):
+            made.opens_centre(
+                gid, name=f"Salle {gid}", kilometres=float(gid), starts=mornings(60), capacity=1
+            )
+        yield made
+
+
+def test_of_two_the_second_alone_or_both_are_cancelled(pairs: House):
+    reference = booked(pairs)
+    caller = gives(pairs, reference).hears_text("Premier rendez-vous : jeudi 26 novembre")
+    caller.hears_text("Second rendez-vous : jeudi 17 décembre à 10 heures, au même endroit")
+    caller.presses("3").hears_text("seulement le second, jeudi 17 décembre à 10 heures, tapez 1")
+    caller.presses("1").hears_text("Le premier reste").presses("1")
+    caller.hears_text("Le second rendez-vous est annulé. Le premier reste noté.")
+    assert states(pairs) == [(1, "confirmed"), (2, "cancelled")]
+    caller.presses("4").hears_text("vous êtes de nouveau attendu")
+    assert states(pairs) == [(1, "confirmed"), (2, "confirmed")]
+
+    caller.presses("3").presses("2").hears_text("Vous voulez annuler les deux").presses("1")
+    caller.hears_text("sont annulés. C'était le jeudi 26 novembre")
+    assert states(pairs) == [(1, "cancelled"), (2, "cancelled")]
+    caller.presses("1").hears_text("Second rendez-vous : jeudi 17 décembre")
+    assert states(pairs) == [(1, "confirmed"), (2, "confirmed")]
+    assert is_right(pairs)
+
+
+def test_both_move_together(pairs: House):
+    reference = booked(pairs)
+    caller = gives(pairs, reference).presses("2").presses("2")
+    caller.hears_text("reste à vous tant que rien d'autre n'est choisi").presses("2")
+    caller.hears_text("Premier rendez-vous : jeudi 26 novembre à 10 heures. Salle 2")
+    caller.hears_text("Les anciens seront rendus")
+    before = starts(pairs)
+    caller.presses("1").hears_text("vos deux rendez-vous ont changé ensemble")
+    caller.hears_text("Votre référence reste la même")
+    assert len(starts(pairs)) == 2
+    assert not set(starts(pairs)) & set(before)
+    assert pairs.held() == 0
+    assert is_right(pairs)
+
+
+def test_the_second_alone_moves_within_its_weeks_at_the_same_centre(pairs: House):
+    reference = booked(pairs)
+    # The first is done.
+    clock_of(pairs).advance(timedelta(days=2))
+    caller = gives(pairs, reference).hears_text("Votre rendez-vous est le jeudi 17 décembre")
+    caller.presses("2").hears_text("Salle 1").hears_text("vendredi 18 décembre")
+    caller.presses("1").hears_text("L'ancien, jeudi 17 décembre à 10 heures, sera rendu")
+    caller.presses("1").hears_text("le nouveau rendez-vous remplace l'ancien")
+    assert starts(pairs) == ["1 26/11 09:00", "1 18/12 09:00"]
+    assert is_right(pairs)
+
+
+def test_where_no_other_second_is_free_it_stays(pairs: House):
+    reference = booked(pairs)
+    clock_of(pairs).advance(timedelta(days=2))
+    change(pairs.database, update(place).where(place.c.booking_id.is_(None)).values(blocked=True))
+    caller = gives(pairs, reference).presses("2")
+    caller.hears_text("Je ne trouve pas d'autre jour pour le second rendez-vous").presses("2")
+    caller.hears_text("Rien n'est modifié").hears_text("jeudi 17 décembre")
+    assert starts(pairs) == ["1 26/11 09:00", "1 17/12 09:00"]
+
+
+# ---------------------------------------------------------------- move
+
+
+def test_moved_in_one_go_and_the_reference_stays(service: House):
+    reference = booked(service)
+    caller = gives(service, reference).presses("2").hears_text("reste à vous")
+    caller.hears_text("Gymnase Jaurès").presses("2")
+    caller.hears_text("Nouveau rendez-vous : jeudi 26 novembre à 10 heures")
+    caller.hears_text("Gymnase Jaurès, 12 rue de la Paix, à Paris 11e")
+    assert starts(service) == ["1 26/11 09:00"]
+    caller.presses("1").hears_text("le nouveau rendez-vous remplace l'ancien")
+    caller.hears_text("Gymnase Jaurès")
+    assert starts(service) == ["2 26/11 09:00"]
+    assert [row.reference for row in service.bookings()] == [reference]
+    assert service.held() == 0
+    assert is_right(service)
+
+
+def test_another_day_another_commune_or_the_old_one_after_all(service: House):
+    reference = booked(service)
+    service.opens_centre("9", name="Halle", code="35000", starts=mornings(3))
+    caller = gives(service, reference).answers("2", "4", "4")
+    assert caller.step == "town"
+    caller.presses("35000").presses("1").hears_text("Halle").presses("1")
+    caller.hears_text("L'ancien, jeudi 26 novembre à 10 heures, sera rendu").presses("3")
+    caller.hears_text("Rien n'est modifié").hears_text("Salle des fêtes")
+    assert starts(service) == ["1 26/11 09:00"]
+
+
+def test_a_place_that_goes_in_the_meantime_is_told_and_others_are_offered(service: House):
+    reference = booked(service)
+    caller = gives(service, reference).presses("2").presses("2")
+    change(service.database, update(place).where(place.c.centre_id == "2").values(blocked=True))
+    caller.presses("1").hears_text("Ce rendez-vous vient d'être pris")
+    assert caller.step == "offers"
+    assert starts(service) == ["1 26/11 09:00"]
+    caller.presses("1").presses("1").hears_text("remplace l'ancien")
+
+
+def test_with_nothing_else_near_the_old_one_stays(service: House):
+    reference = booked(service)
+    free = place.c.booking_id.is_(None)
+    change(service.database, update(place).where(free).values(blocked=True))
+    caller = gives(service, reference).presses("2")
+    caller.hears_text("Je ne trouve pas d'autre rendez-vous libre près de Paris 11e")
+    caller.hears_text("Le vôtre reste réservé").presses("2").hears_text("Rien n'est modifié")
+    assert starts(service) == ["1 26/11 09:00"]
+
+
+# ---------------------------------------------------------------- P11: nobody learns who is booked
+
+
+def answers_of(caller: Phone) -> list[bytes]:
+    return [NUMBER_OF_TURN.sub(b"", one) for one in caller.documents]
+
+
+def test_known_and_unknown_hear_the_same_bytes_for_a_wrong_look_up(service: House):
+    """P11: whatever was wrong, to the last try."""
+    reference = booked(service)
+    heard = []
+    for number, (asked, born) in enumerate([(reference, OTHER), (UNKNOWN, OTHER)]):
+        # Two lines, of which the ending is told.
+        caller = service.phone(a_mobile(100 * number)).dials().presses("2")
+        told: list[bytes] = []
+        for _ in range(3):
+            caller.presses(asked).presses("1")
+            if caller.step == "date_of_birth":
+                caller.presses(born)
+            assert caller.step == "date_of_birth_check"
+            count = len(caller.documents)
+            caller.presses("1")
+            told += caller.documents[count:]
+        assert caller.step == "person"
+        heard.append(told)
+    assert heard[0] == heard[1]
+    assert len(heard[0]) == 3
+
+
+def test_known_and_unknown_hear_the_same_bytes_when_it_is_written(service: House):
+    """P11: with an appointment a text is there afterwards, without one there is none."""
+    booked(service, a_mobile(1))
+    known, unknown = (written(service, a_mobile(number)) for number in (1, 2))
+    assert answers_of(known) == answers_of(unknown)
+    (text,) = [one for one in service.messages("sms") if one.dedupe_key.startswith("appointment:")]
+    vault = service.store.vault
+    assert vault.open_text(text.recipient_enc, f"message.recipient:{text.id}") == a_mobile(1)
+    assert service.bookings()[0].reference in service.text_of(text)
+    # Whoever delivers is told of both, and finds one.
+    assert len(service.woken.messages) == 2
+
+
+def written(service: House, number: str, born: str = BORN) -> Phone:
+    caller = service.phone(number).dials().presses("2").presses("1").presses(born).presses("1")
+    return caller.hears_text("le message écrit part à l'instant au numéro enregistré")
+
+
+def test_one_text_in_ten_minutes_however_often_it_is_asked_for(service: House):
+    booked(service)
+    written(service, MOBILE)
+    written(service, MOBILE)
+    assert len(service.messages("sms")) == 1
+    clock_of(service).advance(timedelta(minutes=10))
+    written(service, MOBILE)
+    assert len(service.messages("sms")) == 2
+
+
+@pytest.mark.parametrize("is_booked", [True, False])
+def test_asked_for_too_often_it_needs_a_person_booked_or_not(service: House, is_booked: bool):  # noqa: FBT001
+    if is_booked:
+        booked(service)
+    for _ in range(5):
+        written(service, MOBILE).hangs_up()
+    caller = service.phone().dials().presses("2").presses("1").presses(BORN).presses("1")
+    caller.hears_text("une personne le fera avec vous")
+    assert caller.step == "person"
+
+
+@pytest.mark.parametrize("number", [LANDLINE, WITHHELD])
+def test_a_telephone_without_texts_hears_of_a_person_booked_or_not(service: House, number: str):
+    """The birth date is not even asked."""
+    before = service.phone(number).dials().presses("2").presses("1")
+    before.hears_text("Une personne peut vous aider")
+    booked(service, number)
+    after = service.phone(number).dials().presses("2").presses("1")
+    assert answers_of(after)[-1] == answers_of(before)[-1]
+    assert service.messages("sms") == []
+
+
+def test_a_cancelled_or_past_one_is_not_written(service: House):
+    reference = booked(service)
+    gives(service, reference).answers("3", "1")
+    written(service, MOBILE)
+    assert service.messages("sms") == []
+
+
+# ---------------------------------------------------------------- P12: nobody guesses
+
+
+def test_three_wrong_tries_then_a_person_and_never_more_in_this_call(service: House):
+    reference = booked(service)
+    caller = gives(service, UNKNOWN).hears_text("Je ne trouve pas de rendez-vous")
+    caller.answers(UNKNOWN, "1", "1").hears_text("Je ne trouve toujours rien")
+    caller.answers(UNKNOWN, "1", "1").hears_text("une personne le fera avec vous")
+    assert caller.step == "person"
+    # Another call has three of its own.
+    gives(service, reference).hears_text("Votre rendez-vous")
+
+
+def wrong_calls(service: House, calls: int, reference: str, **options: Any) -> None:
+    number: Callable[[int], str] = options.get("number", lambda _: MOBILE)
+    for count in range(calls):
+        gives(service, reference, OTHER, number(count)).hangs_up()
+
+
+def test_after_five_wrong_ones_in_a_day_a_number_hears_of_a_person(service: House):
+    reference = booked(service)
+    wrong_calls(service, 5, UNKNOWN)
+    gives(service, reference).hears_text("une personne le fera avec vous")
+    gives(service, reference, number=LANDLINE).hears_text("Votre rendez-vous")
+    clock_of(service).advance(timedelta(days=1))
+    gives(service, reference).hears_text("Votre rendez-vous")
+
+
+def test_after_five_wrong_ones_in_a_day_a_reference_is_closed_to_telephones(service: House):
+    reference = booked(service)
+    wrong_calls(service, 5, reference, number=a_mobile)
+    caller = gives(service, reference).hears_text("une personne le fera avec vous").presses("1")
+    assert caller.ended_normally
+    # An agent still can, and has the reference before them.
+    (promise,) = service.messages("callback")
+    assert json.loads(service.text_of(promise))["reference"] == reference
+    with service.database.statement() as connection:
+        assert changes.find_by_reference(connection, service.store.vault, reference) is not None
+
+
+def test_while_somebody_guesses_hearing_goes_on_and_changing_needs_a_person(service: House):
+    reference = booked(service)
+    hearing = gives(service, reference).hears_text("Votre rendez-vous")
+    at_the_yes = gives(service, reference, number=LANDLINE).presses("3")
+    for number in range(MOST_WRONG_BORNE + 1):
+        looks(service, f"{number:010d}", caller="", call_id=f"CX-{number}")
+
+    at_the_yes.presses("1").hears_text("une personne le fera avec vous")
+    for key in ("2", "3"):
+        hearing.presses(key).hears_text("une personne le fera avec vous")
+        # Back to what can still be done here.
+        hearing.presses("3").hears_text("Votre rendez-vous")
+    gives(service, reference).hears_text("Votre rendez-vous")
+    assert states(service) == [(1, "confirmed")]
+
+    clock_of(service).advance(timedelta(minutes=5))
+    hearing.presses("3").presses("1").hears_text("Ce rendez-vous est annulé")

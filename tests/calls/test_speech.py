@@ -1,0 +1,74 @@
+"""Speech and keypad together, as the provider sends them."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from models.tables import turn
+from simulator.exchange import Gather
+from tests.ivr.line import Line
+from tests.support.house import House, Phone
+
+
+def gather_of(caller: Phone) -> Gather:
+    assert isinstance(caller.waiting, Gather)
+    return caller.waiting
+
+
+def test_a_caller_who_speaks_is_booked_by_words_alone(service: House):
+    caller = service.phone().goes_to("date_of_birth").stays_silent()
+    assert gather_of(caller).attributes["input"] == "dtmf speech"
+    caller.says("alors moi je suis née le douze mars mille neuf cent quarante-deux")
+    caller.hears_text("12 mars 1942").says("oui oui c'est ça")
+    caller.hears_text("code postal").says("soixante-quinze zéro onze")
+    caller.hears_text("Paris 11e").says("oui")
+    caller.hears_text("J'ai trois rendez-vous").says("le deuxième")
+    caller.hears_text("se termine par 78").says("oui sur ce portable")
+    caller.goes_to("confirm").says("oui je confirme").hears_text("est confirmé")
+    (booking,) = service.bookings()
+    assert booking.centre_id == "2"
+    assert not caller.errors
+
+
+def test_the_provider_waits_for_whole_sentences(service: House):
+    caller = service.phone().goes_to("date_of_birth").stays_silent()
+    attributes = gather_of(caller).attributes
+    assert int(attributes["speechTimeout"]) >= 3
+    assert attributes["language"] == "fr-FR"
+    assert "février" in attributes["hints"]
+    assert len(attributes["hints"]) < 2000
+
+
+def test_keys_are_never_cut_off_by_a_television(service: House):
+    caller = service.phone().goes_to("date_of_birth").stays_silent()
+    caller.says("et maintenant la météo avec des averses sur la moitié nord")
+    assert gather_of(caller).attributes["input"] == "dtmf"
+
+
+def test_a_result_without_confidence_or_with_a_strange_one_is_taken(service: House):
+    line = Line(service.app)
+    document = line.rings()
+    for keys in ("1", "1"):
+        document = line.presses(document, keys)
+    for strange in ("", "high", "NaN", "7", "-1"):
+        document = line.hear(document.action, SpeechResult="douze mars 1942", Confidence=strange)
+        assert "12 mars 1942" in document.said
+        document = line.presses(document, "*")
+
+
+def test_what_was_said_is_sealed_with_the_turn(service: House):
+    caller = service.phone().goes_to("date_of_birth").stays_silent()
+    caller.says("douze mars quarante-deux")
+    with service.database.statement() as connection:
+        bodies = connection.execute(select(turn.c.body_enc)).scalars().all()
+    assert not [body for body in bodies if b"quarante" in body]
+
+
+def test_english_is_spoken_by_an_english_voice_and_the_text_is_english(service: House):
+    caller = service.phone().dials()
+    assert ("en-GB", True) in {(one.language, "English" in one.text) for one in caller.heard}
+    caller.presses("3").hears_text("To speak to a person, press 0")
+    caller.goes_to("reach").presses("1").goes_to("reference")
+    (text,) = service.messages("sms")
+    assert "Reference" in service.text_of(text)
+    assert gather_of(caller).attributes["language"] == "en-GB"
