@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import click
 
 from commands.common_call import path_seconds
 from flows import call_map
-from flows.call_map import MOST_CHOICES, MOST_MENUS, CallMap
+from flows.call_map import MOST_CHOICES, MOST_MENUS, CallMap, Edge
 from flows.engine import ENDED, PERSON_STEPS
-from flows.rehearsal import Rehearsal
+from flows.rehearsal import Rehearsal, common_path, ringing
 from flows.steps.common import reads_back
 from flows.walking import Walk, left_alone, walk
-from prompts.catalogue import COUNTRY_LANGUAGE, Catalogue, load
+from prompts.catalogue import COUNTRY_LANGUAGE, PAUSE, Catalogue, load
 from services.call_world import vocabulary
 
 COLOURS = {
@@ -25,6 +28,18 @@ COLOURS = {
     "person": "#fde2e2",
     "end": "#e5e7eb",
 }
+_LEGEND_TITLE = (
+    "0 leads to a person from everywhere, and back;\\nafter three tries so does silence.\\n"
+    "9 repeats, * goes back, 8 slows down.\\nThick: the common path. Dashed: an easier way."
+)
+_LEGEND_NODES = {
+    "l_menu": ("a menu", COLOURS["menu"]),
+    "l_entry": ("digits or words", COLOURS["entry"]),
+    "l_read": ("read back", COLOURS["read-back"]),
+    "l_person": ("a person", COLOURS["person"]),
+    "l_end": ("the call may end here", "white"),
+}
+_OFFERS_PERSON = re.compile(r"\b0\b")
 # Longer labels make a map that nobody can look at.
 MOST_LABEL = 34
 
@@ -58,17 +73,40 @@ def _draw(output: Path) -> None:
             " .venv/bin/pip install -r requirements-dev.txt"
         ) from None
     found = call_map.read(_walk().turns)
-    graph = pygraphviz.AGraph(directed=True, strict=False, rankdir="TB", nodesep=0.25)
+    graph = pygraphviz.AGraph(directed=True, strict=False, rankdir="TB", nodesep=0.2, ranksep=0.45)
     graph.node_attr.update(
         shape="box", style="rounded,filled", fontname="sans-serif", fontsize=11, color="#64748b"
     )
-    graph.edge_attr.update(fontname="sans-serif", fontsize=9, color="#64748b")
+    graph.edge_attr.update(fontname="sans-serif", fontsize=10, color="#64748b")
     catalogue = load(COUNTRY_LANGUAGE)
-    for step in sorted(_steps(found)):
-        graph.add_node(step, label=_label(step, catalogue), fillcolor=COLOURS[_kind(step, found)])
+    may_end = {edge.start for edge in found.edges if edge.end == ENDED}
+    for step in sorted(_steps(found) - {ENDED}):
+        graph.add_node(
+            step,
+            label=_label(step, catalogue),
+            fillcolor=COLOURS[_kind(step, found)],
+            peripheries=2 if step in may_end else 1,
+        )
+    common = _common_steps()
+    distance = found.distances()
     for edge in sorted(found.edges, key=lambda one: (one.start, one.end)):
-        if edge.start != edge.end and edge.by != ("0",):
-            graph.add_edge(edge.start, edge.end, label=" " + _causes(edge.by))
+        if _is_drawn(edge):
+            easier = not set(edge.by) - {call_map.NOT_UNDERSTOOD, call_map.SILENCE}
+            is_common = (edge.start, edge.end) in common
+            # A way back must not turn the map upside down: it is laid out as one that goes on.
+            back = distance[edge.end] < distance[edge.start]
+            ends = (edge.end, edge.start) if back else (edge.start, edge.end)
+            graph.add_edge(
+                *ends,
+                label="" if easier else " " + ", ".join(edge.by),
+                dir="back" if back else "forward",
+                style="dashed" if easier else "solid",
+                penwidth=2.5 if is_common else 1,
+                weight=20 if is_common else 1,
+            )
+    graph.add_node("l_title", label=_LEGEND_TITLE, shape="plaintext", style="")
+    for name, (text, colour) in _LEGEND_NODES.items():
+        graph.add_node(name, label=text, fillcolor=colour, peripheries=2 if name == "l_end" else 1)
     output.parent.mkdir(parents=True, exist_ok=True)
     graph.draw(str(output), format="svg", prog="dot")
     click.echo(f"{output}: {len(_steps(found))} steps, {len(found.edges)} ways")
@@ -136,9 +174,23 @@ def _label(step: str, catalogue: Catalogue) -> str:
     """The step's name, with the first words that are heard there."""
     if step not in catalogue.keys:
         return step
-    said = catalogue.parts(step)[0].text.split("|")[0].strip().rstrip(".")
+    pieces = catalogue.parts(step)[0].text.split(PAUSE)
+    # Each menu offers a person first: that tells no menu from another.
+    said = next((one.strip(" .") for one in pieces if not _OFFERS_PERSON.search(one)), "")
     return f"{step}\n{said[:MOST_LABEL]}{'…' if len(said) > MOST_LABEL else ''}" if said else step
 
 
-def _causes(by: tuple[str, ...]) -> str:
-    return ", ".join(cause for cause in by if cause != "0")
+def _is_drawn(edge: Edge) -> bool:
+    """Ways that are the same everywhere would hide the others: the legend tells them."""
+    if edge.end in {edge.start, ENDED}:
+        return False
+    if edge.end == "person" or (edge.start in PERSON_STEPS and edge.end not in PERSON_STEPS):
+        return False
+    return edge.by != (call_map.PERSON,)
+
+
+def _common_steps() -> set[tuple[str, str]]:
+    """The ways of whoever answers at once and takes the first offer."""
+    path = common_path(ringing(), _make())
+    steps = [call_map.START, *(exchange.after.step for exchange in path)]
+    return set(pairwise(steps))

@@ -121,7 +121,7 @@ def _turn(exchange: Exchange, catalogues: dict[str, Catalogue], language: str, p
     until_offer = None
     for line in exchange.speech.lines:
         catalogue = catalogues[line.language or language]
-        whole, until = _read(line, catalogue)
+        whole, until = _read(line, catalogue, slow=pace is SLOW)
         if until and until_offer is None:
             until_offer = seconds(PAUSE.join([*spoken, until]), pace)
         spoken.append(whole)
@@ -129,11 +129,12 @@ def _turn(exchange: Exchange, catalogues: dict[str, Catalogue], language: str, p
     return Turn(step, seconds(PAUSE.join(spoken), pace), until_offer)
 
 
-def _read(line: Line, catalogue: Catalogue) -> tuple[str, str]:
+def _read(line: Line, catalogue: Catalogue, *, slow: bool) -> tuple[str, str]:
     """A line in full, and until the first offer's moment where it reads one."""
     until = ""
     filled = ""
-    for part in catalogue.parts(line.key, line.wording):
+    said = catalogue.short(line.key) if slow else line.key
+    for part in catalogue.parts(said, line.wording):
         filled += part.text
         if part.name:
             filled += catalogue.spoken(part, line.values)

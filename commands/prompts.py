@@ -16,7 +16,7 @@ from prompts.catalogue import (
     languages,
     read,
 )
-from prompts.check import check, longest
+from prompts.check import check, long_of, longest
 from prompts.reading_time import NORMAL, SLOW, seconds
 
 _MINUTE = 60
@@ -126,9 +126,15 @@ def told(catalogue: Catalogue) -> str:
 def table(catalogue: Catalogue) -> Iterator[str]:
     """The reading time of each wording, with the longest values that are likely."""
     for key in catalogue.spoken_keys:
+        if long_of(key):
+            # Told beside the sentence that it stands for.
+            continue
         for number in range(catalogue.wordings(key)):
-            marked = catalogue.say(key, longest(catalogue.parts(key, number)), number)
-            yield _row(seconds(marked), seconds(marked, SLOW), f"{key}[{number}]")
+            normal, slow = (
+                catalogue.say(said, longest(catalogue.parts(said, number)), number)
+                for said in (key, catalogue.short(key))
+            )
+            yield _row(seconds(normal), seconds(slow, SLOW), f"{key}[{number}]")
 
 
 def _row(normal: float, slow: float, name: str) -> str:

@@ -20,6 +20,8 @@ START = "ring"
 # The call script: keys that mean the same everywhere are no choices of a menu.
 EVERYWHERE = frozenset("089*#")
 CHOICES = frozenset("1234567")
+PERSON, NOT_UNDERSTOOD, ANSWER, SILENCE = "0", "not understood", "an answer", "silence"
+_KINDS = {Heard.RING: "rings", Heard.SILENCE: SILENCE, Heard.SPEECH: ANSWER}
 _NO_WAY = frozenset({Outcome.BACK, Outcome.REPEATED})
 MOST_CHOICES = 4
 MOST_MENUS = 3
@@ -68,6 +70,17 @@ class CallMap:
     def not_met(self) -> list[str]:
         return sorted(set(STEPS) - {edge.end for edge in self.edges})
 
+    def distances(self) -> Mapping[str, int]:
+        """How many questions lie between the ring and each step, on the shortest way."""
+        ways, far = self.leads_to(), {START: 0}
+        waiting = deque([START])
+        while waiting:
+            step = waiting.popleft()
+            for end in ways.get(step, frozenset()) - far.keys():
+                far[end] = far[step] + 1
+                waiting.append(end)
+        return far
+
     def menus_deep(self) -> Mapping[str, int]:
         """How many menus lie one upon another on the shortest way to each step, itself included.
 
@@ -92,45 +105,51 @@ class CallMap:
 
 def read(turns: Iterable[Turn]) -> CallMap:
     """Make the map of these turns."""
+    turns = tuple(turns)
+    choices = _choices(turns)
     by: dict[tuple[str, str], set[str]] = defaultdict(set)
-    choices: dict[str, set[str]] = defaultdict(set)
-    menus: set[str] = set()
     for turn in turns:
         start = turn.before.step or START
-        if turn.speech.listen is not None and turn.speech.listen.is_menu:
-            menus.add(turn.after.step)
-        cause = _cause(turn)
+        cause = _cause(turn, choices.get(start, frozenset()))
         if cause:
             by[start, turn.after.step].add(cause)
-        # At the first try a wrong key is always told to be one.
-        first_try = not turn.before.misses and turn.speech.outcome is not Outcome.MISSED
-        if cause in CHOICES and first_try:
-            choices[start].add(cause)
+    menus = {
+        turn.after.step
+        for turn in turns
+        if turn.speech.listen is not None
+        and turn.speech.listen.is_menu
+        and not reads_back(turn.after.step)
+    }
     return CallMap(
         edges=tuple(Edge(start, end, tuple(sorted(why))) for (start, end), why in by.items()),
-        choices={step: frozenset(keys) for step, keys in choices.items() if step in menus},
-        menus=frozenset(step for step in menus if not reads_back(step)),
+        choices={step: keys for step, keys in choices.items() if step in menus},
+        menus=frozenset(menus),
     )
 
 
-def _cause(turn: Turn) -> str:
+def _choices(turns: Iterable[Turn]) -> Mapping[str, frozenset[str]]:
+    """The keys that each step takes: at the first try a wrong one is always told to be wrong."""
+    taken: dict[str, set[str]] = defaultdict(set)
+    for turn in turns:
+        first_try = not turn.before.misses and turn.speech.outcome is not Outcome.MISSED
+        if turn.heard.kind is Heard.KEYS and turn.heard.keys in CHOICES and first_try:
+            taken[turn.before.step].add(turn.heard.keys)
+    return {step: frozenset(keys) for step, keys in taken.items()}
+
+
+def _cause(turn: Turn, choices: frozenset[str]) -> str:
     """What led from one step to the next; empty for what means the same everywhere."""
     heard = turn.heard
-    if heard.kind is Heard.KEYS:
-        return _key(turn)
-    if heard.kind is Heard.SPEECH and turn.speech.outcome in _NO_WAY:
+    if turn.speech.outcome in _NO_WAY:
         return ""
-    return {Heard.RING: "rings", Heard.SILENCE: "silence", Heard.SPEECH: "words"}.get(
-        heard.kind, ""
-    )
-
-
-def _key(turn: Turn) -> str:
-    pressed = turn.heard.keys
-    if turn.speech.outcome in _NO_WAY or pressed in EVERYWHERE - {"0"}:
+    if heard.kind is not Heard.KEYS:
+        return _KINDS.get(heard.kind, "")
+    if heard.keys in choices:
+        return heard.keys
+    if heard.keys in {"0", "00", "000"}:
+        return PERSON
+    if heard.keys in EVERYWHERE:
         return ""
-    if pressed in {"0", "00", "000"}:
-        return "0"
-    if len(pressed) == 1:
-        return pressed
-    return "not understood" if turn.speech.outcome is Outcome.MISSED else "an answer"
+    # Whatever is pressed at the end of somebody's patience.
+    gave_up = bool(choices) or turn.speech.outcome is Outcome.MISSED
+    return NOT_UNDERSTOOD if gave_up else ANSWER

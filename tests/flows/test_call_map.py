@@ -1,0 +1,100 @@
+"""The map of the conversation, and what the walk says of one that is broken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from click.testing import CliRunner
+
+import commands.calls
+
+from flows import call_map
+from flows.call_map import MOST_MENUS, CallMap, Edge
+from flows.engine import ENDED
+from flows.steps import STEPS
+from flows.walking import left_alone
+from tests.flows.fake_world import FakeWorld
+from tests.flows.walk import walk
+
+
+@pytest.fixture(scope="module")
+def found() -> CallMap:
+    return call_map.read(walk().turns)
+
+
+def test_every_step_is_on_the_map_and_leads_on_and_out(found: CallMap):
+    assert found.not_met() == []
+    assert found.dead_ends() == []
+    assert found.without_exit() == []
+
+
+def test_no_menu_lies_under_more_than_two_others(found: CallMap):
+    assert max(found.menus_deep().values()) <= MOST_MENUS
+    assert set(found.menus_deep()) >= set(STEPS)
+
+
+def test_no_menu_has_more_than_four_choices(found: CallMap):
+    assert found.long_menus() == {}
+    assert found.choices["welcome"] >= {"1", "2", "3"}
+
+
+def test_silence_at_every_question_ends_with_a_person_or_a_promise():
+    assert left_alone(FakeWorld, walk()) == []
+
+
+def test_a_step_that_leads_nowhere_is_a_dead_end(found: CallMap):
+    broken = replace(found, edges=tuple(one for one in found.edges if one.start != "postcode"))
+    assert broken.dead_ends() == ["postcode"]
+    assert "postcode" in broken.without_exit()
+
+
+def test_two_steps_that_only_lead_to_each_other_have_no_exit(found: CallMap):
+    kept = tuple(one for one in found.edges if one.start not in {"town", "town_which"})
+    round_and_round = (Edge("town", "town_which", ("1",)), Edge("town_which", "town", ("1",)))
+    broken = replace(found, edges=kept + round_and_round)
+    assert broken.dead_ends() == []
+    assert {"town", "town_which"} <= set(broken.without_exit())
+
+
+def test_a_menu_under_three_others_is_too_deep(found: CallMap):
+    only_there = tuple(one for one in found.edges if one.end not in {"couple_choice", "waiting"})
+    broken = replace(
+        found,
+        edges=(
+            *only_there,
+            Edge("part_of_day", "couple_choice", ("3",)),
+            Edge("couple_choice", "waiting", ("1",)),
+        ),
+    )
+    assert broken.menus_deep()["couple_choice"] == MOST_MENUS + 1
+
+
+def test_a_menu_of_five_is_too_long(found: CallMap):
+    broken = replace(found, choices={**found.choices, "offers": frozenset("12345")})
+    assert broken.long_menus() == {"offers": frozenset("12345")}
+
+
+def test_the_common_path_is_on_the_map(found: CallMap):
+    ways = found.leads_to()
+    path = ["ring", "welcome", "for_whom", "date_of_birth", "date_of_birth_check", "postcode"]
+    path += ["postcode_check", "offers", "reach", "confirm", "ready", "reference", ENDED]
+    for start, end in pairwise(path):
+        assert end in ways[start], (start, end)
+
+
+def test_the_command_walks_and_says_how_long_a_call_is():
+    result = CliRunner().invoke(commands.calls.make(), ["walk"])
+    assert result.exit_code == 0, result.output
+    assert "0 complaints" in result.output
+    assert "common (fr): 10 answers" in result.output
+
+
+def test_the_map_is_drawn_with_every_step(tmp_path):
+    target = tmp_path / "map.svg"
+    result = CliRunner().invoke(commands.calls.make(), ["map", "--output", str(target)])
+    assert result.exit_code == 0, result.output
+    drawn = target.read_text("utf-8")
+    assert [step for step in STEPS if f">{step}<" not in drawn] == []
