@@ -25,11 +25,11 @@ import commands.slots
 import commands.store
 import commands.understand
 import config
-import ivr.recordings
 import ivr.signature
 import ivr.sms
 import ivr.voice
 import web.health
+import web.recordings
 import web.telephone
 
 from ivr.conversation import LANGUAGE, Conversation
@@ -93,7 +93,7 @@ def make_app(parts: Parts) -> Flask:
     addresses = Addresses(settings.public_base_url)
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
     app.register_blueprint(ivr.voice.blueprint(conversation, addresses))
-    app.register_blueprint(ivr.recordings.blueprint())
+    app.register_blueprint(web.recordings.blueprint())
     app.register_blueprint(ivr.sms.blueprint(store))
     app.register_blueprint(
         web.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)

@@ -20,6 +20,8 @@ START = "ring"
 # The call script: keys that mean the same everywhere are no choices of a menu.
 EVERYWHERE = frozenset("089*#")
 CHOICES = frozenset("1234567")
+# What a search found, or that it found nothing: an answer of ours, and a new beginning.
+FOUND = frozenset({"offers", "no_slot"})
 PERSON, NOT_UNDERSTOOD, ANSWER, SILENCE = "0", "not understood", "an answer", "silence"
 _KINDS = {Heard.RING: "rings", Heard.SILENCE: SILENCE, Heard.SPEECH: ANSWER}
 _NO_WAY = frozenset({Outcome.BACK, Outcome.REPEATED})
@@ -84,7 +86,8 @@ class CallMap:
     def menus_deep(self) -> Mapping[str, int]:
         """How many menus lie one upon another on the shortest way to each step, itself included.
 
-        Whoever types something, or agrees to what was read back, is deep in no menu any more.
+        Whoever types something, agrees to what was read back, or hears what a search found is deep
+        in no menu any more.
         """
         deep = {START: 0}
         waiting = deque([START])
@@ -93,6 +96,7 @@ class CallMap:
             step = waiting.popleft()
             for end in ways.get(step, ()):
                 depth = deep[step] + 1 if end in self.menus else 0
+                depth = min(depth, 1) if end in FOUND else depth
                 if depth < deep.get(end, len(STEPS)):
                     deep[end] = depth
                     waiting.append(end)

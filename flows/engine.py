@@ -189,18 +189,28 @@ def _settle(
         outcome = outcome or (Outcome.SILENT if move.reason == "reason.silence" else Outcome.MISSED)
         session = session.but(misses=session.misses + 1)
         step = STEPS[session.step]
+        why = Line(move.reason, wording=_reproach(move.reason, session.misses, step.patience))
         if not session.alive and session.misses >= SILENT_WORDINGS:
             move = _nobody_there(session, world)
         elif session.misses >= step.patience:
-            why = Line(move.reason, wording=session.misses - 1)
             move = step.give_up(session, world)
             if not isinstance(move, End):
                 # No reproach right before goodbye.
                 lines += (why,)
         else:
-            lines += (Line(move.reason, wording=session.misses - 1),)
-            return session, _ask(session, world, outcome, lines)
+            return session, _ask(session, world, outcome, (*lines, why))
     raise Lost(f"no end at {session.step}")
+
+
+def _reproach(reason: str, misses: int, patience: int) -> int:
+    """Which wording of a reason is said after so many misses.
+
+    Of silence, the last but one warns that the next will be acted on (callers.md, rule 10): where
+    patience is shorter, it comes sooner.
+    """
+    if reason != "reason.silence":
+        return misses - 1
+    return min(misses - 1 + SILENT_WORDINGS - patience, SILENT_WORDINGS - 1)
 
 
 def _nobody_there(session: Session, world: World) -> End:

@@ -9,6 +9,7 @@ A line can be replaced by a recording that lies in `audio/<language>/`: see `Cat
 
 from __future__ import annotations
 
+import re
 import string
 import tomllib
 
@@ -29,6 +30,8 @@ PAUSE = "|"
 WEEK = 7  # days
 NOON = 12
 AUDIO = "audio"
+# The table of [formats] with words that become one with the name after them.
+JOINED = "joined"
 # The table of [say] with shorter sentences.
 SHORT = "short"
 # What the provider plays.
@@ -81,6 +84,8 @@ class Catalogue:
         # What callers say in this language: flows.understanding makes use of it.
         self.heard: Mapping[str, Any] = source.get("heard", {})
         self._formats: Mapping[str, str] = source["formats"]
+        joined: Mapping[str, str] = source["formats"].get(JOINED, {})
+        self._joined = tuple((re.compile(apart), together) for apart, together in joined.items())
         self._say = {key: tuple(_parse(w) for w in ws) for key, ws in _flat(source["say"])}
         self._text = {key: _parse(wording) for key, wording in source["text"].items()}
         # Many callers hear of the same hours; a date of birth is nobody else's.
@@ -101,6 +106,8 @@ class Catalogue:
             "number": lambda number: self._in_twos(national(number)),
             "km": lambda kilometres: self._kilometres(kilometres, unit),
             "weeks": lambda days: self._weeks(days, unit),
+            "at": lambda town: self._with_name("at", town),
+            "near": lambda town: self._with_name("near", town),
         }
 
     @property
@@ -266,6 +273,15 @@ class Catalogue:
         least, most = (count // WEEK if whole else count for count in days)
         told = unit(most, "duration-week" if whole else "duration-day")
         return told if least == most else self._formats["from_to"].format(least=least, most=told)
+
+    def _with_name(self, pattern: str, name: str) -> str:
+        """A town with the word before it, as the two are said together: "au Mans", "d'Albi"."""
+        said = self._formats[pattern].format(name=name)
+        for apart, together in self._joined:
+            said, changed = apart.subn(together, said, count=1)
+            if changed:
+                break
+        return said
 
     def _kilometres(self, kilometres: float, unit: Callable[[int, str], str]) -> str:
         if kilometres < 1:

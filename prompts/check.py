@@ -25,7 +25,9 @@ from prompts.catalogue import (
     AUDIO_KINDS,
     COUNTRY_LANGUAGE,
     FOLDER,
+    JOINED,
     PAUSE,
+    SHORT,
     Catalogue,
     Part,
     languages,
@@ -34,6 +36,10 @@ from prompts.catalogue import (
 from prompts.reading_time import words
 
 MOST_WORDS = 20  # in a sentence
+# In a sentence of [say.short], which whoever needs more time hears; a language whose days and hours
+# take more words than those of French has as many more.
+MOST_WORDS_SLOW = 12
+MOMENT_WORDS = 7
 MOST_CHOICES = 4  # in a menu
 ONE_PART, TWO_PARTS = 160, 306  # septets of a text, 3GPP TS 23.038
 # Keys that mean the same everywhere: a person, slower, again, back, and the end of an entry.
@@ -55,7 +61,7 @@ TABLES = ("language", "formats", "say", "text")
 MAY_HAVE = frozenset({*TABLES, "heard", "fewer"})
 LANGUAGE_ENTRIES = ("locale", "voice_language", "voice", "press", "star", "hash")
 # In a language's [formats] where it needs them.
-FORMATS_AT_WILL = frozenset({"noon"})
+FORMATS_AT_WILL = frozenset({"noon", JOINED})
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _GSM = gsm0338.Codec()
@@ -90,6 +96,8 @@ LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "number": "+33612345678",
     "km": 0.4,
     "weeks": (21, 30),
+    "at": "La Ferté-sous-Jouarre",
+    "near": "La Ferté-sous-Jouarre",
 }
 # Of what is written in one part of a text, the usual and not the longest.
 COMMON_ADDRESS = "12 rue de la Paix, 75011 Paris 11e"
@@ -182,6 +190,14 @@ class _Language:
 
     def _of_sentence(self, key: str) -> Iterator[Problem]:
         said = []
+        long = long_of(key)
+        if long and long not in self.catalogue.keys:
+            yield self.problem(f"say.{key}", f"there is no {long} that it says in fewer words")
+            return
+        if long and self.catalogue.wordings(key) != self.catalogue.wordings(long):
+            count = self.catalogue.wordings(long)
+            yield self.problem(f"say.{key}", f"write as many wordings as {long} has: {count}")
+            return
         for number in range(self.catalogue.wordings(key)):
             where = f"say.{key}[{number}]"
             parts = self.catalogue.parts(key, number)
@@ -196,24 +212,51 @@ class _Language:
                 continue
             for what in self._of_wording(key, marked):
                 yield self.problem(where, what)
+            if long:
+                for what in self._shorter(key, number):
+                    yield self.problem(where, what)
             said.append(" ".join(marked.casefold().replace(PAUSE, " ").split()))
             if said[-1] in said[:-1]:
                 what = "the same words as a try before; say it differently, and explain more"
                 yield self.problem(where, what)
 
+    @property
+    def _most_words_slow(self) -> int:
+        moment = Part("", "start", "day_hour")
+        said = self.catalogue.spoken(moment, longest([moment]))
+        return MOST_WORDS_SLOW + max(0, words(said) - MOMENT_WORDS)
+
+    def _shorter(self, key: str, number: int) -> Iterator[str]:
+        """What is wrong with a short wording beside the long one that it stands for."""
+        long = long_of(key)
+        theirs = [self.catalogue.parts(long, n) for n in range(self.catalogue.wordings(long))]
+        parts = self.catalogue.parts(key, number)
+        for name in sorted(_names(parts) - {name for one in theirs for name in _names(one)}):
+            yield f"{{{name}}} is not given; {long} has the values there are"
+            return
+        if any(_unknown_formats(one, self.catalogue) for one in theirs):
+            return
+        values = {**longest([part for one in theirs for part in one]), **longest(parts)}
+        short, full = (self.catalogue.say(one, values, number) for one in (key, long))
+        if words(short) >= words(full):
+            yield f"{words(short)} words, and {words(full)} in {long}; say it in fewer"
+        if self.choices(short) != self.choices(full):
+            yield f"offer the keys of {long}: {', '.join(self.choices(full))}"
+
     def _of_wording(self, key: str, marked: str) -> Iterator[str]:
+        most = self._most_words_slow if long_of(key) else MOST_WORDS
         for sentence in sentences_of(marked):
             count = words(sentence)
-            if count > MOST_WORDS:
+            if count > most:
                 yield (
                     f'sentence of {count} words: "{sentence}": split it;'
-                    f" {MOST_WORDS} words at most are kept in mind"
+                    f" {most} words at most are kept in mind"
                 )
         forbidden = FORBIDDEN.search(marked)
         if forbidden:
             yield f'"{forbidden[0]}" helps nobody who rings; say what can be done by telephone'
         told = self.options(marked)
-        chosen = [option for option in told if option not in EVERYWHERE]
+        chosen = self.choices(marked)
         twice = sorted({option for option in told if told.count(option) > 1})
         if twice:
             yield f"key {', '.join(twice)} is told twice; tell each key once"
@@ -233,9 +276,17 @@ class _Language:
         # An option by itself is said after another menu; where a hash ends what is typed, none is.
         typed = str(self.source["language"]["hash"]).casefold() in marked.casefold()
         is_menu = chosen and len(sentences_of(marked)) > 1 and not typed
-        asked_for = key.startswith(PERSON_ASKED_FOR)
+        asked_for = (long_of(key) or key).startswith(PERSON_ASKED_FOR)
         if is_menu and not asked_for and told[0] != PERSON_KEY:
             yield f"key {told[0]} is told first; the person (key 0) comes first in every menu"
+
+    def choices(self, text: str) -> list[str]:
+        """The keys that a text offers and that mean something else at other questions."""
+        return [key for key in self.options(text) if key not in EVERYWHERE]
+
+    def choices_of(self, key: str, number: int) -> list[str]:
+        """The same of a wording as it is written."""
+        return self.choices("".join(part.text for part in self.catalogue.parts(key, number)))
 
     def options(self, text: str) -> list[str]:
         """The keys that a text offers, in order; digits that are spelt out are none."""
@@ -297,7 +348,7 @@ class _Language:
     def compared(self, reference: _Language) -> Iterator[Problem]:
         for table in ("formats", "text"):
             ours, theirs = self.source[table].keys(), reference.source[table].keys()
-            for key in sorted(theirs - ours):
+            for key in sorted(theirs - ours - FORMATS_AT_WILL):
                 yield self.problem(f"{table}.{key}", "missing; fr.toml has it")
             at_will = FORMATS_AT_WILL if table == "formats" else frozenset()
             for key in sorted(ours - theirs - at_will):
@@ -333,6 +384,11 @@ class _Language:
                 _names(reference.catalogue.parts(key, number)) if number < theirs else set(),
                 everywhere,
             )
+        for number in range(min(ours, theirs)):
+            needed = reference.choices_of(key, number)
+            if self.choices_of(key, number) != needed:
+                told = ", ".join(needed) or "none"
+                yield self.problem(f"say.{key}[{number}]", f"offer the keys of French: {told}")
 
     def _values(
         self, where: str, ours: set[str], needed: set[str], known: set[str]
@@ -341,6 +397,12 @@ class _Language:
             yield self.problem(where, f"{{{name}}} is missing; the French sentence tells it")
         for name in sorted(ours - known):
             yield self.problem(where, f"{{{name}}} is not given; fr.toml has the values there are")
+
+
+def long_of(key: str) -> str:
+    """The sentence that an entry of [say.short] says in fewer words; empty for another entry."""
+    table = f"{SHORT}."
+    return key.removeprefix(table) if key.startswith(table) else ""
 
 
 def sentences_of(marked: str) -> list[str]:

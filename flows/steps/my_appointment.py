@@ -19,8 +19,10 @@ from flows.world import NotMine, World
 MY_APPOINTMENT = "my_reference"
 MY_PERSON_NEEDED = "my_appointment"
 REFERENCE_DIGITS = 10
-# In the place of a reference: there is none at hand. One digit is no beginning of ten.
+# In the place of a reference: there is none at hand, or the caller wants to book and came here by
+# mistake. One digit is no beginning of ten.
 NO_REFERENCE = "1"
+NEW_APPOINTMENT = "2"
 
 _SHOWN_AT = {
     MineState.AHEAD: "my_menu",
@@ -36,6 +38,8 @@ class MyReference(Patient):
         return entry("my_reference", REFERENCE_DIGITS)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == NEW_APPOINTMENT:
+            return new_appointment(session, world)
         if not session.proving:
             # A birth date that was given for something else proves nothing here.
             session = session.but(born="", whom=Whom.SELF, second_person=False)
@@ -53,8 +57,8 @@ class MyReference(Patient):
         said = digits(text, vocabulary, length=REFERENCE_DIGITS)
         if len(said) == REFERENCE_DIGITS:
             return self.take(session, said, world)
-        without = choice(text, vocabulary, self.name) == NO_REFERENCE
-        return self.take(session, NO_REFERENCE, world) if without else None
+        key = choice(text, vocabulary, self.name)
+        return self.take(session, key, world) if key in {NO_REFERENCE, NEW_APPOINTMENT} else None
 
 
 class MyReferenceCheck(Patient):
@@ -106,6 +110,14 @@ def to_somebody(session: Session) -> Go:
     return Go(asked, "person", (Line("my_person_needed"),), remember=False)
 
 
+def new_appointment(session: Session, world: World) -> Go:
+    """As for a new caller; once the campaign is over, that is what they hear."""
+    rules = world.rules()
+    over = rules.closes_at is not None and world.now() >= rules.closes_at
+    fresh = session.but(proving=Proving.NOTHING, asked="", born="", trail=())
+    return Go(fresh, "closed" if over else "for_whom", remember=False)
+
+
 class MyTexted(Patient):
     """The same words whether something was written or not."""
 
@@ -117,6 +129,8 @@ class MyTexted(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
             return Go(session, MY_APPOINTMENT)
+        if pressed == "3":
+            return new_appointment(session, world)
         return Go(session, "date_of_birth") if pressed == "2" else NO_SUCH_KEY
 
 
@@ -129,4 +143,6 @@ class MyNoText(Patient):
         return menu("my_no_text")
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "2":
+            return new_appointment(session, world)
         return Go(session, MY_APPOINTMENT, remember=False) if pressed == "1" else NO_SUCH_KEY

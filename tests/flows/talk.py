@@ -10,6 +10,7 @@ from flows.rehearsal import earlier
 from flows.session import CallerKind, Session
 from flows.speech import RING, SILENCE, Input, Line, Speech, keys, spoken
 from flows.steps.resume import offer_to_resume
+from flows.walking import Turn
 from tests.flows.fake_world import FakeWorld, ringing
 
 SENSIBLE = {
@@ -44,6 +45,11 @@ class Talk:
 
     def _hear(self, heard: Input) -> None:
         self.session, self.speech = advance(self.session, heard, self.world)
+
+    def stands_after(self, turn: Turn) -> Self:
+        """Where a turn of the walk came to."""
+        self.session, self.speech = turn.after, turn.speech
+        return self
 
     def presses(self, *groups: str) -> Self:
         for group in groups:

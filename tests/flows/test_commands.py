@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import pytest
 
 from flows.engine import PERSON_STEPS
 from flows.session import CallerKind
 from flows.speech import Outcome
 from flows.steps import STEPS
+from flows.walking import Turn
 from flows.world import Unbooked
 from tests.flows.fake_world import OWN_PHONE, FakeWorld, closed, not_yet_open, offers
 from tests.flows.talk import Talk, same_but
+from tests.flows.walk import my_weathers, walk, weathers
 
 
 def nothing_free() -> FakeWorld:
@@ -27,7 +31,29 @@ WORLDS = {
 EVERYWHERE = sorted(STEPS)
 
 
+def is_far(step: str) -> bool:
+    """Where only somebody who has an appointment comes."""
+    return step.startswith("my_") or step == "untold_birth_date"
+
+
+@lru_cache
+def way_to(step: str) -> Turn:
+    """A turn of the walk that leads to a step from another one."""
+    return next(
+        turn
+        for turn in walk().turns
+        if turn.after.step == step
+        and turn.before.step != step
+        and turn.after.alive
+        and not turn.after.misses
+    )
+
+
 def at(step: str, kind: CallerKind = CallerKind.MOBILE) -> Talk:
+    if is_far(step):
+        turn = way_to(step)
+        worlds = {**weathers(), **my_weathers()}
+        return Talk(worlds.get(turn.weather)).stands_after(turn)
     talk = Talk(WORLDS.get(step, FakeWorld)(), kind).goes_to(step)
     return talk.presses("5") if step in {"welcome", "not_yet_open", "closed"} else talk
 

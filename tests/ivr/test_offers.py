@@ -127,7 +127,7 @@ def test_whoever_looks_again_where_nothing_was_hears_what_came_free(bare: House)
     second = bare.phone("+33755555555").goes_to("postcode").presses("75011").presses("1")
     second.hears_text("il n'y a pas de rendez-vous libre")
     first.hangs_up()
-    second.presses("1").hears_text("J'ai un rendez-vous pour vous")
+    second.presses("3").hears_text("J'ai un rendez-vous pour vous")
 
 
 def test_where_few_places_are_left_they_are_offered_one_at_a_time(bare: House):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -56,17 +56,24 @@ class Wording:
     step: str
     question: Question
     number: int
+    # As it is heard after key 8.
+    slow: bool = False
 
     def __str__(self) -> str:
         lead = f"{self.question.lead}, " if self.question.lead else ""
-        return f"{self.language}: {lead}{self.question.prompt}[{self.number}]"
+        slow = ", slow" if self.slow else ""
+        return f"{self.language}: {lead}{self.question.prompt}[{self.number}]{slow}"
+
+    def _say(self, language: str, key: str, values: Mapping[str, Any], number: int) -> str:
+        catalogue = load(language)
+        return catalogue.say(catalogue.short(key) if self.slow else key, values, number)
 
     @property
     def lines(self) -> list[tuple[str, str]]:
         """Language and text, with its pauses, of each line."""
         keys = (self.question.lead, self.question.prompt)
         own = [
-            load(self.language).say(key, self.question.values, self.number) for key in keys if key
+            self._say(self.language, key, self.question.values, self.number) for key in keys if key
         ]
         lines = [(self.language, text) for text in own]
         for line in self.question.after:
@@ -74,7 +81,7 @@ class Wording:
                 # It invites those of another language than the call's.
                 continue
             language = line.language or self.language
-            lines.append((language, load(language).say(line.key, line.values, line.wording)))
+            lines.append((language, self._say(language, line.key, line.values, line.wording)))
         return lines
 
     @property
@@ -149,12 +156,17 @@ def examples() -> dict[str, tuple[str, Question]]:
 
 
 def wordings(language: str) -> Iterator[Wording]:
-    """Those that the language has; what it lacks is found by the check."""
+    """Those that the language has, at both paces; what it lacks is found by the check."""
+    catalogue = load(language)
     for step, question in examples().values():
-        if {question.prompt, question.lead or question.prompt} - load(language).keys:
+        keys = {question.prompt, question.lead or question.prompt}
+        if keys - catalogue.keys:
             continue
-        for number in range(load(language).wordings(question.prompt)):
-            yield Wording(language, step, question, number)
+        # Where a pace has no words of its own, it has those of the other.
+        paces = (False, True) if {catalogue.short(key) for key in keys} != keys else (False,)
+        for slow in paces:
+            for number in range(catalogue.wordings(question.prompt)):
+                yield Wording(language, step, question, number, slow)
 
 
 @lru_cache
@@ -164,6 +176,9 @@ def spoken_lines() -> dict[str, dict[str, Any]]:
     for turn in walk().turns:
         for line in turn.speech.lines:
             found.setdefault(line.key, dict(line.values))
+            if turn.speech.listen:
+                # Key 8 slows down every question.
+                found.setdefault(FRENCH.short(line.key), dict(line.values))
     return found
 
 

@@ -62,7 +62,7 @@ def test_languages_are_found_in_their_folder_the_countrys_own_first(with_spanish
 
 
 def test_a_third_language_is_one_file(with_spanish: Path):
-    assert [problem for problem in check(with_spanish) if problem.file == "es.toml"] == []
+    assert [str(problem) for problem in check(with_spanish) if problem.file == "es.toml"] == []
     spanish = read(with_spanish / "es.toml")
     assert vocabulary_of(spanish).months["marzo"] == 3
     call = common_call(with_spanish, "es")

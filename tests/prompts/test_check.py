@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 from pathlib import Path
@@ -200,6 +201,51 @@ def test_the_real_files_have_nothing_wrong():
             "letters; two parts hold 306",
         ),
         (FRENCH, "[text]", "[texts]\n[text]", "nobody reads the table [texts]"),
+        (
+            FRENCH,
+            "Pour qui ? Trois choix.",
+            "Pour qui est ce rendez-vous, je vous prie ? Trois choix.",
+            "say.short.for_whom[0]: 31 words, and 29 in for_whom; say it in fewer",
+        ),
+        (
+            FRENCH,
+            "Seulement un proche, tapez 2. | Deux personnes, tapez 3.",
+            "Seulement un proche, tapez 2.",
+            "say.short.for_whom[1]: offer the keys of for_whom: 1, 2, 3",
+        ),
+        (
+            FRENCH,
+            "Vous pouvez venir séparément.",
+            "Vous pouvez venir séparément, l'un ce jour-là et l'autre un jour plus tard.",
+            "say.short.couple_choice[2]: sentence of 13 words",
+        ),
+        (
+            FRENCH,
+            "Un rendez-vous est libre, {town1:at}.",
+            "Un rendez-vous est libre, {centre}.",
+            "say.short.offers_1[0]: {centre} is not given; offers_1 has the values there are",
+        ),
+        (
+            FRENCH,
+            "[say.short]",
+            '[say.short]\nwelcomes = ["Bonjour."]',
+            "say.short.welcomes: there is no welcomes that it says in fewer words",
+        ),
+        (
+            ENGLISH,
+            '  "You may come separately.',
+            (
+                '  "You can. | To speak to a person, press 0. | To come, press 1. | No, press 2.",\n'
+                '  "You may come separately.'
+            ),
+            "say.short.couple_choice: write as many wordings as couple_choice has: 3",
+        ),
+        (
+            ENGLISH,
+            "For two people, press 3.",
+            "For two people, press 4.",
+            "en.toml: say.for_whom[0]: offer the keys of French: 1, 2, 3",
+        ),
         (ENGLISH, 'press = "press"', "", "en.toml: language.press is missing"),
         (ENGLISH, 'locale = "en_GB"', 'locale = "xx_YY"', "Babel knows no 'xx_YY'"),
         (ENGLISH, "[formats]", "[format]", "the table [formats] is missing"),
@@ -220,7 +266,8 @@ def test_each_kind_of_mistake_is_found_and_told_where(
     change(copy, file, old, new)
     told = found(copy)
     assert [one for one in told if problem in one], told
-    assert all(one.startswith(file) or "fr.toml has" in one for one in told), told
+    beside = re.compile("fr.toml has|French")
+    assert all(one.startswith(file) or beside.search(one) for one in told), told
 
 
 def test_fewer_wordings_are_right_where_a_reason_is_given(copy: Path):

@@ -34,6 +34,8 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
     "digits": ("00", "75011", "97600"),
     "pairs": ("0000000000", "9999999999"),
     "number": ("+33612345678", "+262692123456", "+68987123456", "+687751234"),
+    "at": ("Y", "Saint-Rémy-en-Bouzemont" * 3, "L'Haÿ-les-Roses <A> & « B »"),
+    "near": ("Y", "Saint-Rémy-en-Bouzemont" * 3, "L'Haÿ-les-Roses <A> & « B »"),
     "": ("x", LONGEST_NAME, "L'Haÿ-les-Roses <A> & « B »", 75, "Saint-Rémy-en-Bouzemont" * 3),
 }
 
@@ -208,6 +210,32 @@ def test_a_distance_is_spoken_in_english(kilometres: float, said: str):
     start = datetime(2026, 11, 26, 10, 0, tzinfo=PARIS)
     values = {"place1": "A", "town1": "B", "distance1": kilometres, "start1": start}
     assert f"A, in B, {said}." in ENGLISH.say("offers_1", values)
+
+
+@pytest.mark.parametrize(
+    ("town", "at", "near"),
+    [
+        ("Vitré", "à Vitré", "près de Vitré"),
+        ("Le Mans", "au Mans", "près du Mans"),
+        ("Les Abymes", "aux Abymes", "près des Abymes"),
+        ("Lens", "à Lens", "près de Lens"),
+        ("Lesparre-Médoc", "à Lesparre-Médoc", "près de Lesparre-Médoc"),
+        ("La Rochelle", "à La Rochelle", "près de La Rochelle"),
+        ("L'Haÿ-les-Roses", "à L'Haÿ-les-Roses", "près de L'Haÿ-les-Roses"),
+        ("Albi", "à Albi", "près d'Albi"),
+        ("Évreux", "à Évreux", "près d'Évreux"),
+        ("Yvetot", "à Yvetot", "près d'Yvetot"),
+        ("Yerres", "à Yerres", "près de Yerres"),
+    ],
+)
+def test_a_town_is_joined_with_the_word_before_it_as_the_french_say_it(
+    town: str, at: str, near: str
+):
+    values = {"start": datetime(2026, 11, 26, 10, 0, tzinfo=PARIS), "town": town}
+    assert f", {at}." in FRENCH.say("my_over", values)
+    assert f"pas de rendez-vous libre {near}." in FRENCH.say("none_near", values)
+    assert f", in {town}." in ENGLISH.say("my_over", values)
+    assert f"no free appointment near {town}." in ENGLISH.say("none_near", values)
 
 
 def test_digits_are_dictated_in_english_one_by_one_in_twos():

@@ -15,12 +15,13 @@ from flows.engine import PERSON_STEPS
 from flows.questions import Question
 from flows.steps import STEPS
 from prompts.catalogue import load
-from prompts.check import MOST_WORDS
-from prompts.reading_time import words
+from prompts.check import MOST_WORDS, MOST_WORDS_SLOW, longest
+from prompts.reading_time import seconds, words
 from simulator.answers import AnswersLeg, read_question
 from tests.flows.walk import walk
 from tests.prompts.sentences import (
     FRENCH,
+    KEYS,
     LANGUAGES,
     Wording,
     everything_said,
@@ -195,6 +196,8 @@ def test_every_sentence_that_a_call_can_hear_is_there(language: str):
 def test_no_sentence_is_kept_that_no_call_can_hear():
     named = NAMED_IN_CODE | {f"{key}_both" for key in NAMED_IN_CODE}
     named |= {f"reason.{key}" for key in NAMED_IN_CODE}
+    # What no call of the walk hears, none hears at the slower pace either.
+    named |= {FRENCH.short(key) for key in named if key in FRENCH.keys - set(spoken_lines())}
     assert FRENCH.keys - set(spoken_lines()) - named == set()
 
 
@@ -393,7 +396,7 @@ def test_a_promise_is_the_last_thing_said_and_in_the_words_agreed(language: str)
 @languages
 def test_nothing_is_called_confirmed_before_it_is(language: str):
     """Whoever listens only for that word must not take a question for an answer."""
-    after = re.compile(r"(ready|reference|goodbye_booked|my_)")
+    after = re.compile(r"(short\.)?(ready|reference|goodbye_booked|my_)")
     for key, text in everything_said(language):
         if after.match(key):
             continue
@@ -414,6 +417,70 @@ def test_sentences_are_short_enough_to_be_followed(language: str):
     for key, text in everything_said(language):
         for sentence in sentences_of(text):
             assert words(sentence) <= MOST_WORDS, (key, sentence)
+
+
+@languages
+def test_at_the_slower_pace_less_has_to_be_kept_in_mind(language: str):
+    """Fewer words in every wording, shorter sentences, and the same keys in the same order."""
+    catalogue = load(language)
+    short = [key for key in catalogue.spoken_keys if catalogue.short(key) != key]
+    assert {"welcome", "for_whom", "date_of_birth", "offers_3", "confirm_both", "ready"} <= {*short}
+    for key in short:
+        assert catalogue.wordings(key) == catalogue.wordings(catalogue.short(key)), key
+        for number in range(catalogue.wordings(key)):
+            values = longest(catalogue.parts(key, number))
+            values |= longest(catalogue.parts(catalogue.short(key), number))
+            long, shorter = (
+                catalogue.say(one, values, number) for one in (key, catalogue.short(key))
+            )
+            assert words(shorter) < words(long), (key, number)
+            assert all(words(one) <= MOST_WORDS_SLOW for one in sentences_of(shorter)), (
+                key,
+                number,
+            )
+
+
+@languages
+def test_every_long_menu_of_the_call_is_shorter_at_the_slower_pace(language: str):
+    """Above 36 words there is no menu that whoever pressed 8 has to hear whole."""
+    catalogue = load(language)
+    for step, question in examples().values():
+        for number in range(catalogue.wordings(question.prompt)):
+            said = catalogue.say(question.prompt, question.values, number)
+            short = catalogue.short(question.prompt) != question.prompt
+            assert short or words(said) <= 36, (step, question.prompt, number, words(said))
+
+
+@languages
+def test_the_offers_of_two_appointments_are_said_in_half_a_minute_when_said_again(language: str):
+    catalogue = load(language)
+    met = spoken_lines()
+    for count in (1, 2, 3):
+        for prompt in (f"offers_{count}", f"offers_one_centre_{count}"):
+            if prompt not in catalogue.keys:
+                continue
+            for number in range(1, catalogue.wordings(prompt)):
+                values = met[prompt] | {f"town{n}": "Saint-Denis" for n in range(1, count + 1)}
+                lead = catalogue.say("second_comes_with_it", {"after": (21, 28)}, number)
+                said = f"{lead} | {catalogue.say(prompt, values, number)}"
+                assert seconds(said) <= 31, (prompt, number, seconds(said))
+
+
+@languages
+def test_a_menu_of_three_or_four_says_at_the_start_how_many_there_are(language: str):
+    """Callers.md, rule 6; where the key of another language may follow, nobody can count."""
+    number = {"fr": ("Trois|trois", "Quatre|quatre"), "en": ("(T|t)hree", "(F|f)our")}[language]
+    told = ("for_whom", "other_offers", "reach_mobile", "no_slot", "no_slot_but_far", "my_menu")
+    for key in told:
+        catalogue = load(language)
+        for one in (key, catalogue.short(key)):
+            if one == "short.no_slot_but_far":
+                # There it is said first where the places are.
+                continue
+            said = catalogue.say(one, longest(catalogue.parts(one)))
+            count = len({*KEYS[language].findall(said)} - {"0", "8", "9"})
+            before = said.split("0.")[0]
+            assert re.search(number[count - 3], before), (one, said)
 
 
 @languages

@@ -189,15 +189,19 @@ def takes(place: Place, key: str) -> bool:
 def menus_deep(walked: Walk) -> dict[str, int]:
     """How many menus lie one upon another on the shortest way to each step, itself included.
 
-    What is typed or read back is no menu, and whoever has come to it is deep in none.
+    What is typed or read back is no menu, and whoever has come to it is deep in none. Ways back
+    (from a person, from a line that was cut) are no ways to a step.
     """
     flat = {place.step for place in places() if not place.question().listen.is_menu} | READ_BACKS
     ways: dict[str, set[str]] = defaultdict(set)
     for turn in walked.turns:
-        if (
-            turn.heard.kind in {Heard.RING, Heard.KEYS}
-            and turn.speech.outcome is not Outcome.MISSED
-        ):
+        answered = turn.heard.kind is Heard.KEYS and turn.speech.outcome in {
+            Outcome.ASKED,
+            Outcome.BOOKED,
+        }
+        returning = turn.before.step in {"resume", *PERSON_STEPS}
+        back = returning and turn.after.step not in PERSON_STEPS
+        if turn.heard.kind is Heard.RING or (answered and not back):
             ways[turn.before.step].add(turn.after.step)
     deep, waiting = {"": 0}, [""]
     for step in waiting:
