@@ -17,8 +17,8 @@ def blueprint(folder: Path = FOLDER) -> Blueprint:
     recordings = Blueprint("recordings", __name__, url_prefix="/audio")
 
     def send(language: str, name: str) -> Response:
-        where = folder / AUDIO / language
-        answer = send_from_directory(where, name, max_age=KEPT_SECONDS)
+        # One path below one folder: joined safely, so that ".." leads nowhere.
+        answer = send_from_directory(folder / AUDIO, f"{language}/{name}", max_age=KEPT_SECONDS)
         answer.cache_control.public = True
         return answer
 

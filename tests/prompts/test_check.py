@@ -235,7 +235,7 @@ def test_the_real_files_have_nothing_wrong():
             ENGLISH,
             '  "You may come separately.',
             (
-                '  "You can. | To speak to a person, press 0. | To come, press 1. | No, press 2.",\n'
+                '  "You can. | To speak to a person, press 0. | Come, press 1. | No, press 2.",\n'
                 '  "You may come separately.'
             ),
             "say.short.couple_choice: write as many wordings as couple_choice has: 3",

@@ -101,6 +101,16 @@ def test_every_document_stays_below_the_limit_of_the_voice_with_the_longest_valu
             assert len(document.said) < SAY_LIMITS["Polly"]
 
 
+def test_whoever_pressed_8_hears_the_short_sentences():
+    values = spoken_lines()["offers_3"]
+    for slow, key in ((False, "offers_3"), (True, "short.offers_3")):
+        speech = Speech((Line("offers_3", values, 1),), Listen(), Outcome.ASKED, slow=slow)
+        body = render(speech, FRENCH, Addresses("https://allo.example"), 3).encode()
+        said = Document(body, parse(body, "text/xml")).said
+        told = FRENCH.say(key, values, 1).replace("|", " ")
+        assert "".join(said.split()) == "".join(told.split())
+
+
 @pytest.mark.parametrize("tries", [0, 1, 2, 3, 10, 32767])
 def test_every_apology_speaks_and_comes_back(tries: int):
     body = apology(FRENCH, Addresses("https://allo.example"), 3, tries).encode()

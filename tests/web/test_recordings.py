@@ -49,11 +49,11 @@ def test_a_sentence_with_a_recording_is_played_and_the_others_are_said(recorded:
 def test_a_recording_is_fetched_without_a_signature_and_kept_for_a_while(folder: Path):
     app = Flask("recordings")
     app.register_blueprint(web.recordings.blueprint(folder))
-    answer = app.test_client().get("/audio/fr/goodbye.mp3")
-    assert answer.status_code == 200
-    assert answer.data == b"ID3 sound"
-    assert answer.cache_control.public
-    assert answer.cache_control.max_age
+    with app.test_client().get("/audio/fr/goodbye.mp3") as answer:
+        assert answer.status_code == 200
+        assert answer.data == b"ID3 sound"
+        assert answer.cache_control.public
+        assert answer.cache_control.max_age
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,5 @@ def test_a_recording_is_fetched_without_a_signature_and_kept_for_a_while(folder:
 def test_nothing_else_lies_there(folder: Path, path: str):
     app = Flask("recordings")
     app.register_blueprint(web.recordings.blueprint(folder))
-    assert app.test_client().get(path).status_code == 404
+    with app.test_client().get(path) as answer:
+        assert answer.status_code == 404
