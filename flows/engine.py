@@ -105,7 +105,13 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if wish in _REPLIES and session.replied != wish:
         # What is said into a room may be said again and again: the second time it is noise.
         replied = session.but(replied=str(wish), deaf=session.step if unsure else "")
-        return replied, _ask(replied, world, Outcome.REPEATED, (Line(_REPLIES[wish]),))
+        reply = (Line(_REPLIES[wish]),)
+        if replied.misses + 1 < STEPS[session.step].patience:
+            return replied, _ask(replied, world, Outcome.REPEATED, reply)
+        # No other wording is left, and nobody asked for the same again.
+        question = STEPS[session.step].question(replied, world)
+        listen = _open_to_words(replied, question, world)
+        return replied, _speech(replied, reply, listen, Outcome.REPEATED)
     # Nothing is agreed to by a word that was hardly heard.
     doubtful = unsure and (bool(wish) or reads_back(session.step))
     if doubtful or belief < NOISE_BELOW or wish in _REPLIES:
@@ -223,7 +229,8 @@ def _nobody_there(session: Session, world: World) -> End:
 def _ask(session: Session, world: World, outcome: Outcome, before: tuple[Line, ...] = ()) -> Speech:
     question = STEPS[session.step].question(session, world)
     keys = (question.lead, question.prompt) if question.lead else (question.prompt,)
-    wording = session.misses + session.unsure
+    # Whoever asked for a moment hears the question in other words, though it was no mistake.
+    wording = session.misses + max(session.unsure, bool(session.replied))
     asked = tuple(Line(key, question.values, wording) for key in keys)
     listen = _open_to_words(session, question, world)
     if listen.speech and outcome in _TRIED_IN_VAIN and not session.speaks:

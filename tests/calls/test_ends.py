@@ -221,7 +221,7 @@ def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(e
             return "SM1"
 
     caller = early.phone(MOBILE).dials()
-    caller.hears_text("Les rendez-vous ouvriront mardi 1er décembre à 8 heures")
+    caller.hears_text("Les rendez-vous ouvriront le mardi 1er décembre à 8 heures")
     caller.presses("1").hears_text("Nous vous rappellerons l'ouverture par un message écrit")
     assert caller.ended_normally
     (text,) = early.messages("sms")
@@ -303,7 +303,7 @@ def test_a_class_that_opens_later_hears_the_moment(database_url: str):
     later = Eligible(minimum_age=65, opens_at=OPENING)
     with house(database_url, campaign=campaign_with(eligible=(later,))) as service:
         caller = service.phone(MOBILE).goes_to("not_eligible", born="12031960")
-        caller.hears_text("Il viendra mardi 1er décembre à 8 heures").presses("2")
+        caller.hears_text("Il viendra le mardi 1er décembre à 8 heures").presses("2")
         (text,) = service.messages("sms")
         assert due_of(text) == OPENING
 

@@ -125,6 +125,29 @@ def test_a_cancelled_appointment_says_so(service: House):
     caller.presses("1").hears_text("12 mars 1942")
 
 
+@pytest.mark.parametrize(
+    ("number", "keys"),
+    [
+        (MOBILE, ("2", "2")),
+        (MOBILE, ("2", "1", BORN, "1", "3")),
+        (LANDLINE, ("2", "1", "2")),
+    ],
+)
+def test_whoever_came_here_by_mistake_can_book(service: House, number: str, keys: tuple[str, ...]):
+    caller = service.phone(number).dials().answers(*keys)
+    caller.hears_text("Pour qui est ce rendez-vous").presses("1")
+    caller.hears_text("date de naissance").goes_to("confirm").presses("1").hears_text("confirmé")
+    assert len(service.bookings()) == 1
+
+
+def test_whoever_only_pressed_a_wrong_key_is_not_told_to_hang_up(service: House):
+    caller = service.phone().dials().answers("2", "1", BORN, "1")
+    for key in ("7", "7"):
+        caller.hears_text("Pour prendre un nouveau rendez-vous, tapez 3")
+        assert "raccrocher" not in caller.since_input
+        caller.presses(key)
+
+
 def test_a_birth_date_given_for_something_else_proves_nothing(service: House):
     reference = booked(service)
     caller = service.phone().goes_to("date_of_birth_check").presses("*").presses("*").presses("*")
@@ -307,7 +330,7 @@ def test_the_second_alone_moves_within_its_weeks_at_the_same_centre(pairs: House
     clock_of(pairs).advance(timedelta(days=2))
     caller = gives(pairs, reference).hears_text("Votre rendez-vous est le jeudi 17 décembre")
     caller.presses("2").hears_text("Salle 1").hears_text("vendredi 18 décembre")
-    caller.presses("1").hears_text("L'ancien, jeudi 17 décembre à 10 heures, sera rendu")
+    caller.presses("1").hears_text("L'ancien, celui du jeudi 17 décembre à 10 heures, sera rendu")
     caller.presses("1").hears_text("le nouveau rendez-vous remplace l'ancien")
     assert starts(pairs) == ["1 26/11 09:00", "1 18/12 09:00"]
     assert is_right(pairs)
@@ -347,7 +370,7 @@ def test_another_day_another_commune_or_the_old_one_after_all(service: House):
     caller = gives(service, reference).answers("2", "4", "4")
     assert caller.step == "town"
     caller.presses("35000").presses("1").hears_text("Halle").presses("1")
-    caller.hears_text("L'ancien, jeudi 26 novembre à 10 heures, sera rendu").presses("3")
+    caller.hears_text("L'ancien, celui du jeudi 26 novembre à 10 heures, sera rendu").presses("3")
     caller.hears_text("Rien n'est modifié").hears_text("Salle des fêtes")
     assert starts(service) == ["1 26/11 09:00"]
 

@@ -27,6 +27,7 @@ from simulator.outcomes import Ending, Report, Witness, sentences, table
 from simulator.people import TEMPERAMENTS, Person, somebody
 from tests.support.house import House, campaign_with, house, mornings
 
+REPLIES = tuple(load("fr").say(key, {}).split("|")[0] for key in ("emergency", "take_your_time"))
 LEADS = frozenset({"you_may_speak", "slower", "take_your_time", "emergency"})
 RUNS, LONG_RUNS = 3, 20
 # Of the common path, from the welcome to the reference.
@@ -113,7 +114,9 @@ def rings(service: House, name: str, seed: int) -> Report:
     assert not call.errors, said
     assert not report.hung_up_on, said
     assert not report.repeated, f"twice in a row: {report.repeated}\n{said}"
-    assert not report.puzzles, f"cannot be read: {report.puzzles}\n{said}"
+    # A reply to a wish is no question: where no other wording is left, none comes with it.
+    puzzles = [one for one in report.puzzles if not one.startswith(REPLIES)]
+    assert not puzzles, f"cannot be read: {puzzles}\n{said}"
     assert report.good, said
     booked, promised = rows_of(service, call)
     if report.ending is Ending.BOOKED:

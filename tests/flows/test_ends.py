@@ -173,7 +173,7 @@ def test_the_first_of_two_waits_and_the_second_is_served_all_the_same():
 
 def test_a_near_centre_that_books_for_itself_is_named_and_the_call_is_connected():
     talk = Talk(FakeWorld(found=(), own=OWN_PHONE)).goes_to("own_centre")
-    assert "Clinique des Lilas, à Les Lilas, à 3 kilomètres" in heard(talk)
+    assert "Clinique des Lilas, aux Lilas, à 3 kilomètres" in heard(talk)
     talk.presses("1")
     assert talk.speech.dial == OWN_PHONE.number
     assert talk.speech.outcome is Outcome.CONNECTED

@@ -22,7 +22,7 @@ from services.directory import Directory
 from simulator.transport import Outgoing, Reply, WsgiTransport
 from simulator.twiml import parse
 from tests.ivr.faults import Faults, FaultyTransport, connection_lost, refused
-from tests.ivr.line import Document, Line, goes_on_or_ends, read
+from tests.ivr.line import Document, Line, goes_on_or_ends, promises_a_call_back, read
 from tests.ivr.plays import BOOKING, no_place_is_given_twice, play, to_the_end
 from tests.support.house import BASE, LANDLINE, MOBILE, WITHHELD, House, Phone, a_mobile
 from tests.support.keeper import ROOT
@@ -317,3 +317,35 @@ def test_holds_are_renewed_while_the_call_lives_and_the_booking_stands(service: 
     to_the_end(phone)
     assert phone.ended_normally
     assert len(service.bookings()) == 1
+
+
+def test_a_question_at_which_something_of_ours_always_fails_leads_to_a_person(
+    service: House, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    caller = service.phone(MOBILE).goes_to("postcode")
+    monkeypatch.setattr(CallWorld, "town", fails)
+    for _ in range(3):
+        assert caller.step == "postcode"
+        caller.presses("75011")
+    assert caller.step == "person"
+    caller.presses("1")
+    assert promises_a_call_back(caller.since_input)
+    assert len(service.messages("callback")) == 1
+
+
+def test_an_outage_that_is_over_does_not_count_against_the_question(service: House):
+    faults = Faults(service.database)
+    caller = service.phone(MOBILE).goes_to("postcode")
+    line = Line(service.app, sid=caller.sid)
+    with faults.at_statement(0, refused):
+        document = line.hear(caller.waiting.action, Digits="75011")  # type: ignore[union-attr]
+        for _ in range(6):
+            document = line.hear(document.redirect)
+    document = line.hear(document.redirect)
+    assert caller.step == "postcode"
+    assert "code postal" in document.said
+    assert line.presses(document, "75011").gather is not None
+    assert caller.step == "postcode_check"

@@ -263,7 +263,7 @@ def test_hanging_up_gives_back_but_never_undoes_a_booking(one_place: House):
     caller.hangs_up()
     assert len(one_place.bookings()) == 1
     assert kept(one_place) == []
-    assert one_place.phone().goes_to("no_slot")
+    assert one_place.phone(LANDLINE).goes_to("no_slot")
 
 
 def kept(house: House) -> list[tuple[int, datetime, datetime]]:

@@ -154,11 +154,36 @@ def test_only_the_newest_calls_of_a_line_are_looked_at(town: House):
 
 
 def test_who_was_booked_meanwhile_is_not_asked_to_go_on(town: House):
-    """The same person gave up the resume, and was booked from the beginning."""
+    """The same person gave up the resume, and was booked and told all from the beginning."""
     cut_at(town, "confirm")
     clock_of(town).advance(MINUTE)
-    town.phone().dials().presses("2").goes_to("reference")
+    town.phone().dials().presses("2").goes_to("reference").presses("1")
     clock_of(town).advance(MINUTE * 4)
+    assert town.phone().dials().step == "welcome"
+
+
+def said_digits(caller: Phone) -> str:
+    return "".join(letter for letter in " ".join(caller.spoken) if letter.isdigit())
+
+
+@pytest.mark.parametrize("step", ["ready", "reference"])
+def test_who_was_booked_and_not_told_all_goes_on_to_hear_it_after_the_birth_date(
+    town: House, step: str
+):
+    cut_at(town, step)
+    (booked,) = town.bookings()
+    again = town.phone().dials()
+    assert again.step == "resume"
+    again.presses("1").presses("13031942")
+    assert again.step == "untold_birth_date"
+    assert booked.reference not in said_digits(again)
+    again.presses("12031942")
+    assert again.step == "ready"
+    again.presses("1")
+    assert booked.reference in said_digits(again)
+    again.presses("1")
+    assert len(town.bookings()) == 1
+    # Once is enough.
     assert town.phone().dials().step == "welcome"
 
 

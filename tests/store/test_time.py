@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +20,7 @@ from models.clock import FixedClock
 from models.tables import place, slot
 from services.open_slots import day_starts
 from tests.store.tools import knows_postcode, opens_centre_at, rows_of
-from tests.support.house import MOBILE, NOON, House, campaign_with, house
+from tests.support.house import MOBILE, NOON, House, a_mobile, campaign_with, house
 
 # A postcode of each land with its position and the offset of its clock from UTC in winter.
 LANDS = {
@@ -32,6 +33,7 @@ LANDS = {
     "97500": (46.778, -56.177, "-03:00"),
 }
 lands = pytest.mark.parametrize("code", LANDS)
+_lines = itertools.count()
 
 
 def zone_of(code: str) -> str:
@@ -73,8 +75,8 @@ def opens_day(service: House, day: date, hours: str, *, every: int = 60) -> None
 
 
 def offered(service: House, code: str, *, born: str = "12031942") -> list[datetime]:
-    """The local starts that a caller hears."""
-    caller = service.phone(MOBILE).goes_to("postcode", born=born).answers(code, "1")
+    """The local starts that a caller hears, each from a line of their own."""
+    caller = service.phone(a_mobile(next(_lines))).goes_to("postcode", born=born).answers(code, "1")
     found = service.session(caller.sid).offers
     caller.hangs_up()
     return [one.local_start for one in found]
