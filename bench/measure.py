@@ -16,7 +16,7 @@ from pathlib import Path
 
 import launcher
 
-from bench import floors, growth, load, servers, stock, store, traffic
+from bench import floors, growth, load, lookups, servers, stock, store, traffic
 from bench.load import CONNECTIONS, Load, Script
 from bench.servers import CannotMeasure, House, Web
 from simulator.transport import HttpTransport, Outgoing, Reply
@@ -57,7 +57,7 @@ class Outcome:
     webhooks_of_a_call: int = 0
     search_growth_ratio: float | None = None
     facts: dict[str, str] = field(default_factory=dict)
-    # The slot store by itself, under the keys of the results.
+    # The slot store and its look-ups by themselves, under the keys of the results.
     store: dict[str, float] = field(default_factory=dict)
     # Sentences about runs that count for nothing even when repeated.
     void: list[str] = field(default_factory=list)
@@ -101,6 +101,9 @@ def measure(kind: str, folder: Path, redis_url: str, plan: Plan, say: Say) -> Ou
         one.tails()
         outcome.worker_mib = max(servers.resident_mib(pid) for pid in webs["service"].workers())
     outcome.store = store.measure(url, folder, redis_url, say)
+    gap = lookups.gap_ms(servers.beside(url, "bench_lookups"))
+    outcome.store[f"known_unknown_gap_ms_{kind}"] = round(gap, 2)
+    say(f"{kind}: look-ups of known and unknown are {gap:.2f} ms apart")
     return outcome
 
 

@@ -39,6 +39,8 @@ UNDER: Final = {
     "understand_p99_ms": 5.0,
     "slots_memory_growth_postgres": 1.2,
     "slots_memory_growth_sqlite": 1.2,
+    "known_unknown_gap_ms_postgres": 5.0,
+    "known_unknown_gap_ms_sqlite": 5.0,
 }
 HAND_BEGINS = "<!-- Kept by hand from here: `make bench` copies it over. -->"
 HAND_ENDS = "<!-- Kept by hand up to here. -->"
@@ -153,6 +155,7 @@ def summary(results: Results) -> str:
         ("allocations_one_slot", "16 processes, one slot, /s", ""),
         ("allocations_apart", "16 processes, 16 slots, /s", ""),
         ("slots_rows_per_second", "slots opened/s", ""),
+        ("known_unknown_gap_ms", "look-up, known − unknown, ms", "< 5"),
     ):
         values = (results[f"{name}_{kind}"] for kind in (POSTGRES, SQLITE))
         lines.append(f"{title:<28}" + "".join(f"{_shown(v):>12}" for v in values) + f"{bar:>16}")
@@ -199,6 +202,7 @@ def render(results: Results, hand: str) -> str:
             ),
             ("postcodes_rows_per_second", "`flask postcodes import`, rows a second", ""),
             ("centres_rows_per_second", "`flask centres import`, rows a second", ""),
+            ("known_unknown_gap_ms", "look-ups of known and unknown apart, ms", "< 5"),
         )
     )
     settings = ", ".join(f"`{name}` {r[f'{POSTGRES}_{name}']}" for name in POSTGRES_SETTINGS)
@@ -244,6 +248,10 @@ A web worker took {r["web_worker_mib"]} MiB at the end (resident; bar: < 150).
 - **Search**: finding and holding the nearest slots, undone each time, in one process, with the
   demonstration's slots and with a tenth of them. 1 means that the number of slots does not matter.
 
+- **Look-ups apart**: 1,000 by a reference that exists, with another birth date, in turn with 1,000 by
+  one that does not; the same by a calling number with a booking and by one without; each in a
+  transaction of its own. Of both, the larger difference of the medians: what a stranger could learn
+  from the time (`bench/lookups.py`).
 - **The same SQL by hand** is one held and confirmed booking as raw statements of the driver, in the
   same two transactions, with the sealed values ready made (`bench/by_hand.py`); one connection,
   slices one after the other.

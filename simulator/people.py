@@ -77,7 +77,7 @@ SAID_AS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("yes", re.compile(f"{YES.pattern}|{YES_EN.pattern}")),
 )
 SECOND_PERSON = re.compile(
-    r"\b(deuxième|seconde|autre)\s+personne\b|\b(second|other)\s+person\b", re.IGNORECASE
+    r"\b(deuxième|seconde|l'autre)\s+personne\b|\b(second|the other)\s+person\b", re.IGNORECASE
 )
 MOBILE_WANTED = re.compile(r"\b(portable|mobile|sms|texto|message)\b", re.IGNORECASE)
 WRITTEN_DATE = re.compile(

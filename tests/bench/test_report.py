@@ -20,7 +20,7 @@ MACHINE: dict[str, str | int] = {
 POSTGRES_FACTS = dict.fromkeys(("server_version", *POSTGRES_SETTINGS), "on")
 
 
-# What bench.store gives for each database.
+# What bench.store and bench.lookups give for each database.
 STORE = {
     "allocate_ratio": 0.7,
     "allocations_one_slot": 400.0,
@@ -29,6 +29,7 @@ STORE = {
     "centres_rows_per_second": 400.0,
     "slots_rows_per_second": 50_000.0,
     "slots_memory_growth": 1.05,
+    "known_unknown_gap_ms": 0.1,
 }
 GROWTH = {"search_growth_10m": 1.1, "search_p99_ms_100k": 3.0, "search_p99_ms_10m": 3.3}
 
@@ -73,9 +74,11 @@ def test_a_bar_that_is_missed_is_named():
 def test_the_bars_of_the_store_count_too():
     found = results()
     found["allocate_ratio_sqlite"], found["search_growth_10m"] = 0.49, 1.6
+    found["known_unknown_gap_ms_postgres"] = 5.0
     assert [one.split()[0] for one in report.missed(found)] == [
         "allocate_ratio_sqlite",
         "search_growth_10m",
+        "known_unknown_gap_ms_postgres",
     ]
 
 
