@@ -248,8 +248,8 @@ A web worker took {r["web_worker_mib"]} MiB at the end (resident; bar: < 150).
 - **Search**: finding and holding the nearest slots, undone each time, in one process, with the
   demonstration's slots and with a tenth of them. 1 means that the number of slots does not matter.
 
-- **Look-ups apart**: 1,000 by a reference that exists, with another birth date, in turn with 1,000 by
-  one that does not; the same by a calling number with a booking and by one without; each in a
+- **Look-ups apart**: 1,000 by a reference that exists, with another birth date, in turn with 1,000
+  by one that does not; the same by a calling number with a booking and by one without; each in a
   transaction of its own. Of both, the larger difference of the medians: what a stranger could learn
   from the time (`bench/lookups.py`).
 - **The same SQL by hand** is one held and confirmed booking as raw statements of the driver, in the
