@@ -21,8 +21,8 @@ from tests.support.parts import BROWSER, find_chromium, lacking
 
 ANSWERS = {"dob": "12031942", "postcode": "75011"}
 MOBILE = "+33612345678"
-# What stands on the calling line of every picture.
-NUMBERS = "localStorage.setItem('telephone.mobile', '06 12 34 56 78')"
+# What stands on the calling line, by the width of the picture: one line would resume the other.
+NUMBERS = {390: "06 98 76 54 32", 1280: "06 12 34 56 78"}
 
 
 def take(staged: Stage, folder: Path) -> None:
@@ -31,7 +31,8 @@ def take(staged: Stage, folder: Path) -> None:
     with chromium(path) as browser:
         for width, height in ((390, 844), (1280, 860)):
             context = browser.new_context(viewport={"width": width, "height": height})
-            context.add_init_script(NUMBERS)
+            number = NUMBERS[width]
+            context.add_init_script(f"localStorage.setItem('telephone.mobile', '{number}')")
             page = context.new_page()
             visitor = Visitor(page, staged.url)
             visitor.hurries()
