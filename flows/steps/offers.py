@@ -296,9 +296,12 @@ class PartOfDay(_BackToOffers):
 
 def _values(session: Session) -> dict[str, object]:
     values: dict[str, object] = {}
+    # Short sentences tell town and hour; where those are the same, the place is what differs.
+    alike = len({(one.town, one.start_at) for one in session.offers}) < len(session.offers)
     for number, offer in enumerate(session.offers, start=1):
         values[f"place{number}"] = offer.name
         values[f"town{number}"] = offer.town
+        values[f"spot{number}"] = f"{offer.town}, {offer.name}" if alike else offer.town
         values[f"distance{number}"] = offer.kilometres
         values[f"start{number}"] = offer.local_start
     return values

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flows.session import CallerKind
@@ -9,7 +11,7 @@ from flows.speech import Outcome
 from flows.steps import STEPS
 from flows.world import Unbooked
 from prompts.catalogue import load
-from tests.flows.fake_world import FakeWorld
+from tests.flows.fake_world import PLENTY, FakeWorld
 from tests.flows.talk import Talk
 from tests.flows.test_commands import EVERYWHERE, at
 
@@ -217,3 +219,15 @@ def test_silence_after_the_booking_leads_to_the_reference_and_undoes_nothing():
     talk.stays_silent()
     assert talk.ended
     assert talk.said == ["goodbye_booked"]
+
+
+def test_offers_of_one_town_and_hour_are_told_apart_in_every_wording_and_at_both_paces():
+    alike = tuple(replace(offer, town="Paris 11e", start_at=PLENTY[0].start_at) for offer in PLENTY)
+    talk = Talk(FakeWorld(found=alike)).goes_to("offers")
+    for key in (talk.asked.key, FRENCH.short(talk.asked.key)):
+        for wording in range(FRENCH.wordings(key)):
+            said = FRENCH.say(key, talk.asked.values, wording)
+            assert [offer.name for offer in alike if offer.name not in said] == [], said
+    apart = tuple(replace(offer, town=f"Ville{n}") for n, offer in enumerate(alike))
+    talk = Talk(FakeWorld(found=apart)).goes_to("offers").stays_silent()
+    assert apart[0].name not in heard(talk)
