@@ -89,8 +89,11 @@ def test_every_document_stays_below_the_limit_of_the_voice_with_the_longest_valu
     catalogue: Catalogue, key: str
 ):
     for number, template in enumerate(templates(catalogue.language)[key]):
-        values = {name: max(EXTREMES[spec], key=lambda v: len(str(v))) for name, spec in
-                  fields(template).items()}  # fmt: skip
+        short = catalogue.parts(catalogue.short(key), number)
+        needed = fields(template) | {part.name: part.format for part in short if part.name}
+        values = {
+            name: max(EXTREMES[spec], key=lambda v: len(str(v))) for name, spec in needed.items()
+        }
         # With the longest that can stand before a question.
         lines = (Line("hard_to_understand"), Line("no_others"), Line(key, values, number))
         for slow in (False, True):
