@@ -31,8 +31,8 @@ MOST_WORDS = 400
 PERSON_STEPS = frozenset({"person", "person_number", "person_number_check"})
 _COMMANDS = {
     "0": "person", "00": "person", "000": "person",
-    "9": "again", "99": "again",
-    "8": "slower", "88": "slower",
+    "9": "again",
+    "8": "slower",
     "*": "back", "**": "back",
 }  # fmt: skip
 _TRIED_IN_VAIN = frozenset({Outcome.MISSED, Outcome.SILENT})

@@ -183,6 +183,8 @@ class Session:
     latitude: float = 0.0
     longitude: float = 0.0
     territory: str = ""
+    # What is read back and not agreed to yet: postcode, name, latitude, longitude, territory.
+    candidate: tuple[str | float, ...] = ()
     # Towns to choose from: postcode, name, and the département where it tells them apart.
     towns_found: tuple[tuple[str, str, str], ...] = ()
     # How far is searched where that is farther than the campaign's own radius, and the one centre
@@ -311,7 +313,9 @@ class Session:
 # A dataclass is written as its fields.
 _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=vars)
 _OFFERS = frozenset({"offers", "beside"})
-_TUPLES = frozenset({"trail", "offered", "groups", "groups_refused", "towns_found", "doomed"})
+_TUPLES = frozenset(
+    {"trail", "offered", "groups", "groups_refused", "towns_found", "doomed", "candidate"}
+)
 _OFFER = tuple(field.name for field in fields(Offer))
 _MINE = tuple(field.name for field in fields(Mine))
 _DEFAULTS = {field.name: field.default for field in fields(Session)}

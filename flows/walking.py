@@ -64,7 +64,7 @@ OLD_ENOUGH, TOO_YOUNG = "1942-03-12", "1990-03-12"
 LYON = tuple(TOWNS[code] for code in ("69001", "69002", "69003"))
 CENTRE = NamedCentre("2", "Gymnase Jaurès", "Paris 11e")
 
-COMMANDS = ("0", "00", "000", "9", "99", "8", "88", "*", "**")
+COMMANDS = ("0", "00", "000", "9", "8", "*", "**")
 MANGLED = (
     *("12*", "1*", "0*", "***", "#", "1#", "0000", "999", "13", "10", "4444", "12031", "7501"),
     *("061234", "31021940", "01012040", "01011850", "15039999", "99999999", "120342", "010110"),
@@ -130,7 +130,9 @@ def weathers(make: Make) -> Weathers:
         "a centre named, nothing": partial(make, found=(), named_centre=CENTRE),
         "one place for two": partial(make, beside=False),
         "cut, not kept": partial(make, cut=cut_call(kept=False)),
-        "cut before all was told": partial(make, cut=cut_call("ready", reference=REFERENCE)),
+        "cut before all was told": partial(
+            make, cut=cut_call("ready", reference=REFERENCE), mine=my_booking()
+        ),
         "cut, taken up elsewhere": partial(make, cut=None),
         "cut at a pair": partial(two_doses, make, cut=cut_call(found=PAIRS)),
     }
@@ -234,7 +236,9 @@ def place(session: Session) -> Session:
     if session.born:
         # Of a date of birth it only matters whether it is one for this campaign.
         same = same.but(born=OLD_ENOUGH if session.born < "1951" else TOO_YOUNG)
-    if session.step not in {"postcode_check", "town_check"} and session.postcode:
+    if session.step not in {"postcode_check", "town_check"}:
+        same = same.but(candidate=())
+    if session.postcode:
         paris = TOWNS["75011"]
         same = same.but(
             postcode=paris.postcode,

@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Update,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from models.clock import Clock
 from models.crypto import Vault
@@ -21,6 +32,8 @@ from models.dialects import insert_new
 from models.tables import message
 
 # Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
+# Ids in one statement.
+_AT_ONCE = 1000
 _UNSENT = ("pending", "sending")
 STATE_RANK = {
     "pending": 0,
@@ -266,11 +279,18 @@ def erase_due(
 ) -> int:
     """Erase recipients and texts of erased bookings, and of other messages older than `after`."""
     old = and_(message.c.booking_id.is_(None), message.c.created_at < clock.at(-after))
-    statement = (
+    erased = connection.execute(_erasing(old)).rowcount
+    # A statement has only so many parameters.
+    for start in range(0, len(booking_ids), _AT_ONCE):
+        some = booking_ids[start : start + _AT_ONCE]
+        erased += connection.execute(_erasing(message.c.booking_id.in_(some))).rowcount
+    return erased
+
+
+def _erasing(which: ColumnElement[bool]) -> Update:
+    return (
         update(message)
-        .where(
-            or_(old, message.c.booking_id.in_(booking_ids)), message.c.recipient_enc.is_not(None)
-        )
+        .where(which, message.c.recipient_enc.is_not(None))
         .values(
             recipient_enc=None,
             recipient_idx=None,
@@ -281,7 +301,6 @@ def erase_due(
             state=case((message.c.state.in_(_UNSENT), "failed"), else_=message.c.state),
         )
     )
-    return connection.execute(statement).rowcount
 
 
 def _is_ours(claimed: Claimed) -> Any:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal,
     or_,
     select,
     text,
@@ -545,6 +546,20 @@ def release_some(connection: Connection, holder: str, place_ids: Sequence[int]) 
     statement = (
         update(place)
         .where(place.c.held_by == holder, place.c.id.in_(place_ids), place.c.booking_id.is_(None))
+        .values(**_NOBODY)
+    )
+    return connection.execute(statement).rowcount
+
+
+def release_kept(connection: Connection, keeper: str, holder: str) -> int:
+    """Free what `keeper` keeps, for `holder` to find; nothing for a call that is over itself."""
+    statement = (
+        update(place)
+        .where(
+            place.c.held_by == keeper,
+            place.c.booking_id.is_(None),
+            ~_is_over(literal(holder)),
+        )
         .values(**_NOBODY)
     )
     return connection.execute(statement).rowcount

@@ -456,7 +456,7 @@ resume_code = Table(
     "resume_code",
     metadata,
     Column("code_idx", LargeBinary, primary_key=True),
-    Column("call_id", ForeignKey("call.id"), nullable=False),
+    Column("call_id", ForeignKey("call.id"), nullable=False, index=True),
     Column("expires_at", Instant, nullable=False),
 )
 

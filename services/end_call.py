@@ -39,31 +39,46 @@ def record_call_status(
 
     `national_number` is where to ring again, for the text; without it, none is written.
     """
+    over = calls.is_over(status)
     with store.database.statement() as connection:
-        with store.database.one_writer():
-            moved = calls.move_status(connection, store.clock, call_id, status)
-        if not calls.is_over(status):
-            return False
-        # Statements that need not happen together: what a call holds runs out by itself. Giving
-        # back is right for a call that is not known, too; most calls hold nothing when they end.
-        if not places.holds_any(connection, call_id):
-            return moved
-        session = _left(connection, store, call_id) if moved else None
-        if session is None:
+        # Most calls hold nothing when they end. For one that does, the end and what becomes of its
+        # places are seen together, or not at all: between the two, whoever tidies up after calls
+        # that are over, or a copy of this status, would give the chosen place away.
+        if not over or not places.holds_any(connection, call_id):
             with store.database.one_writer():
-                give_back_holds(connection, call_id)
-            return moved
+                moved = calls.move_status(connection, store.clock, call_id, status)
+            return moved and over
     message_id = None
     with store.database.transaction() as connection:
-        keeper = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
-        chosen = chosen_places(session)
-        kept = keep_for_return(connection, store, campaign, call_id, chosen, keeper=keeper)
-        # A call that came to its end was told how it goes on.
-        if kept == len(chosen) and session.step != ENDED:
-            message_id = _remind(connection, store, campaign, call_id, session, national_number)
+        # A copy waits here for the first; then there is nothing left for it to do.
+        moved = calls.move_status(connection, store.clock, call_id, status)
+        session = _left(connection, store, call_id) if moved else None
+        if session is None:
+            # Right for a call that is not known, too.
+            give_back_holds(connection, call_id)
+        else:
+            message_id = _keep(connection, store, campaign, call_id, session, national_number)
     if message_id and wake_up:
         wake_up.message(message_id)
     return moved
+
+
+def _keep(  # noqa: PLR0917 (what record_call_status has)
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    call_id: str,
+    session: Session,
+    national_number: str,
+) -> str | None:
+    """Keep what was chosen, and write how to finish it; gives the message, if one was written."""
+    keeper = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
+    chosen = chosen_places(session)
+    kept = keep_for_return(connection, store, campaign, call_id, chosen, keeper=keeper)
+    # A call that came to its end was told how it goes on.
+    if kept == len(chosen) and session.step != ENDED:
+        return _remind(connection, store, campaign, call_id, session, national_number)
+    return None
 
 
 def _left(connection: Connection, store: Store, call_id: str) -> Session | None:

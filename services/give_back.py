@@ -24,6 +24,11 @@ def give_back_holds(connection: Connection, holder: str) -> int:
     return places.release(connection, holder)
 
 
+def give_back_kept(connection: Connection, keeper: str, holder: str) -> int:
+    """Free what was kept for a caller who rings again; a late turn of a dead call frees nothing."""
+    return places.release_kept(connection, keeper, holder)
+
+
 def give_back_some(connection: Connection, holder: str, place_ids: Sequence[int]) -> int:
     """Free these of the places that somebody holds; gives how many."""
     return places.release_some(connection, holder, place_ids)

@@ -13,7 +13,7 @@ from models.places import HeldPlace, Window, Wish
 from services.allocate import Allocate, Pair, Taker
 from services.campaign import Campaign
 from services.directory import Near
-from services.give_back import give_back_holds
+from services.give_back import give_back_holds, give_back_kept
 from services.store import Store
 
 MOST_OFFERS = 3
@@ -73,7 +73,7 @@ def hold_slots(
         give_back_holds(connection, taker.holder)
     if wanted.returning:
         # Kept since the line was cut: whoever rings again searches among it, too.
-        give_back_holds(connection, wanted.returning)
+        give_back_kept(connection, wanted.returning, taker.holder)
     horizon = store.clock.now() + timedelta(days=campaign.horizon_days)
     if wanted.not_after is not None:
         horizon = min(horizon, wanted.not_after)

@@ -22,6 +22,8 @@ WHOLE_LAND_KILOMETRES = 1500.0
 # which everything is taken, everybody would ask.
 NOTHING_FRESH_SECONDS = 10.0
 _RING = 60
+# No caller waits longer than this to hear where else there is something.
+MOST_SECONDS = 1.0
 
 
 class Beyond:
@@ -58,7 +60,11 @@ class Beyond:
             return None
         door = Allocate(connection, store, campaign, Taker(Channel.PHONE, ""))
         wish = door.wish(((not_before, horizon),))
+        give_up_at = self._ticks() + MOST_SECONDS
         for start in range(0, len(near), _RING):
+            if self._ticks() > give_up_at:
+                # A caller is waiting: nothing is promised, and nothing is remembered.
+                return None
             ring = near[start : start + _RING]
             free = door.look([one.centre.id for one in ring], wish).centre_ids
             for one in ring:

@@ -22,6 +22,9 @@ from services.store import Store
 RESUME_WITHIN = timedelta(minutes=30)
 # Whoever was asked in time may take a while to answer.
 TIME_TO_ANSWER = timedelta(minutes=10)
+# A code is told in the middle of a call, and good for half an hour after its end: how long ago the
+# call was left is looked at when the code is given.
+CODE_LIVES = timedelta(hours=3) + RESUME_WITHIN
 CODE_TRIES = 3
 # So many wrong codes within the hour, from whomever, and none is taken for the rest of it.
 WRONG_CODES = 20
@@ -84,7 +87,7 @@ def new_code(connection: Connection, store: Store, call_id: str) -> str:
     for _ in range(_NEW_CODE_TRIES):
         code = store.chance.code()
         index = _code_idx(store, code)
-        if resume.add_code(connection, store.clock, index, call_id, RESUME_WITHIN):
+        if resume.add_code(connection, store.clock, index, call_id, CODE_LIVES):
             return code
     return ""
 
@@ -108,7 +111,7 @@ def take_up(
     over = Session(step=ENDED, language=session.language, caller=session.caller)
     if not resume.close(connection, vault, left, over.to_json()):
         return None
-    resume.pass_codes(connection, clock, earlier_id, call_id, RESUME_WITHIN)
+    resume.pass_codes(connection, clock, earlier_id, call_id, CODE_LIVES)
     chosen = chosen_places(session)
     kept = bool(chosen) and take_back(
         connection,

@@ -40,7 +40,7 @@ PROMISE = re.compile(
     re.IGNORECASE,
 )
 # Whoever presses one of these asked for the same words, or for the question before.
-SAME_AGAIN = frozenset({"9", "99", "8", "88", "*", "**"})
+SAME_AGAIN = frozenset({"9", "8", "*", "**"})
 LAST_WORDS = 3
 
 

@@ -112,10 +112,14 @@ def to_somebody(session: Session) -> Go:
 
 def new_appointment(session: Session, world: World) -> Go:
     """As for a new caller; once the campaign is over, that is what they hear."""
-    rules = world.rules()
-    over = rules.closes_at is not None and world.now() >= rules.closes_at
     fresh = session.but(proving=Proving.NOTHING, asked="", born="", trail=())
-    return Go(fresh, "closed" if over else "for_whom", remember=False)
+    return Go(fresh, "closed" if is_over(world) else "for_whom", remember=False)
+
+
+def is_over(world: World) -> bool:
+    """Whether the campaign gives no appointments any more."""
+    closes_at = world.rules().closes_at
+    return closes_at is not None and world.now() >= closes_at
 
 
 class MyTexted(Patient):

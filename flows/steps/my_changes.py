@@ -10,7 +10,7 @@ from flows.session import Mine, Moving, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE
-from flows.steps.my_appointment import show, to_somebody
+from flows.steps.my_appointment import is_over, show, to_somebody
 from flows.steps.offers import search_nearest
 from flows.steps.town import at_town
 from flows.world import NotChanged, World
@@ -85,7 +85,7 @@ class MyOver(Patient):
         return _of_one_or_both("my_over", _mine(session))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        return _new_one(session) if pressed == "1" else NO_SUCH_KEY
+        return _new_one(session, world) if pressed == "1" else NO_SUCH_KEY
 
 
 class MyCancelled(Patient):
@@ -101,7 +101,7 @@ class MyCancelled(Patient):
         undo = _mine(session).undo
         if undo and pressed == "1":
             return _take_back(session, world)
-        return _new_one(session) if pressed == ("2" if undo else "1") else NO_SUCH_KEY
+        return _new_one(session, world) if pressed == ("2" if undo else "1") else NO_SUCH_KEY
 
 
 def _of_one_or_both(prompt: str, mine: Mine) -> Question:
@@ -109,9 +109,11 @@ def _of_one_or_both(prompt: str, mine: Mine) -> Question:
     return menu(f"{prompt}{both}", **_facts(mine))
 
 
-def _new_one(session: Session) -> Go:
+def _new_one(session: Session, world: World) -> Go:
     """As for a new caller, who has given the birth date already."""
     fresh = session.but(mine=None, reference="", asked="", proving=Proving.NOTHING, trail=())
+    if is_over(world):
+        return Go(fresh, "closed", remember=False)
     return Go(fresh, "date_of_birth_check", remember=False)
 
 

@@ -43,10 +43,18 @@ class Group(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         asked = session.group_asked
         if pressed == "1":
-            return _settle(session.but(groups=(*session.groups, asked)), world)
-        if pressed == "2":
-            return _settle(session.but(groups_refused=(*session.groups_refused, asked)), world)
-        return NO_SUCH_KEY
+            yes, no = (*session.groups, asked), session.groups_refused
+        elif pressed == "2":
+            yes, no = session.groups, (*session.groups_refused, asked)
+        else:
+            return NO_SUCH_KEY
+        # The newest answer counts: somebody may have come back to change it.
+        certified = frozenset({asked} if pressed == "1" else ())
+        answered = session.but(
+            groups=tuple(dict.fromkeys(one for one in yes if one != asked or certified)),
+            groups_refused=tuple(dict.fromkeys(one for one in no if one != asked or not certified)),
+        )
+        return _settle(answered, world)
 
 
 class NotEligible(Patient):

@@ -72,8 +72,9 @@ def search_nearest(
         # Farther away was asked for, and beyond the campaign's own radius there may be something.
         session, offers = _hold_beyond(session, search, world)
     if not offers and session.offered:
-        lines = (*lines, Line("no_others"))
         offers = world.hold_nearest(plain)
+        if offers:
+            lines = (*lines, Line("no_others"))
     if not offers and session.centre_id:
         lines = (*lines, Line("none_at_centre"))
         session = session.but(centre_id="")
@@ -275,7 +276,9 @@ class OtherOffers(_BackToOffers):
             return Go(session, "part_of_day")
         if pressed == "3" and session.offers:
             farthest = max(offer.kilometres for offer in session.offers)
-            return search_nearest(session, world, beyond_kilometres=farthest)
+            # Farther than a centre that was asked for by its name lie all the others.
+            anywhere = session.but(centre_id="")
+            return search_nearest(anywhere, world, beyond_kilometres=farthest)
         if pressed == OTHERS_KEY:
             return Go(session, "town")
         return NO_SUCH_KEY

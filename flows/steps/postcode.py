@@ -7,7 +7,7 @@ from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Spoken
 from flows.steps.offers import search_nearest
-from flows.steps.town import POSTCODE_DIGITS, ask_which, at_town, heard_postcodes
+from flows.steps.town import POSTCODE_DIGITS, agreed, ask_which, heard_postcodes, propose, proposed
 from flows.understanding import is_digits
 from flows.world import World
 
@@ -27,7 +27,7 @@ class Postcode(Spoken):
         town = world.town(pressed)
         if town is None:
             return Miss("reason.no_such_postcode")
-        return Go(at_town(session, town), "postcode_check")
+        return Go(propose(session, town), "postcode_check")
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         codes = heard_postcodes(session, text, world)
@@ -44,11 +44,12 @@ class PostcodeCheck(Patient):
     name = "postcode_check"
 
     def question(self, session: Session, world: World) -> Question:
-        return menu("postcode_check", postcode=session.postcode, town=session.town)
+        read = proposed(session)
+        return menu("postcode_check", postcode=read.postcode, town=read.name)
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         codes = heard_postcodes(session, text, world)
-        if codes and codes[0].postcode != session.postcode:
+        if codes and codes[0].postcode != proposed(session).postcode:
             # "No, 75012": what is right, said with what was wrong.
             return ask_which(session, codes, self.name)
         return super().hear(session, text, world)
@@ -56,4 +57,4 @@ class PostcodeCheck(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
             return Go(session, "postcode", remember=False)
-        return search_nearest(session, world) if pressed == "1" else NO_SUCH_KEY
+        return search_nearest(agreed(session), world) if pressed == "1" else NO_SUCH_KEY

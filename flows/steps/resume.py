@@ -14,7 +14,6 @@ from flows.questions import Go, Move, Question, menu
 from flows.session import Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Spoken
-from flows.steps.for_whom import second_person
 from flows.steps.offers import AFTER_SEARCH, search_nearest
 from flows.steps.untold import UNTOLD, is_untold
 from flows.world import Earlier, TakenUp, World
@@ -22,6 +21,8 @@ from flows.world import Earlier, TakenUp, World
 # These read to the caller what was typed: the question before them is put instead.
 ENTRY_OF = {
     "date_of_birth_check": "date_of_birth",
+    # What follows from an answer here may tell the birth date.
+    "group": "date_of_birth",
     "reach_check": "reach_number",
     "person_number_check": "person_number",
     "tell_number_check": "tell_number",
@@ -89,7 +90,8 @@ class Resume(Spoken):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
-            return _afresh(session)
+            # Somebody else may speak another language, too.
+            return _afresh(session.but(language=Session.language, someone_else=True))
         if pressed != "1":
             return NO_SUCH_KEY
         taken = world.take_up(session.earlier)
@@ -98,18 +100,16 @@ class Resume(Spoken):
         return _go_on(session, taken, world)
 
     def give_up(self, session: Session, world: World) -> Move:
-        return _afresh(session)
+        return _afresh(session.but(someone_else=True))
 
 
 def _afresh(session: Session, lines: tuple[Line, ...] = ()) -> Go:
     """As a call of somebody else: what is kept stays kept for whom it is."""
     fresh = session.but(
-        language=Session.language,
         earlier="",
         kept_town="",
         kept_until="",
         kept_zone="",
-        someone_else=True,
     )
     return Go(fresh, "welcome", lines, remember=False)
 
@@ -119,6 +119,7 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
     session = was.but(
         caller=session.caller,
         caller_kind=session.caller_kind,
+        language=session.language,
         slow=session.slow or was.slow,
         speaks=session.speaks or was.speaks,
         alive=True,
@@ -132,9 +133,9 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
         resumed=True,
     )
     if is_untold(was):
-        return Go(session.but(trail=()), UNTOLD, (Line("resumed"),), remember=False)
-    if is_between_two(was):
-        return second_person(_with_place_beside(session, world), world)
+        # Of two, the first as well: the second is asked when that reference is told.
+        told_next = _with_place_beside(session, world).but(trail=())
+        return Go(told_next, UNTOLD, (Line("resumed"),), remember=False)
     question = was.resume if was.step in _PERSON else was.step
     if question not in AFTER_SEARCH:
         step = ENTRY_OF.get(was.step, was.step)

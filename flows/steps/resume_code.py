@@ -28,7 +28,11 @@ class ResumeCode(Spoken):
         earlier = world.earlier_by_code(pressed)
         if earlier is None:
             return Miss("reason.code")
-        return Go(offer_to_resume(session, earlier), "resume", remember=False)
+        return Go(
+            offer_to_resume(session, earlier).but(language=session.language),
+            "resume",
+            remember=False,
+        )
 
     def give_up(self, session: Session, world: World) -> Move:
         return Go(session, "welcome", (Line("without_code"),), remember=False)

@@ -39,10 +39,30 @@ def at_town(session: Session, town: Town) -> Session:
     )
 
 
+def propose(session: Session, town: Town) -> Session:
+    """Read back first: whoever says no still searches where they were."""
+    kept = (town.postcode, town.name, town.latitude, town.longitude, town.territory)
+    return session.but(candidate=kept)
+
+
+def proposed(session: Session) -> Town:
+    """What is read back now."""
+    code, name, latitude, longitude, territory = session.candidate or (
+        *(session.postcode, session.town),
+        *(session.latitude, session.longitude, session.territory),
+    )
+    return Town(str(code), str(name), str(territory), float(latitude), float(longitude))
+
+
+def agreed(session: Session) -> Session:
+    """From what was read back is searched now."""
+    return at_town(session, proposed(session)).but(candidate=())
+
+
 def ask_which(session: Session, towns: tuple[Town, ...], check: str = "town_check") -> Go:
     """Read the one town back, or ask which of several it is."""
     if len(towns) == 1:
-        return Go(at_town(session, towns[0]), check)
+        return Go(propose(session, towns[0]), check)
     some = towns[:MOST_TOWNS]
     alike = Counter((town.name, town.departement) for town in some)
     found = tuple(
@@ -77,7 +97,7 @@ class AskTown(Patient):
             town = world.town(pressed)
             if town is None:
                 return Miss("reason.no_such_postcode")
-            return Go(at_town(session, town), "postcode_check")
+            return Go(propose(session, town), "postcode_check")
         if not is_digits(pressed) or len(pressed) not in DEPARTEMENT_DIGITS:
             return Miss("reason.postcode_incomplete")
         towns = world.main_towns(pressed)
@@ -100,14 +120,15 @@ class TownCheck(Patient):
     name = "town_check"
 
     def question(self, session: Session, world: World) -> Question:
-        town = world.town(session.postcode)
+        read = proposed(session)
+        town = world.town(read.postcode)
         where = town.departement if town else ""
-        return menu("town_check", town=session.town, where=where or spaced(session.postcode))
+        return menu("town_check", town=read.name, where=where or spaced(read.postcode))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
             return Go(session, "town", remember=False)
-        return search_nearest(session, world) if pressed == "1" else NO_SUCH_KEY
+        return search_nearest(agreed(session), world) if pressed == "1" else NO_SUCH_KEY
 
 
 class TownWhich(Patient):

@@ -6,13 +6,16 @@ asked before the reference is told.
 
 from __future__ import annotations
 
+from datetime import date
+
 from flows.questions import Go, Miss, Move, Question, entry
-from flows.session import Session, Whom
+from flows.session import Session
 from flows.steps.common import Patient
 from flows.steps.date_of_birth import today_of
+from flows.steps.my_appointment import MY_PERSON_NEEDED
 from flows.understanding import NotUnderstood, date_of_birth
 from flows.understanding.dates import dates
-from flows.world import World
+from flows.world import NotMine, World
 
 UNTOLD = "untold_birth_date"
 _NOT_TOLD_AT = frozenset({"ready", "reference", UNTOLD})
@@ -20,8 +23,7 @@ _NOT_TOLD_AT = frozenset({"ready", "reference", UNTOLD})
 
 def is_untold(session: Session) -> bool:
     """Whether somebody is booked and has not heard everything about it."""
-    waits_for_second = session.whom == Whom.TWO and not session.second_person
-    return bool(session.reference) and session.step in _NOT_TOLD_AT and not waits_for_second
+    return bool(session.reference) and session.step in _NOT_TOLD_AT
 
 
 class UntoldBirthDate(Patient):
@@ -35,14 +37,18 @@ class UntoldBirthDate(Patient):
             born = date_of_birth(pressed, today_of(world))
         except NotUnderstood as error:
             return Miss(f"reason.{error.reason}")
-        if born != session.born_on:
-            return Miss("reason.another_date")
-        return Go(session, "ready", remember=False)
+        return _prove(session, born, world)
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         found = dates(text, world.vocabulary(session.language), today_of(world))
-        if not found:
-            return None
-        if session.born_on not in found:
-            return Miss("reason.another_date")
-        return Go(session, "ready", remember=False)
+        return _prove(session, found[0], world) if len(found) == 1 else None
+
+
+def _prove(session: Session, born: date, world: World) -> Move:
+    """Tries are counted with those of "my appointment": the same two things are proved."""
+    found = world.find_booking(session.reference, born)
+    if found is NotMine.TRY_AGAIN:
+        return Miss("reason.another_date")
+    if found is NotMine.PERSON:
+        return Go(session.but(resume="", person_reason=MY_PERSON_NEEDED), "person", remember=False)
+    return Go(session, "ready", remember=False)

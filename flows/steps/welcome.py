@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.questions import End, Go, Move, Question, menu
-from flows.session import CallerKind, Session
+from flows.session import CallerKind, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.my_appointment import MY_APPOINTMENT
@@ -32,9 +32,10 @@ class Welcome(Patient):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
-            return Go(session, "for_whom")
+            # Whoever came back from "my appointment" proves nothing any more.
+            return Go(session.but(proving=Proving.NOTHING, asked=""), "for_whom")
         if pressed == "2":
-            return Go(session, MY_APPOINTMENT)
+            return Go(session.but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
         if pressed == CODE_KEY and can_give_code(session):
             return Go(session, "resume_code")
         return _in_language(session, pressed, world)

@@ -432,6 +432,12 @@ def test_cut_between_two_people_the_second_is_served(service: House, step: str):
     caller.goes_to(step).hangs_up()
     assert len(service.bookings()) == 1
     again = service.phone().dials().hears_text("ses réponses sont gardées").presses("1")
+    # First what the first one was not told yet, to whoever knows their birth date.
+    assert again.step == "untold_birth_date"
+    (first,) = service.bookings()
+    again.presses("12031942").goes_to("reference")
+    again.hears_text(", ".join(first.reference[i : i + 2] for i in range(0, 10, 2)))
+    again.presses("1")
     assert again.step == "date_of_birth"
     again.presses("13031944").presses("1").goes_to("offers")
     again.goes_to("reference")

@@ -46,6 +46,11 @@ class Talk:
     def _hear(self, heard: Input) -> None:
         self.session, self.speech = advance(self.session, heard, self.world)
 
+    def rings_again(self) -> Self:
+        """The session as it is now, at its first question."""
+        self._hear(RING)
+        return self
+
     def stands_after(self, turn: Turn) -> Self:
         """Where a turn of the walk came to."""
         self.session, self.speech = turn.after, turn.speech

@@ -63,7 +63,7 @@ def test_silence_and_a_wrong_key_are_told_apart(step: str):
 def test_after_two_failed_dates_year_month_and_day_are_asked_apart():
     talk = Talk().goes_to("date_of_birth").presses("31021940")
     assert talk.said == ["reason.no_such_date", "date_of_birth"]
-    talk.presses("99")  # the same again: no try
+    talk.presses("9")  # the same again: no try
     talk.presses("12")
     assert talk.said == ["reason.date_incomplete", "easier_date", "birth_year"]
     talk.presses("1942")

@@ -48,7 +48,7 @@ from tests.support.house import (
 )
 
 ASKING_FOR_A_PERSON = ("0", "00", "000")
-COUNT_AS_NOTHING = (*ASKING_FOR_A_PERSON, "9", "99", "8", "88", "*", "**")
+COUNT_AS_NOTHING = (*ASKING_FOR_A_PERSON, "9", "8", "*", "**")
 # Where a key says in words that it ends the call: "Pour terminer, tapez 2."
 ENDING_KEYS = {"closed": ("1",), "not_eligible": ("2", "3")}
 # What was promised is in the store before it is said: see flows.steps.tell.

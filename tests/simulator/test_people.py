@@ -309,7 +309,7 @@ def test_a_witness_counts_words_pauses_and_waits(ring):
 
 
 def test_the_same_words_are_no_fault_where_they_were_asked_for(prompt):
-    for keys, faults in ((["9", "1"], 1), (["99", "1"], 1), (["1", "9", "9"], 1), (["1", "1"], 2)):
+    for keys, faults in ((["9", "1"], 1), (["1", "9", "9"], 1), (["1", "1"], 2)):
         witness = Witness(KeysLeg(keys, patience=0))
         plays(prompt("Pour oui, tapez 1. Pour réécouter, tapez 9."), witness)
         assert len(witness.repeated()) == faults, keys

@@ -16,7 +16,7 @@ from tests.support.keeper import ROOT
 WRITERS = frozenset(
     {
         "hold", "hold_each", "hold_slot", "renewal", "book", "unbook", "unbook_and_hold", "keep",
-        "release", "release_some", "give_up", "forget_ended", "hand_over",
+        "release", "release_some", "give_up", "forget_ended", "hand_over", "release_kept",
     }
 )  # fmt: skip
 # Those that no other table has.

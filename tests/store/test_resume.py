@@ -18,6 +18,7 @@ from services.confirmation_text import ONE_PART, septets, unfinished_text
 from services.end_call import record_call_status
 from services.erase_data import erase_data
 from services.resume_call import (
+    CODE_LIVES,
     CODE_TRIES,
     RESUME_WITHIN,
     WRONG_CODES,
@@ -367,7 +368,7 @@ def test_no_code_is_stored_in_the_open(town: House):
     ((index, _call, until),) = rows_of(town.database, select(resume_code))
     assert code.encode() not in index
     assert index == town.store.vault.index("resume code", code)
-    assert until == NOON + RESUME_WITHIN
+    assert until == NOON + CODE_LIVES
 
 
 def test_a_code_is_nobody_elses_while_it_counts(database_url: str):
@@ -383,7 +384,7 @@ def test_a_code_is_nobody_elses_while_it_counts(database_url: str):
         assert "donnez le code" not in second.since_input
         assert second.step == "reach"
         first.hangs_up()
-        clock_of(service).advance(RESUME_WITHIN)
+        clock_of(service).advance(CODE_LIVES)
         third = service.phone(WITHHELD).goes_to("offers", born="14031944").presses("1")
         assert told_code(third) == "123456"
 
@@ -392,7 +393,7 @@ def test_codes_that_ran_out_are_deleted_after_two_days(town: House):
     chosen_without_number(town)
     clock_of(town).advance(DAY)
     assert erase_data(town.store)["resume codes"] == 0
-    clock_of(town).advance(DAY + RESUME_WITHIN + MINUTE)
+    clock_of(town).advance(DAY + CODE_LIVES + MINUTE)
     assert erase_data(town.store)["resume codes"] == 1
     assert count(town, resume_code) == 0
 

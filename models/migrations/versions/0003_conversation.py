@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["call_id"], ["call.id"], name=op.f("fk_resume_code_call_id_call")),
         sa.PrimaryKeyConstraint("code_idx", name=op.f("pk_resume_code")),
     )
+    op.create_index(op.f("ix_resume_code_call_id"), "resume_code", ["call_id"], unique=False)
     op.create_table(
         "attempt",
         sa.Column(
