@@ -113,10 +113,9 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
         listen = _open_to_words(replied, question, world)
         return replied, _speech(replied, reply, listen, Outcome.REPEATED)
     # Nothing is agreed to by a word that was hardly heard.
-    doubtful = unsure and (bool(wish) or reads_back(session.step))
-    if doubtful or belief < NOISE_BELOW or wish in _REPLIES:
-        read_back = unsure and not wish and reads_back(session.step)
-        return _not_understood(session, world, "hardly_heard" if read_back else "not_understood")
+    hardly_heard = unsure and not wish and reads_back(session.step)
+    if hardly_heard or (wish and unsure) or belief < NOISE_BELOW or wish in _REPLIES:
+        return _not_understood(session, world, "hardly_heard" if hardly_heard else "not_understood")
     obeyed = _SPOKEN.get(wish) if wish else None
     if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
         return _obey(spoke, obeyed, world)

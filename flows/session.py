@@ -240,6 +240,11 @@ class Session:
         return date.fromisoformat(self.born)
 
     @property
+    def is_first_of_two(self) -> bool:
+        """Whether somebody else is to be served after this person in the same call."""
+        return self.whom == Whom.TWO and not self.second_person
+
+    @property
     def choice(self) -> Offer:
         return self.offers[self.chosen]
 

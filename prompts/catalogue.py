@@ -305,6 +305,11 @@ def in_twos(digits: str) -> str:
     return ", ".join(digits[i : i + 2] for i in range(0, len(digits), 2))
 
 
+def written_number(number: str) -> str:
+    """An E.164 number as it is read in a text: 09 74 75 00 01."""
+    return in_twos(national(number)).replace(",", "")
+
+
 def national(number: str) -> str:
     """An E.164 number of France or overseas as people there dial it (ten digits)."""
     for prefix in ("+262", "+590", "+594", "+596", "+33"):

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import gsm0338
 
-from prompts.catalogue import Catalogue, in_twos, national
+from prompts.catalogue import Catalogue, written_number
 
 ONE_PART = 160  # septets, 3GPP TS 23.038
 _GSM = gsm0338.Codec()
@@ -62,7 +62,7 @@ def confirmation_text(
         "start": starts[0],
         "second": starts[-1],
         "reference": reference,
-        "number": in_twos(national(number)).replace(",", ""),
+        "number": written_number(number),
     }
 
     def written(key: str, *places: str) -> str:
@@ -86,7 +86,7 @@ def confirmation_text(
 
 def unfinished_text(catalogue: Catalogue, *, town: str, until: datetime, number: str) -> str:
     """What is still to be done, in one part. `until` is in the centre's own time zone."""
-    values = {"until": until, "number": in_twos(national(number)).replace(",", "")}
+    values = {"until": until, "number": written_number(number)}
 
     def written(where: str) -> str:
         return to_gsm(catalogue.text("unfinished", {**values, "town": where}))

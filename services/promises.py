@@ -13,7 +13,7 @@ from flows.world import News
 from models import outbox
 from models.database import Connection
 from models.outbox import NewMessage
-from prompts.catalogue import Catalogue, in_twos, national
+from prompts.catalogue import Catalogue, written_number
 from services.confirmation_text import to_gsm
 from services.store import Store
 
@@ -56,7 +56,7 @@ def promise_news(
     # The campaign may open later than it was said; whoever delivers it finds which one was meant.
     payload: dict[str, Any] = {"news": promise.news, "campaign": promise.campaign}
     if promise.by_text:
-        number = in_twos(national(national_number)).replace(",", "")
+        number = written_number(national_number)
         body = to_gsm(catalogue.text(str(promise.news), {"number": number}))
         payload |= {"body": body}
     else:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flows.engine import ENDED
 from flows.session import Session
-from flows.steps.resume import is_about_a_booking, is_between_two, is_worth_resuming
+from flows.steps.resume import is_about_a_booking, is_worth_resuming
 from flows.steps.untold import is_untold
 from flows.world import Earlier, TakenUp
 from models import attempts, resume
@@ -47,8 +47,7 @@ def find_earlier(
         connection, store.clock, store.vault, line, call_id, _within(campaign)
     ):
         session = Session.from_json(left.body.session)
-        goes_on = is_between_two(session) or is_untold(session)
-        if is_worth_resuming(session) and (session.born not in booked or goes_on):
+        if is_worth_resuming(session) and (session.born not in booked or is_untold(session)):
             return _earlier(connection, store, left, session)
         if session.reference:
             booked.add(session.born)

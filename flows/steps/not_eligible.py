@@ -9,7 +9,7 @@ from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.for_whom import offer_beside, second_person
-from flows.steps.tell import Tell, is_first_of_two, tell_later
+from flows.steps.tell import Tell, tell_later
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import World
 
@@ -32,6 +32,14 @@ def _settle(session: Session, world: World) -> Move:
     return Go(session, "not_eligible", remember=session.step != "group")
 
 
+def _with(groups: tuple[str, ...], one: str) -> tuple[str, ...]:
+    return groups if one in groups else (*groups, one)
+
+
+def _without(groups: tuple[str, ...], one: str) -> tuple[str, ...]:
+    return tuple(other for other in groups if other != one)
+
+
 class Group(Patient):
     """What callers certify to be, by the campaign's own name for it; never a medical reason."""
 
@@ -42,19 +50,14 @@ class Group(Patient):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         asked = session.group_asked
+        # The newest answer counts: somebody may have come back to change it.
         if pressed == "1":
-            yes, no = (*session.groups, asked), session.groups_refused
+            yes, no = _with(session.groups, asked), _without(session.groups_refused, asked)
         elif pressed == "2":
-            yes, no = session.groups, (*session.groups_refused, asked)
+            yes, no = _without(session.groups, asked), _with(session.groups_refused, asked)
         else:
             return NO_SUCH_KEY
-        # The newest answer counts: somebody may have come back to change it.
-        certified = frozenset({asked} if pressed == "1" else ())
-        answered = session.but(
-            groups=tuple(dict.fromkeys(one for one in yes if one != asked or certified)),
-            groups_refused=tuple(dict.fromkeys(one for one in no if one != asked or not certified)),
-        )
-        return _settle(answered, world)
+        return _settle(session.but(groups=yes, groups_refused=no), world)
 
 
 class NotEligible(Patient):
@@ -64,7 +67,7 @@ class NotEligible(Patient):
         found = world.eligibility(session.born_on, session.groups)
         age = world.rules().minimum_age
         prompt = "not_eligible_told" if found.tell_at else "not_eligible"
-        if is_first_of_two(session):
+        if session.is_first_of_two:
             prompt = f"{prompt}_or_second"
         day = found.day_from or birthday(session.born_on, age)
         why = "not_yet_by_age" if found.day_from else "not_for_all"
@@ -81,7 +84,7 @@ class NotEligible(Patient):
         if pressed == "2" and told:
             return tell_later(session, world, Tell.TURN)
         if pressed == ("3" if told else "2"):
-            if is_first_of_two(session):
+            if session.is_first_of_two:
                 on = second_person(session, world)
                 return Go(on.session, on.step, (Line("on_to_second"),), remember=False)
             return End(session, (Line("goodbye"),))

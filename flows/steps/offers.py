@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from flows.questions import Go, Miss, Move, Question, menu
-from flows.session import CallerKind, Moving, Offer, Session, Whom
+from flows.session import CallerKind, Moving, Offer, Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Spoken
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE, for_move
@@ -172,7 +172,7 @@ def choose(session: Session, world: World) -> Move:
     """On with what was chosen; for two people, a place beside it is held as well."""
     if session.moving:
         return Go(session, MOVE_CHECK)
-    if session.whom != Whom.TWO or session.second_person:
+    if not session.is_first_of_two:
         return reach_or_confirm(session, world)
     beside = world.hold_beside(session.choice, session.beside)
     session = session.but(beside=beside)

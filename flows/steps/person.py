@@ -11,9 +11,8 @@ from flows.questions import End, Go, Miss, Move, Question, entry, menu
 from flows.session import CallerKind, Session
 from flows.speech import Line, Outcome
 from flows.steps.common import NO_SUCH_KEY, Spoken
-from flows.steps.reach import NUMBER_DIGITS
+from flows.steps.reach import NUMBER_DIGITS, HearsNumber
 from flows.understanding import NotUnderstood, telephone
-from flows.understanding.digits import phone
 from flows.world import World
 
 # A line that gave a sign of life and then none, from a number that cannot be rung: after so many
@@ -56,7 +55,7 @@ class Person(Spoken):
         return Go(session, "person_number", remember=False)
 
 
-class PersonNumber(Spoken):
+class PersonNumber(HearsNumber):
     name = "person_number"
     patience = 3
 
@@ -73,10 +72,6 @@ class PersonNumber(Spoken):
         except NotUnderstood as error:
             return Miss(f"reason.{error.reason}")
         return Go(session.but(typed=number), "person_number_check")
-
-    def hear(self, session: Session, text: str, world: World) -> Move | None:
-        said = phone(text, world.vocabulary(session.language))
-        return self.take(session, said, world) if said else None
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.caller_kind != CallerKind.NONE:

@@ -20,6 +20,14 @@ def _without_number(session: Session, lines: tuple[Line, ...] = ()) -> Go:
     return Go(session.but(number="", number_answered=True), "confirm", lines)
 
 
+class HearsNumber(Spoken):
+    """A telephone number that is said is taken as if it were typed."""
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        said = phone(text, world.vocabulary(session.language))
+        return self.take(session, said, world) if said else None
+
+
 class _NumberIsNoCondition(Spoken):
     """Two failed tries, then on without a number."""
 
@@ -49,7 +57,7 @@ class Reach(_NumberIsNoCondition):
         return _without_number(session) if pressed == ("3" if mobile else "2") else NO_SUCH_KEY
 
 
-class ReachNumber(_NumberIsNoCondition):
+class ReachNumber(HearsNumber, _NumberIsNoCondition):
     name = "reach_number"
 
     def question(self, session: Session, world: World) -> Question:
@@ -63,10 +71,6 @@ class ReachNumber(_NumberIsNoCondition):
         if kind is not CallerKind.MOBILE:
             return Miss("reason.number_landline")
         return Go(session.but(typed=number), "reach_check")
-
-    def hear(self, session: Session, text: str, world: World) -> Move | None:
-        said = phone(text, world.vocabulary(session.language))
-        return self.take(session, said, world) if said else None
 
 
 class ReachCheck(_NumberIsNoCondition):

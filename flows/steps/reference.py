@@ -6,15 +6,11 @@ Silence here is a person looking for glasses: it leads on, and never undoes anyt
 from __future__ import annotations
 
 from flows.questions import End, Go, Move, Question, menu
-from flows.session import Session, Whom
+from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Spoken, in_words_for, moments
 from flows.steps.for_whom import second_person
 from flows.world import World
-
-
-def _another_comes(session: Session) -> bool:
-    return session.whom == Whom.TWO and not session.second_person
 
 
 class Ready(Spoken):
@@ -40,7 +36,7 @@ class Reference(Spoken):
 
     def question(self, session: Session, world: World) -> Question:
         prompt = "reference_with_text" if session.number else "reference"
-        if _another_comes(session):
+        if session.is_first_of_two:
             prompt = "reference_first"
         offer = session.choice
         return menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
@@ -52,7 +48,7 @@ class Reference(Spoken):
         return self._goodbye(session, world)
 
     def _goodbye(self, session: Session, world: World) -> Move:
-        if _another_comes(session):
+        if session.is_first_of_two:
             return second_person(session, world)
         offer = session.choice
         return End(session, (Line(in_words_for(offer, "goodbye_booked"), moments(offer)),))

@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from flows.questions import Go, Move, Question, menu
-from flows.session import Session, Whom
+from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Spoken
 from flows.steps.offers import AFTER_SEARCH, search_nearest
@@ -38,14 +38,6 @@ _ENTRIES = frozenset({
 # Where a call that was cut goes on; elsewhere there is nothing to go on with, or not for everybody.
 GOES_ON = _ENTRIES | _PERSON | AFTER_SEARCH
 _BACK_TO = GOES_ON.difference(ENTRY_OF) | {"welcome"}
-# The first of two people is booked, and the second was not asked yet.
-_BETWEEN_TWO = frozenset({"ready", "reference"})
-
-
-def is_between_two(session: Session) -> bool:
-    """Whether the first of two people is booked and the second is still to come."""
-    is_first = session.whom == Whom.TWO and not session.second_person
-    return is_first and bool(session.reference) and session.step in _BETWEEN_TWO
 
 
 def is_about_a_booking(session: Session) -> bool:
@@ -55,7 +47,7 @@ def is_about_a_booking(session: Session) -> bool:
 
 def is_worth_resuming(session: Session) -> bool:
     """Whether a call that was left like this has anything in it that need not be asked again."""
-    if is_between_two(session) or is_untold(session):
+    if is_untold(session):
         return True
     if session.reference or session.step not in GOES_ON or is_about_a_booking(session):
         return False

@@ -14,9 +14,8 @@ from flows.speech import Line, Outcome
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.for_whom import second_person
 from flows.steps.offers import first_day
-from flows.steps.reach import NUMBER_DIGITS
+from flows.steps.reach import NUMBER_DIGITS, HearsNumber
 from flows.understanding import NotUnderstood, telephone
-from flows.understanding.digits import phone
 from flows.world import News, Wait, World
 
 
@@ -53,10 +52,6 @@ def tell_later(session: Session, world: World, what: Tell) -> Move:
     return promise(session, world, what, number)
 
 
-def is_first_of_two(session: Session) -> bool:
-    return session.whom == Whom.TWO and not session.second_person
-
-
 def promise(
     session: Session, world: World, what: Tell, number: str, *, by_call: bool = False
 ) -> Move:
@@ -70,7 +65,7 @@ def promise(
     news = News(what.value)
     # Whose moment has come in the meantime may book, and is told so now.
     world.promise_news(number, news, max(at or world.now(), world.now()), by_text=by_text)
-    if what is Tell.TURN and is_first_of_two(session):
+    if what is Tell.TURN and session.is_first_of_two:
         return _on_to_second(session, world, Line("turn_noted"))
     said = Line(f"{what}_promised_{'text' if by_text else 'call'}", {"ending": number[-2:]})
     return End(session, (said,), Outcome.PROMISED)
@@ -93,7 +88,7 @@ def _wait(session: Session, world: World, number: str) -> Move:
     if ahead is None:
         # Nobody knows where that is: a person does.
         return Go(session, "person", remember=False)
-    if is_first_of_two(session):
+    if session.is_first_of_two:
         return _on_to_second(session, world, Line("waiting_noted"))
     lines = (_place_in_line(ahead), Line("waiting_promised", {"ending": number[-2:]}))
     return End(session, lines, Outcome.PROMISED)
@@ -111,7 +106,7 @@ def _on_to_second(session: Session, world: World, *lines: Line) -> Go:
     return Go(on.session, on.step, (*lines, Line("on_to_second")), remember=False)
 
 
-class TellNumber(Patient):
+class TellNumber(HearsNumber, Patient):
     name = "tell_number"
 
     def question(self, session: Session, world: World) -> Question:
@@ -123,10 +118,6 @@ class TellNumber(Patient):
         except NotUnderstood as error:
             return Miss(f"reason.{error.reason}")
         return Go(session.but(typed=number), "tell_number_check")
-
-    def hear(self, session: Session, text: str, world: World) -> Move | None:
-        number = phone(text, world.vocabulary(session.language))
-        return self.take(session, number, world) if number else None
 
 
 class TellNumberCheck(Patient):
