@@ -182,6 +182,8 @@ call = Table(
 )
 Index("ix_call_caller_started", call.c.caller_idx, call.c.started_at)
 Index("ix_call_started_at", call.c.started_at, postgresql_using="brin")
+# The board asks each second which calls have just ended.
+Index("ix_call_ended_at", call.c.ended_at)
 
 turn = Table(
     "turn",
@@ -240,6 +242,7 @@ booking = Table(
 Index("ix_booking_dob_idx", booking.c.dob_idx)
 Index("ix_booking_phone_idx", booking.c.phone_idx)
 Index("ix_booking_last_start_at", booking.c.last_start_at)
+Index("ix_booking_created_at", booking.c.created_at)
 
 appointment = Table(
     "appointment",
@@ -439,6 +442,13 @@ Index(
     postgresql_where=_UNSENT,
     sqlite_where=_UNSENT,
 )
+_UNDELIVERED = text("state IN ('failed', 'undelivered')")
+Index(
+    "ix_message_undelivered",
+    message.c.updated_at,
+    postgresql_where=_UNDELIVERED,
+    sqlite_where=_UNDELIVERED,
+)
 Index("ix_message_provider_sid", message.c.provider_sid)
 Index("ix_message_recipient_idx", message.c.recipient_idx)
 
@@ -476,3 +486,322 @@ attempt = Table(
     Column("good", Boolean, nullable=False),
 )
 Index("ix_attempt_subject", attempt.c.kind, attempt.c.subject_idx, attempt.c.at)
+
+# ------------------------------------------------------------------ those who work here
+
+ROLES = ("agent", "supervisor", "secretary", "operator")
+
+staff = Table(
+    "staff",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("login", String(60), nullable=False, unique=True, comment="lower case"),
+    Column("name", Text, nullable=False, comment="as colleagues see it"),
+    Column("role", String(12), nullable=False),
+    Column("password_hash", Text, nullable=False, comment="argon2id"),
+    Column(
+        "password_temporary",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="given by somebody else, to be changed at the next sign-in",
+    ),
+    Column(
+        "demonstration",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="its password is in the README",
+    ),
+    Column("totp_enc", LargeBinary, comment="secret of the second factor; null: none yet"),
+    Column("totp_step", BigInteger, nullable=False, server_default=text("0"), comment="last used"),
+    Column("phone_enc", LargeBinary, comment="their own telephone, E.164"),
+    Column("languages", String(20), nullable=False, server_default="fr", comment="by spaces"),
+    Column("centre_id", String(40), comment="of a secretary; null: all centres"),
+    Column(
+        "sessions_from",
+        Instant,
+        nullable=False,
+        comment="sessions that began before are over: sign-out everywhere moves it",
+    ),
+    Column("disabled_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    CheckConstraint(f"role IN {ROLES}", name="role"),
+)
+
+staff_session = Table(
+    "staff_session",
+    metadata,
+    Column("token_idx", LargeBinary, primary_key=True, comment="hash; the browser has the token"),
+    Column("staff_id", ForeignKey("staff.id"), nullable=False, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("strong_at", Instant, comment="when the second factor was given; null: not yet"),
+    Column("ended_at", Instant),
+)
+
+# Append only, like `history`: what staff did and whose file they read.
+staff_act = Table(
+    "staff_act",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("staff_id", String(32), nullable=False, comment="or a word: system, operator"),
+    Column("what", String(24), nullable=False),
+    Column("subject", String(60), nullable=False, comment="id of a call, booking, queue, staff"),
+    Column("why", String(120), nullable=False),
+    Column("details", Text, nullable=False, comment="JSON of ids and words; nothing personal"),
+)
+Index("ix_staff_act_at", staff_act.c.at)
+Index("ix_staff_act_subject", staff_act.c.subject)
+
+# ------------------------------------------------------------------ the queue
+
+agent_queue = Table(
+    "agent_queue",
+    metadata,
+    Column("id", String(40), primary_key=True, comment="fr, en, fr-bretagne"),
+    Column("language", String(5), nullable=False),
+    Column("region", String(60), nullable=False, server_default="", comment="empty: national"),
+    Column(
+        "state",
+        String(14),
+        nullable=False,
+        server_default="hours",
+        comment="hours, open, callback_only, closed",
+    ),
+    Column(
+        "overflow_minutes",
+        SmallInteger,
+        nullable=False,
+        server_default=text("3"),
+        comment="after these the national queue of the language takes its callers too",
+    ),
+    Column("announcement", Text, nullable=False, server_default="", comment="said to who waits"),
+    Column("provider_sid", String(40), comment="the provider's queue; null: not made yet"),
+    Column("max_size", Integer, nullable=False, server_default=text("5000")),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+agent_queue_member = Table(
+    "agent_queue_member",
+    metadata,
+    Column("staff_id", ForeignKey("staff.id"), primary_key=True),
+    Column("queue_id", ForeignKey("agent_queue.id"), primary_key=True),
+)
+
+# One line for callers on the line and for callbacks that were promised: one order for both.
+queue_entry = Table(
+    "queue_entry",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("queue_id", ForeignKey("agent_queue.id"), nullable=False),
+    Column("kind", String(8), nullable=False, comment="call: on the line; callback: promised"),
+    Column(
+        "state",
+        String(10),
+        nullable=False,
+        comment="waiting, kept, reserved, talking, wrapup, done, left, lost",
+    ),
+    Column("call_id", String(40), comment="the caller's call of now; null: not rung yet"),
+    Column("origin_call_id", String(40), comment="the call that holds what was said and typed"),
+    Column("language", String(5), nullable=False),
+    Column("departement", String(3)),
+    Column("phone_enc", LargeBinary),
+    Column("phone_idx", LargeBinary),
+    Column("known_enc", LargeBinary, comment="JSON: what was given, beyond the life of turns"),
+    Column("reason", String(40), nullable=False, server_default=""),
+    Column(
+        "mode",
+        String(8),
+        nullable=False,
+        server_default="agent",
+        comment="agent; machine: a callback that goes on without anybody",
+    ),
+    Column("joined_at", Instant, nullable=False, comment="the place in the line"),
+    Column("overflow_at", Instant, comment="from then on the national queue takes it too"),
+    Column("due_at", Instant, nullable=False, comment="a callback is not made before"),
+    Column("expected_at", Instant, comment="a callback: when it was promised for, at the latest"),
+    Column("told_seconds", Integer, comment="the wait that was told first"),
+    Column("told_at", Instant),
+    Column("staff_id", String(32)),
+    Column("reserved_at", Instant),
+    Column("answered_at", Instant),
+    Column("held_at", Instant, comment="on hold since; null: not"),
+    Column("conference_sid", String(40)),
+    Column("ended_at", Instant),
+    Column("outcome", String(20), nullable=False, server_default=""),
+    Column("wrapup_code", String(24), nullable=False, server_default=""),
+    Column("note_enc", LargeBinary),
+    Column("tries", SmallInteger, nullable=False, server_default=text("0")),
+    Column("last_try_at", Instant),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+_IN_LINE = text("state = 'waiting'")
+Index(
+    "ix_queue_entry_line",
+    queue_entry.c.queue_id,
+    queue_entry.c.joined_at,
+    queue_entry.c.id,
+    postgresql_where=_IN_LINE,
+    sqlite_where=_IN_LINE,
+)
+_LIVE_ENTRY = text("state IN ('waiting', 'kept', 'reserved', 'talking')")
+Index(
+    "uq_queue_entry_call",
+    queue_entry.c.call_id,
+    unique=True,
+    postgresql_where=_LIVE_ENTRY,
+    sqlite_where=_LIVE_ENTRY,
+)
+_PROMISED = text("kind = 'callback' AND state IN ('waiting', 'kept', 'reserved', 'talking')")
+# One live promise for each number.
+Index(
+    "uq_queue_entry_promise",
+    queue_entry.c.phone_idx,
+    unique=True,
+    postgresql_where=_PROMISED,
+    sqlite_where=_PROMISED,
+)
+Index("ix_queue_entry_phone", queue_entry.c.phone_idx, queue_entry.c.created_at)
+Index("ix_queue_entry_origin", queue_entry.c.origin_call_id)
+Index("ix_queue_entry_created_at", queue_entry.c.created_at)
+Index("ix_queue_entry_answered_at", queue_entry.c.answered_at)
+Index("ix_queue_entry_ended_at", queue_entry.c.ended_at)
+_BUSY_ENTRY = text("state IN ('reserved', 'talking', 'wrapup', 'kept')")
+Index(
+    "ix_queue_entry_busy",
+    queue_entry.c.state,
+    queue_entry.c.staff_id,
+    postgresql_where=_BUSY_ENTRY,
+    sqlite_where=_BUSY_ENTRY,
+)
+
+# What an agent does at this moment.
+agent = Table(
+    "agent",
+    metadata,
+    Column("staff_id", ForeignKey("staff.id"), primary_key=True),
+    Column(
+        "state",
+        String(10),
+        nullable=False,
+        comment="offline, ready, reserved, talking, wrapup, paused",
+    ),
+    Column("since", Instant, nullable=False),
+    Column("reason", String(40), nullable=False, server_default="", comment="of a pause"),
+    Column("then_pause", String(40), comment="a pause asked for while busy: after this call"),
+    Column("entry_id", String(32)),
+    Column("voice", String(8), nullable=False, server_default="browser", comment="browser, phone"),
+    Column("seen_at", Instant, nullable=False, comment="when the desk's page asked last"),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+)
+
+# Lines that we ring: an agent's, a supervisor's, a callback's, a third person's.
+leg = Table(
+    "leg",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(10), nullable=False, comment="agent, supervisor, callback, third"),
+    Column("staff_id", String(32)),
+    Column("entry_id", String(32), index=True),
+    Column("provider_sid", String(40), unique=True),
+    Column("state", String(10), nullable=False, comment="asked, ringing, answered, joined, ended"),
+    Column("mode", String(10), nullable=False, server_default="", comment="listen, whisper, join"),
+    Column("to_enc", LargeBinary),
+    Column("outcome", String(20), nullable=False, server_default=""),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+)
+
+# What is to be asked of the provider, stored before it is asked: done once, swept if it is not.
+intent = Table(
+    "intent",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("key", String(80), nullable=False, unique=True, comment="the same twice is one"),
+    Column("kind", String(20), nullable=False),
+    Column("staff_id", String(32)),
+    Column("entry_id", String(32)),
+    Column("leg_id", String(32)),
+    Column("arguments_enc", LargeBinary, comment="JSON"),
+    Column("state", String(8), nullable=False, comment="pending, doing, done, failed"),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("lease_until", Instant),
+    Column("error_code", String(12)),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+_UNDONE = text("state IN ('pending', 'doing')")
+Index(
+    "ix_intent_undone",
+    intent.c.created_at,
+    postgresql_where=_UNDONE,
+    sqlite_where=_UNDONE,
+)
+Index("ix_intent_entry_id", intent.c.entry_id)
+
+# Permits of an account's rate (calls a second), shared by all processes.
+rate_bucket = Table(
+    "rate_bucket",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("tokens", Float, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# What screens show: written by one process each second, read by all.
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("tag", String(40), nullable=False, comment="hash of the body: equal = unchanged"),
+    Column("body", Text, nullable=False, comment="JSON; ids, words and counts, nothing personal"),
+)
+
+# Counts by the quarter of an hour, for yesterday and the days before.
+tally = Table(
+    "tally",
+    metadata,
+    Column("at", Instant, primary_key=True, comment="when the quarter begins"),
+    Column("name", String(40), primary_key=True),
+    Column("label", String(60), primary_key=True),
+    Column("value", Float, nullable=False),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(40), nullable=False),
+    Column("value", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("began_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("told_at", Instant, comment="of which state ALERT_WEBHOOK_URL took the news"),
+    Column("seen_by", String(32)),
+)
+_RAISED = text("ended_at IS NULL")
+Index(
+    "uq_alert_raised",
+    alert.c.name,
+    unique=True,
+    postgresql_where=_RAISED,
+    sqlite_where=_RAISED,
+)
+
+# What a supervisor set, over the settings and the campaign: thresholds, the telephone's floor.
+board_setting = Table(
+    "board_setting",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("value", Text, nullable=False, comment="JSON"),
+    Column("who", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+)
