@@ -1,0 +1,177 @@
+"""Files of pages: ours are served, those of others are fetched once, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+
+from pathlib import Path
+
+import pytest
+
+from flask import Flask, url_for
+
+import web.assets
+
+from commands import assets
+from tests.support.house import House
+from tests.support.keeper import ROOT
+
+NPM = """#!/bin/sh
+echo "$PWD|$*" >> "{log}"
+{ending}
+for path in {paths}; do
+  mkdir -p "node_modules/$(dirname "$path")"
+  echo "$path" > "node_modules/$path"
+done
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a space in its name, and an npm that brings what it should."""
+    folder = tmp_path / "with a space"
+    (folder / "bin").mkdir(parents=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    has_npm(folder)
+    monkeypatch.setattr(assets, "_npms", lambda: iter([[str(folder / "bin" / "npm")]]))
+    return folder
+
+
+def has_npm(folder: Path, ending: str = "", paths: tuple[str, ...] | None = None) -> None:
+    wanted = paths if paths is not None else (*assets.FILES.values(), *assets.CHECKING.values())
+    script = NPM.format(log=folder / "log", ending=ending, paths=" ".join(wanted))
+    file = folder / "bin" / "npm"
+    file.write_text(script)
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+
+
+def asked(folder: Path) -> list[str]:
+    file = folder / "log"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_files_are_fetched_once_and_only_what_pages_use_is_kept(machine: Path):
+    assert assets.install(machine, machine / "var")
+    assert not assets.install(machine, machine / "var")
+    (line,) = asked(machine)
+    assert "|ci --ignore-scripts" in line
+    assert "--omit=dev" in line
+    kept = {path.name for path in (machine / "var" / "static").iterdir()}
+    assert kept == {*assets.FILES, "installed"}
+    assert not (machine / "var" / "npm").exists()
+
+
+def test_another_lock_or_a_lost_file_fetches_them_again(machine: Path):
+    assets.install(machine, machine / "var")
+    (machine / "var" / "static" / "htmx.min.js").unlink()
+    assert assets.install(machine, machine / "var")
+    (machine / "package-lock.json").write_text("{}")
+    assert assets.install(machine, machine / "var")
+    assert len(asked(machine)) == 3
+
+
+def test_checks_need_one_more(machine: Path):
+    assets.install(machine, machine / "var")
+    assert assets.install(machine, machine / "var", checks=True)
+    assert (machine / "var" / "static" / "axe.min.js").is_file()
+    assert "--omit=dev" not in asked(machine)[1]
+    assert not assets.install(machine, machine / "var")
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [("echo 'npm error network no way out' >&2; exit 1", "no way out"), ("exit 7", "exit code 7")],
+)
+def test_without_a_network_one_sentence_says_so(machine: Path, ending: str, said: str):
+    has_npm(machine, ending)
+    with pytest.raises(assets.CannotInstall, match=said):
+        assets.install(machine, machine / "var")
+    assert not (machine / "var" / "static" / "installed").exists()
+
+
+def test_a_package_without_the_file_is_no_success(machine: Path):
+    has_npm(machine, paths=())
+    with pytest.raises(assets.CannotInstall, match="npm brought no"):
+        assets.install(machine, machine / "var")
+
+
+def test_without_any_npm_one_sentence_says_so(machine: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(assets, "_npms", lambda: iter(()))
+    with pytest.raises(assets.CannotInstall):
+        assets.install(machine, machine / "var")
+
+
+def test_the_npm_of_our_packages_works_without_one_on_the_machine(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    (program,) = assets._npms()
+    ran = subprocess.run(  # noqa: S603
+        [*program, "--version"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split(".")[0].isdigit()
+
+
+def test_versions_are_exact_and_no_host_stands_in_the_lock():
+    wanted = json.loads((ROOT / "package.json").read_text())
+    lock = json.loads((ROOT / "package-lock.json").read_text())
+    for version in (*wanted["dependencies"].values(), *wanted["devDependencies"].values()):
+        assert version[0].isdigit()
+    for name, package in lock["packages"].items():
+        assert "resolved" not in package, name
+        assert not name or package["integrity"].startswith("sha512-"), name
+    assert "omit-lockfile-registry-resolved=true" in (ROOT / ".npmrc").read_text()
+
+
+# ---------------------------------------------------------------- serving
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Flask:
+    (tmp_path / "pico.min.css").write_text("a{}")
+    (tmp_path / "axe.min.js").write_text("checks")
+    (tmp_path / "installed").write_text("stamp")
+    made = Flask("files", static_folder=None)
+    made.register_blueprint(web.assets.blueprint(tmp_path, frozenset(assets.FILES)))
+    return made
+
+
+def test_a_file_is_kept_for_good_and_its_address_changes_with_it(app: Flask, tmp_path: Path):
+    def address() -> str:
+        with app.test_request_context():
+            return url_for("assets.file", name="pico.min.css")
+
+    first = address()
+    with app.test_client().get(first) as answer:
+        assert answer.status_code == 200
+        assert answer.mimetype == "text/css"
+        assert answer.cache_control.immutable
+        assert answer.cache_control.max_age == 31_536_000
+    (tmp_path / "pico.min.css").write_text("b{}  ")
+    assert address() != first
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "axe.min.js",
+        "installed",
+        "htmx.min.js",
+        "..%2Fassets.py",
+        "../pages.py",
+        "..",
+        ".pico.min.css",
+        "%2e%2e%2fpages.py",
+        "site.css%00",
+    ],
+)
+def test_nothing_else_is_served(app: Flask, name: str):
+    with app.test_client().get(f"/assets/{name}") as answer:
+        assert answer.status_code == 404
+
+
+def test_pages_are_there_without_the_files_of_others(made: House):
+    page = made.app.test_client().get("/connexion").text
+    assert "/assets/site.css?v=" in page
+    assert "/assets/pico.min.css" in page
