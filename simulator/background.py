@@ -11,7 +11,7 @@ from simulator.clock import Clock, WallClock
 
 log = logging.getLogger(__name__)
 
-Step = Callable[[], None]
+Step = Callable[[], object]
 
 
 class Background:
@@ -19,27 +19,35 @@ class Background:
 
     def __init__(self, threads: int, clock: Clock | None = None) -> None:
         self._clock = clock or WallClock()
-        self._steps: list[tuple[float, int, Step]] = []
+        # When it is due, its number, whether it is left alone until then, and what to do.
+        self._steps: list[tuple[float, int, bool, Step]] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         for _ in range(threads):
             threading.Thread(target=self._work, daemon=True).start()
 
-    def add(self, delay_s: float, step: Step) -> None:
-        """Have `step` run `delay_s` seconds from now."""
+    def add(self, delay_s: float, step: Step, *, timed: bool = False) -> None:
+        """Have `step` run `delay_s` seconds from now; a `timed` one never before."""
         due = self._clock.now().timestamp() + delay_s
         with self._changed:
-            heapq.heappush(self._steps, (due, next(self._numbers), step))
+            heapq.heappush(self._steps, (due, next(self._numbers), timed, step))
             self._changed.notify()
 
     def run_pending(self) -> int:
-        """Run every step now, due or not, also those that these add; return how many."""
+        """Run every step now, due or not, also those that these add; return how many.
+
+        Timed steps run only when the clock says that they are due.
+        """
         for done in itertools.count():
             with self._changed:
-                if not self._steps:
+                now = self._clock.now().timestamp()
+                ready = [item for item in self._steps if not item[2] or item[0] <= now]
+                if not ready:
                     return done
-                step = heapq.heappop(self._steps)[2]
-            step()
+                first = min(ready)
+                self._steps.remove(first)
+                heapq.heapify(self._steps)
+            first[3]()
         raise AssertionError
 
     def _work(self) -> None:
@@ -47,7 +55,7 @@ class Background:
             with self._changed:
                 while not self._due():
                     self._changed.wait(self._until_due())
-                step = heapq.heappop(self._steps)[2]
+                step = heapq.heappop(self._steps)[3]
             try:
                 step()
             except Exception:

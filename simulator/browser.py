@@ -11,8 +11,19 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from simulator.clock import WallClock
-from simulator.exchange import Call, Gather, HangUp, Heard, Input, Keys, QueueWait, Silence, Speech
+from simulator.clock import OwnPaced
+from simulator.exchange import (
+    Call,
+    ConferenceWait,
+    Gather,
+    HangUp,
+    Heard,
+    Input,
+    Keys,
+    QueueWait,
+    Silence,
+    Speech,
+)
 
 # A page that asked for nothing for so long (seconds) is gone, and the call with it.
 AWAY_S = 60.0
@@ -32,14 +43,20 @@ class BrowserLeg:
     """One caller; see `Leg`. `events` is what the page shows and plays, in order.
 
     `now` is a clock in seconds that never goes back. `cut` says whether the call was ended from
-    outside. Times that the caller takes are the browser's: it plays, counts the silence, and
-    tells when it has done so.
+    outside, `ordered` whether there is an order for it: then nothing is listened to or asked any
+    more, and the call goes on with that; `wake` has it look. Times that the caller takes are the
+    browser's: it plays, counts the silence, and tells when it has done so.
     """
 
     def __init__(
-        self, now: Callable[[], float], cut: Callable[[], bool], away_s: float = AWAY_S
+        self,
+        now: Callable[[], float],
+        cut: Callable[[], bool],
+        away_s: float = AWAY_S,
+        ordered: Callable[[], bool] = lambda: False,
     ) -> None:
         self._now, self._cut, self._away_s = now, cut, away_s
+        self._ordered = ordered
         self._changed = threading.Condition()
         self._seen = now()
         self._played = 0
@@ -64,7 +81,10 @@ class BrowserLeg:
         with self._changed:
             if self._waits == "over" or self._played >= len(self._events):
                 return
-            self._wait("play", lambda: self._played >= len(self._events))
+            self._wait("play", lambda: self._played >= len(self._events) or self._ordered())
+            if self._ordered():
+                # What goes on now cuts off what was not heard yet.
+                self._played = len(self._events)
             if self._left:
                 # Nobody listens to what is left, nor while the end is told.
                 self._played = len(self._events)
@@ -75,7 +95,10 @@ class BrowserLeg:
         with self._changed:
             self._turn += 1
             self._gather, self._answer, self._typed = gather, None, ""
-            self._wait("answer", lambda: self._answer is not None)
+            self._wait("answer", lambda: self._answer is not None or self._ordered())
+            if self._ordered() and not self._left:
+                self._gather, self._played = None, len(self._events)
+                return Silence()
             answer, self._gather = self._given(), None
             match answer:
                 case Keys(digits):
@@ -92,8 +115,19 @@ class BrowserLeg:
         """See `Leg`."""
         with self._changed:
             until = self._now() + QUEUE_ROUND_S
-            self._wait("queue", lambda: self._now() >= until)
+            self._wait("queue", lambda: self._now() >= until or self._ordered())
             return HangUp() if self._left else Silence()
+
+    def confers(self, call: Call, wait: ConferenceWait) -> Input:
+        """See `Talker`."""
+        with self._changed:
+            self._wait("talk", self._ordered)
+            return HangUp() if self._left else Silence()
+
+    def wake(self) -> None:
+        """Have a call that waits look for orders."""
+        with self._changed:
+            self._changed.notify_all()
 
     def over(self) -> None:
         """Say that the call has ended, or is about to; nothing is waited for any more."""
@@ -125,7 +159,8 @@ class BrowserLeg:
         """Return where the call is, with the events from number `after` on.
 
         Waits up to `patience_s` seconds for the call to need the page. `waits` is `play` (the page
-        plays, then tells so), `answer`, `queue`, `work` (the service is at it) or `over`.
+        plays, then tells so), `answer`, `queue`, `talk` (in a conference), `work` (the service is
+        at it) or `over`.
         """
         with self._changed:
             self._seen = self._now()
@@ -214,7 +249,7 @@ class BrowserLeg:
         return TAKEN
 
 
-class LineClock(WallClock):
+class LineClock(OwnPaced):
     """Real time. The call goes on when the caller has heard what was played."""
 
     def __init__(self, leg: BrowserLeg) -> None:

@@ -1,6 +1,5 @@
-"""Calls as Twilio keeps them, and the outbound ones rung by the REST server itself."""
+"""Calls as Twilio keeps them."""
 
-import threading
 import uuid
 
 from dataclasses import dataclass, field
@@ -8,13 +7,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
-from simulator.background import Background
-from simulator.clock import Clock
-from simulator.exchange import API_VERSION, Call
-from simulator.faults import Faults
-from simulator.legs import KeysLeg, drive
-from simulator.signing import signature
-from simulator.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
+from simulator.exchange import API_VERSION
 
 FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 SUBRESOURCES = (
@@ -46,6 +39,11 @@ class CallRecord:
     twiml: str = ""
     fallback_url: str = ""
     status_callback: str = ""
+    # Seconds that it rings before nobody has answered.
+    timeout_s: int = 60
+    parent_sid: str | None = None
+    # The number of the next status callback.
+    sequence: int = 0
     status_events: tuple[str, ...] = ("completed",)
     date_updated: datetime | None = None
     start_time: datetime | None = None
@@ -75,7 +73,7 @@ class CallRecord:
             "from": self.sender,
             "from_formatted": self.sender,
             "group_sid": None,
-            "parent_call_sid": None,
+            "parent_call_sid": self.parent_sid,
             "phone_number_sid": f"PN{'0' * 32}",
             "price": None,
             "price_unit": "USD",
@@ -91,98 +89,3 @@ class CallRecord:
             "trunk_sid": None,
             "uri": self.uri,
         }
-
-
-class Ringing:
-    """Rings the numbers that the service asks to be called.
-
-    A number answers and listens in silence, or presses the keys that the switch `answers` gives
-    it, or is busy, or does not answer. Listening takes no time: the clock of the call is virtual.
-    """
-
-    def __init__(
-        self,
-        *,
-        faults: Faults,
-        background: Background,
-        transport: Transport,
-        auth_token: str,
-        clock: Clock,
-    ) -> None:
-        self._faults, self._background, self._transport = faults, background, transport
-        self._auth_token, self._clock = auth_token, clock
-        self._lock = threading.Lock()
-
-    def begin(self, record: CallRecord) -> None:
-        """Have the call rung; returns at once."""
-        self._background.add(0.05, lambda: self._ring(record))
-
-    def end(self, record: CallRecord, status: str) -> bool:
-        """End a call that is not over, as `completed` or `canceled`; return whether it was."""
-        with self._lock:
-            if record.status in FINAL:
-                return False
-            self._close(record, status)
-            return True
-
-    def _close(self, record: CallRecord, status: str, duration: int = 0) -> None:
-        record.status, record.duration = status, duration
-        record.end_time = record.date_updated = self._clock.now()
-
-    def _ring(self, record: CallRecord) -> None:
-        with self._lock:
-            if record.status in FINAL:
-                return
-            record.status = "ringing"
-            record.start_time = record.date_updated = self._clock.now()
-        answer = self._faults.answers.get(record.recipient, ())
-        if isinstance(answer, str):
-            self.end(record, answer)
-            self._tell_unanswered(record, answer)
-            return
-        record.status = "in-progress"
-        call = Call(
-            url=record.url,
-            method=record.method,
-            twiml=record.twiml,
-            fallback_url=record.fallback_url,
-            status_url=record.status_callback,
-            status_events=record.status_events,
-            transport=self._transport,
-            auth_token=self._auth_token,
-            account_sid=record.account_sid,
-            call_sid=record.sid,
-            sender=record.sender,
-            recipient=record.recipient,
-            direction=record.direction,
-        )
-        drive(call, KeysLeg(answer))
-        record.transcript = call.spoken
-        with self._lock:
-            if record.status not in FINAL:
-                self._close(record, call.status, call.duration_s)
-
-    def _tell_unanswered(self, record: CallRecord, status: str) -> None:
-        if not record.status_callback or "completed" not in record.status_events:
-            return
-        form = {
-            "AccountSid": record.account_sid,
-            "ApiVersion": API_VERSION,
-            "CallSid": record.sid,
-            "CallStatus": status,
-            "From": record.sender,
-            "To": record.recipient,
-            "Called": record.recipient,
-            "Caller": record.sender,
-            "Direction": record.direction,
-            "CallbackSource": "call-progress-events",
-            "SequenceNumber": "0",
-            "Timestamp": format_datetime(self._clock.now()),
-            "CallDuration": "0",
-            "Duration": "0",
-        }
-        headers = {"X-Twilio-Signature": signature(self._auth_token, record.status_callback, form)}
-        try:
-            self._transport.send(Outgoing("POST", record.status_callback, form, headers))
-        except (ConnectFailed, ReadTimedOut):
-            return

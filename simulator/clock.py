@@ -29,6 +29,10 @@ class WallClock:
         """Do nothing: real time goes by on its own."""
 
 
+class OwnPaced(WallClock):
+    """Real time where `advance` returns when the listener has listened."""
+
+
 class VirtualClock:
     """Time that moves only when told; starts at `start` (aware), or at the machine's time."""
 

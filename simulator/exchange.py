@@ -1,7 +1,9 @@
 """The telephone exchange: one call, from the first webhook to the status callback.
 
-A call runs by itself until the caller has to do something, at a <Gather> or in a queue; then it
-waits for `press`, `say`, `silence` or `hang_up`. Time is a clock that is given.
+A call runs by itself until the caller has to do something, at a <Gather>, in a queue or in a
+conference; then it waits for `press`, `say`, `silence` or `hang_up`. Time is a clock that is given.
+With a switchboard, others can act on it, too: it looks into its mailbox whenever it has listened
+or waited, and stops what it does for a redirection or its end.
 """
 
 import math
@@ -13,8 +15,24 @@ from email.utils import format_datetime
 from typing import Self
 from urllib.parse import parse_qsl, urldefrag, urlencode, urljoin, urlsplit
 
-from simulator.clock import Clock, VirtualClock
+from simulator.clock import Clock, OwnPaced, VirtualClock
 from simulator.numbers import WITHHELD
+from simulator.orders import (
+    Announce,
+    Beep,
+    Complete,
+    Drop,
+    Lines,
+    Mailbox,
+    NoSeat,
+    Order,
+    QueueRefused,
+    Redirect,
+    Released,
+    Seat,
+    Seated,
+    Wish,
+)
 from simulator.signing import signature
 from simulator.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply, Transport
 from simulator.twiml import Piece, TwimlError, Verb, parse
@@ -26,8 +44,15 @@ BAD_URL = 11100
 RETRIEVAL_FAILURE = 11200
 CONNECTION_FAILURE = 11205
 BAD_CALLBACK = 15003
+BAD_CONFERENCE = 13240
 # Not Twilio's: the stand-in's own words for what it cannot or will not play.
 NOT_PLAYED = 0
+# What is known of where the two ends are; for French numbers nothing but the country.
+PLACES = {
+    f"{side}{part}": "FR" if part == "Country" else ""
+    for side in ("Called", "Caller", "From", "To")
+    for part in ("City", "State", "Zip", "Country")
+}
 
 TOTAL_BUDGET_S = 15.0
 MAX_RETRIES = 5
@@ -43,7 +68,15 @@ PAUSE_S = 1.0
 # A script that goes round without ever waiting for the caller would go round for ever.
 MAX_DOCUMENTS_WITHOUT_WAITING = 50
 QUEUE_VERBS = frozenset({"Play", "Say", "Pause", "Hangup", "Redirect", "Leave", "Gather"})
+HOLD_VERBS = frozenset({"Play", "Say", "Pause", "Redirect"})
+BY_API = "completed-by-api"
 NORMAL_ENDS = frozenset({"hangup", "document-ended"})
+# How long (seconds) a silence in a conference is, and one round of music while on hold there.
+CONFERENCE_ROUND_S = 1.0
+MOST_PARTICIPANTS = 250
+DIAL_TIMEOUT_S = 30
+# How long (seconds) the order of whoever took a call may be on its way.
+ORDER_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +97,10 @@ class Speech:
 
 @dataclass(frozen=True)
 class Silence:
-    """Nothing until the time-out; in a queue, one more round of the waiting document."""
+    """Nothing until the time-out; in a queue, one more round of the waiting document.
+
+    In a conference, a second more of talk.
+    """
 
 
 @dataclass(frozen=True)
@@ -77,7 +113,9 @@ Input = Keys | Speech | Silence | HangUp
 
 @dataclass(frozen=True)
 class Heard:
-    """Something that reached the caller's ear: `say`, `play`, `pause` or `dial`, in seconds.
+    """Something that reached the caller's ear, in seconds.
+
+    Kinds: `say`, `play`, `pause`, `dial`, and `beep` for who comes or goes in a conference.
 
     `pieces` is what is said cut where the voice pauses or changes, for a leg that speaks.
     """
@@ -160,6 +198,22 @@ class QueueWait:
 
 
 @dataclass(frozen=True)
+class ConferenceWait:
+    """The caller is in a conference; `seat` is how things stand there.
+
+    `since_s` is for how many seconds it has been in it.
+    """
+
+    conference: str
+    sid: str
+    seat: Seat
+    since_s: float = 0.0
+
+
+Wait = Gather | QueueWait | ConferenceWait
+
+
+@dataclass(frozen=True)
 class CallError:
     """Something Twilio's debugger would show: its code, the URL, a sentence."""
 
@@ -197,6 +251,14 @@ class _Leave:
     """The caller leaves the queue."""
 
 
+class _Ordered(Exception):
+    """An order from outside ends what goes on."""
+
+    def __init__(self, order: Redirect | Complete | Drop) -> None:
+        super().__init__(type(order).__name__)
+        self.order = order
+
+
 @dataclass(frozen=True)
 class _Document:
     url: str
@@ -209,6 +271,35 @@ class _Failed(Exception):
     def __init__(self, code: int, url: str, message: str) -> None:
         super().__init__(message)
         self.error = CallError(code, url, message)
+
+
+class _Look:
+    """Not the caller, but an order: look into the mailbox."""
+
+
+_LOOK = _Look()
+
+
+def _only(allowed: frozenset[str], document: _Document, where: str) -> None:
+    """Raise _Failed unless only these verbs stand in a document."""
+    other = next((verb.name for verb in document.verbs if verb.name not in allowed), None)
+    if other is not None:
+        raise _Failed(12200, document.url, f"<{other}> is not allowed {where}")
+
+
+def _whom(dial: Verb) -> str:
+    """Return the number or the `client:` that a <Dial> names, or an empty string for others."""
+    named = next(iter(dial.children), None)
+    if named is None:
+        return dial.text if dial.text.startswith("+") else ""
+    if named.name == "Client":
+        return f"client:{named.text}"
+    return named.text if named.name == "Number" and named.text.startswith("+") else ""
+
+
+def _conference(verb: Verb) -> Verb | None:
+    """Return the <Conference> that a <Dial> is about, or None."""
+    return next((child for child in verb.children if child.name == "Conference"), None)
 
 
 @dataclass(frozen=True)
@@ -247,6 +338,9 @@ class Call:
 
     `heard_by` is told of everything the caller hears, `sent_by` of every request made.
     `twiml` plays a document instead of fetching the first one, as the REST parameter does.
+    With a `switchboard`, queues and conferences are shared with its other calls; without one, the
+    caller waits alone, and a <Dial> is noted and goes on with its action. `rung` is for an outbound
+    call that was rung elsewhere: so many status callbacks were sent for that.
     """
 
     def __init__(
@@ -269,6 +363,9 @@ class Call:
         dial_status: str = "completed",
         heard_by: Callable[[Heard], None] | None = None,
         sent_by: Callable[[SentRequest], None] | None = None,
+        switchboard: Lines | None = None,
+        rung: int | None = None,
+        mailbox: Mailbox | None = None,
     ) -> None:
         self.sid = call_sid or f"CA{uuid.uuid4().hex}"
         self.account_sid = account_sid
@@ -283,22 +380,30 @@ class Call:
         self.errors: list[CallError] = []
         self.pressed: list[str] = []
         self.dialed: list[str] = []
-        self.waiting: Gather | QueueWait | None = None
+        self.waiting: Wait | None = None
         # The queue that the caller is in, also while its waiting document plays.
         self.queue = ""
+        # The place in a conference, as long as there is one.
+        self.seat: Seat | None = None
+        self.mailbox = Mailbox() if mailbox is None else mailbox
         self.ended = False
         self.end_reason: str | None = None
         self._url, self._method, self._twiml = url, method, twiml
         self._fallback_url, self._status_url = fallback_url, status_url
         self._auth_token, self._transport = auth_token, transport
-        self._status_events, self._sequence = status_events, 0
+        self._status_events, self._sequence = status_events, rung or 0
+        self._rung = rung is not None
         self._dial_status = dial_status
         self._heard_by, self._sent_by = heard_by, sent_by
-        self._script: Generator[Gather | QueueWait, Input, str] | None = None
+        self._lines = switchboard
+        self._script: Generator[Wait, Input | _Look, str] | None = None
         self._started = self.clock.now()
         self._mark = 0
         self._without_waiting = 0
         self._queue_action: _Goto | None = None
+        self._queue_since, self._queue_sid = self._started, ""
+        self._announcement: _Goto | None = None
+        self._released = ""
 
     # What the caller does
 
@@ -307,10 +412,13 @@ class Call:
         if self._script is not None:
             raise RuntimeError("this call was dialled before")
         self._started = self.clock.now()
-        self._progress("initiated")
-        self._progress("ringing")
+        if not self._rung:
+            self._progress("initiated")
+            self._progress("ringing")
         if self.direction != "inbound":
             self.status = "in-progress"
+        if self._lines is not None:
+            self._lines.enter(self)
         self._progress("answered")
         self._script = self._run()
         self._resume(None)
@@ -348,15 +456,33 @@ class Call:
         """Put the receiver down, whatever is going on."""
         if self.ended:
             return self
-        queued, script = self._queue_action, self._script
-        if script is not None:
-            script.close()
-        if queued is not None:
-            try:
-                self._load(replace(queued, params={**queued.params, "QueueResult": "hangup"}))
-            except _Failed as failure:
-                self.errors.append(failure.error)
+        if self._script is not None:
+            self._script.close()
+        self._leave_all("hangup", "participant_hung_up")
         self._finish("caller-hung-up")
+        return self
+
+    # What others do to it, with a switchboard
+
+    def redirect(self, url: str = "", *, method: str = "POST", twiml: str = "") -> None:
+        """Have it play another document, whatever it does; it does so at its next look.
+
+        `url` is absolute.
+        """
+        self.mailbox.post(Redirect(url, method, twiml))
+
+    def complete(self) -> None:
+        """End it, whatever it does; it ends at its next look."""
+        self.mailbox.post(Complete())
+
+    def report_to(self, status_url: str) -> None:
+        """Have the end told to another URL."""
+        self._status_url = status_url
+
+    def obey(self) -> Self:
+        """Do what orders ask of a call that waits for its caller."""
+        while self.waiting is not None and self.mailbox:
+            self._resume(_LOOK)
         return self
 
     # The same, in the words of a test that reads as a call
@@ -415,6 +541,31 @@ class Call:
         return self.waiting if isinstance(self.waiting, QueueWait) else None
 
     @property
+    def waiting_conference(self) -> ConferenceWait | None:
+        """The conference the caller is in, or None."""
+        return self.waiting if isinstance(self.waiting, ConferenceWait) else None
+
+    @property
+    def conference(self) -> str:
+        """The name of the conference the caller is in, or an empty string."""
+        return self.seat.conference if self.seat else ""
+
+    @property
+    def dialled(self) -> bool:
+        """Whether the call was ever dialled."""
+        return self._script is not None
+
+    @property
+    def shared(self) -> bool:
+        """Whether it waits and talks with others, on a switchboard."""
+        return self._lines is not None
+
+    @property
+    def own_pace(self) -> bool:
+        """Whether the listener takes the time that is listened; see `Party`."""
+        return isinstance(self.clock, OwnPaced)
+
+    @property
     def ended_normally(self) -> bool:
         """Whether the service ended the call itself, without an error of any kind."""
         return self.end_reason in NORMAL_ENDS and not self.errors
@@ -433,12 +584,47 @@ class Call:
         if isinstance(action, Speech) and gather is not None and "speech" not in gather.inputs:
             # Speech that nobody listens for is silence to Twilio.
             action = Silence()
-        self._mark = len(self.heard)
+        if not isinstance(self.waiting, ConferenceWait):
+            self._mark = len(self.heard)
         self._without_waiting = 0
         self._resume(action)
         return self
 
-    def _resume(self, action: Input | None) -> None:
+    def pass_time(self, seconds: float) -> None:
+        """Let the call's own clock move on; see `Party`."""
+        self.clock.advance(seconds)
+
+    def _pass(self, seconds: float) -> None:
+        """Let time go by, in a queue or a conference as the switchboard has it; then obey."""
+        if self._lines is not None and (self.queue or self.seat is not None):
+            self._lines.pass_time(self, seconds)
+        else:
+            self.clock.advance(seconds)
+        self._look()
+
+    def _look(self) -> None:
+        """Read what is in the mailbox; raises _Ordered for what ends all that goes on."""
+        while (order := self.mailbox.take()) is not None:
+            if isinstance(order, Redirect | Complete | Drop):
+                raise _Ordered(order)
+            self._take_note(order)
+
+    def _take_note(self, order: Order) -> None:
+        """Take note of what happened in a conference; what comes late is about another one."""
+        seat = self.seat
+        match order:
+            case Seated(new) if seat is not None and seat.sid == new.sid:
+                self.seat = new
+                if new.hold and not seat.hold and not new.hold_url:
+                    self._note(Heard("play", "(hold music)"))
+            case Released(sid, dial_status) if seat is not None and seat.sid == sid:
+                self.seat, self._released = None, dial_status
+            case Announce(url, method) if seat is not None:
+                self._announcement = _Goto(url, method)
+            case Beep() if seat is not None:
+                self._note(Heard("beep", "(beep)"))
+
+    def _resume(self, action: "Input | _Look | None") -> None:
         if self._script is None:
             raise RuntimeError("the call was not dialled")
         try:
@@ -447,7 +633,7 @@ class Call:
         except StopIteration as stop:
             self._finish(stop.value)
 
-    def _run(self) -> Generator[Gather | QueueWait, Input, str]:
+    def _run(self) -> Generator[Wait, Input | _Look, str]:
         step = _Goto(self._url, self._method, self._first_params())
         twiml = self._twiml
         while True:
@@ -460,12 +646,21 @@ class Call:
                 outcome = yield from self._perform(document)
             except _Failed as failure:
                 self.errors.append(failure.error)
-                self._queue_action, self.queue = None, ""
+                self._leave_all("", "participant_hung_up")
                 fallback = self._fallback(failure.error, step)
                 if fallback is None:
-                    self._hear(Heard("say", APPLICATION_ERROR, 4.0, "en-US"))
+                    self._note(Heard("say", APPLICATION_ERROR, 4.0, "en-US"))
+                    self.clock.advance(4.0)
                     return "application-error"
                 twiml, step = "", fallback
+                continue
+            except _Ordered as ordered:
+                order = ordered.order
+                if not isinstance(order, Redirect):
+                    return self._ends_by(order)
+                self._leave_all("redirected", "participant_updated_via_api")
+                self._mark, self._without_waiting = len(self.heard), 0
+                twiml, step = order.twiml, _Goto(order.url, order.method)
                 continue
             if isinstance(outcome, _Goto):
                 step = outcome
@@ -473,6 +668,29 @@ class Call:
                 return outcome.reason
             else:
                 return "document-ended"
+
+    def _ends_by(self, order: Complete | Drop) -> str:
+        dropped = isinstance(order, Drop)
+        reason = "participant_hung_up" if dropped else "participant_updated_via_api"
+        self._leave_all("hangup", reason)
+        return "caller-hung-up" if dropped else BY_API
+
+    def _leave_all(self, result: str, reason: str) -> None:
+        """Leave the queue and the conference; tell an <Enqueue>'s action, whose answer is lost.
+
+        Without a `result` nothing is told.
+        """
+        action, self._queue_action = self._queue_action, None
+        if self.queue:
+            times = self._queue_times()
+            if self._lines is not None and not self._lines.leave_queue(self):
+                result = result and "redirected"
+            self.queue = ""
+            if action is not None and result:
+                self._tell_action(replace(action, params={**times, "QueueResult": result}))
+        if self.seat is not None and self._lines is not None:
+            self._lines.leave_conference(self, reason)
+        self.seat = None
 
     def _fallback(self, error: CallError, step: _Goto) -> _Goto | None:
         """Return where to turn after a failure; a fallback that fails itself has none."""
@@ -485,7 +703,7 @@ class Call:
 
     def _perform(
         self, document: _Document, *, queued: bool = False
-    ) -> Generator[Gather | QueueWait, Input, "_Goto | _End | _Leave | None"]:
+    ) -> Generator[Wait, Input | _Look, "_Goto | _End | _Leave | None"]:
         """Play the verbs in order; return where to go, or None when they ran out."""
         for verb in document.verbs:
             if queued and verb.name not in QUEUE_VERBS:
@@ -496,6 +714,8 @@ class Call:
                 outcome = yield from self._gather(verb, document.url)
             elif verb.name == "Enqueue":
                 outcome = yield from self._enqueue(verb, document.url)
+            elif verb.name == "Dial" and self._lines is not None:
+                outcome = yield from self._connect(verb, document.url, self._lines)
             else:
                 outcome = self._play(verb, document.url, queued=queued)
             if outcome is not None:
@@ -506,7 +726,7 @@ class Call:
         """Do what a verb says that needs nothing from the caller."""
         match verb.name:
             case "Say" | "Play" | "Pause":
-                self._listen(verb)
+                self._listen(verb, base)
                 return None
             case "Redirect":
                 return self._target(base, verb.text, verb.attributes.get("method"))
@@ -522,14 +742,19 @@ class Call:
         message = f"<{verb.name}> cannot be played by this stand-in"
         raise _Failed(NOT_PLAYED, base, message)
 
-    def _gather(self, verb: Verb, base: str) -> Generator[Gather | QueueWait, Input, _Goto | None]:
+    def _gather(self, verb: Verb, base: str) -> Generator[Wait, Input | _Look, _Goto | None]:
         self._in_progress()
-        prompt = tuple(self._sound(child) for child in verb.children)
+        prompt = tuple(self._sound(child, base) for child in verb.children)
         action = verb.attributes.get("action") or base
         gather = Gather(verb.attributes, prompt, urljoin(base, action))
         for heard in prompt:
-            self._hear(heard, listens=False)
+            self._note(heard)
         answer = yield gather
+        self._look()
+        while isinstance(answer, _Look):
+            # What came was not about a call that listens here.
+            answer = yield gather
+            self._look()
         params = self._collected(gather, answer)
         if params is None:
             return None
@@ -539,7 +764,7 @@ class Call:
         """Return what the Gather posts, or None when it goes on to the next verb."""
         match answer:
             case Keys(digits, interrupts) if "dtmf" in gather.inputs:
-                self.clock.advance(0 if interrupts else gather.prompt_s)
+                self._pass(0 if interrupts else gather.prompt_s)
                 collected, finished = self._typed(gather, digits)
                 if collected:
                     return {
@@ -548,13 +773,13 @@ class Call:
                         "FinishedOnKey": finished,
                     }
             case Speech(text, confidence):
-                self.clock.advance(gather.prompt_s + len(text) / 15)
+                self._pass(gather.prompt_s + len(text) / 15)
                 params = {"SpeechResult": text, "Language": gather.language}
                 if confidence is not None:
                     params["Confidence"] = str(confidence)
                 return params
             case _:
-                self.clock.advance(gather.prompt_s + gather.timeout_s)
+                self._pass(gather.prompt_s + gather.timeout_s)
         if not gather.posts_silence:
             return None
         if "speech" in gather.inputs:
@@ -569,48 +794,215 @@ class Call:
         """
         collected, key, complete = gather.cut(digits)
         if not complete:
-            self.clock.advance(gather.timeout_s)
+            self._pass(gather.timeout_s)
         return collected, key
 
     def _enqueue(
         self, verb: Verb, base: str
-    ) -> Generator[Gather | QueueWait, Input, _Goto | _End | None]:
+    ) -> Generator[Wait, Input | _Look, _Goto | _End | None]:
         self._in_progress()
-        sid, since = f"QU{uuid.uuid4().hex}", self.clock.now()
+        name, since = verb.text or "queue", self.clock.now()
         action = None
         if "action" in verb.attributes:
             action = self._target(base, verb.attributes["action"], verb.attributes.get("method"))
+        sid = f"QU{uuid.uuid4().hex}"
+        if self._lines is not None:
+            try:
+                sid = self._lines.enqueue(self, name)
+            except QueueRefused as refused:
+                queue = {"QueueSid": refused.sid} if refused.sid else {}
+                params = {**queue, "QueueResult": refused.result}
+                return action and replace(action, params=params)
+        self._queue_since, self._queue_sid = since, sid
+        self._queue_action, self.queue = action, name
+        try:
+            outcome = yield from self._hold(verb, base, QueueWait(verb.text, sid))
+        except _Failed as failure:
+            if self._lines is None or action is None:
+                raise
+            self.errors.append(failure.error)
+            outcome, result = None, "error"
+        else:
+            result = "leave"
+        times = self._queue_times()
+        if self._lines is not None and not self._lines.leave_queue(self):
+            # Somebody took the call in the same moment; that order is on its way.
+            self._await_order()
+        self._queue_action, self.queue = None, ""
+        if isinstance(outcome, _End):
+            if action is not None and self._lines is not None:
+                self._tell_action(replace(action, params={**times, "QueueResult": "hangup"}))
+            return outcome
+        return action and replace(action, params={**times, "QueueResult": result})
 
-        def times() -> dict[str, str]:
-            waited = int((self.clock.now() - since).total_seconds())
-            return {"QueueSid": sid, "QueueTime": str(waited)}
-
-        self._queue_action = action and replace(action, params=times())
-        wait, self.queue = QueueWait(verb.text, sid), verb.text or "queue"
+    def _hold(
+        self, verb: Verb, base: str, wait: QueueWait
+    ) -> Generator[Wait, Input | _Look, "_End | _Leave | None"]:
+        """Play the waiting document round and round until the caller leaves."""
         wait_url, wait_method = verb.attributes.get("waitUrl"), verb.attributes.get("waitUrlMethod")
         outcome: _Goto | _End | _Leave | None = None
         while not isinstance(outcome, (_Leave, _End)):
             if isinstance(outcome, _Goto):
                 document = self._load(outcome)
             elif wait_url:
-                position = {
-                    "QueuePosition": "1",
-                    "AvgQueueTime": "0",
-                    "CurrentQueueSize": "1",
-                    "MaxQueueSize": "1000",
-                    **times(),
-                }
-                document = self._load(self._target(base, wait_url, wait_method, position))
+                document = self._load(self._target(base, wait_url, wait_method, self._figures()))
             else:
                 self._hear(Heard("play", "(hold music)", PLAY_S))
                 document = _Document(base, ())
             outcome = yield from self._perform(document, queued=True)
             if outcome is None:
-                yield wait
-        self._queue_action, self.queue = None, ""
-        if isinstance(outcome, _End) or action is None:
-            return outcome if isinstance(outcome, _End) else None
-        return replace(action, params={**times(), "QueueResult": "leave"})
+                answer = yield wait
+                self._look()
+                while isinstance(answer, _Look):
+                    answer = yield wait
+                    self._look()
+        return outcome
+
+    def _queue_times(self) -> dict[str, str]:
+        waited = int((self.clock.now() - self._queue_since).total_seconds())
+        figures = self._lines.figures(self) if self._lines is not None else {}
+        return {
+            "QueueSid": self._queue_sid,
+            "QueueTime": figures.get("QueueTime", str(waited)),
+        }
+
+    def _figures(self) -> dict[str, str]:
+        """Return what a waiting document is asked for with."""
+        alone = {
+            "QueuePosition": "1",
+            "AvgQueueTime": "0",
+            "CurrentQueueSize": "1",
+            "MaxQueueSize": "1000",
+            **self._queue_times(),
+        }
+        return (self._lines.figures(self) if self._lines is not None else {}) or alone
+
+    def _await_order(self) -> None:
+        """Wait for the order of whoever took the call out of its queue; raises _Ordered."""
+        self.mailbox.wait(ORDER_S)
+        self._look()
+
+    def _tell_action(self, action: _Goto) -> None:
+        try:
+            self._load(action)
+        except _Failed as failure:
+            self.errors.append(failure.error)
+
+    def _confer(
+        self, dial: Verb, noun: Verb, base: str, lines: Lines
+    ) -> Generator[Wait, Input, "_Goto | None"]:
+        self._in_progress()
+        self._announcement = None
+        try:
+            self.seat = lines.join(self, self._wish(noun, base))
+        except NoSeat as refused:
+            error = CallError(BAD_CONFERENCE, base, str(refused))
+            self.errors.append(error)
+            return self._dialled(dial, base, "failed", 0)
+        talked = yield from self._talk(f"Conference {noun.text}")
+        return self._dialled(dial, base, self._released, talked)
+
+    def _connect(
+        self, dial: Verb, base: str, lines: Lines
+    ) -> Generator[Wait, Input | _Look, "_Goto | None"]:
+        """Bring the call into a conference, or ring whom the <Dial> names."""
+        noun = _conference(dial)
+        if noun is not None:
+            return (yield from self._confer(dial, noun, base, lines))
+        to, timeout = _whom(dial), int(dial.attributes.get("timeout", DIAL_TIMEOUT_S))
+        caller_id = dial.attributes.get("callerId", self.sender)
+        rung = lines.bridge(self, to, caller_id, timeout) if to else None
+        if rung is None:
+            return self._dial(dial, base)
+        self._in_progress()
+        self._announcement = None
+        self.seat, child = rung
+        talked = yield from self._talk(to)
+        answered = self._released == "answered"
+        status = "completed" if answered else self._released
+        return self._dialled(dial, base, status, talked if answered else 0, child)
+
+    def _talk(self, whom: str) -> Generator[Wait, Input | _Look, int]:
+        """Stay in the conference until it is over for this call; return the seconds it took."""
+        self.dialed.append(whom)
+        self._note(Heard("dial", whom))
+        since = self.clock.now()
+        while (seat := self._sits()) is not None:
+            talked = (self.clock.now() - since).total_seconds()
+            answer = yield ConferenceWait(seat.conference, seat.sid, seat, talked)
+            self._without_waiting = 0
+            self._look()
+            seat = self._sits()
+            if seat is not None and self._announcement is not None:
+                announcement, self._announcement = self._announcement, None
+                self._play_aside(announcement)
+            elif seat is not None and seat.hold and seat.hold_url:
+                self._play_held(seat)
+            elif not isinstance(answer, _Look):
+                self._pass(CONFERENCE_ROUND_S)
+        return int((self.clock.now() - since).total_seconds())
+
+    def _sits(self) -> Seat | None:
+        """Return the place in the conference; orders change it at every look."""
+        return self.seat
+
+    def _play_held(self, held: Seat) -> None:
+        """Play the document of a participant on hold once; it comes again as long as that lasts."""
+        before = self.clock.now()
+        self._play_aside(_Goto(held.hold_url, held.hold_method), while_held=True)
+        if (self.clock.now() - before).total_seconds() < CONFERENCE_ROUND_S:
+            self._pass(CONFERENCE_ROUND_S)
+
+    def _play_aside(self, step: _Goto, *, while_held: bool = False) -> None:
+        """Play a document to a participant of a conference alone."""
+        try:
+            goes_on: _Goto | None = step
+            while goes_on is not None:
+                document, goes_on = self._load(goes_on), None
+                _only(HOLD_VERBS, document, "for a participant of a conference")
+                for verb in document.verbs:
+                    if verb.name == "Redirect":
+                        method = verb.attributes.get("method")
+                        goes_on = self._target(document.url, verb.text, method)
+                        break
+                    self._listen(verb, document.url)
+                    seat = self._sits()
+                    if seat is None or (while_held and not seat.hold):
+                        return
+        except _Failed as failure:
+            # The conference goes on; there is silence where the document would have been.
+            self.errors.append(failure.error)
+
+    def _wish(self, noun: Verb, base: str) -> Wish:
+        given = noun.attributes
+        callback = given.get("statusCallback", "")
+        return Wish(
+            noun.text,
+            muted=given.get("muted") == "true",
+            start=given.get("startConferenceOnEnter") != "false",
+            end=given.get("endConferenceOnExit") == "true",
+            beep=given.get("beep", "true"),
+            coach=given.get("coach", ""),
+            label=given.get("participantLabel", ""),
+            most=int(given.get("maxParticipants", MOST_PARTICIPANTS)),
+            callback_url=self._target(base, callback).url if callback else "",
+            callback_method=given.get("statusCallbackMethod", "POST"),
+            events=tuple(given.get("statusCallbackEvent", "start end").split()),
+        )
+
+    def _dialled(
+        self, verb: Verb, base: str, status: str, seconds: int, child: str = ""
+    ) -> _Goto | None:
+        """Return where a <Dial> goes on that is over, or None for the next verb."""
+        if "action" not in verb.attributes:
+            return None
+        params = {
+            "DialCallStatus": status,
+            **({"DialCallSid": child} if child else {}),
+            "DialCallDuration": str(seconds),
+            "DialBridged": "true" if status in {"answered", "completed"} else "false",
+        }
+        return self._target(base, verb.attributes["action"], verb.attributes.get("method"), params)
 
     def _dial(self, verb: Verb, base: str) -> _Goto | None:
         self._in_progress()
@@ -635,24 +1027,30 @@ class Call:
         self.status = "busy" if verb.attributes.get("reason") == "busy" else "no-answer"
         return _End("rejected")
 
-    def _listen(self, verb: Verb) -> None:
+    def _listen(self, verb: Verb, base: str) -> None:
         self._in_progress()
-        self._hear(self._sound(verb))
+        self._hear(self._sound(verb, base))
 
-    def _sound(self, verb: Verb) -> Heard:
+    def _sound(self, verb: Verb, base: str) -> Heard:
         if verb.name == "Say":
             language = verb.attributes.get("language", "")
             return Heard("say", verb.text, verb.speech_s, language, verb.pieces)
         if verb.name == "Play":
-            return Heard("play", verb.text or verb.attributes.get("digits", ""), PLAY_S)
+            seconds = PLAY_S
+            if verb.text and self._lines is not None:
+                seconds = self._lines.length(urljoin(base, verb.text)) or PLAY_S
+                seconds *= max(1, int(verb.attributes.get("loop", "1")))
+            return Heard("play", verb.text or verb.attributes.get("digits", ""), seconds)
         return Heard("pause", "", float(verb.attributes.get("length", PAUSE_S)))
 
-    def _hear(self, heard: Heard, *, listens: bool = True) -> None:
+    def _hear(self, heard: Heard) -> None:
+        self._note(heard)
+        self._pass(heard.seconds)
+
+    def _note(self, heard: Heard) -> None:
         self.heard.append(heard)
         if self._heard_by is not None:
             self._heard_by(heard)
-        if listens:
-            self.clock.advance(heard.seconds)
 
     def _in_progress(self) -> None:
         """Answer the call: every verb but Reject and Redirect does."""
@@ -660,8 +1058,11 @@ class Call:
 
     def _finish(self, reason: str) -> None:
         self.ended, self.end_reason, self.waiting, self.queue = True, reason, None, ""
+        self.seat = None
         if self.status in {"ringing", "in-progress"}:
             self.status = "completed"
+        if self._lines is not None:
+            self._lines.over(self)
         if self._status_url and "completed" in self._status_events:
             self._callback(self.status)
 
@@ -679,11 +1080,6 @@ class Call:
         return _Goto(absolute, method or "POST", params or {})
 
     def _base_params(self, status: str) -> dict[str, str]:
-        places = {
-            f"{side}{part}": "FR" if part == "Country" else ""
-            for side in ("Called", "Caller", "From", "To")
-            for part in ("City", "State", "Zip", "Country")
-        }
         return {
             "AccountSid": self.account_sid,
             "ApiVersion": API_VERSION,
@@ -694,7 +1090,7 @@ class Call:
             "Direction": self.direction,
             "From": self.sender,
             "To": self.recipient,
-            **places,
+            **PLACES,
         }
 
     def _first_params(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Faults on demand: what a test asks the REST server to do wrong, and in which order."""
 
+import re
 import threading
 
 from collections import deque
@@ -7,9 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from simulator.people import TEMPERAMENTS
+
 UNDELIVERABLE_CODES = {30003, 30005, 30006, 30008}
-PLAIN_SWITCHES = {"reset", "drop_status_callbacks", "shuffle_status_callbacks"}
-OUTCOMES = {"busy", "no-answer", "failed"}
+PLAIN_SWITCHES = {
+    "reset",
+    "drop_status_callbacks",
+    "shuffle_status_callbacks",
+    "queue_full",
+    "system_error",
+}
+RATES = {"rate_per_second", "calls_per_second"}
+OUTCOMES = {"busy", "no-answer", "failed", "machine"}
+# Somebody with a temperament: `person:slow`, or `person:slow:7` for a seed.
+PERSON = re.compile(r"person:(?P<name>[a-z-]+)(:\d{1,9})?")
+# An answering machine whose greeting can be heard: `machine:Vous êtes bien chez…`.
+MACHINE = "machine:"
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,9 @@ class Faults:
         drop_status_callbacks: bool | Sequence[str] = False,
         shuffle_status_callbacks: bool = False,
         rate_per_second: float | None = None,
+        calls_per_second: float | None = None,
+        queue_full: bool = False,
+        system_error: bool = False,
         answers: Mapping[str, object] | None = None,
     ) -> None:
         self._lock = threading.Lock()
@@ -61,6 +78,8 @@ class Faults:
         self.drop_status_callbacks: bool | tuple[str, ...] = False
         self.shuffle_status_callbacks = False
         self.rate_per_second: float | None = None
+        self.calls_per_second: float | None = None
+        self.queue_full = self.system_error = False
         self.answers: dict[str, str | tuple[str, ...]] = {}
         self.set(
             {
@@ -69,6 +88,9 @@ class Faults:
                 "drop_status_callbacks": drop_status_callbacks,
                 "shuffle_status_callbacks": shuffle_status_callbacks,
                 "rate_per_second": rate_per_second,
+                "calls_per_second": calls_per_second,
+                "queue_full": queue_full,
+                "system_error": system_error,
                 "answers": dict(answers or {}),
             }
         )
@@ -88,7 +110,8 @@ class Faults:
                 self._next.clear()
                 self.undeliverable, self.answers = {}, {}
                 self.drop_status_callbacks = self.shuffle_status_callbacks = False
-                self.rate_per_second = None
+                self.rate_per_second = self.calls_per_second = None
+                self.queue_full = self.system_error = False
             self._next.extend(faults)
             for name, value in changes.items():
                 setattr(self, name, value)
@@ -101,6 +124,9 @@ class Faults:
             "drop_status_callbacks": self.drop_status_callbacks,
             "shuffle_status_callbacks": self.shuffle_status_callbacks,
             "rate_per_second": self.rate_per_second,
+            "calls_per_second": self.calls_per_second,
+            "queue_full": self.queue_full,
+            "system_error": self.system_error,
             "answers": self.answers,
         }
 
@@ -124,7 +150,7 @@ def _checked(name: str, value: Any) -> Any:
         return {number: _answer(how) for number, how in value.items()}
     elif name == "drop_status_callbacks" and isinstance(value, list | tuple):
         return tuple(str(status) for status in value)
-    elif name == "rate_per_second":
+    elif name in RATES:
         if value is None or (isinstance(value, int | float) and value > 0):
             return value
     elif name in PLAIN_SWITCHES and isinstance(value, bool):
@@ -133,8 +159,11 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _answer(how: object) -> str | tuple[str, ...]:
-    if isinstance(how, str) and how in OUTCOMES:
-        return how
+    if isinstance(how, str):
+        person = PERSON.fullmatch(how)
+        known = person is not None and person["name"] in TEMPERAMENTS
+        if how in OUTCOMES or how.startswith(MACHINE) or known:
+            return how
     if isinstance(how, list | tuple):
         return tuple(str(keys) for keys in how)
-    raise ValueError(f"{how!r} is neither one of {sorted(OUTCOMES)} nor a list of keys")
+    raise ValueError(f"{how!r} is none of {sorted(OUTCOMES)}, person:… or a list of keys")

@@ -14,6 +14,9 @@ from werkzeug.test import Client
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+# Calls go on in threads of their own; more of them at once than this open connections anew.
+KEPT_CONNECTIONS = 64
+
 
 class ConnectFailed(Exception):
     """No connection could be made."""
@@ -69,6 +72,9 @@ class HttpTransport:
         self._session = requests.Session()
         # A proxy of the environment has no business between two local processes.
         self._session.trust_env = False
+        pool = requests.adapters.HTTPAdapter(pool_maxsize=KEPT_CONNECTIONS)
+        self._session.mount("http://", pool)
+        self._session.mount("https://", pool)
 
     def send(self, request: Outgoing) -> Reply:
         """Send over HTTP; see `Transport`."""

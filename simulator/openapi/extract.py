@@ -23,6 +23,18 @@ KEPT_OPERATIONS = {
     f"{ACCOUNT}/Messages/{{Sid}}.json": ("get",),
     f"{ACCOUNT}/Calls.json": ("post", "get"),
     f"{ACCOUNT}/Calls/{{Sid}}.json": ("get", "post"),
+    f"{ACCOUNT}/Queues.json": ("post", "get"),
+    f"{ACCOUNT}/Queues/{{Sid}}.json": ("get", "post", "delete"),
+    f"{ACCOUNT}/Queues/{{QueueSid}}/Members.json": ("get",),
+    f"{ACCOUNT}/Queues/{{QueueSid}}/Members/{{CallSid}}.json": ("get", "post"),
+    f"{ACCOUNT}/Conferences.json": ("get",),
+    f"{ACCOUNT}/Conferences/{{Sid}}.json": ("get", "post"),
+    f"{ACCOUNT}/Conferences/{{ConferenceSid}}/Participants.json": ("post", "get"),
+    f"{ACCOUNT}/Conferences/{{ConferenceSid}}/Participants/{{CallSid}}.json": (
+        "get",
+        "post",
+        "delete",
+    ),
 }
 DROPPED_KEYS = {"description", "summary", "tags", "examples", "example", "x-twilio", "headers"}
 
@@ -52,7 +64,7 @@ KEPT_ENUMS = (
 
 
 def extract_openapi(source: dict[str, Any]) -> dict[str, Any]:
-    """Return the Messages and Calls operations of `source` with the schemas they refer to."""
+    """Return the kept operations of `source` with the schemas they refer to."""
     paths: dict[str, Any] = {
         path: {method: _pruned(source["paths"][path][method]) for method in methods}
         for path, methods in KEPT_OPERATIONS.items()
@@ -67,7 +79,7 @@ def extract_openapi(source: dict[str, Any]) -> dict[str, Any]:
     return {
         "openapi": source["openapi"],
         "info": {
-            "title": "Twilio - Api (extract: Messages and Calls)",
+            "title": "Twilio - Api (extract: Messages, Calls, Queues, Conferences)",
             "version": source["info"]["version"],
             "description": "Made by extract.py from twilio/twilio-oai; MIT, see LICENSE.",
         },

@@ -274,3 +274,11 @@ def closed_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture
+def house(settings):
+    """`house(documents)`: a stand-in without threads around a service of these documents."""
+    from tests.simulator.exchange_house import House  # noqa: PLC0415 - it needs this file
+
+    return lambda documents, **options: House(settings, documents, **options)

@@ -1,5 +1,6 @@
 """`make call`: what it understands, what it presses, and its exit status, end to end."""
 
+import io
 import json
 
 import pytest
@@ -7,11 +8,12 @@ import pytest
 from flask import Flask
 
 from simulator.answers import AnswersLeg, parse_answers, read_menu, read_question
-from simulator.call import TerminalLeg, main
+from simulator.call import Printer, Reported, TerminalLeg, main
 from simulator.exchange import Call, Gather, HangUp, Keys, Silence, Speech
 from simulator.legs import KeysLeg, drive
 from simulator.outcomes import heard_reference
 from simulator.transport import Reply, WsgiTransport
+from tests.simulator.conftest import BASE, Documents
 
 TOKEN = "test-token"
 SID = "AC" + "0" * 31 + "9"
@@ -298,3 +300,36 @@ def test_help_has_examples(capsys):
         main(["--help"])
     assert caught.value.code == 0
     assert "--answers dob=12031942,postcode=75011,offer=1" in capsys.readouterr().out
+
+
+OFFER = (
+    '<Gather numDigits="1" action="/took"><Say>Pour être rappelé, tapez 1.</Say></Gather>'
+    "<Play>/audio/music.mp3</Play>"
+)
+
+
+@pytest.mark.parametrize(
+    ("leg", "took"), [(AnswersLeg({"postcode": "75011"}), False), (KeysLeg(["1"]), True)]
+)
+def test_whoever_waits_for_a_person_takes_no_other_offer_unless_keys_are_given(leg, took):
+    table = {
+        "/in": '<Enqueue waitUrl="/wait" action="/left">agents</Enqueue>',
+        "/wait": [OFFER, "<Leave/>"],
+        "/took": "<Say>Entendu.</Say><Leave/>",
+        "/left": "<Say>Au revoir.</Say><Hangup/>",
+    }
+    documents, out = Documents(table), io.StringIO()
+    printer = Printer(out)
+    call = Call(
+        url=f"{BASE}/in",
+        transport=documents,
+        auth_token=TOKEN,
+        heard_by=printer.heard,
+        sent_by=printer.sent,
+    )
+    drive(call, Reported(leg, printer, patience_s=300.0))
+    asked = [outgoing.url.removeprefix(BASE) for outgoing in documents.sent]
+    assert ("/took" in asked) is took
+    assert call.end_reason == "hangup"
+    assert "[in the queue: number 1 of 1]" in out.getvalue()
+    assert ("[play: /audio/music.mp3]" in out.getvalue()) is not took

@@ -323,6 +323,9 @@ def test_switches_are_locked_and_can_be_reset(web):
         "drop_status_callbacks": False,
         "shuffle_status_callbacks": False,
         "rate_per_second": None,
+        "calls_per_second": None,
+        "queue_full": False,
+        "system_error": False,
         "answers": {},
     }
 
