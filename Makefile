@@ -102,6 +102,10 @@ run: setup ## the whole service here, with a telephone to call it (PORT=8100 mak
 call: setup ## a telephone in the terminal that calls the running service (ARGS='--help')
 	@exec $(RUN) -m simulator.call $(ARGS)
 
+.PHONY: crowd
+crowd: setup ## many callers and some agents on the running service, to see the board alive (ARGS='--help')
+	@exec $(RUN) -m simulator.crowd_command $(ARGS)
+
 .PHONY: test
 test: setup-dev ## every check: lint, types, import rules, all tests (ARGS go to pytest)
 	@exec $(RUN) -m tests.support.checks -m 'not long' $(ARGS)

@@ -11,7 +11,8 @@ from granian.log import LogLevels
 from simulator.settings import Settings
 
 HOST = "127.0.0.1"
-THREADS = 8
+# Pages of devices and telephones ask all the time, and some of their requests wait for a second.
+THREADS = 16
 
 
 def is_free(port: int) -> bool:

@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import secrets
+import select
 import sys
 import textwrap
 import time
@@ -22,6 +23,7 @@ from simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
 from simulator.exchange import (
     API_VERSION,
     Call,
+    ConferenceWait,
     Gather,
     HangUp,
     Heard,
@@ -34,6 +36,7 @@ from simulator.exchange import (
 )
 from simulator.legs import KeysLeg, Leg, drive
 from simulator.numbers import to_e164
+from simulator.orders import Lines
 from simulator.outcomes import (
     SMS_PROMISE,
     Ending,
@@ -43,12 +46,14 @@ from simulator.outcomes import (
     table,
 )
 from simulator.people import TEMPERAMENTS, Person, somebody
+from simulator.remote import RemoteSwitchboard
 from simulator.settings import Settings
 from simulator.transport import HttpTransport
 
 BOOKED, NOT_BOOKED, UNUSABLE = 0, 1, 2
 SMS_PATIENCE_S = 70.0
 SMS_POLL_S = 1.0
+LOOK_S = 0.2
 WIDTH = 100
 SENDER = "+33612345678"
 AT_ONCE = 10
@@ -68,6 +73,8 @@ EXAMPLES = """examples:
         --answers dob=12031942,postcode=75011,phone=0612345678
   somebody who takes their time; the same seed makes the same call:
     python -m simulator.call --person slow --seed 7
+  to a person, and wait for them:
+    python -m simulator.call --keys 0 --wait 300
   a hundred people of all temperaments, ten at a time, and a table of what became of them:
     python -m simulator.call --crowd 100 --at-once 10
 
@@ -115,18 +122,30 @@ class Printer:
         status = request.status or "no answer"
         path = re.sub(r"^https?://[^/]+", "", request.url)
         self.line(f"  [{request.elapsed_ms:.0f} ms, {status}, {path.partition('?')[0]}]")
+        if "QueuePosition" in request.form and "QueueResult" not in request.form:
+            place, size = request.form["QueuePosition"], request.form.get("CurrentQueueSize", "?")
+            self.line(f"  [in the queue: number {place} of {size}]")
 
 
 @dataclass
 class Reported:
-    """A leg that prints what the caller does; the doing is another leg's."""
+    """A leg that prints what the caller does; the doing is another leg's.
+
+    It waits in a queue for `patience_s` seconds at most, on the wall's clock, and is told of a
+    person who takes the call.
+    """
 
     leg: Leg
     printer: Printer
+    patience_s: float = 0.0
+    _since: float | None = None
+    _met: bool = False
 
     def answers(self, call: Call, gather: Gather) -> Input:
         """See `Leg`."""
-        action = self.leg.answers(call, gather)
+        stays = bool(self.patience_s and call.queue) and not isinstance(self.leg, KeysLeg)
+        # Whoever waits for a person takes no other offer meanwhile; given keys are pressed.
+        action = Silence() if stays else self.leg.answers(call, gather)
         match action:
             case Keys(digits):
                 self.printer.line(f"> {digits}")
@@ -140,22 +159,57 @@ class Reported:
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
         """See `Leg`."""
-        return self.leg.waits(call, queue)
+        if not self.patience_s:
+            return self.leg.waits(call, queue)
+        if self._since is None:
+            self._since = time.monotonic()
+            self.printer.line(f"(waits in the queue, {self.patience_s:g} s at most)")
+        return HangUp() if time.monotonic() - self._since > self.patience_s else Silence()
+
+    def confers(self, call: Call, wait: ConferenceWait) -> Input:
+        """See `Talker`: talk until the other side ends it."""
+        if wait.seat.others and not self._met:
+            self._met = True
+            self.printer.line("(talks with somebody)")
+        return Silence()
+
+
+def typed_line(prompt: str, ordered: Callable[[], bool]) -> str | None:
+    """Return the line that is typed, or None as soon as `ordered()`, which is looked at meanwhile.
+
+    Raises EOFError at the end of what is typed.
+    """
+    sys.stdout.write(prompt)
+    sys.stdout.flush()
+    while not select.select([sys.stdin], [], [], LOOK_S)[0]:
+        if ordered():
+            sys.stdout.write("\n")
+            return None
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line
 
 
 @dataclass
 class TerminalLeg:
-    """A person: types keys, or words after a quotation mark; Enter alone waits for the time-out."""
+    """A person: types keys, or words after a quotation mark; Enter alone waits for the time-out.
 
-    read: Callable[[str], str] = input
+    Whoever takes the call out of a question does so in the middle of the line that is typed.
+    """
+
+    read: Callable[[str], str] | None = None
     printer: Printer = field(default_factory=lambda: Printer(sys.stdout))
+    _others: int = -1
 
     def answers(self, call: Call, gather: Gather) -> Input:
         """See `Leg`."""
         while True:
-            typed = self._line("> ")
+            typed = self._line("> ", call)
             if typed is None:
                 return HangUp()
+            if call.mailbox:
+                return Silence()
             keys = typed.replace(" ", "")
             if not keys:
                 return Silence()
@@ -166,13 +220,28 @@ class TerminalLeg:
             self.printer.line('  (keys are 0-9, * and #; what is said starts with ")')
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
-        typed = self._line("(in the queue; Enter waits, Ctrl-C hangs up) ")
+        """See `Leg`: the waiting goes on by itself; Ctrl-C hangs up."""
+        if call.shared:
+            return Silence()
+        typed = self._line("(in the queue; Enter waits, Ctrl-C hangs up) ", call)
         return HangUp() if typed is None else Silence()
 
-    def _line(self, prompt: str) -> str | None:
+    def confers(self, call: Call, wait: ConferenceWait) -> Input:
+        """See `Talker`: talk until the other side ends it, or Ctrl-C."""
+        others = wait.seat.others
+        if others != self._others:
+            self._others = others
+            self.printer.line(
+                "(you are talking with somebody; Ctrl-C hangs up)" if others else "(nobody is here)"
+            )
+        return Silence()
+
+    def _line(self, prompt: str, call: Call) -> str | None:
+        """Return what is typed without blanks around it, None for hanging up."""
         try:
-            return self.read(prompt).strip()
+            if self.read is not None:
+                return self.read(prompt).strip()
+            return (typed_line(prompt, lambda: bool(call.mailbox)) or "").strip()
         except (EOFError, KeyboardInterrupt):
             return None
 
@@ -182,7 +251,7 @@ class Sms:
 
     def __init__(self, base: str, settings: Settings) -> None:
         account = f"{base}/{API_VERSION}/Accounts/{settings.twilio_account_sid}"
-        self._messages, self._calls = f"{account}/Messages.json", f"{base}/_calls"
+        self._messages = f"{account}/Messages.json"
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.auth = (settings.twilio_account_sid, settings.twilio_auth_token)
@@ -197,20 +266,6 @@ class Sms:
             return None
         messages.sort(key=lambda message: parsedate_to_datetime(message["date_created"]))
         return {message["sid"]: message["body"] for message in messages}
-
-    def register(self, call: Call) -> None:
-        """Show the call in Calls.json, as far as the simulator is there."""
-        form = {
-            "CallSid": call.sid,
-            "From": call.sender,
-            "To": call.recipient,
-            "CallStatus": call.status if call.ended else "in-progress",
-            "CallDuration": str(call.duration_s),
-        }
-        try:
-            self._session.post(self._calls, data=form, timeout=5)
-        except requests.RequestException:
-            return
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -276,6 +331,13 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="SECONDS",
         help="how long to wait for a promised SMS (default 70)",
     )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="unattended: how long to wait in a queue for a person (default: not at all)",
+    )
     parser.add_argument("--json", action="store_true", help="print a summary as JSON at the end")
     parser.add_argument("--quiet", action="store_true", help="do not print the call itself")
     return parser.parse_args(argv)
@@ -339,8 +401,19 @@ def main(argv: list[str] | None = None, out: TextIO | None = None) -> int:
         return UNUSABLE
 
 
+def _lines(options: argparse.Namespace, settings: Settings) -> RemoteSwitchboard:
+    """Return the simulator's switchboard, where the call waits and talks with others."""
+    base = options.simulator or settings.simulator_base
+    service = (options.service or settings.service_base).rstrip("/")
+    public = settings.public_base_url or service
+    return RemoteSwitchboard(base, settings, HttpTransport(service, public))
+
+
 def _dialler(
-    options: argparse.Namespace, settings: Settings, printer: Printer | None = None
+    options: argparse.Namespace,
+    settings: Settings,
+    printer: Printer | None = None,
+    lines: Lines | None = None,
 ) -> Callable[[str, Clock], Call]:
     """Return what makes a call, not dialled yet, from a number, on a clock; `printer` prints it."""
     recipient = number("--to", options.recipient or settings.national_number)
@@ -360,6 +433,7 @@ def _dialler(
             clock=clock,
             heard_by=printer.heard if printer else None,
             sent_by=printer.sent if printer else None,
+            switchboard=lines,
         )
 
     return make
@@ -410,19 +484,18 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
     typed = leg.answers_given.get("phone", "") if isinstance(leg, AnswersLeg) else ""
     mobile = to_e164(typed) or sender
     known = sms.known(mobile)
-    make = _dialler(options, settings, printer)
+    # Without the simulator a call can still be made, and waits alone in a queue.
+    lines = _lines(options, settings) if known is not None else None
+    make = _dialler(options, settings, printer, lines)
     call = make(sender, WallClock() if by_hand else VirtualClock())
     printer.line(f"{sender} calls {recipient}")
-    sms.register(call)
     try:
-        drive(call, leg if by_hand else Reported(leg, printer))
+        drive(call, leg if by_hand else Reported(leg, printer, options.wait))
     except KeyboardInterrupt:
         call.hang_up()
     except MissingAnswer as error:
         call.hang_up()
         raise Unusable(f"{error}; the call was ended.") from error
-    finally:
-        sms.register(call)
     if not call.requests or all(request.status is None for request in call.requests):
         raise Unusable(f"the service at {service} cannot be reached.")
     reference = heard_reference(call.spoken)

@@ -25,12 +25,16 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from simulator.browser import AWAY_S, BrowserLeg, HungUp, LineClock
 from simulator.calls import FINAL, CallRecord
 from simulator.clock import Clock
-from simulator.exchange import Call
+from simulator.exchange import BY_API, Call
 from simulator.legs import drive
 from simulator.messages import Message
 from simulator.numbers import WITHHELD, is_valid, receives_sms, to_e164, to_national
+from simulator.orders import Mailbox
+from simulator.rung_phone import RungPages
 from simulator.settings import Settings
 from simulator.store import Store
+from simulator.subscribers import Rung
+from simulator.switchboard import Switchboard, spawn
 from simulator.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -57,6 +61,7 @@ class Exchange(Protocol):
     transport: Transport
     messages: Store[Message]
     calls: Store[CallRecord]
+    switchboard: Switchboard
 
 
 class Unwell(Exception):
@@ -82,9 +87,15 @@ class Line:
     since: datetime
     ended: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def own(self) -> str:
+        """The number of the page, whoever rang."""
+        call = self.call
+        return call.sender if call.direction == "inbound" else call.recipient
+
     def numbers(self) -> set[str]:
         """Return the numbers whose texts this caller sees: its own, and mobiles it gave."""
-        found = {self.call.sender}
+        found = {self.own}
         for event in self.leg.look(0)["events"]:
             digits = re.sub(r"\D", "", event["text"]) if event["kind"] in {"keys", "said"} else ""
             number = to_e164(digits) if len(digits) == TEN_DIGITS else None
@@ -111,10 +122,32 @@ class Phone:
         self._lines: OrderedDict[str, Line] = OrderedDict()
         self._lock = threading.Lock()
         self._patient = threading.BoundedSemaphore(most_patient)
+        self.rung = RungPages(now)
 
     def ring(self, sender: str) -> Line:
         """Have `sender` (E.164) ring the service; raises Unwell when too many calls are live."""
         line = self._line(sender)
+        self._keep(line)
+        self._simulator.calls.add(line.record)
+        spawn(lambda: self._run(line))
+        return line
+
+    def take(self, key: str) -> Line:
+        """Take a call of the service's that rings a page; raises Unwell when it rings no more."""
+        rung = self.rung.take(key)
+        if rung is None:
+            raise Unwell("rang_out", HTTPStatus.NOT_FOUND)
+        line = self._taken(rung)
+        try:
+            self._keep(line)
+        except Unwell:
+            rung.refuse("busy")
+            raise
+        rung.record.status = "in-progress"
+        spawn(lambda: self._run(line))
+        return line
+
+    def _keep(self, line: Line) -> None:
         with self._lock:
             if sum(not one.ended.is_set() for one in self._lines.values()) >= self._most_live:
                 raise Unwell("too_many_calls", HTTPStatus.SERVICE_UNAVAILABLE)
@@ -122,9 +155,6 @@ class Phone:
             over = [one.id for one in self._lines.values() if one.ended.is_set()]
             for old in over[: max(0, len(self._lines) - MOST_KEPT)]:
                 del self._lines[old]
-        self._simulator.calls.add(line.record)
-        threading.Thread(target=self._run, args=(line,), daemon=True).start()
-        return line
 
     def line(self, line_id: str) -> Line:
         """Return a call; raises Unwell when this process does not know it."""
@@ -143,11 +173,14 @@ class Phone:
             if waits:
                 self._patient.release()
         call = line.call
+        if call.end_reason == BY_API:
+            looked["left"] = "cut"
         return {
             **looked,
             "id": line.id,
-            "from": call.sender,
+            "from": line.own,
             "queue": call.queue,
+            "talk": asdict(seat) if (seat := call.seat) else None,
             "end": call.end_reason if looked["waits"] == "over" else None,
             "errors": [asdict(error) for error in call.errors],
             "texts": self._texts(line),
@@ -183,7 +216,11 @@ class Phone:
             status="in-progress",
             start_time=since,
         )
-        leg = BrowserLeg(self._now, lambda: record.status in FINAL, self._away_s)
+        mailbox = Mailbox()
+        leg = BrowserLeg(
+            self._now, lambda: record.status in FINAL, self._away_s, lambda: bool(mailbox)
+        )
+        mailbox.on_post = leg.wake
         public = settings.public_base
         call = Call(
             url=f"{public}/voice/incoming",
@@ -197,8 +234,24 @@ class Phone:
             clock=LineClock(leg),
             call_sid=record.sid,
             heard_by=leg.heard,
+            switchboard=simulator.switchboard,
+            mailbox=mailbox,
         )
         return Line(secrets.token_urlsafe(16), leg, call, record, since)
+
+    def _taken(self, rung: Rung) -> Line:
+        """Return the line that a call of the service's becomes in a page."""
+        record, made = rung.record, list[Call]()
+        leg = BrowserLeg(
+            self._now,
+            lambda: record.status in FINAL,
+            self._away_s,
+            lambda: bool(made and made[0].mailbox),
+        )
+        call = rung.make(LineClock(leg), leg.heard)
+        made.append(call)
+        call.mailbox.on_post = leg.wake
+        return Line(secrets.token_urlsafe(16), leg, call, record, self._simulator.clock.now())
 
     def _run(self, line: Line) -> None:
         call, record = line.call, line.record
@@ -261,6 +314,18 @@ def blueprint(phone: Phone, settings: Settings) -> Blueprint:
         line = phone.ring(sender_of(fields()))
         return jsonify(phone.state(line, 0, patient=True)), HTTPStatus.CREATED
 
+    @pages.get("/rung")
+    def rung() -> Response:
+        number = sender_of(request.args)
+        return jsonify(rung=phone.rung.look(number, busy="busy" in request.args))
+
+    @pages.post("/rung/<key>")
+    def answer(key: str) -> tuple[Response, int]:
+        if fields().get("take") is True:
+            line = phone.take(key)
+            return jsonify(phone.state(line, 0, patient=True)), HTTPStatus.CREATED
+        return jsonify(done=phone.rung.refuse(key)), HTTPStatus.OK
+
     @pages.get("/calls/<line_id>")
     def look(line_id: str) -> Response:
         return jsonify(phone.state(phone.line(line_id), after()))
@@ -298,7 +363,7 @@ def after() -> int:
 
 def sender_of(given: Mapping[str, Any]) -> str:
     """Return the calling number as E.164; raises Unwell for what is none."""
-    typed = given.get("from")
+    typed = given.get("from") or given.get("number")
     number = to_e164(typed) if isinstance(typed, str) else None
     if number is None or (number != WITHHELD and not is_valid(number)):
         raise Unwell("bad_number", HTTPStatus.BAD_REQUEST)

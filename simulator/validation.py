@@ -2,6 +2,7 @@
 
 import json
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,7 @@ class Contract:
     """Twilio's description of the operations the simulator answers."""
 
     def __init__(self) -> None:
-        description = json.loads(EXTRACT.read_text("utf-8"))
-        self._paths: dict[str, Any] = description["paths"]
-        # Twilio's own host stands in the description; here every host is the right one.
-        for operations in self._paths.values():
-            operations["servers"] = [{"url": "/"}]
-        # Dates have several forms and an answer of their own; see `rest._instant`.
-        config = Config(extra_format_validators={"date-time": lambda _: True})
-        self._openapi = OpenAPI.from_dict(description, config=config)
+        self._paths, self._openapi = _description()
 
     def violation(self, request: Request) -> str | None:
         """Return what is wrong with the request in one sentence, or None.
@@ -54,6 +48,18 @@ class Contract:
             return f"Parameter {repeated[0]} given more than once"
         error = next(iter(self._openapi.iter_request_errors(checked)), None)
         return None if error is None else _sentence(error)
+
+
+@cache
+def _description() -> tuple[dict[str, Any], OpenAPI]:
+    """Return the paths, and the library's view of them; it takes a while to make."""
+    description = json.loads(EXTRACT.read_text("utf-8"))
+    # Twilio's own host stands in the description; here every host is the right one.
+    for operations in description["paths"].values():
+        operations["servers"] = [{"url": "/"}]
+    # Dates have several forms and an answer of their own; see `paths.read_instant`.
+    config = Config(extra_format_validators={"date-time": lambda _: True, "date": lambda _: True})
+    return description["paths"], OpenAPI.from_dict(description, config=config)
 
 
 def _sentence(error: Exception) -> str:

@@ -8,7 +8,8 @@ const WORDS = {
   fr: {
     document: "Téléphone – Allô Rendez-vous", title: "Téléphone d’essai",
     languages: "Langue de la page", phone: "Le téléphone", pad: "Clavier du téléphone",
-    idle: "Prêt à appeler", ringing: "Ça sonne…", online: "En ligne", queue: "Dans la file d’attente",
+    idle: "Prêt à appeler", ringing: "Ça sonne…", online: "En ligne", queue: "En attente d’une personne",
+    joining: "Mise en relation…", agent: "En ligne avec une personne", held: "La personne vous a mis en attente",
     over: "Appel terminé", lost: "Liaison perdue…",
     from: "Vous appelez depuis", mobile: "un portable : {}", landline: "un téléphone fixe : {}",
     withheld: "un numéro masqué", own: "un autre numéro…", own_number: "Numéro qui appelle",
@@ -22,8 +23,11 @@ const WORDS = {
     try_keys_what: "0 une personne, 8 plus lentement, 9 répéter, * retour",
     silence: "(silence)", silence_in: "Le service attend encore {} s",
     no_limit: "Le service attend, sans limite",
-    held: "Le service vous attend pendant que vous répondez", typed: "Touches composées : {}",
+    answering: "Le service vous attend pendant que vous répondez", typed: "Touches composées : {}",
     play: "♪ un enregistrement", music: "♪ musique d’attente", dial: "Mise en relation : {}",
+    talk_began: "Une personne est en ligne avec vous.", talk_ended: "La personne n’est plus en ligne.", beep: "(bip)",
+    rings: "Appel de {} pour le {}", take: "Décrocher", refuse: "Raccrocher", rang_out: "L’appel ne sonne plus.",
+    called_by: "appelé par {}", talking: "Vous parlez avec une personne : les touches ne servent à rien ici.",
     you: "Vous :", service: "Le service :", text_from: "De {} pour {}, à {}",
     keys_only: "Ici, le service n’écoute que les touches : ce que vous dites n’est pas entendu.",
     speech_too: "Ici, vous pouvez aussi répondre à voix haute.",
@@ -49,7 +53,8 @@ const WORDS = {
   en: {
     document: "Telephone – Allô Rendez-vous", title: "A telephone to try",
     languages: "Language of the page", phone: "The telephone", pad: "Telephone keypad",
-    idle: "Ready to call", ringing: "Ringing…", online: "On the line", queue: "Waiting in the queue",
+    idle: "Ready to call", ringing: "Ringing…", online: "On the line", queue: "Waiting for a person",
+    joining: "Connecting…", agent: "On the line with a person", held: "The person has put you on hold",
     over: "Call ended", lost: "Connection lost…",
     from: "You call from", mobile: "a mobile: {}", landline: "a landline: {}",
     withheld: "a withheld number", own: "another number…", own_number: "Calling number",
@@ -63,8 +68,11 @@ const WORDS = {
     try_keys_what: "0 a person, 8 slower, 9 again, * back",
     silence: "(silence)", silence_in: "The service waits {} s more",
     no_limit: "The service waits, without a time-out",
-    held: "The service waits while you answer", typed: "Keys pressed: {}",
+    answering: "The service waits while you answer", typed: "Keys pressed: {}",
     play: "♪ a recording", music: "♪ music on hold", dial: "Connecting to {}",
+    talk_began: "A person is on the line with you.", talk_ended: "The person is no longer on the line.", beep: "(beep)",
+    rings: "{} calls {}", take: "Answer", refuse: "Hang up", rang_out: "The call rings no more.",
+    called_by: "called by {}", talking: "You are talking to a person: keys do nothing here.",
     you: "You:", service: "The service:", text_from: "From {} to {}, at {}",
     keys_only: "Here the service listens to keys only: what you say is not heard.",
     speech_too: "Here you may also answer by voice.",
@@ -313,15 +321,15 @@ function newCall() {
   return {
     id: "", shown: 0, todo: [], playing: false, waits: "work", question: null,
     keys: "", pressedNow: "", pressing: false, interrupted: false, left: "", ended: null, sending: Promise.resolve(), told: 0, texts: new Set(), errors: 0,
-    began: 0, over: false, overAt: 0, silentIn: null, silentFor: "", words: false,
+    began: 0, talks: false, place: "", over: false, overAt: 0, silentIn: null, silentFor: "", words: false,
   };
 }
 
-async function request(path, given) {
+async function request(path, given, what = "calls") {
   const options = given === undefined ? {} : {
     method: "POST", body: JSON.stringify(given), headers: { "Content-Type": "application/json" },
   };
-  const response = await fetch(`/telephone/calls${path}`, { cache: "no-store", ...options });
+  const response = await fetch(`/telephone/${what}${path}`, { cache: "no-store", ...options });
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw Object.assign(new Error(answer.error ?? response.status), { code: answer.error });
   return answer;
@@ -365,7 +373,19 @@ function outcome(mine, result) {
   else if (result === "late" || result === "deaf_to_keys") hint(result);
 }
 
-async function dial() {
+function dial() {
+  const chosen = $("from").value;
+  return begin(() => request("", { from: caller() }), (answer) => [
+    `calling_${chosen}`, numbers[chosen] ?? grouped(answer.from),
+  ]);
+}
+
+// A call of the service's, which rings this page.
+function take({ id, from }) {
+  return begin(() => request(`/${id}`, { take: true }, "rung"), () => ["called_by", grouped(from)]);
+}
+
+async function begin(asks, who) {
   stop();
   synthesis?.cancel();
   // Browsers let a page speak only once somebody has clicked, as here.
@@ -382,14 +402,13 @@ async function dial() {
   $("hang-up").focus();
   beep([440], 0.8, 0.04);
   try {
-    const answer = await request("", { from: caller() });
+    const answer = await asks();
     mine.id = answer.id;
     if (mine !== call) return void request(`/${mine.id}`, { hang_up: true }).catch(() => {});
     mine.began = Date.now();
     $("clock").hidden = false;
     state("online");
-    const chosen = $("from").value;
-    say($("caller"), `calling_${chosen}`, numbers[chosen] ?? grouped(answer.from));
+    say($("caller"), ...who(answer));
     apply(mine, answer);
     if (mine.over) return;
     poll(mine);
@@ -427,6 +446,7 @@ function apply(mine, answer) {
   const have = mine.shown + mine.todo.length;
   // Two answers may cross; what is here already is not said twice.
   const fresh = answer.events.slice(Math.max(0, have - (answer.count - answer.events.length)));
+  if (!mine.over) moves(mine, answer);
   if (!mine.over) mine.todo.push(...fresh);
   mine.waits = answer.waits;
   mine.left = answer.left;
@@ -443,9 +463,26 @@ function apply(mine, answer) {
   for (const text of answer.texts) if (!mine.texts.has(text.sid)) drawText(mine, text);
   for (const error of answer.errors.slice(mine.errors)) trouble(error);
   mine.errors = answer.errors.length;
-  if (!mine.over) state(answer.queue ? "queue" : "online");
   display();
   play(mine);
+}
+
+// Take note of with whom, or for what, the caller is on the line.
+function moves(mine, { queue, talk }) {
+  let place = queue ? "queue" : "online";
+  if (talk) place = !talk.started ? "joining" : talk.hold ? "held" : "agent";
+  if (place !== mine.place && ["queue", "held"].includes(mine.place)) {
+    // Nobody hears the rest of the music.
+    mine.shown += mine.todo.length;
+    mine.todo.length = 0;
+    stop();
+  }
+  mine.place = place;
+  if (Boolean(talk?.started) !== mine.talks) {
+    mine.talks = Boolean(talk?.started);
+    event(mine.talks ? "talk_began" : "talk_ended");
+  }
+  state(place);
 }
 
 function trouble(error) {
@@ -503,8 +540,10 @@ async function playOne(mine, heard) {
     case "pause": return mine.interrupted ? undefined : sleep(heard.seconds);
     case "play": return recording(mine, heard);
     case "dial":
-      event("dial", heard.text);
+      // A conference has a name that says nothing to a caller; its talk is told by itself.
+      if (!heard.text.startsWith("Conference ")) event("dial", heard.text);
       return sleep(heard.seconds);
+    case "beep": return void event("beep");
     case "keys": return void bubble("caller keys", heard.text);
     case "said": return void bubble("caller", `« ${heard.text} »`);
     case "silence": return void say(bubble("caller silence", ""), "silence");
@@ -530,9 +569,12 @@ async function speak(mine, heard) {
 }
 
 async function recording(mine, heard) {
-  const music = heard.text === "(hold music)";
-  const line = event(music ? "music" : "play");
-  if (music || !voiced() || mine.interrupted) return sleep(music ? heard.seconds : readingTime(heard.seconds));
+  const silent = heard.text === "(hold music)";
+  const music = silent || ["queue", "held"].includes(mine.place);
+  // Music that goes on is one line, not one for each round.
+  const before = $("talk").lastElementChild;
+  const line = music && before?.dataset.t === "music" ? before : event(music ? "music" : "play");
+  if (silent || !voiced() || mine.interrupted) return sleep(music ? heard.seconds : readingTime(heard.seconds));
   await new Promise((resolve) => {
     const audio = new Audio(new URL(heard.text, body.dataset.service));
     audio.onended = resolve;
@@ -582,7 +624,7 @@ function startSilence(mine) {
     else left -= (now - before) / 1000;
     before = now;
     $("bar").style.transform = `scaleX(${Math.max(0, left / total)})`;
-    if (held) say($("waiting-text"), "held");
+    if (held) say($("waiting-text"), "answering");
     else if (patient()) say($("waiting-text"), "no_limit");
     else say($("waiting-text"), "silence_in", Math.max(0, Math.ceil(left)));
     if (left > 0) return;
@@ -610,6 +652,7 @@ function press(key) {
   keyTone(key);
   const mine = call;
   if (!mine || mine.over) return hint("not_calling");
+  if (mine.talks) return hint("talking");
   if (!mine.question) return hint("late");
   if (!mine.question.keys) return hint("deaf_to_keys");
   const interrupts = mine.playing;
@@ -689,6 +732,47 @@ function listen() {
   };
   listening.start();
 }
+
+// ------------------------------------------------------------------ being rung
+
+// The call that rings this page, or null; see the simulator's rung_phone.py.
+let ringing = null;
+
+async function lookForRings() {
+  const busy = Boolean(call && !call.over);
+  const from = new URLSearchParams({ number: caller() });
+  if (busy) from.set("busy", "1");
+  try {
+    const answer = await request(`?${from}`, undefined, "rung");
+    showRinging(busy ? null : answer.rung);
+  } catch { /* a number that is none, or a simulator that is gone: the call itself will tell */ }
+  setTimeout(lookForRings, ringing ? 1000 : 2000);
+}
+
+function showRinging(rung) {
+  const before = ringing?.id;
+  ringing = rung;
+  $("incoming").hidden = !rung;
+  if (!rung) {
+    if (before && !(call && !call.over)) $("call").focus({ preventScroll: true });
+    return;
+  }
+  say($("incoming-text"), "rings", grouped(rung.from), grouped(plainNumber()));
+  beep([440, 480], 0.6, 0.05);
+  if (rung.id !== before) $("take").focus();
+}
+const plainNumber = () => caller().replace(/\s+/g, " ").trim();
+
+$("take").addEventListener("click", () => {
+  const rung = ringing;
+  showRinging(null);
+  if (rung) take(rung);
+});
+$("refuse").addEventListener("click", () => {
+  const rung = ringing;
+  showRinging(null);
+  if (rung) request(`/${rung.id}`, { take: false }, "rung").catch(() => {});
+});
 
 // ------------------------------------------------------------------ what is touched
 
@@ -770,3 +854,4 @@ $("from").value = stored("from", "mobile");
 $("own-field").hidden = $("from").value !== "own";
 translate();
 state("idle");
+lookForRings();
