@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from flows.engine import ENDED
 from flows.speech import Heard, Outcome
-from flows.steps import STEPS
+from flows.steps import HELD, STEPS
 from flows.steps.common import reads_back
 from flows.walking import Turn
 
@@ -23,10 +23,17 @@ CHOICES = frozenset("1234567")
 # What a search found, or that it found nothing: an answer of ours, and a new beginning.
 FOUND = frozenset({"offers", "no_slot"})
 PERSON, NOT_UNDERSTOOD, ANSWER, SILENCE = "0", "not understood", "an answer", "silence"
-_KINDS = {Heard.RING: "rings", Heard.SILENCE: SILENCE, Heard.SPEECH: ANSWER}
+_KINDS = {
+    Heard.RING: "rings",
+    Heard.SILENCE: SILENCE,
+    Heard.SPEECH: ANSWER,
+    Heard.QUEUED: "out of the queue",
+    Heard.RETURNED: "back",
+}
 _NO_WAY = frozenset({Outcome.BACK, Outcome.REPEATED})
 MOST_CHOICES = 4
 MOST_MENUS = 3
+_ALL = frozenset({*STEPS, *HELD})
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class CallMap:
     def dead_ends(self) -> list[str]:
         """Steps that lead nowhere but to themselves."""
         ways = self.leads_to()
-        return sorted(step for step in STEPS if not ways.get(step, frozenset()) - {step})
+        return sorted(step for step in _ALL if not ways.get(step, frozenset()) - {step})
 
     def without_exit(self) -> list[str]:
         """Steps from which no way leads to an end of the call."""
@@ -67,10 +74,10 @@ class CallMap:
             for step in back[waiting.popleft()] - seen:
                 seen.add(step)
                 waiting.append(step)
-        return sorted(set(STEPS) - seen)
+        return sorted(_ALL - seen)
 
     def not_met(self) -> list[str]:
-        return sorted(set(STEPS) - {edge.end for edge in self.edges})
+        return sorted(_ALL - {edge.end for edge in self.edges})
 
     def distances(self) -> Mapping[str, int]:
         """How many questions lie between the ring and each step, on the shortest way."""

@@ -12,8 +12,10 @@ from flows.hints import hints
 from flows.questions import End, Go, Miss, Move, Question
 from flows.session import CallerKind, Session
 from flows.speech import Heard, Input, Line, Listen, Outcome, Speech
-from flows.steps import STEPS, first_step
+from flows.steps import HELD, STEPS, first_step
 from flows.steps.common import reads_back
+from flows.steps.line import LINE_STEPS, QUEUE, knock
+from flows.steps.queue import HUNG_UP
 from flows.understanding.words import Command, command
 from flows.world import World
 
@@ -28,7 +30,10 @@ UNSURE_BELOW = 0.5
 NOISE_BELOW = 0.25
 # A text longer than this is a television, or somebody who tells a story.
 MOST_WORDS = 400
-PERSON_STEPS = frozenset({"person", "person_number", "person_number_check"})
+# At these, whoever asks for a person answers the question.
+PERSON_STEPS = frozenset({"person", "person_number", "person_number_check", "callback_check"})
+# Nobody knocks from there: they were told already why nobody is passed, or are in the line.
+_INSIDE = frozenset({"person", "person_number", "person_number_check"}) | LINE_STEPS
 _COMMANDS = {
     "0": "person", "00": "person", "000": "person",
     "9": "again",
@@ -56,15 +61,29 @@ def advance(session: Session, heard: Input, world: World) -> tuple[Session, Spee
         return _settle(session, Go(session, first_step(session, world), remember=False), world)
     if session.step == ENDED:
         return session, _speech(session, (Line("goodbye"),), None, Outcome.ENDED)
+    if session.step in HELD:
+        return _back_from_line(session, heard, world)
     if session.step not in STEPS:
         raise Lost(f"no step {session.step!r}")
     if heard.kind is Heard.FAILED and session.step not in PERSON_STEPS:
         # Something of ours fails at this very question: no third time, but a person.
-        return _obey(session.but(alive=True), "person", world)
-    if heard.kind in {Heard.RETURNED, Heard.FAILED}:
+        return _to_person(session.but(alive=True), world, into_queue=session.alive)
+    if heard.kind in {Heard.RETURNED, Heard.QUEUED, Heard.FAILED}:
         # From a line that we had connected: the question that was there is there again.
         return session, _ask(session, world, Outcome.REPEATED)
     return _answer(session, heard, world)
+
+
+def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
+    """Answer whatever comes from a call that waits for a person or talks with one."""
+    result = heard.keys if heard.kind is Heard.QUEUED else ""
+    if heard.kind is Heard.RETURNED:
+        # From a conversation, and not from a queue that did not hold them.
+        result = "returned"
+    if heard.kind is Heard.QUEUED and result == HUNG_UP:
+        # Nobody hears it. Where they were is kept for when they ring again.
+        return session, _speech(session, (), None, Outcome.ENDED)
+    return _settle(session, HELD[session.step].back(session, result, world), world)
 
 
 def _answer(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
@@ -145,8 +164,7 @@ def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
     # Whoever asks for anything may speak again.
     session = session.but(deaf="")
     if wish == "person":
-        asked = session.but(resume=session.step, wants_person=True)
-        return _settle(session, Go(asked, "person"), world)
+        return _to_person(session, world)
     if wish == "back":
         step, trail = session.step, session.trail
         if trail:
@@ -162,22 +180,28 @@ def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
     return session, _ask(session, world, Outcome.REPEATED, lines)
 
 
-def _settle(
-    session: Session, move: Move, world: World, *, unsure: bool = False
+def _to_person(
+    session: Session, world: World, *, into_queue: bool = True
 ) -> tuple[Session, Speech]:
-    """Follow moves until the call listens or ends.
+    """To a person, from wherever it is; `into_queue`: if somebody is there, at once."""
+    asked = session.but(resume=session.step, wants_person=True)
+    return _settle(session, Go(asked, "person"), world, into_queue=into_queue)
+
+
+def _settle(
+    session: Session, move: Move, world: World, *, unsure: bool = False, into_queue: bool = True
+) -> tuple[Session, Speech]:
+    """Follow moves until the call listens, waits for a person or ends.
 
     `unsure`: what was understood is read back in more words than the first wording has.
     """
     lines: tuple[Line, ...] = ()
     outcome: Outcome | None = None
     for _ in range(STEP_LIMIT):
+        if isinstance(move, Go):
+            move = _through_the_door(session, move, world, into_queue=into_queue)
         if isinstance(move, End):
-            speech = _speech(move.session, lines + move.lines, None, move.outcome)
-            if move.dial:
-                # They come back here when the other line is done with, or does not answer.
-                return move.session.but(step=session.step), replace(speech, dial=move.dial)
-            return move.session.but(step=ENDED), speech
+            return _leave(session, replace(move, lines=lines + move.lines))
         if isinstance(move, Go):
             lines += move.lines
             outcome = outcome or move.outcome
@@ -195,7 +219,7 @@ def _settle(
         session = session.but(misses=session.misses + 1)
         step = STEPS[session.step]
         why = Line(move.reason, wording=_reproach(move.reason, session.misses, step.patience))
-        if not session.alive and session.misses >= SILENT_WORDINGS:
+        if not session.alive and session.misses >= SILENT_WORDINGS and not session.rung_for:
             move = _nobody_there(session, world)
         elif session.misses >= step.patience:
             move = step.give_up(session, world)
@@ -205,6 +229,31 @@ def _settle(
         else:
             return session, _ask(session, world, outcome, (*lines, why))
     raise Lost(f"no end at {session.step}")
+
+
+def _through_the_door(session: Session, move: Go, world: World, *, into_queue: bool) -> Move:
+    """Whoever is on the way to a person is passed, if somebody is there."""
+    asks = move.step == "person" and session.step not in _INSIDE and into_queue
+    if asks or move.step == QUEUE:
+        return knock(move.session, world, move.lines, remember=move.remember)
+    if move.step not in HELD:
+        return move
+    found = HELD[move.step].back(move.session, "", world)
+    return found if isinstance(found, Miss) else replace(found, lines=move.lines + found.lines)
+
+
+def _leave(session: Session, move: End) -> tuple[Session, Speech]:
+    """Say the last words, or the last before somebody else has the line."""
+    speech = _speech(move.session, move.lines, None, move.outcome)
+    if move.dial:
+        # They come back here when the other line is done with, or does not answer.
+        return move.session.but(step=session.step), replace(speech, dial=move.dial)
+    if move.queue or move.conference:
+        keeps = bool(move.session.offers)
+        return move.session, replace(
+            speech, keeps=keeps, queue=move.queue, conference=move.conference
+        )
+    return move.session.but(step=ENDED), speech
 
 
 def _reproach(reason: str, misses: int, patience: int) -> int:
@@ -220,7 +269,8 @@ def _reproach(reason: str, misses: int, patience: int) -> int:
 
 def _nobody_there(session: Session, world: World) -> End:
     """Nothing was ever pressed: a spoken goodbye and, once per number, a promise to ring back."""
-    if session.caller_kind != CallerKind.NONE and world.promise_callback(session.caller, "silent"):
+    reachable = session.caller_kind != CallerKind.NONE and world.callback_at() is not None
+    if reachable and world.promise_callback(session.caller, "silent"):
         return End(session, (Line("goodbye_silent_promised"),), Outcome.PROMISED)
     return End(session, (Line("goodbye_silent"),), Outcome.SILENT)
 

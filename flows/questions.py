@@ -57,12 +57,17 @@ class Miss:
 
 @dataclass(frozen=True)
 class End:
-    """The last words of the call; with `dial` (E.164), before the caller is connected there."""
+    """The last words of the call; with `dial` (E.164), before the caller is connected there.
+
+    The same with `queue` and `conference`, from where they come back to the step of the session.
+    """
 
     session: Session
     lines: tuple[Line, ...]
     outcome: Outcome = Outcome.ENDED
     dial: str = ""
+    queue: str = ""
+    conference: str = ""
 
 
 Move = Go | Miss | End

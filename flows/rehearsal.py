@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flows.engine import advance
 from flows.session import CallerKind, Mine, MineState, Moving, Offer, Session
@@ -19,19 +20,26 @@ from flows.speech import RING, SILENCE, Input, Speech, keys
 from flows.understanding import birthday
 from flows.understanding.vocabulary import Vocabulary
 from flows.world import (
+    AfterAgent,
+    AfterQueue,
+    Answered,
+    BackFromAgent,
     Earlier,
     Eligibility,
     Far,
     NamedCentre,
     News,
+    NoPerson,
     NotChanged,
     NotMine,
     Order,
     OwnPhone,
     Rules,
     Search,
+    Standing,
     TakenUp,
     Town,
+    Unavailable,
     Unbooked,
     Wait,
     World,
@@ -40,6 +48,7 @@ from flows.world import (
 # A Wednesday, nine o'clock in Paris.
 MORNING = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 OPENING = datetime(2026, 12, 1, 7, 0, tzinfo=UTC)
+PARIS = ZoneInfo("Europe/Paris")
 MOBILE = "+33612345678"
 LANDLINE = "+33491223344"
 REFERENCE = "4521738908"
@@ -223,6 +232,15 @@ class Rehearsal:
     not_changed: NotChanged | None = None
     texts: bool = True
     guarded: bool = False
+    # What there is for somebody whom we rang.
+    answered: Answered = Answered.MACHINE
+    # Whether there is a line for a person, and when a promised call would come; None: it must not
+    # be promised. What becomes of a place in the line, and why a caller is back from an agent.
+    person: Standing | Unavailable = field(default_factory=lambda: Unavailable(NoPerson.NOBODY))
+    callback_after: timedelta | None = timedelta()
+    place: AfterQueue = AfterQueue.WAITING
+    place_promised: bool = True
+    agent: BackFromAgent = field(default_factory=lambda: BackFromAgent(AfterAgent.FINISHED))
     asked_for: list[str] = field(default_factory=list)
     changed: list[tuple[str | int, ...]] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
@@ -236,6 +254,9 @@ class Rehearsal:
     taken_up: list[str] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
     paces: list[bool] = field(default_factory=list)
+    rung: list[tuple[str, str]] = field(default_factory=list)
+    # What was done with a place in the line.
+    line: list[tuple[str, ...]] = field(default_factory=list)
 
     def now(self) -> datetime:
         return self.moment
@@ -346,6 +367,41 @@ class Rehearsal:
     def promise_callback(self, number: str, reason: str) -> bool:
         self.promises.append((number, reason))
         return self.promises_new
+
+    def callback_answered(self, rung_for: str) -> Answered:
+        self.rung.append((rung_for, "answered"))
+        return self.answered
+
+    def callback_refused(self, rung_for: str) -> None:
+        self.rung.append((rung_for, "refused"))
+
+    def join_queue(self, session: Session, reason: str) -> Standing | Unavailable:
+        self.line.append(("join", reason))
+        return self.person
+
+    def leave_queue(self) -> None:
+        self.line.append(("leave",))
+
+    def promise_place(self, number: str) -> bool:
+        self.line.append(("promise", number))
+        return self.place_promised
+
+    def callback_at(self) -> datetime | None:
+        self.line.append(("when",))
+        if self.callback_after is None:
+            return None
+        return (self.moment + self.callback_after).astimezone(PARIS)
+
+    def promised_at(self) -> datetime | None:
+        return self.callback_at()
+
+    def after_queue(self) -> AfterQueue:
+        self.line.append(("after queue",))
+        return self.place
+
+    def after_agent(self) -> BackFromAgent:
+        self.line.append(("after agent",))
+        return self.agent
 
     def take_up(self, earlier: str) -> TakenUp | None:
         self.taken_up.append(earlier)

@@ -211,6 +211,11 @@ class Session:
     reference: str = ""
     # Why somebody must look at this, where it is more than that a person was asked for.
     person_reason: str = ""
+    # A place in the line for a person, and its queue. And whether no call can be promised, for it
+    # would not be kept.
+    line: str = ""
+    line_queue: str = ""
+    no_promise: bool = False
 
     # "My appointment": what the birth date is to prove, the reference that was typed, the booking
     # once both were right, and which of its appointments are to be cancelled or moved.
@@ -234,6 +239,9 @@ class Session:
     someone_else: bool = False
     # Whether the code to go on with, from a withheld number, was told.
     coded: bool = False
+    # A call that we make: the try to keep a promise, and how it begins (asked, cut, machine).
+    rung_for: str = ""
+    rung_as: str = ""
 
     @property
     def born_on(self) -> date:

@@ -14,6 +14,7 @@ class Heard(StrEnum):
     SPEECH = "speech"
     SILENCE = "silence"
     RETURNED = "returned"
+    QUEUED = "queued"
     FAILED = "failed"
 
 
@@ -21,7 +22,8 @@ class Heard(StrEnum):
 class Input:
     """One thing heard: the ring itself, keys in the order they were pressed, words, or nothing.
 
-    RETURNED is a caller who was connected to another line and is back; FAILED is none of theirs: we
+    RETURNED is a caller who was connected to another line and is back; QUEUED one who is out of
+    the queue again, for the reason in `keys`, in the provider's words; FAILED is none of theirs: we
     could not answer, several times on end.
 
     `text` is what a recogniser made of the words; `confidence` is its own belief in that, from 0
@@ -42,6 +44,10 @@ FAILED = Input(Heard.FAILED)
 
 def keys(pressed: str) -> Input:
     return Input(Heard.KEYS, pressed)
+
+
+def queued(result: str) -> Input:
+    return Input(Heard.QUEUED, result)
 
 
 def spoken(text: str, confidence: float | None = None) -> Input:
@@ -88,6 +94,7 @@ class Outcome(StrEnum):
     BOOKED = "booked"
     PROMISED = "promised"
     CONNECTED = "connected"
+    QUEUED = "queued"
     ENDED = "ended"
 
 
@@ -102,3 +109,8 @@ class Speech:
     slow: bool = False
     # E.164: the caller is connected there after the lines, and comes back when that is over.
     dial: str = ""
+    # The same with a queue, in which they wait for a person, or with the conference of an agent.
+    queue: str = ""
+    conference: str = ""
+    # Whether something is held for them, which is kept while they wait in the queue.
+    keeps: bool = False

@@ -12,6 +12,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from flows.rehearsal import (
     OPENING,
     OWN_PHONE,
     PAIRS,
+    PARIS,
     REFERENCE,
     TOWNS,
     Rehearsal,
@@ -36,11 +38,36 @@ from flows.rehearsal import (
     ringing,
 )
 from flows.session import CallerKind, MineState, Offer, Session, Whom
-from flows.speech import RING, SILENCE, Heard, Input, Outcome, Speech, keys, spoken
+from flows.speech import (
+    RETURNED,
+    RING,
+    SILENCE,
+    Heard,
+    Input,
+    Outcome,
+    Speech,
+    keys,
+    queued,
+    spoken,
+)
+from flows.steps import HELD
+from flows.steps.called_back import STEP as CALLED_BACK
 from flows.steps.my_changes import MY_FACTS
 from flows.steps.offers import SECOND_COMES_WITH_IT
 from flows.steps.resume import offer_to_resume
-from flows.world import NamedCentre, NotChanged, NotMine, Unbooked
+from flows.world import (
+    AfterAgent,
+    AfterQueue,
+    Answered,
+    BackFromAgent,
+    NamedCentre,
+    NoPerson,
+    NotChanged,
+    NotMine,
+    Standing,
+    Unavailable,
+    Unbooked,
+)
 
 # Makes an outside for one turn, with these options of it.
 Make = Callable[..., Rehearsal]
@@ -88,6 +115,12 @@ SENSIBLE = {
 # Where words are answers that no key can give.
 WORDS = {"town": ("à côté de Vitré",), "postcode": ("soixante-quinze zéro onze", "Vitré")}
 SINGLE = tuple("0123456789*#")
+# The provider's words for why a call is out of its queue.
+QUEUE_RESULTS = (
+    *("leave", "queue-full", "system-error", "error", "hangup", "bridged", "bridging-in-process"),
+    *("redirected", "redirected-from-bridged", ""),
+)
+A_PLACE = "e" * 32
 
 
 def weathers(make: Make) -> Weathers:
@@ -171,6 +204,46 @@ def my_weathers(make: Make) -> Weathers:
     }
 
 
+def line_weathers(make: Make) -> Weathers:
+    """What the line for a person can be like, and a place in it."""
+    found: Weathers = {
+        "line: open": partial(make, person=Standing(A_PLACE, "fr", 3, 300)),
+        "line: next": partial(make, person=Standing(A_PLACE, "fr", 0)),
+        "line: no promise": partial(make, callback_after=None),
+        "line: later today": partial(make, callback_after=timedelta(hours=3)),
+        "line: tomorrow": partial(make, callback_after=timedelta(hours=24)),
+        "line: just taken": partial(make, place_promised=False),
+    }
+    for seconds in (30, 3600, 5000, 7000, 9000):
+        found[f"line: {seconds} seconds"] = partial(
+            make, person=Standing(A_PLACE, "fr", 1, seconds)
+        )
+    for why in NoPerson:
+        none = Unavailable(why, opens_at=OPENING.astimezone(PARIS), wait_seconds=5000)
+        found[f"line: {why}"] = partial(make, person=none)
+    for after in AfterQueue:
+        found[f"place: {after}"] = partial(make, place=after)
+    for what in AfterAgent:
+        back = BackFromAgent(what, step="date_of_birth", conference=A_PLACE, queue="fr")
+        found[f"agent: {what}"] = partial(make, agent=back)
+    for step in ("offers", "my_reference"):
+        back = BackFromAgent(AfterAgent.HANDED_BACK, step=step)
+        found[f"agent: {step}"] = partial(make, agent=back)
+    return found
+
+
+def rung_weathers(make: Make, session: Session) -> Weathers:
+    """What there is for somebody whom we rang."""
+    there = (Answered.MACHINE,) if session.rung_as == "machine" else (Answered.AGENT, Answered.LINE)
+    found: Weathers = {
+        f"rung: {one.name.lower()}": partial(make, answered=one) for one in (*there, Answered.OVER)
+    }
+    if Answered.MACHINE in there:
+        taken = partial(make, answered=Answered.MACHINE, cut=None)
+        found["rung: taken up elsewhere"] = taken
+    return found
+
+
 def not_yet_open(make: Make) -> Rehearsal:
     return make(rules_=replace(make().rules_, opens_at=OPENING))
 
@@ -210,6 +283,8 @@ class Broken(Exception):
 
 
 def inputs(step: str) -> list[Input]:
+    if step in HELD:
+        return [SILENCE, RETURNED, *(queued(result) for result in QUEUE_RESULTS)]
     pressed = (*SINGLE, *COMMANDS, *MANGLED, *SENSIBLE.get(step, ()))
     said = (spoken(text) for text in WORDS.get(step, ()))
     return [SILENCE, *(keys(one) for one in dict.fromkeys(pressed)), *said]
@@ -253,38 +328,50 @@ def place(session: Session) -> Session:
 def turns_of(make: Make, session: Session) -> Iterator[Turn | Broken]:
     """All turns from one session. What asks nothing of the outside is tried in one weather."""
     for heard in inputs(session.step):
+        line = False
         for name, world in _weathers_for(make, session):
-            try:
-                after, speech = advance(session, heard, world)
-            except Exception as error:  # noqa: BLE001 (the test says what was raised, and where)
-                shown = heard.keys[:12] or heard.kind
-                yield Broken(
-                    f"{type(error).__name__}: {error} at {session.step} after {shown!r} ({name}),"
-                    f" trail {session.trail}, chosen {session.chosen}, offers {len(session.offers)}"
-                )
-            else:
-                yield Turn(session, heard, name, after, speech)
+            yield _turn(session, heard, name, world)
             asked = (world.searches, world.orders, world.promises, world.taken_up, world.looks)
-            if not any((*asked, world.asked_for, world.changed)):
+            line = line or bool(world.line)
+            if not any((*asked, world.asked_for, world.changed, world.rung)):
                 break
+        if line:
+            for name, weather in line_weathers(_campaign_of(make, session)).items():
+                yield _turn(session, heard, name, weather())
+
+
+def _turn(session: Session, heard: Input, weather: str, world: Rehearsal) -> Turn | Broken:
+    try:
+        after, speech = advance(session, heard, world)
+    except Exception as error:  # noqa: BLE001 (the test says what was raised, and where)
+        shown = heard.keys[:12] or heard.kind
+        return Broken(
+            f"{type(error).__name__}: {error} at {session.step} after {shown!r} ({weather}),"
+            f" trail {session.trail}, chosen {session.chosen}, offers {len(session.offers)}"
+        )
+    return Turn(session, heard, weather, after, speech)
 
 
 def _weathers_for(make: Make, session: Session) -> Iterator[tuple[str, Rehearsal]]:
-    if session.step == "not_yet_open":
-        yield "not yet open", not_yet_open(make)
-        return
-    if session.step == "closed":
-        yield "closed", closed(make)
-        return
-    # A session that resumes at such a step must find its campaign as it was.
-    if session.resume in {"not_yet_open", "closed"} or {"not_yet_open", "closed"} & {
-        *session.trail
-    }:
-        waiting = "not_yet_open" in (session.resume, *session.trail)
-        yield (("not yet open", not_yet_open(make)) if waiting else ("closed", closed(make)))
+    campaign = _not_open(session)
+    if campaign:
+        yield campaign, CAMPAIGNS[campaign](make)
         return
     found = my_weathers(make) if session.proving else weathers(make)
+    if session.step == CALLED_BACK:
+        found = rung_weathers(make, session)
     yield from ((name, weather()) for name, weather in found.items())
+
+
+def _not_open(session: Session) -> str:
+    """A session that was, or resumes, at such a step must find its campaign as it was."""
+    been = (session.step, session.resume, *session.trail)
+    return next((name for name in CAMPAIGNS if name.replace(" ", "_") in been), "")
+
+
+def _campaign_of(make: Make, session: Session) -> Make:
+    campaign = _not_open(session)
+    return partial(make, rules_=CAMPAIGNS[campaign](make).rules_) if campaign else make
 
 
 @dataclass(frozen=True)
@@ -309,7 +396,18 @@ def starts(make: Make) -> list[Turn]:
         for name, world in worlds.items():
             session = ringing(kind)
             found.append(Turn(session, RING, name, *advance(session, RING, world)))
-    return [*found, *long_silence(make), *rings_again(make), *told_later(make), *far_away(make)]
+    found += [*long_silence(make), *rings_again(make), *told_later(make), *far_away(make)]
+    return [*found, *rung_by_us(make), *never_called(make)]
+
+
+def never_called(make: Make) -> list[Turn]:
+    """Whoever needs a person, whom nobody can answer and nobody can call."""
+    world = make(callback_after=None)
+    session = ringing().but(step="person", alive=True, no_promise=True, born=OLD_ENOUGH)
+    return [
+        Turn(session, heard, "line: no promise", *advance(session, heard, world))
+        for heard in (keys("9"), keys("1"))
+    ]
 
 
 # From the ring to what is far from it, so that a bound on places never cuts it off.
@@ -356,6 +454,26 @@ def rings_again(make: Make) -> list[Turn]:
         for world in (make(), make(cut=cut_call(kept=False))):
             session = offer_to_resume(ringing(kind), earlier(world))
             found.append(Turn(session, RING, "cut", *advance(session, RING, world)))
+    return found
+
+
+def rung_by_us(make: Make) -> list[Turn]:
+    """A promise to ring back is kept: by an agent, or by the machine where the call was left."""
+    found = []
+    for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
+        for rung_as, earlier_call in (
+            ("asked", ""),
+            ("cut", "CA1"),
+            ("machine", "CA1"),
+            ("machine", ""),
+        ):
+            session = ringing(kind).but(
+                rung_for="t" * 32,
+                rung_as=rung_as,
+                earlier=earlier_call,
+                line="" if rung_as == "machine" else A_PLACE,
+            )
+            found.append(Turn(session, RING, "rung", *advance(session, RING, make())))
     return found
 
 
@@ -439,7 +557,7 @@ def left_alone(make: Make, found: Walk) -> list[str]:
     """Steps at which somebody who says nothing more is left without a person or a promise.
 
     Whoever is booked already, and whoever never gave a sign of life, may be told goodbye; from
-    whoever has no number nothing can be promised.
+    whoever has no number nothing can be promised. Whom we rang to keep a promise has it still.
     """
     left: dict[str, None] = {}
     # One place of each kind of caller at each step tells as much as all of them.
@@ -459,7 +577,9 @@ def left_alone(make: Make, found: Walk) -> list[str]:
             left[f"{session.step}: silence goes on for ever"] = None
             continue
         booked = after.reference or after.first_reference
-        nobody = not after.alive or after.caller_kind == CallerKind.NONE
+        nobody = not after.alive or after.caller_kind == CallerKind.NONE or after.no_promise
+        if session.step == CALLED_BACK:
+            continue
         if speech.outcome is not Outcome.PROMISED and not (booked or nobody):
             left[f"{session.step}: {speech.lines[-1].key} after silence"] = None
     return list(left)

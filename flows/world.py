@@ -208,6 +208,88 @@ class NotChanged(Enum):
     PERSON = auto()
 
 
+class Answered(Enum):
+    """What there is for somebody whom we rang, now that they have shown to be there."""
+
+    AGENT = auto()  # an agent, who waits for them
+    LINE = auto()  # their place in the line: the agent was lost meanwhile
+    MACHINE = auto()  # the call that they made, where it was left
+    OVER = auto()  # nothing any more
+
+
+class NoPerson(StrEnum):
+    """Why nobody can be passed to a person at this moment."""
+
+    NOBODY = "nobody"  # nobody is there, though it is their time
+    HOURS = "hours"
+    HOLIDAY = "holiday"
+    CALLBACK_ONLY = "callback_only"  # a supervisor's word: they ring back, and nobody waits
+    CLOSED = "closed"  # a supervisor's word
+    TOO_LONG = "too_long"
+    FULL = "full"
+    # The provider's queue did not take them.
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A place in the line. `queue` is its queue; `ahead` come first.
+
+    `wait_seconds` is how long that takes; None where nobody knows yet.
+    """
+
+    entry_id: str
+    queue: str
+    ahead: int
+    wait_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """Why nobody is passed; `opens_at` (by the agents' clock) is when somebody answers again.
+
+    `wait_seconds`: how long they would wait, where that is the reason.
+    """
+
+    why: NoPerson
+    opens_at: datetime | None = None
+    wait_seconds: int | None = None
+
+
+class AfterQueue(StrEnum):
+    """What has become of a place in the line when its caller is not in the queue any more."""
+
+    WAITING = "waiting"  # it is theirs still: back into the queue
+    TAKEN = "taken"  # an agent has them
+    PROMISED = "promised"  # they are rung
+    NUMBER = "number"  # kept, until they give a number to be rung at
+    MACHINE = "machine"  # they wished to go on here
+    GONE = "gone"
+
+
+class AfterAgent(StrEnum):
+    """Why a caller is back from an agent."""
+
+    HANDED_BACK = "handed_back"
+    FINISHED = "finished"
+    LOST_AGENT = "lost_agent"  # the agent's line broke: they wait on, in front
+    PROMISED = "promised"
+    STILL = "still"  # it is not over: back into the conference
+
+
+@dataclass(frozen=True)
+class BackFromAgent:
+    """What the next turn is to do; `step`: where the machine goes on, if handed back.
+
+    `conference` is where they belong if it is not over, `queue` where they wait on.
+    """
+
+    what: AfterAgent
+    step: str = ""
+    conference: str = ""
+    queue: str = ""
+
+
 class World(Protocol):
     """The outside, as one turn of one call sees it."""
 
@@ -317,6 +399,14 @@ class World(Protocol):
         """Store the promise to ring `number`; False when one is already kept (changes)."""
         ...
 
+    def callback_answered(self, rung_for: str) -> Answered:
+        """A person is there, at the number that we rang to keep a promise (changes)."""
+        ...
+
+    def callback_refused(self, rung_for: str) -> None:
+        """Nobody at that number wants to be rung any more (changes)."""
+        ...
+
     def take_up(self, earlier: str) -> TakenUp | None:
         """Go on from a call that was cut, with what it held (changes).
 
@@ -337,4 +427,41 @@ class World(Protocol):
 
     def remember_pace(self, *, slow: bool) -> None:
         """Speak to this number slowly, or not, from its first word in later calls (changes)."""
+        ...
+
+    def join_queue(self, session: Session, reason: str) -> Standing | Unavailable:
+        """Put the caller into the line for a person, or say why not (changes if it does).
+
+        Whoever had a place keeps it: of an earlier call that was cut, or of a promise.
+        """
+        ...
+
+    def leave_queue(self) -> None:
+        """Give the place up (changes)."""
+        ...
+
+    def promise_place(self, number: str) -> bool:
+        """Ring `number` when the place's turn comes (changes); False: an agent has it already."""
+        ...
+
+    def callback_at(self) -> datetime | None:
+        """When a call that is promised now will be made, by the agents' clock.
+
+        None: not until tomorrow evening, so that it must not be promised.
+        """
+        ...
+
+    def promised_at(self) -> datetime | None:
+        """When the call that is promised to this place will be made, by the agents' clock.
+
+        None where nobody knows: as soon as its turn comes.
+        """
+        ...
+
+    def after_queue(self) -> AfterQueue:
+        """What has become of the caller's place."""
+        ...
+
+    def after_agent(self) -> BackFromAgent:
+        """Why the caller is back from an agent."""
         ...

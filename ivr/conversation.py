@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from flows.engine import PERSON_STEPS, advance
 from flows.session import Session
-from flows.speech import FAILED, RING, Input, Outcome
+from flows.speech import FAILED, RING, Heard, Input, Outcome, Speech
+from flows.steps.line import LINE_STEPS, QUEUE, WITH_AGENT
 from flows.steps.resume import offer_to_resume
 from ivr.caller import read_caller
 from ivr.twiml import Addresses, render
@@ -24,11 +25,16 @@ from services.telemetry import (
     PERSON_ASKED,
     PERSON_REACHED,
     PROMISES,
+    QUEUE_JOINED,
+    QUEUE_LEFT,
     TURNS,
     TURNS_REPLAYED,
 )
 
 LANGUAGE = "fr"
+_OF_PERSON = PERSON_STEPS | LINE_STEPS
+# The provider's words for why a call is out of its queue, where no agent is the reason.
+_RESULTS = frozenset({"leave", "hangup", "queue-full", "system-error", "error"})
 
 
 # So often in a row a question may fail us until somebody else must help.
@@ -91,11 +97,24 @@ class Conversation:
             if newest is None:
                 return self.ring(call_id, caller)
             if newest.number != turn.number - 1:
+                _count_agent(newest, number)
                 return _replayed(newest)
             if failed >= FAILURES_PATIENCE:
                 return self._follow(turn, newest, FAILED)
             said_again = _replayed(newest).document
             return Answer(self._addresses.after_failures(said_again, failed))
+
+    def first_answer(self, call_id: str) -> Answer | None:
+        """What a call was answered first, where it was."""
+        with Turn(self._store, call_id, 0) as turn:
+            newest = turn.newest()
+        return _replayed(newest) if newest else None
+
+    def rung(self, call_id: str, session: Session) -> Answer:
+        """The first answer on a line that we rang ourselves: a call of its number from here on."""
+        with Turn(self._store, call_id, 0) as turn:
+            turn.start_call(session.caller or None)
+            return self._take(turn, session, RING)
 
     def status(self, call_id: str, status: str) -> bool:
         """Note what became of the line; True when this ended the call."""
@@ -149,16 +168,34 @@ class Conversation:
         elif speech.outcome is Outcome.PROMISED:
             PROMISES.inc()
         _count_person(session, after, speech.outcome)
+        _count_queue(session, heard, speech)
         return Answer(document, after.step, speech.outcome)
 
 
 def _count_person(before: Session, after: Session, outcome: Outcome) -> None:
     """Count once for each call that it asked for a person, and once that it came to one."""
     # Whoever goes on with a call that was cut has asked in that one.
-    if after.wants_person and not before.wants_person and after.step in PERSON_STEPS:
+    if after.wants_person and not before.wants_person and after.step in _OF_PERSON:
         PERSON_ASKED.inc()
-    if after.wants_person and before.step in PERSON_STEPS and outcome is Outcome.PROMISED:
+    if after.wants_person and before.step in _OF_PERSON and outcome is Outcome.PROMISED:
         PERSON_REACHED.labels("promise").inc()
+
+
+def _count_queue(before: Session, heard: Input, speech: Speech) -> None:
+    if speech.queue and before.step not in LINE_STEPS:
+        QUEUE_JOINED.labels(speech.queue).inc()
+    if before.step == QUEUE and not speech.queue:
+        result = heard.keys if heard.kind is Heard.QUEUED else ""
+        QUEUE_LEFT.labels(result if result in _RESULTS else "other").inc()
+
+
+def _count_agent(stored: Stored, number: int) -> None:
+    """A caller is brought to their agent: at this address the turn that says so is heard."""
+    if stored.step != WITH_AGENT or stored.number != number or stored.body is None:
+        return
+    QUEUE_LEFT.labels("agent").inc()
+    if Session.from_json(stored.body.session).wants_person:
+        PERSON_REACHED.labels("agent").inc()
 
 
 def _replayed(stored: Stored) -> Answer:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from xml.sax.saxutils import escape
 
-from twilio.twiml.voice_response import Gather, Pause, Play, Redirect, Say, VoiceResponse
+from twilio.twiml.voice_response import Dial, Gather, Pause, Play, Redirect, Say, VoiceResponse
 
-from flows.speech import Listen, Speech
+from flows.speech import Line, Listen, Speech
 from prompts.catalogue import PAUSE, Catalogue, Part, load
 
 # Connection overrides: two more tries on connection failure, 5xx or a slow answer, all of it
@@ -24,7 +25,9 @@ ELSEWHERE_PAUSE = 8
 # Marks a blank while a document is made; nothing that is said has a letter of the private area.
 _MARK = "\ue000{}\ue001"
 _MARKS = re.compile("\ue000([0-9]+)\ue001")
-_NEXT = 999
+_NEXT, _NAME = 999, 998
+# Below /audio of this service.
+MUSIC = "music/waiting.wav"
 # Where a slow voice pauses: at the marks, and after every sentence and part of one.
 _ENDS = re.compile(r"\||(?<=[.!?:;,])\s+")
 
@@ -67,6 +70,31 @@ class Addresses:
         """Where a call comes back to from a line that it was connected to."""
         return f"{self._base}/voice/turn?n={number}&returned=1{OVERRIDES}"
 
+    def called_back(self, try_id: str, tries: int) -> str:
+        """Where a call that we made goes on after a failure of ours, before it has a turn."""
+        return f"{self._base}/voice/callback?leg={try_id}&again={tries}{OVERRIDES}"
+
+    def at(self, path: str) -> str:
+        """Any other of the telephone's own addresses; `path` with its query."""
+        return f"{self._base}{path}{OVERRIDES}"
+
+    def queued(self, number: int | str) -> str:
+        """Where a call comes to when it is out of the queue, for whatever reason."""
+        return f"{self._base}/voice/turn?n={number}&queued=1{OVERRIDES}"
+
+    def wait(self, waiting: Waiting) -> str:
+        """What is heard by who waits in the queue."""
+        return f"{self._base}/voice/wait?{waiting.query}{OVERRIDES}"
+
+    def wait_key(self, waiting: Waiting) -> str:
+        """Where a key goes that is pressed there."""
+        return f"{self._base}/voice/wait-key?{waiting.query}{OVERRIDES}"
+
+    @property
+    def music(self) -> str:
+        """What is played to whoever waits; `prompts/make_music.py` made it."""
+        return self.recording(MUSIC)
+
     def recording(self, file: str) -> str:
         """Where the provider fetches a recording from; it is the same for every caller."""
         return f"{self._base}/audio/{file}"
@@ -84,16 +112,42 @@ class Addresses:
         return f"{self._base}/voice/turn?n={number}&again={tries}{lost}{OVERRIDES}"
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Who waits in the queue: the voice they hear, and how far what they hear has come.
+
+    `keeps`: something is held for them. `told` is the shortest wait (seconds) that they heard of,
+    -1 for none.
+    """
+
+    language: str
+    slow: bool = False
+    keeps: bool = False
+    round: int = 0
+    told: int = -1
+    # The id of their place, so that what is pressed is about this one and no later one.
+    place: str = ""
+
+    @property
+    def query(self) -> str:
+        kept = f"&slow={self.slow:d}&keeps={self.keeps:d}"
+        place = f"&place={self.place}" if self.place else ""
+        return f"language={self.language}{kept}&round={self.round}&told={self.told}{place}"
+
+
 def render(speech: Speech, catalogue: Catalogue, addresses: Addresses, next_number: int) -> str:
     """The document for one turn; it always says what happens on silence."""
     shape = tuple((line.key, line.wording, line.language) for line in speech.lines)
-    pieces = _form(shape, speech.listen, speech.slow, speech.dial, catalogue, addresses)
+    to = _Elsewhere(speech.dial, speech.queue, bool(speech.conference), speech.keeps)
+    pieces = _form(shape, speech.listen, speech.slow, to, catalogue, addresses)
     filled = []
     for piece in pieces:
         if isinstance(piece, str):
             filled.append(piece)
         elif piece is _NUMBER:
             filled.append(str(next_number))
+        elif piece is _CONFERENCE:
+            filled.append(escape(speech.conference))
         else:
             line = speech.lines[piece.line]
             said_in = load(line.language) if line.language else catalogue
@@ -110,6 +164,18 @@ class _Blank:
 
 
 _NUMBER = _Blank(-1, Part(""))
+_CONFERENCE = _Blank(-2, Part(""))
+_OURS = {_NEXT: _NUMBER, _NAME: _CONFERENCE}
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """Where a call is connected behind the last words, if it is."""
+
+    dial: str = ""
+    queue: str = ""
+    conference: bool = False
+    keeps: bool = False
 
 
 @lru_cache(1024)
@@ -117,7 +183,7 @@ def _form(  # noqa: PLR0917 (the key of the cache)
     shape: tuple[tuple[str, int, str], ...],
     listen: Listen | None,
     slow: bool,  # noqa: FBT001
-    dial: str,
+    to: _Elsewhere,
     catalogue: Catalogue,
     addresses: Addresses,
 ) -> tuple[str | _Blank, ...]:
@@ -139,14 +205,15 @@ def _form(  # noqa: PLR0917 (the key of the cache)
                     blanks.append(_Blank(number, part))
             played = addresses.recording(take.recording) if take.recording else ""
             sentences.append(_Sentence(said, said_in, played))
-    document = _document(sentences, listen, catalogue, addresses, slow=slow, dial=dial)
+    document = _document(sentences, listen, catalogue, addresses, slow=slow, to=to)
     pieces: list[str | _Blank] = []
     # The marks of blanks and of the number of the next turn are all that is split off.
     for position, piece in enumerate(_MARKS.split(document)):
         if position % 2 == 0:
             pieces.append(piece)
         else:
-            pieces.append(_NUMBER if int(piece) == _NEXT else blanks[int(piece)])
+            number = int(piece)
+            pieces.append(_OURS[number] if number in _OURS else blanks[number])
     return tuple(pieces)
 
 
@@ -167,7 +234,7 @@ def _document(
     addresses: Addresses,
     *,
     slow: bool,
-    dial: str,
+    to: _Elsewhere,
 ) -> str:
     pace = SLOW if slow else NORMAL
     says = _says(sentences, pace, slow=slow)
@@ -176,10 +243,7 @@ def _document(
     if listen is None:
         for said in says:
             response.append(said)
-        if dial:
-            response.dial(dial, timeout=RING_SECONDS, action=addresses.returned(next_number))
-        else:
-            response.hangup()
+        _connect(response, to, catalogue, addresses, next_number, slow=slow)
         return str(response)
     gather = Gather(
         action=addresses.turn(next_number),
@@ -197,6 +261,122 @@ def _document(
     response.append(gather)
     response.append(Redirect(addresses.silence(next_number), method="POST"))
     return str(response)
+
+
+def _connect(
+    response: VoiceResponse,
+    to: _Elsewhere,
+    catalogue: Catalogue,
+    addresses: Addresses,
+    next_number: str,
+    *,
+    slow: bool,
+) -> None:
+    """To another line, to the queue or to an agent; else the call is over."""
+    returned = addresses.returned(next_number)
+    if to.dial:
+        response.dial(to.dial, timeout=RING_SECONDS, action=returned)
+    elif to.queue:
+        queued = addresses.queued(next_number)
+        waiting = Waiting(catalogue.language, slow=slow, keeps=to.keeps)
+        response.enqueue(
+            to.queue,
+            action=queued,
+            method="POST",
+            wait_url=addresses.wait(waiting),
+            wait_url_method="POST",
+        )
+        # Should the provider not know what to do with a queue, the caller is not left in silence.
+        response.redirect(queued, method="POST")
+    elif to.conference:
+        dial = Dial(action=returned, method="POST")
+        dial.conference(
+            _MARK.format(_NAME),
+            start_conference_on_enter=True,
+            end_conference_on_exit=False,
+            beep="false",
+            wait_url=addresses.music,
+            wait_method="GET",
+            # Whoever comes when the agent is gone opens one of their own: that must be told, too.
+            status_callback=addresses.at(f"/voice/conference?entry={_MARK.format(_NAME)}"),
+            status_callback_method="POST",
+            status_callback_event="join leave",
+        )
+        response.append(dial)
+        response.redirect(returned, method="POST")
+    else:
+        response.hangup()
+
+
+def waiting_document(  # noqa: PLR0917
+    catalogue: Catalogue,
+    addresses: Addresses,
+    lines: Sequence[Line],
+    offers: Line | None,
+    now: Waiting,
+    then: Waiting,
+    *,
+    music: bool = True,
+) -> str:
+    """What somebody in the queue hears: lines, what they may press, music, and on to `then`.
+
+    Without an offer no key is taken.
+    """
+    pace = SLOW if now.slow else NORMAL
+    says = _says(_sentences(catalogue, addresses, lines, slow=now.slow), pace, slow=now.slow)
+    response = VoiceResponse()
+    if offers is None:
+        for said in says:
+            response.append(said)
+        if music:
+            response.play(addresses.music)
+    else:
+        gather = Gather(
+            action=addresses.wait_key(now),
+            method="POST",
+            input="dtmf",
+            num_digits=1,
+            timeout=1,
+            finish_on_key="",
+        )
+        offered = _sentences(catalogue, addresses, [offers], slow=now.slow)
+        says += _says(offered, pace, slow=now.slow)
+        for said in says:
+            gather.append(said)
+        gather.append(Play(addresses.music))
+        response.append(gather)
+    response.append(Redirect(addresses.wait(then), method="POST"))
+    return str(response)
+
+
+def out_of_the_queue(
+    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], now: Waiting
+) -> str:
+    """The call leaves the queue, after these lines; the turn behind it says what comes."""
+    pace = SLOW if now.slow else NORMAL
+    response = VoiceResponse()
+    for said in _says(_sentences(catalogue, addresses, lines, slow=now.slow), pace, slow=now.slow):
+        response.append(said)
+    response.leave()
+    return str(response)
+
+
+def _sentences(
+    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], *, slow: bool
+) -> list[_Sentence]:
+    """Lines with their values, as they are said to one caller alone."""
+    found = []
+    for line in lines:
+        key = catalogue.short(line.key) if slow else line.key
+        for take in catalogue.takes(key, line.wording):
+            said = ""
+            for part in take.parts:
+                said += part.text
+                if part.name:
+                    said += catalogue.spoken(part, line.values)
+            played = addresses.recording(take.recording) if take.recording else ""
+            found.append(_Sentence(said, catalogue, played))
+    return found
 
 
 def _ears(listen: Listen, pace: Pace) -> dict[str, Any]:
@@ -244,6 +424,28 @@ def elsewhere(catalogue: Catalogue, addresses: Addresses) -> str:
     response.append(Pause(length=ELSEWHERE_PAUSE))
     response.append(Redirect(addresses.again(NEWEST, 1), method="POST"))
     return str(response)
+
+
+def sorry_called_back(catalogue: Catalogue, addresses: Addresses, try_id: str, tries: int) -> str:
+    """What somebody hears whom we rang when something of ours fails at once."""
+    response = VoiceResponse()
+    response.append(_say(catalogue, [catalogue.say("technical_start", {}, tries)], NORMAL))
+    response.append(Pause(length=min(2 + 2 * tries, 15)))
+    response.append(Redirect(addresses.called_back(try_id, tries), method="POST"))
+    return str(response)
+
+
+def told_and_over(catalogue: Catalogue, key: str) -> str:
+    """One sentence without values, and the call is over."""
+    response = VoiceResponse()
+    response.append(_say(catalogue, [catalogue.say(key, {})], NORMAL))
+    response.hangup()
+    return str(response)
+
+
+def sentence(catalogue: Catalogue, key: str, wording: int = 0) -> Say:
+    """One sentence without values, as it is said to everybody."""
+    return _say(catalogue, [catalogue.say(key, {}, wording)], NORMAL)
 
 
 def nothing() -> str:

@@ -11,13 +11,15 @@ import structlog
 
 from flask import Blueprint, Response, abort, request
 
-from flows.speech import RETURNED, SILENCE, Input, keys, spoken
+from flows.speech import RETURNED, SILENCE, Input, keys, queued, spoken
 from ivr.conversation import LANGUAGE, Answer, Conversation
 from ivr.twiml import NEWEST, Addresses, apology, nothing
 from prompts.catalogue import load
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
+# What a turn may come by that nobody pressed or said anything for.
+_WITHOUT_ANSWER = ("silent", "returned", "queued")
 _STATUS = re.compile(r"[a-z-]{1,16}")
 # More than anybody types; the engine says what was wrong with it.
 _MOST_KEYS = 32
@@ -61,7 +63,7 @@ class _Edge:
                 failed=failed,
             )
         answered = "Digits" in form or "SpeechResult" in form
-        if not answered and not (args.get("silent") or args.get("returned")):
+        if not answered and not any(args.get(one) for one in _WITHOUT_ANSWER):
             # Names and values are signed as one run of letters: cut elsewhere, "Digits=1" becomes
             # "Digit=s1". The provider itself never posts here without one of these.
             abort(403)
@@ -106,7 +108,9 @@ class _Edge:
         form = request.form
         call_id = form["CallSid"]
         try:
-            answer = take(call_id, form.get("From", ""))
+            # Of a call that we made, the caller is who was rung.
+            ours = form.get("Direction", "").startswith("outbound")
+            answer = take(call_id, form.get("To" if ours else "From", ""))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
             sorry = apology(load(LANGUAGE), self._addresses, number, tries, failed=failed)
             answer = Answer(sorry, "", "failed")
@@ -135,6 +139,8 @@ class _Edge:
 def _heard(form: Fields, args: Fields) -> Input:
     if args.get("returned"):
         return RETURNED
+    if args.get("queued"):
+        return queued(form.get("QueueResult", "")[:_MOST_KEYS])
     if args.get("silent"):
         return SILENCE
     digits = form.get("Digits", "")

@@ -46,7 +46,7 @@ ONE_PART, TWO_PARTS = 160, 306  # septets of a text, 3GPP TS 23.038
 EVERYWHERE = frozenset("089*#")
 PERSON_KEY = "0"
 # A person was asked for already: 0 goes without saying.
-PERSON_ASKED_FOR = "person"
+PERSON_ASKED_FOR = ("person", "callback_check_asked", "callback_check_cut")
 # The text that nearly everybody gets; a longer address has another form.
 COMMON_TEXT = re.compile(r"confirmation")
 FORBIDDEN = re.compile(

@@ -12,6 +12,7 @@ from flows.session import Offer, Session
 from flows.understanding.town_names import towns as named_towns
 from flows.understanding.vocabulary import Vocabulary
 from flows.world import (
+    Answered,
     Earlier,
     Eligibility,
     Far,
@@ -29,8 +30,9 @@ from flows.world import (
 from models import pace
 from models.geography import distance_km
 from prompts.catalogue import languages, load
-from services import waiting_list
+from services import call_back, waiting_list
 from services.allocate import Channel, Chosen, Pair, Taker
+from services.call_line import InLine
 from services.call_my_appointment import MyAppointments
 from services.campaign import Campaign
 from services.campaigns import Campaigns
@@ -44,8 +46,9 @@ from services.look_beyond import WHOLE_LAND_KILOMETRES, Beyond
 from services.main_towns import main_town_postcodes
 from services.my_bookings import room_for_second
 from services.named_centre import named_centre
-from services.promise_callback import promise_callback
+from services.promise_callback import Reason, promise
 from services.promises import Promise, promise_news
+from services.queue_line import OUTLOOK_SECONDS, Outlook, what_is_known
 from services.resume_call import find_by_code, new_code, take_up
 from services.take_turn import Turn
 from services.towns import departement_name
@@ -62,6 +65,8 @@ class Service:
         self.campaigns = campaign if isinstance(campaign, Campaigns) else Campaigns.fixed(campaign)
         self.national_number = national_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
+        # Where nothing is to be remembered, neither is this.
+        self.outlook = Outlook(fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds))
 
     @property
     def campaign(self) -> Campaign:
@@ -69,7 +74,7 @@ class Service:
         return self.campaigns.current()
 
 
-class CallWorld(MyAppointments):
+class CallWorld(InLine, MyAppointments):
     """One turn of one call. `messages` are the ids of what the outbox got in this turn."""
 
     def __init__(self, service: Service, turn: Turn, session: Session) -> None:
@@ -83,6 +88,8 @@ class CallWorld(MyAppointments):
         self.messages: list[str] = []
         self._holds = bool(session.offers)
         self._taker = Taker(Channel.PHONE, turn.call_id)
+        self._directory = service.directory
+        self._outlook = service.outlook
 
     def now(self) -> datetime:
         return self._turn.store.clock.now()
@@ -375,10 +382,28 @@ class CallWorld(MyAppointments):
             self.messages.append(booked.message_id)
         return booked.reference
 
-    def promise_callback(self, number: str, reason: str) -> bool:
-        known = {"reason": reason, **self._session.known}
+    def callback_answered(self, rung_for: str) -> Answered:
         turn = self._turn
-        return promise_callback(turn.transaction(), turn.store, number, turn.call_id, known)
+        return call_back.answered(turn.transaction(), turn.store, rung_for, turn.call_id)
+
+    def callback_refused(self, rung_for: str) -> None:
+        call_back.refused(self._turn.transaction(), self._turn.store, rung_for)
+
+    def promise_callback(self, number: str, reason: str) -> bool:
+        turn, session = self._turn, self._session
+        # Who never said anything was told no hour.
+        at = None if reason == Reason.SILENT else self.callback_at()
+        departement = self._departement(session)
+        kept = promise(
+            turn.transaction(),
+            turn.store,
+            number,
+            turn.call_id,
+            {**what_is_known(session), "reason": reason},
+            expected_at=at,
+            departement=departement,
+        )
+        return kept.is_new
 
 
 def _at(offer: Offer, held: Pair) -> Offer:

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from flows.engine import ENDED
 from flows.session import CallerKind, Session
-from models import calls, outbox, places, turns
+from models import calls, outbox, queues, turns
 from models.database import Connection
 from models.outbox import NewMessage
 from prompts.catalogue import load
+from services import connect_agent, queue_line
 from services.campaign import Campaign
 from services.confirmation_text import unfinished_text
 from services.give_back import give_back_holds, keep_for_return, returning
@@ -41,10 +42,11 @@ def record_call_status(
     """
     over = calls.is_over(status)
     with store.database.statement() as connection:
-        # Most calls hold nothing when they end. For one that does, the end and what becomes of its
-        # places are seen together, or not at all: between the two, whoever tidies up after calls
-        # that are over, or a copy of this status, would give the chosen place away.
-        if not over or not places.holds_any(connection, call_id):
+        # Most calls hold nothing when they end, and wait for nobody. For one that does, the end and
+        # what becomes of its places are seen together, or not at all: between the two, whoever
+        # tidies up after calls that are over, or a copy of this status, would give the chosen place
+        # away, and an agent would take somebody who is gone.
+        if not over or not any(queues.holds_or_waits(connection, call_id)):
             with store.database.one_writer():
                 moved = calls.move_status(connection, store.clock, call_id, status)
             return moved and over
@@ -52,6 +54,8 @@ def record_call_status(
     with store.database.transaction() as connection:
         # A copy waits here for the first; then there is nothing left for it to do.
         moved = calls.move_status(connection, store.clock, call_id, status)
+        connect_agent.caller_gone(connection, store, call_id)
+        queue_line.cut(connection, store, call_id)
         session = _left(connection, store, call_id) if moved else None
         if session is None:
             # Right for a call that is not known, too.

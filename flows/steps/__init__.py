@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from flows.questions import Step
 from flows.session import Session
+from flows.steps.called_back import CalledBack
 from flows.steps.confirm import Confirm
 from flows.steps.date_of_birth import (
     BirthDay,
@@ -33,6 +34,7 @@ from flows.steps.not_eligible import Group, NotEligible
 from flows.steps.offers import Offers, OtherOffers, PartOfDay
 from flows.steps.person import Person, PersonNumber, PersonNumberCheck
 from flows.steps.postcode import Postcode, PostcodeCheck
+from flows.steps.queue import Held, Queue
 from flows.steps.reach import Reach, ReachCheck, ReachNumber
 from flows.steps.reference import Ready, Reference
 from flows.steps.resume import Resume
@@ -42,6 +44,7 @@ from flows.steps.town import AskTown, TownCheck, TownWhich
 from flows.steps.untold import UntoldBirthDate
 from flows.steps.waiting import Waiting
 from flows.steps.welcome import Closed, NotYetOpen, Welcome
+from flows.steps.with_agent import WithAgent
 from flows.world import World
 
 _ALL: tuple[Step, ...] = (
@@ -94,9 +97,12 @@ _ALL: tuple[Step, ...] = (
     Person(),
     PersonNumber(),
     PersonNumberCheck(),
+    CalledBack(),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in _ALL}
+# Where nothing is asked, for the provider holds the call: see flows.steps.line.
+HELD: dict[str, Held] = {step.name: step for step in (Queue(), WithAgent())}
 
 
 def first_step(session: Session, world: World) -> str:
@@ -104,6 +110,8 @@ def first_step(session: Session, world: World) -> str:
 
     Else where a line was cut: see flows.steps.resume.
     """
+    if session.rung_for:
+        return CalledBack.name
     rules, now = world.rules(), world.now()
     if rules.opens_at and now < rules.opens_at:
         return NotYetOpen.name

@@ -1,16 +1,18 @@
-"""0 at any question: a person. Until somebody answers here, an honest promise to ring back.
+"""Whoever wants a person and cannot be passed to one: an honest promise to ring back, or none.
 
-The promise is stored before it is spoken. Somebody who showed a sign of life is never hung up on:
-who stays silent is promised a call at the number that rings, and who has no such number is asked
-for one for a long time.
+The door to people is flows.steps.line. The promise is stored before it is spoken, and only if it
+can be kept. Somebody who showed a sign of life is never hung up on: who stays silent is promised a
+call at the number that rings, and who has no such number is asked for one for a long time.
 """
 
 from __future__ import annotations
 
 from flows.questions import End, Go, Miss, Move, Question, entry, menu
 from flows.session import CallerKind, Session
-from flows.speech import Line, Outcome
+from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Spoken
+from flows.steps.line import knock, offer_instead, promised, to_queue
+from flows.steps.no_slot import wait_for_place
 from flows.steps.reach import NUMBER_DIGITS, HearsNumber
 from flows.understanding import NotUnderstood, telephone
 from flows.world import World
@@ -22,11 +24,33 @@ QUIET_TURNS = 24
 PERSON_KEYS = ("0", "00", "000")
 
 
-def _promise(session: Session, world: World, number: str) -> End:
-    reason = session.person_reason or session.resume or session.step
-    world.promise_callback(number, reason)
-    line = Line("promise", {"ending": number[-2:]})
-    return End(session.but(number=number), (line,), Outcome.PROMISED)
+def _promise(session: Session, world: World, number: str) -> Move:
+    """Ring back at `number` (E.164): their place in the line if they have one, else the last."""
+    if session.line:
+        if not world.promise_place(number):
+            # An agent has them at this moment.
+            return to_queue(session, (Line("queue_agent_coming"),))
+        return promised(session, world, number, world.promised_at())
+    at = world.callback_at()
+    if at is None:
+        return offer_instead(session, world, ())
+    world.promise_callback(number, session.person_reason or session.resume or session.step)
+    return promised(session, world, number, at)
+
+
+def _go_on(session: Session, world: World) -> Go:
+    """Back to the question where a person was asked for."""
+    if session.line:
+        world.leave_queue()
+    trail = session.trail[:-1] if session.trail[-1:] == (session.resume,) else session.trail
+    without = session.but(trail=trail, line="", line_queue="", no_promise=False)
+    return Go(without, session.resume, remember=False)
+
+
+def _can_wait_for_place(session: Session) -> bool:
+    """Whether all is known that the waiting list needs, and there is nothing booked yet."""
+    booked = session.reference or session.mine or session.moving
+    return bool(session.born and session.territory and session.postcode and not booked)
 
 
 class Person(Spoken):
@@ -35,24 +59,51 @@ class Person(Spoken):
 
     def question(self, session: Session, world: World) -> Question:
         way_back = "" if not session.resume else "_or_go_on"
+        if session.no_promise:
+            if not session.resume:
+                return menu("person_later")
+            return menu(f"person_later{way_back}{self._list(session)}")
         if session.caller_kind == CallerKind.NONE:
             return menu(f"person_unknown{way_back}")
         return menu(f"person_known{way_back}", ending=session.caller[-2:])
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
+        if session.no_promise:
+            return self._take_without_promise(session, pressed, world)
         known = session.caller_kind != CallerKind.NONE
         if known and pressed in ("1", *PERSON_KEYS):
             return _promise(session, world, session.caller)
         if pressed == ("2" if known else "1") or pressed in PERSON_KEYS:
             return Go(session, "person_number")
         if session.resume and pressed == ("3" if known else "2"):
-            return Go(session.but(trail=session.trail[:-1]), session.resume, remember=False)
+            return _go_on(session, world)
         return NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:
+        if session.no_promise:
+            if session.quiet >= QUIET_TURNS:
+                return End(session, (Line("goodbye_later"),))
+            if not session.resume:
+                return Go(session, "person", remember=False)
+            return _go_on(session, world)
         if session.caller_kind != CallerKind.NONE:
             return _promise(session, world, session.caller)
         return Go(session, "person_number", remember=False)
+
+    def _take_without_promise(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed in PERSON_KEYS:
+            # It may have changed since.
+            return knock(session, world, remember=False)
+        if pressed == "1":
+            if session.resume:
+                return _go_on(session, world)
+            return End(session, (Line("goodbye_later"),))
+        if pressed == "2" and session.resume and self._list(session):
+            return wait_for_place(session)
+        return NO_SUCH_KEY
+
+    def _list(self, session: Session) -> str:
+        return "_or_list" if _can_wait_for_place(session) else ""
 
 
 class PersonNumber(HearsNumber):

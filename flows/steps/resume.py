@@ -14,6 +14,7 @@ from flows.questions import Go, Move, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Spoken
+from flows.steps.line import QUEUE
 from flows.steps.offers import AFTER_SEARCH, search_nearest
 from flows.steps.untold import UNTOLD, is_untold
 from flows.world import Earlier, TakenUp, World
@@ -29,7 +30,8 @@ ENTRY_OF = {
 }
 # What was chosen is still chosen here.
 AFTER_CHOICE = frozenset({"couple_choice", "reach", "reach_number", "reach_check", "confirm"})
-_PERSON = frozenset({"person", "person_number", "person_number_check"})
+# Whoever talked with an agent has told them all; who waited for one has a place in the line.
+_PERSON = frozenset({"person", "person_number", "person_number_check", QUEUE})
 _ENTRIES = frozenset({
     "for_whom", "date_of_birth", "birth_year", "birth_month", "birth_day", "date_of_birth_check",
     "group", "postcode", "postcode_check", "town", "town_check", "town_which", "tell_number",
@@ -128,6 +130,9 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
         # Of two, the first as well: the second is asked when that reference is told.
         told_next = _with_place_beside(session, world).but(trail=())
         return Go(told_next, UNTOLD, (Line("resumed"),), remember=False)
+    if was.step == QUEUE:
+        # To the place that they had.
+        return Go(_with_place_beside(session, world), "person", (Line("resumed"),), remember=False)
     question = was.resume if was.step in _PERSON else was.step
     if question not in AFTER_SEARCH:
         step = ENTRY_OF.get(was.step, was.step)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from collections.abc import Iterator
 
 import pytest
@@ -177,8 +175,8 @@ def test_the_store_has_no_contradiction_after_a_couple(hall: House):
 
 def test_what_is_known_of_the_first_goes_to_whoever_takes_over(hall: House):
     caller = first_is_booked(hall).answers("0", "1")
-    (promise,) = hall.messages("callback")
-    known = json.loads(hall.text_of(promise))
+    (promise,) = hall.promises()
+    known = promise.known
     assert known["for_whom"] == "two"
     assert known["first_reference"] == hall.bookings()[0].reference
     assert caller.ended_normally

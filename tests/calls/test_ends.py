@@ -269,7 +269,7 @@ def test_after_the_end_it_is_said_and_a_person_is_a_key_away(database_url: str):
         caller = service.phone(MOBILE).dials().hears_text("La campagne est terminée")
         caller.presses("0").hears_text("nous pouvons vous rappeler")
         caller.presses("1")
-        assert service.messages("callback")
+        assert service.promises()
 
 
 # ---------------------------------------------------------------- who may not book yet

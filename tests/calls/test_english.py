@@ -62,6 +62,6 @@ def test_french_is_offered_back_and_the_call_goes_on_in_it(service: House):
 
 def test_a_person_is_promised_in_english(service: House):
     caller = in_english(service).presses("0").presses("1")
-    caller.hears_text("We will call you back on the number ending in 78")
+    caller.hears_text("on the number ending in 78")
     assert caller.ended_normally
-    assert len(service.messages("callback")) == 1
+    assert len(service.promises()) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from collections.abc import Callable
@@ -158,8 +157,8 @@ def test_a_birth_date_given_for_something_else_proves_nothing(service: House):
 def test_the_reference_goes_along_to_a_person(service: House):
     reference = booked(service)
     gives(service, reference).presses("0").presses("1")
-    (promise,) = service.messages("callback")
-    known = json.loads(service.text_of(promise))
+    (promise,) = service.promises()
+    known = promise.known
     assert (known["reference"], known["born"], known["proved"]) == (reference, "1942-03-12", "yes")
 
 
@@ -515,8 +514,8 @@ def test_after_five_wrong_ones_in_a_day_a_reference_is_closed_to_telephones(serv
     caller = gives(service, reference).hears_text("une personne le fera avec vous").presses("1")
     assert caller.ended_normally
     # An agent still can, and has the reference before them.
-    (promise,) = service.messages("callback")
-    assert json.loads(service.text_of(promise))["reference"] == reference
+    (promise,) = service.promises()
+    assert promise.known["reference"] == reference
     with service.database.statement() as connection:
         assert changes.find_by_reference(connection, service.store.vault, reference) is not None
 

@@ -193,7 +193,7 @@ def test_a_stranger_on_the_same_line_never_hears_the_reference(service: House):
 def test_a_call_that_came_to_its_end_was_not_cut(service: House):
     """Promised a call, and goodbye: that is an answer, and no line that was cut."""
     service.phone().goes_to("confirm").presses("0").presses("1")
-    assert len(service.messages("callback")) == 1
+    assert len(service.promises()) == 1
     assert service.messages("sms") == []
     assert service.phone().dials().step == "welcome"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -104,7 +102,7 @@ def refused(service: House, born: str) -> str:
     """What a caller hears who cannot be booked; they go on to the promise."""
     caller = service.phone(MOBILE).goes_to("confirm", born=born).presses("1")
     heard = caller.since_input
-    caller.presses("1").hears_text("Nous vous rappellerons au numéro qui se termine par 78")
+    caller.presses("1").hears_text("au numéro qui se termine par 78")
     assert caller.ended_normally
     return heard
 
@@ -126,8 +124,8 @@ def test_the_promise_to_whoever_needs_a_person_has_the_reason_and_the_answers(da
     with house(database_url, campaign=campaign_with(per_number=0, doses=2)) as service:
         service.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=9)
         refused(service, "12031942")
-        (promise,) = service.messages("callback")
-        known = json.loads(service.text_of(promise))
+        (promise,) = service.promises()
+        known = promise.known
         assert known["reason"] == "person_needed"
         assert (known["born"], known["postcode"]) == ("1942-03-12", "75011")
         assert service.bookings() == []
@@ -139,8 +137,8 @@ def test_the_promise_has_what_was_chosen_too(sqlite_url: str):
     with house(sqlite_url, campaign=campaign_with(per_number=0, doses=2)) as service:
         service.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=9)
         refused(service, "12031942")
-        (promise,) = service.messages("callback")
-        known = json.loads(service.text_of(promise))
+        (promise,) = service.promises()
+        known = promise.known
         assert (known["centre_id"], known["town"]) == ("1", "Paris 11e")
         assert known["start_at"] == "2026-11-26T09:00:00+00:00"
         assert known["second_start_at"] == "2026-12-17T09:00:00+00:00"

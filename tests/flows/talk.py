@@ -29,7 +29,7 @@ TOO_YOUNG = frozenset({"not_eligible", "group"})
 TOWN = frozenset({"town", "town_check", "town_which"})
 OTHERS = TOWN | {"other_offers", "part_of_day"}
 PERSON = frozenset({"person", "person_number", "person_number_check"})
-RINGS_ANEW = frozenset({"resume", "resume_code"})
+RINGS_ANEW = frozenset({"resume", "resume_code", "callback_check"})
 
 
 class Talk:
@@ -72,9 +72,11 @@ class Talk:
         return self
 
     def _rings_anew(self, step: str) -> None:
-        """From a line that was cut, or from one without a number to give its code."""
-        kind = CallerKind.MOBILE if step == "resume" else CallerKind.NONE
+        """From a line that was cut, from one without a number to give its code, or rung by us."""
+        kind = CallerKind.NONE if step == "resume_code" else CallerKind.MOBILE
         self.session = ringing(kind)
+        if step == "callback_check":
+            self.session = self.session.but(rung_for="t" * 32, rung_as="asked", line="e" * 32)
         if step == "resume":
             self.session = offer_to_resume(self.session, earlier(self.world))
         self._hear(RING)

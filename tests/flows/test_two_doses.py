@@ -141,7 +141,7 @@ def needs_a_person(kind: CallerKind = CallerKind.MOBILE) -> Talk:
 def test_whoever_needs_a_person_hears_what_happens_next_and_not_why(kind: CallerKind):
     talk = needs_a_person(kind)
     question = "person_unknown" if kind == CallerKind.NONE else "person_known"
-    assert talk.said == ["person_needed", question]
+    assert talk.said == ["person_needed", "no_person.nobody", question]
     said = words(talk)
     assert "une personne" in said
     assert "rien n'est encore pris" in said
@@ -196,7 +196,7 @@ def test_one_step_back_from_there_leads_to_a_question_that_can_be_answered():
     talk = needs_a_person().presses("*")
     assert talk.step == "reach"
     talk.presses("3", "1")
-    assert talk.said == ["person_needed", "person_known"]
+    assert talk.said == ["person_needed", "no_person.nobody", "person_known"]
 
 
 def test_what_was_booked_after_all_needs_nobody_any_more():

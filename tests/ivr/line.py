@@ -123,6 +123,8 @@ def goes_on_or_ends(document: Document) -> None:
         ["Gather", "Redirect"],
         ["Say", "Hangup"],
         ["Say", "Pause", "Redirect"],
+        ["Say", "Enqueue", "Redirect"],
+        ["Say", "Dial", "Redirect"],
     ), document.names
     if document.gather:
         assert document.gather.children[0].name == "Say"

@@ -63,14 +63,14 @@ def test_copies_at_once_get_the_same_bytes_and_book_once(service: House, seed: i
 def test_copies_at_once_of_a_promise_keep_one_promise(service: House, seed: int):
     played = play(Line(service.app), PROMISE, seed)
     assert promises_a_call_back(played.last.said)
-    assert len(service.messages("callback")) == 1
+    assert len(service.promises()) == 1
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_copies_at_once_of_a_silent_call_keep_one_promise(service: House, seed: int):
     played = play(Line(service.app), SILENT, seed)
     assert promises_a_call_back(played.last.said)
-    assert len(service.messages("callback")) == 1
+    assert len(service.promises()) == 1
 
 
 def test_many_calls_at_once_each_with_copies_book_each_once(service: House):
@@ -226,7 +226,7 @@ def test_a_promise_spoken_again_after_the_first_was_erased_is_kept_again(service
     erase_data(service.store)
     played = play(Line(service.app), PROMISE)
     assert promises_a_call_back(played.last.said)
-    assert [row for row in service.messages("callback") if row.recipient_enc is not None]
+    assert [row for row in service.promises() if row.number]
 
 
 def test_a_withheld_caller_who_types_a_number_twice_is_promised_once(service: House):
@@ -234,4 +234,4 @@ def test_a_withheld_caller_who_types_a_number_twice_is_promised_once(service: Ho
         line = Line(service.app, sender=WITHHELD)
         played = play(line, ("0", "1", to_national(MOBILE), "1"))
         assert promises_a_call_back(played.last.said)
-    assert len(service.messages("callback")) == 1
+    assert len(service.promises()) == 1

@@ -115,7 +115,7 @@ def test_a_promise_whose_commit_was_lost_is_kept_once(
     while not phone.ended:
         phone.presses("1")
     assert phone.ended_normally
-    assert len(service.messages("callback")) == 1
+    assert len(service.promises()) == 1
 
 
 def test_a_status_that_cannot_be_stored_is_answered_and_what_was_held_runs_out(service: House):
@@ -333,7 +333,7 @@ def test_a_question_at_which_something_of_ours_always_fails_leads_to_a_person(
     assert caller.step == "person"
     caller.presses("1")
     assert promises_a_call_back(caller.since_input)
-    assert len(service.messages("callback")) == 1
+    assert len(service.promises()) == 1
 
 
 def test_an_outage_that_is_over_does_not_count_against_the_question(service: House):

@@ -10,6 +10,7 @@ import random
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,8 +19,9 @@ from sqlalchemy import select
 
 from flows.engine import PERSON_STEPS
 from flows.session import CallerKind, Whom
-from flows.speech import Heard, Outcome, Speech
+from flows.speech import Heard, Outcome, queued
 from flows.steps import STEPS
+from flows.steps.line import LINE_STEPS
 from ivr.twiml import Addresses, render
 from models.clock import FixedClock
 from models.tables import appointment
@@ -68,10 +70,20 @@ def walked() -> Walk:
     return walk()
 
 
+def last_words(turn: Turn) -> str:
+    """What is said last; nothing to whoever hung up, or goes to an agent."""
+    return turn.speech.lines[-1].key if turn.speech.lines else ""
+
+
+def in_other_hands(turn: Turn) -> bool:
+    """In the queue, or with an agent: the call is neither over nor listening."""
+    return bool(turn.speech.queue or turn.speech.conference)
+
+
 def none_of(turns: Iterable[Turn]) -> None:
     """Fail with the first turns that broke a promise, in words."""
     found = list(
-        dict.fromkeys(f"{turn} -> {turn.after.step}: {turn.speech.lines[-1].key}" for turn in turns)
+        dict.fromkeys(f"{turn} -> {turn.after.step}: {last_words(turn)}" for turn in turns)
     )
     assert not found, f"{len(found)} turns, such as\n" + "\n".join(found[:12])
 
@@ -91,9 +103,7 @@ def test_every_document_says_something_and_goes_on_or_ends(walked: Walk):
     broken = []
     for turn in walked.turns:
         for slow in (False, True):
-            speech = Speech(
-                turn.speech.lines, turn.speech.listen, turn.speech.outcome, "fr", slow=slow
-            )
+            speech = replace(turn.speech, language="fr", slow=slow, dial="")
             # The same words make the same document: one of each kind is enough.
             if repr(speech) in rendered:
                 continue
@@ -103,10 +113,11 @@ def test_every_document_says_something_and_goes_on_or_ends(walked: Walk):
             except (KeyError, IndexError, ValueError, TwimlError) as error:
                 broken.append(f"{turn} -> {turn.after.step}: {type(error).__name__} {error}")
                 continue
-            goes_on_or_ends(document)
+            if speech.lines:
+                goes_on_or_ends(document)
             assert len(document.body) < MAX_DOCUMENT_BYTES
             assert len(document.said) < POLLY_LIMIT
-            assert document.ends == (speech.listen is None)
+            assert document.ends == (speech.listen is None and not in_other_hands(turn))
             if speech.listen and document.gather:
                 assert document.gather.attributes["numDigits"] == str(speech.listen.digits)
                 ears = "dtmf speech" if speech.listen.speech else "dtmf"
@@ -117,11 +128,18 @@ def test_every_document_says_something_and_goes_on_or_ends(walked: Walk):
 
 def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
     def may_end(turn: Turn) -> bool:
-        ending, before, after = turn.speech.lines[-1].key, turn.before, turn.after
+        ending, before, after = last_words(turn), turn.before, turn.after
         silent = turn.heard.kind is Heard.SILENCE
         promised = turn.speech.outcome is Outcome.PROMISED
         may = {
-            "promise": promised and after.number != "",
+            **dict.fromkeys(
+                ("promise", "promise_today", "promise_day"), promised and after.number != ""
+            ),
+            # Whoever hung up in the queue hears nothing of it.
+            "": turn.heard == queued("hangup"),
+            # Nobody can be rung, and they press a key for the end, or say nothing for very long.
+            "goodbye_later": after.no_promise
+            and (turn.heard.keys == "1" or (silent and after.quiet >= LONG_SILENCE)),
             **dict.fromkeys(PROMISED_LATER, promised and after.alive),
             **dict.fromkeys(
                 ("goodbye_silent", "goodbye_silent_promised"), not before.alive and silent
@@ -131,16 +149,22 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
                 before.caller_kind == CallerKind.NONE and silent and after.quiet >= LONG_SILENCE
             ),
             "own_centre_dial": turn.speech.dial != "",
-            "goodbye": turn.heard.keys in ENDING_KEYS.get(before.step, ()),
+            "goodbye": turn.heard.keys in ENDING_KEYS.get(before.step, ())
+            # The agent is done.
+            or before.step == "with_agent",
         }
         return before.step == "ended" or may.get(ending, False)
 
-    ends = [turn for turn in walked.turns if turn.speech.listen is None]
+    ends = [
+        turn
+        for turn in walked.turns
+        if turn.speech.listen is None and not in_other_hands(turn) and not turn.before.rung_for
+    ]
     none_of(turn for turn in ends if not may_end(turn))
-    assert {turn.speech.lines[-1].key for turn in ends} == {
-        "goodbye", "goodbye_booked", "goodbye_booked_both", "goodbye_silent",
-        "goodbye_silent_promised", "goodbye_unreachable", "promise", "own_centre_dial",
-        *PROMISED_LATER,
+    assert {last_words(turn) for turn in ends} == {
+        "goodbye", "goodbye_booked", "goodbye_booked_both", "goodbye_silent", "goodbye_later",
+        "goodbye_silent_promised", "goodbye_unreachable", "promise", "promise_today",
+        "promise_day", "own_centre_dial", "", *PROMISED_LATER,
     }  # fmt: skip
 
 
@@ -172,6 +196,8 @@ def test_zero_leads_to_a_person_from_every_step(walked: Walk):
         and turn.before.step != "ended"
         and not turn.after.step.startswith("person")
         and turn.speech.outcome is not Outcome.PROMISED
+        and not in_other_hands(turn)
+        and not turn.before.rung_for
     )
     none_of(elsewhere)
 
@@ -202,20 +228,24 @@ def test_two_appointments_are_told_as_two_and_one_as_one(walked: Walk):
 
 
 def test_whoever_needs_a_person_is_led_to_one_and_nowhere_else(walked: Walk):
-    needed = [turn for turn in walked.turns if turn.speech.lines[0].key == "person_needed"]
+    needed = [
+        turn for turn in walked.turns if "person_needed" in {line.key for line in turn.speech.lines}
+    ]
     assert needed
     none_of(
         turn
         for turn in needed
-        if turn.after.step != "person" or turn.after.resume or turn.after.reference
+        if turn.after.step not in {"person", "queue"} or turn.after.resume or turn.after.reference
     )
 
 
 def test_nothing_leads_from_a_booking_back_to_before_it(walked: Walk):
     def undone(turn: Turn) -> bool:
-        told = {"ready", "reference", "untold_birth_date", "ended", *PERSON_STEPS}
+        told = {"ready", "reference", "untold_birth_date", "ended", *PERSON_STEPS, *LINE_STEPS}
         another_comes = turn.before.whom == Whom.TWO and turn.before.step == "reference"
         booked = turn.before.reference != "" and turn.before.mine is None and not another_comes
+        # An agent sends whoever they like wherever they like.
+        booked = booked and turn.before.step != "with_agent"
         return booked and turn.after.step not in told
 
     none_of(turn for turn in walked.turns if undone(turn))
@@ -234,7 +264,7 @@ def test_silence_at_any_place_leads_to_words_that_differ_from_those_just_heard(w
     def same(turn: Turn) -> bool:
         return (
             turn.heard.kind is Heard.SILENCE
-            and turn.before.step != "ended"
+            and turn.before.step not in {"ended", *LINE_STEPS}
             and turn.after.step == turn.before.step
             and turn.after.misses <= turn.before.misses
         )
@@ -360,6 +390,7 @@ def test_before_the_opening_the_exact_moment_is_told_and_a_call_back_is_offered(
         caller.presses("2")
         assert promises_a_call_back(caller.since_input)
         assert caller.ended_normally
+        # News of a day to come, and no place in the line.
         assert len(service.messages("callback")) == 1
 
 
@@ -391,7 +422,7 @@ def test_silence_through_a_whole_call_ends_with_goodbye_and_one_promise_for_a_nu
         for _ in range(3):
             caller.stays_silent()
         assert caller.ended_normally
-    assert len(service.messages("callback")) == 1
+    assert len(service.promises()) == 1
 
 
 @pytest.mark.parametrize("sender", [MOBILE, LANDLINE, WITHHELD])

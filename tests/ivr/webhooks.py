@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 from werkzeug.wrappers import Response
 
-from ivr.signature import FORM
+from ivr.signature import CONFERENCE_EVENTS, FORM
 from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN
 
 CALL = "CA" + "1" * 32
@@ -90,4 +90,6 @@ def genuine(path: str, **fields: str) -> Webhook:
         own = {"CallSid": CALL, "CallStatus": "in-progress", "From": MOBILE, "Direction": "inbound"}
         if path == "/voice/turn":
             own["Digits"] = "1"
+        elif path == CONFERENCE_EVENTS:
+            own["ConferenceSid"] = "CF" + "3" * 32
     return Webhook(path, tuple({"AccountSid": ACCOUNT, **own, **fields}.items()))

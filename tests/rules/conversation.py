@@ -72,7 +72,8 @@ class Goes(Talk):
     @property
     def promised(self) -> bool:
         """Whether something was stored that somebody will see to."""
-        return bool(self.world.promises or self.world.waits or self.world.news)
+        place = any(done[0] == "promise" for done in self.world.line)
+        return bool(place or self.world.promises or self.world.waits or self.world.news)
 
     @property
     def heard(self) -> str:

@@ -1,0 +1,76 @@
+"""A number that we ring: somebody proves to be there, by a key or a yes, before anything else.
+
+An answering machine talks and presses nothing. Whoever picks up may not be who asked, so nothing is
+said but that this house was asked, or rung, from this telephone.
+"""
+
+from __future__ import annotations
+
+from flows.questions import End, Go, Miss, Move, Question
+from flows.session import Session
+from flows.speech import Line, Listen
+from flows.steps.common import NO_SUCH_KEY, Spoken
+from flows.steps.line import QUEUE
+from flows.steps.queue import with_agent
+from flows.steps.resume import Resume
+from flows.understanding.words import choice
+from flows.world import Answered, World
+
+STEP = "callback_check"
+# A person alone is behind these: an agent waits at the other end already.
+PROOFS = ("1", "0", "00", "000")
+# The table of what somebody says who picks up, before they have heard a word. Its one key means
+# nothing.
+_GREETING = "callback_greeting"
+_GREETS = "7"
+
+
+class CalledBack(Spoken):
+    """1 or yes: here I am. 2: no call is wanted any more. Nothing: a machine, or nobody."""
+
+    name = STEP
+    patience = 3
+
+    def question(self, session: Session, world: World) -> Question:
+        # Words from the first try: the hand that picked up may be far from the keys.
+        return Question(f"{STEP}_{session.rung_as}", Listen(speech=True))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "2":
+            world.callback_refused(session.rung_for)
+            return End(session, (Line("callback_left"),))
+        if pressed not in PROOFS:
+            return NO_SUCH_KEY
+        answered = world.callback_answered(session.rung_for)
+        if answered is Answered.OVER:
+            return End(session, (Line("callback_over"),))
+        if answered is Answered.MACHINE:
+            return _goes_on(session, pressed, world)
+        passed = (Line("callback_to_person"),)
+        if answered is Answered.AGENT:
+            return with_agent(_with_what_was_given(session, world), passed)
+        # The agent was lost while it rang: the place in the line is the first one all the same.
+        return Go(session.but(wants_person=True), QUEUE, passed, remember=False)
+
+    def hear(self, session: Session, text: str, world: World) -> Move | None:
+        if choice(text, world.vocabulary(session.language), _GREETING) == _GREETS:
+            return Miss(f"reason.{_GREETING}")
+        return super().hear(session, text, world)
+
+    def give_up(self, session: Session, world: World) -> Move:
+        return End(session, (Line("callback_nobody"),))
+
+
+def _goes_on(session: Session, pressed: str, world: World) -> Move:
+    """The call that they made, where it was left; or a person after all."""
+    if pressed != "1":
+        return Go(session.but(resume="", wants_person=True), "person", remember=False)
+    if not session.earlier:
+        return Go(session, "welcome", remember=False)
+    return Resume().take(session, "1", world)
+
+
+def _with_what_was_given(session: Session, world: World) -> Session:
+    """What their own call still holds is this one's, for whoever goes on with the same slot."""
+    taken = world.take_up(session.earlier) if session.earlier else None
+    return session if taken is None else session.but(offers=taken.session.offers)

@@ -1,0 +1,128 @@
+"""The line for a person: one door to it, and what is said of a place in it.
+
+Whoever asks for a person, or is not understood, comes through `knock`. Somebody is there: into the
+queue at once. Nobody is: the truth, why and until when, and then what is offered instead.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flows.questions import End, Go, Move
+from flows.session import Session
+from flows.speech import Line, Outcome
+from flows.world import NoPerson, Standing, Unavailable, World
+
+QUEUE = "queue"
+WITH_AGENT = "with_agent"
+# Where a caller is in nobody's hands but the provider's: nothing is asked there.
+LINE_STEPS = frozenset({QUEUE, WITH_AGENT})
+MINUTE = 60
+HOUR = 60 * MINUTE
+# A wait is told in these minutes; beyond, by the half hour.
+_MINUTES = (2, 3, 5, 10, 15, 20, 30, 45)
+# A call that comes sooner than this has no hour of its own.
+_SOON = timedelta(minutes=30)
+_QUARTER = timedelta(minutes=15)
+
+
+def knock(
+    session: Session, world: World, lines: tuple[Line, ...] = (), *, remember: bool = True
+) -> Move:
+    """To a person: into the line if they can wait there, else to what can be promised."""
+    found = world.join_queue(session, session.person_reason or session.resume or session.step)
+    if isinstance(found, Standing):
+        return enter(session, found, lines)
+    return offer_instead(session, world, (*lines, *why_not(found)), remember=remember)
+
+
+def enter(session: Session, place: Standing, lines: tuple[Line, ...] = ()) -> End:
+    """Into the queue, which tells where they stand and goes on from there by itself."""
+    told = (
+        *lines,
+        Line("person_passed"),
+        position(place.ahead),
+        *wait(place.wait_seconds),
+        Line("queue_stay"),
+    )
+    return to_queue(session.but(line=place.entry_id, line_queue=place.queue), told)
+
+
+def to_queue(session: Session, lines: tuple[Line, ...]) -> End:
+    """Into the queue (again), where their place is."""
+    waits = session.moved(QUEUE)
+    return End(waits, lines, Outcome.QUEUED, queue=session.line_queue)
+
+
+def offer_instead(
+    session: Session, world: World, lines: tuple[Line, ...], *, remember: bool = False
+) -> Go:
+    """A call back, if it can be kept; else the truth, and the ways on that there are."""
+    no_promise = world.callback_at() is None
+    if no_promise:
+        lines = (*lines, Line("no_callback"))
+    return Go(session.but(no_promise=no_promise), "person", lines, remember=remember)
+
+
+def why_not(found: Unavailable) -> tuple[Line, ...]:
+    """Why nobody is passed, and when somebody answers again."""
+    if found.opens_at and found.why in {NoPerson.HOURS, NoPerson.HOLIDAY}:
+        return (Line(f"no_person.{found.why}", {"opens": found.opens_at}),)
+    if found.why in {NoPerson.HOURS, NoPerson.HOLIDAY}:
+        # Not for weeks: that is a line that is closed.
+        return (Line(f"no_person.{NoPerson.CLOSED}"),)
+    return (Line(f"no_person.{found.why}"), *wait(found.wait_seconds))
+
+
+def position(ahead: int) -> Line:
+    """How many come before them."""
+    if ahead <= 1:
+        return Line("queue_one_ahead" if ahead else "queue_next")
+    return Line("queue_ahead", {"ahead": ahead})
+
+
+def wait(seconds: int | None) -> tuple[Line, ...]:
+    """How long that takes, rounded; nothing where nobody knows."""
+    if seconds is None:
+        return ()
+    if seconds < MINUTE:
+        return (Line("wait.under_a_minute"),)
+    rounded = round_wait(seconds)
+    if rounded < HOUR:
+        return (Line("wait.minutes", {"minutes": rounded // MINUTE}),)
+    hours, rest = divmod(rounded, HOUR)
+    half = "_and_a_half" if rest else ""
+    if hours == 1:
+        return (Line(f"wait.hour{half}"),)
+    return (Line(f"wait.hours{half}", {"hours": hours}),)
+
+
+def round_wait(seconds: int) -> int:
+    """The next that can be told, in seconds: nobody is told less than what is expected."""
+    if seconds < MINUTE:
+        return 0
+    for minutes in _MINUTES:
+        if seconds <= minutes * MINUTE:
+            return minutes * MINUTE
+    half_hours = -(-seconds // (HOUR // 2))
+    return half_hours * HOUR // 2
+
+
+def promised(session: Session, world: World, number: str, at: datetime | None) -> End:
+    """The last words to whom a call was promised, with its hour where it is not soon.
+
+    `at` is by the agents' clock.
+    """
+    ending = {"ending": number[-2:]}
+    line = Line("promise", ending)
+    if at is not None and at - world.now() > _SOON:
+        at = _quarter(at)
+        today = at.date() == world.now().astimezone(at.tzinfo).date()
+        line = Line("promise_today" if today else "promise_day", {**ending, "at": at})
+    return End(session.but(number=number), (line,), Outcome.PROMISED)
+
+
+def _quarter(at: datetime) -> datetime:
+    """The next quarter of an hour."""
+    over = timedelta(minutes=at.minute % 15, seconds=at.second, microseconds=at.microsecond)
+    return at + (_QUARTER - over) if over else at

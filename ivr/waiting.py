@@ -1,0 +1,179 @@
+"""What callers hear in the provider's queue: how they stand, music, and two offers.
+
+The provider asks for it again whenever it is over. So it says once a round how many are before
+them, and is music for the rest of it: a round costs one look into the database. What is pressed is
+a wish about their place; the turn behind the queue then tells what became of it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from flask import Blueprint, Response, request
+
+from flows.speech import Line
+from flows.steps.line import position, round_wait, wait
+from ivr.conversation import LANGUAGE
+from ivr.twiml import Addresses, Waiting, out_of_the_queue, waiting_document
+from prompts.catalogue import languages, load
+from services import queue_line
+from services.call_world import Service
+from services.queue_line import Heard
+from services.store import Store
+from services.telemetry import FAILURES
+
+_COUNT = re.compile(r"-?[0-9]{1,6}")
+_PLACE = re.compile(r"[0-9a-f]{32}")
+CALLBACK_KEY, MACHINE_KEY = "1", "2"
+# From this round on the offers are made in fewer words, and a line without any agent is given up.
+LATER = 2
+# A supervisor's words are said in every so manieth round.
+_ANNOUNCED_EVERY = 3
+_MOST_ROUNDS = 9999
+_SPOKEN = frozenset(languages())
+
+log = structlog.get_logger()
+
+
+def blueprint(store: Store, service: Service, addresses: Addresses) -> Blueprint:
+    """Routes below /voice; the signature check stands in front of them."""
+    edge = _Edge(store, service, addresses)
+    waiting = Blueprint("waiting", __name__, url_prefix="/voice")
+    waiting.add_url_rule("/wait", "wait", edge.wait, methods=["POST"])
+    waiting.add_url_rule("/wait-key", "wait_key", edge.key, methods=["POST"])
+    return waiting
+
+
+class _Edge:
+    """The webhooks as methods; the form is the one of the request being answered."""
+
+    def __init__(self, store: Store, service: Service, addresses: Addresses) -> None:
+        self._store = store
+        self._service = service
+        self._addresses = addresses
+
+    def wait(self) -> Response:
+        """One round."""
+        now = _waiting(request.args)
+        try:
+            found = queue_line.listen(
+                self._store,
+                self._service.campaign,
+                self._service.outlook,
+                request.form["CallSid"],
+                renews=now.keeps,
+            )
+            if found is None:
+                return _xml(self._out(now))
+            return _xml(self._round(found, now))
+        except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
+            _failed("wait failed", error)
+            # Music, and another try behind it: whoever waits need not hear of it.
+            return _xml(self._heard(now, [Line("queue_still")], None, now))
+
+    def key(self) -> Response:
+        """Something was pressed while they wait."""
+        now, pressed = _waiting(request.args), request.form.get("Digits", "")
+        try:
+            if pressed not in (CALLBACK_KEY, MACHINE_KEY):
+                # What was said is said again.
+                return _xml(self._again(replace(now, round=0)))
+            if self._wish(pressed, request.form["CallSid"], now.place):
+                return _xml(self._out(now))
+            return _xml(self._again(now, [Line("queue_agent_coming")]))
+        except Exception as error:  # noqa: BLE001
+            _failed("wait key failed", error)
+            return _xml(self._again(now, [Line("technical")]))
+
+    def _wish(self, pressed: str, call_id: str, place: str) -> bool:
+        if pressed == MACHINE_KEY:
+            return queue_line.wish_machine(self._store, call_id, place)
+        service = self._service
+        return queue_line.wish_callback(
+            self._store, service.campaign, service.outlook, call_id, place
+        )
+
+    def _round(self, found: Heard, now: Waiting) -> str:
+        place = found.place
+        now = replace(now, place=place.entry_id)
+        then = replace(now, round=min(now.round + 1, _MOST_ROUNDS))
+        if place.state != "waiting":
+            return self._heard(now, [Line("queue_agent_coming")], None, then)
+        if not place.agents and now.round >= LATER:
+            return self._nobody_left(found, now, then)
+        lines: list[Line] = []
+        if now.round:
+            lines.append(position(place.ahead))
+        # A wait is told again only when it is shorter than they heard before.
+        rounded = None if found.wait_seconds is None else round_wait(found.wait_seconds)
+        if rounded is not None and (now.told < 0 or rounded < now.told):
+            if now.round:
+                lines += wait(found.wait_seconds)
+            then = replace(then, told=rounded)
+        if place.queue.announcement and now.round % _ANNOUNCED_EVERY == 0:
+            lines.append(Line("queue_announcement", {"announcement": place.queue.announcement}))
+        return self._heard(now, lines, _offers(found, now.round), then)
+
+    def _nobody_left(self, found: Heard, now: Waiting, then: Waiting) -> str:
+        """No agent answers this line any more: their place can wait without them."""
+        lines = [Line("queue_nobody_left")]
+        pressed = CALLBACK_KEY if found.promise_at else MACHINE_KEY
+        if found.promise_at and not found.place.rings:
+            # They must say where: nothing is done before they do.
+            return self._heard(now, lines, _offers(found, 0), then)
+        if self._wish(pressed, request.form["CallSid"], now.place):
+            return self._out(now, lines)
+        return self._heard(now, [Line("queue_agent_coming")], None, then)
+
+    def _heard(self, now: Waiting, lines: list[Line], offers: Line | None, then: Waiting) -> str:
+        return waiting_document(load(now.language), self._addresses, lines, offers, now, then)
+
+    def _again(self, now: Waiting, lines: list[Line] | None = None) -> str:
+        """At once what they heard before, from the beginning."""
+        return waiting_document(
+            load(now.language), self._addresses, lines or [], None, now, now, music=False
+        )
+
+    def _out(self, now: Waiting, lines: Sequence[Line] = ()) -> str:
+        return out_of_the_queue(load(now.language), self._addresses, lines, now)
+
+
+def _offers(found: Heard, rounds: int) -> Line:
+    key = "person_waits"
+    if found.promise_at is None:
+        key = "person_waits_machine"
+    elif not found.place.rings:
+        key = "person_waits_number"
+    return Line(key, wording=0 if rounds < LATER else 1)
+
+
+def _waiting(args: Mapping[str, str]) -> Waiting:
+    """The query of one of these addresses; whatever is strange in it is as at the beginning."""
+    language, place = args.get("language", ""), args.get("place", "")
+    return Waiting(
+        language=language if language in _SPOKEN else LANGUAGE,
+        slow=args.get("slow") == "1",
+        keeps=args.get("keeps") == "1",
+        round=max(_number(args, "round", 0), 0),
+        told=_number(args, "told", -1),
+        place=place if _PLACE.fullmatch(place) else "",
+    )
+
+
+def _number(args: Mapping[str, str], name: str, default: int) -> int:
+    value = args.get(name, "")
+    return int(value) if _COUNT.fullmatch(value) and value.isascii() else default
+
+
+def _failed(what: str, error: Exception) -> None:
+    FAILURES.labels(type(error).__name__).inc()
+    log.error(what, call=request.form["CallSid"], error=type(error).__name__)
+
+
+def _xml(document: str) -> Response:
+    return Response(document, content_type="text/xml; charset=utf-8")
