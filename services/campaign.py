@@ -66,11 +66,12 @@ class AgentsHours:
     """When agents answer, by the clock of `zone`.
 
     `weekdays` are seven, from Monday on, each with its intervals in minutes after midnight; an
-    interval's end is not in it.
+    interval's end is not in it. `calls`: within these hours, too, anybody may be rung.
     """
 
     zone: str
     weekdays: tuple[tuple[tuple[int, int], ...], ...]
+    calls: tuple[int, int] = (8 * 60, 20 * 60)
 
     def open_at(self, moment: datetime) -> bool:
         """Whether agents answer at an aware moment."""

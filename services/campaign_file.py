@@ -126,7 +126,7 @@ _TOP = frozenset(
 )
 _ELIGIBLE = frozenset({"minimum_age", "born_from", "born_until", "group", "opens_at"})
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_HOURS = frozenset({"zone", *_WEEKDAYS})
+_HOURS = frozenset({"zone", "calls", *_WEEKDAYS})
 
 LONGEST_NAME = 40  # the column of a booking that holds it
 LONGEST_TITLE = 80
@@ -521,7 +521,8 @@ class _Reader:
         if not set(given) & set(_WEEKDAYS):
             self._wrong(table, 'no weekday is named; add monday = ["08:00-19:00"] and so on')
         zone = self._a_zone((*table, "zone"), given.get("zone", self._zone))
-        return AgentsHours(zone, weekdays)
+        calls = "calls" in given and self._interval((*table, "calls"), given["calls"])
+        return AgentsHours(zone, weekdays, calls) if calls else AgentsHours(zone, weekdays)
 
     def _weekday(self, entry: Entry, given: object) -> tuple[tuple[int, int], ...]:
         if not isinstance(given, list):

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from models import attempts, bookings, calls, outbox, pace, resume, turns, waiting
+from models import (
+    attempts,
+    bookings,
+    callbacks,
+    calls,
+    outbox,
+    pace,
+    queues,
+    resume,
+    staff,
+    turns,
+    waiting,
+)
 from services.attempts import KEPT
 from services.store import Store
 
@@ -17,8 +29,12 @@ AFTER_APPOINTMENT = timedelta(days=89)
 AFTER_CALL = timedelta(hours=24)
 # Whoever waits longer has been forgotten by everybody; their entry ends.
 LONGEST_WAIT = timedelta(days=180)
+# Who waited for a person, and what was given and noted then: for questions about it.
+AFTER_PLACE = timedelta(days=30)
 # Steps and outcomes carry nobody's data; they feed the statistics of a season.
 TURNS_KEPT = timedelta(days=365)
+# Sessions of staff are over long before.
+SESSIONS_KEPT = timedelta(days=7)
 # A line that rang once a year is still spoken to at its pace.
 PACE_KEPT = timedelta(days=396)
 
@@ -40,9 +56,13 @@ def erase_data(store: Store) -> dict[str, int]:
     with store.database.transaction() as connection:
         entries = waiting.erase_due(connection, clock, ended=AFTER_CALL, oldest=LONGEST_WAIT)
     with store.database.transaction() as connection:
+        callbacks.end_forgotten(connection, clock, AFTER_PLACE)
+        people = queues.erase(connection, clock, AFTER_PLACE)
+    with store.database.transaction() as connection:
         old = turns.delete_old(connection, clock, TURNS_KEPT)
     with store.database.transaction() as connection:
         tries = attempts.erase_old(connection, clock, KEPT)
+        sessions = staff.forget_sessions(connection, clock, SESSIONS_KEPT)
     with store.database.transaction() as connection:
         codes = resume.forget_codes(connection, clock, KEPT)
         paces = pace.forget(connection, clock, PACE_KEPT)
@@ -52,8 +72,10 @@ def erase_data(store: Store) -> dict[str, int]:
         "turns": bodies,
         "calls": callers,
         "waiting": entries,
+        "people in line": people,
         "old turns": old,
         "tries": tries,
+        "sessions": sessions,
         "resume codes": codes,
         "paces": paces,
     }

@@ -294,6 +294,12 @@ MISTAKES = [
         'write "08:00-12:00"',
     ),
     (
+        'calls = "08:00-20:00"',
+        'calls = "20:00-08:00"',
+        'agents_hours.calls: "20:00-08:00" are no hours of one day',
+        "",
+    ),
+    (
         'monday = ["08:00-19:00"]',
         'monday = ["19:00-08:00"]',
         'agents_hours.monday: "19:00-08:00" are no hours of one day',
