@@ -1,14 +1,19 @@
-"""`flask worker` and `flask scheduler`: the processes beside the web server."""
+"""`flask worker`, `scheduler` and `dispatcher`: the processes beside the web server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 
-from jobs import scheduler, worker
+from jobs import dispatcher, scheduler, worker
 from jobs.tasks import Ports
+from jobs.timed import Task
 from jobs.worker import NoRedis
+from services.call_back import CallBack
+from services.campaign import Campaign
+from services.ports import CallControl
+from services.store import Store
 
 
 def make_worker(redis_url: str, ports: Callable[[], Ports]) -> click.Command:
@@ -35,3 +40,20 @@ def make_scheduler(ports: Callable[[], Ports], campaign_of: scheduler.CampaignOf
         scheduler.run(given.store, given.messenger, campaign_of)
 
     return schedule
+
+
+def make_dispatcher(
+    store: Store,
+    control: Callable[[], CallControl],
+    campaign: Callable[[], Campaign],
+    call_back: CallBack,
+    more: Callable[[], Sequence[Task]],
+) -> click.Command:
+    """The command `dispatcher`; `campaign` is that of now, `more` are tasks of other parts."""
+
+    @click.command("dispatcher", epilog="Example: flask dispatcher")
+    def dispatch() -> None:
+        """Bring callers and agents together, keep promises, write the board. One is enough."""
+        dispatcher.run(store, control(), campaign, call_back, more())
+
+    return dispatch

@@ -31,6 +31,10 @@ _PLAIN = re.compile(r"[!-~]*")
 _NAMES = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(?:\n[A-Za-z][A-Za-z0-9_.-]*)*")
 _CALL = re.compile(r"CA[0-9a-f]{32}")
 _MESSAGE = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
+_CONFERENCE = re.compile(r"CF[0-9a-f]{32}")
+# What is told here of a conference may be of none of its calls.
+CONFERENCE_EVENTS = "/voice/conference"
+_OF_NO_CALL = frozenset({"conference-start", "conference-end"})
 
 log = structlog.get_logger()
 
@@ -102,7 +106,13 @@ class SignatureCheck:
         form = incoming.form
         if form.get("AccountSid") != self._account_sid:
             raise NotSigned("account")
-        if incoming.path.startswith("/voice"):
+        if incoming.path == CONFERENCE_EVENTS:
+            if not _CONFERENCE.fullmatch(form.get("ConferenceSid", "")):
+                raise NotSigned("conference_id")
+            whole = "CallSid" not in form and form.get("StatusCallbackEvent") in _OF_NO_CALL
+            if not whole and not _CALL.fullmatch(form.get("CallSid", "")):
+                raise NotSigned("call_id")
+        elif incoming.path.startswith("/voice"):
             if not _CALL.fullmatch(form.get("CallSid", "")):
                 raise NotSigned("call_id")
         elif not _MESSAGE.fullmatch(form.get("MessageSid", "")):

@@ -6,16 +6,13 @@ same message: the claim in the database lets one of them through.
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 import structlog
 
+from jobs import timed
+from jobs.timed import Task, run_once
 from models import outbox, places
 from services.campaign import Campaign
 from services.deliver_message import KINDS, deliver_message
@@ -37,15 +34,7 @@ CampaignOf = Callable[[str], Campaign | None]
 
 log = structlog.get_logger()
 
-
-@dataclass
-class Task:
-    """Something done every so many seconds; a failure is logged and tried again next time."""
-
-    name: str
-    every: float
-    do: Callable[[], int]
-    next_at: float = field(default=0.0)
+__all__ = ["Task", "run", "run_once", "sweep", "tasks", "tidy"]
 
 
 def sweep(store: Store, messenger: Messenger) -> int:
@@ -81,25 +70,6 @@ def tasks(store: Store, messenger: Messenger, campaign_of: CampaignOf) -> list[T
 
 def run(store: Store, messenger: Messenger, campaign_of: CampaignOf) -> None:
     """Work until SIGTERM or SIGINT."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    planned = tasks(store, messenger, campaign_of)
+    stop = timed.stopped_by_signal()
     log.info("scheduler starts")
-    while not stop.is_set():
-        now = time.monotonic()
-        for task in planned:
-            if task.next_at <= now and not stop.is_set():
-                run_once(task)
-                task.next_at = time.monotonic() + task.every
-        stop.wait(max(0.1, min(task.next_at for task in planned) - time.monotonic()))
-
-
-def run_once(task: Task) -> None:
-    """Do a task; whatever goes wrong, the scheduler lives on."""
-    try:
-        done = task.do()
-    except Exception as error:  # noqa: BLE001 (the next round tries again)
-        log.error("task failed", task=task.name, error=type(error).__name__)
-    else:
-        log.debug("task done", task=task.name, done=done)
+    timed.run(tasks(store, messenger, campaign_of), stop)

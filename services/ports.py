@@ -46,3 +46,75 @@ class WakeUp(Protocol):
     """Tells a worker that a message waits. It may be lost: a sweep finds the message anyway."""
 
     def message(self, message_id: str) -> None: ...
+
+
+class CallControl(Protocol):
+    """Acts on calls that are going on, by the provider's REST. Never called inside a webhook.
+
+    Every method answers within three seconds and raises Refused (20404: no such call, queue or
+    participant any more), Busy (nothing was done) or NoAnswer (nobody knows). A `path` is one of
+    ours, below /voice, with its query; the provider asks for it by POST.
+    """
+
+    @property
+    def calls_per_second(self) -> float:
+        """How many calls the account may begin; 0 for no limit."""
+        ...
+
+    def make_queue(self, name: str, max_size: int) -> str:
+        """The provider's id of its queue of this name, made where there is none, of that size."""
+        ...
+
+    def ring(
+        self,
+        to: str,
+        path: str,
+        *,
+        status_path: str,
+        ring_seconds: int,
+        caller_id: str = "",
+    ) -> str:
+        """Ring somebody; gives the id of the call. What they hear is at `path` once they answer.
+
+        `to` is E.164, or client:<staff id> for the telephone in a browser. `status_path` is told
+        when it is rung, answered and over. `caller_id` is what they see: empty for the house's own.
+        """
+        ...
+
+    def find_call(self, to: str, since: datetime) -> str | None:
+        """The newest call that we made to `to` after `since` (UTC), if there was one."""
+        ...
+
+    def take_from_queue(self, queue_sid: str, call_sid: str, path: str) -> None:
+        """Take the caller named out of the provider's queue, whatever their place in it."""
+        ...
+
+    def redirect(self, call_sid: str, path: str) -> None:
+        """Let a call go on at `path`, out of whatever it was doing."""
+        ...
+
+    def hang_up(self, call_sid: str) -> None:
+        """End a call, or stop ringing."""
+        ...
+
+    def hold(self, conference_sid: str, call_sid: str, *, on: bool, path: str = "") -> None:
+        """Put a participant on hold with what is at `path`, or bring them back."""
+        ...
+
+    def mute(self, conference_sid: str, call_sid: str, *, muted: bool) -> None:
+        """Whether the others hear a participant."""
+        ...
+
+    def coach(
+        self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
+    ) -> None:
+        """Let a participant be heard by one alone (`coached_sid`), by all (empty), or by nobody."""
+        ...
+
+    def remove(self, conference_sid: str, call_sid: str) -> None:
+        """Take a participant out of a conference; their call goes on behind it."""
+        ...
+
+    def end_conference(self, conference_sid: str) -> None:
+        """End a conference for all that are in it; their calls go on behind it."""
+        ...

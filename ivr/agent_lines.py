@@ -1,0 +1,178 @@
+"""Webhooks of the lines that we ring for agents, supervisors and third persons.
+
+What is answered here is decided by one transaction in services.connect_agent; nothing is asked of
+the provider. A line that fails here fails aloud (503): the provider asks again, and an agent who is
+not reached after that leaves the caller's place as it was.
+"""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Callable
+
+import structlog
+
+from flask import Blueprint, Response, request
+
+from flows.session import Session
+from flows.steps.with_agent import taken
+from ivr import agent_documents as documents
+from ivr.conversation import LANGUAGE
+from ivr.twiml import Addresses, nothing, render
+from models.agents import Leg
+from prompts.catalogue import languages, load
+from services import connect_agent
+from services.connect_agent import Brought, DialCallback, Entering
+from services.store import Store
+from services.telemetry import FAILURES
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_STATUS = re.compile(r"[a-z-]{1,16}")
+_JOINED, _LEFT = "participant-join", "participant-leave"
+_BROWSER = "client:"
+_ACCEPTS = "1"
+_DONE = "completed"
+_SPOKEN = frozenset(languages())
+
+log = structlog.get_logger()
+
+
+def blueprint(
+    store: Store,
+    addresses: Addresses,
+    *,
+    dial_callback: DialCallback | None = None,
+) -> Blueprint:
+    """Routes below /voice; the signature check stands in front of them.
+
+    `dial_callback` rings the number of a promise once its agent is there.
+    """
+    lines = _Lines(store, addresses, dial_callback)
+    made = Blueprint("agent_lines", __name__, url_prefix="/voice")
+    for path, view in (
+        ("/agent", lines.picked_up),
+        ("/third", lines.picked_up),
+        ("/supervisor", lines.picked_up),
+        ("/agent-accept", lines.accept),
+        ("/agent-left", lines.left),
+        ("/leg", lines.status),
+        ("/conference", lines.conference),
+        ("/hold", lines.hold),
+    ):
+        name = path.strip("/").replace("-", "_")
+        made.add_url_rule(path, name, _aloud(view, name), methods=["POST"])
+    return made
+
+
+def bring(addresses: Addresses) -> connect_agent.Bring:
+    """The turn by which a caller comes to their agent, as TwiML."""
+
+    def brought(session: Session, conference: str, in_menu: bool, next_number: int) -> Brought:  # noqa: FBT001
+        after, speech = taken(session, conference, in_menu=in_menu)
+        document = render(speech, load(speech.language), addresses, next_number)
+        return Brought(after, speech.outcome, document)
+
+    return brought
+
+
+def _aloud(view: Callable[[], str], name: str) -> Callable[[], Response]:
+    def answer() -> Response:
+        try:
+            document = view()
+        except Exception as error:  # noqa: BLE001 (the provider asks again)
+            FAILURES.labels(type(error).__name__).inc()
+            log.error("agent's line failed", at=name, error=type(error).__name__)
+            return Response("", status=503, content_type="text/plain")
+        return Response(document, content_type="text/xml; charset=utf-8")
+
+    return answer
+
+
+class _Lines:
+    """The webhooks as methods; the form is the one of the request being answered."""
+
+    def __init__(self, store: Store, addresses: Addresses, dial: DialCallback | None) -> None:
+        self._store = store
+        self._addresses = addresses
+        brings = bring(addresses)
+        self._enter: dict[str, Callable[[str, str], Entering | None]] = {
+            "agent": lambda leg, call: connect_agent.agent_enters(store, leg, call, brings, dial),
+            "third": lambda leg, call: connect_agent.third_enters(store, leg, call),
+            "supervisor": lambda leg, call: connect_agent.supervisor_enters(store, leg, call),
+        }
+
+    def picked_up(self) -> str:
+        """A line of ours is answered: by a browser, by an own telephone, or by somebody else."""
+        leg = connect_agent.picked_up(self._store, _id("leg"), request.form["CallSid"])
+        if leg is None:
+            return documents.gone(load(LANGUAGE))
+        # In a browser somebody has clicked; whoever is rung from outside is not asked for a key.
+        if leg.staff_id is None or leg.to.startswith(_BROWSER):
+            return self._enters(leg)
+        return documents.press_one(load(LANGUAGE), self._addresses, leg.id)
+
+    def accept(self) -> str:
+        """The key of an own telephone."""
+        leg_id = _id("leg")
+        if request.form.get("Digits") != _ACCEPTS:
+            return documents.press_one(load(LANGUAGE), self._addresses, leg_id)
+        leg = connect_agent.picked_up(self._store, leg_id, request.form["CallSid"])
+        return self._enters(leg) if leg else documents.gone(load(LANGUAGE))
+
+    def _enters(self, leg: Leg) -> str:
+        call_id = request.form["CallSid"]
+        enter = self._enter.get(leg.kind)
+        entering = enter(leg.id, call_id) if enter else None
+        log.info("line enters", kind=leg.kind, call=call_id, enters=entering is not None)
+        if entering is None:
+            return documents.gone(load(LANGUAGE))
+        said = "third_called" if leg.kind == "third" and leg.staff_id is None else ""
+        catalogue = load(entering.language if said else LANGUAGE)
+        return documents.into_conference(
+            entering, self._addresses, leg.id, catalogue=catalogue, said=said
+        )
+
+    def left(self) -> str:
+        """Somebody is out of the conversation: they hung up, or were let go."""
+        self._told(_DONE)
+        return documents.over()
+
+    def status(self) -> str:
+        """What became of a line of ours, in whatever order it is told."""
+        status = request.form.get("CallStatus", "")
+        if _STATUS.fullmatch(status):
+            self._told(status)
+        return nothing()
+
+    def _told(self, status: str) -> None:
+        call_id, leg_id = request.form["CallSid"], _id("leg")
+        ended = connect_agent.leg_told(self._store, leg_id, call_id, status)
+        if ended is not None:
+            log.info("line over", kind=ended.kind, call=call_id, status=status)
+
+    def conference(self) -> str:
+        """Who comes and goes; the provider's id of the conference is first heard of here."""
+        form = request.form
+        event = form.get("StatusCallbackEvent", "")
+        entry_id = _id("entry")
+        if entry_id and event in {_JOINED, _LEFT}:
+            connect_agent.seen_in_conference(
+                self._store,
+                entry_id,
+                form["ConferenceSid"],
+                form.get("CallSid", ""),
+                joined=event == _JOINED,
+            )
+        return nothing()
+
+    def hold(self) -> str:
+        """What a caller hears who is on hold."""
+        language = request.args.get("language", "")
+        spoken = language if language in _SPOKEN else LANGUAGE
+        return documents.on_hold(load(spoken), self._addresses.music)
+
+
+def _id(name: str) -> str:
+    value = request.args.get(name, "")
+    return value if _ID.fullmatch(value) else ""

@@ -1,0 +1,79 @@
+"""Tells alerts to ALERT_WEBHOOK_URL, by the process that writes the board.
+
+It has a thread of its own: who listens may take three seconds, and the board is written each one.
+"""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import structlog
+import urllib3
+
+from services.store import Store
+from services.tell_alerts import Listener, tell_alerts
+
+TIMEOUT_SECONDS = 3.0
+FIRST_PAUSE = 2.0
+LONGEST_PAUSE = 60.0
+_TAKEN = range(200, 300)
+
+log = structlog.get_logger()
+
+
+class HttpListener:
+    """POSTs JSON to an address. It follows nobody elsewhere, and keeps no answer."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(TIMEOUT_SECONDS))
+
+    def tell(self, news: dict[str, Any]) -> bool:
+        headers = {"Content-Type": "application/json", "User-Agent": "allo-rendez-vous"}
+        try:
+            answer = self._pool.request(
+                "POST", self._address, body=json.dumps(news), headers=headers, redirect=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            # Not its text: the address may carry a secret.
+            log.warning("alert not told", error=type(error).__name__)
+            return False
+        if answer.status not in _TAKEN:
+            log.warning("alert not told", status=answer.status)
+            return False
+        return True
+
+
+class TellAlerts:
+    """A task of each second that never takes long; after a failure it waits, longer each time."""
+
+    def __init__(
+        self, store: Store, listener: Listener, board: str, *, ticks: Callable[[], float]
+    ) -> None:
+        """`board` is the address of the page; `ticks` a monotonic clock in seconds."""
+        self._store, self._listener, self._board, self._ticks = store, listener, board, ticks
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="alerts")
+        self._running: Future[bool] | None = None
+        self._pause = FIRST_PAUSE
+        self._next = 0.0
+
+    def __call__(self) -> int:
+        """Begin where nothing runs, and say whether. Raises what went wrong the time before."""
+        if self._running is not None:
+            if not self._running.done():
+                return 0
+            done, self._running = self._running, None
+            if done.exception() is None and done.result():
+                self._pause = FIRST_PAUSE
+            else:
+                self._next = self._ticks() + self._pause
+                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            done.result()
+        if self._ticks() < self._next:
+            return 0
+        self._running = self._thread.submit(tell_alerts, self._store, self._listener, self._board)
+        return 1

@@ -1,0 +1,94 @@
+"""The dispatcher process: callers to agents, several times a second, without Redis.
+
+One of these is enough; two do no harm, for every step is a condition in the database. Without it
+desks still work, each for itself: who says ready gets the next caller at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import timedelta
+
+import structlog
+
+from jobs import timed
+from jobs.timed import Task
+from models import agents
+from services import agent_presence, intents, reserve
+from services.call_back import CallBack
+from services.campaign import Campaign
+from services.ports import CallControl
+from services.provider_queues import make_queues
+from services.queue_line import expire_kept
+from services.store import Store
+
+# Seconds.
+INTENTS_EVERY = 0.25
+RESERVE_EVERY = 0.5
+UNANSWERED_EVERY = 0.5
+PAGES_EVERY = 2
+WRAPUPS_EVERY = 1
+KEPT_EVERY = 5
+MACHINES_EVERY = 1
+CALLBACKS_EVERY = 10
+QUEUES_EVERY = 30
+FORGET_EVERY = 3600
+# Legs and intents are of no use when nobody asks about the call any more.
+FORGET_AFTER = timedelta(days=7)
+# Questions to the provider at the same time.
+WORKERS = 8
+
+log = structlog.get_logger()
+
+
+def tasks(
+    store: Store,
+    control: CallControl,
+    campaign: Callable[[], Campaign],
+    call_back: CallBack,
+    *,
+    workers: Executor | None = None,
+    more: Sequence[Task] = (),
+) -> list[Task]:
+    """Everything that happens by itself between callers and agents; `more` is other parts' own."""
+    return [
+        Task("intents", INTENTS_EVERY, lambda: intents.sweep(store, control, workers)),
+        Task("reserve", RESERVE_EVERY, lambda: reserve.reserve_all(store, control, workers)),
+        Task("unanswered", UNANSWERED_EVERY, lambda: reserve.give_up_unanswered(store)),
+        Task("pages", PAGES_EVERY, lambda: agent_presence.forget_closed_pages(store)),
+        Task("wrapups", WRAPUPS_EVERY, lambda: agent_presence.end_wrapups(store)),
+        Task("kept", KEPT_EVERY, lambda: expire_kept(store, campaign())),
+        Task("machines", MACHINES_EVERY, lambda: call_back.dial_machines(store, control)),
+        Task("callbacks", CALLBACKS_EVERY, lambda: call_back.look_after(store)),
+        Task("queues", QUEUES_EVERY, lambda: _make_queues(store, control)),
+        Task("forget", FORGET_EVERY, lambda: _forget(store)),
+        *more,
+    ]
+
+
+def _make_queues(store: Store, control: CallControl) -> int:
+    made, failed = make_queues(store, control)
+    if failed:
+        log.warning("queues not made", queues=failed)
+    return len(made)
+
+
+def _forget(store: Store) -> int:
+    with store.database.transaction() as connection:
+        return agents.delete_old(connection, store.clock, FORGET_AFTER)
+
+
+def run(
+    store: Store,
+    control: CallControl,
+    campaign: Callable[[], Campaign],
+    call_back: CallBack,
+    more: Sequence[Task] = (),
+) -> None:
+    """Work until SIGTERM or SIGINT."""
+    stop = timed.stopped_by_signal()
+    log.info("dispatcher starts")
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="ask") as workers:
+        planned = tasks(store, control, campaign, call_back, workers=workers, more=more)
+        timed.run_beside(planned, stop)

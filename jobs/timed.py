@@ -1,0 +1,71 @@
+"""Tasks that a process does at their own steady pace, whatever goes wrong in one of them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+
+# Between two looks at what is due, in seconds, at the least.
+_LOOK = 0.05
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Task:
+    """Something done every so many seconds; a failure is logged and tried again next time."""
+
+    name: str
+    every: float
+    do: Callable[[], int]
+    next_at: float = field(default=0.0)
+
+
+def run_once(task: Task) -> None:
+    """Do a task; whatever goes wrong, the process lives on."""
+    try:
+        done = task.do()
+    except Exception as error:  # noqa: BLE001 (the next round tries again)
+        log.error("task failed", task=task.name, error=type(error).__name__)
+    else:
+        log.debug("task done", task=task.name, done=done)
+
+
+def stopped_by_signal() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+def run(planned: Sequence[Task], stop: threading.Event) -> None:
+    """Do them one after the other until `stop`."""
+    while not stop.is_set():
+        now = time.monotonic()
+        for task in planned:
+            if task.next_at <= now and not stop.is_set():
+                run_once(task)
+                task.next_at = time.monotonic() + task.every
+        stop.wait(max(_LOOK, min(task.next_at for task in planned) - time.monotonic()))
+
+
+def run_beside(planned: Sequence[Task], stop: threading.Event) -> None:
+    """Do each in a thread of its own until `stop`: one that is slow holds up no other."""
+    running: dict[str, Future[None]] = {}
+    with ThreadPoolExecutor(len(planned), thread_name_prefix="task") as threads:
+        while not stop.is_set():
+            now = time.monotonic()
+            for task in planned:
+                busy = running.get(task.name)
+                if task.next_at <= now and (busy is None or busy.done()):
+                    running[task.name] = threads.submit(run_once, task)
+                    task.next_at = now + task.every
+            stop.wait(max(_LOOK, min(task.next_at for task in planned) - time.monotonic()))

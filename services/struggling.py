@@ -1,0 +1,79 @@
+"""Callers in the menu who struggle: seen on the desk, so that an agent with time takes one.
+
+It is read off steps and outcomes alone: what was said stays sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby, takewhile
+
+from models import agents
+from models.agents import REPEATED, WRONG, Trouble
+from models.database import Connection
+from services.store import Store
+
+# A question of the menu takes less; who said nothing for longer has hung up.
+WITHIN = timedelta(minutes=2)
+FAILURES, REPEATS = 2, 3
+# Whoever is at one of these has a person, waits for one, or is done.
+_NOT_IN_MENU = (
+    "",
+    "ended",
+    "queue",
+    "with_agent",
+    "callback_check",
+    "person",
+    "person_number",
+    "person_number_check",
+)
+
+
+@dataclass(frozen=True)
+class Struggling:
+    """One of them. Nothing personal. `why`: misses, repeats, silence. `since` and `at` are UTC."""
+
+    call_id: str
+    step: str
+    outcome: str
+    why: str
+    since: datetime
+    at: datetime
+
+
+def struggling(connection: Connection, store: Store, limit: int = 20) -> list[Struggling]:
+    """Those of the last two minutes, longest in trouble first. One statement, nothing opened."""
+    turns = agents.in_trouble(connection, store.clock, WITHIN, _NOT_IN_MENU)
+    found = []
+    for _call, theirs in groupby(turns, lambda one: one.call_id):
+        one = _judged(list(theirs))
+        if one is not None:
+            found.append(one)
+    return sorted(found, key=lambda one: (one.since, one.call_id))[:limit]
+
+
+def _judged(turns: list[Trouble]) -> Struggling | None:
+    """What the turns of one call say, newest first; None where it is nothing so far."""
+    newest = turns[0]
+    if not _alive(turns):
+        # Nothing was ever pressed or said: nobody may be there.
+        return None
+    trouble = list(takewhile(lambda one: one.outcome in {*WRONG, REPEATED}, turns))
+    wrong = sum(one.outcome in WRONG for one in trouble)
+    repeats = sum(one.outcome == REPEATED for one in trouble)
+    if wrong >= FAILURES:
+        why = "misses"
+    elif newest.outcome == "silent":
+        why = "silence"
+    elif repeats >= REPEATS:
+        why = "repeats"
+    else:
+        return None
+    return Struggling(newest.call_id, newest.step, newest.outcome, why, trouble[-1].at, newest.at)
+
+
+def _alive(turns: Iterable[Trouble]) -> bool:
+    """Whether anything but silence came after the ring."""
+    return any(one.number and one.outcome != "silent" for one in turns)

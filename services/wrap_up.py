@@ -1,0 +1,68 @@
+"""The end of a conversation: the agent hangs up, then says in a word what it was."""
+
+from __future__ import annotations
+
+from models import agents, queues
+from services import intents
+from services.agent_presence import end_wrapup
+from services.connect_agent import FINISHED, close_talk, hang_up_legs
+from services.desk_talk import talk_of
+from services.intents import Asked, no
+from services.ports import CallControl
+from services.store import Store
+
+# What they are called is in the words of the desk's page.
+CODES = (
+    "booked",
+    "moved",
+    "cancelled",
+    "waiting_list",
+    "information",
+    "not_eligible",
+    "no_place",
+    "callback_later",
+    "other_service",
+    "wrong_number",
+    "nobody",
+    "other",
+)
+NOTE_LETTERS = 500
+
+
+def hang_up(store: Store, control: CallControl, staff_id: str) -> Asked:
+    """The agent ends the conversation: the caller hears goodbye. Why not: `not_talking`.
+
+    After a caller who hung up, it ends what agent and third person go on with. A colleague who was
+    asked into a conversation leaves it.
+    """
+    with store.database.transaction() as connection:
+        entry = talk_of(connection, store, staff_id)
+        if entry is not None:
+            asked = close_talk(connection, store, entry, staff_id, FINISHED)
+        else:
+            agent = agents.get(connection, staff_id)
+            left = None
+            if agent is not None and agent.state in {"wrapup", "talking"} and agent.entry_id:
+                left = queues.load(connection, store.vault, agent.entry_id, lock=True)
+            if agent is None or left is None:
+                return no("not_talking")
+            kinds = ("agent", "third", "supervisor") if agent.state == "wrapup" else ("third",)
+            asked = hang_up_legs(connection, store, left, kinds=kinds, at_once=False)
+    return intents.carry_out_all(store, control, asked)
+
+
+def wrap_up(store: Store, control: CallControl, staff_id: str, code: str, note: str = "") -> Asked:
+    """Say what it was; the agent is ready again, or pauses as they wished.
+
+    `note` is cut after NOTE_LETTERS. Call services.reserve.reserve_for after it. Why not:
+    `not_wrapup`, `code`.
+    """
+    if code not in CODES:
+        return no("code")
+    with store.database.transaction() as connection:
+        agent = agents.get(connection, staff_id)
+        if agent is None or agent.state != "wrapup" or agent.entry_id is None:
+            return no("not_wrapup")
+        said = " ".join(note.split())[:NOTE_LETTERS]
+        asked = end_wrapup(connection, store, staff_id, agent.entry_id, code=code, note=said)
+    return intents.carry_out_all(store, control, asked)

@@ -1,0 +1,137 @@
+"""The dispatcher's tasks, and the queues at the provider."""
+
+from __future__ import annotations
+
+import threading
+
+from typing import Any
+
+import pytest
+
+from jobs import dispatcher, timed
+from jobs.timed import Task
+from models import queues
+from services.call_back import CallBack
+from services.call_world import Service
+from services.directory import Directory
+from services.provider_queues import make_queues
+from tests.support.floor import Floor
+from tests.support.house import CAMPAIGN, House
+from wiring import Parts, make_app
+
+
+@pytest.fixture
+def floor(service: House) -> Floor:
+    return Floor(service)
+
+
+def planned(floor: Floor) -> dict[str, Task]:
+    call_back = CallBack(lambda: CAMPAIGN, "+33974750001")
+    made = dispatcher.tasks(floor.store, floor.control, lambda: CAMPAIGN, call_back)
+    return {task.name: task for task in made}
+
+
+def sids(floor: Floor) -> dict[str, str | None]:
+    with floor.house.database.statement() as connection:
+        return {one.id: one.provider_sid for one in queues.all_queues(connection)}
+
+
+def test_every_task_can_be_done_in_an_empty_house(floor: Floor) -> None:
+    for task in planned(floor).values():
+        assert task.do() >= 0
+
+
+def test_a_round_brings_a_caller_and_an_agent_together(floor: Floor) -> None:
+    who, entry_id = floor.agent(), floor.waits()
+    tasks = planned(floor)
+    tasks["reserve"].do()
+    assert floor.answers(who) is not None
+    tasks["intents"].do()
+    assert floor.control.whats() == ["ring", "redirect"]
+    assert floor.entry(entry_id).state == "talking"
+
+
+def test_what_is_wanted_soon_is_looked_for_often(floor: Floor) -> None:
+    # An unfinished intent is swept within two seconds, a caller has an agent within one.
+    tasks = planned(floor)
+    assert tasks["intents"].every <= 0.5
+    assert tasks["reserve"].every <= 0.5
+
+
+def test_a_store_that_is_away_is_lived_with(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(floor.house.database, "statement", away)
+    for task in planned(floor).values():
+        timed.run_once(task)
+
+
+def test_a_task_that_is_slow_holds_up_no_other() -> None:
+    stop, slow_is_in, quick_was = threading.Event(), threading.Event(), threading.Event()
+
+    def slow() -> int:
+        slow_is_in.set()
+        # It ends only after the other was done.
+        assert quick_was.wait(10)
+        stop.set()
+        return 0
+
+    def quick() -> int:
+        if slow_is_in.is_set():
+            quick_was.set()
+        return 0
+
+    timed.run_beside([Task("slow", 100, slow), Task("quick", 0.01, quick)], stop)
+    assert quick_was.is_set()
+
+
+# ---------------------------------------------------------------- the provider's queues
+
+
+def test_queues_are_made_once_with_their_size(floor: Floor) -> None:
+    made, failed = make_queues(floor.store, floor.control)
+    assert (sorted(made), failed) == (["en", "fr"], [])
+    assert {one.more["max_size"] for one in floor.control.of("make_queue")} == {5000}
+    assert None not in sids(floor).values()
+    assert make_queues(floor.store, floor.control) == ([], [])
+    assert len(make_queues(floor.store, floor.control, anew=True)[0]) == 2
+
+
+@pytest.mark.parametrize("trouble", ["refuse", "busy", "unheard"])
+def test_a_queue_that_cannot_be_made_is_tried_again(floor: Floor, trouble: str) -> None:
+    floor.control.trouble.extend([trouble, trouble])
+    tasks = planned(floor)
+    assert tasks["queues"].do() == 0
+    assert set(sids(floor).values()) == {None}
+    assert tasks["queues"].do() == 2
+
+
+def test_the_command_makes_lists_and_staffs_queues(floor: Floor) -> None:
+    house = floor.house
+    app = make_app(
+        Parts(house.settings, house.store, house_service(house), house.woken, floor.control)
+    )
+    runner = app.test_cli_runner()
+    login = house.employs("agent").login
+    made = runner.invoke(args=["queues", "create", "fr-bretagne", "--region", "Bretagne"])
+    assert made.exit_code == 0, made.output
+    assert "fr-bretagne: at the provider" in made.output
+    assert sids(floor)["fr-bretagne"]
+    assert runner.invoke(args=["queues", "add", "fr-bretagne", login]).exit_code == 0
+    listed = runner.invoke(args=["queues", "list"]).output
+    assert "fr-bretagne\tfr\tBretagne\thours\t3 min\t5000\tQU" in listed
+    assert "1 members" in listed
+    assert runner.invoke(args=["queues", "remove", "fr-bretagne", login]).exit_code == 0
+    wrong = runner.invoke(args=["queues", "add", "fr-nowhere", login])
+    assert wrong.exit_code == 1
+    assert "there is no queue fr-nowhere" in wrong.output
+    floor.control.trouble.extend(["unheard"] * 3)
+    again = runner.invoke(args=["queues", "create"])
+    assert again.exit_code == 0
+    assert "tried again later: en, fr, fr-bretagne" in again.output
+
+
+def house_service(house: House) -> Any:
+    directory = Directory(house.database, centres_fresh_seconds=0)
+    return Service(directory, house.campaign, house.settings.national_number)
