@@ -1,0 +1,56 @@
+"""Pictures of an agent's desk: `python -m tests.browser.desk_pictures [FOLDER]`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+
+from pathlib import Path
+
+import structlog
+
+from playwright.sync_api import expect
+
+from models.migrations.runner import upgrade
+from tests.browser.desk_stage import DeskStage, desk_stage, gives_up_at_the_offers
+from tests.browser.stage import chromium
+from tests.support import parts
+from tests.support.keeper import ROOT
+
+
+def take(staged: DeskStage, folder: Path) -> None:
+    """An agent with a caller who gave up at the offers, ready to confirm; wide and narrow."""
+    for width in (390, 1280):
+        desk = staged.sits_down(width=width)
+        page = desk.page
+        desk.ready()
+        gives_up_at_the_offers(staged.rings())
+        desk.answers()
+        expect(page.locator(".offers .offer")).to_have_count(3)
+        page.keyboard.press("2")
+        expect(page.locator(".read-back")).to_be_focused()
+        page.screenshot(path=folder / f"desk-{width}.png", full_page=True)
+        page.keyboard.press("Alt+x")
+        desk.is_("wrapup")
+        page.select_option("#code", "information")
+        page.click("#actions .primary")
+        desk.is_("ready")
+        page.click('form[action="/poste/absent"] button')
+        desk.is_("offline")
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    path = parts.find_chromium()
+    assert path is not None
+    with tempfile.TemporaryDirectory() as temporary:
+        url = f"sqlite:///{temporary}/pictures.sqlite3"
+        upgrade(url)
+        with chromium(path) as browser, desk_stage(browser, url) as staged:
+            take(staged, folder)
+
+
+if __name__ == "__main__":
+    main()

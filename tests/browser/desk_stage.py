@@ -1,0 +1,264 @@
+"""A service with its dispatcher, a simulator with its telephones, and agents at their desks."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from jobs import dispatcher
+from jobs.timed import Task, run_beside
+from models import queues
+from models.clock import FixedClock
+from models.staff import Staff
+from services.call_world import Service
+from services.directory import Directory
+from services.staff import set_phone
+from simulator.answers import AnswersLeg
+from simulator.exchange import Keys
+from simulator.numbers import to_e164
+from simulator.rest import create_app
+from simulator.settings import Settings
+from simulator.transport import HttpTransport
+from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
+from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
+from wiring import Parts, make_app, make_call_back, make_control
+
+BORN = {"dob": "12031942", "postcode": "75011"}
+MOBILE = "+33612345678"
+
+
+class RunningClock(FixedClock):
+    """Noon of the tests, and going on from there."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._began = time.monotonic()
+        super().__init__(moment)
+
+    @property
+    def moment(self) -> datetime:
+        return self._moment + timedelta(seconds=time.monotonic() - self._began)
+
+    @moment.setter
+    def moment(self, value: datetime) -> None:
+        self._moment = value
+
+
+@dataclass
+class DeskStage:
+    """`url` is the service's address, `simulator_url` that of the telephones."""
+
+    house: House
+    app: Flask
+    url: str
+    simulator: Any
+    simulator_url: str
+    browser: Browser
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    def opens(self, width: int = 1280, height: int = 900) -> Page:
+        context = self.browser.new_context(
+            viewport={"width": width, "height": height}, locale="fr-FR"
+        )
+        self.contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        return page
+
+    def rings(self, width: int = 500) -> Visitor:
+        """Somebody at a telephone of the simulator."""
+        visitor = Visitor(self.opens(width), self.simulator_url)
+        visitor.hurries()
+        return visitor
+
+    def sits_down(self, name: str = "Camille Martin", *, width: int = 1280) -> AtDesk:
+        """An agent signs in and opens the desk."""
+        staff = self.house.employs("agent", name=name)
+        page = self.opens(width)
+        desk = AtDesk(self, page, staff)
+        desk.comes()
+        return desk
+
+
+@dataclass
+class AtDesk:
+    """An agent in front of their page."""
+
+    stage: DeskStage
+    page: Page
+    staff: Staff
+    troubles: list[str] = field(default_factory=list)
+
+    def comes(self) -> None:
+        client = self.stage.house.signs_in(staff=self.staff, app=self.stage.app)
+        kept = client.get_cookie(client.cookie)
+        assert kept is not None
+        cookie = {"name": "allo", "value": kept.value, "url": self.stage.url}
+        self.page.context.add_cookies([cookie])  # type: ignore[list-item]
+        self.listens_for_trouble()
+        self.page.goto(f"{self.stage.url}/poste")
+
+    def listens_for_trouble(self) -> None:
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on(
+            "console",
+            lambda one: (
+                self.troubles.append(f"{one.text} {one.location}") if one.type == "error" else None
+            ),
+        )
+
+    def is_(self, state: str) -> None:
+        expect(self.page.locator(f"#state [data-state={state}]")).to_be_visible()
+
+    def presses(self, keys: str) -> None:
+        self.page.keyboard.press(keys)
+
+    def ready(self) -> None:
+        self.presses("Alt+p")
+        self.is_("ready")
+
+    def ready_for_next(self) -> None:
+        """Whoever waits rings at once."""
+        self.presses("Alt+p")
+        self.is_("reserved")
+
+    def has_a_telephone(self) -> Visitor:
+        """A telephone of their own, at which they are rung."""
+        visitor = self.stage.rings()
+        with visitor.page.expect_response("**/telephone/rung?*"):
+            number = to_e164(visitor.page.evaluate("caller()"))
+        assert number
+        set_phone(self.stage.house.store, self.staff.id, number)
+        return visitor
+
+    def answers(self) -> None:
+        expect(self.page.locator("#answer")).to_be_focused()
+        self.presses("Enter")
+        self.is_("talking")
+
+    def reopens(self) -> None:
+        """The browser is gone, and another one is there."""
+        self.page.close()
+        self.page = self.page.context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.listens_for_trouble()
+        self.page.goto(f"{self.stage.url}/poste")
+
+
+def gives_up_at_the_offers(visitor: Visitor) -> None:
+    """A caller who types date and postcode, hears offers, and asks for a person."""
+    leg = AnswersLeg(BORN, MOBILE)
+    visitor.calls()
+    while (question := visitor.question()) and "vol d'oiseau" not in visitor.told():
+        answer = visitor.answer(leg, question)
+        assert isinstance(answer, Keys)
+        visitor.presses(answer.digits)
+    visitor.presses("0")
+
+
+def goes_to_the_date(visitor: Visitor) -> None:
+    leg = AnswersLeg(BORN, MOBILE)
+    visitor.calls()
+    while (question := visitor.question()) and "huit chiffres" not in visitor.told():
+        answer = visitor.answer(leg, question)
+        assert isinstance(answer, Keys)
+        visitor.presses(answer.digits)
+
+
+def _port(server: BaseWSGIServer) -> int:
+    return int(server.server_port)
+
+
+@contextmanager
+def desk_stage(browser: Browser, database_url: str) -> Iterator[DeskStage]:
+    nobody = Flask("nobody")
+    # Two processors may have much else to do.
+    expect.set_options(timeout=PATIENCE_MS)
+    options: dict[str, Any] = {"threaded": True, "request_handler": Quiet}
+    servers = [make_server("127.0.0.1", 0, nobody, **options) for _ in range(2)]
+    service_port, simulator_port = map(_port, servers)
+    url = f"http://127.0.0.1:{service_port}"
+    simulator_url = f"http://127.0.0.1:{simulator_port}"
+    with ExitStack() as stack:
+        made = stack.enter_context(house(database_url, clock=RunningClock(NOON)))
+        made.campaign = replace(made.campaign, doses=1)
+        for gid, name, away in (
+            ("1", "Salle Olympe de Gouges", 0.4),
+            ("2", "Gymnase Jean Jaurès", 4.1),
+            ("3", "Mairie annexe", 12.2),
+        ):
+            made.opens_centre(gid, name=name, kilometres=away, starts=mornings(30), capacity=4)
+        settings = made.settings.model_copy(
+            update={
+                "public_base_url": url,
+                "twilio_api_base_url": simulator_url,
+                "simulator_port": simulator_port,
+                "calls_per_second": 50.0,
+            }
+        )
+        directory = Directory(made.database, centres_fresh_seconds=0)
+        service = Service(directory, made.campaign, settings.national_number)
+        control = make_control(settings)
+        parts = Parts(settings, made.store, service, made.woken, control)
+        app = make_app(parts)
+        transport = HttpTransport(url, url)
+        stack.callback(transport.close)
+        simulated = create_app(
+            Settings(
+                _env_file=None,  # type: ignore[call-arg]
+                twilio_account_sid=ACCOUNT,
+                twilio_auth_token=TOKEN,
+                service_url=url,
+                public_base_url=url,
+                simulator_port=simulator_port,
+            ),
+            transport=transport,
+        )
+        servers[0].app, servers[1].app = app, simulated
+        threads = [threading.Thread(target=one.serve_forever, args=(0.01,)) for one in servers]
+        for one in threads:
+            one.start()
+        stop = threading.Event()
+        tasks: list[Task] = dispatcher.tasks(
+            made.store,
+            control,
+            lambda: made.campaign,
+            make_call_back(service, made.woken),
+        )
+        # A queue is made at the provider as at a release, before anybody waits in it.
+        with made.database.transaction() as connection:
+            queues.add_queue(connection, made.store.clock, "fr", "fr")
+            queues.set_queue(connection, made.store.clock, "fr", state="open")
+        dispatching = threading.Thread(target=run_beside, args=(tasks, stop))
+        dispatching.start()
+        staged = DeskStage(
+            made, app, url, simulated.extensions["simulator"], simulator_url, browser
+        )
+        try:
+            yield staged
+        finally:
+            for context in staged.contexts:
+                context.close()
+            stop.set()
+            dispatching.join()
+            for server in servers:
+                server.shutdown()
+            for one in threads:
+                one.join()
+            for server in servers:
+                server.server_close()
+
+
+def spoken(page: Page) -> str:
+    """What the page told its listeners last."""
+    return re.sub(r"\s+", " ", page.locator("#told").inner_text())

@@ -1,0 +1,329 @@
+"""An agent at the desk, in a real browser with the real service: calls come, people are booked.
+
+The agent uses the keyboard alone. What callers do, they do at the telephone of the simulator.
+"""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from playwright.sync_api import Browser, Page, expect
+
+import config
+
+from services.staff import read_acts
+from tests.browser.desk_stage import (
+    AtDesk,
+    DeskStage,
+    desk_stage,
+    gives_up_at_the_offers,
+    goes_to_the_date,
+)
+
+pytestmark = pytest.mark.browser
+
+AXE = config.VAR / "static" / "axe.min.js"
+WITH_PERSON = "En ligne avec une personne"
+
+
+@pytest.fixture
+def staged(browser: Browser, sqlite_url: str) -> Iterator[DeskStage]:
+    with desk_stage(browser, sqlite_url) as made:
+        yield made
+
+
+@pytest.fixture
+def desk(staged: DeskStage) -> Iterator[AtDesk]:
+    made = staged.sits_down()
+    yield made
+    assert made.troubles == []
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds that keeps somebody from using the page, or makes it hard."""
+    if not AXE.is_file():
+        pytest.skip(f"no {AXE}: flask assets install --checks")
+    page.evaluate(AXE.read_text("utf-8"))
+    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{one['id']}: {[node['target'] for node in one['nodes']]}"
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]
+
+
+def state_of(page: Page, words: str) -> None:
+    expect(page.locator("#state")).to_have_text(words)
+
+
+def sees_the_file(page: Page) -> None:
+    """Before "bonjour": who rings, what was typed, where it stopped, what is held."""
+    expect(page.locator("#answer")).to_be_focused()
+    file = page.locator("#file")
+    for shown in ("12 mars 1942", "75011 Paris 11e", "Choix du créneau", "gardé jusqu’à"):
+        expect(file).to_contain_text(shown)
+    expect(file.locator(".heard")).to_contain_text("12/03/1942")
+    expect(page.locator("#born1")).to_have_value("12/03/1942")
+
+
+def books_both(desk: AtDesk) -> None:
+    """A second person is added, and both are booked."""
+    page = desk.page
+    # The places that the caller heard are the desk's now; the agent goes on with one of them.
+    expect(page.locator(".offers .offer")).to_have_count(3)
+    expect(page.locator(".offers")).to_contain_text("déjà entendu")
+    assert serious(page) == []
+    desk.presses("Alt+n")
+    expect(page.locator("#born1")).to_be_focused()
+    desk.presses("Shift+Tab")
+    desk.presses("ArrowDown")
+    expect(page.locator("#born2")).to_be_visible()
+    for _ in range(3):
+        desk.presses("Tab")
+    expect(page.locator("#born2")).to_be_focused()
+    page.keyboard.type("01071944")
+    desk.presses("Enter")
+    expect(page.locator(".offers")).to_be_focused()
+    desk.presses("2")
+    read_back = page.locator(".read-back")
+    expect(read_back).to_be_focused()
+    expect(read_back).to_contain_text("1er juillet 1944")
+    assert serious(page) == []
+    desk.presses("Tab")
+    desk.presses("Enter")
+    expect(page.locator("#booking .done .card")).to_have_count(2)
+    expect(page.locator("#told")).to_contain_text("Réservé. Référence")
+    expect(page.locator("#file")).to_contain_text("Rendez-vous de cet appel")
+
+
+def wraps_up(desk: AtDesk, note: str) -> None:
+    page = desk.page
+    expect(page.locator("#code")).to_be_focused()
+    expect(page.locator("#code")).to_have_value("booked")
+    assert serious(page) == []
+    desk.presses("Tab")
+    page.keyboard.type(note)
+    desk.presses("Tab")
+    desk.presses("Enter")
+    desk.is_("ready")
+    assert serious(page) == []
+
+
+def test_both_people_are_booked_by_the_keyboard_alone(staged: DeskStage, desk: AtDesk):
+    page = desk.page
+    desk.ready()
+    caller = staged.rings()
+    gives_up_at_the_offers(caller)
+    sees_the_file(page)
+    assert serious(page) == []
+    desk.answers()
+    state_of(caller.page, WITH_PERSON)
+    books_both(desk)
+    desk.presses("Alt+x")
+    desk.is_("wrapup")
+    state_of(caller.page, "Appel terminé")
+    wraps_up(desk, "Vient avec sa sœur")
+
+    bookings = staged.house.bookings()
+    assert [one.channel for one in bookings] == ["agent", "agent"]
+    assert len({one.start_at for one in bookings}) == 1
+    read = [one.act for one in read_acts(staged.house.store)][-1]
+    assert (read.what, read.why, read.staff_id) == ("read_file", "call", desk.staff.id)
+    assert page.url.endswith("/poste")
+
+
+def test_what_is_done_for_the_caller_before_is_refused_and_said(staged: DeskStage, desk: AtDesk):
+    page = desk.page
+    desk.ready()
+    gives_up_at_the_offers(staged.rings())
+    desk.answers()
+    # A page that has not heard yet that somebody else is there.
+    page.evaluate(
+        "document.querySelectorAll('[name=entry]').forEach(one => { one.value = 'f'.repeat(32); })"
+    )
+    page.click("#booking .find")
+    expect(page.locator("#trouble")).to_have_text(
+        "Cet appel n’est plus le vôtre : rien n’a été fait."
+    )
+    desk.presses("Alt+x")
+    expect(page.locator("#trouble")).to_be_visible()
+    desk.is_("talking")
+    assert all("409" in one for one in desk.troubles)
+    desk.troubles.clear()
+
+
+def test_a_call_that_is_still_in_the_menu_is_taken(staged: DeskStage, desk: AtDesk):
+    page = desk.page
+    desk.ready()
+    caller = staged.rings()
+    goes_to_the_date(caller)
+    for _ in range(2):
+        caller.presses("99999999")
+        caller.question()
+    row = page.locator("#strugglers li")
+    expect(row).to_contain_text("pas compris deux fois")
+    desk.presses("Alt+k")
+    expect(row.locator("button")).to_be_focused()
+    desk.presses("Enter")
+    desk.answers()
+    expect(page.locator("#file .heard .wrong")).to_have_count(2)
+    state_of(caller.page, WITH_PERSON)
+    expect(caller.page.locator("#talk")).to_contain_text("Je vous passe une personne")
+    expect(page.locator("#strugglers li")).to_have_count(0)
+
+
+def test_a_caller_is_handed_to_a_colleague_with_a_word_before(staged: DeskStage, desk: AtDesk):
+    page = desk.page
+    desk.ready()
+    caller = staged.rings()
+    gives_up_at_the_offers(caller)
+    desk.answers()
+    state_of(caller.page, WITH_PERSON)
+    colleague = staged.sits_down("Dominique Bernard")
+    colleague.ready()
+
+    desk.presses("Alt+l")
+    expect(page.locator("#colleague")).to_be_focused()
+    desk.presses("Tab")
+    desk.presses("Enter")
+    state_of(caller.page, "La personne vous a mis en attente")
+    # The colleague sees the file before the caller is theirs.
+    expect(colleague.page.locator("#answer")).to_be_focused()
+    expect(colleague.page.locator("#file")).to_contain_text("12 mars 1942")
+    colleague.presses("Enter")
+    expect(page.locator("#third-state")).to_contain_text("la personne attend")
+    desk.presses("Alt+t")
+    state_of(caller.page, WITH_PERSON)
+    colleague.is_("talking")
+    expect(page.locator("#file")).to_have_count(0)
+    colleague.presses("Alt+x")
+    colleague.is_("wrapup")
+    state_of(caller.page, "Appel terminé")
+    assert colleague.troubles == []
+
+
+def test_a_page_that_is_lost_in_mid_call_comes_back_to_it(staged: DeskStage, desk: AtDesk):
+    page = desk.page
+    telephone = desk.has_a_telephone()
+    page.reload()
+    page.select_option("#voice", "phone")
+    expect(page.locator("#told")).to_have_text("C’est noté.")
+    desk.ready()
+    caller = staged.rings()
+    gives_up_at_the_offers(caller)
+    expect(page.locator("#ring-how")).to_contain_text("tapez 1")
+    telephone.page.click("#take")
+    telephone.turn = 0
+    telephone.question()
+    telephone.presses("1")
+    desk.is_("talking")
+    state_of(caller.page, WITH_PERSON)
+    expect(page.locator(".offers .offer")).to_have_count(3)
+    page.locator('#booking-form input[name="people"][value="2"]').check()
+    page.fill("#born2", "01071944")
+    page.keyboard.press("Enter")
+    expect(page.locator(".offers")).to_be_focused()
+
+    desk.reopens()
+    page = desk.page
+    desk.is_("talking")
+    state_of(caller.page, WITH_PERSON)
+    expect(page.locator("#file")).to_contain_text("12 mars 1942")
+    # What was typed, and what is held.
+    expect(page.locator("#born2")).to_have_value("01071944")
+    expect(page.locator(".offers .offer")).to_have_count(3)
+    desk.presses("Alt+g")
+    state_of(caller.page, "La personne vous a mis en attente")
+    expect(page.locator('#actions [name="on"]')).to_have_value("0")
+    desk.presses("Alt+g")
+    state_of(caller.page, WITH_PERSON)
+
+
+def test_a_voice_that_is_lost_with_the_browser_puts_the_caller_first_again(
+    staged: DeskStage, desk: AtDesk
+):
+    desk.ready()
+    caller = staged.rings()
+    gives_up_at_the_offers(caller)
+    desk.answers()
+    state_of(caller.page, WITH_PERSON)
+    desk.page.fill("#name1", "Odette Martin")
+    desk.page.keyboard.press("Enter")
+    expect(desk.page.locator(".offers")).to_be_focused()
+
+    desk.reopens()
+    desk.is_("paused")
+    expect(desk.page.locator("#state")).to_contain_text("Votre ligne a été perdue")
+    desk.ready_for_next()
+    desk.answers()
+    state_of(caller.page, WITH_PERSON)
+    # The same caller, and what was done for them.
+    expect(desk.page.locator("#name1")).to_have_value("Odette Martin")
+
+
+def test_a_caller_goes_back_to_the_machine_and_goes_on_there(staged: DeskStage, desk: AtDesk):
+    desk.ready()
+    caller = staged.rings()
+    gives_up_at_the_offers(caller)
+    desk.answers()
+    state_of(caller.page, WITH_PERSON)
+    expect(desk.page.locator(".offers .offer")).to_have_count(3)
+    desk.presses("Alt+b")
+    desk.page.locator("#step").select_option("offers")
+    desk.presses("Tab")
+    desk.presses("Enter")
+    desk.is_("wrapup")
+    expect(caller.page.locator("#talk")).to_contain_text("vol d'oiseau")
+
+
+def test_who_hangs_up_leaves_the_agents_work_as_it_is(staged: DeskStage, desk: AtDesk):
+    page = desk.page
+    desk.ready()
+    caller = staged.rings()
+    gives_up_at_the_offers(caller)
+    desk.answers()
+    state_of(caller.page, WITH_PERSON)
+    page.fill("#name1", "Odette Mar")
+    caller.page.click("#hang-up")
+    desk.is_("wrapup")
+    # Half a name is still there, and the keyboard with it.
+    expect(page.locator("#name1")).to_have_value("Odette Mar")
+    expect(page.locator("#name1")).to_be_focused()
+
+
+def test_without_scripts_the_page_does_what_is_needed(staged: DeskStage, browser: Browser):
+    context = browser.new_context(java_script_enabled=False, locale="fr-FR")
+    staged.contexts.append(context)
+    agent = AtDesk(staged, context.new_page(), staged.house.employs("agent", name="Alix"))
+    agent.comes()
+    page = agent.page
+    page.click('form[action="/poste/pret"] button')
+    expect(page.locator("#told")).to_have_text("Vous êtes prêt.")
+    page.fill("#search-reason", "la personne rappelle")
+    page.fill("#search-reference", "1234567890")
+    page.click(".search button")
+    expect(page.locator("#results")).to_contain_text("Rien n’est trouvé.")
+    page.select_option("#pause-reason", "lunch")
+    page.click('form[action="/poste/pause"] button')
+    expect(page.locator("#told")).to_have_text("Vous êtes en pause.")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_page(staged: DeskStage, width: int):
+    agent = staged.sits_down(width=width)
+    agent.ready()
+    caller = staged.rings()
+    gives_up_at_the_offers(caller)
+    agent.page.locator("#answer").wait_for()
+    agent.answers()
+    expect(agent.page.locator(".offers .offer")).to_have_count(3)
+    measured = agent.page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert measured[0] <= measured[1], json.dumps(measured)
+    assert agent.troubles == []

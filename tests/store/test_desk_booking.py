@@ -1,0 +1,633 @@
+"""What an agent does for a caller, on both databases: the same slot goes on, no place is lost."""
+
+from __future__ import annotations
+
+import threading
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from flows.session import Moving, Offer, Whom
+from flows.world import Order as CallersOrder
+from flows.world import Town
+from models import desk as rows
+from models import history, queues, turns
+from models.queues import NewEntry
+from models.staff import Staff
+from models.turns import Body
+from services.allocate import Allocate, Channel, Taker
+from services.call_world import CallWorld, Service
+from services.change_booking import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
+from services.desk_booking import (
+    Made,
+    Order,
+    Person,
+    Refusal,
+    Refused,
+    Texted,
+    book,
+    cancel_booking,
+    move_booking,
+    restore_booking,
+    text_again,
+    wait_for_place,
+)
+from services.desk_file import draft_of, read_file
+from services.desk_offers import (
+    HOLD_LONGEST,
+    Desk,
+    Wish,
+    find_offers,
+    hand_to_call,
+    hold_for_second,
+    keep,
+    let_go,
+    on_desk,
+    take_over,
+    towns,
+)
+from services.desk_search import ByPerson, ByReference, NoReason, search
+from services.directory import Directory
+from services.end_call import record_call_status
+from services.find_booking import read_booking
+from services.my_bookings import told
+from services.staff import read_acts
+from services.take_turn import Turn
+from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, WITHHELD, House, Phone, house, mornings
+
+BORN, OTHER = date(1942, 3, 12), date(1944, 7, 1)
+PARIS = Town("75011", "Paris 11e", "metropole", 48.859, 2.378)
+NONCE = "a" * 24
+DESK = Desk("agent-1", "e" * 32, "CAcaller", MOBILE)
+TWO_DOSES = replace(CAMPAIGN, doses=2)
+
+
+def service_of(made: House) -> Service:
+    directory = Directory(made.database, centres_fresh_seconds=0)
+    return Service(directory, made.campaign, made.settings.national_number)
+
+
+@pytest.fixture
+def at(three_centres: House) -> House:
+    return three_centres
+
+
+def find(made: House, desk: Desk = DESK, **wish) -> tuple[Offer, ...]:
+    wished = Wish(born=wish.pop("born", (BORN,)), town=PARIS, **wish)
+    with made.database.transaction() as connection:
+        return find_offers(connection, made.store, service_of(made), desk, wished).offers
+
+
+def books(made: House, *people: Person, desk: Desk = DESK, number=MOBILE, nonce=NONCE, **more):
+    order = Order(tuple(people), "75011", number, nonce, **more)
+    with made.database.transaction() as connection:
+        return book(connection, made.store, service_of(made), desk, order)
+
+
+def file_of(made: House, booking_id: str):
+    with made.database.transaction() as connection:
+        found = read_booking(connection, made.store, booking_id)
+    assert found is not None
+    return found.file
+
+
+def gives_up_at_the_offers(made: House, *, number: str = MOBILE) -> Phone:
+    """A caller who typed everything, heard the offers, and can go no further."""
+    return made.phone(number).goes_to("offers")
+
+
+# ---------------------------------------------------------------- book
+
+
+def test_one_person_is_booked_with_a_name_a_text_and_the_agent_in_the_history(at):
+    offer, *_ = find(at)
+    made = books(at, Person(BORN, offer.places, name="Odette Martin"))
+    assert isinstance(made, Made)
+    (booking_id,) = made.booking_ids
+    file = file_of(at, booking_id)
+    assert (file.channel, file.name, file.call_id) == ("agent", "Odette Martin", "CAcaller")
+    assert [one.place_id for one in file.live] == [offer.place_id]
+    (text,) = at.messages("sms")
+    assert text.id == made.message_ids[0]
+    assert file.reference in at.text_of(text)
+    with at.database.statement() as connection:
+        (line,) = history.of_booking(connection, booking_id)
+    assert (line.change.who, line.change.channel) == ("agent-1", "agent")
+    assert at.held() == 0
+
+
+def test_two_people_are_booked_beside_one_another_in_one_go(at):
+    offer, *_ = find(at, born=(BORN, OTHER))
+    with at.database.transaction() as connection:
+        beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+    assert beside is not None
+    assert beside.centre_id == offer.centre_id
+    made = books(at, Person(BORN, offer.places), Person(OTHER, beside.places))
+    assert isinstance(made, Made)
+    first, second = (file_of(at, one) for one in made.booking_ids)
+    assert (first.born, second.born) == (BORN, OTHER)
+    assert first.live[0].start_at == second.live[0].start_at
+    assert len(at.messages("sms")) == 2
+
+
+def test_twins_of_one_birth_date_are_two_people(at):
+    offer, *_ = find(at, born=(BORN, BORN))
+    with at.database.transaction() as connection:
+        beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+    assert beside is not None
+    made = books(at, Person(BORN, offer.places), Person(BORN, beside.places))
+    assert isinstance(made, Made)
+    assert [file_of(at, one).rank for one in made.booking_ids] == [1, 2]
+
+
+def test_of_two_people_neither_is_booked_when_one_cannot_be(service):
+    at = service
+    at.opens_centre("1", starts=mornings(20), capacity=4)
+    first, *_ = find(at)
+    assert isinstance(books(at, Person(OTHER, first.places)), Made)
+    offer, *_ = find(at, born=(BORN, OTHER))
+    with at.database.transaction() as connection:
+        beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+    assert beside is not None
+    refused = books(at, Person(BORN, offer.places), Person(OTHER, beside.places), nonce="b" * 24)
+    assert isinstance(refused, Refused)
+    assert (refused.why, refused.person) == (Refusal.KNOWN, 1)
+    assert file_of(at, refused.booking_id).born == OTHER
+    assert len(at.bookings()) == 1
+    # What was held still is: the agent books the one alone.
+    alone = books(at, Person(BORN, offer.places), nonce="c" * 24)
+    assert isinstance(alone, Made)
+
+
+def test_both_appointments_of_two_doses_are_booked_for_both(service):
+    service.campaign = TWO_DOSES
+    service.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=4)
+    offer, *_ = find(service, born=(BORN, OTHER))
+    assert len(offer.places) == 2
+    with service.database.transaction() as connection:
+        beside = hold_for_second(connection, service.store, service_of(service), DESK, offer)
+    assert beside is not None
+    made = books(service, Person(BORN, offer.places), Person(OTHER, beside.places))
+    assert isinstance(made, Made)
+    assert [len(file_of(service, one).live) for one in made.booking_ids] == [2, 2]
+
+
+def test_a_form_sent_twice_books_once(at):
+    offer, *_ = find(at)
+    made = books(at, Person(BORN, offer.places))
+    again = books(at, Person(BORN, offer.places))
+    assert isinstance(again, Made)
+    assert (again.booking_ids, again.repeated) == (made.booking_ids, True)
+    assert again.message_ids == ()
+    assert len(at.bookings()) == len(at.messages("sms")) == 1
+
+
+def test_two_copies_of_a_form_at_once_book_once(database_url):
+    with house(database_url, clock=None) as made:
+        made.opens_centre("1", starts=mornings(5), capacity=3)
+        offer, *_ = find(made)
+        done, start = [], threading.Barrier(2)
+
+        def send() -> None:
+            start.wait()
+            done.append(books(made, Person(BORN, offer.places)))
+
+        both = [threading.Thread(target=send) for _ in range(2)]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+        assert [type(one) for one in done] == [Made, Made]
+        assert done[0].booking_ids == done[1].booking_ids
+        assert sorted(one.repeated for one in done) == [False, True]
+        assert len(made.bookings()) == 1
+
+
+def test_who_is_booked_already_is_shown_to_the_agent_and_not_booked_again(at):
+    offer, *_ = find(at)
+    made = books(at, Person(BORN, offer.places))
+    offer, *_ = find(at)
+    refused = books(at, Person(BORN, offer.places), nonce="b" * 24)
+    assert refused == Refused(Refusal.KNOWN, 0, made.booking_ids[0])
+    someone_else = Person(BORN, offer.places, someone_else=True)
+    assert isinstance(books(at, someone_else, nonce="c" * 24), Made)
+
+
+def test_nobody_is_booked_on_a_day_on_which_they_are_too_young(at):
+    offer, *_ = find(at)
+    young = Person(date(1999, 1, 1), offer.places)
+    assert books(at, young) == Refused(Refusal.TOO_YOUNG, 0)
+    assert at.bookings() == []
+
+
+def test_a_place_that_somebody_else_took_is_told(service):
+    service.opens_centre("1", starts=mornings(1))
+    offer, *_ = find(service)
+    other = Desk("agent-2", "f" * 32, "CAother", LANDLINE)
+    service.clock.advance(timedelta(minutes=11))
+    (theirs,) = find(service, other)
+    assert theirs.place_id == offer.place_id
+    assert books(service, Person(BORN, offer.places)) == Refused(Refusal.GONE, 0)
+
+
+def test_a_place_of_a_closed_centre_or_of_nobody_is_not_booked(at):
+    assert books(at, Person(BORN, (987654,))) == Refused(Refusal.NOT_OFFERED, 0)
+    with pytest.raises(ValueError, match="order"):
+        books(at, nonce="short")
+
+
+# ---------------------------------------------------------------- the caller's own slot
+
+
+def test_the_agent_goes_on_with_the_slot_that_the_caller_chose(at):
+    phone = gives_up_at_the_offers(at)
+    phone.presses("1")
+    session = at.session(phone.sid)
+    chosen = session.choice
+    desk = replace(DESK, call_id=phone.sid)
+    with at.database.transaction() as connection:
+        took = take_over(connection, at.store, service_of(at), desk, session, phone.sid)
+        there = on_desk(connection, at.store, at.campaign, desk, PARIS)
+    assert chosen in took
+    assert {one.offer.place_id for one in there} == {one.place_id for one in session.offers}
+    # The line ends, and nothing of it is lost: it is the desk's.
+    record_call_status(at.store, at.campaign, phone.sid, "completed")
+    made = books(at, Person(BORN, chosen.places), desk=desk)
+    assert isinstance(made, Made)
+    assert file_of(at, made.booking_ids[0]).live[0].place_id == chosen.place_id
+
+
+def test_of_a_slot_whose_hold_ran_out_in_the_queue_another_place_will_do(at):
+    phone = gives_up_at_the_offers(at)
+    phone.presses("1")
+    session = at.session(phone.sid)
+    at.clock.advance(timedelta(minutes=15))
+    # The very place went meanwhile; the slot has two.
+    someone = Taker(Channel.WEB, "web:1")
+    with at.database.transaction() as connection:
+        quick = Allocate(connection, at.store, replace(at.campaign, phone_share=0), someone)
+        assert quick.hold_slot(session.choice.slot_id) is not None
+    with at.database.transaction() as connection:
+        took = take_over(connection, at.store, service_of(at), DESK, session, phone.sid)
+    assert [one.slot_id for one in took] == [session.choice.slot_id]
+
+
+def test_what_the_caller_confirmed_first_is_not_taken_over(at):
+    phone = gives_up_at_the_offers(at)
+    before = at.session(phone.sid)
+    session = before.but(chosen=0)
+    offer = session.choice
+    with Turn(at.store, phone.sid, 50) as turn:
+        world = CallWorld(service_of(at), turn, session)
+        order = CallersOrder(offer=offer, born=BORN, postcode="75011", number=MOBILE)
+        assert isinstance(world.confirm(order), str)
+        turn.finish(step="ready", outcome="booked", body=Body("1", session.to_json(), ""))
+    with at.database.transaction() as connection:
+        after = session.but(reference="1234567890")
+        took = take_over(connection, at.store, service_of(at), DESK, after, phone.sid)
+    assert took == ()
+    assert len(at.bookings()) == 1
+
+
+def test_the_callers_confirmation_and_the_desks_take_over_at_once_never_both_have_the_place(
+    database_url,
+):
+    with house(database_url) as made:
+        made.opens_centre("1", starts=mornings(1), capacity=1)
+        phone = gives_up_at_the_offers(made)
+        session = made.session(phone.sid).but(chosen=0)
+        offer, start = session.choice, threading.Barrier(2)
+        done: dict[str, Any] = {}
+
+        def confirms() -> None:
+            start.wait()
+            with Turn(made.store, phone.sid, 50) as turn:
+                world = CallWorld(service_of(made), turn, session)
+                order = CallersOrder(offer=offer, born=BORN, postcode="75011", number=MOBILE)
+                done["caller"] = world.confirm(order)
+                body = Body("1", session.to_json(), "")
+                turn.finish(step="ready", outcome="booked", body=body)
+
+        def takes_over() -> None:
+            start.wait()
+            with made.database.transaction() as connection:
+                done["desk"] = take_over(
+                    connection, made.store, service_of(made), DESK, session, phone.sid
+                )
+
+        both = [threading.Thread(target=one) for one in (confirms, takes_over)]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+        booked = isinstance(done["caller"], str)
+        # There is one place: it is the caller's booking, or the desk's hold.
+        assert booked is not bool(done["desk"])
+        assert len(made.bookings()) == int(booked)
+
+
+def test_handed_back_to_the_machine_the_caller_has_what_was_offered(at):
+    phone = gives_up_at_the_offers(at)
+    session = at.session(phone.sid)
+    with at.database.transaction() as connection:
+        take_over(connection, at.store, service_of(at), DESK, session, phone.sid)
+    with at.database.transaction() as connection:
+        hand_to_call(connection, at.store, at.campaign, DESK, session, phone.sid)
+        assert rows.held_by(connection, at.store.clock, [DESK.holder]) == []
+        held = rows.held_by(connection, at.store.clock, [phone.sid])
+    assert {one.place_id for one in held} == {one.place_id for one in session.offers}
+
+
+# ---------------------------------------------------------------- holds
+
+
+def test_holds_are_kept_while_the_page_is_open_and_no_longer_than_ten_minutes(at):
+    find(at)
+    for _ in range(6):
+        at.clock.advance(timedelta(minutes=1, seconds=30))
+        with at.database.transaction() as connection:
+            keep(connection, at.store, at.campaign, DESK)
+        assert at.held() == 3
+    at.clock.advance(timedelta(minutes=1, seconds=30))
+    assert timedelta(minutes=10) == HOLD_LONGEST
+    assert at.held() == 0
+
+
+def test_what_a_desk_held_is_free_when_the_caller_is_served(at):
+    find(at)
+    with at.database.transaction() as connection:
+        assert let_go(connection, DESK) == 3
+    assert at.held() == 0
+
+
+def test_two_desks_never_hold_one_place(at):
+    mine = {one.place_id for one in find(at)}
+    theirs = {one.place_id for one in find(at, Desk("agent-2", "f" * 32))}
+    assert not mine & theirs
+
+
+def test_other_slots_are_other_ones_until_there_are_no_more(service):
+    service.opens_centre("1", starts=mornings(2))
+    (first,) = find(service)
+    (second,) = find(service, skip_slots=(first.slot_id,))
+    assert second.slot_id != first.slot_id
+    (again,) = find(service, skip_slots=(first.slot_id, second.slot_id))
+    assert again.slot_id == first.slot_id
+
+
+def test_a_day_and_a_centre_can_be_asked_for(at):
+    later = find(at, from_day=date(2026, 12, 10))
+    assert min(one.local_start.date() for one in later) >= date(2026, 12, 10)
+    with at.database.transaction() as connection:
+        wish = Wish(born=(BORN,), town=PARIS, centre="zanzibar")
+        found = find_offers(connection, at.store, service_of(at), DESK, wish)
+    assert found.no_such_centre
+
+
+def test_who_may_not_book_yet_is_told_from_when(at):
+    with at.database.transaction() as connection:
+        wish = Wish(born=(date(1952, 1, 1),), town=PARIS)
+        found = find_offers(connection, at.store, service_of(at), DESK, wish)
+    assert found.offers == ()
+    assert found.not_yet is not None
+    assert found.not_yet.day_from == date(2027, 1, 1)
+
+
+def test_a_place_is_found_by_postcode_and_nonsense_is_nowhere(at):
+    with at.database.transaction() as connection:
+        service = service_of(at)
+        (paris,) = towns(connection, at.store, service, DESK, " 75011 ")
+        assert paris.name == "Paris 11e"
+        assert towns(connection, at.store, service, DESK, "99999") == ()
+        assert towns(connection, at.store, service, DESK, "  ") == ()
+
+
+# ---------------------------------------------------------------- change
+
+
+def booked(made: House, nonce: str = NONCE) -> str:
+    offer, *_ = find(made)
+    done = books(made, Person(BORN, offer.places), nonce=nonce)
+    assert isinstance(done, Made)
+    return done.booking_ids[0]
+
+
+def change(made: House, do, *args, **options):
+    with made.database.transaction() as connection:
+        return do(connection, made.store, service_of(made), DESK, *args, **options)
+
+
+def test_an_appointment_moves_to_what_the_desk_holds(at):
+    booking_id = booked(at)
+    before = file_of(at, booking_id).live[0]
+    offer = next(one for one in find(at) if one.slot_id != before.slot_id)
+    moved = change(
+        at, move_booking, booking_id, offer.places, moving=Moving.FIRST, nonce=NONCE, seen=1
+    )
+    assert isinstance(moved, Moved)
+    assert file_of(at, booking_id).live[0].place_id == offer.place_id
+    again = change(
+        at, move_booking, booking_id, offer.places, moving=Moving.FIRST, nonce=NONCE, seen=1
+    )
+    assert isinstance(again, Moved)
+    assert again.repeated
+    assert at.held() == 0
+
+
+def test_what_is_offered_instead_is_never_where_the_booking_is_already(at):
+    booking_id = booked(at)
+    with at.database.transaction() as connection:
+        found = read_booking(connection, at.store, booking_id)
+    assert found is not None
+    mine = told(found, at.clock.now(), at.campaign.name)
+    held = mine.slots
+    first = find(at, mine=mine, moving=Moving.FIRST)
+    again = find(at, mine=mine, moving=Moving.FIRST, skip_slots=tuple(one.slot_id for one in first))
+    assert first
+    assert not {one.slot_id for one in (*first, *again)} & set(held)
+
+
+def test_a_change_of_what_somebody_else_changed_meanwhile_is_refused(at):
+    booking_id = booked(at)
+    done = change(at, cancel_booking, booking_id, nonce=NONCE, seen=7)
+    assert done == Unchanged(WhyNot.CHANGED)
+
+
+def test_a_cancellation_can_be_taken_back_for_ten_minutes(at):
+    booking_id = booked(at)
+    done = change(at, cancel_booking, booking_id, nonce=NONCE, seen=1)
+    assert isinstance(done, Cancelled)
+    assert done.became(1) is Became.CANCELLED
+    again = change(at, restore_booking, booking_id, nonce="b" * 24, seen=2)
+    assert isinstance(again, Restored)
+    assert len(file_of(at, booking_id).live) == 1
+
+
+def test_the_text_is_sent_again_three_times_a_day_and_to_the_number_on_file(at):
+    booking_id = booked(at)
+    for number, letter in enumerate("bcd"):
+        sent = change(at, text_again, booking_id, nonce=letter * 24)
+        assert isinstance(sent, Texted)
+        assert sent.message_id
+        assert len(at.messages("sms")) == number + 2
+    # The same form again is no other text; a new one is one too many.
+    assert change(at, text_again, booking_id, nonce="d" * 24) == Texted()
+    assert change(at, text_again, booking_id, nonce="e" * 24) == Refused(Refusal.TOO_OFTEN)
+    texts = [at.text_of(one) for one in at.messages("sms")]
+    assert all(file_of(at, booking_id).reference in one for one in texts)
+    at.clock.advance(timedelta(hours=25))
+    assert isinstance(change(at, text_again, booking_id, nonce="f" * 24), Texted)
+
+
+def test_no_text_goes_to_a_landline(at):
+    offer, *_ = find(at)
+    made = books(at, Person(BORN, offer.places), number=LANDLINE)
+    assert isinstance(made, Made)
+    assert made.message_ids == ()
+    refused = change(at, text_again, made.booking_ids[0], nonce=NONCE)
+    assert refused == Refused(Refusal.NO_MOBILE)
+
+
+def test_somebody_is_put_on_the_waiting_list_once(at):
+    ahead = change(at, wait_for_place, born=BORN, number=MOBILE, town=PARIS)
+    assert ahead == 0
+    assert change(at, wait_for_place, born=BORN, number=MOBILE, town=PARIS) == 0
+    assert change(at, wait_for_place, born=OTHER, number=LANDLINE, town=PARIS) == 1
+    refused = change(at, wait_for_place, born=BORN, number="", town=PARIS)
+    assert refused == Refused(Refusal.NO_NUMBER)
+
+
+# ---------------------------------------------------------------- the file
+
+
+def in_line(made: House, call_id: str, number: str = MOBILE, entry_id: str = DESK.entry_id):
+    with made.database.transaction() as connection:
+        queues.add_queue(connection, made.store.clock, "fr", "fr")
+        new = NewEntry(
+            entry_id, "fr", "call", "fr", call_id=call_id, origin_call_id=call_id, number=number,
+            known=made.session(call_id).known,
+        )  # fmt: skip
+        assert queues.add(connection, made.store.clock, made.store.vault, new)
+
+
+def file(made: House, desk: Desk = DESK):
+    with made.database.transaction() as connection:
+        entry = queues.load(connection, made.store.vault, desk.entry_id)
+        assert entry is not None
+        return read_file(connection, made.store, entry, desk_holder=desk.holder)
+
+
+def test_the_file_shows_what_was_typed_and_misheard_and_where_it_stopped(at):
+    phone = at.phone(MOBILE)
+    phone.dials()
+    for keys in ("1", "3", "99999999", "12031942", "1", "75011", "1"):
+        phone.presses(keys)
+    in_line(at, phone.sid)
+    read = file(at)
+    told = [(one.step, one.said, one.right) for one in read.heard]
+    assert ("date_of_birth", "99/99/9999", False) in told
+    assert ("date_of_birth", "12/03/1942", True) in told
+    assert ("for_whom", "3", True) in told
+    assert read.stopped_at == "offers"
+    assert (read.given.whom, read.given.born) == (Whom.TWO, "1942-03-12")
+    assert (read.given.postcode, read.given.town) == ("75011", "Paris 11e")
+    assert (read.caller.number, read.caller.kind) == (MOBILE, "mobile")
+    assert len(read.offers) == 3
+    assert all(one.until for one in read.offers)
+    assert read.missing == ("second", "slot", "number")
+
+
+def test_the_file_says_which_offers_are_held_and_which_were_heard_before(at):
+    phone = gives_up_at_the_offers(at)
+    heard_first = at.session(phone.sid).offers
+    phone.presses("4")
+    phone.presses("1")
+    in_line(at, phone.sid)
+    read = file(at)
+    assert len(read.offers) == 6
+    assert [one.until is None for one in read.offers] == [True] * 3 + [False] * 3
+    assert [one.offer for one in read.offers[:3]] == list(heard_first)
+
+
+def test_a_withheld_number_and_erased_turns_leave_what_the_line_remembers(at):
+    phone = gives_up_at_the_offers(at, number=WITHHELD)
+    in_line(at, phone.sid, number="")
+    at.clock.advance(timedelta(hours=30))
+    with at.database.transaction() as connection:
+        turns.erase_bodies(connection, at.store.clock, timedelta(hours=24))
+    read = file(at)
+    assert (read.caller.number, read.caller.kind) == ("", "none")
+    assert read.given.born == "1942-03-12"
+    assert not read.told
+
+
+def test_another_persons_booking_on_the_same_line_is_not_shown(at):
+    # The line of a care home: whoever rings next is not told who is booked there.
+    booked(at)
+    phone = at.phone(MOBILE)
+    phone.dials()
+    phone.presses("1")
+    entry_id = "d" * 32
+    in_line(at, phone.sid, entry_id=entry_id)
+    read = file(at, Desk("agent-2", entry_id))
+    assert read.bookings == ()
+    assert read.caller.rings == 1
+
+
+def test_earlier_contacts_of_the_line_are_told_with_their_notes(at):
+    first = gives_up_at_the_offers(at)
+    in_line(at, first.sid, entry_id="d" * 32)
+    with at.database.transaction() as connection:
+        clock, vault = at.store.clock, at.store.vault
+        note = queues.sealed_note(vault, "d" * 32, "Rappeler après 14 h")
+        assert queues.move(
+            connection, clock, "d" * 32, ["waiting"], "done", wrapup_code="callback_later", **note
+        )
+    at.clock.advance(timedelta(minutes=5))
+    second = at.phone(MOBILE)
+    second.dials()
+    second.presses("2")
+    in_line(at, second.sid)
+    read = file(at)
+    assert read.caller.rings == 2
+    assert {one.kind for one in read.contacts} == {"call", "entry"}
+    (entry,) = [one for one in read.contacts if one.kind == "entry"]
+    assert (entry.note, entry.code) == ("Rappeler après 14 h", "callback_later")
+
+
+def test_what_the_agent_filled_in_is_there_after_a_reload(at):
+    phone = gives_up_at_the_offers(at)
+    in_line(at, phone.sid)
+    with at.database.transaction() as connection:
+        draft = {"born": ["1942-03-12", "1944-07-01"], "booked": []}
+        assert rows.remember(connection, at.store.vault, DESK.entry_id, draft)
+    read = file(at)
+    assert draft_of(read.entry)["born"] == ["1942-03-12", "1944-07-01"]
+    assert read.entry.known["born"] == "1942-03-12"
+
+
+# ---------------------------------------------------------------- search
+
+
+def test_a_search_needs_a_reason_and_everything_it_shows_is_written_down(at):
+    booking_id = booked(at)
+    who = Staff("agent-1", "agent1", "Camille", "agent")
+    by = ByReference(file_of(at, booking_id).reference)
+    with at.database.transaction() as connection:
+        with pytest.raises(NoReason):
+            search(connection, at.store, who, by, reason="abc 1")
+        (found,) = search(connection, at.store, who, by, reason="rappelle pour changer")
+        assert found.file.id == booking_id
+        person = ByPerson(MOBILE, BORN)
+        assert len(search(connection, at.store, who, person, reason="rappelle")) == 1
+        assert search(connection, at.store, who, ByPerson(MOBILE, OTHER), reason="rappelle") == ()
+    acts = [one.act for one in read_acts(at.store)]
+    assert [(one.what, one.subject) for one in acts] == [
+        ("searched", ""),
+        ("read_file", booking_id),
+        ("read_file", booking_id),
+    ]
+    assert acts[2].why == "rappelle pour changer"

@@ -1,0 +1,668 @@
+"""/poste by its forms: what each does, once however often it is sent, and what is never told."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sqlalchemy import event
+
+from flows.steps import STEPS
+from models import agents as agent_rows
+from models import desk as rows
+from models import queues, snapshots
+from models.queues import NewEntry
+from models.tables import centre, leg
+from prompts.screens import LANGUAGES, screen
+from services.agent_presence import PAUSES
+from services.call_world import Service
+from services.change_booking import WhyNot
+from services.desk_booking import Refusal
+from services.desk_file import draft_of
+from services.desk_search import MOST_FILES
+from services.directory import Directory
+from services.hand_back import STEPS as BACK_STEPS
+from services.staff import read_acts
+from services.wrap_up import CODES
+from tests.support.house import MOBILE, House, Phone, StaffClient, mornings
+from wiring import Parts, make_app
+
+ENTRY = "e" * 32
+HTMX = {"HX-Request": "true"}
+JSON = {"Accept": "application/json"}
+NONCE = re.compile(r'name="nonce" value="(\w+)"')
+CHOICE = re.compile(r'name="choice" value="([0-9-]+)"')
+PLACES = re.compile(r'name="places" value="([0-9-]+)"')
+
+
+class Provider:
+    """A provider that does everything, and remembers what it was asked."""
+
+    calls_per_second = 100.0
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def do(*args: Any, **options: Any) -> str:
+            self.asked.append((name, *args))
+            return f"CA{len(self.asked):032x}"
+
+        return do
+
+
+class Desk:
+    """An agent at their page, with the house and the provider behind it."""
+
+    def __init__(self, made: House) -> None:
+        self.made, self.provider = made, Provider()
+        directory = Directory(made.database, centres_fresh_seconds=0)
+        service = Service(directory, made.campaign, made.settings.national_number)
+        parts = Parts(made.settings, made.store, service, made.woken, self.provider)
+        self.app = make_app(parts)
+        self.client: StaffClient = made.signs_in("agent", app=self.app)
+        assert self.client.staff is not None
+        self.staff = self.client.staff
+
+    def posts(self, path: str, headers: Any = JSON, **form: Any) -> Any:
+        """Send a form of the page as it is now: it names the caller who is there."""
+        with self.made.database.statement() as connection:
+            now = rows.now_of(connection, self.staff.id)
+        form.setdefault("entry", (now and now.entry_id) or "")
+        return self.client.post(f"/poste{path}", data=form, headers=headers)
+
+    def does(self, path: str, **form: Any) -> str:
+        """Send a form as the page's script does; the part that comes back."""
+        answer = self.posts(path, HTMX, **form)
+        assert answer.status_code == 200, (path, answer.status_code)
+        return str(answer.text)
+
+    def state(self) -> dict[str, Any]:
+        found = self.client.get("/poste/etat", headers=JSON).json
+        assert isinstance(found, dict)
+        return found
+
+    def has(self, phone: Phone | None, state: str = "talking", **entry: Any) -> None:
+        """This agent has a caller."""
+        made, vault = self.made, self.made.store.vault
+        call_id = phone.sid if phone else None
+        with made.database.transaction() as connection:
+            clock = made.store.clock
+            queues.add_queue(connection, clock, "fr", "fr")
+            new = NewEntry(
+                entry.pop("id", ENTRY), "fr", entry.pop("kind", "call"), "fr", call_id=call_id,
+                origin_call_id=call_id, number=entry.pop("number", MOBILE), reason="offers",
+                known=made.session(call_id).known if call_id else {}, staff_id=self.staff.id,
+                state=state,
+            )  # fmt: skip
+            assert queues.add(connection, clock, vault, new)
+            queues.change(
+                connection, clock, new.id, [state], conference_sid="CF1", answered_at=clock.at()
+            )
+            agent_rows.begin(connection, clock, self.staff.id)
+            assert agent_rows.move(
+                connection, clock, self.staff.id, ("offline", "ready"), state, entry_id=new.id
+            )
+
+    def draft(self) -> dict[str, Any]:
+        with self.made.database.statement() as connection:
+            entry = queues.load(connection, self.made.store.vault, ENTRY)
+        assert entry is not None
+        return draft_of(entry)
+
+
+FORM = {
+    "people": "1", "born1": "12/03/1942", "place": "75011", "number": "06 12 34 56 78", "text": "1",
+}  # fmt: skip
+
+
+@pytest.fixture
+def desk(made: House) -> Desk:
+    for gid, kilometres in (("1", 0.4), ("2", 4.1), ("3", 12.2)):
+        made.opens_centre(gid, kilometres=kilometres, starts=mornings(20), capacity=4)
+    return Desk(made)
+
+
+@pytest.fixture
+def busy(desk: Desk) -> Desk:
+    """With a caller who typed everything and gave up at the offers."""
+    desk.has(desk.made.phone(MOBILE).goes_to("offers"))
+    return desk
+
+
+# ---------------------------------------------------------------- the agent
+
+
+def test_an_agent_says_ready_pauses_and_goes_home(desk):
+    assert desk.state()["state"] == "offline"
+    assert desk.posts("/pret", voice="browser").json["done"]
+    assert desk.state()["state"] == "ready"
+    answer = desk.posts("/pause", reason="lunch").json
+    assert answer["message"] == "Vous êtes en pause."
+    assert (desk.state()["state"], desk.state()["reason"]) == ("paused", "lunch")
+    refused = desk.posts("/pause", reason="because")
+    assert (refused.status_code, refused.json["message"]) == (409, "Choisissez une raison.")
+    assert desk.posts("/absent").json["done"]
+    assert desk.state()["state"] == "offline"
+
+
+def test_a_pause_in_a_call_is_for_afterwards(busy):
+    answer = busy.posts("/pause", reason="break")
+    assert answer.json["message"] == "Pause notée\u00a0: après cet appel."
+    assert (busy.state()["state"], busy.state()["later"]) == ("talking", "break")
+
+
+def test_without_a_number_the_voice_stays_in_the_browser(desk):
+    refused = desk.posts("/voix", voice="phone")
+    assert refused.status_code == 409
+    assert "Mon compte" in refused.json["message"]
+    assert desk.posts("/voix", voice="browser").json["done"]
+    assert desk.posts("/voix", voice="smoke").status_code == 409
+
+
+def test_without_scripts_a_form_leads_back_to_the_page_which_says_the_same(desk):
+    answer = desk.posts("/pret", {"Accept": "text/html"}, voice="browser")
+    assert answer.status_code == 303
+    page = desk.client.get(answer.headers["Location"])
+    assert "Vous êtes prêt." in page.text
+    # Words of ours, and nothing that somebody wrote into an address.
+    for said in ("<script>", "refused", "../why.gone"):
+        page = desk.client.get("/poste", query_string={"dit": said}).text
+        assert '<p id="told" class="said" role="status" aria-live="polite"></p>' in page
+
+
+# ---------------------------------------------------------------- what is asked each second
+
+
+def test_what_is_asked_each_second_has_nothing_personal_in_it(busy):
+    text = json.dumps(busy.state())
+    for secret in ("612345678", "1942", "75011", "Paris"):
+        assert secret not in text
+    assert busy.state()["entry"]["id"] == ENTRY
+
+
+def test_unchanged_it_is_one_statement_and_no_body(busy):
+    first = busy.client.get("/poste/etat", headers=JSON)
+    busy.client.get("/poste/etat", headers=JSON)
+    asked: list[str] = []
+    for engine in busy.made.database.engines:
+        event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    again = busy.client.get("/poste/etat", headers={**JSON, "If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    # Who is signed in is known for two seconds, the line for half a second.
+    about_agents = [one for one in asked if "FROM agent" in one]
+    assert len(about_agents) == 1
+    assert not [one for one in asked if one.startswith(("INSERT", "UPDATE"))]
+
+
+def test_the_page_is_seen_every_five_seconds_and_not_every_second(busy):
+    def seen() -> Any:
+        with busy.made.database.statement() as connection:
+            found = agent_rows.get(connection, busy.staff.id)
+        assert found is not None
+        return found.seen_at
+
+    before = seen()
+    busy.made.clock.advance(timedelta(seconds=2))
+    busy.state()
+    assert seen() == before
+    busy.made.clock.advance(timedelta(seconds=4))
+    busy.state()
+    assert seen() > before
+
+
+def test_the_line_comes_from_the_boards_snapshot(desk):
+    with desk.made.database.transaction() as connection:
+        body = {"line": {"calls": 7, "longest": "2026-11-25T08:00:00Z"}}
+        snapshots.put(connection, desk.made.store.clock, "board", body)
+    assert desk.state()["line"] == {"count": 7, "longest": "2026-11-25T08:00:00Z"}
+
+
+def test_a_supervisor_who_listens_is_seen_by_the_agent(busy):
+    supervisor = busy.made.employs("supervisor", name="Maxence Durand")
+    with busy.made.database.transaction() as connection:
+        now = busy.made.clock.now()
+        row = {
+            "id": "l" * 32, "kind": "supervisor", "staff_id": supervisor.id, "entry_id": ENTRY,
+            "state": "joined", "mode": "listen", "created_at": now, "updated_at": now,
+        }  # fmt: skip
+        connection.execute(leg.insert(), [row])
+    (seen,) = busy.state()["watch"]
+    assert seen == {"mode": "listen", "text": "Maxence Durand écoute cette conversation."}
+    assert "Maxence Durand écoute" in busy.client.get("/poste").text
+
+
+# ---------------------------------------------------------------- the file
+
+
+def test_before_bonjour_the_page_shows_all_that_was_given(desk):
+    phone = desk.made.phone(MOBILE).goes_to("date_of_birth")
+    phone.presses("99999999").goes_to("offers")
+    desk.has(phone, state="reserved")
+    page = desk.client.get("/poste").text
+    for shown in (
+        "06 12 34 56 78", "12 mars 1942", "75011", "99/99/9999", "pas compris",
+        "Choix du créneau", "Il manque", "gardé jusqu’à",
+    ):  # fmt: skip
+        assert shown in page, shown
+    assert 'value="12/03/1942"' in page
+
+
+def test_reading_the_file_of_ones_own_call_is_written_down_once_and_needs_no_reason(busy):
+    busy.client.get("/poste")
+    busy.client.get("/poste/dossier")
+    (act,) = [one.act for one in read_acts(busy.made.store)]
+    assert (act.what, act.subject, act.why) == ("read_file", ENTRY, "call")
+    assert act.staff_id == busy.staff.id
+
+
+def test_nobody_else_sees_the_file(busy):
+    other = busy.made.signs_in("agent", app=busy.app)
+    page = other.get("/poste").text
+    assert "06 12 34 56 78" not in page
+    assert "06 12 34 56 78" not in other.get("/poste/dossier").text
+
+
+def test_a_script_in_a_name_or_in_what_was_said_is_text(busy):
+    evil = "<script>alert(1)</script>"
+    busy.does("/offres", **{**FORM, "name1": evil})
+    page = busy.client.get("/poste").text
+    assert evil not in page
+    assert "&lt;script&gt;" in page
+
+
+# ---------------------------------------------------------------- book
+
+
+def choose(desk: Desk, **form: str) -> tuple[dict[str, Any], str]:
+    """Search and take the first offer; the form that is to be confirmed, and the part."""
+    wanted: dict[str, Any] = {**FORM, **form}
+    part = desk.does("/offres", **wanted)
+    wanted["choice"] = CHOICE.findall(part)[0]
+    part = desk.does("/choisir", **wanted)
+    wanted |= {"places": PLACES.findall(part), "nonce": NONCE.findall(part)[0], "postcode": "75011"}
+    return wanted, part
+
+
+def test_the_agent_books_for_one(busy):
+    form, read_back = choose(busy, name1="Odette Martin")
+    assert "À dire, puis à confirmer" in read_back
+    done = busy.does("/reserver", **form)
+    (booking,) = busy.made.bookings()
+    assert booking.channel == "agent"
+    assert booking.reference[:2] in done
+    assert busy.draft()["booked"]
+    (text,) = busy.made.messages("sms")
+    assert busy.made.woken.messages == [text.id]
+    # After a reload it is in the file of this call.
+    assert "Rendez-vous de cet appel" in busy.client.get("/poste").text
+
+
+def test_the_agent_books_for_two_in_one_go_and_a_form_sent_twice_books_once(busy):
+    form, read_back = choose(busy, people="2", born2="01071944")
+    assert len(form["places"]) == 2
+    assert "1 juillet 1944" in read_back or "1er juillet 1944" in read_back
+    busy.does("/reserver", **form)
+    again = busy.does("/reserver", **form)
+    assert len(busy.made.bookings()) == 2
+    assert "déjà réservé" in again
+    assert len(busy.made.messages("sms")) == 2
+
+
+def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_lost(busy):
+    part = busy.does("/offres", **{**FORM, "born1": "32011942", "place": "99999", "number": "0899"})
+    for told in ("Date de naissance\u00a0:", "Cette commune", "Ce numéro"):
+        assert told in part
+    assert 'value="32011942"' in part
+    # A page that is lost comes back to what was typed.
+    assert 'value="32011942"' in busy.client.get("/poste").text
+
+
+def test_the_callers_own_places_are_the_desks_once_the_agent_has_answered(busy):
+    page = busy.client.get("/poste").text
+    assert "Reprendre ses créneaux" in page
+    assert busy.posts("/repondre").json["done"]
+    part = busy.client.get("/poste/travail?part=booking").text
+    assert len(CHOICE.findall(part)) == 3
+    assert part.count("déjà entendu") == 3
+    with busy.made.database.statement() as connection:
+        held = rows.held_by(connection, busy.made.store.clock, [f"desk:{ENTRY}"])
+    assert len(held) == 3
+    # Asked again, nothing is looked for anew.
+    busy.posts("/repondre")
+    assert len(CHOICE.findall(busy.client.get("/poste/travail?part=booking").text)) == 3
+
+
+def test_a_choice_that_is_not_on_the_desk_is_none(busy):
+    part = busy.does("/choisir", **FORM, choice="987654")
+    assert "Choisissez un créneau." in part
+    part = busy.does("/choisir", **FORM, choice="1 OR 1=1")
+    assert "Choisissez un créneau." in part
+
+
+def test_without_a_caller_nothing_new_is_booked(desk):
+    assert desk.posts("/offres", HTMX, **FORM).status_code == 409
+    assert desk.posts("/reserver", HTMX, **FORM, places="1", nonce="a" * 24).status_code == 409
+
+
+def test_who_is_booked_already_is_shown_and_that_is_written_down(busy):
+    form, _ = choose(busy)
+    busy.does("/reserver", **form)
+    part = busy.does("/offres", **FORM)
+    assert "déjà un rendez-vous" in part
+    acts = [one.act for one in read_acts(busy.made.store) if one.act.details.get("entry")]
+    assert {one.why for one in acts} == {"call"}
+
+
+def test_somebody_is_put_on_the_waiting_list(busy):
+    part = busy.does("/liste-attente", **FORM)
+    assert "Sur la liste d’attente, en premier." in part
+
+
+def test_without_scripts_searching_gives_the_whole_page(busy):
+    answer = busy.posts("/offres", {"Accept": "text/html"}, **FORM)
+    assert answer.status_code == 200
+    assert "<html" in answer.text
+    assert len(CHOICE.findall(answer.text)) == 3
+
+
+# ---------------------------------------------------------------- change
+
+
+def booked(desk: Desk) -> dict[str, str]:
+    """A booking of this call; what its card sends."""
+    form, _ = choose(desk)
+    part = desk.does("/reserver", **form)
+    booking_id = re.findall(r'name="booking_id" value="(\w+)"', part)[0]
+    return {"booking_id": booking_id, "version": "1", "nonce": "b" * 24}
+
+
+def test_a_booking_is_cancelled_and_the_cancellation_taken_back(busy):
+    card = booked(busy)
+    part = busy.does("/annuler", **card)
+    assert "On peut revenir dessus pendant dix minutes." in part
+    assert busy.made.bookings()[0].state == "cancelled"
+    assert "C’était déjà fait." in busy.does("/annuler", **card)
+    part = busy.does("/retablir", **{**card, "version": "2", "nonce": "c" * 24})
+    assert "reprise" in part
+    assert busy.made.bookings()[0].state == "confirmed"
+
+
+def test_a_card_that_is_out_of_date_changes_nothing(busy):
+    card = booked(busy)
+    part = busy.does("/annuler", **{**card, "version": "9"})
+    assert "modifié entre-temps" in part
+    part = busy.does("/annuler", **{**card, "nonce": "x"})
+    assert "trop vieux" in part
+    assert busy.made.bookings()[0].state == "confirmed"
+
+
+def test_a_booking_moves_and_keeps_its_reference(busy):
+    card = booked(busy)
+    before = busy.made.bookings()[0]
+    part = busy.does("/deplacer", **card, moving="first")
+    assert "Déplacer le rendez-vous" in part
+    choice = CHOICE.findall(part)[-1]
+    form = {"booking_id": card["booking_id"], "moving": "first", "version": "1", "place": "75011"}
+    part = busy.does("/choisir", **form, choice=choice)
+    form |= {"places": PLACES.findall(part)[0], "nonce": NONCE.findall(part)[0]}
+    assert "Confirmer le déplacement" in part
+    busy.does("/deplacer/confirmer", **form)
+    after = busy.made.bookings()[0]
+    assert after.reference == before.reference
+    assert (after.centre_id, after.start_at) != (before.centre_id, before.start_at)
+    again = busy.does("/deplacer", stop="1")
+    assert "Déplacer le rendez-vous" not in again
+
+
+def test_the_text_is_sent_again_and_that_is_written_down(busy):
+    card = booked(busy)
+    assert "Message écrit envoyé." in busy.does("/texte", **card)
+    assert len(busy.made.messages("sms")) == 2
+    assert "texted" in [one.act.what for one in read_acts(busy.made.store)]
+
+
+def test_nobody_changes_a_booking_that_they_have_not_been_shown(busy):
+    card = booked(busy)
+    other = busy.made.signs_in("agent", app=busy.app)
+    for path in ("/annuler", "/deplacer", "/texte", "/retablir"):
+        answer = other.post(f"/poste{path}", data=card, headers=HTMX)
+        assert answer.status_code == 404, path
+    assert busy.made.bookings()[0].state == "confirmed"
+    assert busy.posts("/annuler", HTMX, booking_id="' OR 1", version="1").status_code == 404
+
+
+# ---------------------------------------------------------------- search
+
+
+def test_a_search_without_a_reason_finds_nothing(busy):
+    booked(busy)
+    reference = busy.made.bookings()[0].reference
+    other = busy.made.signs_in("agent", app=busy.app)
+    form = {"reference": reference, "reason": "1234 ab"}
+    answer = other.post("/poste/chercher", data=form, headers=HTMX)
+    assert "au moins 5 lettres" in answer.text
+    form["reason"] = "la personne rappelle"
+    answer = other.post("/poste/chercher", data=form, headers=HTMX)
+    assert "12 mars 1942" in answer.text
+    form = {"number": "0612345678", "born": "12 03 1942", "reason": "la personne rappelle"}
+    answer = other.post("/poste/chercher", data=form, headers=HTMX)
+    assert "12 mars 1942" in answer.text
+    why = {one.act.why for one in read_acts(busy.made.store, staff_id=other.staff.id)}
+    assert why == {"la personne rappelle"}
+    # What was found may be changed, by whoever found it.
+    booking_id = re.findall(r'name="booking_id" value="(\w+)"', answer.text)[0]
+    card = {"booking_id": booking_id, "version": "1", "nonce": "d" * 24}
+    assert other.post("/poste/annuler", data=card, headers=HTMX).status_code == 200
+    assert busy.made.bookings()[0].state == "cancelled"
+
+
+def test_a_search_for_nothing_says_what_it_needs(desk):
+    assert "Donnez la référence" in desk.does("/chercher", reason="la personne rappelle")
+    part = desk.does("/chercher", reason="la personne rappelle", reference="1234567890")
+    assert "Rien n’est trouvé." in part
+
+
+def test_sixty_files_an_hour_are_enough_for_work_and_no_way_to_read_the_neighbours(busy):
+    booked(busy)
+    form = {"reference": busy.made.bookings()[0].reference, "reason": "la personne rappelle"}
+    for _ in range(MOST_FILES - 1):
+        assert "12 mars 1942" in busy.does("/chercher", **form)
+    # One that finds nothing counts, too: guessing is not free.
+    assert "Rien n’est trouvé." in busy.does("/chercher", **{**form, "reference": "1234567890"})
+    refused = busy.does("/chercher", **form)
+    assert "12 mars 1942" not in refused
+    assert "Soixante dossiers" in refused
+    (act,) = [one.act for one in read_acts(busy.made.store) if one.act.what == "search_limit"]
+    assert (act.staff_id, act.why) == (busy.staff.id, "la personne rappelle")
+    # A colleague's searches are their own, and an hour later one's own are, too.
+    other = busy.made.signs_in("agent", app=busy.app)
+    assert "12 mars 1942" in other.post("/poste/chercher", data=form, headers=HTMX).text
+    busy.made.clock.advance(timedelta(minutes=59, seconds=59))
+    assert "Soixante dossiers" in busy.does("/chercher", **form)
+    busy.made.clock.advance(timedelta(seconds=2))
+    assert "12 mars 1942" in busy.does("/chercher", **form)
+
+
+def test_a_booking_on_another_number_than_the_callers_counts_as_a_search(busy):
+    phone = busy.made.phone("+33612000009").goes_to("offers")
+    form, _ = choose(busy, number="06 12 00 00 09")
+    busy.does("/reserver", **form)
+    other = Desk(busy.made)
+    other.has(phone, id="f" * 32, number="+33612000001")
+    asked = {**FORM, "number": "06 12 00 00 09"}
+    for _ in range(MOST_FILES):
+        other.does("/chercher", reason="la personne rappelle", reference="1234567890")
+    part = other.does("/offres", **asked)
+    assert "Soixante dossiers" in part
+    assert 'class="card"' not in part
+    busy.made.clock.advance(timedelta(hours=1, seconds=1))
+    assert 'class="card"' in other.does("/offres", **asked)
+
+
+def test_a_file_that_was_shown_long_ago_is_looked_for_again(busy):
+    card = booked(busy)
+    other = busy.made.signs_in("agent", app=busy.app)
+    form = {"reference": busy.made.bookings()[0].reference, "reason": "la personne rappelle"}
+    other.post("/poste/chercher", data=form, headers=HTMX)
+    busy.made.clock.advance(timedelta(minutes=59))
+    assert other.post("/poste/texte", data=card, headers=HTMX).status_code == 200
+    busy.made.clock.advance(timedelta(minutes=2))
+    assert other.post("/poste/annuler", data=card, headers=HTMX).status_code == 404
+    assert busy.made.bookings()[0].state == "confirmed"
+
+
+def test_a_file_that_is_read_again_later_is_in_the_history_again(busy):
+    busy.client.get("/poste")
+    busy.made.clock.advance(timedelta(minutes=61))
+    busy.client.get("/poste")
+    busy.client.get("/poste/dossier")
+    acts = [one.act for one in read_acts(busy.made.store) if one.act.subject == ENTRY]
+    assert [one.what for one in acts] == ["read_file", "read_file"]
+
+
+# ---------------------------------------------------------------- calls
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/attente", "/transfert", "/transfert/terminer", "/transfert/annuler", "/conference",
+        "/rendre", "/raccrocher", "/cloture", "/offres", "/choisir", "/reprendre", "/reserver",
+        "/liste-attente", "/deplacer", "/deplacer/confirmer", "/annuler", "/retablir", "/texte",
+    ],
+)  # fmt: skip
+def test_a_page_that_is_a_second_late_does_nothing_to_the_next_caller(busy, path):
+    busy.client.get("/poste")
+    busy.provider.asked.clear()
+    for entry in ("f" * 32, ""):
+        late = busy.posts(path, JSON, entry=entry, code="booked", step="offers", on="1", **FORM)
+        assert late.status_code == 409, late.text
+        assert late.json["message"] == "Cet appel n’est plus le vôtre\u00a0: rien n’a été fait."
+        assert busy.posts(path, HTMX, entry=entry, **FORM).status_code == 409
+    assert busy.provider.asked == []
+    assert busy.state()["state"] == "talking"
+    # What was typed about somebody else is not kept with this one.
+    assert "form" not in busy.draft()
+    assert busy.made.bookings() == []
+
+
+def test_every_form_of_the_page_names_its_caller(busy):
+    card = booked(busy)
+    pages = [
+        busy.client.get("/poste").text,
+        busy.client.get("/poste/centres?q=salle").text,
+        busy.does("/texte", **card),
+        busy.does("/offres", **FORM),
+    ]
+    for page in pages:
+        forms = re.findall(r'<form[^>]*method="post"[^>]*action="/poste.*?</form>', page, re.DOTALL)
+        assert [one for one in forms if f'name="entry" value="{ENTRY}"' not in one] == []
+
+
+def test_a_caller_waits_with_music_and_comes_back(busy):
+    busy.posts("/attente", on="1")
+    assert busy.state()["entry"]["held"]
+    assert busy.provider.asked[-1][0] == "hold"
+    busy.posts("/attente", on="0")
+    assert busy.state()["entry"]["held"] is None
+
+
+def test_hanging_up_needs_a_code_before_the_next_caller(busy):
+    busy.posts("/repondre")
+    assert busy.posts("/raccrocher").json["done"]
+    assert busy.state()["state"] == "wrapup"
+    refused = busy.posts("/cloture", code="", note="")
+    assert (refused.status_code, refused.json["message"]) == (409, "Choisissez un motif.")
+    page = busy.client.get("/poste/travail?part=actions").text
+    assert "Pas de donnée de santé" in page
+    assert busy.posts("/cloture", code="booked", note="Rappeler le matin").json["done"]
+    assert busy.state()["state"] == "ready"
+    assert busy.made.held() == 0
+    with busy.made.database.statement() as connection:
+        assert queues.note_of(connection, busy.made.store.vault, ENTRY) == "Rappeler le matin"
+
+
+def test_a_number_that_costs_or_is_abroad_is_not_rung(busy):
+    for number in ("0899123456", "+447911123456", "15"):
+        assert busy.posts("/transfert", number=number).status_code == 409
+    assert busy.provider.asked == []
+    assert busy.posts("/transfert", number="01 42 68 53 00").json["done"]
+    assert busy.provider.asked[-1][:2] == ("ring", "+33142685300")
+
+
+def test_a_call_of_the_menu_is_taken(desk):
+    phone = desk.made.phone("+33612000001").goes_to("postcode")
+    with desk.made.database.transaction() as connection:
+        queues.add_queue(connection, desk.made.store.clock, "fr", "fr")
+    desk.posts("/pret", voice="browser")
+    answer = desk.posts("/prendre", call_id=phone.sid)
+    assert answer.json["done"], answer.json
+    assert desk.state()["state"] == "reserved"
+    page = desk.client.get("/poste").text
+    assert "Appel repris dans le menu" in page
+    assert "12 mars 1942" in page
+    assert desk.posts("/prendre", call_id="CAnobody").status_code == 409
+
+
+def test_a_caller_goes_back_to_the_machine_with_their_places(busy):
+    busy.posts("/repondre")
+    assert busy.posts("/rendre", step="nowhere").status_code == 409
+    assert busy.posts("/rendre", step="offers").json["done"]
+    with busy.made.database.statement() as connection:
+        clock = busy.made.store.clock
+        entry = queues.load(connection, busy.made.store.vault, ENTRY)
+        assert entry is not None
+        assert len(rows.held_by(connection, clock, [entry.call_id or ""])) == 3
+        assert rows.held_by(connection, clock, [f"desk:{ENTRY}"]) == []
+
+
+def test_centres_are_found_by_name_town_or_code(desk):
+    with desk.made.database.transaction() as connection:
+        connection.execute(
+            centre.update().where(centre.c.id == "1").values(phones='["+33142685300"]')
+        )
+    for asked in ("salle", "PARIS", "75011 fêtes"):
+        part = desk.client.get("/poste/centres", query_string={"q": asked}).text
+        assert "01 42 68 53 00" in part, asked
+    assert "Aucun centre trouvé" in desk.client.get("/poste/centres?q=zanzibar").text
+    assert "01 42 68" not in desk.client.get("/poste/centres?q=%25").text
+
+
+# ---------------------------------------------------------------- words
+
+
+def test_every_key_that_is_put_together_has_words_in_both_languages():
+    wanted = [
+        *(f"step.{one}" for one in STEPS),
+        *(f"back.{one}" for one in BACK_STEPS),
+        *(f"wrapup.{one}" for one in CODES),
+        *(f"pause.{one}" for one in PAUSES),
+        *(f"refused.{one}" for one in Refusal),
+        *(f"unchanged.{one}" for one in WhyNot),
+        *(f"watch.{one}" for one in ("listen", "whisper", "join")),
+        *(f"struggle.{one}" for one in ("misses", "repeats", "silence")),
+        *(f"actions.third_{one}" for one in ("asked", "ringing", "answered", "joined")),
+    ]
+    for language in LANGUAGES:
+        words = screen(language)
+        assert [one for one in wanted if f"desk.{one}" not in words] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("state", ["reserved", "talking", "wrapup"])
+def test_the_page_is_whole_in_every_state_and_language(desk, state, language):
+    desk.has(desk.made.phone(MOBILE).goes_to("offers"), state=state)
+    page = desk.client.get(f"/poste?lang={language}")
+    assert page.status_code == 200
+    assert f'lang="{language}"' in page.text
+    assert "style=" not in page.text
+    assert "onclick" not in page.text
+    for part in ("work", "bar", "actions", "booking"):
+        assert desk.client.get(f"/poste/travail?part={part}").status_code == 200
+    assert desk.client.get("/poste/travail?part=../base").status_code == 404

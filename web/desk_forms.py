@@ -1,0 +1,172 @@
+"""What an agent typed, understood or named as wrong. Words for each are below desk.wrong."""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from flows.session import CallerKind, Moving
+from flows.understanding import NotUnderstood, date_of_birth
+from services.desk_offers import reach
+
+MOST_LETTERS = 80
+_APART = re.compile(r"[^0-9]+")
+_YEAR_DIGITS = 4
+_PARTS = 3
+_PLACES = re.compile(r"[0-9]{1,15}(?:-[0-9]{1,15})?")
+_MOST_SLOTS = 60
+
+
+@dataclass
+class Typed:
+    """The booking form as it stands, for the page to show it again. Nothing here is checked."""
+
+    people: str = "1"
+    born1: str = ""
+    born2: str = ""
+    name1: str = ""
+    name2: str = ""
+    someone_else: str = ""
+    place: str = ""
+    postcode: str = ""
+    number: str = ""
+    groups: list[str] = field(default_factory=list)
+    part: str = ""
+    from_day: str = ""
+    centre: str = ""
+    within: str = ""
+    text: str = "1"
+    seen: str = ""
+    booking_id: str = ""
+    moving: str = ""
+    version: str = ""
+
+    @property
+    def two(self) -> bool:
+        return self.people == "2" and not self.booking_id
+
+    @property
+    def more(self) -> bool:
+        """Whether anything beyond the usual was asked for."""
+        return bool(self.part or self.from_day or self.centre)
+
+
+_PLAIN = tuple(name for name in Typed.__dataclass_fields__ if name != "groups")
+
+
+def typed(form: MultiDict[str, str]) -> Typed:
+    """The form as it was sent."""
+    values = {name: form.get(name, "").strip()[:MOST_LETTERS] for name in _PLAIN}
+    # Farther than the last time.
+    values["within"] = form.get("reach", "")[:MOST_LETTERS] or values["within"]
+    values["seen"] = form.get("seen", "")[: _MOST_SLOTS * 16]
+    return Typed(**values, groups=[one[:MOST_LETTERS] for one in form.getlist("groups")])
+
+
+def as_draft(form: Typed) -> dict[str, Any]:
+    """What is kept of it for a page that is lost."""
+    return {name: getattr(form, name) for name in (*_PLAIN, "groups")}
+
+
+def from_draft(draft: Mapping[str, Any]) -> Typed:
+    """The form as it was kept. Fields of a later version are ignored."""
+    kept = {name: draft[name] for name in (*_PLAIN, "groups") if name in draft}
+    return Typed(**kept)
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What the form means; `wrong` are keys of what does not mean anything, in its order."""
+
+    born: tuple[date, ...] = ()
+    number: str = ""
+    mobile: bool = False
+    from_day: date | None = None
+    within: float = 0.0
+    seen: tuple[int, ...] = ()
+    moving: Moving = Moving.NONE
+    wrong: tuple[str, ...] = ()
+
+
+def understand(form: Typed, today: date) -> Understood:
+    """Read the form; every field is looked at, so that all that is wrong is told at once."""
+    wrong: list[str] = []
+    dates = [("born1", "born")] + ([("born2", "born_second")] if form.two else [])
+    born = []
+    for name, key in dates if not form.booking_id else []:
+        found = birth(getattr(form, name), today)
+        if found is None:
+            wrong.append(key)
+        else:
+            born.append(found)
+    number, mobile = "", False
+    if form.number:
+        try:
+            number, kind = reach(form.number)
+            mobile = kind is CallerKind.MOBILE
+        except NotUnderstood:
+            wrong.append("number")
+    from_day = None
+    if form.from_day:
+        try:
+            from_day = date.fromisoformat(form.from_day)
+        except ValueError:
+            wrong.append("from_day")
+    return Understood(
+        born=tuple(born),
+        number=number,
+        mobile=mobile,
+        from_day=from_day,
+        within=_kilometres(form.within),
+        seen=_numbers(form.seen),
+        moving=_moving(form),
+        wrong=tuple(wrong),
+    )
+
+
+def birth(text: str, today: date) -> date | None:
+    """A birth date as people type it: 12031942, 12/03/1942, 12 3 1942, 1942-03-12."""
+    parts = [one for one in _APART.split(text) if one]
+    if len(parts) == _PARTS:
+        if len(parts[0]) == _YEAR_DIGITS:
+            parts.reverse()
+        text = "".join((parts[0].zfill(2), parts[1].zfill(2), parts[2]))
+    try:
+        return date_of_birth("".join(_APART.split(text)), today)
+    except NotUnderstood:
+        return None
+
+
+def places(choice: str) -> tuple[int, ...]:
+    """The places of an offer that was chosen; none for anything else."""
+    if not _PLACES.fullmatch(choice):
+        return ()
+    return tuple(int(one) for one in choice.split("-"))
+
+
+def choice_of(place_ids: Sequence[int]) -> str:
+    """How a page names an offer."""
+    return "-".join(map(str, place_ids))
+
+
+def _moving(form: Typed) -> Moving:
+    if not form.booking_id:
+        return Moving.NONE
+    wanted = {one.value: one for one in Moving}.get(form.moving, Moving.NONE)
+    return wanted or Moving.FIRST
+
+
+def _kilometres(text: str) -> float:
+    return min(float(text), 20_000.0) if re.fullmatch(r"[0-9]{1,5}(\.[0-9]+)?", text) else 0.0
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in text.split() if re.fullmatch(r"[0-9]{1,15}", one))[
+        -_MOST_SLOTS:
+    ]

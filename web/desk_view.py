@@ -1,0 +1,103 @@
+"""How a desk's page writes things: days and hours, numbers, questions and what was answered."""
+
+from __future__ import annotations
+
+import re
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+
+from prompts.catalogue import written_number
+from prompts.screens import Screen
+
+PARIS = ZoneInfo("Europe/Paris")
+_DAY_HOUR = {"fr": "EEEE d MMMM 'à' H'h'mm", "en": "EEEE d MMMM 'at' HH:mm"}
+_HOUR = {"fr": "H'h'mm", "en": "HH:mm"}
+_DAY = {"fr": "d MMMM y", "en": "d MMMM y"}
+# Where one key means the same at every question.
+_EVERYWHERE = {"0": "any_0", "9": "any_9", "8": "any_8", "*": "any_star"}
+_CHECK = "_check"
+_NUMBER = re.compile(r"\+?[0-9]{6,}")
+
+
+@dataclass(frozen=True)
+class Written:
+    """The words of one language, for the templates of a desk."""
+
+    words: Screen
+
+    @property
+    def language(self) -> str:
+        return self.words.language
+
+    def of(self, table: str, key: str, otherwise: str = "") -> str:
+        """The words of a key of `desk.<table>`, or something else for one that is not there."""
+        name = f"desk.{table}.{key}"
+        if name not in self.words:
+            return otherwise
+        return self.words[name]
+
+    def step(self, name: str) -> str:
+        """A question of the call, as agents name it."""
+        return self.of("step", name, self.words["desk.unknown_step"])
+
+    def choice(self, step: str, key: str) -> str:
+        """What a key of a menu stands for; empty where that is not known."""
+        if not key:
+            return ""
+        if key in _EVERYWHERE:
+            return self.of("choice", _EVERYWHERE[key])
+        if step.endswith(_CHECK):
+            return self.of("choice", f"check_{key}")
+        return self.of("choice", f"{step}_{key}")
+
+    def reason(self, reason: str) -> str:
+        """Why somebody is in the line."""
+        if f"desk.step.{reason}" in self.words and f"desk.reason.{reason}" not in self.words:
+            return self.words.text("desk.reason.asked_at", step=self.step(reason))
+        return self.of("reason", reason, self.words["desk.reason.asked"])
+
+    def day_hour(self, moment: datetime | str, zone: str = PARIS.key) -> str:
+        """A day with its hour, by the clock of a zone. `moment` is aware, or ISO 8601."""
+        local = _local(moment, zone)
+        told = format_datetime(local, _DAY_HOUR[self.language], locale=self.language)
+        return self._first(local.date(), told)
+
+    def _first(self, day: date, told: str) -> str:
+        """In French the first of a month is no plain number."""
+        if self.language != "fr" or day.day != 1:
+            return told
+        return re.sub(r"(^|\s)1 ", r"\g<1>1er ", told, count=1)
+
+    def hour(self, moment: datetime | str, zone: str = PARIS.key) -> str:
+        """An hour, by the clock of a zone."""
+        return format_datetime(_local(moment, zone), _HOUR[self.language], locale=self.language)
+
+    def day(self, day: date | str) -> str:
+        """A day of the calendar, with its year."""
+        found = date.fromisoformat(day) if isinstance(day, str) else day
+        return self._first(found, format_date(found, _DAY[self.language], locale=self.language))
+
+    def number(self, number: str) -> str:
+        """A number as people write it: 06 12 34 56 78."""
+        return written_number(number) if _NUMBER.fullmatch(number or "") else ""
+
+    def reference(self, reference: str) -> str:
+        """Ten digits by twos."""
+        return " ".join(reference[at : at + 2] for at in range(0, len(reference), 2))
+
+    def kilometres(self, kilometres: float) -> str:
+        """A distance as the crow flies; less than ten with its tenths."""
+        short = kilometres < 10  # noqa: PLR2004 (see above)
+        told = f"{kilometres:.1f}" if short else f"{kilometres:.0f}"
+        told = told.replace(".", ",") if self.language == "fr" else told
+        return self.words.text("desk.file.kilometres", km=told)
+
+
+def _local(moment: datetime | str, zone: str) -> datetime:
+    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    # Babel would turn an aware moment into UTC: this one is by its own clock already.
+    return found.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
