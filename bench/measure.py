@@ -16,7 +16,7 @@ from pathlib import Path
 
 import launcher
 
-from bench import floors, growth, load, lookups, servers, stock, store, traffic
+from bench import floors, growth, load, lookups, screens, servers, stock, store, traffic
 from bench.load import CONNECTIONS, Load, Script
 from bench.servers import CannotMeasure, House, Web
 from simulator.transport import HttpTransport, Outgoing, Reply
@@ -99,8 +99,9 @@ def measure(kind: str, folder: Path, redis_url: str, plan: Plan, say: Say) -> Ou
         for number in range(plan.rounds):
             one.round(number + 1)
         one.tails()
+        one.watched()
         outcome.worker_mib = max(servers.resident_mib(pid) for pid in webs["service"].workers())
-    outcome.store = store.measure(url, folder, redis_url, say)
+    outcome.store |= store.measure(url, folder, redis_url, say)
     gap = lookups.gap_ms(servers.beside(url, "bench_lookups"))
     outcome.store[f"known_unknown_gap_ms_{kind}"] = round(gap, 2)
     say(f"{kind}: look-ups of known and unknown are {gap:.2f} ms apart")
@@ -142,6 +143,7 @@ class _One:
         self._plan, self._outcome, self._say = plan, outcome, say
         self._times_ms: list[float] = []
         self._folder = house.folder
+        self._house = house
         self._guess = dict(GUESS)
         postcodes = stock.choose_postcodes(house.database_url)
         service = f"http://{launcher.HOST}:{webs['service'].port}"
@@ -191,6 +193,29 @@ class _One:
                 p99 = statistics.quantiles(self._times_ms, n=100)[98]
                 self._outcome.p99_ms[name] = p99
                 self._say(f"{self._kind}: {name}s at {full * HALF:.0f}/s: p99 {p99:.1f} ms")
+
+    def watched(self) -> None:
+        """Lone turns with nobody at a screen, and with boards and desks that ask each second."""
+        file = self._folder / f"screens-{self._kind}"
+        screens.hire(self._house, file)
+        alone, with_screens = list[float](), list[float]()
+        for number in range(self._plan.rounds):
+            what = f"lone turns in round {number + 1}"
+            plain = self._counted(f"{what}, no screens", partial(self._turns, self._plan.seconds))
+            looked_at = self._counted(f"{what}, screens", partial(self._looked_at, file))
+            # A pair counts or does not: what else the machine did is in both.
+            if plain is not None and looked_at is not None:
+                alone.append(plain)
+                with_screens.append(looked_at)
+        if alone:
+            ratio = statistics.median(with_screens) / statistics.median(alone)
+            self._outcome.store[f"board_cost_ratio_{self._kind}"] = round(ratio, 3)
+            self._say(f"{self._kind}: lone turns with screens ÷ without: {ratio:.3f}")
+
+    def _looked_at(self, file: Path) -> Seen:
+        with screens.opened(self._house, self._webs["service"], file) as eyes:
+            seen, faults = self._turns(self._plan.seconds)
+        return seen, faults + eyes[0].faults()
 
     def _paced(self, prepare: Callable[[int], Script], rate: float) -> Seen:
         script = prepare(math.ceil(rate * self._plan.seconds))

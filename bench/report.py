@@ -29,6 +29,7 @@ LEAST: Final = {
     "turn_ratio_sqlite": 0.35,
     "allocate_ratio_postgres": 0.5,
     "allocate_ratio_sqlite": 0.5,
+    "board_cost_ratio": 0.9,
 }
 # What each must stay under.
 UNDER: Final = {
@@ -77,10 +78,16 @@ def flatten(
         for name, value in seen.facts.items():
             results[f"{kind}_{name}"] = value
         results |= seen.store
+    watched = [
+        ratio
+        for kind in (POSTGRES, SQLITE)
+        if isinstance(ratio := results.get(f"board_cost_ratio_{kind}"), float)
+    ]
     growth = [seen.search_growth_ratio for seen in outcomes.values() if seen.search_growth_ratio]
     results |= {
         **{name: _rounded(value, 2) for name, value in elsewhere.items()},
         "search_growth_ratio": _rounded(min(growth, default=None), 2),
+        "board_cost_ratio": _rounded(min(watched, default=None), 3),
         "web_worker_mib": _rounded(max(seen.worker_mib for seen in outcomes.values()), 1),
         "wrk_cpu_share": _rounded(max(seen.wrk_share for seen in outcomes.values()), 3),
         "webhooks_of_a_call": max(seen.webhooks_of_a_call for seen in outcomes.values()),
@@ -156,6 +163,7 @@ def summary(results: Results) -> str:
         ("allocations_apart", "16 processes, 16 slots, /s", ""),
         ("slots_rows_per_second", "slots opened/s", ""),
         ("known_unknown_gap_ms", "look-up, known − unknown, ms", "< 5"),
+        ("board_cost_ratio", "turns with screens ÷ without", "≥ 0.9"),
     ):
         values = (results[f"{name}_{kind}"] for kind in (POSTGRES, SQLITE))
         lines.append(f"{title:<28}" + "".join(f"{_shown(v):>12}" for v in values) + f"{bar:>16}")
@@ -203,6 +211,7 @@ def render(results: Results, hand: str) -> str:
             ("postcodes_rows_per_second", "`flask postcodes import`, rows a second", ""),
             ("centres_rows_per_second", "`flask centres import`, rows a second", ""),
             ("known_unknown_gap_ms", "look-ups of known and unknown apart, ms", "< 5"),
+            ("board_cost_ratio", "**lone turns with 70 screens open ÷ with none**", "≥ 0.9"),
         )
     )
     settings = ", ".join(f"`{name}` {r[f'{POSTGRES}_{name}']}" for name in POSTGRES_SETTINGS)

@@ -16,6 +16,7 @@ from models import places
 from models.database import Connection
 from models.places import Apart, HeldPlace, Reach, Share, Window, Wish
 from services.campaign import Campaign
+from services.phone_floor import phone_floor
 from services.store import Store
 
 
@@ -78,6 +79,7 @@ class Allocate:
         self.campaign = campaign
         self.taker = taker
         self._apart = Apart(*campaign.second_after_days) if campaign.doses > 1 else None
+        self._floor: int | None = None
 
     def wish(
         self,
@@ -97,11 +99,13 @@ class Allocate:
         A share of each centre is for the telephone and for agents until shortly before; what is
         left of it then is for all, so that it does not rot.
         """
-        campaign = self.campaign
-        if self.taker.channel not in _WITHOUT_SHARE or not campaign.phone_share:
+        if self.taker.channel not in _WITHOUT_SHARE:
             return None
-        soon = self.store.clock.now() + campaign.phone_share_until
-        return Share(campaign.phone_share, soon)
+        if self._floor is None:
+            self._floor = phone_floor(self.connection, self.campaign)
+        if not self._floor:
+            return None
+        return Share(self._floor, self.store.clock.now() + self.campaign.phone_share_until)
 
     def look(self, centre_ids: Sequence[str], wish: Wish) -> Reach:
         """Look without taking; counts no further than `campaign.few_places`."""

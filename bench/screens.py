@@ -1,0 +1,224 @@
+"""Twenty boards and fifty desks that ask each second, and the process that writes for them.
+
+`python -m bench.screens PORT FILE` is the crowd itself, in a process of its own: one connection for
+each screen, kept open, each asking a second after it last did. FILE has a line for each screen: the
+path, a blank, the cookie. It writes what it saw when it is told to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import signal
+import subprocess
+import sys
+import time
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import config
+import launcher
+
+from bench import servers, traffic
+from bench.servers import CannotMeasure, House, Web
+from models import agents, snapshots
+from models import staff as staff_rows
+from models.crypto import Vault
+from models.database import Database
+from models.staff import Staff
+from services import second_factor
+from services.store import Store
+from services.write_board import NAME
+
+BOARDS, DESKS = 20, 50
+EACH_SECONDS = 1.0
+START_SECONDS = 40.0
+# Fewer answers than this part of what was asked for, and screens stood still.
+SERVED = 0.9
+_BROKEN = 400
+_PREFIX = "__Host-" if traffic.BASE.startswith("https") else ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the screens got in `seconds`."""
+
+    answers: int
+    bad: int
+    broken: int
+    seconds: float
+
+    def faults(self) -> list[str]:
+        """Why a run with these screens counts for nothing."""
+        found = []
+        if self.bad or self.broken:
+            found.append(f"screens: {self.bad} bad answers, {self.broken} connections broke")
+        wanted = (BOARDS + DESKS) * self.seconds / EACH_SECONDS * SERVED
+        if self.answers < wanted:
+            found.append(f"screens got {self.answers} answers of {wanted / SERVED:.0f}")
+        return found
+
+
+def hire(house: House, file: Path) -> None:
+    """Make those who look at screens, each signed in; agents are ready."""
+    made = servers.settings(house.database_url, house.redis_url)
+    store = Store(Database(house.database_url, pool_size=2), Vault(made.vault_keys()))
+    lines = []
+    for number in range(BOARDS + DESKS):
+        is_board = number < BOARDS
+        person = Staff(
+            store.chance.identifier(),
+            f"screen{number}",
+            f"Screen {number}",
+            "supervisor" if is_board else "agent",
+        )
+        token = secrets.token_urlsafe(32)
+        with store.database.transaction() as connection:
+            staff_rows.add(connection, store.clock, person, "nobody signs in with this")
+            staff_rows.begin_session(connection, store.clock, token, person.id, strong=True)
+            secret = second_factor.new_secret()
+            staff_rows.change_secret(connection, store.clock, store.vault, person.id, secret)
+            if not is_board:
+                agents.begin(connection, store.clock, person.id)
+                agents.move(connection, store.clock, person.id, ("offline",), "ready")
+        path = "/supervision/etat" if is_board else "/poste/etat"
+        lines.append(f"{path} {_PREFIX}allo={token}")
+    file.write_text("\n".join(lines), "utf-8")
+    store.database.dispose()
+
+
+@contextmanager
+def opened(house: House, web: Web, file: Path) -> Iterator[list[Seen]]:
+    """Screens that are looked at; the list has what they saw once the block is over."""
+    env = house.environment("dispatcher")
+    log = house.folder / f"{house.kind}-dispatcher.log"
+    began = datetime.now(UTC)
+    seen: list[Seen] = []
+    with log.open("ab") as output, contextlib.ExitStack() as stack:
+        writer = subprocess.Popen(
+            [sys.executable, "-m", "flask", "dispatcher"],
+            cwd=config.ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        stack.callback(_end, writer)
+        _wait_until_written(house, began, writer)
+        crowd = subprocess.Popen(
+            [sys.executable, "-m", "bench.screens", str(web.port), str(file)],
+            cwd=config.ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        stack.callback(_end, crowd)
+        # Until each has asked once.
+        time.sleep(2 * EACH_SECONDS)
+        yield seen
+        crowd.send_signal(signal.SIGTERM)
+        said, _ = crowd.communicate(timeout=20)
+        seen.append(Seen(**json.loads(said)))
+
+
+def _wait_until_written(house: House, began: datetime, writer: subprocess.Popen[bytes]) -> None:
+    database = Database(house.database_url, pool_size=1)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and writer.poll() is None:
+            with database.statement() as connection:
+                found = snapshots.get(connection, NAME)
+            if found is not None and found.at >= began:
+                return
+            time.sleep(0.2)
+    finally:
+        database.dispose()
+    raise CannotMeasure("flask dispatcher wrote no board: see its log")
+
+
+def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+# ---------------------------------------------------------------- the crowd
+
+
+@dataclass
+class _Crowd:
+    port: int
+    answers: int = 0
+    bad: int = 0
+    broken: int = 0
+
+    async def look(self, number: int, path: str, cookie: str) -> None:
+        # Not all in the same moment.
+        await asyncio.sleep(number / (BOARDS + DESKS) * EACH_SECONDS)
+        tag = ""
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(launcher.HOST, self.port)
+                while True:
+                    began = time.monotonic()
+                    tag = await self._ask(reader, writer, path, cookie, tag)
+                    await asyncio.sleep(max(EACH_SECONDS - (time.monotonic() - began), 0))
+            except (OSError, asyncio.IncompleteReadError):
+                self.broken += 1
+                await asyncio.sleep(EACH_SECONDS)
+
+    async def _ask(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        path: str,
+        cookie: str,
+        tag: str,
+    ) -> str:
+        known = f"If-None-Match: {tag}\r\n" if tag else ""
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {launcher.HOST}\r\nAccept: application/json\r\n"
+            f"Sec-Fetch-Mode: cors\r\nCookie: {cookie}\r\n{known}\r\n".encode()
+        )
+        await writer.drain()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status = int(head.split(" ", 2)[1])
+        headers = dict(
+            line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line
+        )
+        if int(headers.get("content-length", "0")):
+            await reader.readexactly(int(headers["content-length"]))
+        self.answers += 1
+        self.bad += status >= _BROKEN
+        return headers.get("etag", tag)
+
+
+async def _run(port: int, lines: list[str]) -> None:
+    crowd, began = _Crowd(port), time.monotonic()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    screens = [
+        asyncio.create_task(crowd.look(number, *line.split(" ", 1)))
+        for number, line in enumerate(lines)
+    ]
+    await stop.wait()
+    for one in screens:
+        one.cancel()
+    seconds = time.monotonic() - began
+    print(json.dumps({"answers": crowd.answers, "bad": crowd.bad, "broken": crowd.broken,
+                      "seconds": seconds}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    asyncio.run(_run(int(sys.argv[1]), Path(sys.argv[2]).read_text("utf-8").splitlines()))

@@ -1,0 +1,100 @@
+"""Alerts: raised once, ended once, each told once to whoever listens outside.
+
+At most one alert of a name is raised at a time: a unique index stands behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, or_, select, update
+
+from models.clock import Clock
+from models.dialects import insert_new
+from models.tables import alert
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Moments are UTC; `ended_at` is None while it lasts. `seen_by`: who has seen it (staff id)."""
+
+    id: str
+    name: str
+    value: float
+    threshold: float
+    began_at: datetime
+    ended_at: datetime | None
+    told_at: datetime | None
+    seen_by: str | None
+
+
+_COLUMNS = tuple(alert.c[name] for name in Alert.__dataclass_fields__)
+
+
+def begin(
+    connection: Connection,
+    clock: Clock,
+    alert_id: str,
+    *,
+    name: str,
+    value: float,
+    threshold: float,
+) -> bool:
+    """Raise one; False where it is raised already."""
+    values = {"id": alert_id, "name": name, "value": value, "threshold": threshold}
+    return insert_new(connection, clock, alert, values, "began_at")
+
+
+def end(connection: Connection, clock: Clock, name: str) -> bool:
+    """It is over; False where none was raised."""
+    statement = (
+        update(alert)
+        .where(alert.c.name == name, alert.c.ended_at.is_(None))
+        .values(ended_at=clock.at())
+    )
+    return bool(connection.execute(statement).rowcount)
+
+
+def raised(connection: Connection) -> list[Alert]:
+    """Those that last, oldest first."""
+    statement = select(*_COLUMNS).where(alert.c.ended_at.is_(None)).order_by(alert.c.began_at)
+    return [Alert(*row) for row in connection.execute(statement)]
+
+
+def latest(connection: Connection, most: int) -> list[Alert]:
+    """The newest, whether they last or not."""
+    statement = select(*_COLUMNS).order_by(alert.c.began_at.desc(), alert.c.id).limit(most)
+    return [Alert(*row) for row in connection.execute(statement)]
+
+
+def untold(connection: Connection, since: datetime, most: int) -> list[Alert]:
+    """Those whose beginning, or end, was told to nobody outside; oldest first.
+
+    `since` (UTC): nobody wants to hear of older ones any more.
+    """
+    statement = (
+        select(*_COLUMNS)
+        .where(
+            or_(alert.c.told_at.is_(None), alert.c.told_at < alert.c.ended_at),
+            or_(alert.c.began_at >= since, alert.c.ended_at >= since),
+        )
+        .order_by(alert.c.began_at, alert.c.id)
+        .limit(most)
+    )
+    return [Alert(*row) for row in connection.execute(statement)]
+
+
+def told(connection: Connection, alert_id: str, state_of: datetime) -> None:
+    """Somebody outside took the news: as of when (UTC) it was raised, or ended."""
+    connection.execute(update(alert).where(alert.c.id == alert_id).values(told_at=state_of))
+
+
+def seen(connection: Connection, alert_id: str, staff_id: str) -> bool:
+    """Somebody at the board has seen it; the first counts."""
+    statement = (
+        update(alert)
+        .where(alert.c.id == alert_id, alert.c.seen_by.is_(None))
+        .values(seen_by=staff_id)
+    )
+    return bool(connection.execute(statement).rowcount)

@@ -1,0 +1,49 @@
+"""What a supervisor set, over the settings and the campaign; a value is JSON."""
+
+from __future__ import annotations
+
+import json
+
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from models.clock import Clock
+from models.dialects import insert
+from models.prepared import Prepared
+from models.tables import board_setting
+
+
+def read(connection: Connection) -> dict[str, Any]:
+    """All that is set, by name."""
+    rows = connection.execute(select(board_setting.c.name, board_setting.c.value))
+    return {row.name: json.loads(row.value) for row in rows}
+
+
+def write(connection: Connection, clock: Clock, name: str, value: Any, who: str) -> None:
+    """Set one; `who` is a staff id."""
+    row = insert(connection, board_setting).values(
+        name=name, value=json.dumps(value), who=who, at=clock.at()
+    )
+    connection.execute(
+        row.on_conflict_do_update(
+            index_elements=[board_setting.c.name],
+            set_={"value": row.excluded.value, "who": row.excluded.who, "at": row.excluded.at},
+        )
+    )
+
+
+def forget(connection: Connection, name: str) -> None:
+    """As if nobody had ever set it."""
+    connection.execute(delete(board_setting).where(board_setting.c.name == name))
+
+
+_VALUE = Prepared(
+    select(board_setting.c.value).where(board_setting.c.name == bindparam("the_setting"))
+)
+
+
+def value(connection: Connection, name: str) -> Any:
+    """One of them; None where nobody set it."""
+    found = _VALUE.rows(connection, {"the_setting": name})
+    return json.loads(found[0].value) if found else None

@@ -1,0 +1,42 @@
+"""Free places by département, a few départements at a time: each is counted every 15 seconds."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from models import board
+from services.store import Store
+
+REFRESHED_WITHIN = 15
+LISTED_FOR = timedelta(minutes=10)
+
+
+class FreePlaces:
+    """The running counts of one process. Not for several threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listed_until: datetime | None = None
+        self._all: list[str] = []
+        self._next = 0
+        self._free: dict[str, int] = {}
+
+    def refresh(self, now: datetime, until: datetime) -> dict[str, int]:
+        """Count the next few, places before `until` (UTC); gives what is known of all."""
+        with self._store.database.statement() as connection:
+            if self._listed_until is None or now >= self._listed_until:
+                first = self._listed_until is None
+                self._listed_until = now + LISTED_FOR
+                self._all = board.departements(connection)
+                self._free = {one: self._free[one] for one in self._all if one in self._free}
+                self._next = 0
+                if first and self._all:
+                    # At the start nobody should look at an empty map.
+                    self._free = board.free_places(connection, self._store.clock, self._all, until)
+                    return self._free
+            if self._all:
+                each = -(-len(self._all) // REFRESHED_WITHIN)
+                some = self._all[self._next : self._next + each]
+                self._free |= board.free_places(connection, self._store.clock, some, until)
+                self._next = self._next + each if self._next + each < len(self._all) else 0
+        return self._free

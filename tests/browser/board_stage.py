@@ -1,0 +1,220 @@
+"""A board with a day behind it: people wait, agents talk, callers fail at some step."""
+
+from __future__ import annotations
+
+import random
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from models import tallies
+from models.tables import agent, agent_queue, agent_queue_member, centre, queue_entry
+from services.board_counts import day_before, day_begins, quarter_of
+from services.call_world import Service
+from services.campaigns import Campaigns
+from services.directory import Directory
+from services.write_board import WriteBoard
+from tests.browser.stage import served
+from tests.store.board_day import SECOND, Day, bad_text
+from tests.support.control import FakeControl
+from tests.support.house import CAMPAIGN, NOON, House, StaffClient, house, mornings
+from wiring import Parts, make_app
+
+# Eleven in Paris: some hours of the day lie behind.
+ELEVEN = NOON + timedelta(hours=2, minutes=7, seconds=30)
+NAMES = ("Camille Martin", "Dominique Bernard", "Claude Petit", "Alix Robert", "Sacha Richard",
+         "Noé Lefebvre", "Lou Moreau")  # fmt: skip
+# Of all calls so many come to a step, and so many of these fail there.
+STEPS = (
+    ("welcome", 1.0, 0.04),
+    ("for_whom", 0.9, 0.03),
+    ("date_of_birth", 0.85, 0.12),
+    ("postcode", 0.7, 0.14),
+    ("offers", 0.55, 0.05),
+    ("reach", 0.4, 0.04),
+    ("confirm", 0.36, 0.02),
+)
+STATES = ("ready", "talking", "talking", "wrapup", "paused", "reserved", "ready")
+
+
+@dataclass
+class BoardStage:
+    """A board at an address, and the process that writes it, by hand."""
+
+    house: House
+    url: str
+    app: Flask
+    control: FakeControl
+    write: WriteBoard
+
+    def passes(self, seconds: float = 1) -> None:
+        """Time goes on, and the board is written."""
+        self.house.clock.advance(timedelta(seconds=seconds))  # type: ignore[attr-defined]
+        self.write()
+
+    def enters(self, context: BrowserContext, role: str = "supervisor") -> StaffClient:
+        """Somebody signs in with this browser."""
+        client = self.house.signs_in(role, app=self.app, name="Maxence Durand")
+        kept = client.get_cookie(client.cookie)
+        assert kept is not None
+        context.add_cookies([{"name": "allo", "value": kept.value, "url": self.url}])
+        return client
+
+
+@contextmanager
+def board_stage(database_url: str, *, filled: bool = True) -> Iterator[BoardStage]:
+    with house(database_url) as made:
+        made.clock.moment = ELEVEN  # type: ignore[attr-defined]
+        settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
+        control = FakeControl()
+        directory = Directory(made.database, centres_fresh_seconds=0)
+        service = Service(directory, made.campaign, settings.national_number)
+        app = make_app(Parts(settings, made.store, service, made.woken, control))
+        if filled:
+            fill(made)
+        write = WriteBoard(made.store, Campaigns.fixed(CAMPAIGN, now=made.clock.now))
+        # What is raised shows with the next second.
+        write()
+        write()
+        with served(app) as url:
+            yield BoardStage(made, url, app, control, write)
+
+
+def fill(made: House) -> None:
+    """Quarters of yesterday and today, and two minutes of events up to now."""
+    chance = random.Random(5)  # noqa: S311 (a play)
+    now = made.clock.now()
+    with made.database.transaction() as connection:
+        more = {"language": "fr", "region": "Bretagne", "created_at": now, "updated_at": now}
+        connection.execute(agent_queue.insert(), [{"id": "fr-bretagne", **more}])
+    _places(made, chance)
+    _quarters(made, chance)
+    clock: Any = made.clock
+    clock.advance(timedelta(seconds=-130))
+    day = Day(made.database, seed=7)
+    for _ in range(130):
+        clock.advance(SECOND)
+        day.second(clock.now(), 12)
+    _line(made)
+    _agents(made)
+    for number in range(7):
+        bad_text(made.database, number, "failed" if number % 3 else "undelivered", now - SECOND)
+    bad_text(made.database, 99, "pending", now - 40 * SECOND)
+
+
+def _places(made: House, chance: random.Random) -> None:
+    made.opens_centre("1", starts=mornings(10), capacity=8)
+    codes = ("01", "13", "29", "2A", "31", "33", "35", "38", "44", "59", "62", "67", "69", "971",
+             "974", "06", "34", "76", "80", "54")  # fmt: skip
+    with made.database.transaction() as connection:
+        for number, code in enumerate(codes, 2):
+            row = {"id": str(number), "name": "Salle", "postcode": "99999", "town": "Ville",
+                   "departement": code, "territory": "metropole", "time_zone": "Europe/Paris",
+                   "booking_mode": "ours", "source": "tests", "fingerprint": "",
+                   "created_at": NOON, "updated_at": NOON}  # fmt: skip
+            connection.execute(centre.insert(), [row])
+    for number in range(2, len(codes) + 2):
+        if chance.random() > 0.2:
+            made.opens_slots(str(number), mornings(5 + number), capacity=chance.choice((1, 3, 40)))
+
+
+def _quarters(made: House, chance: random.Random) -> None:
+    now = made.clock.now()
+    quarter = day_before(now)
+    running = quarter_of(now - timedelta(minutes=1))
+    while quarter < running:
+        local = (quarter.hour + 1) % 24
+        busy = max(0.0, 1 - abs(local - 10.5) / 6)
+        today = quarter >= day_begins(now)
+        counts = {}
+        people = int(busy * 400 * (1.3 if today else 1) * chance.uniform(0.8, 1.2))
+        counts["calls", ""] = people
+        for step, part, usual in STEPS:
+            fails = 0.31 if today and step == "postcode" else usual
+            came = int(people * part)
+            counts["entered", step] = came
+            counts["missed", step] = int(came * fails)
+            counts["silent", step] = int(came * fails / 3)
+            counts["repeated", step] = int(came * 0.05)
+            counts["hung_up", step] = int(came * fails / 2)
+        counts["booked", "phone"] = int(people * 0.33)
+        counts["booked", "web"] = int(people * 0.1)
+        counts["booked", "agent"] = int(people * 0.04)
+        answered = int(people * 0.1)
+        counts["answered", "fr"] = answered
+        counts["in_time", "fr"] = int(answered * (0.86 if today else 0.94))
+        counts["waited", "fr"] = int(answered * chance.uniform(30, 90) * (1 + busy))
+        counts["abandoned", "fr"] = int(answered * 0.06)
+        counts["length", "fr"] = int(busy * 14 * chance.uniform(0.6, 1.4))
+        with made.database.transaction() as connection:
+            tallies.write(connection, quarter, counts)
+        quarter += tallies.QUARTER
+
+
+def _line(made: House) -> None:
+    """Eleven people wait, for up to four minutes; nine callbacks are owed."""
+    now = made.clock.now()
+    with made.database.transaction() as connection:
+        # Of those who came with the events nobody waits any more.
+        connection.execute(queue_entry.update().values(state="done", told_seconds=None))
+        for number in range(11):
+            moment = now - (245 - 20 * number) * SECOND
+            row = {"id": f"W{number}", "queue_id": "en" if number % 3 == 1 else "fr",
+                   "kind": "call", "state": "waiting", "call_id": f"W{number}", "language": "fr",
+                   "joined_at": moment, "due_at": moment, "created_at": moment,
+                   "updated_at": moment}  # fmt: skip
+            connection.execute(queue_entry.insert(), [row])
+        for number in range(9):
+            moment = now - (20 + number) * 60 * SECOND
+            owed: dict[str, Any] = {"id": f"C{number}", "queue_id": "fr", "kind": "callback",
+                   "state": "waiting", "language": "fr", "joined_at": moment, "due_at": moment,
+                   "created_at": moment, "updated_at": moment, "phone_idx": bytes([number]),
+                   "expected_at": now + (number * 7 + 4) * 60 * SECOND}  # fmt: skip
+            connection.execute(queue_entry.insert(), [owed])
+
+
+def _agents(made: House) -> None:
+    now = made.clock.now()
+    for number, (name, state) in enumerate(zip(NAMES, STATES, strict=True)):
+        person = made.employs("agent", name=name)
+        entry = None
+        with made.database.transaction() as connection:
+            if state in {"talking", "reserved"}:
+                entry = f"T{number}"
+                row = {"id": entry, "queue_id": "fr", "kind": "call", "state": state,
+                       "call_id": entry, "language": "fr", "joined_at": now - 200 * SECOND,
+                       "due_at": now, "created_at": now, "updated_at": now, "staff_id": person.id,
+                       "answered_at": now - 150 * SECOND, "told_seconds": 60,
+                       "told_at": now - 200 * SECOND}  # fmt: skip
+                connection.execute(queue_entry.insert(), [row])
+            row = {"staff_id": person.id, "state": state, "entry_id": entry, "seen_at": now,
+                   "reason": "lunch" if state == "paused" else "",
+                   "since": now - (20 + 47 * number) * SECOND}  # fmt: skip
+            connection.execute(agent.insert(), [row])
+            if number == 6:
+                member = {"staff_id": person.id, "queue_id": "fr-bretagne"}
+                connection.execute(agent_queue_member.insert(), [member])
+
+
+def opens(
+    browser: Browser, staged: BoardStage, width: int, path: str = "/supervision", **options: Any
+) -> Page:
+    """The page in a browser of its own, whose troubles are kept in `page.troubles`."""
+    role = options.pop("role", "supervisor")
+    options.setdefault("locale", "fr-FR")
+    height = 1080 if width > 1500 else 900
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    staged.enters(context, role)
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+    page.troubles = troubles  # type: ignore[attr-defined]
+    page.goto(staged.url + path)
+    return page

@@ -1,0 +1,244 @@
+"""The supervisors' page in a real Chromium: at a glance, on a phone, by the keys alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select
+
+import config
+
+from models.tables import agent_queue, staff_act
+from tests.browser.board_stage import BoardStage, board_stage, opens
+from tests.store.board_day import recount, shown
+from tests.store.tools import rows_of
+
+pytestmark = pytest.mark.browser
+AXE = config.VAR / "static" / "axe.min.js"
+
+
+@pytest.fixture
+def staged(sqlite_url: str) -> Iterator[BoardStage]:
+    with board_stage(sqlite_url) as made:
+        yield made
+
+
+@pytest.fixture
+def visits(browser: Browser, staged: BoardStage) -> Iterator[Callable[..., Page]]:
+    """Opens the page; no error in it is forgiven."""
+    pages: list[Any] = []
+
+    def visit(width: int = 1280, path: str = "/supervision", **options: Any) -> Page:
+        page = opens(browser, staged, width, path, **options)
+        pages.append(page)
+        return page
+
+    yield visit
+    for page in pages:
+        page.context.close()
+    assert [trouble for page in pages for trouble in page.troubles] == []
+
+
+def shows(page: Page) -> None:
+    """Wait for the first figures."""
+    expect(figure(page, "line")).not_to_have_text("—")
+
+
+def figure(page: Page, name: str) -> Any:
+    return page.locator(f"#tile-{name} [data-value]")
+
+
+def test_what_two_supervisors_see_follows_the_store(visits, staged):
+    pages = [visits(), visits(390)]
+    for page in pages:
+        shows(page)
+        expect(page.locator("#freshness")).to_contain_text("À jour")
+    works = staged.house.database
+    with works.transaction() as connection:
+        connection.execute(
+            agent_queue.update().where(agent_queue.c.id == "fr").values(announcement="Patience.")
+        )
+    staged.passes()
+    for page in pages:
+        expect(page.locator("#queue-rows")).to_contain_text("Patience.")
+    body = pages[0].evaluate("Board.body")
+    line = recount(works, staged.house.clock.now(), staged.house.clock.now())["waiting"]
+    assert shown(body)["waiting"] == line
+
+
+def test_figures_that_nobody_writes_any_more_are_called_frozen(visits, staged):
+    page = visits()
+    banner = page.locator("#stale")
+    shows(page)
+    expect(banner).to_be_hidden()
+    staged.house.clock.advance(timedelta(seconds=40))
+    expect(banner).to_contain_text("Données figées depuis 0:4")
+    expect(page.locator("#freshness")).to_be_hidden()
+    staged.write()
+    expect(banner).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_numbers_are_large_and_colour_is_never_alone(visits, width):
+    page = visits(width)
+    shows(page)
+    tile = page.locator("#tile-service")
+    expect(tile).to_have_attribute("data-state", "watch")
+    expect(tile.locator("[data-word]")).to_have_text("À surveiller")
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.figure .big')]"
+        ".map(e => [parseFloat(getComputedStyle(e).fontSize), e.scrollWidth <= e.clientWidth + 1])"
+    )
+    assert all(fits for _size, fits in sizes)
+    assert sum(size >= 64 for size, _fits in sizes) >= 7
+    signs = page.evaluate(
+        "[...document.querySelectorAll('.figure:not([data-state=none]) .sign')]"
+        ".map(e => getComputedStyle(e, '::before').content)"
+    )
+    assert len(signs) >= 5
+    assert "none" not in signs
+    # Nothing makes the page itself wider than the screen.
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_charts_have_lines_and_the_same_figures_in_tables(visits):
+    page = visits()
+    expect(page.locator("#chart-length canvas")).to_have_count(1)
+    expect(page.locator("#chart-bookings canvas")).to_have_count(1)
+    expect(page.locator("#chart-length .legend")).to_contain_text("Hier")
+    page.click("#chart-length summary")
+    rows = page.locator("#chart-length tbody tr")
+    expect(rows.first).to_be_visible()
+    first = page.evaluate(
+        "(() => { const {times, length} = Charts.last.today;"
+        " const at = times.indexOf('10:00'); return [times[at], length[at]]; })()"
+    )
+    expect(page.locator("#chart-length tbody tr", has_text=first[0])).to_contain_text(
+        str(int(first[1]))
+    )
+
+
+def test_the_funnel_says_where_it_became_worse(visits):
+    page = visits()
+    row = page.locator("#funnel-rows tr", has_text="Code postal")
+    expect(row).to_contain_text("▲ monte")
+    expect(page.locator("#alert-list")).to_contain_text("Échecs inhabituels")
+    page.check("#all-steps")
+    came = "Board.body.funnel.filter(one => one.entered + one.hung_up + one.missed + one.silent)"
+    expect(page.locator("#funnel-rows tr")).to_have_count(page.evaluate(f"{came}.length"))
+
+
+def test_queues_are_changed_by_the_keys_alone_and_taken_back(visits, staged):
+    page = visits()
+    shows(page)
+    page.locator("#queue-rows input").first.focus()
+    page.keyboard.press("Space")
+    page.locator("#queues .act summary").focus()
+    page.keyboard.press("Enter")
+    page.locator("#new-state").focus()
+    page.keyboard.type("Ferm")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    dialog = page.locator("#confirm")
+    expect(dialog).to_be_visible()
+    expect(dialog).to_contain_text("Changer l’état : Fermée")
+    waiting = page.evaluate("Board.body.line.queues.find(one => one.id === 'en').calls")
+    expect(dialog).to_contain_text(f"1 file(s), où {waiting} personne(s) attendent")
+    # It opens on the way out.
+    expect(dialog.locator("[data-cancel]")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    toast = page.locator("#toast")
+    expect(toast).to_contain_text("C’est fait : état de la file.")
+    states = select(agent_queue.c.state).where(agent_queue.c.id == "en")
+    assert rows_of(staged.house.database, states) == [("closed",)]
+    staged.passes()
+    expect(page.locator("#queue-rows tr").first).to_contain_text("Fermée")
+    assert page.locator("#queue-rows input").first.is_checked()
+    page.locator("#toast-undo").focus()
+    page.keyboard.press("Enter")
+    expect(toast).to_contain_text("L’acte est annulé.")
+    assert rows_of(staged.house.database, states) == [("hours",)]
+
+
+def test_escape_changes_nothing(visits, staged):
+    page = visits()
+    page.locator("#agent-rows input").first.check()
+    page.click("#agents .act summary")
+    page.get_by_role("button", name="Mettre hors ligne").click()
+    expect(page.locator("#confirm")).to_contain_text("1 agent(s)")
+    page.keyboard.press("Escape")
+    expect(page.locator("#confirm")).to_be_hidden()
+    assert rows_of(staged.house.database, select(staff_act)) == []
+
+
+def test_somebody_who_waits_is_given_to_an_agent(visits, staged):
+    page = visits()
+    row = page.locator("#entry-rows tr", has_text="attend").first
+    row.locator("select").select_option(label="Lou Moreau")
+    row.get_by_role("button").click()
+    expect(page.locator("#toast")).to_contain_text("C’est fait : appel confié.")
+    assert len(staged.control.calls) == 1
+    staged.passes()
+    expect(page.locator("#entry-rows")).to_contain_text("sonne chez Lou Moreau")
+
+
+def test_what_cannot_be_is_said_in_a_sentence(visits):
+    page = visits()
+    page.click("#queues .act summary")
+    page.get_by_role("button", name="Changer l’état").click()
+    expect(page.locator("#toast")).to_contain_text("Choisissez au moins une file.")
+    page.fill("#threshold-longest_wait", "5")
+    # The browser itself says so, and asks nobody.
+    page.locator("#threshold-longest_wait").press("Enter")
+    assert page.evaluate("!document.getElementById('threshold-longest_wait').checkValidity()")
+
+
+def test_a_wall_has_no_buttons_and_fits_its_screen(visits):
+    page = visits(1920, "/supervision?mur=1")
+    shows(page)
+    assert page.locator("button:visible").count() == 0
+    last = ("#tile-texts", "#funnel-rows tr:nth-child(7)", "#chart-length", "#map [title=Hérault]")
+    for part in last:
+        box = page.locator(part).first.bounding_box()
+        assert box is not None
+        assert box["y"] < 1080, part
+
+
+def test_a_supervisor_whose_session_is_over_is_told(visits, staged):
+    page = visits()
+    shows(page)
+    page.troubles.clear()
+    page.context.clear_cookies()
+    expect(page.locator("#stale")).to_contain_text("reconnectez-vous")
+    # The browser notes a 401 by itself.
+    page.troubles.clear()
+
+
+@pytest.mark.parametrize("path", ["/supervision", "/supervision?mur=1", "/supervision/actes"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_stands_in_anybodys_way(visits, path, scheme):
+    if not AXE.is_file():
+        pytest.skip("flask assets install --checks fetches axe")
+    page = visits(1280, path, color_scheme=scheme)
+    if path != "/supervision/actes":
+        shows(page)
+        expect(page.locator("#funnel-rows tr").first).to_be_visible()
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate(
+        "axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))"
+    )
+    assert found == []
+
+
+def test_the_page_is_complete_in_english(visits):
+    page = visits(1280, "/supervision?lang=en")
+    expect(page.locator("#tile-service [data-word]")).to_have_text("Watch")
+    expect(page.locator("#funnel-title")).to_contain_text("where people fail")
+    for text in ("À surveiller", "Attendent", "Files", "Rappel"):
+        assert text not in page.locator("main").inner_text()
