@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
 from models.clock import Clock
 from models.dialects import insert, one_after_another
@@ -65,6 +65,24 @@ def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, go
         for one in subjects
     ]
     connection.execute(insert(connection, attempt).values(rows))
+
+
+def begin(connection: Connection, clock: Clock, subjects: Sequence[Subject]) -> list[int]:
+    """Count one try as wrong for each of these, before it is known; gives the rows for `succeed`.
+
+    What takes long to check is then checked outside the transaction, and nobody gets in between.
+    """
+    rows = [
+        {"kind": one.kind, "subject_idx": one.idx, "at": clock.at(), "good": False}
+        for one in subjects
+    ]
+    statement = insert(connection, attempt).values(rows).returning(attempt.c.id)
+    return list(connection.execute(statement).scalars())
+
+
+def succeed(connection: Connection, ids: Sequence[int]) -> None:
+    """The try was right after all."""
+    connection.execute(update(attempt).where(attempt.c.id.in_(ids)).values(good=True))
 
 
 def erase_old(connection: Connection, clock: Clock, after: timedelta) -> int:

@@ -12,8 +12,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from models import outbox, places
+from models import callbacks, outbox, places
 from services.store import Store
+from web.marks import public
 
 log = structlog.get_logger()
 _OUTBOX_KINDS = ("sms", "callback")
@@ -31,6 +32,10 @@ class StoreCollector(Collector):
         age = GaugeMetricFamily(
             "allo_outbox_age_seconds", "Age of the oldest message not sent yet", labels=["kind"]
         )
+        promised = GaugeMetricFamily("allo_callbacks_waiting", "Promises to ring, not kept yet")
+        longest = GaugeMetricFamily(
+            "allo_callbacks_age_seconds", "Age of the oldest promise whose number may be rung now"
+        )
         held = GaugeMetricFamily("allo_places_held", "Places held at this moment")
         with store.database.statement() as connection:
             for kind in _OUTBOX_KINDS:
@@ -38,8 +43,12 @@ class StoreCollector(Collector):
                 seconds = (store.clock.now() - oldest).total_seconds() if oldest else 0.0
                 waiting.add_metric([kind], count)
                 age.add_metric([kind], max(seconds, 0.0))
+            count, oldest = callbacks.waiting(connection, store.clock)
+            promised.add_metric([], count)
+            seconds = (store.clock.now() - oldest).total_seconds() if oldest else 0.0
+            longest.add_metric([], max(seconds, 0.0))
             held.add_metric([], places.count_held(connection, store.clock))
-        yield from (waiting, age, held)
+        yield from (waiting, age, promised, longest, held)
 
 
 def blueprint(store: Store, *, multiprocess_dir: str) -> Blueprint:
@@ -47,10 +56,12 @@ def blueprint(store: Store, *, multiprocess_dir: str) -> Blueprint:
     health = Blueprint("health", __name__)
 
     @health.get("/healthz")
+    @public
     def healthz() -> Response:
         return _text("ok\n")
 
     @health.get("/readyz")
+    @public
     def readyz() -> Response:
         try:
             store.database.ping()
@@ -60,6 +71,7 @@ def blueprint(store: Store, *, multiprocess_dir: str) -> Blueprint:
         return _text("ready\n")
 
     @health.get("/metrics")
+    @public
     def metrics() -> Response:
         if multiprocess_dir:
             registry = CollectorRegistry()

@@ -7,6 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Response, send_from_directory
 
 from prompts.catalogue import AUDIO, FOLDER
+from web.marks import public
 
 # A new recording of the same name is heard within the hour.
 KEPT_SECONDS = 3600
@@ -16,6 +17,7 @@ def blueprint(folder: Path = FOLDER) -> Blueprint:
     """Routes below /audio: files below `audio/` of the prompts, and nothing else."""
     recordings = Blueprint("recordings", __name__, url_prefix="/audio")
 
+    @public
     def send(language: str, name: str) -> Response:
         # One path below one folder: joined safely, so that ".." leads nowhere.
         answer = send_from_directory(folder / AUDIO, f"{language}/{name}", max_age=KEPT_SECONDS)

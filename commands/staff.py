@@ -1,0 +1,242 @@
+"""`flask staff`: accounts of those who work here."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from models.staff import ROLES
+from services import passwords
+from services import staff as accounts
+from services.store import Store
+
+# Whom `make crowd` may have at desks.
+MOST_IN_A_CROWD = 20
+
+
+def make(store: Store, *, production: bool) -> click.Group:
+    """The group `staff`."""
+
+    @click.group("staff")
+    def group() -> None:
+        """Accounts: agents, supervisors, secretaries of centres, operators. See docs/staff.md."""
+
+    _add_making(group, store, production=production)
+    _add_changing(group, store)
+    _add_signing_in(group, store)
+    _add_looking(group, store)
+    return group
+
+
+def _add_making(group: click.Group, store: Store, *, production: bool) -> None:
+    @group.command(epilog='Example: flask staff add camille --role agent --name "Camille Martin"')
+    @click.argument("login")
+    @click.option("--role", required=True, type=click.Choice(ROLES))
+    @click.option("--name", required=True, help="As colleagues see it.")
+    @click.option(
+        "--languages",
+        default="fr",
+        show_default=True,
+        help="Which they speak: fr,en.",
+        metavar="LIST",
+    )
+    @click.option("--centre", "centre_id", metavar="GID", help="Of a secretary; all without.")
+    @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+    @click.option("--totp", is_flag=True, help="Make the second factor now and print it.")
+    def add(
+        *,
+        login: str,
+        role: str,
+        name: str,
+        languages: str,
+        centre_id: str | None,
+        password_stdin: bool,
+        totp: bool,
+    ) -> None:
+        """Make an account.
+
+        Without --password-stdin a password is made up and printed, to be changed at the first
+        sign-in. Supervisors, secretaries and operators need an authenticator: their first sign-in
+        shows a picture for it, unless --totp prints one here.
+        """
+        given = _from_stdin() if password_stdin else ""
+        with _refusals():
+            new = accounts.add(
+                store,
+                login=login,
+                name=name,
+                role=role,
+                languages=tuple(one for one in languages.replace(",", " ").split() if one),
+                centre_id=centre_id,
+                password=given or (made := accounts.new_password()),
+                temporary=not given,
+            )
+        click.echo(f"{new.login} is {_a(role)}")
+        if not given:
+            click.echo(f"password, to be changed at the first sign-in: {made}")
+        if totp:
+            with _refusals():
+                _show_second_factor(accounts.give_second_factor(store, new.login))
+
+    @group.command(epilog="Example: flask staff demo")
+    @click.option(
+        "--agents",
+        type=click.IntRange(1, MOST_IN_A_CROWD),
+        metavar="COUNT",
+        help="Agents for `make crowd` instead, all of them as JSON.",
+    )
+    def demo(*, agents: int | None) -> None:
+        """Accounts to try with, with a password that everybody knows. Not in production."""
+        if production:
+            raise click.ClickException(
+                "ENVIRONMENT is production: accounts that everybody knows are for development"
+            )
+        password = accounts.DEMONSTRATION_PASSWORD
+        if agents is not None:
+            made = accounts.make_crowd(store, agents)
+            click.echo(json.dumps([{"login": login, "password": password} for login in made]))
+            return
+        for login in accounts.make_demonstration(store):
+            click.echo(f"staff: {login} / {password}")
+
+
+def _add_changing(group: click.Group, store: Store) -> None:
+    @group.command(epilog="Example: flask staff role camille supervisor")
+    @click.argument("login")
+    @click.argument("role", type=click.Choice(ROLES))
+    @click.option("--centre", "centre_id", metavar="GID", help="Of a secretary; all without.")
+    def role(*, login: str, role: str, centre_id: str | None) -> None:
+        """Give somebody another role. They are signed out."""
+        with _refusals():
+            accounts.change_role(store, login, role, centre_id=centre_id)
+        click.echo(f"{accounts.fold(login)} is {_a(role)}")
+
+    @group.command(epilog="Example: flask staff disable camille")
+    @click.argument("login")
+    @click.option("--enable", is_flag=True, help="Open the account again.")
+    def disable(*, login: str, enable: bool) -> None:
+        """Close an account: its sessions end with their next request. Nothing is deleted."""
+        with _refusals():
+            accounts.disable(store, login, disabled=not enable)
+        click.echo(f"{accounts.fold(login)} is {'enabled' if enable else 'disabled'}")
+
+    @group.command(epilog="Example: flask staff queues camille fr-bretagne fr")
+    @click.argument("login")
+    @click.argument("queues", nargs=-1, metavar="[QUEUE]...")
+    def queues(*, login: str, queues: tuple[str, ...]) -> None:
+        """Say whose callers somebody takes; no queue: the national ones of their languages."""
+        with _refusals():
+            now = accounts.set_queues(store, login, queues)
+        click.echo(f"{accounts.fold(login)} takes {', '.join(now) or 'the national queues'}")
+
+
+def _add_signing_in(group: click.Group, store: Store) -> None:
+    @group.command(epilog="Example: flask staff password camille")
+    @click.argument("login")
+    @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+    def password(*, login: str, password_stdin: bool) -> None:
+        """Give somebody a password, to be changed at their next sign-in. They are signed out.
+
+        Their second factor stays: see `flask staff totp`.
+        """
+        given = _from_stdin() if password_stdin else accounts.new_password()
+        with _refusals():
+            accounts.give_password(store, login, given)
+        click.echo(f"{accounts.fold(login)} has another password")
+        if not password_stdin:
+            click.echo(f"password, to be changed at the next sign-in: {given}")
+
+    @group.command(epilog="Example: flask staff totp camille --forget")
+    @click.argument("login")
+    @click.option("--forget", is_flag=True, help="Take it away: the next sign-in makes a new one.")
+    def totp(*, login: str, forget: bool) -> None:
+        """Give somebody another second factor, for a lost device. They are signed out."""
+        with _refusals():
+            address = accounts.give_second_factor(store, login, forget=forget)
+        if forget:
+            click.echo(f"{accounts.fold(login)} has no second factor")
+        else:
+            _show_second_factor(address)
+
+    @group.command(epilog="Example: flask staff signout camille")
+    @click.argument("login")
+    def signout(*, login: str) -> None:
+        """End every session of somebody."""
+        with _refusals():
+            with store.database.statement() as connection:
+                who = accounts.find(connection, store, login)
+            ended = accounts.sign_out_everywhere(store, who.id, by=accounts.OPERATOR)
+        click.echo(f"{who.login} is signed out of {ended} sessions")
+
+
+def _add_looking(group: click.Group, store: Store) -> None:
+    @group.command("list", epilog="Example: flask staff list")
+    def list_() -> None:
+        """All accounts: login, role, name, languages, queues, and what is special."""
+        lines = accounts.lines(store)
+        for one in lines:
+            special = [
+                word
+                for word, on in (
+                    ("disabled", one.disabled),
+                    ("second factor", one.second_factor),
+                    (f"centre {one.staff.centre_id}", one.staff.centre_id),
+                )
+                if on
+            ]
+            queues = ",".join(one.queues) or "national"
+            who = one.staff
+            parts = [who.login, who.role, who.name, ",".join(who.languages), queues, *special]
+            click.echo("  ".join(parts))
+        click.echo(f"{len(lines)} accounts")
+
+    @group.command(epilog="Example: flask staff acts --login camille --last 20")
+    @click.option("--login", help="Only of this person.")
+    @click.option("--subject", help="Only about this id.")
+    @click.option("--last", type=click.IntRange(1, 10_000), default=50, show_default=True)
+    def acts(*, login: str | None, subject: str | None, last: int) -> None:
+        """The newest acts: moment (UTC), who, what, about which id, why. Nobody can change them."""
+        with _refusals():
+            names = {one.staff.id: one.staff.login for one in accounts.lines(store)}
+            staff_id = None
+            if login:
+                with store.database.statement() as connection:
+                    staff_id = accounts.find(connection, store, login).id
+        found = accounts.read_acts(store, limit=last, staff_id=staff_id, subject=subject)
+        for one in found:
+            at, act = one.at.isoformat(timespec="seconds"), one.act
+            who = names.get(act.staff_id, act.staff_id)
+            click.echo(f"{at} {who} {act.what} {act.subject} {act.why}".rstrip())
+        click.echo(f"{len(found)} acts")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except (accounts.StaffRefused, passwords.BadPassword) as refused:
+        raise click.ClickException(str(refused)) from None
+
+
+def _from_stdin() -> str:
+    given = sys.stdin.readline().rstrip("\r\n")
+    if not given:
+        raise click.ClickException("there is no password on standard input")
+    return given
+
+
+def _a(role: str) -> str:
+    return f"an {role}" if role[0] in "aeiou" else f"a {role}"
+
+
+def _show_second_factor(address: str) -> None:
+    import segno  # noqa: PLC0415 (only here)
+
+    click.echo("for the authenticator, once:")
+    click.echo(address)
+    segno.make_qr(address, error="l").terminal(sys.stdout, compact=True)

@@ -1,0 +1,409 @@
+"""Those who work here: their accounts, their sessions, and what they did.
+
+A session's token is known to one browser alone; the row has its hash. A session is over when its
+row says so, when it began before the account's `sessions_from`, or when the account is disabled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+
+from models.clock import Clock
+from models.crypto import Vault
+from models.dialects import insert_new
+from models.prepared import Prepared
+from models.tables import ROLES, agent, agent_queue, agent_queue_member, staff, staff_act
+from models.tables import staff_session as session
+
+__all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Account", "Act", "Staff", "Visit"]
+
+# Whose sessions begin with a second factor.
+STRONG_ROLES = frozenset({"supervisor", "secretary", "operator"})
+# What an agent is while a caller is theirs.
+IN_CALL = frozenset({"reserved", "talking"})
+
+
+@dataclass(frozen=True)
+class Staff:
+    """Somebody who works here, as every page and use case knows them. Nothing secret.
+
+    `languages` are codes as in `prompts/`; `centre_id` is that of a secretary, None for all.
+    """
+
+    id: str
+    login: str
+    name: str
+    role: str
+    languages: tuple[str, ...] = ("fr",)
+    centre_id: str | None = None
+
+    # What Flask-Login asks of a user.
+    is_active = True
+    is_authenticated = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account with what proves that somebody is its owner. Never shown, never logged."""
+
+    staff: Staff
+    password_hash: str = field(repr=False)
+    password_temporary: bool
+    demonstration: bool
+    totp_secret: str | None = field(repr=False)
+    totp_step: int
+    phone: str | None = field(repr=False)
+    disabled: bool
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A session that is not over, as far as the store can tell; limits of time are not looked at.
+
+    `strong`: the second factor was given. `has_totp`: the account has one.
+    """
+
+    staff: Staff
+    began_at: datetime
+    seen_at: datetime
+    strong: bool
+    has_totp: bool
+    password_temporary: bool
+    demonstration: bool
+    in_call: bool
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that a person who works here did; `staff_id` may be a word (system, operator).
+
+    `details` are ids and words, nothing personal.
+    """
+
+    staff_id: str
+    what: str
+    subject: str
+    why: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Written:
+    """An act as it was written; `at` is UTC."""
+
+    number: int
+    at: datetime
+    act: Act
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session as its owner sees it: a name for it that opens nothing, and its moments (UTC)."""
+
+    name: str
+    began_at: datetime
+    seen_at: datetime
+    here: bool
+
+
+_PERSON = (
+    staff.c.id,
+    staff.c.login,
+    staff.c.name,
+    staff.c.role,
+    staff.c.languages,
+    staff.c.centre_id,
+)
+
+
+def _staff(row: Row[Any]) -> Staff:
+    return Staff(row.id, row.login, row.name, row.role, tuple(row.languages.split()), row.centre_id)
+
+
+# ---------------------------------------------------------------- accounts
+
+
+def add(connection: Connection, clock: Clock, new: Staff, password_hash: str, **more: Any) -> bool:
+    """Store an account; False when the login is taken. `more` are columns."""
+    values = {
+        "id": new.id,
+        "login": new.login,
+        "name": new.name,
+        "role": new.role,
+        "languages": " ".join(new.languages),
+        "centre_id": new.centre_id,
+        "password_hash": password_hash,
+        **more,
+    }
+    moments = ("sessions_from", "created_at", "updated_at")
+    return insert_new(connection, clock, staff, values, *moments)
+
+
+def everybody(connection: Connection) -> list[tuple[Staff, bool, bool]]:
+    """All accounts by login, each with: is disabled, has a second factor."""
+    rows = connection.execute(select(staff).order_by(staff.c.login))
+    return [(_staff(row), row.disabled_at is not None, row.totp_enc is not None) for row in rows]
+
+
+def by_login(connection: Connection, vault: Vault, login: str) -> Account | None:
+    return _account(connection, vault, select(staff).where(staff.c.login == login))
+
+
+def by_id(
+    connection: Connection, vault: Vault, staff_id: str, *, lock: bool = False
+) -> Account | None:
+    """An account; with `lock` others that would change it wait until this transaction ends."""
+    statement = select(staff).where(staff.c.id == staff_id)
+    return _account(connection, vault, statement.with_for_update() if lock else statement)
+
+
+def _account(connection: Connection, vault: Vault, statement: Any) -> Account | None:
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    return Account(
+        staff=_staff(row),
+        password_hash=row.password_hash,
+        password_temporary=row.password_temporary,
+        demonstration=row.demonstration,
+        totp_secret=vault.open_text(row.totp_enc, f"staff.totp:{row.id}"),
+        totp_step=row.totp_step,
+        phone=vault.open_text(row.phone_enc, f"staff.phone:{row.id}"),
+        disabled=row.disabled_at is not None,
+    )
+
+
+def change(connection: Connection, clock: Clock, staff_id: str, **columns: Any) -> bool:
+    """Write columns of an account; False when there is none."""
+    statement = update(staff).where(staff.c.id == staff_id)
+    return connection.execute(statement.values(updated_at=clock.at(), **columns)).rowcount == 1
+
+
+def change_secret(
+    connection: Connection, clock: Clock, vault: Vault, staff_id: str, secret: str | None
+) -> None:
+    """Give an account another second factor, or take it away."""
+    sealed = vault.seal_text(secret, f"staff.totp:{staff_id}")
+    change(connection, clock, staff_id, totp_enc=sealed, totp_step=0)
+
+
+def change_phone(
+    connection: Connection, clock: Clock, vault: Vault, staff_id: str, phone: str | None
+) -> None:
+    """`phone` is E.164, or None."""
+    sealed = vault.seal_text(phone, f"staff.phone:{staff_id}")
+    change(connection, clock, staff_id, phone_enc=sealed)
+
+
+def disable(connection: Connection, clock: Clock, staff_id: str, *, disabled: bool) -> None:
+    change(connection, clock, staff_id, disabled_at=clock.at() if disabled else None)
+
+
+def use_step(connection: Connection, staff_id: str, step: int) -> bool:
+    """Take a time step of the second factor; False when it, or a later one, was used before."""
+    statement = update(staff).where(staff.c.id == staff_id, staff.c.totp_step < step)
+    return connection.execute(statement.values(totp_step=step)).rowcount == 1
+
+
+def for_demonstration(connection: Connection) -> list[str]:
+    """Logins whose passwords everybody knows, and which are not disabled."""
+    statement = select(staff.c.login).where(
+        staff.c.demonstration.is_(True), staff.c.disabled_at.is_(None)
+    )
+    return list(connection.execute(statement.order_by(staff.c.login)).scalars())
+
+
+# ---------------------------------------------------------------- queues
+
+
+def queues_of(connection: Connection, staff_id: str) -> list[str]:
+    statement = select(agent_queue_member.c.queue_id).where(
+        agent_queue_member.c.staff_id == staff_id
+    )
+    return list(connection.execute(statement.order_by(agent_queue_member.c.queue_id)).scalars())
+
+
+def known_queues(connection: Connection) -> list[str]:
+    return list(connection.execute(select(agent_queue.c.id).order_by(agent_queue.c.id)).scalars())
+
+
+def set_queues(connection: Connection, staff_id: str, queues: Collection[str]) -> None:
+    """Whose queues somebody serves from now on; none: the national ones of their languages."""
+    connection.execute(delete(agent_queue_member).where(agent_queue_member.c.staff_id == staff_id))
+    rows = [{"staff_id": staff_id, "queue_id": queue} for queue in sorted(set(queues))]
+    if rows:
+        connection.execute(agent_queue_member.insert(), rows)
+
+
+# ---------------------------------------------------------------- sessions
+
+
+def hash_of(token: str) -> bytes:
+    """What is stored of a token. It is random, 256 bits: a plain hash cannot be turned back."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def begin_session(
+    connection: Connection, clock: Clock, token: str, staff_id: str, *, strong: bool
+) -> None:
+    """A new session, in the transaction that looked at the account under lock."""
+    values = {
+        "created_at": clock.at(),
+        "seen_at": clock.at(),
+        "strong_at": clock.at() if strong else None,
+    }
+    connection.execute(
+        session.insert().values(token_idx=hash_of(token), staff_id=staff_id, **values)
+    )
+
+
+_VISIT = Prepared(
+    select(
+        *_PERSON,
+        session.c.created_at,
+        session.c.seen_at,
+        session.c.strong_at,
+        staff.c.totp_enc.is_not(None).label("has_totp"),
+        staff.c.password_temporary,
+        staff.c.demonstration,
+        agent.c.state,
+    )
+    .join(staff, staff.c.id == session.c.staff_id)
+    .outerjoin(agent, agent.c.staff_id == staff.c.id)
+    .where(
+        session.c.token_idx == bindparam("token", type_=session.c.token_idx.type),
+        session.c.ended_at.is_(None),
+        session.c.created_at >= staff.c.sessions_from,
+        staff.c.disabled_at.is_(None),
+    )
+)
+
+
+def visit(connection: Connection, token: str) -> Visit | None:
+    """Whose session it is, or None when there is no such session any more; one statement."""
+    rows = _VISIT.rows(connection, {"token": hash_of(token)})
+    if not rows:
+        return None
+    row = rows[0]
+    return Visit(
+        staff=_staff(row),
+        began_at=row.created_at,
+        seen_at=row.seen_at,
+        strong=row.strong_at is not None,
+        has_totp=bool(row.has_totp),
+        password_temporary=row.password_temporary,
+        demonstration=row.demonstration,
+        in_call=row.state in IN_CALL,
+    )
+
+
+def touch(connection: Connection, clock: Clock, token: str) -> None:
+    """Somebody is there: the idle limit counts from now."""
+    connection.execute(
+        update(session).where(session.c.token_idx == hash_of(token)).values(seen_at=clock.at())
+    )
+
+
+def end_session(connection: Connection, clock: Clock, token: str) -> bool:
+    """False when it was over already."""
+    return (
+        connection.execute(
+            update(session)
+            .where(session.c.token_idx == hash_of(token), session.c.ended_at.is_(None))
+            .values(ended_at=clock.at())
+        ).rowcount
+        == 1
+    )
+
+
+def end_sessions(connection: Connection, clock: Clock, staff_id: str) -> int:
+    """End all sessions of somebody, those being begun at this moment too; gives how many."""
+    change(connection, clock, staff_id, sessions_from=clock.at())
+    return connection.execute(
+        update(session)
+        .where(session.c.staff_id == staff_id, session.c.ended_at.is_(None))
+        .values(ended_at=clock.at())
+    ).rowcount
+
+
+def sessions_of(
+    connection: Connection, staff_id: str, since: datetime, token: str
+) -> list[Session]:
+    """Sessions of somebody that are not over and began after `since`; `token` is of this one."""
+    statement = (
+        select(session.c.token_idx, session.c.created_at, session.c.seen_at)
+        .join(staff, staff.c.id == session.c.staff_id)
+        .where(
+            session.c.staff_id == staff_id,
+            session.c.ended_at.is_(None),
+            session.c.created_at >= staff.c.sessions_from,
+            session.c.created_at >= since,
+        )
+        .order_by(session.c.created_at)
+    )
+    here = hash_of(token)
+    return [
+        Session(row.token_idx.hex()[:8], row.created_at, row.seen_at, row.token_idx == here)
+        for row in connection.execute(statement)
+    ]
+
+
+def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Delete sessions that began longer ago than any may last; gives how many."""
+    old = session.c.created_at < clock.at(-after)
+    return connection.execute(delete(session).where(old)).rowcount
+
+
+# ---------------------------------------------------------------- acts
+
+
+def add_act(connection: Connection, clock: Clock, act: Act) -> None:
+    """Write one line, in the transaction of the act itself. The database lets nobody change it."""
+    connection.execute(
+        staff_act.insert().values(
+            at=clock.at(),
+            staff_id=act.staff_id,
+            what=act.what,
+            subject=act.subject,
+            why=act.why,
+            details=json.dumps(act.details, separators=(",", ":")),
+        )
+    )
+
+
+def acts(
+    connection: Connection,
+    *,
+    limit: int,
+    staff_id: str | None = None,
+    subject: str | None = None,
+    before: int | None = None,
+) -> list[Written]:
+    """The newest acts, newest first; `before` is the number of the last of the page before."""
+    statement = select(staff_act).order_by(staff_act.c.id.desc()).limit(limit)
+    if staff_id is not None:
+        statement = statement.where(staff_act.c.staff_id == staff_id)
+    if subject is not None:
+        statement = statement.where(staff_act.c.subject == subject)
+    if before is not None:
+        statement = statement.where(staff_act.c.id < before)
+    return [
+        Written(
+            row.id,
+            row.at,
+            Act(row.staff_id, row.what, row.subject, row.why, json.loads(row.details)),
+        )
+        for row in connection.execute(statement)
+    ]

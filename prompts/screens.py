@@ -1,0 +1,90 @@
+"""The words on pages, from `pages/`: `desk.ready` is `ready` in `desk.<language>.toml` there.
+
+They are apart from what is spoken: a telephone call never reads them.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent / "pages"
+# The country's own first; the others have all that it has.
+LANGUAGES = ("fr", "en")
+# In French these stand apart from their word, and never alone at the start of a line.
+_APART = re.compile(r"(?<=\S) (?=[?!:;»%])|(?<=«) ")
+_TIED = "\u00a0"
+
+
+class NoSuchWords(KeyError):
+    """A key that the language does not have."""
+
+
+class Screen:
+    """Every word on pages in one language."""
+
+    def __init__(self, language: str, words: Mapping[str, str]) -> None:
+        self.language = language
+        self._words = words
+
+    def __getitem__(self, key: str) -> str:
+        """The words of a key as they are written. Raises NoSuchWords."""
+        try:
+            return self._words[key]
+        except KeyError:
+            raise NoSuchWords(f"{key} ({self.language})") from None
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._words
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._words)
+
+    def text(self, key: str, **values: object) -> str:
+        """The words of a key with `{values}` filled in. Raises NoSuchWords, KeyError."""
+        words = self[key]
+        return words.format(**values) if values else words
+
+    def part(self, name: str) -> dict[str, str]:
+        """All words of one file, for a script: `part("desk")["ready"]`."""
+        start = f"{name}."
+        return {
+            key.removeprefix(start): words
+            for key, words in self._words.items()
+            if key.startswith(start)
+        }
+
+
+@lru_cache
+def screen(language: str) -> Screen:
+    """A language, read once. Raises OSError, tomllib.TOMLDecodeError, NoSuchWords."""
+    if language not in LANGUAGES:
+        raise NoSuchWords(language)
+    return read(FOLDER, language)
+
+
+def read(folder: Path, language: str) -> Screen:
+    """A language from the files of a folder."""
+    words: dict[str, str] = {}
+    for path in sorted(folder.glob(f"*.{language}.toml")):
+        with path.open("rb") as file:
+            words.update(_flat(path.name.split(".", 1)[0], tomllib.load(file)))
+    if language == "fr":
+        words = {key: _APART.sub(_TIED, text) for key, text in words.items()}
+    return Screen(language, words)
+
+
+def _flat(start: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in table.items():
+        key = f"{start}.{name}"
+        if isinstance(value, dict):
+            yield from _flat(key, value)
+        elif isinstance(value, str):
+            yield key, value
+        else:
+            raise TypeError(f"{key} is no text")

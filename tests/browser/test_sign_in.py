@@ -1,0 +1,135 @@
+"""Signing in with a real browser: by keyboard alone, in two widths and schemes, nothing blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from playwright.sync_api import Browser, Page, expect
+
+from services import staff as accounts
+from services.second_factor import code_at
+from tests.browser.stage import PATIENCE_MS, served
+from tests.support.house import House, house
+from tests.support.pages import fetched, hindrances
+
+pytestmark = pytest.mark.browser
+
+LOGIN, PASSWORD = "camille", "cheval correct pile agrafe"
+
+
+@dataclass
+class Desk:
+    """Somebody's browser in front of the service; `troubles` is what it complained of."""
+
+    house: House
+    url: str
+    page: Page
+    troubles: list[str] = field(default_factory=list)
+
+    def goes(self, path: str) -> None:
+        self.page.goto(f"{self.url}{path}")
+
+    def types(self, *words: str) -> None:
+        """Type into the field that has the keyboard, and the ones after it; then send."""
+        for number, word in enumerate(words):
+            if number:
+                self.page.keyboard.press("Tab")
+            self.page.keyboard.type(word)
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+
+    def path(self) -> str:
+        return self.page.url.removeprefix(self.url)
+
+
+@pytest.fixture(params=[(390, "light"), (1280, "light"), (390, "dark"), (1280, "dark")])
+def desk(request: pytest.FixtureRequest, browser: Browser, sqlite_url: str) -> Iterator[Desk]:
+    fetched()
+    width, scheme = request.param
+    with house(sqlite_url) as made:
+        made.settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
+        with served(made.application()) as url:
+            context = browser.new_context(
+                viewport={"width": width, "height": 800}, color_scheme=scheme, locale="fr-FR"
+            )
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            one = Desk(made, url, page)
+
+            def noted(message: Any) -> None:
+                # A form that was refused is no trouble of the page.
+                if message.type == "error" and "status of 4" not in message.text:
+                    one.troubles.append(message.text)
+
+            page.on("console", noted)
+            page.on("pageerror", lambda error: one.troubles.append(str(error)))
+            yield one
+            context.close()
+            assert one.troubles == []
+
+
+def looks_right(desk: Desk) -> None:
+    """Nothing hinders anybody, and nothing sticks out at the side."""
+    assert hindrances(desk.page) == []
+    wide: int = desk.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0
+
+
+def test_an_agent_signs_in_by_keyboard_alone_and_changes_the_password(desk: Desk):
+    desk.house.employs("agent", login=LOGIN, password=PASSWORD, temporary=True)
+    desk.goes("/compte")
+    looks_right(desk)
+    desk.types(LOGIN, "wrong wrong wrong")
+    expect(desk.page.get_by_role("alert")).to_have_text("Identifiant ou mot de passe incorrect.")
+    looks_right(desk)
+    # What was typed is still there, and the keyboard is in it.
+    desk.page.keyboard.press("Tab")
+    desk.types(PASSWORD)
+    assert desk.path().startswith("/connexion/mot-de-passe")
+    looks_right(desk)
+    desk.page.focus("#new")
+    desk.types("le soleil brille sur Brest", "le soleil brille sur Brest")
+    assert desk.path() == "/compte"
+    expect(desk.page.get_by_role("heading", level=1)).to_have_text("Camille Agent")
+    looks_right(desk)
+
+
+def test_a_supervisor_takes_a_second_factor_from_the_picture(desk: Desk):
+    desk.house.employs("supervisor", login=LOGIN, password=PASSWORD)
+    desk.goes("/connexion?next=/compte")
+    desk.types(LOGIN, PASSWORD)
+    assert desk.path().startswith("/connexion/inscription")
+    expect(desk.page.locator("figure svg")).to_be_visible()
+    looks_right(desk)
+    secret = desk.page.inner_text(".secret").replace(" ", "")
+
+    desk.types(code_at(secret, desk.house.clock.now()))
+    assert desk.path() == "/compte"
+
+
+def test_the_account_to_try_with_shows_its_code(desk: Desk):
+    accounts.make_demonstration(desk.house.store)
+    desk.goes("/connexion?next=/compte")
+    desk.types("supervisor", accounts.DEMONSTRATION_PASSWORD)
+    looks_right(desk)
+    desk.types(desk.page.inner_text("#demonstration-code"))
+    assert desk.path() == "/compte"
+    with desk.page.expect_navigation():
+        desk.page.get_by_role("button", name="Se déconnecter", exact=True).click()
+    assert desk.path() == "/connexion"
+    desk.goes("/compte")
+    assert desk.path().startswith("/connexion")
+
+
+def test_a_script_in_a_name_does_nothing(desk: Desk):
+    name = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
+    who = desk.house.employs("agent", login=LOGIN, password=PASSWORD, name=name)
+    desk.goes("/connexion?next=/compte")
+    desk.types(LOGIN, PASSWORD)
+    expect(desk.page.get_by_role("heading", level=1)).to_have_text(who.name)
+    assert desk.page.title() == "Mon compte · Allô rendez-vous"
+    looks_right(desk)

@@ -1,0 +1,32 @@
+"""Files that pages and their checks use, fetched once for each copy of the code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+import config
+
+from commands import assets
+from tests.support import parts
+
+
+def fetched() -> None:
+    """Have the files of others in place; gives up where they cannot be fetched."""
+    try:
+        assets.install(config.ROOT, config.VAR, checks=True)
+    except assets.CannotInstall as problem:
+        parts.give_up(str(problem))
+
+
+def hindrances(page: Page) -> list[str]:
+    """What axe finds in a page as it stands that is serious or worse."""
+    fetched()
+    page.evaluate((config.VAR / "static" / "axe.min.js").read_text("utf-8"))
+    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{one['id']}: {[node['target'] for node in one['nodes']]}"
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]

@@ -1,0 +1,71 @@
+"""A service in production does not start with an account whose password everybody knows."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+import wiring
+
+from services import staff as accounts
+from tests.support.house import House
+from tests.support.keeper import ROOT
+
+
+@pytest.fixture
+def production(made: House, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house, and the environment of a service in production on its database."""
+    settings = {
+        "ENVIRONMENT": "production",
+        "DATABASE_URL": sqlite_url,
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "PUBLIC_BASE_URL": "https://allo.example",
+        "SECRET_KEY": "a-secret-of-the-tests",
+        "DATA_KEYS": base64.b64encode(bytes(range(32))).decode(),
+        "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000002",
+        "TWILIO_AUTH_TOKEN": "a-token-of-the-tests",
+        "NATIONAL_NUMBER": "+33974750001",
+        "OUTBOUND_CALLER_ID": "+33974750001",
+        "SMS_SENDER": "AlloRDV",
+        "CAMPAIGN": str(ROOT / "campaigns" / "demonstration.toml"),
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+def test_it_says_so_and_names_the_remedy(production: House, capsys: pytest.CaptureFixture[str]):
+    accounts.make_demonstration(production.store)
+    with pytest.raises(SystemExit):
+        wiring.create_app()
+    said = capsys.readouterr().err
+    assert "everybody knows the password of agent1, agent2" in said
+    assert "flask staff disable agent1" in said
+
+
+def test_the_remedy_is_one(production: House):
+    for login in accounts.make_demonstration(production.store):
+        accounts.disable(production.store, login)
+    wiring.create_app()
+
+
+def test_so_is_another_password(production: House):
+    for login in accounts.make_demonstration(production.store):
+        accounts.give_password(production.store, login, "cheval correct pile agrafe")
+    wiring.create_app()
+
+
+def test_in_development_it_starts(production: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ENVIRONMENT", "development")
+    accounts.make_demonstration(production.store)
+    wiring.create_app()
+
+
+def test_a_store_without_the_table_does_not_stop_it(
+    production: House, monkeypatch: pytest.MonkeyPatch
+):
+    """The release before its migrations."""
+    with production.database.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE staff RENAME TO staff_of_old")
+    wiring.create_app()

@@ -1,0 +1,233 @@
+"""Who may ask for what: every route of the service, by every role, asked for in earnest.
+
+A new route needs a row here, written by somebody who has thought about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flask import Flask
+from werkzeug.routing import Rule
+
+from models.staff import ROLES
+from tests.support.house import BASE, House
+from web.marks import SIGNED, undeclared
+from web.staff_only import public, roles
+
+PUBLIC = "public"
+# The provider's alone: whoever has no signature of it gets 403, staff too.
+PROVIDER = "provider"
+EVERYBODY = ROLES
+DESK = ("agent", "supervisor")
+BOARD = ("supervisor", "operator")
+SUPERVISOR = ("supervisor",)
+
+# By method and path as routes write it.
+VERDICTS: dict[tuple[str, str], str | tuple[str, ...]] = {
+    ("GET", "/healthz"): PUBLIC,
+    ("GET", "/readyz"): PUBLIC,
+    ("GET", "/metrics"): PUBLIC,
+    ("GET", "/audio/<string:language>/<string:name>"): PUBLIC,
+    ("GET", "/assets/<string:name>"): PUBLIC,
+    ("GET", "/telephone"): PUBLIC,
+    ("GET", "/connexion"): PUBLIC,
+    ("POST", "/connexion"): PUBLIC,
+    ("GET", "/connexion/code"): PUBLIC,
+    ("POST", "/connexion/code"): PUBLIC,
+    ("GET", "/connexion/inscription"): PUBLIC,
+    ("POST", "/connexion/inscription"): PUBLIC,
+    ("GET", "/connexion/mot-de-passe"): PUBLIC,
+    ("POST", "/connexion/mot-de-passe"): PUBLIC,
+    ("POST", "/deconnexion"): PUBLIC,
+    ("GET", "/compte"): EVERYBODY,
+    ("POST", "/compte/telephone"): EVERYBODY,
+    ("POST", "/compte/partout"): EVERYBODY,
+    ("GET", "/supervision"): BOARD,
+    ("GET", "/supervision/etat"): BOARD,
+    ("GET", "/supervision/historique"): BOARD,
+    ("GET", "/supervision/actes"): BOARD,
+    ("GET", "/supervision/export.csv"): BOARD,
+    ("POST", "/supervision/apercu"): SUPERVISOR,
+    ("POST", "/supervision/files"): SUPERVISOR,
+    ("POST", "/supervision/agents"): SUPERVISOR,
+    ("POST", "/supervision/confier"): SUPERVISOR,
+    ("POST", "/supervision/ecouter"): SUPERVISOR,
+    ("POST", "/supervision/quitter"): SUPERVISOR,
+    ("POST", "/supervision/plancher"): SUPERVISOR,
+    ("POST", "/supervision/seuil"): SUPERVISOR,
+    ("POST", "/supervision/alerte"): SUPERVISOR,
+    ("POST", "/supervision/annuler"): SUPERVISOR,
+    ("POST", "/poste/jeton"): DESK,
+    ("GET", "/poste"): DESK,
+    ("GET", "/poste/travail"): DESK,
+    ("GET", "/poste/etat"): DESK,
+    ("GET", "/poste/dossier"): DESK,
+    ("GET", "/poste/centres"): DESK,
+    ("POST", "/poste/pret"): DESK,
+    ("POST", "/poste/pause"): DESK,
+    ("POST", "/poste/absent"): DESK,
+    ("POST", "/poste/voix"): DESK,
+    ("POST", "/poste/repondre"): DESK,
+    ("POST", "/poste/attente"): DESK,
+    ("POST", "/poste/transfert"): DESK,
+    ("POST", "/poste/transfert/terminer"): DESK,
+    ("POST", "/poste/transfert/annuler"): DESK,
+    ("POST", "/poste/conference"): DESK,
+    ("POST", "/poste/rendre"): DESK,
+    ("POST", "/poste/raccrocher"): DESK,
+    ("POST", "/poste/cloture"): DESK,
+    ("POST", "/poste/prendre"): DESK,
+    ("POST", "/poste/offres"): DESK,
+    ("POST", "/poste/choisir"): DESK,
+    ("POST", "/poste/reprendre"): DESK,
+    ("POST", "/poste/reserver"): DESK,
+    ("POST", "/poste/liste-attente"): DESK,
+    ("POST", "/poste/garder"): DESK,
+    ("POST", "/poste/deplacer"): DESK,
+    ("POST", "/poste/deplacer/confirmer"): DESK,
+    ("POST", "/poste/annuler"): DESK,
+    ("POST", "/poste/retablir"): DESK,
+    ("POST", "/poste/texte"): DESK,
+    ("POST", "/poste/chercher"): DESK,
+}
+FILLED = {"int": "1", "float": "1.0", "uuid": "0" * 32}
+
+
+def routes(app: Flask) -> Iterator[tuple[str, Rule]]:
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield method, rule
+
+
+def verdict(method: str, rule: Rule) -> str | tuple[str, ...]:
+    if rule.rule.startswith(SIGNED):
+        return PROVIDER
+    # Where there is no row, nobody is expected; the first test says that it is missing.
+    return VERDICTS.get((method, rule.rule), ())
+
+
+def address(rule: Rule) -> str:
+    values = {
+        name: FILLED.get(type(converter).__name__.removesuffix("Converter").lower(), "x1")
+        for name, converter in rule._converters.items()
+    }
+    built = rule.build(values, append_unknown=False)
+    assert built is not None
+    return built[1]
+
+
+def is_let_in(answer: object) -> bool:
+    """Whether a route itself answered; that it may find nothing there is another matter."""
+    status = answer.status_code  # type: ignore[attr-defined]
+    assert status < 500, answer
+    if status == 302:
+        return "/connexion?" not in answer.headers["Location"]  # type: ignore[attr-defined]
+    body = answer.get_json(silent=True) or {}  # type: ignore[attr-defined]
+    refused = isinstance(body, dict) and body.get("error") in {"forbidden", "signed_out"}
+    return not (status in {401, 403} and refused)
+
+
+def test_every_route_has_a_row_and_every_row_a_route(made: House):
+    there = {
+        (method, rule.rule)
+        for method, rule in routes(made.app)
+        if verdict(method, rule) != PROVIDER
+    }
+    assert sorted(there - set(VERDICTS)) == []
+    assert sorted(set(VERDICTS) - there) == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_is_let_in_where_the_table_says_so_and_nowhere_else(made: House, role: str):
+    wrong = []
+    for method, rule in routes(made.app):
+        expected = verdict(method, rule)
+        client = made.signs_in(role)
+        headers = {"Accept": "application/json", "X-CSRFToken": client.csrf()}
+        answer = client.open(address(rule), method=method, headers=headers)
+        if expected == PROVIDER:
+            right = answer.status_code == 403
+        else:
+            allowed = expected == PUBLIC or role in expected
+            right = is_let_in(answer) is allowed
+        if not right:
+            wrong.append((method, rule.rule, answer.status_code, expected))
+    assert wrong == []
+
+
+def test_without_a_session_pages_lead_to_signing_in_and_scripts_are_refused(made: House):
+    wrong = []
+    for method, rule in routes(made.app):
+        expected = verdict(method, rule)
+        client = made.app.test_client()
+        if expected == PROVIDER:
+            right = client.open(address(rule), method=method).status_code == 403
+        elif expected == PUBLIC:
+            right = client.open(address(rule), method=method).status_code not in {401, 403}
+        else:
+            page = client.open(address(rule), method=method, headers={"Origin": BASE})
+            script = client.open(
+                address(rule), method=method, headers={"Accept": "application/json"}
+            )
+            right = script.status_code == 401 and script.json == {"error": "signed_out"}
+            if method == "GET":
+                right &= page.status_code == 302
+                right &= page.headers["Location"].startswith("/connexion?")
+            else:
+                right &= page.status_code == 401
+        if not right:
+            wrong.append((method, rule.rule, expected))
+    assert wrong == []
+
+
+def test_whatever_changes_something_needs_the_token_of_the_page(made: House):
+    for method, rule in routes(made.app):
+        allowed = verdict(method, rule)
+        if method == "GET" or allowed == PROVIDER:
+            continue
+        role = allowed[0] if isinstance(allowed, tuple) and allowed else "agent"
+        client = made.signs_in(role)
+        for headers in ({"X-CSRFToken": "invented"}, {"Origin": "https://evil.example"}):
+            answer = client.open(address(rule), method=method, headers=headers)
+            assert answer.status_code in {400, 403}, (method, rule.rule)
+
+
+def test_a_route_that_does_not_say_whom_it_is_for_stops_the_start_and_is_never_answered():
+    app = Flask("bare")
+    app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
+    app.add_url_rule("/open", "open", public(lambda: "open"))
+    app.add_url_rule("/staff", "staff", roles("agent")(lambda: "staff"))
+    app.add_url_rule("/voice/x", "voice", lambda: "signed")
+    # Flask's own route for files is none of ours, and the service has none.
+    assert undeclared(app) == ["/forgotten", "/static/<path:filename>"]
+
+
+def test_a_forgotten_route_is_refused_even_where_nobody_looked(made: House):
+    made.app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
+    assert made.app.test_client().get("/forgotten").status_code == 403
+    assert made.signs_in("supervisor").get("/forgotten").status_code == 403
+
+
+@pytest.mark.parametrize("names", [(), ("boss",), ("agent", "boss")])
+def test_only_roles_that_there_are_can_be_named(names: tuple[str, ...]):
+    with pytest.raises(ValueError, match="no such role"):
+        roles(*names)
+
+
+def test_every_route_of_a_browser_has_the_strict_policy(made: House):
+    for method, rule in routes(made.app):
+        expected = verdict(method, rule)
+        if expected == PROVIDER:
+            continue
+        role = expected[0] if isinstance(expected, tuple) and expected else "agent"
+        with made.signs_in(role).open(address(rule), method=method) as answer:
+            policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy, rule
+        assert "unsafe" not in policy, rule
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", rule
+        if isinstance(expected, tuple):
+            cached = answer.headers["Cache-Control"]
+            assert "no-store" in cached or "private" in cached, rule

@@ -1,0 +1,64 @@
+"""The mark that each route carries: whom it is for. `web.staff_only` looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flask import Flask
+
+from models.staff import ROLES
+
+View = TypeVar("View", bound=Callable[..., object])
+# The provider signs what it asks for here; nothing of a browser's is there.
+SIGNED = ("/voice", "/sms")
+_MARK = "allo_who"
+
+
+@dataclass(frozen=True)
+class Who:
+    """Whom a route is for. `poll`: asked again and again by a page, so no sign of a person."""
+
+    roles: frozenset[str]
+    public: bool = False
+    poll: bool = False
+
+
+def roles(*names: str, poll: bool = False) -> Callable[[View], View]:
+    """For staff with one of these roles ("agent", "supervisor", "secretary", "operator").
+
+    `poll=True` is for what a page asks for by itself: it does not renew the idle limit.
+    """
+    unknown = set(names) - set(ROLES)
+    if unknown or not names:
+        raise ValueError(f"no such role: {', '.join(sorted(unknown)) or 'none named'}")
+
+    def mark(view: View) -> View:
+        setattr(view, _MARK, Who(frozenset(names), poll=poll))
+        return view
+
+    return mark
+
+
+def public(view: View) -> View:
+    """For anybody."""
+    setattr(view, _MARK, Who(frozenset(), public=True))
+    return view
+
+
+def who_may(app: Flask, endpoint: str | None) -> Who | None:
+    """The mark of a route; None where it has none."""
+    found: Who | None = getattr(app.view_functions.get(endpoint or ""), _MARK, None)
+    return found
+
+
+def undeclared(app: Flask) -> list[str]:
+    """Routes that do not say whom they are for, but those that the provider signs."""
+    return sorted(
+        {
+            rule.rule
+            for rule in app.url_map.iter_rules()
+            if not rule.rule.startswith(SIGNED) and who_may(app, rule.endpoint) is None
+        }
+    )

@@ -1,0 +1,213 @@
+"""What every page has in common: headers that keep a browser on our side, words, languages.
+
+Telephone paths are left alone: no browser reads them, and they are asked for most.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+from flask import Flask, Response, current_app, g, request
+from flask_login import current_user
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from models.staff import Staff
+from prompts.screens import LANGUAGES, Screen, screen
+from web.marks import SIGNED, who_may
+
+LANGUAGE_COOKIE = "allo-lang"
+_COUNTRY = ZoneInfo("Europe/Paris")
+_A_YEAR = 365 * 24 * 3600
+_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "font-src": "'self'",
+    "media-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+    "object-src": "'none'",
+}
+# What the provider's voice library speaks to (signalling, insights) and plays (its tones).
+_PROVIDER = {
+    "connect-src": ("https://*.twilio.com", "wss://*.twilio.com"),
+    "media-src": ("https://sdk.twilio.com", "https://media.twiliocdn.com"),
+}
+# Pages in the menu, by the key of their name; who may see them is what their routes say.
+_WAYS = (("page.desk", "/poste"), ("page.board", "/supervision"))
+_EVERYWHERE = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Not "no-referrer": a browser then says "Origin: null" in a form of ours, too.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_NOT_USED = ("camera", "geolocation", "payment", "usb", "display-capture")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What pages know of the settings. `simulator_origin` is empty but in development."""
+
+    public_base_url: str
+    simulator_origin: str = ""
+    voice_sdk: bool = False
+
+    @property
+    def https(self) -> bool:
+        return self.public_base_url.startswith("https://")
+
+    @property
+    def development(self) -> bool:
+        return bool(self.simulator_origin)
+
+
+def setting() -> Setting:
+    """Of the application that answers."""
+    found: Setting = current_app.extensions["allo_pages"]
+    return found
+
+
+def register(app: Flask, given: Setting) -> None:
+    """Headers, languages and what templates may use."""
+    app.extensions["allo_pages"] = given
+    app.after_request(_add_headers)
+    app.jinja_env.filters["plain"] = plain
+    app.jinja_env.filters["moment"] = moment
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(_for_templates)
+
+
+# ---------------------------------------------------------------- headers
+
+
+def with_voice() -> None:
+    """For the desk's page alone: a microphone, and the hosts that carry a browser's voice.
+
+    They are the provider's where its library is configured; else, in development, the simulator's.
+    """
+    g.microphone = True
+    given = setting()
+    if given.voice_sdk:
+        for name, sources in _PROVIDER.items():
+            also_allow(name, *sources)
+    elif given.simulator_origin:
+        also_allow("script-src", given.simulator_origin)
+        also_allow("connect-src", given.simulator_origin)
+
+
+def also_allow(directive: str, *sources: str) -> None:
+    """Let this one answer load from, or connect to, other places ("connect-src", …)."""
+    more: dict[str, list[str]] = g.setdefault("policy", {})
+    more.setdefault(directive, []).extend(sources)
+
+
+def _add_headers(response: Response) -> Response:
+    if request.path.startswith(SIGNED):
+        return response
+    headers = response.headers
+    for name, value in _EVERYWHERE.items():
+        headers.setdefault(name, value)
+    more: dict[str, Iterable[str]] = g.get("policy", {})
+    headers["Content-Security-Policy"] = "; ".join(
+        " ".join((name, sources, *more.get(name, ()))) for name, sources in _POLICY.items()
+    )
+    microphone = "(self)" if g.get("microphone") else "()"
+    headers["Permissions-Policy"] = ", ".join(
+        [f"microphone={microphone}", *(f"{name}=()" for name in _NOT_USED)]
+    )
+    if setting().https:
+        headers["Strict-Transport-Security"] = f"max-age={_A_YEAR}"
+    if "lang" in request.args and request.args["lang"] in LANGUAGES:
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            request.args["lang"],
+            max_age=_A_YEAR,
+            secure=setting().https,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+# ---------------------------------------------------------------- words
+
+
+def language() -> str:
+    """The language of this answer: asked for, remembered, or the browser's; French first."""
+    for code in (request.args.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        if code in LANGUAGES:
+            return code
+    return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+
+
+def words() -> Screen:
+    """Every word of pages, in the language of this answer."""
+    return screen(language())
+
+
+def plain(text: object) -> str:
+    """A text without letters that cannot be seen or that turn the direction of others.
+
+    Line ends become blanks. What is left is still escaped by the template.
+    """
+    kept = []
+    for letter in str(text):
+        if letter.isspace():
+            kept.append(" ")
+        elif unicodedata.category(letter) not in {"Cc", "Cf", "Co", "Cn", "Cs"}:
+            kept.append(letter)
+    return "".join(kept)
+
+
+def moment(when: datetime) -> str:
+    """A moment (UTC) as people here write it: 25/11 09:30, of the country's own clock."""
+    return f"{when.astimezone(_COUNTRY):%d/%m %H:%M}"
+
+
+def _for_templates() -> dict[str, Any]:
+    spoken = words()
+    return {
+        "language": spoken.language,
+        "t": spoken.text,
+        "words": spoken.part,
+        "me": current_user if current_user.is_authenticated else None,
+        "ways": ways,
+        "in_language": _in_language,
+        "pages": setting(),
+    }
+
+
+def _in_language(code: str) -> str:
+    asked = {name: value for name, value in request.args.items() if name != "lang"}
+    return f"{request.path}?{urlencode(asked | {'lang': code})}"
+
+
+# ---------------------------------------------------------------- ways
+
+
+def ways(who: Staff) -> Sequence[tuple[str, str]]:
+    """The pages that somebody may see: key of the name, and path."""
+    return [(name, path) for name, path in _WAYS if leads(path, who)]
+
+
+def leads(path: str, who: Staff) -> bool:
+    """Whether there is a page at a path of ours, and this person may see it."""
+    try:
+        endpoint, _ = current_app.url_map.bind("").match(urlsplit(path).path, method="GET")
+    except (HTTPException, RequestRedirect):
+        return False
+    allowed = who_may(current_app, endpoint)
+    return allowed is not None and who.role in allowed.roles

@@ -1,0 +1,293 @@
+"""Signing in and out, the second factor, and one's own account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from markupsafe import Markup
+from werkzeug import Response
+
+from models.staff import ROLES, Staff, Visit
+from services import known_device, passwords, second_factor
+from services import staff as accounts
+from services.sign_in import Begun, Closed, Origin, SignIn, Wrong, needs
+from services.store import Store
+from web.browser_session import Cookies
+from web.pages import leads
+from web.staff_only import address, current, public, roles, token, visit
+
+# Where the missing step of a session is done.
+_STEPS = {
+    "code": "sign_in.code_form",
+    "password": "sign_in.password_form",
+    "enrol": "sign_in.enrol_form",
+}
+_HOMES = ("/poste", "/supervision", "/compte")
+_HOME_OF = {"supervisor": "/supervision", "operator": "/supervision"}
+_GROUP = 4
+
+# A form with what was wrong (the end of a key of words), and a status.
+Again = Callable[[str, int], ResponseReturnValue]
+
+
+def blueprint(store: Store, sign_in: SignIn, cookies: Cookies) -> Blueprint:
+    """/connexion and what follows it, /deconnexion, /compte."""
+    pages = Blueprint("sign_in", __name__)
+    views = _Views(store, sign_in, cookies)
+    for method, path, name, view in (
+        ("GET", "/connexion", "form", views.form),
+        ("POST", "/connexion", "enter", views.enter),
+        ("GET", "/connexion/code", "code_form", views.code_form),
+        ("POST", "/connexion/code", "give_code", views.give_code),
+        ("GET", "/connexion/inscription", "enrol_form", views.enrol_form),
+        ("POST", "/connexion/inscription", "enrol", views.enrol),
+        ("GET", "/connexion/mot-de-passe", "password_form", views.password_form),
+        ("POST", "/connexion/mot-de-passe", "change_password", views.change_password),
+        ("POST", "/deconnexion", "sign_out", views.sign_out),
+        ("GET", "/compte", "account", views.account),
+        ("POST", "/compte/telephone", "phone", views.phone),
+        ("POST", "/compte/partout", "everywhere", views.everywhere),
+    ):
+        pages.add_url_rule(path, name, view, methods=[method])
+    return pages
+
+
+class _Views:
+    def __init__(self, store: Store, sign_in: SignIn, cookies: Cookies) -> None:
+        self._store = store
+        self._sign_in = sign_in
+        self._cookies = cookies
+
+    # A password
+
+    @public
+    def form(self) -> ResponseReturnValue:
+        if current_user.is_authenticated:
+            return redirect(_home(current(), _wanted()))
+        return self._form_page()
+
+    @public
+    def enter(self) -> ResponseReturnValue:
+        def begin() -> Begun:
+            return self._sign_in.begin(
+                login=request.form.get("login", ""),
+                password=request.form.get("password", ""),
+                origin=self._origin(),
+                replaces=token() or None,
+            )
+
+        return self._attempt(begin, self._form_page)
+
+    def _form_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
+        login = request.form.get("login", "")
+        return _page("sign_in.html", status, problem=problem, login=login)
+
+    # The second factor
+
+    @public
+    def code_form(self) -> ResponseReturnValue:
+        return self._code_page() if _lacking("code") else _to_start()
+
+    @public
+    def give_code(self) -> ResponseReturnValue:
+        found = _lacking("code")
+        if found is None:
+            return _to_start()
+        code = request.form.get("code", "")
+        return self._attempt(
+            lambda: self._sign_in.give_code(found, token(), code, self._origin()), self._code_page
+        )
+
+    def _code_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
+        found = _lacking("code")
+        hint = self._sign_in.demonstration_code(found) if found else ""
+        return _page("code.html", status, problem=problem, hint=hint)
+
+    @public
+    def enrol_form(self) -> ResponseReturnValue:
+        return self._enrol_page() if _enrolling() else _to_start()
+
+    @public
+    def enrol(self) -> ResponseReturnValue:
+        found = _enrolling()
+        if found is None:
+            return _to_start()
+        code = request.form.get("code", "")
+        return self._attempt(
+            lambda: self._sign_in.enrol(found, token(), code, self._origin()), self._enrol_page
+        )
+
+    def _enrol_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
+        found = _enrolling()
+        login = found.staff.login if found else ""
+        secret = self._sign_in.offered_secret(token())
+        return _page(
+            "enrol.html",
+            status,
+            problem=problem,
+            picture=Markup(second_factor.picture(secret, login)),  # noqa: S704 (made here)
+            groups=[secret[at : at + _GROUP] for at in range(0, len(secret), _GROUP)],
+        )
+
+    # Another password
+
+    @public
+    def password_form(self) -> ResponseReturnValue:
+        return self._password_page() if _changing() else _to_start()
+
+    @public
+    def change_password(self) -> ResponseReturnValue:
+        found = _changing()
+        if found is None:
+            return _to_start()
+        new = request.form.get("new", "")
+        if new != request.form.get("again", ""):
+            return self._password_page("password_twice", HTTPStatus.BAD_REQUEST)
+        old = None if needs(found) else request.form.get("old", "")
+        return self._attempt(
+            lambda: self._sign_in.change_password(
+                found, token(), old=old, new=new, origin=self._origin()
+            ),
+            self._password_page,
+        )
+
+    def _password_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
+        found = _changing()
+        login = found.staff.login if found else ""
+        first = bool(_lacking("password"))
+        return _page("password.html", status, problem=problem, first=first, login=login)
+
+    # Out
+
+    @public
+    def sign_out(self) -> ResponseReturnValue:
+        if token():
+            self._sign_in.sign_out(token())
+        return self._out()
+
+    @roles(*ROLES)
+    def everywhere(self) -> ResponseReturnValue:
+        who = current()
+        accounts.sign_out_everywhere(self._store, who.id, by=who.id)
+        return self._out()
+
+    def _out(self) -> ResponseReturnValue:
+        answer = redirect(url_for("sign_in.form"))
+        self._cookies.sign_out(answer)
+        return answer
+
+    # One's own account
+
+    @roles(*ROLES)
+    def account(self) -> ResponseReturnValue:
+        return self._account_page()
+
+    @roles(*ROLES)
+    def phone(self) -> ResponseReturnValue:
+        try:
+            accounts.set_phone(self._store, current().id, request.form.get("phone", ""))
+        except accounts.StaffRefused:
+            return self._account_page("phone", HTTPStatus.BAD_REQUEST)
+        return redirect(url_for("sign_in.account"))
+
+    def _account_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
+        who, found = current(), visit()
+        with self._store.database.statement() as connection:
+            phone = accounts.phone_of(connection, self._store, who.id)
+        return _page(
+            "account.html",
+            status,
+            problem=problem,
+            phone=request.form.get("phone", phone or ""),
+            sessions=self._sign_in.sessions(who, token()),
+            second=found is not None and found.has_totp,
+        )
+
+    # What steps share
+
+    def _origin(self) -> Origin:
+        cookie = request.cookies.get(self._cookies.device_name, "")
+        today = self._store.clock.now().date()
+        return Origin(address(), known_device.read(self._store.vault, cookie, today))
+
+    def _attempt(self, act: Callable[[], Begun], again: Again) -> ResponseReturnValue:
+        """Do a step, or show its form again with what was wrong."""
+        try:
+            begun = act()
+        except Wrong:
+            return again("wrong", HTTPStatus.UNAUTHORIZED)
+        except Closed:
+            return again("closed", HTTPStatus.TOO_MANY_REQUESTS)
+        except passwords.TooBusy:
+            return again("busy", HTTPStatus.SERVICE_UNAVAILABLE)
+        except passwords.BadPassword as bad:
+            return again(f"password_{bad.key}", HTTPStatus.BAD_REQUEST)
+        return self._go_on(begun)
+
+    def _go_on(self, begun: Begun) -> ResponseReturnValue:
+        """To the step that is missing, or to where somebody wanted to go."""
+        store, wanted = self._store, _wanted()
+        fresh = self._sign_in.visit(begun.token)
+        step = needs(fresh) if fresh else ""
+        if step:
+            answer: Response = redirect(url_for(_STEPS[step], next=wanted or None))
+        else:
+            answer = redirect(_home(begun.staff, wanted))
+            # Not before the last step: a password alone makes no device known.
+            device = self._origin().device or known_device.Device(store.chance.identifier())
+            known = device.learns(store.vault, begun.staff.login)
+            cookie = known.cookie(store.vault, store.clock.now().date())
+            self._cookies.know(answer, cookie, int(known_device.KEPT.total_seconds()))
+        self._cookies.sign_in(answer, begun.token)
+        return answer
+
+
+def _page(template: str, status: int, **values: object) -> ResponseReturnValue:
+    return render_template(template, wanted=_wanted(), **values), status
+
+
+def _lacking(step: str) -> Visit | None:
+    """The session that asks, if this is what it lacks next."""
+    found = visit()
+    return found if found and needs(found) == step else None
+
+
+def _enrolling() -> Visit | None:
+    """Whoever has to take a second factor, and whoever is in and has none."""
+    found = visit()
+    if found is None or found.has_totp or needs(found) not in {"enrol", ""}:
+        return None
+    return found
+
+
+def _changing() -> Visit | None:
+    """Whoever has to choose a password, and whoever is in."""
+    found = visit()
+    return found if found and needs(found) in {"password", ""} else None
+
+
+def _to_start() -> ResponseReturnValue:
+    return redirect(url_for("sign_in.form", next=_wanted() or None))
+
+
+def _wanted() -> str:
+    """Where somebody wanted to go: a path of ours, or ""."""
+    path = request.form.get("next") or request.args.get("next") or ""
+    parted = urlsplit(path)
+    if parted.scheme or parted.netloc or not path.startswith("/") or path.startswith("//"):
+        return ""
+    # Browsers take a backslash for a slash, and leave tabs and line ends out.
+    return path if path.isprintable() and "\\" not in path else ""
+
+
+def _home(who: Staff, wanted: str) -> str:
+    """Where somebody goes who is in: where they wanted to, else where their role works."""
+    for path in (wanted, _HOME_OF.get(who.role, _HOMES[0]), *_HOMES):
+        if path and leads(path, who):
+            return path
+    return _HOMES[-1]

@@ -1,0 +1,180 @@
+"""Who may ask for what: every route of `web` says so, and one without an answer stops the start.
+
+    @blueprint.get("/poste")
+    @roles("agent", "supervisor")
+    def desk() -> str:
+        who = current()
+
+`public` marks what anybody may ask for. A mark is looked at before each request, whatever the
+order of decorators; `web.marks.undeclared` finds the routes that have none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+from flask import (
+    Flask,
+    abort,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, current_user
+from flask_wtf.csrf import CSRFError, CSRFProtect
+
+from models.staff import Staff, Visit
+from services.sign_in import SignIn, needs
+from web.browser_session import BrowserSession, Cookies
+from web.marks import SIGNED, public, roles, who_may
+from web.pages import setting
+
+__all__ = ["current", "public", "roles"]
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def current() -> Staff:
+    """Who asks. Only for routes with `roles`: elsewhere there may be nobody (401)."""
+    if not current_user.is_authenticated:
+        abort(401)
+    return cast("Staff", current_user._get_current_object())  # noqa: SLF001
+
+
+def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) -> None:
+    """Look at each request before its route does. `hops`: proxies in front that add an address."""
+    app.session_interface = cookies
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    # The token belongs to the session and ends with it.
+    app.config["WTF_CSRF_TIME_LIMIT"] = None
+    # It asks for a Referer, which we look at as Origin instead.
+    app.config["WTF_CSRF_SSL_STRICT"] = False
+    csrf = CSRFProtect(app)
+    logins = LoginManager()
+    # What it would compare with is not kept: a session is a row.
+    logins.session_protection = None
+    logins.init_app(app, add_context_processor=False)
+
+    logins.request_loader(_load)
+    app.extensions["allo_staff"] = _Parts(sign_in, cookies, csrf, hops)
+    app.before_request(_look)
+
+
+def _load(_request: object) -> Staff | None:
+    found = visit()
+    return found.staff if found and not needs(found) else None
+
+
+def _look() -> ResponseReturnValue | None:
+    if request.path.startswith(SIGNED) or request.endpoint is None:
+        return None
+    who = who_may(current_app, request.endpoint)
+    if who is None:
+        # Not reached in a service that started: see `web.marks.undeclared`.
+        return refuse(403, "forbidden")
+    if not who.public:
+        if not current_user.is_authenticated:
+            return _to_sign_in()
+        if current_user.role not in who.roles:
+            return refuse(403, "forbidden")
+    return None if request.method in _SAFE else _look_at_form()
+
+
+def _look_at_form() -> ResponseReturnValue | None:
+    if not _is_ours():
+        return refuse(403, "origin")
+    try:
+        parts().csrf.protect()
+    except CSRFError:
+        return refuse(400, "form_too_old")
+    return None
+
+
+# ---------------------------------------------------------------- who asks
+
+
+@dataclass(frozen=True)
+class _Parts:
+    sign_in: SignIn
+    cookies: Cookies
+    csrf: CSRFProtect
+    hops: int
+
+
+def parts() -> _Parts:
+    """Of the application that answers."""
+    found: _Parts = current_app.extensions["allo_staff"]
+    return found
+
+
+def token() -> str:
+    """The token of the browser that asks, "" where it has none."""
+    return session.token if isinstance(session._get_current_object(), BrowserSession) else ""  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def visit() -> Visit | None:
+    """The session that asks, which may lack something (`services.sign_in.needs`)."""
+    if "allo_visit" not in g:
+        who = who_may(current_app, request.endpoint)
+        poll = who is not None and who.poll
+        g.allo_visit = parts().sign_in.visit(token(), poll=poll) if token() else None
+    found: Visit | None = g.allo_visit
+    return found
+
+
+def address() -> str:
+    """Where the request comes from, as the outermost proxy of ours saw it."""
+    hops = parts().hops
+    told = request.headers.get("X-Forwarded-For", "").replace(" ", "").split(",")
+    if hops and len(told) >= hops and told[-hops]:
+        return told[-hops]
+    return request.remote_addr or ""
+
+
+# ---------------------------------------------------------------- answers
+
+
+def is_fetch() -> bool:
+    """Whether a script asks, and not somebody who goes to a page."""
+    if request.headers.get("HX-Request") or request.headers.get("X-CSRFToken"):
+        return True
+    if request.headers.get("Sec-Fetch-Mode") == "navigate":
+        return False
+    best = request.accept_mimetypes.best_match(("text/html", "application/json"))
+    return best == "application/json" or "Sec-Fetch-Mode" in request.headers
+
+
+def refuse(status: int, word: str) -> ResponseReturnValue:
+    """An answer that says no: JSON to a script, a page to a person."""
+    if is_fetch():
+        return {"error": word}, status
+    return render_template("refused.html", word=word), status
+
+
+def _to_sign_in() -> ResponseReturnValue:
+    if is_fetch() or request.method not in _SAFE:
+        return refuse(401, "signed_out")
+    path = request.full_path.rstrip("?")
+    return redirect(url_for("sign_in.form", next=path))
+
+
+def _is_ours() -> bool:
+    """Whether a page of ours asks, as far as the browser says."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    given = setting()
+    ours = {urlsplit(given.public_base_url)[:2]}
+    if given.development:
+        # Somebody may write localhost, or come by a tunnel.
+        ours |= {("http", request.host), ("https", request.host)}
+    return urlsplit(origin)[:2] in ours
