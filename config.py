@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 
 from pathlib import Path
 from typing import Literal
@@ -35,9 +36,15 @@ _REQUIRED_IN_PRODUCTION = (
     "twilio_account_sid",
     "twilio_auth_token",
     "national_number",
+    "outbound_caller_id",
     "sms_sender",
     "campaign",
 )
+
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+# Country codes of French numbers beyond the mainland.
+_OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
 
 
 class BadSettings(Exception):
@@ -63,9 +70,21 @@ class Settings(BaseSettings):
     # The token before the last rotation, still accepted on webhooks.
     twilio_auth_token_previous: str = ""
     twilio_api_base_url: str = ""
+    # For voice in a browser; without a key there is none.
+    twilio_api_key_sid: str = ""
+    twilio_api_key_secret: str = ""
+    twilio_twiml_app_sid: str = ""
     national_number: str = ""
+    # What people see when we ring them: E.164, and no mobile.
+    outbound_caller_id: str = ""
+    # Calls that the account may begin in a second; the provider grants more on request.
+    calls_per_second: float = Field(default=1.0, gt=0, le=1000)
     sms_sender: str = ""
     campaign: str = ""
+    # Where alerts of the board are POSTed to as JSON; empty: nowhere.
+    alert_webhook_url: str = ""
+    # How many proxies stand in front and add the address they saw to X-Forwarded-For.
+    proxy_hops: int = Field(default=0, ge=0, le=5)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     prometheus_multiproc_dir: str = ""
 
@@ -108,6 +127,7 @@ class Settings(BaseSettings):
                 else f"http://127.0.0.1:{self.simulator_port}"
             ),
             "national_number": DEVELOPMENT_NUMBER,
+            "outbound_caller_id": DEVELOPMENT_NUMBER,
             "sms_sender": "AlloRDV",
             "campaign": str(ROOT / "campaigns" / "demonstration.toml"),
         }
@@ -116,8 +136,25 @@ class Settings(BaseSettings):
                 setattr(self, name, default)
         if self.public_base_url.endswith("/"):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
+        self._check_caller_id()
         self.vault_keys()
         return self
+
+    def _check_caller_id(self) -> None:
+        """Raises ValueError. Mobile numbers are forbidden to automatic systems and call centres.
+
+        Source: the French numbering plan (decision 2018-0881 of Arcep, as changed in 2022).
+        """
+        number = self.outbound_caller_id
+        if not _E164.fullmatch(number):
+            raise ValueError(
+                "OUTBOUND_CALLER_ID must be a number in international form, as +33974750001"
+            )
+        if _is_french_mobile(number):
+            raise ValueError(
+                "OUTBOUND_CALLER_ID is a French mobile number (06 or 07): call centres and"
+                " automatic systems may not call with one; give a number like +33974750001"
+            )
 
     def vault_keys(self) -> list[bytes]:
         """The data keys as bytes. Raises ValueError with a sentence about DATA_KEYS."""
@@ -131,6 +168,19 @@ class Settings(BaseSettings):
                 raise ValueError("DATA_KEYS must hold base64 of 32 bytes, or several with commas")
             keys.append(key)
         return keys
+
+
+def _is_french_mobile(number: str) -> bool:
+    """By its first digits in the mainland, where not all ranges are in use; else by the plan."""
+    if number.startswith(("+336", "+337")):
+        return True
+    if not number.startswith(_OVERSEAS):
+        return False
+    # The plan is loaded by the conversation anyway, and by nothing else of a short command.
+    import phonenumbers  # noqa: PLC0415
+
+    parsed = phonenumbers.parse(number, None)
+    return phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.MOBILE
 
 
 def load(**overrides: object) -> Settings:

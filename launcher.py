@@ -369,14 +369,16 @@ class Supervisor(Manager):  # type: ignore[misc]
         if self._guard:
             self._guard.toggle(pid)
 
-    def run_to_end(self, name: str) -> None:
-        """Run a process that ends by itself. Raises Failed unless it succeeds."""
+    def run_to_end(self, name: str, *, must: bool = True) -> None:
+        """Run a process that ends by itself. Raises Failed unless it succeeds, or need not."""
         self.start(name)
         while name not in self._ended:
             self._step(may_end={name})
         if self._ended[name] != 0:
             how = _how(self._ended[name])
-            raise Failed(f"{name} {how}, so nothing was started", self.last_lines(name))
+            if must:
+                raise Failed(f"{name} {how}, so nothing was started", self.last_lines(name))
+            self.say(f"{name} {how}; the service starts without it")
 
     def wait_for(self, condition: Callable[[], bool], *, seconds: float, what: str) -> None:
         """Wait until `condition()`. Raises Failed after `seconds` or when a process ends."""
@@ -564,7 +566,12 @@ def run(settings: config.Settings) -> None:
         env = exports(settings, redis_url=redis_url, base=base)
         empty_metrics(Path(env["PROMETHEUS_MULTIPROC_DIR"]))
         lines = parse_procfile((config.ROOT / "Procfile.dev").read_text("utf-8")).processes
-        once = {"migrate": "flask migrate", "demo": "flask demo"}
+        once = {
+            "migrate": "flask migrate",
+            "demo": "flask demo",
+            "staff": "flask staff demo",
+            "assets": "flask assets install",
+        }
         for name, command in (once | lines).items():
             supervisor.add_process(name, command, env=env, cwd=str(config.ROOT))
         if redis_command:
@@ -578,7 +585,8 @@ def run(settings: config.Settings) -> None:
                 lambda: redis_answers(redis_url), seconds=REDIS_DEADLINE, what="redis"
             )
         for name in once:
-            supervisor.run_to_end(name)
+            # Pages are plain without the files of others, and the telephone needs none.
+            supervisor.run_to_end(name, must=name != "assets")
         for name in lines:
             supervisor.start(name)
         supervisor.wait_for(

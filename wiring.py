@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 
 from dataclasses import dataclass
+from functools import partial
 
+import click
 import structlog
 
 from flask import Flask
+from flask.cli import FlaskGroup
 
+import commands.assets
 import commands.bookings
 import commands.calls
 import commands.campaign
@@ -21,35 +25,60 @@ import commands.operations
 import commands.postcodes
 import commands.processes
 import commands.prompts
+import commands.queues
 import commands.slots
+import commands.staff
 import commands.store
 import commands.understand
 import config
+import ivr.agent_lines
+import ivr.callback_lines
 import ivr.signature
 import ivr.sms
 import ivr.voice
+import ivr.waiting
+import web.assets
+import web.board
+import web.desk
+import web.desk_seat
 import web.health
+import web.marks
+import web.pages
 import web.recordings
+import web.sign_in
+import web.staff_only
 import web.telephone
+import web.voice_token
 
+from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE, Conversation
 from ivr.twiml import Addresses
+from ivr.voice_token import VoiceAccount, make_token
+from jobs.board import board_tasks
 from jobs.queues import RedisWakeUp
 from jobs.tasks import Ports
+from jobs.timed import Task
 from models.crypto import Vault
 from models.database import Database, NotDurable
 from prompts.catalogue import languages
 from services import logs
+from services.call_back import CallBack
 from services.call_world import Service, vocabulary
 from services.campaign import BadCampaign
 from services.campaigns import Campaigns, text_names
 from services.centre_life import CentreLife
 from services.directory import Directory
-from services.ports import WakeUp
+from services.ports import CallControl, WakeUp
+from services.sign_in import SignIn
+from services.staff import demonstration_accounts
 from services.store import Store
+from services.wait_estimate import write_pace
 from services.waiting_list import Everybody
+from web.browser_session import Cookies
 
 log = structlog.get_logger()
+# Seconds.
+PACE_EVERY = 1
 
 
 @dataclass(frozen=True)
@@ -60,6 +89,8 @@ class Parts:
     store: Store
     service: Service
     wake_up: WakeUp
+    # None: the provider's REST, by the settings.
+    control: CallControl | None = None
 
 
 def make_parts(settings: config.Settings) -> Parts:
@@ -77,7 +108,7 @@ def make_parts(settings: config.Settings) -> Parts:
 def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
-    app = Flask("allo", static_folder=None)
+    app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     ivr.signature.guard(
         app,
@@ -87,21 +118,79 @@ def make_app(parts: Parts) -> Flask:
             (settings.twilio_auth_token, settings.twilio_auth_token_previous),
         ),
     )
+    _add_pages(app, settings, store)
     for language in languages():
         # Read once, and not while the first caller who speaks is waiting.
         vocabulary(language)
     addresses = Addresses(settings.public_base_url)
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
     app.register_blueprint(ivr.voice.blueprint(conversation, addresses))
+    app.register_blueprint(ivr.waiting.blueprint(store, parts.service, addresses))
+    call_back = make_call_back(parts.service, parts.wake_up)
+    app.register_blueprint(ivr.callback_lines.blueprint(store, conversation, addresses, call_back))
+    app.register_blueprint(
+        ivr.agent_lines.blueprint(store, addresses, dial_callback=call_back.dial)
+    )
     app.register_blueprint(web.recordings.blueprint())
     app.register_blueprint(ivr.sms.blueprint(store))
+    control = parts.control or make_control(settings)
+    desk = web.desk_seat.DeskParts(store, parts.service, control, parts.wake_up)
+    app.register_blueprint(web.desk.blueprint(desk))
+    board = web.board.BoardParts(store, parts.service.campaigns, control)
+    app.register_blueprint(web.board.blueprint(board))
     app.register_blueprint(
         web.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)
     )
     if settings.environment == "development":
         app.register_blueprint(web.telephone.blueprint(settings.simulator_port))
-    _add_commands(app, settings, store, parts.service.campaigns)
+    unmarked = web.marks.undeclared(app)
+    if unmarked:
+        raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
+    _add_commands(app, parts, call_back)
     return app
+
+
+def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
+    """What pages for people share: sessions, headers, files. The telephone has none of it."""
+    development = settings.environment == "development"
+    setting = web.pages.Setting(
+        settings.public_base_url,
+        simulator_origin=f"http://127.0.0.1:{settings.simulator_port}" if development else "",
+        voice_sdk=bool(settings.twilio_api_key_sid and settings.twilio_api_key_secret),
+    )
+    app.secret_key = settings.secret_key
+    web.pages.register(app, setting)
+    sign_in = SignIn(store, settings.secret_key, demonstration=development)
+    cookies = Cookies(settings.secret_key, https=setting.https)
+    web.staff_only.register(app, sign_in, cookies, hops=settings.proxy_hops)
+    files = frozenset(commands.assets.FILES)
+    app.register_blueprint(web.assets.blueprint(config.VAR / "static", files))
+    app.register_blueprint(web.sign_in.blueprint(store, sign_in, cookies))
+    voice = VoiceAccount(
+        settings.twilio_account_sid,
+        settings.twilio_api_key_sid,
+        settings.twilio_api_key_secret,
+        settings.twilio_twiml_app_sid,
+    )
+    make = partial(make_token, voice) if voice.is_complete else None
+    app.register_blueprint(web.voice_token.blueprint(make))
+
+
+def make_call_back(service: Service, wake_up: WakeUp) -> CallBack:
+    """How promises to ring back are kept, by the campaign of now."""
+    return CallBack(lambda: service.campaign, service.national_number, wake_up)
+
+
+def make_control(settings: config.Settings) -> CallControl:
+    """What acts on live calls; light enough for a web worker."""
+    return TwilioCallControl(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+        public_base_url=settings.public_base_url,
+        caller_id=settings.outbound_caller_id,
+        calls_per_second=settings.calls_per_second,
+    )
 
 
 def create_app() -> Flask:
@@ -113,10 +202,35 @@ def create_app() -> Flask:
         if settings.environment == "production" and not parts.store.database.answers_durably():
             # Callers are spoken to without it, and each connection is looked at when it is made.
             log.warning("the store does not answer")
+        if settings.environment == "production" and not _is_command():
+            _refuse_known_passwords(parts.store)
         return make_app(parts)
     except (config.BadSettings, BadCampaign, NotDurable) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
+
+
+def _is_command() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and isinstance(context.find_root().command, FlaskGroup)
+
+
+def _refuse_known_passwords(store: Store) -> None:
+    """Raises config.BadSettings. Commands go on, for one of them is the remedy."""
+    try:
+        known = demonstration_accounts(store)
+    except Exception as error:  # noqa: BLE001 (nobody can sign in there either)
+        log.warning("accounts not looked at", error=type(error).__name__)
+        return
+    finally:
+        # A server that forks after this must not share a connection among its workers.
+        for engine in store.database.engines:
+            engine.dispose()
+    if known:
+        raise config.BadSettings(
+            f"ENVIRONMENT is production and everybody knows the password of {', '.join(known)}:"
+            f" flask staff disable {known[0]}"
+        )
 
 
 def make_ports(settings: config.Settings, store: Store) -> Ports:
@@ -133,14 +247,18 @@ def make_ports(settings: config.Settings, store: Store) -> Ports:
     return Ports(store, messenger)
 
 
-def _add_commands(
-    app: Flask, settings: config.Settings, store: Store, campaigns: Campaigns
-) -> None:
+def _add_commands(app: Flask, parts: Parts, call_back: CallBack) -> None:
+    settings, store, campaigns = parts.settings, parts.store, parts.service.campaigns
+
     def ports() -> Ports:
         return make_ports(settings, store)
 
+    def control() -> CallControl:
+        return parts.control or make_control(settings)
+
     life = CentreLife(store, campaigns)
     for command in (
+        commands.assets.make(config.ROOT, config.VAR),
         commands.bookings.make(store, campaigns.by_name),
         commands.calls.make(),
         commands.campaign.make(),
@@ -151,11 +269,30 @@ def _add_commands(
         commands.deploy.make(settings.public_base_url),
         commands.operations.make(life),
         commands.postcodes.make(store.database, store.clock),
+        commands.processes.make_dispatcher(
+            store, control, campaigns.current, call_back, lambda: _more_tasks(parts)
+        ),
         commands.processes.make_scheduler(ports, campaigns.by_name),
         commands.processes.make_worker(settings.redis_url, ports),
         commands.prompts.make(),
+        commands.queues.make(store, control),
         commands.slots.make(store.database, store.clock, life, Everybody(store, campaigns.all)),
+        commands.staff.make(store, production=settings.environment == "production"),
         commands.store.make(store, campaigns.all),
         commands.understand.make(store.clock),
     ):
         app.cli.add_command(command)
+
+
+def _more_tasks(parts: Parts) -> list[Task]:
+    """What else the dispatcher does: the supervisors' board, and what the line's pace is."""
+    settings, store = parts.settings, parts.store
+    return [
+        Task("pace", PACE_EVERY, lambda: write_pace(store, settings.calls_per_second)),
+        *board_tasks(
+            store,
+            parts.service.campaigns,
+            alert_url=settings.alert_webhook_url,
+            public_base_url=settings.public_base_url,
+        ),
+    ]

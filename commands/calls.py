@@ -17,6 +17,7 @@ from flows.call_map import MOST_CHOICES, MOST_MENUS, CallMap, Edge
 from flows.engine import ENDED, PERSON_STEPS
 from flows.rehearsal import Rehearsal, common_path, ringing
 from flows.steps.common import reads_back
+from flows.steps.line import LINE_STEPS
 from flows.walking import Walk, left_alone, walk
 from prompts.catalogue import COUNTRY_LANGUAGE, PAUSE, Catalogue, load
 from services.call_world import vocabulary
@@ -163,7 +164,7 @@ def _steps(found: CallMap) -> set[str]:
 def _kind(step: str, found: CallMap) -> str:
     if step in {ENDED, call_map.START}:
         return "end"
-    if step in PERSON_STEPS:
+    if step in PERSON_STEPS or step in LINE_STEPS:
         return "person"
     if reads_back(step):
         return "read-back"
@@ -184,7 +185,11 @@ def _is_drawn(edge: Edge) -> bool:
     """Ways that are the same everywhere would hide the others: the legend tells them."""
     if edge.end in {edge.start, ENDED}:
         return False
-    if edge.end == "person" or (edge.start in PERSON_STEPS and edge.end not in PERSON_STEPS):
+    of_person = PERSON_STEPS | LINE_STEPS
+    if edge.end in {"person", *LINE_STEPS} - {edge.start} and edge.start not in of_person:
+        # From anywhere; the door is drawn once, at the person.
+        return False
+    if edge.start in of_person and edge.end not in of_person:
         return False
     return edge.by != (call_map.PERSON,)
 

@@ -533,14 +533,6 @@ _RELEASE = Prepared(
 )
 
 
-def holds_any(connection: Connection, holder: str) -> bool:
-    """Whether a holder has anything on its name, run out or not."""
-    return bool(_HOLDS_ANY.rows(connection, {"the_holder": holder}))
-
-
-_HOLDS_ANY = Prepared(select(place.c.id).where(place.c.held_by == bindparam("the_holder")).limit(1))
-
-
 def release_some(connection: Connection, holder: str, place_ids: Sequence[int]) -> int:
     """Give back these places of what `holder` holds."""
     statement = (

@@ -21,10 +21,20 @@ FAILURES = Counter("allo_failures_total", "Telephone webhooks that failed inside
 REFUSED = Counter("allo_refused_total", "Requests refused for their signature", ["reason"])
 BOOKINGS = Counter("allo_bookings_total", "Confirmed bookings", ["channel"])
 PROMISES = Counter("allo_promises_total", "Promises to call back")
+CALLBACKS = Counter(
+    "allo_callbacks_total",
+    "What calls to keep a promise came to, and promises that were given up",
+    ["result"],
+)
 PERSON_ASKED = Counter("allo_person_asked_total", "Calls that asked for a person")
 PERSON_REACHED = Counter(
     "allo_person_reached_total", "Calls that asked for a person and came to one", ["outcome"]
 )
 # There from the start: a share of nothing would never be too small.
 PERSON_REACHED.labels("promise")
+PERSON_REACHED.labels("agent")
+QUEUE_JOINED = Counter("allo_queue_joined_total", "Calls that came into the line", ["queue"])
+QUEUE_LEFT = Counter("allo_queue_left_total", "Calls that left the line", ["result"])
 MESSAGES = Counter("allo_messages_total", "Tries to deliver a message", ["kind", "result"])
+INTENTS = Counter("allo_intents_total", "Questions to the provider", ["kind", "result"])
+SIGN_INS = Counter("allo_sign_ins_total", "Tries of staff to sign in", ["result"])

@@ -30,6 +30,7 @@ STORE = {
     "slots_rows_per_second": 50_000.0,
     "slots_memory_growth": 1.05,
     "known_unknown_gap_ms": 0.1,
+    "board_cost_ratio": 0.95,
 }
 GROWTH = {"search_growth_10m": 1.1, "search_p99_ms_100k": 3.0, "search_p99_ms_10m": 3.3}
 

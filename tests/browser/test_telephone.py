@@ -220,7 +220,7 @@ def test_what_is_said_is_heard_only_where_the_service_listens(listener, listenin
     expect(hint).to_contain_text("n’écoute que la voix")
     page.evaluate("window.says = 'quelqu’un'")
     page.click("#microphone")
-    expect(page.locator("#state")).to_have_text("Dans la file d’attente")
+    expect(page.locator("#state")).to_have_text("En attente d’une personne")
     assert (heard[2]["SpeechResult"], heard[2]["Confidence"]) == ("quelqu’un", "0.75")
     assert page.evaluate("recognised") == "fr-FR"
     visitor.page.click("#hang-up")

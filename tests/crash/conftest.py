@@ -49,6 +49,17 @@ hold_minutes = 4
 hold_minutes_at_most = 20
 few_places = 12
 doses = 1
+
+[agents_hours]
+zone = "Europe/Paris"
+calls = "00:00-24:00"
+monday = ["00:00-24:00"]
+tuesday = ["00:00-24:00"]
+wednesday = ["00:00-24:00"]
+thursday = ["00:00-24:00"]
+friday = ["00:00-24:00"]
+saturday = ["00:00-24:00"]
+sunday = ["00:00-24:00"]
 """
 
 

@@ -37,6 +37,7 @@ def production(url: str) -> dict[str, str]:
         "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000002",
         "TWILIO_AUTH_TOKEN": "a-token-of-the-tests",
         "NATIONAL_NUMBER": "+33974750001",
+        "OUTBOUND_CALLER_ID": "+33974750001",
         "SMS_SENDER": "AlloRDV",
         "CAMPAIGN": str(ROOT / "campaigns" / "demonstration.toml"),
     }

@@ -191,3 +191,8 @@ def test_no_line_of_the_procfiles_lacks_a_name(name):
     assert {"web", "worker", "scheduler"} <= names
     # honcho changes PORT from line to line in development.
     assert name == "Procfile" or "PORT:" not in text.replace("_PORT", "")
+
+
+def test_every_setting_is_explained_to_who_runs_it():
+    told = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert [one for one in config.Settings.model_fields if f"`{one.upper()}`" not in told] == []

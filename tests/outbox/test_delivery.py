@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from models import outbox
+from models.outbox import NewMessage
 from services.deliver_message import KINDS
 from services.ports import Busy, NoAnswer
 from tests.outbox.conftest import Office, Provider
@@ -251,8 +253,10 @@ def test_worker_and_sweep_at_once_send_one_text_each(office: Office, provider: P
 
 
 def test_messages_of_other_kinds_are_left_to_their_issues(service: House, office: Office):
-    service.phone().dials().answers("0", "1")
-    assert len(service.messages("callback")) == 1
+    """Promises to tell some news by a call."""
+    promise = NewMessage("c" * 32, "callback", "call:news", MOBILE, {"news": "opening"})
+    with service.database.transaction() as connection:
+        assert outbox.add(connection, service.clock, service.store.vault, promise)
     assert "callback" not in KINDS
     assert office.sweeps() == 0
 

@@ -111,7 +111,7 @@ def test_a_stolen_database_names_nobody(three_centres: House):
     for spelling in spellings:
         assert spelling.encode() not in stolen
     assert len(house.messages("sms")) == 1
-    assert len(house.messages("callback")) == 1
+    assert len(house.promises()) == 1
 
 
 def test_personal_values_swapped_between_rows_do_not_open(three_centres: House):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models.clock import FixedClock
-from models.tables import appointment, booking, call, message, place, turn
+from models.tables import appointment, booking, call, message, place, queue_entry, turn
 from services.erase_data import erase_data
 from services.promise_callback import promise_callback
 from services.record_delivery import record_delivery
@@ -180,9 +180,9 @@ def test_a_number_that_was_erased_leaves_no_trace_and_may_be_promised_again(serv
         assert promise_callback(connection, store, MOBILE, None, {})
     clock_of(service).advance(200 * DAY)
     erase_data(store)
-    index = (store.vault.index("phone", MOBILE) or b"").hex()
-    (row,) = service.messages("callback")
-    assert index not in row.dedupe_key
+    (row,) = rows_of(service.database, select(queue_entry))
+    assert (row.phone_enc, row.phone_idx, row.known_enc) == (None, None, None)
+    assert row.state == "lost"
     with service.database.transaction() as connection:
         assert promise_callback(connection, store, MOBILE, None, {})
 

@@ -31,6 +31,7 @@ THE_DOOR = {
     "models/places.py": "the statements behind it",
     "models/slots.py": "opens slots: new places, which nobody has yet",
     "models/turns.py": "a live call's holds are renewed by the statement that saves its session",
+    "models/queues.py": "what a caller in the line had chosen is renewed where their place is read",
     "models/operations.py": "an operator blocks, unblocks and adds places; nobody gets one by it",
     "jobs/scheduler.py": "tidies up holds that have run out: they were free already",
 }

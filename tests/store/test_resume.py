@@ -411,13 +411,13 @@ def test_a_mobile_is_told_by_text_what_is_still_to_be_done(town: House):
     )
     assert "jusqu'à 9h10" in body
     assert septets(body) <= ONE_PART
-    assert town.messages("callback") == []
+    assert town.promises() == []
 
 
 def test_a_landline_is_called_back(town: House):
     cut_at(town, "confirm", LANDLINE)
-    (promise,) = town.messages("callback")
-    known = json.loads(town.text_of(promise))
+    (promise,) = town.promises()
+    known = promise.known
     assert known["reason"] == "unfinished"
     assert known["born"] == "1942-03-12"
     assert known["start_at"]

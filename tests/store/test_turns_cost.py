@@ -13,7 +13,9 @@ from models.directory import Postcode
 from services.call_world import Service
 from services.directory import Directory
 from simulator.transport import WsgiTransport
+from tests.ivr.line import Line
 from tests.store.tools import as_in_production, on_the_wire
+from tests.support.floor import Floor
 from tests.support.house import LANDLINE, MOBILE, House, Phone, campaign_with, house, mornings
 from wiring import Parts, make_app
 
@@ -65,7 +67,6 @@ def test_a_ring_is_two_statements(warm: House):
         ("postcode", "75011"),
         ("postcode_check", "2"),
         ("postcode_check", "*"),
-        ("welcome", "0"),
     ],
 )
 def test_a_turn_without_effect_is_two_statements_and_no_transaction(
@@ -75,6 +76,25 @@ def test_a_turn_without_effect_is_two_statements_and_no_transaction(
     sent = cost(caller, keys)
     assert len(sent) == 2, sent
     assert transactions(sent) == []
+
+
+def test_a_person_who_is_not_there_is_one_look_more(warm: House):
+    caller = warm.phone(MOBILE).dials()
+    sent = cost(caller, "0")
+    assert len(sent) == 3, sent
+    assert transactions(sent) == []
+    caller.hears_text("Aucun conseiller")
+
+
+def test_a_place_in_the_line_is_one_transaction(warm: House):
+    """The turn read and who is there; BEGIN, the claim, places that there may be, the place, where
+    it stands, what was told of it, the answer, COMMIT."""
+    Floor(warm).agent()
+    caller = Line(warm.app)
+    welcome = caller.rings()
+    with on_the_wire(warm.database) as sent:
+        assert "Enqueue" in caller.presses(welcome, "0").names
+    assert_one_transaction(sent, 12)
 
 
 @pytest.mark.parametrize(

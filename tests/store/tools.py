@@ -27,6 +27,7 @@ from services.campaign import Campaign
 from services.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.directory import Directory, Near
 from services.hold_slot import Held, Wanted, hold_slots
+from services.queue_line import Outlook
 from tests.support.house import CAMPAIGN, NOON, House
 from wiring import Parts, make_app
 
@@ -188,6 +189,10 @@ def as_in_production(house: House) -> None:
         directory.postcode(connection, "75011")
         directory.nearest(connection, *PARIS, "metropole", CAMPAIGN.radius_kilometres)
     service = Service(directory, house.campaign, house.settings.national_number)
+    # As if all of it happened within the second for which a forecast is kept.
+    service.outlook = Outlook(fresh_seconds=3600)
+    with house.database.statement() as connection:
+        service.outlook.read(connection, house.store, house.campaign, "fr")
     house.app = make_app(Parts(house.settings, house.store, service, house.woken))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import secrets
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,19 +17,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Flask
+from flask.testing import FlaskClient
+from flask_wtf.csrf import generate_csrf
 from sqlalchemy import func, select
+from werkzeug.datastructures import Headers
 
 import config
 
 from flows.session import Session
 from flows.world import World  # noqa: F401  (re-exported for tests of steps)
-from models import bookings, slots, turns
+from models import bookings, queues, slots, turns
+from models import staff as staff_rows
 from models.bookings import BookingRow
 from models.clock import Clock, FixedClock
 from models.crypto import Vault
 from models.database import Database
-from models.tables import centre, message, place, postcode
+from models.queues import Entry
+from models.staff import STRONG_ROLES, Staff
+from models.tables import centre, message, place, postcode, queue_entry
 from prompts.catalogue import Catalogue, load
+from services import passwords, second_factor
 from services.call_world import Service
 from services.campaign import Campaign
 from services.directory import Directory
@@ -123,6 +131,7 @@ class House:
             prometheus_multiproc_dir="",
         )
         self.campaign = campaign
+        self._logins = itertools.count(1)
         self.app = self.application()
 
     def application(self) -> Flask:
@@ -192,6 +201,43 @@ class House:
         wanted = slots.Wanted(centre_id=gid, capacity=capacity, starts=tuple(starts))
         slots.open_slots(self.database, [wanted])
 
+    # Who works here
+
+    def employs(self, role: str, *, login: str = "", name: str = "", **options: Any) -> Staff:
+        """Somebody with this role; agents and others are made anew at each call."""
+        login = login or f"{role}{next(self._logins)}"
+        name = name or f"Camille {role.title()}"
+        password = options.pop("password", None)
+        more = {"password_temporary": options.pop("temporary", False)}
+        languages = options.pop("languages", ("fr",))
+        new = Staff(self.store.chance.identifier(), login, name, role, languages, **options)
+        # Hashing takes its time, and few tests look at a password.
+        hashed = passwords.hash_of(password) if password else "no password fits this"
+        with self.database.transaction() as connection:
+            assert staff_rows.add(connection, self.clock, new, hashed, **more)
+        return new
+
+    def signs_in(
+        self,
+        role: str = "agent",
+        *,
+        staff: Staff | None = None,
+        app: Flask | None = None,
+        **options: Any,
+    ) -> StaffClient:
+        """A browser of somebody who is signed in; `staff` for somebody who is there already.
+
+        It sends the token of forms and our origin by itself with whatever is not a GET.
+        """
+        staff = staff or self.employs(role, **options)
+        token = secrets.token_urlsafe(32)
+        with self.database.transaction() as connection:
+            staff_rows.begin_session(connection, self.clock, token, staff.id, strong=True)
+            if role in STRONG_ROLES:
+                secret = second_factor.new_secret()
+                staff_rows.change_secret(connection, self.clock, self.store.vault, staff.id, secret)
+        return StaffClient(app or self.app, staff, token)
+
     # What happened
 
     def bookings(self) -> list[BookingRow]:
@@ -204,6 +250,18 @@ class House:
         with self.database.statement() as connection:
             rows = connection.execute(statement).all()
         return [row for row in rows if kind in (None, row.kind)]
+
+    def promises(self) -> list[Entry]:
+        """Promises to ring back, kept or not, the oldest place first."""
+        statement = (
+            select(queue_entry.c.id)
+            .where(queue_entry.c.kind == queues.CALLBACK)
+            .order_by(queue_entry.c.joined_at, queue_entry.c.id)
+        )
+        with self.database.statement() as connection:
+            found = connection.execute(statement).scalars().all()
+            entries = [queues.load(connection, self.store.vault, one) for one in found]
+        return [one for one in entries if one is not None]
 
     def text_of(self, row: Any) -> str:
         """The personal part of a message, opened."""
@@ -227,6 +285,33 @@ class House:
 
     def phone(self, number: str = MOBILE, **options: Any) -> Phone:
         return Phone(self, number, **options)
+
+
+class StaffClient(FlaskClient):
+    """A browser of somebody who works here. `cookie` is the name of their session's cookie."""
+
+    cookie = "__Host-allo"
+
+    def __init__(self, app: Flask, staff: Staff | None = None, token: str = "") -> None:
+        super().__init__(app, app.response_class, use_cookies=True)
+        self.staff = staff
+        if token:
+            self.set_cookie(self.cookie, token)
+
+    def csrf(self) -> str:
+        """The token that a page of this browser would have."""
+        kept = self.get_cookie(self.cookie)
+        cookies = {"Cookie": f"{self.cookie}={kept.value}"} if kept else {}
+        with self.application.test_request_context("/", headers=cookies):
+            return str(generate_csrf())
+
+    def open(self, *args: Any, **options: Any) -> Any:
+        if options.get("method", "GET") not in {"GET", "HEAD", "OPTIONS"}:
+            headers = Headers(options.pop("headers", None))
+            headers.setdefault("Origin", BASE)
+            headers.setdefault("X-CSRFToken", self.csrf())
+            options["headers"] = headers
+        return super().open(*args, **options)
 
 
 class Phone(Call):
