@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any
 
-from flows.engine import advance
+from flows.engine import PERSON_STEPS, advance
 from flows.questions import Question
 from flows.rehearsal import (
     CODE,
@@ -121,6 +121,10 @@ QUEUE_RESULTS = (
     *("redirected", "redirected-from-bridged", ""),
 )
 A_PLACE = "e" * 32
+# What the line is like is said in the same way wherever somebody comes from: all of it is tried at
+# these steps, and what is usual at every other.
+AT_THE_LINE = frozenset({"welcome", *PERSON_STEPS, *HELD})
+COMMON_LINES = frozenset({"line: open", "line: no promise", f"line: {NoPerson.CLOSED}"})
 
 
 def weathers(make: Make) -> Weathers:
@@ -337,7 +341,8 @@ def turns_of(make: Make, session: Session) -> Iterator[Turn | Broken]:
                 break
         if line:
             for name, weather in line_weathers(_campaign_of(make, session)).items():
-                yield _turn(session, heard, name, weather())
+                if name in COMMON_LINES or session.step in AT_THE_LINE:
+                    yield _turn(session, heard, name, weather())
 
 
 def _turn(session: Session, heard: Input, weather: str, world: Rehearsal) -> Turn | Broken:

@@ -506,7 +506,12 @@ def leg_of_staff(connection: Connection, vault: Vault, staff_id: str, kind: str)
     """The newest leg of somebody that is not over."""
     statement = (
         select(leg)
-        .where(leg.c.staff_id == staff_id, leg.c.kind == kind, leg.c.state != "ended")
+        .where(
+            leg.c.ended_at.is_(None),
+            leg.c.staff_id == staff_id,
+            leg.c.kind == kind,
+            leg.c.state != "ended",
+        )
         .order_by(leg.c.created_at.desc(), leg.c.id.desc())
         .limit(1)
     )

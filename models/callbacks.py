@@ -520,6 +520,7 @@ def tries_with(connection: Connection, entry_id: str, outcome: str) -> int:
 def silent_tries(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
     """Tries that nothing was heard of for so long, neither connected nor over."""
     statement = select(leg.c.id).where(
+        leg.c.ended_at.is_(None),
         leg.c.kind == _CALLBACK,
         leg.c.state.in_(("asked", "ringing", "answered")),
         leg.c.updated_at < clock.at(-older_than),

@@ -718,6 +718,8 @@ leg = Table(
     Column("updated_at", Instant, nullable=False),
     Column("ended_at", Instant),
 )
+# Those that go on, which have none, and those that ended lately.
+Index("ix_leg_ended_at", leg.c.ended_at, leg.c.kind)
 
 # What is to be asked of the provider, stored before it is asked: done once, swept if it is not.
 intent = Table(

@@ -8,7 +8,19 @@ from __future__ import annotations
 import logging
 import sys
 
+from typing import TextIO, cast
+
 import structlog
+
+
+class _StandardOutput:
+    """Standard output as it is when something is written: a logger outlives a redirection."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 def configure(level: str) -> None:
@@ -25,6 +37,6 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardOutput())),
         cache_logger_on_first_use=True,
     )

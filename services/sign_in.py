@@ -179,6 +179,20 @@ class SignIn:
             attempts.succeed(connection, tries)
             return self._renew(connection, staff, token, strong=True)
 
+    def prove(self, visit: Visit, password: str, origin: Origin) -> None:
+        """Whoever sits at a session is whose it is: asked before what would outlast the session.
+
+        Raises Wrong, Closed, passwords.TooBusy. Source: OWASP ASVS 5.0, 7.5.1.
+        """
+        store, staff = self._store, visit.staff
+        tries = self._count("sign_in", staff.login, origin)
+        with store.database.statement() as connection:
+            account = rows.by_id(connection, store.vault, staff.id)
+        if account is None or not passwords.fits(password, account.password_hash):
+            raise Wrong
+        with store.database.transaction() as connection:
+            attempts.succeed(connection, tries)
+
     def offered_secret(self, token: str) -> str:
         """The second factor that a session may take."""
         return second_factor.secret_for(self._key, token)

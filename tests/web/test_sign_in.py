@@ -216,7 +216,13 @@ def test_an_agent_may_take_a_second_factor_and_is_then_asked_for_it(made: House)
     other.signs_in("camille")
     page = browser.goes("/connexion/inscription").text
     secret = page.split('class="secret">')[1].split("<")[0].replace(" ", "")
-    assert browser.sends("/connexion/inscription", code=code_of(made, secret)).status_code == 302
+    code = code_of(made, secret)
+    # Whoever finds the page open shuts nobody out.
+    for password in ("", "not the password"):
+        fields = {"code": code, "password": password}
+        assert browser.sends("/connexion/inscription", **fields).status_code == 401
+        assert "staff_totp" not in acts(made)
+    assert browser.sends("/connexion/inscription", code=code, password=PASSWORD).status_code == 302
     assert browser.is_in()
     # A session that never gave it is not enough any more.
     assert not other.is_in()

@@ -153,6 +153,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("provider_sid", name=op.f("uq_leg_provider_sid")),
     )
     op.create_index(op.f("ix_leg_entry_id"), "leg", ["entry_id"], unique=False)
+    op.create_index("ix_leg_ended_at", "leg", ["ended_at", "kind"], unique=False)
     op.create_table(
         "rate_bucket",
         sa.Column("name", sa.String(length=20), nullable=False),
@@ -557,6 +558,7 @@ def downgrade() -> None:
     op.drop_table("staff")
     op.drop_table("snapshot")
     op.drop_table("rate_bucket")
+    op.drop_index("ix_leg_ended_at", table_name="leg")
     op.drop_index(op.f("ix_leg_entry_id"), table_name="leg")
     op.drop_table("leg")
     op.drop_index(
