@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.stage import Stage, Visitor, chromium, stage
-from tests.support import parts
+from tests.support import pages, parts
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,8 @@ def browser() -> Iterator[Browser]:
     parts.require(parts.BROWSER)
     path = parts.find_chromium()
     assert path is not None
+    # A fresh copy has none of the files of others yet.
+    pages.fetched()
     with chromium(path) as started:
         yield started
 

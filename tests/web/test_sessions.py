@@ -256,9 +256,8 @@ def test_sessions_that_are_long_over_are_forgotten(made: House):
 
 
 def post(made: House, browser: StaffClient, **options: object) -> int:
-    return int(
-        browser.post("/compte/telephone", data={"phone": "0612345678"}, **options).status_code
-    )
+    form = {"phone": "0612345678", "password": PASSWORD}
+    return int(browser.post("/compte/telephone", data=form, **options).status_code)
 
 
 def phone(made: House, client: StaffClient) -> str | None:
@@ -269,7 +268,7 @@ def phone(made: House, client: StaffClient) -> str | None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://allo.example"])
 def test_another_site_cannot_send_our_forms(made: House, origin: str):
-    browser = made.signs_in("agent")
+    browser = made.signs_in("agent", staff=made.employs("agent", password=PASSWORD))
     assert post(made, browser, headers={"Origin": origin}) == 403
     assert phone(made, browser) is None
     assert post(made, browser, headers={"Origin": BASE}) == 302
