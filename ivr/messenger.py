@@ -15,6 +15,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from ivr.call_control import LOOPBACK
 from services.ports import Busy, NoAnswer, Refused
 
 # Seconds to connect, and again to wait for an answer; the lease of a message is longer than both.
@@ -22,7 +23,6 @@ from services.ports import Busy, NoAnswer, Refused
 ANSWER_SECONDS = 8.0
 # The provider's clock and ours may differ by this much.
 CLOCK_MARGIN = timedelta(minutes=5)
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _LOOK_AT = 50
 _TOO_MANY = 429
 _SERVER_ERROR = 500

@@ -31,9 +31,8 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.tables import booking, call, leg, message, queue_entry
 
-LIVE = ("waiting", "kept", "reserved", "talking")
 OVER = ("done", "left", "lost")
-_CALLBACK = "callback"
+_CALLBACK = queues.CALLBACK
 _OLD_KEY = "callback:"
 
 
@@ -55,7 +54,6 @@ class NewPromise:
     due_at: datetime | None = None
     departement: str | None = None
     joined_at: datetime | None = None
-    overflow_at: datetime | None = None
     expected_at: datetime | None = None
 
 
@@ -93,7 +91,7 @@ class OldPromise:
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewPromise) -> bool:
     """Store a promise; False when a live one of this number is there."""
-    added = queues.add(
+    return queues.add(
         connection,
         clock,
         vault,
@@ -107,15 +105,12 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewPromise) -> 
             number=new.number,
             known=new.known,
             reason=new.reason,
+            mode=new.mode,
             joined_at=new.joined_at,
-            overflow_at=new.overflow_at,
             due_at=new.due_at,
             expected_at=new.expected_at,
         ),
     )
-    if added and new.mode != "agent":
-        queues.change(connection, clock, new.id, ("waiting",), mode=new.mode)
-    return added
 
 
 def live_of(connection: Connection, phone_idx: bytes) -> str | None:
@@ -123,7 +118,7 @@ def live_of(connection: Connection, phone_idx: bytes) -> str | None:
     statement = select(queue_entry.c.id).where(
         queue_entry.c.phone_idx == phone_idx,
         queue_entry.c.kind == _CALLBACK,
-        queue_entry.c.state.in_(LIVE),
+        queue_entry.c.state.in_(queues.LIVE),
     )
     return connection.execute(statement.limit(1)).scalar_one_or_none()
 
@@ -149,7 +144,7 @@ def refresh(
     expected_at: datetime | None = None,
 ) -> bool:
     """Write anew what a promise that waits is to carry; its place stays."""
-    values: dict[str, Any] = {"updated_at": clock.at(), "version": queue_entry.c.version + 1}
+    values: dict[str, Any] = {}
     if known is not None:
         values |= queues.sealed_known(vault, entry_id, known)
     if origin_call_id is not None:
@@ -160,7 +155,7 @@ def refresh(
         values["mode"] = mode
     if expected_at is not None:
         values["expected_at"] = func.coalesce(queue_entry.c.expected_at, expected_at)
-    return _change(connection, entry_id, ("waiting",), values)
+    return _change(connection, clock, entry_id, ("waiting",), values)
 
 
 def load(
@@ -210,10 +205,8 @@ def next_for_machine(connection: Connection, clock: Clock) -> str | None:
     values = {
         "state": "reserved",
         "reserved_at": clock.at(),
-        "updated_at": clock.at(),
-        "version": queue_entry.c.version + 1,
     }
-    return found if _change(connection, found, ("waiting",), values) else None
+    return found if _change(connection, clock, found, ("waiting",), values) else None
 
 
 def count_try(connection: Connection, clock: Clock, entry_id: str) -> bool:
@@ -221,10 +214,8 @@ def count_try(connection: Connection, clock: Clock, entry_id: str) -> bool:
     values = {
         "tries": queue_entry.c.tries + 1,
         "last_try_at": clock.at(),
-        "updated_at": clock.at(),
-        "version": queue_entry.c.version + 1,
     }
-    return _change(connection, entry_id, ("reserved",), values)
+    return _change(connection, clock, entry_id, ("reserved",), values)
 
 
 def take_try_back(connection: Connection, clock: Clock, entry_id: str) -> None:
@@ -251,10 +242,8 @@ def wait_again(connection: Connection, clock: Clock, entry_id: str, due_at: date
         "staff_id": None,
         "reserved_at": None,
         "due_at": due_at,
-        "updated_at": clock.at(),
-        "version": queue_entry.c.version + 1,
     }
-    return _change(connection, entry_id, ("reserved",), values)
+    return _change(connection, clock, entry_id, ("reserved",), values)
 
 
 def answered(connection: Connection, clock: Clock, entry_id: str, call_id: str, state: str) -> bool:
@@ -263,12 +252,10 @@ def answered(connection: Connection, clock: Clock, entry_id: str, call_id: str, 
         "state": state,
         "call_id": call_id,
         "answered_at": clock.at(),
-        "updated_at": clock.at(),
-        "version": queue_entry.c.version + 1,
     }
     if state in OVER:
         values |= {"ended_at": clock.at(), "outcome": "machine"}
-    return _change(connection, entry_id, ("reserved",), values)
+    return _change(connection, clock, entry_id, ("reserved",), values)
 
 
 def end(
@@ -286,10 +273,8 @@ def end(
         "outcome": outcome,
         "staff_id": None,
         "ended_at": clock.at(),
-        "updated_at": clock.at(),
-        "version": queue_entry.c.version + 1,
     }
-    return _change(connection, entry_id, only, values)
+    return _change(connection, clock, entry_id, only, values)
 
 
 def booked_since(connection: Connection, vault: Vault, promise: Promised) -> bool:
@@ -452,8 +437,7 @@ def end_forgotten(connection: Connection, clock: Clock, older_than: timedelta) -
 
 def told_late(connection: Connection, clock: Clock, entry_id: str) -> bool:
     """It was told that nobody came by then; when they will come is not known any more."""
-    values = {"expected_at": None, "updated_at": clock.at()}
-    return _change(connection, entry_id, ("waiting",), values)
+    return _change(connection, clock, entry_id, ("waiting",), {"expected_at": None})
 
 
 def waiting(connection: Connection, clock: Clock) -> tuple[int, datetime | None]:
@@ -468,18 +452,13 @@ def waiting(connection: Connection, clock: Clock) -> tuple[int, datetime | None]
 
 
 def _change(
-    connection: Connection, entry_id: str, states: Collection[str], values: Mapping[str, Any]
+    connection: Connection,
+    clock: Clock,
+    entry_id: str,
+    states: Collection[str],
+    values: Mapping[str, Any],
 ) -> bool:
-    statement = (
-        update(queue_entry)
-        .where(
-            queue_entry.c.id == entry_id,
-            queue_entry.c.kind == _CALLBACK,
-            queue_entry.c.state.in_(states),
-        )
-        .values(**values)
-    )
-    return connection.execute(statement).rowcount == 1
+    return queues.change(connection, clock, entry_id, states, if_kind=_CALLBACK, **values)
 
 
 # ---------------------------------------------------------------- tries

@@ -251,6 +251,7 @@ class NewEntry:
     number: str = ""
     known: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    mode: str = "agent"
     state: str = "waiting"
     joined_at: datetime | None = None
     overflow_at: datetime | None = None
@@ -310,6 +311,7 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewEntry) -> bo
         "phone_idx": vault.index("phone", new.number or None),
         "known_enc": _sealed(vault, new.id, new.known),
         "reason": new.reason,
+        "mode": new.mode,
         "overflow_at": new.overflow_at,
         "expected_at": new.expected_at,
         "staff_id": new.staff_id,
@@ -467,11 +469,12 @@ def change(
     *,
     if_version: int | None = None,
     if_staff: str | None = None,
+    if_kind: str | None = None,
     **values: Any,
 ) -> bool:
     """Change columns of an entry that is in one of `in_states`; False when it is not.
 
-    `if_staff`: only while it is this agent's.
+    `if_staff`: only while it is this agent's; `if_kind`: only while it is one of this kind.
     """
     statement = update(queue_entry).where(
         queue_entry.c.id == entry_id, queue_entry.c.state.in_(in_states)
@@ -480,6 +483,8 @@ def change(
         statement = statement.where(queue_entry.c.version == if_version)
     if if_staff is not None:
         statement = statement.where(queue_entry.c.staff_id == if_staff)
+    if if_kind is not None:
+        statement = statement.where(queue_entry.c.kind == if_kind)
     statement = statement.values(**values, version=queue_entry.c.version + 1, updated_at=clock.at())
     return connection.execute(statement).rowcount == 1
 

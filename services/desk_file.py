@@ -14,12 +14,13 @@ from itertools import pairwise
 from typing import Any
 
 from flows.session import CallerKind, Offer, Session, Whom
-from flows.understanding import NotUnderstood, is_digits, telephone
+from flows.understanding import is_digits
 from models import desk as rows
 from models import queues
 from models.database import Connection
 from models.desk import Contact, TurnRow
 from models.queues import Entry
+from services.call_back import kind_of
 from services.find_booking import Found, read_booking
 from services.give_back import returning
 from services.resume_call import chosen_places
@@ -223,15 +224,9 @@ def _caller(
     number = entry.number or (session.caller if session else "")
     rings = rows.count_rings(connection, store.clock, line, RINGS_WITHIN) if line else 1
     slow = bool(session and session.slow)
-    return Caller(number, kind_of(number), entry.language, slow, max(rings, 1))
-
-
-def kind_of(number: str) -> str:
-    """What a number (E.164) can be used for."""
-    try:
-        return str(telephone(number)[1]) if number else str(CallerKind.NONE)
-    except NotUnderstood:
-        return str(CallerKind.NONE)
+    return Caller(
+        number, str(kind_of(number) or CallerKind.NONE), entry.language, slow, max(rings, 1)
+    )
 
 
 def _stopped_at(session: Session | None, entry: Entry) -> str:

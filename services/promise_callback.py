@@ -30,6 +30,7 @@ class Reason(StrEnum):
 
 
 AGENT, MACHINE = "agent", "machine"
+# Promises of these reasons are no place in the line: nobody had asked for a person.
 BY_MACHINE = frozenset({Reason.SILENT, Reason.UNFINISHED})
 # Of no more use once the number has its booking.
 UNLESS_BOOKED = (Reason.SILENT, Reason.UNFINISHED, Reason.CUT)
@@ -72,25 +73,23 @@ def promise(
 
     Whoever gave no sign of life is promised one call ever, as long as we remember them.
     """
-    asked_at = str(known.get("reason", ""))
-    reason = Reason(asked_at) if asked_at in set(Reason) else Reason.ASKED
+    reason = _reason(known)
     index = store.vault.index("phone", number) or b""
     if reason is Reason.SILENT and callbacks.any_for(connection, index, reason):
         return Kept(is_new=False, entry_id=callbacks.live_of(connection, index))
     language = str(known.get("language", "fr"))
-    queue, overflow_at = _place_for(connection, store, language, departement)
+    queue = _national(connection, language)
     new = NewPromise(
         id=store.chance.identifier(),
         queue_id=queue.id,
         number=number,
         language=language,
         reason=reason,
-        mode=MACHINE if reason in BY_MACHINE else AGENT,
+        mode=_mode(reason),
         origin_call_id=call_id,
         known=known,
         due_at=store.clock.now() + RING_AFTER,
         departement=departement,
-        overflow_at=overflow_at,
         expected_at=expected_at,
     )
     # Twice, for the promise in the way may end just then.
@@ -134,12 +133,20 @@ def _note_told(
         queues.mark_told(connection, store.clock, entry_id, round(seconds))
 
 
-def _place_for(
-    connection: Connection, store: Store, language: str, departement: str | None
-) -> tuple[Queue, datetime | None]:
+def _reason(known: Mapping[str, Any]) -> Reason:
+    """Why, by what is known: whoever asked for a person did so at some step of the call."""
+    asked_at = str(known.get("reason", ""))
+    return Reason(asked_at) if asked_at in set(Reason) else Reason.ASKED
+
+
+def _mode(reason: Reason) -> str:
+    return MACHINE if reason in BY_MACHINE else AGENT
+
+
+def _national(connection: Connection, language: str) -> Queue:
     """The national queue of a language; French where it has none."""
     national = {one.language: one for one in queues.all_queues(connection) if not one.region}
-    return national.get(language) or national["fr"], None
+    return national.get(language) or national["fr"]
 
 
 # ---------------------------------------------------------------- as they were kept before
@@ -156,9 +163,7 @@ def adopt_old_promises(store: Store) -> int:
             if not callbacks.old_promise_taken(connection, store.clock, old.id) or not old.number:
                 continue
             language = str(old.known.get("language", "fr"))
-            queue, overflow_at = _place_for(connection, store, language, None)
-            asked_at = str(old.known.get("reason", ""))
-            reason = Reason(asked_at) if asked_at in set(Reason) else Reason.ASKED
+            queue, reason = _national(connection, language), _reason(old.known)
             callbacks.add(
                 connection,
                 store.clock,
@@ -169,11 +174,10 @@ def adopt_old_promises(store: Store) -> int:
                     number=old.number,
                     language=language,
                     reason=reason,
-                    mode=MACHINE if reason in BY_MACHINE else AGENT,
+                    mode=_mode(reason),
                     origin_call_id=old.call_id,
                     known=old.known,
                     joined_at=old.created_at,
-                    overflow_at=overflow_at,
                 ),
             )
     return len(found)

@@ -22,18 +22,13 @@ from models.database import Connection
 from models.queues import CALL, CALLBACK, Door, Entry, NewEntry
 from services.campaign import Campaign
 from services.opening_hours import Hours, hours_of
+from services.promise_callback import BY_MACHINE, RING_AFTER, Reason
 from services.store import Store
 from services.towns import areas
 from services.wait_estimate import Pace, can_promise, read_pace, wait_seconds, when
 
 # Nobody is asked to hold the line for longer than this; their place can wait for them.
 LONGEST_WAIT = timedelta(hours=1)
-# Whoever was promised a call puts the receiver down first.
-RING_AFTER = timedelta(seconds=20)
-# Why a place is one of a callback: models and screens know these words.
-ASKED, CUT = "asked", "cut"
-# Promises of these reasons are no place in the line: nobody had asked for a person.
-_NO_PLACE = frozenset({"silent", "unfinished"})
 # Outcomes of a place that was left.
 TO_MACHINE, MERGED = "machine", "merged"
 # What a kept place waits for: a number to be rung at.
@@ -210,7 +205,9 @@ def join(
             return old.id
     # Whoever rings while they are being rung has the place of that promise.
     being_rung = queues.promise_to(connection, store.vault, caller.number)
-    has_place = being_rung and being_rung.state == "reserved" and being_rung.reason not in _NO_PLACE
+    has_place = (
+        being_rung and being_rung.state == "reserved" and being_rung.reason not in BY_MACHINE
+    )
     new = NewEntry(
         id=store.chance.identifier(),
         queue_id=queue.id,
@@ -254,7 +251,7 @@ def _may_come_back(entry: Entry, store: Store, campaign: Campaign, *, named: boo
     """`named`: by the very call, or one that took it up, so that its line must be over."""
     if entry.state == "kept":
         return store.clock.now() - entry.updated_at <= campaign.resume_window
-    if entry.state != "waiting" or entry.reason in _NO_PLACE:
+    if entry.state != "waiting" or entry.reason in BY_MACHINE:
         return False
     # Two who wait on the line at once from one number are two people.
     return entry.kind == CALLBACK or named
@@ -282,7 +279,7 @@ def promise(
     entry_id: str,
     *,
     number: str = "",
-    reason: str = ASKED,
+    reason: str = Reason.ASKED,
     at: datetime | None = None,
 ) -> bool:
     """Ring them when the turn of their place comes; False when an agent has it, or it is over.
@@ -308,7 +305,7 @@ def promise(
         if other.state not in _STILL:
             # They are being rung at this moment.
             return leave(connection, store, entry_id, MERGED)
-        if other.reason not in _NO_PLACE:
+        if other.reason not in BY_MACHINE:
             joined_at = min(joined_at, other.joined_at)
         leave(connection, store, other.id, MERGED)
     return queues.move(
@@ -339,7 +336,7 @@ def cut(connection: Connection, store: Store, call_id: str) -> None:
     entry = queues.of_call(connection, store.vault, call_id, lock=True)
     if entry is None or entry.kind != CALL or entry.state not in _STILL:
         return
-    if not promise(connection, store, entry.id, reason=CUT):
+    if not promise(connection, store, entry.id, reason=Reason.CUT):
         queues.move(connection, store.clock, entry.id, _STILL, "kept")
 
 
