@@ -10,13 +10,14 @@ import fcntl
 import os
 import threading
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Pool, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from models.clock import LOCAL_MIDNIGHT, local_midnight_text
 
@@ -25,8 +26,17 @@ __all__ = ["Connection", "Database", "NotDurable"]
 
 # SQLite waits this long for another writer (milliseconds) before it gives up.
 SQLITE_BUSY_TIMEOUT_MS = 5000
-# A web worker has 16 threads.
+# Of the file, for each connection (KiB): a web worker has a dozen of them, and the system keeps
+# what is read often anyway. SQLite's own is 2000.
+SQLITE_CACHE_KIB = 512
+# At least as many as a web worker has threads.
 POOL_SIZE = 16
+# So often in all a transaction is tried that others were in the way of: of several who want the
+# same key at once, one gets on with each try.
+TRIES = 6
+# PostgreSQL's words for it: two waited for each other, or both wrote the same key.
+_IN_THE_WAY = frozenset({"40P01", "40001", "23505"})
+_T = TypeVar("_T")
 # With one of these off, PostgreSQL says that a commit is done before it would survive a crash.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 # Where PostgreSQL may have a setting from, and how to take it away there.
@@ -89,6 +99,7 @@ class Database:
         }
         self._autocommit: Engine = create_engine(parsed, **options)
         self.engines = (self.engine, self._autocommit)
+        self._is_closed = False
         self._queue: WriterQueue | None = None
         if self.is_sqlite:
             if parsed.database:
@@ -103,14 +114,37 @@ class Database:
     @contextmanager
     def statement(self) -> Iterator[Connection]:
         """A connection on which every statement commits by itself."""
-        with self._autocommit.connect() as connection:
-            yield connection
+        pool = self._autocommit.pool
+        try:
+            with self._autocommit.connect() as connection:
+                yield connection
+        finally:
+            self._let_go(self._autocommit, pool)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A transaction: BEGIN IMMEDIATE on SQLite, READ COMMITTED on PostgreSQL."""
-        with self.one_writer(), self.engine.begin() as connection:
-            yield connection
+        pool = self.engine.pool
+        try:
+            with self.one_writer(), self.engine.begin() as connection:
+                yield connection
+        finally:
+            self._let_go(self.engine, pool)
+
+    def retried(self, work: Callable[[Connection], _T]) -> _T:
+        """Do `work` in a transaction, and again at once where another one was in its way.
+
+        For what nobody tells us twice. Nothing stays of what was broken off; `work` changes nothing
+        but the store. Raises what the last of TRIES raised.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                with self.transaction() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if not left or not _was_in_the_way(error):
+                    raise
+        raise AssertionError("unreachable")
 
     @contextmanager
     def one_writer(self) -> Iterator[None]:
@@ -175,11 +209,32 @@ class Database:
                 engine.dispose()
         return True
 
+    def _let_go(self, engine: Engine, pool: Pool) -> None:
+        """Close what came back to a pool that nobody takes from any more.
+
+        SQLAlchemy leaves connections that were out when their engine was disposed of to the
+        garbage.
+        """
+        if pool is not engine.pool:
+            pool.dispose()
+        if self._is_closed:
+            engine.pool.dispose()
+
     def dispose(self) -> None:
+        """Close every connection; one that somebody still has is closed when they are done."""
+        self._is_closed = True
         for engine in self.engines:
+            pool = engine.pool
             engine.dispose()
+            # Somebody may have given one back between the closing and the end of the pool.
+            pool.dispose()
         if self._queue is not None:
             self._queue.close()
+
+
+def _was_in_the_way(error: DBAPIError) -> bool:
+    """SQLite has one writer, so that it is never so there."""
+    return getattr(error.orig, "sqlstate", None) in _IN_THE_WAY
 
 
 class WriterQueue:
@@ -190,6 +245,7 @@ class WriterQueue:
         self._thread = threading.RLock()
         self._depth = 0
         self._descriptor = -1
+        self._is_closed = False
 
     def __enter__(self) -> None:
         self._thread.acquire()
@@ -202,10 +258,21 @@ class WriterQueue:
     def __exit__(self, *_error: object) -> None:
         self._depth -= 1
         if not self._depth:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            if self._is_closed:
+                self._give_up()
+            else:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._thread.release()
 
     def close(self) -> None:
+        """Whoever writes at the moment keeps the file until they are done."""
+        self._is_closed = True
+        if self._thread.acquire(blocking=False):
+            if not self._depth:
+                self._give_up()
+            self._thread.release()
+
+    def _give_up(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -243,6 +310,7 @@ def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:
     cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
     cursor.close()
 
 

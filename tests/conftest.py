@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,17 @@ import redis
 from launcher import inherited
 from models.database import Database
 from models.migrations.runner import upgrade
-from tests.support import parts
-from tests.support.keeper import ROOT, held, wait_for_keepers
-from tests.support.postgres import PostgresServer, shared_server
+from tests.support import parts, unclosed
+from tests.support.keeper import ROOT, held, is_held, wait_for_keepers
+from tests.support.postgres import MEMORY, PostgresServer, has_memory, shared_server
 from tests.support.redis_server import running_redis
+from tests.support.shared_work import share_statements
 
 _run_folder = pytest.StashKey[Path]()
 _at_end = pytest.StashKey[ExitStack]()
 TEMPLATE = "template_migrated"
+# A file has half a megabyte, and some tests make a few hundred of it.
+SQLITE_BYTES = 1024**3
 
 
 # ---------------------------------------------------------------- the run
@@ -37,6 +40,7 @@ TEMPLATE = "template_migrated"
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes minutes; run by `make test-long`")
     config.addinivalue_line("markers", "browser: drives a real browser")
+    unclosed.watch()
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[_run_folder] = Path(worker_input["run_folder"])
@@ -59,6 +63,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     at_end = config.stash.get(_at_end, None)
     if at_end is not None:
         at_end.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    result = yield
+    lost = unclosed.lost()
+    assert not lost, f"a connection to SQLite was not closed; made in {', '.join(lost)}"
+    return result
 
 
 @pytest.fixture(scope="session")
@@ -87,14 +99,17 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(run_folder: Path, process_name: str) -> PostgresServer:
+def postgres_server(run_folder: Path, process_name: str) -> Iterator[PostgresServer]:
     """The run's PostgreSQL, or that of TEST_DATABASE_URL. It does not wait for the disk."""
     parts.require(parts.POSTGRES)
     prefix = f"{run_folder.name.replace('-', '_')}_{process_name}".lower()
     given = parts.environment("TEST_DATABASE_URL")
     if given:
-        return PostgresServer(given.replace("+psycopg", "", 1), prefix)
-    return shared_server(run_folder, prefix=prefix, environment=inherited())
+        server = PostgresServer(given.replace("+psycopg", "", 1), prefix)
+    else:
+        server = shared_server(run_folder, prefix=prefix, environment=inherited())
+    with server.one_connection():
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +130,30 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = sqlite3.connect(migrated)
     source.execute("VACUUM INTO ?", [str(template)])
     source.close()
+    # Else the first connection of each test would do this, and write the file for it.
+    copy = sqlite3.connect(template)
+    copy.execute("PRAGMA journal_mode=WAL")
+    copy.close()
     return template
+
+
+@pytest.fixture(scope="session")
+def _sqlite_folder(
+    run_folder: Path, process_name: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """Where tests have their SQLite files: in memory, if it has room for some."""
+    if not has_memory(SQLITE_BYTES):
+        yield tmp_path_factory.mktemp("sqlite")
+        return
+    for left in MEMORY.glob("allo-tests-*-sqlite-*"):
+        # A run that was killed cleans up nothing, and memory is not for ever.
+        run, _, _ = left.name.partition("-sqlite-")
+        if not is_held(run_folder.with_name(run) / "alive"):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = MEMORY / f"{run_folder.name}-sqlite-{process_name}"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -128,12 +166,15 @@ def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def sqlite_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A migrated, empty SQLite database of the test's own."""
     template: Path = request.getfixturevalue("_sqlite_template")
-    file = tmp_path / "test.sqlite3"
+    # A folder of its own: SQLite and the service have files beside it.
+    folder = Path(tempfile.mkdtemp(dir=request.getfixturevalue("_sqlite_folder")))
+    file = folder / "test.sqlite3"
     shutil.copyfile(template, file)
-    return f"sqlite:///{file}"
+    yield f"sqlite:///{file}"
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -147,6 +188,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def database(database_url: str) -> Iterator[Database]:
     """`database_url`, opened."""
     opened = Database(database_url)
+    share_statements(*opened.engines)
     yield opened
     opened.dispose()
 

@@ -66,6 +66,10 @@ class Floor:
         assert found is not None
         return found
 
+    def mine(self, staff_id: str) -> tuple[str, str]:
+        """An agent, and the entry that their page is about."""
+        return staff_id, self.state(staff_id).entry_id or ""
+
     # Who waits
 
     def waits(

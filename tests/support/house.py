@@ -43,6 +43,7 @@ from services.directory import Directory
 from services.store import Store
 from simulator.exchange import Call
 from simulator.transport import WsgiTransport
+from tests.support.shared_work import share_statements, share_url_builders
 from wiring import Parts, make_app
 
 BASE = "https://allo.example"
@@ -77,6 +78,9 @@ POSTCODES = {
     "35000": ("Rennes", "35", "metropole", 48.112, -1.682),
     "20000": ("Ajaccio", "2A", "corse", 41.935, 8.701),
 }
+
+
+share_url_builders()
 
 
 class CountingChance:
@@ -118,6 +122,7 @@ class House:
     ) -> None:
         self.clock = clock or FixedClock(NOON)
         self.database = Database(url)
+        share_statements(*self.database.engines)
         self.store = Store(
             self.database, Vault([bytes(range(32))]), self.clock, chance or CountingChance()
         )
@@ -366,7 +371,9 @@ class Phone(Call):
     def books(self, **options: str) -> Phone:
         """Ring, answer sensibly to the end, and be booked."""
         self.goes_to("reference", **options)
-        return self.answers("1")
+        self.answers("1")
+        # Whoever gets no text is offered to be rung, and does not ask for it here.
+        return self if self.ended or self.step != "calls_offer" else self.answers("2")
 
 
 def mornings(count: int, *, first: int = 1) -> list[datetime]:

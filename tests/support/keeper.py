@@ -30,6 +30,18 @@ def held(file: Path) -> Iterator[None]:
         yield
 
 
+def is_held(file: Path) -> bool:
+    """Whether somebody holds `file`'s lock now."""
+    try:
+        with file.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def wait_for_end(file: Path) -> None:
     """Wait until nobody holds `file`, or until SIGTERM."""
     signal.signal(signal.SIGTERM, _leave)

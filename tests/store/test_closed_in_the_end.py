@@ -1,0 +1,101 @@
+"""No connection outlives its database, whoever still had one when the database was closed."""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlalchemy import event, text
+
+from models.database import Database
+from tests.support import unclosed
+
+Opens = Callable[[], AbstractContextManager[Any]]
+WAYS: dict[str, Callable[[Database], AbstractContextManager[Any]]] = {
+    "a statement": Database.statement,
+    "a transaction": Database.transaction,
+}
+
+
+@pytest.fixture(params=list(WAYS))
+def opened(request: pytest.FixtureRequest, database: Database) -> Opens:
+    return lambda: WAYS[request.param](database)
+
+
+@pytest.fixture
+def closed(database: Database) -> list[Any]:
+    """The driver's connections that were closed, in order."""
+    found: list[Any] = []
+    for engine in database.engines:
+        event.listen(engine, "close", lambda driver, _record: found.append(driver))
+    return found
+
+
+def driver_of(connection: Any) -> Any:
+    connection.execute(text("SELECT 1"))
+    return connection.connection.driver_connection
+
+
+def test_one_that_is_out_when_the_database_closes_is_closed_when_it_comes_back(
+    database: Database, opened: Opens, closed: list[Any]
+):
+    """As of the thread that reads the centres again while its web worker ends."""
+    with opened() as connection:
+        driver = driver_of(connection)
+        database.dispose()
+        assert closed == []
+    assert closed == [driver]
+
+
+def test_one_that_is_made_afterwards_is_closed_when_it_comes_back(
+    database: Database, opened: Opens, closed: list[Any]
+):
+    database.dispose()
+    with opened() as connection:
+        driver = driver_of(connection)
+    assert closed == [driver]
+
+
+def test_where_one_broke_the_others_are_closed_when_they_come_back(
+    database: Database, closed: list[Any]
+):
+    """models.prepared gives up all connections of an engine of which one is gone."""
+    with database.statement() as one, database.statement() as other:
+        drivers = {driver_of(one), driver_of(other)}
+        one.engine.dispose()
+        assert closed == []
+    assert set(closed) == drivers
+
+
+def test_others_stay_open_for_the_next(database: Database, opened: Opens, closed: list[Any]):
+    with opened() as connection:
+        driver = driver_of(connection)
+    with opened() as connection:
+        assert driver_of(connection) is driver
+    assert closed == []
+
+
+def test_the_test_that_leaves_one_to_the_garbage_is_told_so(tmp_path: Path):
+    assert unclosed.lost() == []
+    ring: list[Any] = [sqlite3.connect(tmp_path / "left.sqlite3")]
+    ring.append(ring)
+    assert unclosed.lost() == []
+    del ring
+    # It was in use when we looked last, and is not looked for again.
+    gc.collect()
+    (said,) = unclosed.lost()
+    assert "test_the_test_that_leaves_one_to_the_garbage_is_told_so" in said
+
+
+def test_it_is_looked_for_at_the_end_of_the_test(tmp_path: Path):
+    ring: list[Any] = [sqlite3.connect(tmp_path / "left.sqlite3")]
+    ring.append(ring)
+    del ring
+    assert len(unclosed.lost()) == 1
