@@ -238,6 +238,14 @@ booking = Table(
     Column("cancelled_at", Instant),
     Column("last_start_at", Instant, nullable=False, comment="retention counts from here"),
     Column("erased_at", Instant),
+    Column("language", String(2), nullable=False, server_default="fr"),
+    Column(
+        "calls",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="wants to be rung: the same evening, and before the appointment",
+    ),
 )
 Index("ix_booking_dob_idx", booking.c.dob_idx)
 Index("ix_booking_phone_idx", booking.c.phone_idx)
@@ -290,6 +298,7 @@ Index(
 )
 Index("ix_appointment_booking_id", appointment.c.booking_id)
 Index("ix_appointment_centre_start", appointment.c.centre_id, appointment.c.start_at)
+Index("ix_appointment_start_at", appointment.c.start_at)
 
 # Append only: triggers of the migrations refuse every UPDATE and DELETE.
 history = Table(
@@ -372,6 +381,38 @@ Index(
     sqlite_where=_WAITS,
 )
 
+# A ring asks whether something is kept for somebody of its line: there are few of these.
+Index(
+    "ix_waiting_entry_offered_phone",
+    waiting_entry.c.phone_idx,
+    postgresql_where=_OFFERED,
+    sqlite_where=_OFFERED,
+)
+
+# Every offer of a freed place, and what became of it: who was first, and how long people take.
+waiting_offer = Table(
+    "waiting_offer",
+    metadata,
+    Column("id", String(32), primary_key=True, comment="of the message that tells of it"),
+    Column("entry_id", String(32), nullable=False),
+    Column("campaign", String(40), nullable=False),
+    Column("class_rank", SmallInteger, nullable=False),
+    Column("waits_since", Instant, nullable=False, comment="its place in the order, then"),
+    Column("slot_id", BigInteger, nullable=False, comment="of the first appointment"),
+    Column("offered_at", Instant, nullable=False),
+    Column("tells_at", Instant, nullable=False, comment="its time counts from then"),
+    Column("ended_at", Instant),
+    Column(
+        "outcome",
+        String(8),
+        nullable=False,
+        server_default="",
+        comment="taken, refused, lapsed, untold, booked, left, gone",
+    ),
+)
+Index("ix_waiting_offer_entry_id", waiting_offer.c.entry_id)
+Index("ix_waiting_offer_ended_at", waiting_offer.c.ended_at)
+
 # What no machine can settle: somebody looks at it.
 agent_case = Table(
     "agent_case",
@@ -383,6 +424,7 @@ agent_case = Table(
     Column("why", String(80), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("closed_at", Instant),
+    Column("message_id", String(32)),
 )
 _OPEN_CASE = text("closed_at IS NULL")
 Index(
@@ -433,6 +475,16 @@ message = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("sent_at", Instant),
+    Column(
+        "topic",
+        String(20),
+        nullable=False,
+        server_default="",
+        comment="what it tells of: confirmation, reminder, offer … (services.topics)",
+    ),
+    Column("way", String(5), comment="text or call, once it went"),
+    Column("parts", SmallInteger, comment="of a text"),
+    Column("seconds", Integer, comment="of calls, as billed"),
 )
 _UNSENT = text("state IN ('pending', 'sending')")
 Index(
@@ -451,6 +503,39 @@ Index(
 )
 Index("ix_message_provider_sid", message.c.provider_sid)
 Index("ix_message_recipient_idx", message.c.recipient_idx)
+Index("ix_message_booking_id", message.c.booking_id)
+Index("ix_message_sent_at", message.c.sent_at)
+
+# What a number can get, as the provider or somebody at it has told.
+phone_line = Table(
+    "phone_line",
+    metadata,
+    Column("phone_idx", LargeBinary, primary_key=True),
+    Column(
+        "kind",
+        String(10),
+        nullable=False,
+        comment="mobile, landline, voip, none; empty: as its number says",
+    ),
+    Column("source", String(8), nullable=False, comment="lookup, refusal, sms"),
+    Column("looked_up_at", Instant),
+    Column("stopped_at", Instant, comment="wants no texts since"),
+    Column("wrong_at", Instant, comment="said to be somebody else's"),
+    Column("updated_at", Instant, nullable=False),
+)
+Index("ix_phone_line_updated_at", phone_line.c.updated_at)
+
+# Reminders of a day that were written, so that each is once.
+reminder_plan = Table(
+    "reminder_plan",
+    metadata,
+    Column("what", String(20), primary_key=True),
+    Column("campaign", String(40), primary_key=True),
+    Column("time_zone", String(40), primary_key=True),
+    Column("day", Date, primary_key=True, comment="of those appointments, by that zone"),
+    Column("planned_at", Instant, nullable=False),
+    Column("messages", Integer, nullable=False),
+)
 
 # A line that asked for the slower pace is spoken to slowly from the start.
 caller_pace = Table(
@@ -539,9 +624,18 @@ staff_session = Table(
     Column("seen_at", Instant, nullable=False),
     Column("strong_at", Instant, comment="when the second factor was given; null: not yet"),
     Column("ended_at", Instant),
+    Column(
+        "wall",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="of a screen on a wall: it reads the board, and opens nothing else",
+    ),
+    Column("proved_at", Instant, comment="when the password was given again; null: when it began"),
 )
 
-# Append only, like `history`: what staff did and whose file they read.
+# Append only, like `history`: what staff did and whose file they read. A line that is a year old
+# may be deleted, and no other: the trigger looks.
 staff_act = Table(
     "staff_act",
     metadata,
@@ -583,6 +677,13 @@ agent_queue = Table(
     Column("max_size", Integer, nullable=False, server_default=text("5000")),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column(
+        "announcement_en",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="the same for who speaks English",
+    ),
 )
 
 agent_queue_member = Table(
@@ -640,6 +741,15 @@ queue_entry = Table(
     Column("version", Integer, nullable=False, server_default=text("1")),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column(
+        "promised_at",
+        Instant,
+        comment="a callback: when it was promised, which may be after its place",
+    ),
+    Column(
+        "asked_at", Instant, comment="when the provider was last asked what became of its lines"
+    ),
+    Column("message_id", String(32), comment="the message that this call delivers"),
 )
 _IN_LINE = text("state = 'waiting'")
 Index(
@@ -672,6 +782,20 @@ Index("ix_queue_entry_origin", queue_entry.c.origin_call_id)
 Index("ix_queue_entry_created_at", queue_entry.c.created_at)
 Index("ix_queue_entry_answered_at", queue_entry.c.answered_at)
 Index("ix_queue_entry_ended_at", queue_entry.c.ended_at)
+_TELLS = text("message_id IS NOT NULL")
+Index(
+    "ix_queue_entry_message_id",
+    queue_entry.c.message_id,
+    postgresql_where=_TELLS,
+    sqlite_where=_TELLS,
+)
+_GAVE_WAY = text("message_id IS NOT NULL AND outcome IN ('displaced', 'merged')")
+Index(
+    "ix_queue_entry_gave_way",
+    queue_entry.c.joined_at,
+    postgresql_where=_GAVE_WAY,
+    sqlite_where=_GAVE_WAY,
+)
 _BUSY_ENTRY = text("state IN ('reserved', 'talking', 'wrapup', 'kept')")
 Index(
     "ix_queue_entry_busy",
@@ -717,6 +841,7 @@ leg = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("ended_at", Instant),
+    Column("seconds", Integer, comment="how long it lasted, as billed; null: not told so far"),
 )
 # Those that go on, which have none, and those that ended lately.
 Index("ix_leg_ended_at", leg.c.ended_at, leg.c.kind)

@@ -286,7 +286,7 @@ class ReleaseBefore:
     def _columns(self) -> dict[str, str]:
         added = {
             "place": {"lot", "released_at"},
-            "booking": {"rank", "cancelled_at", "version", "name_enc"},
+            "booking": {"rank", "cancelled_at", "version", "name_enc", "language", "calls"},
             "appointment": {"person_idx"},
         }
         return {
