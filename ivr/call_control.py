@@ -138,6 +138,9 @@ class TwilioCallControl:
                 newest = (made, str(found["sid"]))
         return newest[1] if newest else None
 
+    def status_of(self, call_sid: str) -> str:
+        return str(self._ask("GET", f"/Calls/{_part(call_sid)}.json").get("status", ""))
+
     def redirect(self, call_sid: str, path: str) -> None:
         form = {"Url": self._absolute(path), "Method": "POST"}
         self._ask("POST", f"/Calls/{_part(call_sid)}.json", form=form)

@@ -24,6 +24,7 @@ from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 _ID = re.compile(r"[0-9a-f]{32}")
 _STATUS = re.compile(r"[a-z-]{1,16}")
 _COUNT = re.compile(r"[0-9]")
+_DURATION = re.compile(r"[0-9]{1,6}")
 # So often a failure of ours is apologised for; then the line is let go, and rung again later.
 PATIENCE = 3
 
@@ -96,12 +97,18 @@ class _Lines:
             try:
                 if self._conversation.status(call_id, state):
                     CALLS_ENDED.labels(state).inc()
-                outcome = self._call_back.told(self._store, try_id, call_id, state)
+                lasted = _seconds(request.form.get("CallDuration", ""))
+                outcome = self._call_back.told(self._store, try_id, call_id, state, lasted)
                 log.info("callback status", call=call_id, status=state, outcome=outcome)
             except Exception as error:  # noqa: BLE001 (the dispatcher looks after it)
                 FAILURES.labels(type(error).__name__).inc()
                 log.error("callback status failed", call=call_id, error=type(error).__name__)
         return _xml(nothing())
+
+
+def _seconds(value: str) -> int | None:
+    """How long a call lasted, which is told once it is over."""
+    return int(value) if _DURATION.fullmatch(value) else None
 
 
 def _id(value: str) -> str:

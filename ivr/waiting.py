@@ -20,6 +20,7 @@ from flows.speech import Line
 from flows.steps.line import position, round_wait, wait
 from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, Waiting, out_of_the_queue, waiting_document
+from models.queues import Queue
 from prompts.catalogue import languages, load
 from services import queue_line
 from services.call_world import Service
@@ -116,7 +117,7 @@ class _Edge:
                 lines += wait(found.wait_seconds)
             then = replace(then, told=rounded)
         if place.queue.announcement and now.round % _ANNOUNCED_EVERY == 0:
-            lines.append(Line("queue_announcement", {"announcement": place.queue.announcement}))
+            lines.append(_announcement(place.queue, now.language))
         return self._heard(now, lines, _offers(found, now.round), then)
 
     def _nobody_left(self, found: Heard, now: Waiting, then: Waiting) -> str:
@@ -141,6 +142,17 @@ class _Edge:
 
     def _out(self, now: Waiting, lines: Sequence[Line] = ()) -> str:
         return out_of_the_queue(load(now.language), self._addresses, lines, now)
+
+
+def _announcement(queue: Queue, language: str) -> Line:
+    """A supervisor's words in the caller's language; nobody's voice reads another one's.
+
+    Where they were not given in it, that there are some is said, and who can tell them.
+    """
+    given = {LANGUAGE: queue.announcement, "en": queue.announcement_en}.get(language)
+    if not given:
+        return Line("queue_announcement_elsewhere")
+    return Line("queue_announcement", {"announcement": given})
 
 
 def _offers(found: Heard, rounds: int) -> Line:

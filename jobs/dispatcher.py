@@ -16,8 +16,10 @@ from jobs import timed
 from jobs.timed import Task
 from models import agents
 from services import agent_presence, intents, reserve
+from services.ask_after import ask_after
 from services.call_back import CallBack
 from services.campaign import Campaign
+from services.end_call import record_call_status
 from services.ports import CallControl
 from services.provider_queues import make_queues
 from services.queue_line import expire_kept
@@ -32,6 +34,7 @@ WRAPUPS_EVERY = 1
 KEPT_EVERY = 5
 MACHINES_EVERY = 1
 CALLBACKS_EVERY = 10
+ASK_AFTER_EVERY = 10
 QUEUES_EVERY = 30
 FORGET_EVERY = 3600
 # Legs and intents are of no use when nobody asks about the call any more.
@@ -52,6 +55,17 @@ def tasks(
     more: Sequence[Task] = (),
 ) -> list[Task]:
     """Everything that happens by itself between callers and agents; `more` is other parts' own."""
+
+    def call_over(call_id: str, status: str) -> bool:
+        return record_call_status(
+            store,
+            campaign(),
+            call_id,
+            status,
+            national_number=call_back.national_number,
+            wake_up=call_back.wake_up,
+        )
+
     return [
         Task("intents", INTENTS_EVERY, lambda: intents.sweep(store, control, workers)),
         Task("reserve", RESERVE_EVERY, lambda: reserve.reserve_all(store, control, workers)),
@@ -61,6 +75,7 @@ def tasks(
         Task("kept", KEPT_EVERY, lambda: expire_kept(store, campaign())),
         Task("machines", MACHINES_EVERY, lambda: call_back.dial_machines(store, control)),
         Task("callbacks", CALLBACKS_EVERY, lambda: call_back.look_after(store)),
+        Task("ask_after", ASK_AFTER_EVERY, lambda: ask_after(store, control, call_over)),
         Task("queues", QUEUES_EVERY, lambda: _make_queues(store, control)),
         Task("forget", FORGET_EVERY, lambda: _forget(store)),
         *more,

@@ -22,9 +22,11 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     or_,
     select,
     text,
+    true,
     update,
 )
 
@@ -53,6 +55,7 @@ UNDONE = ("pending", "doing")
 # To the letter what the indexes say, or SQLite would not use them.
 _UNDONE = text("intent.state IN ('pending', 'doing')")
 _LIVE = text("queue_entry.state IN ('waiting', 'kept', 'reserved', 'talking')")
+_BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
 
 
 # ------------------------------------------------------------------ agents
@@ -355,6 +358,57 @@ def unanswered(
     return list(connection.execute(statement).scalars())
 
 
+def silent_entries(
+    connection: Connection, clock: Clock, than: timedelta, *, limit: int
+) -> list[str]:
+    """Entries that an agent has, or with lines of ours, of which nothing was heard for so long.
+
+    Whom nobody asked after for longest comes first; nobody is asked after twice within that time.
+    """
+    long_ago = clock.at(-than)
+    not_asked = or_(queue_entry.c.asked_at.is_(None), queue_entry.c.asked_at < long_ago)
+    last = func.coalesce(queue_entry.c.asked_at, queue_entry.c.updated_at)
+    wanted = select(queue_entry.c.id, last.label("last")).where(not_asked).order_by(last)
+    engaged = wanted.where(
+        _BUSY, queue_entry.c.state.in_(("reserved", "talking")), queue_entry.c.updated_at < long_ago
+    )
+    # A third person whom the caller was handed on to, or whoever talks on after the caller.
+    with_lines = wanted.where(
+        queue_entry.c.id.in_(
+            select(leg.c.entry_id).where(
+                leg.c.ended_at.is_(None),
+                leg.c.kind != "callback",
+                leg.c.state != "ended",
+                leg.c.updated_at < long_ago,
+            )
+        )
+    )
+    found: dict[str, datetime] = {}
+    # Each has an index of its own.
+    for statement in (engaged, with_lines):
+        found.update((row.id, row.last) for row in connection.execute(statement.limit(limit)))
+    return sorted(found, key=lambda one: (found[one], one))[:limit]
+
+
+def note_asked(connection: Connection, clock: Clock, entry_id: str, than: timedelta) -> bool:
+    """Its lines are asked after now; False where that was done within that time."""
+    before = or_(queue_entry.c.asked_at.is_(None), queue_entry.c.asked_at < clock.at(-than))
+    statement = update(queue_entry).where(queue_entry.c.id == entry_id, before)
+    return connection.execute(statement.values(asked_at=clock.at())).rowcount == 1
+
+
+def wrapups_of_nobody(connection: Connection, clock: Clock, than: timedelta) -> list[str]:
+    """Entries that wait to be wrapped up for so long, and that no agent has."""
+    somebody = exists().where(agent.c.entry_id == queue_entry.c.id, agent.c.state.in_(BUSY))
+    statement = select(queue_entry.c.id).where(
+        _BUSY,
+        queue_entry.c.state == "wrapup",
+        queue_entry.c.updated_at < clock.at(-than),
+        ~somebody,
+    )
+    return list(connection.execute(statement).scalars())
+
+
 def goes_on(connection: Connection, call_id: str) -> bool:
     """Whether a caller's line is not over, as far as anybody has told us."""
     statement = select(call.c.status_rank).where(call.c.id == call_id)
@@ -380,18 +434,24 @@ _MOST_IN_TROUBLE = 200
 
 
 def in_trouble(
-    connection: Connection, clock: Clock, within: timedelta, steps: Collection[str]
+    connection: Connection,
+    clock: Clock,
+    within: timedelta,
+    steps: Collection[str],
+    *,
+    call_id: str | None = None,
 ) -> list[Trouble]:
     """The turns of calls of the menu whose newest turn, not older than that, went wrong.
 
     Calls that are over, at one of these `steps` or in the line are left out. A call's turns come
-    together, newest first.
+    together, newest first. With `call_id`: of this call alone.
     """
     later = turn.alias("later")
     newest = (
         select(turn.c.call_id)
         .join(call, call.c.id == turn.c.call_id)
         .where(
+            turn.c.call_id == call_id if call_id is not None else true(),
             turn.c.at > clock.at(-within),
             turn.c.outcome.in_((*WRONG, REPEATED)),
             turn.c.step.not_in(steps),

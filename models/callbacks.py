@@ -32,7 +32,13 @@ from models.crypto import Vault
 from models.tables import booking, call, leg, message, queue_entry
 
 OVER = ("done", "left", "lost")
+# The outcome of a message's place that a person's own wish to be rung took.
+DISPLACED = "displaced"
+# Nobody listens to a machine for longer, whatever the provider forgot to tell.
+LONGEST_TALK = timedelta(hours=1)
 _CALLBACK = queues.CALLBACK
+# The outcome of a lost promise whose person rang by themselves, and of the place that they have.
+CAME_BACK = "came_back"
 _OLD_KEY = "callback:"
 
 
@@ -40,7 +46,8 @@ _OLD_KEY = "callback:"
 class NewPromise:
     """A number (E.164) to ring, not before `due_at`, and by `expected_at` as it was told (UTC).
 
-    `mode`: agent or machine. `joined_at` is the place in the line, None for behind all others.
+    `mode`: agent or machine. `joined_at` is the place in the line, None for behind all others;
+    `promised_at` None is now. `overflow_at` as in models.tables.
     """
 
     id: str
@@ -55,6 +62,11 @@ class NewPromise:
     departement: str | None = None
     joined_at: datetime | None = None
     expected_at: datetime | None = None
+    promised_at: datetime | None = None
+    overflow_at: datetime | None = None
+    # The message that it delivers, and how often that was tried before.
+    message_id: str | None = None
+    tries: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,17 @@ class Promised:
     tries: int
     joined_at: datetime
     due_at: datetime
+    # The message that it delivers.
+    message_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The place of a promise that was lost, and what its person had given. UTC."""
+
+    joined_at: datetime
+    known: Mapping[str, Any] = field(repr=False)
+    origin_call_id: str | None
 
 
 @dataclass(frozen=True)
@@ -107,8 +130,12 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewPromise) -> 
             reason=new.reason,
             mode=new.mode,
             joined_at=new.joined_at,
+            overflow_at=new.overflow_at,
             due_at=new.due_at,
             expected_at=new.expected_at,
+            promised_at=new.promised_at,
+            message_id=new.message_id,
+            tries=new.tries,
         ),
     )
 
@@ -143,8 +170,8 @@ def refresh(
     mode: str = "",
     expected_at: datetime | None = None,
 ) -> bool:
-    """Write anew what a promise that waits is to carry; its place stays."""
-    values: dict[str, Any] = {}
+    """Promise anew what a promise that waits is to carry; its place stays."""
+    values: dict[str, Any] = {"promised_at": clock.at()}
     if known is not None:
         values |= queues.sealed_known(vault, entry_id, known)
     if origin_call_id is not None:
@@ -183,6 +210,7 @@ def load(
         tries=row.tries,
         joined_at=row.joined_at,
         due_at=row.due_at,
+        message_id=row.message_id,
     )
 
 
@@ -277,18 +305,76 @@ def end(
     return _change(connection, clock, entry_id, only, values)
 
 
-def booked_since(connection: Connection, vault: Vault, promise: Promised) -> bool:
-    """Whether somebody of this number was booked since the promise was made."""
-    statement = select(booking.c.id).where(
-        booking.c.phone_idx == vault.index("phone", promise.number or None),
-        booking.c.created_at >= promise.joined_at,
-        booking.c.state == "confirmed",
+def take_lost_place(
+    connection: Connection, clock: Clock, vault: Vault, number: str, within: timedelta
+) -> Lost | None:
+    """The oldest place that was lost so lately by rings in vain to a number (E.164); given once.
+
+    The machine's own promises are no places.
+    """
+    index = vault.index("phone", number or None)
+    if index is None:
+        return None
+    statement = (
+        select(queue_entry.c.id)
+        .where(
+            queue_entry.c.phone_idx == index,
+            queue_entry.c.kind == _CALLBACK,
+            queue_entry.c.state == "lost",
+            queue_entry.c.mode == "agent",
+            queue_entry.c.outcome != CAME_BACK,
+            queue_entry.c.ended_at > clock.at(-within),
+        )
+        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
     )
-    return connection.execute(statement.limit(1)).first() is not None
+    found = connection.execute(statement).scalar_one_or_none()
+    if found is None or not _change(connection, clock, found, ("lost",), {"outcome": CAME_BACK}):
+        return None
+    entry = queues.load(connection, vault, found)
+    return Lost(entry.joined_at, entry.known, entry.origin_call_id) if entry else None
+
+
+def displace(connection: Connection, clock: Clock, entry_id: str) -> bool:
+    """The place of a message ends for a person's own wish to be rung: it is taken anew later."""
+    return end(connection, clock, entry_id, "left", DISPLACED)
+
+
+def message_of(connection: Connection, entry_id: str) -> str | None:
+    """The message that a place delivers; None for somebody's own place."""
+    statement = select(queue_entry.c.message_id).where(queue_entry.c.id == entry_id)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def booked_since(connection: Connection, promise: Promised) -> bool:
+    """Whether somebody of this number was booked since the promise was made."""
+    statement = select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _booked())
+    return connection.execute(statement).first() is not None
+
+
+# Of a promise that a release before this one made, its place is all that is known.
+_PROMISED_AT = func.coalesce(queue_entry.c.promised_at, queue_entry.c.joined_at)
+
+
+def _booked() -> ColumnElement[bool]:
+    """Somebody of the number, since then; or an agent for this very call, while it waited."""
+    in_their_call = and_(
+        booking.c.created_at >= queue_entry.c.joined_at,
+        booking.c.call_id == queue_entry.c.origin_call_id,
+    )
+    return exists().where(
+        booking.c.phone_idx == queue_entry.c.phone_idx,
+        booking.c.state == "confirmed",
+        or_(booking.c.created_at >= _PROMISED_AT, in_their_call),
+    )
 
 
 def served_since(connection: Connection, promise: Promised) -> bool:
-    """Whether an agent has spoken with that number since, for its person rang by themselves."""
+    """Whether an agent has spoken with that number since, for its person rang by themselves.
+
+    Not before the promise was made: that was somebody else of a number that several share.
+    """
     return (
         connection.execute(
             select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _served())
@@ -304,7 +390,9 @@ def _served() -> ColumnElement[bool]:
         other.c.id != queue_entry.c.id,
         other.c.state.in_(("wrapup", "done")),
         other.c.staff_id.is_not(None),
-        other.c.answered_at > queue_entry.c.joined_at,
+        other.c.answered_at > _PROMISED_AT,
+        # Whoever is to be told something is told, whomever they spoke with meanwhile.
+        queue_entry.c.message_id.is_(None),
     )
 
 
@@ -350,18 +438,13 @@ def withdraw_served(connection: Connection, clock: Clock) -> int:
 
 def withdraw_booked(connection: Connection, clock: Clock, reasons: Collection[str]) -> int:
     """End promises made for these reasons whose number was booked since; gives how many."""
-    meanwhile = exists().where(
-        booking.c.phone_idx == queue_entry.c.phone_idx,
-        booking.c.created_at >= queue_entry.c.joined_at,
-        booking.c.state == "confirmed",
-    )
     statement = (
         update(queue_entry)
         .where(
             queue_entry.c.kind == _CALLBACK,
             queue_entry.c.state == "waiting",
             queue_entry.c.reason.in_(reasons),
-            meanwhile,
+            _booked(),
         )
         .values(
             state="left",
@@ -413,6 +496,8 @@ def older(connection: Connection, clock: Clock, than: timedelta, *, limit: int) 
             queue_entry.c.kind == _CALLBACK,
             queue_entry.c.state == "waiting",
             queue_entry.c.joined_at < clock.at(-than),
+            # What a call would tell has its own end.
+            queue_entry.c.message_id.is_(None),
         )
         .limit(limit)
     )
@@ -446,7 +531,11 @@ def waiting(connection: Connection, clock: Clock) -> tuple[int, datetime | None]
     statement = select(
         func.count(),
         func.min(queue_entry.c.joined_at).filter(due),
-    ).where(queue_entry.c.kind == _CALLBACK, queue_entry.c.state.in_(("waiting", "reserved")))
+    ).where(
+        queue_entry.c.kind == _CALLBACK,
+        queue_entry.c.state.in_(("waiting", "reserved")),
+        queue_entry.c.message_id.is_(None),
+    )
     row = connection.execute(statement).one()
     return row[0], row[1]
 
@@ -497,22 +586,32 @@ def tries_with(connection: Connection, entry_id: str, outcome: str) -> int:
 
 
 def silent_tries(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
-    """Tries that nothing was heard of for so long, neither connected nor over."""
+    """Tries that nothing was heard of for so long, neither connected nor over.
+
+    A call that tells something is connected without being over: `LONGEST_TALK` is its time.
+    """
     statement = select(leg.c.id).where(
         leg.c.ended_at.is_(None),
         leg.c.kind == _CALLBACK,
-        leg.c.state.in_(("asked", "ringing", "answered")),
-        leg.c.updated_at < clock.at(-older_than),
+        or_(
+            and_(
+                leg.c.state.in_(("asked", "ringing", "answered")),
+                leg.c.updated_at < clock.at(-older_than),
+            ),
+            and_(leg.c.state == "joined", leg.c.updated_at < clock.at(-LONGEST_TALK)),
+        ),
     )
     return list(connection.execute(statement).scalars())
 
 
 def machines_dialling(connection: Connection) -> int:
-    """How many promises that need no agent are being kept at this moment."""
+    """How many numbers the machine rings at this moment; whoever has answered is none of them."""
+    talks = exists().where(leg.c.entry_id == queue_entry.c.id, leg.c.state == "joined")
     statement = select(func.count()).where(
         queue_entry.c.state == "reserved",
         queue_entry.c.kind == _CALLBACK,
         queue_entry.c.mode == "machine",
+        ~talks,
     )
     return connection.execute(statement).scalar_one()
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import Connection, Label, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Label, bindparam, func, or_, select, text, update
 
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for
 from models.prepared import Prepared
 from models.resume import rang_before
-from models.tables import call, caller_pace
+from models.tables import call, caller_pace, waiting_entry
 
 # A status never moves backwards, in whatever order the provider's callbacks arrive. The last ones
 # are ordered too: otherwise the first to arrive would win.
@@ -38,11 +38,15 @@ def is_over(status: str) -> bool:
 
 @dataclass(frozen=True)
 class Started:
-    """A call that rings. `rang_before`: a call of this line was left before; `slow`: its pace."""
+    """A call that rings. `rang_before`: a call of this line was left before; `slow`: its pace.
+
+    `is_offered`: a freed place is kept for somebody who is rung at this line.
+    """
 
     is_new: bool
     rang_before: bool
     slow: bool
+    is_offered: bool = False
 
 
 def start(
@@ -64,7 +68,8 @@ def start(
     if not is_new:
         # A copy of the ring, or one that comes again because its answer was lost.
         found = _known_of(clock).rows(connection, {"the_call": call_id, "the_line": line})
-    return Started(is_new, found[0].earlier is not None, bool(found[0].slow))
+    row = found[0]
+    return Started(is_new, row.earlier is not None, bool(row.slow), row.offered is not None)
 
 
 _GIVEN = ("id", "caller_enc", "caller_idx", "status", "status_rank")
@@ -87,10 +92,17 @@ def _known_of(clock: Clock) -> Prepared:
     return Prepared(select(*_of_line(clock)))
 
 
-def _of_line(clock: Clock) -> tuple[Label[str], Label[bool]]:
+def _of_line(clock: Clock) -> tuple[Label[str], Label[bool], Label[str]]:
     line = bindparam("the_line", type_=call.c.caller_idx.type)
     slow = select(caller_pace.c.slow).where(caller_pace.c.caller_idx == line).scalar_subquery()
-    return rang_before(clock).label("earlier"), slow.label("slow")
+    offered = (
+        select(waiting_entry.c.id)
+        # To the letter what the index says.
+        .where(waiting_entry.c.phone_idx == line, text("waiting_entry.state = 'offered'"))
+        .limit(1)
+        .scalar_subquery()
+    )
+    return rang_before(clock).label("earlier"), slow.label("slow"), offered.label("offered")
 
 
 def caller_idx(connection: Connection, call_id: str) -> bytes | None:

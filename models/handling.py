@@ -133,22 +133,31 @@ _WAITING = Prepared(
 )
 
 
-def ahead_of_all(connection: Connection, clock: Clock, language: str) -> tuple[int, list[datetime]]:
-    """How many of a language wait for an agent by now, and when others may be rung again (UTC).
+@dataclass(frozen=True)
+class Owed:
+    """Whom a language's agents owe an answer, on the line or by a call.
 
-    Whoever comes next is behind the first; whoever is rung again later has an older place, too, but
-    takes nobody's time before.
+    `due` people by now; `later` are those who may be rung from a moment on: that moment and their
+    place (UTC), in the order of the moments. Whoever comes next is behind the first; the others
+    have older places, too, but take nobody's time before.
     """
-    rows = _AHEAD.rows(connection, {"the_language": language})
+
+    due: int = 0
+    later: tuple[tuple[datetime, datetime], ...] = ()
+
+
+def owed(connection: Connection, clock: Clock, language: str) -> Owed:
+    """The same at this moment; one statement."""
+    rows = _OWED.rows(connection, {"the_language": language})
     soon = clock.now() + PUTS_DOWN
-    later = sorted(row.due_at for row in rows if row.due_at > soon)
-    return len(rows) - len(later), later
+    later = sorted((row.due_at, row.joined_at) for row in rows if row.due_at > soon)
+    return Owed(len(rows) - len(later), tuple(later))
 
 
 # Whoever was just promised a call is not rung at once, and waits all the same.
 PUTS_DOWN = timedelta(minutes=1)
-_AHEAD = Prepared(
-    select(queue_entry.c.due_at).where(
+_OWED = Prepared(
+    select(queue_entry.c.due_at, queue_entry.c.joined_at).where(
         text("queue_entry.state = 'waiting'"),
         queue_entry.c.mode == "agent",
         queue_entry.c.language == bindparam("the_language"),

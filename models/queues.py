@@ -73,13 +73,14 @@ class Queue:
     announcement: str
     provider_sid: str | None
     max_size: int
+    announcement_en: str = ""
 
 
 _QUEUE = tuple(
     agent_queue.c[name]
     for name in (
         "id", "language", "region", "state", "overflow_minutes", "announcement", "provider_sid",
-        "max_size",
+        "max_size", "announcement_en",
     )
 )  # fmt: skip
 
@@ -118,9 +119,9 @@ def add_queue(
 
 
 def set_queue(connection: Connection, clock: Clock, queue_id: str, **values: Any) -> bool:
-    """Change columns of a queue (state, overflow_minutes, announcement, provider_sid, max_size)."""
+    """Change columns of a queue: state, overflow_minutes, announcements, provider_sid, max_size."""
     unknown = values.keys() - {
-        "state", "overflow_minutes", "announcement", "provider_sid", "max_size",
+        "state", "overflow_minutes", "announcement", "announcement_en", "provider_sid", "max_size",
     }  # fmt: skip
     if unknown or values.get("state", HOURS) not in STATES:
         raise ValueError(f"no such setting of a queue: {unknown or values['state']}")
@@ -237,8 +238,9 @@ def _in_line(*which: ColumnElement[bool]) -> Any:
 class NewEntry:
     """Somebody who joins the line. `joined_at` None is now; so is `due_at`. Moments are UTC.
 
-    `number` is E.164 or empty. `known` is what they gave and where they stopped. `overflow_at` and
-    `expected_at` as in models.tables.
+    Of a promise, `promised_at` is when it was made; None is now. `number` is E.164 or empty.
+    `known` is what they gave and where they stopped. `overflow_at` and `expected_at` as in
+    models.tables.
     """
 
     id: str
@@ -258,6 +260,11 @@ class NewEntry:
     due_at: datetime | None = None
     expected_at: datetime | None = None
     staff_id: str | None = None
+    promised_at: datetime | None = None
+    outcome: str = ""
+    # The message that this call delivers, and how often that was tried before.
+    message_id: str | None = None
+    tries: int = 0
 
 
 @dataclass(frozen=True)
@@ -315,9 +322,15 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewEntry) -> bo
         "overflow_at": new.overflow_at,
         "expected_at": new.expected_at,
         "staff_id": new.staff_id,
+        "outcome": new.outcome,
+        "message_id": new.message_id,
+        "tries": new.tries,
     }
     moments = ["created_at", "updated_at"]
-    for name, moment in (("joined_at", new.joined_at), ("due_at", new.due_at)):
+    given = {"joined_at": new.joined_at, "due_at": new.due_at}
+    if new.kind == CALLBACK:
+        given["promised_at"] = new.promised_at
+    for name, moment in given.items():
         if moment is None:
             moments.append(name)
         else:
@@ -391,9 +404,7 @@ def last_of_call(connection: Connection, vault: Vault, call_id: str) -> Entry | 
     return _opened(vault, row) if row else None
 
 
-def live_of_number(
-    connection: Connection, vault: Vault, number: str, *, lock: bool = False
-) -> list[Entry]:
+def live_of_number(connection: Connection, vault: Vault, number: str) -> list[Entry]:
     """The live entries of a number (E.164), the oldest place first."""
     index = vault.index("phone", number or None)
     if index is None:
@@ -403,8 +414,6 @@ def live_of_number(
         .where(_LIVE, queue_entry.c.phone_idx == index)
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
     )
-    if lock:
-        statement = statement.with_for_update()
     return [_opened(vault, row) for row in connection.execute(statement)]
 
 

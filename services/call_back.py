@@ -18,17 +18,16 @@ from flows.session import CallerKind, Session
 from flows.steps.resume import ENTRY_OF
 from flows.understanding import NotUnderstood, telephone
 from flows.world import Answered
-from models import agents, callbacks, outbox, queues, turns
+from models import agents, callbacks, outbox, queues, turns, voice
 from models.agents import NewLeg
 from models.callbacks import Promised
 from models.database import Connection
 from models.outbox import NewMessage
 from models.queues import Entry
-from prompts.catalogue import load, written_number
-from services import connect_agent, intents
+from prompts.catalogue import load
+from services import connect_agent, intents, offer_notices, texts, voice_messages
 from services.call_hours import next_call_at
 from services.campaign import Campaign
-from services.confirmation_text import to_gsm
 from services.intents import Kind, NewIntent
 from services.ports import CallControl, WakeUp
 from services.promise_callback import (
@@ -40,6 +39,7 @@ from services.promise_callback import (
 )
 from services.store import Store
 from services.telemetry import CALLBACKS
+from services.topics import Topic
 
 # How long it rings, in seconds: four or five rings, before most answering machines begin.
 RING_SECONDS = 25
@@ -61,8 +61,9 @@ STRANDED_FOR = timedelta(seconds=20)
 LATE_BY = timedelta(hours=1)
 # A promise that nobody kept for so long is none any more.
 LONGEST = timedelta(days=7)
-# Lines that the machine's own promises take at once, so that agents' calls come first.
-MACHINES_AT_ONCE = 4
+# Lines that ring for the machine's own promises: half of what the account may begin, and never less
+# than these, so that agents' calls come first.
+LEAST_MACHINES = 4
 _AT_ONCE = 50
 CALLBACK_PATH, STATUS_PATH = "/voice/callback", "/voice/callback-status"
 # The outcome of a try that a person answered; of one that a person wants no more of.
@@ -85,6 +86,8 @@ class CallBack:
     campaign: Callable[[], Campaign]
     national_number: str
     wake_up: WakeUp | None = None
+    # Whether what a message tells is still to be told; None: it is.
+    still_wanted: voice_messages.StillWanted | None = None
 
     # ------------------------------------------------------------ dialling
 
@@ -99,10 +102,10 @@ class CallBack:
 
     def dial_machines(self, store: Store, control: CallControl) -> int:
         """Ring whom the machine rings; gives how many. The dispatcher's task."""
-        rung = 0
-        while rung < MACHINES_AT_ONCE:
+        rung, lines = 0, machines_at_once(control.calls_per_second)
+        while rung < lines:
             with store.database.transaction() as connection:
-                if callbacks.machines_dialling(connection) >= MACHINES_AT_ONCE:
+                if callbacks.machines_dialling(connection) >= lines:
                     break
                 found = callbacks.next_for_machine(connection, store.clock)
                 if found is None:
@@ -120,18 +123,7 @@ class CallBack:
             connection, store.vault, promise.id, ("callback",)
         ):
             return None
-        if promise.reason in UNLESS_BOOKED and callbacks.booked_since(
-            connection, store.vault, promise
-        ):
-            self._end(connection, store, promise, "left", "booked")
-            return None
-        if callbacks.served_since(connection, promise):
-            self._end(connection, store, promise, "left", "served")
-            return None
-        if kind_of(promise.number) is None or promise.tries >= MOST_TRIES:
-            # The provider may have refused to dial it each time.
-            self._end(connection, store, promise, "lost", "unusable")
-            self._write(connection, store, promise, "callback_lost")
+        if self._is_over(connection, store, promise):
             return None
         now = store.clock.now()
         # Who waits or talks on that very line cannot be rung on it.
@@ -162,13 +154,39 @@ class CallBack:
             ),
         )
 
+    def _is_over(self, connection: Connection, store: Store, promise: Promised) -> bool:
+        """Whether nobody is to be rung for it any more, or nobody can be; then it is ended."""
+        # The provider may have refused to dial it each time.
+        unusable = kind_of(promise.number) is None or promise.tries >= MOST_TRIES
+        if promise.message_id:
+            needless = voice_messages.is_needless(connection, store, promise, self.still_wanted)
+            if unusable and not needless:
+                voice_messages.in_vain(connection, store, promise)
+            return needless or unusable
+        if promise.reason in UNLESS_BOOKED and callbacks.booked_since(connection, promise):
+            self._end(connection, store, promise, "left", "booked")
+        elif callbacks.served_since(connection, promise):
+            self._end(connection, store, promise, "left", "served")
+        elif unusable:
+            self._end(connection, store, promise, "lost", "unusable")
+            self._write(connection, store, promise, "callback_lost")
+        else:
+            return False
+        return True
+
     # ------------------------------------------------------------ what becomes of a try
 
-    def told(self, store: Store, try_id: str, call_sid: str, status: str) -> str:
+    def told(
+        self, store: Store, try_id: str, call_sid: str, status: str, seconds: int | None = None
+    ) -> str:
         """What the provider tells of a try; gives what it came to, empty where it is not over.
 
-        In whatever order it is told: of a try that is over, nothing more counts.
+        In whatever order it is told: of a try that is over, nothing more counts but how many
+        `seconds` it lasted, once.
         """
+        if seconds is not None:
+            with store.database.transaction() as connection:
+                voice.add_seconds(connection, store.clock, try_id, call_sid, seconds)
         if status not in _DONE_RINGING:
             states = {"initiated": "ringing", "queued": "asked", "ringing": "ringing"}
             with store.database.transaction() as connection:
@@ -179,19 +197,23 @@ class CallBack:
         return self._over(store, try_id, _OUTCOMES[status], call_sid)
 
     def _over(self, store: Store, try_id: str, outcome: str, call_sid: str = "") -> str:
-        with store.database.transaction() as connection:
+        def end(connection: Connection) -> tuple[bool, str | None]:
             known = agents.get_leg(connection, store.vault, try_id)
             if known is None or known.kind != "callback" or known.entry_id is None:
-                return ""
+                return False, None
             promise = callbacks.load(connection, store.vault, known.entry_id, lock=True)
             if call_sid and not callbacks.is_try_of(connection, store.clock, try_id, call_sid):
                 # Over already; or the second of two calls, where the provider was asked twice.
-                return ""
+                return False, None
             if not agents.move_leg(connection, store.clock, try_id, "ended", outcome=outcome):
-                return ""
-            message = None
-            if promise is not None and promise.state == "reserved":
-                message = self._missed(connection, store, promise, outcome)
+                return False, None
+            if promise is None or promise.state != "reserved":
+                return True, None
+            return True, self._missed(connection, store, promise, outcome)
+
+        ended, message = store.database.retried(end)
+        if not ended:
+            return ""
         CALLBACKS.labels(outcome).inc()
         if message and self.wake_up:
             self.wake_up.message(message)
@@ -201,6 +223,8 @@ class CallBack:
         self, connection: Connection, store: Store, promise: Promised, outcome: str
     ) -> str | None:
         """Nobody was reached: once more, or lost. Gives the id of a text, if one was written."""
+        if promise.message_id:
+            return self._not_told(connection, store, promise)
         machines = callbacks.tries_with(connection, promise.id, "machine")
         allowed = TRIES.get(Reason(promise.reason), MOST_TRIES) if is_ours(promise) else MOST_TRIES
         if promise.tries >= allowed or machines >= MOST_MACHINES:
@@ -212,6 +236,24 @@ class CallBack:
         if outcome == "machine":
             return self._write(connection, store, promise, "callback_missed", due)
         return None
+
+    def _not_told(self, connection: Connection, store: Store, promise: Promised) -> str | None:
+        """A message was not told by this try: once more, or by no call any more.
+
+        Whatever answered counts the same, for its reports come in any order. Gives the id of a
+        text, if one was written.
+        """
+        if voice.agent_spoke(connection, promise.id):
+            voice_messages.told_by_agent(connection, store, promise)
+            return None
+        written = offer_notices.not_reached(connection, store, promise.message_id or "")
+        if promise.tries >= MOST_TRIES:
+            voice_messages.in_vain(connection, store, promise)
+            return written
+        after = AFTER_FIRST if promise.tries <= 1 else AFTER_SECOND
+        due = self._next_call(promise, store.clock.now() + after)
+        _let_wait(connection, store, promise, due)
+        return written
 
     def _next_call(self, promise: Promised, moment: datetime) -> datetime:
         machine = promise.mode == MACHINE
@@ -233,21 +275,23 @@ class CallBack:
         due: datetime | None = None,
     ) -> str | None:
         """One text of each kind for a promise, to a mobile; gives its id where it is new."""
-        wanted = self.campaign().texts
-        if kind_of(promise.number) is not CallerKind.MOBILE or (wanted and text not in wanted):
+        is_mobile = kind_of(promise.number) is CallerKind.MOBILE
+        if not is_mobile or not texts.wanted(self.campaign(), text):
             return None
-        zone = ZoneInfo(self.campaign().zone)
-        values = {
-            "number": written_number(self.national_number),
-            "due": (due or store.clock.now()).astimezone(zone),
-        }
+        body = texts.callback(
+            load(promise.language),
+            text,
+            due=(due or store.clock.now()).astimezone(ZoneInfo(self.campaign().zone)),
+            number=self.national_number,
+        )
         message = NewMessage(
             id=store.chance.identifier(),
             kind="sms",
             dedupe_key=f"{text}:{promise.id}",
             recipient=promise.number,
-            payload={"body": to_gsm(load(promise.language).text(text, values))},
+            payload={"body": body},
             call_id=promise.origin_call_id,
+            topic=Topic.CALLBACK,
         )
         return message.id if outbox.add(connection, store.clock, store.vault, message) else None
 
@@ -268,6 +312,7 @@ class CallBack:
             return None
         agents.move_leg(connection, store.clock, try_id, "answered")
         machine = promise.mode == MACHINE
+        rung_as = promise.reason if promise.message_id else MACHINE
         kind = kind_of(promise.number) or CallerKind.NONE
         asked = promise.reason if promise.reason == Reason.CUT else Reason.ASKED
         given = Session() if machine else _given(connection, store, promise)
@@ -278,7 +323,7 @@ class CallBack:
             earlier=promise.origin_call_id or "",
             line="" if machine else promise.id,
             rung_for=try_id,
-            rung_as=MACHINE if machine else str(asked),
+            rung_as=rung_as if machine else str(asked),
         )
 
     # ------------------------------------------------------------ now and then
@@ -306,6 +351,7 @@ class CallBack:
                     self._dial(connection, store, promise)
                     done += 1
         done += adopt_old_promises(store) + end_where_needless(store)
+        done += voice_messages.resume_displaced(store)
         return done + self._put_off(store) + self._tell_late(store)
 
     def _put_off(self, store: Store) -> int:
@@ -353,6 +399,9 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
     if leg is None or leg.entry_id is None:
         return Answered.OVER
     promise = callbacks.load(connection, store.vault, leg.entry_id, lock=True)
+    if promise is not None and promise.message_id:
+        is_there = voice_messages.is_there(connection, store, promise, try_id, call_id)
+        return Answered.MACHINE if is_there else Answered.OVER
     ours = agents.move_leg(connection, store.clock, try_id, "ended", outcome=REACHED)
     if promise is None or promise.state not in {"waiting", "reserved"}:
         return Answered.OVER
@@ -362,23 +411,23 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
     if promise.mode == MACHINE:
         callbacks.answered(connection, clock, promise.id, call_id, "done")
         return Answered.MACHINE
-    if promise.state == "waiting" or promise.staff_id is None or not ours:
-        return Answered.LINE
-    busy = ("reserved", "talking")
-    there = agents.move(
-        connection,
-        clock,
-        promise.staff_id,
-        busy,
-        "talking",
-        entry_id=promise.id,
-        of_entry=promise.id,
-    )
-    if not there:
+    if promise.state == "waiting" or not ours or not _agent_has_them(connection, store, promise):
         return Answered.LINE
     callbacks.answered(connection, clock, promise.id, call_id, "talking")
     agents.settle(connection, clock, promise.id, (Kind.DIAL_CALLBACK,))
     return Answered.AGENT
+
+
+def _agent_has_them(connection: Connection, store: Store, promise: Promised) -> bool:
+    return promise.staff_id is not None and agents.move(
+        connection,
+        store.clock,
+        promise.staff_id,
+        ("reserved", "talking"),
+        "talking",
+        entry_id=promise.id,
+        of_entry=promise.id,
+    )
 
 
 def refused(connection: Connection, store: Store, try_id: str) -> None:
@@ -388,6 +437,10 @@ def refused(connection: Connection, store: Store, try_id: str) -> None:
         return
     promise = callbacks.load(connection, store.vault, leg.entry_id, lock=True)
     agents.move_leg(connection, store.clock, try_id, "ended", outcome=REFUSED)
+    if promise is not None and promise.message_id:
+        if voice_messages.refused(connection, store, promise):
+            CALLBACKS.labels(REFUSED).inc()
+        return
     if promise is None or not callbacks.end(connection, store.clock, promise.id, "left", REFUSED):
         return
     CALLBACKS.labels(REFUSED).inc()
@@ -432,6 +485,11 @@ def _free(connection: Connection, store: Store, promise: Promised) -> None:
     if entry is not None:
         connect_agent.hang_up_legs(connection, store, entry, kinds=("agent", "supervisor", "third"))
     connect_agent.free_agent(connection, store, promise.staff_id, promise.id)
+
+
+def machines_at_once(calls_per_second: float) -> int:
+    """How many lines may ring at once for what no agent waits for; 0 a second is no limit of it."""
+    return max(LEAST_MACHINES, int((calls_per_second or 1.0) * RING_SECONDS / 2))
 
 
 def kind_of(number: str) -> CallerKind | None:

@@ -45,7 +45,7 @@ def next_call_at(
         opens = hours.next_opening(found)
         if opens is None:
             return moment + timedelta(days=1)
-        there = _awake(number, opens, *agents.calls)
+        there = awake(number, opens, *agents.calls)
         if there == opens:
             # The moment itself stays what it was, to the letter.
             return moment if opens == moment else opens
@@ -68,7 +68,7 @@ def calling_hours(hours: Hours) -> Hours:
     return Hours(AgentsHours(hours.agents.zone, clipped, hours.agents.calls))
 
 
-def _awake(number: str, moment: datetime, earliest: int, latest: int) -> datetime:
+def awake(number: str, moment: datetime, earliest: int, latest: int) -> datetime:
     """The moment itself if it is day where the number is, else when the next day begins there."""
     zone = ZoneInfo(_ZONES.get(number[:4], "Europe/Paris"))
     local = moment.astimezone(zone)

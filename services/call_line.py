@@ -14,7 +14,7 @@ from flows.world import (
     Standing,
     Unavailable,
 )
-from models import queues
+from models import callbacks, queues
 from models.database import Connection
 from models.queues import Door
 from services import connect_agent, queue_line
@@ -77,15 +77,17 @@ class InLine:
             if newcomer:
                 return closed
         connection = turn.transaction()
-        # What was chosen is kept while they wait.
-        self._renew()
         entry_id = queue_line.join(connection, store, self._campaign, caller, door)
+        # What was chosen is kept while they wait. After the line: the end of their call, which may
+        # come just then, has the two in this order.
+        self._renew()
         place = queues.standing(connection, store.clock, entry_id)
         ahead = place.ahead if place else 0
         wait = wait_seconds(ahead, pace)
         if wait is not None:
             queues.mark_told(connection, store.clock, entry_id, wait)
-        return Standing(entry_id, door.queue.id, ahead, wait)
+        tried = place is not None and place.outcome == callbacks.CAME_BACK
+        return Standing(entry_id, door.queue.id, ahead, wait, rung_in_vain=tried)
 
     def leave_queue(self) -> None:
         turn = self._turn
@@ -98,7 +100,9 @@ class InLine:
         place = queues.standing(connection, turn.store.clock, line)
         at = forecast.callback_at
         if place is not None:
-            at = queue_line.place_promise(place.ahead, self._hours, self.now(), forecast)
+            at = queue_line.place_promise(
+                place.ahead, self._hours, self.now(), forecast, joined_at=place.joined_at
+            )
         return queue_line.promise(connection, turn.store, line, number=number, at=at)
 
     def callback_at(self) -> datetime | None:

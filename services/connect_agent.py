@@ -297,26 +297,38 @@ def seen_in_conference(
         if ours is not None and ours.kind != "callback" and ours.entry_id == entry_id:
             leg_told(store, ours.id, call_sid, "completed")
             return
-    with store.database.transaction() as connection:
-        entry = queues.load(connection, store.vault, entry_id, lock=True)
-        if entry is None:
-            return
-        is_caller = bool(call_sid) and call_sid == entry.call_id
-        if not joined:
-            if is_caller and entry.outcome == TRANSFERRED:
-                # Those two have talked; nobody else is told that the caller hung up.
-                hang_up_legs(connection, store, entry)
-            return
-        agents.set_conference(connection, entry_id, conference_sid)
-        if not is_caller:
-            leg = agents.leg_of_call(connection, store.vault, call_sid) if call_sid else None
-            if leg is not None and leg.entry_id == entry_id:
-                agents.move_leg(connection, store.clock, leg.id, "joined")
-            return
-        agents.settle(connection, store.clock, entry_id, (Kind.BRING_CALLER,))
-        if entry.state != "talking" and not _with(connection, store, entry):
-            # Brought into a conversation that was over by then: nobody will ever come.
-            return_caller(connection, store, entry, again=True)
+    store.database.retried(
+        lambda connection: _seen(connection, store, entry_id, conference_sid, call_sid, joined)
+    )
+
+
+def _seen(  # noqa: PLR0917 (what seen_in_conference has)
+    connection: Connection,
+    store: Store,
+    entry_id: str,
+    conference_sid: str,
+    call_sid: str,
+    joined: bool,  # noqa: FBT001
+) -> None:
+    entry = queues.load(connection, store.vault, entry_id, lock=True)
+    if entry is None:
+        return
+    is_caller = bool(call_sid) and call_sid == entry.call_id
+    if not joined:
+        if is_caller and entry.outcome == TRANSFERRED:
+            # Those two have talked; nobody else is told that the caller hung up.
+            hang_up_legs(connection, store, entry)
+        return
+    agents.set_conference(connection, entry_id, conference_sid)
+    if not is_caller:
+        leg = agents.leg_of_call(connection, store.vault, call_sid) if call_sid else None
+        if leg is not None and leg.entry_id == entry_id:
+            agents.move_leg(connection, store.clock, leg.id, "joined")
+        return
+    agents.settle(connection, store.clock, entry_id, (Kind.BRING_CALLER,))
+    if entry.state != "talking" and not _with(connection, store, entry):
+        # Brought into a conversation that was over by then: nobody will ever come.
+        return_caller(connection, store, entry, again=True)
 
 
 # ------------------------------------------------------------------ a line is over
@@ -329,18 +341,21 @@ def leg_told(store: Store, leg_id: str, call_sid: str, status: str) -> Leg | Non
     """
     states = {"queued": "asked", "initiated": "ringing", "ringing": "ringing"}
     going_on = {**states, "in-progress": "answered", "answered": "answered"}
-    with suppress(_NotTheirs), store.database.transaction() as connection:
+
+    def tell(connection: Connection) -> Leg | None:
+        clock = store.clock
         if status in going_on:
-            agents.move_leg(
-                connection, store.clock, leg_id, going_on[status], provider_sid=call_sid
-            )
+            agents.move_leg(connection, clock, leg_id, going_on[status], provider_sid=call_sid)
             return None
         leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
         agents.move_leg(
-            connection, store.clock, leg_id, "ended", provider_sid=call_sid, outcome=status[:20]
+            connection, clock, leg_id, "ended", provider_sid=call_sid, outcome=status[:20]
         )
         _left(connection, store, leg, entry)
         return leg
+
+    with suppress(_NotTheirs):
+        return store.database.retried(tell)
     return None
 
 

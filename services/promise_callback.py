@@ -18,6 +18,7 @@ from models.callbacks import NewPromise
 from models.database import Connection
 from models.queues import Queue
 from services.store import Store
+from services.towns import regions_of
 
 
 class Reason(StrEnum):
@@ -27,15 +28,23 @@ class Reason(StrEnum):
     SILENT = "silent"  # nothing was ever pressed or said
     UNFINISHED = "unfinished"  # hung up between choice and confirmation
     CUT = "cut"  # the line of somebody who waited for a person
+    CASE = "case"  # an agent has something to settle with them
+    # A message is told by telephone: services.voice_messages.
+    APPOINTMENT = "appointment"
+    OFFER = "offer"
+    NEWS = "news"
 
 
 AGENT, MACHINE = "agent", "machine"
 # Promises of these reasons are no place in the line: nobody had asked for a person.
-BY_MACHINE = frozenset({Reason.SILENT, Reason.UNFINISHED})
+OF_MESSAGES = frozenset({Reason.APPOINTMENT, Reason.OFFER, Reason.NEWS})
+BY_MACHINE = OF_MESSAGES | {Reason.SILENT, Reason.UNFINISHED}
 # Of no more use once the number has its booking.
 UNLESS_BOOKED = (Reason.SILENT, Reason.UNFINISHED, Reason.CUT)
 # Whoever is to be rung puts the receiver down first.
 RING_AFTER = timedelta(seconds=20)
+# Whoever was rung in vain and rings again has their old place for so long.
+LOST_KEPT = timedelta(days=7)
 # Old promises taken over in one transaction.
 _AT_ONCE = 100
 
@@ -78,37 +87,58 @@ def promise(
     if reason is Reason.SILENT and callbacks.any_for(connection, index, reason):
         return Kept(is_new=False, entry_id=callbacks.live_of(connection, index))
     language = str(known.get("language", "fr"))
-    queue = _national(connection, language)
+    mode, due_at = _mode(reason), store.clock.now() + RING_AFTER
+    # The machine rings from everywhere.
+    queue = _queue_for(connection, language, departement if mode == AGENT else None)
+    overflow = timedelta(minutes=queue.overflow_minutes)
     new = NewPromise(
         id=store.chance.identifier(),
         queue_id=queue.id,
         number=number,
         language=language,
         reason=reason,
-        mode=_mode(reason),
+        mode=mode,
         origin_call_id=call_id,
         known=known,
-        due_at=store.clock.now() + RING_AFTER,
+        due_at=due_at,
         departement=departement,
         expected_at=expected_at,
+        overflow_at=due_at + overflow if queue.region else None,
     )
-    # Twice, for the promise in the way may end just then.
-    for _ in range(2):
+    # Again, for the promise in the way may end just then.
+    for _ in range(3):
         if callbacks.add(connection, store.clock, store.vault, new):
+            if mode == AGENT:
+                _give_old_place(connection, store, new)
             _note_told(connection, store, new.id, expected_at)
             return Kept(is_new=True, entry_id=new.id)
         kept = callbacks.live_of(connection, index)
-        if kept is not None:
+        if kept is not None and callbacks.message_of(connection, kept):
+            # What is to be told there waits for whoever asks to be rung.
+            callbacks.displace(connection, store.clock, kept)
+        elif kept is not None:
             _say_anew(connection, store, kept, new)
             return Kept(is_new=False, entry_id=kept)
     raise RuntimeError("a promise is in the way of another and cannot be found")
+
+
+def _give_old_place(connection: Connection, store: Store, new: NewPromise) -> None:
+    """Whoever was rung in vain, and asks again, is where they were."""
+    lost = callbacks.take_lost_place(connection, store.clock, store.vault, new.number, LOST_KEPT)
+    if lost is None:
+        return
+    place: dict[str, Any] = {"joined_at": lost.joined_at}
+    if lost.known.get("born") and not new.known.get("born"):
+        place |= {"origin_call_id": lost.origin_call_id}
+        place |= queues.sealed_known(store.vault, new.id, {**new.known, **lost.known})
+    queues.change(connection, store.clock, new.id, ("waiting",), **place)
 
 
 def _say_anew(connection: Connection, store: Store, kept: str, new: NewPromise) -> None:
     # Whoever rings back has what was said last, unless it was nothing but silence this time.
     tells = bool(new.known.get("born"))
     # Who asks for a person is not called by the machine; who was silent asks for nothing.
-    asks = new.reason == Reason.ASKED
+    asks = new.reason in {Reason.ASKED, Reason.CASE}
     if not tells and not asks:
         return
     callbacks.refresh(
@@ -143,7 +173,22 @@ def _mode(reason: Reason) -> str:
     return MACHINE if reason in BY_MACHINE else AGENT
 
 
-def _national(connection: Connection, language: str) -> Queue:
+def _queue_for(connection: Connection, language: str, departement: str | None) -> Queue:
+    """The queue of their region, if an operator made one that is not closed; else the national."""
+    national, regions = national_queue(connection, language), regions_of(departement)
+    if not regions:
+        return national
+    theirs = (
+        one
+        for one in queues.all_queues(connection)
+        if one.language == national.language
+        and one.region.casefold() in regions
+        and one.state != "closed"
+    )
+    return next(theirs, national)
+
+
+def national_queue(connection: Connection, language: str) -> Queue:
     """The national queue of a language; French where it has none."""
     national = {one.language: one for one in queues.all_queues(connection) if not one.region}
     return national.get(language) or national["fr"]
@@ -163,7 +208,7 @@ def adopt_old_promises(store: Store) -> int:
             if not callbacks.old_promise_taken(connection, store.clock, old.id) or not old.number:
                 continue
             language = str(old.known.get("language", "fr"))
-            queue, reason = _national(connection, language), _reason(old.known)
+            queue, reason = national_queue(connection, language), _reason(old.known)
             callbacks.add(
                 connection,
                 store.clock,
@@ -178,6 +223,7 @@ def adopt_old_promises(store: Store) -> int:
                     origin_call_id=old.call_id,
                     known=old.known,
                     joined_at=old.created_at,
+                    promised_at=old.created_at,
                 ),
             )
     return len(found)

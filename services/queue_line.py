@@ -17,15 +17,22 @@ from typing import Any
 
 from flows.session import CallerKind, Session
 from flows.world import AfterQueue, NoPerson, Unavailable
-from models import queues
+from models import callbacks, queues
 from models.database import Connection
 from models.queues import CALL, CALLBACK, Door, Entry, NewEntry
 from services.campaign import Campaign
 from services.opening_hours import Hours, hours_of
-from services.promise_callback import BY_MACHINE, RING_AFTER, Reason
+from services.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER, Reason
 from services.store import Store
-from services.towns import areas
-from services.wait_estimate import Pace, can_promise, read_pace, wait_seconds, when
+from services.towns import regions_of
+from services.wait_estimate import (
+    Pace,
+    can_promise,
+    read_owed,
+    read_pace,
+    wait_seconds,
+    when,
+)
 
 # Nobody is asked to hold the line for longer than this; their place can wait for them.
 LONGEST_WAIT = timedelta(hours=1)
@@ -72,10 +79,14 @@ def what_is_known(session: Session) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Forecast:
-    """How fast the line moves, and when a call that is promised now will be made (UTC)."""
+    """How fast the line moves, and when a call that is promised now will be made (UTC).
+
+    `later`: as in models.handling.Owed.
+    """
 
     pace: Pace
     callback_at: datetime | None
+    later: tuple[tuple[datetime, datetime], ...] = ()
 
 
 class Outlook:
@@ -103,8 +114,9 @@ class Outlook:
         known = self._known.get((language, hours))
         if known and ticks - known[0] < self._fresh:
             return known[1]
-        at = can_promise(connection, store, hours, store.clock.now(), language=language)
-        found = Forecast(read_pace(connection, language), at)
+        owed, now = read_owed(connection, store, language), store.clock.now()
+        at = can_promise(connection, store, hours, now, language=language, owed=owed)
+        found = Forecast(read_pace(connection, language), at, owed.later)
         self._known[language, hours] = (ticks, found)
         return found
 
@@ -122,14 +134,6 @@ def choose(doors: Sequence[Door], departement: str | None) -> Door | None:
         if door.queue.region.casefold() in regions and door.queue.state != "closed":
             return door
     return next((door for door in doors if not door.queue.region), None)
-
-
-def regions_of(departement: str | None) -> frozenset[str]:
-    """The names of the region of a département, without regard to capitals."""
-    if not departement:
-        return frozenset()
-    found = next((area for area in areas() if area.code == departement), None)
-    return frozenset(region.casefold() for region in found.regions) if found else frozenset()
 
 
 def why_closed(door: Door, hours: Hours, now: datetime, pace: Pace) -> Unavailable | None:
@@ -176,7 +180,7 @@ def join(
     if mine is not None and mine.state not in _STILL:
         # An agent is about to have them.
         return mine.id
-    old = mine or _old_place(connection, store, caller, campaign, lock=True)
+    old = mine or _old_place_locked(connection, store, caller, campaign)
     if old is not None:
         known, origin = dict(old.known), old.origin_call_id
         if caller.known.get("born") or not known.get("born"):
@@ -208,19 +212,28 @@ def join(
     has_place = (
         being_rung and being_rung.state == "reserved" and being_rung.reason not in BY_MACHINE
     )
+    joined_at = being_rung.joined_at if being_rung and has_place else None
+    lost = None
+    if joined_at is None and mine is None:
+        # Whom we rang in vain has the place of that promise.
+        lost = callbacks.take_lost_place(connection, clock, store.vault, caller.number, LOST_KEPT)
+    known, origin = dict(caller.known), caller.call_id
+    if lost is not None and not known.get("born") and lost.known.get("born"):
+        known, origin = {**lost.known, **known}, lost.origin_call_id or origin
     new = NewEntry(
         id=store.chance.identifier(),
         queue_id=queue.id,
         kind=CALL,
         language=caller.language,
         call_id=caller.call_id,
-        origin_call_id=caller.call_id,
+        origin_call_id=origin,
         departement=caller.departement,
         number=caller.number,
-        known=caller.known,
+        known=known,
         reason=caller.reason[:40],
-        joined_at=being_rung.joined_at if being_rung and has_place else None,
+        joined_at=lost.joined_at if lost else joined_at,
         overflow_at=overflow_at,
+        outcome=callbacks.CAME_BACK if lost else "",
     )
     if queues.add(connection, clock, store.vault, new):
         return new.id
@@ -231,20 +244,31 @@ def join(
 
 
 def _old_place(
-    connection: Connection,
-    store: Store,
-    caller: Caller,
-    campaign: Campaign,
-    *,
-    lock: bool = False,
+    connection: Connection, store: Store, caller: Caller, campaign: Campaign
 ) -> Entry | None:
     """The place that somebody has already, of a call before this one or by a promise."""
     vault = store.vault
-    earlier = queues.load(connection, vault, caller.earlier, lock=lock) if caller.earlier else None
+    earlier = queues.load(connection, vault, caller.earlier) if caller.earlier else None
     found = [earlier] if earlier and _may_come_back(earlier, store, campaign, named=True) else []
-    of_number = queues.live_of_number(connection, vault, caller.number, lock=lock)
+    of_number = queues.live_of_number(connection, vault, caller.number)
     found += (one for one in of_number if _may_come_back(one, store, campaign))
     return min(found, key=lambda one: (one.joined_at, one.id), default=None)
+
+
+def _old_place_locked(
+    connection: Connection, store: Store, caller: Caller, campaign: Campaign
+) -> Entry | None:
+    """The same, so that nobody else takes it; what somebody was quicker with is not given.
+
+    No other place of that number is locked: the end of another's line has its own, and then waits
+    for the promise to the number.
+    """
+    while found := _old_place(connection, store, caller, campaign):
+        locked = queues.load(connection, store.vault, found.id, lock=True)
+        named = found.id == caller.earlier
+        if locked is not None and _may_come_back(locked, store, campaign, named=named):
+            return locked
+    return None
 
 
 def _may_come_back(entry: Entry, store: Store, campaign: Campaign, *, named: bool = False) -> bool:
@@ -299,15 +323,19 @@ def promise(
     joined_at = entry.joined_at
     other = queues.promise_to(connection, vault, number, lock=True)
     if other is not None and other.id != entry.id:
-        if other.state == "talking":
+        if callbacks.message_of(connection, other.id):
+            # What is to be told there is told when they have spoken with somebody.
+            callbacks.displace(connection, clock, other.id)
+        elif other.state == "talking":
             # Somebody else of that number: they are not whom this place is for.
             return False
-        if other.state not in _STILL:
+        elif other.state not in _STILL:
             # They are being rung at this moment.
             return leave(connection, store, entry_id, MERGED)
-        if other.reason not in BY_MACHINE:
-            joined_at = min(joined_at, other.joined_at)
-        leave(connection, store, other.id, MERGED)
+        else:
+            if other.reason not in BY_MACHINE:
+                joined_at = min(joined_at, other.joined_at)
+            leave(connection, store, other.id, MERGED)
     return queues.move(
         connection,
         clock,
@@ -319,6 +347,7 @@ def promise(
         joined_at=joined_at,
         # They were on the line: what was tried before says nothing of this promise.
         tries=0,
+        promised_at=clock.at(),
         due_at=clock.at(RING_AFTER),
         expected_at=at,
         reason=reason,
@@ -367,7 +396,7 @@ def listen(
             return None
         forecast = outlook.read(connection, store, campaign, place.language)
     hours, now = hours_of(campaign), store.clock.now()
-    at = place_promise(place.ahead, hours, now, forecast)
+    at = place_promise(place.ahead, hours, now, forecast, joined_at=place.joined_at)
     return Heard(place, wait_seconds(place.ahead, forecast.pace), at)
 
 
@@ -384,7 +413,8 @@ def wish_callback(
         if place is None or place.entry_id != place_id:
             return True
         forecast = outlook.read(connection, store, campaign, place.language)
-        at = place_promise(place.ahead, hours_of(campaign), store.clock.now(), forecast)
+        hours, now = hours_of(campaign), store.clock.now()
+        at = place_promise(place.ahead, hours, now, forecast, joined_at=place.joined_at)
         if at is None:
             return False
         if place.rings:
@@ -426,14 +456,20 @@ def after_queue(connection: Connection, store: Store, entry_id: str, call_id: st
     return ends.get(entry.outcome, AfterQueue.GONE) if entry.state == "left" else AfterQueue.GONE
 
 
-def place_promise(ahead: int, hours: Hours, now: datetime, forecast: Forecast) -> datetime | None:
+def place_promise(
+    ahead: int, hours: Hours, now: datetime, forecast: Forecast, *, joined_at: datetime
+) -> datetime | None:
     """When somebody with this place will be rung if they are promised it now (UTC or aware).
 
-    None: not until tomorrow evening, so that it must not be promised.
+    `ahead` who are due come before them, and whoever has an older place and is rung later. None:
+    not until tomorrow evening, so that it must not be promised.
     """
     pace = forecast.pace
     usual = pace.usual or pace.agents
-    return when(ahead, pace, hours, now, usual=usual) if usual else forecast.callback_at
+    if not usual:
+        return forecast.callback_at
+    later = [due for due, joined in forecast.later if joined < joined_at]
+    return when(ahead, pace, hours, now, usual=usual, later=later)
 
 
 def number_of(session: Session) -> str:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import time
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from weakref import WeakKeyDictionary
 
 from models import handling, snapshots
 from models.database import Connection
-from models.handling import AtWork
+from models.handling import AtWork, Owed
 from services.call_hours import calling_hours
 from services.opening_hours import Hours, tomorrow_evening
 from services.store import Store
@@ -47,6 +48,8 @@ ASSUMED_AGENTS = 1
 # A promise is made only if it would be kept by people who take so much longer, and this early.
 SLOWER = 1.1
 BEFORE_EVENING = timedelta(minutes=15)
+# Who is rung again meanwhile is counted in so many looks, and in more of them all are.
+_LOOKS = 50
 # A worker asks the database at most so often (seconds).
 _FRESH = 1.0
 
@@ -97,7 +100,12 @@ def write_pace(store: Store, calls_per_second: float = 1.0) -> int:
         vain = in_vain.get(language, [])
         mean = _blended(sum(seconds) + sum(vain), len(seconds))
         each = _blended(sum(seconds) + sum(vain), len(seconds) + len(vain))
+        again = len(vain) / (len(seconds) + len(vain) + PRIOR_WEIGHT)
         mine = [one for one in there if language in one.languages]
+        if not mine and language in before:
+            # At night what the day has shown counts on.
+            was = before[language]
+            mean, each, again = was.mean, was.each, was.again
         share = sum(_share(one, language, waiting) for one in mine)
         usual = before[language].usual if language in before else 0.0
         pace = Pace(
@@ -107,7 +115,7 @@ def write_pace(store: Store, calls_per_second: float = 1.0) -> int:
             mean=mean,
             free=tuple(sorted(_free_in(one, now, each) for one in mine)),
             each=each,
-            again=len(vain) / (len(seconds) + len(vain) + PRIOR_WEIGHT),
+            again=again,
             share=share,
             usual=_usual(usual, share),
         )
@@ -200,36 +208,68 @@ def _by_agents(ahead: int, pace: Pace) -> float:
     return max(min(in_turn, shared), 0.0)
 
 
+def read_owed(connection: Connection, store: Store, language: str) -> Owed:
+    """Whom the agents of a language owe an answer at this moment; one statement."""
+    return handling.owed(connection, store.clock, language)
+
+
 def can_promise(
-    connection: Connection, store: Store, hours: Hours, now: datetime, *, language: str = "fr"
+    connection: Connection,
+    store: Store,
+    hours: Hours,
+    now: datetime,
+    *,
+    language: str = "fr",
+    owed: Owed | None = None,
 ) -> datetime | None:
     """When a callback that is promised now will be made, by the clock of `hours`.
 
     None: not by tomorrow evening (where tomorrow is closed: that of the next day that is open), so
-    that it must not be promised. Two statements.
+    that it must not be promised. Two statements; one where it is said what is `owed`.
     """
     pace = read_pace(connection, language)
-    ahead, later = handling.ahead_of_all(connection, store.clock, language)
-    # At night all who were put off until the morning are before them.
-    begins = calling_hours(hours).next_opening(now) or now
-    for due in later:
-        # Only who may be rung again by then is before them.
-        wait = wait_seconds(ahead, pace)
-        if wait is not None and due > begins + timedelta(seconds=wait):
-            break
-        ahead += 1
+    owed = owed or read_owed(connection, store, language)
     usual = pace.usual or handling.agents_known(connection, language) or ASSUMED_AGENTS
-    return when(ahead, pace, hours, now, usual=usual)
+    later = [due for due, _ in owed.later]
+    return when(owed.due, pace, hours, now, usual=usual, later=later)
 
 
-def when(ahead: int, pace: Pace, hours: Hours, now: datetime, *, usual: float) -> datetime | None:
-    """The same from what is known; `usual` agents are there from the next opening on."""
+def when(
+    ahead: int,
+    pace: Pace,
+    hours: Hours,
+    now: datetime,
+    *,
+    usual: float,
+    later: Sequence[datetime] = (),
+) -> datetime | None:
+    """The same from what is known; `usual` agents are there from the next opening on.
+
+    `ahead` come first, and of `later` (UTC, in order) whoever may be rung by the moment at which
+    the others were served, be that tonight or tomorrow.
+    """
     calling = calling_hours(hours)
     last = tomorrow_evening(calling, now)
-    by_then = _served_at(ahead * SLOWER, pace, calling, now, usual)
+    by_then = _after_all(
+        ahead, later, lambda count: _served_at(count * SLOWER, pace, calling, now, usual)
+    )
     if last is None or by_then is None or by_then > last - BEFORE_EVENING:
         return None
-    return _served_at(ahead, pace, calling, now, usual)
+    return _after_all(ahead, later, lambda count: _served_at(count, pace, calling, now, usual))
+
+
+def _after_all(
+    ahead: int, later: Sequence[datetime], served_at: Callable[[int], datetime | None]
+) -> datetime | None:
+    """The moment by which all were served who are before somebody who comes now."""
+    counted, at = 0, served_at(ahead)
+    for _ in range(_LOOKS):
+        before = bisect_right(later, at) if at is not None else counted
+        if before <= counted:
+            return at
+        # Whoever is rung meanwhile makes it later, by when others may be rung.
+        counted, at = before, served_at(ahead + before)
+    return served_at(ahead + len(later))
 
 
 def _served_at(

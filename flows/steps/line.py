@@ -40,6 +40,7 @@ def enter(session: Session, place: Standing, lines: tuple[Line, ...] = ()) -> En
     """Into the queue, which tells where they stand and goes on from there by itself."""
     told = (
         *lines,
+        *((Line("queue_rung_in_vain"),) if place.rung_in_vain else ()),
         Line("person_passed"),
         position(place.ahead),
         *wait(place.wait_seconds),

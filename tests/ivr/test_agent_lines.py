@@ -189,7 +189,7 @@ def test_a_caller_who_hangs_up_leaves_the_agent_to_wrap_up(floor: Floor) -> None
 
 def test_an_agent_who_hangs_up_at_the_desk_says_goodbye_to_the_caller(floor: Floor) -> None:
     who, caller, line, answered = in_conversation(floor)
-    assert wrap_up.hang_up(floor.store, floor.control, who).done
+    assert wrap_up.hang_up(floor.store, floor.control, *floor.mine(who)).done
     (back,) = floor.control.of("redirect")[-1:]
     assert back.sid == caller.sid
     line.post(verb(answered, "Dial").attributes["action"], CallStatus="completed")
@@ -217,7 +217,7 @@ def test_an_agents_line_that_breaks_sends_the_caller_to_the_front(floor: Floor) 
 
 def test_a_conversation_goes_on_with_the_machine_where_the_agent_says(floor: Floor) -> None:
     who, caller, _, _ = in_conversation(floor)
-    assert hand_back.hand_back(floor.store, floor.control, who, "postcode").done
+    assert hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "postcode").done
     asked = caller.goes_to(floor.control.of("redirect")[-1].path)
     assert asked.gather is not None
     assert floor.house.session(caller.sid).step == "postcode"
@@ -226,7 +226,7 @@ def test_a_conversation_goes_on_with_the_machine_where_the_agent_says(floor: Flo
 
 def test_hold_plays_music_in_the_callers_language(floor: Floor) -> None:
     who, caller, _, _ = in_conversation(floor)
-    assert hold_call.hold(floor.store, floor.control, who, on=True).done
+    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True).done
     held = floor.control.of("hold")[-1]
     assert (held.sid, held.more["conference"]) == (caller.sid, CONFERENCE)
     heard = caller.hear(f"{BASE}{held.path}")
@@ -239,7 +239,7 @@ def test_hold_plays_music_in_the_callers_language(floor: Floor) -> None:
 
 def test_a_third_person_hears_who_rings_and_is_asked_for_no_key(floor: Floor) -> None:
     who, _, _, _ = in_conversation(floor)
-    assert transfer.to_number(floor.store, floor.control, who, "+33145678901").done
+    assert transfer.to_number(floor.store, floor.control, *floor.mine(who), "+33145678901").done
     _, sid, path = floor.control.calls[-1]
     heard = Line(floor.house.app, sid=sid).hear(f"{BASE}{path}")
     assert heard.names == ["Say", "Dial"]

@@ -103,6 +103,7 @@ EVERY: list[tuple[Callable[[TwilioCallControl], Any], str, dict[str, list[str]]]
         {"Url": url("/voice/turn?n=3&returned=1"), "Method": ["POST"]},
     ),
     (lambda c: c.hang_up(CALL), f"POST /Calls/{CALL}.json", {"Status": ["completed"]}),
+    (lambda c: c.status_of(CALL), f"GET /Calls/{CALL}.json", {}),
     (
         lambda c: c.hold(CONFERENCE, CALL, on=True, path="/voice/hold?entry=1"),
         f"POST /Conferences/{CONFERENCE}/Participants/{CALL}.json",
@@ -199,6 +200,11 @@ def test_the_newest_call_since_then_is_found(provider: Provider) -> None:
     provider.answers.append((200, {}, {"calls": calls[:1]}))
     assert provider.control().find_call("client:1", NOW) is None
     assert provider.wrong == []
+
+
+def test_what_became_of_a_call_is_the_providers_word(provider: Provider) -> None:
+    provider.answers.append((200, {}, {"sid": CALL, "status": "no-answer"}))
+    assert provider.control().status_of(CALL) == "no-answer"
 
 
 def test_a_queue_that_is_there_gets_its_size(provider: Provider) -> None:

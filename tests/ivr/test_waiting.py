@@ -175,6 +175,41 @@ def test_what_a_supervisor_says_is_heard_by_who_waits(floor: Floor):
     assert words in line.listens(4).said
 
 
+def announces(floor: Floor, french: str, english: str = "") -> None:
+    """A supervisor's words for whoever waits, whatever they speak."""
+    texts = {"announcement": french, "announcement_en": english}
+    with floor.house.database.transaction() as connection:
+        for queue in ("fr", "en"):
+            assert queues.set_queue(connection, floor.house.clock, queue, **texts)
+
+
+def waits_in_english(floor: Floor) -> Waits:
+    floor.agent(languages=("en",))
+    line = Waits(floor.house.app, WITHHELD)
+    line.enqueued = line.presses(line.presses(line.rings(), "3"), "0")
+    return line
+
+
+def test_what_a_supervisor_says_is_heard_in_the_callers_language(floor: Floor):
+    announces(floor, "Le centre de Brest est fermé.", "The centre in Brest is closed.")
+    here, there = waits(floor), waits_in_english(floor)
+    assert "Le centre de Brest est fermé." in here.listens(1).said
+    heard = there.listens(1).said
+    assert "The centre in Brest is closed." in heard
+    assert "fermé" not in heard
+
+
+def test_french_words_are_not_read_to_who_speaks_english(floor: Floor):
+    announces(floor, "Le centre de Brest est fermé.")
+    there = waits_in_english(floor)
+    heard = there.listens(1).said
+    assert "Brest" not in heard
+    assert "There is an announcement in French." in heard
+    announces(floor, "")
+    quiet = waits_in_english(floor).listens(1).said
+    assert "announcement" not in quiet
+
+
 def test_a_round_is_one_statement_and_lasts_longer_than_thirty_seconds(floor: Floor):
     as_in_production(floor.house)
     line = waits(floor)

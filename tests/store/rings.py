@@ -62,6 +62,9 @@ class FakeControl:
     def find_call(self, to: str, since: datetime) -> str | None:
         return next((one.sid for one in reversed(self.rings) if one.to == to), None)
 
+    def status_of(self, call_sid: str) -> str:
+        return "completed" if call_sid in self.ended else "in-progress"
+
     def make_queue(self, name: str, max_size: int) -> str:
         return f"QU{name}"
 
@@ -119,6 +122,13 @@ class Office:
             found = agents.get(connection, staff_id)
         assert found is not None
         return found.state
+
+    def mine(self, staff_id: str) -> tuple[str, str]:
+        """An agent, and the entry that their page is about."""
+        with self.store.database.statement() as connection:
+            found = agents.get(connection, staff_id)
+        assert found is not None
+        return staff_id, found.entry_id or ""
 
     # What is promised
 
@@ -190,10 +200,10 @@ class Office:
         return self.call_back.told(self.store, ring.leg, ring.sid, status)
 
     def hangs_up(self, staff_id: str) -> None:
-        hang_up(self.store, self.control, staff_id)
+        hang_up(self.store, self.control, *self.mine(staff_id))
 
     def wraps_up(self, staff_id: str) -> None:
-        assert wrap_up(self.store, self.control, staff_id, "information").done
+        assert wrap_up(self.store, self.control, *self.mine(staff_id), "information").done
 
     def passes(self, time: timedelta) -> None:
         clock_of(self.house).advance(time)

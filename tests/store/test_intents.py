@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
@@ -22,6 +23,7 @@ from services import (
     wrap_up,
 )
 from services.intents import Kind, NewIntent, Result
+from services.staff import read_acts
 from tests.support.control import Ask
 from tests.support.floor import Floor, a_call, brought
 from tests.support.house import House
@@ -269,10 +271,10 @@ def test_a_caller_who_is_in_no_queue_is_brought_by_their_call(floor: Floor) -> N
 def test_hold_and_back(floor: Floor) -> None:
     who, entry_id = floor.talk()
     call_id = floor.entry(entry_id).call_id
-    assert hold_call.hold(floor.store, floor.control, who, on=True).done
-    assert hold_call.hold(floor.store, floor.control, who, on=True).intents == ()
+    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True).done
+    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True).intents == ()
     assert floor.entry(entry_id).held_at == floor.now()
-    assert hold_call.hold(floor.store, floor.control, who, on=False).done
+    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=False).done
     assert floor.entry(entry_id).held_at is None
     assert [(one.what, one.sid) for one in floor.control.asked[-2:]] == [
         ("hold", call_id),
@@ -283,9 +285,9 @@ def test_hold_and_back(floor: Floor) -> None:
 def test_a_hold_that_comes_late_does_not_undo_the_wish_of_now(floor: Floor) -> None:
     who, _ = floor.talk()
     floor.control.trouble.append("busy")
-    asked = hold_call.hold(floor.store, floor.control, who, on=True)
+    asked = hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True)
     assert (asked.done, asked.later) == (True, True)
-    assert hold_call.hold(floor.store, floor.control, who, on=False).done
+    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=False).done
     floor.later(seconds=2)
     floor.sweeps()
     assert "hold" not in floor.control.whats()
@@ -294,7 +296,7 @@ def test_a_hold_that_comes_late_does_not_undo_the_wish_of_now(floor: Floor) -> N
 def test_a_hold_that_is_refused_is_none(floor: Floor) -> None:
     who, entry_id = floor.talk()
     floor.control.trouble.append("refuse")
-    asked = hold_call.hold(floor.store, floor.control, who, on=True)
+    asked = hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True)
     assert (asked.done, asked.why) == (False, "21201")
     assert floor.entry(entry_id).held_at is None
     assert agent_presence.current(floor.store, who).pending[0].error_code == "21201"
@@ -310,8 +312,10 @@ def test_the_caller_hangs_up(floor: Floor) -> None:
     # What the provider tells of that line afterwards changes nothing.
     floor.told(who, "completed")
     assert floor.entry(entry_id).state == "wrapup"
-    assert wrap_up.wrap_up(floor.store, floor.control, who, "nothing").why == "code"
-    assert wrap_up.wrap_up(floor.store, floor.control, who, "booked", "tout va bien  " * 90).done
+    assert wrap_up.wrap_up(floor.store, floor.control, *floor.mine(who), "nothing").why == "code"
+    assert wrap_up.wrap_up(
+        floor.store, floor.control, *floor.mine(who), "booked", "tout va bien  " * 90
+    ).done
     assert floor.entry(entry_id).state == "done"
     assert floor.entry(entry_id).wrapup_code == "booked"
     assert floor.state(who).state == "ready"
@@ -319,7 +323,7 @@ def test_the_caller_hangs_up(floor: Floor) -> None:
 
 def test_the_agent_hangs_up(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    assert wrap_up.hang_up(floor.store, floor.control, who).done
+    assert wrap_up.hang_up(floor.store, floor.control, *floor.mine(who)).done
     assert [one.what for one in floor.control.asked[-2:]] == ["redirect", "hang_up"]
     assert floor.control.asked[-2].path == "/voice/turn?n=1&returned=1"
     floor.told(who, "completed")
@@ -365,7 +369,7 @@ def test_a_pause_wished_for_in_a_conversation_comes_after_it(floor: Floor) -> No
     assert (asked.done, asked.later) == (True, True)
     assert floor.state(who).state == "talking"
     floor.caller_hangs_up(entry_id)
-    wrap_up.wrap_up(floor.store, floor.control, who, "information")
+    wrap_up.wrap_up(floor.store, floor.control, *floor.mine(who), "information")
     assert (floor.state(who).state, floor.state(who).reason) == ("paused", "lunch")
 
 
@@ -384,23 +388,23 @@ def test_wrapping_up_takes_a_minute_at_most(floor: Floor) -> None:
 def test_the_machine_does_not_go_on_without_what_it_needs(floor: Floor) -> None:
     who, _ = floor.talk()
     # Nothing was typed in this call.
-    assert hand_back.hand_back(floor.store, floor.control, who, "offers").why == "step"
-    assert hand_back.hand_back(floor.store, floor.control, who, "date_of_birth").done
+    assert hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "offers").why == "step"
+    assert hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "date_of_birth").done
 
 
 def test_a_colleague_who_was_asked_in_can_leave(floor: Floor) -> None:
     who, entry_id = floor.talk()
     other = floor.agent()
-    transfer.to_colleague(floor.store, floor.control, who, other)
+    transfer.to_colleague(floor.store, floor.control, *floor.mine(who), other)
     third_is_there(floor, entry_id)
-    assert wrap_up.hang_up(floor.store, floor.control, other).done
+    assert wrap_up.hang_up(floor.store, floor.control, *floor.mine(other)).done
     assert floor.state(other).state == "ready"
     assert (floor.entry(entry_id).state, floor.state(who).state) == ("talking", "talking")
 
 
 def test_a_caller_who_is_brought_too_late_is_not_left_alone(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    wrap_up.hang_up(floor.store, floor.control, who)
+    wrap_up.hang_up(floor.store, floor.control, *floor.mine(who))
     # The question that brought them was answered after that which let them go.
     floor.joins(entry_id, floor.entry(entry_id).call_id or "")
     floor.sweeps()
@@ -433,13 +437,15 @@ def test_whom_an_agent_wanted_out_of_the_menu_and_who_hangs_up_is_promised_nothi
 
 def test_handing_back_names_the_step(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    assert hand_back.hand_back(floor.store, floor.control, who, "nowhere").why == "step"
+    assert (
+        hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "nowhere").why == "step"
+    )
     for step in hand_back.STEPS:
         called = hand_back._CALLED.get(step, step)
         assert called in conversation.STEPS
         # As much as the column takes.
         assert len(connect_agent.BACK + called) <= 20
-    assert hand_back.hand_back(floor.store, floor.control, who, "my_appointment").done
+    assert hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "my_appointment").done
     with floor.house.database.statement() as connection:
         call_id = floor.entry(entry_id).call_id or ""
         after = connect_agent.after_agent(connection, floor.store, call_id)
@@ -462,13 +468,13 @@ def third_is_there(floor: Floor, entry_id: str) -> None:
 def test_a_warm_transfer_to_a_colleague(floor: Floor) -> None:
     who, entry_id = floor.talk()
     other = floor.agent()
-    assert transfer.to_colleague(floor.store, floor.control, who, other).done
+    assert transfer.to_colleague(floor.store, floor.control, *floor.mine(who), other).done
     assert [one.what for one in floor.control.asked[-2:]] == ["hold", "ring"]
     assert floor.state(other).state == "reserved"
-    assert transfer.complete(floor.store, floor.control, who).why == "nobody"
+    assert transfer.complete(floor.store, floor.control, *floor.mine(who)).why == "nobody"
     third_is_there(floor, entry_id)
     assert floor.state(other).state == "talking"
-    assert transfer.complete(floor.store, floor.control, who).done
+    assert transfer.complete(floor.store, floor.control, *floor.mine(who)).done
     assert [one.what for one in floor.control.asked[-2:]] == ["unhold", "hang_up"]
     assert floor.control.asked[-1].sid == floor.leg_of(who).provider_sid
     entry = floor.entry(entry_id)
@@ -485,23 +491,26 @@ def test_a_warm_transfer_to_a_colleague(floor: Floor) -> None:
 def test_a_colleague_who_does_not_answer_leaves_the_caller_with_the_agent(floor: Floor) -> None:
     who, entry_id = floor.talk()
     other = floor.agent()
-    transfer.to_colleague(floor.store, floor.control, who, other)
+    transfer.to_colleague(floor.store, floor.control, *floor.mine(who), other)
     floor.told(other, "no-answer")
     assert (floor.state(other).state, floor.state(other).reason) == ("paused", "no_answer")
     assert floor.entry(entry_id).staff_id == who
-    assert transfer.cancel(floor.store, floor.control, who).why == "nobody"
-    assert hold_call.hold(floor.store, floor.control, who, on=False).done
+    assert transfer.cancel(floor.store, floor.control, *floor.mine(who)).why == "nobody"
+    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=False).done
 
 
 def test_a_transfer_to_another_centres_number(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    assert transfer.to_number(floor.store, floor.control, who, "+33899123456").why == "number"
-    assert transfer.to_number(floor.store, floor.control, who, "+33145678901").done
+    assert (
+        transfer.to_number(floor.store, floor.control, *floor.mine(who), "+33899123456").why
+        == "number"
+    )
+    assert transfer.to_number(floor.store, floor.control, *floor.mine(who), "+33145678901").done
     third_is_there(floor, entry_id)
-    assert transfer.complete(floor.store, floor.control, who).done
+    assert transfer.complete(floor.store, floor.control, *floor.mine(who)).done
     assert floor.entry(entry_id).outcome == "transferred"
     assert floor.state(who).state == "wrapup"
-    assert wrap_up.wrap_up(floor.store, floor.control, who, "other_service").done
+    assert wrap_up.wrap_up(floor.store, floor.control, *floor.mine(who), "other_service").done
     # Their two lines go on, until one of them is over.
     theirs = third(floor, entry_id)
     assert theirs.state == "joined"
@@ -514,9 +523,9 @@ def test_a_transfer_to_another_centres_number(floor: Floor) -> None:
 
 def test_a_caller_who_hangs_up_after_a_transfer_leaves_nobody_alone(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    transfer.to_number(floor.store, floor.control, who, "+33145678901")
+    transfer.to_number(floor.store, floor.control, *floor.mine(who), "+33145678901")
     third_is_there(floor, entry_id)
-    transfer.complete(floor.store, floor.control, who)
+    transfer.complete(floor.store, floor.control, *floor.mine(who))
     connect_agent.seen_in_conference(
         floor.store, entry_id, "CF" + "1" * 32, floor.entry(entry_id).call_id or "", joined=False
     )
@@ -528,23 +537,23 @@ def test_a_caller_who_hangs_up_on_hold_leaves_agent_and_third_in_their_sentence(
     floor: Floor,
 ) -> None:
     who, entry_id = floor.talk()
-    transfer.to_number(floor.store, floor.control, who, "+33145678901")
+    transfer.to_number(floor.store, floor.control, *floor.mine(who), "+33145678901")
     third_is_there(floor, entry_id)
     floor.caller_hangs_up(entry_id)
     floor.sweeps()
     assert floor.control.of("hang_up") == []
     assert floor.control.of("end_conference") == []
     assert floor.state(who).state == "wrapup"
-    assert wrap_up.hang_up(floor.store, floor.control, who).done
+    assert wrap_up.hang_up(floor.store, floor.control, *floor.mine(who)).done
     assert len(floor.control.of("hang_up")) == 2
 
 
 def test_a_transfer_that_is_called_off(floor: Floor) -> None:
     who, entry_id = floor.talk()
     other = floor.agent()
-    transfer.to_colleague(floor.store, floor.control, who, other)
+    transfer.to_colleague(floor.store, floor.control, *floor.mine(who), other)
     third_is_there(floor, entry_id)
-    assert transfer.cancel(floor.store, floor.control, who).done
+    assert transfer.cancel(floor.store, floor.control, *floor.mine(who)).done
     assert [one.what for one in floor.control.asked[-2:]] == ["hang_up", "unhold"]
     assert floor.state(other).state == "ready"
     assert floor.entry(entry_id).staff_id == who
@@ -552,10 +561,10 @@ def test_a_transfer_that_is_called_off(floor: Floor) -> None:
 
 def test_three_together(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    transfer.to_number(floor.store, floor.control, who, "+33145678901")
-    assert transfer.join_three(floor.store, floor.control, who).why == "nobody"
+    transfer.to_number(floor.store, floor.control, *floor.mine(who), "+33145678901")
+    assert transfer.join_three(floor.store, floor.control, *floor.mine(who)).why == "nobody"
     third_is_there(floor, entry_id)
-    assert transfer.join_three(floor.store, floor.control, who).done
+    assert transfer.join_three(floor.store, floor.control, *floor.mine(who)).done
     assert floor.control.asked[-1].what == "unhold"
     assert third(floor, entry_id).state == "joined"
 
@@ -584,9 +593,109 @@ def test_old_lines_and_intents_are_forgotten(floor: Floor) -> None:
     who, entry_id = floor.talk()
     floor.caller_hangs_up(entry_id)
     floor.sweeps()
-    wrap_up.wrap_up(floor.store, floor.control, who, "booked")
+    wrap_up.wrap_up(floor.store, floor.control, *floor.mine(who), "booked")
     floor.later(days=8)
     with floor.house.database.transaction() as connection:
         assert agents.delete_old(connection, floor.house.clock, timedelta(days=7)) > 0
     assert floor.intents() == []
     assert floor.legs(entry_id) == []
+
+
+# ---------------------------------------------------------------- a page that is late, the history
+
+LATE: dict[str, Callable[[Floor, str, str], intents.Asked]] = {
+    "hold": lambda floor, who, entry: hold_call.hold(
+        floor.store, floor.control, who, entry, on=True
+    ),
+    "colleague": lambda floor, who, entry: transfer.to_colleague(
+        floor.store, floor.control, who, entry, floor.agent()
+    ),
+    "number": lambda floor, who, entry: transfer.to_number(
+        floor.store, floor.control, who, entry, "+33145678901"
+    ),
+    "complete": lambda floor, who, entry: transfer.complete(floor.store, floor.control, who, entry),
+    "cancel": lambda floor, who, entry: transfer.cancel(floor.store, floor.control, who, entry),
+    "three": lambda floor, who, entry: transfer.join_three(floor.store, floor.control, who, entry),
+    "back": lambda floor, who, entry: hand_back.hand_back(
+        floor.store, floor.control, who, entry, "welcome"
+    ),
+    "hang up": lambda floor, who, entry: wrap_up.hang_up(floor.store, floor.control, who, entry),
+    "wrap up": lambda floor, who, entry: wrap_up.wrap_up(
+        floor.store, floor.control, who, entry, "booked"
+    ),
+}
+
+
+@pytest.mark.parametrize("wish", LATE)
+def test_what_a_late_page_wants_is_not_done_to_the_next_caller(floor: Floor, wish: str) -> None:
+    who, first = floor.talk()
+    wrap_up.hang_up(floor.store, floor.control, who, first)
+    wrap_up.wrap_up(floor.store, floor.control, who, first, "booked")
+    second = floor.waits()
+    assert floor.reserves() == 1
+    floor.answers(who)
+    floor.sweeps()
+    floor.joins(second, floor.leg_of(who).provider_sid or "")
+    floor.joins(second, floor.entry(second).call_id or "")
+    before, asked = floor.entry(second), list(floor.control.asked)
+    refused = LATE[wish](floor, who, first)
+    assert (refused.done, refused.why) == (False, "other_call")
+    assert floor.entry(second) == before
+    assert (floor.state(who).state, floor.state(who).entry_id) == ("talking", second)
+    assert floor.control.asked == asked
+
+
+def acts(floor: Floor) -> list[tuple[str, str, str]]:
+    return [
+        (one.act.what, one.act.subject, str(one.act.details.get("to", "")))
+        for one in read_acts(floor.store)
+    ][::-1]
+
+
+def test_what_is_done_with_a_caller_is_in_the_history(floor: Floor) -> None:
+    who, entry_id = floor.talk()
+    other = floor.agent()
+    hold_call.hold(floor.store, floor.control, who, entry_id, on=True)
+    # What is so already is no act.
+    hold_call.hold(floor.store, floor.control, who, entry_id, on=True)
+    hold_call.hold(floor.store, floor.control, who, entry_id, on=False)
+    transfer.to_colleague(floor.store, floor.control, who, entry_id, other)
+    third_is_there(floor, entry_id)
+    transfer.join_three(floor.store, floor.control, who, entry_id)
+    transfer.complete(floor.store, floor.control, who, entry_id)
+    hand_back.hand_back(floor.store, floor.control, other, entry_id, "welcome")
+    assert acts(floor) == [
+        ("hold", entry_id, ""),
+        ("unhold", entry_id, ""),
+        ("transfer_begun", entry_id, other),
+        ("conference", entry_id, ""),
+        ("transfer_done", entry_id, other),
+        ("handed_back", entry_id, ""),
+    ]
+
+
+def test_a_number_that_was_rung_is_in_the_history_without_its_digits(floor: Floor) -> None:
+    who, entry_id = floor.talk()
+    transfer.to_number(floor.store, floor.control, who, entry_id, "+33145678901")
+    transfer.cancel(floor.store, floor.control, who, entry_id)
+    assert [one[:2] for one in acts(floor)] == [
+        ("transfer_begun", entry_id),
+        ("transfer_cancelled", entry_id),
+    ]
+    assert "45678901" not in str(read_acts(floor.store))
+
+
+def test_a_supervisor_who_leaves_a_conversation_is_in_the_history(floor: Floor) -> None:
+    _, entry_id = floor.talk()
+    boss = floor.house.employs("supervisor").id
+    monitor.listen_in(floor.store, floor.control, boss, entry_id, "join")
+    monitor.leave(floor.store, floor.control, boss)
+    assert acts(floor) == [("join", entry_id, ""), ("left", entry_id, "")]
+
+
+def test_what_was_not_done_is_no_act(floor: Floor) -> None:
+    who, entry_id = floor.talk()
+    assert not transfer.complete(floor.store, floor.control, who, entry_id).done
+    assert not transfer.join_three(floor.store, floor.control, who, entry_id).done
+    assert not hand_back.hand_back(floor.store, floor.control, who, entry_id, "offers").done
+    assert acts(floor) == []

@@ -18,6 +18,7 @@ import random
 import sys
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from statistics import median, quantiles
@@ -26,15 +27,17 @@ import pytest
 
 from sqlalchemy import func, select
 
-from models import agents, queues
+from models import agents, queues, snapshots
 from models.tables import leg, queue_entry
 from services import agent_presence, call_back
 from services.opening_hours import hours_of, tomorrow_evening
 from services.promise_callback import promise
-from services.queue_line import Caller, join
+from services.queue_line import Caller, Outlook, join, place_promise
 from services.wait_estimate import (
+    NAME,
     Pace,
     can_promise,
+    forget_pace,
     read_pace,
     wait_seconds,
     when,
@@ -42,7 +45,7 @@ from services.wait_estimate import (
 )
 from tests.store.rings import Office, Ring
 from tests.store.tools import clock_of, rows_of
-from tests.support.house import CAMPAIGN, House, a_mobile
+from tests.support.house import CAMPAIGN, NOON, House, a_mobile
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 HOURS = hours_of(CAMPAIGN)
@@ -397,3 +400,89 @@ def test_a_house_where_nobody_ever_worked_promises_what_one_person_can_do(servic
     assert at is not None
     # It is their time and nobody is there: tomorrow.
     assert (at.day, at.hour) == (26, 8)
+
+
+# ------------------------------------------------------------------ what is owed until then
+
+
+def owes(house: House, count: int, due: datetime) -> None:
+    """So many promises that are not kept before `due`."""
+    with house.database.transaction() as connection:
+        for _ in range(count):
+            made = house.store.chance.identifier()
+            new = queues.NewEntry(made, "fr", "callback", "fr", due_at=due)
+            assert queues.add(connection, house.clock, house.store.vault, new)
+
+
+def promised_at(house: House, now: datetime, pace: Pace) -> datetime | None:
+    """When somebody is told that they will be rung, at that moment and this pace."""
+    clock_of(house).moment = now
+    with house.database.transaction() as connection:
+        snapshots.put(connection, house.clock, NAME, {"fr": asdict(pace)})
+    forget_pace()
+    with house.database.statement() as connection:
+        return can_promise(connection, house.store, HOURS, now)
+
+
+NIGHT = Pace(usual=5.0, cps=100.0)
+MORNING = datetime(2026, 11, 26, 7, 0, tzinfo=UTC)
+
+
+def test_at_night_only_who_is_rung_before_them_is_before_them(service: House):
+    """Who is to be rung again in the afternoon takes nobody's time in the morning."""
+    now = datetime(2026, 11, 25, 21, 0, tzinfo=UTC)
+    owes(service, 10, MORNING)
+    owes(service, 100, datetime(2026, 11, 26, 15, 0, tzinfo=UTC))
+    at = promised_at(service, now, NIGHT)
+    # Ten by five agents of five minutes each.
+    assert at == MORNING + 10 * MINUTE
+
+
+def test_at_night_nobody_is_refused_for_whom_there_is_time(service: House):
+    """Until tomorrow evening: 640 people, less those who are owed something sooner."""
+    now = datetime(2026, 11, 25, 21, 0, tzinfo=UTC)
+    owes(service, 600, MORNING)
+    owes(service, 60, datetime(2026, 11, 26, 18, 50, tzinfo=UTC))
+    assert promised_at(service, now, NIGHT) == MORNING + 600 * MINUTE
+    owes(service, 45, MORNING)
+    assert promised_at(service, now, NIGHT) is None
+
+
+def test_who_is_rung_again_in_the_morning_is_before_whoever_is_not_served_tonight(service: House):
+    """The night is no time in which anybody is served."""
+    now = datetime(2026, 11, 25, 18, 30, tzinfo=UTC)
+    pace = paced(5, free=300)
+    # Half an hour is left tonight: thirty of them and a few more.
+    owes(service, 60, now)
+    owes(service, 20, MORNING)
+    at = promised_at(service, now, pace)
+    assert at is not None
+    assert at == MORNING + 50 * MINUTE
+
+
+def test_a_place_on_the_line_counts_who_is_put_off_until_the_morning(service: House):
+    """Agents who answer by night ring nobody: who waits and wishes a call is behind them all."""
+    now = datetime(2026, 11, 25, 21, 0, tzinfo=UTC)
+    owes(service, 30, MORNING)
+    clock_of(service).moment = now
+    with service.database.transaction() as connection:
+        snapshots.put(connection, service.clock, NAME, {"fr": asdict(NIGHT)})
+    forget_pace()
+    with service.database.statement() as connection:
+        forecast = Outlook(fresh_seconds=0).read(connection, service.store, CAMPAIGN, "fr")
+    assert place_promise(0, HOURS, now, forecast, joined_at=now) == MORNING + 30 * MINUTE
+    # Whose place is older is not behind those who came later.
+    assert place_promise(0, HOURS, now, forecast, joined_at=NOON - HOUR) == MORNING
+
+
+def test_what_a_person_takes_is_known_at_night_too(service: House):
+    """The day's measure counts until there is another one, not five minutes for everybody."""
+    with service.database.transaction() as connection:
+        day = Pace(agents=3, share=3.0, usual=3.0, mean=200.0, each=150.0, again=0.1)
+        snapshots.put(connection, service.clock, NAME, {"fr": asdict(day)})
+    forget_pace()
+    write_pace(service.store)
+    with service.database.statement() as connection:
+        pace = read_pace(connection)
+    assert (pace.agents, pace.usual) == (0, 3.0)
+    assert (pace.mean, pace.each, pace.again) == (200.0, 150.0, 0.1)

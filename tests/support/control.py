@@ -40,6 +40,8 @@ class FakeControl:
     # Members of a queue who are in it no more, and calls that are over.
     gone: set[str] = field(default_factory=set)
     out_of_queue: set[str] = field(default_factory=set)
+    # What a call is, where it does not go on.
+    statuses: dict[str, str] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def whats(self) -> list[str]:
@@ -86,6 +88,10 @@ class FakeControl:
     def find_call(self, to: str, since: datetime) -> str | None:
         self._ask(Ask("find_call", more={"to": to, "since": since}))
         return next(iter(reversed(self.rings_to(to))), None)
+
+    def status_of(self, call_sid: str) -> str:
+        self._ask(Ask("status_of", call_sid))
+        return self.statuses.get(call_sid, "in-progress")
 
     def take_from_queue(self, queue_sid: str, call_sid: str, path: str) -> None:
         if call_sid in self.out_of_queue:
