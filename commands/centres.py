@@ -61,14 +61,14 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
     @centres.command(epilog="Example: flask centres close 21 --why 'the hall is flooded'")
     @click.argument("centre_id", metavar="GID")
     @why_options
-    def close(*, centre_id: str, why: str, who: str, dry_run: bool) -> None:
+    def close(*, centre_id: str, why: str, who: str, dry_run: bool, yes: bool) -> None:
         """Close a centre; whoever is booked is moved or becomes a case for an agent.
 
         Run again it goes on where it was stopped. `flask operations undo` opens it again; an import
         does not.
         """
         wish = Wish(why, who, dry_run, progress_bar)
-        carry_out(lambda: life.close_centre(centre_id, wish))
+        carry_out(lambda each: life.close_centre(centre_id, each), wish, yes=yes)
 
     return centres
 

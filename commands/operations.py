@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.slots import progress_bar
-from commands.wishes import carry_out, dry_run_option
+from commands.wishes import carry_out, dry_run_option, yes_option
 from models.operations import Operation
 from services.centre_life import CentreLife, LifeRefused, Wish
 
@@ -60,7 +60,8 @@ def make(life: CentreLife) -> click.Group:
     @group.command(epilog="Example: flask operations undo 0f3a…")
     @click.argument("operation_id", metavar="ID")
     @dry_run_option
-    def undo(*, operation_id: str, dry_run: bool) -> None:
+    @yes_option
+    def undo(*, operation_id: str, dry_run: bool, yes: bool) -> None:
         """Take an operation back, as far as nobody has changed anything since.
 
         People who were moved go back to their old time where it is still to be had; cases are
@@ -68,7 +69,7 @@ def make(life: CentreLife) -> click.Group:
         nothing.
         """
         wish = Wish("", dry_run=dry_run, watch=progress_bar)
-        carry_out(lambda: life.undo(operation_id, wish))
+        carry_out(lambda each: life.undo(operation_id, each), wish, yes=yes)
 
     return group
 

@@ -138,13 +138,15 @@ def _close_day(life: CentreLife) -> click.Command:
     @click.option("--centre", "centre_id", required=True, metavar="GID")
     @click.option("--day", required=True, metavar="YYYY-MM-DD", help="The centre's own day.")
     @why_options
-    def close_day(*, centre_id: str, day: str, why: str, who: str, dry_run: bool) -> None:
+    def close_day(
+        *, centre_id: str, day: str, why: str, who: str, dry_run: bool, yes: bool
+    ) -> None:
         """Close a centre for a day; whoever is booked is moved or becomes a case for an agent.
 
         Run again it goes on where it was stopped. `flask operations undo` takes it back.
         """
         wish = Wish(why, who, dry_run, progress_bar)
-        carry_out(lambda: life.close_day(centre_id, as_day(day), wish))
+        carry_out(lambda each: life.close_day(centre_id, as_day(day), each), wish, yes=yes)
 
     return close_day
 
@@ -161,7 +163,15 @@ def _capacity(life: CentreLife) -> click.Command:
     @click.option("--capacity", required=True, type=int, help="Places of each slot; 0 for none.")
     @why_options
     def capacity_(
-        *, centre_id: str, first: str, last: str, capacity: int, why: str, who: str, dry_run: bool
+        *,
+        centre_id: str,
+        first: str,
+        last: str,
+        capacity: int,
+        why: str,
+        who: str,
+        dry_run: bool,
+        yes: bool,
     ) -> None:
         """Cut or add places of every slot of some days; the surplus of people is moved.
 
@@ -169,7 +179,11 @@ def _capacity(life: CentreLife) -> click.Command:
         back when capacity is added.
         """
         wish = Wish(why, who, dry_run, progress_bar)
-        carry_out(lambda: life.set_capacity(centre_id, as_day(first), as_day(last), capacity, wish))
+        carry_out(
+            lambda each: life.set_capacity(centre_id, as_day(first), as_day(last), capacity, each),
+            wish,
+            yes=yes,
+        )
 
     return capacity_
 
@@ -186,10 +200,22 @@ def _move_hour(life: CentreLife) -> click.Command:
     @click.option("--to", required=True, metavar="HH:MM", help="By its own clock.")
     @why_options
     def move_hour(
-        *, centre_id: str, day: str, start: str, to: str, why: str, who: str, dry_run: bool
+        *,
+        centre_id: str,
+        day: str,
+        start: str,
+        to: str,
+        why: str,
+        who: str,
+        dry_run: bool,
+        yes: bool,
     ) -> None:
         """Move a slot with the people in it to another hour of the same day."""
         wish = Wish(why, who, dry_run, progress_bar)
-        carry_out(lambda: life.move_hour(centre_id, as_day(day), as_time(start), as_time(to), wish))
+        carry_out(
+            lambda each: life.move_hour(centre_id, as_day(day), as_time(start), as_time(to), each),
+            wish,
+            yes=yes,
+        )
 
     return move_hour

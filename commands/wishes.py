@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, time
 from typing import Any
 
 import click
 
-from services.centre_life import OPERATOR, LifeRefused, LifeReport
+from services.centre_life import OPERATOR, LifeRefused, LifeReport, Wish
 
 Command = Callable[..., Any]
 
@@ -19,9 +20,16 @@ def dry_run_option(command: Command) -> Command:
     )(command)
 
 
+def yes_option(command: Command) -> Command:
+    return click.option(
+        "--yes", is_flag=True, help="Do not ask, whoever is booked: for programs, and the sure."
+    )(command)
+
+
 def why_options(command: Command) -> Command:
-    """`--why`, `--who` and `--dry-run`."""
+    """`--why`, `--who`, `--dry-run` and `--yes`."""
     for option in (
+        yes_option,
         dry_run_option,
         click.option("--who", default=OPERATOR, show_default=True, help="A staff id."),
         click.option(
@@ -35,10 +43,16 @@ def why_options(command: Command) -> Command:
     return command
 
 
-def carry_out(operation: Callable[[], LifeReport]) -> None:
-    """Do it and print what was done; a refusal is one sentence and exit status 1."""
+def carry_out(operation: Callable[[Wish], LifeReport], wish: Wish, *, yes: bool) -> None:
+    """Do it and print what was done; a refusal is one sentence and exit status 1.
+
+    Where somebody is booked it says first how many and what would become of them, and asks, unless
+    it is told `yes`; whoever does not answer with yes has changed nothing (exit status 1).
+    """
     try:
-        report = operation()
+        if not (yes or wish.dry_run):
+            _ask(operation(replace(wish, dry_run=True)))
+        report = operation(wish)
     except LifeRefused as refused:
         raise click.ClickException(str(refused)) from None
     if report.dry_run:
@@ -46,6 +60,13 @@ def carry_out(operation: Callable[[], LifeReport]) -> None:
         for booking_id, fate in report.fates.items():
             click.echo(f"{booking_id} {fate}")
     click.echo(report.last_line())
+
+
+def _ask(preview: LifeReport) -> None:
+    touched = len(preview.fates)
+    if touched:
+        click.echo(preview.last_line(), err=True)
+        click.confirm(f"This touches {touched} booked. Do it?", abort=True, err=True)
 
 
 def as_day(text: str) -> date:

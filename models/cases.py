@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, text, update
 
 from models.clock import Clock
 from models.tables import agent_case
@@ -21,6 +21,8 @@ class NewCase:
     why: str
     booking_id: str | None = None
     operation_id: str | None = None
+    # The message that reached nobody.
+    message_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Case:
     why: str
     created_at: datetime
     closed_at: datetime | None
+    message_id: str | None = None
 
 
 def add(connection: Connection, clock: Clock, new: NewCase) -> None:
@@ -44,6 +47,7 @@ def add(connection: Connection, clock: Clock, new: NewCase) -> None:
             kind=new.kind,
             booking_id=new.booking_id,
             operation_id=new.operation_id,
+            message_id=new.message_id,
             why=new.why,
             created_at=clock.at(),
         )
@@ -58,6 +62,23 @@ def close(connection: Connection, clock: Clock, case_id: str) -> bool:
         .values(closed_at=clock.at())
     )
     return connection.execute(statement).rowcount == 1
+
+
+def get(connection: Connection, case_id: str, *, lock: bool = False) -> Case | None:
+    """One case, open or closed."""
+    statement = select(agent_case).where(agent_case.c.id == case_id)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    return Case(*row) if row else None
+
+
+def count_open(connection: Connection) -> dict[str, int]:
+    """How many wait for somebody, by kind."""
+    statement = (
+        select(agent_case.c.kind, func.count())
+        .where(text("agent_case.closed_at IS NULL"))
+        .group_by(agent_case.c.kind)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def of_booking(connection: Connection, booking_id: str) -> Sequence[Case]:

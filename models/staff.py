@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
-from models.clock import Clock
+from models.clock import Clock, DatabaseClock
 from models.crypto import Vault
 from models.dialects import insert_new
 from models.prepared import Prepared
@@ -72,7 +72,8 @@ class Account:
 class Visit:
     """A session that is not over, as far as the store can tell; limits of time are not looked at.
 
-    `strong`: the second factor was given. `has_totp`: the account has one.
+    `strong`: the second factor was given. `has_totp`: the account has one. `proved_at`: when the
+    password was given last. `wall`: of a screen on a wall, whose owner may be anywhere.
     """
 
     staff: Staff
@@ -83,6 +84,8 @@ class Visit:
     password_temporary: bool
     demonstration: bool
     in_call: bool
+    proved_at: datetime
+    wall: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,11 @@ class Session:
     began_at: datetime
     seen_at: datetime
     here: bool
+    wall: bool = False
 
 
+# Letters of a session's name in the list of its owner.
+_NAME = 12
 _PERSON = (
     staff.c.id,
     staff.c.login,
@@ -256,13 +262,20 @@ def hash_of(token: str) -> bytes:
 
 
 def begin_session(
-    connection: Connection, clock: Clock, token: str, staff_id: str, *, strong: bool
+    connection: Connection,
+    clock: Clock,
+    token: str,
+    staff_id: str,
+    *,
+    strong: bool,
+    wall: bool = False,
 ) -> None:
     """A new session, in the transaction that looked at the account under lock."""
     values = {
         "created_at": clock.at(),
         "seen_at": clock.at(),
         "strong_at": clock.at() if strong else None,
+        "wall": wall,
     }
     connection.execute(
         session.insert().values(token_idx=hash_of(token), staff_id=staff_id, **values)
@@ -275,6 +288,8 @@ _VISIT = Prepared(
         session.c.created_at,
         session.c.seen_at,
         session.c.strong_at,
+        func.coalesce(session.c.proved_at, session.c.created_at).label("proved_at"),
+        session.c.wall,
         staff.c.totp_enc.is_not(None).label("has_totp"),
         staff.c.password_temporary,
         staff.c.demonstration,
@@ -306,6 +321,8 @@ def visit(connection: Connection, token: str) -> Visit | None:
         password_temporary=row.password_temporary,
         demonstration=row.demonstration,
         in_call=row.state in IN_CALL,
+        proved_at=row.proved_at,
+        wall=bool(row.wall),
     )
 
 
@@ -314,6 +331,12 @@ def touch(connection: Connection, clock: Clock, token: str) -> None:
     connection.execute(
         update(session).where(session.c.token_idx == hash_of(token)).values(seen_at=clock.at())
     )
+
+
+def proved(connection: Connection, clock: Clock, token: str) -> None:
+    """The password was given again at this session."""
+    statement = update(session).where(session.c.token_idx == hash_of(token))
+    connection.execute(statement.values(proved_at=clock.at(), seen_at=clock.at()))
 
 
 def end_session(connection: Connection, clock: Clock, token: str) -> bool:
@@ -343,7 +366,7 @@ def sessions_of(
 ) -> list[Session]:
     """Sessions of somebody that are not over and began after `since`; `token` is of this one."""
     statement = (
-        select(session.c.token_idx, session.c.created_at, session.c.seen_at)
+        select(session.c.token_idx, session.c.created_at, session.c.seen_at, session.c.wall)
         .join(staff, staff.c.id == session.c.staff_id)
         .where(
             session.c.staff_id == staff_id,
@@ -355,9 +378,30 @@ def sessions_of(
     )
     here = hash_of(token)
     return [
-        Session(row.token_idx.hex()[:8], row.created_at, row.seen_at, row.token_idx == here)
+        Session(
+            row.token_idx.hex()[:_NAME],
+            row.created_at,
+            row.seen_at,
+            here=row.token_idx == here,
+            wall=bool(row.wall),
+        )
         for row in connection.execute(statement)
     ]
+
+
+def end_named(connection: Connection, clock: Clock, staff_id: str, name: str) -> bool:
+    """End the session of somebody that has this name in their list; False where none has."""
+    found = connection.execute(
+        select(session.c.token_idx).where(
+            session.c.staff_id == staff_id, session.c.ended_at.is_(None)
+        )
+    )
+    named = [one for one in found.scalars() if one.hex()[:_NAME] == name]
+    if not named:
+        return False
+    statement = update(session).where(session.c.token_idx.in_(named))
+    connection.execute(statement.values(ended_at=clock.at()))
+    return True
 
 
 def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> int:
@@ -399,11 +443,30 @@ def acts(
         statement = statement.where(staff_act.c.subject == subject)
     if before is not None:
         statement = statement.where(staff_act.c.id < before)
-    return [
-        Written(
-            row.id,
-            row.at,
-            Act(row.staff_id, row.what, row.subject, row.why, json.loads(row.details)),
-        )
-        for row in connection.execute(statement)
-    ]
+    return [_written(row) for row in connection.execute(statement)]
+
+
+def _written(row: Any) -> Written:
+    act = Act(row.staff_id, row.what, row.subject, row.why, json.loads(row.details))
+    return Written(row.id, row.at, act)
+
+
+def newest_acts(connection: Connection, what: str, subjects: Collection[str]) -> dict[str, Written]:
+    """The newest act of a kind on each of these, by what it was done to."""
+    if not subjects:
+        return {}
+    statement = (
+        select(staff_act)
+        .where(staff_act.c.subject.in_(subjects), staff_act.c.what == what)
+        .order_by(staff_act.c.id)
+    )
+    return {row.subject: _written(row) for row in connection.execute(statement)}
+
+
+def forget_acts(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Delete acts that are older; gives how many. The database itself refuses younger ones.
+
+    Its own clock must say so as well: what a clock that runs ahead takes for old stays for now.
+    """
+    old = [staff_act.c.at < one.at(-after) for one in (clock, DatabaseClock())]
+    return connection.execute(delete(staff_act).where(*old)).rowcount

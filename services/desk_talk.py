@@ -8,19 +8,26 @@ from models.database import Connection
 from models.queues import Entry
 from services.store import Store
 
+OTHER_CALL = "other_call"
 
-def talk_of(connection: Connection, store: Store, staff_id: str) -> Entry | None:
-    """The entry that this agent is talking with, locked; None when they talk with nobody.
 
-    A colleague who was asked into a conversation has none of their own.
+def talk_of(connection: Connection, store: Store, staff_id: str, entry_id: str) -> Entry | str:
+    """The entry, locked until the transaction ends, that this agent is talking with.
+
+    Else why there is none: `not_talking`, or `other_call` where it is somebody else by now. A page
+    is up to a second late; what it wants is decided here, with the lock, and not before. A
+    colleague who was asked into a conversation has none of their own.
     """
+    entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
+    if entry is not None and entry.state == "talking" and entry.staff_id == staff_id:
+        return entry
+    return OTHER_CALL if has_another(connection, staff_id, entry_id) else "not_talking"
+
+
+def has_another(connection: Connection, staff_id: str, entry_id: str) -> bool:
+    """Whether the caller whom this agent has is not this one."""
     agent = agents.get(connection, staff_id)
-    if agent is None or agent.state != "talking" or agent.entry_id is None:
-        return None
-    entry = queues.load(connection, store.vault, agent.entry_id, lock=True)
-    if entry is None or entry.state != "talking" or entry.staff_id != staff_id:
-        return None
-    return entry
+    return agent is not None and agent.entry_id not in {None, entry_id}
 
 
 def third_of(connection: Connection, store: Store, entry: Entry) -> Leg | None:

@@ -11,6 +11,7 @@ from services.connect_agent import BACK, close_talk
 from services.desk_talk import talk_of
 from services.intents import Asked, no
 from services.ports import CallControl
+from services.staff import record_act
 from services.store import Store
 
 # Where the machine can go on by itself. What they are called is in the words of the desk's page.
@@ -31,15 +32,19 @@ def possible(connection: Connection, store: Store, call_id: str) -> tuple[str, .
     )
 
 
-def hand_back(store: Store, control: CallControl, staff_id: str, step: str) -> Asked:
-    """The caller goes on with the machine at `step`. Why not: `not_talking`, `step`."""
+def hand_back(store: Store, control: CallControl, staff_id: str, entry_id: str, step: str) -> Asked:
+    """The caller goes on with the machine at `step`.
+
+    Why not: `not_talking`, `other_call`, `step`.
+    """
     if step not in STEPS:
         return no("step")
     with store.database.transaction() as connection:
-        entry = talk_of(connection, store, staff_id)
-        if entry is None:
-            return no("not_talking")
+        entry = talk_of(connection, store, staff_id, entry_id)
+        if isinstance(entry, str):
+            return no(entry)
         if step not in possible(connection, store, entry.call_id or ""):
             return no("step")
         asked = close_talk(connection, store, entry, staff_id, f"{BACK}{_CALLED.get(step, step)}")
+        record_act(connection, store, staff_id, "handed_back", entry.id, details={"step": step})
     return intents.carry_out_all(store, control, asked)

@@ -9,21 +9,24 @@ from services import intents
 from services.desk_talk import talk_of
 from services.intents import Asked, Kind, NewIntent, no
 from services.ports import CallControl
+from services.staff import record_act
 from services.store import Store
 
 
-def hold(store: Store, control: CallControl, staff_id: str, *, on: bool) -> Asked:
+def hold(store: Store, control: CallControl, staff_id: str, entry_id: str, *, on: bool) -> Asked:
     """Put the agent's caller on hold, or bring them back; what is so already is done.
 
-    Why not: `not_talking`, `not_yet` (the caller is being brought).
+    Why not: `not_talking`, `other_call`, `not_yet` (the caller is being brought).
     """
     with store.database.transaction() as connection:
-        entry = talk_of(connection, store, staff_id)
-        if entry is None:
-            return no("not_talking")
+        entry = talk_of(connection, store, staff_id, entry_id)
+        if isinstance(entry, str):
+            return no(entry)
         if entry.conference_sid is None:
             return no("not_yet")
         asked = set_hold(connection, store, entry, on=on)
+        if asked:
+            record_act(connection, store, staff_id, "hold" if on else "unhold", entry.id)
     return intents.carry_out_all(store, control, asked)
 
 

@@ -61,4 +61,5 @@ def leave(store: Store, control: CallControl, staff_id: str) -> Asked:
             return no("nobody")
         agents.move_leg(connection, store.clock, leg.id, "ended", outcome="over")
         asked = hang_up_leg(connection, store, leg)
+        record_act(connection, store, staff_id, "left", leg.entry_id or "")
     return intents.carry_out_all(store, control, [asked])

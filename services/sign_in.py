@@ -39,6 +39,9 @@ LONGEST = timedelta(hours=12)
 # Nobody is signed out in the middle of a call; a call is over by then (the provider's own limit of
 # a call is four hours).
 LONGEST_IN_CALL = timedelta(hours=16)
+# For what concerns many the password is asked for again after so long: a tab that somebody left, or
+# stole, cannot close the line. Source: OWASP ASVS 5.0, 7.5.3.
+PROVED_FOR = timedelta(minutes=10)
 # Between the password and the rest.
 UNFINISHED = timedelta(minutes=15)
 TOUCH_AFTER = timedelta(seconds=60)
@@ -50,6 +53,10 @@ log = structlog.get_logger()
 
 class Wrong(Exception):
     """Login, password or code: which one is not told."""
+
+
+class Unproved(Exception):
+    """The password was not given within PROVED_FOR."""
 
 
 class Closed(Exception):
@@ -102,7 +109,11 @@ class SignIn:
             return None
         now = store.clock.now()
         age, idle = now - found.began_at, now - found.seen_at
-        if found.in_call:
+        if found.wall:
+            # Nobody ever touches it, and what its owner does elsewhere keeps it neither open nor
+            # longer.
+            over = age > LONGEST
+        elif found.in_call:
             over = age > LONGEST_IN_CALL
         else:
             longest = UNFINISHED if needs(found) else LONGEST
@@ -110,7 +121,7 @@ class SignIn:
         if over:
             self.sign_out(token)
             return None
-        if idle > TOUCH_AFTER and (found.in_call or not poll):
+        if idle > TOUCH_AFTER and (found.in_call or found.wall or not poll):
             with store.database.one_writer(), store.database.statement() as connection:
                 rows.touch(connection, store.clock, token)
         return found
@@ -126,6 +137,35 @@ class SignIn:
         since = store.clock.now() - LONGEST_IN_CALL
         with store.database.statement() as connection:
             return rows.sessions_of(connection, staff.id, since, token)
+
+    def end(self, staff: Staff, name: str) -> bool:
+        """End one session of somebody, by its name in their list; False where there is none."""
+        store = self._store
+        with store.database.transaction() as connection:
+            ended = rows.end_named(connection, store.clock, staff.id, name)
+            if ended:
+                record_act(connection, store, staff.id, "session_ended", staff.id)
+        return ended
+
+    def open_wall(self, visit: Visit, token: str) -> Begun:
+        """Make this browser a screen on a wall: its session ends, and one begins that only reads.
+
+        It lasts LONGEST, without anybody at it. Raises Unproved, and Wrong where the session was
+        over already.
+        """
+        if not self.is_proved(visit):
+            raise Unproved
+        store = self._store
+        with store.database.transaction() as connection:
+            if not rows.end_session(connection, store.clock, token):
+                raise Wrong
+            begun = self._new_session(connection, visit.staff, strong=visit.strong, wall=True)
+            record_act(connection, store, visit.staff.id, "wall_opened", visit.staff.id)
+        return Begun(begun, visit.staff)
+
+    def is_proved(self, visit: Visit) -> bool:
+        """Whether the password was given at this session within PROVED_FOR."""
+        return self._store.clock.now() - visit.proved_at <= PROVED_FOR
 
     # Steps
 
@@ -179,10 +219,11 @@ class SignIn:
             attempts.succeed(connection, tries)
             return self._renew(connection, staff, token, strong=True)
 
-    def prove(self, visit: Visit, password: str, origin: Origin) -> None:
+    def prove(self, visit: Visit, token: str, password: str, origin: Origin) -> None:
         """Whoever sits at a session is whose it is: asked before what would outlast the session.
 
-        Raises Wrong, Closed, passwords.TooBusy. Source: OWASP ASVS 5.0, 7.5.1.
+        That it was proved is good for PROVED_FOR at this session. Raises Wrong, Closed,
+        passwords.TooBusy. Source: OWASP ASVS 5.0, 7.5.1.
         """
         store, staff = self._store, visit.staff
         tries = self._count("sign_in", staff.login, origin)
@@ -192,6 +233,7 @@ class SignIn:
             raise Wrong
         with store.database.transaction() as connection:
             attempts.succeed(connection, tries)
+            rows.proved(connection, store.clock, token)
 
     def offered_secret(self, token: str) -> str:
         """The second factor that a session may take."""
@@ -272,9 +314,11 @@ class SignIn:
         if now is None or now.disabled or now.password_hash != account.password_hash:
             raise Wrong
 
-    def _new_session(self, connection: Connection, staff: Staff, *, strong: bool) -> str:
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
-        rows.begin_session(connection, self._store.clock, token, staff.id, strong=strong)
+    def _new_session(
+        self, connection: Connection, staff: Staff, *, strong: bool, wall: bool = False
+    ) -> str:
+        token, clock = secrets.token_urlsafe(_TOKEN_BYTES), self._store.clock
+        rows.begin_session(connection, clock, token, staff.id, strong=strong, wall=wall)
         return token
 
     def _renew(

@@ -54,6 +54,13 @@ def struggling(connection: Connection, store: Store, limit: int = 20) -> list[St
     return sorted(found, key=lambda one: (one.since, one.call_id))[:limit]
 
 
+def struggles(connection: Connection, store: Store, call_id: str) -> bool:
+    """Whether this call is one of them at this moment."""
+    clock = store.clock
+    turns = agents.in_trouble(connection, clock, WITHIN, _NOT_IN_MENU, call_id=call_id)
+    return bool(turns) and _judged(turns) is not None
+
+
 def _judged(turns: list[Trouble]) -> Struggling | None:
     """What the turns of one call say, newest first; None where it is nothing so far."""
     newest = turns[0]

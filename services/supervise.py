@@ -16,7 +16,15 @@ from models import staff as staff_rows
 from models.database import Connection
 from models.queues import Queue
 from models.staff import Staff, Written
-from services import agent_presence, connect_agent, intents, phone_floor, reserve
+from services import (
+    agent_presence,
+    connect_agent,
+    intents,
+    phone_floor,
+    reserve,
+    take_over,
+    transfer,
+)
 from services.board_alerts import DEFAULTS, RANGES, SETTING
 from services.campaign import Campaign
 from services.ports import CallControl
@@ -31,6 +39,7 @@ MANY: Final = 1
 # Acts that set something, by their word in the history, and so can be taken back.
 QUEUE_STATE: Final = "queue_state"
 ANNOUNCEMENT: Final = "queue_announcement"
+ANNOUNCEMENT_EN: Final = "queue_announcement_en"
 OVERFLOW: Final = "queue_overflow"
 AGENT_QUEUES: Final = "agent_queues"
 FLOOR: Final = "phone_floor"
@@ -39,6 +48,7 @@ UNDONE: Final = "undone"
 _COLUMNS: Final = {
     QUEUE_STATE: "state",
     ANNOUNCEMENT: "announcement",
+    ANNOUNCEMENT_EN: "announcement_en",
     OVERFLOW: "overflow_minutes",
 }
 CAN_BE_UNDONE: Final = frozenset({*_COLUMNS, AGENT_QUEUES, FLOOR, THRESHOLD})
@@ -53,6 +63,17 @@ ACTS: Final = (
     "listen",
     "whisper",
     "join",
+    "left",
+    transfer.BEGUN,
+    transfer.DONE,
+    transfer.CANCELLED,
+    transfer.THREE,
+    "hold",
+    "unhold",
+    "handed_back",
+    take_over.TAKEN_OVER,
+    "wall_opened",
+    "session_ended",
 )
 
 
@@ -84,38 +105,55 @@ def set_state(store: Store, who: Staff, queue_ids: Sequence[str], state: str) ->
     """
     if state not in queues.STATES:
         raise Refused("value")
-    return _set_queues(store, who, queue_ids, QUEUE_STATE, state)
+    return _set_queues(store, who, queue_ids, {QUEUE_STATE: state})
 
 
-def set_announcement(store: Store, who: Staff, queue_ids: Sequence[str], text: str) -> int:
-    """What is said to who waits; empty for nothing. Raises Refused."""
+def set_announcement(
+    store: Store, who: Staff, queue_ids: Sequence[str], text: str, english: str = ""
+) -> int:
+    """What is said to who waits, in French and in English; empty for nothing. Raises Refused.
+
+    English alone is not taken. Without it, who speaks English hears that there is one in French.
+    """
+    text, english = _spoken(text), _spoken(english)
+    if english and not text:
+        raise Refused("announcement")
+    said = {ANNOUNCEMENT: text, ANNOUNCEMENT_EN: english}
+    return _set_queues(store, who, queue_ids, said)
+
+
+def _spoken(text: str) -> str:
     text = " ".join(text.split())
     if len(text) > LONGEST_ANNOUNCEMENT or not text.isprintable() or set(text) & set("<>&"):
         raise Refused("announcement")
-    return _set_queues(store, who, queue_ids, ANNOUNCEMENT, text)
+    return text
 
 
 def set_overflow(store: Store, who: Staff, queue_ids: Sequence[str], minutes: int) -> int:
     """After how long the national queue takes those who wait, too. Raises Refused."""
     if not 0 <= minutes <= LONGEST_OVERFLOW:
         raise Refused("value")
-    return _set_queues(store, who, queue_ids, OVERFLOW, minutes)
+    return _set_queues(store, who, queue_ids, {OVERFLOW: minutes})
 
 
 def _set_queues(
-    store: Store, who: Staff, queue_ids: Sequence[str], what: str, value: str | int
+    store: Store, who: Staff, queue_ids: Sequence[str], values: Mapping[str, str | int]
 ) -> int:
-    column = _COLUMNS[what]
-    changed = 0
+    """Set what these acts set; gives in how many queues anything changed."""
+    changed = set()
     with store.database.transaction() as connection:
         for queue_id in sorted(set(queue_ids)):
-            before = getattr(_queue(connection, queue_id), column)
-            if before == value:
-                continue
-            queues.set_queue(connection, store.clock, queue_id, **{column: value})
-            _record(connection, store, who, what=what, subject=queue_id, before=before, after=value)
-            changed += 1
-    return changed
+            queue = _queue(connection, queue_id)
+            for what, value in values.items():
+                before = getattr(queue, _COLUMNS[what])
+                if before == value:
+                    continue
+                queues.set_queue(connection, store.clock, queue_id, **{_COLUMNS[what]: value})
+                _record(
+                    connection, store, who, what=what, subject=queue_id, before=before, after=value
+                )
+                changed.add(queue_id)
+    return len(changed)
 
 
 def _queue(connection: Connection, queue_id: str) -> Queue:

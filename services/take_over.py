@@ -17,25 +17,45 @@ from services.intents import Asked, no
 from services.ports import CallControl
 from services.queue_line import number_of, what_is_known
 from services.reserve import Reserved, line_of, reserve_entry, ring_agent
+from services.staff import record_act
 from services.store import Store
+from services.struggling import struggles
 
+TAKEN_OVER = "taken_over"
 _FREE = ("ready", "paused")
 _DEFAULT = "fr"
 
 
-def take_over(store: Store, control: CallControl, staff_id: str, call_id: str) -> Asked:
+def take_over(
+    store: Store, control: CallControl, staff_id: str, call_id: str, *, any_call: bool = False
+) -> Asked:
     """Take a call of the menu; `made` is the entry. The agent has time: ready, or paused.
 
-    Who waits in the line by now is taken out of it. Why not: `not_free` (the agent), `gone` (the
-    call), `taken` (somebody has it), `no_phone`.
+    Only one that struggles at this moment, as all desks see; `any_call`: any that goes on, for
+    supervisors, and who waits in the line is taken out of it. Either is in the history. Why not:
+    `not_free` (the agent), `gone` (the call), `not_struggling` (it goes on by itself, or waits for
+    its turn), `taken` (somebody has it), `no_phone`.
     """
     with store.database.transaction() as connection:
+        listed = struggles(connection, store, call_id)
+        if not (listed or any_call):
+            return no(_why_not(connection, store, call_id))
         taken = _take(connection, store, staff_id, call_id)
         if isinstance(taken, str):
             # Nothing of it stays.
             connection.rollback()
             return no(taken)
+        details = {"call": call_id, "struggling": listed}
+        record_act(connection, store, staff_id, TAKEN_OVER, taken.entry_id, details=details)
     return intents.carry_out_all(store, control, [taken.intent_id], made=taken.entry_id)
+
+
+def _why_not(connection: Connection, store: Store, call_id: str) -> str:
+    """What became of a call that does not struggle, or not any more."""
+    if not agents.goes_on(connection, call_id):
+        return "gone"
+    entry = queues.of_call(connection, store.vault, call_id)
+    return "taken" if entry is not None and entry.state != "waiting" else "not_struggling"
 
 
 def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> Reserved | str:

@@ -19,36 +19,48 @@ from services.hold_call import set_hold
 from services.intents import Asked, Kind, NewIntent, no
 from services.ports import CallControl
 from services.reserve import ring_agent
+from services.staff import record_act
 from services.store import Store
 
+# In the history: a caller was nearly given to somebody, was, or was not.
+BEGUN, DONE, CANCELLED = "transfer_begun", "transfer_done", "transfer_cancelled"
+THREE = "conference"
 
-def to_colleague(store: Store, control: CallControl, staff_id: str, colleague_id: str) -> Asked:
+
+def to_colleague(
+    store: Store, control: CallControl, staff_id: str, entry_id: str, colleague_id: str
+) -> Asked:
     """Ring a colleague who is ready; `made` is the leg. The caller is put on hold.
 
-    Why not: `not_talking`, `not_yet`, `not_free` (the colleague), `already` (there is a third).
+    Why not: `not_talking`, `other_call`, `not_yet`, `not_free` (the colleague), `already` (there is
+    a third).
     """
     if colleague_id == staff_id:
         return no("not_free")
     with store.database.transaction() as connection:
-        entry = _may_ask(connection, store, staff_id)
+        entry = _may_ask(connection, store, staff_id, entry_id)
         if isinstance(entry, Asked):
             return entry
         rung = ring_agent(connection, store, colleague_id, entry.id, ("ready",), kind="third")
         if rung is None:
             return no("not_free")
         asked = [*set_hold(connection, store, entry, on=True), rung.intent_id]
+        record_act(connection, store, staff_id, BEGUN, entry.id, details={"to": colleague_id})
     return intents.carry_out_all(store, control, asked, made=rung.leg_id)
 
 
-def to_number(store: Store, control: CallControl, staff_id: str, number: str) -> Asked:
+def to_number(
+    store: Store, control: CallControl, staff_id: str, entry_id: str, number: str
+) -> Asked:
     """Ring another centre or any ordinary French number (E.164); `made` is the leg.
 
-    Why not: `not_talking`, `not_yet`, `already`, `number` (foreign, short or premium).
+    Why not: `not_talking`, `other_call`, `not_yet`, `already`, `number` (foreign, short or
+    premium).
     """
     if kind_of(number) is None:
         return no("number")
     with store.database.transaction() as connection:
-        entry = _may_ask(connection, store, staff_id)
+        entry = _may_ask(connection, store, staff_id, entry_id)
         if isinstance(entry, Asked):
             return entry
         leg_id = store.chance.identifier()
@@ -59,29 +71,31 @@ def to_number(store: Store, control: CallControl, staff_id: str, number: str) ->
         )
         asked = [*set_hold(connection, store, entry, on=True)]
         asked.append(intents.add(connection, store, rings))
+        # Which number stays sealed with the leg.
+        record_act(connection, store, staff_id, BEGUN, entry.id, details={"leg": leg_id})
     return intents.carry_out_all(store, control, asked, made=leg_id)
 
 
-def _may_ask(connection: Connection, store: Store, staff_id: str) -> Entry | Asked:
-    entry = talk_of(connection, store, staff_id)
-    if entry is None:
-        return no("not_talking")
+def _may_ask(connection: Connection, store: Store, staff_id: str, entry_id: str) -> Entry | Asked:
+    entry = talk_of(connection, store, staff_id, entry_id)
+    if isinstance(entry, str):
+        return no(entry)
     if entry.conference_sid is None:
         return no("not_yet")
     return no("already") if third_of(connection, store, entry) else entry
 
 
-def complete(store: Store, control: CallControl, staff_id: str) -> Asked:
+def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
     """The agent leaves; caller and third talk on.
 
     A colleague has the entry from then on, and the agent is free. A conversation with somebody
-    outside is over for us: the agent says what it was. Why not: `not_talking`, `nobody` (no third
-    who is there).
+    outside is over for us: the agent says what it was. Why not: `not_talking`, `other_call`,
+    `nobody` (no third who is there).
     """
     with store.database.transaction() as connection:
-        entry = talk_of(connection, store, staff_id)
-        if entry is None:
-            return no("not_talking")
+        entry = talk_of(connection, store, staff_id, entry_id)
+        if isinstance(entry, str):
+            return no(entry)
         third = third_of(connection, store, entry)
         if third is None or third.state != "joined":
             return no("nobody")
@@ -109,15 +123,17 @@ def complete(store: Store, control: CallControl, staff_id: str) -> Asked:
             but=third.id,
             at_once=False,
         )
+        to = {"to": third.staff_id} if third.staff_id else {"leg": third.id}
+        record_act(connection, store, staff_id, DONE, entry.id, details=to)
     return intents.carry_out_all(store, control, asked)
 
 
-def cancel(store: Store, control: CallControl, staff_id: str) -> Asked:
-    """The third leaves, the caller is back. Why not: `not_talking`, `nobody`."""
+def cancel(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+    """The third leaves, the caller is back. Why not: `not_talking`, `other_call`, `nobody`."""
     with store.database.transaction() as connection:
-        entry = talk_of(connection, store, staff_id)
-        if entry is None:
-            return no("not_talking")
+        entry = talk_of(connection, store, staff_id, entry_id)
+        if isinstance(entry, str):
+            return no(entry)
         third = third_of(connection, store, entry)
         if third is None:
             return no("nobody")
@@ -125,17 +141,19 @@ def cancel(store: Store, control: CallControl, staff_id: str) -> Asked:
             connection, store, entry, kinds=("third",), at_once=False
         )
         asked += set_hold(connection, store, entry, on=False)
+        record_act(connection, store, staff_id, CANCELLED, entry.id)
     return intents.carry_out_all(store, control, asked)
 
 
-def join_three(store: Store, control: CallControl, staff_id: str) -> Asked:
-    """All three talk. Why not: `not_talking`, `nobody` (no third who is there)."""
+def join_three(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+    """All three talk. Why not: `not_talking`, `other_call`, `nobody` (no third who is there)."""
     with store.database.transaction() as connection:
-        entry = talk_of(connection, store, staff_id)
-        if entry is None:
-            return no("not_talking")
+        entry = talk_of(connection, store, staff_id, entry_id)
+        if isinstance(entry, str):
+            return no(entry)
         third = third_of(connection, store, entry)
         if third is None or third.state != "joined":
             return no("nobody")
         asked = set_hold(connection, store, entry, on=False)
+        record_act(connection, store, staff_id, THREE, entry.id)
     return intents.carry_out_all(store, control, asked)

@@ -6,7 +6,7 @@ from models import agents, queues
 from services import intents
 from services.agent_presence import end_wrapup
 from services.connect_agent import FINISHED, close_talk, hang_up_legs
-from services.desk_talk import talk_of
+from services.desk_talk import OTHER_CALL, talk_of
 from services.intents import Asked, no
 from services.ports import CallControl
 from services.store import Store
@@ -29,21 +29,25 @@ CODES = (
 NOTE_LETTERS = 500
 
 
-def hang_up(store: Store, control: CallControl, staff_id: str) -> Asked:
-    """The agent ends the conversation: the caller hears goodbye. Why not: `not_talking`.
+def hang_up(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+    """The agent ends the conversation: the caller hears goodbye.
+
+    Why not: `not_talking`, `other_call`.
 
     After a caller who hung up, it ends what agent and third person go on with. A colleague who was
     asked into a conversation leaves it.
     """
     with store.database.transaction() as connection:
-        entry = talk_of(connection, store, staff_id)
-        if entry is not None:
+        entry = talk_of(connection, store, staff_id, entry_id)
+        if not isinstance(entry, str):
             asked = close_talk(connection, store, entry, staff_id, FINISHED)
+        elif entry == OTHER_CALL:
+            return no(entry)
         else:
             agent = agents.get(connection, staff_id)
             left = None
             if agent is not None and agent.state in {"wrapup", "talking"} and agent.entry_id:
-                left = queues.load(connection, store.vault, agent.entry_id, lock=True)
+                left = queues.load(connection, store.vault, agent.entry_id)
             if agent is None or left is None:
                 return no("not_talking")
             kinds = ("agent", "third", "supervisor") if agent.state == "wrapup" else ("third",)
@@ -51,18 +55,29 @@ def hang_up(store: Store, control: CallControl, staff_id: str) -> Asked:
     return intents.carry_out_all(store, control, asked)
 
 
-def wrap_up(store: Store, control: CallControl, staff_id: str, code: str, note: str = "") -> Asked:
+def wrap_up(  # noqa: PLR0917 (a sentence: who, whom, what it was)
+    store: Store,
+    control: CallControl,
+    staff_id: str,
+    entry_id: str,
+    code: str,
+    note: str = "",
+) -> Asked:
     """Say what it was; the agent is ready again, or pauses as they wished.
 
     `note` is cut after NOTE_LETTERS. Call services.reserve.reserve_for after it. Why not:
-    `not_wrapup`, `code`.
+    `not_wrapup`, `other_call`, `code`.
     """
     if code not in CODES:
         return no("code")
     with store.database.transaction() as connection:
+        # Locked first: whose it is cannot change any more.
+        queues.load(connection, store.vault, entry_id, lock=True)
         agent = agents.get(connection, staff_id)
-        if agent is None or agent.state != "wrapup" or agent.entry_id is None:
+        if agent is None or agent.entry_id not in {None, entry_id}:
+            return no(OTHER_CALL if agent else "not_wrapup")
+        if agent.state != "wrapup" or agent.entry_id is None:
             return no("not_wrapup")
         said = " ".join(note.split())[:NOTE_LETTERS]
-        asked = end_wrapup(connection, store, staff_id, agent.entry_id, code=code, note=said)
+        asked = end_wrapup(connection, store, staff_id, entry_id, code=code, note=said)
     return intents.carry_out_all(store, control, asked)

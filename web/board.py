@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,16 +30,18 @@ from services.board_alerts import DEFAULTS, RANGES
 from services.board_counts import ZONE
 from services.board_snapshot import iso
 from services.campaigns import Campaigns
+from services.desk_search import SEARCHED, TOO_MANY
 from services.intents import Asked
 from services.ports import CallControl
+from services.sign_in import LONGEST
 from services.snapshots import Shown, Snapshots
-from services.staff import record_act
+from services.staff import READ_FILE, record_act
 from services.store import Store
 from services.supervise import Refused
 from services.write_board import NAME
 from web.board_tiles import tiles
 from web.pages import words
-from web.staff_only import current, is_fetch, roles
+from web.staff_only import current, is_fetch, is_proved, roles, visit
 
 LONGEST_EXPORT: Final = 31
 ACTS_ON_A_PAGE: Final = 100
@@ -47,6 +50,10 @@ HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MOST_CHOSEN: Final = 500
+# What concerns many asks for the password again (`services.sign_in.PROVED_FOR`).
+UNPROVED: Final = "unproved"
+# Acts whose reason was typed by an agent.
+LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
 
 
 @dataclass(frozen=True)
@@ -73,11 +80,15 @@ class _Reading:
         self._store = parts.store
         self._snapshots = Snapshots(parts.store)
         self._history: dict[date, tuple[float, dict[str, Any]]] = {}
+        # What walls get, by the tag of the snapshot that it was made from.
+        self._on_walls = "", ""
 
     def add_to(self, board: Blueprint) -> None:
         for path, name, view in (
             ("", "page", self.page),
+            ("/mur", "wall", self.wall),
             ("/etat", "etat", self.etat),
+            ("/mur/etat", "wall_etat", self.wall_etat),
             ("/historique", "history", self.history),
             ("/actes", "acts", self.acts),
             ("/export.csv", "export", self.export),
@@ -86,10 +97,22 @@ class _Reading:
 
     @roles("supervisor", "operator")
     def page(self) -> str:
+        """The board; with `mur=1` as it will be on a wall, and the way to leave it there."""
+        return self._page(wall=request.args.get("mur") == "1")
+
+    @roles("supervisor", "operator", wall=True)
+    def wall(self) -> str:
+        """What hangs on a wall: it reads, and is signed in for nothing else."""
+        return self._page(wall=True)
+
+    def _page(self, *, wall: bool) -> str:
+        found = visit()
+        hangs = found is not None and found.wall
         return render_template(
             "board/page.html",
-            wall=request.args.get("mur") == "1",
-            may_act=current().role == "supervisor",
+            wall=wall,
+            until=(found.began_at + LONGEST) if found and hangs else None,
+            may_act=current().role == "supervisor" and not wall,
             spoken=_spoken(),
             tiles=tiles(),
             pauses=PAUSES,
@@ -104,8 +127,27 @@ class _Reading:
         shown = self._snapshots.get(NAME)
         if shown is None or shown.snapshot.body is None:
             return Response("{}", mimetype="application/json", headers={"X-Board-Age": "-1"})
-        response = Response(shown.snapshot.body, mimetype="application/json")
-        response.set_etag(shown.snapshot.tag)
+        return self._told(shown, shown.snapshot.body, shown.snapshot.tag)
+
+    @roles("supervisor", "operator", poll=True, wall=True)
+    def wall_etat(self) -> ResponseReturnValue:
+        """The same without those who work here and those who wait: counts alone."""
+        shown = self._snapshots.get(NAME)
+        if shown is None or shown.snapshot.body is None:
+            return Response("{}", mimetype="application/json", headers={"X-Board-Age": "-1"})
+        tag = shown.snapshot.tag
+        # Taken once: another thread may put a newer one there.
+        made = self._on_walls
+        if made[0] != tag:
+            body = json.loads(shown.snapshot.body)
+            body["entries"] = body["agents"]["list"] = []
+            made = tag, json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+            self._on_walls = made
+        return self._told(shown, made[1], f"{tag}-wall")
+
+    def _told(self, shown: Shown, body: str, tag: str) -> ResponseReturnValue:
+        response = Response(body, mimetype="application/json")
+        response.set_etag(tag)
         for name, value in self._moment(shown).items():
             response.headers[name] = value
         return response.make_conditional(request)
@@ -116,7 +158,7 @@ class _Reading:
         now = self._store.clock.now()
         return {"X-Board-Age": f"{age:.1f}", "X-Board-Now": iso(now) or ""}
 
-    @roles("supervisor", "operator", poll=True)
+    @roles("supervisor", "operator", poll=True, wall=True)
     def history(self) -> ResponseReturnValue:
         day = _day(request.args.get("jour"), _today(self._store))
         ticks = self._snapshots.ticks()
@@ -142,7 +184,7 @@ class _Reading:
             names = desk_rows.names_of(connection, _people(found))
         return render_template(
             "board/acts.html",
-            acts=[_written(one, names) for one in found],
+            acts=[_written(one, names, reasons=current().role == "supervisor") for one in found],
             older=found[-1].number if len(found) == ACTS_ON_A_PAGE else None,
             may_act=current().role == "supervisor",
         )
@@ -157,6 +199,12 @@ class _Reading:
         what = request.args.get("quoi", "quarters")
         if what not in {"quarters", "acts"}:
             abort(HTTPStatus.NOT_FOUND)
+        if not is_proved():
+            # A file leaves the house: whoever found the page open does not take it along.
+            if is_fetch():
+                return _refused(UNPROVED, "board.page")
+            wanted = request.full_path.rstrip("?")
+            return redirect(url_for("sign_in.proof_form", next=wanted))
         export = board_history.Export(first, last)
         with self._store.database.transaction() as connection:
             details = {"from": first.isoformat(), "to": last.isoformat()}
@@ -182,14 +230,16 @@ class _Reading:
                 )
 
     def _acts(self, export: board_history.Export) -> Iterator[Sequence[object]]:
-        yield ("number", "at_utc", "staff_id", "what", "subject", "before", "after", "why")
+        # Why somebody looked for a person is in their own words, which may name that person. It is
+        # read on the page by those who answer for it: a file has no end, and no list of readers.
+        yield ("number", "at_utc", "staff_id", "what", "subject", "before", "after")
         with self._store.database.statement() as connection:
             found = list(board_history.acts_of(connection, export))
         for one in found:
             act = one.act
             before, after = _change(act.details)
             yield (
-                one.number, iso(one.at), act.staff_id, act.what, act.subject, before, after, act.why
+                one.number, iso(one.at), act.staff_id, act.what, act.subject, before, after
             )  # fmt: skip
 
 
@@ -227,11 +277,14 @@ class _Acting:
     @roles("supervisor")
     def queues(self) -> ResponseReturnValue:
         store, who, form = self._store, current(), request.form
+        if not is_proved():
+            # Whoever rings, or waits, feels it.
+            return _refused(UNPROVED, "board.page")
         chosen = _chosen("queue")
         do: dict[str, Callable[[], int]] = {
             "state": lambda: supervise.set_state(store, who, chosen, form.get("state", "")),
             "announcement": lambda: supervise.set_announcement(
-                store, who, chosen, form.get("announcement", "")
+                store, who, chosen, form.get("announcement", ""), form.get("announcement_en", "")
             ),
             "overflow": lambda: supervise.set_overflow(store, who, chosen, _number("minutes")),
         }
@@ -241,6 +294,8 @@ class _Acting:
     def agents(self) -> ResponseReturnValue:
         store, who, form = self._store, current(), request.form
         chosen = _chosen("agent")
+        if len(set(chosen)) > supervise.MANY and not is_proved():
+            return _refused(UNPROVED, "board.page")
         do: dict[str, Callable[[], int]] = {
             "queues": lambda: supervise.move_agents(store, who, chosen, _chosen("queue")),
             "pause": lambda: supervise.pause_agents(store, who, chosen, form.get("reason", "")),
@@ -271,6 +326,9 @@ class _Acting:
 
     @roles("supervisor")
     def floor(self) -> ResponseReturnValue:
+        if not is_proved():
+            return _refused(UNPROVED, "board.page")
+
         def do() -> int:
             campaign = self._campaigns.current()
             percent = _number("percent") if request.form.get("percent", "").strip() else None
@@ -298,6 +356,10 @@ class _Acting:
 
     @roles("supervisor")
     def undo(self) -> ResponseReturnValue:
+        if not is_proved():
+            # It sets what an act on many may have set.
+            return _refused(UNPROVED, "board.acts")
+
         def do() -> int:
             supervise.undo(self._store, current(), _number("act"))
             return 1
@@ -339,6 +401,8 @@ def _refused(why: str, back: str) -> ResponseReturnValue:
     told = spoken[key] if key in spoken else spoken.text("board.why.other", code=why[:20])
     if is_fetch():
         return jsonify(done=False, why=why, message=told), HTTPStatus.CONFLICT
+    if why == UNPROVED:
+        return redirect(url_for("sign_in.proof_form", next=url_for(back)), HTTPStatus.SEE_OTHER)
     return render_template("board/refused.html", told=told, back=url_for(back)), HTTPStatus.CONFLICT
 
 
@@ -388,6 +452,7 @@ def _spoken() -> dict[str, Any]:
         "board": spoken.part("board"),
         "step": spoken.part("desk.step"),
         "pause": spoken.part("desk.pause"),
+        "topic": spoken.part("desk.topic"),
     }
 
 
@@ -425,7 +490,8 @@ class _Line:
     can_be_undone: bool
 
 
-def _written(one: Written, names: Mapping[str, str]) -> _Line:
+def _written(one: Written, names: Mapping[str, str], *, reasons: bool) -> _Line:
+    """`reasons`: what was typed for a search is shown, too: to those who answer for agents."""
     act, spoken = one.act, words()
     before, after = _change(act.details)
     what = f"board.act.{act.what}"
@@ -437,7 +503,7 @@ def _written(one: Written, names: Mapping[str, str]) -> _Line:
         names.get(act.subject, act.subject),
         before,
         after,
-        act.why,
+        act.why if reasons or act.what not in LOOKS else "",
         can_be_undone=act.what in supervise.CAN_BE_UNDONE,
     )
 

@@ -28,10 +28,14 @@ from services import (
     wrap_up,
 )
 from services.desk_offers import let_go, reach
+from services.desk_talk import OTHER_CALL
 from services.intents import Asked
+from web import desk_forms as forms
 from web.desk_caller import Caller
+from web.desk_cases import CasePages
 from web.desk_seat import (
     DeskParts,
+    OtherCall,
     Page,
     Seat,
     answer,
@@ -53,7 +57,7 @@ _LONGEST_SEARCH = 60
 # names its entry: a page is a second late, and would do it to the next one.
 _FOR_NOBODY = frozenset(
     {"pret", "pause", "absent", "voix", "repondre", "prendre", "garder", "chercher"}
-)
+) | {"cas_ouvrir", "cas_rappeler", "cas_clore"}
 
 
 def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small function a route)
@@ -66,11 +70,14 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
 
     caller = Caller(parts, page_of)
     caller.add_to(desk, agents)
+    CasePages(parts, page_of, caller).add_to(desk, agents)
 
     def seat() -> Seat:
         with store.database.statement() as connection:
             return seat_of(connection, store, current())
 
+    # What is late is mostly found here, before anything is read; what counts is decided in the
+    # transaction of each act (`seat_of`, `services.desk_talk`).
     @desk.before_request
     def is_about_their_caller() -> Any:
         view = (request.endpoint or "").rpartition(".")[2]
@@ -78,11 +85,15 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
             return None
         with store.database.statement() as connection:
             entry = entry_of(rows.now_of(connection, current().id))
-        if request.form.get("entry", "") == (entry["id"] if entry else ""):
+        if forms.about(request.form) == (entry["id"] if entry else ""):
             return None
+        return other_call(None)
+
+    @desk.errorhandler(OtherCall)
+    def other_call(_error: object) -> Any:
         if request.headers.get("HX-Request"):
             return "", HTTPStatus.CONFLICT
-        return answer(Asked(done=False, why="other_call"), "")
+        return answer(Asked(done=False, why=OTHER_CALL), "")
 
     @desk.get("")
     @agents
@@ -97,12 +108,14 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @roles("agent", "supervisor", poll=True)
     def work() -> str:
         part = request.args.get("part", "work")
-        if part not in {"work", "actions", "bar", "booking"}:
+        if part not in {"work", "actions", "bar", "booking", "cases"}:
             abort(HTTPStatus.NOT_FOUND)
         with store.database.transaction() as connection:
             here = seat_of(connection, store, current())
             file = file_of(connection, store, here)
             panel = caller.panel(connection, here, file)
+            if part == "cases" and here.entry is not None:
+                abort(HTTPStatus.NOT_FOUND)
             others = rows.colleagues(connection, here.staff.id)
             phone = agent_rows.telephone(connection, store.vault, here.staff.id)
         return render_template(
@@ -193,38 +206,42 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @agents
     def attente() -> Any:
         on = request.form.get("on", "1") == "1"
-        asked = hold_call.hold(store, control, current().id, on=on)
+        asked = hold_call.hold(store, control, current().id, forms.about(request.form), on=on)
         return answer(asked, "held" if on else "unheld")
 
     @desk.post("/transfert")
     @agents
     def transfert() -> Any:
         form, who = request.form, current().id
+        entry = forms.about(form)
         if form.get("colleague"):
-            asked = transfer.to_colleague(store, control, who, form["colleague"][:32])
+            asked = transfer.to_colleague(store, control, who, entry, form["colleague"][:32])
         else:
             try:
                 number, _kind = reach(form.get("number", ""))
             except NotUnderstood:
                 # Foreign, short, premium, or no number at all.
                 return answer(Asked(done=False, why="number"), "")
-            asked = transfer.to_number(store, control, who, number)
+            asked = transfer.to_number(store, control, who, entry, number)
         return answer(asked, "transfer")
 
     @desk.post("/transfert/terminer")
     @agents
     def complete() -> Any:
-        return answer(transfer.complete(store, control, current().id), "completed")
+        entry = forms.about(request.form)
+        return answer(transfer.complete(store, control, current().id, entry), "completed")
 
     @desk.post("/transfert/annuler")
     @agents
     def cancel_transfer() -> Any:
-        return answer(transfer.cancel(store, control, current().id), "cancelled")
+        entry = forms.about(request.form)
+        return answer(transfer.cancel(store, control, current().id, entry), "cancelled")
 
     @desk.post("/conference")
     @agents
     def conference() -> Any:
-        return answer(transfer.join_three(store, control, current().id), "joined")
+        entry = forms.about(request.form)
+        return answer(transfer.join_three(store, control, current().id, entry), "joined")
 
     @desk.get("/centres")
     @agents
@@ -240,12 +257,14 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @agents
     def rendre() -> Any:
         here, step = seat(), request.form.get("step", "")
+        entry = forms.about(request.form)
         if here.state != "talking" or step not in hand_back.STEPS:
             return answer(Asked(done=False, why="step" if here.entry else "not_talking"), "")
         # First: the machine's next words are about what it holds for them.
         with store.database.transaction() as connection:
+            here = seat_of(connection, store, current(), about=entry)
             give_their_places_back(connection, store, service, here)
-        asked = hand_back.hand_back(store, control, here.staff.id, step)
+        asked = hand_back.hand_back(store, control, here.staff.id, entry, step)
         if not asked.done and not asked.later:
             with store.database.transaction() as connection:
                 go_on_with_their_places(connection, store, service, here)
@@ -254,14 +273,16 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @desk.post("/raccrocher")
     @agents
     def raccrocher() -> Any:
-        return answer(wrap_up.hang_up(store, control, current().id), "hung_up")
+        entry = forms.about(request.form)
+        return answer(wrap_up.hang_up(store, control, current().id, entry), "hung_up")
 
     @desk.post("/cloture")
     @agents
     def cloture() -> Any:
         here, form = seat(), request.form
         code, note = form.get("code", ""), form.get("note", "")
-        asked = wrap_up.wrap_up(store, control, here.staff.id, code, note)
+        entry = forms.about(form)
+        asked = wrap_up.wrap_up(store, control, here.staff.id, entry, code, note)
         if asked.done or asked.later:
             with store.database.transaction() as connection:
                 let_go(connection, here.desk)
@@ -271,8 +292,11 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @desk.post("/prendre")
     @agents
     def prendre() -> Any:
-        call_id = request.form.get("call_id", "")[:40]
-        return answer(take_over.take_over(store, control, current().id, call_id), "taken")
+        call_id, who = request.form.get("call_id", "")[:40], current()
+        # A supervisor's own reason to take whoever they choose is in the history.
+        any_call = who.role == "supervisor"
+        asked = take_over.take_over(store, control, who.id, call_id, any_call=any_call)
+        return answer(asked, "taken")
 
     return desk
 

@@ -38,6 +38,7 @@ from services.desk_booking import (
     wait_for_place,
 )
 from services.desk_file import BOOKED, File, Given, draft_of
+from services.desk_messages import Asked, have_called
 from services.desk_offers import Found as FoundOffers
 from services.desk_offers import (
     OnDesk,
@@ -77,6 +78,7 @@ from web.desk_seat import (
     has_read,
     new_nonce,
     seat_of,
+    told_of,
 )
 from web.desk_view import Written
 from web.pages import words
@@ -85,6 +87,7 @@ from web.staff_only import current
 View = Callable[..., Any]
 FORM = "form"
 TEXTED = "texted"
+CALLED = "had_called"
 _ID = re.compile(r"[0-9a-f]{1,32}")
 
 
@@ -142,10 +145,16 @@ class Caller:
             ("/annuler", self.cancel),
             ("/retablir", self.restore),
             ("/texte", self.text),
+            ("/appeler", self.have_called),
             ("/chercher", self.search),
         ):
             endpoint = path.strip("/").replace("/", "_").replace("-", "_")
-            desk.add_url_rule(path, endpoint, agents(_as_function(view)), methods=["POST"])
+            desk.add_url_rule(path, endpoint, agents(as_function(view)), methods=["POST"])
+
+    def _seat(self, connection: Connection) -> Seat:
+        """The agent with the caller whom the page's form is about. Raises OtherCall."""
+        about = forms.about(request.form)
+        return seat_of(connection, self._store, current(), about=about)
 
     # ------------------------------------------------------------ the form
 
@@ -223,7 +232,7 @@ class Caller:
     def offers(self) -> Any:
         """Find slots and hold them for this desk."""
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = self._seat(connection)
             panel, meant = self._asked(connection, seat)
             town = self._where(connection, seat, panel)
             if not panel.wrong and town is not None:
@@ -296,7 +305,7 @@ class Caller:
     def choose(self) -> Any:
         """One of the offers, to be read back; for two people, a place beside it is held."""
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = self._seat(connection)
             panel, _meant = self._asked(connection, seat)
             self._where(connection, seat, panel)
             panel.offers = self._on_desk(connection, seat, panel.form)
@@ -324,7 +333,7 @@ class Caller:
     def go_on(self) -> Any:
         """Take the caller's own places over, and show them."""
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = self._seat(connection)
             go_on_with_their_places(connection, self._store, self._service, seat)
             seat = seat_of(connection, self._store, current())
             panel = self.panel(connection, seat, file_of(connection, self._store, seat))
@@ -344,7 +353,7 @@ class Caller:
         """Book what was read back, for one or two."""
         messages: tuple[str, ...] = ()
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = self._seat(connection)
             panel, meant = self._asked(connection, seat)
             nonce = request.form.get("nonce", "")
             choices = [forms.places(one) for one in request.form.getlist("places")]
@@ -417,7 +426,7 @@ class Caller:
     def wait(self) -> Any:
         """Put those who come on the waiting list."""
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = self._seat(connection)
             panel, meant = self._asked(connection, seat)
             town = self._where(connection, seat, panel)
             panel.focus = "wrong"
@@ -446,7 +455,7 @@ class Caller:
     def start_moving(self) -> Any:
         """Look for other places for a booking; or, without one, stop doing so."""
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = self._seat(connection)
             booking_id = "" if "stop" in request.form else request.form.get("booking_id", "")
             file = file_of(connection, self._store, seat)
             panel = self.panel(connection, seat, file)
@@ -477,7 +486,7 @@ class Caller:
     def move(self) -> Any:
         """Move a booking to what was read back."""
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = self._seat(connection)
             panel, meant = self._asked(connection, seat)
             found = panel.moving
             places = forms.places(request.form.get("places", ""))
@@ -521,7 +530,7 @@ class Caller:
     def _change(self, do: Callable[..., Any], told_as: str, *args: Any) -> Any:
         form = request.form
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = self._seat(connection)
             found = self._mine(connection, seat, form.get("booking_id", ""))
             panel = Panel(Typed())
             done = self._try(
@@ -544,7 +553,7 @@ class Caller:
         form = request.form
         message: tuple[str, ...] = ()
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = self._seat(connection)
             found = self._mine(connection, seat, form.get("booking_id", ""))
             done = self._try(
                 text_again, connection, seat, found.file.id, nonce=form.get("nonce", "")
@@ -556,6 +565,33 @@ class Caller:
                     record_act(connection, self._store, seat.staff.id, TEXTED, found.file.id)
             elif isinstance(done, Refused):
                 notice = words()[f"desk.refused.{done.why}"]
+            else:
+                notice = words()["desk.wrong.nonce"]
+            page = self._card(connection, seat, found, notice)
+        self._wake(message)
+        return page
+
+    def have_called(self) -> Any:
+        """Let the machine ring the number of a booking and tell the appointment."""
+        form = request.form
+        message: tuple[str, ...] = ()
+        with self._store.database.transaction() as connection:
+            seat = self._seat(connection)
+            found = self._mine(connection, seat, form.get("booking_id", ""))
+            done = self._try(
+                have_called, connection, seat, found.file.id, nonce=form.get("nonce", "")
+            )
+            if isinstance(done, Asked):
+                notice = words()["desk.card.called"]
+                if done.at is not None:
+                    moment = Written(words()).day_hour(done.at)
+                    notice = words().text("desk.card.called_from", moment=moment)
+                if done.message_id:
+                    message = (done.message_id,)
+                    record_act(connection, self._store, seat.staff.id, CALLED, found.file.id)
+            elif isinstance(done, Refused):
+                often = done.why is Refusal.TOO_OFTEN
+                notice = words()["desk.card.called_often" if often else f"desk.refused.{done.why}"]
             else:
                 notice = words()["desk.wrong.nonce"]
             page = self._card(connection, seat, found, notice)
@@ -670,17 +706,25 @@ class Caller:
         """A part for a script, else the whole page with it."""
         if request.headers.get("HX-Request"):
             written = Written(words())
+            asked = told_of(self._store, self._service, connection)
             return render_template(
-                part, w=written, seat=seat, panel=panel, new_nonce=new_nonce, **more
+                part,
+                w=written,
+                seat=seat,
+                panel=panel,
+                new_nonce=new_nonce,
+                told_of=asked,
+                **more,
             )
         seat = seat_of(connection, self._store, current())
         file = file_of(connection, self._store, seat)
+        more.setdefault("told_of", told_of(self._store, self._service, connection))
         return self._page.whole(
             seat, file, panel=panel or self.panel(connection, seat, file), **more
         )
 
 
-def _as_function(view: View) -> View:
+def as_function(view: View) -> View:
     """A view of its own: a mark of who may ask cannot be written on a method."""
 
     def answered() -> Any:

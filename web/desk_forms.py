@@ -21,6 +21,7 @@ _YEAR_DIGITS = 4
 _PARTS = 3
 _PLACES = re.compile(r"[0-9]{1,15}(?:-[0-9]{1,15})?")
 _MOST_SLOTS = 60
+_LONGEST_ID = 40
 
 
 @dataclass
@@ -67,6 +68,11 @@ def typed(form: MultiDict[str, str]) -> Typed:
     values["within"] = form.get("reach", "")[:MOST_LETTERS] or values["within"]
     values["seen"] = form.get("seen", "")[: _MOST_SLOTS * 16]
     return Typed(**values, groups=[one[:MOST_LETTERS] for one in form.getlist("groups")])
+
+
+def about(form: MultiDict[str, str]) -> str:
+    """The id of the place in the line that a form is about, "" for nobody's."""
+    return form.get("entry", "")[:_LONGEST_ID]
 
 
 def as_draft(form: Typed) -> dict[str, Any]:

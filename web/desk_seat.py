@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -18,11 +19,13 @@ from models.database import Connection
 from models.desk import Now
 from models.queues import Entry
 from models.staff import Staff
-from services import agent_presence, hand_back, wrap_up
+from services import agent_presence, desk_cases, hand_back, wrap_up
 from services.agent_presence import PAUSES, Current
 from services.call_world import Service
 from services.desk_file import File, draft_of, read_file
+from services.desk_messages import Told, told
 from services.desk_offers import Desk, hand_to_call, let_go, take_over
+from services.find_booking import Found
 from services.intents import Asked
 from services.ports import CallControl, WakeUp
 from services.staff import READ_FILE
@@ -68,9 +71,25 @@ class Seat:
         return self.now.state if self.now else "offline"
 
 
-def seat_of(connection: Connection, store: Store, staff: Staff) -> Seat:
-    """Where an agent is, with the entry that is theirs."""
+class OtherCall(Exception):
+    """What a page wanted was about a caller whom its agent does not have any more."""
+
+
+def seat_of(
+    connection: Connection, store: Store, staff: Staff, *, about: str | None = None
+) -> Seat:
+    """Where an agent is, with the entry that is theirs.
+
+    `about` is the entry that a page's wish names, "" for none: that it is theirs is decided in the
+    wish's own transaction, and stays so until its end, for the entry is locked. Raises OtherCall.
+    """
+    if about:
+        queues.load(connection, store.vault, about, lock=True)
     now = rows.now_of(connection, staff.id)
+    if about is not None:
+        has = now.entry_id if now is not None and now.state in WITH_ENTRY else None
+        if about != (has or ""):
+            raise OtherCall
     entry = None
     if now is not None and now.entry_id and now.state in WITH_ENTRY:
         entry = queues.load(connection, store.vault, now.entry_id)
@@ -138,6 +157,20 @@ def give_their_places_back(
     rows.remember(connection, store.vault, seat.entry.id, {**draft_of(seat.entry), TAKEN: False})
 
 
+def told_of(
+    store: Store, service: Service, connection: Connection | None = None
+) -> Callable[[Found], Told]:
+    """What a template asks a booking's messages by; in a transaction, or with one of its own."""
+
+    def read(found: Found) -> Told:
+        if connection is not None:
+            return told(connection, store, service, found)
+        with store.database.statement() as own:
+            return told(own, store, service, found)
+
+    return read
+
+
 def new_nonce() -> str:
     """What makes a form one action, however often it is sent."""
     return secrets.token_hex(_NONCE_BYTES)
@@ -162,6 +195,8 @@ class Page:
             "w": Written(words()),
             "iso": iso,
             "new_nonce": new_nonce,
+            "told_of": told_of(store, self._parts.service),
+            "cases": self._cases(seat),
             "pauses": PAUSES,
             "codes": wrap_up.CODES,
             "steps": hand_back.STEPS,
@@ -173,6 +208,13 @@ class Page:
             "struggling": self._state.struggling(),
             **more,
         }
+
+    def _cases(self, seat: Seat) -> desk_cases.Cases | None:
+        """What waits for an agent who has time; whoever has a caller has none."""
+        if seat.entry is not None:
+            return None
+        with self._parts.store.database.statement() as connection:
+            return desk_cases.waiting(connection)
 
     def _watch(self, call: Current | None) -> list[str]:
         if call is None or not call.heard_by:

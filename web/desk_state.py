@@ -67,6 +67,8 @@ class DeskState:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._tag, self._line = "", {"count": 0, "longest": None}
+        # None: nobody has counted them yet.
+        self._cases: int | None = None
         self._shared_line = _Shared(self._read_line, LINE_FRESH)
         self._shared_struggling = _Shared(self._read_struggling, STRUGGLING_FRESH)
         # What an agent's call is like, with what it was made from.
@@ -75,7 +77,9 @@ class DeskState:
     def _read_line(self, connection: Connection) -> dict[str, Any]:
         found = snapshots.get(connection, BOARD, self._tag)
         if found is not None and found.body is not None:
-            line = json.loads(found.body).get("line", {})
+            body = json.loads(found.body)
+            line = body.get("line", {})
+            self._cases = sum(body["cases"].values()) if "cases" in body else None
             self._tag = found.tag
             self._line = {"count": line.get("calls", 0), "longest": line.get("longest")}
         return self._line
@@ -114,6 +118,7 @@ class DeskState:
             "entry": entry_of(now),
             **(self._call(staff_id, now, written) if now else _NO_CALL),
             "line": self.line(),
+            "cases": self._cases,
             "struggling": [
                 {
                     "call": one.call_id,

@@ -60,6 +60,13 @@ class Written:
             return self.words.text("desk.reason.asked_at", step=self.step(reason))
         return self.of("reason", reason, self.words["desk.reason.asked"])
 
+    def error(self, code: str) -> str:
+        """Why a message did not come, in plain words: the provider's codes, and our own."""
+        if not code:
+            return ""
+        key = f"e{code}" if code.isdecimal() else code.replace(" ", "_")
+        return self.of("error", key) or self.words.text("desk.error.other", code=code)
+
     def day_hour(self, moment: datetime | str, zone: str = PARIS.key) -> str:
         """A day with its hour, by the clock of a zone. `moment` is aware, or ISO 8601."""
         local = _local(moment, zone)

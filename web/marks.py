@@ -18,24 +18,29 @@ _MARK = "allo_who"
 
 @dataclass(frozen=True)
 class Who:
-    """Whom a route is for. `poll`: asked again and again by a page, so no sign of a person."""
+    """Whom a route is for. `poll`: asked again and again by a page, so no sign of a person.
+
+    `wall`: a screen on a wall may ask for it, too; such a screen is let in nowhere else.
+    """
 
     roles: frozenset[str]
     public: bool = False
     poll: bool = False
+    wall: bool = False
 
 
-def roles(*names: str, poll: bool = False) -> Callable[[View], View]:
+def roles(*names: str, poll: bool = False, wall: bool = False) -> Callable[[View], View]:
     """For staff with one of these roles ("agent", "supervisor", "secretary", "operator").
 
-    `poll=True` is for what a page asks for by itself: it does not renew the idle limit.
+    `poll=True` is for what a page asks for by itself: it does not renew the idle limit. `wall=True`
+    is for what anybody in the room may read.
     """
     unknown = set(names) - set(ROLES)
     if unknown or not names:
         raise ValueError(f"no such role: {', '.join(sorted(unknown)) or 'none named'}")
 
     def mark(view: View) -> View:
-        setattr(view, _MARK, Who(frozenset(names), poll=poll))
+        setattr(view, _MARK, Who(frozenset(names), poll=poll, wall=wall))
         return view
 
     return mark

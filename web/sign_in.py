@@ -6,7 +6,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from markupsafe import Markup
@@ -15,11 +15,11 @@ from werkzeug import Response
 from models.staff import ROLES, Staff, Visit
 from services import known_device, passwords, second_factor
 from services import staff as accounts
-from services.sign_in import Begun, Closed, Origin, SignIn, Wrong, needs
+from services.sign_in import Begun, Closed, Origin, SignIn, Unproved, Wrong, needs
 from services.store import Store
 from web.browser_session import Cookies
-from web.pages import leads
-from web.staff_only import address, current, public, roles, token, visit
+from web.pages import leads, words
+from web.staff_only import address, current, is_fetch, public, roles, token, visit
 
 # Where the missing step of a session is done.
 _STEPS = {
@@ -30,6 +30,7 @@ _STEPS = {
 _HOMES = ("/poste", "/supervision", "/compte")
 _HOME_OF = {"supervisor": "/supervision", "operator": "/supervision"}
 _GROUP = 4
+_LONGEST_NAME = 64
 
 # A form with what was wrong (the end of a key of words), and a status.
 Again = Callable[[str, int], ResponseReturnValue]
@@ -52,6 +53,10 @@ def blueprint(store: Store, sign_in: SignIn, cookies: Cookies) -> Blueprint:
         ("GET", "/compte", "account", views.account),
         ("POST", "/compte/telephone", "phone", views.phone),
         ("POST", "/compte/partout", "everywhere", views.everywhere),
+        ("POST", "/compte/fin", "end_one", views.end_one),
+        ("GET", "/compte/preuve", "proof_form", views.proof_form),
+        ("POST", "/compte/preuve", "prove", views.prove),
+        ("POST", "/supervision/mur", "open_wall", views.open_wall),
     ):
         pages.add_url_rule(path, name, view, methods=[method])
     return pages
@@ -130,7 +135,7 @@ class _Views:
     def _unproved(self, found: Visit, password: str) -> tuple[str, int] | None:
         """Why somebody at an open session is not known to be whose it is; None when they are."""
         try:
-            self._sign_in.prove(found, password, self._origin())
+            self._sign_in.prove(found, token(), password, self._origin())
         except Wrong:
             return "wrong_old", HTTPStatus.UNAUTHORIZED
         except Closed:
@@ -193,6 +198,53 @@ class _Views:
         who = current()
         accounts.sign_out_everywhere(self._store, who.id, by=who.id)
         return self._out()
+
+    @roles(*ROLES)
+    def end_one(self) -> ResponseReturnValue:
+        """End one of one's own sessions: a screen on a wall, or a browser left somewhere."""
+        self._sign_in.end(current(), request.form.get("session", "")[:_LONGEST_NAME])
+        return redirect(url_for("sign_in.account"), HTTPStatus.SEE_OTHER)
+
+    # What the password is asked for again
+
+    @roles(*ROLES)
+    def proof_form(self) -> ResponseReturnValue:
+        return self._proof_page()
+
+    @roles(*ROLES)
+    def prove(self) -> ResponseReturnValue:
+        """The password once more: good for some minutes, for what concerns many."""
+        found = visit()
+        wrong = found and self._unproved(found, request.form.get("password", ""))
+        if wrong:
+            if not is_fetch():
+                return self._proof_page(*wrong)
+            told = words()[f"sign_in.problem.{wrong[0]}"]
+            # Not 401, by which a script knows that the session is over.
+            status = HTTPStatus.CONFLICT if wrong[1] == HTTPStatus.UNAUTHORIZED else wrong[1]
+            return jsonify(done=False, why=wrong[0], message=told), status
+        if is_fetch():
+            return jsonify(done=True)
+        return redirect(_wanted() or url_for("sign_in.account"), HTTPStatus.SEE_OTHER)
+
+    def _proof_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
+        return _page("proof.html", status, problem=problem)
+
+    @roles("supervisor", "operator")
+    def open_wall(self) -> ResponseReturnValue:
+        """Make this browser a screen on a wall: it is nobody's any more."""
+        found = visit()
+        if found is None:
+            return _to_start()
+        try:
+            begun = self._sign_in.open_wall(found, token())
+        except Unproved:
+            return redirect(url_for("sign_in.proof_form", next="/supervision?mur=1"))
+        except Wrong:
+            return _to_start()
+        answer = redirect(url_for("board.wall"), HTTPStatus.SEE_OTHER)
+        self._cookies.sign_in(answer, begun.token)
+        return answer
 
     def _out(self) -> ResponseReturnValue:
         answer = redirect(url_for("sign_in.form"))

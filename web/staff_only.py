@@ -120,13 +120,26 @@ def token() -> str:
 
 
 def visit() -> Visit | None:
-    """The session that asks, which may lack something (`services.sign_in.needs`)."""
+    """The session that asks, which may lack something (`services.sign_in.needs`).
+
+    That of a screen on a wall is none but where its mark says so: whoever takes it finds a service
+    where nobody is signed in.
+    """
     if "allo_visit" not in g:
         who = who_may(current_app, request.endpoint)
         poll = who is not None and who.poll
-        g.allo_visit = parts().sign_in.visit(token(), poll=poll) if token() else None
-    found: Visit | None = g.allo_visit
-    return found
+        found = parts().sign_in.visit(token(), poll=poll) if token() else None
+        if found is not None and found.wall and not (who is not None and who.wall):
+            found = None
+        g.allo_visit = found
+    told: Visit | None = g.allo_visit
+    return told
+
+
+def is_proved() -> bool:
+    """Whether whoever asks gave their password a moment ago (`services.sign_in.PROVED_FOR`)."""
+    found = visit()
+    return found is not None and parts().sign_in.is_proved(found)
 
 
 def address() -> str:

@@ -36,6 +36,11 @@ def main() -> None:
             for name, width, where in TAKEN:
                 page = opens(browser, staged, width, where)
                 page.wait_for_selector("#chart-length canvas")
+                if name == "board-wall":
+                    # As it hangs there: with nothing to press but what closes it.
+                    page.get_by_role("button", name="Laisser affiché douze heures").click()
+                    page.wait_for_url("**/supervision/mur")
+                    page.wait_for_selector("#chart-length canvas")
                 page.wait_for_timeout(500)
                 page.screenshot(path=folder / f"{name}.png")
                 page.context.close()

@@ -12,7 +12,7 @@ import structlog
 from playwright.sync_api import expect
 
 from models.migrations.runner import upgrade
-from tests.browser.desk_stage import DeskStage, desk_stage, gives_up_at_the_offers
+from tests.browser.desk_stage import DeskStage, desk_stage, gives_up_at_the_offers, reaches_nobody
 from tests.browser.stage import chromium
 from tests.support import parts
 from tests.support.keeper import ROOT
@@ -39,6 +39,17 @@ def take(staged: DeskStage, folder: Path) -> None:
         desk.is_("offline")
 
 
+def take_case(staged: DeskStage, folder: Path) -> None:
+    """An agent with time has opened the case of a text that arrived nowhere; wide and narrow."""
+    reaches_nobody(staged.house, "+33698765432")
+    for width in (390, 1280):
+        desk = staged.sits_down(width=width)
+        page = desk.page
+        page.locator("#cases .cases button").first.click()
+        expect(page.locator("#case-title")).to_be_focused()
+        page.locator("#cases").screenshot(path=folder / f"desk-case-{width}.png")
+
+
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,6 +61,7 @@ def main() -> None:
         upgrade(url)
         with chromium(path) as browser, desk_stage(browser, url) as staged:
             take(staged, folder)
+            take_case(staged, folder)
 
 
 if __name__ == "__main__":

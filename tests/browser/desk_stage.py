@@ -14,13 +14,16 @@ from typing import Any
 
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import update
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from jobs import dispatcher
 from jobs.timed import Task, run_beside
-from models import queues
+from models import cases, outbox, queues
+from models.cases import NewCase
 from models.clock import FixedClock
 from models.staff import Staff
+from models.tables import message
 from services.call_world import Service
 from services.directory import Directory
 from services.staff import set_phone
@@ -233,7 +236,7 @@ def desk_stage(browser: Browser, database_url: str) -> Iterator[DeskStage]:
             made.store,
             control,
             lambda: made.campaign,
-            make_call_back(service, made.woken),
+            make_call_back(settings, service, made.woken),
         )
         # A queue is made at the provider as at a release, before anybody waits in it.
         with made.database.transaction() as connection:
@@ -257,6 +260,27 @@ def desk_stage(browser: Browser, database_url: str) -> Iterator[DeskStage]:
                 one.join()
             for server in servers:
                 server.server_close()
+
+
+def reaches_nobody(made: House, number: str = MOBILE) -> str:
+    """Somebody books from a number, and their text arrives nowhere; the booking's id."""
+    made.phone(number).goes_to("reach").presses("1").goes_to("reference")
+    row = made.messages("sms")[-1]
+    with made.database.transaction() as connection:
+        outbox.sent(connection, made.clock, row.id, f"SM{row.id}")
+        code = "30006"
+        outbox.move_state(connection, made.clock, row.id, "undelivered", error_code=code)
+        looked = update(message).where(message.c.dedupe_key == f"follows:{row.id}")
+        connection.execute(looked.values(state="dropped", error_code="case"))
+        new = NewCase(
+            made.store.chance.identifier(),
+            "undelivered",
+            f"confirmation {code}",
+            booking_id=row.booking_id,
+            message_id=row.id,
+        )
+        cases.add(connection, made.clock, new)
+    return str(row.booking_id)
 
 
 def spoken(page: Page) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 import config
 
-from models.tables import agent_queue, staff_act
+from models.tables import agent, agent_queue, staff_act
 from tests.browser.board_stage import BoardStage, board_stage, opens
 from tests.store.board_day import recount, shown
 from tests.store.tools import rows_of
@@ -202,12 +202,78 @@ def test_what_cannot_be_is_said_in_a_sentence(visits):
 def test_a_wall_has_no_buttons_and_fits_its_screen(visits):
     page = visits(1920, "/supervision?mur=1")
     shows(page)
-    assert page.locator("button:visible").count() == 0
+    # Nobody's name, and nothing to do but to leave it there.
+    assert page.locator("#agents, #entries, #settings").count() == 0
+    page.get_by_role("button", name="Laisser affiché douze heures").click()
+    page.wait_for_url("**/supervision/mur")
+    shows(page)
+    expect(page.locator("main")).to_contain_text("Affiché jusqu’au 25/11 23:07")
+    assert page.locator("button:visible").all_inner_texts() == ["Fermer l’écran"]
     last = ("#tile-texts", "#funnel-rows tr:nth-child(7)", "#chart-length", "#map [title=Hérault]")
     for part in last:
         box = page.locator(part).first.bounding_box()
         assert box is not None
         assert box["y"] < 1080, part
+
+
+def test_what_to_look_at_comes_first_and_leads_to_where_it_is_acted_on(visits, staged):
+    page = visits()
+    shows(page)
+    told = page.locator("#advice li")
+    assert 1 <= told.count() <= 4
+    states = told.evaluate_all("rows => rows.map(row => row.dataset.state)")
+    assert states == sorted(states, key=["bad", "watch", "good"].index)
+    # The word of the colour is there for who does not see it.
+    expect(told.first.locator("[data-verdict]")).to_have_text("Alerte :")
+    step = told.filter(has_text="On échoue surtout à")
+    expect(step).to_contain_text("hier")
+    step.get_by_role("link", name="Voir les étapes").click()
+    expect(page.locator("#funnel-title")).to_be_in_viewport()
+    with staged.house.database.transaction() as connection:
+        connection.execute(agent.update().values(state="offline"))
+    staged.passes()
+    expect(told.filter(has_text="Personne n’est au poste")).to_be_visible()
+
+
+def test_nothing_to_look_at_is_said_too(visits):
+    page = visits()
+    shows(page)
+    page.evaluate(
+        "Object.assign(Board.body.line, {calls: 0, callbacks: 0});"
+        "Object.assign(Board.body.callbacks, {promised: 0, overdue: 0, last: null});"
+        "Board.body.funnel = []; Board.body.texts.missing = 0; Board.body.places.free = {};"
+        "Board.showNow()"
+    )
+    told = page.locator("#advice li")
+    expect(told).to_have_count(1)
+    expect(told).to_contain_text("Rien d’urgent")
+
+
+def test_a_tab_that_was_left_open_asks_for_the_password_before_it_closes_the_line(visits, staged):
+    page = visits()
+    shows(page)
+    staged.house.clock.advance(timedelta(minutes=11))
+    staged.write()
+    page.locator("#queues summary").click()
+    page.locator("#queue-rows input").first.check()
+    page.select_option("#new-state", "closed")
+    page.get_by_role("button", name="Changer l’état").click()
+    page.get_by_role("button", name="Confirmer").click()
+    dialog = page.locator("#proof")
+    expect(dialog).to_be_visible()
+    expect(page.locator("#proof-password")).to_be_focused()
+    page.troubles.clear()
+    page.keyboard.type("devine encore")
+    page.keyboard.press("Enter")
+    expect(dialog.locator("[data-problem]")).to_have_text(
+        "Le mot de passe actuel n’est pas celui-là."
+    )
+    page.keyboard.press("Escape")
+    expect(page.locator("#toast")).to_contain_text("le mot de passe n’a pas été redonné")
+    states = rows_of(staged.house.database, select(agent_queue.c.state))
+    assert {row.state for row in states} == {"hours"}
+    # The browser notes a refusal by itself.
+    page.troubles.clear()
 
 
 def test_a_supervisor_whose_session_is_over_is_told(visits, staged):

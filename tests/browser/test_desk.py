@@ -16,6 +16,9 @@ from playwright.sync_api import Browser, Page, expect
 
 import config
 
+from services.call_world import Service
+from services.deliver_message import deliver_message
+from services.directory import Directory
 from services.staff import read_acts
 from tests.browser.desk_stage import (
     AtDesk,
@@ -23,7 +26,9 @@ from tests.browser.desk_stage import (
     desk_stage,
     gives_up_at_the_offers,
     goes_to_the_date,
+    reaches_nobody,
 )
+from wiring_delivery import make_means
 
 pytestmark = pytest.mark.browser
 
@@ -135,6 +140,56 @@ def test_both_people_are_booked_by_the_keyboard_alone(staged: DeskStage, desk: A
     read = [one.act for one in read_acts(staged.house.store)][-1]
     assert (read.what, read.why, read.staff_id) == ("read_file", "call", desk.staff.id)
     assert page.url.endswith("/poste")
+
+
+def test_an_agent_with_time_finds_what_arrived_nowhere_and_has_it_called(
+    staged: DeskStage, desk: AtDesk
+):
+    page, house = desk.page, staged.house
+    booking_id = reaches_nobody(house)
+    page.reload()
+    row = page.locator("#cases .cases li")
+    expect(row).to_contain_text("ligne fixe ou opérateur injoignable")
+    assert serious(page) == []
+    desk.presses("Alt+s")
+    expect(row.locator("button")).to_be_focused()
+    desk.presses("Enter")
+    expect(page.locator("#case-title")).to_be_focused()
+    card = page.locator("#cases .card")
+    expect(card.locator(".messages li").first).to_contain_text("non remis")
+    expect(card.locator(".messages")).to_contain_text("un n’est pas arrivé")
+    assert serious(page) == []
+
+    button = card.get_by_role("button", name="Faire appeler")
+    for _ in range(12):
+        if button.evaluate("one => one === document.activeElement"):
+            break
+        desk.presses("Tab")
+    expect(button).to_be_focused()
+    desk.presses("Enter")
+    expect(page.locator("#told")).to_contain_text("La machine appelle ce numéro")
+    expect(card.locator(".messages li")).to_have_count(2)
+    (asked,) = house.messages("voice")
+    assert asked.booking_id == booking_id
+    parts = Service(Directory(house.database), house.campaign, house.settings.national_number)
+    means = make_means(house.settings, parts)
+    assert deliver_message(house.store, NobodyWrites(), asked.id, means) == "call"
+    assert [one.reason for one in house.promises()] == ["appointment"]
+
+    page.select_option("#case-word", "reached")
+    page.get_by_role("button", name="Clore le dossier").click()
+    expect(page.locator("#cases")).to_contain_text("Aucun dossier à suivre")
+    expect(page.locator("#told")).to_have_text("Dossier clos.")
+    assert serious(page) == []
+    done = [one.act.what for one in read_acts(house.store)]
+    assert {"read_file", "had_called", "case_closed"} <= set(done)
+
+
+class NobodyWrites:
+    """A messenger for what goes by call."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"nothing is written: {name}")
 
 
 def test_what_is_done_for_the_caller_before_is_refused_and_said(staged: DeskStage, desk: AtDesk):

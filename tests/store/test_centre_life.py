@@ -918,7 +918,7 @@ def test_a_centre_that_leaves_the_file_loses_nobody(service: House, run: Any, fr
     closing = life(service).newest(limit=1)[0]
     assert f"`flask operations undo {closing.id}`" in back.stdout
     assert where(service, one) == [(1, "2", mornings(1, first=5)[0])]
-    assert run("operations", "undo", closing.id).exit_code == 0
+    assert run("operations", "undo", closing.id, "--yes").exit_code == 0
     assert where(service, one) == [(1, "1", mornings(1, first=5)[0])]
     assert "centre 1" not in run("centres", "import", from_file).stdout
 
@@ -945,7 +945,7 @@ def test_a_closing_that_was_cut_does_not_go_on_at_a_centre_that_is_back(
     back = run("centres", "import", from_file)
     assert "centre 1 is back" in back.stdout
     assert where(service, one)[0][1] == "1"
-    run("operations", "undo", life(service).newest(limit=1)[0].id)
+    run("operations", "undo", life(service).newest(limit=1)[0].id, "--yes")
     assert free_at(service, "1") == 2
 
 
@@ -999,7 +999,7 @@ def test_an_import_does_not_open_what_an_operator_closed(service: House, run: An
     assert row.name == "Autre nom"
     assert row.closed_at is not None
     closing = life(service).newest(limit=1)[0]
-    run("operations", "undo", closing.id)
+    run("operations", "undo", closing.id, "--yes")
     run("centres", "import", from_file)
     assert [one.centre.id for one in near(service)] == ["1", "2"]
 
@@ -1012,12 +1012,18 @@ def test_commands(service: House, run: Any):
     service.opens_centre("1", starts=starts, capacity=2)
     service.opens_centre("2", kilometres=2, starts=starts)
     one = books(service, "1", starts[0])
-    why = ("--why", "inondation")
+    asked: tuple[str, ...] = ("--why", "inondation")
 
-    dry = run("centres", "close", "1", *why, "--dry-run").stdout.splitlines()
+    dry = run("centres", "close", "1", *asked, "--dry-run").stdout.splitlines()
     assert dry[0] == f"{one} moved"
     assert dry[-1].startswith("dry run, nothing is changed: 1 booked, 1 moved; 4 places blocked")
-    closed = run("centres", "close", "1", *why)
+    # Somebody is booked: it asks, and does nothing for whoever does not say yes.
+    unasked = run("centres", "close", "1", *asked)
+    assert unasked.exit_code == 1
+    assert "This touches 1 booked" in unasked.stderr
+    assert life(service).newest(limit=1) == []
+    asked = (*asked, "--yes")
+    closed = run("centres", "close", "1", *asked)
     assert closed.exit_code == 0
     closing = life(service).newest(limit=1)[0]
     assert closed.stdout.splitlines()[-1] == (
@@ -1030,17 +1036,17 @@ def test_commands(service: House, run: Any):
     shown = run("operations", "show", closing.id).stdout.splitlines()
     assert shown[1] == (f"{one} moved 1@1 {starts[0].isoformat()} → 1@2 {starts[0].isoformat()}")
     assert shown[-1] == "1 bookings"
-    assert "1 moved back" in run("operations", "undo", closing.id).stdout
+    assert "1 moved back" in run("operations", "undo", closing.id, "--yes").stdout
     assert "undone already" in run("operations", "undo", closing.id, "--dry-run").stdout
     assert "undone" in run("operations", "list", "--centre", "1").stdout
 
     day = ("--centre", "1", "--day", MONDAY)
     span = ("--centre", "1", "--from", MONDAY, "--to", MONDAY)
-    moved = run("slots", "move-hour", *day, "--from", "10:00", "--to", "11:30", *why)
+    moved = run("slots", "move-hour", *day, "--from", "10:00", "--to", "11:30", *asked)
     assert "1 booked, 1 moved; 2 places blocked, 2 opened" in moved.stdout
-    cut = run("slots", "capacity", *span, "--capacity", "1", *why)
+    cut = run("slots", "capacity", *span, "--capacity", "1", *asked)
     assert "0 booked; 1 places blocked, 1 opened" in cut.stdout
-    shut = run("slots", "close-day", *day, *why, "--who", "s-12")
+    shut = run("slots", "close-day", *day, *asked, "--who", "s-12")
     assert "1 booked, 1 moved; 2 places blocked" in shut.stdout
     assert life(service).newest(limit=1)[0].who == "s-12"
     is_sound(service)

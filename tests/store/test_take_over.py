@@ -16,6 +16,7 @@ from ivr.twiml import Addresses
 from models import queues, turns
 from services import connect_agent, queue_line, struggling, take_over
 from services.confirm_booking import confirm_booking
+from services.staff import read_acts
 from tests.ivr.line import Line
 from tests.support.floor import Floor, a_call
 from tests.support.house import BASE, House, Phone, house, mornings
@@ -29,8 +30,8 @@ def floor(database_url: str) -> Iterator[Floor]:
 
 
 def takes(floor: Floor, who: str, phone: Phone) -> str:
-    """The agent takes a call; gives the place that it has by that."""
-    asked = take_over.take_over(floor.store, floor.control, who, phone.sid)
+    """A call is taken, whatever it does; gives the place that it has by that."""
+    asked = take_over.take_over(floor.store, floor.control, who, phone.sid, any_call=True)
     assert asked.done, asked
     return asked.made
 
@@ -138,7 +139,7 @@ def test_a_caller_who_asks_for_a_person_at_that_moment_comes_to_the_agent(
     line = Line(floor.house.app)
     asked = line.presses(line.presses(line.rings(), "1"), "1")
     who = floor.agent()
-    entry_id = take_over.take_over(floor.store, floor.control, who, line.sid).made
+    entry_id = take_over.take_over(floor.store, floor.control, who, line.sid, any_call=True).made
     claimed, taking = threading.Event(), threading.Event()
     join, real = queue_line.join, connect_agent._claim_turn
 
@@ -222,7 +223,7 @@ def test_nobody_takes_a_call_that_is_over_or_was_never_there(floor: Floor) -> No
 
 def test_a_busy_agent_takes_nobody_and_nothing_of_it_stays(floor: Floor) -> None:
     who, _ = floor.talk()
-    phone = floor.house.phone("+33611111111").goes_to("date_of_birth")
+    phone = floor.house.phone("+33611111111").goes_to("date_of_birth").answers("9999", "9999")
     asked = take_over.take_over(floor.store, floor.control, who, phone.sid)
     assert asked.why == "not_free"
     with floor.house.database.statement() as connection:
@@ -235,6 +236,50 @@ def test_who_waits_in_the_line_is_taken_out_of_it(floor: Floor) -> None:
     who = floor.agent()
     assert takes(floor, who, phone) == entry_id
     assert floor.entry(entry_id).staff_id == who
+
+
+def test_an_agent_takes_only_who_struggles_at_this_moment(floor: Floor) -> None:
+    phone = floor.house.phone().goes_to("for_whom")
+    who = floor.agent()
+
+    def why() -> str:
+        return take_over.take_over(floor.store, floor.control, who, phone.sid).why
+
+    assert why() == "not_struggling"
+    phone.answers("9", "9", "9")
+    # Listed; and on again before the agent's hand was there.
+    phone.presses("1")
+    assert why() == "not_struggling"
+    assert floor.state(who).state == "ready"
+    assert acts(floor) == []
+    phone.answers("9999", "9999")
+    asked = take_over.take_over(floor.store, floor.control, who, phone.sid)
+    assert asked.done
+    assert acts(floor) == [(who, "taken_over", asked.made, {"call": phone.sid, "struggling": True})]
+
+
+def test_an_agent_lets_nobody_pass_those_who_wait_before_them(floor: Floor) -> None:
+    """A place in the line is not left by knowing the id of a call."""
+    phone = floor.house.phone().goes_to("date_of_birth").answers("9999", "9999")
+    entry_id = floor.waits(call_id=phone.sid)
+    who = floor.agent()
+    asked = take_over.take_over(floor.store, floor.control, who, phone.sid)
+    assert asked.why == "not_struggling"
+    assert floor.entry(entry_id).state == "waiting"
+
+
+def test_a_supervisor_takes_any_call_and_it_is_written_down(floor: Floor) -> None:
+    phone = floor.house.phone().goes_to("date_of_birth")
+    who = floor.agent()
+    entry_id = takes(floor, who, phone)
+    assert acts(floor) == [(who, "taken_over", entry_id, {"call": phone.sid, "struggling": False})]
+
+
+def acts(floor: Floor) -> list[tuple[str, str, str, dict[str, Any]]]:
+    return [
+        (one.act.staff_id, one.act.what, one.act.subject, one.act.details)
+        for one in read_acts(floor.store)
+    ]
 
 
 # ---------------------------------------------------------------- who struggles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -20,6 +21,7 @@ from models import queues, tallies
 from models.queues import NewEntry
 from models.tables import agent, agent_queue, alert, board_setting, queue_entry, staff_act
 from prompts.screens import LANGUAGES, screen
+from services import staff as accounts
 from services.allocate import Channel
 from services.board_alerts import DEFAULTS, RANGES
 from services.board_counts import Seen
@@ -27,13 +29,16 @@ from services.board_snapshot import service
 from services.call_world import Service
 from services.campaigns import Campaigns
 from services.directory import Directory
+from services.staff import record_act
 from services.supervise import ACTS, CAN_BE_UNDONE
 from services.write_board import WriteBoard
 from tests.store.board_day import works
 from tests.store.tools import clock_of, holds, rows_of
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, MOBILE, House, StaffClient, mornings
+from tests.web.browser import PASSWORD
 from web.board_tiles import tiles
+from web.marks import SIGNED, who_may
 from wiring import Parts, make_app
 
 JSON = {"Accept": "application/json"}
@@ -239,6 +244,24 @@ def test_an_announcement_is_short_and_plain(board: Board, text: str):
     assert state_of(board, "fr").announcement == ""
 
 
+def test_an_announcement_is_given_in_french_and_in_english(board: Board):
+    both: dict[str, Any] = {
+        "announcement": "Brest est fermé.",
+        "announcement_en": "Brest is closed.",
+    }
+    told = board.does("/files", what="announcement", queue="fr", **both)
+    assert told["changed"] == 1
+    kept = state_of(board, "fr")
+    assert (kept.announcement, kept.announcement_en) == (*both.values(),)
+    # Words that are new in French are not said in yesterday's English.
+    board.does("/files", what="announcement", queue="fr", announcement="Quimper est fermé.")
+    assert state_of(board, "fr").announcement_en == ""
+    alone = {"announcement": "", "announcement_en": "Brest is closed."}
+    assert board.does("/files", 409, what="announcement", queue="fr", **alone)["why"] == (
+        "announcement"
+    )
+
+
 def test_an_announcement_is_kept_in_one_line(board: Board):
     board.does("/files", what="announcement", queue="fr", announcement="  Merci \n de patienter. ")
     assert state_of(board, "fr").announcement == "Merci de patienter."
@@ -412,6 +435,204 @@ def test_acts_are_listed_with_names_and_can_be_taken_back_there_without_a_script
     assert state_of(board, "fr").state == "hours"
 
 
+# ---------------------------------------------------------------- the password again
+
+FAR_REACHING: dict[str, dict[str, Any]] = {
+    "/files": {"what": "state", "queue": "fr", "state": "closed"},
+    "/agents": {"what": "pause", "agent": ["anna", "ben"], "reason": "lunch"},
+    "/plancher": {"percent": "100"},
+    "/annuler": {"act": "1"},
+}
+
+
+def unattended(board: Board, **after: int) -> None:
+    """The tab stays open, and nobody has given a password since."""
+    clock_of(board.made).advance(timedelta(**after))
+
+
+@pytest.mark.parametrize("path", FAR_REACHING)
+def test_what_concerns_many_asks_for_the_password_again(made: House, path: str):
+    boss = made.employs("supervisor", password=PASSWORD)
+    board = Board(made)
+    board.client = made.signs_in("supervisor", staff=boss, app=board.app)
+    for name in ("anna", "ben"):
+        works(made.database, name, "ready", made.clock.now(), name=name)
+    board.does("/files", what="announcement", queue="fr", announcement="Merci")
+    unattended(board, minutes=10, seconds=1)
+    told = board.does(path, 409, **FAR_REACHING[path])
+    assert (told["done"], told["why"]) == (False, "unproved")
+    assert [one[0] for one in board.acts()] == ["queue_announcement"]
+    # Whoever found the tab does not know it.
+    wrong: Any = board.client.post("/compte/preuve", data={"password": "devine"}, headers=JSON)
+    assert (wrong.status_code, wrong.json["why"]) == (409, "wrong_old")
+    assert board.does(path, 409, **FAR_REACHING[path])["why"] == "unproved"
+    right = board.client.post("/compte/preuve", data={"password": PASSWORD}, headers=JSON)
+    assert right.json == {"done": True}
+    assert board.does(path, **FAR_REACHING[path])["changed"] >= 1
+
+
+def test_what_concerns_one_asks_for_nothing(board: Board):
+    made = board.made
+    works(made.database, "anna", "ready", made.clock.now(), name="anna")
+    board.waits()
+    unattended(board, minutes=20)
+    board.does("/agents", what="pause", agent="anna", reason="lunch")
+    board.does("/seuil", name="longest_wait", value="300")
+
+
+def test_a_session_that_was_proved_proves_no_other(made: House):
+    boss = made.employs("supervisor", password=PASSWORD)
+    board = Board(made)
+    one, other = (made.signs_in("supervisor", staff=boss, app=board.app) for _ in range(2))
+    unattended(board, minutes=11)
+    proved = one.post("/compte/preuve", data={"password": PASSWORD}, headers=JSON)
+    assert proved.json == {"done": True}
+    form = {"what": "state", "queue": "fr", "state": "closed"}
+    assert other.post("/supervision/files", data=form, headers=JSON).status_code == 409
+    assert one.post("/supervision/files", data=form, headers=JSON).status_code == 200
+
+
+def test_an_export_asks_for_the_password_again_and_then_comes(made: House):
+    boss = made.employs("supervisor", password=PASSWORD)
+    board = Board(made)
+    client = made.signs_in("supervisor", staff=boss, app=board.app)
+    unattended(board, minutes=11)
+    wanted = "/supervision/export.csv?from=2026-11-25&to=2026-11-25&quoi=acts"
+    page = client.get(wanted, headers={"Sec-Fetch-Mode": "navigate"})
+    assert page.status_code == 302
+    asked = client.get(page.headers["Location"])
+    assert "Votre mot de passe, encore une fois" in asked.text
+    (following,) = re.findall(r'name="next" value="([^"]+)"', asked.text)
+    form = {"password": PASSWORD, "next": html.unescape(following)}
+    given = client.post("/compte/preuve", data=form, headers={"Sec-Fetch-Mode": "navigate",
+                                                              "X-CSRFToken": ""} | {})  # fmt: skip
+    assert given.status_code == 400
+    form["csrf_token"] = client.csrf()
+    given = client.post(
+        "/compte/preuve", data=form, headers={"Sec-Fetch-Mode": "navigate", "X-CSRFToken": ""}
+    )
+    assert (given.status_code, given.headers["Location"]) == (303, wanted)
+    assert csv_of(client.get(wanted))
+    assert [one[0] for one in board.acts()] == ["export"]
+
+
+# ---------------------------------------------------------------- on a wall
+
+
+def hung_up(board: Board, client: StaffClient | None = None) -> StaffClient:
+    """A screen on a wall, opened by this supervisor."""
+    client = client or board.client
+    answer = client.post("/supervision/mur")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/supervision/mur")
+    return client
+
+
+def test_a_wall_stays_up_for_twelve_hours_with_nobody_at_it(board: Board):
+    board.writes()
+    wall = hung_up(board)
+    assert "Fermer l’écran" in wall.get("/supervision/mur").text
+    for _ in range(12 * 4 - 1):
+        clock_of(board.made).advance(timedelta(minutes=15))
+        assert wall.get("/supervision/mur/etat", headers=JSON).status_code == 200
+        assert wall.get("/supervision/historique", headers=JSON).status_code == 200
+    clock_of(board.made).advance(timedelta(minutes=15, seconds=1))
+    assert wall.get("/supervision/mur/etat", headers=JSON).status_code == 401
+
+
+def test_a_board_that_only_asks_by_itself_is_signed_out_as_before(board: Board):
+    board.writes()
+    clock_of(board.made).advance(timedelta(minutes=30, seconds=1))
+    assert board.sees().status_code == 401
+
+
+def test_a_stolen_wall_reads_counts_and_nothing_else(board: Board):
+    made = board.made
+    works(made.database, "anna", "talking", made.clock.now(), name="Anna Weiss")
+    board.waits(state="talking", staff_id="anna")
+    board.writes()
+    wall = hung_up(board)
+    shown: Any = wall.get("/supervision/mur/etat", headers=JSON)
+    assert shown.json["line"]["talking"] == 1
+    assert shown.json["agents"]["states"]["talking"] == 1
+    for secret in ("Anna Weiss", "anna", "E1", MOBILE):
+        assert secret not in shown.text
+        assert secret not in wall.get("/supervision/mur").text
+    open_to_it = {"wall", "wall_etat", "history"}
+    for rule in board.app.url_map.iter_rules():
+        who = who_may(board.app, rule.endpoint)
+        if rule.rule.startswith(SIGNED) or who is None or who.public or rule.arguments:
+            continue
+        for method in sorted((rule.methods or set()) & {"GET", "POST"}):
+            answer = wall.open(rule.rule, method=method, headers=JSON)
+            is_open = rule.endpoint.removeprefix("board.") in open_to_it
+            assert (answer.status_code != 401) is is_open, (method, rule.rule)
+            if not is_open:
+                assert answer.json == {"error": "signed_out"}
+    # Nor may it become anything else.
+    assert wall.get("/connexion").status_code == 200
+    for path in ("/connexion/mot-de-passe", "/connexion/inscription", "/connexion/code"):
+        assert wall.get(path).status_code == 302
+        assert wall.post(path, data={"new": "x" * 20, "again": "x" * 20}).status_code == 302
+    assert [one[0] for one in board.acts()] == ["wall_opened"]
+
+
+def test_the_session_that_opened_a_wall_is_over(board: Board):
+    before = board.client.get_cookie(StaffClient.cookie)
+    assert before is not None
+    hung_up(board)
+    thief = StaffClient(board.app, board.client.staff, before.value)
+    assert thief.get("/supervision", headers=JSON).status_code == 401
+
+
+def test_whoever_opened_a_wall_sees_it_and_ends_it_from_elsewhere(board: Board):
+    wall = hung_up(board)
+    elsewhere = board.made.signs_in("supervisor", staff=board.client.staff, app=board.app)
+    page = elsewhere.get("/compte").text
+    assert "Écran mural" in page
+    (name,) = re.findall(r'name="session" value="(\w+)"', page)
+    assert elsewhere.post("/compte/fin", data={"session": name}).status_code == 303
+    assert wall.get("/supervision/mur/etat", headers=JSON).status_code == 401
+    assert elsewhere.get("/compte").status_code == 200
+    assert [one[0] for one in board.acts()] == ["wall_opened", "session_ended"]
+
+
+def test_nobody_ends_a_session_of_somebody_else(board: Board):
+    hung_up(board)
+    owner = board.made.signs_in("supervisor", staff=board.client.staff, app=board.app)
+    (name,) = re.findall(r'name="session" value="(\w+)"', owner.get("/compte").text)
+    other = board.made.signs_in("supervisor", app=board.app)
+    other.post("/compte/fin", data={"session": name})
+    other.post("/compte/fin", data={"session": ""})
+    assert board.client.get("/supervision/mur/etat", headers=JSON).status_code == 200
+
+
+def test_a_wall_is_opened_only_with_a_password_given_a_moment_ago(board: Board):
+    unattended(board, minutes=11)
+    answer = board.client.post("/supervision/mur")
+    assert answer.headers["Location"].startswith("/compte/preuve?next=")
+    assert board.client.get("/compte").status_code == 200
+    assert board.acts() == []
+
+
+def test_a_wall_ends_with_its_owners_sessions_and_role(board: Board):
+    staff = board.client.staff
+    assert staff is not None
+    wall = hung_up(board)
+    accounts.change_role(board.made.store, staff.login, "agent")
+    assert wall.get("/supervision/mur/etat", headers=JSON).status_code == 401
+
+
+def test_a_supervisor_who_talks_keeps_no_wall_up_for_longer(board: Board):
+    made = board.made
+    board.writes()
+    wall = hung_up(board)
+    with made.database.transaction() as connection:
+        agent_rows.begin(connection, made.clock, board.who)
+        connection.execute(agent.update().values(state="talking"))
+    clock_of(made).advance(timedelta(hours=12, seconds=1))
+    assert wall.get("/supervision/mur/etat", headers=JSON).status_code == 401
+
+
 # ---------------------------------------------------------------- what was
 
 
@@ -440,6 +661,22 @@ def test_acts_are_exported_and_no_text_of_somebodys_becomes_a_formula(board: Boa
     rows = csv_of(board.client.get("/supervision/export.csv?quoi=acts"))
     assert {row["after"] for row in rows if row["what"] == "queue_announcement"} == {"'=1+2"}
     assert {row["staff_id"] for row in rows} == {board.who}
+
+
+def test_what_an_agent_typed_to_find_somebody_leaves_in_no_file(board: Board):
+    """The words may name who rang. They are read where their readers are known, and age there."""
+    reason = "Mme Durand demande son heure"
+    with board.made.database.transaction() as connection:
+        for what in ("read_file", "searched", "search_limit"):
+            record_act(connection, board.made.store, "anna", what, "b1", reason)
+    answer = board.client.get("/supervision/export.csv?quoi=acts")
+    rows = csv_of(answer)
+    assert {row["what"] for row in rows} >= {"read_file", "searched", "search_limit"}
+    assert "Durand" not in answer.text
+    # Supervisors answer for how their agents search; operators look after machines.
+    assert board.client.get("/supervision/actes").text.count("Mme Durand") == 3
+    operator = board.made.signs_in("operator", app=board.app)
+    assert "Durand" not in operator.get("/supervision/actes").text
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,19 @@ from models.tables import centre, leg
 from prompts.screens import LANGUAGES, screen
 from services.agent_presence import PAUSES
 from services.call_world import Service
+from services.centre_life import Kind as OperationKind
 from services.change_booking import WhyNot
+from services.deliver_message import UNDELIVERED
 from services.desk_booking import Refusal
+from services.desk_cases import WORDS as CASE_WORDS
 from services.desk_file import draft_of
 from services.desk_search import MOST_FILES
 from services.directory import Directory
 from services.hand_back import STEPS as BACK_STEPS
+from services.incoming_text import WRONG_NUMBER
+from services.retry_plan import FATES
 from services.staff import read_acts
+from services.topics import Topic
 from services.wrap_up import CODES
 from tests.support.house import MOBILE, House, Phone, StaffClient, mornings
 from wiring import Parts, make_app
@@ -422,7 +428,7 @@ def test_a_booking_moves_and_keeps_its_reference(busy):
 
 def test_the_text_is_sent_again_and_that_is_written_down(busy):
     card = booked(busy)
-    assert "Message écrit envoyé." in busy.does("/texte", **card)
+    assert "SMS renvoyé." in busy.does("/texte", **card)
     assert len(busy.made.messages("sms")) == 2
     assert "texted" in [one.act.what for one in read_acts(busy.made.store)]
 
@@ -430,7 +436,7 @@ def test_the_text_is_sent_again_and_that_is_written_down(busy):
 def test_nobody_changes_a_booking_that_they_have_not_been_shown(busy):
     card = booked(busy)
     other = busy.made.signs_in("agent", app=busy.app)
-    for path in ("/annuler", "/deplacer", "/texte", "/retablir"):
+    for path in ("/annuler", "/deplacer", "/texte", "/appeler", "/retablir"):
         answer = other.post(f"/poste{path}", data=card, headers=HTMX)
         assert answer.status_code == 404, path
     assert busy.made.bookings()[0].state == "confirmed"
@@ -526,17 +532,50 @@ def test_a_file_that_is_read_again_later_is_in_the_history_again(busy):
     assert [one.what for one in acts] == ["read_file", "read_file"]
 
 
+def test_who_missed_a_call_is_told_that_no_other_comes(desk):
+    made = desk.made
+    desk.posts("/pret", voice="browser")
+    told = screen("fr")["desk.bar.missed"]
+    assert told not in desk.client.get("/poste").text
+    with made.database.transaction() as connection:
+        agent_rows.move(
+            connection, made.clock, desk.staff.id, ("ready",), "paused", reason="no_answer"
+        )
+    assert told in desk.client.get("/poste").text
+    # A break of one's own is none of it.
+    desk.posts("/pret", voice="browser")
+    desk.posts("/pause", reason="lunch")
+    assert told not in desk.client.get("/poste").text
+
+
 # ---------------------------------------------------------------- calls
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/attente", "/transfert", "/transfert/terminer", "/transfert/annuler", "/conference",
-        "/rendre", "/raccrocher", "/cloture", "/offres", "/choisir", "/reprendre", "/reserver",
-        "/liste-attente", "/deplacer", "/deplacer/confirmer", "/annuler", "/retablir", "/texte",
-    ],
-)  # fmt: skip
+ABOUT_A_CALLER = [
+    "/attente", "/transfert", "/transfert/terminer", "/transfert/annuler", "/conference",
+    "/rendre", "/raccrocher", "/cloture", "/offres", "/choisir", "/reprendre", "/reserver",
+    "/liste-attente", "/deplacer", "/deplacer/confirmer", "/annuler", "/retablir", "/texte",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ABOUT_A_CALLER)
+def test_the_caller_who_comes_between_the_look_and_the_act_is_left_alone(busy, path, monkeypatch):
+    """The page was right when its wish came in; the next caller is there when it is carried out."""
+    busy.client.get("/poste")
+    busy.provider.asked.clear()
+    before = "f" * 32
+    monkeypatch.setattr("web.desk.entry_of", lambda _now: {"id": before})
+    form = {"code": "booked", "step": "welcome", "on": "1", "colleague": "someone", **FORM}
+    late = busy.posts(path, JSON, entry=before, **form)
+    assert (late.status_code, late.json["why"]) == (409, "other_call"), late.text
+    assert busy.provider.asked == []
+    assert busy.state()["state"] == "talking"
+    assert "form" not in busy.draft()
+    assert busy.made.bookings() == []
+    assert {one.act.what for one in read_acts(busy.made.store)} <= {"read_file"}
+
+
+@pytest.mark.parametrize("path", ABOUT_A_CALLER)
 def test_a_page_that_is_a_second_late_does_nothing_to_the_next_caller(busy, path):
     busy.client.get("/poste")
     busy.provider.asked.clear()
@@ -601,6 +640,9 @@ def test_a_call_of_the_menu_is_taken(desk):
     with desk.made.database.transaction() as connection:
         queues.add_queue(connection, desk.made.store.clock, "fr", "fr")
     desk.posts("/pret", voice="browser")
+    # It goes on by itself: knowing its id is not enough.
+    assert desk.posts("/prendre", call_id=phone.sid).json["why"] == "not_struggling"
+    phone.answers("9999", "9999")
     answer = desk.posts("/prendre", call_id=phone.sid)
     assert answer.json["done"], answer.json
     assert desk.state()["state"] == "reserved"
@@ -648,6 +690,10 @@ def test_every_key_that_is_put_together_has_words_in_both_languages():
         *(f"watch.{one}" for one in ("listen", "whisper", "join")),
         *(f"struggle.{one}" for one in ("misses", "repeats", "silence")),
         *(f"actions.third_{one}" for one in ("asked", "ringing", "answered", "joined")),
+        *(f"topic.{one}" for one in Topic),
+        *(f"case.word.{one}" for one in CASE_WORDS),
+        *(f"case.kind_{one}" for one in (*OperationKind, UNDELIVERED, WRONG_NUMBER)),
+        *(f"error.e{one}" for one in FATES),
     ]
     for language in LANGUAGES:
         words = screen(language)

@@ -2,7 +2,40 @@
 // What a supervisor does: asked for twice where it concerns many, told afterwards, and taken back.
 const Acts = { dialog: document.getElementById("confirm"), toast: document.getElementById("toast") };
 
+// What concerns many asks for the password again, when it was given some minutes ago; then it is done.
 Acts.send = async (address, fields) => {
+  let told = await Acts.post(address, fields);
+  if (told.why === "unproved" && (await Acts.prove())) told = await Acts.post(address, fields);
+  return told;
+};
+Acts.prove = () => new Promise((resolve) => {
+  const dialog = document.getElementById("proof");
+  const [field, problem] = [dialog.querySelector("input"), dialog.querySelector("[data-problem]")];
+  const end = (proved) => {
+    field.value = "";
+    dialog.removeEventListener("cancel", no);
+    dialog.close();
+    resolve(proved);
+  };
+  const no = () => end(false);
+  problem.hidden = true;
+  dialog.querySelector("[data-cancel]").onclick = no;
+  dialog.querySelector("form").onsubmit = async (event) => {
+    event.preventDefault();
+    const told = await Acts.post(dialog.dataset.prove, [["password", field.value]]);
+    if (told.done) {
+      end(true);
+      return;
+    }
+    problem.textContent = told.message;
+    problem.hidden = false;
+    field.select();
+  };
+  dialog.addEventListener("cancel", no);
+  dialog.showModal();
+  field.focus();
+});
+Acts.post = async (address, fields) => {
   try {
     const answer = await fetch(address, {
       method: "POST",

@@ -83,7 +83,7 @@ Board.tile = (name, value, state, more = []) => {
   const big = tile.querySelector(".big");
   Board.set(tile.querySelector("[data-value]"), shown);
   Board.mark(big, "data-unit", unit ?? "");
-  big.classList.toggle("long", shown.length > 4);
+  big.classList.toggle("long", shown.length + (unit ? 2 : 0) > 4);
   Board.set(tile.querySelector("[data-word]"), state === "none" ? "" : Board.t(`state.${state}`));
   tile.querySelectorAll(".more").forEach((line, number) => Board.set(line, more[number] ?? ""));
 };
@@ -98,10 +98,17 @@ Board.showFigures = () => {
   const waiting = line.calls;
   const longest = line.longest ? Board.seconds(line.longest) : 0;
   const worst = Math.max(longest / thresholds.longest_wait, (waiting + line.callbacks) / thresholds.queue_length);
-  Board.tile("line", Board.number(waiting), Board.above(worst, 1), [
-    line.longest ? Board.t("tile.line_more", { time: Board.span(longest) }) : Board.t("tile.line_none"),
-    told.error === null ? "" : Board.t("tile.told", { value: Board.percent(told.error) }),
+  const soon = NOW.wait(Board.body);
+  const growth = NOW.growth(Board.now(), waiting);
+  const nobodyReady = waiting > 0 && agents.states.ready === 0;
+  const state = Board.above(worst, 1);
+  // Never green while people wait and nobody is free for them.
+  Board.tile("line", Board.number(waiting), state === "good" && nobodyReady ? "watch" : state, [
+    (line.longest ? Board.t("tile.line_more", { time: Board.span(longest) }) : Board.t("tile.line_none"))
+      + (growth ? ` · ${Board.t(growth > 0 ? "tile.line_grows" : "tile.line_shrinks", { count: Math.abs(growth) })}` : ""),
+    waiting && soon !== null ? Board.t("tile.line_soon", { minutes: Math.max(1, Math.round(soon)) }) : "",
   ]);
+  Board.set(document.getElementById("told"), told.error === null ? "" : Board.t("tile.told", { value: Board.percent(told.error) }));
   const level = service.level;
   Board.tile("service", Board.percent(level), service.verdict, [
     Board.t("tile.strict", { value: Board.percent(service.strict) }),
@@ -247,6 +254,35 @@ Board.showMenu = () => {
     });
 };
 
+// ------------------------------------------------------------ messages, cases, offers
+
+// A snapshot of an earlier version has none of them.
+Board.openCases = (body) => Object.values(body.cases ?? {}).reduce((sum, count) => sum + count, 0);
+Board.showMessages = () => {
+  const { messages = [], offers, spent } = Board.body;
+  const count = Board.openCases(Board.body);
+  Board.set(document.getElementById("cases-now"), count ? Board.t("messages.cases", { count: Board.number(count) }) : Board.t("messages.cases_none"));
+  const told = offers ? [Board.t("messages.offers", { out: offers.out, taken: offers.taken, passed: offers.passed })] : [];
+  if (offers?.minutes !== null && offers?.minutes !== undefined) told.push(Board.t("messages.answer", { minutes: Board.number(offers.minutes) }));
+  if (offers?.untold) told.push(Board.t("messages.untold", { count: offers.untold }));
+  Board.set(document.getElementById("offers-now"), told.join(" · "));
+  const spend = document.getElementById("spent-now");
+  spend.hidden = !spent;
+  if (spent) Board.set(spend, Board.t("messages.spent", { parts: Board.number(spent.parts), limit: Board.number(spent.limit) }));
+  document.getElementById("messages-empty").hidden = messages.length > 0;
+  Board.rows(document.getElementById("message-rows"), messages, (one) => one.topic, (one) => {
+    const row = Board.cells(4);
+    row.children[0].textContent = Board.words.topic[one.topic] || one.topic || Board.t("none");
+    [...row.children].slice(1).forEach((cell) => cell.classList.add("number"));
+    return row;
+  }, (row, one) => {
+    Board.set(row.children[1], Board.number(one.missing));
+    Board.mark(row.children[1], "data-state", one.missing ? "bad" : "none");
+    Board.set(row.children[2], Board.number(one.waiting));
+    Board.set(row.children[3], one.oldest ? Board.span(Board.seconds(one.oldest)) : Board.t("none"));
+  });
+};
+
 // ------------------------------------------------------------ the map
 
 const FEW_PLACES = 50;
@@ -307,7 +343,7 @@ Board.showQueues = () => {
     const opened = Board.t(one.open ? "queues.open_now" : "queues.closed_now");
     const shown = one.state === "hours" ? `${Board.t("queues.hours")} (${opened})` : Board.t(`queues.${one.state}`);
     Board.set(cells[1].firstChild, shown);
-    Board.set(cells[1].lastChild, one.announcement ? Board.t("queues.announcement", { text: one.announcement }) : "");
+    Board.set(cells[1].lastChild, one.announcement ? Board.t("queues.announcement", { text: [one.announcement, one.announcement_en].filter(Boolean).join(" / ") }) : "");
     Board.set(cells[2], Board.number(one.calls));
     Board.set(cells[3], Board.number(one.callbacks));
     const wait = one.longest ? Board.seconds(one.longest) : 0;
@@ -328,6 +364,8 @@ Board.showQueues = () => {
 const AGENT_SIGNS = { ready: "●", reserved: "◐", talking: "▶", wrapup: "✎", paused: "‖", offline: "○" };
 Board.showAgents = () => {
   const { list } = Board.body.agents;
+  // On a wall nobody's name hangs.
+  if (!document.getElementById("agent-rows")) return;
   const queues = new Map(Board.body.line.queues.map((one) => [one.id, Board.queueName(one)]));
   document.getElementById("agents-empty").hidden = list.length > 0;
   Board.rows(document.getElementById("agent-rows"), list, (one) => one.id, (one) => {

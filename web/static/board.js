@@ -42,8 +42,10 @@ Poll.tick = () => {
     hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: "Europe/Paris",
   }).format(new Date(Board.now())));
   if (Board.body) {
+    Board.showNow();
     Board.showFigures();
     Board.showAlerts();
+    Board.showMessages();
     Board.showQueues();
     Board.showAgents();
     Board.showEntries();

@@ -50,6 +50,14 @@
   let skew = 0;
   const now = () => Date.now() + skew;
 
+  // Filled at once: what is made anew with each answer would else stand empty most of the time.
+  function sinceThen(moment) {
+    const time = document.createElement("time");
+    time.dataset.since = moment;
+    time.textContent = clock((now() - Date.parse(moment)) / 1000);
+    return time;
+  }
+
   function tick() {
     for (const one of document.querySelectorAll("[data-since]")) {
       one.textContent = clock((now() - Date.parse(one.dataset.since)) / 1000);
@@ -158,6 +166,7 @@
     if (moved) tell(config.state_words[now.state]);
     line(now.line);
     strugglers(now.struggling);
+    cases(before.cases, now.cases);
     watch(now.watch);
     if (now.failed) trouble(config.refused.replace("{code}", now.failed));
     if (now.state === "talking" && now.entry && answered !== now.entry.id) {
@@ -225,11 +234,7 @@
     $("line-count").textContent = now.count ? `${now.count} ${config.line_count}` : config.line_empty;
     const longest = $("line-longest");
     longest.replaceChildren();
-    if (now.longest) {
-      const time = document.createElement("time");
-      time.dataset.since = now.longest;
-      longest.append(`${config.longest} `, time);
-    }
+    if (now.longest) longest.append(`${config.longest} `, sinceThen(now.longest));
   }
 
   function watch(now) {
@@ -272,6 +277,14 @@
     }
     $("nobody-struggles").hidden = now.length > 0;
     tick();
+  }
+
+  // Made anew when their number has changed, and not under the hands of whoever has one open.
+  async function cases(before, now) {
+    if (!$("cases") || now === null || now === before || $("case-title") || $("cases").contains(document.activeElement)) return;
+    if (Number($("cases-count")?.dataset.count) === now) return;
+    const html = await fetched("/poste/travail?part=cases");
+    if (html !== null && $("cases") && !$("cases").contains(document.activeElement)) put("cases", html);
   }
 
   // ------------------------------------------------------------ ringing
@@ -399,6 +412,7 @@
       details.open = true;
       focusOn(details.querySelector("input:not([type=hidden]), select, textarea, button") ?? found);
     } else if (letter === "k") focusOn(document.querySelector("#strugglers button") ?? found);
+    else if (letter === "s") focusOn(document.querySelector("#cases .cases button, #case-title") ?? found);
     else if (letter === "z") focusOn($("search-reason") ?? found);
     else {
       focusOn(found);
