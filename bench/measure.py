@@ -8,7 +8,7 @@ import math
 import statistics
 import time
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,18 @@ from pathlib import Path
 
 import launcher
 
-from bench import floors, growth, load, lookups, screens, servers, stock, store, traffic
+from bench import (
+    at_work,
+    floors,
+    growth,
+    load,
+    lookups,
+    screens,
+    servers,
+    stock,
+    store,
+    traffic,
+)
 from bench.load import CONNECTIONS, Load, Script
 from bench.servers import CannotMeasure, House, Web
 from simulator.transport import HttpTransport, Outgoing, Reply
@@ -30,7 +41,11 @@ TURNS_OF_A_CALL = 16
 TRIAL_SECONDS = 3.0
 # First guesses, answers a second, for the trial itself.
 GUESS = {"turn_rate": 2500.0, "call_rate": 2000.0}
-HALF = 0.5
+HALF, QUARTER = 0.5, 0.25
+# Pairs of runs with and without screens, and their seconds.
+WATCHED_ROUNDS, WATCHED_SECONDS = 3, 4.0
+# Boards beside the others on which is seen when they show something, and for how long.
+WATCHERS, WORK_SECONDS = 4, 25.0
 # Where fewer requests leave than this part of the wished rate, it was not that rate.
 KEPT_UP = 0.9
 Say = Callable[[str], None]
@@ -54,6 +69,7 @@ class Outcome:
     p99_ms: dict[str, float] = field(default_factory=dict)
     wrk_share: float = 0.0
     worker_mib: float = 0.0
+    worker_mib_after_screens: float = 0.0
     webhooks_of_a_call: int = 0
     search_growth_ratio: float | None = None
     facts: dict[str, str] = field(default_factory=dict)
@@ -99,8 +115,10 @@ def measure(kind: str, folder: Path, redis_url: str, plan: Plan, say: Say) -> Ou
         for number in range(plan.rounds):
             one.round(number + 1)
         one.tails()
+        workers = webs["service"].workers()
+        outcome.worker_mib = max(map(servers.resident_mib, workers))
         one.watched()
-        outcome.worker_mib = max(servers.resident_mib(pid) for pid in webs["service"].workers())
+        outcome.worker_mib_after_screens = max(map(servers.resident_mib, workers))
     outcome.store |= store.measure(url, folder, redis_url, say)
     gap = lookups.gap_ms(servers.beside(url, "bench_lookups"))
     outcome.store[f"known_unknown_gap_ms_{kind}"] = round(gap, 2)
@@ -195,14 +213,22 @@ class _One:
                 self._say(f"{self._kind}: {name}s at {full * HALF:.0f}/s: p99 {p99:.1f} ms")
 
     def watched(self) -> None:
-        """Lone turns with nobody at a screen, and with boards and desks that ask each second."""
+        """Screens that are open, and then people at work behind them, as in production."""
+        hired = screens.hire(self._house, screens.BOARDS, screens.DESKS)
         file = self._folder / f"screens-{self._kind}"
-        screens.hire(self._house, file)
+        file.write_text("\n".join(one.line for one in hired), "utf-8")
+        with screens.dispatcher(self._house):
+            self._with_screens(file)
+            self._at_work(file, [one for one in hired if not one.is_board])
+
+    def _with_screens(self, file: Path) -> None:
+        """Lone turns with nobody at a screen, and with boards and desks that ask each second."""
         alone, with_screens = list[float](), list[float]()
-        for number in range(self._plan.rounds):
+        for number in range(min(self._plan.rounds, WATCHED_ROUNDS)):
             what = f"lone turns in round {number + 1}"
-            plain = self._counted(f"{what}, no screens", partial(self._turns, self._plan.seconds))
-            looked_at = self._counted(f"{what}, screens", partial(self._looked_at, file))
+            seconds = min(self._plan.seconds, WATCHED_SECONDS)
+            plain = self._counted(f"{what}, no screens", partial(self._turns, seconds))
+            looked_at = self._counted(f"{what}, screens", partial(self._looked_at, file, seconds))
             # A pair counts or does not: what else the machine did is in both.
             if plain is not None and looked_at is not None:
                 alone.append(plain)
@@ -212,10 +238,49 @@ class _One:
             self._outcome.store[f"board_cost_ratio_{self._kind}"] = round(ratio, 3)
             self._say(f"{self._kind}: lone turns with screens ÷ without: {ratio:.3f}")
 
-    def _looked_at(self, file: Path) -> Seen:
-        with screens.opened(self._house, self._webs["service"], file) as eyes:
-            seen, faults = self._turns(self._plan.seconds)
+    def _looked_at(self, file: Path, seconds: float) -> Seen:
+        with screens.opened(self._webs["service"], file) as eyes:
+            seen, faults = self._turns(seconds)
         return seen, faults + eyes[0].faults()
+
+    def _at_work(self, file: Path, desks: Sequence[screens.Hired]) -> None:
+        """The slowest of a hundred webhooks and acts, and boards, with a long line."""
+        full = self._outcome.median("call_rate")
+        if full is None:
+            return
+        watchers = screens.hire(self._house, WATCHERS, 1)
+        stage = at_work.Stage(
+            service=self._webs["service"].port,
+            provider=servers.provider_port(),
+            agents=[(one.id, one.cookie) for one in desks],
+            probe=(watchers[-1].id, watchers[-1].cookie),
+            boards=[one.cookie for one in watchers[:-1]],
+            form=self._signer.form,
+        )
+        env = self._house.environment("queues")
+        make_queues = partial(servers.command, "queues", "create", environment=env)
+        rate = full * QUARTER
+        script = self._call_script(math.ceil(rate * max(self._plan.seconds, WORK_SECONDS)))
+        with (
+            screens.opened(self._webs["service"], file) as eyes,
+            at_work.opened(stage, self._folder / f"work-{self._kind}", make_queues) as work,
+        ):
+            load.replay(script, self._webs["service"].port, rate=rate)
+        seen = work[0]
+        faults = seen.faults() + eyes[0].faults()
+        self._outcome.void += [f"{self._kind}: people at work: {one}" for one in faults]
+        webhooks = seen.webhooks + script.times_ms()
+        found = {
+            "queue_webhook_p99_ms": statistics.quantiles(webhooks, n=100)[98],
+            "agent_action_p99_ms": statistics.quantiles(seen.acts, n=100)[98],
+            "board_update_ms": max(seen.boards),
+        }
+        self._outcome.store |= {f"{name}_{self._kind}": round(v, 1) for name, v in found.items()}
+        told = ", ".join(f"{name} {value:.0f}" for name, value in found.items())
+        self._say(
+            f"{self._kind}: at least {seen.fewest_waiting} in the line, {seen.talks} talks:"
+            f" {told} ({len(webhooks)}, {len(seen.acts)}, {len(seen.boards)} of each)"
+        )
 
     def _paced(self, prepare: Callable[[int], Script], rate: float) -> Seen:
         script = prepare(math.ceil(rate * self._plan.seconds))

@@ -65,20 +65,30 @@ class Seen:
         return found
 
 
-def hire(house: House, file: Path) -> None:
+@dataclass(frozen=True)
+class Hired:
+    """Somebody who is signed in: their id, and the cookie of their browser."""
+
+    id: str
+    is_board: bool
+    cookie: str
+
+    @property
+    def line(self) -> str:
+        """What their screen asks for, as `python -m bench.screens` reads it."""
+        return f"{'/supervision/etat' if self.is_board else '/poste/etat'} {self.cookie}"
+
+
+def hire(house: House, boards: int, desks: int) -> list[Hired]:
     """Make those who look at screens, each signed in; agents are ready."""
     made = servers.settings(house.database_url, house.redis_url)
     store = Store(Database(house.database_url, pool_size=2), Vault(made.vault_keys()))
-    lines = []
-    for number in range(BOARDS + DESKS):
-        is_board = number < BOARDS
-        person = Staff(
-            store.chance.identifier(),
-            f"screen{number}",
-            f"Screen {number}",
-            "supervisor" if is_board else "agent",
-        )
-        token = secrets.token_urlsafe(32)
+    hired = []
+    for number in range(boards + desks):
+        is_board = number < boards
+        staff_id, token = store.chance.identifier(), secrets.token_urlsafe(32)
+        role = "supervisor" if is_board else "agent"
+        person = Staff(staff_id, f"screen{staff_id[:12]}", f"Screen {number}", role)
         with store.database.transaction() as connection:
             staff_rows.add(connection, store.clock, person, "nobody signs in with this")
             staff_rows.begin_session(connection, store.clock, token, person.id, strong=True)
@@ -87,30 +97,35 @@ def hire(house: House, file: Path) -> None:
             if not is_board:
                 agents.begin(connection, store.clock, person.id)
                 agents.move(connection, store.clock, person.id, ("offline",), "ready")
-        path = "/supervision/etat" if is_board else "/poste/etat"
-        lines.append(f"{path} {_PREFIX}allo={token}")
-    file.write_text("\n".join(lines), "utf-8")
+        hired.append(Hired(person.id, is_board, f"{_PREFIX}allo={token}"))
     store.database.dispose()
+    return hired
 
 
 @contextmanager
-def opened(house: House, web: Web, file: Path) -> Iterator[list[Seen]]:
-    """Screens that are looked at; the list has what they saw once the block is over."""
-    env = house.environment("dispatcher")
+def dispatcher(house: House) -> Iterator[None]:
+    """The process that writes for screens, and brings agents and callers together."""
     log = house.folder / f"{house.kind}-dispatcher.log"
     began = datetime.now(UTC)
-    seen: list[Seen] = []
     with log.open("ab") as output, contextlib.ExitStack() as stack:
         writer = subprocess.Popen(
             [sys.executable, "-m", "flask", "dispatcher"],
             cwd=config.ROOT,
-            env=env,
+            env=house.environment("dispatcher"),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
         stack.callback(_end, writer)
         _wait_until_written(house, began, writer)
+        yield
+
+
+@contextmanager
+def opened(web: Web, file: Path) -> Iterator[list[Seen]]:
+    """Screens that are looked at; the list has what they saw once the block is over."""
+    seen: list[Seen] = []
+    with contextlib.ExitStack() as stack:
         crowd = subprocess.Popen(
             [sys.executable, "-m", "bench.screens", str(web.port), str(file)],
             cwd=config.ROOT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import shutil
 import signal
@@ -94,7 +95,16 @@ def settings(database_url: str, redis_url: str) -> config.Settings:
         twilio_account_sid=traffic.ACCOUNT,
         campaign=str(CAMPAIGN),
         log_level="INFO",
+        # Agents are rung as fast as they become free, by a provider that is ours.
+        twilio_api_base_url=f"http://{launcher.HOST}:{provider_port()}",
+        calls_per_second=100.0,
     )
+
+
+@functools.cache
+def provider_port() -> int:
+    """Where the provider of this measurement is, whenever there is one (bench/at_work.py)."""
+    return free_port()
 
 
 def environment(database_url: str, redis_url: str) -> dict[str, str]:
@@ -213,7 +223,7 @@ def command(*arguments: str, environment: Mapping[str, str]) -> str:
 @contextmanager
 def web(house: House, name: str, factory: str) -> Iterator[Web]:
     """Run an application as Procfile.dev runs the service. Raises CannotMeasure."""
-    port = _free_port()
+    port = free_port()
     env = house.environment(name) | {"SERVICE_PORT": str(port)}
     log = house.folder / f"{house.kind}-{name}.log"
     line = web_line().replace("wiring:create_app", factory)
@@ -246,7 +256,7 @@ def web_line() -> str:
     raise CannotMeasure("Procfile.dev has no web line")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     # Bound exclusively, for granian would share a busy port without a word.
     with socket.socket() as probe:
         probe.bind((launcher.HOST, 0))

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import make_url, text
 
-from bench import filling
+from bench import filling, messages, reminders
 from bench.by_hand import ByHand
 from bench.servers import CannotMeasure, beside
 from models.centres import insert_new
@@ -254,12 +254,22 @@ def measure(url: str, folder: Path, redis_url: str, say: Say) -> dict[str, float
         f"slots_rows_per_second_{kind}": filled.slots,
         f"slots_memory_growth_{kind}": filled.memory_growth,
     }
+    say(f"{kind}: the outbox")
+    found[f"outbox_ratio_{kind}"] = messages.ratio(beside(url, "bench_outbox"))
+    found[f"reminder_plan_ratio_{kind}"] = reminders.ratio(beside(url, "bench_reminders"))
     if kind == "postgres":
         grown = growth(beside(url, "bench_few"), beside(url, "bench_many"), say)
         found |= {
             "search_growth_10m": grown.ratio,
             "search_p99_ms_100k": grown.few_ms,
             "search_p99_ms_10m": grown.many_ms,
+        }
+        say(f"postgres: filling {messages.MANY:,} messages")
+        longer = messages.growth(beside(url, "bench_short"), beside(url, "bench_long"))
+        found |= {
+            "outbox_growth_10m": longer.ratio,
+            "outbox_p99_ms_10k": longer.few_ms,
+            "outbox_p99_ms_10m": longer.many_ms,
         }
     digits = {name: 3 if "ratio" in name or "growth" in name else 1 for name in found}
     return {name: round(value, digits[name]) for name, value in found.items()}

@@ -114,6 +114,11 @@ class Signer:
     def webhooks(self) -> int:
         return len(self._pattern)
 
+    @property
+    def form(self) -> dict[str, str]:
+        """The form of a call's first webhook."""
+        return dict(self._pattern[0].form)
+
     def call(self, caller: Caller) -> list[bytes]:
         """Every webhook of one call, in order."""
         return [self.webhook(webhook, caller) for webhook in self._pattern]

@@ -30,14 +30,18 @@ def make_worker(redis_url: str, ports: Callable[[], Ports]) -> click.Command:
     return work
 
 
-def make_scheduler(ports: Callable[[], Ports], campaign_of: scheduler.CampaignOf) -> click.Command:
-    """The command `scheduler`; `campaign_of` knows campaigns by name."""
+def make_scheduler(
+    ports: Callable[[], Ports],
+    campaign_of: scheduler.CampaignOf,
+    campaigns: scheduler.AllCampaigns,
+) -> click.Command:
+    """The command `scheduler`; `campaign_of` knows campaigns by name, `campaigns` are all."""
 
     @click.command("scheduler", epilog="Example: flask scheduler")
     def schedule() -> None:
-        """Sweep the outbox, pass on offers, tidy up, erase what is due. One of these is enough."""
+        """Sweep the outbox, remind, pass on offers, tidy up, erase. One of these is enough."""
         given = ports()
-        scheduler.run(given.store, given.messenger, campaign_of)
+        scheduler.run(given.store, given.messenger, campaign_of, given.means, campaigns)
 
     return schedule
 

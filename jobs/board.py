@@ -10,16 +10,28 @@ from services.campaigns import Campaigns
 from services.store import Store
 from services.write_board import WriteBoard
 
-BOARD_EVERY = 1.0
+# A screen that asks each second shows an event within two: this, a worker's memory of it
+# (services.snapshots), and the second.
+BOARD_EVERY = 0.6
+ALERTS_EVERY = 1.0
 
 
 def board_tasks(
-    store: Store, campaigns: Campaigns, *, alert_url: str, public_base_url: str
+    store: Store,
+    campaigns: Campaigns,
+    *,
+    alert_url: str,
+    public_base_url: str,
+    parts_a_day: int = 0,
 ) -> list[Task]:
-    """Write the board each second, and tell alerts where somebody listens (`alert_url`)."""
-    planned = [Task("board", BOARD_EVERY, WriteBoard(store, campaigns))]
+    """Write the board again and again, and tell alerts where somebody listens (`alert_url`).
+
+    `parts_a_day`: the limit of texts' parts in 24 hours, which the board shows; 0: none.
+    """
+    write = WriteBoard(store, campaigns, parts_a_day=parts_a_day)
+    planned = [Task("board", BOARD_EVERY, write)]
     if alert_url:
         board = f"{public_base_url}/supervision"
         tell = TellAlerts(store, HttpListener(alert_url), board, ticks=time.monotonic)
-        planned.append(Task("alerts", BOARD_EVERY, tell))
+        planned.append(Task("alerts", ALERTS_EVERY, tell))
     return planned

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from models.clock import Clock
+from models.outbox import FOLLOW_UP
 from models.tables import (
     agent,
     agent_queue_member,
@@ -244,7 +245,10 @@ def left_between(
 
 @dataclass(frozen=True, slots=True)
 class InLine:
-    """Entries of one queue, kind and state; `since`: where the oldest of them stands (UTC)."""
+    """Entries of one queue, kind and state; `since`: where the oldest of them stands (UTC).
+
+    Of those on the line: since when they are, for a place may be older than that.
+    """
 
     queue_id: str
     kind: str
@@ -256,14 +260,13 @@ class InLine:
 def in_line(connection: Connection) -> list[InLine]:
     """Everybody with a place, or with an agent, at this moment."""
     columns = (queue_entry.c.queue_id, queue_entry.c.kind, queue_entry.c.state)
+    # Whoever rings for a place that was kept or promised is due from that moment on.
+    rang_later = and_(queue_entry.c.kind == "call", queue_entry.c.due_at > queue_entry.c.joined_at)
+    since = case((rang_later, queue_entry.c.due_at), else_=queue_entry.c.joined_at)
     found = []
     # Each part has an index of its own.
     for part in (_IN_LINE, _BUSY):
-        statement = (
-            select(*columns, func.count(), func.min(queue_entry.c.joined_at))
-            .where(part)
-            .group_by(*columns)
-        )
+        statement = select(*columns, func.count(), func.min(since)).where(part).group_by(*columns)
         found += [InLine(*row) for row in connection.execute(statement)]
     return found
 
@@ -305,14 +308,14 @@ class Promised:
 
 
 def promised(connection: Connection, now: datetime) -> Promised:
-    """Callbacks that nobody has made yet."""
+    """Callbacks that nobody has made yet; messages that go by telephone are none."""
     late = case((queue_entry.c.expected_at < now, 1), else_=0)
     statement = select(
         func.count(),
         func.coalesce(func.sum(late), 0),
         func.min(queue_entry.c.expected_at),
         func.max(queue_entry.c.expected_at),
-    ).where(_IN_LINE, queue_entry.c.kind == "callback")
+    ).where(_IN_LINE, queue_entry.c.kind == "callback", queue_entry.c.message_id.is_(None))
     row = connection.execute(statement).one()
     return Promised(int(row[0]), int(row[1]), row[2], row[3])
 
@@ -327,7 +330,7 @@ def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dic
     statement = (
         select(queue_entry.c.queue_id, func.count())
         .where(queue_entry.c.created_at >= moment - reach, queue_entry.c.joined_at <= moment)
-        .where(open_still, not_gone)
+        .where(open_still, not_gone, queue_entry.c.message_id.is_(None))
         .group_by(queue_entry.c.queue_id)
     )
     return {row[0]: row[1] for row in connection.execute(statement)}
@@ -395,11 +398,15 @@ class Texts:
     oldest: datetime | None
 
 
+# A text whose answer was lost or refused never learnt which way it went.
+_IS_TEXT = or_(message.c.way == "text", and_(message.c.way.is_(None), message.c.kind == "sms"))
+
+
 def texts(connection: Connection, clock: Clock, since: datetime) -> Texts:
     """Of texts that came to their end since then, and of those still here."""
     ended = (
         select(message.c.state, func.count())
-        .where(_UNDELIVERED, message.c.updated_at >= since, message.c.kind == "sms")
+        .where(_UNDELIVERED, message.c.updated_at >= since, _IS_TEXT)
         .group_by(message.c.state)
     )
     bad = {row[0]: row[1] for row in connection.execute(ended)}
@@ -414,7 +421,8 @@ def texts(connection: Connection, clock: Clock, since: datetime) -> Texts:
         func.coalesce(func.sum(case((unclear, 1), else_=0)), 0),
     ).where(
         text("message.state IN ('pending', 'sending')"),
-        message.c.kind == "sms",
+        # What looks at another one sends nothing, or is followed itself.
+        message.c.kind != FOLLOW_UP,
         message.c.created_at <= clock.at(),
     )
     row = connection.execute(here).one()
@@ -427,7 +435,7 @@ def undelivered_between(connection: Connection, since: datetime, until: datetime
         _UNDELIVERED,
         message.c.updated_at >= since,
         message.c.updated_at < until,
-        message.c.kind == "sms",
+        _IS_TEXT,
     )
     return int(connection.execute(statement).scalar_one())
 
@@ -455,22 +463,27 @@ def free_places(
         or_(place.c.released_at.is_(None), place.c.released_at <= clock.at()),
         or_(place.c.held_by.is_(None), place.c.hold_expires_at <= clock.at()),
     )
+    theirs = select(centre.c.id, centre.c.departement).where(
+        centre.c.departement.in_(some),
+        centre.c.closed_at.is_(None),
+        centre.c.booking_mode == "ours",
+    )
+    departement_of = {row.id: row.departement for row in connection.execute(theirs)}
+    # Not a join: SQLite would go through all places of the country for it, a third of a second.
     statement = (
-        select(centre.c.departement, func.count())
-        .select_from(centre.join(place, place.c.centre_id == centre.c.id))
+        select(place.c.centre_id, func.count())
         .where(
-            centre.c.departement.in_(some),
-            centre.c.closed_at.is_(None),
-            centre.c.booking_mode == "ours",
+            place.c.centre_id.in_(list(departement_of)),
             _OPEN,
             place.c.start_at > clock.at(),
             place.c.start_at < until,
             is_free,
         )
-        .group_by(centre.c.departement)
+        .group_by(place.c.centre_id)
     )
     counts = dict.fromkeys(some, 0)
-    counts.update((row[0], row[1]) for row in connection.execute(statement))
+    for centre_id, count in connection.execute(statement):
+        counts[departement_of[centre_id]] += count
     return counts
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from models import alerts
 from models.database import Connection
+from services import spend
 from services.board_counts import Seen
 from services.store import Store
 
@@ -48,6 +49,8 @@ EASED: Final = 0.8
 ENOUGH: Final = 20
 # Of a step at which hardly anybody failed yesterday, so many in a hundred are taken for usual.
 USUAL_FAILURE: Final = 0.05
+# The scheduler raises and ends it.
+_JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT})
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def apply(connection: Connection, store: Store, judged: list[Judged]) -> int:
     changed = 0
     values = {one.name: one for one in judged}
     for name in lasting:
+        if name in _JUDGED_ELSEWHERE:
+            continue
         if name not in values or values[name].eased:
             changed += alerts.end(connection, store.clock, name)
     for one in judged:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from models import board
 from services.store import Store
 
-REFRESHED_WITHIN = 15
+# Times that the board is written: some 15 seconds.
+REFRESHED_WITHIN = 25
 LISTED_FOR = timedelta(minutes=10)
 
 

@@ -21,6 +21,7 @@ from models.alerts import Alert
 from models.board import AgentSeen, EntrySeen, InLine, Promised, Texts
 from models.queues import Queue
 from services.board_counts import GOODBYE, MINUTE, ZONE, Seen
+from services.board_messages import MessageFacts
 from services.wait_estimate import Pace
 
 MINUTES_SHOWN: Final = 60
@@ -68,6 +69,7 @@ class Facts:
     agents: Sequence[AgentSeen]
     members: Mapping[str, Sequence[str]]
     texts: Texts
+    messages: MessageFacts
     places: Mapping[str, int]
     # By language; and whether and when agents will have rung all who were promised a call.
     paces: Mapping[str, Pace]
@@ -118,6 +120,18 @@ def put_together(facts: Facts) -> dict[str, Any]:
             "unsent": facts.texts.unsent,
             "oldest": iso(facts.texts.oldest),
         },
+        "messages": messages(facts.messages),
+        "cases": dict(sorted(facts.messages.cases.items())),
+        "offers": {
+            "out": facts.messages.offers.out,
+            "untold": facts.messages.offers.untold,
+            "taken": facts.messages.offers.taken,
+            "passed": facts.messages.offers.refused + facts.messages.offers.lapsed,
+            "minutes": facts.messages.offers.median_minutes,
+        },
+        "spent": None
+        if facts.messages.parts is None
+        else {"parts": facts.messages.parts, "limit": facts.messages.parts_a_day},
         "funnel": funnel(facts.seen),
         "alerts": [
             {
@@ -133,6 +147,21 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "thresholds": dict(facts.thresholds),
         "floor": {"set": facts.floor, "campaign": facts.floor_of_campaign},
     }
+
+
+def messages(facts: MessageFacts) -> list[dict[str, Any]]:
+    """By topic: what waits, since when, and what came to nothing today with nothing following."""
+    waiting = {one.topic: one for one in facts.waiting}
+    topics = sorted(waiting.keys() | facts.missing.keys())
+    return [
+        {
+            "topic": topic,
+            "waiting": waiting[topic].count if topic in waiting else 0,
+            "oldest": iso(waiting[topic].oldest) if topic in waiting else None,
+            "missing": facts.missing.get(topic, 0),
+        }
+        for topic in topics
+    ]
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -159,7 +188,10 @@ def menu(live: Mapping[str, int]) -> dict[str, Any]:
 
 
 def line(facts: Facts) -> dict[str, Any]:
-    """Who waits for a person, by queue; the longest wait is of somebody on the line."""
+    """Who waits for a person, by queue; the longest wait is of somebody on the line.
+
+    Whoever an agent is being rung for waits still.
+    """
     today, rows = facts.seen.today, facts.line
 
     def number(kind: str, state: str, queue: str = "") -> int:
@@ -173,7 +205,9 @@ def line(facts: Facts) -> dict[str, Any]:
         waits = [
             one.since
             for one in rows
-            if one.kind == "call" and one.state == "waiting" and queue in {"", one.queue_id}
+            if one.kind == "call"
+            and one.state in {"waiting", "reserved"}
+            and queue in {"", one.queue_id}
         ]
         return iso(min(waits, default=None))
 
@@ -197,6 +231,7 @@ def line(facts: Facts) -> dict[str, Any]:
                 "open": facts.doors.get(queue.id, False),
                 "overflow_minutes": queue.overflow_minutes,
                 "announcement": queue.announcement,
+                "announcement_en": queue.announcement_en,
                 "calls": number("call", "waiting", queue.id),
                 "callbacks": number("callback", "waiting", queue.id),
                 "longest": longest(queue.id),

@@ -1,4 +1,4 @@
-"""Snapshots as a web worker has them: read twice a second at most, however many screens ask.
+"""Snapshots as a web worker has them: read five times a second at most, however many screens ask.
 
 A screen that asks in between gets what the one before it got. While one thread reads, the others
 answer with what they have.
@@ -18,7 +18,7 @@ from models import snapshots
 from models.snapshots import Snapshot
 from services.store import Store
 
-KEPT_SECONDS: Final = 0.5
+KEPT_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from models.board import InLine
 from models.queues import Queue
 from services import board_alerts
 from services.board_counts import Counting
+from services.board_messages import MessageCounts
 from services.board_places import FreePlaces
 from services.board_snapshot import Facts, put_together
 from services.campaign import Campaign
@@ -36,11 +37,12 @@ log = structlog.get_logger()
 class WriteBoard:
     """The task of the process that writes. Not for several threads."""
 
-    def __init__(self, store: Store, campaigns: Campaigns) -> None:
+    def __init__(self, store: Store, campaigns: Campaigns, *, parts_a_day: int = 0) -> None:
         self._store = store
         self._campaigns = campaigns
         self._counting = Counting(store)
         self._places = FreePlaces(store)
+        self._messages = MessageCounts(store, parts_a_day)
         self._summarised = self._forgotten = store.clock.now() - FORGOTTEN_EVERY
         self._first = True
 
@@ -52,6 +54,7 @@ class WriteBoard:
         horizon = timedelta(days=campaign.horizon_days)
         seen = self._counting.refresh(now)
         places = self._places.refresh(now, now + horizon)
+        messages = self._messages.refresh(now, self._counting.day, campaign)
         with store.database.statement() as connection:
             settings = board_settings.read(connection)
             limits = board_alerts.thresholds(settings)
@@ -71,6 +74,7 @@ class WriteBoard:
                 agents=board.agents(connection),
                 members=board.members(connection),
                 texts=board.texts(connection, store.clock, self._counting.day),
+                messages=messages,
                 places=places,
                 paces=paces,
                 rung_by=_rung_by(all_queues, line, paces, hours_of(campaign), now),

@@ -13,11 +13,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
 from models import callbacks, outbox, places
+from services.deliver_message import KINDS
 from services.store import Store
 from web.marks import public
 
 log = structlog.get_logger()
-_OUTBOX_KINDS = ("sms", "callback")
 
 
 class StoreCollector(Collector):
@@ -38,7 +38,7 @@ class StoreCollector(Collector):
         )
         held = GaugeMetricFamily("allo_places_held", "Places held at this moment")
         with store.database.statement() as connection:
-            for kind in _OUTBOX_KINDS:
+            for kind in KINDS:
                 count, oldest = outbox.oldest_unsent(connection, store.clock, (kind,))
                 seconds = (store.clock.now() - oldest).total_seconds() if oldest else 0.0
                 waiting.add_metric([kind], count)

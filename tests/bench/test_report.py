@@ -31,8 +31,20 @@ STORE = {
     "slots_memory_growth": 1.05,
     "known_unknown_gap_ms": 0.1,
     "board_cost_ratio": 0.95,
+    "queue_webhook_p99_ms": 60.0,
+    "agent_action_p99_ms": 90.0,
+    "board_update_ms": 1700.0,
+    "outbox_ratio": 0.9,
+    "reminder_plan_ratio": 0.45,
 }
-GROWTH = {"search_growth_10m": 1.1, "search_p99_ms_100k": 3.0, "search_p99_ms_10m": 3.3}
+GROWTH = {
+    "search_growth_10m": 1.1,
+    "search_p99_ms_100k": 3.0,
+    "search_p99_ms_10m": 3.3,
+    "outbox_growth_10m": 1.1,
+    "outbox_p99_ms_10k": 1.5,
+    "outbox_p99_ms_10m": 1.7,
+}
 
 
 def outcome(kind: str, facts: dict[str, str], **rates: float) -> Outcome:
@@ -43,6 +55,7 @@ def outcome(kind: str, facts: dict[str, str], **rates: float) -> Outcome:
         p99_ms={"turn": 20.0, "call": 80.0},
         wrk_share=0.08,
         worker_mib=120.0,
+        worker_mib_after_screens=140.0,
         webhooks_of_a_call=12,
         search_growth_ratio=0.95,
         facts=facts,
@@ -114,3 +127,17 @@ def test_what_is_kept_by_hand_survives(tmp_path):
 @pytest.mark.parametrize("page", ["", "no markers", report.HAND_BEGINS + "\nhalf a page"])
 def test_a_page_without_both_markers_gets_the_empty_part(page):
     assert report.by_hand(page) == report.HAND_EMPTY
+
+
+def test_the_bars_of_people_at_work_count_and_one_that_was_not_measured_is_missed():
+    found = results()
+    found["queue_webhook_p99_ms_sqlite"], found["board_update_ms_postgres"] = 150.0, 2000.0
+    found["web_worker_mib_after_screens"] = 151.0
+    del found["agent_action_p99_ms_postgres"]
+    assert {one.split()[0] for one in report.missed(found)} == {
+        "queue_webhook_p99_ms_sqlite",
+        "board_update_ms_postgres",
+        "web_worker_mib_after_screens",
+        "agent_action_p99_ms_postgres",
+    }
+    assert "—" in report.render(found, "")

@@ -206,6 +206,9 @@ def recount(  # noqa: C901 (one count after the other, on purpose)
     left = [one for one in entries if one.state == "left" and one.ended_at >= since]
     waits = [(one.answered_at - one.joined_at).total_seconds() for one in answered]
     waiting = [one for one in entries if one.state == "waiting" and one.kind == "call"]
+    # Whoever an agent is being rung for waits still.
+    rung_for = [one for one in entries if one.state == "reserved" and one.kind == "call"]
+    not_answered = [*waiting, *rung_for]
     return {
         "calls": sum(row.number == 0 and row.at >= since for row in turns),
         "finished": finished,
@@ -217,7 +220,7 @@ def recount(  # noqa: C901 (one count after the other, on purpose)
         "abandoned": sum(one.outcome != "machine" for one in left),
         "turned_back": sum(one.outcome == "machine" for one in left),
         "waiting": dict(Counter(one.queue_id for one in waiting)),
-        "longest": min((one.joined_at for one in waiting), default=None),
+        "longest": min((one.joined_at for one in not_answered), default=None),
         "told": sum(one.told_seconds is not None for one in answered),
     }
 

@@ -11,12 +11,14 @@ import pytest
 
 from sqlalchemy import select
 
-from models import snapshots, tallies
+from models import cases, snapshots, tallies
+from models.cases import NewCase
 from models.tables import (
     agent_queue,
     alert,
     booking,
     call,
+    message,
     queue_entry,
     snapshot,
     tally,
@@ -31,6 +33,7 @@ from services.board_counts import (
 from services.board_counts import (
     recount as recount_quarters,
 )
+from services.board_snapshot import iso
 from services.campaigns import Campaigns
 from services.snapshots import Snapshots
 from services.write_board import NAME, WriteBoard
@@ -214,8 +217,8 @@ def test_the_same_facts_have_the_same_tag_and_a_moment_of_their_own(service: Hou
     screen = Snapshots(service.store, ticks=lambda: ticks[0])
     assert seen_by(screen).age(ticks[0]) == 0
     # Nobody writes any more, and the screen gets older by its own clock and by the store's.
-    ticks[0] = 0.4
-    assert seen_by(screen).age(ticks[0]) == pytest.approx(0.4)
+    ticks[0] = 0.1
+    assert seen_by(screen).age(ticks[0]) == pytest.approx(0.1)
     clock.advance(7 * SECOND)
     ticks[0] = 7
     assert seen_by(screen).age(ticks[0]) == pytest.approx(7)
@@ -300,6 +303,39 @@ def waits_in_line(house: House, since: datetime) -> None:
         connection.execute(queue_entry.insert(), [row])
 
 
+def test_whoever_an_agent_is_being_rung_for_waits_still(service: House):
+    clock = clock_of(service)
+    began = clock.now()
+    waits_in_line(service, began)
+    clock.advance(timedelta(seconds=20))
+    reserved = {"state": "reserved", "staff_id": "anna", "reserved_at": clock.now()}
+    with service.database.transaction() as connection:
+        connection.execute(queue_entry.update().values(**reserved))
+    writer(service)()
+    line = body_of(service)["line"]
+    there = next(one for one in line["queues"] if one["id"] == "fr")
+    assert (line["longest"], there["longest"]) == (iso(began), iso(began))
+    # In nobody's queue any more, but not answered either.
+    assert (line["calls"], line["reserved"]) == (0, 1)
+    with service.database.transaction() as connection:
+        connection.execute(queue_entry.update().values(state="talking", answered_at=clock.now()))
+    writer(service)()
+    assert body_of(service)["line"]["longest"] is None
+
+
+def test_whoever_rings_for_an_old_place_waits_since_they_ring(service: House):
+    """A promise of yesterday is a place, and no day on the line."""
+    clock = clock_of(service)
+    waits_in_line(service, clock.now() - timedelta(hours=20))
+    with service.database.transaction() as connection:
+        connection.execute(queue_entry.update().values(due_at=clock.now()))
+    writer(service)()
+    body = body_of(service)
+    assert body["line"]["longest"] == iso(clock.now())
+    assert "longest_wait" not in raised(service)
+    assert body["entries"][0]["since"] == iso(clock.now() - timedelta(hours=20))
+
+
 def test_an_alert_is_raised_once_and_ends_some_way_below_its_threshold(service: House):
     clock = clock_of(service)
     works(service.database, "anna", "ready", clock.now())
@@ -382,3 +418,63 @@ def test_there_are_queues_from_the_start(service: House):
     writer(service)()
     assert [one["id"] for one in body_of(service)["line"]["queues"]] == ["en", "fr"]
     assert len(rows_of(service.database, select(agent_queue))) == 2
+
+
+def test_messages_cases_and_offers_are_counted_every_few_seconds(service: House):
+    clock = clock_of(service)
+    write = WriteBoard(service.store, Campaigns.fixed(CAMPAIGN, now=clock.now), parts_a_day=1000)
+    midnight = day_begins(clock.now())
+    rows = [
+        ("1", "reminder", "pending", None, clock.now() - timedelta(seconds=30), {}),
+        ("2", "reminder", "sending", None, clock.now() - timedelta(seconds=90), {}),
+        # For later, and what only looks at another: neither waits.
+        ("3", "offer", "pending", None, clock.now() + timedelta(hours=1), {}),
+        ("4", "change", "pending", None, clock.now(), {"kind": "follow_up"}),
+        # Refused, and a call in vain; of a third something goes in its place.
+        ("5", "change", "failed", None, clock.now(), {}),
+        ("6", "change", "undelivered", "call", clock.now(), {"kind": "booking_changed"}),
+        ("7", "confirmation", "undelivered", "text", clock.now(), {}),
+        ("8", "confirmation", "sent", "call", clock.now(),
+         {"kind": "follow_up", "dedupe_key": "follows:7"}),
+        # Yesterday's.
+        ("9", "change", "failed", None, midnight - timedelta(seconds=1), {}),
+    ]  # fmt: skip
+    with service.database.transaction() as connection:
+        for name, topic, state, way, at_, more in rows:
+            row = {
+                "id": name, "kind": "sms", "dedupe_key": f"t:{name}", "state": state, "way": way,
+                "topic": topic, "due_at": at_, "created_at": at_, "updated_at": at_, **more,
+            }  # fmt: skip
+            connection.execute(message.insert(), [row])
+        connection.execute(
+            message.update().where(message.c.id == "7").values(parts=2, sent_at=clock.now())
+        )
+        for number in range(3):
+            cases.add(connection, clock, NewCase(f"c{number}", "undelivered", "change 30003"))
+        cases.add(connection, clock, NewCase("d", "wrong_number", "x"))
+        cases.close(connection, clock, "c2")
+    write()
+    body = body_of(service)
+    assert body["messages"] == [
+        {"topic": "change", "waiting": 0, "oldest": None, "missing": 2},
+        {"topic": "reminder", "waiting": 2, "oldest": "2026-11-25T07:58:30Z", "missing": 0},
+    ]
+    assert body["cases"] == {"undelivered": 2, "wrong_number": 1}
+    assert body["offers"] == {"out": 0, "untold": 0, "taken": 0, "passed": 0, "minutes": None}
+    assert body["spent"] == {"parts": 2, "limit": 1000}
+    # Texts alone are the tile's: neither the call nor yesterday's.
+    assert (body["texts"]["failed"], body["texts"]["undelivered"]) == (1, 1)
+
+    with service.database.transaction() as connection:
+        cases.close(connection, clock, "c1")
+    clock.advance(timedelta(seconds=2))
+    write()
+    assert body_of(service)["cases"]["undelivered"] == 2
+    clock.advance(timedelta(seconds=4))
+    write()
+    assert body_of(service)["cases"]["undelivered"] == 1
+
+
+def test_without_a_limit_nobody_adds_up_what_texts_cost(service: House):
+    writer(service)()
+    assert body_of(service)["spent"] is None

@@ -1,0 +1,548 @@
+"""A house at work: two hundred callers in the line, agents who talk, boards that are looked at.
+
+`python -m bench.at_work FILE` is all of them, and the provider between them, in a process of its
+own, for whoever stands in FILE (see `Stage`). It says when the provider can be asked and, after a
+word on its input, when the line is as long as it should be; from the second word to the third it
+measures, and then writes what it saw.
+
+An agent does something every few seconds, over and over: hold, search for slots, take back, hang
+up, wrap up; the next caller comes. Callers ask for what they hear as the provider would, each half
+minute. The provider does what it is asked at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import json
+import re
+import secrets
+import select
+import subprocess
+import sys
+import threading
+import time
+
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote_plus, urlencode
+
+from twilio.request_validator import RequestValidator
+
+import config
+import launcher
+
+from bench import traffic
+from bench.servers import CannotMeasure
+
+WAITING = 200
+# Seconds. A round of what is heard in the line; from an agent's act to the next.
+ROUND, ACT_EVERY = 30.0, 4.0
+BOARD_EVERY, EVENT_EVERY = 1.0, 2.7
+# Whoever is rung answers after so long.
+REACTION = 0.2
+# Of all agents, so many must talk before it begins.
+BUSY = 0.8
+# The line may become shorter by so much for a moment, when many are taken at once.
+KEPT = 0.9
+# Seconds until it has formed.
+FORMS_SECONDS = 60.0
+# At the same time, while the line forms.
+JOIN_AT_ONCE = 12
+# Passwords that are tried before it begins, for what a hash leaves behind in a worker.
+SIGN_INS = 12
+REASONS = ("lunch", "training")
+# The key of whoever is offered a call back and stays.
+STAYS = "3"
+_BROKEN = 400
+_CSRF = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
+ACTION = re.compile(r'<Gather [^>]*?action="([^"]+)"')
+WAIT_URL = re.compile(r'waitUrl="([^"]+)"')
+REDIRECT = re.compile(r"<Redirect[^>]*>([^<]+)<")
+CONFERENCE = re.compile(r'statusCallback="([^"]+)"')
+FORM = {
+    "people": "1", "born1": "12/03/1942", "place": "75011", "number": "06 12 34 56 78", "text": "1",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Who is there. `agents` are ids and cookies; `probe` pauses and goes on, for boards to see."""
+
+    service: int
+    provider: int
+    agents: Sequence[tuple[str, str]]
+    probe: tuple[str, str]
+    boards: Sequence[str]
+    # The form of a webhook, as a rehearsed call sent it.
+    form: Mapping[str, str]
+
+
+@dataclass
+class Seen:
+    """Milliseconds: webhooks and acts to their answers, events until a board shows them."""
+
+    webhooks: list[float] = field(default_factory=list)
+    acts: list[float] = field(default_factory=list)
+    boards: list[float] = field(default_factory=list)
+    # Answers that should not be, by what was asked for.
+    bad: dict[str, int] = field(default_factory=dict)
+    talks: int = 0
+    fewest_waiting: int = WAITING
+    # How long events were not to be seen on a board when it was over.
+    unseen: int = 0
+
+    def faults(self) -> list[str]:
+        """Why it counts for nothing."""
+        found = [f"{count} × {what}" for what, count in self.bad.items()]
+        if self.fewest_waiting < WAITING * KEPT:
+            found.append(f"only {self.fewest_waiting} in the line")
+        if self.unseen:
+            found.append(f"{self.unseen} events were on no board before the next one")
+        return found
+
+
+@contextmanager
+def opened(stage: Stage, file: Path, prepare: Callable[[], object]) -> Iterator[list[Seen]]:
+    """Everybody is there; the list has what they saw once the block is over.
+
+    `prepare` is called when the provider can be asked. Raises CannotMeasure when no line forms.
+    """
+    file.write_text(json.dumps(asdict(stage)), "utf-8")
+    seen: list[Seen] = []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.at_work", str(file)],
+        cwd=config.ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdin is not None  # noqa: S101 - it was asked for
+        assert process.stdout is not None  # noqa: S101
+        for what, then in (("the provider", prepare), ("the line of callers", _nothing)):
+            if not select.select([process.stdout], [], [], FORMS_SECONDS)[0]:
+                raise CannotMeasure(f"{what} was not there within its time")
+            if not process.stdout.readline():
+                raise CannotMeasure(f"{what} did not come about")
+            then()
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        yield seen
+        said, _ = process.communicate("stop\n", timeout=20)
+        seen.append(Seen(**json.loads(said)))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def _nothing() -> None:
+    """There is nothing to prepare for what is measured."""
+
+
+# ---------------------------------------------------------------- what is read in documents
+
+
+def target(url: str) -> str:
+    """Path and query of an address in a document, without what is for the provider alone."""
+    return html.unescape(url).removeprefix(traffic.BASE).partition("#")[0]
+
+
+def next_target(pattern: re.Pattern[str], document: str) -> str:
+    """The address that a document names; "" where it names none."""
+    found = pattern.search(document)
+    return target(found.group(1)) if found else ""
+
+
+# ---------------------------------------------------------------- connections
+
+
+class _Http:
+    """Connections that are kept open, as many as are in use at once."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(self, request: bytes) -> tuple[int, dict[str, str], str]:
+        """Status, headers with names in lower case, body. One that was closed meanwhile is new."""
+        while True:
+            known = bool(self._free)
+            pair = self._free.pop() if known else await self._open()
+            try:
+                answer = await _exchange(*pair, request)
+            except (OSError, asyncio.IncompleteReadError):
+                pair[1].close()
+                if not known:
+                    raise
+                continue
+            self._free.append(pair)
+            return answer
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(launcher.HOST, self._port)
+
+
+async def _exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+) -> tuple[int, dict[str, str], str]:
+    writer.write(request)
+    await writer.drain()
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers = {
+        name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])
+    }
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return int(head[0].split(" ", 2)[1]), headers, body.decode("utf-8", "replace")
+
+
+def _get(path: str, cookie: str, tag: str = "", accept: str = "application/json") -> bytes:
+    known = f"If-None-Match: {tag}\r\n" if tag else ""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {launcher.HOST}\r\nAccept: {accept}\r\n"
+        f"Sec-Fetch-Mode: cors\r\nCookie: {cookie}\r\n{known}\r\n"
+    ).encode()
+
+
+def _post(path: str, cookie: str, token: str, form: Mapping[str, str]) -> bytes:
+    body = urlencode(form)
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: {launcher.HOST}\r\nAccept: application/json\r\n"
+        f"HX-Request: true\r\nX-CSRFToken: {token}\r\nSec-Fetch-Site: same-origin\r\n"
+        f"Cookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+# ---------------------------------------------------------------- everybody
+
+
+class House:
+    """Callers, agents, boards, and the provider between them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.is_full = asyncio.Event()
+        self._validator = RequestValidator(traffic.TOKEN)
+        self._http = _Http(stage.service)
+        self.seen, self._counts = Seen(), False
+        self._tasks: set[asyncio.Task[None]] = set()
+        # By call: where its caller, or whoever we rang, is sent next.
+        self._sent: dict[str, asyncio.Queue[str]] = {}
+        # By leg's call: where its end is told.
+        self._legs: dict[str, str] = {}
+        self._rung: dict[str, asyncio.Queue[dict[str, str]]] = {
+            staff_id: asyncio.Queue() for staff_id, _cookie in stage.agents
+        }
+        self._waiting, self._talking, self._numbers = 0, 0, 0
+        self._joining = asyncio.Semaphore(JOIN_AT_ONCE)
+        self._expected, self._event_at = "", 0.0
+        self._missing: set[int] = set()
+
+    def _look(self) -> None:
+        """Whether the line is as long as it should be, and nearly all agents talk."""
+        if self._waiting >= WAITING and self._talking >= len(self._stage.agents) * BUSY:
+            self.is_full.set()
+
+    def go(self) -> None:
+        """From now on it counts."""
+        self._counts = True
+
+    def stop(self) -> Seen:
+        """What was seen."""
+        self._counts = False
+        return self.seen
+
+    def begin(self, what: Coroutine[Any, Any, None]) -> None:
+        """Let something go on by itself; what fails is told, and is a fault."""
+        task = asyncio.create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._bad(repr(task.exception())[:80])
+
+    def _bad(self, what: str) -> None:
+        self.seen.bad[what] = self.seen.bad.get(what, 0) + 1
+
+    async def provide(self) -> None:
+        """Be the provider."""
+        await asyncio.start_server(self._provider, launcher.HOST, self._stage.provider)
+
+    async def come(self) -> None:
+        """Everybody comes."""
+        await self._sign_ins()
+        for number, (staff_id, cookie) in enumerate(self._stage.agents):
+            self.begin(self._agent(number, staff_id, cookie))
+        for _ in range(WAITING + len(self._stage.agents)):
+            self.begin(self._caller())
+        self.begin(self._probe())
+        for number, cookie in enumerate(self._stage.boards):
+            self.begin(self._board(number, cookie))
+
+    async def _sign_ins(self) -> None:
+        """A login that nobody has costs the same hash as any."""
+        for number in range(SIGN_INS):
+            _, headers, page = await self._http.ask(_get("/connexion", "", accept="text/html"))
+            cookie = headers.get("set-cookie", "").partition(";")[0]
+            found = _CSRF.search(page)
+            form = {"login": f"nobody{number}", "password": "none of anybody"}
+            await self._http.ask(_post("/connexion", cookie, found.group(1) if found else "", form))
+
+    # Webhooks
+
+    async def _webhook(self, path: str, call_id: str, **fields: str) -> str:
+        form = {**self._stage.form, "CallSid": call_id, **fields}
+        body = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in form.items())
+        signature = self._validator.compute_signature(traffic.BASE + path, form)
+        request = (
+            f"POST {path} HTTP/1.1\r\nHost: allo.example\r\nX-Twilio-Signature: {signature}\r\n"
+            "I-Twilio-Idempotency-Token: 5f1a3a6e-8c0b-4a86-93d2-0f8d9f7f1f52\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}"
+        ).encode("ascii")
+        began = time.monotonic()
+        status, _, document = await self._http.ask(request)
+        if self._counts:
+            self.seen.webhooks.append((time.monotonic() - began) * 1000)
+        if status >= _BROKEN:
+            self._bad(f"{path.partition('?')[0]} {status}")
+        return document
+
+    # Callers
+
+    async def _caller(self) -> None:
+        self._numbers += 1
+        number, call_id = self._numbers, f"CA{secrets.token_hex(16)}"
+        own = {"From": f"+3361{number % 10:1d}{secrets.randbelow(10**6):06d}"}
+        own["Caller"] = own["From"]
+        self._sent[call_id] = asyncio.Queue()
+        async with self._joining:
+            document = await self._webhook("/voice/incoming", call_id, **own)
+            path = next_target(ACTION, document)
+            document = await self._webhook(path, call_id, Digits="0", **own)
+            if not WAIT_URL.search(document):
+                # The wait is long, so that a call back is offered; they would rather stay.
+                path = next_target(ACTION, document)
+                document = await self._webhook(path, call_id, Digits=STAYS, **own)
+            path = next_target(WAIT_URL, document)
+        if not path:
+            self._bad("no line to wait in")
+            return
+        self._waiting += 1
+        self._look()
+        try:
+            path = await self._wait(path, call_id, own)
+        finally:
+            self._waiting -= 1
+            if self._counts:
+                self.seen.fewest_waiting = min(self.seen.fewest_waiting, self._waiting)
+        # Somebody else takes their place in the line.
+        self.begin(self._caller())
+        await self._talk(path, call_id, own)
+
+    async def _wait(self, path: str, call_id: str, own: Mapping[str, str]) -> str:
+        """Hear one round after the other, until they are taken; where they are taken to."""
+        sent = self._sent[call_id]
+        pause = secrets.randbelow(1000) / 1000 * ROUND
+        while True:
+            document = await self._webhook(path, call_id, **own)
+            path = next_target(REDIRECT, document)
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(sent.get(), pause)
+            pause = ROUND
+
+    async def _talk(self, path: str, call_id: str, own: Mapping[str, str]) -> None:
+        document = await self._webhook(path, call_id, **own)
+        await self._enter(document, call_id)
+        path = await self._sent[call_id].get()
+        await self._webhook(path, call_id, **own)
+        await self._webhook("/voice/status", call_id, CallStatus="completed", **own)
+        del self._sent[call_id]
+
+    async def _enter(self, document: str, call_id: str) -> None:
+        path = next_target(CONFERENCE, document)
+        if not path:
+            self._bad("no conference to enter")
+            return
+        sid = f"CF{path.partition('entry=')[2]:0>32}"
+        told = {"StatusCallbackEvent": "participant-join", "ConferenceSid": sid}
+        await self._webhook(path, call_id, **told)
+
+    # Agents
+
+    async def _agent(self, number: int, staff_id: str, cookie: str) -> None:
+        token = await self._token(cookie)
+        # Whose page was not open for a while is at home; whoever is rung by now is refused.
+        form = {"voice": "browser", "entry": ""}
+        await self._http.ask(_post("/poste/pret", cookie, token, form))
+        while True:
+            rung = await self._rung[staff_id].get()
+            await asyncio.sleep(REACTION)
+            document = await self._webhook(rung["path"], rung["call"])
+            if not CONFERENCE.search(document):
+                # The dispatcher had given it up, or another took it: there will be a next one.
+                continue
+            await self._enter(document, rung["call"])
+            self._talking += 1
+            self._look()
+            # Not all in the same moment.
+            await asyncio.sleep(ACT_EVERY * (1 + number / len(self._stage.agents)))
+            state = await self._state(cookie)
+            entry = (state.get("entry") or {}).get("id", "")
+            for path, what in _ACTS:
+                await self._act(path, cookie, token, {**what, "entry": entry})
+                # As the page does when something has changed.
+                await self._http.ask(_get("/poste/travail", cookie, accept="text/html"))
+                await asyncio.sleep(ACT_EVERY)
+            self._talking -= 1
+            self.seen.talks += self._counts
+
+    async def _token(self, cookie: str) -> str:
+        _, _, page = await self._http.ask(_get("/poste", cookie, accept="text/html"))
+        found = _CSRF.search(page)
+        if not found:
+            self._bad("a desk without a token")
+        return found.group(1) if found else ""
+
+    async def _state(self, cookie: str) -> dict[str, Any]:
+        _, _, body = await self._http.ask(_get("/poste/etat", cookie))
+        found: dict[str, Any] = json.loads(body)
+        return found
+
+    async def _act(self, path: str, cookie: str, token: str, form: Mapping[str, str]) -> None:
+        began = time.monotonic()
+        status, _, _ = await self._http.ask(_post(path, cookie, token, form))
+        if self._counts:
+            self.seen.acts.append((time.monotonic() - began) * 1000)
+        if status >= _BROKEN:
+            self._bad(f"{path} {status}")
+
+    # Boards
+
+    async def _probe(self) -> None:
+        """Somebody who pauses for one reason after the other."""
+        _staff_id, cookie = self._stage.probe
+        token = await self._token(cookie)
+        number = 0
+        while True:
+            number += 1
+            if self._counts:
+                self.seen.unseen += len(self._missing)
+            self._event_at, self._expected = time.monotonic(), REASONS[number % 2]
+            self._missing = set(range(len(self._stage.boards))) if self._counts else set()
+            form = {"reason": self._expected, "entry": ""}
+            await self._http.ask(_post("/poste/pause", cookie, token, form))
+            await asyncio.sleep(EVENT_EVERY)
+
+    async def _board(self, number: int, cookie: str) -> None:
+        await asyncio.sleep(number / len(self._stage.boards) * BOARD_EVERY)
+        tag, reason = "", ""
+        while True:
+            status, headers, body = await self._http.ask(_get("/supervision/etat", cookie, tag))
+            if status >= _BROKEN:
+                self._bad(f"/supervision/etat {status}")
+            if body:
+                reason = self._reason(json.loads(body))
+            tag = headers.get("etag", tag)
+            if number in self._missing and reason == self._expected:
+                self._missing.discard(number)
+                self.seen.boards.append((time.monotonic() - self._event_at) * 1000)
+            await asyncio.sleep(BOARD_EVERY)
+
+    def _reason(self, body: Mapping[str, Any]) -> str:
+        there = body.get("agents", {}).get("list", [])
+        mine = (one["reason"] for one in there if one["id"] == self._stage.probe[0])
+        return next(mine, "")
+
+    # The provider
+
+    async def _provider(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                method, path, _ = head[0].split(" ", 2)
+                length = [line for line in head if line.lower().startswith("content-length:")]
+                body = await reader.readexactly(int(length[0].split(":")[1]) if length else 0)
+                form = dict(parse_qsl(body.decode("ascii")))
+                text = json.dumps(self._does(method, path, form))
+                writer.write(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(text)}\r\n\r\n{text}".encode()
+                )
+                await writer.drain()
+
+    def _does(self, method: str, path: str, form: Mapping[str, str]) -> dict[str, Any]:
+        """What the provider answers; what follows from it happens by itself."""
+        parts = path.partition("?")[0].removesuffix(".json").split("/")[4:]
+        if method == "GET":
+            return {"queues": [], "calls": []}
+        match parts:
+            case ["Calls"]:
+                return {"sid": self._ring(form)}
+            case ["Calls", call_id] | ["Queues", _, "Members", call_id]:
+                self._order(call_id, form)
+            case ["Queues"]:
+                return {"sid": f"QU{secrets.token_hex(16)}"}
+        return {"sid": parts[-1]}
+
+    def _ring(self, form: Mapping[str, str]) -> str:
+        call_id = f"CA{secrets.token_hex(16)}"
+        self._legs[call_id] = target(form["StatusCallback"])
+        rung = self._rung.get(form["To"].removeprefix("client:"))
+        if rung is not None:
+            rung.put_nowait({"path": target(form["Url"]), "call": call_id})
+        return call_id
+
+    def _order(self, call_id: str, form: Mapping[str, str]) -> None:
+        if "Url" in form and call_id in self._sent:
+            self._sent[call_id].put_nowait(target(form["Url"]))
+        elif form.get("Status") == "completed" and call_id in self._legs:
+            path = self._legs.pop(call_id)
+            self.begin(self._told(path, call_id))
+
+    async def _told(self, path: str, call_id: str) -> None:
+        await self._webhook(path, call_id, CallStatus="completed")
+
+
+_ACTS: Sequence[tuple[str, Mapping[str, str]]] = (
+    ("/poste/attente", {"on": "1"}),
+    ("/poste/offres", FORM),
+    ("/poste/attente", {"on": "0"}),
+    ("/poste/raccrocher", {}),
+    ("/poste/cloture", {"code": "information", "note": ""}),
+)
+
+
+async def _main(stage: Stage) -> None:
+    house, words = House(stage), asyncio.Queue[str]()
+    loop = asyncio.get_running_loop()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(words.put_nowait, line.strip())
+        loop.call_soon_threadsafe(words.put_nowait, "stop")
+
+    threading.Thread(target=listen, daemon=True).start()
+    await house.provide()
+    print("provider", flush=True)
+    await words.get()
+    await house.come()
+    await house.is_full.wait()
+    print("full", flush=True)
+    await words.get()
+    house.go()
+    await words.get()
+    print(json.dumps(asdict(house.stop())), flush=True)
+
+
+if __name__ == "__main__":
+    _given = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    asyncio.run(_main(Stage(**_given)))

@@ -1,0 +1,257 @@
+"""What the outbox costs: a text beside a bare request, and a table a thousand times as long.
+
+`ratio` compares texts a second that one worker delivers to the provider's stand-in with a bare loop
+on the provider's own client, in turns. `growth` times what a relay asks the database for each
+message (what is due, and the claim of one) among 10,000 rows and among 10,000,000.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import subprocess
+import sys
+import time
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import requests
+
+from sqlalchemy import text
+from twilio.rest import Client
+
+import launcher
+
+from bench import traffic
+from bench.servers import CannotMeasure, free_port
+from ivr.messenger import RedirectedHttpClient, TwilioMessenger
+from jobs.queues import MOST_IN_A_JOB
+from jobs.tasks import Ports, deliver, give
+from models import outbox
+from models.crypto import Vault
+from models.database import Database
+from models.migrations.runner import upgrade
+from models.outbox import NewMessage
+from services import logs
+from services.deliver_message import KINDS, LEASE
+from services.store import Store
+from services.topics import Topic
+
+SLICE, SLICES = 60, 9
+BODY = (
+    "Rendez-vous lundi 30 novembre à 10h20, 12 rue de la Paix, 75011 Paris."
+    " Référence 0452178803. Pour toute question, appelez le 09 74 75 00 01"
+)
+SENDER = "AlloRDV"
+FEW, MANY = 10_000, 10_000_000
+# Due at once in both, as after a minute without a relay.
+DUE = 2000
+ASKED, WARM = 1500, 150
+_START_SECONDS = 30.0
+
+
+def _store(url: str) -> Store:
+    return Store(Database(url, pool_size=2), Vault([bytes(range(32))]))
+
+
+# ---------------------------------------------------------------- beside a bare loop
+
+
+def ratio(url: str) -> float:
+    """Texts a second that a worker delivers, as a part of those of a bare loop.
+
+    On a database of its own at `url`. Raises CannotMeasure.
+    """
+    upgrade(url)
+    store = Store(Database(url), Vault([bytes(range(32))]))
+    logs.configure("ERROR")
+    with _provider() as base:
+        http = RedirectedHttpClient(base)
+        bare = Client(traffic.ACCOUNT, traffic.TOKEN, http_client=http)
+        messenger = TwilioMessenger(
+            traffic.ACCOUNT,
+            traffic.TOKEN,
+            api_base_url=base,
+            public_base_url=traffic.BASE,
+            sender=SENDER,
+        )
+        give(Ports(store, messenger))
+        rates: tuple[list[float], list[float]] = ([], [])
+        for number in range(SLICES + 1):
+            ids = _write(store, SLICE)
+            started = time.perf_counter()
+            # As they are told to a worker when many are stored at once.
+            results = {
+                result
+                for first in range(0, SLICE, MOST_IN_A_JOB)
+                for result in deliver(*ids[first : first + MOST_IN_A_JOB])
+            }
+            delivered = SLICE / (time.perf_counter() - started)
+            if results != {"sent"}:
+                raise CannotMeasure(f"texts of the bench were not sent but {results}")
+            started = time.perf_counter()
+            for one in ids:
+                bare.messages.create(
+                    to="+33612345678",
+                    from_=SENDER,
+                    body=BODY,
+                    status_callback=f"{traffic.BASE}/sms/status?m={one}",
+                )
+            # The first turn makes connections and statements.
+            if number:
+                rates[0].append(delivered)
+                rates[1].append(SLICE / (time.perf_counter() - started))
+    store.database.dispose()
+    return statistics.median(rates[0]) / statistics.median(rates[1])
+
+
+def _write(store: Store, count: int) -> list[str]:
+    ids = [store.chance.identifier() for _ in range(count)]
+    with store.database.transaction() as connection:
+        for one in ids:
+            new = NewMessage(
+                id=one,
+                kind="sms",
+                dedupe_key=f"bench:{one}",
+                recipient="+33612345678",
+                payload={"body": BODY},
+                topic=Topic.CONFIRMATION,
+            )
+            outbox.add(connection, store.clock, store.vault, new)
+    return ids
+
+
+@contextlib.contextmanager
+def _provider() -> Iterator[str]:
+    """The provider's stand-in in a process of its own, which tells nobody what became of texts."""
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    environment = {
+        **launcher.inherited(),
+        "TWILIO_ACCOUNT_SID": traffic.ACCOUNT,
+        "TWILIO_AUTH_TOKEN": traffic.TOKEN,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "simulator", "--port", str(port)], env=environment
+    )
+    session = requests.Session()
+    session.trust_env = False
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            with contextlib.suppress(requests.ConnectionError):
+                session.get(f"{base}/healthz", timeout=5)
+                break
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise CannotMeasure("the provider's stand-in did not start")
+            time.sleep(0.1)
+        session.post(
+            f"{base}/_faults",
+            json={"drop_status_callbacks": True},
+            auth=(traffic.ACCOUNT, traffic.TOKEN),
+            timeout=5,
+        ).raise_for_status()
+        yield base
+    finally:
+        session.close()
+        process.terminate()
+        process.wait()
+
+
+# ---------------------------------------------------------------- a long table
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The slowest of a hundred, in milliseconds, of a look at what is due and of a claim."""
+
+    few_ms: float
+    many_ms: float
+
+    @property
+    def ratio(self) -> float:
+        return self.many_ms / self.few_ms
+
+
+def growth(few_url: str, many_url: str, *, many: int = MANY) -> Growth:
+    """Fill two databases of PostgreSQL and ask each, in slices one after the other."""
+    for url, count in ((few_url, FEW), (many_url, many)):
+        fill(url, count)
+    stores = [_store(url) for url in (few_url, many_url)]
+    times: list[list[float]] = [[], []]
+    for start in range(-WARM, ASKED, 50):
+        for seen, store in zip(times, stores, strict=True):
+            taken = [_ask(store) for _ in range(50)]
+            if start >= 0:
+                seen.extend(taken)
+    for store in stores:
+        store.database.dispose()
+    few, most = (1000 * statistics.quantiles(seen, n=100)[98] for seen in times)
+    return Growth(few, most)
+
+
+def _ask(store: Store) -> float:
+    """Look what is due and claim one of it; it is due again at once. Gives the seconds."""
+    started = time.perf_counter()
+    with store.database.statement() as connection:
+        due = outbox.due(connection, store.clock, KINDS, limit=200)
+    with store.database.transaction() as connection:
+        claimed = outbox.claim(connection, store.clock, store.vault, due[0], LEASE)
+    taken = time.perf_counter() - started
+    if claimed is None:
+        raise CannotMeasure("a message that was due could not be claimed")
+    with store.database.transaction() as connection:
+        now = store.clock.now() - timedelta(minutes=1)
+        outbox.put_off(connection, store.clock, claimed, now, "bench")
+    return taken
+
+
+def fill(url: str, count: int) -> None:
+    """So many rows by INSERT … SELECT, all but a few of them delivered long ago and erased.
+
+    Without what neither question reads, so that it takes less than a minute: the other indexes,
+    and the log that would bring the table back after a crash.
+    """
+    upgrade(url)
+    database = Database(url, pool_size=1)
+    with database.statement() as connection:
+        run = connection.exec_driver_sql
+        run("SET statement_timeout = 0")
+        run("SET maintenance_work_mem = '512MB'")
+        run("ALTER TABLE message DROP CONSTRAINT uq_message_dedupe_key")
+        run("ALTER TABLE message DROP CONSTRAINT pk_message")
+        for name in ("undelivered", "provider_sid", "recipient_idx", "booking_id", "sent_at"):
+            run(f"DROP INDEX IF EXISTS ix_message_{name}")
+        run("DROP INDEX ix_message_unsent")
+        run("ALTER TABLE message SET UNLOGGED")
+        connection.execute(
+            text(
+                "INSERT INTO message (id, kind, dedupe_key, booking_id, state, attempts, due_at,"
+                " provider_sid, created_at, updated_at, sent_at, topic, way, parts) "
+                "SELECT md5(n::text), 'sms', 'erased:' || n, md5('b' || n), 'delivered', 1, at,"
+                " 'SM' || md5('s' || n), at, at, at, 'confirmation', 'text', 1 "
+                "FROM (SELECT n, now() - interval '90 days' * n / :count AS at "
+                "FROM generate_series(1, :count) n) one"
+            ),
+            {"count": count - DUE},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO message (id, kind, dedupe_key, state, due_at, created_at, updated_at,"
+                " topic) SELECT md5('due' || n), (ARRAY['sms', 'reminder', 'booking_changed'])"
+                "[1 + n % 3], 'due:' || n, 'pending', at, at, at, 'reminder' "
+                "FROM (SELECT n, now() - interval '1 hour' + n * interval '1 second' AS at "
+                "FROM generate_series(1, :count) n) one"
+            ),
+            {"count": DUE},
+        )
+        run("ALTER TABLE message ADD CONSTRAINT pk_message PRIMARY KEY (id)")
+        run(
+            "CREATE INDEX ix_message_unsent ON message (kind, due_at)"
+            " WHERE state IN ('pending', 'sending')"
+        )
+        run("VACUUM ANALYZE message")
+        run("CHECKPOINT")
+    database.dispose()

@@ -1,0 +1,96 @@
+"""The second half of the composition root: what `flask …` does, and the processes beside the web.
+
+Apart from `wiring` because a web worker runs none of it: with the commands come Alembic, RQ's
+worker, partners' readers and the map of calls, some 8 MiB in each worker.
+"""
+
+from __future__ import annotations
+
+import click
+
+import commands.assets
+import commands.bookings
+import commands.calls
+import commands.campaign
+import commands.centres
+import commands.data
+import commands.demo
+import commands.deploy
+import commands.messages
+import commands.operations
+import commands.postcodes
+import commands.processes
+import commands.prompts
+import commands.queues
+import commands.slots
+import commands.staff
+import commands.store
+import commands.understand
+import config
+
+from jobs.board import board_tasks
+from jobs.tasks import Ports
+from jobs.timed import Task
+from services.call_back import CallBack
+from services.centre_life import CentreLife
+from services.ports import CallControl
+from services.wait_estimate import write_pace
+from services.waiting_list import Everybody
+from wiring import Parts, make_control, make_ports
+
+# Seconds.
+PACE_EVERY = 1
+
+
+def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
+    """Add every command to `flask`."""
+    settings, store, campaigns = parts.settings, parts.store, parts.service.campaigns
+
+    def ports() -> Ports:
+        return make_ports(settings, store, parts.service)
+
+    def control() -> CallControl:
+        return parts.control or make_control(settings)
+
+    life = CentreLife(store, campaigns)
+    for command in (
+        commands.assets.make(config.ROOT, config.VAR),
+        commands.bookings.make(store, campaigns.by_name),
+        commands.calls.make(),
+        commands.campaign.make(),
+        commands.centres.make(store.database, store.clock, life),
+        commands.data.make(store),
+        commands.data.make_migrate(settings.database_url),
+        commands.demo.make(store.database, store.clock),
+        commands.deploy.make(settings.public_base_url),
+        commands.messages.make(store),
+        commands.operations.make(life),
+        commands.postcodes.make(store.database, store.clock),
+        commands.processes.make_dispatcher(
+            store, control, campaigns.current, call_back, lambda: _more_tasks(parts)
+        ),
+        commands.processes.make_scheduler(ports, campaigns.by_name, campaigns.all),
+        commands.processes.make_worker(settings.redis_url, ports),
+        commands.prompts.make(),
+        commands.queues.make(store, control),
+        commands.slots.make(store.database, store.clock, life, Everybody(store, campaigns.all)),
+        commands.staff.make(store, production=settings.environment == "production"),
+        commands.store.make(store, campaigns.all),
+        commands.understand.make(store.clock),
+    ):
+        group.add_command(command)
+
+
+def _more_tasks(parts: Parts) -> list[Task]:
+    """What else the dispatcher does: the supervisors' board, and what the line's pace is."""
+    settings, store = parts.settings, parts.store
+    return [
+        Task("pace", PACE_EVERY, lambda: write_pace(store, settings.calls_per_second)),
+        *board_tasks(
+            store,
+            parts.service.campaigns,
+            alert_url=settings.alert_webhook_url,
+            public_base_url=settings.public_base_url,
+            parts_a_day=settings.sms_parts_per_day,
+        ),
+    ]
