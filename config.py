@@ -42,6 +42,7 @@ _REQUIRED_IN_PRODUCTION = (
 )
 
 
+_SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 # Country codes of French numbers beyond the mainland.
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
@@ -80,6 +81,13 @@ class Settings(BaseSettings):
     # Calls that the account may begin in a second; the provider grants more on request.
     calls_per_second: float = Field(default=1.0, gt=0, le=1000)
     sms_sender: str = ""
+    # Where texts of people come in, in E.164 or a short number of five digits; empty: nowhere.
+    sms_reply_number: str = ""
+    # Parts of texts that may leave in 24 hours; 0 for any number. Beyond it, what can be told by a
+    # call is; the first confirmation of a booking always leaves.
+    sms_parts_per_day: int = Field(default=0, ge=0)
+    # Whether the provider is asked what a line is before its first text (Lookup v2, which costs).
+    twilio_lookup: bool = False
     campaign: str = ""
     # Where alerts of the board are POSTed to as JSON; empty: nowhere.
     alert_webhook_url: str = ""
@@ -137,6 +145,7 @@ class Settings(BaseSettings):
         if self.public_base_url.endswith("/"):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
         self._check_caller_id()
+        self._check_reply_number()
         self.vault_keys()
         return self
 
@@ -154,6 +163,22 @@ class Settings(BaseSettings):
             raise ValueError(
                 "OUTBOUND_CALLER_ID is a French mobile number (06 or 07): call centres and"
                 " automatic systems may not call with one; give a number like +33974750001"
+            )
+
+    def _check_reply_number(self) -> None:
+        """Raises ValueError. A machine answers: the rule is that of `_check_caller_id`."""
+        number = self.sms_reply_number
+        if not number:
+            return
+        if not _E164.fullmatch(number) and not _SHORT_NUMBER.fullmatch(number):
+            raise ValueError(
+                "SMS_REPLY_NUMBER must be a number in international form, as +33974750001,"
+                " or a short one of five digits"
+            )
+        if _is_french_mobile(number):
+            raise ValueError(
+                "SMS_REPLY_NUMBER is a French mobile number (06 or 07): automatic systems may not"
+                " write with one"
             )
 
     def vault_keys(self) -> list[bytes]:

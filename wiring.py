@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,25 +12,9 @@ import click
 import structlog
 
 from flask import Flask
-from flask.cli import FlaskGroup
+from flask.cli import AppGroup, FlaskGroup
 
 import commands.assets
-import commands.bookings
-import commands.calls
-import commands.campaign
-import commands.centres
-import commands.data
-import commands.demo
-import commands.deploy
-import commands.operations
-import commands.postcodes
-import commands.processes
-import commands.prompts
-import commands.queues
-import commands.slots
-import commands.staff
-import commands.store
-import commands.understand
 import config
 import ivr.agent_lines
 import ivr.callback_lines
@@ -54,10 +39,8 @@ from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE, Conversation
 from ivr.twiml import Addresses
 from ivr.voice_token import VoiceAccount, make_token
-from jobs.board import board_tasks
 from jobs.queues import RedisWakeUp
 from jobs.tasks import Ports
-from jobs.timed import Task
 from models.crypto import Vault
 from models.database import Database, NotDurable
 from prompts.catalogue import languages
@@ -66,19 +49,15 @@ from services.call_back import CallBack
 from services.call_world import Service, vocabulary
 from services.campaign import BadCampaign
 from services.campaigns import Campaigns, text_names
-from services.centre_life import CentreLife
 from services.directory import Directory
 from services.ports import CallControl, WakeUp
 from services.sign_in import SignIn
 from services.staff import demonstration_accounts
 from services.store import Store
-from services.wait_estimate import write_pace
-from services.waiting_list import Everybody
 from web.browser_session import Cookies
+from wiring_delivery import make_line_types, make_means
 
 log = structlog.get_logger()
-# Seconds.
-PACE_EVERY = 1
 
 
 @dataclass(frozen=True)
@@ -101,8 +80,31 @@ def make_parts(settings: config.Settings) -> Parts:
         directory=Directory(store.database),
         campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
         national_number=settings.national_number,
+        caller_id=settings.outbound_caller_id,
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
+
+
+class LateCommands(AppGroup):
+    """What `flask` offers, put together when somebody asks: a web worker never does."""
+
+    def __init__(self, add: Callable[[AppGroup], None]) -> None:
+        super().__init__()
+        self._add = add
+        self._is_complete = False
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        self._complete()
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._complete()
+        return super().list_commands(ctx)
+
+    def _complete(self) -> None:
+        if not self._is_complete:
+            self._is_complete = True
+            self._add(self)
 
 
 def make_app(parts: Parts) -> Flask:
@@ -126,13 +128,15 @@ def make_app(parts: Parts) -> Flask:
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
     app.register_blueprint(ivr.voice.blueprint(conversation, addresses))
     app.register_blueprint(ivr.waiting.blueprint(store, parts.service, addresses))
-    call_back = make_call_back(parts.service, parts.wake_up)
+    call_back = make_call_back(settings, parts.service, parts.wake_up)
     app.register_blueprint(ivr.callback_lines.blueprint(store, conversation, addresses, call_back))
     app.register_blueprint(
         ivr.agent_lines.blueprint(store, addresses, dial_callback=call_back.dial)
     )
     app.register_blueprint(web.recordings.blueprint())
-    app.register_blueprint(ivr.sms.blueprint(store))
+    app.register_blueprint(
+        ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number)
+    )
     control = parts.control or make_control(settings)
     desk = web.desk_seat.DeskParts(store, parts.service, control, parts.wake_up)
     app.register_blueprint(web.desk.blueprint(desk))
@@ -146,7 +150,7 @@ def make_app(parts: Parts) -> Flask:
     unmarked = web.marks.undeclared(app)
     if unmarked:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
-    _add_commands(app, parts, call_back)
+    app.cli = LateCommands(partial(_add_commands, parts, call_back))
     return app
 
 
@@ -176,9 +180,10 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
     app.register_blueprint(web.voice_token.blueprint(make))
 
 
-def make_call_back(service: Service, wake_up: WakeUp) -> CallBack:
+def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp) -> CallBack:
     """How promises to ring back are kept, by the campaign of now."""
-    return CallBack(lambda: service.campaign, service.national_number, wake_up)
+    wanted = make_means(settings, service).still_wanted
+    return CallBack(lambda: service.campaign, service.national_number, wake_up, wanted)
 
 
 def make_control(settings: config.Settings) -> CallControl:
@@ -233,7 +238,7 @@ def _refuse_known_passwords(store: Store) -> None:
         )
 
 
-def make_ports(settings: config.Settings, store: Store) -> Ports:
+def make_ports(settings: config.Settings, store: Store, service: Service) -> Ports:
     """What jobs need. The provider's REST client is loaded here and in no web worker."""
     from ivr.messenger import TwilioMessenger  # noqa: PLC0415 (see above)
 
@@ -244,55 +249,11 @@ def make_ports(settings: config.Settings, store: Store) -> Ports:
         public_base_url=settings.public_base_url,
         sender=settings.sms_sender,
     )
-    return Ports(store, messenger)
+    means = make_means(settings, service, line_types=make_line_types(settings))
+    return Ports(store, messenger, means)
 
 
-def _add_commands(app: Flask, parts: Parts, call_back: CallBack) -> None:
-    settings, store, campaigns = parts.settings, parts.store, parts.service.campaigns
+def _add_commands(parts: Parts, call_back: CallBack, group: AppGroup) -> None:
+    from wiring_commands import add_commands  # noqa: PLC0415 (no part of a web worker)
 
-    def ports() -> Ports:
-        return make_ports(settings, store)
-
-    def control() -> CallControl:
-        return parts.control or make_control(settings)
-
-    life = CentreLife(store, campaigns)
-    for command in (
-        commands.assets.make(config.ROOT, config.VAR),
-        commands.bookings.make(store, campaigns.by_name),
-        commands.calls.make(),
-        commands.campaign.make(),
-        commands.centres.make(store.database, store.clock, life),
-        commands.data.make(store),
-        commands.data.make_migrate(settings.database_url),
-        commands.demo.make(store.database, store.clock),
-        commands.deploy.make(settings.public_base_url),
-        commands.operations.make(life),
-        commands.postcodes.make(store.database, store.clock),
-        commands.processes.make_dispatcher(
-            store, control, campaigns.current, call_back, lambda: _more_tasks(parts)
-        ),
-        commands.processes.make_scheduler(ports, campaigns.by_name),
-        commands.processes.make_worker(settings.redis_url, ports),
-        commands.prompts.make(),
-        commands.queues.make(store, control),
-        commands.slots.make(store.database, store.clock, life, Everybody(store, campaigns.all)),
-        commands.staff.make(store, production=settings.environment == "production"),
-        commands.store.make(store, campaigns.all),
-        commands.understand.make(store.clock),
-    ):
-        app.cli.add_command(command)
-
-
-def _more_tasks(parts: Parts) -> list[Task]:
-    """What else the dispatcher does: the supervisors' board, and what the line's pace is."""
-    settings, store = parts.settings, parts.store
-    return [
-        Task("pace", PACE_EVERY, lambda: write_pace(store, settings.calls_per_second)),
-        *board_tasks(
-            store,
-            parts.service.campaigns,
-            alert_url=settings.alert_webhook_url,
-            public_base_url=settings.public_base_url,
-        ),
-    ]
+    add_commands(group, parts, call_back)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,20 +32,27 @@ _SERVER_ERROR = 500
 class RedirectedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # it has no types
     """The provider's HTTP client, talking to another base address (a stand-in, a proxy)."""
 
-    def __init__(self, base_url: str) -> None:
-        super().__init__(timeout=ANSWER_SECONDS)
+    def __init__(self, base_url: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        super().__init__(timeout=answer_seconds)
         self._base = urlsplit(base_url)
         if self._base.hostname in LOOPBACK:
             # A proxy of the environment has no business between two processes of one machine.
             self.session.trust_env = False
-        self.retry_after: timedelta | None = None
+        # Several threads share one client: what one was told is not for another.
+        self._told = threading.local()
+
+    @property
+    def retry_after(self) -> timedelta | None:
+        """How long the last answer in this thread asked to wait."""
+        found: timedelta | None = getattr(self._told, "retry_after", None)
+        return found
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
         parts = urlsplit(url)
         path = self._base.path.rstrip("/") + parts.path
         moved = urlunsplit((self._base.scheme, self._base.netloc, path, parts.query, ""))
         response: Response = super().request(method, moved, *args, **kwargs)
-        self.retry_after = _seconds((response.headers or {}).get("Retry-After"))
+        self._told.retry_after = _seconds((response.headers or {}).get("Retry-After"))
         return response
 
 
@@ -74,7 +82,7 @@ class TwilioMessenger:
                 status_callback=f"{self._status_url}?m={message_id}",
             )
         except (TwilioRestException, requests.RequestException) as error:
-            raise self._translated(error) from error
+            raise translated(error, self._http) from error
         if not sent.sid:
             raise NoAnswer
         return str(sent.sid)
@@ -87,20 +95,22 @@ class TwilioMessenger:
                 if found.body == body and (created is None or created >= since - CLOCK_MARGIN):
                     return str(found.sid)
         except (TwilioRestException, requests.RequestException) as error:
-            raise self._translated(error) from error
+            raise translated(error, self._http) from error
         return None
 
-    def _translated(self, error: Exception) -> Exception:
-        if isinstance(error, TwilioRestException):
-            code = str(error.code or error.status)
-            if error.status == _TOO_MANY:
-                return Busy(code, self._http.retry_after)
-            return NoAnswer(code) if error.status >= _SERVER_ERROR else Refused(code)
-        # Not connected means not sent; everything else may have arrived.
-        not_connected = isinstance(error, requests.ConnectTimeout) or (
-            isinstance(error, requests.ConnectionError) and "NewConnectionError" in repr(error)
-        )
-        return Busy("unreachable") if not_connected else NoAnswer(type(error).__name__)
+
+def translated(error: Exception, http: RedirectedHttpClient) -> Exception:
+    """An error of the provider's client in words of services.ports."""
+    if isinstance(error, TwilioRestException):
+        code = str(error.code or error.status)
+        if error.status == _TOO_MANY:
+            return Busy(code, http.retry_after)
+        return NoAnswer(code) if error.status >= _SERVER_ERROR else Refused(code)
+    # Not connected means not sent; everything else may have arrived.
+    not_connected = isinstance(error, requests.ConnectTimeout) or (
+        isinstance(error, requests.ConnectionError) and "NewConnectionError" in repr(error)
+    )
+    return Busy("unreachable") if not_connected else NoAnswer(type(error).__name__)
 
 
 def _seconds(value: str | None) -> timedelta | None:

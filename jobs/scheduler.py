@@ -6,7 +6,7 @@ same message: the claim in the database lets one of them through.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -14,8 +14,9 @@ import structlog
 from jobs import timed
 from jobs.timed import Task, run_once
 from models import outbox, places
+from services import reminders, spend
 from services.campaign import Campaign
-from services.deliver_message import KINDS, deliver_message
+from services.deliver_message import KINDS, Means, deliver_message
 from services.erase_data import erase_data
 from services.ports import Messenger
 from services.store import Store
@@ -25,26 +26,30 @@ from services.waiting_list import advance
 SWEEP_EVERY = 15
 TIDY_EVERY = 5
 WAITING_EVERY = 3
+SPEND_EVERY = 60
+REMIND_EVERY = 60
 ERASE_EVERY = 3600
 _AT_ONCE = 200
 _SENDERS = 8
+_NO_MEANS = Means()
 
 # A campaign by its name; None where there is none (any more).
 CampaignOf = Callable[[str], Campaign | None]
+AllCampaigns = Callable[[], Sequence[Campaign]]
 
 log = structlog.get_logger()
 
 __all__ = ["Task", "run", "run_once", "sweep", "tasks", "tidy"]
 
 
-def sweep(store: Store, messenger: Messenger) -> int:
+def sweep(store: Store, messenger: Messenger, means: Means = _NO_MEANS) -> int:
     """Deliver everything that is due; gives how many were tried."""
     tried = 0
     with ThreadPoolExecutor(_SENDERS, thread_name_prefix="sweep") as senders:
         while True:
             with store.database.statement() as connection:
                 due = outbox.due(connection, store.clock, KINDS, limit=_AT_ONCE)
-            results = senders.map(lambda one: deliver_message(store, messenger, one), due)
+            results = senders.map(lambda one: deliver_message(store, messenger, one, means), due)
             for message_id, result in zip(due, results, strict=True):
                 log.info("delivery", message=message_id, result=result, by="sweep")
             tried += len(due)
@@ -58,9 +63,18 @@ def tidy(store: Store) -> int:
         return places.forget_ended(connection, store.clock)
 
 
-def tasks(store: Store, messenger: Messenger, campaign_of: CampaignOf) -> list[Task]:
+def tasks(
+    store: Store,
+    messenger: Messenger,
+    campaign_of: CampaignOf,
+    means: Means = _NO_MEANS,
+    campaigns: AllCampaigns = tuple,
+) -> list[Task]:
+    parts_a_day = means.breaker.parts_a_day
     return [
-        Task("sweep", SWEEP_EVERY, lambda: sweep(store, messenger)),
+        Task("sweep", SWEEP_EVERY, lambda: sweep(store, messenger, means)),
+        Task("spend", SPEND_EVERY, lambda: spend.watch(store, parts_a_day)),
+        Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of)),
         Task("tidy", TIDY_EVERY, lambda: tidy(store)),
@@ -68,8 +82,14 @@ def tasks(store: Store, messenger: Messenger, campaign_of: CampaignOf) -> list[T
     ]
 
 
-def run(store: Store, messenger: Messenger, campaign_of: CampaignOf) -> None:
+def run(
+    store: Store,
+    messenger: Messenger,
+    campaign_of: CampaignOf,
+    means: Means,
+    campaigns: AllCampaigns,
+) -> None:
     """Work until SIGTERM or SIGINT."""
     stop = timed.stopped_by_signal()
     log.info("scheduler starts")
-    timed.run(tasks(store, messenger, campaign_of), stop)
+    timed.run(tasks(store, messenger, campaign_of, means, campaigns), stop)

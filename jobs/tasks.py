@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import structlog
 
-from services.deliver_message import deliver_message
+from services.deliver_message import Means, deliver_message
 from services.ports import Messenger
 from services.store import Store
+
+# Of one job's messages so many leave at a time.
+SENDERS = 4
 
 log = structlog.get_logger()
 
@@ -17,6 +21,7 @@ log = structlog.get_logger()
 class Ports:
     store: Store
     messenger: Messenger
+    means: Means = field(default_factory=Means)
 
 
 _ports: list[Ports] = []
@@ -36,9 +41,14 @@ def deliver(*message_ids: str) -> list[str]:
     if not _ports:
         raise NotReady
     ports = _ports[0]
-    results = []
-    for message_id in message_ids:
-        result = deliver_message(ports.store, ports.messenger, message_id)
+
+    def one(message_id: str) -> str:
+        result = deliver_message(ports.store, ports.messenger, message_id, ports.means)
         log.info("delivery", message=message_id, result=result, by="worker")
-        results.append(result)
-    return results
+        return result
+
+    if len(message_ids) == 1:
+        return [one(message_ids[0])]
+    # While one waits for the disk or the provider, another goes on.
+    with ThreadPoolExecutor(SENDERS, thread_name_prefix="deliver") as senders:
+        return list(senders.map(one, message_ids))

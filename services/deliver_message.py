@@ -1,28 +1,134 @@
-"""Deliver one message of the outbox: claim it for a while, send it, note what came of it."""
+"""Deliver one message of the outbox: claim it, make its words, choose its way, note what came.
+
+The way: a text where the line takes texts, else a call, else somebody looks at it. Hours, the cap
+of a number and the spend breaker may put a message off or turn it to a call, and never touch the
+first confirmation of a booking (services.topics). What may have reached the provider already is
+looked up there before anything is sent again.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
-from models import outbox
-from models.outbox import Claimed
-from services.ports import Busy, Messenger, NoAnswer, Refused
+import structlog
+
+from models import cases, outbox
+from models.cases import NewCase
+from models.database import Connection
+from models.outbox import FOLLOW_UP, RESEND, SENT_BODY, Claimed
+from services import dead_ends
+from services.campaign import Campaign
+from services.change_notices import call_about
+from services.dead_ends import ForSomebody
+from services.lines import Line, line_from, line_of
+from services.look_up_line import look_up_line
+from services.notices import Arrange, CallPlan, Later, Ready, Render
+from services.ports import Busy, LineTypes, Messenger, NoAnswer, Refused
+from services.retry_plan import next_try
+from services.route import ByCall, ByText, Drop, Wait, choose
+from services.sms_parts import parts
+from services.spend import Breaker
 from services.store import Store
 from services.telemetry import MESSAGES
+from services.topics import MANNERS, Manner, Topic
 
-KINDS = ("sms",)
+SMS = "sms"
+# The appointment as it is, by call: an agent asked for it.
+VOICE = "voice"
+# In the order in which they are asked for; each as often as the others.
+KINDS = (
+    SMS,
+    "booking_changed",
+    "booking_cancelled",
+    "case",
+    "waiting_offer",
+    "reminder",
+    "evening",
+    "callback",
+    VOICE,
+    RESEND,
+    FOLLOW_UP,
+)
+# What messages tell of that an earlier version wrote, by their kind.
+_TOPICS = {
+    SMS: Topic.CONFIRMATION,
+    "booking_changed": Topic.CHANGE,
+    "booking_cancelled": Topic.CANCELLATION,
+    "case": Topic.CLOSED,
+    "waiting_offer": Topic.OFFER,
+    "reminder": Topic.REMINDER,
+    "evening": Topic.EVENING,
+    "callback": Topic.NEWS,
+}
 # Longer than the provider's client waits (8 s to connect, 8 s for an answer), short enough for a
 # lost worker's message to be sent by another within a minute.
 LEASE = timedelta(seconds=25)
-# A message whose fate is unknown is looked up after this long.
-LOOK_UP_AFTER = timedelta(seconds=5)
-FIRST_RETRY = timedelta(seconds=5)
-LONGEST_RETRY = timedelta(minutes=5)
-# About a day of retries; then it is a case for a person.
-MOST_ATTEMPTS = 300
+# A number that another promise is being kept to is tried again after this long.
+LINE_TAKEN = timedelta(minutes=15)
+# Days are those in which a number's texts are counted.
+_DAY = timedelta(days=1)
+UNCAPPED = ("", *(str(topic) for topic, manner in MANNERS.items() if not manner.capped))
+# What a case is called that a message left which reached nobody.
+UNDELIVERED = "undelivered"
+
+log = structlog.get_logger()
 
 
-def deliver_message(store: Store, messenger: Messenger, message_id: str) -> str:
+@dataclass(frozen=True)
+class Means:
+    """What a relay has beside a store and a messenger.
+
+    `notices` say what a message of their kind has become. `arrange` None: nothing is told by call,
+    and `campaign` None: no hours and no cap are known (tools, and tests of other things).
+    `line_types` None: what a line is, only its number and what was learnt tell.
+    """
+
+    notices: Mapping[str, Render] = field(default_factory=dict)
+    arrange: Arrange | None = None
+    campaign: Callable[[], Campaign] | None = None
+    line_types: LineTypes | None = None
+    breaker: Breaker = field(default_factory=Breaker)
+
+    def render(
+        self, connection: Connection, store: Store, claimed: Claimed
+    ) -> Ready | Later | None:
+        """What a message that is no follow-up has become by now; None: nobody needs it any more."""
+        if claimed.kind != SMS:
+            render = self.notices.get(claimed.kind)
+            # Whoever has no words for it does not lose it either.
+            return render(connection, store, claimed) if render else Later(_in(store, LINE_TAKEN))
+        call = None
+        if claimed.booking_id and manner_of(claimed).by_call:
+            call = call_about(connection, store, claimed.booking_id, topic_of(claimed))
+        body = str(claimed.payload.get("body", ""))
+        return Ready(claimed.recipient, body, call) if body and claimed.recipient else None
+
+    def still_wanted(self, connection: Connection, store: Store, claimed: Claimed) -> bool:
+        """Whether what a message tells is still to be told, just before its call."""
+        root = dead_ends.root_of(connection, store, claimed)
+        return root is not None and isinstance(self.render(connection, store, root), Ready)
+
+
+_NO_MEANS = Means()
+
+
+def topic_of(claimed: Claimed) -> Topic:
+    """What a message tells of."""
+    if claimed.topic:
+        return Topic(claimed.topic)
+    return _TOPICS.get(claimed.kind, Topic.CHANGE)
+
+
+def manner_of(claimed: Claimed) -> Manner:
+    """How a message may go."""
+    return MANNERS[topic_of(claimed)]
+
+
+def deliver_message(
+    store: Store, messenger: Messenger, message_id: str, means: Means = _NO_MEANS
+) -> str:
     """Deliver a message if it is due; gives a word for the log: what came of it.
 
     Raises nothing for what a provider or a network can do.
@@ -31,59 +137,218 @@ def deliver_message(store: Store, messenger: Messenger, message_id: str) -> str:
         claimed = outbox.claim(connection, store.clock, store.vault, message_id, LEASE)
     if claimed is None:
         return "not due"
-    result = _deliver(store, messenger, claimed)
+    result = _Delivery(store, messenger, means, claimed).deliver()
     MESSAGES.labels(claimed.kind, result).inc()
     return result
 
 
-def _deliver(store: Store, messenger: Messenger, claimed: Claimed) -> str:
-    body = str(claimed.payload["body"])
-    try:
-        sid = None
-        if claimed.ambiguous:
-            sid = messenger.find(claimed.recipient, body, claimed.created_at)
-            if sid is None and not _keep(store, claimed):
-                return "taken over"
-        found = sid is not None
-        sid = sid or messenger.send(claimed.id, claimed.recipient, body)
-    except Refused as refused:
-        with store.database.transaction() as connection:
-            outbox.move_state(
-                connection, store.clock, claimed.id, "failed", error_code=refused.code
-            )
-        return "refused"
-    except (Busy, NoAnswer) as error:
-        return _again(store, claimed, error)
-    with store.database.transaction() as connection:
-        outbox.sent(connection, store.clock, claimed.id, sid)
-    return "found" if found else "sent"
+@dataclass(frozen=True)
+class _ToSend:
+    """Words that are to leave, and whom they go to; `kept`: they are in the store already."""
+
+    recipient: str
+    body: str
+    kept: bool
 
 
-def _keep(store: Store, claimed: Claimed) -> bool:
-    # Looking up may have taken most of the lease.
-    with store.database.transaction() as connection:
-        return outbox.keep(connection, store.clock, claimed, LEASE)
+@dataclass
+class _Delivery:
+    store: Store
+    messenger: Messenger
+    means: Means
+    claimed: Claimed
 
+    def deliver(self) -> str:
+        try:
+            if self.claimed.ambiguous:
+                looked = self._look_up()
+                if looked:
+                    return looked
+            self._ask_what_line()
+            made = self._make()
+            if isinstance(made, str):
+                return made
+            return self._send(made)
+        except (Refused, Busy, NoAnswer) as error:
+            return self._again(error)
 
-def _again(store: Store, claimed: Claimed, error: Busy | NoAnswer) -> str:
-    # What was ambiguous stays so: a busy provider at the look-up has not told anything.
-    ambiguous = claimed.ambiguous or isinstance(error, NoAnswer)
-    code = error.code if isinstance(error, Busy) else "no answer"
-    wait = min(FIRST_RETRY * 2 ** min(claimed.attempts - 1, 10), LONGEST_RETRY)
-    if isinstance(error, Busy) and error.after:
-        wait = max(error.after, timedelta(seconds=1))
-    elif ambiguous:
-        wait = max(LOOK_UP_AFTER, wait if claimed.attempts > 1 else LOOK_UP_AFTER)
-    with store.database.transaction() as connection:
-        if claimed.attempts >= MOST_ATTEMPTS:
-            outbox.move_state(connection, store.clock, claimed.id, "failed", error_code=code)
-            return "given up"
-        outbox.put_back(
+    # ------------------------------------------------------------ what may have left
+
+    def _look_up(self) -> str | None:
+        """Settle an earlier try: a word if it did leave, or is another's; None: it is to go."""
+        claimed = self.claimed
+        body = str(claimed.payload.get("body" if claimed.kind == SMS else SENT_BODY, ""))
+        if body:
+            sid = self.messenger.find(claimed.recipient, body, claimed.created_at)
+            if sid is not None:
+                return self._note(sid, body, "found")
+            # Looking up may have taken most of the lease.
+            with self.store.database.transaction() as connection:
+                if not outbox.keep(connection, self.store.clock, claimed, LEASE):
+                    return "taken over"
+        return None
+
+    # ------------------------------------------------------------ its words and its way
+
+    def _ask_what_line(self) -> None:
+        """Let the provider tell what a line is that nobody knows yet; never needed to go on."""
+        claimed, types = self.claimed, self.means.line_types
+        if types is not None and claimed.recipient:
+            learnt = look_up_line(self.store, types, claimed.recipient, claimed.line)
+            self.claimed = replace(claimed, line=learnt)
+
+    def _make(self) -> _ToSend | str:
+        """What is to be sent; or a word for what became of it without that."""
+        claimed = self.claimed
+        if claimed.kind == SMS and self._goes_at_once():
+            return _ToSend(claimed.recipient, str(claimed.payload["body"]), kept=True)
+        try:
+            with self.store.database.transaction() as connection:
+                return self._make_in(connection)
+        except _TakenOver:
+            return "taken over"
+
+    def _goes_at_once(self) -> bool:
+        """Whether a finished text needs no further look: the common way of a confirmation."""
+        manner, line = manner_of(self.claimed), self._line()
+        free = manner.any_hour and not manner.capped
+        return free and line.text and bool(self.claimed.payload.get("body"))
+
+    def _make_in(self, connection: Connection) -> _ToSend | str:
+        claimed, manner = self.claimed, manner_of(self.claimed)
+        became: dead_ends.Outcome
+        if claimed.kind == FOLLOW_UP:
+            became = dead_ends.look(connection, self.store, claimed, manner, self.means.render)
+        else:
+            became = self.means.render(connection, self.store, claimed)
+        match became:
+            case None:
+                return self._drop(connection, "needless")
+            case Later():
+                return self._put_off(connection, became.at, "later")
+            case ForSomebody():
+                return self._leave_to_somebody(connection, became.why)
+            case _:
+                return self._go(connection, became, manner)
+
+    def _go(self, connection: Connection, ready: Ready, manner: Manner) -> _ToSend | str:
+        known = ready.recipient == self.claimed.recipient
+        self.claimed = replace(self.claimed, recipient=ready.recipient)
+        line = self._line() if known else line_of(connection, self.store, ready.recipient)
+        campaign = self.means.campaign() if self.means.campaign else None
+        way = choose(
+            ready,
+            manner,
+            line,
+            now=self.store.clock.now(),
+            campaign=campaign,
+            texts=lambda: self._texts(connection),
+            is_spent=lambda: self.means.breaker.is_open(connection, self.store),
+        )
+        match way:
+            case Wait():
+                return self._put_off(connection, way.until, "hours")
+            case Drop():
+                log.info("message dropped", message=self.claimed.id, why=way.why)
+                return self._drop(connection, way.why)
+            case ForSomebody():
+                return self._leave_to_somebody(connection, way.why)
+            case ByCall():
+                return self._call(connection, way.plan)
+            case ByText():
+                return self._write(connection, ready)
+
+    def _texts(self, connection: Connection) -> int:
+        store = self.store
+        index = store.vault.index("phone", self.claimed.recipient) or b""
+        return outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
+
+    def _line(self) -> Line:
+        return line_from(self.claimed.recipient, self.claimed.line)
+
+    def _write(self, connection: Connection, ready: Ready) -> _ToSend | str:
+        store = self.store
+        if self.claimed.kind == SMS:
+            return _ToSend(ready.recipient, ready.text, kept=True)
+        kept = outbox.about_to_text(
             connection,
             store.clock,
-            claimed,
-            after=wait,
-            error_code=code,
-            ambiguous=ambiguous,
+            store.vault,
+            self.claimed,
+            body=ready.text,
+            parts=parts(ready.text),
+            lease=LEASE,
         )
-    return "no answer" if ambiguous else "busy"
+        return _ToSend(ready.recipient, ready.text, kept=True) if kept else "taken over"
+
+    def _call(self, connection: Connection, plan: CallPlan) -> str:
+        store, claimed, arrange = self.store, self.claimed, self.means.arrange
+        if arrange is None or not arrange(connection, store, claimed, plan):
+            return self._put_off(connection, _in(store, LINE_TAKEN), "line taken")
+        if not outbox.told_by_call(connection, store.clock, store.vault, claimed):
+            raise _TakenOver
+        return "call"
+
+    def _put_off(self, connection: Connection, at: datetime, why: str) -> str:
+        outbox.put_off(connection, self.store.clock, self.claimed, at, why)
+        return why
+
+    def _drop(self, connection: Connection, why: str) -> str:
+        outbox.drop(connection, self.store.clock, self.claimed, why)
+        return "dropped"
+
+    def _leave_to_somebody(self, connection: Connection, why: str) -> str:
+        """Nothing of ours reaches that person: a case, in the transaction that ends the message."""
+        store, claimed = self.store, self.claimed
+        if not outbox.drop(connection, store.clock, claimed, "case"):
+            return "taken over"
+        root = dead_ends.root_of(connection, store, claimed)
+        new = NewCase(
+            id=store.chance.identifier(),
+            kind=UNDELIVERED,
+            why=f"{topic_of(claimed)} {why}",
+            booking_id=claimed.booking_id,
+            message_id=root.id if root else claimed.id,
+        )
+        cases.add(connection, store.clock, new)
+        return "case"
+
+    # ------------------------------------------------------------ sending
+
+    def _send(self, made: _ToSend) -> str:
+        sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
+        return self._note(sid, made.body, "sent")
+
+    def _note(self, sid: str, body: str, word: str) -> str:
+        store = self.store
+        with store.database.one_writer(), store.database.statement() as connection:
+            outbox.sent(connection, store.clock, self.claimed.id, sid, parts(body))
+        return word
+
+    def _again(self, error: Refused | Busy | NoAnswer) -> str:
+        store, claimed = self.store, self.claimed
+        again = next_try(error, claimed.attempts, ambiguous=claimed.ambiguous)
+        with store.database.transaction() as connection:
+            if again is None:
+                code = "no answer" if isinstance(error, NoAnswer) else error.code
+                outbox.move_state(connection, store.clock, claimed.id, "failed", error_code=code)
+                return "refused" if isinstance(error, Refused) else "given up"
+            outbox.put_back(
+                connection,
+                store.clock,
+                claimed,
+                after=again.after,
+                error_code=again.code,
+                ambiguous=again.ambiguous,
+            )
+        if isinstance(error, Refused):
+            log.error("texts are refused for what we are", code=error.code)
+        return "no answer" if again.ambiguous else "busy"
+
+
+class _TakenOver(Exception):
+    """Another relay has this message now; what was begun for it is undone."""
+
+
+def _in(store: Store, after: timedelta) -> datetime:
+    return store.clock.now() + after

@@ -42,6 +42,17 @@ class Messenger(Protocol):
         ...
 
 
+class LineTypes(Protocol):
+    """Knows what a line is, whatever its number says: ported, sold on. Never inside a webhook."""
+
+    def kind(self, number: str) -> str:
+        """mobile, landline, voip, or empty where nobody can tell, of a number in E.164.
+
+        Raises Refused, Busy, NoAnswer.
+        """
+        ...
+
+
 class WakeUp(Protocol):
     """Tells a worker that a message waits. It may be lost: a sweep finds the message anyway."""
 
@@ -83,6 +94,10 @@ class CallControl(Protocol):
 
     def find_call(self, to: str, since: datetime) -> str | None:
         """The newest call that we made to `to` after `since` (UTC), if there was one."""
+        ...
+
+    def status_of(self, call_sid: str) -> str:
+        """What a call is at this moment, in the provider's word: such as in-progress, completed."""
         ...
 
     def take_from_queue(self, queue_sid: str, call_sid: str, path: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from simulator.people import TEMPERAMENTS
 
-UNDELIVERABLE_CODES = {30003, 30005, 30006, 30008}
+UNDELIVERABLE_CODES = {21610, 30003, 30005, 30006, 30008}
 PLAIN_SWITCHES = {
     "reset",
     "drop_status_callbacks",
@@ -19,6 +19,8 @@ PLAIN_SWITCHES = {
     "system_error",
 }
 RATES = {"rate_per_second", "calls_per_second"}
+# What Lookup may say of a number; "unknown": it could not tell.
+LINE_TYPES = {"mobile", "landline", "fixedVoip", "nonFixedVoip", "tollFree", "premium", "unknown"}
 OUTCOMES = {"busy", "no-answer", "failed", "machine"}
 # Somebody with a temperament: `person:slow`, or `person:slow:7` for a seed.
 PERSON = re.compile(r"person:(?P<name>[a-z-]+)(:\d{1,9})?")
@@ -71,6 +73,7 @@ class Faults:
         queue_full: bool = False,
         system_error: bool = False,
         answers: Mapping[str, object] | None = None,
+        line_types: Mapping[str, str] | None = None,
     ) -> None:
         self._lock = threading.Lock()
         self._next: deque[Fault] = deque()
@@ -81,6 +84,7 @@ class Faults:
         self.calls_per_second: float | None = None
         self.queue_full = self.system_error = False
         self.answers: dict[str, str | tuple[str, ...]] = {}
+        self.line_types: dict[str, str] = {}
         self.set(
             {
                 "next": list(next_requests),
@@ -92,6 +96,7 @@ class Faults:
                 "queue_full": queue_full,
                 "system_error": system_error,
                 "answers": dict(answers or {}),
+                "line_types": dict(line_types or {}),
             }
         )
 
@@ -108,7 +113,7 @@ class Faults:
         with self._lock:
             if changes.pop("reset", False):
                 self._next.clear()
-                self.undeliverable, self.answers = {}, {}
+                self.undeliverable, self.answers, self.line_types = {}, {}, {}
                 self.drop_status_callbacks = self.shuffle_status_callbacks = False
                 self.rate_per_second = self.calls_per_second = None
                 self.queue_full = self.system_error = False
@@ -128,6 +133,7 @@ class Faults:
             "queue_full": self.queue_full,
             "system_error": self.system_error,
             "answers": self.answers,
+            "line_types": self.line_types,
         }
 
     def take(self) -> Fault:
@@ -145,6 +151,9 @@ def _checked(name: str, value: Any) -> Any:
     """Return `value` in the form the switch keeps it in; raises ValueError."""
     if name == "undeliverable" and isinstance(value, Mapping):
         if set(value.values()) <= UNDELIVERABLE_CODES:
+            return dict(value)
+    elif name == "line_types" and isinstance(value, Mapping):
+        if set(value.values()) <= LINE_TYPES:
             return dict(value)
     elif name == "answers" and isinstance(value, Mapping):
         return {number: _answer(how) for number, how in value.items()}

@@ -2,7 +2,7 @@
 
 import time
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from flask import Flask, Response, jsonify, render_template_string, request
@@ -28,6 +28,7 @@ from simulator.phone import blueprint as telephone
 from simulator.rest_calls import add_calls, add_lines
 from simulator.rest_conferences import add_conferences
 from simulator.rest_devices import blueprint as devices
+from simulator.rest_lookup import add_lookup
 from simulator.rest_queues import add_queues
 from simulator.server import Simulator
 from simulator.settings import Settings
@@ -89,6 +90,7 @@ def create_app(
     add_queues(app, simulator)
     add_conferences(app, simulator)
     add_lines(app, simulator)
+    add_lookup(app, simulator)
     _add_control(app, simulator)
     app.register_blueprint(devices(simulator.switchboard.devices, settings))
     phone, crowd = Phone(simulator), CrowdPlace(simulator)
@@ -102,7 +104,7 @@ def _add_messages(app: Flask, simulator: Simulator) -> None:
     @app.post(f"{ACCOUNT}/Messages.json")
     def create_message(AccountSid: str) -> Response:  # noqa: N803 - the description's name
         simulator.check(AccountSid)
-        message = _message(AccountSid, simulator.clock.now())
+        message = _message(AccountSid, simulator.clock.now(), simulator.faults.line_types)
         fault = simulator.take_fault()
         simulator.messages.add(message)
         resource = message.resource()
@@ -125,7 +127,7 @@ def _add_messages(app: Flask, simulator: Simulator) -> None:
         return jsonify(message.resource())
 
 
-def _message(account_sid: str, now: datetime) -> Message:
+def _message(account_sid: str, now: datetime, line_types: Mapping[str, str]) -> Message:
     """Return the message that the form asks for; raises Refused with Twilio's code."""
     form = request.form
     recipient, sender, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
@@ -140,7 +142,8 @@ def _message(account_sid: str, now: datetime) -> Message:
         raise Refused(21617, message)
     if not is_valid(recipient):
         raise Refused(21211, f"The 'To' number {recipient} is not a valid phone number.")
-    if not receives_sms(recipient):
+    told = line_types.get(recipient)
+    if not (told == "mobile" if told else receives_sms(recipient)):
         raise Refused(21614, f"To number: {recipient}, is not a mobile number")
     if not is_sender(sender):
         message = (

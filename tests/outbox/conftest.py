@@ -21,7 +21,9 @@ from jobs.scheduler import sweep
 from models import outbox
 from models.outbox import NewMessage
 from models.tables import message
-from services.deliver_message import deliver_message
+from services.call_world import Service
+from services.deliver_message import Means, deliver_message
+from services.directory import Directory
 from simulator.clock import Clock as SimulatorClock
 from simulator.clock import VirtualClock
 from simulator.faults import Faults
@@ -31,6 +33,7 @@ from simulator.settings import Settings
 from simulator.transport import WsgiTransport
 from tests.store.tools import clock_of
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House, house
+from wiring_delivery import make_means
 
 
 @pytest.fixture
@@ -120,9 +123,16 @@ class Office:
 
     house: House
     messenger: Any
+    means: Means = field(default_factory=Means)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def writes(self, recipient: str = MOBILE, body: str = "") -> str:
+    def writes(
+        self,
+        recipient: str = MOBILE,
+        body: str = "",
+        topic: str = "",
+        booking_id: str | None = None,
+    ) -> str:
         """Store a text; its id."""
         number = next(self.numbers)
         new = NewMessage(
@@ -131,16 +141,20 @@ class Office:
             dedupe_key=f"test:{number}",
             recipient=recipient,
             payload={"body": body or f"Votre rendez-vous, référence {number:010d}"},
+            topic=topic,
+            booking_id=booking_id,
         )
         with self.house.database.transaction() as connection:
             assert outbox.add(connection, self.house.clock, self.house.store.vault, new)
         return new.id
 
     def delivers(self, message_id: str, messenger: Any = None) -> str:
-        return deliver_message(self.house.store, messenger or self.messenger, message_id)
+        return deliver_message(
+            self.house.store, messenger or self.messenger, message_id, self.means
+        )
 
     def sweeps(self, messenger: Any = None) -> int:
-        return sweep(self.house.store, messenger or self.messenger)
+        return sweep(self.house.store, messenger or self.messenger, self.means)
 
     def later(self, **by: float) -> None:
         clock_of(self.house).advance(timedelta(**by))
@@ -157,6 +171,14 @@ class Office:
 @pytest.fixture
 def office(service: House, messenger: TwilioMessenger) -> Office:
     return Office(service, messenger)
+
+
+@pytest.fixture
+def whole_office(service: House, messenger: TwilioMessenger) -> Office:
+    """An office with all means: words of every kind, calls, hours, and the cap of a number."""
+    directory = Directory(service.database, centres_fresh_seconds=0)
+    parts = Service(directory, service.campaign, service.settings.national_number)
+    return Office(service, messenger, make_means(service.settings, parts))
 
 
 @pytest.fixture

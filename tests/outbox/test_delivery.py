@@ -11,8 +11,7 @@ import pytest
 
 from models import outbox
 from models.outbox import NewMessage
-from services.deliver_message import KINDS
-from services.ports import Busy, NoAnswer
+from services.ports import Busy, NoAnswer, Refused
 from tests.outbox.conftest import Office, Provider
 from tests.support.house import BASE, MOBILE, House, mornings
 
@@ -55,18 +54,51 @@ def test_reports_in_the_wrong_order_end_the_same(office: Office, provider: Provi
     assert office.state(message_id) == "delivered"
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(LANDLINE_OF_A_FRIEND, "21614"), (NO_NUMBER, "21211")]
-)
-def test_a_number_that_is_refused_is_not_tried_again(
-    office: Office, provider: Provider, number: str, code: str
-):
-    message_id = office.writes(number)
-    assert office.delivers(message_id) == "refused"
+class Refusing:
+    """A provider that wants no text of ours, for a reason of its own."""
+
+    def __init__(self, code: str) -> None:
+        self.code, self.asked = code, 0
+
+    def send(self, *_: Any) -> str:
+        self.asked += 1
+        raise Refused(self.code)
+
+    def find(self, *_: Any) -> None:
+        return None
+
+
+@pytest.mark.parametrize("code", ["21211", "21614", "21635", "21610", "21612", "20001"])
+def test_a_number_that_is_refused_is_not_tried_again(office: Office, code: str):
+    message_id = office.writes()
+    provider = Refusing(code)
+    assert office.delivers(message_id, provider) == "refused"
     row = office.row(message_id)
     assert (row.state, row.error_code) == ("failed", code)
-    office.later(days=2)
-    assert office.sweeps() == 0
+    for _ in range(4):
+        office.later(hours=12)
+        office.sweeps(provider)
+    assert provider.asked == 1
+
+
+@pytest.mark.parametrize("code", ["20003", "20005", "21606", "21212"])
+def test_what_is_wrong_with_our_own_account_waits_for_its_operator(
+    office: Office, provider: Provider, code: str
+):
+    """Every text would fail so: none of them is a dead end, and nobody is rung instead."""
+    message_id = office.writes()
+    for _ in range(5):
+        assert office.delivers(message_id, Refusing(code)) == "busy"
+        assert (office.state(message_id), office.row(message_id).error_code) == ("pending", code)
+        office.later(minutes=5)
+    assert office.delivers(message_id) == "sent"
+
+
+@pytest.mark.parametrize("number", [LANDLINE_OF_A_FRIEND, NO_NUMBER, "+3639", "+32470123456"])
+def test_what_takes_no_texts_costs_no_try(office: Office, provider: Provider, number: str):
+    message_id = office.writes(number)
+    assert office.delivers(message_id) == "case"
+    assert office.state(message_id) == "dropped"
     assert provider.texts() == []
 
 
@@ -252,13 +284,15 @@ def test_worker_and_sweep_at_once_send_one_text_each(office: Office, provider: P
     assert {office.state(message_id) for message_id in ids} == {"sent"}
 
 
-def test_messages_of_other_kinds_are_left_to_their_issues(service: House, office: Office):
-    """Promises to tell some news by a call."""
+def test_a_message_that_nobody_has_words_for_waits(service: House, office: Office):
+    """A promise to tell some news by a call, where no part of the house can tell it."""
     promise = NewMessage("c" * 32, "callback", "call:news", MOBILE, {"news": "opening"})
     with service.database.transaction() as connection:
         assert outbox.add(connection, service.clock, service.store.vault, promise)
-    assert "callback" not in KINDS
-    assert office.sweeps() == 0
+    for _ in range(3):
+        assert office.sweeps() == 1
+        assert (office.state(promise.id), office.row(promise.id).attempts) == ("pending", 0)
+        office.later(minutes=15)
 
 
 # ---------------------------------------------------------------- the messenger by itself

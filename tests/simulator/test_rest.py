@@ -327,6 +327,7 @@ def test_switches_are_locked_and_can_be_reset(web):
         "queue_full": False,
         "system_error": False,
         "answers": {},
+        "line_types": {},
     }
 
 

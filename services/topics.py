@@ -1,0 +1,73 @@
+"""What a message tells of, and what follows from it for how it may be sent.
+
+The first confirmation of a booking knows no hours, no cap and no breaker: whoever has just booked
+waits for it with the telephone in the hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Topic(StrEnum):
+    """What a message tells of."""
+
+    CONFIRMATION = "confirmation"  # the first of a booking
+    AGAIN = "again"  # the same once more, because it was asked for
+    CHANGE = "change"  # moved, by whoever did it
+    CANCELLATION = "cancellation"
+    RESTORED = "restored"  # a cancellation was taken back
+    CLOSED = "closed"  # a centre, a day, an hour is no more
+    REMINDER = "reminder"
+    EVENING = "evening"  # the call of the same evening
+    OFFER = "offer"  # of a freed place
+    UNFINISHED = "unfinished"  # hung up between choice and confirmation
+    NEWS = "news"  # the opening, or one's turn
+    CALLBACK = "callback"  # about a promise to ring back
+    REPLY = "reply"  # to a text that came in
+    VOICE = "voice"  # the appointment, told by call because somebody here asked for that
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How messages of a topic may go.
+
+    `any_hour`: they leave at night, too. `capped`: they count to what a number gets in a day, and
+    the spend breaker turns them to voice. `by_call`: where no text reaches, a call does. `case`:
+    where nothing reaches, somebody looks at it.
+    """
+
+    any_hour: bool
+    capped: bool
+    by_call: bool
+    case: bool
+
+
+MANNERS: dict[Topic, Manner] = {
+    Topic.CONFIRMATION: Manner(any_hour=True, capped=False, by_call=True, case=True),
+    Topic.AGAIN: Manner(any_hour=True, capped=True, by_call=False, case=False),
+    Topic.CHANGE: Manner(any_hour=False, capped=False, by_call=True, case=True),
+    Topic.CANCELLATION: Manner(any_hour=False, capped=False, by_call=True, case=True),
+    Topic.RESTORED: Manner(any_hour=False, capped=False, by_call=True, case=True),
+    Topic.CLOSED: Manner(any_hour=False, capped=False, by_call=True, case=True),
+    Topic.REMINDER: Manner(any_hour=False, capped=True, by_call=True, case=False),
+    Topic.EVENING: Manner(any_hour=False, capped=True, by_call=True, case=False),
+    Topic.OFFER: Manner(any_hour=False, capped=True, by_call=True, case=False),
+    Topic.UNFINISHED: Manner(any_hour=True, capped=True, by_call=True, case=False),
+    Topic.NEWS: Manner(any_hour=False, capped=True, by_call=True, case=False),
+    Topic.CALLBACK: Manner(any_hour=True, capped=True, by_call=False, case=False),
+    Topic.REPLY: Manner(any_hour=True, capped=True, by_call=False, case=False),
+    Topic.VOICE: Manner(any_hour=False, capped=False, by_call=True, case=True),
+}
+
+
+def topic_of_change(what: str, *, by_us: bool = False) -> Topic:
+    """What a change of a booking tells of: `what` is the word of its history.
+
+    `by_us`: it was an operation on a whole centre, day or hour.
+    """
+    if by_us:
+        return Topic.CLOSED
+    topics = {"cancelled": Topic.CANCELLATION, "restored": Topic.RESTORED}
+    return topics.get(what, Topic.CHANGE)

@@ -1,0 +1,52 @@
+"""How messages are delivered: who makes the words of which kind, and what relays are given."""
+
+from __future__ import annotations
+
+import config
+
+from services import change_notices, reminders, resend, voice_messages
+from services.call_world import Service
+from services.deliver_message import Means
+from services.notices import Render
+from services.offer_notices import OfferNotices
+from services.ports import LineTypes
+from services.spend import Breaker
+
+
+def make_notices(service: Service) -> dict[str, Render]:
+    """What each kind of notice has become, by kind."""
+    number, campaigns = service.national_number, service.campaigns
+    first = {
+        **change_notices.renders(campaigns.by_name, number),
+        **reminders.renders(campaigns.by_name, number),
+        **OfferNotices(campaigns.by_name, number).renders(),
+    }
+    return {**first, **resend.renders(first, number)}
+
+
+def make_means(
+    settings: config.Settings, service: Service, *, line_types: LineTypes | None = None
+) -> Means:
+    """What relays have beside the store and the provider; without `line_types` in a web worker."""
+    return Means(
+        notices=make_notices(service),
+        arrange=voice_messages.arrange,
+        campaign=lambda: service.campaign,
+        line_types=line_types,
+        breaker=Breaker(settings.sms_parts_per_day),
+    )
+
+
+def make_line_types(settings: config.Settings) -> LineTypes | None:
+    """Who knows what lines are; None where an operator does not want it asked."""
+    if not settings.twilio_lookup:
+        return None
+    from ivr.lookup import TwilioLineTypes  # noqa: PLC0415 (the provider's client: workers only)
+
+    base = settings.twilio_api_base_url
+    return TwilioLineTypes(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        # The provider's own look-up answers at a host of its own; a stand-in has one for all.
+        base_url=base.replace("https://api.", "https://lookups."),
+    )
