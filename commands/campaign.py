@@ -12,6 +12,7 @@ import click
 from ivr.conversation import LANGUAGE
 from services.campaign import BadCampaign, Campaign, Eligible
 from services.campaigns import files_of, load_all, text_names
+from services.texts import ALWAYS, NAMES, left_out
 
 
 def make() -> click.Group:
@@ -55,6 +56,31 @@ def summary(campaign: Campaign) -> Iterator[str]:
     yield "doses: " + ("1" if campaign.doses == 1 else f"2, {least} to {most} days apart")
     for one in campaign.classes:
         yield f"who: {_who(campaign, one)}"
+    yield f"texts: {_texts(campaign)}"
+    yield f"reminders: {_reminders(campaign)}"
+    if campaign.evening_call is not None:
+        yield f"calls in the evening: from {_clock(campaign.evening_call)} on, for who asked for it"
+
+
+def _reminders(campaign: Campaign) -> str:
+    told = (
+        f"{one.days_before} {'day' if one.days_before == 1 else 'days'} before at {_clock(one.at)}"
+        + " (with calls)" * one.by_call
+        for one in campaign.reminders
+    )
+    return ", ".join(told) or "none"
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def _texts(campaign: Campaign) -> str:
+    without = left_out(campaign)
+    if not without:
+        return "all"
+    sent = [name + " (always)" * (name in ALWAYS) for name in NAMES if name not in without]
+    return f"{', '.join(sent)}; left out: {', '.join(without)}"
 
 
 def _moment(campaign: Campaign, moment: datetime | None, none: str) -> str:

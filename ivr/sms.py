@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
+from collections.abc import Sequence
+
 import structlog
 
 from flask import Blueprint, Response, request
 from twilio.twiml.messaging_response import MessagingResponse
 
+from services.call_world import Service
+from services.incoming_text import Written, take_text
 from services.record_delivery import record_delivery
 from services.store import Store
 from services.telemetry import FAILURES
@@ -34,8 +38,11 @@ STATES = {
 log = structlog.get_logger()
 
 
-def blueprint(store: Store) -> Blueprint:
-    """Routes below /sms; the signature check stands in front of them."""
+def blueprint(store: Store, service: Service | None = None, *, reply_number: str = "") -> Blueprint:
+    """Routes below /sms; the signature check stands in front of them.
+
+    `reply_number` is the number of ours that texts may come in on; without one, none is understood.
+    """
     sms = Blueprint("sms", __name__, url_prefix="/sms")
 
     @sms.post("/status")
@@ -61,12 +68,34 @@ def blueprint(store: Store) -> Blueprint:
 
     @sms.post("/incoming")
     def incoming() -> Response:
-        """Nothing depends on a reply by text, and our sender cannot receive any: no answer."""
-        log.info("message received", sid=request.form["MessageSid"])
-        return _xml()
+        """What people write. A failure is a 503, so that whoever configured it is asked again."""
+        sid = request.form["MessageSid"]
+        if service is None or not reply_number or request.form.get("To") != reply_number:
+            # Nothing depends on a reply by text, and our sender may be unable to receive any.
+            log.info("message received", sid=sid)
+            return _xml()
+        written = Written(
+            sid,
+            sender=request.form.get("From", ""),
+            body=request.form.get("Body", ""),
+            settled=bool(request.form.get("OptOutType")),
+        )
+        try:
+            answer = take_text(
+                store, service.campaign, written, national_number=service.national_number
+            )
+        except Exception as error:  # noqa: BLE001 (its text may hold what was written)
+            FAILURES.labels(type(error).__name__).inc()
+            log.error("message not taken", sid=sid, error=type(error).__name__)
+            return _xml(status=503)
+        log.info("message received", sid=sid, wish=answer.wish, answered=len(answer.texts))
+        return _xml(answer.texts)
 
     return sms
 
 
-def _xml() -> Response:
-    return Response(str(MessagingResponse()), content_type="text/xml; charset=utf-8")
+def _xml(answers: Sequence[str] = (), *, status: int = 200) -> Response:
+    document = MessagingResponse()
+    for answer in answers:
+        document.message(answer)
+    return Response(str(document), status, content_type="text/xml; charset=utf-8")

@@ -20,6 +20,8 @@ from models.clock import Clock
 from models.prepared import Prepared
 from models.tables import history
 
+# Somebody wrote that they will come: the one line that changes nothing.
+SAID_YES = "said_yes"
 _GIVEN = ("booking_id", "who", "channel", "what", "why", "details")
 
 

@@ -52,6 +52,12 @@ COMMON_TEXT = re.compile(r"confirmation")
 FORBIDDEN = re.compile(
     r"internet|\b(web)?sites?\b|\bweb\b|\bonline\b|maintenance|\bwww\b", re.IGNORECASE
 )
+# Who sends has a name, and no number that a text could go back to.
+ANSWER = re.compile(
+    r"r[ée]pond[es]|\breply\b|\brespond\b|renvoyez|\btext (us|back)\b", re.IGNORECASE
+)
+# What begins so in [text] is no text by itself.
+PIECE = "part_"
 HEALTH = re.compile(
     r"vacc|covid|virus|dose|inject|h[ôo]pital|hospital|clini|medic|m[ée]dic|m[ée]decin|sant[ée]\b"
     r"|health|\bsoins?\b|pharma|docteur|doctor|infirmi|nurse|maladie|illness|patient|g[ée]riatr",
@@ -82,6 +88,9 @@ LONGEST: Mapping[str, Any] = {
     "address": "112 avenue du General de Gaulle, 77260 La Ferte-sous-Jouarre",
     "number": "09 74 75 00 01",
     "reference": "4521738908",
+    "commune": "77260 La Ferte-sous-Jouarre",
+    "reason": "The place of your appointment is closed that day.",
+    "which": "votre premier rendez-vous",
 }
 LONGEST_OF_FORMAT: Mapping[str, Any] = {
     "": "Seine-Saint-Denis",
@@ -319,6 +328,11 @@ class _Language:
         forbidden = FORBIDDEN.search(literal)
         if forbidden:
             yield self.problem(where, f'"{forbidden[0]}" helps nobody who rings')
+        if not key.startswith(PIECE) and "number" not in _names(parts):
+            yield self.problem(where, "name the {number} to ring: nobody can answer a text")
+        answer = ANSWER.search(literal)
+        if answer:
+            yield self.problem(where, f'"{answer[0]}": nobody can; name the number to ring')
         common = {**longest(parts), "address": COMMON_ADDRESS}
         length = _length(self.catalogue.text(key, common))
         if COMMON_TEXT.match(key) and length > ONE_PART:

@@ -40,11 +40,14 @@ from services.give_back import (
     undoing,
 )
 from services.store import Store
+from services.topics import topic_of_change
 
 FIRST, SECOND = 1, 2
 # Any place of a slot will do: Allocate.book needs an id for each dose, and nobody holds these.
 NO_PLACE = {FIRST: -FIRST, SECOND: -SECOND}
 MOST_WHY = 80
+# Who changes by these has asked for it, or talks with whoever does.
+_BY_THEMSELVES = frozenset({Channel.PHONE, Channel.WEB, Channel.AGENT})
 
 
 class Became(StrEnum):
@@ -430,12 +433,15 @@ class _OneChange:
             recipient=file.number,
             payload={
                 "what": self._what,
+                # Whoever did it themselves waits for it with the telephone in the hand.
+                "asked": self._by.channel in _BY_THEMSELVES,
                 "reference": file.reference,
                 "version": self.version,
                 "doses": [_for_text(one, where[one.centre_id]) for one in self.told()],
             },
             booking_id=file.id,
             call_id=None,
+            topic=topic_of_change(self._what),
         )
         outbox.add(self.connection, self.store.clock, self.store.vault, message)
         return message.id
@@ -537,7 +543,12 @@ def _cancelled_last(
     connection: Connection, store: Store, file: BookingFile
 ) -> dict[int, BookedAppointment]:
     """The appointments that the newest change cancelled, and that have not begun, by dose."""
-    lines = history.of_booking(connection, file.id)
+    # That somebody will come changes nothing, and takes nobody's way back.
+    lines = [
+        one
+        for one in history.of_booking(connection, file.id)
+        if one.change.what != history.SAID_YES
+    ]
     # Asked in any case: see `undoable`.
     recent = changes.is_recent(connection, store.clock, file.id, UNDO_WITHIN)
     newest = lines[-1].change if lines else None

@@ -22,6 +22,8 @@ from services.ports import WakeUp
 from services.promise_callback import promise_callback
 from services.resume_call import chosen_places
 from services.store import Store
+from services.texts import wanted
+from services.topics import Topic
 
 # The name of the written message, as a campaign lists those that it uses.
 UNFINISHED = "unfinished"
@@ -50,8 +52,8 @@ def record_call_status(
             with store.database.one_writer():
                 moved = calls.move_status(connection, store.clock, call_id, status)
             return moved and over
-    message_id = None
-    with store.database.transaction() as connection:
+
+    def end(connection: Connection) -> tuple[bool, str | None]:
         # A copy waits here for the first; then there is nothing left for it to do.
         moved = calls.move_status(connection, store.clock, call_id, status)
         connect_agent.caller_gone(connection, store, call_id)
@@ -60,8 +62,11 @@ def record_call_status(
         if session is None:
             # Right for a call that is not known, too.
             give_back_holds(connection, call_id)
-        else:
-            message_id = _keep(connection, store, campaign, call_id, session, national_number)
+            return moved, None
+        return moved, _keep(connection, store, campaign, call_id, session, national_number)
+
+    # Nobody tells an end twice, and until it is known an agent would be kept for who is gone.
+    moved, message_id = store.database.retried(end)
     if message_id and wake_up:
         wake_up.message(message_id)
     return moved
@@ -109,8 +114,8 @@ def _remind(  # noqa: PLR0917
         known = {"reason": UNFINISHED, **session.known}
         promise_callback(connection, store, session.caller, call_id, known)
         return None
-    wanted = not campaign.texts or UNFINISHED in campaign.texts
-    if session.caller_kind != CallerKind.MOBILE or not national_number or not wanted:
+    is_wanted = wanted(campaign, UNFINISHED)
+    if session.caller_kind != CallerKind.MOBILE or not national_number or not is_wanted:
         return None
     now = store.clock.now()
     offer = session.choice
@@ -129,6 +134,7 @@ def _remind(  # noqa: PLR0917
         recipient=session.caller,
         payload={"body": body},
         call_id=call_id,
+        topic=Topic.UNFINISHED,
     )
     added = outbox.add(connection, store.clock, store.vault, message)
     return message.id if added else None

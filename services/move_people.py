@@ -30,6 +30,7 @@ from services.freed import offer_freed
 from services.give_back import give_back_places
 from services.other_place import Plan, Stock, Uprooted, other_places
 from services.store import Store
+from services.topics import Topic
 
 # Others may be quicker so many times before a person becomes a case.
 MOST_TRIES: Final = 20
@@ -301,9 +302,8 @@ class MovePeople:
             "from": [_where(one) for one in goes.values()],
         }
         self._note(connection, file.id, "case", Fate.CASE, details)
-        self._tell_as_it_is(
-            connection, file, "case", f"case:{new.id}", {"what": "case", "case": new.id}
-        )
+        told = {"what": "case", "case": new.id, "goes": list(goes)}
+        self._tell_as_it_is(connection, file, "case", f"case:{new.id}", told)
 
     # -------------------------------------------------------- and back
 
@@ -460,9 +460,11 @@ class MovePeople:
                 "reference": file.reference,
                 "operation": self.operation.id,
                 "kind": self.operation.kind,
+                **({"undo": True} if self.undo else {}),
                 **payload,
             },
             booking_id=file.id,
+            topic=Topic.CLOSED,
         )
         outbox.add(connection, self.store.clock, self.store.vault, message)
 

@@ -19,6 +19,7 @@ from prompts.catalogue import Catalogue
 from services.attempts import count_text
 from services.confirmation_text import confirmation_text
 from services.store import Store
+from services.topics import Topic
 
 # One text for each number in so long, however often it is asked for.
 ONE_IN = timedelta(minutes=10)
@@ -67,6 +68,7 @@ def text_booking(
         payload={"body": _body(file, ahead, centres, catalogue, national_number)},
         booking_id=file.id,
         call_id=call_id,
+        topic=Topic.AGAIN,
     )
     savepoint = connection.begin_nested()
     outbox.add(connection, store.clock, store.vault, message)

@@ -23,6 +23,19 @@ _NO_WORD = re.compile(r"[^0-9a-z*]+")
 _SAID = {"yes": True, "no": False}
 # The wishes that flows.understanding.words knows; each needs its words.
 COMMANDS = ("emergency", "person", "slower", "again", "back", "wait", "cancel")
+# What flows.understanding.messages knows that people write in a text.
+WRITTEN = (
+    "stop",
+    "start",
+    "wrong",
+    "cancel",
+    "move",
+    "change",
+    "where",
+    "where_alone",
+    "yes",
+    "thanks",
+)
 
 Phrase = tuple[str, ...]
 Phrases = frozenset[Phrase]
@@ -85,6 +98,8 @@ class Vocabulary:
     commands: Mapping[str, Phrases]
     # Where the words of a command mean something else.
     not_commands: Mapping[str, Phrases]
+    # What people write in a text to us.
+    written: Mapping[str, Phrases]
     # With these an emergency is one of the past.
     long_ago: Phrases
     # What stands around the number of a choice.
@@ -122,6 +137,7 @@ class Vocabulary:
         commands, not_commands = table.table("commands"), table.table("not_commands")
         choices, keys = table.table("choices"), table.table("keys")
         articles, hints = table.table("contractions"), table.table("hints")
+        written = table.table("sms")
         steps = {step: choices.with_like(step) for step in choices.names}
         vocabulary = cls(
             language=language,
@@ -148,6 +164,7 @@ class Vocabulary:
             doubts=table.phrases("doubts"),
             commands={name: commands.phrases(name) for name in COMMANDS},
             not_commands={name: not_commands.phrases(name) for name in COMMANDS},
+            written={name: written.phrases(name) for name in WRITTEN},
             long_ago=table.phrases("long_ago"),
             numbered=table.phrases("numbered"),
             mornings=table.phrases("mornings"),
@@ -174,7 +191,7 @@ class Vocabulary:
             hints={name: hints.spelt(name) for name in hints.names},
             month_names=tuple(get_month_names("wide", locale=locale).values()),
         )
-        for read in (table, commands, not_commands):
+        for read in (table, commands, not_commands, written):
             read.nothing_left()
         return vocabulary
 

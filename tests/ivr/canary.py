@@ -34,6 +34,8 @@ from tests.ivr.plays import to_the_end
 from tests.ivr.webhooks import genuine
 from tests.support.house import BASE, WITHHELD, House, house
 
+# Where texts of people come in.
+INBOX = "+33974750099"
 # One that the numbering plan knows, and one that it keeps for films.
 NUMBERS = ("+33658941273", "+33639980123")
 BORN = "29021936"
@@ -113,6 +115,17 @@ def webhooks_of_strangers(service: House) -> None:
         hook.send(service.app)
         hook.signed(token="another").send(service.app)
     genuine("/sms/incoming", From=NUMBERS[0], Body=f"{BORN} {DATES[4]}").signed().send(service.app)
+    for number, body in enumerate(
+        ("adresse", f"annuler {DATES[4]}", "oui", "stop", "ce n'est pas moi")
+    ):
+        hook = genuine(
+            "/sms/incoming",
+            MessageSid=f"SM{number:032x}",
+            From=NUMBERS[0],
+            To=INBOX,
+            Body=f"{body} {'' if number else BORN}",
+        )
+        assert hook.signed().send(service.app).status_code == 200
     service.app.test_client().get(f"/{BORN}?{BORN}={NUMBERS[0]}")
 
 
@@ -129,6 +142,8 @@ def texts(service: House) -> None:
 def main(url: str, out: str) -> None:
     logs.configure("DEBUG")
     with house(url, chance=CryptographicChance()) as service:
+        service.settings.sms_reply_number = INBOX
+        service.app = service.application()
         furnish(service)
         calls = journeys(service)
         webhooks_of_strangers(service)

@@ -396,7 +396,7 @@ def test_a_promise_is_the_last_thing_said_and_in_the_words_agreed(language: str)
 @languages
 def test_nothing_is_called_confirmed_before_it_is(language: str):
     """Whoever listens only for that word must not take a question for an answer."""
-    after = re.compile(r"(short\.)?(ready|reference|goodbye_booked|my_)")
+    after = re.compile(r"(short\.)?(ready|reference|goodbye_booked|goodbye_calls|my_)")
     for key, text in everything_said(language):
         if after.match(key):
             continue

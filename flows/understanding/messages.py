@@ -1,0 +1,166 @@
+"""What somebody wants who writes a text to us: one wish, or none that is sure.
+
+Accents, capitals and letters said for long ("ouiiii") make no difference, and a word that is nearly
+one of ours (rapidfuzz) is taken for it. What is denied is no wish, and of two that cannot both be
+meant there is none: whoever reads the answer is told which number to ring.
+"""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from functools import lru_cache
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from flows.understanding.phrases import NUMBER, UNKNOWN, Lexicon, Piece
+from flows.understanding.vocabulary import Vocabulary, plain
+from flows.understanding.words import emergency, yes_no
+
+
+class Wish(StrEnum):
+    """What a text asks for, or tells."""
+
+    EMERGENCY = "emergency"
+    STOP = "stop"
+    START = "start"
+    WRONG = "wrong"
+    CANCEL = "cancel"
+    MOVE = "move"
+    # To come at another time, or not at all.
+    CHANGE = "change"
+    WHERE = "where"
+    YES = "yes"
+    # Politeness that wants no answer, or nothing at all.
+    THANKS = "thanks"
+
+
+_NOT = "not"
+_SMALL = "small"
+_SAID = "said"
+_ALONE = "alone"
+# Beside what undoes much, fewer words may stand that say something else: "ce n'est pas moi, c'est
+# ma mère" is of somebody whose mobile was given for another.
+_BESIDE: Mapping[Wish, int] = {Wish.STOP: 1, Wish.WRONG: 0, Wish.START: 2, Wish.YES: 3}
+_BESIDE_OTHERS = 8
+# A text is short; this is a letter.
+_MOST_WORDS = 60
+# "STOP svp merci": whatever follows, the first word counts.
+_SHORT_ENOUGH = 4
+_DRAWN = re.compile(r"(.)\1{2,}")
+# Letters of a word in which one slip, or two, are borne.
+_ONE_SLIP, _TWO_SLIPS = 4, 7
+# Of two, the one that matters more.
+_IN_ORDER = (
+    *(Wish.CANCEL, Wish.MOVE, Wish.CHANGE),
+    *(Wish.START, Wish.WHERE, Wish.YES, Wish.THANKS),
+)
+_DENIABLE = frozenset({*_IN_ORDER[:2], Wish.START, Wish.YES, Wish.STOP, Wish.WRONG})
+# What undoes much, and what else may be said with it.
+_SURE = (
+    (Wish.WRONG, (Wish.STOP, Wish.CHANGE, Wish.THANKS)),
+    (Wish.STOP, (Wish.YES, Wish.CHANGE, Wish.THANKS)),
+)
+
+
+def wish(text: str, vocabulary: Vocabulary) -> Wish | None:
+    """The one wish of a text in this language; None where it has none, or none that is sure."""
+    drawn = _DRAWN.sub(r"\1", plain(text)).split()
+    if len(drawn) > _MOST_WORDS:
+        return None
+    if emergency(text, vocabulary):
+        return Wish.EMERGENCY
+    words = [_spelt(word, vocabulary) for word in drawn if word not in vocabulary.hesitations]
+    if not words:
+        return Wish.THANKS
+    if (words[0],) in vocabulary.written["stop"] and len(words) <= _SHORT_ENOUGH:
+        return Wish.STOP
+    pieces = _lexicon(vocabulary)(words)
+    return _one_of(_wishes(pieces, words, vocabulary), pieces)
+
+
+def _wishes(pieces: Sequence[Piece], words: Sequence[str], vocabulary: Vocabulary) -> set[Wish]:
+    if all(piece.is_(_ALONE) or piece.is_(_SMALL) for piece in pieces) and any(
+        piece.is_(_ALONE) for piece in pieces
+    ):
+        return {Wish.WHERE}
+    strange = sum(piece.is_(UNKNOWN) or piece.is_(NUMBER) for piece in pieces)
+    found = {
+        one
+        for one in Wish
+        if any(piece.is_(one) for piece in pieces) and strange <= _BESIDE.get(one, _BESIDE_OTHERS)
+    }
+    said = yes_no(" ".join(words), vocabulary)
+    if said is True:
+        found.add(Wish.YES)
+    elif said is False:
+        # "Non" to a reminder: they will not come.
+        found.add(Wish.CHANGE)
+    return found
+
+
+def _one_of(found: set[Wish], pieces: Sequence[Piece]) -> Wish | None:
+    if any(piece.is_(_NOT) and not any(piece.is_(one) for one in Wish) for piece in pieces):
+        # "Je ne veux pas annuler"; a no by itself denies nothing.
+        found -= _DENIABLE
+    if Wish.WRONG not in found and any(piece.is_(Wish.WRONG) for piece in pieces):
+        return None
+    for one, with_it in _SURE:
+        if one in found:
+            # "Non, ce n'est pas moi, stop" is one wish; with anything else it is not sure.
+            return one if found <= {one, *with_it} else None
+    if {Wish.CANCEL, Wish.MOVE} <= found:
+        return Wish.CHANGE
+    if {Wish.YES, Wish.CHANGE} <= found and not found & {Wish.CANCEL, Wish.MOVE}:
+        return None
+    strange = any(piece.is_(UNKNOWN) or piece.is_(NUMBER) for piece in pieces)
+    if strange:
+        found -= {Wish.THANKS}
+    return next((one for one in _IN_ORDER if one in found), None)
+
+
+def _spelt(word: str, vocabulary: Vocabulary) -> str:
+    """The word of ours that this one is nearly; itself where it is one, or like none."""
+    known, ours = _words_of(vocabulary)
+    if word in known or len(word) < _ONE_SLIP:
+        return word
+    slips = 1 if len(word) < _TWO_SLIPS else 2
+    near = process.extractOne(word, ours, scorer=OSA.distance, score_cutoff=slips)
+    # The first letter is seldom the wrong one.
+    return near[0] if near and (near[0][0] == word[0] or near[0][:2] == word[1::-1]) else word
+
+
+@lru_cache
+def _words_of(vocabulary: Vocabulary) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Words that are right as they are, and those that others are taken for."""
+    ours = {
+        word for phrases in vocabulary.written.values() for phrase in phrases for word in phrase
+    }
+    others = (vocabulary.fillers, vocabulary.yes, vocabulary.no, vocabulary.negators)
+    known = ours | {word for phrases in others for phrase in phrases for word in phrase}
+    dates = {*vocabulary.months, *vocabulary.weekdays}
+    return frozenset(known | dates), tuple(sorted(w for w in ours if len(w) >= _ONE_SLIP))
+
+
+@lru_cache
+def _lexicon(vocabulary: Vocabulary) -> Callable[[Sequence[str]], list[Piece]]:
+    written = vocabulary.written
+    dates = [tuple(name.split()) for name in (*vocabulary.months, *vocabulary.weekdays)]
+    denying = frozenset(
+        phrase
+        for phrase in vocabulary.no
+        if len(phrase) > 1 and any((word,) in vocabulary.negators for word in phrase)
+    )
+    return Lexicon(
+        *((one, written[one]) for one in Wish if one in written),
+        (_ALONE, written["where_alone"]),
+        (_NOT, vocabulary.negators),
+        (_SMALL, vocabulary.fillers),
+        (_SAID, vocabulary.yes),
+        (_NOT, denying),
+        (_SAID, vocabulary.no - denying),
+        (_SMALL, dates),
+    ).cut
