@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows.engine import advance
-from flows.session import CallerKind, Mine, MineState, Moving, Offer, Session
+from flows.session import CallerKind, Kept, Mine, MineState, Moving, Offer, Session
 from flows.speech import RING, SILENCE, Input, Speech, keys
 from flows.understanding import birthday
 from flows.understanding.vocabulary import Vocabulary
@@ -24,6 +24,7 @@ from flows.world import (
     AfterQueue,
     Answered,
     BackFromAgent,
+    Calls,
     Earlier,
     Eligibility,
     Far,
@@ -51,6 +52,7 @@ OPENING = datetime(2026, 12, 1, 7, 0, tzinfo=UTC)
 PARIS = ZoneInfo("Europe/Paris")
 MOBILE = "+33612345678"
 LANDLINE = "+33491223344"
+OUR_NUMBER, OUR_CALLER_ID = "+33974750001", "+33974750002"
 REFERENCE = "4521738908"
 
 TOWNS = {
@@ -65,6 +67,13 @@ TOWNS = {
 # By the digits of a département that may be typed: one town, or two of Corsica.
 MAIN_TOWNS = {"35": ("35500",), "20": ("20000", "20200")}
 APART = timedelta(days=22, minutes=30)
+
+
+# The same evening, and some days later.
+WHEN_WE_RING = Calls(
+    MORNING.astimezone(PARIS).replace(hour=18),
+    (MORNING + timedelta(days=8)).astimezone(PARIS).replace(hour=10),
+)
 
 
 @dataclass(frozen=True)
@@ -161,6 +170,13 @@ def my_booking(*starts: datetime, state: MineState = MineState.AHEAD, **changes:
     return replace(mine, **changes)
 
 
+@lru_cache
+def kept_place(*, second: bool = False, text_to: str = MOBILE) -> Kept:
+    """A place that is kept for somebody of the waiting list, for two hours more."""
+    (offer,) = offers(1, second=second)
+    return Kept("w" * 32, (MORNING + timedelta(hours=2)).isoformat(), text_to, offer)
+
+
 FIRST_DAY = MORNING.replace(hour=9) + timedelta(days=3)
 MY_PAIR = my_booking(FIRST_DAY, FIRST_DAY + APART)
 
@@ -232,6 +248,9 @@ class Rehearsal:
     not_changed: NotChanged | None = None
     texts: bool = True
     guarded: bool = False
+    # What is kept for somebody of the waiting list.
+    kept: Kept | None = None
+    waits_on: bool = True
     # What there is for somebody whom we rang.
     answered: Answered = Answered.MACHINE
     # Whether there is a line for a person, and when a promised call would come; None: it must not
@@ -245,6 +264,8 @@ class Rehearsal:
     changed: list[tuple[str | int, ...]] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     news: list[tuple[str, News, datetime, bool]] = field(default_factory=list)
+    # What was done with what is kept.
+    kept_places: list[str] = field(default_factory=list)
     # Reads that a weather may answer otherwise.
     looks: list[str] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
@@ -255,6 +276,9 @@ class Rehearsal:
     codes: list[str] = field(default_factory=list)
     paces: list[bool] = field(default_factory=list)
     rung: list[tuple[str, str]] = field(default_factory=list)
+    # When we would ring about a new booking, and who wished for it.
+    calls: Calls = field(default_factory=lambda: WHEN_WE_RING)
+    wishes: list[tuple[str, ...]] = field(default_factory=list)
     # What was done with a place in the line.
     line: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -317,6 +341,21 @@ class Rehearsal:
         self.waits.append(wait)
         return self.ahead
 
+    def kept_place(self, born: date) -> Kept | None:
+        self.kept_places.append("asked")
+        return self.kept
+
+    def take_place(self, kept: Kept) -> str | Unbooked:
+        self.kept_places.append("taken")
+        return self.reference
+
+    def refuse_place(self, kept: Kept) -> bool:
+        self.kept_places.append("refused")
+        return self.waits_on
+
+    def news_told(self, rung_for: str) -> None:
+        self.rung.append((rung_for, "told"))
+
     def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
         self.news.append((number, news, at, by_text))
 
@@ -336,6 +375,21 @@ class Rehearsal:
     def confirm(self, order: Order) -> str | Unbooked:
         self.orders.append(order)
         return self.reference
+
+    def calls_about(self, offer: Offer) -> Calls:
+        self.looks.append("calls_about")
+        return self.calls
+
+    def wish_calls(self, references: tuple[str, ...]) -> None:
+        self.wishes.append(references)
+
+    def our_number(self, *, we_ring: bool = False) -> str:
+        return OUR_CALLER_ID if we_ring else OUR_NUMBER
+
+    def rung_about(self, rung_for: str, born: date) -> Mine | NotMine:
+        self.rung.append((rung_for, "told"))
+        mine = self.mine
+        return replace(mine, reference=REFERENCE) if isinstance(mine, Mine) else mine
 
     def find_booking(self, reference: str, born: date) -> Mine | NotMine:
         self.asked_for.append(reference)

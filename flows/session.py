@@ -106,6 +106,8 @@ class Mine:
     # Whether the last change is a cancellation that can be taken back, and what there is may move.
     undo: bool = False
     movable: bool = True
+    # Told only where we ring about it, for whoever has noted it nowhere.
+    reference: str = ""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -119,6 +121,25 @@ class Mine:
         zone = ZoneInfo(self.time_zone)
         told = (one for one in (self.first_start, self.second_start) if one)
         return tuple(datetime.fromisoformat(one).astimezone(zone) for one in told)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A place that is kept for somebody of the waiting list, who proved to be them.
+
+    `until` is ISO 8601 in UTC. `text_to` is where a confirmation goes as a text; empty: nowhere.
+    """
+
+    entry: str
+    until: str
+    text_to: str
+    offer: Offer
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read what was stored."""
+        offer = Offer.from_dict(values["offer"])
+        return cls(values["entry"], values["until"], values["text_to"], offer)
 
 
 class Moving(StrEnum):
@@ -136,6 +157,8 @@ class Proving(StrEnum):
     NOTHING = ""
     REFERENCE = "reference"
     TEXT = "text"
+    # Of whoever we ring about it.
+    RUNG = "rung"
 
 
 @dataclass(frozen=True)
@@ -209,6 +232,9 @@ class Session:
     number_answered: bool = False
     typed: str = ""
     reference: str = ""
+    # When they would be rung about it, as it was told: in the evening, and before (ISO 8601 by the
+    # centre's clock); empty where not.
+    rings_at: tuple[str, ...] = ()
     # Why somebody must look at this, where it is more than that a person was asked for.
     person_reason: str = ""
     # A place in the line for a person, and its queue. And whether no call can be promised, for it
@@ -226,6 +252,11 @@ class Session:
     mine: Mine | None = None
     doomed: tuple[int, ...] = ()
     moving: str = Moving.NONE
+
+    # Whether a place is kept for somebody of the waiting list who is rung at this line; and which,
+    # once the birth date proved that it is for whoever speaks.
+    is_offered: bool = False
+    kept: Kept | None = None
 
     # A call of this line that was cut, not taken up so far: its id, and the town of what is kept
     # of it, until when (ISO 8601 in UTC) by which zone's clock.
@@ -320,6 +351,8 @@ class Session:
             values[name] = tuple(Offer.from_dict(offer) for offer in values[name])
         if "mine" in values:
             values["mine"] = Mine.from_dict(values["mine"])
+        if "kept" in values:
+            values["kept"] = Kept.from_dict(values["kept"])
         return _NEW.but(**values)
 
 
@@ -327,7 +360,10 @@ class Session:
 _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=vars)
 _OFFERS = frozenset({"offers", "beside"})
 _TUPLES = frozenset(
-    {"trail", "offered", "groups", "groups_refused", "towns_found", "doomed", "candidate"}
+    {
+        *("trail", "offered", "rings_at", "groups", "groups_refused", "towns_found", "doomed"),
+        "candidate",
+    }
 )
 _OFFER = tuple(field.name for field in fields(Offer))
 _MINE = tuple(field.name for field in fields(Mine))

@@ -30,9 +30,11 @@ from flows.rehearsal import (
     PARIS,
     REFERENCE,
     TOWNS,
+    WHEN_WE_RING,
     Rehearsal,
     cut_call,
     earlier,
+    kept_place,
     my_booking,
     offers,
     ringing,
@@ -51,7 +53,9 @@ from flows.speech import (
     spoken,
 )
 from flows.steps import HELD
+from flows.steps.called_back import ABOUT_SOMETHING
 from flows.steps.called_back import STEP as CALLED_BACK
+from flows.steps.kept_place import KEPT_PLACE
 from flows.steps.my_changes import MY_FACTS
 from flows.steps.offers import SECOND_COMES_WITH_IT
 from flows.steps.resume import offer_to_resume
@@ -60,6 +64,7 @@ from flows.world import (
     AfterQueue,
     Answered,
     BackFromAgent,
+    Calls,
     NamedCentre,
     NoPerson,
     NotChanged,
@@ -166,6 +171,8 @@ def weathers(make: Make) -> Weathers:
         "a centre named": partial(make, named_centre=CENTRE),
         "a centre named, nothing": partial(make, found=(), named_centre=CENTRE),
         "one place for two": partial(make, beside=False),
+        "rung in the evening only": partial(make, calls=replace(WHEN_WE_RING, before=None)),
+        "too near to be rung": partial(make, calls=Calls()),
         "cut, not kept": partial(make, cut=cut_call(kept=False)),
         "cut before all was told": partial(
             make, cut=cut_call("ready", reference=REFERENCE), mine=my_booking()
@@ -213,6 +220,7 @@ def line_weathers(make: Make) -> Weathers:
     found: Weathers = {
         "line: open": partial(make, person=Standing(A_PLACE, "fr", 3, 300)),
         "line: next": partial(make, person=Standing(A_PLACE, "fr", 0)),
+        "line: rung in vain": partial(make, person=Standing(A_PLACE, "fr", 0, rung_in_vain=True)),
         "line: no promise": partial(make, callback_after=None),
         "line: later today": partial(make, callback_after=timedelta(hours=3)),
         "line: tomorrow": partial(make, callback_after=timedelta(hours=24)),
@@ -238,7 +246,8 @@ def line_weathers(make: Make) -> Weathers:
 
 def rung_weathers(make: Make, session: Session) -> Weathers:
     """What there is for somebody whom we rang."""
-    there = (Answered.MACHINE,) if session.rung_as == "machine" else (Answered.AGENT, Answered.LINE)
+    by_machine = session.rung_as not in {"asked", "cut"}
+    there = (Answered.MACHINE,) if by_machine else (Answered.AGENT, Answered.LINE)
     found: Weathers = {
         f"rung: {one.name.lower()}": partial(make, answered=one) for one in (*there, Answered.OVER)
     }
@@ -337,7 +346,8 @@ def turns_of(make: Make, session: Session) -> Iterator[Turn | Broken]:
             yield _turn(session, heard, name, world)
             asked = (world.searches, world.orders, world.promises, world.taken_up, world.looks)
             line = line or bool(world.line)
-            if not any((*asked, world.asked_for, world.changed, world.rung)):
+            effects = (world.asked_for, world.changed, world.rung, world.kept_places)
+            if not any((*asked, *effects)):
                 break
         if line:
             for name, weather in line_weathers(_campaign_of(make, session)).items():
@@ -363,6 +373,8 @@ def _weathers_for(make: Make, session: Session) -> Iterator[tuple[str, Rehearsal
         yield campaign, CAMPAIGNS[campaign](make)
         return
     found = my_weathers(make) if session.proving else weathers(make)
+    if session.step == KEPT_PLACE or (session.is_offered and session.step == "date_of_birth_check"):
+        found = kept_weathers(make)
     if session.step == CALLED_BACK:
         found = rung_weathers(make, session)
     yield from ((name, weather()) for name, weather in found.items())
@@ -402,7 +414,48 @@ def starts(make: Make) -> list[Turn]:
             session = ringing(kind)
             found.append(Turn(session, RING, name, *advance(session, RING, world)))
     found += [*long_silence(make), *rings_again(make), *told_later(make), *far_away(make)]
-    return [*found, *rung_by_us(make), *never_called(make)]
+    return [*found, *rung_by_us(make), *never_called(make), *place_is_kept(make)]
+
+
+# What may be kept for whoever waits, and what becomes of it.
+KEPT: Mapping[str, Mapping[str, Any]] = {
+    "kept": {},
+    "kept, a landline": {"kept": kept_place(text_to="")},
+    "kept, a pair": {"kept": kept_place(second=True)},
+    "kept, taken by others": {"reference": Unbooked.GONE},
+    "kept, a person needed": {"reference": Unbooked.PERSON},
+    "kept, off the list": {"waits_on": False},
+}
+
+
+def kept_weathers(make: Make) -> Weathers:
+    """What whoever rings while a place is kept at their number may meet."""
+    found: Weathers = {
+        name: partial(make, **{"kept": kept_place(), **options}) for name, options in KEPT.items()
+    }
+    return found | {"kept for somebody else": make}
+
+
+def place_is_kept(make: Make) -> list[Turn]:
+    """Whoever waits rings, or was rung, and gives the birth date."""
+    found = []
+    session = ringing().but(is_offered=True)
+    for heard in (RING, *map(keys, ("1", "1", "12031942", "1"))):
+        after, speech = advance(session, heard, make(kept=kept_place()))
+        found.append(Turn(session, heard, "kept", after, speech))
+        session = after
+    for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
+        for name, weather in kept_weathers(make).items():
+            session = ringing(kind).but(
+                step="date_of_birth_check", alive=True, born=OLD_ENOUGH, is_offered=True
+            )
+            for pressed in ("1", "1"):
+                after, speech = advance(session, keys(pressed), weather())
+                found.append(Turn(session, keys(pressed), name, after, speech))
+                session = after
+                if speech.listen is None:
+                    break
+    return found
 
 
 def never_called(make: Make) -> list[Turn]:
@@ -421,6 +474,7 @@ FAR_AWAY = {
     "a pair to the end": ("pairs", ("1", "1", "12031942", "1", "75011", *"111111")),
     "one place for two": ("one place for two", ("1", "3", "12031942", "1", "75011", "1", "1")),
     "written to": ("plenty", ("2", "1", "12031942", "1", "1")),
+    "to be rung": ("plenty", ("1", "1", "12031942", "1", "75011", "1", "1", "3", "1", "1", "1")),
     "moving a pair": ("mine: both", ("2", REFERENCE, "1", "12031942", *"12211")),
 }
 
@@ -471,12 +525,13 @@ def rung_by_us(make: Make) -> list[Turn]:
             ("cut", "CA1"),
             ("machine", "CA1"),
             ("machine", ""),
+            *((about, "") for about in sorted(ABOUT_SOMETHING)),
         ):
             session = ringing(kind).but(
                 rung_for="t" * 32,
                 rung_as=rung_as,
                 earlier=earlier_call,
-                line="" if rung_as == "machine" else A_PLACE,
+                line=A_PLACE if rung_as in {"asked", "cut"} else "",
             )
             found.append(Turn(session, RING, "rung", *advance(session, RING, make())))
     return found

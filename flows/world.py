@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import Enum, StrEnum, auto
 from typing import Protocol
 
-from flows.session import Mine, Moving, Offer, Session
+from flows.session import Kept, Mine, Moving, Offer, Session
 from flows.understanding.vocabulary import Vocabulary
 
 
@@ -235,13 +235,15 @@ class NoPerson(StrEnum):
 class Standing:
     """A place in the line. `queue` is its queue; `ahead` come first.
 
-    `wait_seconds` is how long that takes; None where nobody knows yet.
+    `wait_seconds` is how long that takes; None where nobody knows yet. `rung_in_vain`: it is the
+    one of a promise for which we rang, and nobody answered.
     """
 
     entry_id: str
     queue: str
     ahead: int
     wait_seconds: int | None = None
+    rung_in_vain: bool = False
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,17 @@ class Unavailable:
     why: NoPerson
     opens_at: datetime | None = None
     wait_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Calls:
+    """When whoever asks for it is rung about a new booking, by the centre's clock.
+
+    In the `evening` of that day or the next, and `before` the first appointment; None: not so.
+    """
+
+    evening: datetime | None = None
+    before: datetime | None = None
 
 
 class AfterQueue(StrEnum):
@@ -342,6 +355,25 @@ class World(Protocol):
         """
         ...
 
+    def kept_place(self, born: date) -> Kept | None:
+        """What is kept for whoever of this line waits and was born then (changes: tries count).
+
+        None, too, after too many wrong ones: nobody learns from us who waits.
+        """
+        ...
+
+    def take_place(self, kept: Kept) -> str | Unbooked:
+        """Book what is kept; gives the reference (changes)."""
+        ...
+
+    def refuse_place(self, kept: Kept) -> bool:
+        """Somebody else may have it; gives whether they are still on the list (changes)."""
+        ...
+
+    def news_told(self, rung_for: str) -> None:
+        """Whom we rang hears the news that they had asked for (changes)."""
+        ...
+
     def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
         """Store that `number` is told at a moment (UTC), by text or by a call (changes).
 
@@ -362,6 +394,25 @@ class World(Protocol):
 
     def confirm(self, order: Order) -> str | Unbooked:
         """Book all doses or none; gives the reference (changes)."""
+        ...
+
+    def calls_about(self, offer: Offer) -> Calls:
+        """When we would ring the calling number about what was booked there."""
+        ...
+
+    def wish_calls(self, references: tuple[str, ...]) -> None:
+        """Whoever has these bookings wants to be rung about them (changes)."""
+        ...
+
+    def our_number(self, *, we_ring: bool = False) -> str:
+        """The number to ring us at, or the one that people see when `we_ring` them (E.164)."""
+        ...
+
+    def rung_about(self, rung_for: str, born: date) -> Mine | NotMine:
+        """The booking that we ring about, or another told of on this line, by its birth date.
+
+        It counts as told when it is found (changes: each try counts).
+        """
         ...
 
     def find_booking(self, reference: str, born: date) -> Mine | NotMine:

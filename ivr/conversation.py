@@ -134,7 +134,11 @@ class Conversation:
         if started.is_new:
             CALLS.labels(str(kind)).inc()
         session = Session(
-            language=LANGUAGE, slow=started.slow, caller=number, caller_kind=str(kind)
+            language=LANGUAGE,
+            slow=started.slow,
+            caller=number,
+            caller_kind=str(kind),
+            is_offered=started.is_offered,
         )
         if started.rang_before:
             campaign = self._service.campaign

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum, auto
@@ -29,7 +29,8 @@ class NewBooking:
     """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
 
     `rank` is 2 for a second person of the same birth date on the same phone, who was asked for as
-    someone else. `name` is taken by agents and on the web only.
+    someone else. `name` is taken by agents and on the web only. `language` is what they spoke;
+    `calls`: they want to be rung the same evening, and before the appointment.
     """
 
     id: str
@@ -44,6 +45,8 @@ class NewBooking:
     doses: tuple[tuple[int, datetime], ...]
     rank: int = 1
     name: str | None = None
+    language: str = "fr"
+    calls: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ def add(
         "rank": new.rank,
         "name_enc": vault.seal_text(new.name, _where("name", new.id)),
         "last_start_at": max(start for _, start in new.doses),
+        "language": new.language,
+        "calls": new.calls,
     }
     if not insert_new(connection, clock, booking, values, "created_at"):
         return Added.TAKEN
@@ -161,6 +166,23 @@ def find_person(connection: Connection, person: bytes) -> str | None:
         .where(appointment.c.person_idx == person, appointment.c.state == "confirmed")
         .limit(1)
     ).scalar_one_or_none()
+
+
+def wish_calls(
+    connection: Connection, vault: Vault, references: Sequence[str], *, wish: bool = True
+) -> int:
+    """Note that whoever has these bookings (ten digits each) wants to be rung; gives how many."""
+    found = [vault.index("reference", one) for one in references]
+    statement = update(booking).where(booking.c.reference_idx.in_(found)).values(calls=wish)
+    return connection.execute(statement).rowcount
+
+
+def wish_no_calls(connection: Connection, booking_id: str) -> bool:
+    """Whoever has this booking wants to be rung no more; False where that was so before."""
+    statement = (
+        update(booking).where(booking.c.id == booking_id, booking.c.calls).values(calls=False)
+    )
+    return connection.execute(statement).rowcount == 1
 
 
 def export(

@@ -63,6 +63,9 @@ class BookingFile:
     created_at: datetime
     call_id: str | None
     appointments: tuple[BookedAppointment, ...]
+    language: str = "fr"
+    # Whether its person wants to be rung: the same evening, and before the appointment.
+    calls: bool = False
 
     @property
     def live(self) -> tuple[BookedAppointment, ...]:
@@ -178,6 +181,8 @@ def load(
         call_id=row.call_id,
         # In a statement of its own, after the lock: the first one may have waited for a change.
         appointments=_appointments(connection, booking_id),
+        language=row.language,
+        calls=row.calls,
     )
 
 

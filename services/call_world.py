@@ -32,8 +32,10 @@ from models.geography import distance_km
 from prompts.catalogue import languages, load
 from services import call_back, waiting_list
 from services.allocate import Channel, Chosen, Pair, Taker
+from services.call_by_telephone import ByTelephone
 from services.call_line import InLine
 from services.call_my_appointment import MyAppointments
+from services.call_offers import KeptPlaces
 from services.campaign import Campaign
 from services.campaigns import Campaigns
 from services.confirm_booking import NotBooked, Request, confirm_booking, rank_of
@@ -59,11 +61,17 @@ class Service:
     """What all calls share."""
 
     def __init__(
-        self, directory: Directory, campaign: Campaign | Campaigns, national_number: str
+        self,
+        directory: Directory,
+        campaign: Campaign | Campaigns,
+        national_number: str,
+        caller_id: str = "",
     ) -> None:
+        """`caller_id` is what people see when we ring them; the number to ring where not given."""
         self.directory = directory
         self.campaigns = campaign if isinstance(campaign, Campaigns) else Campaigns.fixed(campaign)
         self.national_number = national_number
+        self.caller_id = caller_id or national_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
         # Where nothing is to be remembered, neither is this.
         self.outlook = Outlook(fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds))
@@ -74,7 +82,7 @@ class Service:
         return self.campaigns.current()
 
 
-class CallWorld(InLine, MyAppointments):
+class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
     """One turn of one call. `messages` are the ids of what the outbox got in this turn."""
 
     def __init__(self, service: Service, turn: Turn, session: Session) -> None:
@@ -83,6 +91,7 @@ class CallWorld(InLine, MyAppointments):
         self._campaign = service.campaign
         self._campaigns = service.campaigns
         self._national_number = service.national_number
+        self._caller_id = service.caller_id
         self._turn = turn
         self._session = session
         self.messages: list[str] = []
@@ -282,6 +291,7 @@ class CallWorld(InLine, MyAppointments):
                 territory=wait.territory,
                 kilometres=campaign.radius_kilometres,
                 not_before=begins if begins > self.now() else None,
+                for_other=wait.for_other,
             ),
         )
         standing = waiting_list.position(connection, store, entry)
@@ -295,15 +305,10 @@ class CallWorld(InLine, MyAppointments):
             by_text=by_text,
             campaign=self._campaign.name,
             known=self._session.known,
+            language=self._session.language,
         )
-        promise_news(
-            self._turn.transaction(),
-            self._turn.store,
-            promise,
-            call_id=self._turn.call_id,
-            catalogue=load(self._session.language),
-            national_number=self._service.national_number,
-        )
+        turn = self._turn
+        promise_news(turn.transaction(), turn.store, promise, call_id=turn.call_id)
 
     def _returning(self) -> str:
         session = self._session

@@ -81,6 +81,22 @@ class AgentsHours:
 
 
 @dataclass(frozen=True)
+class Reminder:
+    """When people are reminded: so many days before, at a minute after midnight there.
+
+    By the clock of the centre. `by_call`: whoever asked to be rung is rung then; everybody else
+    gets a text. Without it, whoever is rung hears nothing of it.
+    """
+
+    days_before: int
+    at: int
+    by_call: bool = False
+
+
+REMINDERS = (Reminder(2, 10 * 60, by_call=True), Reminder(1, 9 * 60))
+
+
+@dataclass(frozen=True)
 class Campaign:
     """One campaign. Moments are UTC; `name` is stored with each booking."""
 
@@ -116,6 +132,15 @@ class Campaign:
     agents_hours: AgentsHours | None = None
     # Names of the written messages that it uses, of those in `prompts/`; empty: all.
     texts: tuple[str, ...] = ()
+    # Minutes after midnight, by the clock of the number, in which a text leaves that may wait.
+    text_hours: tuple[int, int] = (8 * 60, 20 * 60)
+    # Each on a day of its own.
+    reminders: tuple[Reminder, ...] = REMINDERS
+    # From when on, by the centre's clock, people are rung on the day on which they booked, if they
+    # asked for it; None: nobody is.
+    evening_call: int | None = 18 * 60
+    # Texts that a number gets in 24 hours, beside what its bookings cannot do without.
+    texts_per_number: int = 6
 
     @cached_property
     def classes(self) -> tuple[Eligible, ...]:

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.campaign import AgentsHours, BadCampaign, Campaign, Eligible
+from services.campaign import (
+    REMINDERS,
+    AgentsHours,
+    BadCampaign,
+    Campaign,
+    Eligible,
+    Reminder,
+)
 from services.toml_lines import Entry, lines_of
 
 
@@ -108,6 +115,13 @@ _NUMBERS = {
         "it is how many bookings a telephone number may have before an agent looks at it",
         2,
     ),
+    "texts_per_number": _Number(
+        "texts_per_number",
+        1,
+        50,
+        "it is how many reminders and offers a number gets in 24 hours; confirmations do not count",
+        6,
+    ),
     "waiting_offer_minutes": _Number(
         "waiting_offer",
         1,
@@ -121,10 +135,12 @@ _TOP = frozenset(
     {
         *_NUMBERS,
         *("name", "title", "zone", "opens_at", "closes_at"),
-        *("second_after_days", "eligible", "agents_hours", "texts"),
+        *("second_after_days", "eligible", "agents_hours", "texts", "text_hours"),
+        *("reminders", "evening_call"),
     }
 )
 _ELIGIBLE = frozenset({"minimum_age", "born_from", "born_until", "group", "opens_at"})
+_REMINDER = frozenset({"days_before", "at", "call"})
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HOURS = frozenset({"zone", "calls", *_WEEKDAYS})
 
@@ -135,6 +151,10 @@ _NAME = re.compile(r"\w[\w .-]*")
 _GROUP = re.compile(r"[a-z][a-z0-9_-]*")
 _INTERVAL = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
 _MIDNIGHT = 24 * 60
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+# Nobody is written to or rung at night, however late it gets.
+_EARLIEST_REMINDER, _LATEST_REMINDER = 8 * 60, 19 * 60
+_MOST_DAYS_BEFORE = 14
 _AT_LINE = re.compile(r"(?P<what>.*?) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
 # Words about illness, French and English, without accents. Whoever books certifies who they are
 # (a profession, a household), never why; a false alarm costs the author of the file another name.
@@ -236,6 +256,11 @@ class _Reader:
         fields["eligible"] = self._all_eligible(fields)
         fields["agents_hours"] = self._agents_hours()
         fields["texts"] = self._texts(texts)
+        fields["reminders"] = self._reminders()
+        fields["evening_call"] = self._evening_call()
+        if "text_hours" in self._source:
+            hours = self._interval(("text_hours",), self._source["text_hours"])
+            fields |= {"text_hours": hours} if hours else {}
         least, most = fields.get("hold_lease"), fields.get("hold_longest")
         if least and most and least > most:
             self._wrong(
@@ -552,6 +577,62 @@ class _Reader:
         self._wrong(
             entry,
             f'{_plain(text)} are no hours of one day; write "08:00-12:00", at the latest "…-24:00"',
+        )
+        return None
+
+    def _reminders(self) -> tuple[Reminder, ...]:
+        given = self._source.get("reminders")
+        if given is None:
+            return REMINDERS
+        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+            self._wrong(
+                ("reminders",),
+                "it is no list of tables; begin each with a line [[reminders]],"
+                " or write reminders = [] for none",
+            )
+            return ()
+        found: list[Reminder] = []
+        for number, one in enumerate(given):
+            table: Entry = ("reminders", number)
+            self._unknown(table, one, _REMINDER)
+            days = self._in_range(
+                (*table, "days_before"),
+                one.get("days_before"),
+                (1, _MOST_DAYS_BEFORE),
+                "it is how many days before the appointment people are reminded",
+            )
+            if days is not None and any(days == other.days_before for other in found):
+                self._wrong(
+                    (*table, "days_before"),
+                    f"{days} is here twice; one reminder a day is enough, so leave one out",
+                )
+            at = self._clock((*table, "at"), one.get("at"))
+            by_call = one.get("call", False)
+            if not isinstance(by_call, bool):
+                self._wrong(
+                    (*table, "call"),
+                    f"{_plain(by_call)} is neither true nor false; write call = true if whoever"
+                    " asked to be rung is rung then",
+                )
+            elif days is not None and at is not None:
+                found.append(Reminder(int(days), at, by_call=by_call))
+        return tuple(found)
+
+    def _evening_call(self) -> int | None:
+        if "evening_call" not in self._source:
+            return Campaign.evening_call
+        given = self._source["evening_call"]
+        return None if given is False else self._clock(("evening_call",), given)
+
+    def _clock(self, entry: Entry, given: object) -> int | None:
+        """A minute after midnight at which nobody sleeps."""
+        found = _CLOCK.fullmatch(given) if isinstance(given, str) else None
+        minute = int(found[1]) * 60 + int(found[2]) if found else -1
+        if _EARLIEST_REMINDER <= minute <= _LATEST_REMINDER:
+            return minute
+        self._wrong(
+            entry,
+            f'{_plain(given)} is no hour of theirs; write one from "08:00" to "19:00", in quotes',
         )
         return None
 

@@ -22,6 +22,7 @@ import structlog
 from prompts.catalogue import FOLDER
 from services.campaign import BadCampaign, Campaign
 from services.campaign_file import line_of_name, load
+from services.texts import NAMES, name_of
 
 log = structlog.get_logger()
 
@@ -38,9 +39,13 @@ def utc_now() -> datetime:
 
 
 def text_names(language: str) -> frozenset[str]:
-    """The names of the written messages of a language ("fr"), which a campaign may name."""
+    """The names of the written messages of a language ("fr"), which a campaign may name.
+
+    Those of services.texts, and the keys of `[text]` that belong to one of them.
+    """
     with (FOLDER / f"{language}.toml").open("rb") as file:
-        return frozenset(tomllib.load(file)["text"])
+        keys = tomllib.load(file)["text"]
+    return frozenset({*NAMES, *(key for key in keys if name_of(key))})
 
 
 def files_of(source: Path) -> list[Path]:

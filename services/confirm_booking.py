@@ -19,6 +19,7 @@ from services.campaign import Campaign
 from services.confirmation_text import confirmation_text
 from services.give_back import give_back_holds, give_back_places
 from services.store import Store
+from services.topics import Topic
 
 # Two references are the same once in 10**10 bookings; three in a row is a broken source.
 REFERENCE_TRIES = 3
@@ -59,6 +60,8 @@ class Request:
     groups: tuple[str, ...] = ()
     name: str | None = None
     who: str = "caller"
+    # Whether they want to be rung about it: the same evening, and before.
+    calls: bool = False
     # A desk books many; which of the holder's bookings this is, so that a copy of it is none.
     occasion: str = "1"
 
@@ -89,7 +92,7 @@ def confirm_booking(
     catalogue: Catalogue,
     national_number: str,
 ) -> Booked | NotBooked:
-    """Book all doses or none, in the caller's transaction.
+    """Book all doses or none, in the caller's transaction; `catalogue` is of what they speak.
 
     A hold that ran out is never confirmed; where the same slot still has a place, it is taken anew.
     Raises NoReference.
@@ -126,6 +129,8 @@ def confirm_booking(
         doses=tuple(zip(place_ids, starts, strict=True)),
         rank=request.rank,
         name=request.name,
+        language=catalogue.language,
+        calls=request.calls,
     )
     reference = _store(connection, store, new)
     if reference is None:
@@ -170,6 +175,7 @@ def confirm_booking(
         payload={"body": body},
         booking_id=booking_id,
         call_id=request.call_id,
+        topic=Topic.CONFIRMATION,
     )
     outbox.add(connection, clock, store.vault, message)
     return Booked(reference, message.id)
@@ -266,6 +272,7 @@ def _text_again(
         recipient=file.number or "",
         payload={"body": body},
         booking_id=file.id,
+        topic=Topic.AGAIN,
     )
     outbox.add(connection, store.clock, store.vault, message)
 

@@ -43,6 +43,7 @@ from services.eligibility import eligibility
 from services.find_booking import Found, read_booking
 from services.my_bookings import places_of
 from services.store import Store
+from services.topics import Topic
 
 MOST_PEOPLE = 2
 # The same text again, so often a day for a booking.
@@ -64,9 +65,13 @@ class Refusal(StrEnum):
     NOT_OFFERED = "not_offered"
     NO_NUMBER = "no_number"
     NO_MOBILE = "no_mobile"
+    # No machine of ours rings that number: whose it is, what it is, or none is on file.
+    NO_CALLS = "no_calls"
     TOO_OFTEN = "too_often"
     NO_POSITION = "no_position"
     UNKNOWN = "unknown"
+    # A case is closed with a word.
+    NO_WORD = "no_word"
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,10 @@ class Person:
 
 @dataclass(frozen=True)
 class Order:
-    """One or two people of one call. `number` is E.164 or empty; a text goes there if it can."""
+    """One or two people of one call. `number` is E.164 or empty; a text goes there if it can.
+
+    `calls`: they want to be rung about it there, the same evening and before.
+    """
 
     people: tuple[Person, ...]
     postcode: str
@@ -101,6 +109,7 @@ class Order:
     nonce: str
     groups: tuple[str, ...] = ()
     text: bool = True
+    calls: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,7 @@ def book(
 
     Raises ValueError for an order that no page of ours sends.
     """
-    if not 1 <= len(order.people) <= MOST_PEOPLE or not _is_nonce(order.nonce):
+    if not 1 <= len(order.people) <= MOST_PEOPLE or not is_nonce(order.nonce):
         raise ValueError("not an order of this desk")
     rows.alone(connection, desk.holder)
     occasions = [f"{order.nonce}{number}" for number in range(1, len(order.people) + 1)]
@@ -187,6 +196,7 @@ def _book_one(  # noqa: PLR0917
         for_other=person.someone_else or twin,
         groups=order.groups,
         name=person.name.strip()[:LONGEST_NAME] or None,
+        calls=order.calls and bool(order.number),
         who=desk.staff_id,
         occasion=occasion,
     )
@@ -328,12 +338,13 @@ def _campaign_of(connection: Connection, service: Service, booking_id: str) -> C
 
 
 def _by(desk: Desk, nonce: str, seen: int, why: str) -> By:
-    if not _is_nonce(nonce):
+    if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
     return By(desk.staff_id, Channel.AGENT, why, f"{desk.holder}:{nonce}", seen)
 
 
-def _is_nonce(nonce: str) -> bool:
+def is_nonce(nonce: str) -> bool:
+    """Whether it is what a form of ours carries to be one action."""
     return len(nonce) == _NONCE_LETTERS and nonce.isascii() and nonce.isalnum()
 
 
@@ -380,7 +391,7 @@ def text_again(
     nonce: str,
 ) -> Texted | Refused:
     """Send the confirmation once more, to the number on file and no other. Raises ValueError."""
-    if not _is_nonce(nonce):
+    if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
     rows.alone(connection, booking_id)
     found = read_booking(connection, store, booking_id)
@@ -403,6 +414,7 @@ def text_again(
         payload={"body": _text_of(found, service, desk)},
         booking_id=booking_id,
         call_id=desk.call_id or None,
+        topic=Topic.AGAIN,
     )
     outbox.add(connection, store.clock, store.vault, message)
     return Texted(message.id)

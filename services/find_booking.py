@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -60,6 +60,35 @@ def find_booking(
     if right and tries.open:
         return found
     return NotFound(person=right or not tries.again)
+
+
+def find_rung(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    booking_id: str,
+    others: Sequence[str],
+    born: date,
+    caller: str,
+    call_id: str,
+) -> Found | NotFound:
+    """The booking that a number is rung about, by its birth date, and count the try.
+
+    A line may be shared: of `others`, which are to be told of on the same line, the one of this
+    birth date is found as well. Tries count with those of "my appointment".
+    """
+    own = _read(connection, store, booking_id)
+    who = {"reference": own.file.reference, "caller": caller, "call_id": call_id}
+    tries = before_look_up(connection, store, **who)
+    found = None
+    for one in (own, *(_read(connection, store, other) for other in others)):
+        told = one.file.born.isoformat() if one.file.born else ""
+        right = hmac.compare_digest(told, born.isoformat())
+        if right and found is None:
+            found = one
+    count_look_up(connection, store, tries, **who, right=found is not None)
+    if found is not None and tries.open:
+        return found
+    return NotFound(person=found is not None or not tries.again)
 
 
 def read_booking(connection: Connection, store: Store, booking_id: str) -> Found | None:

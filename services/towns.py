@@ -37,6 +37,14 @@ def departement_name(code: str) -> str:
     return next((area.name for area in areas() if area.code == code), "")
 
 
+def regions_of(departement: str | None) -> frozenset[str]:
+    """The names of the region of a département, without regard to capitals."""
+    if not departement:
+        return frozenset()
+    found = next((area for area in areas() if area.code == departement), None)
+    return frozenset(region.casefold() for region in found.regions) if found else frozenset()
+
+
 def town_table(connection: Connection) -> TownTable:
     """The towns of the store. Takes some tenths of a second."""
     return _table(

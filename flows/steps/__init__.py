@@ -9,6 +9,7 @@ from __future__ import annotations
 from flows.questions import Step
 from flows.session import Session
 from flows.steps.called_back import CalledBack
+from flows.steps.calls import CallsOffer
 from flows.steps.confirm import Confirm
 from flows.steps.date_of_birth import (
     BirthDay,
@@ -18,6 +19,7 @@ from flows.steps.date_of_birth import (
     DateOfBirthCheck,
 )
 from flows.steps.for_whom import CoupleChoice, ForWhom
+from flows.steps.kept_place import KeptPlace
 from flows.steps.my_appointment import MyNoText, MyReference, MyReferenceCheck, MyTexted
 from flows.steps.my_changes import (
     MyCancelCheck,
@@ -81,7 +83,9 @@ _ALL: tuple[Step, ...] = (
     Confirm(),
     Ready(),
     Reference(),
+    CallsOffer(),
     UntoldBirthDate(),
+    KeptPlace(),
     MyReference(),
     MyReferenceCheck(),
     MyTexted(),

@@ -6,8 +6,10 @@ said but that this house was asked, or rung, from this telephone.
 
 from __future__ import annotations
 
+from typing import Any
+
 from flows.questions import End, Go, Miss, Move, Question
-from flows.session import Session
+from flows.session import Proving, Session
 from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Spoken
 from flows.steps.line import QUEUE
@@ -19,6 +21,12 @@ from flows.world import Answered, World
 STEP = "callback_check"
 # A person alone is behind these: an agent waits at the other end already.
 PROOFS = ("1", "0", "00", "000")
+# What a call of ours tells, by the reason of its promise, is told to whoever knows the birth date.
+PROVED_BY_BIRTH_DATE: dict[str, dict[str, Any]] = {
+    "appointment": {"proving": Proving.RUNG},
+    "offer": {"is_offered": True},
+}
+ABOUT_SOMETHING = frozenset({*PROVED_BY_BIRTH_DATE, "news"})
 # The table of what somebody says who picks up, before they have heard a word. Its one key means
 # nothing.
 _GREETING = "callback_greeting"
@@ -58,6 +66,9 @@ class CalledBack(Spoken):
         return super().hear(session, text, world)
 
     def give_up(self, session: Session, world: World) -> Move:
+        if session.rung_as in ABOUT_SOMETHING:
+            # Whatever recorded it: who finds it knows where to ring, and nothing else.
+            return End(session, (Line("callback_nobody_told", {"number": world.our_number()}),))
         return End(session, (Line("callback_nobody"),))
 
 
@@ -65,6 +76,12 @@ def _goes_on(session: Session, pressed: str, world: World) -> Move:
     """The call that they made, where it was left; or a person after all."""
     if pressed != "1":
         return Go(session.but(resume="", wants_person=True), "person", remember=False)
+    if session.rung_as in PROVED_BY_BIRTH_DATE:
+        told = session.but(**PROVED_BY_BIRTH_DATE[session.rung_as])
+        return Go(told, "date_of_birth", (Line("rung_prove"),), remember=False)
+    if session.rung_as == "news":
+        world.news_told(session.rung_for)
+        return Go(session, "welcome", (Line("news_told"),), remember=False)
     if not session.earlier:
         return Go(session, "welcome", remember=False)
     return Resume().take(session, "1", world)

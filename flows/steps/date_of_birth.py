@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import date
 
 from flows.questions import Go, Miss, Move, Question, entry, menu
-from flows.session import Session, Whom
+from flows.session import Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Spoken
+from flows.steps.kept_place import not_theirs, tell_kept_place
 from flows.steps.my_appointment import prove
 from flows.steps.not_eligible import after_birth_date
 from flows.understanding import (
@@ -151,4 +152,11 @@ class DateOfBirthCheck(Patient):
             return Go(session, "date_of_birth", remember=False)
         if pressed != "1":
             return NO_SUCH_KEY
+        if session.is_offered and session.proving != Proving.REFERENCE:
+            told = tell_kept_place(session, world)
+            if told is not None:
+                return told
+            if session.rung_for:
+                # Who picked up may be anybody, and nothing else was asked of them.
+                return not_theirs(session)
         return prove(session, world) if session.proving else after_birth_date(session, world)

@@ -6,7 +6,7 @@ is one or not. Whatever was wrong is told in the same words, too.
 
 from __future__ import annotations
 
-from flows.questions import Go, Miss, Move, Question, entry, menu
+from flows.questions import End, Go, Miss, Move, Question, entry, menu
 from flows.session import CallerKind, Mine, MineState, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -79,8 +79,10 @@ def _birth_date(session: Session) -> Go:
     return Go(session, "date_of_birth_check" if known else "date_of_birth")
 
 
-def prove(session: Session, world: World) -> Go:
+def prove(session: Session, world: World) -> Move:
     """The birth date was agreed to: look the appointment up, or have it written."""
+    if session.proving == Proving.RUNG:
+        return _tell_whom_we_rang(session, world)
     if session.proving == Proving.TEXT:
         if not world.text_booking(session.born_on):
             return to_somebody(session)
@@ -93,6 +95,18 @@ def prove(session: Session, world: World) -> Go:
         told = Line("my_not_found", wording=session.sought)
         return Go(again, MY_APPOINTMENT, (told,), remember=False)
     return show(session.but(reference=session.asked), found)
+
+
+def _tell_whom_we_rang(session: Session, world: World) -> Move:
+    """What we ring about; or, after too many wrong dates, where to ring with the reference."""
+    found = world.rung_about(session.rung_for, session.born_on)
+    if found is NotMine.PERSON:
+        return End(session, (Line("rung_not_told", {"number": world.our_number()}),))
+    if found is NotMine.TRY_AGAIN:
+        again = session.but(sought=session.sought + 1, trail=())
+        told = Line("rung_not_found", wording=session.sought)
+        return Go(again, "date_of_birth", (told,), remember=False)
+    return show(session.but(reference=found.reference), found)
 
 
 def show(session: Session, mine: Mine, lines: tuple[Line, ...] = ()) -> Go:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows.questions import Go, Move, Question, menu
+from flows.questions import End, Go, Move, Question, menu
 from flows.session import Mine, Moving, Proving, Session, Whom
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
+from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments, to_person
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE
 from flows.steps.my_appointment import is_over, show, to_somebody
 from flows.steps.offers import search_nearest
@@ -52,6 +52,15 @@ def _after(session: Session, world: World, *lines: Line) -> Go:
     return to_somebody(session) if now is None else show(session, now, lines)
 
 
+def _is_rung_about(session: Session) -> bool:
+    """Whether we rang to tell of this, and it is as it was when we did."""
+    return session.proving == Proving.RUNG and bool(_mine(session).reference)
+
+
+def _kept_by_whom_we_rang(session: Session) -> End:
+    return End(session, (Line("goodbye_kept"),))
+
+
 class MyMenu(Patient):
     name = "my_menu"
 
@@ -60,20 +69,35 @@ class MyMenu(Patient):
         lead = "my_one"
         if len(mine.starts) > 1:
             lead = "my_apart" if mine.second_town else "my_both"
-        asked = menu("my_menu_undo" if mine.undo else "my_menu", **_facts(mine))
-        return replace(asked, lead=lead)
+        prompt = "my_menu_undo" if mine.undo else "my_menu"
+        if _is_rung_about(session):
+            prompt = "my_menu_rung"
+        return replace(menu(prompt, **_facts(mine)), lead=lead)
+
+    def give_up(self, session: Session, world: World) -> Move:
+        # Whom we rang has heard it all, and nothing was changed.
+        return _kept_by_whom_we_rang(session) if _is_rung_about(session) else to_person(session)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         mine = _mine(session)
+        if _is_rung_about(session) and pressed in {"1", "4"}:
+            return _kept_by_whom_we_rang(session) if pressed == "1" else self._reference(session)
         if pressed == "1":
             return Go(session, self.name, remember=False)
         if pressed == "4" and mine.undo:
             return _take_back(session, world)
-        if pressed not in ("2", "3"):
-            return NO_SUCH_KEY
-        if world.changes_need_a_person() or (pressed == "2" and not mine.movable):
-            return to_somebody(session)
-        return _begin_move(session, world) if pressed == "2" else _begin_cancel(session)
+        return _change(session, pressed, world) if pressed in {"2", "3"} else NO_SUCH_KEY
+
+    def _reference(self, session: Session) -> Go:
+        told = (Line("my_reference_told", {"reference": _mine(session).reference}),)
+        return Go(session, self.name, told, remember=False)
+
+
+def _change(session: Session, pressed: str, world: World) -> Go:
+    """Move it or cancel it, where that can be done from here."""
+    if world.changes_need_a_person() or (pressed == "2" and not _mine(session).movable):
+        return to_somebody(session)
+    return _begin_move(session, world) if pressed == "2" else _begin_cancel(session)
 
 
 class MyOver(Patient):

@@ -5,9 +5,9 @@ Silence here is a person looking for glasses: it leads on, and never undoes anyt
 
 from __future__ import annotations
 
-from flows.questions import End, Go, Move, Question, menu
+from flows.questions import Go, Move, Question, menu
 from flows.session import Session
-from flows.speech import Line
+from flows.steps.calls import after_reference, may_be_rung
 from flows.steps.common import NO_SUCH_KEY, Spoken, in_words_for, moments
 from flows.steps.for_whom import second_person
 from flows.world import World
@@ -38,6 +38,8 @@ class Reference(Spoken):
         prompt = "reference_with_text" if session.number else "reference"
         if session.is_first_of_two:
             prompt = "reference_first"
+        elif may_be_rung(session, world):
+            prompt = "reference_calls"
         offer = session.choice
         return menu(in_words_for(offer, prompt), reference=session.reference, **moments(offer))
 
@@ -50,5 +52,4 @@ class Reference(Spoken):
     def _goodbye(self, session: Session, world: World) -> Move:
         if session.is_first_of_two:
             return second_person(session, world)
-        offer = session.choice
-        return End(session, (Line(in_words_for(offer, "goodbye_booked"), moments(offer)),))
+        return after_reference(session, world)

@@ -113,6 +113,7 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
     session = was.but(
         caller=session.caller,
         caller_kind=session.caller_kind,
+        is_offered=session.is_offered,
         language=session.language,
         slow=session.slow or was.slow,
         speaks=session.speaks or was.speaks,

@@ -98,7 +98,8 @@ def test_where_only_one_place_is_left_the_couple_chooses(narrow: House):
     assert caller.step == "couple_choice"
     caller.presses("1").goes_to("confirm").presses("1").goes_to("reference").presses("1")
     caller.answers(HER, "1").goes_to("confirm").presses("1").goes_to("reference").presses("1")
-    assert caller.ended_normally
+    assert caller.step == "calls_offer"
+    assert caller.presses("2").ended_normally
     assert len({start for _, _, start in starts_of(narrow)}) == 2
 
 
@@ -146,7 +147,7 @@ def test_for_somebody_else_the_call_says_so_and_the_booking_too(hall: House):
 def test_somebody_else_of_the_same_birth_date_is_not_taken_for_the_caller(hall: House):
     rings_for(hall, SELF).presses(HIM).goes_to("reference").presses("1")
     caller = rings_for(hall, OTHER).presses(HIM).goes_to("reference").presses("1")
-    assert caller.ended_normally
+    assert caller.presses("2").ended_normally
     assert len({reference for reference, _, _ in starts_of(hall)}) == 2
 
 

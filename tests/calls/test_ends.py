@@ -16,8 +16,9 @@ from models import outbox
 from models.tables import centre, history, message, place, postcode, waiting_entry
 from services import waiting_list
 from services.campaign import Eligible
-from services.deliver_message import deliver_message
+from services.deliver_message import Means, deliver_message
 from services.freed import offer_freed
+from services.offer_notices import OfferNotices
 from tests.support.house import (
     LANDLINE,
     MOBILE,
@@ -224,18 +225,20 @@ def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(e
     caller.hears_text("Les rendez-vous ouvriront le mardi 1er décembre à 8 heures")
     caller.presses("1").hears_text("Nous vous rappellerons l'ouverture par un message écrit")
     assert caller.ended_normally
-    (text,) = early.messages("sms")
+    (text,) = early.messages("callback")
     assert due_of(text) == OPENING
     assert early.woken.messages == []
-    assert "appelez le" in early.text_of(text)
     provider = Provider()
-    assert deliver_message(early.store, provider, text.id) == "not due"
+    notices = OfferNotices({early.campaign.name: early.campaign}.get, "+33974750001")
+    means = Means(notices=notices.renders())
+    assert deliver_message(early.store, provider, text.id, means) == "not due"
     with early.database.statement() as connection:
-        assert outbox.oldest_unsent(connection, early.clock, ("sms",)) == (0, None)
+        assert outbox.oldest_unsent(connection, early.clock, ("callback",)) == (0, None)
     early.clock.advance(OPENING - NOON)  # type: ignore[attr-defined]
-    assert deliver_message(early.store, provider, text.id) == "sent"
+    assert deliver_message(early.store, provider, text.id, means) == "sent"
     ((recipient, body),) = provider.sent
     assert recipient == MOBILE
+    assert "appelez le" in body
     assert len(body) <= 160
 
 
@@ -249,9 +252,10 @@ def test_a_call_at_the_opening_is_a_row_of_its_own_kind_and_due_then(early: Hous
 def test_who_asks_twice_to_be_told_is_told_once(early: House):
     for _ in range(3):
         early.phone(MOBILE).dials().presses("1")
-    assert len(early.messages("sms")) == 1
-    early.phone(MOBILE).dials().presses("2")
     assert len(early.messages("callback")) == 1
+    early.phone(MOBILE).dials().presses("2")
+    # By a call as well, which is another wish.
+    assert len(early.messages("callback")) == 2
 
 
 def test_a_promise_for_later_is_not_erased_before_it_is_kept(early: House):
@@ -282,14 +286,14 @@ def test_too_young_by_weeks_is_told_in_the_morning_of_the_first_day_that_can_be_
     caller = empty.phone(MOBILE).goes_to("not_eligible", born="30011952")
     caller.hears_text("le 30 janvier 2027").presses("2")
     assert caller.ended_normally
-    (text,) = empty.messages("sms")
+    (text,) = empty.messages("callback")
     assert due_of(text) == datetime(2026, 12, 26, 8, 0, tzinfo=UTC)
 
 
 def test_two_people_of_one_line_are_both_told(empty: House):
     for born in ("30011952", "31011952", "30011952"):
         empty.phone(MOBILE).goes_to("not_eligible", born=born).presses("2")
-    assert len(empty.messages("sms")) == 2
+    assert len(empty.messages("callback")) == 2
 
 
 def test_too_young_by_decades_is_not_promised_anything(empty: House):
@@ -304,7 +308,7 @@ def test_a_class_that_opens_later_hears_the_moment(database_url: str):
     with house(database_url, campaign=campaign_with(eligible=(later,))) as service:
         caller = service.phone(MOBILE).goes_to("not_eligible", born="12031960")
         caller.hears_text("Il viendra le mardi 1er décembre à 8 heures").presses("2")
-        (text,) = service.messages("sms")
+        (text,) = service.messages("callback")
         assert due_of(text) == OPENING
 
 

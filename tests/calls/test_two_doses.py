@@ -83,6 +83,7 @@ def test_where_the_second_goes_under_the_callers_feet_nothing_is_half_booked(twi
     again = twice.session(caller.sid).choice
     assert again.second_slot_id != chosen.second_slot_id
     caller.answers("1", "1", "1")
+    caller.hears_text("et de même avant le second").presses("2")
     assert caller.ended_normally
     assert len(starts_of(twice)) == 2
 

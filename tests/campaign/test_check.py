@@ -35,6 +35,9 @@ def test_a_campaign_that_is_right_is_summed_up(check):
         f"  who: 65 years or older {ON_THE_DAY}, from 2021-02-20 08:00 Europe/Paris on",
         "  who: born from 1939-01-01 until 1949-12-31, from 2021-02-01 08:00 Europe/Paris on",
         f"  who: whoever certifies to be of the group soignants and 50 years or older {ON_THE_DAY}",
+        "  texts: all",
+        "  reminders: 2 days before at 10:00 (with calls), 1 day before at 09:00",
+        "  calls in the evening: from 18:00 on, for who asked for it",
     ]
 
 
@@ -65,6 +68,22 @@ def test_texts_are_looked_up_in_the_prompts(check, tmp_path):
     done = check(save(tmp_path / "x.toml", small("x", 'texts = ["confirmation", "goodbye"]')))
     assert done.exit_code == 1
     assert 'texts: "goodbye" is not in [text] of prompts/' in done.stderr
+
+
+def test_what_a_campaign_leaves_out_is_said(check, tmp_path):
+    done = check(save(tmp_path / "x.toml", small("x", 'texts = ["reminder_tomorrow", "offer"]')))
+    assert done.exit_code == 0
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("  texts: ")]
+    sent, left_out = told.removeprefix("  texts: ").split("; left out: ")
+    assert sent == "confirmation (always), reminder, offer"
+    assert {"changed", "closed", "unfinished", "reply"} <= set(left_out.split(", "))
+    assert not {"confirmation", "reminder", "offer"} & set(left_out.split(", "))
+
+
+def test_a_piece_of_texts_is_no_text(check, tmp_path):
+    done = check(save(tmp_path / "x.toml", small("x", 'texts = ["confirmation", "part_your"]')))
+    assert done.exit_code == 1
+    assert 'texts: "part_your" is not in [text] of prompts/' in done.stderr
 
 
 def test_two_of_one_name_are_a_mistake_and_one_file_twice_is_none(check, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services import campaign_file
-from services.campaign import AgentsHours, BadCampaign, Eligible
+from services.campaign import REMINDERS, AgentsHours, BadCampaign, Eligible, Reminder
 from services.campaign_file import load, says_illness
 from services.campaigns import text_names
 from tests.campaign.files import DEMONSTRATION, EXAMPLE, small
@@ -41,6 +41,36 @@ def problems(tmp_path: Path):
 # Each mistake: what stands in the good file, what stands there instead, what is
 # said of it, and the remedy (or how it begins).
 MISTAKES = [
+    (
+        "days_before = 1\n",
+        "days_before = 2\n",
+        "reminders.days_before: 2 is here twice",
+        "one reminder a day is enough, so leave one out",
+    ),
+    (
+        "days_before = 1\n",
+        "days_before = 15\n",
+        "reminders.days_before: 15 is not between 1 and 14",
+        "it is how many days before the appointment people are reminded",
+    ),
+    (
+        'at = "09:00"',
+        'at = "9:00"',
+        'reminders.at: "9:00" is no hour of theirs',
+        'write one from "08:00" to "19:00", in quotes',
+    ),
+    (
+        'evening_call = "18:00"',
+        'evening_call = "20:30"',
+        'evening_call: "20:30" is no hour of theirs',
+        'write one from "08:00" to "19:00", in quotes',
+    ),
+    (
+        "call = true\n",
+        "call = 1\n",
+        "reminders.call: 1 is neither true nor false",
+        "write call = true if whoever asked to be rung is rung then",
+    ),
     (
         "hold_minutes = 4\n",
         "hold_minutes = 25\n",
@@ -210,13 +240,13 @@ MISTAKES = [
         "write them as [21, 28]",
     ),
     (
-        '    "confirmation_both",',
-        '    "confirmation_bot",',
-        'texts: "confirmation_bot" is not in [text] of prompts/',
-        "did you mean confirmation_both?",
+        '    "changed",',
+        '    "change",',
+        'texts: "change" is not in [text] of prompts/',
+        "did you mean changed?",
     ),
     (
-        '    "confirmation_both",',
+        '    "changed",',
         '    "confirmation",',
         'texts: "confirmation" is here twice',
         "leave one out",
@@ -448,6 +478,8 @@ def test_an_interval_without_a_second_dose_is_refused(problems):
         (["[[eligible]]"], "line 10: eligible: it says not who; add minimum_age, born_from"),
         (["agents_hours = 5"], "line 10: agents_hours: it is no table; begin it with a line"),
         (["[agents_hours]"], "line 10: agents_hours: no weekday is named; add monday ="),
+        (["reminders = 5"], "line 10: reminders: it is no list of tables; begin each with a line"),
+        (["evening_call = true"], "line 10: evening_call: true is no hour of theirs; write one"),
         (["texts = 'a'"], 'line 10: texts: "a" is no list of names; write ["confirmation"]'),
     ],
 )
@@ -524,6 +556,8 @@ def test_the_example_means_what_it_says():
         "Europe/Paris", (week, week, week, week, week, saturday, ())
     )
     assert example.texts[0] == "confirmation"
+    assert example.reminders == (Reminder(2, 10 * 60, by_call=True), Reminder(1, 9 * 60))
+    assert example.evening_call == 18 * 60
 
 
 def test_what_is_left_out_has_the_defaults_of_the_campaign(tmp_path):
@@ -534,6 +568,15 @@ def test_what_is_left_out_has_the_defaults_of_the_campaign(tmp_path):
     assert campaign.zone == "Europe/Paris"
     assert (campaign.opens_at, campaign.closes_at, campaign.eligible) == (None, None, ())
     assert campaign.agents_hours is None
+    assert campaign.reminders == REMINDERS
+    assert campaign.evening_call == 18 * 60
+
+
+def test_reminders_and_calls_of_the_evening_can_be_left_out(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text(small("x", "reminders = []", "evening_call = false"))
+    assert load(path).reminders == ()
+    assert load(path).evening_call is None
 
 
 def test_a_moment_may_be_written_in_utc_whatever_the_zone(tmp_path):
@@ -555,7 +598,13 @@ def test_the_demonstration_is_open_whatever_the_date_for_those_of_1939_to_1944()
 
 
 @pytest.mark.parametrize(
-    "entry", sorted(campaign_file._TOP | campaign_file._ELIGIBLE | campaign_file._HOURS)
+    "entry",
+    sorted(
+        campaign_file._TOP
+        | campaign_file._ELIGIBLE
+        | campaign_file._HOURS
+        | campaign_file._REMINDER
+    ),
 )
 def test_every_entry_is_in_the_example_and_in_the_documentation(entry):
     assert re.search(rf"(?m)^(\[+{entry}\]+|{entry} = )", GOOD)

@@ -14,7 +14,7 @@ from flows.walking import Turn
 from flows.world import Unbooked
 from tests.flows.fake_world import OWN_PHONE, FakeWorld, closed, not_yet_open, offers
 from tests.flows.talk import Talk, same_but
-from tests.flows.walk import my_weathers, walk, weathers
+from tests.flows.walk import kept_weathers, my_weathers, walk, weathers
 
 
 def nothing_free() -> FakeWorld:
@@ -32,8 +32,8 @@ EVERYWHERE = sorted(STEPS)
 
 
 def is_far(step: str) -> bool:
-    """Where only somebody who has an appointment comes."""
-    return step.startswith("my_") or step == "untold_birth_date"
+    """Where only somebody comes who has an appointment, or for whom a place is kept."""
+    return step.startswith("my_") or step in {"untold_birth_date", "kept_place_check"}
 
 
 @lru_cache
@@ -52,7 +52,7 @@ def way_to(step: str) -> Turn:
 def at(step: str, kind: CallerKind = CallerKind.MOBILE) -> Talk:
     if is_far(step):
         turn = way_to(step)
-        worlds = {**weathers(), **my_weathers()}
+        worlds = {**weathers(), **my_weathers(), **kept_weathers()}
         return Talk(worlds.get(turn.weather)).stands_after(turn)
     talk = Talk(WORLDS.get(step, FakeWorld)(), kind).goes_to(step)
     return talk.presses("5") if step in {"welcome", "not_yet_open", "closed"} else talk

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.engine import Lost, advance
-from flows.rehearsal import MY_PAIR, my_booking
+from flows.rehearsal import MY_PAIR, kept_place, my_booking
 from flows.session import CallerKind, Moving, Offer, Proving, Session
 from flows.speech import SILENCE, Input, keys
 from flows.steps import STEPS
@@ -79,6 +79,8 @@ sessions = st.builds(
     asked=texts,
     sought=st.integers(0, 3),
     mine=st.none() | st.sampled_from([my_booking(), MY_PAIR]),
+    is_offered=st.booleans(),
+    kept=st.none() | st.sampled_from([kept_place(), kept_place(second=True, text_to="")]),
     doomed=st.lists(st.integers(1, 2), max_size=2).map(tuple),
     moving=st.sampled_from([*Moving]).map(str),
 )
@@ -102,6 +104,8 @@ def test_every_field_survives_on_its_own():
             value = PLENTY
         elif field.name == "mine":
             value = MY_PAIR
+        elif field.name == "kept":
+            value = kept_place()
         elif str(field.type).startswith("tuple[tuple["):
             value = (("75011", "Paris 11e", ""),)
         elif str(field.type).startswith("tuple"):
@@ -150,8 +154,9 @@ CHOSEN = ',"chosen":1,"number_answered":true'
         ("reach", ',"chosen":1', "3", "confirm"),
         ("confirm", CHOSEN, "9", "confirm"),
         ("confirm", CHOSEN, "1", "ready"),
-        ("ready", CHOSEN + ',"reference":"4521738908"', "1", "reference"),
-        ("reference", CHOSEN + ',"reference":"4521738908"', "1", "goodbye_booked"),
+        ("ready", CHOSEN + ',"reference":"4521738908"', "1", "reference_calls"),
+        # Whoever gets no text is offered to be rung by this release.
+        ("reference", CHOSEN + ',"reference":"4521738908"', "1", "calls_offer"),
         ("person", CHOSEN + ',"resume":"confirm"', "3", "confirm"),
         ("person", CHOSEN + ',"resume":"confirm"', "1", "promise"),
     ],

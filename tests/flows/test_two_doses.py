@@ -82,12 +82,15 @@ def test_both_days_and_hours_are_told_before_and_after_the_key_that_books(number
     assert ("message écrit" in told) == (number_key == "1")
     tells_both(talk.presses("9"))
     talk.presses("1")
+    if number_key == "3":
+        assert talk.said == ["calls_offer_both"]
+        talk.presses("2")
     assert talk.said == ["goodbye_booked_both"]
 
 
 def test_a_campaign_with_one_appointment_says_nothing_of_two():
     talk = Talk().goes_to("confirm")
-    said = [words(talk), *(words(talk.presses("1")) for _ in range(3))]
+    said = [words(talk), *(words(talk.presses("1")) for _ in range(4))]
     assert talk.ended
     for text in said:
         assert "deux" not in text

@@ -218,8 +218,12 @@ def test_silence_after_the_booking_leads_to_the_reference_and_undoes_nothing():
     assert talk.step == "reference"
     # All is told: who says nothing is not told everything again.
     talk.stays_silent()
+    assert talk.step == "calls_offer"
+    # Nobody is rung who says nothing.
+    talk.stays_silent(2)
     assert talk.ended
     assert talk.said == ["goodbye_booked"]
+    assert talk.world.wishes == []
 
 
 def test_offers_of_one_town_and_hour_are_told_apart_in_every_wording_and_at_both_paces():

@@ -36,6 +36,10 @@ def my_weathers() -> dict[str, FakeWorld]:
     return {name: make() for name, make in walking.my_weathers(FakeWorld).items()}  # type: ignore[misc]
 
 
+def kept_weathers() -> dict[str, FakeWorld]:
+    return {name: make() for name, make in walking.kept_weathers(FakeWorld).items()}  # type: ignore[misc]
+
+
 __all__ = [
     "CAMPAIGNS",
     "COMMANDS",
@@ -48,6 +52,7 @@ __all__ = [
     "Broken",
     "Turn",
     "Walk",
+    "kept_weathers",
     "my_weathers",
     "place",
     "questions",

@@ -61,7 +61,10 @@ PROMISED_LATER = {
 # Steps that speak of one chosen slot.
 OF_ONE_SLOT = {"reach", "reach_number", "reach_check", "confirm"}
 # Sentences about the choice; with two appointments they have words of their own.
-OF_THE_CHOICE = {"confirm", "ready", "reference", "reference_with_text", "goodbye_booked"}
+OF_THE_CHOICE = {
+    *("confirm", "ready", "reference", "reference_calls", "reference_with_text"),
+    *("goodbye_booked", "goodbye_calls", "calls_offer"),
+}
 POLLY_LIMIT = 3000
 
 
@@ -138,13 +141,23 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
             # Whoever hung up in the queue hears nothing of it.
             "": turn.heard == queued("hangup"),
             # Nobody can be rung, and they press a key for the end, or say nothing for very long.
-            "goodbye_later": after.no_promise
-            and (turn.heard.keys == "1" or (silent and after.quiet >= LONG_SILENCE)),
+            "goodbye_later": (
+                after.no_promise
+                and (turn.heard.keys == "1" or (silent and after.quiet >= LONG_SILENCE))
+            )
+            # Whoever refuses what is no longer theirs to take.
+            or (before.step == "kept_place_check" and turn.heard.kind is not Heard.SILENCE),
+            # They said no, and stay on the list.
+            "kept_place_refused": promised and turn.heard.kind is not Heard.SILENCE,
             **dict.fromkeys(PROMISED_LATER, promised and after.alive),
             **dict.fromkeys(
                 ("goodbye_silent", "goodbye_silent_promised"), not before.alive and silent
             ),
             **dict.fromkeys(("goodbye_booked", "goodbye_booked_both"), after.reference != ""),
+            **dict.fromkeys(
+                ("goodbye_calls", "goodbye_calls_both"),
+                after.reference != "" and turn.heard.keys == "1",
+            ),
             "goodbye_unreachable": (
                 before.caller_kind == CallerKind.NONE and silent and after.quiet >= LONG_SILENCE
             ),
@@ -163,6 +176,7 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
     none_of(turn for turn in ends if not may_end(turn))
     assert {last_words(turn) for turn in ends} == {
         "goodbye", "goodbye_booked", "goodbye_booked_both", "goodbye_silent", "goodbye_later",
+        "goodbye_calls", "goodbye_calls_both", "kept_place_refused",
         "goodbye_silent_promised", "goodbye_unreachable", "promise", "promise_today",
         "promise_day", "own_centre_dial", "", *PROMISED_LATER,
     }  # fmt: skip
@@ -241,7 +255,8 @@ def test_whoever_needs_a_person_is_led_to_one_and_nowhere_else(walked: Walk):
 
 def test_nothing_leads_from_a_booking_back_to_before_it(walked: Walk):
     def undone(turn: Turn) -> bool:
-        told = {"ready", "reference", "untold_birth_date", "ended", *PERSON_STEPS, *LINE_STEPS}
+        told = {"ready", "reference", "untold_birth_date", "calls_offer", "ended"}
+        told |= {*PERSON_STEPS, *LINE_STEPS}
         another_comes = turn.before.whom == Whom.TWO and turn.before.step == "reference"
         booked = turn.before.reference != "" and turn.before.mine is None and not another_comes
         # An agent sends whoever they like wherever they like.

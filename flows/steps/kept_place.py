@@ -1,0 +1,92 @@
+"""A place that was freed is kept for somebody of the waiting list: they take it, or another does.
+
+Told only to whoever proved by the birth date that it is theirs, in a call of ours or of theirs: a
+line may be shared, and a number forged. What is not taken stays kept as long as it was said.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from flows.questions import End, Go, Move, Question, menu
+from flows.session import Kept, Proving, Session, Whom
+from flows.speech import Line, Outcome
+from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
+from flows.steps.confirm import PERSON_NEEDED
+from flows.steps.my_appointment import to_somebody
+from flows.steps.not_eligible import after_birth_date
+from flows.world import Unbooked, World
+
+# Read back like whatever is agreed to: no word that was hardly heard takes or refuses it.
+KEPT_PLACE = "kept_place_check"
+# As many as are counted in a call: see services.kept_places.
+MOST_DATES = 3
+
+
+def tell_kept_place(session: Session, world: World) -> Go | None:
+    """On to the place that is kept for whoever has just given this birth date, if there is one."""
+    kept = world.kept_place(session.born_on)
+    if kept is None:
+        return None
+    told = session.but(kept=kept, is_offered=False, proving=Proving.NOTHING, asked="", trail=())
+    return Go(told, KEPT_PLACE, remember=False)
+
+
+def not_theirs(session: Session) -> Go:
+    """Whom we rang gave another birth date: once more, then somebody looks at it."""
+    if session.sought + 1 >= MOST_DATES:
+        return to_somebody(session.but(is_offered=False))
+    told = Line("kept_place_not_found", wording=session.sought)
+    again = session.but(sought=session.sought + 1, trail=())
+    return Go(again, "date_of_birth", (told,), remember=False)
+
+
+class KeptPlace(Patient):
+    name = KEPT_PLACE
+
+    def question(self, session: Session, world: World) -> Question:
+        kept = _kept(session)
+        offer = kept.offer
+        until = datetime.fromisoformat(kept.until).astimezone(ZoneInfo(offer.time_zone))
+        prompt = in_words_for(offer, KEPT_PLACE)
+        return menu(prompt, place=offer.name, town=offer.town, until=until, **moments(offer))
+
+    def take(self, session: Session, pressed: str, world: World) -> Move:
+        if pressed == "2":
+            if world.refuse_place(_kept(session)):
+                return End(session, (Line("kept_place_refused"),), Outcome.PROMISED)
+            return End(session, (Line("goodbye_later"),))
+        return _take(session, world) if pressed == "1" else NO_SUCH_KEY
+
+
+def _kept(session: Session) -> Kept:
+    if session.kept is None:
+        raise LookupError(f"no place is kept at {session.step}")
+    return session.kept
+
+
+def _take(session: Session, world: World) -> Move:
+    kept = _kept(session)
+    reference = world.take_place(kept)
+    if reference is Unbooked.GONE:
+        # They keep their position; and they may look for another one at once.
+        on = after_birth_date(session.but(kept=None, whom=Whom.SELF), world)
+        lines = (Line(in_words_for(kept.offer, "kept_place_gone")),)
+        return Go(on.session, on.step, lines, remember=False) if isinstance(on, Go) else on
+    if reference is Unbooked.PERSON:
+        looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
+        return Go(looked_at, "person", (Line("person_needed"),), remember=False)
+    booked = session.but(
+        kept=None,
+        offers=(kept.offer,),
+        chosen=0,
+        number=kept.text_to,
+        number_answered=True,
+        reference=reference,
+        whom=Whom.SELF,
+        second_person=False,
+        trail=(),
+        person_reason="",
+    )
+    return Go(booked, "ready", outcome=Outcome.BOOKED, remember=False)

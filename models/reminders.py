@@ -1,0 +1,216 @@
+"""Reminders are written in sets: one statement for a day, a time zone and a campaign.
+
+Who is reminded is found and their rows of the outbox are made inside the database; whom a row goes
+to and what it says is found when it is delivered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Text,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from models.clock import Clock
+from models.dialects import insert_for, insert_new
+from models.tables import appointment, booking, centre, history, message, reminder_plan
+
+_COLUMNS = (
+    "id", "kind", "dedupe_key", "booking_id", "state", "topic",
+    "due_at", "created_at", "updated_at",
+)  # fmt: skip
+_LIVE = "confirmed"
+
+
+@dataclass(frozen=True)
+class Day:
+    """The appointments of a campaign on one day by the clock of a zone, and of which reminder.
+
+    `begins` and `ends` are that day's, in UTC; the end is not in it.
+    """
+
+    what: str
+    campaign: str
+    time_zone: str
+    day: date
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class Told:
+    """An appointment that a reminder is about; moments are UTC."""
+
+    booking_id: str
+    dose: int
+    centre_id: str
+    start_at: datetime
+    state: str
+
+
+def zones(connection: Connection) -> list[str]:
+    """The time zones of all centres."""
+    statement = select(centre.c.time_zone).distinct().order_by(centre.c.time_zone)
+    return list(connection.execute(statement).scalars())
+
+
+def planned(connection: Connection, day: Day) -> bool:
+    """Whether that day was written already."""
+    statement = select(reminder_plan.c.what).where(
+        reminder_plan.c.what == day.what,
+        reminder_plan.c.campaign == day.campaign,
+        reminder_plan.c.time_zone == day.time_zone,
+        reminder_plan.c.day == day.day,
+    )
+    return connection.execute(statement).first() is not None
+
+
+def claim(connection: Connection, clock: Clock, day: Day) -> bool:
+    """Take a day to write it, in the transaction given; False when somebody else has, or does."""
+    values = {
+        "what": day.what,
+        "campaign": day.campaign,
+        "time_zone": day.time_zone,
+        "day": day.day,
+        "messages": 0,
+    }
+    return insert_new(connection, clock, reminder_plan, values, "planned_at")
+
+
+def remind(
+    connection: Connection,
+    clock: Clock,
+    day: Day,
+    *,
+    topic: str,
+    by_call: bool,
+    unless_lately: timedelta,
+) -> int:
+    """Write a message for each appointment of a day; gives how many.
+
+    For whoever was written to when they booked and, `by_call`, whoever asked to be rung. For nobody
+    who has booked or changed something so lately: they know.
+    """
+    texted = exists().where(
+        message.c.dedupe_key == literal("confirmation:") + booking.c.id + literal(":1")
+    )
+    lately = exists().where(
+        history.c.booking_id == booking.c.id, history.c.at > clock.at(-unless_lately)
+    )
+    wanted: ColumnElement[bool] = or_(booking.c.calls, texted)
+    if not by_call:
+        wanted = texted & ~booking.c.calls
+    number = cast(appointment.c.id, String)
+    key = literal("reminder:") + number + literal(f":{day.what}:{day.day.isoformat()}")
+    rows = (
+        select(*_row(connection, clock, "reminder", key, topic))
+        .select_from(appointment)
+        .join(booking, booking.c.id == appointment.c.booking_id)
+        .join(centre, centre.c.id == appointment.c.centre_id)
+        .where(
+            appointment.c.start_at >= day.begins,
+            appointment.c.start_at < day.ends,
+            appointment.c.state == _LIVE,
+            centre.c.time_zone == day.time_zone,
+            booking.c.campaign == day.campaign,
+            booking.c.phone_idx.is_not(None),
+            wanted,
+            ~lately,
+        )
+    )
+    return _write(connection, day, rows)
+
+
+def ring_in_the_evening(
+    connection: Connection, clock: Clock, day: Day, *, topic: str, within: timedelta
+) -> int:
+    """Write a message for each booking whose person wants to be rung and was not; gives how many.
+
+    Of those made so lately, and with something ahead.
+    """
+    ahead = exists().where(
+        appointment.c.booking_id == booking.c.id,
+        appointment.c.state == _LIVE,
+        appointment.c.start_at > clock.at(),
+    )
+    key = literal("evening:") + booking.c.id
+    rows = (
+        select(*_row(connection, clock, "evening", key, topic))
+        .select_from(booking)
+        .join(centre, centre.c.id == booking.c.centre_id)
+        .where(
+            booking.c.created_at > clock.at(-within),
+            booking.c.calls,
+            booking.c.phone_idx.is_not(None),
+            booking.c.campaign == day.campaign,
+            centre.c.time_zone == day.time_zone,
+            ahead,
+        )
+    )
+    return _write(connection, day, rows)
+
+
+def _row(
+    connection: Connection, clock: Clock, kind: str, key: ColumnElement[str], topic: str
+) -> list[ColumnElement[Any]]:
+    """The columns of a new message; its id is the database's own randomness."""
+    if connection.dialect.name == "sqlite":
+        made: ColumnElement[str] = func.lower(func.hex(func.randomblob(16)))
+    else:
+        made = func.replace(cast(func.gen_random_uuid(), Text), "-", "")
+    return [
+        made,
+        literal(kind),
+        key,
+        booking.c.id,
+        literal("pending"),
+        literal(topic),
+        clock.at(),
+        clock.at(),
+        clock.at(),
+    ]
+
+
+def _write(connection: Connection, day: Day, rows: Select[Any]) -> int:
+    new = insert_for(connection.dialect.name, message).from_select(_COLUMNS, rows)
+    written = connection.execute(
+        new.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    ).rowcount
+    connection.execute(
+        update(reminder_plan)
+        .where(
+            reminder_plan.c.what == day.what,
+            reminder_plan.c.campaign == day.campaign,
+            reminder_plan.c.time_zone == day.time_zone,
+            reminder_plan.c.day == day.day,
+        )
+        .values(messages=written)
+    )
+    return written
+
+
+def told(connection: Connection, appointment_id: int) -> Told | None:
+    """The appointment of a reminder as it is now."""
+    statement = select(
+        appointment.c.booking_id,
+        appointment.c.dose,
+        appointment.c.centre_id,
+        appointment.c.start_at,
+        appointment.c.state,
+    ).where(appointment.c.id == appointment_id)
+    row = connection.execute(statement).one_or_none()
+    return Told(*row) if row else None
