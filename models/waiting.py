@@ -49,7 +49,7 @@ _OFFERED: ColumnElement[str] = literal_column("'offered'")
 _PAGE = 20
 # So many of those who wait longest on one land are looked at before the neighbourhood is.
 _FIRST = 500
-_KILOMETRES_PER_DEGREE = math.radians(1) * EARTH_RADIUS_KM
+KILOMETRES_PER_DEGREE = math.radians(1) * EARTH_RADIUS_KM
 # A flat map is wrong by less than this at the distances of a waiting list; who passes is measured.
 _FLAT = 1.04
 
@@ -77,11 +77,16 @@ class NewEntry:
     territory: str | None = None
     kilometres: float | None = None
     not_before: datetime | None = None
+    # Whether whoever asked did so for somebody else.
+    for_other: bool = False
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry with its person; moments are UTC. Erased ones are never given."""
+    """An entry with its person; moments are UTC. Erased ones are never given.
+
+    `for_other`: whoever put them on the list did so for somebody else, or nobody knows.
+    """
 
     id: str
     campaign: str
@@ -98,6 +103,7 @@ class Entry:
     offers: int
     offered_until: datetime | None
     created_at: datetime
+    for_other: bool = True
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,7 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewEntry) -> st
         "rank": new.rank,
         "language": new.language,
         "postcode": new.postcode,
+        "for_other": new.for_other,
     }
     key = person_idx(vault, new.campaign, new.born, new.number, new.rank)
     values = {
@@ -226,6 +233,11 @@ def load(
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
+    return of_row(row, vault)
+
+
+def of_row(row: Any, vault: Vault) -> Entry:
+    """The entry of a whole row that is not erased."""
     person = json.loads(vault.open_text(row.person_enc, _where("person", row.id)) or "{}")
     return Entry(
         id=row.id,
@@ -243,6 +255,7 @@ def load(
         offers=row.offers,
         offered_until=row.offered_until,
         created_at=row.created_at,
+        for_other=bool(person.get("for_other", True)),
     )
 
 
@@ -394,7 +407,7 @@ class _Asks:
     def _box(self) -> list[ColumnElement[bool]]:
         """The bands and longitudes of a box around the circle."""
         latitude, longitude = self.one.latitude or 0.0, self.one.longitude or 0.0
-        north = self.most_kilometres * _FLAT / _KILOMETRES_PER_DEGREE
+        north = self.most_kilometres * _FLAT / KILOMETRES_PER_DEGREE
         # Degrees of longitude are narrowest on the side of the pole.
         east = north / math.cos(math.radians(min(abs(latitude) + north, 89)))
         bands = range(band_of(latitude - north), band_of(latitude + north) + 1)
@@ -465,9 +478,9 @@ def people_ahead(connection: Connection, entry_id: str) -> int | None:
 
 
 def _squared(table: Any, latitude: float, longitude: float) -> Any:
-    north = (table.latitude - latitude) * _KILOMETRES_PER_DEGREE
+    north = (table.latitude - latitude) * KILOMETRES_PER_DEGREE
     east = (table.longitude - longitude) * (
-        _KILOMETRES_PER_DEGREE * math.cos(math.radians(latitude))
+        KILOMETRES_PER_DEGREE * math.cos(math.radians(latitude))
     )
     return north * north + east * east
 
@@ -484,6 +497,8 @@ def set_offered(
     connection: Connection, clock: Clock, entry_id: str, lasts: timedelta
 ) -> tuple[int, datetime]:
     """A place is held for it from now on; gives the number of the offer and its end (UTC).
+
+    `lasts` counts from now, whenever they can be told.
 
     The entry must be locked and waiting.
     """

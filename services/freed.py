@@ -5,6 +5,9 @@ held for the entry for the campaign's `waiting_offer` and some minutes longer: i
 scheduler passes it on to the next, straight from one to the other. A scheduler that is dead delays
 the next offer; the hold runs out all the same, and the place is there for everybody.
 
+The time of an offer counts from when it can be told: what is freed at night is kept until the
+morning and so much longer. Whom nobody may tell in time is passed over for that place.
+
 What counts as freed are places that somebody had booked, and new ones. A hold that is given back or
 runs out is none: the place was to be had by all before, and somebody was choosing it. What was
 cancelled is kept for a while, so that it can be taken back: it is freed at the end of that.
@@ -16,17 +19,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
+from enum import Enum, auto
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from models import changes, outbox, places, waiting
+from models import changes, outbox, places, waiting, waiting_offers
 from models.database import Connection
 from models.outbox import NewMessage
 from models.waiting import Entry, Freed
+from models.waiting_offers import NewOffer
 from services.allocate import Allocate, Channel, Pair, Taker
 from services.campaign import Campaign
 from services.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
+from services.offer_hours import tells_at
 from services.store import Store
+from services.topics import Topic
 
 # How much longer than the offer the place is held: the scheduler passes on what was not taken.
 GRACE = timedelta(minutes=15)
@@ -36,6 +43,8 @@ SHORTEST_OFFER = timedelta(minutes=10)
 MOST_TRIES = 20
 # Cancellations that are looked after together; each is a transaction of its own.
 _AT_ONCE = 200
+# What is held over night is held for whole hours: each length has statements of its own.
+_STEP = timedelta(hours=1)
 
 
 def offer_freed(
@@ -111,6 +120,28 @@ def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:
     return lasts
 
 
+class _Came(Enum):
+    """What came of offering a place to somebody."""
+
+    OFFERED = auto()
+    # It suits nobody who needs as many; it does not suit them, but maybe others.
+    TO_NOBODY = auto()
+    NOT_TO_THEM = auto()
+
+
+@dataclass(frozen=True)
+class _When:
+    """How long somebody has, counted from `tells_at` (UTC), and how long that is from now."""
+
+    tells_at: datetime
+    wait: timedelta
+    lasts: timedelta
+
+    @property
+    def hold(self) -> timedelta:
+        return -(-self.wait // _STEP) * _STEP + self.lasts + GRACE
+
+
 @dataclass
 class _Queue:
     """Those who wait for places of one centre."""
@@ -128,10 +159,9 @@ class _Queue:
         wanted = [one for one in places if one.start_at < horizon]
         offered = Counter[bool]()
         for one in wanted:
-            lasts = offer_lasts(self.campaign, one.start_at - now)
-            if lasts is None:
+            if offer_lasts(self.campaign, one.start_at - now) is None:
                 continue
-            done = self._offer_one(one, lasts)
+            done = self._offer_one(one)
             offered[done] += 1
             if not done and not self._candidates(wanted[-1], self.campaign.doses):
                 # Nor does anybody wait for the last one: this is the end of the list.
@@ -150,7 +180,7 @@ class _Queue:
             without=[*self.tried, *unsuited],
         )
 
-    def _offer_one(self, one: Freed, lasts: timedelta) -> bool:
+    def _offer_one(self, one: Freed) -> bool:
         most_doses = self.campaign.doses
         # Whom it does not suit, or who is being offered something else: another may suit them.
         unsuited: list[str] = []
@@ -164,14 +194,17 @@ class _Queue:
                 )
                 if entry is None or entry.doses > most_doses:
                     unsuited.append(candidate.id)
-                elif candidate.booked:
+                    continue
+                if candidate.booked:
                     # Their person booked otherwise; nobody else would notice.
                     waiting.end(self.connection, self.store.clock, entry.id, "taken")
-                elif self._offer_to(entry, one, lasts):
+                    continue
+                came = self._offer_to(entry, one)
+                if came is _Came.OFFERED:
                     self.tried.append(entry.id)
                     return True
-                else:
-                    unsuited.append(entry.id)
+                unsuited.append(entry.id)
+                if came is _Came.TO_NOBODY:
                     if entry.doses == 1:
                         # The place itself is not to be had.
                         return False
@@ -179,11 +212,27 @@ class _Queue:
                     most_doses = 1
         return False
 
-    def _offer_to(self, entry: Entry, one: Freed, lasts: timedelta) -> bool:
+    def _when(self, entry: Entry, start: datetime) -> _When | None:
+        """When a place that starts then (UTC) is offered to them; None where it is too late."""
+        now = self.store.clock.now()
+        moment = tells_at(self.campaign, entry.number, now)
+        lasts = offer_lasts(self.campaign, start - moment)
+        return None if lasts is None else _When(moment, moment - now, lasts)
+
+    def _offer_to(self, entry: Entry, one: Freed) -> _Came:
+        when = self._when(entry, one.start_at)
+        if when is None:
+            return _Came.NOT_TO_THEM
         holder = waiting.holder_of(entry.id)
-        pair = self._hold(holder, entry, one, lasts + GRACE)
+        # Of two appointments the first may be another than the one that was freed.
+        asked: tuple[int, ...] = ()
+        if entry.doses > 1 and entry.offers:
+            asked = waiting_offers.slots_asked(self.connection, entry.id)
+        pair = self._hold(holder, entry, one, when, asked)
         if pair is None:
-            return False
+            theirs = entry.not_before is not None or asked
+            return _Came.NOT_TO_THEM if entry.doses > 1 and theirs else _Came.TO_NOBODY
+        clock = self.store.clock
         message = NewMessage(
             id=self.store.chance.identifier(),
             kind="waiting_offer",
@@ -201,18 +250,26 @@ class _Queue:
                 "places": [held.place_id for held in pair.places],
                 "slots": [held.slot_id for held in pair.places],
                 "starts": [held.start_at.isoformat() for held in pair.places],
-                "until": (self.store.clock.now() + lasts).isoformat(),
+                "until": (when.tells_at + when.lasts).isoformat(),
             },
+            due_at=when.tells_at if when.wait else None,
+            topic=Topic.OFFER,
         )
-        if not outbox.add(self.connection, self.store.clock, self.store.vault, message):
+        if not outbox.add(self.connection, clock, self.store.vault, message):
             # They were asked about this very hour before.
             give_back_holds(self.connection, holder)
-            return False
-        waiting.set_offered(self.connection, self.store.clock, entry.id, lasts)
-        return True
+            return _Came.NOT_TO_THEM
+        waiting.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
+        new = NewOffer(message.id, entry, pair.first.slot_id)
+        waiting_offers.add(self.connection, clock, new, message.due_at)
+        return _Came.OFFERED
 
-    def _hold(self, holder: str, entry: Entry, one: Freed, lasts: timedelta) -> Pair | None:
-        campaign = replace(self.campaign, doses=entry.doses, hold_lease=lasts, hold_longest=lasts)
+    def _hold(
+        self, holder: str, entry: Entry, one: Freed, when: _When, asked: Sequence[int]
+    ) -> Pair | None:
+        campaign = replace(
+            self.campaign, doses=entry.doses, hold_lease=when.hold, hold_longest=when.hold
+        )
         door = Allocate(self.connection, self.store, campaign, Taker(Channel.WAITING, holder))
         zone = ZoneInfo(one.time_zone)
         first = door.hold_slot(one.slot_id)
@@ -224,23 +281,24 @@ class _Queue:
         if second is not None:
             return Pair(first, second)
         give_back_holds(self.connection, holder)
-        return self._hold_as_second(door, entry, one, zone)
+        return self._hold_as_second(door, entry, one, when, tuple(asked))
 
     def _hold_as_second(
-        self, door: Allocate, entry: Entry, one: Freed, zone: ZoneInfo
+        self, door: Allocate, entry: Entry, one: Freed, when: _When, asked: tuple[int, ...]
     ) -> Pair | None:
         """A freed place may be what a free first appointment had been without."""
+        zone = ZoneInfo(one.time_zone)
         least, most = self.campaign.second_after_days
         day = one.start_at.astimezone(zone).date()
         opens, closes = (
             datetime.combine(day - timedelta(days=days), time.min, zone).astimezone(UTC)
             for days in (most, least - 1)
         )
-        earliest = self.store.clock.now() + self.campaign.lead + self.campaign.waiting_offer
+        earliest = when.tells_at + self.campaign.lead + when.lasts
         if entry.not_before is not None:
             earliest = max(earliest, entry.not_before)
         if earliest >= closes:
             return None
-        wish = door.wish(((max(opens, earliest), closes),))
+        wish = door.wish(((max(opens, earliest), closes),), asked)
         held = door.hold([one.centre_id], wish, zone)
         return held[0] if held else None

@@ -1,6 +1,7 @@
 """Tell somebody at a later moment: a row of the outbox that is due then.
 
-A text is delivered like any other once it is due. A call waits for whoever makes calls.
+Its words are made when it goes (`services.offer_notices`), for the moment may be put off: the
+campaign opens later than it was said, or somebody's turn comes on another day.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from flows.world import News
 from models import outbox
 from models.database import Connection
 from models.outbox import NewMessage
-from prompts.catalogue import Catalogue, written_number
-from services.confirmation_text import to_gsm
 from services.store import Store
+from services.topics import Topic
 
 # As long as somebody may wait on the list: beyond that nobody remembers having asked.
 LONGEST_PROMISE = timedelta(days=180)
+# News that waits for one number: anybody can type one, and whoever has it is not to be flooded. A
+# couple of two campaigns has as many.
+MOST_NEWS = 4
+KIND = "callback"
 
 
 @dataclass(frozen=True)
@@ -34,40 +38,39 @@ class Promise:
     by_text: bool
     campaign: str
     known: dict[str, Any]
+    language: str = "fr"
 
 
 def promise_news(
-    connection: Connection,
-    store: Store,
-    promise: Promise,
-    *,
-    call_id: str | None,
-    catalogue: Catalogue,
-    national_number: str,
+    connection: Connection, store: Store, promise: Promise, *, call_id: str | None
 ) -> bool:
     """Store the promise in the caller's transaction; False when the same one is kept already.
 
     The same: to this number, in this campaign, by this way and, where it is about one person, of
-    this birth date.
+    this birth date. False, too, where the number waits for MOST_NEWS already: nobody learns from us
+    what others have asked for.
     """
     person = promise.known.get("born", "") if promise.news is News.TURN else ""
     about = f"{promise.campaign}|{promise.news}|{person}|{promise.number}"
     key = store.vault.index("promise", about) or b""
-    # The campaign may open later than it was said; whoever delivers it finds which one was meant.
-    payload: dict[str, Any] = {"news": promise.news, "campaign": promise.campaign}
-    if promise.by_text:
-        number = written_number(national_number)
-        body = to_gsm(catalogue.text(str(promise.news), {"number": number}))
-        payload |= {"body": body}
-    else:
-        payload |= {"reason": str(promise.news), **promise.known}
+    if outbox.count_pending(connection, store.vault, KIND, promise.number) >= MOST_NEWS:
+        return False
     message = NewMessage(
         id=store.chance.identifier(),
-        kind="sms" if promise.by_text else "callback",
+        kind=KIND,
         dedupe_key=f"{'text' if promise.by_text else 'call'}:{key.hex()}",
         recipient=promise.number,
-        payload=payload,
+        # The campaign may open later than it was said; whoever delivers it finds which was meant.
+        payload={
+            **promise.known,
+            "reason": str(promise.news),
+            "news": str(promise.news),
+            "campaign": promise.campaign,
+            "language": promise.language,
+            "by_text": promise.by_text,
+        },
         call_id=call_id,
         due_at=promise.at,
+        topic=Topic.NEWS,
     )
     return outbox.add(connection, store.clock, store.vault, message)

@@ -3,8 +3,8 @@
 `services.freed` decides whom a freed place is offered to; here is what becomes of the offer. A
 place that is refused, or not taken in time, goes to the next in the transaction in which it ends.
 Whoever had it keeps their old position after their first offer. A later refusal puts them behind
-the others of their class, and a later offer without any answer ends their entry. Nobody is asked
-about the same hour twice.
+the others of their class, and a later offer without any answer ends their entry. An offer that
+never left the house is none: they keep their position. Nobody is asked about the same hour twice.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from models import waiting
+from models import waiting, waiting_offers
 from models.database import Connection
 from models.waiting import Entry, NewEntry, Offered
+from models.waiting_offers import Outcome
 from prompts.catalogue import Catalogue
 from services.allocate import Channel, Chosen, Taker
 from services.campaign import Campaign
@@ -53,7 +54,7 @@ class Waiter:
 
     Either `centre_id`, or a position (degrees) with its land and how far they would go: never
     farther than the campaign's radius, and never over a sea. Of several classes the lower
-    `class_rank` comes first.
+    `class_rank` comes first. `for_other`: whoever asks does so for somebody else.
     """
 
     born: date
@@ -68,6 +69,7 @@ class Waiter:
     kilometres: float | None = None
     not_before: datetime | None = None
     class_rank: int = 0
+    for_other: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,10 @@ def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) 
     """Put somebody on the list, in the caller's transaction; gives the id of their entry.
 
     One live entry for each person: a second wish gives the first entry and changes nothing of it.
-    Whoever is booked already gets an entry like any other, which is never offered anything, so that
-    a stranger learns nothing. Raises NoPhone and NoPlace.
+    Twins share a birth date and a line: who is asked for as somebody else than whoever put
+    themselves on the list there is the second of them. Whoever is booked already gets an entry like
+    any other, which is never offered anything, so that a stranger learns nothing. Raises NoPhone
+    and NoPlace.
     """
     if not who.number:
         raise NoPhone
@@ -97,13 +101,14 @@ def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) 
     if who.centre_id is None and None in by_distance:
         raise NoPlace
     here = who.centre_id is None
+    rank = _rank(connection, store, campaign, who)
     new = NewEntry(
         id=store.chance.identifier(),
         campaign=campaign.name,
         born=who.born,
         number=who.number,
         postcode=who.postcode,
-        rank=who.rank,
+        rank=rank,
         language=who.language,
         doses=campaign.doses,
         class_rank=who.class_rank,
@@ -113,8 +118,19 @@ def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) 
         territory=who.territory if here else None,
         kilometres=min(who.kilometres or 0, campaign.radius_kilometres) if here else None,
         not_before=who.not_before,
+        for_other=who.for_other,
     )
     return waiting.add(connection, store.clock, store.vault, new)
+
+
+def _rank(connection: Connection, store: Store, campaign: Campaign, who: Waiter) -> int:
+    """2 for the twin of somebody who put themselves on the list; else what was asked for."""
+    if not who.for_other or who.rank != 1:
+        return who.rank
+    there = find(connection, store, campaign, born=who.born, number=who.number)
+    entry = waiting.load(connection, store.vault, there) if there else None
+    # For somebody else twice is the same person again, as far as anybody knows.
+    return 1 if entry is None or entry.for_other else 2
 
 
 def find(
@@ -152,6 +168,7 @@ def leave(connection: Connection, store: Store, campaign: Campaign, entry_id: st
     if entry is None:
         return False
     waiting.end(connection, store.clock, entry_id, State.GONE)
+    waiting_offers.end(connection, store.clock, entry_id, Outcome.LEFT)
     _pass_on(connection, store, campaign, entry_id)
     return True
 
@@ -168,11 +185,14 @@ def accept(
     channel: Channel = Channel.WAITING,
     who: str = "caller",
     call_id: str | None = None,
+    chosen: Sequence[int] = (),
 ) -> Booked | NotBooked:
     """Book what is held for an entry, in the caller's transaction; again, it gives the same.
 
     An offer that ran out is still theirs until it is passed on. `text_to` is where the confirmation
-    goes as a text, or None for nowhere. Raises services.confirm_booking.NoReference.
+    goes as a text, or None for nowhere. `chosen` are the places that they heard of: nobody is
+    booked for another hour, though it is what they are offered by now. Raises
+    services.confirm_booking.NoReference.
     """
     entry = waiting.load(connection, store.vault, entry_id, lock=True)
     if entry is None or entry.state in (State.WAITING, State.GONE):
@@ -181,9 +201,11 @@ def accept(
         reference = waiting.reference_of(connection, store.vault, entry_id)
         return NotBooked() if reference is None else Booked(reference, None)
     held = waiting.offered_to(connection, store.clock, entry_id)
+    if _is_another(held, chosen):
+        return NotBooked()
     if len(held) != entry.doses:
         # A dead scheduler: the hold ran out, and the place may be somebody else's.
-        _put_back(connection, store, campaign, entry)
+        _gone(connection, store, campaign, entry)
         return NotBooked()
     request = _request(
         entry, held, taker=Taker(channel, waiting.holder_of(entry_id)), text_to=text_to
@@ -198,6 +220,7 @@ def accept(
     )
     if isinstance(booked, Booked):
         waiting.end(connection, store.clock, entry_id, State.TAKEN)
+        waiting_offers.end(connection, store.clock, entry_id, Outcome.TAKEN)
     else:
         _not_booked(connection, store, campaign, entry, held)
     return booked
@@ -232,26 +255,44 @@ def _not_booked(
     entry: Entry,
     held: Sequence[Offered],
 ) -> None:
-    """Of a person who is booked otherwise the place goes to the next.
+    """The place goes to the next: its person is booked otherwise, or cannot be booked like this.
 
-    Else somebody must look at it (too many bookings on one number): until the offer ends it is kept
-    for the agent whom they are put through to.
+    Of the latter (too many bookings on one number) an agent will find another; a place that was
+    given back in the attempt is passed on like one that is held still.
     """
+    also = [one.place_id for one in held]
     if waiting.is_booked(connection, entry.id):
         waiting.end(connection, store.clock, entry.id, State.TAKEN)
-        # A booking that was not to be has given them back, so that nobody holds them any more.
-        also = [one.place_id for one in held]
+        waiting_offers.end(connection, store.clock, entry.id, Outcome.BOOKED)
         _pass_on(connection, store, campaign, entry.id, also)
-    elif not waiting.offered_to(connection, store.clock, entry.id):
-        _put_back(connection, store, campaign, entry)
+    else:
+        _gone(connection, store, campaign, entry, also)
 
 
-def decline(connection: Connection, store: Store, campaign: Campaign, entry_id: str) -> bool:
-    """Refuse what is offered: it goes to the next. False when nothing was."""
+def _is_another(held: Sequence[Offered], chosen: Sequence[int]) -> bool:
+    return bool(held and chosen) and [one.place_id for one in held] != list(chosen)
+
+
+def decline(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    entry_id: str,
+    *,
+    chosen: Sequence[int] = (),
+) -> bool:
+    """Refuse what is offered: it goes to the next. False when nothing was.
+
+    `chosen` are the places that they heard of: another offer, which they have by now, stays.
+    """
     entry = _lock_live(connection, store, entry_id)
     if entry is None or entry.state != State.OFFERED:
         return False
-    _put_back(connection, store, campaign, entry)
+    if _is_another(waiting.offered_to(connection, store.clock, entry_id), chosen):
+        return False
+    waiting.set_waiting(connection, store.clock, entry.id, behind=entry.offers > 1)
+    waiting_offers.end(connection, store.clock, entry.id, Outcome.REFUSED)
+    _pass_on(connection, store, campaign, entry.id)
     return True
 
 
@@ -295,19 +336,41 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
         if not waiting.is_lapsed(connection, store.clock, entry_id):
             return False
         entry = waiting.load(connection, store.vault, entry_id)
+        clock, outcome = store.clock, Outcome.LAPSED
         if waiting.is_booked(connection, entry_id):
-            waiting.end(connection, store.clock, entry_id, State.TAKEN)
-        elif entry is None or campaign is None or entry.offers > 1:
-            waiting.end(connection, store.clock, entry_id, State.GONE)
+            outcome = Outcome.BOOKED
+            waiting.end(connection, clock, entry_id, State.TAKEN)
+        elif entry is None or campaign is None:
+            outcome = Outcome.GONE
+            waiting.end(connection, clock, entry_id, State.GONE)
+        elif not waiting_offers.was_told(connection, entry_id):
+            # Nobody could answer: they are asked again, and may be about the same hour.
+            outcome = Outcome.UNTOLD
+            waiting.set_waiting(connection, clock, entry_id)
+            waiting_offers.forget(connection, clock, entry_id)
+        elif entry.offers > 1:
+            waiting.end(connection, clock, entry_id, State.GONE)
         else:
-            waiting.set_waiting(connection, store.clock, entry_id)
-        _pass_on(connection, store, campaign, entry_id)
+            waiting.set_waiting(connection, clock, entry_id)
+        waiting_offers.end(connection, clock, entry_id, outcome)
+        freed = _pass_on(connection, store, campaign, entry_id)
+        if outcome is Outcome.UNTOLD and campaign is not None:
+            # What nobody behind them wants is theirs before it is everybody's.
+            offer_freed(connection, store, campaign, freed)
     return True
 
 
-def _put_back(connection: Connection, store: Store, campaign: Campaign, entry: Entry) -> None:
-    waiting.set_waiting(connection, store.clock, entry.id, behind=entry.offers > 1)
-    _pass_on(connection, store, campaign, entry.id)
+def _gone(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    entry: Entry,
+    also: Sequence[int] = (),
+) -> None:
+    """The place is not to be had any more, which is no fault of theirs."""
+    waiting.set_waiting(connection, store.clock, entry.id)
+    waiting_offers.end(connection, store.clock, entry.id, Outcome.GONE)
+    _pass_on(connection, store, campaign, entry.id, also)
 
 
 def _pass_on(
@@ -316,11 +379,12 @@ def _pass_on(
     campaign: Campaign | None,
     entry_id: str,
     also: Sequence[int] = (),
-) -> None:
+) -> list[int]:
     """Give what an entry holds to those behind it; nobody sees it free in between."""
-    freed = pass_on_holds(connection, waiting.holder_of(entry_id))
+    freed = sorted({*pass_on_holds(connection, waiting.holder_of(entry_id)), *also})
     if campaign is not None:
-        offer_freed(connection, store, campaign, sorted({*freed, *also}), but_not=entry_id)
+        offer_freed(connection, store, campaign, freed, but_not=entry_id)
+    return freed
 
 
 def _lock_live(connection: Connection, store: Store, entry_id: str) -> Entry | None:

@@ -67,7 +67,8 @@ def joins(house: House, person: int, *, campaign: Campaign = CAMPAIGN, **wish: A
             "kilometres": 30.0,
         } | wish
     with house.database.transaction() as connection:
-        who = Waiter(BORN, number_of(person), "75011", **wish)
+        number = str(wish.pop("number", number_of(person)))
+        who = Waiter(BORN, number, "75011", **wish)
         entry = waiting_list.join(connection, house.store, campaign, who)
     if hasattr(house.clock, "advance"):
         clock_of(house).advance(timedelta(seconds=1))
@@ -177,6 +178,12 @@ def leaves(house: House, entry_id: str, *, campaign: Campaign = CAMPAIGN) -> boo
 def offers(house: House, *places: int, campaign: Campaign = CAMPAIGN) -> int:
     with house.database.transaction() as connection:
         return offer_freed(connection, house.store, campaign, places)
+
+
+def tells(house: House) -> None:
+    """Whatever is to be told has left."""
+    sent = update(message).where(message.c.kind == "waiting_offer", message.c.state == "pending")
+    change(house.database, sent.values(state="sent", sent_at=house.clock.now()))
 
 
 def advances(house: House, campaign: Campaign = CAMPAIGN) -> int:
@@ -505,6 +512,7 @@ def test_an_offer_that_runs_out_is_passed_on_and_the_entry_waits_on_once(service
     cancels(service, freed[0])
     clock_of(service).advance(OFFER - 2 * MINUTE)
     assert advances(service) == 0
+    tells(service)
     clock_of(service).advance(2 * MINUTE)
     # Nobody looks after it yet, and yet nobody else gets it.
     assert holds(service, "CA-quick") == []
@@ -516,6 +524,7 @@ def test_an_offer_that_runs_out_is_passed_on_and_the_entry_waits_on_once(service
     clock_of(service).advance(MINUTE)
     cancels(service, freed[1])
     assert holder(service, two) == first
+    tells(service)
     clock_of(service).advance(OFFER)
     assert advances(service) == 2
     assert stands(service, first).state == State.GONE

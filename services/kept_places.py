@@ -1,0 +1,44 @@
+"""Find what is kept for somebody of the waiting list; a stranger learns nothing by trying.
+
+The number that rings and the birth date prove it together, and neither of them alone. A number may
+be forged and birth dates guessed, so every wrong one is counted, and after a few nothing is told
+any more: in the same words as where nobody waits.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from models import attempts, waiting_offers
+from models.attempts import Asked, Subject
+from models.database import Connection
+from models.waiting import Entry
+from services.attempts import TRIES_A_CALL, TRIES_A_DAY
+from services.store import Store
+
+_DAY = timedelta(hours=24)
+
+
+def find(
+    connection: Connection, store: Store, *, number: str, born: date, call_id: str
+) -> Entry | None:
+    """Whom something is kept for at this number (E.164), in the caller's transaction.
+
+    Of several (twins share a line and a birth date) the one whose offer ends first. The try is
+    counted: after three wrong ones in a call, or five in a day from a number, a right one finds
+    nothing either.
+    """
+    index = store.vault.index
+    subjects = (
+        Subject("kept_call", index("call", call_id) or b""),
+        Subject("kept_caller", index("phone", number) or b""),
+    )
+    attempts.wait_for_others(connection, subjects)
+    in_call, in_day = attempts.counts(
+        connection, store.clock, [Asked(one, _DAY) for one in subjects]
+    )
+    found = waiting_offers.of_line(connection, store.vault, number, born.isoformat())
+    attempts.add(connection, store.clock, subjects, good=bool(found))
+    if in_call >= TRIES_A_CALL or in_day >= TRIES_A_DAY or not found:
+        return None
+    return found[0]
