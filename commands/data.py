@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from models.migrations import runner
-from services.erase_data import erase_data
+from services.erase_data import NotAllErased, erase_data
 from services.store import Store
 
 
@@ -19,7 +19,13 @@ def make(store: Store) -> click.Group:
     @group.command(epilog="Example: flask data erase")
     def erase() -> None:
         """Erase personal data that is due (the scheduler does the same every hour)."""
-        for kind, count in erase_data(store).items():
+        try:
+            erased = erase_data(store)
+        except NotAllErased as failed:
+            raise click.ClickException(
+                f"not everything could be erased ({failed}); the log says why. Run it again."
+            ) from None
+        for kind, count in erased.items():
             click.echo(f"{count} {kind} erased")
 
     return group

@@ -6,7 +6,10 @@ n° 450163, the precedent for vaccination bookings); drafts and what was said in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+
+import structlog
 
 from models import (
     attempts,
@@ -15,12 +18,16 @@ from models import (
     calls,
     outbox,
     pace,
+    phone_lines,
     queues,
     resume,
     staff,
     turns,
     waiting,
+    waiting_offers,
 )
+from models.clock import Clock
+from models.database import Connection
 from services.attempts import KEPT
 from services.store import Store
 
@@ -35,47 +42,87 @@ AFTER_PLACE = timedelta(days=30)
 TURNS_KEPT = timedelta(days=365)
 # Sessions of staff are over long before.
 SESSIONS_KEPT = timedelta(days=7)
+# What staff did and whose file they opened: CNIL, délibération 2021-122 of 14 October 2021 on logs,
+# six to twelve months. The trigger of the database lets go what is that old, and nothing younger.
+ACTS_KEPT = timedelta(days=365)
 # A line that rang once a year is still spoken to at its pace.
 PACE_KEPT = timedelta(days=396)
+
+
+# Whose texts were stopped, and what a line is: as long as anybody is written to there, or a year.
+LINES_KEPT = timedelta(days=365)
+# What became of offers of freed places names nobody; it tells how fair a season was.
+OFFERS_KEPT = timedelta(days=365)
+
+log = structlog.get_logger()
+
+
+class NotAllErased(Exception):
+    """Some steps failed, by their names; all others were done."""
 
 
 def erase_data(store: Store) -> dict[str, int]:
     """Erase what is due, in short transactions; safe to repeat, also after being cut off.
 
-    Gives how many rows of each kind were erased.
+    Gives how many rows of each kind were erased. A step that fails holds up no other: what is due
+    there stays due. Raises NotAllErased when all others are done.
     """
-    clock = store.clock
-    with store.database.transaction() as connection:
-        # With its booking, a message loses its text in the same transaction.
-        erased = bookings.erase_due(connection, clock, AFTER_APPOINTMENT)
-        messages = outbox.erase_due(connection, clock, erased, AFTER_APPOINTMENT)
-    with store.database.transaction() as connection:
-        bodies = turns.erase_bodies(connection, clock, AFTER_CALL)
-    with store.database.transaction() as connection:
-        callers = calls.erase_callers(connection, clock, AFTER_CALL)
-    with store.database.transaction() as connection:
-        entries = waiting.erase_due(connection, clock, ended=AFTER_CALL, oldest=LONGEST_WAIT)
-    with store.database.transaction() as connection:
-        callbacks.end_forgotten(connection, clock, AFTER_PLACE)
-        people = queues.erase(connection, clock, AFTER_PLACE)
-    with store.database.transaction() as connection:
-        old = turns.delete_old(connection, clock, TURNS_KEPT)
-    with store.database.transaction() as connection:
-        tries = attempts.erase_old(connection, clock, KEPT)
-        sessions = staff.forget_sessions(connection, clock, SESSIONS_KEPT)
-    with store.database.transaction() as connection:
-        codes = resume.forget_codes(connection, clock, KEPT)
-        paces = pace.forget(connection, clock, PACE_KEPT)
+    done: dict[str, int] = {}
+    failed: list[str] = []
+    for name, step in _STEPS.items():
+        try:
+            with store.database.transaction() as connection:
+                done |= step(connection, store.clock)
+        except Exception as error:  # noqa: BLE001 (the next step is another table's)
+            log.error("erasing failed", step=name, error=type(error).__name__)
+            failed.append(name)
+    if failed:
+        raise NotAllErased(", ".join(failed))
+    return done
+
+
+def _bookings(connection: Connection, clock: Clock) -> dict[str, int]:
+    # With its booking, a message loses its text in the same transaction.
+    erased = bookings.erase_due(connection, clock, AFTER_APPOINTMENT)
+    messages = outbox.erase_due(connection, clock, erased, AFTER_APPOINTMENT)
+    return {"bookings": len(erased), "messages": messages}
+
+
+def _people_in_line(connection: Connection, clock: Clock) -> dict[str, int]:
+    callbacks.end_forgotten(connection, clock, AFTER_PLACE)
+    return {"people in line": queues.erase(connection, clock, AFTER_PLACE)}
+
+
+def _waiting(connection: Connection, clock: Clock) -> dict[str, int]:
+    return {"waiting": waiting.erase_due(connection, clock, ended=AFTER_CALL, oldest=LONGEST_WAIT)}
+
+
+def _signing_in(connection: Connection, clock: Clock) -> dict[str, int]:
     return {
-        "bookings": len(erased),
-        "messages": messages,
-        "turns": bodies,
-        "calls": callers,
-        "waiting": entries,
-        "people in line": people,
-        "old turns": old,
-        "tries": tries,
-        "sessions": sessions,
-        "resume codes": codes,
-        "paces": paces,
+        "tries": attempts.erase_old(connection, clock, KEPT),
+        "sessions": staff.forget_sessions(connection, clock, SESSIONS_KEPT),
     }
+
+
+def _calling_again(connection: Connection, clock: Clock) -> dict[str, int]:
+    return {
+        "resume codes": resume.forget_codes(connection, clock, KEPT),
+        "paces": pace.forget(connection, clock, PACE_KEPT),
+    }
+
+
+_Step = Callable[[Connection, Clock], dict[str, int]]
+# Each is a transaction of its own; in this order, for turns point at calls.
+_STEPS: dict[str, _Step] = {
+    "bookings": _bookings,
+    "turns": lambda to, clock: {"turns": turns.erase_bodies(to, clock, AFTER_CALL)},
+    "calls": lambda to, clock: {"calls": calls.erase_callers(to, clock, AFTER_CALL)},
+    "waiting": _waiting,
+    "people in line": _people_in_line,
+    "old turns": lambda to, clock: {"old turns": turns.delete_old(to, clock, TURNS_KEPT)},
+    "signing in": _signing_in,
+    "acts": lambda to, clock: {"acts": staff.forget_acts(to, clock, ACTS_KEPT)},
+    "calling again": _calling_again,
+    "lines": lambda to, clock: {"lines": phone_lines.forget(to, clock, LINES_KEPT)},
+    "offers": lambda to, clock: {"offers": waiting_offers.delete_old(to, clock, OFFERS_KEPT)},
+}
