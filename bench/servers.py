@@ -108,9 +108,13 @@ def provider_port() -> int:
 
 
 def environment(database_url: str, redis_url: str) -> dict[str, str]:
-    """Return the same for a process of its own, as `make run` writes it out."""
+    """Return the same for a process of its own, as `make run` writes it out.
+
+    But for the folder of counters, which `make run` makes and a command alone has no use for.
+    """
     made = settings(database_url, redis_url)
-    return launcher.exports(made, redis_url=redis_url, base=launcher.inherited())
+    exports = launcher.exports(made, redis_url=redis_url, base=launcher.inherited())
+    return {name: value for name, value in exports.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
 
 
 def resident_mib(pid: int) -> float:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, false, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, false, func, or_, select, update
 
 from models import queues
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import one_after_another
+from models.prepared import Prepared
 from models.tables import (
     agent,
     booking,
@@ -320,7 +321,8 @@ class Now:
 _LEGS_AT = (
     select(func.max(leg.c.updated_at)).where(leg.c.entry_id == agent.c.entry_id).scalar_subquery()
 )
-_NOW = (
+# Each desk asks it each second.
+_NOW = Prepared(
     select(
         agent.c.state,
         agent.c.since,
@@ -330,27 +332,28 @@ _NOW = (
         agent.c.seen_at,
         agent.c.version,
         agent.c.entry_id,
-        queue_entry.c.kind,
-        queue_entry.c.state,
-        queue_entry.c.version,
-        queue_entry.c.reason,
+        queue_entry.c.kind.label("entry_kind"),
+        queue_entry.c.state.label("entry_state"),
+        queue_entry.c.version.label("entry_version"),
+        queue_entry.c.reason.label("entry_reason"),
         queue_entry.c.joined_at,
         queue_entry.c.answered_at,
         queue_entry.c.held_at,
         queue_entry.c.call_id,
-        call.c.ended_at.is_not(None),
-        _LEGS_AT,
+        call.c.ended_at.is_not(None).label("caller_gone"),
+        _LEGS_AT.label("legs_at"),
     )
     .select_from(agent)
     .outerjoin(queue_entry, queue_entry.c.id == agent.c.entry_id)
     .outerjoin(call, call.c.id == queue_entry.c.call_id)
+    .where(agent.c.staff_id == bindparam("who"))
 )
 
 
 def now_of(connection: Connection, staff_id: str) -> Now | None:
     """What an agent's page shows, in one statement; None for who never said ready."""
-    row = connection.execute(_NOW.where(agent.c.staff_id == staff_id)).one_or_none()
-    return Now(*tuple(row)) if row else None
+    rows = _NOW.rows(connection, {"who": staff_id})
+    return Now(*rows[0]) if rows else None
 
 
 def offices(connection: Connection, words: Sequence[str], limit: int = 8) -> list[Any]:

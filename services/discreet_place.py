@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from functools import lru_cache
+
 # Words of the trade, of houses of care and of their authorities. A name that is left out for
 # nothing costs a look at the map; one that is left in tells whoever reads over a shoulder.
 _ABOUT_HEALTH = re.compile(
@@ -52,6 +54,8 @@ _TWICE = re.compile(r"^(\d+) \1(?= )")
 _POSTCODE_AND_AFTER = re.compile(r"(?:^|(?<=\D) )\d{5}(?: .*|$)")
 
 
+# Some hundred centres have their address in every text.
+@lru_cache(4096)
 def discreet(place: str) -> str:
     """The parts of a place that say nothing: "5 rue X - Maison médicale" leaves "5 rue X"."""
     parts = (part.strip(" ,.-") for part in _PARTS.split(_tidy(place)))

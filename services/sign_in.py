@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import time
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -59,6 +60,12 @@ class Unproved(Exception):
     """The password was not given within PROVED_FOR."""
 
 
+# Seconds for which a screen that asks each second is not looked up again.
+MOMENT = 2.0
+# More sessions than any house has screens.
+_MOST_SEEN = 2000
+
+
 class Closed(Exception):
     """Too many tries; open again within LOOK_BACK."""
 
@@ -93,15 +100,43 @@ def needs(visit: Visit) -> str:
 class SignIn:
     """`key` makes what a page offers to a session; `demonstration`: known passwords are taken."""
 
-    def __init__(self, store: Store, key: str, *, demonstration: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        key: str,
+        *,
+        demonstration: bool = False,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`ticks` is a monotonic clock in seconds."""
         self._store = store
         self._key = key
         self._demonstration = demonstration
+        self._ticks = ticks
+        # Who asked a moment ago, by the session's token.
+        self._seen: dict[str, tuple[float, Visit]] = {}
 
     # Sessions
 
-    def visit(self, token: str, *, poll: bool = False) -> Visit | None:
-        """Whose session it is; None when it is over. `poll`: a page asked, and not a person."""
+    def visit(self, token: str, *, poll: bool = False, moment: bool = False) -> Visit | None:
+        """Whose session it is; None when it is over. `poll`: a page asked, and not a person.
+
+        `moment`: what was found less than MOMENT ago in this process will do.
+        """
+        if moment:
+            known = self._seen.get(token)
+            if known is not None and self._ticks() - known[0] < MOMENT:
+                return known[1]
+        found = self._visit(token, poll=poll)
+        if moment and found is not None:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen[token] = self._ticks(), found
+        else:
+            self._seen.pop(token, None)
+        return found
+
+    def _visit(self, token: str, *, poll: bool) -> Visit | None:
         store = self._store
         with store.database.statement() as connection:
             found = rows.visit(connection, token)
@@ -127,6 +162,7 @@ class SignIn:
         return found
 
     def sign_out(self, token: str) -> None:
+        self._seen.pop(token, None)
         store = self._store
         with store.database.one_writer(), store.database.statement() as connection:
             rows.end_session(connection, store.clock, token)
@@ -140,6 +176,7 @@ class SignIn:
 
     def end(self, staff: Staff, name: str) -> bool:
         """End one session of somebody, by its name in their list; False where there is none."""
+        self._seen.clear()
         store = self._store
         with store.database.transaction() as connection:
             ended = rows.end_named(connection, store.clock, staff.id, name)

@@ -11,7 +11,7 @@ import unicodedata
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import gsm0338
 
@@ -97,12 +97,25 @@ def split(text: str) -> tuple[str, ...]:
 
 def parts(text: str) -> int:
     """How many parts a text is sent in."""
+    if _is_plain(text):
+        size = SIZES[Encoding.GSM_7]
+        return -(-len(text) // (size.alone if len(text) <= size.alone else size.joined))
     return len(split(text))
 
 
 def to_gsm(text: str) -> str:
     """The same text in letters that GSM-7 has: é stays, ê becomes e; never a question mark."""
-    return "".join(map(_in_gsm, text))
+    return text if _is_plain(text) else "".join(map(_in_gsm, text))
+
+
+def _is_plain(text: str) -> bool:
+    """Whether every letter is one septet, as in nearly all texts that we write."""
+    return _plain().issuperset(text)
+
+
+@cache
+def _plain() -> frozenset[str]:
+    return frozenset(letter for letter in map(chr, range(0x400)) if _septets(letter) == 1)
 
 
 def _sizes(text: str, used: Encoding) -> list[int]:

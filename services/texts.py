@@ -396,12 +396,15 @@ class _Writer:
         Where there is none, the places of the last form are cut, streets first.
         """
         addresses = {name: self._address(where) for name, where in places.items()}
-        written = [self._filled(key, values, addresses) for key in keys]
+        # The first form mostly has room: the others are written when they are needed.
+        written: dict[str, str] = {}
         for few in range(1, most + 1):
-            for text in written:
-                if parts(text) <= few:
-                    return text
-        text = written[-1]
+            for key in keys:
+                if key not in written:
+                    written[key] = self._filled(key, values, addresses)
+                if parts(written[key]) <= few:
+                    return written[key]
+        text = written[keys[-1]]
         while addresses and parts(text) > most:
             # An escape that would stand astride two parts leaves a septet of the first unused.
             too_many = max(1, septets(text) - _ROOM[most])

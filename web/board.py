@@ -122,14 +122,14 @@ class _Reading:
             today=_today(self._store).isoformat(),
         )
 
-    @roles("supervisor", "operator", poll=True)
+    @roles("supervisor", "operator", poll=True, moment=True)
     def etat(self) -> ResponseReturnValue:
         shown = self._snapshots.get(NAME)
         if shown is None or shown.snapshot.body is None:
             return Response("{}", mimetype="application/json", headers={"X-Board-Age": "-1"})
         return self._told(shown, shown.snapshot.body, shown.snapshot.tag)
 
-    @roles("supervisor", "operator", poll=True, wall=True)
+    @roles("supervisor", "operator", poll=True, wall=True, moment=True)
     def wall_etat(self) -> ResponseReturnValue:
         """The same without those who work here and those who wait: counts alone."""
         shown = self._snapshots.get(NAME)

@@ -126,7 +126,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         )
 
     @desk.get("/etat")
-    @roles("agent", "supervisor", poll=True)
+    @roles("agent", "supervisor", poll=True, moment=True)
     def etat() -> Any:
         text, tag = state.body(current().id, Written(words()))
         response = Response(text, mimetype="application/json")

@@ -71,6 +71,7 @@ class DeskState:
         self._cases: int | None = None
         self._shared_line = _Shared(self._read_line, LINE_FRESH)
         self._shared_struggling = _Shared(self._read_struggling, STRUGGLING_FRESH)
+        self._written: dict[str, tuple[list[Struggling], list[dict[str, Any]]]] = {}
         # What an agent's call is like, with what it was made from.
         self._calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 
@@ -91,6 +92,24 @@ class DeskState:
         """Callers in the menu who struggle."""
         found: list[Struggling] = self._shared_struggling.get(self._store) or []
         return found
+
+    def _in_words(self, written: Written) -> list[dict[str, Any]]:
+        """The same for screens of a language, written once each time they were looked for."""
+        found = self.struggling()
+        known = self._written.get(written.language)
+        if known is not None and known[0] is found:
+            return known[1]
+        made = [
+            {
+                "call": one.call_id,
+                "step": written.step(one.step),
+                "why": written.of("struggle", one.why, one.why),
+                "since": iso(one.at),
+            }
+            for one in found
+        ]
+        self._written[written.language] = found, made
+        return made
 
     def line(self) -> dict[str, Any]:
         """How many wait on the line, and since when who waits longest (ISO 8601)."""
@@ -119,15 +138,7 @@ class DeskState:
             **(self._call(staff_id, now, written) if now else _NO_CALL),
             "line": self.line(),
             "cases": self._cases,
-            "struggling": [
-                {
-                    "call": one.call_id,
-                    "step": written.step(one.step),
-                    "why": written.of("struggle", one.why, one.why),
-                    "since": iso(one.at),
-                }
-                for one in self.struggling()
-            ],
+            "struggling": self._in_words(written),
         }
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         return text, hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

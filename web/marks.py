@@ -20,27 +20,32 @@ _MARK = "allo_who"
 class Who:
     """Whom a route is for. `poll`: asked again and again by a page, so no sign of a person.
 
-    `wall`: a screen on a wall may ask for it, too; such a screen is let in nowhere else.
+    `wall`: a screen on a wall may ask for it, too; such a screen is let in nowhere else. `moment`:
+    what it tells is so little that who asked a moment ago is not looked up again.
     """
 
     roles: frozenset[str]
     public: bool = False
     poll: bool = False
     wall: bool = False
+    moment: bool = False
 
 
-def roles(*names: str, poll: bool = False, wall: bool = False) -> Callable[[View], View]:
+def roles(
+    *names: str, poll: bool = False, wall: bool = False, moment: bool = False
+) -> Callable[[View], View]:
     """For staff with one of these roles ("agent", "supervisor", "secretary", "operator").
 
     `poll=True` is for what a page asks for by itself: it does not renew the idle limit. `wall=True`
-    is for what anybody in the room may read.
+    is for what anybody in the room may read, `moment=True` for counts and states that screens ask
+    for each second: there a session that was ended may be answered two seconds longer.
     """
     unknown = set(names) - set(ROLES)
     if unknown or not names:
         raise ValueError(f"no such role: {', '.join(sorted(unknown)) or 'none named'}")
 
     def mark(view: View) -> View:
-        setattr(view, _MARK, Who(frozenset(names), poll=poll, wall=wall))
+        setattr(view, _MARK, Who(frozenset(names), poll=poll, wall=wall, moment=moment))
         return view
 
     return mark

@@ -127,8 +127,8 @@ def visit() -> Visit | None:
     """
     if "allo_visit" not in g:
         who = who_may(current_app, request.endpoint)
-        poll = who is not None and who.poll
-        found = parts().sign_in.visit(token(), poll=poll) if token() else None
+        poll, moment = (who.poll, who.moment) if who else (False, False)
+        found = parts().sign_in.visit(token(), poll=poll, moment=moment) if token() else None
         if found is not None and found.wall and not (who is not None and who.wall):
             found = None
         g.allo_visit = found

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from models import staff as rows
 from models.tables import agent, staff_session
 from services import staff as accounts
+from services.sign_in import MOMENT, SignIn
 from tests.support.house import BASE, House, StaffClient
 from tests.web.browser import FORM, PASSWORD, SESSION, Browser, code_of, has_code
 from web.staff_only import roles
@@ -332,3 +333,39 @@ def test_a_script_is_told_in_json_what_a_person_is_told_on_a_page(made: House):
     assert asked.status_code == 401
     navigated = client.get("/compte", headers={"Sec-Fetch-Mode": "navigate"})
     assert navigated.status_code == 302
+
+
+def test_a_screen_that_asks_each_second_is_looked_up_every_other(made: House):
+    """Where a session was ended elsewhere, what screens poll tells so two seconds later at most."""
+    ticks = [100.0]
+    sign_in = SignIn(made.store, "a key", ticks=lambda: ticks[0])
+    staff = made.employs("agent", login="alice")
+    with made.database.transaction() as connection:
+        rows.begin_session(connection, made.clock, "the token", staff.id, strong=True)
+    assert sign_in.visit("the token", poll=True, moment=True) is not None
+    with made.database.transaction() as connection:
+        rows.end_sessions(connection, made.clock, staff.id)
+    assert sign_in.visit("the token", poll=True, moment=True) is not None
+    ticks[0] += MOMENT
+    assert sign_in.visit("the token", poll=True, moment=True) is None
+
+
+def test_what_is_more_than_counts_looks_at_the_session_each_time(made: House):
+    sign_in = SignIn(made.store, "a key", ticks=lambda: 100.0)
+    staff = made.employs("agent", login="alice")
+    with made.database.transaction() as connection:
+        rows.begin_session(connection, made.clock, "the token", staff.id, strong=True)
+    assert sign_in.visit("the token", poll=True, moment=True) is not None
+    with made.database.transaction() as connection:
+        rows.end_sessions(connection, made.clock, staff.id)
+    assert sign_in.visit("the token", poll=True) is None
+
+
+def test_what_a_screen_was_told_a_moment_ago_ends_with_its_own_sign_out(made: House):
+    sign_in = SignIn(made.store, "a key", ticks=lambda: 100.0)
+    staff = made.employs("agent", login="alice")
+    with made.database.transaction() as connection:
+        rows.begin_session(connection, made.clock, "the token", staff.id, strong=True)
+    assert sign_in.visit("the token", poll=True, moment=True) is not None
+    sign_in.sign_out("the token")
+    assert sign_in.visit("the token", poll=True, moment=True) is None
