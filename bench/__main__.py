@@ -12,7 +12,7 @@ import config
 from bench import load, measure, profile, report, servers, understand
 from bench.traffic import Astray
 
-FULL = measure.Plan(rounds=5, seconds=6)
+FULL = measure.Plan(rounds=5, seconds=5)
 QUICK = measure.Plan(rounds=1, seconds=3)
 MISSED, CANNOT = 1, 2
 

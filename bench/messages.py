@@ -175,10 +175,8 @@ class Growth:
         return self.many_ms / self.few_ms
 
 
-def growth(few_url: str, many_url: str, *, many: int = MANY) -> Growth:
-    """Fill two databases of PostgreSQL and ask each, in slices one after the other."""
-    for url, count in ((few_url, FEW), (many_url, many)):
-        fill(url, count)
+def growth(few_url: str, many_url: str) -> Growth:
+    """Ask each of two databases of PostgreSQL that are filled, in slices one after the other."""
     stores = [_store(url) for url in (few_url, many_url)]
     times: list[list[float]] = [[], []]
     for start in range(-WARM, ASKED, 50):

@@ -6,6 +6,8 @@ same message: the claim in the database lets one of them through.
 
 from __future__ import annotations
 
+import threading
+
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,6 +33,8 @@ REMIND_EVERY = 60
 ERASE_EVERY = 3600
 _AT_ONCE = 200
 _SENDERS = 8
+_SWEEP = "sweep"
+_FAILED = "failed"
 _NO_MEANS = Means()
 
 # A campaign by its name; None where there is none (any more).
@@ -49,12 +53,22 @@ def sweep(store: Store, messenger: Messenger, means: Means = _NO_MEANS) -> int:
         while True:
             with store.database.statement() as connection:
                 due = outbox.due(connection, store.clock, KINDS, limit=_AT_ONCE)
-            results = senders.map(lambda one: deliver_message(store, messenger, one, means), due)
+            results = list(senders.map(lambda one: _deliver(store, messenger, one, means), due))
             for message_id, result in zip(due, results, strict=True):
                 log.info("delivery", message=message_id, result=result, by="sweep")
             tried += len(due)
-            if len(due) < _AT_ONCE:
+            # Where none could be tried at all, nor can those behind them.
+            if len(due) < _AT_ONCE or set(results) == {_FAILED}:
                 return tried
+
+
+def _deliver(store: Store, messenger: Messenger, message_id: str, means: Means) -> str:
+    """What came of one message; whatever goes wrong with it, all others leave."""
+    try:
+        return deliver_message(store, messenger, message_id, means)
+    except Exception as error:  # noqa: BLE001 (the next sweep tries again)
+        log.error("delivery failed", message=message_id, error=type(error).__name__)
+        return _FAILED
 
 
 def tidy(store: Store) -> int:
@@ -72,7 +86,7 @@ def tasks(
 ) -> list[Task]:
     parts_a_day = means.breaker.parts_a_day
     return [
-        Task("sweep", SWEEP_EVERY, lambda: sweep(store, messenger, means)),
+        Task(_SWEEP, SWEEP_EVERY, lambda: sweep(store, messenger, means)),
         Task("spend", SPEND_EVERY, lambda: spend.watch(store, parts_a_day)),
         Task("reminders", REMIND_EVERY, lambda: reminders.plan(store, campaigns())),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
@@ -92,4 +106,20 @@ def run(
     """Work until SIGTERM or SIGINT."""
     stop = timed.stopped_by_signal()
     log.info("scheduler starts")
-    timed.run(tasks(store, messenger, campaign_of, means, campaigns), stop)
+    work(tasks(store, messenger, campaign_of, means, campaigns), stop)
+
+
+def work(planned: Sequence[Task], stop: threading.Event) -> None:
+    """Do all of it until `stop`, the sweep beside everything else.
+
+    A morning's reminders, or a provider that does not answer, take a sweep longer than offers of
+    freed places can wait.
+    """
+    sweeps = [task for task in planned if task.name == _SWEEP]
+    others = [task for task in planned if task.name != _SWEEP]
+    with ThreadPoolExecutor(1, thread_name_prefix=_SWEEP) as beside:
+        beside.submit(timed.run, sweeps, stop)
+        try:
+            timed.run(others, stop)
+        finally:
+            stop.set()

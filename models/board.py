@@ -42,6 +42,8 @@ from models.tables import (
 # To the letter what the indexes say, or SQLite would not use them.
 _IN_LINE = text("queue_entry.state = 'waiting'")
 _BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
+# The machine's own numbers are in the same table, and in nobody's line.
+_FOR_AGENTS = queue_entry.c.mode == "agent"
 _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
 _OPEN = text("place.booking_id IS NULL")
 # Calls in one statement.
@@ -258,7 +260,7 @@ class InLine:
 
 
 def in_line(connection: Connection) -> list[InLine]:
-    """Everybody with a place, or with an agent, at this moment."""
+    """Everybody with a place, or with an agent, at this moment; whom the machine rings has none."""
     columns = (queue_entry.c.queue_id, queue_entry.c.kind, queue_entry.c.state)
     # Whoever rings for a place that was kept or promised is due from that moment on.
     rang_later = and_(queue_entry.c.kind == "call", queue_entry.c.due_at > queue_entry.c.joined_at)
@@ -266,7 +268,8 @@ def in_line(connection: Connection) -> list[InLine]:
     found = []
     # Each part has an index of its own.
     for part in (_IN_LINE, _BUSY):
-        statement = select(*columns, func.count(), func.min(since)).where(part).group_by(*columns)
+        statement = select(*columns, func.count(), func.min(since)).where(part, _FOR_AGENTS)
+        statement = statement.group_by(*columns)
         found += [InLine(*row) for row in connection.execute(statement)]
     return found
 
@@ -291,8 +294,9 @@ _ENTRY = tuple(
 def entries(connection: Connection, most: int) -> list[EntrySeen]:
     """The oldest places of those who wait, and all who are with an agent."""
     order = (queue_entry.c.joined_at, queue_entry.c.id)
-    waiting = select(*_ENTRY).where(_IN_LINE).order_by(*order).limit(most)
-    busy = select(*_ENTRY).where(_BUSY, queue_entry.c.state.in_(("reserved", "talking")))
+    waiting = select(*_ENTRY).where(_IN_LINE, _FOR_AGENTS).order_by(*order).limit(most)
+    with_agents = queue_entry.c.state.in_(("reserved", "talking"))
+    busy = select(*_ENTRY).where(_BUSY, _FOR_AGENTS, with_agents)
     rows = [*connection.execute(busy.order_by(*order)), *connection.execute(waiting)]
     return [EntrySeen(*row) for row in rows]
 

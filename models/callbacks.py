@@ -264,14 +264,22 @@ def take_try_back(connection: Connection, clock: Clock, entry_id: str) -> None:
 
 
 def wait_again(connection: Connection, clock: Clock, entry_id: str, due_at: datetime) -> bool:
-    """Reserved becomes waiting, at the same place, not before `due_at` (UTC)."""
+    """Reserved becomes waiting, at the same place, not before `due_at` (UTC).
+
+    One that waits already, for its agent was lost while it rang, is rung no sooner either.
+    """
     values = {
         "state": "waiting",
         "staff_id": None,
         "reserved_at": None,
         "due_at": due_at,
     }
-    return _change(connection, clock, entry_id, ("reserved",), values)
+    return _change(connection, clock, entry_id, ("waiting", "reserved"), values)
+
+
+def put_aside(connection: Connection, clock: Clock, entry_id: str, after: timedelta) -> bool:
+    """One that waits, and with which something is wrong, is not due before `after`."""
+    return _change(connection, clock, entry_id, ("waiting",), {"due_at": clock.at(after)})
 
 
 def answered(connection: Connection, clock: Clock, entry_id: str, call_id: str, state: str) -> bool:
@@ -495,7 +503,8 @@ def older(connection: Connection, clock: Clock, than: timedelta, *, limit: int) 
         .where(
             queue_entry.c.kind == _CALLBACK,
             queue_entry.c.state == "waiting",
-            queue_entry.c.joined_at < clock.at(-than),
+            # Whoever asks again may have a place that is older than that.
+            clock.at(-than) > _PROMISED_AT,
             # What a call would tell has its own end.
             queue_entry.c.message_id.is_(None),
         )

@@ -483,6 +483,22 @@ def put_back(
     )
 
 
+def put_aside(connection: Connection, clock: Clock, message_id: str, after: timedelta) -> None:
+    """One that cannot be opened, and so not be claimed, is not due again before `after`."""
+    waits = message.c.state == "pending"
+    statement = (
+        update(message)
+        .where(message.c.id == message_id, _is_due(clock))
+        .values(
+            due_at=case((waits, clock.at(after)), else_=message.c.due_at),
+            lease_until=case((waits, None), else_=clock.at(after)),
+            error_code="unreadable",
+            updated_at=clock.at(),
+        )
+    )
+    connection.execute(statement)
+
+
 def move_state(
     connection: Connection,
     clock: Clock,

@@ -67,6 +67,11 @@ def mark_wrong(connection: Connection, clock: Clock, phone_idx: bytes) -> None:
     _put(connection, clock, phone_idx, {"wrong_at": clock.at()})
 
 
+def mark_right(connection: Connection, clock: Clock, phone_idx: bytes) -> None:
+    """It is the number of whom we write to after all."""
+    _put(connection, clock, phone_idx, {"wrong_at": None})
+
+
 def _put(connection: Connection, clock: Clock, phone_idx: bytes, values: dict[str, Any]) -> None:
     changes = {**values, "updated_at": clock.at()}
     new = {"kind": "", "source": "sms", "phone_idx": phone_idx, **changes}

@@ -152,7 +152,7 @@ class Door:
     """A queue with what decides whether somebody is let in now.
 
     `agents` answer its callers, at once or when they are done with one; `on_the_line` wait in it,
-    and `waiting` are those and the callbacks that are due.
+    and `waiting` are those and the callbacks that are due and that agents make.
     """
 
     queue: Queue
@@ -178,7 +178,9 @@ def _doors(clock: Clock) -> Prepared:
             *_QUEUE,
             _agents_of(clock).label("agents"),
             _in_line(queue_entry.c.kind == CALL).label("on_the_line"),
-            _in_line(queue_entry.c.due_at <= clock.at()).label("waiting"),
+            _in_line(queue_entry.c.mode == "agent", queue_entry.c.due_at <= clock.at()).label(
+                "waiting"
+            ),
         )
         .where(agent_queue.c.language == bindparam("the_language"))
         .order_by(agent_queue.c.region, agent_queue.c.id)

@@ -22,12 +22,21 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     update,
 )
 
 from models.clock import Clock
 from models.dialects import insert_for, insert_new
-from models.tables import appointment, booking, centre, history, message, reminder_plan
+from models.tables import (
+    appointment,
+    booking,
+    centre,
+    history,
+    message,
+    place,
+    reminder_plan,
+)
 
 _COLUMNS = (
     "id", "kind", "dedupe_key", "booking_id", "state", "topic",
@@ -214,3 +223,22 @@ def told(connection: Connection, appointment_id: int) -> Told | None:
     ).where(appointment.c.id == appointment_id)
     row = connection.execute(statement).one_or_none()
     return Told(*row) if row else None
+
+
+def cannot_be(connection: Connection, booking_id: str) -> set[int]:
+    """The doses of a booking that cannot take place, and for which somebody looks for another.
+
+    Of a closed centre, day or hour. A centre that only takes its bookings otherwise now receives
+    those whom it has.
+    """
+    statement = (
+        select(appointment.c.dose)
+        .join(place, place.c.id == appointment.c.place_id)
+        .join(centre, centre.c.id == appointment.c.centre_id)
+        .where(
+            appointment.c.booking_id == booking_id,
+            place.c.blocked == true(),
+            or_(centre.c.closed_at.is_not(None), centre.c.booking_mode == "ours"),
+        )
+    )
+    return set(connection.execute(statement).scalars())

@@ -434,8 +434,12 @@ def acts(
     staff_id: str | None = None,
     subject: str | None = None,
     before: int | None = None,
+    after: int | None = None,
 ) -> list[Written]:
-    """The newest acts, newest first; `before` is the number of the last of the page before."""
+    """The newest acts, newest first; `before` is the number of the last of the page before.
+
+    `after`: only those that have a higher number.
+    """
     statement = select(staff_act).order_by(staff_act.c.id.desc()).limit(limit)
     if staff_id is not None:
         statement = statement.where(staff_act.c.staff_id == staff_id)
@@ -443,6 +447,8 @@ def acts(
         statement = statement.where(staff_act.c.subject == subject)
     if before is not None:
         statement = statement.where(staff_act.c.id < before)
+    if after is not None:
+        statement = statement.where(staff_act.c.id > after)
     return [_written(row) for row in connection.execute(statement)]
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from flows.session import CallerKind, Session
 from flows.steps.resume import ENTRY_OF
 from flows.understanding import NotUnderstood, telephone
@@ -78,6 +80,8 @@ _OUTCOMES = {
 }
 _DONE_RINGING = {"completed", "busy", "no-answer", "canceled", "failed"}
 
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True)
 class CallBack:
@@ -104,18 +108,35 @@ class CallBack:
         """Ring whom the machine rings; gives how many. The dispatcher's task."""
         rung, lines = 0, machines_at_once(control.calls_per_second)
         while rung < lines:
-            with store.database.transaction() as connection:
-                if callbacks.machines_dialling(connection) >= lines:
-                    break
-                found = callbacks.next_for_machine(connection, store.clock)
-                if found is None:
-                    break
-                promise = callbacks.load(connection, store.vault, found)
-                asked = self._dial(connection, store, promise) if promise else None
+            taken: list[str] = []
+            try:
+                asked = self._dial_next(store, lines, taken)
+            except Exception as error:
+                if not taken:
+                    raise
+                # What cannot be told keeps nobody else from being told theirs.
+                log.error("call not begun", entry=taken[0], error=type(error).__name__)
+                with store.database.transaction() as connection:
+                    callbacks.put_aside(connection, store.clock, taken[0], ON_THE_LINE)
+                asked = None
+            if not taken:
+                break
             if asked is not None:
                 intents.carry_out(store, control, asked)
             rung += 1
         return rung
+
+    def _dial_next(self, store: Store, lines: int, taken: list[str]) -> str | None:
+        """Take the next one to be rung by the machine, and note it in `taken`; its intent."""
+        with store.database.transaction() as connection:
+            if callbacks.machines_dialling(connection) >= lines:
+                return None
+            found = callbacks.next_for_machine(connection, store.clock)
+            if found is None:
+                return None
+            taken.append(found)
+            promise = callbacks.load(connection, store.vault, found)
+            return self._dial(connection, store, promise) if promise else None
 
     def _dial(self, connection: Connection, store: Store, promise: Promised) -> str | None:
         """Store one try and the wish to dial; gives the intent, None where it must not be."""
@@ -207,7 +228,8 @@ class CallBack:
                 return False, None
             if not agents.move_leg(connection, store.clock, try_id, "ended", outcome=outcome):
                 return False, None
-            if promise is None or promise.state != "reserved":
+            # One that waits has lost its agent while it rang: the try was one all the same.
+            if promise is None or promise.state not in {"waiting", "reserved"}:
                 return True, None
             return True, self._missed(connection, store, promise, outcome)
 

@@ -52,7 +52,7 @@ def look(
     if became is None or isinstance(became, Later):
         return became
     _remember(connection, store, became.recipient, means)
-    if means is Fate.STOPPED and not manner.case:
+    if means is Fate.STOPPED and not (manner.case or manner.wished):
         return None
     if means is Fate.ONCE_LATER and len(chain) == 1:
         at = failed.updated_at + ONE_MORE_AFTER

@@ -16,17 +16,18 @@ import structlog
 
 from models import cases, outbox
 from models.cases import NewCase
+from models.crypto import CannotOpen
 from models.database import Connection
 from models.outbox import FOLLOW_UP, RESEND, SENT_BODY, Claimed
 from services import dead_ends
 from services.campaign import Campaign
 from services.change_notices import call_about
 from services.dead_ends import ForSomebody
-from services.lines import Line, line_from, line_of
+from services.lines import Line, given_anew, line_from, line_of
 from services.look_up_line import look_up_line
 from services.notices import Arrange, CallPlan, Later, Ready, Render
 from services.ports import Busy, LineTypes, Messenger, NoAnswer, Refused
-from services.retry_plan import next_try
+from services.retry_plan import LONGEST_RETRY, next_try
 from services.route import ByCall, ByText, Drop, Wait, choose
 from services.sms_parts import parts
 from services.spend import Breaker
@@ -65,6 +66,8 @@ _TOPICS = {
 # Longer than the provider's client waits (8 s to connect, 8 s for an answer), short enough for a
 # lost worker's message to be sent by another within a minute.
 LEASE = timedelta(seconds=25)
+# What tells of a booking and did not leave so soon is written anew: the booking may have changed.
+STALE = timedelta(minutes=1)
 # A number that another promise is being kept to is tried again after this long.
 LINE_TAKEN = timedelta(minutes=15)
 # Days are those in which a number's texts are counted.
@@ -95,15 +98,13 @@ class Means:
         self, connection: Connection, store: Store, claimed: Claimed
     ) -> Ready | Later | None:
         """What a message that is no follow-up has become by now; None: nobody needs it any more."""
-        if claimed.kind != SMS:
-            render = self.notices.get(claimed.kind)
-            # Whoever has no words for it does not lose it either.
-            return render(connection, store, claimed) if render else Later(_in(store, LINE_TAKEN))
-        call = None
-        if claimed.booking_id and manner_of(claimed).by_call:
-            call = call_about(connection, store, claimed.booking_id, topic_of(claimed))
-        body = str(claimed.payload.get("body", ""))
-        return Ready(claimed.recipient, body, call) if body and claimed.recipient else None
+        render = self.notices.get(claimed.kind)
+        if render is not None:
+            return render(connection, store, claimed)
+        if claimed.kind == SMS:
+            return as_written(connection, store, claimed)
+        # Whoever has no words for it does not lose it either.
+        return Later(_in(store, LINE_TAKEN))
 
     def still_wanted(self, connection: Connection, store: Store, claimed: Claimed) -> bool:
         """Whether what a message tells is still to be told, just before its call."""
@@ -112,6 +113,15 @@ class Means:
 
 
 _NO_MEANS = Means()
+
+
+def as_written(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+    """A finished text as it was stored; None where it was erased."""
+    call = None
+    if claimed.booking_id and manner_of(claimed).by_call:
+        call = call_about(connection, store, claimed.booking_id, topic_of(claimed))
+    body = str(claimed.payload.get("body", ""))
+    return Ready(claimed.recipient, body, call) if body and claimed.recipient else None
 
 
 def topic_of(claimed: Claimed) -> Topic:
@@ -131,10 +141,13 @@ def deliver_message(
 ) -> str:
     """Deliver a message if it is due; gives a word for the log: what came of it.
 
-    Raises nothing for what a provider or a network can do.
+    Raises nothing for what a provider or a network can do, nor for a message that is not right.
     """
-    with store.database.transaction() as connection:
-        claimed = outbox.claim(connection, store.clock, store.vault, message_id, LEASE)
+    try:
+        with store.database.transaction() as connection:
+            claimed = outbox.claim(connection, store.clock, store.vault, message_id, LEASE)
+    except CannotOpen:
+        return _put_aside(store, message_id)
     if claimed is None:
         return "not due"
     result = _Delivery(store, messenger, means, claimed).deliver()
@@ -171,13 +184,16 @@ class _Delivery:
             return self._send(made)
         except (Refused, Busy, NoAnswer) as error:
             return self._again(error)
+        except Exception as error:  # noqa: BLE001 (one that is not right holds up no other)
+            return self._failed(error)
 
     # ------------------------------------------------------------ what may have left
 
     def _look_up(self) -> str | None:
         """Settle an earlier try: a word if it did leave, or is another's; None: it is to go."""
         claimed = self.claimed
-        body = str(claimed.payload.get("body" if claimed.kind == SMS else SENT_BODY, ""))
+        written = claimed.payload.get("body", "") if claimed.kind == SMS else ""
+        body = str(claimed.payload.get(SENT_BODY) or written)
         if body:
             sid = self.messenger.find(claimed.recipient, body, claimed.created_at)
             if sid is not None:
@@ -210,9 +226,12 @@ class _Delivery:
 
     def _goes_at_once(self) -> bool:
         """Whether a finished text needs no further look: the common way of a confirmation."""
-        manner, line = manner_of(self.claimed), self._line()
+        claimed, line = self.claimed, self._line()
+        manner = manner_of(claimed)
         free = manner.any_hour and not manner.capped
-        return free and line.text and bool(self.claimed.payload.get("body"))
+        is_new = self.store.clock.now() - claimed.created_at < STALE
+        true = is_new or claimed.booking_id is None
+        return free and true and line.text and bool(claimed.payload.get("body"))
 
     def _make_in(self, connection: Connection) -> _ToSend | str:
         claimed, manner = self.claimed, manner_of(self.claimed)
@@ -264,11 +283,15 @@ class _Delivery:
         return outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
 
     def _line(self) -> Line:
-        return line_from(self.claimed.recipient, self.claimed.line)
+        claimed = self.claimed
+        # For the first confirmation the number was given, read back and agreed to just then.
+        first = topic_of(claimed) is Topic.CONFIRMATION
+        given_at = claimed.created_at if first else None
+        return line_from(claimed.recipient, claimed.line, given_at=given_at)
 
     def _write(self, connection: Connection, ready: Ready) -> _ToSend | str:
         store = self.store
-        if self.claimed.kind == SMS:
+        if self.claimed.kind == SMS and ready.text == self.claimed.payload.get("body"):
             return _ToSend(ready.recipient, ready.text, kept=True)
         kept = outbox.about_to_text(
             connection,
@@ -323,6 +346,9 @@ class _Delivery:
         store = self.store
         with store.database.one_writer(), store.database.statement() as connection:
             outbox.sent(connection, store.clock, self.claimed.id, sid, parts(body))
+            known = self.claimed.line
+            if known is not None and known.wrong and not self._line().wrong:
+                given_anew(connection, store, self.claimed.recipient)
         return word
 
     def _again(self, error: Refused | Busy | NoAnswer) -> str:
@@ -344,6 +370,37 @@ class _Delivery:
         if isinstance(error, Refused):
             log.error("texts are refused for what we are", code=error.code)
         return "no answer" if again.ambiguous else "busy"
+
+    def _failed(self, error: Exception) -> str:
+        """Something of ours went wrong: again later, and after a day of it somebody looks at it.
+
+        It may have left: it is looked up before it goes.
+        """
+        store, claimed = self.store, self.claimed
+        log.error("message failed", message=claimed.id, error=type(error).__name__)
+        again = next_try(NoAnswer(), claimed.attempts)
+        with store.database.transaction() as connection:
+            if again is None and manner_of(claimed).case:
+                return self._leave_to_somebody(connection, "error")
+            if again is None:
+                return self._drop(connection, "error")
+            outbox.put_back(
+                connection,
+                store.clock,
+                claimed,
+                after=again.after,
+                error_code="error",
+                ambiguous=True,
+            )
+        return "error"
+
+
+def _put_aside(store: Store, message_id: str) -> str:
+    """Whose key is not among ours is not lost: a key that was forgotten may come back."""
+    log.error("message cannot be opened", message=message_id)
+    with store.database.transaction() as connection:
+        outbox.put_aside(connection, store.clock, message_id, LONGEST_RETRY)
+    return "unreadable"
 
 
 class _TakenOver(Exception):

@@ -22,7 +22,7 @@ from services.desk_booking import Refusal, Refused
 from services.desk_file import BOOKED
 from services.desk_search import count
 from services.find_booking import Found, read_booking
-from services.lines import Way
+from services.lines import Kind
 from services.promise_callback import Reason, promise
 from services.staff import read_file, record_act
 from services.store import Store
@@ -116,7 +116,7 @@ def open_case(
         read_file(connection, store, staff, case.booking_id, why=f"case {case.kind}", case=case.id)
     found = read_booking(connection, store, case.booking_id)
     number = found.file.number if found else None
-    may_ring = lines.way_of(connection, store, number) is not Way.NONE
+    may_ring = lines.kind_of_number(number) is not Kind.NONE
     return Opened(shown, found, may_ring)
 
 
@@ -136,7 +136,8 @@ def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bo
         return Refused(Refusal.UNKNOWN)
     found = read_booking(connection, store, case.booking_id)
     number = found.file.number if found else None
-    if found is None or not number or lines.way_of(connection, store, number) is Way.NONE:
+    # An agent rings whom a text said to be somebody else, too: only they can find out.
+    if found is None or not number or lines.kind_of_number(number) is Kind.NONE:
         return Refused(Refusal.NO_CALLS)
     file = found.file
     known: dict[str, Any] = {

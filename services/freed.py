@@ -23,6 +23,8 @@ from enum import Enum, auto
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from models import changes, outbox, places, waiting, waiting_offers
 from models.database import Connection
 from models.outbox import NewMessage
@@ -45,6 +47,8 @@ MOST_TRIES = 20
 _AT_ONCE = 200
 # What is held over night is held for whole hours: each length has statements of its own.
 _STEP = timedelta(hours=1)
+
+log = structlog.get_logger()
 
 
 def offer_freed(
@@ -85,13 +89,21 @@ def free_cancelled(store: Store, campaign_of: Callable[[str], Campaign | None]) 
         with store.database.statement() as connection:
             over = places.kept_for_undo(connection, store.clock, PASSED_ON_BEFORE, limit=_AT_ONCE)
             names = changes.campaigns_of(connection, over)
-        for booking_id in over:
-            with store.database.transaction() as connection:
-                campaign = campaign_of(names.get(booking_id, ""))
-                free_places_of(connection, store, campaign, booking_id)
-        done += len(over)
-        if len(over) < _AT_ONCE:
+        freed = sum(_free_alone(store, campaign_of(names.get(one, "")), one) for one in over)
+        done += freed
+        if len(over) < _AT_ONCE or not freed:
             return done
+
+
+def _free_alone(store: Store, campaign: Campaign | None, booking_id: str) -> bool:
+    """One that is not right holds up no other: its places are free when they are kept no more."""
+    try:
+        with store.database.transaction() as connection:
+            free_places_of(connection, store, campaign, booking_id)
+    except Exception as error:  # noqa: BLE001 (the next round tries again)
+        log.error("cancelled place not offered", booking=booking_id, error=type(error).__name__)
+        return False
+    return True
 
 
 def free_places_of(

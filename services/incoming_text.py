@@ -143,7 +143,7 @@ class _OneText:
             Wish.YES: self._yes,
         }
         effect = effects.get(meant) if meant else None
-        if effect is None or (self.before.wrong and meant is not Wish.STOP):
+        if effect is None or (self.before.wrong and meant not in {Wish.STOP, Wish.START}):
             answer = self._allowed(meant)
             database = self.store.database
             with database.statement() as connection, database.one_writer():

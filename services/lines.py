@@ -8,6 +8,7 @@ refusals have shown, whether somebody there wants no texts, whether it is somebo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 import phonenumbers
@@ -72,17 +73,23 @@ def kind_of_number(number: str | None) -> Kind:
     return Kind.VOIP if exactly == phonenumbers.PhoneNumberType.VOIP else Kind.LANDLINE
 
 
-def line_from(number: str | None, remembered: Remembered | None) -> Line:
+def line_from(
+    number: str | None, remembered: Remembered | None, *, given_at: datetime | None = None
+) -> Line:
     """The line of a number (E.164), by its plan and by what is remembered of it.
 
-    A number that nothing of ours may reach stays so, whatever is remembered.
+    A number that nothing of ours may reach stays so, whatever is remembered. `given_at` (UTC) is
+    when somebody gave it and asked for a text: what was said there before that is past, for a text
+    that comes in proves nothing, and numbers change hands.
     """
     kind = kind_of_number(number)
     if remembered is None:
         return Line(kind)
     if kind is not Kind.NONE and remembered.kind:
         kind = Kind(remembered.kind)
-    return Line(kind, stopped=remembered.stopped, wrong=remembered.wrong)
+    said = (remembered.stopped_at, remembered.wrong_at)
+    stopped, wrong = (at is not None and (given_at is None or at >= given_at) for at in said)
+    return Line(kind, stopped=stopped, wrong=wrong)
 
 
 def line_of(connection: Connection, store: Store, number: str | None) -> Line:
@@ -109,8 +116,14 @@ def stop_texts(connection: Connection, store: Store, number: str) -> None:
 
 
 def allow_texts(connection: Connection, store: Store, number: str) -> None:
-    """They want them again."""
+    """They want them again, and so they are who is written to."""
+    phone_lines.mark_right(connection, store.clock, _index(store, number))
     phone_lines.mark_stopped(connection, store.clock, _index(store, number), stopped=False)
+
+
+def given_anew(connection: Connection, store: Store, number: str) -> None:
+    """Somebody gave this number (E.164) for a booking and agreed to it, after all that was said."""
+    phone_lines.mark_right(connection, store.clock, _index(store, number))
 
 
 def mark_wrong(connection: Connection, store: Store, number: str) -> None:

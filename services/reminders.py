@@ -133,7 +133,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
 
     def evening(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
         file = _file(connection, store, claimed)
-        ahead = _ahead(store, file) if file else []
+        ahead = _ahead(connection, store, file) if file else []
         if file is None or not ahead or not file.calls:
             return None
         return Ready(file.number or "", call=_call(file, Topic.EVENING, ahead[0].start_at))
@@ -148,13 +148,13 @@ def _reminder(
     campaign_of: CampaignOf,
     national_number: str,
 ) -> Ready | None:
-    """None for what is cancelled, erased, on another day by now, or has begun."""
+    """None for what is cancelled, closed, erased, on another day by now, or has begun."""
     _, appointment_id, _, day = claimed.dedupe_key.split(":")
     found = reminders.told(connection, int(appointment_id))
     file = _file(connection, store, claimed)
     if found is None or file is None:
         return None
-    ahead = _ahead(store, file)
+    ahead = _ahead(connection, store, file)
     mine = next((one for one in ahead if one.dose == found.dose), None)
     if mine is None:
         return None
@@ -186,9 +186,10 @@ def _file(connection: Connection, store: Store, claimed: Claimed) -> BookingFile
     return file if file is not None and file.number else None
 
 
-def _ahead(store: Store, file: BookingFile) -> list[BookedAppointment]:
-    now = store.clock.now()
-    return [one for one in file.live if one.start_at > now]
+def _ahead(connection: Connection, store: Store, file: BookingFile) -> list[BookedAppointment]:
+    """What is still to come; nobody is reminded of what was told to be no more."""
+    now, gone = store.clock.now(), reminders.cannot_be(connection, file.id)
+    return [one for one in file.live if one.start_at > now and one.dose not in gone]
 
 
 def _call(file: BookingFile, topic: Topic, start_at: datetime) -> CallPlan:
@@ -256,15 +257,16 @@ def calls_about(
     """What a campaign does for whoever asks to be rung at `number` (E.164).
 
     `starts` are their appointments' (aware). No earlier than anybody may be rung, and not when it
-    would be too late; an appointment within the time of `UNLESS_LATELY` is not reminded of.
+    would be too late; an appointment within the time of `UNLESS_LATELY` is not reminded of. Where
+    the first is too soon for any call, `before` is that of the second.
     """
-    first = min(starts)
+    first, last = min(starts), max(starts)
 
-    def allowed(moment: datetime) -> datetime | None:
+    def allowed(moment: datetime, start: datetime = first) -> datetime | None:
         if moment < now:
             return None
         at = next_call_at(campaign, number, moment, machine=True).astimezone(zone)
-        return at if at < first - TOO_LATE else None
+        return at if at < start - TOO_LATE else None
 
     evening, today = None, now.astimezone(zone).date()
     if campaign.evening_call is not None:
@@ -272,9 +274,14 @@ def calls_about(
         if moment <= now:
             moment = _moment(today + timedelta(days=1), campaign.evening_call, zone)
         evening = allowed(moment)
-    rung = [one for one in campaign.reminders if one.by_call]
-    day = first.astimezone(zone).date()
-    befores = (_moment(day - timedelta(days=one.days_before), one.at, zone) for one in rung)
-    far = (moment for moment in befores if moment > now + UNLESS_LATELY)
-    before = next((at for at in map(allowed, far) if at is not None), None)
-    return Calls(evening, before)
+
+    def before(start: datetime) -> datetime | None:
+        day = start.astimezone(zone).date()
+        rung = (one for one in campaign.reminders if one.by_call)
+        moments = (_moment(day - timedelta(days=one.days_before), one.at, zone) for one in rung)
+        far = (moment for moment in moments if moment > now + UNLESS_LATELY)
+        return next((at for one in far if (at := allowed(one, start)) is not None), None)
+
+    before_first = before(first)
+    alone = evening is None and before_first is None
+    return Calls(evening, before(last) if alone else before_first)

@@ -8,7 +8,7 @@ told again, and what nobody needs any more is dropped.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from prompts.catalogue import load
 from services import dead_ends
 from services.change_notices import call_about
 from services.confirmation_text import confirmation_text
-from services.deliver_message import SMS, VOICE
+from services.deliver_message import SMS, VOICE, as_written
 from services.notices import Later, Ready, Render
 from services.store import Store
 from services.topics import Topic
@@ -43,7 +43,14 @@ def renders(notices: Mapping[str, Render], national_number: str) -> dict[str, Re
             render = _by_voice
         return render(connection, store, root) if render else None
 
-    return {RESEND: again, VOICE: _by_voice}
+    def text(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+        """A confirmation that did not leave at once tells what its booking is by now."""
+        if not claimed.booking_id or claimed.topic not in CONFIRMATIONS:
+            return as_written(connection, store, claimed)
+        made = _confirmation(connection, store, claimed, national_number)
+        return replace(made, recipient=claimed.recipient or made.recipient) if made else None
+
+    return {RESEND: again, VOICE: _by_voice, SMS: text}
 
 
 def _by_voice(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:

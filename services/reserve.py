@@ -21,6 +21,7 @@ from models.queues import Candidate
 from services import connect_agent, intents
 from services.intents import Kind, NewIntent
 from services.ports import CallControl
+from services.promise_callback import BY_MACHINE
 from services.store import Store
 
 # A ring of 25 seconds, and time for its news to come: without any it is over.
@@ -122,6 +123,9 @@ def reserve_entry(
     if entry is None or agent is None:
         return None
     if entry.state != "waiting" or agent.state != "ready":
+        return None
+    if entry.reason in BY_MACHINE:
+        # Nobody would ever bring them together: the machine speaks there.
         return None
     if line_of(connection, store, staff_id) is None:
         # Or whoever comes first would be kept for somebody who cannot be rung.

@@ -63,8 +63,8 @@ def choose(
     if unreachable:
         return ForSomebody(unreachable) if manner.case else Drop(unreachable)
     if not (ready.text and line.text) or (ready.by_call_first and ready.call):
-        # Who wants no texts is rung about what they must know, and about nothing else.
-        if line.stopped and not manner.case:
+        # Who wants no texts is rung about what they must know or asked for, and nothing else.
+        if line.stopped and not (manner.case or manner.wished):
             return Drop("stopped")
         return _by_call(ready, manner, "no way")
     opens = _opens(ready, manner, now, campaign)

@@ -28,6 +28,7 @@ from services import (
 from services.board_alerts import DEFAULTS, RANGES, SETTING
 from services.campaign import Campaign
 from services.ports import CallControl
+from services.promise_callback import BY_MACHINE
 from services.staff import record_act
 from services.store import Store
 
@@ -264,6 +265,8 @@ def reassign(store: Store, control: CallControl, who: Staff, entry_id: str, staf
     with store.database.transaction() as connection:
         entry = queues.load(connection, store.vault, entry_id, lock=True)
         if entry is None or entry.state not in {"waiting", "reserved"}:
+            raise Refused("gone")
+        if entry.reason in BY_MACHINE:
             raise Refused("gone")
         before = entry.staff_id
         if before == staff_id:

@@ -35,13 +35,15 @@ class Manner:
 
     `any_hour`: they leave at night, too. `capped`: they count to what a number gets in a day, and
     the spend breaker turns them to voice. `by_call`: where no text reaches, a call does. `case`:
-    where nothing reaches, somebody looks at it.
+    where nothing reaches, somebody looks at it. `wished`: they asked to be told, so that whoever
+    wants no texts is rung.
     """
 
     any_hour: bool
     capped: bool
     by_call: bool
     case: bool
+    wished: bool = False
 
 
 MANNERS: dict[Topic, Manner] = {
@@ -53,9 +55,9 @@ MANNERS: dict[Topic, Manner] = {
     Topic.CLOSED: Manner(any_hour=False, capped=False, by_call=True, case=True),
     Topic.REMINDER: Manner(any_hour=False, capped=True, by_call=True, case=False),
     Topic.EVENING: Manner(any_hour=False, capped=True, by_call=True, case=False),
-    Topic.OFFER: Manner(any_hour=False, capped=True, by_call=True, case=False),
+    Topic.OFFER: Manner(any_hour=False, capped=True, by_call=True, case=False, wished=True),
     Topic.UNFINISHED: Manner(any_hour=True, capped=True, by_call=True, case=False),
-    Topic.NEWS: Manner(any_hour=False, capped=True, by_call=True, case=False),
+    Topic.NEWS: Manner(any_hour=False, capped=True, by_call=True, case=False, wished=True),
     Topic.CALLBACK: Manner(any_hour=True, capped=True, by_call=False, case=False),
     Topic.REPLY: Manner(any_hour=True, capped=True, by_call=False, case=False),
     Topic.VOICE: Manner(any_hour=False, capped=False, by_call=True, case=True),

@@ -15,6 +15,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from models import waiting, waiting_offers
 from models.database import Connection
 from models.waiting import Entry, NewEntry, Offered
@@ -29,6 +31,8 @@ from services.store import Store
 
 # Offers that ran out and are looked after together; each is a transaction of its own.
 AT_ONCE = 200
+
+log = structlog.get_logger()
 
 
 class NoPhone(Exception):
@@ -325,10 +329,19 @@ def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
     while True:
         with store.database.statement() as connection:
             over = waiting.lapsed(connection, store.clock, limit=AT_ONCE)
-        passed = sum(_lapse(store, campaign_of(name), entry_id) for entry_id, name in over)
+        passed = sum(_pass_on_alone(store, campaign_of(name), entry_id) for entry_id, name in over)
         done += passed
         if len(over) < AT_ONCE or not passed:
             return done
+
+
+def _pass_on_alone(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
+    """One that is not right holds up no other: its hold runs out by itself."""
+    try:
+        return _lapse(store, campaign, entry_id)
+    except Exception as error:  # noqa: BLE001 (the next round tries again)
+        log.error("offer not passed on", entry=entry_id, error=type(error).__name__)
+        return False
 
 
 def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:

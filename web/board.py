@@ -370,6 +370,8 @@ class _Acting:
         """Do it, and say how many changed and by which numbers it can be taken back."""
         if do is None:
             return _refused("value", back)
+        with self._store.database.statement() as connection:
+            before = max((one.number for one in staff_rows.acts(connection, limit=1)), default=0)
         try:
             changed = do()
         except Refused as refused:
@@ -379,7 +381,10 @@ class _Acting:
         undo: list[int] = []
         if changed:
             with self._store.database.statement() as connection:
-                mine = staff_rows.acts(connection, limit=changed, staff_id=current().id)
+                # One change may be two acts: an announcement is in two languages.
+                mine = staff_rows.acts(
+                    connection, limit=2 * changed, staff_id=current().id, after=before
+                )
             undo = [one.number for one in mine if one.act.what in supervise.CAN_BE_UNDONE]
         return jsonify(done=True, changed=changed, undo=undo)
 

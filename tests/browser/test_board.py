@@ -78,6 +78,9 @@ def test_figures_that_nobody_writes_any_more_are_called_frozen(visits, staged):
     expect(banner).to_be_hidden()
     staged.house.clock.advance(timedelta(seconds=40))
     expect(banner).to_contain_text("Données figées depuis 0:4")
+    # It is read aloud: not anew each second.
+    steps = page.evaluate("[4, 12, 19.9, 59, 61, 119, 3700].map(Board.about)")
+    assert steps == ["0:05", "0:10", "0:10", "0:50", "1:00", "1:00", "1 h 01"]
     expect(page.locator("#freshness")).to_be_hidden()
     staged.write()
     expect(banner).to_be_hidden()

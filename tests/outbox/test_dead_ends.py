@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.lines import Way
 from services.record_delivery import record_delivery
 from services.topics import MANNERS, Topic
 from tests.outbox.conftest import Office, Provider
+from tests.store.test_reminders import PARIS, cancels, moves
 from tests.support.house import MOBILE, House, mornings
 
 SID = "SM" + "1" * 32
@@ -263,3 +265,60 @@ def test_a_report_that_stands_in_for_a_lost_answer_counts_the_parts(
     provider.reports()
     row = whole_office.row(text)
     assert (row.state, row.way, row.parts) == ("delivered", "text", 2)
+
+
+# ---------------------------------------------------------------- what has changed meanwhile
+
+
+def test_the_second_text_is_none_for_a_booking_that_was_cancelled(
+    whole_office: Office, provider: Provider
+):
+    office = whole_office
+    booking_id, text = books(office)
+    office.delivers(text)
+    reports(office, text, "undelivered", "30003")
+    after(office, minutes=1)
+    cancels(office.house, booking_id)
+    after(office, minutes=120)
+    assert not [one for one in provider.texts(MOBILE)[1:] if one.body.startswith("Rendez-vous")]
+    assert office.house.messages("follow_up")[0].error_code == "needless"
+    assert (calls(office.house), open_cases(office.house)) == ([], [])
+
+
+def test_a_confirmation_that_was_held_up_tells_what_is_true_when_it_leaves(
+    whole_office: Office, provider: Provider, nobody_there: str, to: Any
+):
+    """The provider was away; meanwhile they rang and moved it."""
+    office = whole_office
+    booking_id, text = books(office)
+    assert office.delivers(text, to(nobody_there)) == "busy"
+    moves(office.house, booking_id, mornings(3)[2])
+    office.later(minutes=10)
+    # Its answer is lost: what went is what is looked for.
+    provider.does_next("cut")
+    assert office.delivers(text) == "no answer"
+    office.later(minutes=10)
+    assert office.delivers(text) == "found"
+    (first,) = [one for one in provider.texts(MOBILE) if one.body.startswith("Rendez-vous")]
+    days = [f" {one.astimezone(PARIS).day} " for one in mornings(3)]
+    assert [day in first.body for day in days] == [False, False, True]
+
+
+@pytest.mark.parametrize("said", [lines.mark_wrong, lines.stop_texts])
+def test_what_was_said_at_a_number_before_it_was_given_is_past(
+    whole_office: Office, provider: Provider, said: Callable[..., None]
+):
+    """Anybody can forge a text that says so, and a number changes hands."""
+    office = whole_office
+    with office.house.database.transaction() as connection:
+        said(connection, office.house.store, MOBILE)
+    office.later(minutes=1)
+    _booking, text = books(office)
+    assert office.delivers(text) == "sent"
+    with office.house.database.statement() as connection:
+        assert not lines.line_of(connection, office.house.store, MOBILE).wrong
+
+
+def test_whoever_wants_no_texts_is_rung_about_a_place_they_wait_for():
+    assert MANNERS[Topic.OFFER].wished
+    assert not MANNERS[Topic.REMINDER].wished

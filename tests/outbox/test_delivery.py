@@ -5,14 +5,24 @@ from __future__ import annotations
 import threading
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from models import outbox
+from sqlalchemy import update
+
+from jobs import scheduler
+from jobs.timed import Task
+from models import cases, outbox
 from models.outbox import NewMessage
+from models.tables import message
+from services.deliver_message import Means
+from services.notices import Ready
 from services.ports import Busy, NoAnswer, Refused
+from services.topics import Topic
 from tests.outbox.conftest import Office, Provider
+from tests.store.tools import change
 from tests.support.house import BASE, MOBILE, House, mornings
 
 LANDLINE_OF_A_FRIEND = "+33491223344"
@@ -350,3 +360,71 @@ class DyingAfter:
 
     def find(self, *arguments: Any) -> Any:
         return self.real.find(*arguments)
+
+
+# ---------------------------------------------------------------- one that is not right
+
+
+def test_one_that_cannot_be_opened_holds_up_no_other(office: Office, provider: Provider):
+    """The oldest of all, sealed with a key that nobody has any more: all the others leave."""
+    spoilt = office.writes()
+    others = [office.writes(f"+3361235{number:04d}") for number in range(40)]
+    sealed = office.row(others[0]).payload_enc
+    change(
+        office.house.database,
+        update(message).where(message.c.id == spoilt).values(payload_enc=sealed),
+    )
+    assert office.sweeps() == 41
+    assert {office.state(one) for one in others} == {"sent"}
+    # It is not lost: with the key it may be opened again.
+    row = office.row(spoilt)
+    assert (row.state, row.error_code) == ("pending", "unreadable")
+    assert office.sweeps() == 0
+    office.later(minutes=5)
+    assert office.sweeps() == 1
+
+
+def test_one_whose_words_cannot_be_made_holds_up_no_other_and_is_looked_at(
+    office: Office, provider: Provider
+):
+    wrong = NewMessage(
+        "c" * 32, "booking_changed", "changed:x", MOBILE, {"what": "?"}, topic=Topic.CHANGE
+    )
+    with office.house.database.transaction() as connection:
+        assert outbox.add(connection, office.house.clock, office.house.store.vault, wrong)
+    others = [office.writes(f"+3361235{number:04d}") for number in range(40)]
+    office = replace(office, means=Means(notices={"booking_changed": _has_no_words}))
+    assert office.sweeps() == 41
+    assert {office.state(one) for one in others} == {"sent"}
+    assert (office.state(wrong.id), office.row(wrong.id).error_code) == ("sending", "error")
+    # After a day of tries it is a case for somebody, and ends.
+    change(
+        office.house.database, update(message).where(message.c.id == wrong.id).values(attempts=299)
+    )
+    office.later(minutes=5)
+    office.sweeps()
+    assert office.state(wrong.id) == "dropped"
+    with office.house.database.statement() as connection:
+        (case,) = cases.waiting(connection, limit=9)
+    assert (case.message_id, case.why) == (wrong.id, "change error")
+
+
+def _has_no_words(*_: Any) -> Ready:
+    raise ZeroDivisionError
+
+
+def test_a_long_sweep_holds_up_nothing_else_of_the_scheduler():
+    """A morning's reminders take longer than a freed place is kept for the next."""
+    stop, passed_on, seen = threading.Event(), threading.Event(), list[bool]()
+
+    def sweeps() -> int:
+        seen.append(passed_on.wait(10))
+        stop.set()
+        return 0
+
+    def passes_on() -> int:
+        passed_on.set()
+        return 0
+
+    scheduler.work([Task("sweep", 15, sweeps), Task("waiting", 3, passes_on)], stop)
+    assert seen == [True]

@@ -269,6 +269,31 @@ def test_an_agent_who_is_lost_while_it_rings_costs_nobody_their_place(office: Of
     assert proves(office, ring) is Answered.LINE
 
 
+def test_a_try_that_comes_to_nothing_without_its_agent_is_not_made_again_at_once(office: Office):
+    entry = office.promises(MOBILE)
+    staff_id = office.agent()
+    office.reserves()
+    ring = office.rings(staff_id, MOBILE)
+    office.loses_line(staff_id)
+    assert office.ends(ring, "no-answer") == "no_answer"
+    kept = office.entry(entry)
+    assert (kept.state, kept.tries) == ("waiting", 1)
+    assert kept.due_at - clock_of(office.house).now() == QUARTER
+    office.agent()
+    assert office.reserves() == 0
+
+
+def test_a_last_try_that_comes_to_nothing_without_its_agent_is_the_last(office: Office):
+    entry = office.promises(MOBILE, "cut")
+    staff_id = office.agent()
+    office.reserves()
+    ring = office.rings(staff_id, MOBILE)
+    office.loses_line(staff_id)
+    assert office.ends(ring, "no-answer") == "no_answer"
+    assert office.entry(entry).state == "lost"
+    assert texts(office.house) == ["callback_lost"]
+
+
 # ---------------------------------------------------------------- three tries
 
 
@@ -582,9 +607,10 @@ def test_the_machine_rings_without_any_agent(office: Office):
 
 
 def test_agents_are_not_kept_waiting_by_the_machines_calls(office: Office):
-    for number in range(10):
+    lines = call_back.machines_at_once(office.control.calls_per_second)
+    for number in range(lines + 6):
         office.promises(a_mobile(number), "unfinished")
-    assert office.call_back.dial_machines(office.store, office.control) == 4
+    assert office.call_back.dial_machines(office.store, office.control) == lines
     assert office.call_back.dial_machines(office.store, office.control) == 0
     office.ends(office.control.rings[0], "busy")
     assert office.call_back.dial_machines(office.store, office.control) == 1
@@ -771,6 +797,21 @@ def test_a_promise_that_nobody_kept_for_a_week_is_given_up_and_told(office: Offi
     office.call_back.look_after(office.store)
     assert office.entry(entry).state == "lost"
     assert texts(office.house) == ["callback_lost"]
+
+
+def test_whoever_asks_again_after_a_week_has_the_old_place_and_is_not_given_up(office: Office):
+    first = office.promises(MOBILE)
+    office.passes(timedelta(days=7, minutes=1))
+    office.call_back.look_after(office.store)
+    assert office.entry(first).state == "lost"
+    again = office.promises(MOBILE)
+    assert office.entry(again).joined_at == office.entry(first).joined_at
+    office.call_back.look_after(office.store)
+    assert office.entry(again).state == "waiting"
+    assert texts(office.house) == ["callback_lost"]
+    office.passes(timedelta(days=7))
+    office.call_back.look_after(office.store)
+    assert office.entry(again).state == "lost"
 
 
 def test_numbers_and_notes_are_erased_after_a_month_and_counts_stay(office: Office):

@@ -100,6 +100,26 @@ def line(service: House) -> Line:
 # ------------------------------------------------------------------ a place is kept
 
 
+def test_numbers_that_the_machine_rings_make_nobody_wait_longer(line: Line):
+    """A morning's reminders are in the same table, and take no agent's time."""
+    with line.house.database.transaction() as connection:
+        for number in range(3):
+            new = NewEntry(
+                f"M{number}",
+                "fr",
+                "callback",
+                "fr",
+                number=a_mobile(number),
+                reason="appointment",
+                mode="machine",
+                message_id=f"message{number}",
+            )
+            assert queues.add(connection, line.house.clock, line.store.vault, new)
+    line.joins("CA1")
+    door = line.door()
+    assert (door.on_the_line, door.waiting) == (1, 1)
+
+
 def test_a_place_has_what_was_given_and_nothing_of_it_in_the_clear(line: Line):
     given = {"born": "1942-03-12", "step": "postcode"}
     entry = line.entry(line.joins("CA1", known=given, reason="postcode"))

@@ -22,8 +22,12 @@ from models.tables import booking, centre, message, place, reminder_plan
 from prompts.catalogue import load
 from services.allocate import Channel, Chosen, Taker
 from services.campaign import Reminder
+from services.campaigns import Campaigns
+from services.centre_life import CentreLife, Wish
 from services.change_booking import By, Changed, cancel, move
 from services.confirm_booking import Booked, Request, confirm_booking
+from services.directory import Directory
+from services.move_people import Fate
 from services.reminders import calls_about, plan
 from tests.calls.telephone import Post
 from tests.store.tools import change, clock_of, rows_of
@@ -437,3 +441,32 @@ def test_what_is_offered_is_what_will_be(now: str, start: str, evening: str, bef
     found = calls_about(CAMPAIGN, [local(start)], PARIS, LANDLINE, local(now))
     told = [f"{one:%Y-%m-%d %H:%M}" if one else "" for one in (found.evening, found.before)]
     assert told == [evening, before]
+
+
+def test_where_the_first_is_too_soon_the_call_before_the_second_is_offered():
+    """Booked in the night for the next morning, as the first place of a whole country may be."""
+    starts = [local("2026-11-26 08:00"), local("2026-12-17 08:00")]
+    found = calls_about(CAMPAIGN, starts, PARIS, LANDLINE, local("2026-11-25 21:00"))
+    assert found.evening is None
+    assert found.before == local("2026-12-15 10:00")
+
+
+def test_nobody_is_reminded_of_what_was_told_to_be_no_more(service: House):
+    """The centre is closed, there is no other, and somebody is to ring them."""
+    start = local("2026-12-10 14:00")
+    opens(service, start)
+    books(service, start)
+    books(service, start, number=LANDLINE, text=False, calls=True, born=date(1944, 6, 5))
+    directory = Directory(service.database, centres_fresh_seconds=0)
+    life = CentreLife(service.store, Campaigns.fixed(service.campaign), directory=directory)
+    report = life.close_centre("1", Wish("la salle est inondée"))
+    assert set(report.fates.values()) == {Fate.CASE}
+    post = Post(service)
+    for moment in ("2026-11-25 18:00", "2026-12-08 10:00", "2026-12-09 09:00"):
+        assert goes_to(service, local(moment)) > 0
+        post.works()
+    assert {(row.state, row.error_code) for row in _reminders_of(service)} == {
+        ("dropped", "needless")
+    }
+    (evening,) = rows_of(service.database, select(message).where(message.c.kind == "evening"))
+    assert evening.state == "dropped"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy import select, update
 
 from flows.world import Answered
 from models import callbacks, outbox
-from models.outbox import FOLLOW_UP, NewMessage
+from models.outbox import FOLLOW_UP, Claimed, NewMessage
 from models.tables import leg, message, queue_entry
 from services import call_back, voice_messages
 from services.call_back import MOST_TRIES
@@ -307,3 +308,17 @@ def test_no_text_says_that_a_message_could_not_be_told(office: Office):
         told_of(office, dials(office, MOBILE), (status,))
         office.passes(timedelta(hours=2))
     assert office.house.messages("sms") == []
+
+
+def test_one_that_cannot_be_told_keeps_nobody_else_from_being_rung(office: Office):
+    first, second = tells(office), tells(office, a_landline(1))
+
+    def wanted(_: Any, __: Any, claimed: Claimed) -> bool:
+        if claimed.id == first:
+            raise ZeroDivisionError
+        return True
+
+    office.call_back = replace(office.call_back, still_wanted=wanted)
+    assert dials(office, a_landline(1))
+    assert office.control.to(LANDLINE) == []
+    assert (entry_of(office, first).state, entry_of(office, second).tries) == ("waiting", 1)

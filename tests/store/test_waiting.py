@@ -989,3 +989,21 @@ def test_where_nobody_waits_opening_slots_asks_nobody(service: House):
     service.opens_centre("1")
     assert opens_new(service) == 4
     assert service.held() == 0
+
+
+def test_an_entry_that_cannot_be_opened_holds_up_no_other(service: House):
+    first, second = full(service, 2)
+    one, other = place_ids(service)
+    spoilt, lapsed, last = joins(service, 1), joins(service, 2), joins(service, 3)
+    cancels(service, first)
+    clock_of(service).advance(timedelta(seconds=1))
+    cancels(service, second)
+    tells(service)
+    assert (holder(service, one), holder(service, other)) == (spoilt, lapsed)
+    change(
+        service.database,
+        update(waiting_entry).where(waiting_entry.c.id == spoilt).values(person_enc=b"?" * 64),
+    )
+    clock_of(service).advance(OFFER)
+    assert advances(service) == 1
+    assert holder(service, other) == last

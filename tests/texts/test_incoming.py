@@ -249,10 +249,17 @@ def test_a_wrong_number_gets_nothing_more_and_somebody_looks_at_its_bookings(cal
     assert (case.kind, case.booking_id) == ("wrong_number", row.id)
     assert case.message_id == noted(caller.house)[0].id
     assert row.state == "confirmed"
-    for body in ("mauvais numéro", "annuler", "où", "oui", "bla", "stop", "start"):
+    for body in ("mauvais numéro", "annuler", "où", "oui", "bla", "stop"):
         assert caller.writes(body) == [], body
     assert len(cases_of(caller.house)) == 1
     assert way(caller.house) is Way.NONE
+
+
+def test_whoever_wants_texts_after_all_has_the_right_number(caller: Writer):
+    caller.writes("Ce n'est pas moi !")
+    (answer,) = caller.writes("START")
+    assert answer.startswith("C'est noté, vous recevrez de nouveau nos messages.")
+    assert way(caller.house) is Way.TEXT
 
 
 def test_a_wrong_number_without_a_booking_is_a_case_too(stranger: Writer):

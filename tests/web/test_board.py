@@ -35,7 +35,7 @@ from services.write_board import WriteBoard
 from tests.store.board_day import works
 from tests.store.tools import clock_of, holds, rows_of
 from tests.support.control import FakeControl
-from tests.support.house import CAMPAIGN, MOBILE, House, StaffClient, mornings
+from tests.support.house import CAMPAIGN, MOBILE, House, StaffClient, a_mobile, mornings
 from tests.web.browser import PASSWORD
 from web.board_tiles import tiles
 from web.marks import SIGNED, who_may
@@ -262,6 +262,20 @@ def test_an_announcement_is_given_in_french_and_in_english(board: Board):
     )
 
 
+def test_an_announcement_is_taken_back_in_both_languages_and_all_queues(board: Board):
+    both: dict[str, Any] = {
+        "announcement": "Brest est fermé.",
+        "announcement_en": "Brest is closed.",
+    }
+    told = board.does("/files", what="announcement", queue=["fr", "en"], **both)
+    assert (told["changed"], len(told["undo"])) == (2, 4)
+    for act in sorted(told["undo"], reverse=True):
+        board.does("/annuler", act=act)
+    for one in ("fr", "en"):
+        kept = state_of(board, one)
+        assert (kept.announcement, kept.announcement_en) == ("", "")
+
+
 def test_an_announcement_is_kept_in_one_line(board: Board):
     board.does("/files", what="announcement", queue="fr", announcement="  Merci \n de patienter. ")
     assert state_of(board, "fr").announcement == "Merci de patienter."
@@ -354,6 +368,27 @@ def test_nobody_is_given_to_an_agent_who_is_not_ready_nor_taken_out_of_a_talk(bo
         connection.execute(queue_entry.update().values(state="talking"))
     assert board.does("/confier", 409, entry="E1", agent="ben")["why"] == "gone"
     assert len(board.acts()) == 1
+
+
+def test_what_the_machine_rings_is_no_line_and_is_given_to_nobody(board: Board):
+    made = board.made
+    works(made.database, "anna", "ready", made.clock.now(), name="anna")
+    with made.database.transaction() as connection:
+        for number, state in enumerate(("waiting", "reserved")):
+            new = NewEntry(f"M{number}", "fr", "callback", "fr", number=a_mobile(number),
+                           reason="appointment", mode="machine", state=state,
+                           message_id=f"message{number}")  # fmt: skip
+            assert queues.add(connection, made.clock, made.store.vault, new)
+    board.writes()
+    told = board.sees().json
+    assert (told["line"]["callbacks"], told["line"]["reserved"], told["entries"]) == (0, 0, [])
+    assert board.does("/apercu", queue="fr")["waiting"] == 0
+    for entry in ("M0", "M1"):
+        # An agent who waited for it would never be free again: the machine speaks there.
+        assert board.does("/confier", 409, entry=entry, agent="anna")["why"] == "gone"
+    assert board.acts() == []
+    found = {row.staff_id: row.state for row in rows_of(made.database, select(agent))}
+    assert found == {"anna": "ready"}
 
 
 def test_listening_is_in_the_history_and_nobody_listens_to_nobody(board: Board):

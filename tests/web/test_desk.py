@@ -395,7 +395,7 @@ def test_a_booking_is_cancelled_and_the_cancellation_taken_back(busy):
     assert busy.made.bookings()[0].state == "cancelled"
     assert "C’était déjà fait." in busy.does("/annuler", **card)
     part = busy.does("/retablir", **{**card, "version": "2", "nonce": "c" * 24})
-    assert "reprise" in part
+    assert "Le rendez-vous est rétabli." in part
     assert busy.made.bookings()[0].state == "confirmed"
 
 

@@ -189,6 +189,9 @@ def test_the_list_of_cases_names_nobody_and_says_what_it_is_about(idle: Desk):
         assert secret not in page
     part = idle.client.get("/poste/cas", headers=HTMX).text
     assert "Message non arrivé" in part
+    # Twenty buttons of one name are told apart by what they open.
+    assert 'id="case-1"' in part
+    assert 'aria-describedby="case-1"' in part
     assert "<html" not in part
     assert not [one for one in acts(idle.made) if one[0] == "read_file"]
 

@@ -29,6 +29,9 @@ Board.span = (seconds) => {
   if (minutes < 60) return `${minutes}:${String(all % 60).padStart(2, "0")}`;
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")}`;
 };
+// For what is read aloud, and so must not change each second: 0:05, 0:10, 0:20, then whole minutes.
+Board.about = (seconds) =>
+  Board.span(seconds < 10 ? 5 : seconds < 60 ? Math.floor(seconds / 10) * 10 : Math.floor(seconds / 60) * 60);
 Board.hour = (moment) =>
   new Intl.DateTimeFormat(Board.language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "Europe/Paris" })
     .format(new Date(moment));

@@ -58,9 +58,9 @@ Poll.showAge = () => {
   const limit = Board.body?.thresholds.snapshot_age ?? 5;
   let told = "";
   if (Poll.out) told = Board.t("signed_out");
-  else if (Poll.failed && since > limit) told = Board.t("offline", { time: Board.span(since) });
+  else if (Poll.failed && since > limit) told = Board.t("offline", { time: Board.about(since) });
   else if (Poll.heard && Poll.age < 0) told = Board.t("never");
-  else if (Poll.heard && age > limit) told = Board.t("stale", { time: Board.span(age) });
+  else if (Poll.heard && age > limit) told = Board.t("stale", { time: Board.about(age) });
   const banner = document.getElementById("stale");
   Board.set(banner, told);
   banner.hidden = !told;
