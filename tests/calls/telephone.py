@@ -15,17 +15,13 @@ from services.call_world import Service
 from services.directory import Directory
 from services.ports import Messenger
 from services.reminders import plan
-from simulator.exchange import Call
-from simulator.switchboard import Switchboard
-from simulator.transport import WsgiTransport
-from tests.store.rings import Office, Ring
+from tests.store.rings import Office, Ring, Rung
 from tests.store.tools import clock_of, rows_of
-from tests.support.house import ACCOUNT, BASE, TOKEN, House
+from tests.support.house import House
 from wiring import make_call_back
 from wiring_delivery import make_means
 
 PARIS = ZoneInfo("Europe/Paris")
-OURS = "+33974750001"
 # How often the processes beside the web look at what is due: seldom, while the hour is far.
 SELDOM, OFTEN = timedelta(hours=1), timedelta(minutes=5)
 
@@ -42,28 +38,6 @@ class Texts(Messenger):
 
     def find(self, to: str, body: str, since: datetime) -> str | None:
         return None
-
-
-class Rung(Call):
-    """Somebody, or something, that we ring."""
-
-    def __init__(self, house: House, ring: Ring) -> None:
-        super().__init__(
-            url=f"{BASE}{ring.path}",
-            status_url=f"{BASE}{ring.status_path}",
-            status_events=("initiated", "ringing", "answered", "completed"),
-            transport=WsgiTransport(house.app),
-            auth_token=TOKEN,
-            account_sid=ACCOUNT,
-            sender=OURS,
-            recipient=ring.to,
-            direction="outbound-api",
-            call_sid=ring.sid,
-            switchboard=Switchboard(
-                transport=WsgiTransport(house.app), auth_token=TOKEN, account_sid=ACCOUNT
-            ),
-        )
-        self.house = house
 
 
 class Post:

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from models import callbacks
-from tests.calls.telephone import Post, Rung
+from tests.calls.telephone import Post
+from tests.store.rings import Rung
 from tests.store.tools import clock_of
 from tests.support.house import LANDLINE, MOBILE, WITHHELD, House, house, mornings
 

@@ -11,39 +11,16 @@ import pytest
 from flows.session import Session
 from prompts.catalogue import load
 from services.promise_callback import RING_AFTER
-from simulator.exchange import Call
-from simulator.switchboard import Switchboard
-from simulator.transport import WsgiTransport
 from tests.ivr.webhooks import Webhook
-from tests.store.rings import Office, Ring
-from tests.support.house import ACCOUNT, BASE, LANDLINE, MOBILE, TOKEN, House
+from tests.store.rings import OURS, Office, Rung
+from tests.support.house import ACCOUNT, LANDLINE, MOBILE, House
 
-OURS = "+33974750001"
 GREETING = "Bonjour. Ici Allô Rendez-vous."
 MACHINE = "Bonjour vous êtes bien chez Monique et René laissez un message après le bip sonore"
 
 
-class Answers(Call):
-    """Somebody, or something, that we ring."""
-
-    def __init__(self, house: House, ring: Ring) -> None:
-        super().__init__(
-            url=f"{BASE}{ring.path}",
-            status_url=f"{BASE}{ring.status_path}",
-            status_events=("initiated", "ringing", "answered", "completed"),
-            transport=WsgiTransport(house.app),
-            auth_token=TOKEN,
-            account_sid=ACCOUNT,
-            sender=OURS,
-            recipient=ring.to,
-            direction="outbound-api",
-            call_sid=ring.sid,
-            # Whoever is in a conference stays there.
-            switchboard=Switchboard(
-                transport=WsgiTransport(house.app), auth_token=TOKEN, account_sid=ACCOUNT
-            ),
-        )
-        self.house = house
+class Answers(Rung):
+    """The same, with what became of their call."""
 
     @property
     def session(self) -> Session:

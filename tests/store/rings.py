@@ -19,8 +19,13 @@ from services.call_back import CallBack
 from services.connect_agent import Brought
 from services.promise_callback import RING_AFTER, promise
 from services.wrap_up import hang_up, wrap_up
+from simulator.exchange import Call
+from simulator.switchboard import Switchboard
+from simulator.transport import WsgiTransport
 from tests.store.tools import clock_of, rows_of
-from tests.support.house import House
+from tests.support.house import ACCOUNT, BASE, TOKEN, House
+
+OURS = "+33974750001"
 
 
 @dataclass
@@ -35,6 +40,29 @@ class Ring:
     @property
     def leg(self) -> str:
         return self.path.partition("leg=")[2]
+
+
+class Rung(Call):
+    """Somebody, or something, that we ring: what they hear is asked for as the provider would."""
+
+    def __init__(self, house: House, ring: Ring) -> None:
+        super().__init__(
+            url=f"{BASE}{ring.path}",
+            status_url=f"{BASE}{ring.status_path}",
+            status_events=("initiated", "ringing", "answered", "completed"),
+            transport=WsgiTransport(house.app),
+            auth_token=TOKEN,
+            account_sid=ACCOUNT,
+            sender=OURS,
+            recipient=ring.to,
+            direction="outbound-api",
+            call_sid=ring.sid,
+            # Whoever is in a conference stays there.
+            switchboard=Switchboard(
+                transport=WsgiTransport(house.app), auth_token=TOKEN, account_sid=ACCOUNT
+            ),
+        )
+        self.house = house
 
 
 @dataclass
