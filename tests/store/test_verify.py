@@ -124,7 +124,7 @@ def test_a_second_dose_that_a_closed_centre_sent_elsewhere_is_right(database_url
         service.opens_centre("5", kilometres=2, starts=mornings(40))
         clock_of(service).advance(timedelta(days=5))
         result = service.app.test_cli_runner().invoke(
-            args=["centres", "close", closes, "--why", "flood"]
+            args=["centres", "close", closes, "--why", "flood", "--yes"]
         )
         assert result.exit_code == 0, result.output
         centres = [row.centre_id for row in rows_of(service.database, CENTRES_BY_DOSE)]
