@@ -8,7 +8,7 @@ told again, and what nobody needs any more is dropped.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -47,8 +47,7 @@ def renders(notices: Mapping[str, Render], national_number: str) -> dict[str, Re
         """A confirmation that did not leave at once tells what its booking is by now."""
         if not claimed.booking_id or claimed.topic not in CONFIRMATIONS:
             return as_written(connection, store, claimed)
-        made = _confirmation(connection, store, claimed, national_number)
-        return replace(made, recipient=claimed.recipient or made.recipient) if made else None
+        return _confirmation(connection, store, claimed, national_number)
 
     return {RESEND: again, VOICE: _by_voice, SMS: text}
 
@@ -66,7 +65,9 @@ def _confirmation(
     connection: Connection, store: Store, root: Claimed, national_number: str
 ) -> Ready | None:
     file = changes.load(connection, store.vault, root.booking_id or "")
-    if file is None or not file.number or root.topic not in CONFIRMATIONS:
+    # It may go where its person asked for it, without that being where they can be reached.
+    recipient = root.recipient or (file.number if file else None)
+    if file is None or not recipient or root.topic not in CONFIRMATIONS:
         return None
     ahead = [one for one in file.live if one.start_at > store.clock.now()]
     if not ahead:
@@ -85,7 +86,7 @@ def _confirmation(
         number=national_number,
     )
     topic = Topic(root.topic) if root.topic else Topic.CONFIRMATION
-    return Ready(file.number, text, call_about(connection, store, file.id, topic))
+    return Ready(recipient, text, call_about(connection, store, file.id, topic))
 
 
 # ---------------------------------------------------------------- what an operator asks for

@@ -17,12 +17,13 @@ from jobs.timed import Task
 from models import cases, outbox
 from models.outbox import NewMessage
 from models.tables import message
+from services.confirm_booking import Booked
 from services.deliver_message import Means
 from services.notices import Ready
 from services.ports import Busy, NoAnswer, Refused
 from services.topics import Topic
 from tests.outbox.conftest import Office, Provider
-from tests.store.tools import change
+from tests.store.tools import change, confirms, holds, near
 from tests.support.house import BASE, MOBILE, House, mornings
 
 LANDLINE_OF_A_FRIEND = "+33491223344"
@@ -428,3 +429,17 @@ def test_a_long_sweep_holds_up_nothing_else_of_the_scheduler():
 
     scheduler.work([Task("sweep", 15, sweeps), Task("waiting", 3, passes_on)], stop)
     assert seen == [True]
+
+
+def test_a_confirmation_that_was_held_up_leaves_where_it_was_asked_for(
+    whole_office: Office, provider: Provider
+):
+    """Nobody can be reached at that number otherwise; it is told what is booked all the same."""
+    house = whole_office.house
+    house.opens_centre("1", starts=mornings(3, first=5))
+    held = holds(house, "CA-1", near=near(house))[0]
+    booked = confirms(house, "CA-1", held, text_to=MOBILE)
+    assert isinstance(booked, Booked)
+    whole_office.later(minutes=5)
+    assert whole_office.delivers(str(booked.message_id)) == "sent"
+    assert len(provider.texts(MOBILE)) == 1
