@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from flows.session import CallerKind
-from flows.understanding import NotUnderstood, telephone
 from models import bookings, changes, history, outbox
 from models.bookings import Added, NewBooking
 from models.database import Connection
@@ -16,8 +14,9 @@ from models.outbox import NewMessage
 from prompts.catalogue import Catalogue
 from services.allocate import Allocate, Channel, Chosen, Taker
 from services.campaign import Campaign
-from services.confirmation_text import confirmation_text
+from services.confirmation_text import confirmation_text, text_of_booking
 from services.give_back import give_back_holds, give_back_places
+from services.lines import takes_texts
 from services.store import Store
 from services.topics import Topic
 
@@ -249,22 +248,12 @@ def _text_again(
     )
     booking_id = bookings.find_person(connection, person) if person else None
     file = changes.load(connection, store.vault, booking_id) if booking_id else None
-    if file is None or not file.live or not _takes_texts(file.number):
+    if file is None or not file.live or not takes_texts(file.number):
         return
     first = file.live[0]
     where = changes.addresses(connection, [first.centre_id])[first.centre_id]
-    zone = ZoneInfo(where.time_zone)
-    body = confirmation_text(
-        catalogue,
-        starts=[one.start_at.astimezone(zone) for one in file.live],
-        street=where.street,
-        centre_name=where.name,
-        postcode=where.postcode,
-        town=where.town,
-        reference=file.reference,
-        number=number,
-    )
-    today = store.clock.now().astimezone(zone).date()
+    body = text_of_booking(catalogue, file.live, where, reference=file.reference, number=number)
+    today = store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
     message = NewMessage(
         id=store.chance.identifier(),
         kind="sms",
@@ -275,10 +264,3 @@ def _text_again(
         topic=Topic.AGAIN,
     )
     outbox.add(connection, store.clock, store.vault, message)
-
-
-def _takes_texts(number: str | None) -> bool:
-    try:
-        return number is not None and telephone(number)[1] is CallerKind.MOBILE
-    except NotUnderstood:
-        return False

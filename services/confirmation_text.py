@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from models.changes import Address, BookedAppointment
 from prompts.catalogue import Catalogue
 from services import texts
 from services.discreet_place import says_health
 from services.sms_parts import ONE_PART, septets, to_gsm
 from services.texts import Where
 
-__all__ = ["ONE_PART", "confirmation_text", "says_health", "septets", "to_gsm", "unfinished_text"]
+__all__ = [
+    "ONE_PART",
+    "confirmation_text",
+    "says_health",
+    "septets",
+    "text_of_booking",
+    "to_gsm",
+    "unfinished_text",
+]
 
 
 def confirmation_text(
@@ -29,6 +39,28 @@ def confirmation_text(
     where = Where(street, centre_name, postcode, town)
     return texts.confirmation(
         catalogue, starts=starts, where=where, reference=reference, number=number
+    )
+
+
+def text_of_booking(
+    catalogue: Catalogue,
+    told: Sequence[BookedAppointment],
+    where: Address,
+    *,
+    reference: str,
+    number: str,
+) -> str:
+    """The same for these appointments of a booking that is kept, all of them at `where`."""
+    zone = ZoneInfo(where.time_zone)
+    return confirmation_text(
+        catalogue,
+        starts=[one.start_at.astimezone(zone) for one in told],
+        street=where.street,
+        centre_name=where.name,
+        postcode=where.postcode,
+        town=where.town,
+        reference=reference,
+        number=number,
     )
 
 

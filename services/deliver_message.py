@@ -157,11 +157,10 @@ def deliver_message(
 
 @dataclass(frozen=True)
 class _ToSend:
-    """Words that are to leave, and whom they go to; `kept`: they are in the store already."""
+    """Words that are to leave, which are in the store already, and whom they go to."""
 
     recipient: str
     body: str
-    kept: bool
 
 
 @dataclass
@@ -217,7 +216,7 @@ class _Delivery:
         """What is to be sent; or a word for what became of it without that."""
         claimed = self.claimed
         if claimed.kind == SMS and self._goes_at_once():
-            return _ToSend(claimed.recipient, str(claimed.payload["body"]), kept=True)
+            return _ToSend(claimed.recipient, str(claimed.payload["body"]))
         try:
             with self.store.database.transaction() as connection:
                 return self._make_in(connection)
@@ -292,7 +291,7 @@ class _Delivery:
     def _write(self, connection: Connection, ready: Ready) -> _ToSend | str:
         store = self.store
         if self.claimed.kind == SMS and ready.text == self.claimed.payload.get("body"):
-            return _ToSend(ready.recipient, ready.text, kept=True)
+            return _ToSend(ready.recipient, ready.text)
         kept = outbox.about_to_text(
             connection,
             store.clock,
@@ -302,7 +301,7 @@ class _Delivery:
             parts=parts(ready.text),
             lease=LEASE,
         )
-        return _ToSend(ready.recipient, ready.text, kept=True) if kept else "taken over"
+        return _ToSend(ready.recipient, ready.text) if kept else "taken over"
 
     def _call(self, connection: Connection, plan: CallPlan) -> str:
         store, claimed, arrange = self.store, self.claimed, self.means.arrange

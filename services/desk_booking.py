@@ -13,8 +13,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from flows.session import CallerKind, Moving, Offer
-from flows.understanding import NotUnderstood, birthday, telephone
+from flows.session import Moving, Offer
+from flows.understanding import birthday
 from flows.world import Town, Wait
 from models import bookings, changes, outbox
 from models import desk as rows
@@ -37,10 +37,11 @@ from services.change_booking import (
     undo_cancel,
 )
 from services.confirm_booking import NotBooked, Request, confirm_booking
-from services.confirmation_text import confirmation_text
+from services.confirmation_text import text_of_booking
 from services.desk_offers import Desk, DeskWorld, for_desks
 from services.eligibility import eligibility
 from services.find_booking import Found, read_booking
+from services.lines import takes_texts
 from services.my_bookings import places_of
 from services.store import Store
 from services.topics import Topic
@@ -423,25 +424,13 @@ def text_again(
 def _text_of(found: Found, service: Service, desk: Desk) -> str:
     live = found.file.live
     where = found.centres[live[0].centre_id]
-    zone = ZoneInfo(where.time_zone)
-    return confirmation_text(
+    return text_of_booking(
         load(desk.language),
-        starts=[one.start_at.astimezone(zone) for one in live],
-        street=where.street,
-        centre_name=where.name,
-        postcode=where.postcode,
-        town=where.town,
+        live,
+        where,
         reference=found.file.reference,
         number=service.national_number,
     )
-
-
-def takes_texts(number: str | None) -> bool:
-    """Whether a number (E.164) is a mobile."""
-    try:
-        return bool(number) and telephone(number or "")[1] is CallerKind.MOBILE
-    except NotUnderstood:
-        return False
 
 
 def begun(found: Found, now: datetime) -> bool:

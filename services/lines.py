@@ -73,6 +73,11 @@ def kind_of_number(number: str | None) -> Kind:
     return Kind.VOIP if exactly == phonenumbers.PhoneNumberType.VOIP else Kind.LANDLINE
 
 
+def takes_texts(number: str | None) -> bool:
+    """Whether a number (E.164) is a mobile by its numbering plan."""
+    return kind_of_number(number) is Kind.MOBILE
+
+
 def line_from(
     number: str | None, remembered: Remembered | None, *, given_at: datetime | None = None
 ) -> Line:
@@ -96,11 +101,10 @@ def line_of(connection: Connection, store: Store, number: str | None) -> Line:
     """The line of a number (E.164), with what is remembered of it: one statement."""
     if not number:
         return Line(Kind.NONE)
-    index = store.vault.index("phone", number) or b""
-    return line_from(number, phone_lines.get(connection, index))
+    return line_from(number, remembered_of(connection, store, number))
 
 
-def line_of_index(connection: Connection, store: Store, number: str) -> Remembered | None:
+def remembered_of(connection: Connection, store: Store, number: str) -> Remembered | None:
     """What is remembered of a number (E.164)."""
     return phone_lines.get(connection, _index(store, number))
 

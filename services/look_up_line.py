@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from models.phone_lines import Remembered
-from services.lines import Kind, kind_of_number, line_of_index, remember_kind
+from services.lines import Kind, kind_of_number, remember_kind, remembered_of
 from services.ports import Busy, LineTypes, NoAnswer, Refused
 from services.store import Store
 
@@ -34,7 +34,7 @@ def look_up_line(
         return known
     with store.database.transaction() as connection:
         remember_kind(connection, store, number, Kind(kind) if kind else None, "lookup")
-        return line_of_index(connection, store, number)
+        return remembered_of(connection, store, number)
 
 
 def _is_fresh(store: Store, known: Remembered | None) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from models import changes, messages, outbox
 from models.database import Connection
@@ -19,7 +18,7 @@ from models.outbox import FAILING, RESEND, Claimed
 from prompts.catalogue import load
 from services import dead_ends
 from services.change_notices import call_about
-from services.confirmation_text import confirmation_text
+from services.confirmation_text import text_of_booking
 from services.deliver_message import SMS, VOICE, as_written
 from services.notices import Later, Ready, Render
 from services.store import Store
@@ -74,16 +73,8 @@ def _confirmation(
         return None
     centre_id = ahead[0].centre_id
     where = changes.addresses(connection, [centre_id])[centre_id]
-    zone = ZoneInfo(where.time_zone)
-    text = confirmation_text(
-        load(file.language),
-        starts=[one.start_at.astimezone(zone) for one in ahead],
-        street=where.street,
-        centre_name=where.name,
-        postcode=where.postcode,
-        town=where.town,
-        reference=file.reference,
-        number=national_number,
+    text = text_of_booking(
+        load(file.language), ahead, where, reference=file.reference, number=national_number
     )
     topic = Topic(root.topic) if root.topic else Topic.CONFIRMATION
     return Ready(recipient, text, call_about(connection, store, file.id, topic))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from models import changes, outbox
 from models.changes import NOBODY, Address, BookedAppointment, BookingFile
@@ -17,7 +16,7 @@ from models.database import Connection
 from models.outbox import NewMessage
 from prompts.catalogue import Catalogue
 from services.attempts import count_text
-from services.confirmation_text import confirmation_text
+from services.confirmation_text import text_of_booking
 from services.store import Store
 from services.topics import Topic
 
@@ -87,14 +86,6 @@ def _body(
     national_number: str,
 ) -> str:
     where = centres.get(ahead[0].centre_id, _NOWHERE)
-    zone = ZoneInfo(where.time_zone)
-    return confirmation_text(
-        catalogue,
-        starts=[one.start_at.astimezone(zone) for one in ahead],
-        street=where.street,
-        centre_name=where.name,
-        postcode=where.postcode,
-        town=where.town,
-        reference=file.reference,
-        number=national_number,
+    return text_of_booking(
+        catalogue, ahead, where, reference=file.reference, number=national_number
     )

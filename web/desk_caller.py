@@ -33,7 +33,6 @@ from services.desk_booking import (
     known_booking,
     move_booking,
     restore_booking,
-    takes_texts,
     text_again,
     wait_for_place,
 )
@@ -59,6 +58,7 @@ from services.desk_search import (
     search,
 )
 from services.find_booking import Found, read_booking
+from services.lines import takes_texts
 from services.my_bookings import told
 from services.staff import read_file as say_that_it_is_read
 from services.staff import record_act
