@@ -131,6 +131,30 @@ class Database:
         finally:
             self._let_go(self.engine, pool)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """To read several times of one and the same moment; it holds up no writer."""
+        if self.is_sqlite:
+            with self.statement() as connection:
+                driver: Any = connection.connection.driver_connection
+                # A deferred one: a reader in WAL mode waits for no writer, and none for it.
+                driver.execute("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    driver.execute("ROLLBACK")
+            return
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        pool = self.engine.pool
+        try:
+            with (
+                self.engine.connect().execution_options(**options) as connection,
+                connection.begin(),
+            ):
+                yield connection
+        finally:
+            self._let_go(self.engine, pool)
+
     def retried(self, work: Callable[[Connection], _T]) -> _T:
         """Do `work` in a transaction, and again at once where another one was in its way.
 

@@ -91,22 +91,12 @@ class Totals:
 @contextmanager
 def snapshot(database: Database) -> Iterator[Connection]:
     """A connection to which the store stands still, whatever others write; it holds up nobody."""
-    if database.is_sqlite:
-        with database.statement() as connection:
-            driver: Any = connection.connection.driver_connection
-            # A deferred one: a reader in WAL mode waits for no writer, and none for it.
-            driver.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                driver.execute("ROLLBACK")
-        return
-    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with database.engine.connect().execution_options(**options) as connection, connection.begin():
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEMORY}'"))
-        # Every row is asked for, not the first ones soon, as PostgreSQL believes of a cursor.
-        connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
+    with database.snapshot() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEMORY}'"))
+            # Every row is asked for, not the first ones soon, as PostgreSQL believes of a cursor.
+            connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
         yield connection
 
 

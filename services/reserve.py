@@ -59,7 +59,9 @@ def reserve_for(store: Store, control: CallControl, staff_id: str) -> Reserved |
 
 
 def _match(store: Store, staff_id: str | None) -> list[Reserved]:
-    with store.database.statement() as connection:
+    # Of one moment: whoever reserves between two looks takes the oldest place and leaves their
+    # agent to our list, and somebody further behind would be given the agent of the one before.
+    with store.database.snapshot() as connection:
         free = agents.free_agents(connection, staff_id)
         waiting = _waiting(connection, store, free)
     made = []

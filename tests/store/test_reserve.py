@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -205,6 +206,28 @@ def test_two_dispatchers_give_nobody_twice(floor: Floor) -> None:
     # The first four places, for nobody may be passed over.
     assert taken[4:] == [None, None]
     assert [len(floor.control.rings_to(f"client:{one}")) for one in staff] == [1, 1, 1, 1]
+
+
+def test_whoever_looks_while_another_reserves_passes_nobody_over(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staff = [floor.agent() for _ in range(2)]
+    oldest, next_, last = (floor.waits(number="") for _ in range(3))
+    real = queues.candidates
+    first_look = iter((True,))
+
+    def candidates(*arguments: Any, **named: Any) -> list[queues.Candidate]:
+        if next(first_look, False):
+            # Another dispatcher is quicker: here, between the two looks of the slower one.
+            with floor.house.database.transaction() as connection:
+                assert reserve.reserve_entry(connection, floor.store, staff[0], oldest)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(queues, "candidates", candidates)
+    floor.reserves()
+    assert floor.entry(oldest).staff_id == staff[0]
+    assert floor.entry(next_).staff_id == staff[1]
+    assert floor.entry(last).staff_id is None
 
 
 def both_at_once(
