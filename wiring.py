@@ -145,6 +145,8 @@ def make_app(parts: Parts) -> Flask:
     app.register_blueprint(
         web.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)
     )
+    # The web channel: pages for citizens, and what stands before them.
+    # (end of the web channel)
     if settings.environment == "development":
         app.register_blueprint(web.telephone.blueprint(settings.simulator_port))
     unmarked = web.marks.undeclared(app)

@@ -932,3 +932,168 @@ board_setting = Table(
     Column("who", String(32), nullable=False),
     Column("at", Instant, nullable=False),
 )
+
+# ------------------------------------------------------------------ the web channel
+
+# A visit to the public site: where somebody is in its questions, and what they have given. Its id
+# is the name that its places are held under; the number is the duplicate check, as in `turn`.
+visit = Table(
+    "visit",
+    metadata,
+    Column("id", String(40), primary_key=True, comment="W and 32 hexadecimal digits"),
+    Column("number", Integer, nullable=False, comment="counts answers; a copy of one is none"),
+    Column("step", String(24), nullable=False, comment="the question that is asked now"),
+    Column(
+        "outcome",
+        String(16),
+        nullable=False,
+        server_default="",
+        comment="booked, waiting, taken_up, ended; empty: goes on",
+    ),
+    Column("language", String(2), nullable=False, server_default="fr"),
+    Column("body_enc", LargeBinary, comment="the session and what was typed; erased after 24 h"),
+    Column("code_idx", LargeBinary, unique=True, comment="to finish it by telephone"),
+    Column("code_until", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+Index("ix_visit_seen_at", visit.c.seen_at)
+
+# How many came to the waiting room in front of the web, for each opening and bucket of ranks.
+arrival = Table(
+    "arrival",
+    metadata,
+    Column("opening", String(40), primary_key=True),
+    Column("bucket", Integer, primary_key=True, comment="of the draw below 1024, then seconds"),
+    Column("people", Integer, nullable=False),
+)
+
+# What each web worker measured last: the rate at which people are let in follows it.
+web_load = Table(
+    "web_load",
+    metadata,
+    Column("worker", String(40), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("body", Text, nullable=False, comment="JSON of counts and seconds"),
+)
+
+# What the public page about the service tells went wrong, and since when.
+incident = Table(
+    "incident",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(20), nullable=False, comment="store, overload, partner, told"),
+    Column("text_fr", Text, nullable=False, server_default=""),
+    Column("text_en", Text, nullable=False, server_default=""),
+    Column("began_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("who", String(60), nullable=False, comment="system, or who told it"),
+)
+Index("ix_incident_began_at", incident.c.began_at)
+
+# Who came to an appointment, as the centre's secretary says.
+attendance = Table(
+    "attendance",
+    metadata,
+    Column("booking_id", ForeignKey("booking.id"), primary_key=True),
+    Column("dose", SmallInteger, primary_key=True),
+    Column("start_at", Instant, nullable=False, comment="of the appointment that is meant"),
+    Column("state", String(8), nullable=False, comment="present, absent"),
+    Column("who", String(60), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# ------------------------------------------------------------------ partners
+
+# How reading a partner goes: a failure changes nothing but the age of its data.
+partner_feed = Table(
+    "partner_feed",
+    metadata,
+    Column("platform", String(20), primary_key=True),
+    Column("tried_at", Instant),
+    Column("read_at", Instant, comment="when everything was read last"),
+    Column("error", String(80), nullable=False, server_default=""),
+    Column("pause_until", Instant, comment="not asked again before"),
+    Column("details", Text, nullable=False, server_default="{}", comment="JSON of counts"),
+)
+
+# A centre as a partner has it. `centre_id` is ours that it was found to be.
+partner_centre = Table(
+    "partner_centre",
+    metadata,
+    Column("id", String(80), primary_key=True, comment="doctolib:practice-165752"),
+    Column("platform", String(20), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("street", Text, nullable=False, server_default=""),
+    Column("postcode", String(5), nullable=False, server_default=""),
+    Column("town", Text, nullable=False, server_default=""),
+    Column("territory", String(16), nullable=False, server_default=""),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("time_zone", String(40), nullable=False, server_default="Europe/Paris"),
+    Column("phone", String(20), nullable=False, server_default="", comment="E.164 or short"),
+    Column("link", Text, nullable=False, server_default=""),
+    Column("phone_only", Boolean, nullable=False, server_default=text("false")),
+    Column("centre_id", String(40), comment="ours; null: not known to be one"),
+    Column(
+        "matched",
+        String(8),
+        nullable=False,
+        server_default="none",
+        comment="link, id, likeness, person, unsure, none",
+    ),
+    Column("candidates", Text, nullable=False, server_default="[]", comment="JSON: [[id, score]]"),
+    Column("next_at", Instant, comment="first free slot known, for the public"),
+    Column("free", Integer, nullable=False, server_default=text("0")),
+    Column("read_at", Instant, nullable=False, comment="the age of what is known of it"),
+    Column("gone_at", Instant),
+)
+Index("ix_partner_centre_centre_id", partner_centre.c.centre_id)
+
+partner_slot = Table(
+    "partner_slot",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("partner_centre_id", ForeignKey("partner_centre.id"), nullable=False),
+    Column("start_at", Instant, nullable=False),
+    Column("dose", SmallInteger, nullable=False, comment="1, 2, 3; 0: not told"),
+    Column("motive", Text, nullable=False, server_default=""),
+    Column("bookable_for", String(20), nullable=False, comment="public, age, professionals"),
+    Column("seconds_at", Instant, comment="of the second appointment that comes with it"),
+    Column("read_at", Instant, nullable=False),
+)
+Index(
+    "uq_partner_slot",
+    partner_slot.c.partner_centre_id,
+    partner_slot.c.start_at,
+    partner_slot.c.dose,
+    partner_slot.c.motive,
+    unique=True,
+)
+
+# An appointment that is to be booked at a partner for somebody: asked there by the outbox.
+partner_booking = Table(
+    "partner_booking",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("key", String(80), nullable=False, unique=True, comment="the same form twice is one"),
+    Column("platform", String(20), nullable=False),
+    Column("centre_id", String(40), nullable=False),
+    Column(
+        "state",
+        String(10),
+        nullable=False,
+        comment="asked, booked, refused, unsure, undoing, undone",
+    ),
+    Column("channel", String(8), nullable=False),
+    Column("holder", String(40), nullable=False, comment="the name that its places are held under"),
+    Column("booking_id", String(32), comment="ours, once both sides have it"),
+    Column("order_enc", LargeBinary, comment="JSON: who comes, and how to reach them"),
+    Column("patient_ref", String(40), nullable=False, server_default=""),
+    Column("appointment_refs", Text, nullable=False, server_default="[]", comment="JSON, by dose"),
+    Column("error", String(20), nullable=False, server_default=""),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+Index("ix_partner_booking_booking_id", partner_booking.c.booking_id)
+Index("ix_partner_booking_state", partner_booking.c.state, partner_booking.c.updated_at)
