@@ -6,6 +6,7 @@ database a test, a Redis a process.
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sqlite3
 import tempfile
@@ -23,7 +24,13 @@ from models.database import Database
 from models.migrations.runner import upgrade
 from tests.support import parts, unclosed
 from tests.support.keeper import ROOT, held, is_held, wait_for_keepers
-from tests.support.postgres import MEMORY, PostgresServer, has_memory, shared_server
+from tests.support.postgres import (
+    MEMORY,
+    PostgresServer,
+    UsedAgain,
+    has_memory,
+    shared_server,
+)
 from tests.support.redis_server import running_redis
 from tests.support.shared_work import share_statements
 
@@ -63,6 +70,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     at_end = config.stash.get(_at_end, None)
     if at_end is not None:
         at_end.close()
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave alone what stays to the end of the run.
+
+    It would look through a million objects of modules and tests every few hundred tests; and most
+    of what a test makes is gone without it, long before it has made so many.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -156,13 +174,21 @@ def _sqlite_folder(
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def _postgres_database(
+    postgres_server: PostgresServer, _postgres_template: str
+) -> Iterator[UsedAgain]:
+    database = UsedAgain(postgres_server, _postgres_template)
+    yield database
+    database.drop()
+
+
 @pytest.fixture
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A migrated, empty PostgreSQL database of the test's own."""
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.create(template=request.getfixturevalue("_postgres_template"))
-    yield url
-    server.drop(url)
+    """A migrated, empty PostgreSQL database that no other test uses meanwhile."""
+    database: UsedAgain = request.getfixturevalue("_postgres_database")
+    yield database.take()
+    database.give_back()
 
 
 @pytest.fixture

@@ -149,23 +149,23 @@ def test_incoming_twice_gives_the_same_bytes_also_in_the_middle_of_the_call(serv
     assert service.session(played.line.sid).step == "postcode_check"
 
 
-@pytest.mark.parametrize("number", ["6", "9", "4000", "32767", "99999"])
-def test_a_turn_from_the_future_is_answered_with_the_newest_answer(service: House, number: str):
+def test_a_turn_from_the_future_is_answered_with_the_newest_answer(service: House):
     played = play(Line(service.app), BOOKING[:4])
-    answer = played.line.post(f"{BASE}/voice/turn?n={number}", Digits="1")
-    assert answer == played.answers[-1]
-    assert service.session(played.line.sid).step == "postcode"
+    for number in ("6", "9", "4000", "32767", "99999"):
+        answer = played.line.post(f"{BASE}/voice/turn?n={number}", Digits="1")
+        assert answer == played.answers[-1], number
+        assert service.session(played.line.sid).step == "postcode", number
 
 
-@pytest.mark.parametrize("query", ["?n=7", "?n=0", "?n=32767", "?n=3&silent=1", "?n=3&again=2", ""])
-def test_a_turn_of_a_call_never_heard_of_is_greeted(service: House, query: str):
-    line = Line(service.app)
-    said = line.hear(f"{BASE}/voice/turn{query}", Digits="1").said
-    assert "Ici Allô Rendez-vous" in said
-    assert service.session(line.sid).step == "welcome"
-    # And from there the call goes its way.
-    play_on = line.presses(line.rings(), "1")
-    assert "Pour qui est ce rendez-vous" in play_on.said
+def test_a_turn_of_a_call_never_heard_of_is_greeted(service: House):
+    for query in ("?n=7", "?n=0", "?n=32767", "?n=3&silent=1", "?n=3&again=2", ""):
+        line = Line(service.app)
+        said = line.hear(f"{BASE}/voice/turn{query}", Digits="1").said
+        assert "Ici Allô Rendez-vous" in said, query
+        assert service.session(line.sid).step == "welcome", query
+        # And from there the call goes its way.
+        play_on = line.presses(line.rings(), "1")
+        assert "Pour qui est ce rendez-vous" in play_on.said, query
 
 
 def test_copies_of_a_lost_calls_turn_at_once_are_all_greeted_the_same(service: House):

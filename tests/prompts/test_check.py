@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,12 @@ def change(folder: Path, file: str, old: str, new: str) -> None:
 
 def found(folder: Path) -> list[str]:
     """What the copy has that the real files have not."""
-    real = {str(problem) for problem in check()}
-    return [str(problem) for problem in check(folder) if str(problem) not in real]
+    return [str(problem) for problem in check(folder) if str(problem) not in in_the_real_files()]
+
+
+@lru_cache
+def in_the_real_files() -> frozenset[str]:
+    return frozenset(str(problem) for problem in check())
 
 
 def test_the_real_files_have_nothing_wrong():

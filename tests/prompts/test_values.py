@@ -5,7 +5,9 @@ from __future__ import annotations
 import string
 import tomllib
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,10 +15,11 @@ import pytest
 
 from flows.speech import Line, Listen, Outcome, Speech
 from ivr.twiml import Addresses, apology, render
-from prompts.catalogue import FOLDER, Catalogue, NoSuchSentence, in_twos, load, national, spaced
+from prompts.catalogue import FOLDER, NoSuchSentence, in_twos, load, national, spaced
 from simulator.twiml import SAY_LIMITS, parse
 from tests.ivr.line import Document, goes_on_or_ends
 from tests.prompts.sentences import FRENCH, LANGUAGES, spoken_lines
+from tests.support.each import each
 
 PARIS = ZoneInfo("Europe/Paris")
 CONFIRMED = {"born": date(1942, 3, 12), "place": "A", "street": "B", "town": "C", "ending": "78"}
@@ -41,13 +44,14 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
 
 
 ENGLISH = load("en")
-ALL = [(load(language), key) for language in LANGUAGES for key in sorted(load(language).keys)]
 
 
-def of_language(value: object) -> str | None:
-    return value.language if isinstance(value, Catalogue) else None
+def sentences() -> Iterator[tuple[str, str]]:
+    for language in LANGUAGES:
+        yield from ((language, key) for key in sorted(load(language).keys))
 
 
+@lru_cache
 def templates(language: str) -> dict[str, list[str]]:
     """Every spoken template as it is written."""
 
@@ -69,9 +73,10 @@ def fields(template: str) -> dict[str, str]:
     return {name: spec or "" for _, name, spec, _ in string.Formatter().parse(template) if name}
 
 
-@pytest.mark.parametrize(("catalogue", "key"), ALL, ids=of_language)
-def test_every_sentence_is_spoken_with_the_most_extreme_values(catalogue: Catalogue, key: str):
-    for number, template in enumerate(templates(catalogue.language)[key]):
+@each(sentences)
+def test_every_sentence_is_spoken_with_the_most_extreme_values(language: str, key: str):
+    catalogue = load(language)
+    for number, template in enumerate(templates(language)[key]):
         needed = fields(template)
         for turn in range(max(len(EXTREMES[spec]) for spec in needed.values()) if needed else 1):
             values = {
@@ -84,11 +89,12 @@ def test_every_sentence_is_spoken_with_the_most_extreme_values(catalogue: Catalo
             assert len(said) < SAY_LIMITS["Polly"]
 
 
-@pytest.mark.parametrize(("catalogue", "key"), ALL, ids=of_language)
+@each(sentences)
 def test_every_document_stays_below_the_limit_of_the_voice_with_the_longest_values(
-    catalogue: Catalogue, key: str
+    language: str, key: str
 ):
-    for number, template in enumerate(templates(catalogue.language)[key]):
+    catalogue = load(language)
+    for number, template in enumerate(templates(language)[key]):
         short = catalogue.parts(catalogue.short(key), number)
         needed = fields(template) | {part.name: part.format for part in short if part.name}
         values = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pytest
 
@@ -30,6 +31,7 @@ from tests.prompts.sentences import (
     spoken_lines,
     wordings,
 )
+from tests.support.each import each
 from tests.support.keeper import ROOT
 
 
@@ -150,11 +152,6 @@ NAMED_IN_CODE = frozenset(
 )
 # A new language is judged by these rules as soon as it has its manners here.
 JUDGED = [language for language in LANGUAGES if language in MANNERS]
-ALL = [wording for language in JUDGED for wording in wordings(language)]
-MENUS = [wording for wording in ALL if wording.is_menu]
-# Only keys that mean the same everywhere are told: everything has been said.
-CHOOSING = [wording for wording in MENUS if wording.step != "reference"]
-ENTRIES = [wording for wording in ALL if not wording.is_menu]
 # Menus in which one key agrees to what was read, and one does not.
 CHECKS = {
     "date_of_birth_check", "postcode_check", "reach_check", "person_number_check", "confirm",
@@ -179,6 +176,61 @@ LEADS_ON = {
 }  # fmt: skip
 
 languages = pytest.mark.parametrize("language", JUDGED)
+
+
+@lru_cache
+def all_wordings() -> tuple[Wording, ...]:
+    return tuple(wording for language in JUDGED for wording in wordings(language))
+
+
+@lru_cache
+def menus() -> tuple[Wording, ...]:
+    return tuple(wording for wording in all_wordings() if wording.is_menu)
+
+
+def menus_that_choose() -> list[Wording]:
+    # At the last, only keys that mean the same everywhere are told: everything has been said.
+    return [wording for wording in menus() if wording.step != "reference"]
+
+
+def menus_before_a_person() -> list[Wording]:
+    # Where a person was asked for already, 0 goes without saying.
+    return [wording for wording in menus() if wording.step not in PERSON_STEPS]
+
+
+def checks() -> list[Wording]:
+    return [wording for wording in menus() if wording.step in CHECKS]
+
+
+def french_menus() -> list[Wording]:
+    return [wording for wording in menus() if wording.language == "fr"]
+
+
+@lru_cache
+def entries() -> tuple[Wording, ...]:
+    return tuple(
+        wording for wording in all_wordings() if not wording.is_menu and wording.step in READ_AS
+    )
+
+
+def last_entries() -> list[Wording]:
+    return [
+        wording
+        for wording in all_wordings()
+        if not wording.is_menu
+        and wording.step not in PERSON_STEPS
+        and wording.number >= STEPS[wording.step].patience - 1
+    ]
+
+
+@lru_cache
+def keys_taken() -> dict[str, frozenset[str]]:
+    """By step, what is understood there."""
+    taken: dict[str, set[str]] = {}
+    for turn in walk().turns:
+        if turn.speech.lines and turn.speech.lines[0].key != "reason.key":
+            taken.setdefault(turn.before.step, set()).add(turn.heard.keys)
+    return {step: frozenset(keys) for step, keys in taken.items()}
 
 
 def manners(wording: Wording) -> Manners:
@@ -230,22 +282,21 @@ def test_the_walk_came_to_every_question():
 # ---------------------------------------------------------------- menus
 
 
-# Where a person was asked for already, 0 goes without saying.
-@pytest.mark.parametrize("wording", [w for w in MENUS if w.step not in PERSON_STEPS], ids=str)
+@each(menus_before_a_person)
 def test_a_person_is_the_first_thing_that_a_menu_offers(wording: Wording):
     key, label = wording.options[0]
     assert key == "0", wording.text
     assert manners(wording).person in label
 
 
-@pytest.mark.parametrize("wording", CHOOSING, ids=str)
+@each(menus_that_choose)
 def test_a_menu_has_at_most_four_choices_and_says_each_once(wording: Wording):
     told = [key for key, _ in wording.options]
     assert 1 <= len(wording.choices) <= 4, wording.choices
     assert len(told) == len(set(told)), told
 
 
-@pytest.mark.parametrize("wording", MENUS, ids=str)
+@each(menus)
 def test_each_choice_is_a_sentence_of_its_own_with_the_label_before_the_key(wording: Wording):
     for key, label in wording.options:
         assert len(label.split()) >= 2, (key, label)
@@ -257,29 +308,24 @@ def test_each_choice_is_a_sentence_of_its_own_with_the_label_before_the_key(word
     assert keys == sorted(keys), "choices are told in the order of the keypad"
 
 
-@pytest.mark.parametrize("wording", MENUS, ids=str)
+@each(menus)
 def test_there_is_a_pause_before_and_between_the_choices(wording: Wording):
     for piece in wording.marked.split("|"):
         assert len(re.findall(r"\b(?:tapez|press) \d", piece)) <= 1, piece
 
 
-@pytest.mark.parametrize("wording", MENUS, ids=str)
+@each(menus)
 def test_another_reader_of_menus_finds_the_same_choices(wording: Wording):
     """A caller, or a machine that calls, goes by label, verb and key."""
     assert set(wording.as_read_by_a_machine()) == set(wording.choices)
 
 
-@pytest.mark.parametrize("wording", [w for w in MENUS if w.language == "fr"], ids=str)
+@each(french_menus)
 def test_whatever_is_offered_is_also_understood(wording: Wording):
-    taken = {
-        turn.heard.keys
-        for turn in walk().turns
-        if turn.before.step == wording.step and turn.speech.lines[0].key != "reason.key"
-    }
-    assert set(wording.choices) <= taken
+    assert set(wording.choices) <= keys_taken()[wording.step]
 
 
-@pytest.mark.parametrize("wording", [w for w in MENUS if w.step in CHECKS], ids=str)
+@each(checks)
 def test_yes_says_yes_and_no_says_no(wording: Wording):
     said = manners(wording)
     yes, no = wording.choices["1"], wording.choices["2"]
@@ -288,7 +334,7 @@ def test_yes_says_yes_and_no_says_no(wording: Wording):
     assert said.no.search(no), no
 
 
-@pytest.mark.parametrize("wording", MENUS, ids=str)
+@each(menus)
 def test_nothing_but_an_agreement_sounds_like_one(wording: Wording):
     said = manners(wording)
     agreeing = [
@@ -299,7 +345,7 @@ def test_nothing_but_an_agreement_sounds_like_one(wording: Wording):
     assert len(agreeing) <= 1, wording.choices
 
 
-@pytest.mark.parametrize("wording", CHOOSING, ids=str)
+@each(menus_that_choose)
 def test_a_caller_who_reads_menus_gets_on_at_each_of_them(wording: Wording):
     caller = AnswersLeg({"dob": "12031942", "postcode": "75011"}, sender="+33612345678")
     question = read_question(wording.text, wording.gather)
@@ -312,7 +358,7 @@ def test_a_caller_who_reads_menus_gets_on_at_each_of_them(wording: Wording):
 # ---------------------------------------------------------------- entries
 
 
-@pytest.mark.parametrize("wording", [w for w in ENTRIES if w.step in READ_AS], ids=str)
+@each(entries)
 def test_the_sentence_that_asks_names_what_is_asked(wording: Wording):
     said = manners(wording)
     asking = [
@@ -325,7 +371,7 @@ def test_the_sentence_that_asks_names_what_is_asked(wording: Wording):
     assert named, f"no sentence of {asking} names {field!r}"
 
 
-@pytest.mark.parametrize("wording", [w for w in ENTRIES if w.step in READ_AS], ids=str)
+@each(entries)
 def test_nothing_else_is_named_that_could_be_asked(wording: Wording):
     alone = Wording(
         wording.language,
@@ -337,16 +383,12 @@ def test_nothing_else_is_named_that_could_be_asked(wording: Wording):
     assert [field for field in others if field in alone.text.casefold()] == []
 
 
-@pytest.mark.parametrize("wording", [w for w in ENTRIES if w.step in READ_AS], ids=str)
+@each(entries)
 def test_another_reader_understands_what_is_to_be_typed(wording: Wording):
     assert read_question(wording.text, wording.gather).field == READ_AS[wording.step]
 
 
-@pytest.mark.parametrize(
-    "wording",
-    [w for w in ENTRIES if w.step not in PERSON_STEPS and w.number >= STEPS[w.step].patience - 1],
-    ids=str,
-)
+@each(last_entries)
 def test_the_last_wording_of_an_entry_tells_how_to_reach_a_person(wording: Wording):
     """The wordings before it are kept short."""
     assert manners(wording).person_in_entry in wording.text, wording.text

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from flask import Flask
@@ -40,6 +41,7 @@ from services import passwords, second_factor
 from services.call_world import Service
 from services.campaign import Campaign
 from services.directory import Directory
+from services.short_links import Links
 from services.store import Store
 from simulator.exchange import Call
 from simulator.transport import WsgiTransport
@@ -119,12 +121,18 @@ class House:
         clock: Clock | None = None,
         campaign: Campaign = CAMPAIGN,
         chance: Any = None,
+        links: bool = False,
     ) -> None:
         self.clock = clock or FixedClock(NOON)
         self.database = Database(url)
         share_statements(*self.database.engines)
         self.store = Store(
-            self.database, Vault([bytes(range(32))]), self.clock, chance or CountingChance()
+            self.database,
+            Vault([bytes(range(32))]),
+            self.clock,
+            chance or CountingChance(),
+            # Most tests read texts as they are without a site.
+            Links(BASE, "a-secret-of-the-tests") if links else None,
         )
         self.woken = WokenUp()
         self.settings = config.Settings(
@@ -134,10 +142,16 @@ class House:
             twilio_auth_token=TOKEN,
             twilio_account_sid=ACCOUNT,
             prometheus_multiproc_dir="",
+            # What a service on this machine writes is none of a test's.
+            feed_folder="no-such-folder",
         )
         self.campaign = campaign
         self._logins = itertools.count(1)
-        self.app = self.application()
+
+    @cached_property
+    def app(self) -> Flask:
+        """The web application; many a test asks nothing of it, and it costs as much as the rest."""
+        return self.application()
 
     def application(self) -> Flask:
         """The web application, made anew: as after a restart of the web server."""

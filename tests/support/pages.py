@@ -22,11 +22,20 @@ def fetched() -> None:
 
 def hindrances(page: Page) -> list[str]:
     """What axe finds in a page as it stands that is serious or worse."""
+    return [_told(one) for one in _found(page) if one["impact"] in {"serious", "critical"}]
+
+
+def violations(page: Page) -> list[str]:
+    """All that axe finds in a page as it stands."""
+    return [_told(one) for one in _found(page)]
+
+
+def _found(page: Page) -> list[dict[str, Any]]:
     fetched()
     page.evaluate((config.VAR / "static" / "axe.min.js").read_text("utf-8"))
     found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
-    return [
-        f"{one['id']}: {[node['target'] for node in one['nodes']]}"
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-    ]
+    return found
+
+
+def _told(one: dict[str, Any]) -> str:
+    return f"{one['id']}: {[node['target'] for node in one['nodes']]}"
