@@ -1,0 +1,248 @@
+"""`flask partners`: what partners' answers say, and what their centres are."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from jobs import partner_feeds, partner_files
+from models import partner_rows
+from models.clock import Clock
+from models.database import Database
+from models.partner_rows import Feed
+from services import partner_match
+from services.partner_links import PLATFORMS
+
+COLUMNS: Final = ("platform", "centre", "start", "dose", "motive", "bookable_for")
+
+
+def make(database: Database, clock: Clock, settings_file: str) -> click.Group:
+    """The group `partners`; `settings_file` is what the setting PARTNERS names, or ""."""
+
+    @click.group()
+    def partners() -> None:
+        """Slots of Doctolib, Maiia and Keldoc."""
+
+    for command in (
+        read,
+        check,
+        _run(database, clock, settings_file),
+        _list(database),
+        _matches(database),
+        _match(database),
+    ):
+        partners.add_command(command)
+    return partners
+
+
+def _run(database: Database, clock: Clock, settings_file: str) -> click.Command:
+    @click.command("run", epilog="Example: flask partners run keldoc")
+    @click.argument("platform", required=False, type=click.Choice(PLATFORMS))
+    def run(*, platform: str | None) -> None:
+        """Read the platforms of the file that PARTNERS names once, now, at their pace."""
+        if not settings_file:
+            raise click.ClickException(
+                "PARTNERS names no file, so no partner is read; see docs/partners.md"
+            )
+        feeds = partner_feeds.feeds_of(_file(Path(settings_file)), database, clock)
+        chosen = [one for one in feeds if platform in {None, one.platform.name}]
+        if not chosen:
+            raise click.ClickException(f"{settings_file} does not name {platform}")
+        refused = False
+        for feed in chosen:
+            feed.told = lambda line: click.echo(line, err=True)
+            try:
+                counts = partner_feeds.run_round(feed)
+            except partner_feeds.NotNow as no:
+                refused = True
+                click.echo(f"Error: {no}", err=True)
+                continue
+            click.echo(
+                f"{feed.platform.name}: {counts.centres} centres, {counts.slots} slots,"
+                f" {counts.left_out} left out, {counts.gone} gone, {counts.troubles} not read"
+            )
+        if refused:
+            raise click.exceptions.Exit(1)
+
+    return run
+
+
+def _list(database: Database) -> click.Command:
+    @click.command("list", epilog="Example: flask partners list")
+    def list_() -> None:
+        """Print how reading each platform goes, as CSV."""
+        with database.statement() as connection:
+            feeds = partner_rows.freshness(connection)
+            counts = partner_rows.counts(connection)
+        rows = [
+            (
+                one.platform,
+                *counts.get(one.platform, (0, 0)),
+                *(f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else "" for at in _moments(one)),
+                one.error,
+            )
+            for one in feeds
+        ]
+        _print_csv(("platform", "centres", "free", "tried_at", "read_at", "paused", "error"), rows)
+
+    return list_
+
+
+def _matches(database: Database) -> click.Command:
+    @click.command("matches", epilog="Example: flask partners matches --all")
+    @click.option("--all", "everything", is_flag=True, help="Also those that are settled.")
+    def matches(*, everything: bool) -> None:
+        """Print partners' centres that could be several of ours, or one perhaps, as CSV."""
+        with database.statement() as connection:
+            found = partner_rows.matches(connection, only_unsure=not everything)
+        rows = [
+            (
+                one.id,
+                one.name,
+                one.postcode,
+                one.town,
+                one.matched,
+                one.centre_id or "",
+                " ".join(f"{centre}:{score}" for centre, score in one.candidates),
+            )
+            for one in found
+        ]
+        _print_csv(
+            ("partner_centre", "name", "postcode", "town", "matched", "centre", "candidates"), rows
+        )
+
+    return matches
+
+
+def _match(database: Database) -> click.Command:
+    @click.command("match", epilog="Example: flask partners match doctolib:practice-1 4821")
+    @click.argument("partner_centre")
+    @click.argument("centre")
+    def match(*, partner_centre: str, centre: str) -> None:
+        """Say which centre of ours (its gid, or `none`) a partner's centre is, for ever."""
+        ours = None if centre == "none" else centre
+        with database.transaction() as connection:
+            if ours and not partner_rows.is_centre(connection, ours):
+                raise click.ClickException(f"there is no centre {ours}")
+            if not partner_match.settle(connection, partner_centre, ours):
+                raise click.ClickException(f"no partner has a centre {partner_centre}")
+        click.echo(f"{partner_centre} is {ours or 'no centre of ours'}")
+
+    return match
+
+
+def _moments(feed: Feed) -> tuple[datetime | None, ...]:
+    return feed.tried_at, feed.read_at, feed.pause_until
+
+
+def _file(path: Path) -> partner_feeds.PartnersFile:
+    try:
+        return partner_feeds.read_partners_file(path)
+    except partner_feeds.BadPartnersFile as bad:
+        raise click.ClickException(str(bad)) from None
+
+
+def _print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO(newline="")
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(columns)
+    lines.writerows(rows)
+    click.echo(text.getvalue(), nl=False)
+
+
+@click.command(epilog="Example: flask partners check partners.toml")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def check(*, file: Path) -> None:
+    """Check a file of partners; each mistake is one sentence with its line."""
+    told = _file(file)
+    for one in told.platforms:
+        click.echo(
+            f"{one.name}: {len(one.links)} centres, {len(one.departements)} départements"
+            f"{', our own centres' if one.from_our_centres else ''}; at {one.host},"
+            f" {one.between:g} s between requests, every {one.every:g} minutes"
+        )
+    click.echo(f"We say who we are: {told.user_agent}")
+
+
+def _moment(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        told = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no moment like 2021-05-13T09:00Z") from None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+@click.command(epilog="Example: flask partners read doctolib booking.json availabilities.json")
+@click.argument("platform", type=click.Choice(list(partner_files.READERS)))
+@click.argument(
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    # One that is not there is told like one that is no answer: the others are printed.
+    type=click.Path(path_type=Path),
+)
+@click.option("--motive", default="", help="Id or name of the motive that was asked for.")
+@click.option("--centre", default="", help="The partner's id of the centre that was asked about.")
+@click.option("--now", callback=_moment, help="Leave out what lies before (UTC unless it says so).")
+def read(
+    *, platform: str, files: tuple[Path, ...], motive: str, centre: str, now: datetime | None
+) -> None:
+    """Print the free slots of recorded answers as CSV, one line a slot, times in UTC.
+
+    Several files are read together: a booking page or a list of motives tells what slots are for.
+    Standard error says what each file is, what was left out and why. A file that is no answer of
+    the platform is named, the others are printed, and the exit status is 1.
+    """
+    found = partner_files.read_files(platform, files, centre=centre, motive=motive, now=now)
+    _print_csv(
+        COLUMNS,
+        (
+            (
+                platform,
+                slot.centre,
+                f"{slot.start_at:%Y-%m-%dT%H:%M:%SZ}",
+                slot.dose,
+                slot.motive,
+                slot.bookable_for,
+            )
+            for slot in found.slots
+        ),
+    )
+    several = len(files) > 1
+    for one in found.files:
+        before = f"{click.format_filename(one.path)}: " if several else ""
+        if one.reading is None:
+            continue
+        click.echo(f"{before}{one.reading.kind}", err=True)
+        for note in one.reading.notes:
+            click.echo(f"{before}{note}", err=True)
+        for left in one.reading.left_out:
+            click.echo(f"{before}left out: {left.where}: {left.why}", err=True)
+    if any(slot.bookable_for == partner_files.UNKNOWN for slot in found.slots):
+        click.echo(
+            "no motive is told for some slots: whom they are for and which dose is not known"
+            " (read the booking page or the motives beside them)",
+            err=True,
+        )
+    refused = [one for one in found.files if one.reading is None]
+    for one in refused:
+        click.echo(f"Error: {click.format_filename(one.path)}: {one.refused}", err=True)
+    if len(refused) < len(files):
+        click.echo(
+            f"{len(found.slots)} slots, {found.left_out} left out, {found.repeated} repeated",
+            err=True,
+        )
+    if refused:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,240 @@
+"""The operator's file of partners: which are read, where, how often. Without it none is.
+
+Every mistake is one sentence with its line. Described in docs/partners.md.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from partners import keldoc_file
+from partners.walking import Wanted
+from services.partner_links import DOCTOLIB, KELDOC, MAIIA, PLATFORMS, read_link
+from services.toml_lines import Entry, lines_of
+
+# Where each is asked unless the file says otherwise, and all hosts that it may lead to.
+HOSTS: Final = {
+    DOCTOLIB: "https://partners.doctolib.fr",
+    MAIIA: "https://www.maiia.com",
+    KELDOC: "https://booking.keldoc.com",
+}
+TIMETABLES: Final = "https://www.keldoc.com"
+_OWN_HOSTS: Final = {
+    DOCTOLIB: ("partners.doctolib.fr", "www.doctolib.fr"),
+    MAIIA: ("www.maiia.com",),
+    KELDOC: ("booking.keldoc.com", "www.keldoc.com", "vaccination-covid.keldoc.com"),
+}
+_CONTACT = re.compile(r"https://\S+|mailto:\S+@\S+|[^\s@]+@[^\s@]+\.[a-z]{2,}")
+_DEPARTEMENT = re.compile(r"\d{2}|2[AB]|9[78]\d")
+# Doctolib's lists go by names: "ain", "ville-de-paris".
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,60}")
+# Entry: its type in words, lowest, highest, what it is when it is not told.
+_NUMBERS: Final = {
+    "seconds_between": (1, 60, 2.0),
+    "every_minutes": (5, 24 * 60, 15.0),
+    "days": (1, 60, 7.0),
+}
+_KNOWN: Final = {
+    "read",
+    "host",
+    "timetables",
+    "departements",
+    "from_our_centres",
+    "centres",
+    # For booking at Keldoc, read by whoever books.
+    "booking",
+    *_NUMBERS,
+}
+
+
+class BadPartnersFile(Exception):
+    """Every mistake, one sentence a line."""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One platform as the file has it: `between` in seconds, `every` in minutes, `days` ahead.
+
+    With `from_our_centres` every open centre of the official file that books there is read.
+    """
+
+    name: str
+    host: str
+    hosts: frozenset[str]
+    between: float = 2.0
+    every: float = 15.0
+    days: int = 7
+    links: tuple[Wanted, ...] = ()
+    departements: tuple[str, ...] = ()
+    from_our_centres: bool = False
+    timetables: str = TIMETABLES
+
+
+@dataclass(frozen=True)
+class PartnersFile:
+    """`contact` is where partners reach us: it stands in every request."""
+
+    contact: str
+    platforms: tuple[Platform, ...] = ()
+
+    @property
+    def user_agent(self) -> str:
+        return f"AlloRendezVous/1.0 (+{self.contact})"
+
+
+@dataclass
+class _Reader:
+    lines: dict[Entry, int]
+    name: str
+    mistakes: list[tuple[int, str]] = field(default_factory=list)
+
+    def wrong(self, entry: Entry, sentence: str) -> None:
+        line = next(
+            (
+                self.lines[entry[:end]]
+                for end in range(len(entry), 0, -1)
+                if entry[:end] in self.lines
+            ),
+            1,
+        )
+        self.mistakes.append((line, sentence))
+
+    def refuse(self) -> None:
+        if self.mistakes:
+            told = sorted(self.mistakes)
+            raise BadPartnersFile("\n".join(f"{self.name}:{line}: {said}" for line, said in told))
+
+
+def read_partners_file(path: Path) -> PartnersFile:
+    """Read and check the file. Raises BadPartnersFile with every mistake in it."""
+    try:
+        text = path.read_text("utf-8")
+        told = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadPartnersFile(f"{path.name}: the file cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadPartnersFile(f"{path.name}: not TOML: {error}") from None
+    reader = _Reader(lines_of(text), path.name)
+    contact = told.pop("contact", "")
+    if not isinstance(contact, str) or not _CONTACT.fullmatch(contact):
+        reader.wrong(
+            ("contact",),
+            'contact is missing or no address: write contact = "https://…" or an e-mail',
+        )
+        contact = ""
+    platforms = []
+    for name, table in told.items():
+        if name not in PLATFORMS:
+            reader.wrong((name,), f"{name} is no platform: there are {', '.join(PLATFORMS)}")
+        elif not isinstance(table, dict):
+            reader.wrong((name,), f"{name} is a table: write [{name}]")
+        else:
+            if name == KELDOC and "booking" in table:
+                for entry, sentence in keldoc_file.mistakes(table["booking"]):
+                    reader.wrong((name, "booking", *entry), sentence)
+            only_books = "booking" in table and table.keys() <= {"booking", "read"}
+            if table.get("read", True) is not False and not only_books:
+                platforms.append(_platform(reader, name, table))
+    reader.refuse()
+    return PartnersFile(contact, tuple(platforms))
+
+
+def _platform(reader: _Reader, name: str, table: dict[str, Any]) -> Platform:
+    for key in table:
+        if key not in _KNOWN:
+            reader.wrong((name, key), f"{key} is not known: there are {', '.join(sorted(_KNOWN))}")
+    numbers = {key: _number(reader, name, key, table) for key in _NUMBERS}
+    host = _host(reader, (name, "host"), table.get("host", HOSTS[name]))
+    timetables = _host(
+        reader,
+        (name, "timetables"),
+        table.get("timetables", TIMETABLES if "host" not in table else host),
+    )
+    links = tuple(_links(reader, name, table.get("centres", [])))
+    departements = tuple(_departements(reader, name, table.get("departements", [])))
+    ours = table.get("from_our_centres", False)
+    if not isinstance(ours, bool):
+        reader.wrong((name, "from_our_centres"), "from_our_centres is true or false")
+    if not (links or departements or ours):
+        reader.wrong(
+            (name,),
+            f"[{name}] names nothing to read: give centres, departements or"
+            " from_our_centres = true",
+        )
+    hosts = {*_OWN_HOSTS[name], urlsplit(host).netloc.lower()}
+    if name == KELDOC:
+        hosts.add(urlsplit(timetables).netloc.lower())
+    return Platform(
+        name=name,
+        host=host,
+        hosts=frozenset(hosts),
+        between=numbers["seconds_between"],
+        every=numbers["every_minutes"],
+        days=int(numbers["days"]),
+        links=links,
+        departements=departements,
+        from_our_centres=ours is True,
+        timetables=timetables,
+    )
+
+
+def _number(reader: _Reader, name: str, key: str, table: dict[str, Any]) -> float:
+    lowest, highest, usual = _NUMBERS[key]
+    value = table.get(key, usual)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        reader.wrong((name, key), f"{key} is a number from {lowest} to {highest}")
+        return usual
+    if not lowest <= value <= highest:
+        reader.wrong((name, key), f"{key} is {value}: it must be from {lowest} to {highest}")
+        return usual
+    return float(value)
+
+
+def _host(reader: _Reader, entry: Entry, value: object) -> str:
+    parts = urlsplit(value) if isinstance(value, str) else None
+    is_ours = parts and parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
+    if not parts or not parts.netloc or not (parts.scheme == "https" or is_ours):
+        reader.wrong(entry, f"{entry[-1]} is an address like https://www.example.fr")
+        return ""
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _links(reader: _Reader, name: str, told: object) -> Iterator[Wanted]:
+    """Links, or tables `{ link = "…", gid = "…" }`."""
+    if not isinstance(told, list):
+        reader.wrong((name, "centres"), "centres is a list of booking links")
+        return
+    for number, one in enumerate(told):
+        entry: Entry = (name, "centres", number)
+        link, gid = (one.get("link"), one.get("gid", "")) if isinstance(one, dict) else (one, "")
+        if not isinstance(link, str) or not isinstance(gid, str):
+            reader.wrong(entry, 'a centre is a link, or { link = "https://…", gid = "…" }')
+            continue
+        parts = read_link(link)
+        if parts is None or parts.platform != name:
+            reader.wrong(entry, f"{link!r} is no booking link of {name}")
+            continue
+        yield Wanted(link, gid)
+
+
+def _departements(reader: _Reader, name: str, told: object) -> Iterator[str]:
+    pattern, example = (_NAME, "ain") if name == DOCTOLIB else (_DEPARTEMENT, "75 or 2A")
+    if not isinstance(told, list):
+        reader.wrong((name, "departements"), f"departements is a list of such as {example}")
+        return
+    if told and name == KELDOC:
+        reader.wrong((name, "departements"), "keldoc is read by links: give centres")
+    for number, one in enumerate(told):
+        if isinstance(one, str) and pattern.fullmatch(one):
+            yield one
+        else:
+            reader.wrong(
+                (name, "departements", number), f"{one!r} is no département: write {example}"
+            )
