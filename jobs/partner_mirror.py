@@ -1,0 +1,101 @@
+"""Read the agendas of Keldoc centres that are booked from here, again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from jobs.timed import Task
+from partners.keldoc_file import read_booking
+from services.campaign import Campaign
+from services.mirror_partner import Shown, forget_others, mirror_partner
+from services.ports import Busy, NoAnswer, Refused
+from services.store import Store
+
+if TYPE_CHECKING:
+    from partners.keldoc_booking import Keldoc
+
+PARIS: Final = ZoneInfo("Europe/Paris")
+# Seconds. What goes in between is refused by the partner when it is asked for.
+MIRROR_EVERY = 120
+
+log = structlog.get_logger()
+
+
+def mirror_all(store: Store, keldoc: Keldoc, campaign: Campaign) -> int:
+    """Read every centre's agendas once; gives how many were read. One that fails holds up none."""
+    read = 0
+    for centre_id in keldoc.centres:
+        try:
+            read += _mirror(store, keldoc, campaign, centre_id)
+        except (Refused, Busy, NoAnswer) as error:
+            code = "" if isinstance(error, NoAnswer) else error.code
+            log.warning("mirror", centre=centre_id, error=type(error).__name__, code=code)
+        except Exception as error:  # noqa: BLE001 (the others are read all the same)
+            log.error("mirror failed", centre=centre_id, error=type(error).__name__)
+    forget_others(store, set(keldoc.centres))
+    return read
+
+
+def _mirror(store: Store, keldoc: Keldoc, campaign: Campaign, centre_id: str) -> bool:
+    asked_at = store.clock.now()
+    today = asked_at.astimezone(PARIS).date()
+    later = campaign.second_after_days[1] + 1 if campaign.doses > 1 else 0
+    last = today + timedelta(days=campaign.horizon_days + later)
+    times = keldoc.free_times(centre_id, today, last)
+    ends = datetime.combine(last + timedelta(days=1), time.min, tzinfo=PARIS)
+    done = mirror_partner(
+        store,
+        centre_id,
+        [Shown(one.start_at, one.agendas, one.doses) for one in times if one.start_at > asked_at],
+        since=asked_at,
+        until=ends.astimezone(UTC),
+        asked_at=asked_at,
+    )
+    if done is None:
+        log.error("mirror", centre=centre_id, error="no centre of ours that a partner books")
+        return False
+    log.info("mirror", centre=centre_id, opened=done.opened, blocked=done.blocked)
+    return True
+
+
+def make_keldoc(path: str, key: str, secret: str) -> Keldoc | None:
+    """Who books at Keldoc by the operator's file; None without it, without keys, or with a bad one.
+
+    Requests are signed by the clock of this machine.
+    """
+    if not path:
+        return None
+    try:
+        found = read_booking(Path(path))
+    except (OSError, ValueError) as error:
+        # Whoever reads partners says all of it.
+        log.error("nothing is booked at a partner", why=str(error))
+        return None
+    if found is None:
+        return None
+    if not (key and secret):
+        log.error("nothing is booked at a partner", why="KELDOC_KEY or KELDOC_SECRET is missing")
+        return None
+    # Its HTTP client is loaded where somebody is asked: every command is made for `flask`.
+    from partners.keldoc_booking import Account, Keldoc  # noqa: PLC0415
+
+    base, centres = found
+    return Keldoc(Account(base, key, secret), centres)
+
+
+def mirror_tasks(
+    store: Store, keldoc: Keldoc | None, campaign: Callable[[], Campaign]
+) -> list[Task]:
+    """For the scheduler process, beside everything else there; none where nothing is booked."""
+    return [] if keldoc is None else [task(store, keldoc, campaign)]
+
+
+def task(store: Store, keldoc: Keldoc, campaign: Callable[[], Campaign]) -> Task:
+    """For the scheduler process, beside everything else there."""
+    return Task("mirror", MIRROR_EVERY, lambda: mirror_all(store, keldoc, campaign()))

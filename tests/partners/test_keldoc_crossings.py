@@ -1,0 +1,177 @@
+"""An appointment at Keldoc while something happens to it: two who deliver, a change of mind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from models.tables import message, partner_booking, place
+from services.allocate import Channel, Chosen, Taker
+from services.centre_life import CentreLife, Wish
+from services.change_booking import By, Cancelled, Restored, Unchanged, cancel, move, undo_cancel
+from services.erase_data import erase_data
+from services.move_people import Fate
+from tests.partners.test_keldoc_orders import asked, keldoc, on_both, stage
+from tests.support.keldoc import CENTRE, MORNING, Beside
+
+__all__ = ["keldoc", "on_both"]
+LATER = timedelta(minutes=6)
+BY_CALLER = By("caller", Channel.WEB)
+
+
+def booked(one: Beside) -> str:
+    """A booking on both sides; its id."""
+    order = asked(one)
+    assert one.delivers() == ["booked"]
+    return one.kept(order).booking_id
+
+
+def cancels(one: Beside, booking_id: str) -> None:
+    with one.house.database.transaction() as connection:
+        done = cancel(connection, one.house.store, one.house.campaign, booking_id, by=BY_CALLER)
+    assert isinstance(done, Cancelled)
+
+
+def restores(one: Beside, booking_id: str) -> None:
+    taker = Taker(Channel.WEB, "W1")
+    with one.house.database.transaction() as connection:
+        done = undo_cancel(
+            connection, one.house.store, one.house.campaign, taker, booking_id, by=BY_CALLER
+        )
+    assert isinstance(done, Restored)
+
+
+def test_what_is_cancelled_again_can_be_taken_back_again(on_both: Beside):
+    """The news of the first cancellation comes while the second one can still be taken back."""
+    booking_id = booked(on_both)
+    cancels(on_both, booking_id)
+    on_both.house.clock.advance(timedelta(minutes=5))  # type: ignore[attr-defined]
+    restores(on_both, booking_id)
+    on_both.house.clock.advance(timedelta(minutes=4))  # type: ignore[attr-defined]
+    cancels(on_both, booking_id)
+
+    assert set(on_both.delivers(timedelta(minutes=4))) == {"put off"}
+    restores(on_both, booking_id)
+
+    assert set(on_both.delivers(timedelta(minutes=20))) == {"needless"}
+    assert len(on_both.diary.confirmed()) == len(on_both.house.bookings()) == 1
+    # At last it is meant.
+    cancels(on_both, booking_id)
+    assert on_both.delivers(timedelta(minutes=13)) == ["undone"]
+    assert on_both.diary.confirmed() == []
+
+
+@dataclass
+class Slow:
+    """Keldoc's client for whom something happens while it writes an appointment down."""
+
+    client: Any
+    happens: Callable[[], None]
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+
+        def call(*arguments: Any) -> Any:
+            found = method(*arguments)
+            if name == "prepare":
+                self.happens()
+            return found
+
+        return call
+
+
+def test_an_answer_that_comes_after_another_took_over_changes_nothing(on_both: Beside):
+    """Its lease ran out: what it brings would stand in the place of what the other works with."""
+    one = on_both
+    order = asked(one)
+    kept: list[str] = []
+
+    def another_is_at_it() -> None:
+        with one.house.database.transaction() as connection:
+            connection.execute(
+                update(message)
+                .where(message.c.kind == "partner")
+                .values(attempts=message.c.attempts + 1)
+            )
+        kept.extend(dose.appointment for dose in one.kept(order).doses)
+
+    one.booker = Slow(one.keldoc, another_is_at_it)
+    assert one.delivers() == ["taken over"]
+    assert kept == [dose.appointment for dose in one.kept(order).doses] == [""]
+    one.booker = None
+    assert one.delivers(timedelta(seconds=26)) == ["booked"]
+    assert len(one.diary.confirmed()) == len(one.house.bookings()) == 1
+
+
+def test_an_operator_puts_nobody_where_the_partner_knows_nothing_of_them(keldoc: Beside):
+    """Its places are asked for there; a place of ours alone is somebody else's there."""
+    later = MORNING + timedelta(hours=1)
+    keldoc.opens(later)
+    keldoc.mirrors()
+    booking_id = booked(keldoc)
+    to = {1: Chosen(0, keldoc.slot(later), later)}
+    by = By("operator", Channel.SUPERVISOR, "asked for by the centre")
+    with keldoc.house.database.transaction() as connection:
+        done = move(
+            connection,
+            keldoc.house.store,
+            keldoc.house.campaign,
+            Taker(Channel.SUPERVISOR, "op:1"),
+            booking_id,
+            to=to,
+            by=by,
+        )
+    assert isinstance(done, Unchanged)
+    assert keldoc.delivers() == []
+    assert len(keldoc.diary.confirmed()) == 1
+
+
+def test_who_was_moved_away_from_there_does_not_come_back_unasked(keldoc: Beside):
+    """Closed by mistake and opened again: the partner has given up what it had."""
+    booking_id = booked(keldoc)
+    keldoc.house.opens_centre("1", starts=[MORNING + timedelta(days=1)])
+    life = CentreLife(keldoc.house.store, keldoc.service.campaigns)
+    closed = life.close_day(CENTRE, MORNING.date(), Wish("flood"))
+    assert closed.fates == {booking_id: Fate.MOVED}
+    assert keldoc.delivers() == ["undone"]
+
+    back = life.undo(closed.operation_id, Wish("dry"))
+
+    assert back.fates == {booking_id: Fate.STAYS}
+    (now,) = keldoc.house.bookings()
+    assert (now.centre_id, now.state) == ("1", "confirmed")
+
+
+def test_of_an_order_nothing_is_left_in_the_end(keldoc: Beside):
+    """Who comes for a day, whatever became of it; the partner's ids as long as the appointment."""
+    order = asked(keldoc)
+    stuck = asked(keldoc, key="W2:1", number="+33612345699", slot_id=_another_slot(keldoc))
+    assert keldoc.delivers() == ["booked", "booked"]
+    database = keldoc.house.database
+    with database.transaction() as connection:
+        # Its message is gone with an error of ours.
+        is_stuck = partner_booking.c.id == stuck
+        connection.execute(update(partner_booking).where(is_stuck).values(state="unsure"))
+    keldoc.house.clock.advance(timedelta(days=8))  # type: ignore[attr-defined]
+    erase_data(keldoc.house.store)
+    assert keldoc.kept(order).visitor is keldoc.kept(stuck).visitor is None
+    assert keldoc.kept(order).patient
+    assert keldoc.kept(order).doses[0].appointment
+
+    keldoc.house.clock.advance(timedelta(days=90))  # type: ignore[attr-defined]
+    erase_data(keldoc.house.store)
+    assert (keldoc.kept(order).patient, keldoc.kept(order).doses) == ("", ())
+    assert stage(keldoc, order).starts == ()
+
+
+def _another_slot(one: Beside) -> int:
+    later = MORNING + timedelta(hours=1)
+    one.opens(later)
+    one.mirrors()
+    with one.house.database.statement() as connection:
+        found = select(place.c.slot_id).where(place.c.start_at == later)
+        return int(connection.execute(found).scalar_one())

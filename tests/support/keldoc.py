@@ -1,0 +1,188 @@
+"""A house beside Keldoc's stand-in, which really listens: a centre of ours that is booked there."""
+
+from __future__ import annotations
+
+import threading
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from jobs.partner_mirror import mirror_all
+from models import outbox, partner_bookings
+from models.partner_bookings import OrderRow
+from models.tables import agent_case, message, place
+from partners.keldoc_booking import Account, BookedCentre, Keldoc
+from services.allocate import Channel, Taker
+from services.call_world import Service
+from services.deliver_message import Means, deliver_message
+from services.deliver_partner import Attendant
+from services.directory import Directory
+from services.partner_booking import Asked, NotAsked, PartnerOrder, ask
+from services.ports import PartnerBooker
+from simulator.keldoc import KEY, SECRET, Diary, Open, blueprint
+from tests.support.house import MOBILE, NOON, House, house
+
+CENTRE = "k1"
+AGENDA, OTHER_AGENDA = 552, 553
+FIRST, SECOND = 366, 367
+# A Thursday morning in Paris.
+MORNING = NOON + timedelta(days=1, hours=1)
+
+
+class Quiet(WSGIRequestHandler):
+    """One request a connection: a cut line is a cut line, and nothing is said."""
+
+    protocol_version = "HTTP/1.0"
+
+    def log(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def listening(diary: Diary) -> Iterator[str]:
+    """The stand-in on a loopback port; the base of its API."""
+    app = Flask("keldoc")
+    app.register_blueprint(blueprint(diary, lambda: None))
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/keldoc/partners"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Beside:
+    """Our house, Keldoc's diary, and who carries between them."""
+
+    house: House
+    diary: Diary
+    keldoc: Keldoc
+    service: Service
+    # Tests put something between: what dies, what is slow.
+    booker: PartnerBooker | None = None
+
+    def opens(self, start: datetime = MORNING, minutes: int = 10, agenda: int = AGENDA) -> None:
+        """Let an agenda take people; our side knows of it after `mirrors`."""
+        self.diary.opens(Open(agenda, start, start + timedelta(minutes=minutes)))
+
+    def mirrors(self) -> None:
+        # What an order changed in this very moment is left for the next reading.
+        self.house.clock.advance(timedelta(seconds=1))  # type: ignore[attr-defined]
+        assert mirror_all(self.house.store, self.keldoc, self.house.campaign) == 1
+
+    def slot(self, start: datetime = MORNING) -> int:
+        with self.house.database.statement() as connection:
+            found = select(place.c.slot_id).where(place.c.start_at == start).limit(1)
+            return int(connection.execute(found).scalar_one())
+
+    def places(self, start: datetime = MORNING) -> dict[str, int]:
+        """How many places of a moment are free, held, booked, blocked."""
+        counts = dict.fromkeys(("free", "held", "booked", "blocked"), 0)
+        with self.house.database.statement() as connection:
+            for row in connection.execute(select(place).where(place.c.start_at == start)):
+                held = row.held_by and row.hold_expires_at > self.house.clock.now()
+                state = "booked" if row.booking_id else "held" if held else "free"
+                counts["blocked" if state == "free" and row.blocked else state] += 1
+        return counts
+
+    def order(self, **changes: Any) -> PartnerOrder:
+        values: dict[str, Any] = {
+            "key": "W1:1",
+            "taker": Taker(Channel.WEB, "W1"),
+            "centre_id": CENTRE,
+            "slot_id": 0,
+            "first_name": "Jeanne",
+            "last_name": "Martin",
+            "born": date(1942, 3, 12),
+            "postcode": "75011",
+            "number": MOBILE,
+        }
+        made = values | changes
+        made["slot_id"] = made["slot_id"] or self.slot()
+        return PartnerOrder(**made)
+
+    def asks(self, **changes: Any) -> Asked | NotAsked:
+        with self.house.database.transaction() as connection:
+            return ask(connection, self.house.store, self.service, self.order(**changes))
+
+    def kept(self, order_id: str) -> OrderRow:
+        with self.house.database.statement() as connection:
+            found = partner_bookings.load(connection, self.house.store.vault, order_id)
+        assert found is not None
+        return found
+
+    def delivers(self, after: timedelta = timedelta(), by: Attendant | None = None) -> list[str]:
+        """What came of each message for the partner that is due `after` a while."""
+        self.house.clock.advance(after)  # type: ignore[attr-defined]
+        store = self.house.store
+        means = Means(partner=by or self.attendant())
+        with self.house.database.statement() as connection:
+            due = outbox.due(connection, store.clock, ["partner"], limit=10)
+        return [deliver_message(store, NoMessenger(), one, means) for one in due]
+
+    def attendant(self) -> Attendant:
+        return Attendant(self.house.store, self.service, self.booker or self.keldoc)
+
+    def texts(self) -> list[str]:
+        """What goes to people, opened."""
+        return [self.house.text_of(row) for row in self.house.messages("sms")]
+
+    def partner_messages(self) -> list[Any]:
+        with self.house.database.statement() as connection:
+            rows = connection.execute(select(message).where(message.c.kind == "partner"))
+            return list(rows)
+
+    def cases(self) -> list[str]:
+        with self.house.database.statement() as connection:
+            return list(connection.execute(select(agent_case.c.why)).scalars())
+
+    def asked_there(self, method: str, path: str = "/appointments") -> int:
+        """How many requests of a kind came to Keldoc."""
+        return sum(one == method and path in where for one, where in self.diary.seen)
+
+
+class NoMessenger:
+    """Partner's messages are no texts."""
+
+    def send(self, message_id: str, recipient: str, body: str) -> str:
+        raise AssertionError("a text was sent")
+
+    def find(self, recipient: str, body: str, since: datetime) -> str | None:
+        raise AssertionError("a text was looked up")
+
+
+@contextmanager
+def beside(
+    url: str,
+    *,
+    sleep: Callable[[float], None] = lambda seconds: None,
+    timeouts: tuple[float, float] = (3.0, 8.0),
+    agendas: tuple[int, ...] = (AGENDA,),
+    motives: tuple[int, ...] = (FIRST,),
+    **options: Any,
+) -> Iterator[Beside]:
+    """A centre of ours whose appointments are Keldoc's, with nothing open yet."""
+    with house(url, **options) as made:
+        made.opens_centre(CENTRE, name="Gymnase Japy", mode="partner", kilometres=2.0)
+        diary = Diary(made.clock, sleep)  # type: ignore[arg-type]
+        with listening(diary) as base:
+            keldoc = Keldoc(
+                Account(base, KEY, SECRET),
+                [BookedCentre(CENTRE, agendas, motives)],
+                now=made.clock.now,
+                timeouts=timeouts,
+            )
+            directory = Directory(made.database, centres_fresh_seconds=0)
+            service = Service(directory, made.campaign, made.settings.national_number)
+            yield Beside(made, diary, keldoc, service)
