@@ -1,0 +1,104 @@
+"""A centre at half past six in the evening: forty people on the list, four doses left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from flask import Flask
+from playwright.sync_api import Browser, Page
+
+from services.call_world import Service
+from services.directory import Directory
+from services.secretary import AtCentre, State, day_of, mark, read_day
+from services.staff import make_demonstration
+from services.store import Store
+from services.waiting_list import Waiter, join
+from tests.browser.stage import served
+from tests.support.control import FakeControl
+from tests.support.house import CAMPAIGN, House, a_mobile, house
+from wiring import Parts, make_app
+
+EVENING = datetime(2026, 11, 26, 17, 30, tzinfo=UTC)
+FIRST = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
+NAMES = ("Lucette Garnier", "", "Marcel Faure", "Odette Roussel", "", "René Blanchard")
+
+
+@dataclass
+class SecretaryStage:
+    """A service at an address, and the centre that the page is about."""
+
+    house: House
+    app: Flask
+    url: str
+    at: AtCentre
+
+    def opens(
+        self, browser: Browser, width: int = 1280, path: str = "/centre", *, script: bool = True
+    ) -> Page:
+        """A secretary of the centre opens a page; every page has a secretary of its own."""
+        context = browser.new_context(
+            viewport={"width": width, "height": 860}, locale="fr-FR", java_script_enabled=script
+        )
+        client = self.house.signs_in(
+            "secretary", app=self.app, name="Morgan Lefèvre", centre_id="1"
+        )
+        kept = client.get_cookie(client.cookie)
+        assert kept is not None
+        context.add_cookies([{"name": "allo", "value": kept.value, "url": self.url}])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.goto(f"{self.url}{path}")
+        return page
+
+
+@contextmanager
+def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[SecretaryStage]:
+    with house(database_url) as made:
+        starts = [FIRST + timedelta(minutes=30 * number) for number in range(5)]
+        starts += [EVENING - timedelta(minutes=45), EVENING + timedelta(minutes=15)]
+        made.opens_centre("1", name="Salle Olympe de Gouges", starts=starts, capacity=4)
+        settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
+        directory = Directory(made.database, centres_fresh_seconds=0)
+        service = Service(directory, made.campaign, settings.national_number)
+        app = make_app(Parts(settings, made.store, service, made.woken, FakeControl()))
+        make_demonstration(made.store)
+        at = _filled(made, service, people)
+        made.clock.moment = EVENING  # type: ignore[attr-defined]
+        for one in read_day(at).people[: people - 4]:
+            state = State.ABSENT if one.key[-3] in "01" else State.PRESENT
+            with made.database.transaction() as connection:
+                mark(connection, at, one.booking_id, one.dose, state=state, seen="")
+        with served(app) as url:
+            yield SecretaryStage(made, app, url, at)
+
+
+def _filled(made: House, service: Service, people: int) -> AtCentre:
+    from models import attendance  # noqa: PLC0415 (beside the only place that needs it)
+    from services.allocate import Channel, Taker  # noqa: PLC0415
+    from services.demonstration_people import _book  # noqa: PLC0415
+
+    store: Store = made.store
+    with made.database.transaction() as connection:
+        centre = attendance.centre_named(connection, "1")
+        assert centre is not None
+        day = day_of(centre, FIRST.date())
+        hours = attendance.hours(connection, store.clock, "1", day.window)
+        slots = [one.slot_id for one in hours for _ in range(one.free)]
+        taker = Taker(Channel.PHONE, "stage")
+        for number, slot_id in enumerate(slots[:people], 1):
+            _book(connection, store, service, taker, day, slot_id, number)
+        for number in (1, 2):
+            waiter = Waiter(
+                born=FIRST.date().replace(year=1941, day=number),
+                number=a_mobile(number),
+                postcode="75011",
+                latitude=48.859,
+                longitude=2.378,
+                territory="metropole",
+                kilometres=CAMPAIGN.radius_kilometres,
+            )
+            join(connection, store, made.campaign, waiter)
+    return AtCentre(store, service, made.employs("secretary", centre_id="1"), day)
