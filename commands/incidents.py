@@ -1,0 +1,80 @@
+"""`flask incidents`: what the public page /etat tells of what goes wrong."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from models.incidents import Incident
+from services import incidents
+from services.store import Store
+
+
+def make(store: Store) -> click.Group:
+    """The group `incidents`."""
+
+    @click.group("incidents")
+    def group() -> None:
+        """What went wrong, as the public page /etat tells it.
+
+        A store that does not answer, an overload and a partner whose slots got old are told, and
+        ended, by themselves.
+        """
+
+    @group.command(
+        epilog='Example: flask incidents begin --fr "Une partie des appels est coupée."'
+        ' --en "Some calls are cut off."'
+    )
+    @click.option("--fr", "french", required=True, help="One or two sentences, in French.")
+    @click.option("--en", "english", required=True, help="The same in English.")
+    def begin(*, french: str, english: str) -> None:
+        """Tell the public that something is wrong, from now on; prints the incident's id."""
+        in_french, in_english = _checked(french, "--fr"), _checked(english, "--en")
+        click.echo(incidents.tell(store, in_french, in_english, "operator"))
+
+    @group.command(epilog="Example: flask incidents end 0f3a…")
+    @click.argument("incident_id", metavar="ID")
+    def end(*, incident_id: str) -> None:
+        """Say that it is over. The page tells of it for seven days more."""
+        try:
+            incidents.end(store, incident_id)
+        except incidents.NoIncident:
+            raise click.ClickException(
+                f"no incident {incident_id} goes on; flask incidents list shows those that do"
+            ) from None
+        click.echo("it is over")
+
+    @group.command("list", epilog="Example: flask incidents list --last 10")
+    @click.option(
+        "--last", "most", type=click.IntRange(1, 1000), default=20, show_default=True,
+        help="How many.",
+    )  # fmt: skip
+    def list_(*, most: int) -> None:
+        """The newest: id, kind, when it began and ended (UTC, - while it goes on), who, text."""
+        found = incidents.newest(store, most)
+        for one in found:
+            click.echo(_line(one))
+        running = sum(one.ended_at is None for one in found)
+        click.echo(f"{len(found)} incidents, {running} go on")
+
+    return group
+
+
+def _checked(text: str, option: str) -> str:
+    """Raises click.ClickException."""
+    text = " ".join(text.split())
+    if not text or len(text) > incidents.TEXT_LENGTH:
+        raise click.ClickException(
+            f"{option}: write one or two sentences of at most {incidents.TEXT_LENGTH} letters"
+        )
+    return text
+
+
+def _line(one: Incident) -> str:
+    moments = (_moment(one.began_at), _moment(one.ended_at))
+    return "\t".join((one.id, one.kind, *moments, one.who, one.text_en or "-"))
+
+
+def _moment(at: datetime | None) -> str:
+    return at.isoformat(timespec="seconds") if at else "-"

@@ -1,0 +1,111 @@
+"""What went wrong, as the public page about the service tells it: since when, until when.
+
+Moments are UTC. Of what a machine finds by itself at most one of a kind and subject goes on at a
+time: whoever begins or ends one holds the lock of `one_at_a_time` until the transaction ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from models.clock import Clock
+from models.dialects import one_after_another
+from models.tables import incident
+
+STORE: Final = "store"
+OVERLOAD: Final = "overload"
+PARTNER: Final = "partner"
+TOLD: Final = "told"
+SYSTEM: Final = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """`text_fr` and `text_en` are what somebody wrote; of PARTNER the name of the platform.
+
+    `ended_at` is None while it goes on. `who`: SYSTEM, or who told it.
+    """
+
+    id: str
+    kind: str
+    text_fr: str
+    text_en: str
+    began_at: datetime
+    ended_at: datetime | None
+    who: str
+
+
+_COLUMNS = tuple(incident.c[name] for name in Incident.__dataclass_fields__)
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Until this transaction ends, nobody else who asks for it begins or ends an incident."""
+    one_after_another(connection, [b"incident"])
+
+
+def begin(
+    connection: Connection,
+    clock: Clock,
+    incident_id: str,
+    *,
+    kind: str,
+    text_fr: str = "",
+    text_en: str = "",
+    who: str = SYSTEM,
+    began_at: datetime | None = None,
+    ended_at: datetime | None = None,
+) -> None:
+    """Write one; without `began_at` it begins now, with `ended_at` it is over already."""
+    connection.execute(
+        insert(incident).values(
+            id=incident_id,
+            kind=kind,
+            text_fr=text_fr,
+            text_en=text_en,
+            began_at=began_at or clock.at(),
+            ended_at=ended_at,
+            who=who,
+        )
+    )
+
+
+def end(connection: Connection, clock: Clock, incident_id: str) -> bool:
+    """It is over; False where it was already, or there is none of that id."""
+    statement = (
+        update(incident)
+        .where(incident.c.id == incident_id, incident.c.ended_at.is_(None))
+        .values(ended_at=clock.at())
+    )
+    return bool(connection.execute(statement).rowcount)
+
+
+def stretch(
+    connection: Connection, incident_id: str, began_at: datetime, ended_at: datetime | None
+) -> None:
+    """Write when one really began and ended, as somebody else saw it."""
+    connection.execute(
+        update(incident)
+        .where(incident.c.id == incident_id)
+        .values(began_at=began_at, ended_at=ended_at)
+    )
+
+
+def recent(connection: Connection, since: datetime, most: int) -> list[Incident]:
+    """What goes on or ended after `since`, the newest first."""
+    statement = (
+        select(*_COLUMNS)
+        .where(or_(incident.c.ended_at.is_(None), incident.c.ended_at >= since))
+        .order_by(incident.c.began_at.desc(), incident.c.id)
+        .limit(most)
+    )
+    return [Incident(*row) for row in connection.execute(statement)]
+
+
+def latest(connection: Connection, most: int) -> list[Incident]:
+    """The newest, whether they go on or not."""
+    statement = select(*_COLUMNS).order_by(incident.c.began_at.desc(), incident.c.id).limit(most)
+    return [Incident(*row) for row in connection.execute(statement)]

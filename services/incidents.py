@@ -1,0 +1,117 @@
+"""Incidents: begun and ended by themselves, or told by somebody who works here.
+
+An overload is called an overload and a failure a failure; nothing here is ever "maintenance".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from models import incidents
+from models.database import Connection
+from models.incidents import OVERLOAD, PARTNER, STORE, SYSTEM, TOLD, Incident
+from services.store import Store
+
+# The page tells what goes on, and what ended within so long.
+TOLD_FOR: Final = timedelta(days=7)
+MOST_SHOWN: Final = 50
+# A shorter silence of the store is a blink: nobody noticed more than a slow page.
+OUTAGE_LEAST: Final = timedelta(seconds=5)
+# What several processes saw of one outage is one, and so is one that flickers.
+SAME_OUTAGE: Final = timedelta(minutes=2)
+# Those that a machine looks after, each with its subject (the name of a platform, or "").
+Found = tuple[str, str]
+_LOOKED_AFTER: Final = frozenset({OVERLOAD, PARTNER})
+TEXT_LENGTH: Final = 500
+
+
+class NoIncident(Exception):
+    """None of that id goes on."""
+
+
+def keep_up(connection: Connection, store: Store, found: Collection[Found]) -> int:
+    """Begin what is `found` and not told yet, end what is found no more; gives how many changed.
+
+    In the caller's transaction.
+    """
+    incidents.one_at_a_time(connection)
+    running = {
+        (one.kind, one.text_fr): one
+        for one in incidents.recent(connection, store.clock.now(), MOST_SHOWN)
+        if one.ended_at is None and one.who == SYSTEM and one.kind in _LOOKED_AFTER
+    }
+    begun = sorted(set(found) - running.keys())
+    ended = [one for what, one in running.items() if what not in found]
+    for kind, subject in begun:
+        incidents.begin(
+            connection,
+            store.clock,
+            store.chance.identifier(),
+            kind=kind,
+            text_fr=subject,
+            text_en=subject,
+        )
+    for one in ended:
+        incidents.end(connection, store.clock, one.id)
+    return len(begun) + len(ended)
+
+
+def record_outage(store: Store, began_at: datetime, ended_at: datetime) -> bool:
+    """Write that the store did not answer from one moment to another (UTC), once it does again.
+
+    Whoever saw the same outage says the same thing: it is one incident, from the earliest to the
+    latest moment. False where it was too short to be told.
+    """
+    if ended_at - began_at < OUTAGE_LEAST:
+        return False
+    with store.database.transaction() as connection:
+        incidents.one_at_a_time(connection)
+        for one in incidents.recent(connection, began_at - SAME_OUTAGE, MOST_SHOWN):
+            if one.kind == STORE and one.ended_at and one.began_at <= ended_at + SAME_OUTAGE:
+                first, last = min(one.began_at, began_at), max(one.ended_at, ended_at)
+                incidents.stretch(connection, one.id, first, last)
+                return True
+        incidents.begin(
+            connection,
+            store.clock,
+            store.chance.identifier(),
+            kind=STORE,
+            began_at=began_at,
+            ended_at=ended_at,
+        )
+    return True
+
+
+def tell(store: Store, text_fr: str, text_en: str, who: str) -> str:
+    """Begin one in somebody's own words, in both languages; gives its id."""
+    incident_id = store.chance.identifier()
+    with store.database.transaction() as connection:
+        incidents.begin(
+            connection,
+            store.clock,
+            incident_id,
+            kind=TOLD,
+            text_fr=text_fr,
+            text_en=text_en,
+            who=who,
+        )
+    return incident_id
+
+
+def end(store: Store, incident_id: str) -> None:
+    """Raises NoIncident. What a machine finds begins again if it finds it again."""
+    with store.database.transaction() as connection:
+        if not incidents.end(connection, store.clock, incident_id):
+            raise NoIncident(incident_id)
+
+
+def newest(store: Store, most: int) -> list[Incident]:
+    with store.database.statement() as connection:
+        return incidents.latest(connection, most)
+
+
+def to_show(connection: Connection, now: datetime) -> list[Incident]:
+    """What goes on, and what ended within the last days; the newest first."""
+    return incidents.recent(connection, now - TOLD_FOR, MOST_SHOWN)
