@@ -1,0 +1,266 @@
+"""Visits to the public site: where somebody is in its questions, and what they have given.
+
+The number counts answers and is the duplicate check: an answer takes the number that its page was
+made for, and whoever comes second with the same number changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
+
+from models.clock import Clock
+from models.crypto import CannotOpen, Vault
+from models.dialects import insert
+from models.prepared import Prepared
+from models.tables import place, visit
+
+# The page of somebody for whom an appointment is being asked for at a partner.
+PARTNER_WAITS = "partner_waits"
+
+_LOOK_BACK = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class VisitRow:
+    """A visit as found; `body` is empty once it was erased. Moments are UTC.
+
+    `kept_until` is when the first of its places is not held any more; None where it holds none.
+    """
+
+    id: str
+    number: int
+    step: str
+    outcome: str
+    language: str
+    body: str
+    created_at: datetime
+    seen_at: datetime
+    kept_until: datetime | None
+
+
+def add(
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    visit_id: str,
+    *,
+    step: str,
+    language: str,
+    body: str,
+    place_idx: bytes | None = None,
+) -> None:
+    """A new one, whose first answer is number 1; one that is there already stays as it is."""
+    new = insert(connection, visit).values(
+        id=visit_id,
+        number=1,
+        step=step,
+        outcome="",
+        language=language,
+        body_enc=_seal(vault, visit_id, body),
+        place_idx=place_idx,
+        created_at=clock.at(),
+        seen_at=clock.at(),
+    )
+    # Two may begin at once with copies of one ticket of the waiting room.
+    connection.execute(new.on_conflict_do_nothing())
+
+
+def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> VisitRow | None:
+    """One visit by its id, with what it holds, in one statement."""
+    found = _load(clock).rows(connection, {"the_visit": visit_id})
+    if not found:
+        return None
+    row = found[0]
+    try:
+        body = vault.open_text(row.body_enc, _where(visit_id)) or ""
+    except CannotOpen:
+        # Sealed with a key that is no more: as good as erased.
+        body = ""
+    return VisitRow(
+        row.id,
+        row.number,
+        row.step,
+        row.outcome,
+        row.language,
+        body,
+        row.created_at,
+        row.seen_at,
+        row.kept_until,
+    )
+
+
+@lru_cache
+def _load(clock: Clock) -> Prepared:
+    held = (
+        select(func.min(place.c.hold_expires_at))
+        .where(
+            place.c.held_by == bindparam("the_visit"),
+            place.c.booking_id.is_(None),
+            place.c.hold_expires_at > clock.at(),
+        )
+        .scalar_subquery()
+    )
+    return Prepared(
+        select(
+            visit.c.id,
+            visit.c.number,
+            visit.c.step,
+            visit.c.outcome,
+            visit.c.language,
+            visit.c.body_enc,
+            visit.c.created_at,
+            visit.c.seen_at,
+            held.label("kept_until"),
+        ).where(visit.c.id == bindparam("the_visit"))
+    )
+
+
+def others_that_hold(connection: Connection, clock: Clock, visit_id: str) -> int:
+    """How many other visits that began at the same place hold something now."""
+    return int(_others_that_hold(clock).rows(connection, {"the_visit": visit_id})[0][0])
+
+
+@lru_cache
+def _others_that_hold(clock: Clock) -> Prepared:
+    other = visit.alias("other")
+    holds = exists().where(
+        place.c.held_by == other.c.id,
+        place.c.booking_id.is_(None),
+        place.c.hold_expires_at > clock.at(),
+    )
+    return Prepared(
+        select(func.count().label("visits"))
+        .select_from(visit.join(other, other.c.place_idx == visit.c.place_idx))
+        .where(
+            visit.c.id == bindparam("the_visit"),
+            other.c.id != visit.c.id,
+            # What was begun longer ago hardly holds anything, and a town's day is not read through.
+            other.c.created_at > clock.at(-_LOOK_BACK),
+            holds,
+        )
+    )
+
+
+def claim(connection: Connection, clock: Clock, visit_id: str, number: int) -> bool:
+    """Take an answer's number before its effects; a copy waits for the transaction, then False."""
+    return _claim(clock).count(connection, {"the_visit": visit_id, "the_number": number}) == 1
+
+
+@lru_cache
+def _claim(clock: Clock) -> Prepared:
+    return Prepared(
+        update(visit)
+        .where(
+            visit.c.id == bindparam("the_visit"),
+            visit.c.number == bindparam("the_number"),
+            visit.c.outcome == "",
+        )
+        .values(number=visit.c.number + 1, seen_at=clock.at())
+    )
+
+
+def complete(
+    connection: Connection,
+    vault: Vault,
+    visit_id: str,
+    *,
+    step: str,
+    outcome: str,
+    body: str,
+) -> None:
+    """Write what a claimed answer led to, in the transaction that claimed it."""
+    values = {
+        "the_visit": visit_id,
+        "the_step": step,
+        "the_outcome": outcome,
+        "the_body": _seal(vault, visit_id, body),
+    }
+    _COMPLETE.count(connection, values)
+
+
+_COMPLETE = Prepared(
+    update(visit)
+    .where(visit.c.id == bindparam("the_visit"))
+    .values(
+        step=bindparam("the_step"),
+        outcome=bindparam("the_outcome"),
+        body_enc=bindparam("the_body"),
+    )
+)
+
+
+def record(
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    visit_id: str,
+    number: int,
+    *,
+    step: str,
+    outcome: str,
+    body: str,
+) -> bool:
+    """Store an answer without effects in one statement; False when a copy of it came first."""
+    values = {
+        "the_visit": visit_id,
+        "the_number": number,
+        "the_step": step,
+        "the_outcome": outcome,
+        "the_body": _seal(vault, visit_id, body),
+    }
+    return _record(clock).count(connection, values) == 1
+
+
+@lru_cache
+def _record(clock: Clock) -> Prepared:
+    return Prepared(
+        update(visit)
+        .where(
+            visit.c.id == bindparam("the_visit"),
+            visit.c.number == bindparam("the_number"),
+            visit.c.outcome == "",
+        )
+        .values(
+            number=visit.c.number + 1,
+            seen_at=clock.at(),
+            step=bindparam("the_step"),
+            outcome=bindparam("the_outcome"),
+            body_enc=bindparam("the_body"),
+        )
+    )
+
+
+def end(connection: Connection, clock: Clock, visit_id: str, outcome: str) -> bool:
+    """Over, for this reason ("taken_up", "ended"); False where it was over before."""
+    statement = (
+        update(visit)
+        .where(visit.c.id == visit_id, visit.c.outcome == "")
+        .values(outcome=outcome, number=visit.c.number + 1, seen_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def erase_bodies(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    """Erase what was given; step and outcome stay for the statistics."""
+    statement = (
+        update(visit)
+        .where(visit.c.seen_at < clock.at(-older_than), visit.c.body_enc.is_not(None))
+        .values(body_enc=None, code_idx=None, code_until=None, place_idx=None)
+    )
+    return connection.execute(statement).rowcount
+
+
+def delete_old(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    return connection.execute(delete(visit).where(visit.c.seen_at < clock.at(-older_than))).rowcount
+
+
+def _seal(vault: Vault, visit_id: str, body: str) -> bytes:
+    return vault.seal(body.encode(), _where(visit_id))
+
+
+def _where(visit_id: str) -> str:
+    return f"visit.body:{visit_id}"

@@ -1,0 +1,147 @@
+"""The public site on a loopback port, with a clock that goes on, and visitors with a browser."""
+
+from __future__ import annotations
+
+import threading
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page
+from werkzeug.serving import make_server
+
+from services.call_world import Service
+from services.directory import Directory
+from tests.browser.desk_stage import RunningClock
+from tests.browser.stage import PATIENCE_MS, Quiet
+from tests.support.house import NOON, House, campaign_with, mornings
+from wiring import Parts, make_app
+
+# Two doses, and everything in reach is offered: what a couple of January 2021 met.
+CAMPAIGN = campaign_with(doses=2, few_places=1)
+
+
+@dataclass
+class Site:
+    house: House
+    url: str
+    browser: Browser
+    contexts: list[BrowserContext] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+
+    def visitor(
+        self, *, script: bool = True, width: int = 1280, height: int = 860, **more: Any
+    ) -> Person:
+        context = self.browser.new_context(
+            viewport={"width": width, "height": height},
+            java_script_enabled=script,
+            locale="fr-FR",
+            **more,
+        )
+        self.contexts.append(context)
+        return Person(self, context.new_page())
+
+
+class Person:
+    """Somebody at the site, who fills in what is there."""
+
+    def __init__(self, site: Site, page: Page) -> None:
+        self.site, self.page = site, page
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: site.troubles.append(str(error)))
+        page.on("console", self._noted)
+
+    def _noted(self, message: Any) -> None:
+        # A form that is answered with what is wrong in it is no trouble of the page.
+        if message.type == "error" and "422" not in message.text:
+            self.site.troubles.append(message.text)
+
+    def another_tab(self) -> Person:
+        return Person(self.site, self.page.context.new_page())
+
+    def opens(self, path: str = "/rendez-vous") -> Person:
+        self.page.goto(self.site.url + path)
+        return self
+
+    def is_at(self, slug: str) -> Person:
+        self.page.wait_for_url(f"**/rendez-vous/{slug}*")
+        return self
+
+    def starts(self, whom: str = "self") -> Person:
+        self.opens()
+        self.page.check(f"input[value={whom}]")
+        self.page.click("main form button")
+        return self.is_at("naissance")
+
+    def is_born(self, day: str = "12", month: str = "3", year: str = "1942") -> Person:
+        for name, text in (("day", day), ("month", month), ("year", year)):
+            self.page.fill(f"#{name}", text)
+        self.page.click("main form button")
+        return self
+
+    def lives(self, where: str = "75011") -> Person:
+        self.page.fill("#where", where)
+        self.page.click("main form button")
+        return self
+
+    def takes(self, number: int = 0) -> Person:
+        self.page.locator(".offers button").nth(number).click()
+        return self
+
+    def is_reached(self, number: str = "06 12 34 56 78") -> Person:
+        self.page.fill("#number", number)
+        self.page.click("button[value=number]")
+        return self.is_at("confirmer")
+
+    def comes_to_offers(self, whom: str = "self") -> Person:
+        self.starts(whom).is_born().is_at("commune").lives().is_at("creneaux")
+        return self
+
+    def comes_to_confirm(self, whom: str = "self", number: str = "06 12 34 56 78") -> Person:
+        return self.comes_to_offers(whom).takes().is_at("joindre").is_reached(number)
+
+    def confirms(self) -> Person:
+        self.page.click("button.confirm")
+        return self
+
+
+@contextmanager
+def site(database_url: str, browser: Browser) -> Iterator[Site]:
+    """A house whose pages say that they are at the loopback address that they are at."""
+    house = House(database_url, clock=RunningClock(NOON), campaign=CAMPAIGN)
+    house.knows_postcodes()
+    starts = mornings(34)
+    for gid, name, away in (
+        ("1", "Salle Olympe de Gouges", 0.4),
+        ("2", "Gymnase Jean Jaurès", 4.1),
+        ("3", "Mairie annexe", 12.2),
+    ):
+        house.opens_centre(gid, name=name, kilometres=away, starts=starts, capacity=6)
+    server = make_server("127.0.0.1", 0, _app(house, 0), threaded=True, request_handler=Quiet)
+    url = f"http://127.0.0.1:{server.server_port}"
+    server.app = _app(house, server.server_port)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    made = Site(house, url, browser)
+    try:
+        yield made
+    finally:
+        for context in made.contexts:
+            context.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        house.close()
+    assert made.troubles == [], made.troubles
+
+
+def _app(house: House, port: int) -> Any:
+    settings = house.settings.model_copy(update={"public_base_url": f"http://127.0.0.1:{port}"})
+    service = Service(
+        Directory(house.database, centres_fresh_seconds=0),
+        house.campaign,
+        settings.national_number,
+    )
+    return make_app(Parts(settings, house.store, service, house.woken))

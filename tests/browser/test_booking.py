@@ -1,0 +1,206 @@
+"""Public booking in a browser, on the whole service: with a script and without, and by keyboard."""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from playwright.sync_api import Browser, Page, expect
+
+from services.visits import LEASE
+from tests.browser.book_stage import Person, Site, site
+from tests.browser.desk_stage import RunningClock
+from tests.support.pages import violations
+
+
+@pytest.fixture
+def made(browser: Browser, sqlite_url: str) -> Iterator[Site]:
+    with site(sqlite_url, browser) as one:
+        yield one
+
+
+def references(made: Site) -> set[str]:
+    return {row.reference for row in made.house.bookings()}
+
+
+def waits(made: Site, seconds: float) -> None:
+    clock = made.house.clock
+    assert isinstance(clock, RunningClock)
+    clock._moment += timedelta(seconds=seconds)
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing makes the page scroll sideways."""
+    return bool(
+        page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+    )
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with a script", "without"])
+def test_a_couple_books_side_by_side_and_every_page_can_be_used(made: Site, script: bool):  # noqa: FBT001
+    """Narrow, as at 200 % zoom on a small telephone: 320 css pixels."""
+    person = made.visitor(script=script, width=320, height=700)
+    page = person.page
+    seen: list[str] = []
+
+    def looks(name: str) -> None:
+        assert fits(page), name
+        if script:
+            # A checker is a script, too.
+            seen.extend(f"{name}: {one}" for one in violations(page))
+
+    person.opens()
+    looks("start")
+    person.starts("two")
+    looks("birth")
+    person.is_born("31", "2", "1942")
+    expect(page.locator("#problems")).to_be_visible()
+    expect(page.locator("#day")).to_have_value("31")
+    if script:
+        expect(page.locator("#problems")).to_be_focused()
+    page.click("#problems a")
+    if script:
+        expect(page.locator("#day")).to_be_focused()
+    looks("birth wrong")
+    person.is_born().is_at("commune").lives().is_at("creneaux")
+    looks("offers")
+    person.takes().is_at("joindre")
+    if script:
+        expect(page.locator("#question")).to_be_focused()
+    looks("reach")
+    person.is_reached()
+    looks("confirm")
+    person.confirms().is_at("fait")
+    looks("first")
+    page.reload()
+    page.click("main form button")
+    person.is_at("naissance").is_born("1", "avril", "1944").is_at("creneaux")
+    looks("beside")
+    person.takes().is_at("confirmer").confirms().is_at("fait")
+    expect(page.locator(".ticket")).to_have_count(2)
+    looks("done")
+    page.reload()
+    expect(page.locator(".ticket")).to_have_count(2)
+    assert seen == []
+    assert len(references(made)) == 2
+    assert made.house.held() == 0
+
+
+def test_back_two_tabs_double_click_and_refresh_book_once_and_lose_nothing(made: Site):
+    person = made.visitor().comes_to_confirm()
+    page = person.page
+    # Back shows what was typed, and a new answer to it counts.
+    page.go_back()
+    person.is_at("joindre")
+    expect(page.locator("#number")).to_have_value("06 12 34 56 78")
+    page.go_forward()
+    person.is_at("confirmer")
+    # A second tab goes on; the first is told where the visit is, and books nothing twice.
+    tab = person.another_tab().opens("/rendez-vous/confirmer").is_at("confirmer")
+    page.reload()
+    person.is_at("confirmer")
+    page.dblclick("button.confirm")
+    person.is_at("fait")
+    tab.confirms().is_at("fait")
+    expect(tab.page.locator(".reference")).to_have_count(1)
+    assert tab.page.inner_text(".reference") == page.inner_text(".reference")
+    page.go_back()
+    page.wait_for_url(re.compile("/rendez-vous/fait"))
+    page.reload()
+    expect(page.locator(".reference")).to_have_count(1)
+    assert len(references(made)) == 1
+    assert len(made.house.messages()) == 1
+
+
+def test_without_a_script_a_double_click_books_once(made: Site):
+    person = made.visitor(script=False).comes_to_confirm()
+    person.page.dblclick("button.confirm")
+    person.is_at("fait")
+    assert len(references(made)) == 1
+
+
+def test_a_hold_that_ends_is_said_and_a_slot_that_went_leads_to_others(made: Site):
+    person = made.visitor().comes_to_confirm()
+    page = person.page
+    expect(page.locator(".countdown .left")).to_contain_text("4 min")
+    waits(made, LEASE.total_seconds() + 1)
+    page.reload()
+    expect(page.locator("text=n’est plus gardé")).to_be_visible()
+    # Somebody else has all that the slot had meanwhile.
+    chosen = page.inner_text(".check")
+    with made.house.database.transaction() as connection:
+        connection.exec_driver_sql(
+            "UPDATE place SET blocked = 1 WHERE slot_id = (SELECT min(id) FROM slot)"
+        )
+    person.confirms().is_at("creneaux")
+    expect(page.locator("text=vient d’être pris")).to_be_visible()
+    assert made.house.bookings() == []
+    person.takes().is_at("confirmer")
+    # Nothing was asked again, and it is another hour.
+    assert page.inner_text(".check") != chosen
+    expect(page.locator(".check")).to_contain_text("12 mars 1942")
+    person.confirms().is_at("fait")
+    assert len(references(made)) == 1
+
+
+def test_with_the_keyboard_alone(made: Site):
+    person = made.visitor(width=390)
+    page = person.page
+
+    def goes_to(selector: str) -> None:
+        for _ in range(40):
+            if page.evaluate("s => document.activeElement?.matches(s)", selector):
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"no way to {selector}")
+
+    person.opens()
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    goes_to("input[name=whom]")
+    page.keyboard.press("Space")
+    goes_to("main button")
+    page.keyboard.press("Enter")
+    person.is_at("naissance")
+    for name, text in (("day", "12"), ("month", "mars"), ("year", "42")):
+        goes_to(f"#{name}")
+        page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    person.is_at("commune")
+    goes_to("#where")
+    page.keyboard.type("75011")
+    page.keyboard.press("Enter")
+    person.is_at("creneaux")
+    goes_to(".offers button")
+    page.keyboard.press("Enter")
+    person.is_at("joindre")
+    goes_to("#number")
+    page.keyboard.type("0612345678")
+    page.keyboard.press("Enter")
+    person.is_at("confirmer")
+    goes_to("button.confirm")
+    page.keyboard.press("Enter")
+    person.is_at("fait")
+    assert len(references(made)) == 1
+
+
+def test_the_first_page_is_light_and_asks_nobody_else(made: Site):
+    person: Person = made.visitor()
+    asked: dict[str, int] = {}
+    person.page.on("response", lambda answer: asked.update({answer.url: len(answer.body())}))
+    person.opens()
+    person.page.wait_for_load_state("networkidle")
+    assert all(address.startswith(made.url) for address in asked)
+    assert sum(asked.values()) < 100_000
+    asked.clear()
+    # The questions bring their script, and stay light.
+    person.starts()
+    person.page.wait_for_load_state("networkidle")
+    assert sum(asked.values()) < 100_000

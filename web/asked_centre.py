@@ -1,0 +1,60 @@
+"""Which centre an address asks for (/rendez-vous?centre=…&creneau=…), and which slot there.
+
+The slots that we publish lead there with both, a centre's page with the first. Ids of centres and
+slots say nothing about anybody, so they may stand in an address. What is no such id is nothing that
+was asked for, and no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+CENTRE: Final = "centre"
+SLOT: Final = "creneau"
+_MOST_LETTERS = 64
+_MOST_DIGITS = 18
+_MOST_FIELDS = 20
+
+
+@dataclass(frozen=True)
+class AskedCentre:
+    """Both are empty where nothing was asked for; `slot` is the digits of an id."""
+
+    centre: str = ""
+    slot: str = ""
+
+    def query(self, code: str) -> str:
+        """The address' query in a language: one for each that means something else."""
+        return urlencode(({"lang": code} if code == "en" else {}) | self.fields)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        found = {CENTRE: self.centre, SLOT: self.slot}
+        return {name: text for name, text in found.items() if text}
+
+
+NOTHING: Final = AskedCentre()
+
+
+def asked_centre(fields: Mapping[str, str]) -> AskedCentre:
+    """What fields of a form or of an address ask for."""
+    centre, slot = fields.get(CENTRE, ""), fields.get(SLOT, "")
+    if not 0 < len(centre) <= _MOST_LETTERS or not centre.isprintable():
+        return NOTHING
+    is_id = slot.isascii() and slot.isdecimal() and len(slot) <= _MOST_DIGITS
+    return AskedCentre(centre, slot.lstrip("0") if is_id else "")
+
+
+def asked_in(query: str) -> AskedCentre:
+    """The same of a query as it came."""
+    if "=" not in query:
+        return NOTHING
+    try:
+        found = parse_qsl(query, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return NOTHING
+    # The first of several, as everywhere.
+    return asked_centre(dict(reversed(found)))

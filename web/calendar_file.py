@@ -1,0 +1,66 @@
+"""Appointments as a file for a calendar (RFC 5545), by the centre's own clock.
+
+A calendar is often shared with others: nothing in it says what the appointment is for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Response
+
+from prompts.screens import Screen
+
+# How long somebody is there, with the quarter of an hour after it.
+LASTS = timedelta(minutes=30)
+REMINDED = timedelta(days=-1)
+
+
+@dataclass(frozen=True)
+class Appointment:
+    """`start` is by the centre's clock, with its zone. `key` is the same for ever."""
+
+    key: str
+    start: datetime
+    street: str
+    postcode: str
+    town: str
+
+
+def calendar_file(
+    appointments: Sequence[Appointment], words: Screen, *, now: datetime, number: str
+) -> Response:
+    """The answer that a browser hands to its calendar; `number` is the one to ring, as written."""
+    # Heavy, and asked for by few.
+    from icalendar import Alarm, Calendar, Event  # noqa: PLC0415
+
+    calendar = Calendar()
+    calendar.add("prodid", "-//Allo Rendez-vous//FR")
+    calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    summary = words.text("book.calendar.summary")
+    for one in appointments:
+        event = Event()
+        # The same appointment again, at another hour, replaces the one that is there.
+        name = hashlib.sha256(f"calendar:{one.key}".encode()).hexdigest()[:32]
+        event.add("uid", f"{name}@allo-rendez-vous")
+        event.add("dtstamp", now)
+        event.add("dtstart", one.start)
+        event.add("dtend", one.start + LASTS)
+        event.add("summary", summary)
+        event.add("location", f"{one.street}, {one.postcode} {one.town}")
+        event.add("description", words.text("book.calendar.description", number=number))
+        alarm = Alarm()
+        alarm.add("action", "DISPLAY")
+        alarm.add("description", summary)
+        alarm.add("trigger", REMINDED)
+        event.add_component(alarm)
+        calendar.add_component(event)
+    calendar.add_missing_timezones()
+    response = Response(calendar.to_ical(), mimetype="text/calendar")
+    response.headers["Content-Disposition"] = 'attachment; filename="rendez-vous.ics"'
+    return response
