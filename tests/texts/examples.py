@@ -32,6 +32,7 @@ SECOND_WAS = datetime(2026, 10, 14, 10, 30, tzinfo=PARIS)
 UNTIL = datetime(2026, 9, 23, 16, 30, tzinfo=PARIS)
 HALL = Where("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e")
 GYM = Where("30 route de Rennes", "Gymnase Jaurès", "35500", "Vitré")
+LINK = "https://allo.example/s/4k0QZr8Wm2TdXb1"
 ABOUT = {"reference": REFERENCE, "number": NUMBER}
 
 Made = Callable[[Catalogue], str]
@@ -119,6 +120,7 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
         "unfinished",
         lambda catalogue: texts.unfinished(catalogue, town=town, until=UNTIL, number=NUMBER),
     )
+    yield "finish", lambda catalogue: texts.finish(catalogue, number=NUMBER, link=LINK)
     for key in sorted(load("fr").texts):
         if key.startswith("reply_"):
             name = key.removeprefix("reply_")

@@ -17,9 +17,11 @@ from sqlalchemy import event, select
 
 import config
 
-from models import history, phone_lines
-from models.tables import booking, message
+from models import changes, history, phone_lines
+from models.tables import booking, centre, message
 from services import lines
+from services.campaigns import Campaigns
+from services.centre_life import CentreLife, Wish
 from services.lines import Way
 from tests.ivr.webhooks import genuine
 from tests.support.house import MOBILE, House
@@ -102,6 +104,26 @@ def test_who_can_have_booked_nothing_is_not_answered(service: House, sender: str
 
 
 # ---------------------------------------------------------------- where
+
+
+def test_where_and_yes_say_that_the_place_is_closed(caller: Writer):
+    life = CentreLife(caller.house.store, Campaigns.fixed(caller.house.campaign))
+    with caller.house.database.statement() as connection:
+        centres = list(connection.execute(select(centre.c.id)).scalars())
+    (row,) = booking_rows(caller.house)
+    with caller.house.database.statement() as connection:
+        booked_at = changes.load(connection, caller.house.store.vault, row.id)
+    assert booked_at is not None
+    # The one where they are last, or they would be moved there.
+    for one in sorted(centres, key=lambda one: one == booked_at.centre_id):
+        life.close_centre(one, Wish("no heating"))
+    texts_lie_as(caller.house, state="sent", sent_at=caller.house.clock.now())
+    for body in ("où", "oui je viendrai"):
+        (answer,) = caller.writes(body)
+        assert answer.startswith("Le lieu de votre rendez-vous est fermé.")
+        assert "ne peut pas avoir lieu" in answer
+        assert "Une personne vous appellera" in answer
+    assert history.SAID_YES not in history_of(caller.house)
 
 
 def test_where_writes_the_appointment_out_once_more(caller: Writer):

@@ -92,7 +92,7 @@ def test_each_key_is_a_text_that_is_looked_at_here_or_a_piece_of_one():
         for key in load(language).texts:
             if key.startswith(PIECE):
                 continue
-            assert key.replace("_short", "") in looked_at, key
+            assert re.sub("_(short|brief|link)", "", key) in looked_at, key
             assert texts.name_of(key) in NAMES, key
 
 
@@ -130,7 +130,9 @@ def test_where_a_street_would_tell_the_text_says_how_to_learn_it():
     hidden = [where for where in places() if not where.told]
     assert 5 < len(hidden) < 20
     for where in hidden:
-        text = texts.confirmation(load("fr"), starts=(START,), where=where, **ABOUT)
+        text = texts.confirmation(
+            load("fr"), starts=(START,), where=where, reference=REFERENCE, number=NUMBER
+        )
         assert f"{to_gsm(where.commune)} (pour l'adresse, appelez-nous)" in text
 
 
@@ -338,7 +340,9 @@ def test_hours_are_those_of_the_moments_given():
     """Whoever calls gives them in the centre's own zone; nothing here changes it."""
     there = datetime.fromisoformat("2026-09-30T07:30:00+04:00")
     for language, hour in (("fr", "à 7h30"), ("en", "at 7:30 am")):
-        text = texts.confirmation(load(language), starts=(there,), where=HALL, **ABOUT)
+        text = texts.confirmation(
+            load(language), starts=(there,), where=HALL, reference=REFERENCE, number=NUMBER
+        )
         assert hour in text
 
 

@@ -1,0 +1,116 @@
+"""How often somebody may try for an appointment on the site; the counts are rows of the database.
+
+Kinds of their own, apart from the telephone's: whoever guesses here closes no line there. What is
+closed is closed for what was tried for and for the place that tries; an agent can still look.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from dataclasses import dataclass
+
+import structlog
+
+from models import attempts
+from models.attempts import EVERYBODY, Asked, Subject
+from models.database import Connection
+from services.attempts import DAY, LOOK_BACK, TRIES_A_DAY, too_many
+from services.store import Store
+
+# A place may be a whole town behind one address of its telephone company.
+WRONG_A_PLACE = 40
+# Wishes to be written to, right or wrong: a limit that only wrong ones reach would tell them apart.
+WISHES_A_REFERENCE = 3
+WISHES_A_PLACE = 60
+_IPV4_BITS, _IPV6_BITS = 32, 56
+_OURS = tuple(
+    ipaddress.ip_network(one)
+    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
+)
+_ALL = Subject("web_all", EVERYBODY)
+_LATELY = (Asked(_ALL, LOOK_BACK), Asked(_ALL, LOOK_BACK, failed=False))
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class WebTries:
+    """Whom a try counts for, and whether it counts."""
+
+    subjects: tuple[Subject, ...]
+    open: bool
+    wrong_lately: int = 0
+    all_lately: int = 0
+
+
+def place_of(address: str) -> str:
+    """What of an address is one place: an IPv4 address, or the /56 that a home has of IPv6."""
+    found = _parsed(address)
+    if found is None:
+        return "nowhere"
+    bits = _IPV4_BITS if found.version == 4 else _IPV6_BITS  # noqa: PLR2004
+    return str(ipaddress.ip_network((found, bits), strict=False))
+
+
+def place_outside(address: str) -> str:
+    """The same; empty for an address of our own network, which is a proxy nobody told us about.
+
+    Everybody comes from there then, and what limits one place would close the site.
+    """
+    found = _parsed(address)
+    if found is None or found.is_loopback or any(found in network for network in _OURS):
+        return ""
+    return place_of(address)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+        return found.ipv4_mapped
+    return found
+
+
+def before_try(connection: Connection, store: Store, *, what: str, place: str) -> WebTries:
+    """Look at the tries so far; nobody else tries for the same until the transaction ends.
+
+    `what` is a reference or a code, `place` a `place_of`.
+    """
+    index = store.vault.index
+    subjects = (
+        Subject("web_reference", index("web reference", what) or b""),
+        Subject("web_place", index("web place", place) or b""),
+    )
+    attempts.wait_for_others(connection, subjects)
+    asked = [Asked(one, DAY) for one in subjects]
+    by_what, by_place, wrong, everything = attempts.counts(
+        connection, store.clock, [*asked, *_LATELY]
+    )
+    return WebTries(
+        (*subjects, _ALL), by_what < TRIES_A_DAY and by_place < WRONG_A_PLACE, wrong, everything
+    )
+
+
+def count_try(connection: Connection, store: Store, tries: WebTries, *, right: bool) -> None:
+    """Count it; one too many of the wrong ones raises an alert, once."""
+    attempts.add(connection, store.clock, tries.subjects, good=right)
+    wrong, everything = tries.wrong_lately + (not right), tries.all_lately + 1
+    if too_many(wrong, everything) and not too_many(tries.wrong_lately, tries.all_lately):
+        log.error("alert", alert="wrong look-ups on the site", wrong=wrong, of=everything)
+
+
+def count_wish(connection: Connection, store: Store, *, reference: str, place: str) -> bool:
+    """Count a wish to be written to; False when there were too many."""
+    index = store.vault.index
+    subjects = (
+        Subject("web_wish", index("web reference", reference) or b""),
+        Subject("web_wish_place", index("web place", place) or b""),
+    )
+    attempts.wait_for_others(connection, subjects)
+    asked = [Asked(one, DAY, failed=False) for one in subjects]
+    by_reference, by_place = attempts.counts(connection, store.clock, asked)
+    attempts.add(connection, store.clock, subjects, good=True)
+    return by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE
