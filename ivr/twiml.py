@@ -22,6 +22,8 @@ OVERRIDES = "#rc=2&rp=ct,rt,5xx&ct=2000&rt=4500"
 # The largest turn number that the store can hold: "the newest there is".
 NEWEST = 32767
 ELSEWHERE_PAUSE = 8
+# Between two looks whether there is room for a call now.
+CROWDED_SECONDS = 8
 # Marks a blank while a document is made; nothing that is said has a letter of the private area.
 _MARK = "\ue000{}\ue001"
 _MARKS = re.compile("\ue000([0-9]+)\ue001")
@@ -411,6 +413,35 @@ def apology(
     response.append(_say(catalogue, [catalogue.say(key, {}, tries)], NORMAL))
     response.append(Pause(length=min(2 + 2 * tries, 15)))
     response.append(Redirect(addresses.again(number, tries + 1, failed), method="POST"))
+    return str(response)
+
+
+def crowded(catalogue: Catalogue, addresses: Addresses, tries: int, *, may_ring: bool) -> str:
+    """What a new call hears when there are too many: a choice, music, and another look.
+
+    `tries` counts the looks before. `may_ring`: there is a number on which to ring them.
+    """
+    then = addresses.at(f"/voice/crowded?crowded={tries}")
+    key = "crowded" if may_ring else "crowded_withheld"
+    if tries:
+        key = "crowded_still" if may_ring else "crowded_withheld_still"
+    response = VoiceResponse()
+    said = _say(catalogue, [catalogue.say(key, {})], NORMAL)
+    if may_ring:
+        gather = Gather(
+            action=then,
+            method="POST",
+            input="dtmf",
+            num_digits=1,
+            timeout=CROWDED_SECONDS,
+            finish_on_key="",
+        )
+        gather.append(said)
+        response.append(gather)
+    else:
+        response.append(said)
+        response.append(Pause(length=CROWDED_SECONDS))
+    response.append(Redirect(then, method="POST"))
     return str(response)
 
 

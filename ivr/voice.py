@@ -13,6 +13,7 @@ from flask import Blueprint, Response, abort, request
 
 from flows.speech import RETURNED, SILENCE, Input, keys, queued, spoken
 from ivr.conversation import LANGUAGE, Answer, Conversation
+from ivr.crowded import Crowded
 from ivr.twiml import NEWEST, Addresses, apology, nothing
 from prompts.catalogue import load
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
@@ -32,24 +33,40 @@ Fields = Mapping[str, str]
 log = structlog.get_logger()
 
 
-def blueprint(conversation: Conversation, addresses: Addresses) -> Blueprint:
-    """Routes below /voice; the signature check stands in front of them."""
-    edge = _Edge(conversation, addresses)
+def blueprint(
+    conversation: Conversation, addresses: Addresses, crowd: Crowded | None = None
+) -> Blueprint:
+    """Routes below /voice; the signature check stands in front of them.
+
+    `crowd` has the short answer for new calls where they are too many.
+    """
+    edge = _Edge(conversation, addresses, crowd)
     voice = Blueprint("voice", __name__, url_prefix="/voice")
     for name in ("incoming", "turn", "fallback", "status"):
         voice.add_url_rule(f"/{name}", name, getattr(edge, name), methods=["POST"])
+    if crowd is not None:
+        voice.add_url_rule("/crowded", "crowded", edge.crowded, methods=["POST"])
     return voice
 
 
 class _Edge:
     """The webhooks as methods; the form is the one of the request being answered."""
 
-    def __init__(self, conversation: Conversation, addresses: Addresses) -> None:
+    def __init__(
+        self, conversation: Conversation, addresses: Addresses, crowd: Crowded | None
+    ) -> None:
         self._conversation = conversation
         self._addresses = addresses
+        self._crowd = crowd
 
     def incoming(self) -> Response:
-        return self._answered(0, 0, self._conversation.ring)
+        short = self._crowd.answer() if self._crowd else None
+        return _xml(short) if short else self._answered(0, 0, self._conversation.ring)
+
+    def crowded(self) -> Response:
+        """Somebody who got the short answer stayed on the line, or pressed a key."""
+        short = self._crowd.again() if self._crowd else None
+        return _xml(short) if short else self._answered(0, 0, self._conversation.ring)
 
     def turn(self) -> Response:
         form, args = request.form, request.args

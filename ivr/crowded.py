@@ -1,0 +1,82 @@
+"""The short answer that a new call gets when calls are more than can be answered.
+
+It costs no store: where nobody could be asked the first question in time, a sentence and a choice
+come at once. Key 1: we ring back. Key 0: the call goes on, and can ask for a person. Whoever stays
+is asked for again and again, and goes on like any call as soon as there is room; a call that has
+begun never comes here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Callable
+
+import structlog
+
+from flask import request
+
+from flows.session import CallerKind, Session
+from ivr.caller import read_caller
+from ivr.conversation import LANGUAGE
+from ivr.twiml import Addresses, crowded, told_and_over
+from prompts.catalogue import load
+from services.promise_callback import Reason, promise_callback
+from services.queue_line import what_is_known
+from services.store import Store
+from services.telemetry import GIVEN_WAY, PROMISES
+
+# Whoever waited so often (a quarter of a minute each) goes on, however many others there are.
+PATIENCE = 12
+PERSON, RING_BACK = "0", "1"
+_COUNT = re.compile(r"[0-9]{1,2}")
+
+log = structlog.get_logger()
+
+
+class Crowded:
+    """`is_too_much` says, for each call anew, whether it gets this answer."""
+
+    def __init__(self, store: Store, addresses: Addresses, is_too_much: Callable[[], bool]) -> None:
+        self._store = store
+        self._addresses = addresses
+        self._is_too_much = is_too_much
+
+    def answer(self) -> str | None:
+        """The document for the call that rings; None where it is answered as always."""
+        if not self._is_too_much():
+            return None
+        GIVEN_WAY.labels("call").inc()
+        return self._document(0)
+
+    def _document(self, tries: int) -> str:
+        _number, kind = read_caller(request.form.get("From", ""))
+        may_ring = kind is not CallerKind.NONE
+        return crowded(load(LANGUAGE), self._addresses, tries, may_ring=may_ring)
+
+    def again(self) -> str | None:
+        """For whoever stayed on the line, or pressed a key; None: the call goes on."""
+        text = request.args.get("crowded", "")
+        tries = int(text) if _COUNT.fullmatch(text) and text.isascii() else PATIENCE
+        pressed = request.form.get("Digits", "")
+        if pressed == RING_BACK:
+            return self._promised()
+        if pressed == PERSON or tries >= PATIENCE or not self._is_too_much():
+            return None
+        return self._document(tries + 1)
+
+    def _promised(self) -> str | None:
+        number, kind = read_caller(request.form.get("From", ""))
+        if kind is CallerKind.NONE:
+            return None
+        session = Session(language=LANGUAGE, caller=number, caller_kind=str(kind))
+        known = {**what_is_known(session), "language": LANGUAGE, "reason": Reason.UNFINISHED}
+        try:
+            with self._store.database.transaction() as connection:
+                # Of no call of ours: nothing of it is stored but this.
+                promise_callback(connection, self._store, number, None, known)
+        except Exception as error:  # noqa: BLE001 (what cannot be kept is not promised)
+            log.error("promise not stored", error=type(error).__name__)
+            return None
+        PROMISES.inc()
+        return told_and_over(load(LANGUAGE), "crowded_promised")

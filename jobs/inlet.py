@@ -1,0 +1,18 @@
+"""Lets people in from the waiting room in front of the web, in the process that is there once."""
+
+from __future__ import annotations
+
+from jobs.timed import Task
+from services.campaigns import Campaigns
+from services.inlet import Inlet
+from services.store import Store
+
+# Seconds.
+INLET_EVERY = 1.0
+
+
+def inlet_tasks(
+    store: Store, campaigns: Campaigns, *, most: float = 0.0, mode: str = "auto"
+) -> list[Task]:
+    """One task each second; see `services.inlet.Inlet`."""
+    return [Task("inlet", INLET_EVERY, Inlet(store, campaigns, most=most, mode=mode))]

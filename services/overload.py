@@ -1,0 +1,239 @@
+"""How hard-pressed a web worker is, and what gives way: the web, then screens, then new calls.
+
+A step of a call in progress is never refused. Each worker judges for itself, by how long the
+telephone's steps take, how much of its threads' time is taken, and how late a thread of its own
+wakes up. What waits in front of its threads cannot be seen from inside, but no more can wait than
+there are connections.
+
+Up it goes at once, down by one level a second, so that nothing swings to and fro; from the highest
+level a worker is back within four seconds once the load has fallen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+# Seconds between two looks.
+LOOK_EVERY: Final = 0.25
+# A step longer than this (95 of 100 are shorter) is slow, longer than that far too slow.
+SLOW_STEP: Final = 0.15
+VERY_SLOW_STEP: Final = 0.5
+# Shares of the threads' time: above the first a worker has nothing to spare, below the second it
+# has. A worker that answers all it can has 0.9 and more.
+FULL: Final = 0.8
+ROOM_LEFT: Final = 0.6
+# Open connections that it would take longer than this (seconds) to answer once each are too many.
+LONGEST_QUEUE: Final = 0.7
+# A thread that wakes up so late (seconds, on average) waits for the others all the time.
+LATE: Final = 0.012
+# The telephone's part of the work from which on it is the telephone that is too much.
+OF_THE_PHONE: Final = 0.5
+# How fast the share of new calls that get the short answer goes up and down, a look.
+MORE_CALLS: Final = 0.2
+FEWER_CALLS: Final = 0.1
+# Steps that the 95th is taken of: those of the last five seconds, and no more than this.
+STEPS: Final = 512
+STEPS_SECONDS: Final = 5.0
+_P95: Final = 0.95
+_CALM: Final = 0.5
+
+
+class Level(IntEnum):
+    """What gives way, besides all of the levels before."""
+
+    NONE = 0
+    WEB = 1
+    SCREENS = 2
+    CALLS = 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a worker saw in the time since it was last asked; seconds, and shares of one."""
+
+    level: int
+    p95: float
+    full: float
+    late: float
+    # How long a request waits at most for its turn, by what is open.
+    queue: float
+    steps: int
+    # Of web requests that reached the application: how many, and the time of a processor each.
+    web: int
+    web_cpu: float
+
+
+class Pressure:
+    """One for each web worker; used by all of its threads. `ticks` is a monotonic clock."""
+
+    def __init__(self, threads: int, *, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._threads = threads
+        self.ticks = ticks
+        self.level = Level.NONE
+        # Of visits that go on, by level; the others have one less.
+        self._most = (max(threads - 2, 1), max(threads // 3, 1), 1, 1)
+        self._web = 0
+        self._others = 0
+        self._spare = max(threads - 2, 1)
+        self._counting = threading.Lock()
+        # When it ended, how long it took.
+        self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS)
+        self._work: deque[tuple[float, bool]] = deque()
+        self._looked = ticks()
+        self._lower_at = 0.0
+        self._late = 0.0
+        self._full = 0.0
+        self._of_phone = 0.0
+        # Share of new calls that get the short answer, and what is left over of it.
+        self._refused = 0.0
+        self._owed = 0.0
+        self._p95 = 0.0
+        self._rate = self._queue = 0.0
+        self._sums = [0, 0, 0.0]
+
+    # What threads tell
+
+    def step_done(self, seconds: float, waited: float = 0.0) -> None:
+        """A webhook of the telephone was answered, after it had `waited` for its turn."""
+        self._steps.append((self.ticks(), seconds + waited))
+        self._work.append((seconds, True))
+        self._sums[0] += 1
+
+    def refused(self, seconds: float) -> None:
+        """A webhook was answered that was none of the provider's."""
+        self._work.append((seconds, False))
+
+    def web_begins(self, *, goes_on: bool) -> bool:
+        """Whether a request of the web may go to the application now; then `web_done` follows.
+
+        `goes_on`: of a visit that has begun. What is refused is answered at once: a thread that
+        waited would be one less for the telephone.
+        """
+        most = self._most[self.level]
+        if not goes_on:
+            most = most - 1 if self.level in {Level.NONE, Level.CALLS} else most
+            if self.level is Level.NONE:
+                # With few threads none is left that visits could have before the others.
+                most = max(most, 1)
+        with self._counting:
+            if self._web >= most or self._web + self._others >= self._spare:
+                return False
+            self._web += 1
+        return True
+
+    def other_begins(self) -> bool:
+        """The same for what is neither the telephone nor the public web; then `other_done`.
+
+        Whatever comes, two threads are left to the telephone.
+        """
+        with self._counting:
+            if self._web + self._others >= self._spare:
+                return False
+            self._others += 1
+        return True
+
+    def other_done(self, seconds: float) -> None:
+        with self._counting:
+            self._others -= 1
+        self._work.append((seconds, False))
+
+    def web_done(self, seconds: float, cpu: float) -> None:
+        """It was answered: after so many seconds, `cpu` of them on a processor."""
+        with self._counting:
+            self._web -= 1
+        self._work.append((seconds, False))
+        self._sums[1] += 1
+        self._sums[2] += cpu
+
+    def woke(self, late: float) -> None:
+        """A thread that wanted to sleep woke up `late` seconds later than it wanted."""
+        self._late += 0.1 * (min(late, 1.0) - self._late)
+
+    # What is asked
+
+    @property
+    def slows_screens(self) -> bool:
+        return self.level >= Level.SCREENS
+
+    def refuses_call(self) -> bool:
+        """Whether this new call gets the short answer; as many in a hundred as is needed."""
+        if not self._refused:
+            return False
+        self._owed += self._refused
+        if self._owed < 1:
+            return False
+        self._owed -= 1
+        return True
+
+    def look(self, connections: int = 0, answers: int = 0) -> None:
+        """Judge anew; to be called every `LOOK_EVERY` seconds.
+
+        `connections` are open at the moment, each with one request at most that waits, and
+        `answers` were given since the last look, whatever they cost.
+        """
+        now = self.ticks()
+        since = max(now - self._looked, 1e-3)
+        self._looked = now
+        taken = of_phone = 0.0
+        for _ in range(len(self._work)):
+            seconds, is_phone = self._work.popleft()
+            taken += seconds
+            of_phone += seconds if is_phone else 0.0
+        whole = since * self._threads
+        self._full += _CALM * (taken / whole - self._full)
+        self._of_phone += _CALM * (of_phone / whole - self._of_phone)
+        self._p95 = self._step_p95(now)
+        self._rate += _CALM * (answers / since - self._rate)
+        self._queue = connections / self._rate if self._rate > 1 else 0.0
+        self._judge(now)
+
+    def _judge(self, now: float) -> None:
+        # Threads without rest are no overload by themselves: it is one where people wait for them.
+        waits = self._full > FULL and self._queue > LONGEST_QUEUE
+        if (waits and self._of_phone > OF_THE_PHONE * self._full) or self._p95 > VERY_SLOW_STEP:
+            wanted = Level.CALLS
+        elif waits or self._p95 > SLOW_STEP:
+            wanted = Level.SCREENS
+        else:
+            wanted = Level.WEB if self._full > FULL or self._late > LATE else Level.NONE
+        if wanted > self.level:
+            self.level = Level(self.level + 1)
+            self._lower_at = now + 1.0
+        elif wanted == self.level and wanted:
+            self._lower_at = now + 1.0
+        elif self._full < ROOM_LEFT and now >= self._lower_at and self.level:
+            self.level = Level(self.level - 1)
+            self._lower_at = now + 1.0
+        if wanted == self.level == Level.CALLS:
+            self._refused = min(self._refused + MORE_CALLS, 1.0)
+        elif self._refused:
+            self._refused = max(self._refused - FEWER_CALLS, 0.0)
+
+    def _step_p95(self, now: float) -> float:
+        while self._steps and self._steps[0][0] < now - STEPS_SECONDS:
+            self._steps.popleft()
+        # A copy, for others append meanwhile.
+        seconds = sorted(one for _, one in self._steps.copy())
+        return seconds[int(len(seconds) * _P95)] if seconds else 0.0
+
+    def measured(self) -> Measured:
+        """Since this was asked last."""
+        (steps, web, cpu), self._sums = self._sums, [0, 0, 0.0]
+        each = cpu / web if web else 0.0
+        return Measured(
+            level=int(self.level),
+            p95=self._p95,
+            full=self._full,
+            late=self._late,
+            queue=self._queue,
+            steps=int(steps),
+            web=int(web),
+            web_cpu=each,
+        )

@@ -1,0 +1,120 @@
+"""Whether the store answers, as one web worker knows it: so that few wait for it in vain.
+
+A thread that waits for a store is one less for the telephone. So once it has failed, one request
+at a time asks whether it is back, and all others of the web are told at once that it is not. Who is
+stuck in a question that it never answers is set free: limits of time that a server keeps are of no
+use where that server hangs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+import structlog
+
+# Seconds between two questions whether it is back.
+AGAIN: Final = 1.0
+# A request that takes longer (seconds) is stuck: a statement may take four, to connect three.
+STUCK: Final = 6.0
+LOOK_EVERY: Final = 0.5
+
+log = structlog.get_logger()
+
+
+class Asked(Protocol):
+    """What is asked of `models.database.Database`."""
+
+    def ping(self) -> None: ...
+    def renew(self) -> None: ...
+    def set_free(self, thread: int) -> None: ...
+
+
+class StoreAnswers:
+    """Of one worker. May be used by several threads."""
+
+    def __init__(self, database: Asked, *, ticks: Callable[[], float] = time.monotonic) -> None:
+        """`ticks` is a monotonic clock in seconds."""
+        self._database = database
+        self._ticks = ticks
+        self._is_down = False
+        self._next = 0.0
+        self._asking = threading.Lock()
+        # When the request of each thread began.
+        self._watched: dict[int, float] = {}
+        self._is_watching = True
+        self._starting = threading.Lock()
+
+    def failed(self) -> None:
+        """It did not answer somebody."""
+        if not self._is_down:
+            log.warning("the store does not answer")
+        self._is_down, self._next = True, self._ticks() + AGAIN
+
+    def answers(self) -> bool:
+        """Whether to ask it for anything now; looks whether it is back when that is due."""
+        if not self._is_down:
+            return True
+        if self._ticks() < self._next or not self._asking.acquire(blocking=False):
+            return False
+        try:
+            # What is left of connections from before is of no use.
+            self._database.renew()
+            self._database.ping()
+        except Exception:  # noqa: BLE001 (whatever it is, it is not back)
+            return False
+        else:
+            log.info("the store answers again")
+            self._is_down = False
+            return True
+        finally:
+            self._next = self._ticks() + AGAIN
+            self._asking.release()
+
+    # ------------------------------------------------------------ stuck in it
+
+    def begin(self) -> None:
+        """Set free who is stuck, from now on; the thread for it starts with the first request.
+
+        A server may fork between this and then.
+        """
+        self._is_watching = False
+
+    @contextmanager
+    def under_watch(self) -> Iterator[None]:
+        """Around a request whose thread must not be stuck."""
+        if not self._is_watching:
+            self._start()
+        thread = threading.get_ident()
+        self._watched[thread] = self._ticks()
+        try:
+            yield
+        finally:
+            self._watched.pop(thread, None)
+
+    def look(self) -> None:
+        """Set free who is stuck; to be called every `LOOK_EVERY` seconds."""
+        since = self._ticks() - STUCK
+        for thread, began in list(self._watched.items()):
+            if began < since:
+                log.warning("set free from the store")
+                self._database.set_free(thread)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._is_watching:
+                return
+            self._is_watching = True
+            threading.Thread(target=self._watch, name="store-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(LOOK_EVERY)
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 (the next look may go better)
+                log.warning("nobody set free", error=type(error).__name__)

@@ -1,0 +1,318 @@
+"""The waiting room in front of the web: tickets, ranks, and how far people have been let in.
+
+Everything here is counted from what a worker has in memory; nothing asks the store. A rank is a
+whole number of thousandths: those below `DRAW` buckets were drawn before the opening, the others
+are the seconds since then in which somebody came. Whoever's rank the frontier has passed is let in.
+
+Many sessions of one place (an IPv4 address, or the /56 of an IPv6 one) gain nothing: all of them
+have one draw, and stand behind one another.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import struct
+import threading
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import accumulate
+from typing import Any, Final, NamedTuple
+
+# The snapshot (models.snapshots) that one process writes and every worker reads.
+NAME: Final = "room"
+# Before the opening people may come in so early; earlier ones find the page that tells when.
+BEFORE: Final = timedelta(minutes=30)
+# Buckets of the draw; from there on one is a second.
+DRAW: Final = 1024
+MILLI: Final = 1000
+DRAWN: Final = DRAW * MILLI
+# Between two sessions of one place, in thousandths of a bucket: four of them in each.
+SPACING: Final = 250
+# A place's sessions stand so far behind one another at most: ten minutes. More are not counted.
+FARTHEST: Final = 600 * MILLI
+# Places that a worker remembers: some 2 MB.
+PLACES: Final = 16_384
+# The frontier goes on by itself when nobody has moved it for so long (seconds), at this pace.
+ABANDONED: Final = 10.0
+BY_ITSELF: Final = MILLI
+# Where nobody waits, ranks that so much is passed beforehand: what the frontier was worked out from
+# is a moment older than the snapshot, and whoever comes just now would wait for that moment.
+LEAD: Final = MILLI // 2
+# Points of the crowd's shape that a snapshot has at most.
+POINTS: Final = 64
+# Seconds between two looks at the page: those whose turn is near look more often.
+EACH: Final = (5, 30)
+_LAYOUT: Final = struct.Struct(">8sII")
+_TAG_BYTES: Final = 11
+# Of 27 bytes, so that there is nothing to fill up.
+TICKET_LETTERS: Final = 36
+_BODY_BYTES: Final = 16
+_hash = hashlib.blake2s
+_same = hmac.compare_digest
+_HIGHEST: Final = 2**32 - 1
+
+
+# ---------------------------------------------------------------- tickets
+
+
+class Ticket(NamedTuple):
+    """A rank that somebody has. `opening` is the moment (seconds of the epoch) that it is for."""
+
+    id: bytes
+    opening: int
+    rank: int
+
+
+class Tickets:
+    """Writes and reads them. A ticket is 36 letters, signed with a key of its own."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._key = hmac.digest(secret_key.encode(), b"ticket of the waiting room", hashlib.sha256)
+        # Copied for each ticket: it has read its key.
+        self._signer = _hash(digest_size=_TAG_BYTES, key=self._key)
+
+    def write(self, ticket: Ticket) -> str:
+        body = _LAYOUT.pack(*ticket)
+        return binascii.b2a_base64(body + self._tag(body), newline=False).decode("ascii")
+
+    def read(self, text: str) -> Ticket | None:
+        """None where it is none of ours."""
+        if len(text) != TICKET_LETTERS:
+            return None
+        try:
+            found = binascii.a2b_base64(text)
+        except ValueError:
+            return None
+        body = found[:_BODY_BYTES]
+        if not _same(found[_BODY_BYTES:], self._tag(body)):
+            return None
+        return Ticket(*_LAYOUT.unpack(body))
+
+    def visit_of(self, ticket: Ticket) -> str:
+        """The id of the visit that a ticket lets in: a copy of it is the same visit."""
+        return f"W{_hash(ticket.id, key=self._key, person=b'visit', digest_size=16).hexdigest()}"
+
+    def draw(self, opening: int, place: bytes) -> int:
+        """Where a place stands in the draw of an opening: nobody can tell it beforehand."""
+        text = struct.pack(">I", opening) + place
+        drawn = _hash(text, key=self._key, person=b"draw", digest_size=8).digest()
+        return int.from_bytes(drawn, "big") * DRAWN >> 64
+
+    def _tag(self, body: bytes) -> bytes:
+        # The hash has a key of its own and no library to ask for it: a third of an HMAC's time.
+        signer = self._signer.copy()
+        signer.update(body)
+        return signer.digest()
+
+
+def place_of(address: str) -> bytes:
+    """What counts as one place: an IPv4 address, the /56 of an IPv6 one, else the text itself."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address.encode("utf-8", "replace")[:64]
+    if isinstance(found, ipaddress.IPv6Address):
+        return found.ipv4_mapped.packed if found.ipv4_mapped else found.packed[:7]
+    return found.packed
+
+
+# ---------------------------------------------------------------- ranks
+
+
+class Ranks:
+    """Gives ranks to those who come to one worker, and counts them. For several threads."""
+
+    def __init__(self, tickets: Tickets) -> None:
+        self._tickets = tickets
+        self._counting = threading.Lock()
+        self._opening = 0
+        # The next rank of each place; the one that came last is at the end.
+        self._next: dict[bytes, int] = {}
+        self._new: dict[tuple[int, int], int] = {}
+
+    def take(self, opening: int, place: bytes, now: float) -> Ticket:
+        """A ticket for somebody who came at `now` (seconds of the epoch).
+
+        Nothing gets better by taking another one: the ranks of a place only grow.
+        """
+        with self._counting:
+            return self._take(opening, place, now)
+
+    def _take(self, opening: int, place: bytes, now: float) -> Ticket:
+        if opening != self._opening:
+            self._opening, self._next = opening, {}
+        least, is_counted = self._least(opening, place, now), True
+        rank = max(least, self._next.get(place, 0))
+        if rank > least + FARTHEST:
+            # Whoever asks without end is no crowd, and is in nobody's way.
+            rank, is_counted = least + FARTHEST, False
+        rank = min(rank, _HIGHEST)
+        self._next.pop(place, None)
+        self._next[place] = rank + SPACING
+        if len(self._next) > PLACES:
+            self._next.pop(next(iter(self._next)), None)
+        if is_counted:
+            key = opening, rank // MILLI
+            self._new[key] = self._new.get(key, 0) + 1
+        return Ticket(secrets.token_bytes(8), opening, rank)
+
+    def _least(self, opening: int, place: bytes, now: float) -> int:
+        if now < opening:
+            return self._tickets.draw(opening, place)
+        return DRAWN + int((now - opening) * MILLI)
+
+    def counted(self) -> dict[tuple[int, int], int]:
+        """How many came since this was asked last, by opening and bucket; then they are gone."""
+        with self._counting:
+            found, self._new = self._new, {}
+        return found
+
+    def back(self, counts: Mapping[tuple[int, int], int]) -> None:
+        """Counts that could not be written, for the next time."""
+        with self._counting:
+            for key, people in counts.items():
+                self._new[key] = self._new.get(key, 0) + people
+
+
+# ---------------------------------------------------------------- the room
+
+
+@dataclass(frozen=True)
+class Room:
+    """What is known of the room at `at` (seconds of the epoch).
+
+    `frontier` is the rank up to which people have been let in, `speed` how many thousandths it
+    goes on by in a second, `rate` how many people that are. `ranks` and `people` are points of
+    the crowd behind the frontier: how many there are up to each rank. `crowded` says that it is
+    there because of the load, and not of an opening.
+    """
+
+    at: float = 0.0
+    active: bool = False
+    opening: int = 0
+    frontier: int = 0
+    speed: int = 0
+    rate: float = 0.0
+    waiting: int = 0
+    ranks: Sequence[int] = ()
+    people: Sequence[int] = ()
+    crowded: bool = False
+    # Since when nobody waits (seconds of the epoch); 0: somebody does.
+    empty_since: float = 0.0
+    # What the process that lets people in has measured: for it alone, and for those who watch.
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any], at: float) -> Room:
+        """From a snapshot of `at`. Raises TypeError for what was never written by `body`."""
+        return cls(at=at, **body)
+
+    def body(self) -> dict[str, Any]:
+        """For the snapshot, which has its own moment."""
+        told = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "at"}
+        return told | {"ranks": list(self.ranks), "people": list(self.people)}
+
+    def frontier_at(self, now: float) -> int:
+        """Up to which rank people are let in, at `now`; nobody is before the opening."""
+        if now < self.opening:
+            return -1
+        since = now - max(self.at, self.opening)
+        if since <= ABANDONED:
+            lead = LEAD if self.empty_since > 0 else 0
+            return self.frontier + lead + int(self.speed * max(since, 0.0))
+        # The process that moved it is gone: slowly is better than never.
+        alone = int((since - ABANDONED) * BY_ITSELF)
+        return self.frontier + int(self.speed * ABANDONED) + alone
+
+    def lets_in(self, ticket: Ticket, now: float) -> bool:
+        return ticket.opening == self.opening and ticket.rank <= self.frontier_at(now)
+
+    def ahead(self, rank: int, now: float) -> int:
+        """How many people stand before a rank, of those who have not been let in."""
+        return max(round(self.up_to(rank) - self.up_to(self.frontier_at(now))), 0)
+
+    def up_to(self, rank: int) -> float:
+        """How many people stand up to a rank, of those behind the frontier of `at`."""
+        ranks, people = self.ranks, self.people
+        after = bisect_left(ranks, rank)
+        if after == len(ranks):
+            return people[-1] if people else 0.0
+        low, before = (ranks[after - 1], people[after - 1]) if after else (self.frontier, 0)
+        if rank <= low:
+            return before
+        return before + (people[after] - before) * (rank - low) / (ranks[after] - low)
+
+    def seconds(self, ahead: int, now: float) -> float:
+        """How long it takes until so many have been let in."""
+        waits = max(self.opening - now, 0.0)
+        return waits + (ahead / self.rate if self.rate > 0 else 0.0)
+
+
+def look_again(seconds: float) -> int:
+    """After how many seconds somebody who waits `seconds` looks at the page again."""
+    return int(min(max(seconds / 4, EACH[0]), EACH[1]))
+
+
+# ---------------------------------------------------------------- the crowd
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """People of an opening: buckets in order, and how many (about) are in each."""
+
+    buckets: Sequence[int]
+    people: Sequence[float]
+
+    def beyond(self, frontier: int) -> float:
+        """How many stand behind a frontier; those of its own bucket stand evenly in it."""
+        here = bisect_left(self.buckets, frontier // MILLI)
+        told = float(sum(self.people[here:]))
+        if here < len(self.buckets) and self.buckets[here] == frontier // MILLI:
+            told -= self.people[here] * (frontier % MILLI) / MILLI
+        return told
+
+    def advance(self, frontier: int, people: float, most: int) -> tuple[int, float]:
+        """The frontier once so many more are in, and how many that really were.
+
+        It never goes beyond `most`, where it comes to when nobody stands before it.
+        """
+        left = people
+        here = bisect_left(self.buckets, frontier // MILLI)
+        for bucket, there in zip(self.buckets[here:], self.people[here:], strict=True):
+            start, end = max(bucket * MILLI, frontier), (bucket + 1) * MILLI
+            if start >= most:
+                break
+            inside = there * (end - start) / MILLI
+            end_here = min(end, most)
+            wanted = inside * (end_here - start) / (end - start)
+            if wanted > left:
+                return start + int((end - start) * left / inside), people
+            left -= wanted
+            frontier = end_here
+        return max(frontier, most), people - left
+
+    def shape(self, frontier: int) -> tuple[list[int], list[int]]:
+        """At most `POINTS` ranks behind a frontier, and how many people stand up to each."""
+        here = bisect_left(self.buckets, frontier // MILLI)
+        buckets, counts = list(self.buckets[here:]), list(map(float, self.people[here:]))
+        if not buckets:
+            return [], []
+        if buckets[0] == frontier // MILLI:
+            counts[0] *= 1 - (frontier % MILLI) / MILLI
+        sums = list(accumulate(counts))
+        ranks, people = list[int](), list[int]()
+        for number in range(1, POINTS + 1):
+            # The same number of people between any two of them.
+            place = min(bisect_left(sums, sums[-1] * number / POINTS), len(sums) - 1)
+            rank = (buckets[place] + 1) * MILLI
+            if not ranks or rank > ranks[-1]:
+                ranks.append(rank)
+                people.append(round(sums[place]))
+        return ranks, people

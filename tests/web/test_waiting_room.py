@@ -1,0 +1,373 @@
+"""The waiting room by itself: who stands where, how far it goes, and how fast."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services.campaigns import Campaigns
+from services.inlet import FIRST, LEAST, Inlet, Loads
+from services.overload import LOOK_EVERY, Level, Pressure
+from services.waiting_room import (
+    DRAW,
+    DRAWN,
+    FARTHEST,
+    MILLI,
+    SPACING,
+    Crowd,
+    Ranks,
+    Room,
+    Ticket,
+    Tickets,
+    place_of,
+)
+from tests.support.house import CAMPAIGN
+
+OPENING = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
+AT = int(OPENING.timestamp())
+TICKETS = Tickets("a secret")
+HOME = place_of("192.0.2.1")
+QUIET = Loads(workers=2, level=0, away=0.0, lost=0.0, web=10.0, cpu=0.004)
+PRESSED = replace(QUIET, level=int(Level.SCREENS))
+
+
+def places(count: int) -> list[bytes]:
+    return [place_of(f"198.51.{number // 250}.{number % 250}") for number in range(count)]
+
+
+# ---------------------------------------------------------------- tickets
+
+
+def test_a_ticket_is_read_as_written_and_every_forgery_is_none():
+    ticket = Ticket(bytes(range(8)), AT, 12_345)
+    text = TICKETS.write(ticket)
+    assert TICKETS.read(text) == ticket
+    assert Tickets("another secret").read(text) is None
+    for place in range(len(text)):
+        other = "A" if text[place] != "A" else "B"
+        assert TICKETS.read(text[:place] + other + text[place + 1 :]) is None
+    for wrong in ("", text[:-1], f"{text}A", "=" * 36, "é" * 36, " " * 36):
+        assert TICKETS.read(wrong) is None
+
+
+def test_a_copy_of_a_ticket_is_the_same_visit_and_no_other_ticket_is():
+    one, other = (Ticket(name * 8, AT, 1) for name in (b"a", b"b"))
+    assert TICKETS.visit_of(one) == TICKETS.visit_of(replace_rank(one)) != TICKETS.visit_of(other)
+    assert len(TICKETS.visit_of(one)) == 33
+
+
+def replace_rank(ticket: Ticket) -> Ticket:
+    return ticket._replace(rank=7)
+
+
+def test_a_place_is_an_address_or_the_network_of_a_home():
+    assert place_of("192.0.2.1") != place_of("192.0.2.2")
+    assert place_of("::ffff:192.0.2.1") == place_of("192.0.2.1")
+    assert place_of("2001:db8:1:2ff::1") == place_of("2001:db8:1:201::9")
+    assert place_of("2001:db8:1:300::1") != place_of("2001:db8:1:2ff::1")
+    assert place_of("strange")
+
+
+# ---------------------------------------------------------------- order
+
+
+def test_before_the_opening_the_order_is_drawn_whenever_somebody_came():
+    ranks = Ranks(TICKETS)
+    drawn = [ranks.take(AT, place, AT - 900 + n / 4).rank for n, place in enumerate(places(2000))]
+    assert all(0 <= rank < DRAWN for rank in drawn)
+    # Neither those who came early nor those who came late stand in front.
+    early, late = sum(drawn[:1000]) / 1000, sum(drawn[1000:]) / 1000
+    assert abs(early - late) < 0.1 * DRAWN
+    assert len({rank * 10 // DRAWN for rank in drawn}) == 10
+    other = [Ranks(TICKETS).take(AT + 60, place, AT - 900).rank for place in places(50)]
+    assert other != drawn[:50]
+
+
+def test_after_the_opening_it_is_the_order_of_coming():
+    ranks = Ranks(TICKETS)
+    came = [ranks.take(AT, place, AT + n / 10).rank for n, place in enumerate(places(300))]
+    assert came == sorted(came)
+    assert came[0] == DRAWN
+    assert came[100] == DRAWN + 10 * MILLI
+
+
+@pytest.mark.parametrize("when", [-600, 5])
+def test_many_sessions_of_one_place_gain_nothing(when: int):
+    """The first of a thousand stands where a single one would; the others behind it, in a row."""
+    alone = Ranks(TICKETS).take(AT, HOME, AT + when).rank
+    ranks = Ranks(TICKETS)
+    many = [ranks.take(AT, HOME, AT + when).rank for _ in range(1000)]
+    assert min(many) == alone
+    assert many == [alone + SPACING * n for n in range(1000)]
+    # Another worker, which knows nothing of them, gives nothing better either.
+    assert Ranks(TICKETS).take(AT, HOME, AT + when).rank >= alone
+    # And somebody who comes from elsewhere afterwards is not behind them.
+    other = place_of("203.0.113.9")
+    assert ranks.take(AT, other, AT + when).rank == Ranks(TICKETS).take(AT, other, AT + when).rank
+
+
+def test_a_place_that_asks_without_end_is_no_crowd():
+    ranks = Ranks(TICKETS)
+    taken = [ranks.take(AT, HOME, AT + 1).rank for _ in range(FARTHEST // SPACING + 500)]
+    assert max(taken) == DRAWN + MILLI + FARTHEST
+    assert sum(ranks.counted().values()) <= FARTHEST // SPACING + 1
+
+
+def test_counts_that_could_not_be_written_are_not_lost():
+    ranks = Ranks(TICKETS)
+    for place in places(10):
+        ranks.take(AT, place, AT + 3.5)
+    counts = ranks.counted()
+    assert counts == {(AT, DRAW + 3): 10}
+    assert ranks.counted() == {}
+    ranks.take(AT, HOME, AT + 3.9)
+    ranks.back(counts)
+    assert ranks.counted() == {(AT, DRAW + 3): 11}
+
+
+# ---------------------------------------------------------------- the crowd and the room
+
+
+def test_the_frontier_goes_on_by_people_and_not_by_ranks():
+    crowd = Crowd([10, 20, 30], [100, 100, 300])
+    assert crowd.beyond(0) == 500
+    assert crowd.advance(0, 50, DRAWN) == (10_500, 50)
+    assert crowd.advance(10_500, 60, DRAWN) == (20_100, 60)
+    assert crowd.advance(20_100, 1000, DRAWN)[0] == DRAWN
+    assert crowd.advance(20_100, 1000, DRAWN)[1] == pytest.approx(390)
+    assert crowd.beyond(20_100) == pytest.approx(390)
+    # Nobody is let in who has not come yet.
+    assert crowd.advance(0, 1000, 30_500)[0] == 30_500
+
+
+def test_a_position_is_what_stands_between_and_gets_smaller():
+    crowd = Crowd(range(1000), [10] * 1000)
+    ranks, people = crowd.shape(0)
+    assert people[-1] == 10_000
+    room = Room(at=AT, active=True, opening=AT, speed=MILLI, rate=10.0, ranks=ranks, people=people)
+    assert room.ahead(500 * MILLI, AT) == pytest.approx(5000, abs=20)
+    assert room.ahead(500 * MILLI, AT + 2) == pytest.approx(4980, abs=20)
+    assert room.ahead(0, AT + 5) == 0
+    assert not room.lets_in(Ticket(b"", AT, 500 * MILLI), AT)
+    assert room.lets_in(Ticket(b"", AT, 1500), AT + 2)
+    # A ticket of another opening is none.
+    assert not room.lets_in(Ticket(b"", AT - 60, 0), AT + 2)
+
+
+def test_nobody_is_let_in_before_the_opening_and_somebody_always_after_it():
+    room = Room(at=AT - 60, active=True, opening=AT)
+    first = Ticket(b"", AT, 0)
+    assert not room.lets_in(first, AT - 0.01)
+    assert room.lets_in(first, AT)
+    # The process that lets people in is gone: it goes on, slowly.
+    assert room.lets_in(Ticket(b"", AT, DRAWN - 1), AT + DRAW + 20)
+    assert not room.lets_in(Ticket(b"", AT, DRAWN - 1), AT + DRAW - 20)
+
+
+def test_a_room_survives_its_snapshot():
+    room = Room(at=AT, active=True, opening=AT, ranks=[1, 2], people=[3, 4], details={"level": 1})
+    assert Room.from_body(room.body(), AT) == room
+
+
+# ---------------------------------------------------------------- the inlet
+
+
+class Inside:
+    """An inlet whose seconds a test counts, in front of a crowd that it gives."""
+
+    def __init__(self, opens_at: datetime | None = OPENING, **options: Any) -> None:
+        campaign = replace(CAMPAIGN, opens_at=opens_at)
+        self.now = OPENING - timedelta(minutes=40)
+        campaigns = Campaigns.fixed(campaign, now=lambda: self.now)
+        # What is tested here asks it for nothing else.
+        store: Any = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now))
+        self.inlet = Inlet(store, campaigns, **options)
+        self.room = Room()
+        self.crowd = Crowd([], [])
+
+    def passes(self, seconds: int, loads: Loads = QUIET) -> Room:
+        for _ in range(seconds):
+            self.now += timedelta(seconds=1)
+            self.room = self.inlet.next(self.room, loads, self.now, lambda _o, _b: self.crowd)
+        return self.room
+
+
+def test_the_room_is_there_before_the_opening_and_gone_when_nobody_waits():
+    inside = Inside()
+    assert not inside.passes(60).active
+    assert inside.passes(10 * 60).active
+    assert inside.room.opening == AT
+    inside.crowd = Crowd(range(1024), [2] * 1024)
+    before = inside.passes(60)
+    assert (before.waiting, before.frontier) == (2048, 0)
+    inside.now = OPENING
+    assert 0 < inside.passes(5).frontier < DRAWN
+    let_in = inside.passes(600)
+    assert let_in.waiting == 0
+    assert not inside.passes(60).active
+    # It does not come back by itself.
+    assert not inside.passes(60).active
+
+
+def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
+    inside = Inside()
+    inside.now = OPENING - timedelta(seconds=5)
+    inside.crowd = Crowd(range(1024), [1000] * 1024)
+    assert inside.passes(6).rate == pytest.approx(FIRST, rel=0.3)
+    up = inside.passes(10).rate
+    assert up > FIRST
+    down = inside.passes(4, PRESSED).rate
+    assert down < 0.75 * up
+    assert inside.passes(120, PRESSED).rate == LEAST
+    # Never none: it goes on even then.
+    stuck = inside.room.frontier
+    assert inside.passes(10, PRESSED).frontier > stuck
+    # And is back within a minute or two.
+    assert inside.passes(100).rate > up
+
+
+def test_it_never_lets_in_more_than_processors_carry_or_than_was_set():
+    inside = Inside()
+    inside.now = OPENING
+    inside.crowd = Crowd(range(1024), [100_000] * 1024)
+    slow = replace(QUIET, cpu=0.030)
+    # Two workers, of which six tenths are the web's; ten requests of 30 ms for a visit.
+    assert inside.passes(300, slow).rate == pytest.approx(0.6 * 2 / 0.3)
+    held_back = Inside(most=2.5)
+    held_back.now = OPENING
+    held_back.crowd = inside.crowd
+    assert held_back.passes(100).rate == 2.5
+
+
+def test_there_is_a_room_when_visits_are_turned_away_and_none_when_none_is_wanted():
+    inside = Inside(opens_at=None)
+    assert not inside.passes(10).active
+    crowded = replace(QUIET, away=20.0, level=1)
+    room = inside.passes(4, crowded)
+    assert (room.active, room.crowded) == (True, True)
+    # Whoever comes now stands behind the moment at which it began.
+    assert room.frontier >= DRAWN
+    assert not inside.passes(90).active
+    assert not Inside(opens_at=None, mode="never").passes(10, crowded).active
+    assert not Inside(mode="never").passes(30 * 60).active
+    assert Inside(opens_at=None, mode="always").passes(300).active
+
+
+def test_phantoms_do_not_hold_up_people():
+    """Tickets that nobody comes back for cost nothing, so the rate goes on rising."""
+    inside = Inside()
+    inside.now = OPENING
+    inside.crowd = Crowd(range(1024), [500] * 1024)
+    idle = replace(QUIET, web=0.0, cpu=0.0005)
+    assert inside.passes(120, idle).rate > 20 * FIRST
+
+
+# ---------------------------------------------------------------- what gives way
+
+
+class Worker:
+    """One whose clock a test moves."""
+
+    def __init__(self, threads: int = 6) -> None:
+        self.now = 100.0
+        self.pressure = Pressure(threads, ticks=lambda: self.now)
+
+    def looks(self, seconds: float, *, step: float = 0.0, web: float = 0.0) -> Level:
+        """So long, with steps of `step` seconds and that many seconds of web work a second."""
+        for _ in range(int(seconds / LOOK_EVERY)):
+            self.now += LOOK_EVERY
+            if step:
+                for _ in range(10):
+                    self.pressure.step_done(step)
+            if web and self.pressure.web_begins(goes_on=True):
+                self.pressure.web_done(web * LOOK_EVERY, 0.001)
+            self.pressure.look()
+        return self.pressure.level
+
+    def room_for(self, *, goes_on: bool) -> int:
+        """How many requests of the web would go through at the same time."""
+        count = 0
+        while self.pressure.web_begins(goes_on=goes_on):
+            count += 1
+        for _ in range(count):
+            self.pressure.web_done(0.0, 0.0)
+        return count
+
+
+def test_two_threads_are_always_left_to_the_telephone():
+    worker = Worker()
+    assert worker.room_for(goes_on=True) == 4
+    assert worker.room_for(goes_on=False) == 3
+    while worker.pressure.other_begins():
+        pass
+    assert worker.room_for(goes_on=True) == 0
+
+
+def test_the_web_gives_way_first_then_screens_then_new_calls():
+    worker = Worker()
+    seen, pressure = [], worker.pressure
+    for _ in range(4):
+        level = worker.looks(LOOK_EVERY, step=0.6)
+        seen.append((level, worker.room_for(goes_on=True), pressure.slows_screens))
+    assert [one[0] for one in seen] == [Level.WEB, Level.SCREENS, Level.CALLS, Level.CALLS]
+    assert [one[1] for one in seen] == [2, 1, 1, 1]
+    assert [one[2] for one in seen] == [False, True, True, True]
+    assert worker.room_for(goes_on=False) == 0
+    assert any(pressure.refuses_call() for _ in range(5))
+
+
+def test_only_the_telephone_itself_makes_new_calls_give_way():
+    worker = Worker()
+    # Steps are slow, but nearly all of the work is the web's.
+    for _ in range(40):
+        worker.now += LOOK_EVERY
+        worker.pressure.step_done(0.2)
+        if worker.pressure.web_begins(goes_on=True):
+            worker.pressure.web_done(1.2, 0.1)
+        worker.pressure.look()
+    assert worker.pressure.level == Level.SCREENS
+    assert not any(worker.pressure.refuses_call() for _ in range(100))
+    # With threads that only wait for one another it is the web alone.
+    worker = Worker()
+    for _ in range(40):
+        worker.pressure.woke(0.05)
+        worker.looks(LOOK_EVERY, step=0.01)
+    assert worker.pressure.level == Level.WEB
+
+
+def test_calls_are_refused_where_a_queue_is_long_and_not_where_threads_are_just_busy():
+    """Threads that have no rest answer at once where few ask, and too late where a thousand do."""
+    for connections, refuses in ((40, False), (1000, True)):
+        worker = Worker()
+        for _ in range(40):
+            worker.now += LOOK_EVERY
+            for _ in range(100):
+                worker.pressure.step_done(6 * LOOK_EVERY / 100)
+            worker.pressure.look(connections, 100)
+        assert (worker.pressure.level == Level.CALLS) == refuses
+        assert any(worker.pressure.refuses_call() for _ in range(100)) == refuses
+        assert worker.pressure.slows_screens == refuses
+        # The web has something left in both, and not much.
+        assert worker.room_for(goes_on=True) == (1 if refuses else 2)
+
+
+def test_it_is_over_within_ten_seconds_and_does_not_swing():
+    worker = Worker()
+    assert worker.looks(10, step=0.6) == Level.CALLS
+    # What was slow is remembered for five seconds, then one level a second.
+    assert worker.looks(9.5, step=0.004) == Level.NONE
+    assert worker.room_for(goes_on=True) == 4
+    assert not any(worker.pressure.refuses_call() for _ in range(100))
+
+
+def test_as_many_new_calls_are_refused_as_needed_and_not_one_more():
+    worker = Worker()
+    worker.looks(LOOK_EVERY * 3, step=0.6)
+    refused = sum(worker.pressure.refuses_call() for _ in range(1000))
+    assert 100 < refused < 900
+    worker.looks(5, step=0.6)
+    assert sum(worker.pressure.refuses_call() for _ in range(1000)) == 1000

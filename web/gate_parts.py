@@ -1,0 +1,92 @@
+"""What the rooms of the gate share: what it is made of, what it counts, how it answers briefly."""
+
+from __future__ import annotations
+
+import time
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from models.clock import DatabaseClock
+from services.campaigns import Campaigns
+from services.store import Store
+
+Environ = dict[str, Any]
+Wsgi = Callable[[Environ, Any], Iterable[bytes]]
+Headers = list[tuple[str, str]]
+# How long (seconds) whoever found no room waits before they ask again.
+RETRY_SECONDS: Final = 5
+_TEXT: Final = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+# What would let somebody else keep an answer.
+_OF_KEEPING: Final = frozenset({"cache-control", "etag", "last-modified", "expires"})
+
+
+@dataclass(frozen=True)
+class GateParts:
+    """What the gate is made of. `threads` are those of one worker."""
+
+    store: Store
+    campaigns: Campaigns
+    secret_key: str
+    public_base_url: str
+    threads: int = 6
+    hops: int = 0
+    # "never": people begin visits as they come.
+    mode: str = "auto"
+
+    @property
+    def https(self) -> bool:
+        return self.public_base_url.startswith("https://")
+
+    def wall_clock(self) -> Callable[[], float]:
+        """Gives the seconds of the epoch, of this machine; of the store's clock in tests."""
+        clock = self.store.clock
+        if isinstance(clock, DatabaseClock):
+            return time.time
+        return lambda: clock.now().timestamp()
+
+
+@dataclass
+class Tally:
+    """What happened since the ledger was written last.
+
+    Several threads add to it without a lock: the telephone is not to wait for a count, and one that
+    is lost now and then changes nothing.
+    """
+
+    # By counter and label.
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    # Answers of the room, and all that were given since the last look at the pressure.
+    rooms: int = 0
+    answers: int = 0
+
+    def taken(self) -> Counter[tuple[str, str]]:
+        """The counts until now, which begin anew."""
+        counts, self.counts = self.counts, Counter()
+        counts["gate", "room"] += self.rooms
+        self.rooms = 0
+        return counts
+
+
+def language_of(query: str) -> str:
+    """The language of an address: French, or what it says. As `web.pages.speak_by_address`."""
+    return "en" if query and "lang=en" in query.split("&") else "fr"
+
+
+def briefly(start_response: Any, seconds: int) -> Iterable[bytes]:
+    """That there is no room at this moment, to whom needs no words."""
+    start_response("503 Service Unavailable", [*_TEXT, ("Retry-After", str(seconds))])
+    return [b"busy\n"]
+
+
+def with_cookie(start_response: Any, cookie: str) -> Any:
+    """Answer with a cookie beside, which is one person's: so nobody else may keep the answer."""
+
+    def start(status: str, headers: Headers, *error: Any) -> Any:
+        own = [one for one in headers if one[0].lower() not in _OF_KEEPING]
+        own += [("Cache-Control", "no-store"), ("Set-Cookie", cookie)]
+        return start_response(status, own, *error)
+
+    return start
