@@ -9,10 +9,10 @@ import time
 
 import config
 
-from bench import load, measure, profile, report, servers, understand
+from bench import load, measure, profile, report, rush, servers, understand
 from bench.traffic import Astray
 
-FULL = measure.Plan(rounds=5, seconds=5)
+FULL = measure.Plan(rounds=3, seconds=5)
 QUICK = measure.Plan(rounds=1, seconds=3)
 MISSED, CANNOT = 1, 2
 
@@ -50,6 +50,12 @@ def run(*, quick: bool) -> int:
             kind: measure.measure(kind, folder, redis_url, plan, say)
             for kind in (servers.POSTGRES, servers.SQLITE)
         }
+        with measure.Parts(say).part("rush"):
+            rushed, void = rush.measure(
+                folder, redis_url, say, seconds=rush.SHORT if quick else rush.COMES
+            )
+        outcomes[servers.POSTGRES].store |= rushed
+        outcomes[servers.POSTGRES].void += void
     said = {"understand_p99_ms": understand.p99_ms()}
     say(f"one sentence understood: p99 {said['understand_p99_ms']:.2f} ms")
     results = report.flatten(outcomes, plan, machine, time.monotonic() - began, said)

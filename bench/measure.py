@@ -22,11 +22,13 @@ from bench import (
     growth,
     load,
     lookups,
+    room,
     screens,
     servers,
     stock,
     store,
     traffic,
+    visits,
 )
 from bench.load import CONNECTIONS, Load, Script
 from bench.servers import CannotMeasure, House, Web
@@ -83,9 +85,27 @@ class Outcome:
         return statistics.median(runs) if runs else None
 
 
+class Parts:
+    """Says how long each part took, so that the whole can be kept under a quarter of an hour."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.monotonic() - began
+            self._say(f"({name}: {self.seconds[name]:.0f} s)")
+
+
 def measure(kind: str, folder: Path, redis_url: str, plan: Plan, say: Say) -> Outcome:
     """Build, fill and measure. Raises CannotMeasure."""
     outcome = Outcome()
+    parts = Parts(say)
     if kind == servers.POSTGRES:
         url = servers.postgres_url(folder)
         outcome.facts = servers.postgres_facts(url)
@@ -95,9 +115,11 @@ def measure(kind: str, folder: Path, redis_url: str, plan: Plan, say: Say) -> Ou
     house = House(folder, kind, url, redis_url)
     env = servers.environment(url, redis_url)
     say(f"{kind}: preparing the database")
-    for step in ("migrate", "demo"):
-        servers.command(step, environment=env)
-    outcome.search_growth_ratio = growth.ratio(url, folder, redis_url)
+    with parts.part(f"{kind}: preparing"):
+        for step in ("migrate", "demo"):
+            servers.command(step, environment=env)
+    with parts.part(f"{kind}: search"):
+        outcome.search_growth_ratio = growth.ratio(url, folder, redis_url)
     floors.fill(url)
     with ExitStack() as stack:
         counts = stack.enter_context(contextlib.closing(stock.Counts(url)))
@@ -111,16 +133,32 @@ def measure(kind: str, folder: Path, redis_url: str, plan: Plan, say: Say) -> Ou
             )
         }
         one = _One(house, webs, counts, plan=plan, outcome=outcome, say=say)
-        one.trial()
-        for number in range(plan.rounds):
-            one.round(number + 1)
-        one.tails()
+        with parts.part(f"{kind}: turns and calls"):
+            one.trial()
+            for number in range(plan.rounds):
+                one.round(number + 1)
+            one.tails()
+        with parts.part(f"{kind}: visits"):
+            rounds = min(plan.rounds, visits.ROUNDS)
+            floor = outcome.median("floor_a")
+            found, void = visits.measure(house, webs["service"], floor, say, rounds=rounds)
+            outcome.store |= found
+            outcome.void += void
         workers = webs["service"].workers()
         outcome.worker_mib = max(map(servers.resident_mib, workers))
-        one.watched()
+        with parts.part(f"{kind}: people at work"):
+            one.watched()
         outcome.worker_mib_after_screens = max(map(servers.resident_mib, workers))
-    outcome.store |= store.measure(url, folder, redis_url, say)
-    gap = lookups.gap_ms(servers.beside(url, "bench_lookups"))
+    if kind == servers.SQLITE:
+        # No database has a part in it.
+        with parts.part("waiting room"):
+            found, void = room.measure(house, say)
+            outcome.store |= found
+            outcome.void += void
+    with parts.part(f"{kind}: the slot store"):
+        outcome.store |= store.measure(url, folder, redis_url, say)
+    with parts.part(f"{kind}: look-ups"):
+        gap = lookups.gap_ms(servers.beside(url, "bench_lookups"))
     outcome.store[f"known_unknown_gap_ms_{kind}"] = round(gap, 2)
     say(f"{kind}: look-ups of known and unknown are {gap:.2f} ms apart")
     return outcome

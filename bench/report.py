@@ -33,6 +33,11 @@ LEAST: Final = {
     "outbox_ratio_postgres": 0.7,
     "outbox_ratio_sqlite": 0.7,
     "board_cost_ratio": 0.9,
+    "room_ratio": 0.7,
+    "rush_speaks_under_2s": 100.0,
+    "rush_goodput_ratio": 0.9,
+    # A point under `phone_share_percent` of the campaign.
+    "rush_phone_share": 39.0,
 }
 # What each must stay under.
 UNDER: Final = {
@@ -53,6 +58,8 @@ UNDER: Final = {
     "slots_memory_growth_sqlite": 1.2,
     "known_unknown_gap_ms_postgres": 5.0,
     "known_unknown_gap_ms_sqlite": 5.0,
+    "rush_call_p99_ms": 1000.0,
+    "rush_recovery_seconds": 10.0,
 }
 HAND_BEGINS = "<!-- Kept by hand from here: `make bench` copies it over. -->"
 HAND_ENDS = "<!-- Kept by hand up to here. -->"
@@ -183,6 +190,9 @@ def summary(results: Results) -> str:
         ("queue_webhook_p99_ms", "p99 with people at work, ms", "< 150"),
         ("agent_action_p99_ms", "p99 of an agent's act, ms", "< 300"),
         ("board_update_ms", "event to board at most, ms", "< 2000"),
+        ("web_bookings_per_second", "web bookings/s", ""),
+        ("web_ratio_floor_a", "web answers ÷ (a)", ""),
+        ("web_ratio_peer", "web bookings ÷ a peer's", ""),
     ):
         values = (results.get(f"{name}_{kind}") for kind in (POSTGRES, SQLITE))
         lines.append(f"{title:<28}" + "".join(f"{_shown(v):>12}" for v in values) + f"{bar:>16}")
@@ -191,6 +201,18 @@ def summary(results: Results) -> str:
     lines.append(
         f"{'understanding, p99, ms':<28}{_shown(results['understand_p99_ms']):>24}{'< 5':>16}"
     )
+    for name, title, bar in (
+        ("room_ratio", "waiting room ÷ constant", "≥ 0.7"),
+        ("rush_speaks_under_2s", "rush: speaks in 2 s, %", "100"),
+        ("rush_call_p99_ms", "rush: p99 of calls, ms", "< 1000"),
+        ("rush_goodput_ratio", "rush: booked ÷ capacity", "≥ 0.9"),
+        ("rush_phone_share", "rush: telephone's share, %", "≥ 39"),
+        ("rush_recovery_seconds", "rush: over after, s", "< 10"),
+        ("rush_room_empty_seconds", "rush: nobody waits after, s", ""),
+        ("rush_restart_speaks_under_2s", "rush, restart: speaks in 2 s", ""),
+        ("rush_restart_recovery_seconds", "rush, restart: over, s", ""),
+    ):
+        lines.append(f"{title:<28}{_shown(results.get(name)):>24}{bar:>16}")
     for name, title in (
         ("web_worker_mib", "web worker, MiB"),
         ("web_worker_mib_after_screens", "the same after screens, MiB"),
@@ -249,6 +271,10 @@ def render(results: Results, hand: str) -> str:
             ("queue_webhook_p99_ms", "**any webhook with people at work, p99, ms**", "< 150"),
             ("agent_action_p99_ms", "**an agent's act, p99, ms**", "< 300"),
             ("board_update_ms", "**from an event until a board shows it, at most, ms**", "< 2000"),
+            ("web_bookings_per_second", "whole bookings on the web a second", ""),
+            ("peer_bookings_per_second", "the same in a usual Flask application", ""),
+            ("web_ratio_floor_a", "**answers of web bookings ÷ floor (a)**", ""),
+            ("web_ratio_peer", "**bookings on the web ÷ those of a usual application**", ""),
         )
     )
     settings = ", ".join(f"`{name}` {r[f'{POSTGRES}_{name}']}" for name in POSTGRES_SETTINGS)
@@ -277,6 +303,8 @@ PostgreSQL: **{r["outbox_growth_10m"]}** times as long (bar: < 1.5).
 The slowest of a hundred spoken sentences takes {r["understand_p99_ms"]} ms to understand (dates,
 postcodes, digits, telephone numbers, towns; processor time; bar: < 5).
 
+{_the_rush(r)}
+
 A web worker took {r["web_worker_mib"]} MiB after all calls, and when people had worked with it,
 too, {r["web_worker_mib_after_screens"]} MiB (resident; bar: < 150).
 
@@ -296,6 +324,16 @@ too, {r["web_worker_mib_after_screens"]} MiB (resident; bar: < 150).
   before is answered. It counts from the moment a request was due, so that waiting behind a slow
   answer on the same connection counts too. The moments are whole milliseconds, rounded up, so the
   figure is up to a millisecond too large.
+- **Bookings on the web** are all pages of a visit, from the first question to the reference, six
+  visitors at a time who read each page for its form (`bench/visitors.py`; here they took at most
+  {100 * float(results.get("web_client_share_postgres") or 0):.0f} % of the machine themselves).
+  The usual application asks the same with Flask-WTF, an ORM and a session in a cookie
+  (`bench/peers/form_handler.py`); it keeps no places for anybody, and seals nothing.
+- **The rush** is open: nobody waits for an answer before the next one comes. A proxy with 64
+  connections is in front of the web, visitors come from as many places, think up to a second at
+  each page, wait as the waiting room says, and give up ten seconds after the last one came. What
+  the web alone can book is measured just before, with six at a time. It is over when somebody new
+  gets through to the second question with no answer slower than a second (`bench/rush.py`).
 - **Search**: finding and holding the nearest slots, undone each time, in one process, with the
   demonstration's slots and with a tenth of them. 1 means that the number of slots does not matter.
 
@@ -352,6 +390,42 @@ ends with 1 when a bar is missed or a run does not count.
 
 {HAND_ENDS}
 """
+
+
+def _the_rush(r: Mapping[str, str]) -> str:
+    def figure(name: str) -> str:
+        return r.get(f"rush_{name}", "—")
+
+    return f"""## The rush
+
+Ten times what the web can book ({figure("capacity")} a second) at a stroke on PostgreSQL, fifty
+people on the web for each caller: {figure("visitors")} people on the web and {figure("calls")}
+calls. With the database server stopped hard in the middle and started again, in the last column.
+
+| | rush | bar | with a restart |
+|---|---:|---|---:|
+| calls that speak within 2 s, % | {figure("speaks_under_2s")} | 100 | \
+{figure("restart_speaks_under_2s")} |
+| any webhook of calls, p99, ms | {figure("call_p99_ms")} | < 1000 | \
+{figure("restart_call_p99_ms")} |
+| people booked ÷ what the web alone can book | {figure("goodput_ratio")} | ≥ 0.9 | \
+{figure("restart_goodput_ratio")} |
+| the telephone's share of places that all want, % (it has {figure("phone_share_floor")}) | \
+{figure("phone_share")} | ≥ 39 | |
+| over after, s | {figure("recovery_seconds")} | < 10 | \
+{figure("restart_recovery_seconds")} |
+| nobody waits any more (the others gave up, and are seen to have gone), after, s | \
+{figure("room_empty_seconds")} | | |
+
+![The rush, second by second](pictures/rush.svg)
+
+The waiting room's page is answered {figure_of(r, "room_rate")} times a second, a constant answer of
+its {figure_of(r, "room_page_bytes")} bytes by the same server {figure_of(r, "room_constant_rate")}
+times: **{figure_of(r, "room_ratio")}** of it (bar: ≥ 0.7)."""
+
+
+def figure_of(r: Mapping[str, str], name: str) -> str:
+    return r.get(name, "—")
 
 
 def _bars(name: str) -> str:

@@ -36,6 +36,11 @@ STORE = {
     "board_update_ms": 1700.0,
     "outbox_ratio": 0.9,
     "reminder_plan_ratio": 0.45,
+    "web_bookings_per_second": 40.0,
+    "peer_bookings_per_second": 50.0,
+    "web_ratio_floor_a": 0.1,
+    "web_ratio_peer": 0.8,
+    "web_client_share": 0.1,
 }
 GROWTH = {
     "search_growth_10m": 1.1,
@@ -44,6 +49,16 @@ GROWTH = {
     "outbox_growth_10m": 1.1,
     "outbox_p99_ms_10k": 1.5,
     "outbox_p99_ms_10m": 1.7,
+    "room_ratio": 0.8,
+    "room_rate": 20_000.0,
+    "room_constant_rate": 25_000.0,
+    "room_page_bytes": 2900.0,
+    "rush_speaks_under_2s": 100.0,
+    "rush_call_p99_ms": 300.0,
+    "rush_goodput_ratio": 0.95,
+    "rush_phone_share": 40.0,
+    "rush_recovery_seconds": 2.5,
+    "rush_restart_recovery_seconds": 3.5,
 }
 
 

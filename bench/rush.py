@@ -1,0 +1,473 @@
+"""The first morning: ten times what can be served, at a stroke, fifty on the web for each caller.
+
+`measure` finds out what the web alone can book, lets the rush come over the service with its
+dispatcher on a PostgreSQL of its own, and once more with that server stopped hard in the middle and
+started again. `python -m bench.rush FILE` is the rush, in a process of its own (see `Plan`): nobody
+waits for an answer before the next one comes.
+
+Few places are free in one territory, far from all others, and more people of there want one than
+the web may give: what is left of them is the telephone's share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+import config
+import launcher
+
+from bench import rush_picture, screens, servers, stock, traffic, visitors
+from bench.load import Script
+from bench.servers import CannotMeasure, House, Web
+from bench.visitors import BOOKED, Connections, Person, Visitor, people
+from models.database import Database
+from models.tables import arrival, booking, centre, place, postcode, snapshot
+from services import waiting_room
+from simulator.transport import HttpTransport
+from tests.support.postgres import OwnServer, own_server
+
+CREATE_APP = "wiring:create_app"
+TIMES, WEB_FOR_ONE_CALL = 10, 50
+# Seconds: people come, then those who wait give up, then it is looked at whether it is over.
+COMES, STAYS, AFTER = 20.0, 10.0, 75.0
+# With a restart it is of interest only when all are answered again, and not when nobody waits.
+AFTER_RESTART = 15.0
+SHORT = 8.0
+# Who is let in thinks so long at each page (seconds), at most.
+THINKS = (0.2, 1.0)
+# So long all must be as always (seconds) to be over.
+STEADY = 6.0
+# Between two keys of a caller.
+SPEAKS = 0.3
+CAPACITY_SECONDS = 6.0
+SPEAKS_UNDER_MS, SOON_MS = 2000.0, 1000.0
+# Somebody new looks so often (seconds) whether it is as always again.
+PROBE_EVERY = 0.5
+# The share of the telephone, and of visitors who live where there are few places, in percent.
+PHONE_SHARE, FROM_THERE = 40, 15
+# Where that is: an island, with so many places.
+THERE, FEW = "97200", 25
+AHEAD = timedelta(hours=72)
+RESTARTED = ("speaks_under_2s", "call_p99_ms", "goodput_ratio", "recovery_seconds")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who comes, a second. `calls` holds the webhooks of each caller, as `bench.traffic` signs."""
+
+    port: int
+    visitors: float
+    callers: float
+    comes: float
+    stays: float
+    after: float
+    seed: int
+    postcodes: list[str]
+    calls: str
+
+
+@dataclass
+class Seen:
+    """What was to be seen; lists are a moment (seconds since the stroke) and a value."""
+
+    # Milliseconds of every webhook, and of those that ring.
+    webhooks: list[tuple[float, float]] = field(default_factory=list)
+    rings: list[tuple[float, float]] = field(default_factory=list)
+    silent: int = 0
+    bad: dict[str, int] = field(default_factory=dict)
+    came: list[tuple[float, int]] = field(default_factory=list)
+    web: list[tuple[float, int]] = field(default_factory=list)
+    phone: list[tuple[float, int]] = field(default_factory=list)
+    waiting: list[tuple[float, int]] = field(default_factory=list)
+    ends: dict[str, int] = field(default_factory=dict)
+    turned_away: int = 0
+    # Seconds until everybody new is answered at once again, and until they need not wait.
+    recovery: float | None = None
+    empty: float | None = None
+
+
+# ---------------------------------------------------------------- around it
+
+
+def measure(
+    folder: Path, redis_url: str, say: Say, *, seconds: float = COMES
+) -> tuple[dict[str, float], list[str]]:
+    """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
+    inherited = launcher.inherited()
+    with ExitStack() as stack:
+        server = stack.enter_context(own_server(folder, prefix="rush", environment=inherited))
+        house = House(folder, "rush", server.create(), redis_url)
+        env = servers.environment(house.database_url, redis_url)
+        for step in ("migrate", "demo"):
+            servers.command(step, environment=env)
+        few = _leave_few_places(house.database_url)
+        counts = stock.Counts(house.database_url)
+        counts.settle()
+        counts.close()
+        postcodes = stock.choose_postcodes(house.database_url)
+        # With no room in front, as many begin as are done: only then is it what can be booked.
+        with servers.web(_behind_a_proxy(house, room="never"), "alone", CREATE_APP) as service:
+            capacity = _capacity(service, house, postcodes, say)
+        with _open_house(house) as service:
+            quiet = _rush(service, house, postcodes, capacity, seconds, say)
+        found = _figures(quiet, capacity, seconds)
+        found["rush_capacity"] = round(capacity, 1)
+        found["rush_phone_share"] = round(_phone_share(house.database_url, few), 1)
+        found["rush_phone_share_floor"] = float(PHONE_SHARE)
+        _forget_who_waits(house.database_url)
+        with _open_house(house) as service:
+            stopper = threading.Timer(seconds / 2, _stops_and_starts, (server,))
+            stopper.start()
+            try:
+                broken = _rush(
+                    service, house, postcodes, capacity, seconds, say, after=AFTER_RESTART
+                )
+            finally:
+                stopper.join()
+        restarted = _figures(broken, capacity, seconds)
+        for name in RESTARTED:
+            if f"rush_{name}" in restarted:
+                found[f"rush_restart_{name}"] = restarted[f"rush_{name}"]
+        said = servers.command("store", "verify", environment=env).strip().splitlines()[-1:]
+        sound = "".join(said)
+        say(f"rush: after the restart: {sound}")
+    if seconds >= COMES:
+        picture = config.ROOT / "docs" / "pictures" / "rush.svg"
+        rush_picture.write(picture, quiet, capacity, seconds)
+    void = [f"rush: {what}: {count}" for what, count in quiet.bad.items()]
+    if not sound.endswith(" 0 contradictions"):
+        void.append(f"rush: the store after the restart: {sound}")
+    return found, void
+
+
+@contextmanager
+def _open_house(house: House) -> Iterator[Web]:
+    """The service behind a proxy, with the process that lets people in."""
+    with (
+        servers.web(_behind_a_proxy(house), "rush", CREATE_APP) as service,
+        screens.dispatcher(house),
+    ):
+        yield service
+
+
+def _forget_who_waits(url: str) -> None:
+    """Whoever gave up keeps their place in the room until its turn: not in front of others here."""
+    database = Database(url, pool_size=1)
+    try:
+        with database.transaction() as connection:
+            connection.execute(delete(arrival))
+            connection.execute(delete(snapshot).where(snapshot.c.name == waiting_room.NAME))
+    finally:
+        database.dispose()
+
+
+@dataclass(frozen=True)
+class _Proxied(House):
+    """Visitors come over one proxy, which says where each is from."""
+
+    room: str = "auto"
+
+    def environment(self, name: str) -> dict[str, str]:
+        return super().environment(name) | {"PROXY_HOPS": "1", "WEB_ROOM": self.room}
+
+
+def _behind_a_proxy(house: House, room: str = "auto") -> House:
+    return _Proxied(house.folder, house.kind, house.database_url, house.redis_url, room)
+
+
+def _stops_and_starts(server: OwnServer) -> None:
+    server.stops_hard()
+    server.starts()
+
+
+def _leave_few_places(url: str) -> list[int]:
+    """Block all places of that territory but some, far enough ahead for the share to hold."""
+    database = Database(url, pool_size=1)
+    try:
+        with database.transaction() as connection:
+            of_there = select(postcode.c.territory).where(postcode.c.code == THERE)
+            centres = select(centre.c.id).where(centre.c.territory == of_there.scalar_subquery())
+            there = place.c.centre_id.in_(centres)
+            ahead = datetime.now(UTC) + AHEAD
+            first = (
+                select(place.c.id)
+                .where(there, place.c.start_at > ahead)
+                .order_by(place.c.start_at, place.c.id)
+                .limit(FEW)
+            )
+            few = list(connection.execute(first).scalars())
+            if len(few) < FEW:
+                raise CannotMeasure(f"there are only {len(few)} places near {THERE}")
+            others = update(place).where(there, place.c.id.not_in(few))
+            connection.execute(others.values(blocked=True))
+    finally:
+        database.dispose()
+    return few
+
+
+def _phone_share(url: str, few: Sequence[int]) -> float:
+    """Percent of these places that the web has not taken."""
+    database = Database(url, pool_size=1)
+    taken = (
+        select(func.count())
+        .select_from(place.join(booking, booking.c.id == place.c.booking_id))
+        .where(place.c.id.in_(few), booking.c.channel == "web")
+    )
+    try:
+        with database.statement() as connection:
+            web = int(connection.execute(taken).scalar_one())
+    finally:
+        database.dispose()
+    return 100 * (1 - web / len(few))
+
+
+def _capacity(service: Web, house: House, postcodes: list[str], say: Say) -> float:
+    """Bookings a second of the web alone, as many at a time as it takes."""
+    best = 0.0
+    # Once to warm up.
+    for number in range(2):
+        seed = time.time_ns() % 2**32
+        plan = visitors.Plan(service.port, 6, CAPACITY_SECONDS, seed, postcodes)
+        seen = visitors.seen_by(plan, house.folder)
+        best = max(best, seen.bookings if number else 0.0)
+    if not best:
+        raise CannotMeasure("nobody was booked on the web before the rush")
+    say(f"rush: the web alone books {best:.1f}/s")
+    return best
+
+
+def _rush(  # noqa: PLR0917 (all of the same measurement)
+    service: Web,
+    house: House,
+    postcodes: list[str],
+    capacity: float,
+    seconds: float,
+    say: Say,
+    *,
+    after: float = AFTER,
+) -> Seen:
+    visitors_a_second = TIMES * capacity
+    callers_a_second = visitors_a_second / WEB_FOR_ONE_CALL
+    calls = _calls(service, postcodes, callers_a_second * seconds, house.folder)
+    plan = Plan(
+        service.port,
+        visitors_a_second,
+        callers_a_second,
+        seconds,
+        STAYS,
+        after,
+        time.time_ns() % 2**32,
+        postcodes,
+        str(calls),
+    )
+    file = house.folder / "rush.json"
+    file.write_text(json.dumps(asdict(plan)), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.rush", str(file)],
+        cwd=config.ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds + STAYS + after + 120,
+    )
+    if done.returncode:
+        raise CannotMeasure(f"the rush failed: {done.stderr.strip().splitlines()[-1:]}")
+    seen = Seen(**json.loads(done.stdout))
+    say(
+        f"rush: {len(seen.came)} came on the web, {len(seen.rings)} rang; {seen.ends};"
+        f" {seen.turned_away} × later; over after {seen.recovery} s,"
+        f" nobody waits after {seen.empty} s; {seen.bad}"
+    )
+    return seen
+
+
+def _calls(service: Web, postcodes: list[str], count: float, folder: Path) -> Path:
+    base = f"http://{launcher.HOST}:{service.port}"
+    signer = traffic.Signer(traffic.rehearse(HttpTransport(base, traffic.BASE), postcodes[0]))
+    some = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
+    file = folder / "rush-calls"
+    Script.write(file, [signer.call(next(some)) for _ in range(int(count) + 1)])
+    return file
+
+
+def _figures(seen: Seen, capacity: float, seconds: float) -> dict[str, float]:
+    """What of it has a bar. Bookings count from when the first could have been made on."""
+    rings = [ms for _, ms in seen.rings]
+    every = [ms for _, ms in seen.webhooks]
+    if len(rings) < 2:  # noqa: PLR2004
+        return {}
+    under = sum(ms < SPEAKS_UNDER_MS for ms in rings) - seen.silent
+    # A visit of its own lasts so long, however fast the service is.
+    ready = len(visitors.PAGES) * statistics.mean(THINKS)
+    within = [at for at, _ in (*seen.web, *seen.phone) if ready <= at <= seconds + STAYS]
+    found = {
+        "rush_speaks_under_2s": round(100 * under / len(rings), 2),
+        "rush_call_p99_ms": round(statistics.quantiles(every, n=100)[98], 1),
+        "rush_goodput_ratio": round(len(within) / (seconds + STAYS - ready) / capacity, 3),
+        "rush_visitors": float(len(seen.came)),
+        "rush_calls": float(len(rings)),
+    }
+    if seen.recovery is not None:
+        found["rush_recovery_seconds"] = round(seen.recovery, 1)
+    if seen.empty is not None:
+        found["rush_room_empty_seconds"] = round(seen.empty, 1)
+    return found
+
+
+# ---------------------------------------------------------------- the rush
+
+
+class _Rush:
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._seen = Seen()
+        self._chance = random.Random(plan.seed)  # noqa: S311 - nothing secret
+        # As many as a proxy keeps open to two workers; callers have their own, as the provider has.
+        self._web = Connections(plan.port, 64)
+        self._phone = Connections(plan.port, 64)
+        self._began = time.monotonic()
+        self._in_the_room = 0
+
+    def _now(self) -> float:
+        return time.monotonic() - self._began
+
+    async def comes(self) -> Seen:
+        plan = self._plan
+        self._began = time.monotonic()
+        everybody = [
+            asyncio.create_task(self._arrive(plan.visitors, self._visits())),
+            asyncio.create_task(self._arrive(plan.callers, self._rings())),
+            asyncio.create_task(self._count()),
+        ]
+        await asyncio.gather(*everybody[:2])
+        await asyncio.sleep(max(plan.comes + plan.stays - self._now(), 0))
+        await self._recovers()
+        everybody[2].cancel()
+        self._seen.bad |= {"connections broke": self._web.broken} if self._web.broken else {}
+        return self._seen
+
+    async def _arrive(
+        self, rate: float, stories: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+    ) -> None:
+        """Each when they are due, whatever became of those before."""
+        started = []
+        for number, story in enumerate(stories):
+            due = number / rate
+            if due > self._plan.comes:
+                break
+            await asyncio.sleep(max(due - self._now(), 0))
+            started.append(asyncio.create_task(story()))
+        await asyncio.gather(*started)
+
+    def _visits(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        plan = self._plan
+        count = int(plan.visitors * plan.comes) + 1
+        found: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        for one in people(plan.postcodes, plan.seed)[:count]:
+            there = self._chance.randrange(100) < FROM_THERE
+            person = replace(one, postcode=THERE) if there else one
+            found.append(lambda person=person: self._visit(person))  # type: ignore[misc]
+        return found
+
+    async def _visit(self, person: Person) -> None:
+        seen, plan = self._seen, self._plan
+        seen.came.append((self._now(), 1))
+        until = self._began + plan.comes + plan.stays
+        visitor = Visitor(
+            self._web, person, until=until, think=lambda: self._chance.uniform(*THINKS)
+        )
+        end = await visitor.books()
+        seen.ends[end] = seen.ends.get(end, 0) + 1
+        seen.turned_away += visitor.turned_away
+        if end == BOOKED:
+            seen.web.append((self._now(), 1))
+
+    def _rings(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        found: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        file = Path(self._plan.calls)
+        for number in range(int(self._plan.callers * self._plan.comes) + 1):
+            part = file.with_name(f"{file.name}.{number}").read_bytes()
+            webhooks = part.split(b"\0")[:-1]
+            found.append(lambda webhooks=webhooks: self._call(webhooks))  # type: ignore[misc]
+        return found
+
+    async def _call(self, webhooks: Sequence[bytes]) -> None:
+        """All its keys, each after what is said; the last one is the status at the end."""
+        seen = self._seen
+        for number, webhook in enumerate(webhooks):
+            began = self._now()
+            status, _, body = await self._phone.send(webhook)
+            ms = (self._now() - began) * 1000
+            seen.webhooks.append((began, ms))
+            if not number:
+                seen.rings.append((began, ms))
+                seen.silent += not (b"<Say" in body or b"<Play" in body)
+            if status != 200:  # noqa: PLR2004
+                what = f"webhook answered {status}"
+                seen.bad[what] = seen.bad.get(what, 0) + 1
+            if number < len(webhooks) - 1 and b"<Gather" not in body:
+                if number < len(webhooks) - 2:
+                    # The short answer of a service that is too full, or an apology.
+                    return
+                seen.phone.append((self._now(), 1))
+            await asyncio.sleep(SPEAKS)
+
+    async def _count(self) -> None:
+        while True:
+            done = sum(self._seen.ends.values())
+            self._seen.waiting.append((self._now(), len(self._seen.came) - done))
+            await asyncio.sleep(1)
+
+    async def _recovers(self) -> None:
+        """Somebody new comes and comes: from when on is each answered at once, and when let in."""
+        plan = self._plan
+        fine: float | None = None
+        empty: float | None = None
+        over = plan.comes + plan.stays
+        number = 0
+        while (at := self._now() - over) < plan.after:
+            if empty is not None and at - empty > STEADY:
+                break
+            person = Person("12031942", plan.postcodes[0], "0612345678", f"172.16.0.{number % 250}")
+            visitor = Visitor(self._web, person, until=time.monotonic() + 5)
+            page = await visitor.ask(visitors.START)
+            led = await visitor.ask(visitors.START, {"whom": "self"})
+            # A page of the waiting room says the truth and counts; one that says "later" does not.
+            is_fine = (
+                page.status in {200, visitors.SEE_OTHER}
+                and led.status == visitors.SEE_OTHER
+                and max(page.ms, led.ms) < SOON_MS
+            )
+            is_let_in = is_fine and visitors.ROOM not in page.location + led.location
+            fine = (at if fine is None else fine) if is_fine else None
+            empty = (at if empty is None else empty) if is_let_in else None
+            number += 1
+            await asyncio.sleep(PROBE_EVERY)
+        self._seen.recovery, self._seen.empty = fine, empty
+
+
+def main(file: str) -> None:
+    plan = Plan(**json.loads(Path(file).read_text("utf-8")))
+    print(json.dumps(asdict(asyncio.run(_Rush(plan).comes()))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

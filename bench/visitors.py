@@ -1,0 +1,363 @@
+"""Visitors of the web: each plays public booking from page to page, as a browser would.
+
+`python -m bench.visitors FILE` is some of them at a time for some seconds (see `Plan`), in a
+process of its own; it writes what it saw as one line of JSON.
+
+A page is read as far as a visit needs it: the hidden fields, the offers, where it leads to. Those
+of the peer (bench/peers/form_handler.py) have the same names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import config
+import launcher
+
+from bench import traffic
+from bench.servers import CannotMeasure
+
+START, ROOM, POLL = "/rendez-vous", "/salle", "/salle/etat"
+HOST = traffic.BASE.removeprefix("https://")
+# Seconds: an answer that takes longer is none.
+LONGEST = 20.0
+# Of all answers, as many may have been "later": who is told so waits, which is in the figures.
+MOST_TURNED_AWAY = 0.01
+# A visit has a dozen pages; one that goes on and on has lost its way.
+MOST_PAGES = 60
+SEE_OTHER, BAD, BUSY = 303, 400, 503
+_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+_OFFER = re.compile(r'<button name="place" value="([^"]+)"')
+_TOWN = re.compile(r'<input type="radio" name="code" value="([^"]+)"')
+_EACH = re.compile(r'data-each="(\d+)"')
+BOOKED, NOTHING, GAVE_UP, ASTRAY = "booked", "nothing free", "gave up", "astray"
+# Of a visit, in order.
+PAGES = ("rendez-vous", "naissance", "commune", "creneaux", "joindre", "confirmer", "fait")
+# Pages at which a visit is over.
+ENDS = {"fait": BOOKED} | dict.fromkeys(("attente", "pas-encore", "ouverture", "fin"), NOTHING)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who visits: a date of birth (DDMMYYYY), where they live, and the place they ask from."""
+
+    born: str
+    postcode: str
+    number: str
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; `ms` from the moment it was asked for."""
+
+    status: int
+    location: str
+    body: str
+    ms: float
+    retry_after: float = 0.0
+
+
+@dataclass
+class Connections:
+    """Connections that are kept open, as those of a proxy in front are: one request on each."""
+
+    port: int
+    most: int
+    broken: int = 0
+    _free: asyncio.LifoQueue[Any] = field(default_factory=asyncio.LifoQueue)
+
+    def __post_init__(self) -> None:
+        for _ in range(self.most):
+            self._free.put_nowait(None)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[list[Any]]:
+        """A list with a reader and a writer; whoever empties it has broken them."""
+        kept = await self._free.get()
+        pair: list[Any] = list(kept or ())
+        try:
+            if not pair:
+                pair = list(await asyncio.open_connection(launcher.HOST, self.port))
+            yield pair
+        except BaseException:
+            if pair:
+                pair[1].close()
+            pair = []
+            raise
+        finally:
+            self._free.put_nowait(tuple(pair) or None)
+
+    async def send(self, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
+        """Status, headers and body; 0 where there was no answer."""
+        for attempt in range(2):
+            try:
+                async with asyncio.timeout(LONGEST), self.one() as pair:
+                    pair[1].write(request)
+                    found = await _read(pair[0])
+                    if "close" in found[1].get("connection", ()):
+                        pair[1].close()
+                        pair.clear()
+                    return found
+            except (OSError, asyncio.IncompleteReadError, ValueError):
+                # One that lay idle may have been closed meanwhile; nothing was done then.
+                if attempt:
+                    break
+            except TimeoutError:
+                break
+        self.broken += 1
+        return 0, {}, b""
+
+
+async def _read(reader: asyncio.StreamReader) -> tuple[int, dict[str, list[str]], bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers: dict[str, list[str]] = {}
+    for line in head[1:]:
+        name, colon, value = line.partition(": ")
+        if colon:
+            headers.setdefault(name.lower(), []).append(value)
+    status = int(head[0].split(" ", 2)[1])
+    if "chunked" in headers.get("transfer-encoding", ()):
+        body = b""
+        while size := int(await reader.readline(), 16):
+            body += await reader.readexactly(size)
+            await reader.readexactly(2)
+        await reader.readexactly(2)
+        return status, headers, body
+    return status, headers, await reader.readexactly(int(headers.get("content-length", ["0"])[0]))
+
+
+class Visitor:
+    """One person with a browser. `think` gives the seconds between a page and its form."""
+
+    def __init__(
+        self, connections: Connections, person: Person, *, until: float, think: Any = None
+    ) -> None:
+        self._connections, self._person, self._until = connections, person, until
+        self._think = think
+        self._cookies: dict[str, str] = {}
+        self.answers: list[Answer] = []
+        # Seconds in the waiting room, and whether anything of the visit was turned away.
+        self.waited = 0.0
+        self.turned_away = 0
+
+    async def ask(self, path: str, form: Mapping[str, str] | None = None) -> Answer:
+        body = "" if form is None else urlencode(form)
+        lines = [
+            f"{'GET' if form is None else 'POST'} {path} HTTP/1.1",
+            f"Host: {HOST}",
+            "Accept: text/html",
+        ]
+        if self._cookies:
+            lines.append("Cookie: " + "; ".join(f"{k}={v}" for k, v in self._cookies.items()))
+        if self._person.address:
+            lines.append(f"X-Forwarded-For: {self._person.address}")
+        if form is not None:
+            lines += [
+                f"Origin: {traffic.BASE}",
+                "Content-Type: application/x-www-form-urlencoded",
+                f"Content-Length: {len(body)}",
+            ]
+        began = time.monotonic()
+        request = ("\r\n".join(lines) + "\r\n\r\n" + body).encode("ascii")
+        status, headers, found = await self._connections.send(request)
+        for cookie in headers.get("set-cookie", ()):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self._cookies[name] = value
+        answer = Answer(
+            status,
+            headers.get("location", [""])[0].removeprefix(traffic.BASE),
+            found.decode("utf-8"),
+            (time.monotonic() - began) * 1000,
+            float(headers.get("retry-after", ["0"])[0]),
+        )
+        self.answers.append(answer)
+        return answer
+
+    async def books(self) -> str:
+        """From the first question to the reference: BOOKED, NOTHING, GAVE_UP or ASTRAY."""
+        path: str = START
+        form: dict[str, str] | None = None
+        for _ in range(MOST_PAGES):
+            if time.monotonic() > self._until:
+                return GAVE_UP
+            answer = await self.ask(path, form)
+            if answer.status in {0, BUSY}:
+                # As the page says: the same once more, after a moment.
+                self.turned_away += 1
+                await asyncio.sleep(answer.retry_after or 1.0)
+            elif answer.status == SEE_OTHER:
+                path, form = answer.location.partition("?")[0], None
+            elif answer.status >= BAD:
+                return f"{ASTRAY}: {answer.status} at {path}"
+            elif path == ROOM:
+                if not await self._waits(answer):
+                    return GAVE_UP
+                path, form = START, None
+            elif end := ENDS.get(path.rpartition("/")[2]):
+                return end
+            else:
+                if self._think is not None:
+                    await asyncio.sleep(self._think())
+                form = self._fills_in(path.rpartition("/")[2], answer.body)
+        return ASTRAY
+
+    async def _waits(self, answer: Answer) -> bool:
+        """In the waiting room, as long as its page says; False: gave up."""
+        began = time.monotonic()
+        each = float(_EACH.findall(answer.body)[0])
+        try:
+            while time.monotonic() < self._until:
+                await asyncio.sleep(min(each, max(self._until - time.monotonic(), 0.05)))
+                told = await self.ask(POLL)
+                if told.status != 200:  # noqa: PLR2004
+                    continue
+                said = json.loads(told.body)
+                if said.get("go"):
+                    return True
+                each = float(said.get("each", each))
+            return False
+        finally:
+            self.waited += time.monotonic() - began
+
+    def _fills_in(self, slug: str, page: str) -> dict[str, str]:
+        hidden: dict[str, str] = {}
+        for name, value in _HIDDEN.findall(page):
+            hidden.setdefault(name, value)
+        born = self._person.born
+        offers = _OFFER.findall(page)
+        towns = _TOWN.findall(page)
+        fields = {
+            "rendez-vous": {"whom": "self"},
+            "naissance": {"day": born[:2], "month": born[2:4], "year": born[4:]},
+            "commune": {"where": self._person.postcode},
+            "laquelle": {"code": towns[0] if towns else ""},
+            "creneaux": {"place": offers[0] if offers else ""},
+            "joindre": {"number": self._person.number, "wish": "number"},
+        }
+        return hidden | fields.get(slug, {})
+
+
+def people(postcodes: Sequence[str], seed: int) -> list[Person]:
+    """A hundred thousand of them; the same `seed` gives the same ones."""
+    chance = random.Random(seed)  # noqa: S311 - nothing secret
+    return [
+        Person(
+            born=f"{chance.randint(1, 28):02d}{chance.randint(1, 12):02d}"
+            f"{chance.randint(*traffic.YEARS)}",
+            postcode=chance.choice(postcodes),
+            number=f"061{chance.randrange(10**7):07d}",
+            address=f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}",
+        )
+        for number in range(100_000)
+    ]
+
+
+# ---------------------------------------------------------------- some at a time
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`visitors` at a time for `seconds`, each of whom is followed by another one."""
+
+    port: int
+    visitors: int
+    seconds: float
+    seed: int
+    postcodes: list[str]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What they saw. `share` is their own part of the machine's processors."""
+
+    seconds: float
+    answers: int
+    ends: dict[str, int]
+    turned_away: int
+    broken: int
+    share: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.answers / self.seconds
+
+    @property
+    def bookings(self) -> float:
+        """Bookings a second."""
+        return self.ends.get(BOOKED, 0) / self.seconds
+
+    def faults(self) -> list[str]:
+        """Why it counts for nothing."""
+        found = []
+        if self.broken or self.turned_away > MOST_TURNED_AWAY * self.answers:
+            found.append(f"{self.broken} answers did not come, {self.turned_away} were: later")
+        lost = {end: n for end, n in self.ends.items() if end not in {BOOKED, GAVE_UP}}
+        if lost:
+            found.append(f"visits ended without a booking: {lost}")
+        if not self.ends.get(BOOKED):
+            found.append("nobody was booked")
+        return found
+
+
+def seen_by(plan: Plan, folder: Path) -> Seen:
+    """Let them come. Raises CannotMeasure."""
+    file = folder / "visitors.json"
+    file.write_text(json.dumps(asdict(plan)), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.visitors", str(file)],
+        cwd=config.ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=plan.seconds + 60,
+    )
+    if done.returncode:
+        raise CannotMeasure(f"the visitors failed: {done.stderr.strip().splitlines()[-1:]}")
+    return Seen(**json.loads(done.stdout))
+
+
+async def _come(plan: Plan) -> Seen:
+    connections = Connections(plan.port, plan.visitors)
+    waiting = iter(people(plan.postcodes, plan.seed))
+    began = time.monotonic()
+    until = began + plan.seconds
+    ends: dict[str, int] = {}
+    turned_away = answers = 0
+
+    async def one_after_the_other() -> None:
+        nonlocal turned_away, answers
+        while time.monotonic() < until:
+            visitor = Visitor(connections, next(waiting), until=until)
+            end = await visitor.books()
+            ends[end] = ends.get(end, 0) + 1
+            turned_away += visitor.turned_away
+            answers += len(visitor.answers)
+
+    await asyncio.gather(*(one_after_the_other() for _ in range(plan.visitors)))
+    seconds = time.monotonic() - began
+    used = os.times()
+    share = (used.user + used.system) / (seconds * (os.cpu_count() or 1))
+    return Seen(seconds, answers, ends, turned_away, connections.broken, share)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(asyncio.run(
+        _come(Plan(**json.loads(Path(sys.argv[1]).read_text("utf-8"))))
+    ))))  # fmt: skip

@@ -1,0 +1,66 @@
+"""Public booking in the web, all pages: beside floor (a), and beside a usual Flask application."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from bench import servers, stock
+from bench.peers import form_handler
+from bench.servers import House, Web
+from bench.visitors import Plan, Seen, seen_by
+
+# At the same time: as many as find a thread in two workers while the telephone has its own, even
+# where most of them come to the same one.
+VISITORS = 4
+ROUNDS, SECONDS = 3, 4.0
+# Visitors who take more than this part of the machine measure themselves.
+MOST_OF_THE_MACHINE = 0.3
+Say = Callable[[str], None]
+
+
+def measure(
+    house: House, service: Web, floor_a: float | None, say: Say, *, rounds: int = ROUNDS
+) -> tuple[dict[str, float], list[str]]:
+    """Return flat results, and sentences about what does not count."""
+    postcodes = stock.choose_postcodes(house.database_url)
+    form_handler.fill(house.database_url)
+    kind, void = house.kind, list[str]()
+    seen: dict[str, list[Seen]] = {"service": [], "peer": []}
+    with ExitStack() as stack:
+        peer = stack.enter_context(
+            servers.web(house, "peer", "bench.peers.form_handler:create_app")
+        )
+        for number in range(rounds + 1):
+            for name, web in (("service", service), ("peer", peer)):
+                plan = Plan(web.port, VISITORS, SECONDS, time.time_ns() % 2**32, postcodes)
+                one = seen_by(plan, house.folder)
+                # The first round is to warm up.
+                if not number:
+                    continue
+                faults = one.faults()
+                if one.share > MOST_OF_THE_MACHINE and name == "service":
+                    faults.append(f"the visitors took {one.share:.0%} of the machine")
+                void += [f"{kind}: visits of {name}: {fault}" for fault in faults]
+                if not faults:
+                    seen[name].append(one)
+    if not seen["service"] or not seen["peer"]:
+        return {}, void
+    ours, theirs = (
+        statistics.median(one.bookings for one in seen[name]) for name in ("service", "peer")
+    )
+    answers = statistics.median(one.rate for one in seen["service"])
+    found = {
+        "web_rate": round(answers, 1),
+        "web_bookings_per_second": round(ours, 1),
+        "peer_bookings_per_second": round(theirs, 1),
+        "web_ratio_peer": round(ours / theirs, 3),
+        "web_client_share": round(max(one.share for one in seen["service"]), 3),
+    }
+    if floor_a:
+        found["web_ratio_floor_a"] = round(answers / floor_a, 3)
+    say(f"{kind}: {ours:.1f} web bookings/s ({answers:.0f} answers/s), the peer {theirs:.1f}/s")
+    return {f"{name}_{kind}": value for name, value in found.items()}, void

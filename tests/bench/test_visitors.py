@@ -1,0 +1,124 @@
+"""Visitors of the bench book through the real pages, and the peer's; what they see is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import xml.etree.ElementTree as ET
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from werkzeug.serving import make_server
+
+import config
+
+from bench import rush, rush_picture, visitors
+from bench.peers import form_handler
+from bench.visitors import BOOKED, NOTHING, Connections, Person, Seen, Visitor
+from tests.support.house import BASE, house, mornings
+
+PERSON = Person("12031942", "75011", "0612345678", "10.0.0.1")
+
+
+@contextmanager
+def served(app: Any) -> Iterator[int]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def visit(port: int, person: Person = PERSON) -> tuple[str, Visitor]:
+    async def all_of_it() -> tuple[str, Visitor]:
+        connections = Connections(port, 1)
+        visitor = Visitor(connections, person, until=time.monotonic() + 60)
+        return await visitor.books(), visitor
+
+    return asyncio.run(all_of_it())
+
+
+def test_a_visitor_books_through_every_page_and_hears_when_nothing_is_free(sqlite_url: str):
+    with house(sqlite_url) as made:
+        made.opens_centre("1", starts=mornings(2, first=5), capacity=1)
+        with served(made.app) as port:
+            assert visitors.HOST in BASE
+            end, visitor = visit(port)
+            assert end == BOOKED
+            assert visitor.turned_away == 0
+            assert len(made.bookings()) == 1
+            # A page and a form for each question, and the page at the end.
+            assert len(visitor.answers) == 2 * len(visitors.PAGES) - 1
+            # Of two places the telephone has its part: nothing is left on the web.
+            assert visit(port, Person("13031942", "75011", "0612345679"))[0] in {BOOKED, NOTHING}
+            assert visit(port, Person("14031942", "75011", "0612345670"))[0] == NOTHING
+
+
+@pytest.fixture
+def peer(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    settings = config.Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        database_url=sqlite_url,
+    )
+    monkeypatch.setattr(config, "load", lambda: settings)
+    form_handler.fill(sqlite_url)
+    return form_handler.create_app()
+
+
+def test_the_same_visitor_books_at_the_peer(peer: Any):
+    with served(peer) as port:
+        end, visitor = visit(port)
+    assert end == BOOKED
+    assert len(visitor.answers) == 2 * len(visitors.PAGES) - 1
+    peer.extensions["peer_engine"].dispose()
+
+
+def test_whoever_was_not_booked_makes_a_run_count_for_nothing():
+    fine = Seen(4.0, 400, {BOOKED: 30, visitors.GAVE_UP: 6}, 0, 0, 0.1)
+    assert fine.faults() == []
+    assert (fine.rate, fine.bookings) == (100.0, 7.5)
+    assert len(Seen(4.0, 400, {NOTHING: 1}, 5, 0, 0.1).faults()) == 3
+
+
+def rushed() -> rush.Seen:
+    return rush.Seen(
+        webhooks=[(number / 10, 50.0) for number in range(200)] + [(3.0, 900.0)],
+        rings=[(float(number), 100.0) for number in range(19)] + [(3.0, 2500.0)],
+        came=[(0.0, 1)] * 500,
+        web=[(10.0, 1)] * 90,
+        phone=[(12.0, 1)] * 10,
+        waiting=[(float(second), 500 - 20 * second) for second in range(20)],
+        recovery=2.04,
+    )
+
+
+def test_the_figures_of_a_rush_are_those_that_have_a_bar():
+    found = rush._figures(rushed(), capacity=5.0, seconds=10.0)
+    assert found["rush_speaks_under_2s"] == 95.0
+    assert found["rush_recovery_seconds"] == 2.0
+    assert 50.0 <= found["rush_call_p99_ms"] <= 900.0
+    # A hundred bookings in the seconds in which there could be any.
+    assert found["rush_goodput_ratio"] == pytest.approx(100 / (20 - 7 * 0.6) / 5, abs=0.001)
+    # Somebody who rang and heard nothing was not answered in time either.
+    silent = rushed()
+    silent.silent = 1
+    assert rush._figures(silent, 5.0, 10.0)["rush_speaks_under_2s"] == 90.0
+    assert rush._figures(rush.Seen(), 5.0, 10.0) == {}
+
+
+def test_the_picture_of_a_rush_is_an_svg_with_three_charts():
+    drawn = rush_picture.draw(rushed(), 5.0, 10.0)
+    root = ET.fromstring(drawn)  # noqa: S314 (our own)
+    lines = root.findall(".//{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == 6
+    assert all("nan" not in line.get("points", "") for line in lines)
+    assert "500 came in 10 s" in drawn
