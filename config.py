@@ -91,8 +91,25 @@ class Settings(BaseSettings):
     campaign: str = ""
     # Where alerts of the board are POSTed to as JSON; empty: nowhere.
     alert_webhook_url: str = ""
+    # Where somebody writes who found a hole in the service (an URI, mailto: or https:); empty: the
+    # national number. It stands in /.well-known/security.txt.
+    security_contact: str = ""
     # How many proxies stand in front and add the address they saw to X-Forwarded-For.
     proxy_hops: int = Field(default=0, ge=0, le=5)
+    # Which partners are read, where and how often (a TOML file); empty: none.
+    partners: str = ""
+    # The key pair of Keldoc's partner API, where that file says that we book there.
+    keldoc_key: str = ""
+    keldoc_secret: str = ""
+    # Where the feed of free slots for others lies; web servers of one service share it.
+    feed_folder: str = ""
+    # Threads of a web worker that answer requests; the web lines of the Procfiles read it, too.
+    web_threads: int = Field(default=6, ge=2, le=64)
+    # The waiting room in front of the web: "auto" has one around openings and in a crowd, "always"
+    # has one now, "never" leaves that to somebody else.
+    web_room: Literal["auto", "always", "never"] = "auto"
+    # People that are let in from there in a second, at the most; 0: what the web can serve.
+    web_inlet_most: float = Field(default=0.0, ge=0, le=10_000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     prometheus_multiproc_dir: str = ""
 
@@ -138,6 +155,7 @@ class Settings(BaseSettings):
             "outbound_caller_id": DEVELOPMENT_NUMBER,
             "sms_sender": "AlloRDV",
             "campaign": str(ROOT / "campaigns" / "demonstration.toml"),
+            "feed_folder": str(VAR / "feed"),
         }
         for name, default in defaults.items():
             if not getattr(self, name):

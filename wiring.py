@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import lean  # noqa: F401 (before all that it keeps out)
+
+# isort: split
 import sys
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import click
 import structlog
@@ -18,22 +22,35 @@ import commands.assets
 import config
 import ivr.agent_lines
 import ivr.callback_lines
+import ivr.crowded
 import ivr.signature
 import ivr.sms
 import ivr.voice
 import ivr.waiting
 import web.assets
 import web.board
+import web.booking
+import web.centres
 import web.desk
 import web.desk_seat
+import web.finish_elsewhere
+import web.gate
+import web.gate_parts
 import web.health
 import web.marks
+import web.my_appointment
 import web.pages
+import web.public_pages
 import web.recordings
+import web.secretary
 import web.sign_in
+import web.smart_feed
 import web.staff_only
+import web.state
 import web.telephone
+import web.unanswered
 import web.voice_token
+import web.waiting_room
 
 from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE, Conversation
@@ -50,12 +67,17 @@ from services.call_world import Service, vocabulary
 from services.campaign import BadCampaign
 from services.campaigns import Campaigns, text_names
 from services.directory import Directory
+from services.overload import Pressure
 from services.ports import CallControl, WakeUp
+from services.short_links import Links
 from services.sign_in import SignIn
 from services.staff import demonstration_accounts
 from services.store import Store
+from services.store_answers import StoreAnswers
+from web.booking_cookie import VisitCookie
 from web.browser_session import Cookies
-from wiring_delivery import make_line_types, make_means
+from web.my_cookie import MyCookie
+from wiring_delivery import make_attendant, make_line_types, make_means
 
 log = structlog.get_logger()
 
@@ -75,7 +97,8 @@ class Parts:
 def make_parts(settings: config.Settings) -> Parts:
     """The real parts. Raises services.campaign.BadCampaign."""
     database = Database(settings.database_url, durable=settings.environment == "production")
-    store = Store(database, Vault(settings.vault_keys()))
+    links = Links(settings.public_base_url, settings.secret_key)
+    store = Store(database, Vault(settings.vault_keys()), links=links)
     service = Service(
         directory=Directory(store.database),
         campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
@@ -110,6 +133,7 @@ class LateCommands(AppGroup):
 def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
+    pressure = Pressure(settings.web_threads)
     app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     ivr.signature.guard(
@@ -126,7 +150,8 @@ def make_app(parts: Parts) -> Flask:
         vocabulary(language)
     addresses = Addresses(settings.public_base_url)
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
-    app.register_blueprint(ivr.voice.blueprint(conversation, addresses))
+    crowd = ivr.crowded.Crowded(store, addresses, pressure.refuses_call)
+    app.register_blueprint(ivr.voice.blueprint(conversation, addresses, crowd))
     app.register_blueprint(ivr.waiting.blueprint(store, parts.service, addresses))
     call_back = make_call_back(settings, parts.service, parts.wake_up)
     app.register_blueprint(ivr.callback_lines.blueprint(store, conversation, addresses, call_back))
@@ -146,6 +171,24 @@ def make_app(parts: Parts) -> Flask:
         web.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)
     )
     # The web channel: pages for citizens, and what stands before them.
+    app.register_blueprint(web.smart_feed.blueprint(Path(settings.feed_folder)))
+    app.register_blueprint(
+        web.public_pages.blueprint(store, parts.service, contact=settings.security_contact)
+    )
+    centres = web.centres.remembered(store, parts.service)
+    app.register_blueprint(web.centres.blueprint(store, parts.service, centres))
+    app.register_blueprint(web.state.blueprint(store, parts.service))
+    visit_cookie = VisitCookie(
+        settings.secret_key, https=settings.public_base_url.startswith("https://")
+    )
+    booking = web.booking.BookingParts(store, parts.service, parts.wake_up, visit_cookie, centres)
+    app.register_blueprint(web.booking.blueprint(booking))
+    app.register_blueprint(web.finish_elsewhere.blueprint(booking))
+    my_cookie = MyCookie(settings.secret_key, https=settings.public_base_url.startswith("https://"))
+    mine = web.my_appointment.MyParts(store, parts.service, parts.wake_up, my_cookie, visit_cookie)
+    app.register_blueprint(web.my_appointment.blueprint(mine))
+    app.register_blueprint(web.waiting_room.blueprint())
+    app.register_blueprint(web.secretary.blueprint(store, parts.service))
     # (end of the web channel)
     if settings.environment == "development":
         app.register_blueprint(web.telephone.blueprint(settings.simulator_port))
@@ -153,7 +196,29 @@ def make_app(parts: Parts) -> Flask:
     if unmarked:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
+    web.unanswered.register(app, StoreAnswers(store.database))
+    _put_gate_in_front(app, parts, pressure)
     return app
+
+
+def _put_gate_in_front(app: Flask, parts: Parts, pressure: Pressure) -> None:
+    """It lets everything pass until `begin`, which `create_app` calls for a server's workers."""
+    settings = parts.settings
+    gate = web.gate.Gate(
+        app.wsgi_app,
+        web.gate_parts.GateParts(
+            parts.store,
+            parts.service.campaigns,
+            settings.secret_key,
+            settings.public_base_url,
+            threads=settings.web_threads,
+            hops=settings.proxy_hops,
+            mode=settings.web_room,
+        ),
+        pressure,
+    )
+    app.wsgi_app = gate  # type: ignore[method-assign]
+    app.extensions["allo_gate"] = gate
 
 
 def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
@@ -163,6 +228,7 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
         settings.public_base_url,
         simulator_origin=f"http://127.0.0.1:{settings.simulator_port}" if development else "",
         voice_sdk=bool(settings.twilio_api_key_sid and settings.twilio_api_key_secret),
+        national_number=settings.national_number,
     )
     app.secret_key = settings.secret_key
     web.pages.register(app, setting)
@@ -211,10 +277,18 @@ def create_app() -> Flask:
             log.warning("the store does not answer")
         if settings.environment == "production" and not _is_command():
             _refuse_known_passwords(parts.store)
-        return make_app(parts)
+        return _served(make_app(parts))
     except (config.BadSettings, BadCampaign, NotDurable) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
+
+
+def _served(app: Flask) -> Flask:
+    """With its gate shut, where a server runs it and no command."""
+    if not _is_command():
+        app.extensions["allo_store_answers"].begin()
+        app.extensions["allo_gate"].begin()
+    return app
 
 
 def _is_command() -> bool:
@@ -251,7 +325,12 @@ def make_ports(settings: config.Settings, store: Store, service: Service) -> Por
         public_base_url=settings.public_base_url,
         sender=settings.sms_sender,
     )
-    means = make_means(settings, service, line_types=make_line_types(settings))
+    means = make_means(
+        settings,
+        service,
+        line_types=make_line_types(settings),
+        partner=make_attendant(settings, store, service),
+    )
     return Ports(store, messenger, means)
 
 

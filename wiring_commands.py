@@ -6,6 +6,8 @@ worker, partners' readers and the map of calls, some 8 MiB in each worker.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 import commands.assets
@@ -16,8 +18,11 @@ import commands.centres
 import commands.data
 import commands.demo
 import commands.deploy
+import commands.feed
+import commands.incidents
 import commands.messages
 import commands.operations
+import commands.partners
 import commands.postcodes
 import commands.processes
 import commands.prompts
@@ -28,18 +33,25 @@ import commands.store
 import commands.understand
 import config
 
+from jobs import partner_feeds, partner_mirror
 from jobs.board import board_tasks
+from jobs.inlet import inlet_tasks
+from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
 from services.call_back import CallBack
 from services.centre_life import CentreLife
+from services.demonstration_people import add_people
 from services.ports import CallControl
+from services.smart_feed import Publisher, SmartFeed
 from services.wait_estimate import write_pace
 from services.waiting_list import Everybody
+from services.write_state import WriteState
 from wiring import Parts, make_control, make_ports
 
 # Seconds.
 PACE_EVERY = 1
+STATE_EVERY = 5
 
 
 def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
@@ -61,15 +73,22 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.centres.make(store.database, store.clock, life),
         commands.data.make(store),
         commands.data.make_migrate(settings.database_url),
-        commands.demo.make(store.database, store.clock),
+        commands.demo.make(
+            store.database, store.clock, lambda count: add_people(store, parts.service, count)
+        ),
         commands.deploy.make(settings.public_base_url),
+        commands.feed.make(_make_feed(parts), Path(settings.feed_folder)),
+        commands.incidents.make(store),
         commands.messages.make(store),
         commands.operations.make(life),
+        commands.partners.make(store.database, store.clock, settings.partners),
         commands.postcodes.make(store.database, store.clock),
         commands.processes.make_dispatcher(
             store, control, campaigns.current, call_back, lambda: _more_tasks(parts)
         ),
-        commands.processes.make_scheduler(ports, campaigns.by_name, campaigns.all),
+        commands.processes.make_scheduler(
+            ports, campaigns.by_name, campaigns.all, lambda: _slow_tasks(parts)
+        ),
         commands.processes.make_worker(settings.redis_url, ports),
         commands.prompts.make(),
         commands.queues.make(store, control),
@@ -81,11 +100,38 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         group.add_command(command)
 
 
+def _make_feed(parts: Parts) -> SmartFeed:
+    settings = parts.settings
+    publisher = Publisher(settings.public_base_url, settings.national_number)
+    folder = Path(settings.feed_folder)
+    return SmartFeed(parts.store, parts.service.campaigns.current, folder, publisher)
+
+
+def _slow_tasks(parts: Parts) -> list[Task]:
+    """What else the scheduler does, each in a thread of its own: our feed, and partners' slots."""
+    settings, store = parts.settings, parts.store
+    keldoc = partner_mirror.make_keldoc(
+        settings.partners, settings.keldoc_key, settings.keldoc_secret
+    )
+    return [
+        *feed_tasks(_make_feed(parts)),
+        *partner_feeds.feed_tasks(parts.settings.partners, store.database, store.clock),
+        *partner_mirror.mirror_tasks(store, keldoc, parts.service.campaigns.current),
+    ]
+
+
 def _more_tasks(parts: Parts) -> list[Task]:
     """What else the dispatcher does: the supervisors' board, and what the line's pace is."""
     settings, store = parts.settings, parts.store
     return [
         Task("pace", PACE_EVERY, lambda: write_pace(store, settings.calls_per_second)),
+        *inlet_tasks(
+            store,
+            parts.service.campaigns,
+            most=settings.web_inlet_most,
+            mode=settings.web_room,
+        ),
+        Task("state", STATE_EVERY, WriteState(store, parts.service.campaigns)),
         *board_tasks(
             store,
             parts.service.campaigns,

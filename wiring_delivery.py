@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import config
 
+from models.outbox import Claimed
 from services import change_notices, reminders, resend, voice_messages
 from services.call_world import Service
 from services.deliver_message import Means
+from services.deliver_partner import Attendant
 from services.notices import Render
 from services.offer_notices import OfferNotices
 from services.ports import LineTypes
 from services.spend import Breaker
+from services.store import Store
 
 
 def make_notices(service: Service) -> dict[str, Render]:
@@ -25,16 +30,32 @@ def make_notices(service: Service) -> dict[str, Render]:
 
 
 def make_means(
-    settings: config.Settings, service: Service, *, line_types: LineTypes | None = None
+    settings: config.Settings,
+    service: Service,
+    *,
+    line_types: LineTypes | None = None,
+    partner: Callable[[Claimed], str] | None = None,
 ) -> Means:
-    """What relays have beside the store and the provider; without `line_types` in a web worker."""
+    """What relays have beside the store and the provider.
+
+    Without `line_types` and `partner` in a web worker, which delivers nothing.
+    """
     return Means(
         notices=make_notices(service),
         arrange=voice_messages.arrange,
         campaign=lambda: service.campaign,
         line_types=line_types,
         breaker=Breaker(settings.sms_parts_per_day),
+        partner=partner,
     )
+
+
+def make_attendant(settings: config.Settings, store: Store, service: Service) -> Attendant:
+    """Who attends to orders at partners, with those that the operator's file says we book at."""
+    from jobs.partner_mirror import make_keldoc  # noqa: PLC0415 (HTTP's client: workers only)
+
+    keldoc = make_keldoc(settings.partners, settings.keldoc_key, settings.keldoc_secret)
+    return Attendant(store, service, keldoc)
 
 
 def make_line_types(settings: config.Settings) -> LineTypes | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from commands.slots import progress_bar
@@ -12,14 +14,27 @@ from services.demonstration import prepare
 from services.import_centres import FileRefused
 
 
-def make(database: Database, clock: Clock) -> click.Command:
+def make(
+    database: Database, clock: Clock, add_people: Callable[[int], int] = lambda _count: 0
+) -> click.Command:
+    """The command `demo`; `add_people` books so many a day who never were."""
+
     @click.command("demo", epilog="Example: flask demo")
     @click.option("--refresh", is_flag=True, help="Read the extracts in data/ anew.")
-    def demo(*, refresh: bool) -> None:
+    @click.option(
+        "--people",
+        type=click.IntRange(1, 200),
+        metavar="COUNT",
+        help="Only book so many people a day at the centre of the account `secretary`.",
+    )
+    def demo(*, refresh: bool, people: int | None) -> None:
         """Fill an empty store with postcodes and centres, and open slots for the coming weeks.
 
         May be run at each start: it then only adds the days that have come into reach.
         """
+        if people is not None:
+            click.echo(f"{add_people(people)} people who never were are booked")
+            return
         try:
             report = prepare(
                 database,

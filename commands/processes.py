@@ -34,14 +34,18 @@ def make_scheduler(
     ports: Callable[[], Ports],
     campaign_of: scheduler.CampaignOf,
     campaigns: scheduler.AllCampaigns,
+    more: Callable[[], Sequence[Task]] = tuple,
 ) -> click.Command:
-    """The command `scheduler`; `campaign_of` knows campaigns by name, `campaigns` are all."""
+    """The command `scheduler`; `campaign_of` knows campaigns by name, `campaigns` are all.
+
+    `more` are slow tasks of other parts.
+    """
 
     @click.command("scheduler", epilog="Example: flask scheduler")
     def schedule() -> None:
         """Sweep the outbox, remind, pass on offers, tidy up, erase. One of these is enough."""
         given = ports()
-        scheduler.run(given.store, given.messenger, campaign_of, given.means, campaigns)
+        scheduler.run(given.store, given.messenger, campaign_of, given.means, campaigns, more())
 
     return schedule
 

@@ -139,6 +139,9 @@ def offers(
 
 # A centre that books for itself, and a town far away that has free slots.
 OWN_PHONE = OwnPhone("Clinique des Lilas", "Les Lilas", 3.2, "+33142030405")
+# At a partner; the first has a telephone, too.
+PARTNER_PHONE = OwnPhone("Gymnase Japy", "Les Lilas", 3.4, "+33142030406", "Doctolib", 12)
+PARTNER = OwnPhone("Gymnase Japy", "Les Lilas", 3.4, "", "Doctolib", 65)
 FAR = Far("Laval", 65.3)
 FAR_CENTRES = (
     Centre("11", "Parc des expositions", "1 rue du Parc", 41.0),

@@ -106,6 +106,8 @@ class Mine:
     # Whether the last change is a cancellation that can be taken back, and what there is may move.
     undo: bool = False
     movable: bool = True
+    # The doses of those ahead that cannot take place: their centre is closed, that day or for good.
+    off: tuple[int, ...] = ()
     # Told only where we ring about it, for whoever has noted it nowhere.
     reference: str = ""
 
@@ -113,7 +115,8 @@ class Mine:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what was stored. Fields of a later version are ignored."""
         known = {name: values[name] for name in _MINE if name in values}
-        return cls(**{**known, "slots": tuple(known.get("slots", ()))})
+        lists = {name: tuple(known.get(name, ())) for name in ("slots", "off")}
+        return cls(**known | lists)
 
     @property
     def starts(self) -> tuple[datetime, ...]:
@@ -187,10 +190,11 @@ class Session:
     caller_kind: str = CallerKind.NONE
 
     whom: str = Whom.SELF
-    # Of two people, the second; the first is booked under `first_reference`, and a place beside
-    # theirs is held.
+    # Of two people, the second; the first, born `first_born`, is booked under `first_reference`,
+    # and a place beside theirs is held.
     second_person: bool = False
     first_reference: str = ""
+    first_born: str = ""
     beside: tuple[Offer, ...] = ()
 
     year: int = 0
@@ -222,6 +226,9 @@ class Session:
     own_town: str = ""
     own_kilometres: float = 0.0
     own_phone: str = ""
+    # The partner that such a centre books at, and how many minutes ago it had places.
+    own_platform: str = ""
+    own_minutes: int = 0
     # What a number is asked for, where a caller without one wants to be told: see flows.steps.tell.
     tell: str = ""
 
@@ -304,6 +311,9 @@ class Session:
             "proved": "yes" if self.mine else "",
             "for_whom": self.whom,
             "first_reference": self.first_reference,
+            "partner": self.own_platform,
+            "partner_centre": self.own_name if self.own_platform else "",
+            "partner_town": self.own_town if self.own_platform else "",
         }
         if 0 <= self.chosen < len(self.offers):
             values |= {

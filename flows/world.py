@@ -64,6 +64,8 @@ class Search:
     # second: at the same centre, within the interval of its first.
     alone: bool = False
     second_of: str = ""
+    # UTC; before the campaign's horizon, where something of a certain time is wanted.
+    not_after: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,18 @@ class NamedCentre:
 
 @dataclass(frozen=True)
 class OwnPhone:
-    """A centre that books for itself, by its own ordinary telephone number (E.164)."""
+    """A centre that books elsewhere: by its own ordinary telephone number (E.164), or at a partner.
+
+    `platform` is the partner's name, empty for none: it had places `minutes` ago, and the centre
+    may have no telephone.
+    """
 
     name: str
     town: str
     kilometres: float
     number: str
+    platform: str = ""
+    minutes: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,8 +131,9 @@ class Wait:
     longitude: float
     territory: str
     first_day: date
-    # Whether it is not for whoever rings.
+    # Whether it is not for whoever rings, and whether it is the twin of the first in this call.
     for_other: bool = False
+    twin: bool = False
 
 
 class News(StrEnum):
@@ -345,7 +354,7 @@ class World(Protocol):
         ...
 
     def own_phone(self, search: Search, closer_than: float) -> OwnPhone | None:
-        """The nearest centre that books for itself, if it is closer than so many kilometres."""
+        """The nearest centre that books elsewhere, if it is closer than so many kilometres."""
         ...
 
     def join_waiting_list(self, wait: Wait) -> int | None:

@@ -31,6 +31,7 @@ RESERVE_EVERY = 0.5
 UNANSWERED_EVERY = 0.5
 PAGES_EVERY = 2
 WRAPUPS_EVERY = 1
+STRANDED_EVERY = 5
 KEPT_EVERY = 5
 MACHINES_EVERY = 1
 CALLBACKS_EVERY = 10
@@ -72,6 +73,7 @@ def tasks(
         Task("unanswered", UNANSWERED_EVERY, lambda: reserve.give_up_unanswered(store)),
         Task("pages", PAGES_EVERY, lambda: agent_presence.forget_closed_pages(store)),
         Task("wrapups", WRAPUPS_EVERY, lambda: agent_presence.end_wrapups(store)),
+        Task("stranded", STRANDED_EVERY, lambda: agent_presence.free_stranded(store)),
         Task("kept", KEPT_EVERY, lambda: expire_kept(store, campaign())),
         Task("machines", MACHINES_EVERY, lambda: call_back.dial_machines(store, control)),
         Task("callbacks", CALLBACKS_EVERY, lambda: call_back.look_after(store)),

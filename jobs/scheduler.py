@@ -96,29 +96,32 @@ def tasks(
     ]
 
 
-def run(
+def run(  # noqa: PLR0917 (what the process is made of)
     store: Store,
     messenger: Messenger,
     campaign_of: CampaignOf,
     means: Means,
     campaigns: AllCampaigns,
+    more: Sequence[Task] = (),
 ) -> None:
-    """Work until SIGTERM or SIGINT."""
+    """Work until SIGTERM or SIGINT. `more` are slow tasks of other parts."""
     stop = timed.stopped_by_signal()
     log.info("scheduler starts")
-    work(tasks(store, messenger, campaign_of, means, campaigns), stop)
+    work(tasks(store, messenger, campaign_of, means, campaigns), stop, more)
 
 
-def work(planned: Sequence[Task], stop: threading.Event) -> None:
-    """Do all of it until `stop`, the sweep beside everything else.
+def work(planned: Sequence[Task], stop: threading.Event, more: Sequence[Task] = ()) -> None:
+    """Do all of it until `stop`, the sweep and each of `more` beside everything else.
 
     A morning's reminders, or a provider that does not answer, take a sweep longer than offers of
     freed places can wait.
     """
     sweeps = [task for task in planned if task.name == _SWEEP]
     others = [task for task in planned if task.name != _SWEEP]
-    with ThreadPoolExecutor(1, thread_name_prefix=_SWEEP) as beside:
+    with ThreadPoolExecutor(2, thread_name_prefix=_SWEEP) as beside:
         beside.submit(timed.run, sweeps, stop)
+        if more:
+            beside.submit(timed.run_beside, more, stop)
         try:
             timed.run(others, stop)
         finally:

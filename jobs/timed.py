@@ -7,13 +7,14 @@ import threading
 import time
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import structlog
 
 # Between two looks at what is due, in seconds, at the least.
 _LOOK = 0.05
+# Seconds; whoever stops the process waits ten.
+GRACE = 5.0
 
 log = structlog.get_logger()
 
@@ -58,14 +59,24 @@ def run(planned: Sequence[Task], stop: threading.Event) -> None:
 
 
 def run_beside(planned: Sequence[Task], stop: threading.Event) -> None:
-    """Do each in a thread of its own until `stop`: one that is slow holds up no other."""
-    running: dict[str, Future[None]] = {}
-    with ThreadPoolExecutor(len(planned), thread_name_prefix="task") as threads:
-        while not stop.is_set():
-            now = time.monotonic()
-            for task in planned:
-                busy = running.get(task.name)
-                if task.next_at <= now and (busy is None or busy.done()):
-                    running[task.name] = threads.submit(run_once, task)
-                    task.next_at = now + task.every
-            stop.wait(max(_LOOK, min(task.next_at for task in planned) - time.monotonic()))
+    """Do each in a thread of its own until `stop`: one that is slow holds up no other.
+
+    Nor does it hold up the end of the process, which waits `GRACE` seconds for all of them.
+    """
+    running: dict[str, threading.Thread] = {}
+    while not stop.is_set():
+        now = time.monotonic()
+        for task in planned:
+            busy = running.get(task.name)
+            if task.next_at <= now and (busy is None or not busy.is_alive()):
+                # A daemon: an executor's threads are waited for at exit, however long they take.
+                thread = threading.Thread(
+                    target=run_once, args=(task,), name=f"task {task.name}", daemon=True
+                )
+                thread.start()
+                running[task.name] = thread
+                task.next_at = now + task.every
+        stop.wait(max(_LOOK, min(task.next_at for task in planned) - time.monotonic()))
+    until = time.monotonic() + GRACE
+    for thread in running.values():
+        thread.join(max(0.0, until - time.monotonic()))

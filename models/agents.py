@@ -49,6 +49,8 @@ from models.tables import (
 )
 
 BUSY = ("reserved", "talking", "wrapup")
+# An entry that no agent has.
+_NOBODYS = ("waiting", "done", "left", "lost")
 # A leg's state never moves backwards, in whatever order the provider tells of it.
 LEG_RANK = {"asked": 0, "ringing": 1, "answered": 2, "joined": 3, "ended": 4}
 UNDONE = ("pending", "doing")
@@ -187,6 +189,31 @@ def wrapping_up_since(connection: Connection, clock: Clock, longer_than: timedel
         agent.c.state == "wrapup", agent.c.since < clock.at(-longer_than)
     )
     return list(connection.execute(statement).scalars())
+
+
+def stranded(
+    connection: Connection, clock: Clock, longer_than: timedelta
+) -> list[tuple[str, str | None]]:
+    """Agents who have been busy for so long with an entry that is over or in the line again.
+
+    With the entry, which may be gone altogether.
+    """
+    statement = (
+        select(agent.c.staff_id, agent.c.entry_id)
+        .outerjoin(queue_entry, queue_entry.c.id == agent.c.entry_id)
+        .where(
+            agent.c.state.in_(BUSY),
+            agent.c.since <= clock.at(-longer_than),
+            or_(
+                queue_entry.c.id.is_(None),
+                and_(
+                    queue_entry.c.state.in_(_NOBODYS),
+                    queue_entry.c.updated_at <= clock.at(-longer_than),
+                ),
+            ),
+        )
+    )
+    return [(row.staff_id, row.entry_id) for row in connection.execute(statement)]
 
 
 def telephone(connection: Connection, vault: Vault, staff_id: str) -> str | None:

@@ -91,6 +91,16 @@ def of_booking(connection: Connection, booking_id: str) -> Sequence[Case]:
     return [Case(*row) for row in connection.execute(statement)]
 
 
+def of_message(connection: Connection, message_id: str) -> Sequence[Case]:
+    """Every case that a message left, oldest first."""
+    statement = (
+        select(agent_case)
+        .where(agent_case.c.message_id == message_id)
+        .order_by(agent_case.c.created_at, agent_case.c.id)
+    )
+    return [Case(*row) for row in connection.execute(statement)]
+
+
 def waiting(connection: Connection, *, limit: int) -> Sequence[Case]:
     """Open cases, oldest first."""
     statement = (

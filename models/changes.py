@@ -13,7 +13,18 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Update, and_, case, exists, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Update,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from models.clock import Clock
@@ -30,7 +41,10 @@ class ChangedMeanwhile(Exception):
 
 @dataclass(frozen=True)
 class BookedAppointment:
-    """One dose. `state` is "confirmed" or "cancelled"; `start_at` is UTC."""
+    """One dose. `state` is "confirmed" or "cancelled"; `start_at` is UTC.
+
+    `blocked`: its place is nobody's any more, by an operation on its centre, day or hour.
+    """
 
     dose: int
     place_id: int
@@ -38,6 +52,7 @@ class BookedAppointment:
     centre_id: str
     start_at: datetime
     state: str
+    blocked: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +120,25 @@ def id_by_number(
     )
     found: str | None = connection.execute(statement).scalar_one_or_none()
     return found
+
+
+def version_of(connection: Connection, booking_id: str) -> tuple[int | None, tuple[int, ...]]:
+    """How often a booking was changed so far, and the doses that cannot take place now."""
+    off = or_(
+        centre.c.closed_at.is_not(None), and_(place.c.blocked, centre.c.booking_mode == "ours")
+    )
+    theirs = and_(appointment.c.booking_id == booking.c.id, appointment.c.state == "confirmed")
+    statement = (
+        select(booking.c.version, appointment.c.dose, off.label("is_off"))
+        .select_from(booking)
+        .outerjoin(appointment, theirs)
+        .outerjoin(place, place.c.id == appointment.c.place_id)
+        .outerjoin(centre, centre.c.id == appointment.c.centre_id)
+        .where(booking.c.id == booking_id)
+        .order_by(appointment.c.dose)
+    )
+    rows = connection.execute(statement).all()
+    return (rows[0].version if rows else None), tuple(row.dose for row in rows if row.is_off)
 
 
 def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) -> BookingFile:
@@ -195,6 +229,7 @@ def _appointments(connection: Connection, booking_id: str) -> tuple[BookedAppoin
             appointment.c.centre_id,
             appointment.c.start_at,
             appointment.c.state,
+            place.c.blocked,
         )
         .join(place, place.c.id == appointment.c.place_id)
         .where(appointment.c.booking_id == booking_id)
@@ -294,7 +329,7 @@ def _count_up(connection: Connection, clock: Clock, booking_id: str) -> int:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a centre is, and whether it takes anybody new through us."""
+    """Where a centre is, whether it takes anybody new through us, and whether it is closed."""
 
     centre_id: str
     name: str
@@ -303,6 +338,15 @@ class Address:
     town: str
     time_zone: str
     bookable: bool
+    closed: bool = False
+
+    def is_off(self, *, blocked: bool) -> bool:
+        """Whether an appointment there, with its place blocked or not, cannot take place.
+
+        Where a centre takes its bookings otherwise by now, its places are blocked and its
+        appointments stand.
+        """
+        return self.closed or (blocked and self.bookable)
 
 
 def addresses(connection: Connection, centre_ids: Collection[str]) -> dict[str, Address]:
@@ -317,6 +361,7 @@ def addresses(connection: Connection, centre_ids: Collection[str]) -> dict[str, 
             town=row.town,
             time_zone=row.time_zone,
             bookable=row.closed_at is None and row.booking_mode == "ours",
+            closed=row.closed_at is not None,
         )
         for row in connection.execute(statement)
     }

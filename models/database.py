@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
+import sqlite3
 import threading
 
 from collections.abc import Callable, Iterator
@@ -17,7 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Pool, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoneLeft
 
 from models.clock import LOCAL_MIDNIGHT, local_midnight_text
 
@@ -51,6 +54,37 @@ _REMEDY = "ALTER SYSTEM SET {name} = on, then SELECT pg_reload_conf()"
 
 class NotDurable(Exception):
     """One sentence: the setting with which the database loses bookings, and what to do about it."""
+
+
+# What may be raised where the store is asked, of which `does_not_answer` says what it means.
+STORE_ERRORS: tuple[type[Exception], ...] = (DBAPIError, NoneLeft, NotDurable)
+# PostgreSQL's words for a server that others write to now.
+_READ_ONLY = "25006"
+
+
+def unhurried(connection: Connection) -> None:
+    """Let the statements of this transaction take their time: nobody waits for what they do."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+
+def does_not_answer(error: BaseException) -> bool:
+    """Whether the store is what failed, so that the same may go well in a moment.
+
+    A statement that is wrong in itself is a mistake of ours.
+    """
+    if isinstance(error, NoneLeft | NotDurable):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    original: Any = error.orig
+    if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return False
+    return (
+        isinstance(error, OperationalError)
+        or error.connection_invalidated
+        or getattr(original, "sqlstate", None) in {_READ_ONLY, *_IN_THE_WAY}
+    )
 
 
 class Database:
@@ -100,6 +134,8 @@ class Database:
         self._autocommit: Engine = create_engine(parsed, **options)
         self.engines = (self.engine, self._autocommit)
         self._is_closed = False
+        # By thread: what it has at the moment.
+        self._taken: dict[int, Connection | None] = {}
         self._queue: WriterQueue | None = None
         if self.is_sqlite:
             if parsed.database:
@@ -117,7 +153,12 @@ class Database:
         pool = self._autocommit.pool
         try:
             with self._autocommit.connect() as connection:
-                yield connection
+                taken, thread = self._taken, threading.get_ident()
+                before, taken[thread] = taken.get(thread), connection
+                try:
+                    yield connection
+                finally:
+                    taken[thread] = before
         finally:
             self._let_go(self._autocommit, pool)
 
@@ -126,8 +167,14 @@ class Database:
         """A transaction: BEGIN IMMEDIATE on SQLite, READ COMMITTED on PostgreSQL."""
         pool = self.engine.pool
         try:
-            with self.one_writer(), self.engine.begin() as connection:
-                yield connection
+            with self.one_writer(), self.engine.connect() as connection:
+                taken, thread = self._taken, threading.get_ident()
+                before, taken[thread] = taken.get(thread), connection
+                try:
+                    with connection.begin():
+                        yield connection
+                finally:
+                    taken[thread] = before
         finally:
             self._let_go(self.engine, pool)
 
@@ -210,6 +257,27 @@ class Database:
         if not self.is_sqlite:
             with self.statement() as connection:
                 connection.execute(text("ANALYZE centre, postcode, slot, place"))
+
+    def set_free(self, thread: int) -> None:
+        """Cut off what a thread waits for: it gets the error of a connection that broke.
+
+        Nothing on SQLite, where nobody waits longer than SQLITE_BUSY_TIMEOUT_MS.
+        """
+        connection = self._taken.get(thread)
+        if connection is None or self.is_sqlite:
+            return
+        try:
+            driver: Any = connection.connection.driver_connection
+            cut = socket.socket(fileno=os.dup(driver.pgconn.socket))
+        except Exception:  # noqa: BLE001 (it has just come back)
+            return
+        with cut:
+            cut.shutdown(socket.SHUT_RDWR)
+
+    def renew(self) -> None:
+        """Make new connections from now on; those that somebody has are closed afterwards."""
+        for engine in self.engines:
+            engine.dispose()
 
     def ping(self) -> None:
         """Raise SQLAlchemy's OperationalError unless the store answers."""

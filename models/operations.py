@@ -35,6 +35,7 @@ from sqlalchemy import (
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
+from models.partner_bookings import mirrors
 from models.places import is_free
 from models.slots import lot_of
 from models.tables import appointment, centre, operation, place, slot
@@ -266,6 +267,7 @@ def make_ours(connection: Connection, clock: Clock, centre_id: str) -> None:
 def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
     """Centres that are closed or not ours to book for, and still have places that are not blocked.
 
+    Not those that stand for a partner's agendas: their places are opened and blocked as it shows.
     One index seek for each such centre, however many places there are.
     """
     some_place = (
@@ -283,7 +285,10 @@ def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
     statement = (
         select(*_STATE)
         .where(
-            or_(centre.c.closed_at.is_not(None), centre.c.booking_mode != "ours"),
+            or_(
+                centre.c.closed_at.is_not(None),
+                and_(centre.c.booking_mode != "ours", ~mirrors(centre.c.id)),
+            ),
             some_place.is_not(None),
         )
         .order_by(centre.c.id)

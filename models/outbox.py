@@ -38,7 +38,7 @@ from sqlalchemy import (
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert, insert_new
-from models.phone_lines import Remembered
+from models.phone_lines import REMEMBERED, Remembered
 from models.prepared import Prepared
 from models.tables import message, phone_line
 
@@ -140,6 +140,7 @@ class Stored:
     way: str | None
     error_code: str | None
     updated_at: datetime
+    sent_at: datetime | None = None
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
@@ -286,11 +287,7 @@ def _claiming(clock: Clock, lease: timedelta) -> tuple[Prepared, Prepared]:
     look = (
         select(
             message.c.state,
-            phone_line.c.kind,
-            phone_line.c.source,
-            phone_line.c.looked_up_at,
-            phone_line.c.stopped_at,
-            phone_line.c.wrong_at,
+            *REMEMBERED,
         )
         .select_from(message)
         .outerjoin(phone_line, phone_line.c.phone_idx == message.c.recipient_idx)
@@ -316,12 +313,18 @@ def load(
 ) -> Stored | None:
     """A message as it is kept, whatever its state; None where there is none."""
     statement = select(
-        *_CLAIMED, message.c.state, message.c.way, message.c.error_code, message.c.updated_at
+        *_CLAIMED,
+        message.c.state,
+        message.c.way,
+        message.c.error_code,
+        message.c.updated_at,
+        message.c.sent_at,
     ).where(message.c.id == message_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     if row is None:
         return None
-    return Stored(_opened(row, vault), row.state, row.way, row.error_code, row.updated_at)
+    became = (row.state, row.way, row.error_code, row.updated_at, row.sent_at)
+    return Stored(_opened(row, vault), *became)
 
 
 def _opened(row: Any, vault: Vault) -> Claimed:

@@ -5,11 +5,11 @@ Found by the keyed hash alone: the number itself is not kept here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, case, delete, exists, or_, select
 
 from models.clock import Clock
 from models.dialects import insert
@@ -18,13 +18,18 @@ from models.tables import booking, message, phone_line
 
 @dataclass(frozen=True)
 class Remembered:
-    """`kind` is empty where its number says it best. Moments are UTC."""
+    """`kind` is empty where its number says it best. Moments are UTC.
+
+    `refusals` are the tries that were refused since its number is known, the last at `refused_at`.
+    """
 
     kind: str
     source: str
     looked_up_at: datetime | None
     stopped_at: datetime | None
     wrong_at: datetime | None
+    refused_at: datetime | None = None
+    refusals: int = 0
 
     @property
     def stopped(self) -> bool:
@@ -35,14 +40,12 @@ class Remembered:
         return self.wrong_at is not None
 
 
+# In the order of its fields.
+REMEMBERED = tuple(phone_line.c[one.name] for one in fields(Remembered))
+
+
 def get(connection: Connection, phone_idx: bytes) -> Remembered | None:
-    statement = select(
-        phone_line.c.kind,
-        phone_line.c.source,
-        phone_line.c.looked_up_at,
-        phone_line.c.stopped_at,
-        phone_line.c.wrong_at,
-    ).where(phone_line.c.phone_idx == phone_idx)
+    statement = select(*REMEMBERED).where(phone_line.c.phone_idx == phone_idx)
     row = connection.execute(statement).one_or_none()
     return Remembered(*row) if row else None
 
@@ -55,6 +58,19 @@ def note_kind(
     if source == "lookup":
         values["looked_up_at"] = clock.at()
     _put(connection, clock, phone_idx, values)
+
+
+def note_refusal(
+    connection: Connection, clock: Clock, phone_idx: bytes, kind: str, *, sent_at: datetime
+) -> None:
+    """A text that left at a moment (UTC) was refused: the line is of another kind.
+
+    Of several that left before the first of them was refused, all are one refusal.
+    """
+    is_new = or_(phone_line.c.refused_at.is_(None), phone_line.c.refused_at < sent_at)
+    values = {"kind": kind, "source": "refusal", "refused_at": clock.at()}
+    counted = case((is_new, phone_line.c.refusals + 1), else_=phone_line.c.refusals)
+    _put(connection, clock, phone_idx, values | {"refusals": 1}, values | {"refusals": counted})
 
 
 def mark_stopped(connection: Connection, clock: Clock, phone_idx: bytes, *, stopped: bool) -> None:
@@ -72,13 +88,22 @@ def mark_right(connection: Connection, clock: Clock, phone_idx: bytes) -> None:
     _put(connection, clock, phone_idx, {"wrong_at": None})
 
 
-def _put(connection: Connection, clock: Clock, phone_idx: bytes, values: dict[str, Any]) -> None:
-    changes = {**values, "updated_at": clock.at()}
-    new = {"kind": "", "source": "sms", "phone_idx": phone_idx, **changes}
+def _put(
+    connection: Connection,
+    clock: Clock,
+    phone_idx: bytes,
+    values: dict[str, Any],
+    changes: dict[str, Any] | None = None,
+) -> None:
+    """`values` of a new row; of one that is there `changes`, where they are others."""
+    now = {"updated_at": clock.at()}
+    new = {"kind": "", "source": "sms", "phone_idx": phone_idx, **values, **now}
     statement = (
         insert(connection, phone_line)
         .values(**new)
-        .on_conflict_do_update(index_elements=[phone_line.c.phone_idx], set_=changes)
+        .on_conflict_do_update(
+            index_elements=[phone_line.c.phone_idx], set_=(changes or values) | now
+        )
     )
     connection.execute(statement)
 

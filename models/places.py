@@ -573,6 +573,12 @@ def give_up(connection: Connection, holder: str) -> list[int]:
     return sorted(connection.execute(statement).scalars())
 
 
+def block_free(connection: Connection, clock: Clock, place_id: int) -> bool:
+    """Let nobody have a place any more that nobody has now; False where somebody does."""
+    statement = update(place).where(place.c.id == place_id, is_free(clock)).values(blocked=True)
+    return connection.execute(statement).rowcount == 1
+
+
 def kept_for_undo(
     connection: Connection, clock: Clock, left: timedelta, *, limit: int
 ) -> list[str]:

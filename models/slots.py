@@ -43,6 +43,12 @@ def lot_of(slot_id: Any, number: Any, capacity: Any) -> Any:
     return (slot_id * capacity + number) * 61 % 100
 
 
+def start_of(connection: Connection, slot_id: int, centre_id: str) -> datetime | None:
+    """When a slot of a centre begins (UTC); None where that centre has no such slot."""
+    statement = select(slot.c.start_at).where(slot.c.id == slot_id, slot.c.centre_id == centre_id)
+    return connection.execute(statement).scalar_one_or_none()
+
+
 @dataclass
 class Opened:
     """What opening did. `larger` slots were there with more places than asked, and keep them."""

@@ -519,6 +519,8 @@ phone_line = Table(
     ),
     Column("source", String(8), nullable=False, comment="lookup, refusal, sms"),
     Column("looked_up_at", Instant),
+    Column("refused_at", Instant, comment="a text was refused there last, as a landline"),
+    Column("refusals", SmallInteger, nullable=False, server_default="0"),
     Column("stopped_at", Instant, comment="wants no texts since"),
     Column("wrong_at", Instant, comment="said to be somebody else's"),
     Column("updated_at", Instant, nullable=False),
@@ -796,6 +798,16 @@ Index(
     postgresql_where=_GAVE_WAY,
     sqlite_where=_GAVE_WAY,
 )
+# Asked each second: how many a language's agents owe an answer, and who is rung later.
+_OWED_ENTRY = text("state = 'waiting' AND mode = 'agent'")
+Index(
+    "ix_queue_entry_owed",
+    queue_entry.c.language,
+    queue_entry.c.due_at,
+    queue_entry.c.joined_at,
+    postgresql_where=_OWED_ENTRY,
+    sqlite_where=_OWED_ENTRY,
+)
 _BUSY_ENTRY = text("state IN ('reserved', 'talking', 'wrapup', 'kept')")
 Index(
     "ix_queue_entry_busy",
@@ -954,10 +966,19 @@ visit = Table(
     Column("body_enc", LargeBinary, comment="the session and what was typed; erased after 24 h"),
     Column("code_idx", LargeBinary, unique=True, comment="to finish it by telephone"),
     Column("code_until", Instant),
+    Column("place_idx", LargeBinary, comment="where it was begun (services.web_attempts.place_of)"),
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
 )
 Index("ix_visit_seen_at", visit.c.seen_at)
+_FROM_A_PLACE = text("place_idx IS NOT NULL")
+Index(
+    "ix_visit_place_idx",
+    visit.c.place_idx,
+    visit.c.created_at,
+    postgresql_where=_FROM_A_PLACE,
+    sqlite_where=_FROM_A_PLACE,
+)
 
 # How many came to the waiting room in front of the web, for each opening and bucket of ranks.
 arrival = Table(
@@ -998,10 +1019,12 @@ attendance = Table(
     Column("booking_id", ForeignKey("booking.id"), primary_key=True),
     Column("dose", SmallInteger, primary_key=True),
     Column("start_at", Instant, nullable=False, comment="of the appointment that is meant"),
-    Column("state", String(8), nullable=False, comment="present, absent"),
+    Column("state", String(8), nullable=False, comment="present, absent; empty: taken back"),
     Column("who", String(60), nullable=False),
     Column("at", Instant, nullable=False),
+    Column("given_place", RowId, comment="made for somebody else, who has what an absent left"),
 )
+Index("ix_attendance_at", attendance.c.at)
 
 # ------------------------------------------------------------------ partners
 

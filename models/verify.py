@@ -34,6 +34,7 @@ from sqlalchemy import (
 
 from models.clock import Clock, local_midnight
 from models.database import Database
+from models.partner_bookings import GOES_ON
 from models.places import UNDO
 from models.tables import (
     agent_case,
@@ -42,6 +43,7 @@ from models.tables import (
     centre,
     history,
     message,
+    partner_booking,
     place,
     slot,
     waiting_entry,
@@ -129,6 +131,7 @@ def checks(clock: Clock, intervals: Intervals) -> tuple[Check, ...]:
         _history_state(),
         _confirmation_missing(),
         _waiting_offer(clock),
+        _partner_order(),
     )
 
 
@@ -162,6 +165,13 @@ def _orphans() -> Check:
             missing("appointment", appointment, appointment.c.place_id, place, "place"),
             missing("history line", history, history.c.booking_id, booking, "booking"),
             missing("message", message, message.c.booking_id, booking, "booking"),
+            missing(
+                "order at a partner",
+                partner_booking,
+                partner_booking.c.booking_id,
+                booking,
+                "booking",
+            ),
             missing("case", agent_case, agent_case.c.booking_id, booking, "booking"),
         ),
     )
@@ -647,6 +657,23 @@ def _waiting_offer(clock: Clock) -> Check:
             ),
             place.c.id.is_(None),
         ),
+    )
+
+
+def _partner_order() -> Check:
+    """Somebody waits for an answer that nobody asks for."""
+    return Check(
+        "partner-order",
+        "order {order} at a partner is {state}, and no message in the outbox asks for it",
+        select(partner_booking.c.id.label("order"), partner_booking.c.state)
+        .outerjoin(
+            message,
+            and_(
+                message.c.dedupe_key == literal("partner:") + partner_booking.c.id,
+                message.c.state.in_(("pending", "sending")),
+            ),
+        )
+        .where(partner_booking.c.state.in_(GOES_ON), message.c.id.is_(None)),
     )
 
 

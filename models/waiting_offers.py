@@ -33,6 +33,7 @@ from models.tables import (
     appointment,
     centre,
     message,
+    phone_line,
     queue_entry,
     slot,
     waiting_entry,
@@ -130,6 +131,11 @@ def forget(connection: Connection, clock: Clock, entry_id: str) -> None:
             updated_at=clock.at(),
         )
     )
+    uncount(connection, entry_id)
+
+
+def uncount(connection: Connection, entry_id: str) -> None:
+    """The offer that an entry has does not count, for they could not have answered it."""
     connection.execute(
         update(waiting_entry)
         .where(waiting_entry.c.id == entry_id, waiting_entry.c.offers > 0)
@@ -154,6 +160,51 @@ def was_told(connection: Connection, entry_id: str) -> bool:
         .where(waiting_offer.c.entry_id == entry_id, waiting_offer.c.ended_at.is_(None), waits)
     )
     return connection.execute(statement).first() is None
+
+
+# What tells an offer is dropped with this where no call may be made before it is over.
+TOO_LATE = "late"
+
+
+def untellable(connection: Connection, *, limit: int) -> list[tuple[str, str]]:
+    """Entries, with their campaigns, whose offer waits for an answer that cannot come.
+
+    What was to tell it was dropped; or somebody at that number has said since that it is theirs.
+    """
+    statement = (
+        _untellable(waiting_entry.c.id, waiting_entry.c.campaign)
+        .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.campaign) for row in connection.execute(statement)]
+
+
+def why_untellable(connection: Connection, entry_id: str) -> str | None:
+    """Why an entry is one of these; locks it, without patience for whoever else is at it."""
+    statement = (
+        _untellable(func.coalesce(message.c.error_code, "wrong"))
+        .where(waiting_entry.c.id == entry_id)
+        .with_for_update(of=waiting_entry, skip_locked=True)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else row[0]
+
+
+def _untellable(*columns: ColumnElement[Any]) -> Select[Any]:
+    wrong = phone_line.c.wrong_at >= waiting_offer.c.offered_at
+    return (
+        select(*columns)
+        .select_from(waiting_entry)
+        .join(
+            waiting_offer,
+            and_(
+                waiting_offer.c.entry_id == waiting_entry.c.id, waiting_offer.c.ended_at.is_(None)
+            ),
+        )
+        .join(message, message.c.id == waiting_offer.c.id)
+        .outerjoin(phone_line, phone_line.c.phone_idx == waiting_entry.c.phone_idx)
+        .where(_offered(), or_(message.c.state == "dropped", wrong))
+    )
 
 
 def is_over(connection: Connection, message_id: str) -> bool:

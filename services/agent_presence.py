@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from models import agents, board_settings, queues
 from models.agents import Agent, Leg, Pending
 from models.database import Connection
@@ -24,6 +26,8 @@ PAUSES = ("break", "lunch", "training", "meeting", "technical", "other")
 # A page asks every second.
 PAGE_GONE_AFTER = timedelta(seconds=20)
 SEEN_EVERY = timedelta(seconds=5)
+# Whoever ends an entry frees its agent in the same moment; this is for what was lost.
+STRANDED_AFTER = timedelta(seconds=10)
 # Unless a supervisor set another.
 WRAPUP = timedelta(seconds=60)
 WRAPUP_SETTING = "wrapup_seconds"
@@ -31,6 +35,8 @@ WRAPUP_SETTING = "wrapup_seconds"
 TIMED_OUT = "timeout"
 OFFLINE = "offline"
 _FREE = ("offline", "ready", "paused")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,36 @@ def end_wrapups(store: Store) -> int:
             end_wrapup(connection, store, staff_id, agent.entry_id, code=TIMED_OUT)
             ended += 1
     return ended
+
+
+def free_stranded(store: Store) -> int:
+    """Free agents whose entry is over, back in the line, or gone; gives how many.
+
+    Whoever ends an entry frees its agent with it. Where that was lost (a process that died, an
+    operator's hand, rows that were erased), nobody else would notice.
+    """
+    with store.database.statement() as connection:
+        found = agents.stranded(connection, store.clock, STRANDED_AFTER)
+    freed = 0
+    for staff_id, entry_id in found:
+        with store.database.transaction() as connection:
+            freed += _free_stranded(connection, store, staff_id, entry_id)
+    return freed
+
+
+def _free_stranded(
+    connection: Connection, store: Store, staff_id: str, entry_id: str | None
+) -> bool:
+    entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
+    # With both locked: they may have been freed meanwhile, and have somebody else.
+    agents.get(connection, staff_id, lock=True)
+    still = agents.stranded(connection, store.clock, STRANDED_AFTER)
+    if (staff_id, entry_id) not in still:
+        return False
+    if entry is not None:
+        connect_agent.hang_up_theirs(connection, store, entry, staff_id)
+    log.warning("agent freed of an entry that is over", staff=staff_id, entry=entry_id)
+    return connect_agent.free_agent(connection, store, staff_id, entry_id)
 
 
 def end_wrapup(

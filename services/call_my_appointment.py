@@ -18,6 +18,8 @@ from services.my_bookings import places_of, told, why_not
 from services.take_turn import Turn
 from services.text_booking import text_booking
 
+_ASKED = {Channel.PHONE: "asked for by telephone", Channel.WEB: "asked for on the site"}
+
 
 class MyAppointments:
     """For `services.call_world`. `messages` are the ids of what the outbox got in this turn."""
@@ -67,11 +69,14 @@ class MyAppointments:
         return told(found, turn.store.clock.now(), self._campaign.name) if found else None
 
     def changes_need_a_person(self) -> bool:
+        if self._taker.channel is Channel.WEB:
+            # Whoever is there came by a link that was written to the number on file.
+            return False
         return attempts.changes_need_a_person(self._turn.reading(), self._turn.store)
 
     def cancel_booking(self, mine: Mine, doses: tuple[int, ...]) -> NotChanged | None:
         connection = self._turn.transaction()
-        if attempts.changes_need_a_person(connection, self._turn.store):
+        if self.changes_need_a_person():
             return NotChanged.PERSON
         campaign = self._campaign_of(mine)
         done = cancel(connection, self._turn.store, campaign, mine.id, doses, by=self._by(mine))
@@ -79,7 +84,7 @@ class MyAppointments:
 
     def move_booking(self, mine: Mine, offer: Offer, moving: Moving) -> NotChanged | None:
         connection = self._turn.transaction()
-        if attempts.changes_need_a_person(connection, self._turn.store):
+        if self.changes_need_a_person():
             return NotChanged.PERSON
         done = move(
             connection,
@@ -110,7 +115,8 @@ class MyAppointments:
     def _by(self, mine: Mine) -> By:
         turn = self._turn
         key = f"{turn.call_id}:{turn.number}"
-        return By("caller", Channel.PHONE, "asked for by telephone", key, mine.version)
+        channel = self._taker.channel
+        return By("caller", channel, _ASKED[channel], key, mine.version)
 
 
 def _refusal(done: Changed | Unchanged) -> NotChanged | None:

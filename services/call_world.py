@@ -48,6 +48,13 @@ from services.look_beyond import WHOLE_LAND_KILOMETRES, Beyond
 from services.main_towns import main_town_postcodes
 from services.my_bookings import room_for_second
 from services.named_centre import named_centre
+from services.partner_near import (
+    OLDEST_ON_THE_PHONE,
+    PLATFORM_NAMES,
+    PartnerOffer,
+    near_place,
+    ordinary,
+)
 from services.promise_callback import Reason, promise
 from services.promises import Promise, promise_news
 from services.queue_line import OUTLOOK_SECONDS, Outlook, what_is_known
@@ -97,6 +104,8 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
         self.messages: list[str] = []
         self._holds = bool(session.offers)
         self._taker = Taker(Channel.PHONE, turn.call_id)
+        # The call that a booking or a promise is of, where there is one.
+        self._call_id: str | None = turn.call_id
         self._directory = service.directory
         self._outlook = service.outlook
 
@@ -146,7 +155,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
         campaign = replace(self._campaign, doses=1) if search.alone else self._campaign
         # Before the transaction: a search that reads the centres anew keeps nobody waiting.
         near = self._near(search, search.within_kilometres or campaign.radius_kilometres)
-        earliest, latest = _day_begins(search, near), None
+        earliest, latest = _day_begins(search, near), search.not_after
         if search.second_of:
             near, earliest, latest = self._room_for_second(search)
         held = hold_slots(
@@ -251,17 +260,45 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
         return Far(found.centre.town, found.kilometres) if found else None
 
     def own_phone(self, search: Search, closer_than: float) -> OwnPhone | None:
+        closer_than = min(closer_than, self._campaign.radius_kilometres)
         found = self._service.directory.nearest_other(
             self._turn.reading(),
             search.latitude,
             search.longitude,
             search.territory,
-            closer_than=min(closer_than, self._campaign.radius_kilometres),
+            closer_than=closer_than,
             today=self.now().astimezone(ZoneInfo(self._campaign.zone)).date(),
         )
+        partner = self._partner_near(search, closer_than)
+        if partner is not None and (found is None or partner.kilometres <= found.kilometres):
+            return OwnPhone(
+                name=partner.name,
+                town=partner.town,
+                kilometres=partner.kilometres,
+                number=ordinary(partner.phone),
+                platform=PLATFORM_NAMES.get(partner.platform, partner.platform),
+                minutes=partner.minutes_old,
+            )
         if found is None:
             return None
         return OwnPhone(found.centre.name, found.centre.town, found.kilometres, found.number)
+
+    def _partner_near(self, search: Search, closer_than: float) -> PartnerOffer | None:
+        """The nearest centre of a partner that had something free not long ago."""
+        session = self._session
+        found = near_place(
+            self._turn.reading(),
+            self._turn.store,
+            self._campaign,
+            (search.latitude, search.longitude),
+            search.territory,
+            born=session.born_on if session.born else None,
+            groups=session.groups,
+            kilometres=closer_than,
+            oldest=OLDEST_ON_THE_PHONE,
+            most=1,
+        )
+        return found[0] if found and found[0].kilometres < closer_than else None
 
     def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
         return eligibility(self._campaign, born, groups, self.now())
@@ -292,6 +329,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
                 kilometres=campaign.radius_kilometres,
                 not_before=begins if begins > self.now() else None,
                 for_other=wait.for_other,
+                twin=wait.twin,
             ),
         )
         standing = waiting_list.position(connection, store, entry)
@@ -308,7 +346,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
             language=self._session.language,
         )
         turn = self._turn
-        promise_news(turn.transaction(), turn.store, promise, call_id=turn.call_id)
+        promise_news(turn.transaction(), turn.store, promise, call_id=self._call_id)
 
     def _returning(self) -> str:
         session = self._session
@@ -367,7 +405,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
             postcode=order.postcode,
             number=order.number or self._session.caller or None,
             text_to=order.number or None,
-            call_id=turn.call_id,
+            call_id=self._call_id,
             for_other=order.for_other,
             groups=order.groups,
             # Two people of one call: a copy of the first one's booking is none of the second's.

@@ -36,6 +36,7 @@ from models import history, operations
 from models.database import Connection
 from models.history import Change
 from models.operations import CentreState, FreeSlot, Operation, PlaceState, Ranges, SlotState
+from models.partner_bookings import is_mirrored
 from services.campaigns import Campaigns
 from services.change_booking import MOST_WHY
 from services.directory import Directory
@@ -162,13 +163,28 @@ class CentreLife:
             operations.close_centre(connection, self.store.clock, centre_id)
         return self._carry_out(begun.id, wish.watch)
 
-    def close_day(self, centre_id: str, day: date, wish: Wish) -> LifeReport:
-        """Close a centre for one of its own days. Raises LifeRefused."""
+    def close_day(
+        self,
+        centre_id: str,
+        day: date,
+        wish: Wish,
+        *,
+        hours: tuple[clock_time, clock_time] | None = None,
+    ) -> LifeReport:
+        """Close a centre for one of its own days, or for some hours of it (the end not included).
+
+        Hours are those of the centre's clock. Raises LifeRefused.
+        """
         _check(wish)
         wants = {"day": day.isoformat()}
+        if hours is not None:
+            wants |= {"from": f"{hours[0]:%H:%M}", "to": f"{hours[1]:%H:%M}"}
         with self._beginning(wish) as connection:
             centre = self._open_centre(connection, centre_id, wish)
             span = self._ahead(centre, day, day)
+            if hours is not None:
+                start, end = (_moment(centre, day, one) for one in hours)
+                span = (max(span[0], start), min(span[1], end))
             places = self._open_places(connection, centre_id, span)
             begun = self._unfinished(connection, Kind.DAY, centre_id, wants)
             if begun is None and not places:
@@ -224,6 +240,11 @@ class CentreLife:
         _check(wish)
         with self._beginning(wish) as connection:
             centre = self._open_centre(connection, centre_id, wish)
+            if is_mirrored(connection, centre_id):
+                raise LifeRefused(
+                    f"centre {centre_id} ({centre.name}) is booked at its partner: "
+                    "the hour is to be moved there"
+                )
             before, after = (_moment(centre, day, one) for one in (start, to))
             span = (before, before + _MOMENT)
             wants = _hours(before, after)

@@ -29,6 +29,7 @@ from models.changes import Address, BookedAppointment, BookingFile, ChangedMeanw
 from models.database import Connection
 from models.history import Change
 from models.outbox import NewMessage
+from models.partner_bookings import is_mirrored
 from services.allocate import Allocate, Channel, Chosen, Taker, second_window
 from services.campaign import Campaign
 from services.freed import offer_freed
@@ -39,6 +40,7 @@ from services.give_back import (
     pass_on_holds,
     undoing,
 )
+from services.partner_message import follow
 from services.store import Store
 from services.topics import topic_of_change
 
@@ -419,6 +421,8 @@ class _OneChange:
         why = by.why[:MOST_WHY]
         line = Change(by.who, by.channel, self._what, why, details)
         history.add(self.connection, self.store.clock, self.file.id, line)
+        undoable = self._what == "cancelled"
+        follow(self.connection, self.store, self.file.id, self.version, undoable=undoable)
         return self._tell(kind)
 
     def _tell(self, kind: str) -> str | None:
@@ -477,17 +481,15 @@ class _Target:
         self._asked = to
         self._before = one.live
         self._after = one.live | self._moving
+        self._connection = one.connection
         self._addresses = changes.addresses(
             one.connection, {each.centre_id for each in self._after.values()}
         )
 
     def places(self) -> dict[int, BookedAppointment]:
         """What to book, by dose: what was asked, and a second found for a first that moves."""
-        # Whom a supervisor moves goes where the supervisor says.
-        if self._door.taker.channel is not Channel.SUPERVISOR:
-            for each in self._moving.values():
-                if not self._addresses[each.centre_id].bookable:
-                    raise _Refused(WhyNot.NOT_OFFERED)
+        if not all(self._is_offered(each.centre_id) for each in self._moving.values()):
+            raise _Refused(WhyNot.NOT_OFFERED)
         for each in self._moving.values():
             if not self._old_enough(each):
                 raise _Refused(WhyNot.TOO_YOUNG)
@@ -502,6 +504,13 @@ class _Target:
             raise _Refused(WhyNot.NO_SECOND)
         where = (second.place_id, second.slot_id, second.centre_id, second.start_at)
         return self._moving | {SECOND: BookedAppointment(SECOND, *where, "confirmed")}
+
+    def _is_offered(self, centre_id: str) -> bool:
+        if self._door.taker.channel is not Channel.SUPERVISOR:
+            return self._addresses[centre_id].bookable
+        # Whom a supervisor moves goes where the supervisor says; but a place of ours alone is
+        # somebody else's at a partner.
+        return not is_mirrored(self._connection, centre_id)
 
     def _old_enough(self, there: BookedAppointment) -> bool:
         # What groups were certified is not kept: whoever was let in at an age still is.

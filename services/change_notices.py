@@ -51,13 +51,19 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
         return Ready(
             file.number,
             # Whom we moved hears of it, if not by a text that the campaign does without, by a call.
-            texts.of_change(load(file.language), payload, number=national_number) if wanted else "",
+            _text(store, file, payload, national_number) if wanted else "",
             _call(file, topic_of_change(payload["what"], by_us=by_us), moments),
             any_hour=bool(payload.get("asked")),
             latest=min(moments) - NOTICE,
         )
 
     return dict.fromkeys(("booking_changed", "booking_cancelled", "case"), render)
+
+
+def _text(store: Store, file: BookingFile, payload: Mapping[str, Any], number: str) -> str:
+    # Of what is cancelled there is a page as well: it can be taken back there for ten minutes.
+    link = store.link_of(file.reference, [one.start_at for one in file.appointments])
+    return texts.of_change(load(file.language), payload, number=number, link=link)
 
 
 def call_about(

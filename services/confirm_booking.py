@@ -165,6 +165,7 @@ def confirm_booking(
         town=request.town,
         reference=reference,
         number=national_number,
+        link=store.link_of(reference, starts),
     )
     message = NewMessage(
         id=store.chance.identifier(),
@@ -252,7 +253,14 @@ def _text_again(
         return
     first = file.live[0]
     where = changes.addresses(connection, [first.centre_id])[first.centre_id]
-    body = text_of_booking(catalogue, file.live, where, reference=file.reference, number=number)
+    body = text_of_booking(
+        catalogue,
+        file.live,
+        where,
+        reference=file.reference,
+        number=number,
+        link=store.link_of(file.reference, [one.start_at for one in file.live]),
+    )
     today = store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
     message = NewMessage(
         id=store.chance.identifier(),

@@ -11,7 +11,7 @@ from prompts.catalogue import Catalogue
 from services import texts
 from services.discreet_place import says_health
 from services.sms_parts import ONE_PART, septets, to_gsm
-from services.texts import Where
+from services.texts import Dose, Where
 
 __all__ = [
     "ONE_PART",
@@ -34,11 +34,19 @@ def confirmation_text(
     town: str,
     reference: str,
     number: str,
+    link: str = "",
+    asked: bool = False,
 ) -> str:
     """The confirmation in one part. `starts` are in the centre's own time zone, one each dose."""
     where = Where(street, centre_name, postcode, town)
     return texts.confirmation(
-        catalogue, starts=starts, where=where, reference=reference, number=number
+        catalogue,
+        starts=starts,
+        where=where,
+        reference=reference,
+        number=number,
+        link=link,
+        asked=asked,
     )
 
 
@@ -49,9 +57,25 @@ def text_of_booking(
     *,
     reference: str,
     number: str,
+    link: str = "",
+    asked: bool = False,
 ) -> str:
-    """The same for these appointments of a booking that is kept, all of them at `where`."""
+    """The same for these appointments of a booking that is kept, all of them at `where`.
+
+    Of those that cannot take place it is told that somebody rings.
+    """
     zone = ZoneInfo(where.time_zone)
+    off = [one for one in told if where.is_off(blocked=one.blocked)]
+    if off:
+        address = Where(where.street, where.name, where.postcode, where.town)
+        return texts.case(
+            catalogue,
+            doses=[Dose(one.dose, one.start_at.astimezone(zone), address) for one in off],
+            kind="centre_closed" if where.closed else "",
+            reference=reference,
+            number=number,
+            link=link,
+        )
     return confirmation_text(
         catalogue,
         starts=[one.start_at.astimezone(zone) for one in told],
@@ -61,9 +85,13 @@ def text_of_booking(
         town=where.town,
         reference=reference,
         number=number,
+        link=link,
+        asked=asked,
     )
 
 
-def unfinished_text(catalogue: Catalogue, *, town: str, until: datetime, number: str) -> str:
+def unfinished_text(
+    catalogue: Catalogue, *, town: str, until: datetime, number: str, link: str = ""
+) -> str:
     """What is still to be done, in one part. `until` is in the centre's own time zone."""
-    return texts.unfinished(catalogue, town=town, until=until, number=number)
+    return texts.unfinished(catalogue, town=town, until=until, number=number, link=link)

@@ -453,7 +453,7 @@ def _pause_for(
     )
 
 
-def free_agent(connection: Connection, store: Store, staff_id: str, entry_id: str) -> bool:
+def free_agent(connection: Connection, store: Store, staff_id: str, entry_id: str | None) -> bool:
     """An agent has nothing to do with this entry any more: ready, or the pause they wished for."""
     agent = agents.get(connection, staff_id, lock=True)
     if agent is None or agent.entry_id != entry_id:
@@ -546,6 +546,16 @@ def hang_up_legs(
         if leg.kind == "third" and leg.staff_id is not None and leg.staff_id != entry.staff_id:
             free_agent(connection, store, leg.staff_id, entry.id)
         asked.append(hang_up_leg(connection, store, leg, at_once=at_once))
+    return asked
+
+
+def hang_up_theirs(connection: Connection, store: Store, entry: Entry, staff_id: str) -> list[str]:
+    """End the lines of one agent in a conversation that is none any more; gives the intents."""
+    asked = []
+    for leg in agents.legs_of(connection, store.vault, entry.id, ("agent", "third")):
+        if leg.staff_id == staff_id:
+            agents.move_leg(connection, store.clock, leg.id, "ended", outcome="over")
+            asked.append(hang_up_leg(connection, store, leg))
     return asked
 
 

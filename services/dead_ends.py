@@ -14,7 +14,6 @@ from models import outbox
 from models.database import Connection
 from models.outbox import FAILING, Claimed, Stored
 from services import lines
-from services.lines import Kind
 from services.notices import Later, Ready
 from services.retry_plan import ONE_MORE_AFTER, Fate, fate
 from services.store import Store
@@ -51,7 +50,7 @@ def look(
     became = render(connection, store, root)
     if became is None or isinstance(became, Later):
         return became
-    _remember(connection, store, became.recipient, means)
+    _remember(connection, store, became.recipient, means, failed)
     if means is Fate.STOPPED and not (manner.case or manner.wished):
         return None
     if means is Fate.ONCE_LATER and len(chain) == 1:
@@ -84,8 +83,11 @@ def _chain(connection: Connection, store: Store, follow_up: Claimed) -> list[Sto
     return chain
 
 
-def _remember(connection: Connection, store: Store, number: str, means: Fate | None) -> None:
+def _remember(
+    connection: Connection, store: Store, number: str, means: Fate | None, failed: Stored
+) -> None:
     if means is Fate.LANDLINE:
-        lines.remember_kind(connection, store, number, Kind.LANDLINE, "refusal")
+        sent_at = failed.sent_at or failed.updated_at
+        lines.remember_refusal(connection, store, number, sent_at=sent_at)
     elif means is Fate.STOPPED:
         lines.stop_texts(connection, store, number)

@@ -19,13 +19,16 @@ from models.cases import NewCase
 from models.crypto import CannotOpen
 from models.database import Connection
 from models.outbox import FOLLOW_UP, RESEND, SENT_BODY, Claimed
+from models.waiting_offers import TOO_LATE
 from services import dead_ends
+from services.call_hours import next_call_at
 from services.campaign import Campaign
 from services.change_notices import call_about
 from services.dead_ends import ForSomebody
-from services.lines import Line, given_anew, line_from, line_of
+from services.lines import REFUSAL, Line, given_anew, line_from, line_of, tried_again
 from services.look_up_line import look_up_line
 from services.notices import Arrange, CallPlan, Later, Ready, Render
+from services.partner_message import PARTNER
 from services.ports import Busy, LineTypes, Messenger, NoAnswer, Refused
 from services.retry_plan import LONGEST_RETRY, next_try
 from services.route import ByCall, ByText, Drop, Wait, choose
@@ -51,6 +54,7 @@ KINDS = (
     VOICE,
     RESEND,
     FOLLOW_UP,
+    PARTNER,
 )
 # What messages tell of that an earlier version wrote, by their kind.
 _TOPICS = {
@@ -85,7 +89,8 @@ class Means:
 
     `notices` say what a message of their kind has become. `arrange` None: nothing is told by call,
     and `campaign` None: no hours and no cap are known (tools, and tests of other things).
-    `line_types` None: what a line is, only its number and what was learnt tell.
+    `line_types` None: what a line is, only its number and what was learnt tell. `partner` attends
+    to an order at a partner, and gives a word for the log; None: somebody else does.
     """
 
     notices: Mapping[str, Render] = field(default_factory=dict)
@@ -93,6 +98,7 @@ class Means:
     campaign: Callable[[], Campaign] | None = None
     line_types: LineTypes | None = None
     breaker: Breaker = field(default_factory=Breaker)
+    partner: Callable[[Claimed], str] | None = None
 
     def render(
         self, connection: Connection, store: Store, claimed: Claimed
@@ -172,6 +178,8 @@ class _Delivery:
 
     def deliver(self) -> str:
         try:
+            if self.claimed.kind == PARTNER:
+                return self._attend()
             if self.claimed.ambiguous:
                 looked = self._look_up()
                 if looked:
@@ -185,6 +193,12 @@ class _Delivery:
             return self._again(error)
         except Exception as error:  # noqa: BLE001 (one that is not right holds up no other)
             return self._failed(error)
+
+    def _attend(self) -> str:
+        if self.means.partner is not None:
+            return self.means.partner(self.claimed)
+        with self.store.database.transaction() as connection:
+            return self._put_off(connection, _in(self.store, LINE_TAKEN), "no partner")
 
     # ------------------------------------------------------------ what may have left
 
@@ -286,7 +300,8 @@ class _Delivery:
         # For the first confirmation the number was given, read back and agreed to just then.
         first = topic_of(claimed) is Topic.CONFIRMATION
         given_at = claimed.created_at if first else None
-        return line_from(claimed.recipient, claimed.line, given_at=given_at)
+        now = self.store.clock.now()
+        return line_from(claimed.recipient, claimed.line, now=now, given_at=given_at)
 
     def _write(self, connection: Connection, ready: Ready) -> _ToSend | str:
         store = self.store
@@ -305,11 +320,22 @@ class _Delivery:
 
     def _call(self, connection: Connection, plan: CallPlan) -> str:
         store, claimed, arrange = self.store, self.claimed, self.means.arrange
+        if self._comes_too_late(plan):
+            return self._drop(connection, TOO_LATE)
         if arrange is None or not arrange(connection, store, claimed, plan):
             return self._put_off(connection, _in(store, LINE_TAKEN), "line taken")
         if not outbox.told_by_call(connection, store.clock, store.vault, claimed):
             raise _TakenOver
         return "call"
+
+    def _comes_too_late(self, plan: CallPlan) -> bool:
+        """Whether a place is kept for somebody no longer than until a call may tell them."""
+        if topic_of(self.claimed) is not Topic.OFFER or plan.until is None:
+            return False
+        if self.means.campaign is None:
+            return False
+        number, now = self.claimed.recipient, self.store.clock.now()
+        return next_call_at(self.means.campaign(), number, now, machine=True) >= plan.until
 
     def _put_off(self, connection: Connection, at: datetime, why: str) -> str:
         outbox.put_off(connection, self.store.clock, self.claimed, at, why)
@@ -348,6 +374,8 @@ class _Delivery:
             known = self.claimed.line
             if known is not None and known.wrong and not self._line().wrong:
                 given_anew(connection, store, self.claimed.recipient)
+            if known is not None and known.source == REFUSAL and known.kind and self._line().text:
+                tried_again(connection, store, self.claimed.recipient)
         return word
 
     def _again(self, error: Refused | Busy | NoAnswer) -> str:

@@ -376,7 +376,9 @@ def wait_for_place(
         longitude=town.longitude,
         territory=town.territory,
         first_day=eligible.first_day or eligible.day_from or birthday(born, campaign.minimum_age),
+        # A desk says so of whoever has the birth date of the first of those who come together.
         for_other=for_other,
+        twin=for_other,
     )
     ahead = DeskWorld(service, store, connection, desk).join_waiting_list(wait)
     return Refused(Refusal.NO_POSITION) if ahead is None else ahead
@@ -412,7 +414,7 @@ def text_again(
         kind="sms",
         dedupe_key=key + nonce,
         recipient=file.number or "",
-        payload={"body": _text_of(found, service, desk)},
+        payload={"body": _text_of(found, store, service, desk)},
         booking_id=booking_id,
         call_id=desk.call_id or None,
         topic=Topic.AGAIN,
@@ -421,7 +423,7 @@ def text_again(
     return Texted(message.id)
 
 
-def _text_of(found: Found, service: Service, desk: Desk) -> str:
+def _text_of(found: Found, store: Store, service: Service, desk: Desk) -> str:
     live = found.file.live
     where = found.centres[live[0].centre_id]
     return text_of_booking(
@@ -430,6 +432,7 @@ def _text_of(found: Found, service: Service, desk: Desk) -> str:
         where,
         reference=found.file.reference,
         number=service.national_number,
+        link=store.link_of(found.file.reference, [one.start_at for one in live]),
     )
 
 

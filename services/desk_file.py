@@ -94,6 +94,9 @@ class Given:
     groups: tuple[str, ...] = ()
     number: str = ""
     number_answered: bool = False
+    # A partner's centre that they heard of: which partner, and where.
+    partner: str = ""
+    partner_centre: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,13 @@ def _given(session: Session) -> Given:
         groups=session.groups,
         number=session.number,
         number_answered=session.number_answered,
+        partner=session.own_platform,
+        partner_centre=_at(session.own_name, session.own_town) if session.own_platform else "",
     )
+
+
+def _at(name: str, town: str) -> str:
+    return ", ".join(one for one in (name, town) if one)
 
 
 def _remembered(known: Mapping[str, Any]) -> Given:
@@ -211,6 +220,10 @@ def _remembered(known: Mapping[str, Any]) -> Given:
         groups=tuple(str(known.get("groups", "")).split()),
         number=str(known.get("text_to", "")),
         number_answered=bool(known.get("text_to")),
+        partner=str(known.get("partner", "")),
+        partner_centre=_at(
+            str(known.get("partner_centre", "")), str(known.get("partner_town", ""))
+        ),
     )
 
 

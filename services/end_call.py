@@ -20,7 +20,7 @@ from services.confirmation_text import unfinished_text
 from services.give_back import give_back_holds, keep_for_return, returning
 from services.ports import WakeUp
 from services.promise_callback import promise_callback
-from services.resume_call import chosen_places
+from services.resume_call import RESUME_WITHIN, chosen_places, new_code
 from services.store import Store
 from services.texts import wanted
 from services.topics import Topic
@@ -124,6 +124,7 @@ def _remind(  # noqa: PLR0917
         town=offer.town,
         until=(now + campaign.resume_window).astimezone(ZoneInfo(offer.time_zone)),
         number=national_number,
+        link=_link(connection, store, call_id),
     )
     index = store.vault.index("phone", session.caller) or b""
     day = now.astimezone(ZoneInfo(campaign.zone)).date()
@@ -138,3 +139,11 @@ def _remind(  # noqa: PLR0917
     )
     added = outbox.add(connection, store.clock, store.vault, message)
     return message.id if added else None
+
+
+def _link(connection: Connection, store: Store, call_id: str) -> str:
+    """Where it can be finished without ringing; empty where there are no pages."""
+    code = new_code(connection, store, call_id) if store.links else ""
+    if store.links is None or not code:
+        return ""
+    return store.links.of_code(code, store.clock.now() + RESUME_WITHIN)

@@ -13,21 +13,24 @@ import structlog
 
 from models import (
     attempts,
+    attendance,
     bookings,
     callbacks,
     calls,
     outbox,
     pace,
+    partner_bookings,
     phone_lines,
     queues,
     resume,
     staff,
     turns,
+    visits,
     waiting,
     waiting_offers,
 )
 from models.clock import Clock
-from models.database import Connection
+from models.database import Connection, unhurried
 from services.attempts import KEPT
 from services.store import Store
 
@@ -72,6 +75,7 @@ def erase_data(store: Store) -> dict[str, int]:
     for name, step in _STEPS.items():
         try:
             with store.database.transaction() as connection:
+                unhurried(connection)
                 done |= step(connection, store.clock)
         except Exception as error:  # noqa: BLE001 (the next step is another table's)
             log.error("erasing failed", step=name, error=type(error).__name__)
@@ -91,6 +95,18 @@ def _bookings(connection: Connection, clock: Clock) -> dict[str, int]:
 def _people_in_line(connection: Connection, clock: Clock) -> dict[str, int]:
     callbacks.end_forgotten(connection, clock, AFTER_PLACE)
     return {"people in line": queues.erase(connection, clock, AFTER_PLACE)}
+
+
+def _visits(connection: Connection, clock: Clock) -> dict[str, int]:
+    erased = visits.erase_bodies(connection, clock, AFTER_CALL)
+    return {"visits": erased, "old visits": visits.delete_old(connection, clock, TURNS_KEPT)}
+
+
+def _orders(connection: Connection, clock: Clock) -> dict[str, int]:
+    return {
+        "orders at partners": partner_bookings.erase(connection, clock, AFTER_CALL),
+        "ids of partners": partner_bookings.erase_ids(connection, clock, AFTER_APPOINTMENT),
+    }
 
 
 def _waiting(connection: Connection, clock: Clock) -> dict[str, int]:
@@ -117,6 +133,8 @@ _STEPS: dict[str, _Step] = {
     "bookings": _bookings,
     "turns": lambda to, clock: {"turns": turns.erase_bodies(to, clock, AFTER_CALL)},
     "calls": lambda to, clock: {"calls": calls.erase_callers(to, clock, AFTER_CALL)},
+    "visits": _visits,
+    "orders at partners": _orders,
     "waiting": _waiting,
     "people in line": _people_in_line,
     "old turns": lambda to, clock: {"old turns": turns.delete_old(to, clock, TURNS_KEPT)},
@@ -124,5 +142,6 @@ _STEPS: dict[str, _Step] = {
     "acts": lambda to, clock: {"acts": staff.forget_acts(to, clock, ACTS_KEPT)},
     "calling again": _calling_again,
     "lines": lambda to, clock: {"lines": phone_lines.forget(to, clock, LINES_KEPT)},
+    "attendance": lambda to, clock: {"attendance": attendance.forget(to, clock, AFTER_APPOINTMENT)},
     "offers": lambda to, clock: {"offers": waiting_offers.delete_old(to, clock, OFFERS_KEPT)},
 }

@@ -65,6 +65,29 @@ def keep_for_return(
     return kept
 
 
+def keep_for_code(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    holder: str,
+    place_ids: Sequence[int],
+) -> int:
+    """Whoever goes on elsewhere has the resume window to do so; until then it stays theirs here."""
+    return places.keep(
+        connection,
+        store.clock,
+        holder,
+        place_ids,
+        keeper=holder,
+        window=campaign.resume_window,
+    )
+
+
+def close_place(connection: Connection, store: Store, place_id: int) -> bool:
+    """A place that was made for somebody is not needed any more; False where somebody has it."""
+    return places.block_free(connection, store.clock, place_id)
+
+
 def take_back(
     connection: Connection,
     store: Store,

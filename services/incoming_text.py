@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from flows.understanding import NotUnderstood, telephone
 from flows.understanding.messages import Wish, wish
@@ -29,8 +28,8 @@ from services import lines, sms_parts, texts
 from services.attempts import count_text
 from services.call_world import vocabulary
 from services.campaign import Campaign
+from services.confirmation_text import text_of_booking
 from services.store import Store
-from services.texts import Where
 from services.topics import Topic
 
 # Answers that a number gets in 24 hours: two machines that answer each other come to an end.
@@ -196,6 +195,9 @@ class _OneText:
         booking_id = incoming.told_last(connection, self.store.vault, self.number)
         if booking_id is None or booking_id not in self._ahead(connection):
             return self._said("nothing")
+        if self._is_off(connection, booking_id):
+            # To come is what they must not do.
+            return (self._written(connection, booking_id),)
         line = Change("caller", "text", history.SAID_YES)
         history.add(connection, self.store.clock, booking_id, line)
         # Whoever wants no texts is not thanked by one.
@@ -208,14 +210,19 @@ class _OneText:
         if file is None or not ahead:
             return ""
         where = changes.addresses(connection, [ahead[0].centre_id])[ahead[0].centre_id]
-        zone = ZoneInfo(where.time_zone)
-        return texts.confirmation(
+        return text_of_booking(
             load(self.language),
-            starts=[one.start_at.astimezone(zone) for one in ahead],
-            where=Where(where.street, where.name, where.postcode, where.town),
+            ahead,
+            where,
             reference=file.reference,
             number=self.national_number,
+            link=self.store.link_of(file.reference, [one.start_at for one in ahead]),
         )
+
+    def _is_off(self, connection: Connection, booking_id: str) -> bool:
+        """Whether an appointment of theirs cannot take place."""
+        _, off = changes.version_of(connection, booking_id)
+        return bool(off)
 
     # ------------------------------------------------------------ what is answered
 

@@ -3,13 +3,17 @@
 First by the numbering plan, each overseas number by that of its own region; then by what is
 remembered of it: its real kind as the provider has told (services.ports.LineTypes) or as its
 refusals have shown, whether somebody there wants no texts, whether it is somebody else's.
+
+Networks are wrong at times: a mobile that was refused as a landline is written to again after
+DOUBTED_AFTER, and once when its owner gives it anew. Each further refusal counts longer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 import phonenumbers
 
@@ -19,6 +23,13 @@ from models import phone_lines
 from models.database import Connection
 from models.phone_lines import Remembered
 from services.store import Store
+
+# How long the first refusal of a mobile counts, the second, and each further one.
+DOUBTED_AFTER: Final = (timedelta(days=3), timedelta(days=30), timedelta(days=180))
+# Where a kind comes from that a network's refusal has shown.
+REFUSAL: Final = "refusal"
+# Whoever was refused so often is not tried for being given anew: each try is paid for.
+TWICE: Final = 2
 
 
 class Way(StrEnum):
@@ -79,9 +90,13 @@ def takes_texts(number: str | None) -> bool:
 
 
 def line_from(
-    number: str | None, remembered: Remembered | None, *, given_at: datetime | None = None
+    number: str | None,
+    remembered: Remembered | None,
+    *,
+    now: datetime,
+    given_at: datetime | None = None,
 ) -> Line:
-    """The line of a number (E.164), by its plan and by what is remembered of it.
+    """The line of a number (E.164), by its plan and by what is remembered of it at a moment (UTC).
 
     A number that nothing of ours may reach stays so, whatever is remembered. `given_at` (UTC) is
     when somebody gave it and asked for a text: what was said there before that is past, for a text
@@ -90,18 +105,34 @@ def line_from(
     kind = kind_of_number(number)
     if remembered is None:
         return Line(kind)
-    if kind is not Kind.NONE and remembered.kind:
+    doubted = kind is Kind.MOBILE and is_doubted(remembered, now, given_at)
+    if kind is not Kind.NONE and remembered.kind and not doubted:
         kind = Kind(remembered.kind)
     said = (remembered.stopped_at, remembered.wrong_at)
     stopped, wrong = (at is not None and (given_at is None or at >= given_at) for at in said)
     return Line(kind, stopped=stopped, wrong=wrong)
 
 
+def is_doubted(remembered: Remembered, now: datetime, given_at: datetime | None = None) -> bool:
+    """Whether what refusals have shown of a mobile is due for another try, at a moment (UTC)."""
+    if remembered.source != REFUSAL or not remembered.kind:
+        return False
+    if remembered.refused_at is None:
+        # One of an earlier version, which nobody knows the age of.
+        return True
+    if given_at is not None and given_at > remembered.refused_at and remembered.refusals < TWICE:
+        return True
+    longest = len(DOUBTED_AFTER)
+    counts = DOUBTED_AFTER[min(max(remembered.refusals, 1), longest) - 1]
+    return now >= remembered.refused_at + counts
+
+
 def line_of(connection: Connection, store: Store, number: str | None) -> Line:
     """The line of a number (E.164), with what is remembered of it: one statement."""
     if not number:
         return Line(Kind.NONE)
-    return line_from(number, remembered_of(connection, store, number))
+    remembered = remembered_of(connection, store, number)
+    return line_from(number, remembered, now=store.clock.now())
 
 
 def remembered_of(connection: Connection, store: Store, number: str) -> Remembered | None:
@@ -142,6 +173,20 @@ def remember_kind(
     phone_lines.note_kind(
         connection, store.clock, _index(store, number), str(kind or ""), source=source
     )
+
+
+def remember_refusal(
+    connection: Connection, store: Store, number: str, *, sent_at: datetime
+) -> None:
+    """A text that left at a moment (UTC) met a landline, says the network that refused it."""
+    index = _index(store, number)
+    kind = str(Kind.LANDLINE)
+    phone_lines.note_refusal(connection, store.clock, index, kind, sent_at=sent_at)
+
+
+def tried_again(connection: Connection, store: Store, number: str) -> None:
+    """A text left in spite of a refusal: the number is what its plan says, until the next one."""
+    phone_lines.note_kind(connection, store.clock, _index(store, number), "", source=REFUSAL)
 
 
 def _index(store: Store, number: str) -> bytes:

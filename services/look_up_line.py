@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from models.phone_lines import Remembered
-from services.lines import Kind, kind_of_number, remember_kind, remembered_of
+from services.lines import REFUSAL, Kind, kind_of_number, remember_kind, remembered_of
 from services.ports import Busy, LineTypes, NoAnswer, Refused
 from services.store import Store
 
@@ -41,7 +41,7 @@ def _is_fresh(store: Store, known: Remembered | None) -> bool:
     if known is None:
         return False
     # What its refusals have shown is nearer to the truth than any register.
-    if known.source == "refusal" and known.kind:
+    if known.source == REFUSAL and known.kind:
         return True
     asked = known.looked_up_at
     return asked is not None and asked > store.clock.now() - FRESH_FOR

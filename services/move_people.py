@@ -21,6 +21,7 @@ from models.database import Connection
 from models.history import Change
 from models.operations import CentreState, FreeSlot, Operation, Ranges
 from models.outbox import NewMessage
+from models.partner_bookings import is_mirrored
 from services.allocate import Allocate, Channel, Chosen, Taker
 from services.campaign import Campaign
 from services.campaigns import Campaigns
@@ -29,6 +30,7 @@ from services.directory import Directory
 from services.freed import offer_freed
 from services.give_back import give_back_places
 from services.other_place import Plan, Stock, Uprooted, other_places
+from services.partner_message import follow
 from services.store import Store
 from services.topics import Topic
 
@@ -255,6 +257,7 @@ class MovePeople:
         clock = self.store.clock
         before = {one.dose: one for one in file.live}
         version = changes.move_appointments(connection, clock, file.id, to)
+        follow(connection, self.store, file.id, version, undoable=False)
         freed = [before[dose].place_id for dose in to]
         give_back_places(connection, file.id, freed)
         # Those that are blocked are nobody's; the others may be what somebody waits for.
@@ -339,7 +342,8 @@ class MovePeople:
         places = [place_id for _, place_id, *_ in old]
         free = operations.unbooked(connection, places)
         ahead = all(datetime.fromisoformat(start) > now for *_, start in old)
-        return Fate.BACK if ahead and len(free) == len(places) else Fate.STAYS
+        may = ahead and not is_mirrored(connection, self.centre.id)
+        return Fate.BACK if may and len(free) == len(places) else Fate.STAYS
 
     def _go_back(
         self, connection: Connection, file: BookingFile, old: Sequence[tuple[Any, ...]]
@@ -368,6 +372,9 @@ class MovePeople:
             for dose, _, slot_id, centre_id, start in old
         }
         if any(one.start_at <= self.store.clock.now() for one in plan.values()):
+            return None
+        if is_mirrored(connection, self.centre.id):
+            # What its partner had was taken away when they left.
             return None
         door = Allocate(connection, self.store, campaign, self._taker)
         try:
@@ -459,7 +466,7 @@ class MovePeople:
             payload={
                 "reference": file.reference,
                 "operation": self.operation.id,
-                "kind": self.operation.kind,
+                "kind": self._told_kind(),
                 **({"undo": True} if self.undo else {}),
                 **payload,
             },
@@ -467,6 +474,13 @@ class MovePeople:
             topic=Topic.CLOSED,
         )
         outbox.add(connection, self.store.clock, self.store.vault, message)
+
+    def _told_kind(self) -> str:
+        """What a text gives as the reason; of some hours it is not true that a day is closed."""
+        some_hours = "from" in self.operation.details.get("wants", {})
+        if self.operation.kind == "day_closed" and some_hours:
+            return "hours_closed"
+        return self.operation.kind
 
     def _doses(
         self,

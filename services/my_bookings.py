@@ -66,6 +66,9 @@ def told(found: Found, now: datetime, campaign: str) -> Mine:
         postcode=file.postcode or "",
         slots=tuple(one.slot_id for one in file.live),
         undo=found.undo,
+        off=tuple(
+            one.dose for one in ahead if found.centres[one.centre_id].is_off(blocked=one.blocked)
+        ),
         movable=file.campaign == campaign,
     )
 

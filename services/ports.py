@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 
@@ -50,6 +51,61 @@ class LineTypes(Protocol):
 
         Raises Refused, Busy, NoAnswer.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class PartnerPatient:
+    """Who a partner is told comes. `phone` is E.164 or empty."""
+
+    first_name: str
+    last_name: str
+    born: date
+    postcode: str
+    phone: str = ""
+
+
+@dataclass(frozen=True)
+class PartnerTime:
+    """An appointment at a centre of ours, as its partner is asked for it. `start_at` is UTC."""
+
+    centre_id: str
+    dose: int
+    start_at: datetime
+
+
+class PartnerBooker(Protocol):
+    """Books at partners for centres that are configured. Never called inside a webhook.
+
+    Ids are the partner's. An appointment is made in two steps, so that a lost answer never makes a
+    second one: `prepare` writes one down that takes nobody's time, and `confirm` may be repeated.
+    Every method answers within some seconds and raises Refused (`code`: its HTTP status, 404, 422
+    and 400 for an appointment that cannot be; 401, 402 and 406 for what we are), Busy (nothing was
+    done) or NoAnswer (nobody knows).
+    """
+
+    def knows(self, centre_id: str) -> bool:
+        """Whether a centre is configured, with keys."""
+        ...
+
+    def register(self, centre_id: str, patient: PartnerPatient) -> str:
+        """The partner's id for somebody."""
+        ...
+
+    def free_agenda(self, time: PartnerTime) -> str:
+        """One of the centre's agendas in which that time is free now; empty for none."""
+        ...
+
+    def prepare(self, time: PartnerTime, agenda: str, patient: str) -> str:
+        """Write an appointment down there without confirming it; gives its id."""
+        ...
+
+    def confirm(self, time: PartnerTime, agenda: str, patient: str, appointment: str) -> None:
+        """Confirm it; again does no harm."""
+        ...
+
+    def cancel(self, centre_id: str, appointment: str) -> None:
+        """Take it away there; one that is gone already is fine."""
         ...
 
 

@@ -174,6 +174,7 @@ def _reminder(
         where=Where(where.street, where.name, where.postcode, where.town),
         reference=file.reference,
         number=national_number,
+        link=store.link_of(file.reference, [one.start_at for one in file.live]),
         tomorrow=tomorrow,
         which=mine.dose if len(file.live) > 1 else None,
     )

@@ -74,7 +74,12 @@ def _confirmation(
     centre_id = ahead[0].centre_id
     where = changes.addresses(connection, [centre_id])[centre_id]
     text = text_of_booking(
-        load(file.language), ahead, where, reference=file.reference, number=national_number
+        load(file.language),
+        ahead,
+        where,
+        reference=file.reference,
+        number=national_number,
+        link=store.link_of(file.reference, [one.start_at for one in ahead]),
     )
     topic = Topic(root.topic) if root.topic else Topic.CONFIRMATION
     return Ready(recipient, text, call_about(connection, store, file.id, topic))

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.understanding import NotUnderstood, telephone
+from models import centres, directory
 from models import staff as rows
 from models.database import Connection
+from models.geography import distance_km
 from models.staff import ROLES, STRONG_ROLES, Act, Staff, Written
 from services import passwords, second_factor
 from services.store import Store
@@ -35,7 +37,10 @@ _DEMONSTRATION = (
     ("agent4", "Alix Robert", "agent", ("fr",)),
     ("agent5", "Sacha Richard", "agent", ("fr",)),
     ("supervisor", "Maxence Durand", "supervisor", ("fr", "en")),
+    ("secretary", "Morgan Lefèvre", "secretary", ("fr",)),
 )
+# Whoever tries it out without saying where is offered the centres nearest to this postcode.
+_DEMONSTRATION_POSTCODE = "75011"
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{1,59}")
 # What people write between the digits of a number.
 _BETWEEN = re.compile(r"\(0\)|[\s./()-]")
@@ -256,6 +261,7 @@ def make_demonstration(store: Store) -> list[str]:
             role=role,
             languages=languages,
             password=DEMONSTRATION_PASSWORD,
+            centre_id=_demonstration_centre(store) if role == "secretary" else None,
             temporary=False,
             demonstration=True,
         )
@@ -265,6 +271,18 @@ def make_demonstration(store: Store) -> list[str]:
                 rows.change_secret(connection, store.clock, store.vault, new.id, secret)
         made.append(login)
     return made
+
+
+def _demonstration_centre(store: Store) -> str | None:
+    """The centre with hours nearest to where visitors book; None where nothing is there yet."""
+    with_hours = {one.id for one in centres.hours_of(store.database) if one.hours}
+    with store.database.statement() as connection:
+        town = directory.find_postcode(connection, _DEMONSTRATION_POSTCODE)
+        near = [one for one in directory.bookable_centres(connection) if one.id in with_hours]
+    if town is None or town.latitude is None or town.longitude is None or not near:
+        return None
+    here = (town.latitude, town.longitude)
+    return min(near, key=lambda one: distance_km(*here, one.latitude, one.longitude)).id
 
 
 def make_crowd(store: Store, count: int) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from models.clock import Clock, DatabaseClock
 from models.crypto import Vault
 from models.database import Database
+from services.short_links import Links
 
 REFERENCE_DIGITS = 10
 CODE_DIGITS = 6
@@ -48,3 +51,9 @@ class Store:
     vault: Vault
     clock: Clock = field(default_factory=DatabaseClock)
     chance: Chance = field(default_factory=CryptographicChance)
+    # Addresses of pages in texts; None: texts have none.
+    links: Links | None = None
+
+    def link_of(self, reference: str, starts: Iterable[datetime]) -> str:
+        """Where a booking can be seen and changed; empty where there are no pages."""
+        return self.links.of_booking(reference, starts) if self.links else ""

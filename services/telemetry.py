@@ -37,4 +37,9 @@ QUEUE_JOINED = Counter("allo_queue_joined_total", "Calls that came into the line
 QUEUE_LEFT = Counter("allo_queue_left_total", "Calls that left the line", ["result"])
 MESSAGES = Counter("allo_messages_total", "Tries to deliver a message", ["kind", "result"])
 INTENTS = Counter("allo_intents_total", "Questions to the provider", ["kind", "result"])
+GIVEN_WAY = Counter(
+    "allo_given_way_total", "Requests turned away so that the telephone is answered", ["kind"]
+)
+GATE_ANSWERS = Counter("allo_gate_answers_total", "Answers that cost no application", ["kind"])
+ROOM_TICKETS = Counter("allo_room_tickets_total", "Tickets of the waiting room")
 SIGN_INS = Counter("allo_sign_ins_total", "Tries of staff to sign in", ["result"])

@@ -23,6 +23,8 @@ from services.topics import Topic
 # One text for each number in so long, however often it is asked for.
 ONE_IN = timedelta(minutes=10)
 _KEY = "appointment:"
+# Of none: the link to it takes as long to make.
+_NO_REFERENCE = "0" * 10
 _NOWHERE = Address(
     "nowhere", "Salle", "1 rue Haute", "75001", "Paris", "Europe/Paris", bookable=True
 )
@@ -64,7 +66,7 @@ def text_booking(
         kind="sms",
         dedupe_key=f"{_KEY}{store.chance.identifier()}",
         recipient=caller,
-        payload={"body": _body(file, ahead, centres, catalogue, national_number)},
+        payload={"body": _body(store, file, ahead, centres, catalogue, national_number)},
         booking_id=file.id,
         call_id=call_id,
         topic=Topic.AGAIN,
@@ -78,7 +80,8 @@ def text_booking(
     return Asked(message.id)
 
 
-def _body(
+def _body(  # noqa: PLR0917
+    store: Store,
     file: BookingFile,
     ahead: Sequence[BookedAppointment],
     centres: Mapping[str, Address],
@@ -87,5 +90,10 @@ def _body(
 ) -> str:
     where = centres.get(ahead[0].centre_id, _NOWHERE)
     return text_of_booking(
-        catalogue, ahead, where, reference=file.reference, number=national_number
+        catalogue,
+        ahead,
+        where,
+        reference=file.reference,
+        number=national_number,
+        link=store.link_of(file.reference or _NO_REFERENCE, [one.start_at for one in ahead]),
     )

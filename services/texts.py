@@ -36,6 +36,7 @@ NAMES = (
     "callback_lost",
     "callback_late",
     "unfinished",
+    "finish",
     "reply",
 )
 # Whoever has booked has it in writing, whatever a campaign lists.
@@ -127,14 +128,20 @@ def confirmation(
     where: Where,
     reference: str,
     number: str,
+    link: str = "",
+    asked: bool = False,
 ) -> str:
-    """What was booked, one start for each dose, in one part."""
+    """What was booked, one start for each dose, in one part.
+
+    `asked`: it was asked for on a page, and has its link, though that may take a second part.
+    """
     both = "_both" if len(starts) > 1 else ""
-    return _Writer(catalogue, reference, number).write(
+    return _Writer(catalogue, reference, number, link, linked=asked).write(
         (f"confirmation{both}", f"confirmation_short{both}"),
         {"start": starts[0], "second": starts[-1]},
         {"address": where},
-        most=1,
+        most=_MOST_PARTS if asked and link else 1,
+        brief=(f"confirmation_brief{both}",),
     )
 
 
@@ -145,11 +152,12 @@ def evening(
     where: Where,
     reference: str,
     number: str,
+    link: str = "",
 ) -> str:
     """The same once more, in the evening of the day of booking."""
     key = "evening_both" if len(starts) > 1 else "evening"
     values = {"start": starts[0], "second": starts[-1]}
-    return _Writer(catalogue, reference, number).write((key,), values, {"address": where})
+    return _Writer(catalogue, reference, number, link).write((key,), values, {"address": where})
 
 
 def reminder(
@@ -159,29 +167,38 @@ def reminder(
     where: Where,
     reference: str,
     number: str,
+    link: str = "",
     tomorrow: bool = False,
     which: int | None = None,
 ) -> str:
-    """An appointment that is near. `which`: the first or the second of two; None for the only one.
+    """An appointment that is near, and its link in any case.
 
+    `which`: the first or the second of two; None for the only one.
     `tomorrow`: it is on the day after the one on which this is read.
     """
     key = "reminder_tomorrow" if tomorrow else "reminder"
     piece = {FIRST: "part_your_first", SECOND: "part_your_second"}.get(which or 0, "part_your")
     values = {"start": start, "which": catalogue.text(piece, {})}
-    writer = _Writer(catalogue, reference, number)
+    writer = _Writer(catalogue, reference, number, link, linked=True)
     return writer.write((key, f"{key}_short"), values, {"address": where})
 
 
 # ---------------------------------------------------------------- what became of it
 
 
-def changed(catalogue: Catalogue, *, doses: Sequence[Dose], reference: str, number: str) -> str:
+def changed(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
     """Moved by whoever comes. `doses` are all that are live, the moved ones with their `was`.
 
     Raises ValueError where none has moved.
     """
-    return _moved(_Writer(catalogue, reference, number), "changed", doses, {})
+    return _moved(_Writer(catalogue, reference, number, link), "changed", doses, {})
 
 
 def closed(
@@ -192,13 +209,14 @@ def closed(
     back: bool = False,
     reference: str,
     number: str,
+    link: str = "",
 ) -> str:
     """Moved by us. `kind` is a services.centre_life.Kind; `back`: to where it was before that.
 
     `doses` as for `changed`. Raises ValueError where none has moved.
     """
     reason = _reason(catalogue, kind, back=back)
-    writer = _Writer(catalogue, reference, number)
+    writer = _Writer(catalogue, reference, number, link)
     return _moved(writer, "closed", doses, {"reason": reason})
 
 
@@ -210,6 +228,7 @@ def case(
     gone: Collection[int] = (),
     reference: str,
     number: str,
+    link: str = "",
 ) -> str:
     """It cannot take place, and a person will ring. `gone`: which doses; none given: all."""
     told = [one for one in doses if one.dose in gone] or list(doses)
@@ -219,18 +238,32 @@ def case(
         "second": told[-1].start,
         "reason": _reason(catalogue, kind, back=False),
     }
-    return _Writer(catalogue, reference, number).write((key,), values, {})
+    return _Writer(catalogue, reference, number, link).write((key,), values, {})
 
 
-def kept(catalogue: Catalogue, *, doses: Sequence[Dose], reference: str, number: str) -> str:
+def kept(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
     """It was to be moved, and stays as it is."""
     key = "kept_both" if len(doses) > 1 else "kept"
     values = {"start": doses[0].start, "second": doses[-1].start}
     where = {"address": doses[0].where}
-    return _Writer(catalogue, reference, number).write((key,), values, where)
+    return _Writer(catalogue, reference, number, link).write((key,), values, where)
 
 
-def cancelled(catalogue: Catalogue, *, doses: Sequence[Dose], reference: str, number: str) -> str:
+def cancelled(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
     """Cancelled, whole or the second alone; `doses` are all, what became of each in `became`."""
     gone = [one for one in doses if one.became.startswith("cancelled")] or list(doses)
     stays = [one for one in doses if one not in gone]
@@ -240,10 +273,17 @@ def cancelled(catalogue: Catalogue, *, doses: Sequence[Dose], reference: str, nu
     else:
         key = "cancelled_both" if len(gone) > 1 else "cancelled"
         values = {"start": gone[0].start, "second": gone[-1].start}
-    return _Writer(catalogue, reference, number).write((key,), values, {})
+    return _Writer(catalogue, reference, number, link).write((key,), values, {})
 
 
-def restored(catalogue: Catalogue, *, doses: Sequence[Dose], reference: str, number: str) -> str:
+def restored(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
     """A cancellation was taken back; `doses` are all that are live now."""
     back = [one for one in doses if one.became == "restored"] or list(doses)
     key = "restored_both" if len(back) > 1 else "restored_second"
@@ -251,10 +291,12 @@ def restored(catalogue: Catalogue, *, doses: Sequence[Dose], reference: str, num
         key = "restored"
     values = {"start": doses[0].start, "second": doses[-1].start}
     where = {"address": back[0].where}
-    return _Writer(catalogue, reference, number).write((key,), values, where)
+    return _Writer(catalogue, reference, number, link).write((key,), values, where)
 
 
-def of_change(catalogue: Catalogue, payload: Mapping[str, Any], *, number: str) -> str:
+def of_change(
+    catalogue: Catalogue, payload: Mapping[str, Any], *, number: str, link: str = ""
+) -> str:
     """The text of what services.change_booking and move_people store (`what` says which).
 
     Raises KeyError for a payload that is none of theirs.
@@ -264,6 +306,7 @@ def of_change(catalogue: Catalogue, payload: Mapping[str, Any], *, number: str) 
         "doses": doses,
         "reference": payload["reference"],
         "number": number,
+        "link": link,
     }
     match payload["what"]:
         case "cancelled":
@@ -299,17 +342,25 @@ def offer(
     return _Writer(catalogue, "", number).write((key,), values, {"address": where})
 
 
-def unfinished(catalogue: Catalogue, *, town: str, until: datetime, number: str) -> str:
+def unfinished(
+    catalogue: Catalogue, *, town: str, until: datetime, number: str, link: str = ""
+) -> str:
     """What is still to be done, and until when the chosen place is kept, in one part."""
-    values = {"until": until, "number": written_number(number)}
+    values = {"until": until, "number": written_number(number), "link": link}
+    key = "unfinished_link" if link else "unfinished"
 
     def written(where: str) -> str:
-        return to_gsm(catalogue.text("unfinished", {**values, "town": where}))
+        return to_gsm(catalogue.text(key, {**values, "town": where}))
 
     text = written(town)
     if parts(text) <= 1:
         return text
     return written(_shortened(to_gsm(town), septets(text) - _ROOM[1]))
+
+
+def finish(catalogue: Catalogue, *, number: str, link: str) -> str:
+    """Where to go on with what was begun with somebody here."""
+    return to_gsm(catalogue.text("finish", {"number": written_number(number), "link": link}))
 
 
 def news(catalogue: Catalogue, name: str, *, number: str) -> str:
@@ -377,10 +428,23 @@ class _Address:
 
 
 class _Writer:
-    """Writes texts about one booking."""
+    """Writes texts about one booking.
 
-    def __init__(self, catalogue: Catalogue, reference: str, number: str) -> None:
+    `link` stands at the end of those that have no more parts with it; `linked`: of all.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        reference: str,
+        number: str,
+        link: str = "",
+        *,
+        linked: bool = False,
+    ) -> None:
         self._catalogue = catalogue
+        self._link = f" {to_gsm(link)}" if link else ""
+        self._always = linked and bool(link)
         self._values = {"reference": reference, "number": written_number(number)}
 
     def write(
@@ -390,27 +454,34 @@ class _Writer:
         places: Mapping[str, Where],
         *,
         most: int = _MOST_PARTS,
+        brief: Sequence[str] = (),
     ) -> str:
         """The first form that is one part; else the first that is at most `most` parts.
 
-        Where there is none, the places of the last form are cut, streets first.
+        With the link where that takes no more of them, for which there are `brief` forms, too.
+        Where no form fits, the places of the last are cut, streets first.
         """
         addresses = {name: self._address(where) for name, where in places.items()}
         # The first form mostly has room: the others are written when they are needed.
         written: dict[str, str] = {}
+        forms = [(key, self._link) for key in (*keys, *brief) if self._link]
+        if not self._always:
+            forms += [(key, "") for key in keys]
         for few in range(1, most + 1):
-            for key in keys:
+            for key, link in forms:
                 if key not in written:
                     written[key] = self._filled(key, values, addresses)
-                if parts(written[key]) <= few:
-                    return written[key]
-        text = written[keys[-1]]
+                text = written[key] + link
+                if parts(text) <= few:
+                    return text
+        last, link = forms[-1]
+        text = written[last] + link
         while addresses and parts(text) > most:
             # An escape that would stand astride two parts leaves a septet of the first unused.
             too_many = max(1, septets(text) - _ROOM[most])
             if not _cut(addresses.values(), too_many):
                 break
-            text = self._filled(keys[-1], values, addresses)
+            text = self._filled(last, values, addresses) + link
         return text
 
     def _address(self, where: Where) -> _Address:

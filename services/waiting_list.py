@@ -59,6 +59,7 @@ class Waiter:
     Either `centre_id`, or a position (degrees) with its land and how far they would go: never
     farther than the campaign's radius, and never over a sea. Of several classes the lower
     `class_rank` comes first. `for_other`: whoever asks does so for somebody else.
+    `twin`: the second of two of one birth date who are asked for together.
     """
 
     born: date
@@ -74,6 +75,7 @@ class Waiter:
     not_before: datetime | None = None
     class_rank: int = 0
     for_other: bool = False
+    twin: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) 
 
 
 def _rank(connection: Connection, store: Store, campaign: Campaign, who: Waiter) -> int:
-    """2 for the twin of somebody who put themselves on the list; else what was asked for."""
+    """2 for a twin, and for that of somebody who put themselves on the list; else as asked for."""
+    if who.twin:
+        return 2
     if not who.for_other or who.rank != 1:
         return who.rank
     there = find(connection, store, campaign, born=who.born, number=who.number)
@@ -322,16 +326,21 @@ class Everybody:
 def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
     """Pass on every offer that ran out, each in a transaction of its own; gives how many did.
 
-    What was cancelled and cannot be taken back any more goes the same way. `campaign_of` knows
-    campaigns by name. Safe to run twice at the same time.
+    One that nobody can be told of, or not in time, is as good as run out. What was cancelled and
+    cannot be taken back any more goes the same way. `campaign_of` knows campaigns by name. Safe to
+    run twice at the same time.
     """
     done = free_cancelled(store, campaign_of)
     while True:
         with store.database.statement() as connection:
             over = waiting.lapsed(connection, store.clock, limit=AT_ONCE)
-        passed = sum(_pass_on_alone(store, campaign_of(name), entry_id) for entry_id, name in over)
+            lost = waiting_offers.untellable(connection, limit=AT_ONCE)
+        passed = sum(
+            _pass_on_alone(store, campaign_of(name), entry_id)
+            for entry_id, name in dict.fromkeys((*over, *lost))
+        )
         done += passed
-        if len(over) < AT_ONCE or not passed:
+        if max(len(over), len(lost)) < AT_ONCE or not passed:
             return done
 
 
@@ -346,7 +355,9 @@ def _pass_on_alone(store: Store, campaign: Campaign | None, entry_id: str) -> bo
 
 def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
     with store.database.transaction() as connection:
-        if not waiting.is_lapsed(connection, store.clock, entry_id):
+        lapsed = waiting.is_lapsed(connection, store.clock, entry_id)
+        lost = None if lapsed else waiting_offers.why_untellable(connection, entry_id)
+        if not lapsed and lost is None:
             return False
         entry = waiting.load(connection, store.vault, entry_id)
         clock, outcome = store.clock, Outcome.LAPSED
@@ -356,7 +367,13 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
         elif entry is None or campaign is None:
             outcome = Outcome.GONE
             waiting.end(connection, clock, entry_id, State.GONE)
-        elif not waiting_offers.was_told(connection, entry_id):
+        elif lost == waiting_offers.TOO_LATE:
+            # No fault of theirs; and they are not asked about the same hour again, or two such
+            # people would have it by turns.
+            outcome = Outcome.UNTOLD
+            waiting.set_waiting(connection, clock, entry_id)
+            waiting_offers.uncount(connection, entry_id)
+        elif lost is None and not waiting_offers.was_told(connection, entry_id):
             # Nobody could answer: they are asked again, and may be about the same hour.
             outcome = Outcome.UNTOLD
             waiting.set_waiting(connection, clock, entry_id)

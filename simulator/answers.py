@@ -60,6 +60,7 @@ YES_WEIGHT, NO_WEIGHT, NEEDED_WEIGHT = 55, -100, 200
 
 FIELDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("dob", re.compile(r"\b(date de naissance|date of birth|birth date|birthday)\b")),
+    ("code", re.compile(r"\b(code de reprise|resume code)\b")),
     ("postcode", re.compile(r"\b(code postal|post ?code|postal code|zip code)\b")),
     ("reference", re.compile(r"\b(référence|reference)\b")),
     ("phone", re.compile(r"\b(numéro de téléphone|portable|mobile|phone number)\b")),

@@ -368,6 +368,7 @@ class WrongTwice(Person):
             "postcode": ("99999", "00000", "750", "20999"),
             "phone": ("0102", "1234567890", "0142"),
             "reference": ("0000000000", "12345"),
+            "code": ("000000", "12345"),
         }
         if question.field in wrong:
             return self.chance.choice(wrong[question.field]) + "#"

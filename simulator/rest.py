@@ -11,6 +11,7 @@ from simulator.clock import Clock, WallClock
 from simulator.crowd_place import CrowdPlace
 from simulator.crowd_place import blueprint as crowd_paths
 from simulator.faults import Faults
+from simulator.keldoc import blueprint as keldoc_paths
 from simulator.messages import Message
 from simulator.numbers import is_sender, is_valid, receives_sms
 from simulator.paths import (
@@ -97,6 +98,7 @@ def create_app(
     simulator.ringing.subscribers += [phone.rung, crowd]
     app.register_blueprint(telephone(phone, settings))
     app.register_blueprint(crowd_paths(crowd, simulator))
+    app.register_blueprint(keldoc_paths(simulator.keldoc, simulator.authenticate))
     return app
 
 

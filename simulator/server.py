@@ -16,6 +16,7 @@ from simulator.boxes import Boxes
 from simulator.calls import CallRecord
 from simulator.clock import Clock
 from simulator.faults import Fault, Faults
+from simulator.keldoc import Diary
 from simulator.messages import Message, MessageLife
 from simulator.paths import Refused, not_found
 from simulator.ringing import Ringing
@@ -81,6 +82,7 @@ class Simulator:
         )
         self.calls: Store[CallRecord] = self.switchboard.calls
         self.boxes = Boxes(self.switchboard)
+        self.keldoc = Diary(clock, sleep)
         self.life = MessageLife(
             faults=faults,
             background=self.background,

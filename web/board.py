@@ -50,7 +50,8 @@ HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MOST_CHOSEN: Final = 500
-# What concerns many asks for the password again (`services.sign_in.PROVED_FOR`).
+# What concerns many, or lets somebody listen, asks for the password again
+# (`services.sign_in.PROVED_FOR`).
 UNPROVED: Final = "unproved"
 # Acts whose reason was typed by an agent.
 LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
@@ -315,6 +316,9 @@ class _Acting:
 
     @roles("supervisor")
     def listen(self) -> ResponseReturnValue:
+        if not is_proved():
+            # Whoever found the page open does not hear what people say to each other.
+            return _refused(UNPROVED, "board.page")
         entry, mode = request.form.get("entry", ""), request.form.get("mode", "")
         return self._asked(
             lambda: monitor.listen_in(self._store, self._control, current().id, entry, mode)

@@ -15,11 +15,12 @@ from typing import Any
 
 from flask import Blueprint, abort, render_template, request
 
-from flows.session import CallerKind, Moving, Offer, Whom
+from flows.session import CallerKind, Moving, Offer, Session, Whom
 from flows.understanding import COUNTRY_ZONE
 from flows.world import Town
 from models import desk as rows
 from models.database import Connection
+from services import desk_elsewhere, partner_offers
 from services.change_booking import Changed, Unchanged
 from services.desk_booking import (
     Made,
@@ -30,6 +31,7 @@ from services.desk_booking import (
     Texted,
     book,
     cancel_booking,
+    is_nonce,
     known_booking,
     move_booking,
     restore_booking,
@@ -60,6 +62,8 @@ from services.desk_search import (
 from services.find_booking import Found, read_booking
 from services.lines import takes_texts
 from services.my_bookings import told
+from services.partner_booking import NotAsked, PartnerOrder, State, ask, is_of, state_of
+from services.partner_offers import PartnerOffer
 from services.staff import read_file as say_that_it_is_read
 from services.staff import record_act
 from services.telemetry import BOOKINGS
@@ -89,6 +93,7 @@ FORM = "form"
 TEXTED = "texted"
 CALLED = "had_called"
 _ID = re.compile(r"[0-9a-f]{1,32}")
+_CENTRE_LETTERS = 40
 
 
 @dataclass
@@ -120,6 +125,9 @@ class Panel:
     heard: tuple[int, ...] = ()
     chosen_before: int = 0
     held_by_call: bool = False
+    # What partners have near, and what was asked for at one of them.
+    partners: tuple[PartnerOffer, ...] = ()
+    partner_order: State | None = None
 
 
 class Caller:
@@ -145,11 +153,18 @@ class Caller:
             ("/annuler", self.cancel),
             ("/retablir", self.restore),
             ("/texte", self.text),
+            ("/partenaire", self.ask_partner),
             ("/appeler", self.have_called),
             ("/chercher", self.search),
+            ("/code", self.by_code),
+            ("/lien", self.link),
         ):
             endpoint = path.strip("/").replace("/", "_").replace("-", "_")
             desk.add_url_rule(path, endpoint, agents(as_function(view)), methods=["POST"])
+
+        desk.add_url_rule(
+            "/partenaire", "partner_state", agents(as_function(self.partner_state)), methods=["GET"]
+        )
 
     def _seat(self, connection: Connection) -> Seat:
         """The agent with the caller whom the page's form is about. Raises OtherCall."""
@@ -278,6 +293,7 @@ class Caller:
         panel.found = found
         panel.offers = self._on_desk(connection, seat, form)
         panel.focus = "offers" if panel.offers else "found"
+        self._partners(connection, seat, panel, meant, town)
         if mine is None and meant.number:
             self._show_known(connection, seat, panel, meant)
 
@@ -652,6 +668,181 @@ class Caller:
             more = {"results": found, "search_notice": notice}
             return self._render("desk/results.html", connection, seat, None, **more)
 
+    # ------------------------------------------------------------ from and to other channels
+
+    def by_code(self) -> Any:
+        """Go on with what was begun on the site, or in a call that was cut, by its six digits."""
+        code = "".join(one for one in request.form.get("code", "") if one.isdecimal())
+        with self._store.database.transaction() as connection:
+            seat = self._seat(connection)
+            panel = self.panel(connection, seat, file_of(connection, self._store, seat))
+            panel.focus = "wrong"
+            if seat.entry is None:
+                panel.notice = words()["desk.code.no_caller"]
+            elif len(code) != desk_elsewhere.CODE_DIGITS:
+                panel.notice = words()["desk.code.need"]
+            else:
+                panel = self._taken_up(connection, seat, panel, code)
+            return self._answer(connection, seat, panel)
+
+    def _taken_up(self, connection: Connection, seat: Seat, panel: Panel, code: str) -> Panel:
+        staff, desk = seat.staff, seat.desk
+        try:
+            session = desk_elsewhere.take_up(
+                connection, self._store, self._service, staff, desk, code
+            )
+        except TooManyFiles:
+            panel.notice = words()["desk.search.too_many"]
+            return panel
+        if session is None:
+            panel.notice = words()["desk.code.nothing"]
+            return panel
+        form = _begun(session)
+        self._remember(connection, seat, form)
+        panel = Panel(form, groups=self._groups(), nonce=new_nonce())
+        panel.offers = self._on_desk(connection, seat, form)
+        panel.notice = words()["desk.code.taken"]
+        panel.focus = "offers" if panel.offers else "wrong"
+        return panel
+
+    def link(self) -> Any:
+        """Write a link to finish on the site, with what is in the form and was chosen."""
+        message: tuple[str, ...] = ()
+        with self._store.database.transaction() as connection:
+            seat = self._seat(connection)
+            panel, meant = self._asked(connection, seat)
+            town = self._where(connection, seat, panel) if panel.form.place else None
+            panel.focus = "wrong"
+            panel.offers = self._on_desk(connection, seat, panel.form)
+            if not panel.wrong:
+                done = self._send_link(connection, seat, panel, meant, town)
+                if isinstance(done, Texted):
+                    panel.notice = words()["desk.link.sent"]
+                    message = (done.message_id,) if done.message_id else ()
+                    panel.offers = self._on_desk(connection, seat, panel.form)
+                elif isinstance(done, Refused):
+                    panel.notice = words()[f"desk.refused.{done.why}"]
+                else:
+                    panel.notice = words()["desk.wrong.nonce"]
+            self._remember(connection, seat, panel.form)
+            page = self._answer(connection, seat, panel)
+        self._wake(message)
+        return page
+
+    def _send_link(
+        self,
+        connection: Connection,
+        seat: Seat,
+        panel: Panel,
+        meant: Understood,
+        town: Town | None,
+    ) -> Any:
+        chosen = (request.form.getlist("places") or [""])[0]
+        begun = desk_elsewhere.Begun(
+            born=meant.born,
+            number=meant.number,
+            town=town,
+            offer=self._chosen(panel, chosen) if town else None,
+            groups=tuple(panel.form.groups),
+        )
+        return self._try(
+            desk_elsewhere.send_link, connection, seat, begun, nonce=request.form.get("link", "")
+        )
+
+    # ------------------------------------------------------------ at a partner
+
+    def _partners(
+        self, connection: Connection, seat: Seat, panel: Panel, meant: Understood, town: Town
+    ) -> None:
+        """What partners have near, beside ours; not for what moves, nor for two at once."""
+        if panel.moving is not None or panel.form.two or not meant.born:
+            return
+        session = Session(
+            language=seat.desk.language,
+            born=meant.born[0].isoformat(),
+            groups=tuple(panel.form.groups),
+            latitude=town.latitude,
+            longitude=town.longitude,
+            territory=town.territory,
+            within=meant.within,
+        )
+        panel.partners = partner_offers.near(connection, self._store, self._service, session)
+
+    def ask_partner(self) -> Any:
+        """Ask a partner for an appointment; the page says what it answers."""
+        message: tuple[str, ...] = ()
+        with self._store.database.transaction() as connection:
+            seat = self._seat(connection)
+            panel, meant = self._asked(connection, seat)
+            panel.offers = self._on_desk(connection, seat, panel.form)
+            panel.focus = "wrong"
+            slots = forms.places(request.form.get("slots", ""))
+            nonce = request.form.get("partner_nonce", "")
+            if not panel.wrong and not (slots and meant.born and is_nonce(nonce)):
+                panel.wrong = ("choice",)
+            if not panel.wrong:
+                done = ask(
+                    connection,
+                    self._store,
+                    self._service,
+                    self._partner_order(seat, panel, meant, slots, nonce),
+                )
+                if isinstance(done, NotAsked):
+                    panel.notice = words()[f"desk.partner.not_{done.why}"]
+                else:
+                    panel.partner_order = state_of(connection, self._store, done.id)
+                    panel.focus = "partner"
+                    message = (done.message_id,) if done.message_id else ()
+            self._remember(connection, seat, panel.form)
+            page = self._answer(connection, seat, panel)
+        self._wake(message)
+        return page
+
+    @staticmethod
+    def _partner_order(
+        seat: Seat, panel: Panel, meant: Understood, slots: tuple[int, ...], nonce: str
+    ) -> PartnerOrder:
+        form = panel.form
+        return PartnerOrder(
+            key=f"{seat.desk.holder}:{nonce}",
+            taker=seat.desk.taker,
+            centre_id=request.form.get("partner_centre", "")[:_CENTRE_LETTERS],
+            slot_id=slots[0],
+            second_slot_id=slots[1] if len(slots) > 1 else 0,
+            first_name=request.form.get("first_name", ""),
+            last_name=request.form.get("last_name", ""),
+            born=meant.born[0],
+            postcode=form.postcode,
+            number=meant.number,
+            text=bool(form.text),
+            language=seat.desk.language,
+            groups=tuple(form.groups),
+            for_other=bool(form.someone_else),
+            who=seat.staff.id,
+            call_id=seat.desk.call_id or None,
+        )
+
+    def partner_state(self) -> Any:
+        """What became of an order of this agent; a script asks for it until it is over."""
+        order_id = request.args.get("order", "")
+        with self._store.database.transaction() as connection:
+            seat = seat_of(connection, self._store, current())
+            mine = bool(_ID.fullmatch(order_id)) and is_of(
+                connection, self._store, order_id, seat.staff.id
+            )
+            found = state_of(connection, self._store, order_id) if mine else None
+            if found is None:
+                abort(HTTPStatus.NOT_FOUND)
+            if not request.headers.get("HX-Request"):
+                panel = self.panel(connection, seat, file_of(connection, self._store, seat))
+                panel.partner_order, panel.focus = found, "partner"
+                return self._answer(connection, seat, panel)
+            card = None
+            if found.booking_id:
+                card = self._read(connection, seat, found.booking_id)
+            more = {"order": found, "found": card, "notice": ""}
+            return self._render("desk/partner.html", connection, seat, None, **more)
+
     # ------------------------------------------------------------ tools
 
     def _read(self, connection: Connection, seat: Seat, booking_id: str) -> Found | None:
@@ -738,6 +929,20 @@ def _tell_heard(seat: Seat, panel: Panel) -> None:
         draft = draft_of(seat.entry)
         panel.heard = tuple(draft.get(HEARD, ()))
         panel.chosen_before = draft.get(CHOSEN, 0)
+
+
+def _begun(session: Session) -> Typed:
+    """The form with what was given on the site, or in a call that was cut."""
+    number = session.number or session.caller
+    return Typed(
+        people="2" if session.is_first_of_two else "1",
+        born1=_typed_date(session.born),
+        place=session.postcode,
+        postcode=session.postcode,
+        number=Written(words()).number(number),
+        groups=list(session.groups),
+        text="" if session.number_answered and not session.number else "1",
+    )
 
 
 def _given(file: File) -> Typed:

@@ -12,9 +12,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from models import callbacks, outbox, places
+from models import callbacks, outbox, places, snapshots
 from services.deliver_message import KINDS
+from services.inlet import read_room
 from services.store import Store
+from services.waiting_room import NAME, Room
 from web.marks import public
 
 log = structlog.get_logger()
@@ -37,6 +39,8 @@ class StoreCollector(Collector):
             "allo_callbacks_age_seconds", "Age of the oldest promise whose number may be rung now"
         )
         held = GaugeMetricFamily("allo_places_held", "Places held at this moment")
+        room = GaugeMetricFamily("allo_room_waiting", "People in the waiting room of the web")
+        rate = GaugeMetricFamily("allo_room_rate", "People that it lets in, a second")
         with store.database.statement() as connection:
             for kind in KINDS:
                 count, oldest = outbox.oldest_unsent(connection, store.clock, (kind,))
@@ -48,7 +52,11 @@ class StoreCollector(Collector):
             seconds = (store.clock.now() - oldest).total_seconds() if oldest else 0.0
             longest.add_metric([], max(seconds, 0.0))
             held.add_metric([], places.count_held(connection, store.clock))
-        yield from (waiting, age, promised, longest, held)
+            found = snapshots.get(connection, NAME)
+            told = read_room(found.body, found.at) if found and found.body else Room()
+            room.add_metric([], told.waiting)
+            rate.add_metric([], told.rate if told.active else 0.0)
+        yield from (waiting, age, promised, longest, held, room, rate)
 
 
 def blueprint(store: Store, *, multiprocess_dir: str) -> Blueprint:

@@ -21,7 +21,8 @@ class Who:
     """Whom a route is for. `poll`: asked again and again by a page, so no sign of a person.
 
     `wall`: a screen on a wall may ask for it, too; such a screen is let in nowhere else. `moment`:
-    what it tells is so little that who asked a moment ago is not looked up again.
+    what it tells is so little that who asked a moment ago is not looked up again. `free_form`: its
+    forms carry no token of a session, for their pages are the same for everybody.
     """
 
     roles: frozenset[str]
@@ -29,6 +30,7 @@ class Who:
     poll: bool = False
     wall: bool = False
     moment: bool = False
+    free_form: bool = False
 
 
 def roles(
@@ -54,6 +56,17 @@ def roles(
 def public(view: View) -> View:
     """For anybody."""
     setattr(view, _MARK, Who(frozenset(), public=True))
+    return view
+
+
+def public_form(view: View) -> View:
+    """For anybody, with forms that carry no token of a session: a page that all share has none.
+
+    That a page of ours sends them is what the browser says of their origin; a view that acts for
+    somebody in particular proves for itself who that is (`web.booking_cookie`, a reference and a
+    date of birth).
+    """
+    setattr(view, _MARK, Who(frozenset(), public=True, free_form=True))
     return view
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from models.staff import Staff
+from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES, Screen, screen
 from web.marks import SIGNED, who_may
 
@@ -45,7 +46,7 @@ _PROVIDER = {
     "media-src": ("https://sdk.twilio.com", "https://media.twiliocdn.com"),
 }
 # Pages in the menu, by the key of their name; who may see them is what their routes say.
-_WAYS = (("page.desk", "/poste"), ("page.board", "/supervision"))
+_WAYS = (("page.desk", "/poste"), ("page.board", "/supervision"), ("page.centre", "/centre"))
 _EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -64,6 +65,8 @@ class Setting:
     public_base_url: str
     simulator_origin: str = ""
     voice_sdk: bool = False
+    # E.164, as the header of every public page has it.
+    national_number: str = ""
 
     @property
     def https(self) -> bool:
@@ -130,7 +133,7 @@ def _add_headers(response: Response) -> Response:
     )
     if setting().https:
         headers["Strict-Transport-Security"] = f"max-age={_A_YEAR}"
-    if "lang" in request.args and request.args["lang"] in LANGUAGES:
+    if request.args.get("lang") in LANGUAGES and not g.get("language"):
         response.set_cookie(
             LANGUAGE_COOKIE,
             request.args["lang"],
@@ -145,8 +148,29 @@ def _add_headers(response: Response) -> Response:
 # ---------------------------------------------------------------- words
 
 
+def speak(code: str) -> None:
+    """Let this one answer be in a language ("fr", "en"), whatever a browser asks or remembers."""
+    g.language = code if code in LANGUAGES else LANGUAGES[0]
+
+
+def speak_by_address() -> None:
+    """Let this one answer be the same for everybody: its language is its address's, else French.
+
+    Nobody is looked up for it, and no cookie is read or set.
+    """
+    speak(request.args.get("lang", LANGUAGES[0]))
+    g.for_everybody = True
+
+
+def stay_in_address(fields: Mapping[str, str]) -> None:
+    """Keep these fields of the address in the same page's address in another language."""
+    g.address_fields = fields
+
+
 def language() -> str:
     """The language of this answer: asked for, remembered, or the browser's; French first."""
+    if g.get("language"):
+        return str(g.language)
     for code in (request.args.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
         if code in LANGUAGES:
             return code
@@ -183,9 +207,13 @@ def _for_templates() -> dict[str, Any]:
         "language": spoken.language,
         "t": spoken.text,
         "words": spoken.part,
-        "me": current_user if current_user.is_authenticated else None,
+        "me": None if g.get("for_everybody") or not current_user.is_authenticated else current_user,
         "ways": ways,
         "in_language": _in_language,
+        "here_in": _here_in,
+        "to": to,
+        "number": written_number(setting().national_number),
+        "number_link": f"tel:{setting().national_number}",
         "pages": setting(),
     }
 
@@ -193,6 +221,21 @@ def _for_templates() -> dict[str, Any]:
 def _in_language(code: str) -> str:
     asked = {name: value for name, value in request.args.items() if name != "lang"}
     return f"{request.path}?{urlencode(asked | {'lang': code})}"
+
+
+def _here_in(code: str) -> str:
+    """The same page in another language; of one for everybody, French has the plain address."""
+    if not g.get("for_everybody"):
+        return _in_language(code)
+    fields = {"lang": code} if code != LANGUAGES[0] else {}
+    query = urlencode(fields | g.get("address_fields", {}))
+    return f"{request.path}?{query}" if query else request.path
+
+
+def to(path: str) -> str:
+    """Another public page ("/etat"), in the language of this one."""
+    code = language()
+    return path if code == LANGUAGES[0] else f"{path}?lang={code}"
 
 
 # ---------------------------------------------------------------- ways

@@ -27,8 +27,8 @@ _STEPS = {
     "password": "sign_in.password_form",
     "enrol": "sign_in.enrol_form",
 }
-_HOMES = ("/poste", "/supervision", "/compte")
-_HOME_OF = {"supervisor": "/supervision", "operator": "/supervision"}
+_HOMES = ("/poste", "/supervision", "/centre", "/compte")
+_HOME_OF = {"supervisor": "/supervision", "operator": "/supervision", "secretary": "/centre"}
 _GROUP = 4
 _LONGEST_NAME = 64
 

@@ -5,8 +5,9 @@
     def desk() -> str:
         who = current()
 
-`public` marks what anybody may ask for. A mark is looked at before each request, whatever the
-order of decorators; `web.marks.undeclared` finds the routes that have none.
+`public` marks what anybody may ask for, `public_form` a form that is the same for everybody. A
+mark is looked at before each request, whatever the order of decorators; `web.marks.undeclared`
+finds the routes that have none.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from models.staff import Staff, Visit
 from services.sign_in import SignIn, needs
 from web.browser_session import BrowserSession, Cookies
-from web.marks import SIGNED, public, roles, who_may
+from web.marks import SIGNED, Who, public, public_form, roles, who_may
 from web.pages import setting
 
-__all__ = ["current", "public", "roles"]
+__all__ = ["current", "public", "public_form", "roles"]
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -84,12 +85,14 @@ def _look() -> ResponseReturnValue | None:
             return _to_sign_in()
         if current_user.role not in who.roles:
             return refuse(403, "forbidden")
-    return None if request.method in _SAFE else _look_at_form()
+    return None if request.method in _SAFE else _look_at_form(who)
 
 
-def _look_at_form() -> ResponseReturnValue | None:
+def _look_at_form(who: Who) -> ResponseReturnValue | None:
     if not _is_ours():
         return refuse(403, "origin")
+    if who.free_form:
+        return None
     try:
         parts().csrf.protect()
     except CSRFError:
@@ -168,6 +171,9 @@ def refuse(status: int, word: str) -> ResponseReturnValue:
     """An answer that says no: JSON to a script, a page to a person."""
     if is_fetch():
         return {"error": word}, status
+    who = who_may(current_app, request.endpoint)
+    if who is not None and who.free_form:
+        return render_template("public/wrong.html", what=word), status
     return render_template("refused.html", word=word), status
 
 

@@ -34,6 +34,7 @@ from flows.steps.my_changes import (
 from flows.steps.no_slot import NoSlot, OwnCentre
 from flows.steps.not_eligible import Group, NotEligible
 from flows.steps.offers import Offers, OtherOffers, PartOfDay
+from flows.steps.partner_centre import PartnerCentre
 from flows.steps.person import Person, PersonNumber, PersonNumberCheck
 from flows.steps.postcode import Postcode, PostcodeCheck
 from flows.steps.queue import Held, Queue
@@ -73,6 +74,7 @@ _ALL: tuple[Step, ...] = (
     OtherOffers(),
     PartOfDay(),
     OwnCentre(),
+    PartnerCentre(),
     NoSlot(),
     Waiting(),
     TellNumber(),

@@ -62,6 +62,7 @@ def second_person(session: Session, world: World) -> Go:
         centre_id="",
         reference="",
         first_reference=session.reference,
+        first_born=session.born,
         chosen=-1,
         trail=(),
     )

@@ -17,7 +17,9 @@ from flows.world import NotChanged, World
 
 FIRST, SECOND = 1, 2
 # Said before what can be done: what there is.
-MY_FACTS = frozenset({"my_one", "my_both", "my_apart"})
+MY_FACTS = frozenset(
+    {"my_one", "my_both", "my_apart", "my_off", "my_off_both", "my_off_one_of_two"}
+)
 
 # What is said before another search, and before what the booking is now.
 _SEARCH_AGAIN = {
@@ -43,7 +45,24 @@ def _mine(session: Session) -> Mine:
 def _facts(mine: Mine) -> dict[str, Any]:
     values: dict[str, Any] = {"place": mine.name, "street": mine.street, "town": mine.town}
     values |= zip(("start", "second"), mine.starts, strict=False)
+    if mine.off:
+        # Of two, the one that cannot take place.
+        values["off"] = mine.starts[-1 if mine.off == (SECOND,) else 0]
     return values | {"second_place": mine.second_name, "second_town": mine.second_town}
+
+
+def _lead(mine: Mine) -> str:
+    """What there is, or that it cannot take place: nobody is to come to a closed door."""
+    both = len(mine.starts) > 1
+    if mine.off:
+        alone = "my_off_one_of_two" if both else "my_off"
+        return "my_off_both" if len(mine.off) > 1 else alone
+    return ("my_apart" if mine.second_town else "my_both") if both else "my_one"
+
+
+def _kept(mine: Mine, said: str = "my_kept") -> tuple[Line, ...]:
+    """That they lose nothing, which is not said of what cannot take place."""
+    return () if mine.off else (Line(said),)
 
 
 def _after(session: Session, world: World, *lines: Line) -> Go:
@@ -53,8 +72,9 @@ def _after(session: Session, world: World, *lines: Line) -> Go:
 
 
 def _is_rung_about(session: Session) -> bool:
-    """Whether we rang to tell of this, and it is as it was when we did."""
-    return session.proving == Proving.RUNG and bool(_mine(session).reference)
+    """Whether we rang to tell of this, and it stands as it did when we did."""
+    mine = _mine(session)
+    return session.proving == Proving.RUNG and bool(mine.reference) and not mine.off
 
 
 def _kept_by_whom_we_rang(session: Session) -> End:
@@ -66,13 +86,10 @@ class MyMenu(Patient):
 
     def question(self, session: Session, world: World) -> Question:
         mine = _mine(session)
-        lead = "my_one"
-        if len(mine.starts) > 1:
-            lead = "my_apart" if mine.second_town else "my_both"
         prompt = "my_menu_undo" if mine.undo else "my_menu"
         if _is_rung_about(session):
             prompt = "my_menu_rung"
-        return replace(menu(prompt, **_facts(mine)), lead=lead)
+        return replace(menu(prompt, **_facts(mine)), lead=_lead(mine))
 
     def give_up(self, session: Session, world: World) -> Move:
         # Whom we rang has heard it all, and nothing was changed.
@@ -186,7 +203,7 @@ class MyCancelCheck(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         mine = _mine(session)
         if pressed == "2":
-            return show(session, mine, (Line("my_kept"),))
+            return show(session, mine, _kept(mine))
         if pressed != "1":
             return NO_SUCH_KEY
         why = world.cancel_booking(mine, session.doomed)
@@ -228,7 +245,7 @@ def _move(session: Session, world: World, moving: Moving) -> Go:
         return Go(session.but(moving=moving, offered=mine.slots), "postcode")
     session = at_town(session, town) if town else session
     session = session.but(moving=moving, offered=mine.slots)
-    return search_nearest(session, world, lines=(Line("my_still_yours"),))
+    return search_nearest(session, world, lines=_kept(mine, "my_still_yours"))
 
 
 class MyMoveCheck(Patient):
@@ -252,7 +269,7 @@ class MyMoveCheck(Patient):
         if pressed == "2":
             return Go(session, "offers", remember=False)
         if pressed == "3":
-            return show(session, _mine(session), (Line("my_kept"),))
+            return show(session, _mine(session), _kept(_mine(session)))
         return _moved(session, world) if pressed == "1" else NO_SUCH_KEY
 
 
@@ -282,7 +299,7 @@ class MyNothingElse(Patient):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
-            return show(session, _mine(session), (Line("my_kept"),))
+            return show(session, _mine(session), _kept(_mine(session)))
         if pressed != "1":
             return NO_SUCH_KEY
         if session.moving == Moving.SECOND:

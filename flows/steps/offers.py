@@ -34,6 +34,7 @@ AFTER_SEARCH = frozenset(
         MOVE_CHECK,
         NOTHING_ELSE,
         "own_centre",
+        "partner_centre",
         "no_slot",
         "waiting",
         "couple_choice",
@@ -156,7 +157,7 @@ def _elsewhere(
     if offers and (nearest < FAR_KILOMETRES or not first):
         return session, ""
     own = world.own_phone(search, nearest / 2)
-    if own is None or own.number == session.own_phone:
+    if own is None or (own.name, own.number) == (session.own_name, session.own_phone):
         # Told already, or nothing to tell.
         return session, ""
     known = session.but(
@@ -164,8 +165,10 @@ def _elsewhere(
         own_town=own.town,
         own_kilometres=own.kilometres,
         own_phone=own.number,
+        own_platform=own.platform,
+        own_minutes=own.minutes,
     )
-    return known, "own_centre"
+    return known, "partner_centre" if own.platform else "own_centre"
 
 
 def choose(session: Session, world: World) -> Move:

@@ -39,6 +39,8 @@ _ENTRIES = frozenset({
 })  # fmt: skip
 # Where a call that was cut goes on; elsewhere there is nothing to go on with, or not for everybody.
 GOES_ON = _ENTRIES | _PERSON | AFTER_SEARCH
+# How the id of what was begun on the site begins; that of a call never does.
+_VISIT = "W"
 _BACK_TO = GOES_ON.difference(ENTRY_OF) | {"welcome"}
 
 
@@ -77,10 +79,12 @@ class Resume(Spoken):
 
     def question(self, session: Session, world: World) -> Question:
         until = datetime.fromisoformat(session.kept_until) if session.kept_until else None
+        on_site = session.earlier.startswith(_VISIT)
         if until is None or until <= world.now():
-            return menu("resume_answers")
+            return menu("resume_web_answers" if on_site else "resume_answers")
         local = until.astimezone(ZoneInfo(session.kept_zone))
-        return menu("resume_slot", town=session.kept_town, until=local)
+        prompt = "resume_web_slot" if on_site else "resume_slot"
+        return menu(prompt, town=session.kept_town, until=local)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":

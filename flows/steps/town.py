@@ -35,6 +35,7 @@ def at_town(session: Session, town: Town) -> Session:
         offered=(),
         within=0.0,
         centre_id="",
+        own_name="",
         own_phone="",
     )
 
@@ -110,7 +111,7 @@ class AskTown(Patient):
         if session.territory:
             centre = world.centre_named(text, plain_search(session, world))
             if centre is not None:
-                there = session.but(centre_id=centre.id, offered=(), own_phone="")
+                there = session.but(centre_id=centre.id, offered=(), own_name="", own_phone="")
                 return search_nearest(there, world)
         towns = world.towns(text)
         return ask_which(session, towns) if towns else None

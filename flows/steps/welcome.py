@@ -36,9 +36,11 @@ class Welcome(Patient):
             return Go(session.but(proving=Proving.NOTHING, asked=""), "for_whom")
         if pressed == "2":
             return Go(session.but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
-        if pressed == CODE_KEY and can_give_code(session):
+        move = _in_language(session, pressed, world)
+        if pressed == CODE_KEY and move is NO_SUCH_KEY:
+            # Told to whoever has no number, and written on the site for whoever began there.
             return Go(session, "resume_code")
-        return _in_language(session, pressed, world)
+        return move
 
 
 def _other_languages(session: Session, world: World) -> tuple[Line, ...]:

@@ -81,7 +81,7 @@ def checked_date(year: int, month: int, day: int, today: date) -> date:
     """A day on which a living person can be born. Raises NotUnderstood."""
     try:
         born = date(year, month, day)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise NotUnderstood("no_such_date") from None
     if born > today:
         raise NotUnderstood("future")

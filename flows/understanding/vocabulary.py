@@ -7,6 +7,7 @@ holds what no library knows. Everything is kept as `plain` writes it.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -222,7 +223,8 @@ class _Table:
 
     def phrases(self, key: str) -> Phrases:
         """Phrases, each in all its forms: "(je|) confirme" stands for two."""
-        return frozenset(tuple(spoken.split()) for spoken in self._spoken(key))
+        # Some fifteen thousand of few words: each word is there once.
+        return frozenset(tuple(map(sys.intern, spoken.split())) for spoken in self._spoken(key))
 
     def spelt(self, key: str) -> tuple[str, ...]:
         """Words as they are written, accents and all."""

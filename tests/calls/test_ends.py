@@ -113,6 +113,21 @@ def test_who_rings_again_is_on_the_list_once(empty: House):
     assert len(rows) == 1
 
 
+def test_twins_for_whom_somebody_else_rang_before_are_two_on_the_list(empty: House):
+    """A grandmother rings for one of them; then she rings for both."""
+
+    def asks_for(whom: str, people: int) -> None:
+        caller = empty.phone(MOBILE).goes_to("for_whom").presses(whom)
+        for _ in range(people):
+            caller.goes_to("no_slot").presses("1").presses("1")
+
+    asks_for("2", 1)
+    for _ in range(2):
+        asks_for("3", 2)
+        with empty.database.statement() as connection:
+            assert len(connection.execute(select(waiting_entry.c.id)).all()) == 2
+
+
 def test_a_second_in_the_line_hears_of_those_before_them(empty: House):
     for number in range(12):
         phone = empty.phone(f"+33612{number:06d}").goes_to("no_slot")

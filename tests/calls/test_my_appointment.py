@@ -13,9 +13,11 @@ import pytest
 from sqlalchemy import select, update
 
 from models import changes
-from models.tables import appointment, attempt, place
+from models.tables import agent_case, appointment, attempt, place
 from services.allocate import Channel
 from services.attempts import MOST_WRONG_BORNE
+from services.campaigns import Campaigns
+from services.centre_life import CentreLife, Wish
 from services.change_booking import By, cancel
 from services.give_back import UNDO_GRACE, UNDO_WITHIN
 from services.verify_store import verify_store
@@ -112,6 +114,49 @@ def test_a_past_appointment_says_so_and_nothing_can_be_done_with_it(service: Hou
     caller.hears_text("jeudi 26 novembre à 10 heures")
     # Another one, without being asked for the birth date again.
     caller.presses("1").hears_text("12 mars 1942").presses("1").hears_text("code postal")
+
+
+def closes(service: House, *centres: str) -> None:
+    """Centres close, for whoever is booked there: where nothing else is free it is a case."""
+    life = CentreLife(service.store, Campaigns.fixed(service.campaign))
+    for one in centres:
+        life.close_centre(one, Wish("no heating"))
+
+
+def test_an_appointment_whose_place_is_closed_is_not_told_as_one_that_stands(service: House):
+    """Somebody rings them, and whoever rings first is told the truth and can move it."""
+    reference = booked(service)
+    closes(service, "2", "3", "1")
+    assert len(rows_of(service.database, select(agent_case.c.booking_id))) == 1
+    caller = gives(service, reference)
+    caller.hears_text("n'aura pas lieu").hears_text("Une personne vous appellera")
+    caller.hears_text("10 heures")
+    service.opens_centre("4", name="Halle", kilometres=2.0, starts=mornings(2))
+    caller.presses("2").hears_text("Halle")
+    assert "reste à vous" not in caller.since_input
+    caller.presses("1").presses("1").hears_text("remplace l'ancien").hears_text("Halle")
+    assert "n'aura pas lieu" not in caller.since_input
+
+
+def test_what_is_written_of_a_closed_place_says_so_too(service: House):
+    reference = booked(service)
+    closes(service, "2", "3", "1")
+    before = len(service.messages("sms"))
+    written(service, MOBILE)
+    (text,) = service.messages("sms")[before:]
+    assert "ne peut pas avoir lieu" in service.text_of(text)
+    assert reference in service.text_of(text)
+
+
+def test_of_two_the_one_whose_place_is_closed_is_named(pairs: House):
+    """The day of the second closes; the first stands."""
+    reference = booked(pairs)
+    *_, second = rows_of(
+        pairs.database, select(appointment.c.place_id).order_by(appointment.c.dose)
+    )
+    change(pairs.database, update(place).where(place.c.id == second[0]).values(blocked=True))
+    caller = gives(pairs, reference)
+    caller.hears_text("n'aura pas lieu").hears_text("L'autre ne change pas")
 
 
 def test_a_cancelled_appointment_says_so(service: House):

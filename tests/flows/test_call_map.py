@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import commands.calls
 
-from flows import call_map
+from flows import call_map, walking
 from flows.call_map import MOST_MENUS, CallMap, Edge
 from flows.engine import ENDED
 from flows.steps import STEPS
@@ -85,6 +85,21 @@ def test_the_common_path_is_on_the_map(found: CallMap):
         assert end in ways[start], (start, end)
 
 
+@pytest.fixture
+def walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands look at the walk that these tests have made; another takes twenty seconds."""
+    monkeypatch.setattr(commands.calls, "_walk", walk)
+
+
+def test_the_commands_walk_through_what_a_call_meets():
+    found = walking.walk(commands.calls._make, 40)
+    assert found.places == 40
+    assert found.broken == ()
+    assert not found.complete
+    assert len(found.steps) > 40
+
+
+@pytest.mark.usefixtures("walked")
 def test_the_command_walks_and_says_how_long_a_call_is():
     result = CliRunner().invoke(commands.calls.make(), ["walk"])
     assert result.exit_code == 0, result.output
@@ -92,6 +107,7 @@ def test_the_command_walks_and_says_how_long_a_call_is():
     assert "common (fr): 10 answers" in result.output
 
 
+@pytest.mark.usefixtures("walked")
 def test_the_map_is_drawn_with_every_step(tmp_path):
     target = tmp_path / "map.svg"
     result = CliRunner().invoke(commands.calls.make(), ["map", "--output", str(target)])

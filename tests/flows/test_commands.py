@@ -12,7 +12,7 @@ from flows.speech import Outcome
 from flows.steps import STEPS
 from flows.walking import Turn
 from flows.world import Unbooked
-from tests.flows.fake_world import OWN_PHONE, FakeWorld, closed, not_yet_open, offers
+from tests.flows.fake_world import OWN_PHONE, PARTNER, FakeWorld, closed, not_yet_open, offers
 from tests.flows.talk import Talk, same_but
 from tests.flows.walk import kept_weathers, my_weathers, walk, weathers
 
@@ -26,6 +26,7 @@ WORLDS = {
     "closed": closed,
     "group": lambda: FakeWorld(groups={"soignants": 30}),
     "own_centre": lambda: FakeWorld(found=(), own=OWN_PHONE),
+    "partner_centre": lambda: FakeWorld(found=(), own=PARTNER),
     **dict.fromkeys(("no_slot", "waiting", "tell_number", "tell_number_check"), nothing_free),
 }
 EVERYWHERE = sorted(STEPS)

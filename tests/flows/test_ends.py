@@ -10,7 +10,7 @@ import pytest
 from flows.session import CallerKind, Session, Whom
 from flows.speech import RETURNED, Line, Outcome
 from flows.steps.tell import known_number
-from flows.world import Far, NamedCentre, News
+from flows.world import Far, NamedCentre, News, Standing
 from prompts.catalogue import load
 from tests.flows.fake_world import (
     FAR,
@@ -19,6 +19,8 @@ from tests.flows.fake_world import (
     MOBILE,
     OPENING,
     OWN_PHONE,
+    PARTNER,
+    PARTNER_PHONE,
     TOWNS,
     FakeWorld,
     closed,
@@ -209,6 +211,39 @@ def test_it_is_named_only_where_nothing_of_ours_is_within_twice_its_distance(
 def test_it_is_named_once_and_not_at_each_search():
     talk = Talk(FakeWorld(found=(), own=OWN_PHONE)).goes_to("own_centre").presses("2", "3")
     assert talk.step == "no_slot"
+
+
+def test_a_centre_at_a_partner_is_named_with_its_age_and_somebody_is_passed():
+    talk = Talk(FakeWorld(found=(), own=PARTNER_PHONE)).goes_to("partner_centre")
+    assert "Il y a 12 minutes" in heard(talk)
+    assert "sur Doctolib" in heard(talk)
+    assert "Gymnase Japy, aux Lilas" in heard(talk)
+    talk.presses("1")
+    assert (talk.speech.dial, talk.speech.outcome) == (PARTNER_PHONE.number, Outcome.CONNECTED)
+    talk._hear(RETURNED)
+    talk.presses("2")
+    assert talk.step == "no_slot"
+
+
+def test_where_it_has_no_telephone_an_agent_is_passed_who_has_it_on_the_screen():
+    person = Standing("e" * 32, "fr", 3, 290)
+    talk = Talk(FakeWorld(found=(), own=PARTNER, person=person)).goes_to("partner_centre")
+    assert "Il y a plus d'une heure" in heard(talk)
+    talk.presses("1")
+    assert talk.speech.outcome is Outcome.QUEUED
+    assert talk.world.line == [("join", "partner")]
+    known = talk.session.known
+    assert (known["partner"], known["partner_centre"], known["partner_town"]) == (
+        *("Doctolib", "Gymnase Japy"),
+        "Les Lilas",
+    )
+
+
+def test_where_nobody_can_be_passed_for_it_nobody_is_said_to_be():
+    talk = Talk(FakeWorld(found=(), own=PARTNER)).goes_to("partner_centre").presses("1")
+    assert talk.said[:2] == ["partner_centre_person", "no_person.nobody"]
+    assert "passe" not in heard(talk)
+    assert talk.presses("3").step == "partner_centre"
 
 
 def test_near_offers_are_read_without_asking_who_else_there_is():
@@ -457,12 +492,13 @@ def test_a_promise_is_the_last_thing_said(key: str):
 
 
 OWN_STEPS = (
-    *("group", "not_eligible", "no_slot", "own_centre", "waiting", "tell_number"),
+    *("group", "not_eligible", "no_slot", "own_centre", "partner_centre", "waiting", "tell_number"),
     *("tell_number_check", "town", "town_check", "town_which"),
 )
 WORLDS = {
     "group": FakeWorld(groups={"soignants": 30}),
     "own_centre": FakeWorld(found=(), own=OWN_PHONE),
+    "partner_centre": FakeWorld(found=(), own=PARTNER),
     **dict.fromkeys(
         ("no_slot", "waiting", "tell_number", "tell_number_check"), FakeWorld(found=())
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+import gc
+
+from functools import lru_cache, partial
 
 from flows import walking
 from flows.steps import STEPS
@@ -23,7 +25,21 @@ from tests.flows.fake_world import FakeWorld
 
 CAMPAIGNS = {name: partial(make, FakeWorld) for name, make in walking.CAMPAIGNS.items()}
 
-walk = partial(walking.walk, FakeWorld)
+
+@lru_cache
+def walk() -> Walk:
+    """The walk with the words of the languages, made once in a process."""
+    # Of its million objects none is ever garbage: without looking for some it takes two thirds of
+    # the time, and so does every test that comes after it in this process.
+    gc.disable()
+    try:
+        found = walking.walk(FakeWorld)
+    finally:
+        gc.enable()
+    gc.freeze()
+    return found
+
+
 starts = partial(walking.starts, FakeWorld)
 turns_of = partial(walking.turns_of, FakeWorld)
 

@@ -20,6 +20,7 @@ from services.record_delivery import record_delivery
 from services.topics import MANNERS, Topic
 from tests.outbox.conftest import Office, Provider
 from tests.store.test_reminders import PARIS, cancels, moves
+from tests.store.tools import clock_of
 from tests.support.house import MOBILE, House, mornings
 
 SID = "SM" + "1" * 32
@@ -117,6 +118,63 @@ def test_a_mobile_number_that_is_a_landline_is_remembered_and_rung(
     assert office.delivers(again) == "dropped"
     assert office.row(again).error_code == "no way"
     assert len(provider.texts()) == 1
+
+
+def refused(office: Office, text: str) -> Way:
+    """It leaves, is told to have met a landline, and that is looked at; the line's way then."""
+    assert office.delivers(text) == "sent"
+    reports(office, text, "undelivered", "30006")
+    after(office, minutes=1)
+    return way_of(office.house)
+
+
+def dropped(office: Office, topic: Topic = Topic.AGAIN) -> bool:
+    """Whether a text that is asked for now costs no try."""
+    return office.delivers(office.writes(topic=topic)) != "sent"
+
+
+def test_a_refusal_is_doubted_after_some_days_and_a_second_one_for_longer(
+    office: Office, provider: Provider
+):
+    """A network's mistake makes no mobile a landline for good; nor is every text a paid try."""
+    assert refused(office, office.writes(topic=Topic.AGAIN)) is Way.CALL
+    office.later(days=2)
+    assert dropped(office)
+    office.later(days=1)
+    # Both leave on the same doubt; what the second report says is no second refusal.
+    both = [office.writes(topic=Topic.AGAIN) for _ in range(2)]
+    assert [office.delivers(one) for one in both] == ["sent", "sent"]
+    for one in both:
+        reports(office, one, "undelivered", "30006")
+        after(office, minutes=1)
+    assert way_of(office.house) is Way.CALL
+    office.later(days=4)
+    assert dropped(office)
+    office.later(days=26)
+    # It arrives this time: texts go there again, without another doubt.
+    assert not dropped(office)
+    assert not dropped(office)
+    assert way_of(office.house) is Way.TEXT
+    assert len(provider.texts()) == 5
+
+
+def test_a_number_given_anew_is_tried_once_whatever_was_refused(office: Office, provider: Provider):
+    assert refused(office, office.writes(topic=Topic.AGAIN)) is Way.CALL
+    office.later(minutes=5)
+    assert refused(office, office.writes(topic=Topic.CONFIRMATION)) is Way.CALL
+    office.later(minutes=5)
+    assert dropped(office, Topic.CONFIRMATION)
+    assert len(provider.texts()) == 2
+
+
+def test_a_landline_by_its_plan_is_not_doubted(service: House):
+    with service.database.transaction() as connection:
+        now = service.clock.now()
+        lines.remember_refusal(connection, service.store, "+33491223344", sent_at=now)
+        lines.remember_refusal(connection, service.store, "+33974750001", sent_at=now)
+    clock_of(service).advance(timedelta(days=400))
+    assert way_of(service, "+33491223344") is Way.CALL
+    assert way_of(service, "+33974750001") is Way.CALL
 
 
 def test_whoever_wants_no_texts_is_rung_about_what_they_must_know_and_nothing_else(

@@ -160,13 +160,14 @@ def test_nobody_pays_for_a_number_that_gets_nothing(office: Office):
     assert types.numbers == []
 
 
-def test_what_a_refusal_has_shown_stands(office: Office, provider: Provider):
+def test_what_a_refusal_has_shown_stands_against_any_register(office: Office, provider: Provider):
     types = Asked("mobile")
     asking(office, types)
     with office.house.database.transaction() as connection:
-        lines.remember_kind(connection, office.house.store, MOBILE, Kind.LANDLINE, "refusal")
-    office.later(days=400)
-    assert office.delivers(office.writes(MOBILE)) == "case"
+        now = office.house.clock.now()
+        lines.remember_refusal(connection, office.house.store, MOBILE, sent_at=now)
+    office.later(days=2)
+    assert office.delivers(office.writes(MOBILE, topic=Topic.AGAIN)) == "dropped"
     assert types.numbers == []
 
 

@@ -56,6 +56,7 @@ def gather(**attributes) -> Gather:
         ),
         ("Dites le nom de votre commune.", {"input": "speech"}, "town"),
         ("Tapez votre référence, dix chiffres.", {}, "reference"),
+        ("Il faut les six chiffres du code de reprise.", {"finishOnKey": "#"}, "code"),
         ("Pour réentendre, tapez 9.", {"numDigits": "1"}, ""),
     ],
 )

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from sqlalchemy import update
+
 from jobs import dispatcher, timed
 from jobs.timed import Task
-from models import queues
+from models import agents, queues
+from models.tables import agent, queue_entry
+from services import agent_presence
 from services.call_back import CallBack
 from services.call_world import Service
 from services.directory import Directory
@@ -51,6 +55,57 @@ def test_a_round_brings_a_caller_and_an_agent_together(floor: Floor) -> None:
     assert floor.entry(entry_id).state == "talking"
 
 
+def becomes(floor: Floor, entry_id: str, **values: Any) -> None:
+    """An entry changes in a way in which its agent is not told."""
+    values["updated_at"] = floor.house.clock.now()
+    with floor.house.database.transaction() as connection:
+        connection.execute(update(queue_entry).where(queue_entry.c.id == entry_id).values(**values))
+
+
+@pytest.mark.parametrize("ended", ["done", "left", "lost", "waiting", "gone"])
+@pytest.mark.parametrize("state", ["reserved", "talking", "wrapup"])
+def test_who_has_somebody_who_is_gone_is_free_again(floor: Floor, state: str, ended: str) -> None:
+    who, entry_id = floor.talk()
+    has = entry_id if ended != "gone" else "f" * 32
+    with floor.house.database.transaction() as connection:
+        values = {"state": state, "since": floor.house.clock.now(), "entry_id": has}
+        connection.execute(update(agent).where(agent.c.staff_id == who).values(**values))
+    sweep = planned(floor)["stranded"]
+    # They talk, and are left alone however long it takes.
+    if state == "talking" and ended != "gone":
+        floor.later(minutes=30)
+        assert sweep.do() == 0
+    if ended != "gone":
+        becomes(floor, entry_id, state=ended, staff_id=None)
+    floor.later(seconds=9)
+    assert sweep.do() == 0
+    floor.later(seconds=2)
+    assert sweep.do() == 1
+    assert (floor.state(who).state, floor.state(who).entry_id) == ("ready", None)
+    assert sweep.do() == 0
+    # Their line, which may still be there, is asked for no more.
+    live = [one for one in floor.legs(entry_id) if one.staff_id == who and one.state != "ended"]
+    assert not live or ended == "gone"
+
+
+def test_who_had_somebody_else_by_then_keeps_them(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the act the agent was freed, and reserved for the next."""
+    who, entry_id = floor.talk()
+    becomes(floor, entry_id, state="done", staff_id=None)
+    floor.later(seconds=11)
+    with floor.house.database.statement() as connection:
+        seen = agents.stranded(connection, floor.house.clock, agent_presence.STRANDED_AFTER)
+    assert seen == [(who, entry_id)]
+    assert agent_presence.free_stranded(floor.store) == 1
+    following = floor.waits()
+    assert floor.reserves() == 1
+    monkeypatch.setattr(agents, "stranded", lambda *_: seen)
+    assert agent_presence.free_stranded(floor.store) == 0
+    assert (floor.state(who).state, floor.state(who).entry_id) == ("reserved", following)
+
+
 def test_what_is_wanted_soon_is_looked_for_often(floor: Floor) -> None:
     # An unfinished intent is swept within two seconds, a caller has an agent within one.
     tasks = planned(floor)
@@ -84,6 +139,23 @@ def test_a_task_that_is_slow_holds_up_no_other() -> None:
 
     timed.run_beside([Task("slow", 100, slow), Task("quick", 0.01, quick)], stop)
     assert quick_was.is_set()
+
+
+def test_a_task_that_never_ends_does_not_keep_the_process(monkeypatch) -> None:
+    monkeypatch.setattr(timed, "GRACE", 0.01)
+    stop, over = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def never() -> int:
+        threads.append(threading.current_thread())
+        stop.set()
+        return int(over.wait(30))
+
+    timed.run_beside([Task("never", 100, never)], stop)
+    (thread,) = threads
+    assert (thread.is_alive(), thread.daemon) == (True, True)
+    over.set()
+    thread.join()
 
 
 # ---------------------------------------------------------------- the provider's queues

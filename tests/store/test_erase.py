@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select, text
 
 from models.clock import FixedClock
 from models.tables import appointment, booking, call, message, place, queue_entry, turn
@@ -221,3 +221,23 @@ def test_a_step_that_fails_holds_up_no_other(booked: House, monkeypatch: pytest.
     again = erase_data(booked.store)
     assert again["bookings"] > 0
     assert again["turns"] == 0
+
+
+def test_what_was_missed_for_days_may_take_longer_than_a_webhook(
+    service: House, monkeypatch: pytest.MonkeyPatch
+):
+    """Of an opening, all is due at once: what is stopped half-way then is stopped for ever."""
+    limits: list[str] = []
+
+    def looks(connection: Connection, *_: object) -> int:
+        limits.append(connection.execute(text("SHOW statement_timeout")).scalar_one())
+        return 0
+
+    if service.database.is_sqlite:
+        erase_data(service.store)
+        return
+    monkeypatch.setattr("models.visits.erase_bodies", looks)
+    erase_data(service.store)
+    with service.database.transaction() as connection:
+        looks(connection)
+    assert limits == ["0", "4s"]

@@ -19,10 +19,13 @@ from sqlalchemy import select, update
 from flows.world import News
 from models import outbox
 from models.tables import message, place, slot, waiting_entry, waiting_offer
-from services import waiting_list
+from services import lines, waiting_list
 from services.allocate import Channel
+from services.call_world import Service
 from services.campaign import Campaign
 from services.confirm_booking import Booked, NotBooked
+from services.deliver_message import deliver_message
+from services.directory import Directory
 from services.notices import Later, Ready
 from services.offer_figures import inversions, offer_figures
 from services.offer_notices import OfferNotices
@@ -56,6 +59,7 @@ from tests.store.tools import (
     rows_of,
 )
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
+from wiring_delivery import make_means
 
 PARIS_TIME = ZoneInfo("Europe/Paris")
 LANDLINE = "+33491000001"
@@ -231,6 +235,67 @@ def test_a_number_that_nothing_reaches_is_no_reason_to_wait(service: House, way:
     assert holder(service, one) == second
 
 
+def delivers(house: House, entry_id: str) -> str:
+    """The message about the offer of an entry is taken by a relay; its word for what came of it."""
+    parts = Service(Directory(house.database), house.campaign, house.settings.national_number)
+    means = make_means(house.settings, parts)
+    return deliver_message(house.store, Taken(), message_of(house, entry_id).id, means)
+
+
+class Taken:
+    """A provider that takes every text."""
+
+    def send(self, *_: object) -> str:
+        return "SM" + "1" * 32
+
+    def find(self, *_: object) -> None:
+        return None
+
+
+@pytest.mark.parametrize("told_first", [False, True])
+def test_an_offer_to_a_wrong_number_goes_to_the_next_at_once(service: House, *, told_first: bool):
+    """Nobody of whom we know can answer it: it must not keep a place for two hours."""
+    (booking_id,) = full(service)
+    (one,) = place_ids(service)
+    first, second = joins(service, 1), joins(service, 2)
+    if told_first:
+        cancels(service, booking_id)
+        delivers(service, first)
+        clock_of(service).advance(timedelta(minutes=1))
+    with service.database.transaction() as connection:
+        lines.mark_wrong(connection, service.store, number_of(1))
+    if not told_first:
+        cancels(service, booking_id)
+        assert delivers(service, first) == "dropped"
+    assert advances(service) == 1
+    assert holder(service, one) == second
+    assert (outcomes(service, first), outcomes(service, second)) == (["lapsed"], [""])
+    # What was said of one number is nothing to another, and is done with once.
+    assert advances(service) == 0
+
+
+def test_what_no_call_can_tell_in_time_goes_to_the_next_and_counts_for_nobody(service: House):
+    """They want no texts, and no machine rings on a Sunday."""
+    (booking_id,) = full(service)
+    (one,) = place_ids(service)
+    both = first, second = joins(service, 1), joins(service, 2)
+    it_is(service, 22, 10)
+    with service.database.transaction() as connection:
+        for person in (1, 2):
+            lines.stop_texts(connection, service.store, number_of(person))
+    cancels(service, booking_id)
+    assert delivers(service, first) == "dropped"
+    assert advances(service) == 1
+    assert holder(service, one) == second
+    assert delivers(service, second) == "dropped"
+    assert advances(service) == 1
+    # Neither is asked again about it: it is everybody's.
+    assert holder(service, one) is None
+    assert [outcomes(service, entry) for entry in both] == [["untold"], ["untold"]]
+    counts = dict(rows_of(service.database, select(waiting_entry.c.id, waiting_entry.c.offers)))
+    assert [(stands(service, entry).state, counts[entry]) for entry in both] == [("waiting", 0)] * 2
+
+
 # ---------------------------------------------------------------- known faults
 
 
@@ -296,6 +361,15 @@ def test_twins_on_one_line_wait_each_for_their_own(service: House):
     done = [accepts(service, each) for each in (one, other)]
     assert all(isinstance(each, Booked) for each in done)
     assert len({each.reference for each in done if isinstance(each, Booked)}) == 2
+
+
+def test_twins_who_are_both_somebody_else_wait_each_for_their_own(service: House):
+    """Whoever asks for two of one birth date at once says that they are two."""
+    one = joins(service, 1, for_other=True)
+    other = joins(service, 1, for_other=True, twin=True)
+    assert one != other
+    again = [joins(service, 1, for_other=True), joins(service, 1, for_other=True, twin=True)]
+    assert again == [one, other]
 
 
 def test_somebody_else_who_is_asked_for_twice_is_one_person(service: House):

@@ -17,6 +17,7 @@ WRITERS = frozenset(
     {
         "hold", "hold_each", "hold_slot", "renewal", "book", "unbook", "unbook_and_hold", "keep",
         "release", "release_some", "give_up", "forget_ended", "hand_over", "release_kept",
+        "block_free",
     }
 )  # fmt: skip
 # Those that no other table has.
@@ -32,6 +33,7 @@ THE_DOOR = {
     "models/slots.py": "opens slots: new places, which nobody has yet",
     "models/turns.py": "a live call's holds are renewed by the statement that saves its session",
     "models/queues.py": "what a caller in the line had chosen is renewed where their place is read",
+    "models/partner_mirror.py": "as a partner's agenda shows: nobody gets or loses one by it",
     "models/operations.py": "an operator blocks, unblocks and adds places; nobody gets one by it",
     "jobs/scheduler.py": "tidies up holds that have run out: they were free already",
 }

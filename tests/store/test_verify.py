@@ -472,6 +472,31 @@ def offered_nothing(rows: Rows) -> Broken:
     )
 
 
+def _order(rows: Rows, state: str, booking_id: str) -> str:
+    at = rows.moment(rows.service.clock.now())
+    return (
+        "INSERT INTO partner_booking (id, key, platform, centre_id, state, channel, holder, "
+        f"booking_id, created_at, updated_at) VALUES ('order', 'W1:1', 'keldoc', '1', '{state}', "
+        f"'web', 'partner:order', {booking_id}, '{at}', '{at}')"
+    )
+
+
+def asked_by_nobody(rows: Rows) -> Broken:
+    state = "unsure"
+    return Broken(
+        [_order(rows, state, "NULL")],
+        f"partner-order: order order at a partner is {state}, and no message in the outbox asks "
+        "for it",
+    )
+
+
+def booked_at_a_partner_alone(rows: Rows) -> Broken:
+    return Broken(
+        [_order(rows, "booked", "'nobody'")],
+        "orphan: order at a partner order is of booking nobody, which is not there",
+    )
+
+
 ERRORS: tuple[Breaks, ...] = (
     two_on_one_place,
     two_of_one_dose,
@@ -495,6 +520,8 @@ ERRORS: tuple[Breaks, ...] = (
     no_text,
     booked_by_nobody,
     offered_nothing,
+    asked_by_nobody,
+    booked_at_a_partner_alone,
 )
 
 

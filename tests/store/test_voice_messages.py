@@ -113,6 +113,15 @@ def with_copies(order: tuple[str, ...], seed: int) -> tuple[str, ...]:
 # ---------------------------------------------------------------- in any order
 
 
+def orders(office: Office) -> tuple[tuple[str, ...], ...]:
+    """All of them on SQLite; on PostgreSQL, where they take three times as long, every fifth."""
+    found = tuple(ORDERS if office.house.database.is_sqlite else ORDERS[::5])
+    # Each status comes first, and each last.
+    assert len({order[0] for order in found}) >= len(STATUSES) + 1
+    assert len({order[-1] for order in found}) >= len(STATUSES) + 1
+    return found
+
+
 def test_there_are_all_orders_of_five_statuses():
     assert len(set(ORDERS)) == 120
 
@@ -122,7 +131,7 @@ def test_in_whatever_order_it_is_told_a_try_in_vain_comes_to_the_same(
     office: Office, *, last_try: bool
 ):
     ends = set()
-    for number, order in enumerate(ORDERS):
+    for number, order in enumerate(orders(office)):
         message_id = tells(office, a_landline(number))
         if last_try:
             entry_id = entry_of(office, message_id).id
@@ -144,7 +153,7 @@ def test_in_whatever_order_it_is_told_a_try_in_vain_comes_to_the_same(
 
 def test_in_whatever_order_it_is_told_what_was_heard_is_delivered(office: Office):
     ends = set()
-    for number, order in enumerate(ORDERS):
+    for number, order in enumerate(orders(office)):
         message_id = tells(office, a_landline(number))
         ring = dials(office, a_landline(number))
         told_of(office, ring, ("initiated", "in-progress"))

@@ -506,6 +506,24 @@ def test_what_concerns_many_asks_for_the_password_again(made: House, path: str):
     assert board.does(path, **FAR_REACHING[path])["changed"] >= 1
 
 
+@pytest.mark.parametrize("mode", ["listen", "whisper", "join"])
+def test_nobody_listens_by_a_tab_that_they_found(made: House, mode: str):
+    """What two people say to each other is worth a password; to leave them asks for nothing."""
+    boss = made.employs("supervisor", password=PASSWORD)
+    board = Board(made)
+    board.client = made.signs_in("supervisor", staff=boss, app=board.app)
+    works(made.database, "anna", "talking", made.clock.now())
+    board.waits(state="talking", staff_id="anna")
+    unattended(board, minutes=10, seconds=1)
+    assert board.does("/ecouter", 409, entry="E1", mode=mode)["why"] == "unproved"
+    assert board.acts() == []
+    assert board.does("/quitter", 409)["why"] == "nobody"
+    right = board.client.post("/compte/preuve", data={"password": PASSWORD}, headers=JSON)
+    assert right.json == {"done": True}
+    board.does("/ecouter", entry="E1", mode=mode)
+    assert [one[:2] for one in board.acts()] == [(mode, "E1")]
+
+
 def test_what_concerns_one_asks_for_nothing(board: Board):
     made = board.made
     works(made.database, "anna", "ready", made.clock.now(), name="anna")

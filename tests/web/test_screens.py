@@ -93,6 +93,7 @@ ACT = re.compile(r"""(?:record_act|_record)\([^()]*?,\s*["'](\w+)["']\s*,|what=[
 ALSO = (
     "read_file", "searched", "search_limit", "texted", "listen", "whisper", "join",
     "staff_disabled", "staff_enabled", "staff_totp", "staff_totp_forgotten", "undone",
+    "took_up", "sent_link",
 )  # fmt: skip
 
 

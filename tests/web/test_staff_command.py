@@ -204,7 +204,7 @@ def test_looking_at_a_file_is_an_act(made: House):
 def test_accounts_to_try_with_are_made_once_and_not_in_production(made: House):
     first = flask(made, "demo").output.splitlines()
     assert f"staff: agent1 / {accounts.DEMONSTRATION_PASSWORD}" in first
-    assert len(first) == 6
+    assert len(first) == 7
     assert flask(made, "demo").output == ""
     made.settings = made.settings.model_copy(update={"environment": "production"})
     made.app = made.application()

@@ -5,13 +5,26 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+
+from flows.understanding.vocabulary import Phrases
+from services.call_world import vocabulary
 from tests.support.keeper import ROOT
 
+# Resident memory (MiB) of a worker that has answered nothing yet. After a busy day it may have 150,
+# of which 28 or so come with the answers: compiled templates and statements, connections, threads.
+MOST_AT_THE_START = 118
+# Brought along by libraries, or for what few requests do: imported where it is used.
+NEVER = ("rich", "pygments", "requests", "icalendar", "twilio.rest", "pandas", "fhir", "PIL")
 # Of commands, of the processes beside the web, and of migrations.
 ELSEWHERE = ("alembic", "mako", "partners", "commands.slots", "jobs.worker", "flows.walking")
 PROGRAM = f"""
 import sys, wiring
 app = wiring.create_app()
+status = open("/proc/self/status").read() if sys.platform == "linux" else "VmRSS: 0"
+print(int(status.partition("VmRSS:")[2].split()[0]) // 1024)
+print([one for one in {NEVER} if one in sys.modules])
 print([one for one in {ELSEWHERE} if one in sys.modules])
 print(sorted(app.cli.list_commands(None))[:2])
 print([one for one in {ELSEWHERE} if one in sys.modules])
@@ -28,4 +41,26 @@ def test_commands_are_put_together_when_somebody_asks_for_one(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["[]", "['assets', 'bookings']", str(list(ELSEWHERE))]
+    size, *told = done.stdout.splitlines()
+    assert told == ["[]", "[]", "['assets', 'bookings']", str(list(ELSEWHERE))]
+    assert int(size) <= MOST_AT_THE_START
+
+
+def test_a_word_of_many_phrases_is_there_once():
+    """Fifteen thousand phrases of a few hundred words: four megabytes if each had its own."""
+    for language in ("fr", "en"):
+        phrases = [phrase for one in phrases_of(vocabulary(language)) for phrase in one]
+        words = [word for phrase in phrases for word in phrase]
+        assert len({id(word) for word in words}) == len(set(words)) < len(words) / 20
+
+
+def phrases_of(known: object) -> Iterator[Phrases]:
+    """Every set of phrases that a vocabulary has, however deep."""
+    if isinstance(known, frozenset) and all(isinstance(one, tuple) for one in known):
+        yield known
+    elif isinstance(known, Mapping):
+        for one in known.values():
+            yield from phrases_of(one)
+    elif is_dataclass(known):
+        for field in fields(known):
+            yield from phrases_of(getattr(known, field.name))

@@ -2,7 +2,7 @@
 // What a supervisor does: asked for twice where it concerns many, told afterwards, and taken back.
 const Acts = { dialog: document.getElementById("confirm"), toast: document.getElementById("toast") };
 
-// What concerns many asks for the password again, when it was given some minutes ago; then it is done.
+// What concerns many, and listening, asks for the password again, when it was given some minutes ago; then it is done.
 Acts.send = async (address, fields) => {
   let told = await Acts.post(address, fields);
   if (told.why === "unproved" && (await Acts.prove())) told = await Acts.post(address, fields);

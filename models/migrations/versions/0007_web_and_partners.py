@@ -194,10 +194,24 @@ def upgrade() -> None:
         ),
         sa.Column("code_idx", sa.LargeBinary(), nullable=True, comment="to finish it by telephone"),
         sa.Column("code_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "place_idx",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="where it was begun (services.web_attempts.place_of)",
+        ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_visit")),
         sa.UniqueConstraint("code_idx", name=op.f("uq_visit_code_idx")),
+    )
+    op.create_index(
+        "ix_visit_place_idx",
+        "visit",
+        ["place_idx", "created_at"],
+        unique=False,
+        postgresql_where=sa.text("place_idx IS NOT NULL"),
+        sqlite_where=sa.text("place_idx IS NOT NULL"),
     )
     op.create_index("ix_visit_seen_at", "visit", ["seen_at"], unique=False)
     op.create_table(
@@ -250,23 +264,70 @@ def upgrade() -> None:
             nullable=False,
             comment="of the appointment that is meant",
         ),
-        sa.Column("state", sa.String(length=8), nullable=False, comment="present, absent"),
+        sa.Column(
+            "state",
+            sa.String(length=8),
+            nullable=False,
+            comment="present, absent; empty: taken back",
+        ),
         sa.Column("who", sa.String(length=60), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "given_place",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="made for somebody else, who has what an absent left",
+        ),
         sa.ForeignKeyConstraint(
             ["booking_id"], ["booking.id"], name=op.f("fk_attendance_booking_id_booking")
         ),
         sa.PrimaryKeyConstraint("booking_id", "dose", name=op.f("pk_attendance")),
     )
+    op.create_index("ix_attendance_at", "attendance", ["at"], unique=False)
+    op.add_column(
+        "phone_line",
+        sa.Column(
+            "refused_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="a text was refused there last, as a landline",
+        ),
+    )
+    op.add_column(
+        "phone_line", sa.Column("refusals", sa.SmallInteger(), server_default="0", nullable=False)
+    )
+    op.create_index(
+        "ix_queue_entry_owed",
+        "queue_entry",
+        ["language", "due_at", "joined_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting' AND mode = 'agent'"),
+        sqlite_where=sa.text("state = 'waiting' AND mode = 'agent'"),
+    )
 
 
 def downgrade() -> None:
     """Bookings stay; visits that go on, what partners have and who came are lost."""
+    op.drop_index(
+        "ix_queue_entry_owed",
+        table_name="queue_entry",
+        postgresql_where=sa.text("state = 'waiting' AND mode = 'agent'"),
+        sqlite_where=sa.text("state = 'waiting' AND mode = 'agent'"),
+    )
+    op.drop_column("phone_line", "refusals")
+    op.drop_column("phone_line", "refused_at")
+    op.drop_index("ix_attendance_at", table_name="attendance")
     op.drop_table("attendance")
     op.drop_index("uq_partner_slot", table_name="partner_slot")
     op.drop_table("partner_slot")
     op.drop_table("web_load")
     op.drop_index("ix_visit_seen_at", table_name="visit")
+    op.drop_index(
+        "ix_visit_place_idx",
+        table_name="visit",
+        postgresql_where=sa.text("place_idx IS NOT NULL"),
+        sqlite_where=sa.text("place_idx IS NOT NULL"),
+    )
     op.drop_table("visit")
     op.drop_table("partner_feed")
     op.drop_index("ix_partner_centre_centre_id", table_name="partner_centre")
