@@ -23,7 +23,7 @@ from models import arrivals, snapshots
 from models.arrivals import Load
 from models.database import Connection
 from services.campaigns import Campaigns
-from services.overload import Level
+from services.overload import ASSUMED_CPU, OF_A_WORKER, REQUESTS, Level
 from services.presence import Present
 from services.store import Store
 from services.waiting_room import BEFORE, DRAWN, MILLI, NAME, Crowd, Room
@@ -34,19 +34,21 @@ GONE: Final = timedelta(hours=1)
 # People a second.
 LEAST: Final = 1.0
 FIRST: Final = 10.0
-# What the rate goes up by in a second, at the least and by parts; what is left of it where a
-# worker is hard-pressed.
+# What the rate goes up by in a second: at the least, by parts of itself, and by parts of what is
+# missing to most of what processors carry, so that it is soon back where it was.
 UP: Final = 0.5
 UP_PART: Final = 0.05
+UP_TO: Final = 0.8
+CLOSING: Final = 0.1
+# But never by leaps: what somebody starts now shows in the load after some seconds.
+MOST_UP: Final = 2.0
+MOST_UP_PART: Final = 0.25
+# What is left of it where a worker is hard-pressed; but no less than this part of what is being
+# served at that moment.
 DOWN: Final = 0.7
+SERVED_PART: Final = 0.5
 # Between two steps down (seconds): the load follows with a delay.
 DOWN_EVERY: Final = 2.0
-# Requests of one visit that reach the application, and the part of a worker's processor that
-# may be theirs.
-REQUESTS: Final = 10
-OF_A_WORKER: Final = 0.6
-# Seconds of a processor that a request takes, until one was measured.
-ASSUMED_CPU: Final = 0.010
 # Less than this after the last time, it was another process that let people in.
 LEAST_BETWEEN: Final = timedelta(seconds=0.5)
 # So many visits are turned away in a second, this many seconds in a row: then there is a room.
@@ -217,9 +219,12 @@ class Inlet:
             rate = FIRST
         elif hard_pressed:
             if not 0 <= moment - down_at < DOWN_EVERY:
-                rate, down_at = rate * DOWN, moment
+                # Those who are inside are served all the same: nothing is gained by fewer.
+                rate = min(max(rate * DOWN, SERVED_PART * loads.web / REQUESTS), rate)
+                down_at = moment
         elif before.waiting:
-            rate += max(UP, UP_PART * rate)
+            closing = CLOSING * (UP_TO * _carried(loads) - rate)
+            rate += max(UP, UP_PART * rate, min(closing, max(MOST_UP, MOST_UP_PART * rate)))
         rate = min(rate, _carried(loads))
         if self._most:
             rate = min(rate, self._most)

@@ -41,6 +41,14 @@ FEWER_CALLS: Final = 0.1
 # Steps that the 95th is taken of: those of the last five seconds, and no more than this.
 STEPS: Final = 512
 STEPS_SECONDS: Final = 5.0
+# Requests of one visit that reach the application, and the part of a worker's processor that may
+# be theirs; seconds of a processor that one takes, until some were measured.
+REQUESTS: Final = 13
+OF_A_WORKER: Final = 0.6
+ASSUMED_CPU: Final = 0.005
+# Visits that may begin at once, beyond what is carried; and how slowly what one takes is learnt.
+BEGIN_AT_ONCE: Final = 20
+_LEARNT: Final = 0.02
 _P95: Final = 0.95
 _CALM: Final = 0.5
 
@@ -97,6 +105,10 @@ class Pressure:
         self._p95 = 0.0
         self._rate = self._queue = 0.0
         self._sums = [0, 0, 0.0]
+        # What a request of the web takes of a processor, and visits that may begin now.
+        self._web_cpu = ASSUMED_CPU
+        self._may_begin = float(BEGIN_AT_ONCE)
+        self._began_at = ticks()
 
     # What threads tell
 
@@ -128,8 +140,25 @@ class Pressure:
             self._web += 1
         return True
 
+    def visit_begins(self) -> bool:
+        """Whether another visit may begin, by what those that have begun will come back for.
+
+        It is asked where nobody waits: a crowd that comes at a stroke is not let in before anybody
+        has seen that it is one.
+        """
+        now = self.ticks()
+        with self._counting:
+            carried = OF_A_WORKER / (REQUESTS * self._web_cpu)
+            earned = (now - self._began_at) * carried
+            self._began_at = now
+            self._may_begin = min(self._may_begin + earned, float(BEGIN_AT_ONCE))
+            if self._may_begin < 1:
+                return False
+            self._may_begin -= 1
+        return True
+
     def other_begins(self) -> bool:
-        """The same for what is neither the telephone nor the public web; then `other_done`.
+        """As `web_begins`, for what is neither the telephone nor the public web; then `other_done`.
 
         Whatever comes, two threads are left to the telephone.
         """
@@ -149,6 +178,7 @@ class Pressure:
         with self._counting:
             self._web -= 1
         self._work.append((seconds, False))
+        self._web_cpu += _LEARNT * (max(cpu, 1e-4) - self._web_cpu)
         self._sums[1] += 1
         self._sums[2] += cpu
 

@@ -206,6 +206,8 @@ class Gate:
             # Nobody stands before them: no need to wait, or to send a form twice.
             start_response = with_cookie(start_response, entry.cookie)
         if environ["REQUEST_METHOD"] == "POST":
+            if not entry.has_turn and not self._may_begin():
+                return self._turn_away(environ, start_response, "start")
             return self._limited(environ, start_response, goes_on=False, kind="start")
         return self._page(path, environ, start_response)
 
@@ -214,13 +216,19 @@ class Gate:
     ) -> Iterable[bytes]:
         is_late = bool(self.hops) and self._waited(environ) > TOO_OLD
         if is_late or not self.pressure.web_begins(goes_on=goes_on):
-            self.tally.counts["away", "lost" if goes_on else kind] += 1
-            return self.crowd.answer(environ, start_response, kind)
+            return self._turn_away(environ, start_response, "lost" if goes_on else kind)
         began, cpu = self._ticks(), time.thread_time()
         try:
             return self.app(environ, start_response)
         finally:
             self.pressure.web_done(self._ticks() - began, time.thread_time() - cpu)
+
+    def _may_begin(self) -> bool:
+        return self.parts.mode == "never" or self.pressure.visit_begins()
+
+    def _turn_away(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
+        self.tally.counts["away", kind] += 1
+        return self.crowd.answer(environ, start_response, "visit" if kind == "lost" else kind)
 
     def _waited(self, environ: Environ) -> float:
         """How long ago (seconds) the proxy in front got this, where there is one that tells."""

@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from web.gate_parts import RETRY_SECONDS, Environ, GateParts, Tally, briefly, language_of
+from web.gate_parts import (
+    RETRY_SECONDS,
+    RETRY_VISIT,
+    Environ,
+    GateParts,
+    Tally,
+    briefly,
+    language_of,
+)
 from web.room_pages import Page, RoomPages, escaped, hidden
 
 # A form that comes back to be sent again; a real one is a few hundred bytes.
@@ -37,8 +45,9 @@ class Crowd:
         page = self.page("resend" if form else "crowded", language)
         if page is None:
             return briefly(start_response, RETRY_SECONDS)
-        body = page.filled(each=str(RETRY_SECONDS).encode(), form=form, address=address)
-        headers = [*page.headers, ("Retry-After", str(RETRY_SECONDS))]
+        each = str(RETRY_VISIT if kind == "visit" else RETRY_SECONDS)
+        body = page.filled(each=each.encode(), form=form, address=address)
+        headers = [*page.headers, ("Retry-After", each)]
         start_response("503 Service Unavailable", headers)
         return [body]
 

@@ -18,6 +18,8 @@ Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 Headers = list[tuple[str, str]]
 # How long (seconds) whoever found no room waits before they ask again.
 RETRY_SECONDS: Final = 5
+# The same for who is in the middle of a visit: they go first.
+RETRY_VISIT: Final = 2
 _TEXT: Final = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
 # What would let somebody else keep an answer.
 _OF_KEEPING: Final = frozenset({"cache-control", "etag", "last-modified", "expires"})

@@ -76,10 +76,11 @@ class View(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Somebody at the door: `cookie` keeps a ticket that is new."""
+    """Somebody at the door: `cookie` keeps a ticket that is new, `has_turn`: by their ticket."""
 
     may_pass: bool
     cookie: str = ""
+    has_turn: bool = False
 
 
 _NOBODY: Final = View(None, "", 0, 0.0, 0.0, 0.0)
@@ -182,7 +183,7 @@ class RoomOfWorker:
             return Entry(may_pass=False, cookie=cookie)
         environ[VISIT] = self.tickets.visit_of(ticket)
         environ[TICKET] = self._cookie.removesuffix("=")
-        return Entry(may_pass=True, cookie=cookie)
+        return Entry(may_pass=True, cookie=cookie, has_turn=True)
 
     def shows_in(self, environ: Environ, start_response: Any, entry: Entry) -> Iterable[bytes]:
         """On to the page where one waits."""

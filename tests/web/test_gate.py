@@ -356,7 +356,7 @@ def test_a_form_that_finds_no_room_comes_back_with_what_was_typed(
     answer = ask(browser, "/rendez-vous/essai?lang=en", "post", data=typed)
     text = answer.get_data(as_text=True)
     assert answer.status_code == 503
-    assert answer.headers["Retry-After"] == "5"
+    assert answer.headers["Retry-After"] == "2"
     assert answer.headers["Cache-Control"] == "no-store"
     assert 'name="who" value="Zoë &quot;Z&quot; &lt;b&gt;"' in text
     assert 'action="/rendez-vous/essai?lang=en"' in text
