@@ -60,7 +60,7 @@ SPEAKS_UNDER_MS, SOON_MS = 2000.0, 1000.0
 # Somebody new looks so often (seconds) whether it is as always again.
 PROBE_EVERY = 0.5
 # The share of the telephone, and of visitors who live where there are few places, in percent.
-PHONE_SHARE, FROM_THERE = 40, 15
+PHONE_SHARE, FROM_THERE = 40, 5
 # Where that is: an island, with so many places.
 THERE, FEW = "97200", 25
 AHEAD = timedelta(hours=72)

@@ -34,19 +34,22 @@ GONE: Final = timedelta(hours=1)
 # People a second.
 LEAST: Final = 1.0
 FIRST: Final = 10.0
+# Of what processors carry, as far as that was measured, with which a crowd's room begins.
+FIRST_PART: Final = 0.6
 # What the rate goes up by in a second: at the least, by parts of itself, and by parts of what is
 # missing to most of what processors carry, so that it is soon back where it was.
 UP: Final = 0.5
 UP_PART: Final = 0.05
-UP_TO: Final = 0.8
+UP_TO: Final = 0.9
 CLOSING: Final = 0.1
 # But never by leaps: what somebody starts now shows in the load after some seconds.
 MOST_UP: Final = 2.0
 MOST_UP_PART: Final = 0.25
-# What is left of it where a worker is hard-pressed; but no less than this part of what is being
-# served at that moment.
+# What is left of it where a worker is hard-pressed; but no less than this part of what has been
+# served lately, as long as anything is. What was served counts for less with each second.
 DOWN: Final = 0.7
-SERVED_PART: Final = 0.5
+SERVED_PART: Final = 0.8
+SERVED_FADES: Final = 0.97
 # Between two steps down (seconds): the load follows with a delay.
 DOWN_EVERY: Final = 2.0
 # Less than this after the last time, it was another process that let people in.
@@ -54,8 +57,10 @@ LEAST_BETWEEN: Final = timedelta(seconds=0.5)
 # So many visits are turned away in a second, this many seconds in a row: then there is a room.
 CROWDED: Final = 3
 CROWDED_FOR: Final = 2
-# So many answers of visits that had begun find no room in a second: there are too many of them.
+# So many answers of visits that had begun find no room in a second, and this part of all that are
+# given: there are too many of them. A few always meet at the same moment, and come again.
 LOST: Final = 1.0
+LOST_PART: Final = 0.05
 # So long nobody waits (seconds) until the room is gone again.
 QUIET: Final = 30.0
 # An opening that nobody was there for is still one so many seconds later.
@@ -193,7 +198,7 @@ class Inlet:
                 active=True,
                 opening=int(moment),
                 frontier=DRAWN,
-                rate=before.rate or FIRST,
+                rate=before.rate or max(FIRST, FIRST_PART * _carried(loads)),
                 crowded=True,
             )
         return before
@@ -206,6 +211,7 @@ class Inlet:
             "level": loads.level,
             "workers": loads.workers,
             "down_at": before.details.get("down_at", 0.0),
+            "served": round(_served(before, loads), 2),
             "away": round(loads.away, 1),
             "web": round(loads.web, 1),
         }
@@ -214,13 +220,15 @@ class Inlet:
         """The room with the rate of now."""
         rate, down_at = room.rate or FIRST, room.details["down_at"]
         # Not by what has no ticket: whoever floods the site would close it to all.
-        hard_pressed = loads.level >= Level.SCREENS or loads.lost >= LOST or loads.away >= CROWDED
+        lost = loads.lost >= max(LOST, LOST_PART * loads.web)
+        hard_pressed = loads.level >= Level.SCREENS or lost or loads.away >= CROWDED
         if moment < room.opening:
             rate = FIRST
         elif hard_pressed:
             if not 0 <= moment - down_at < DOWN_EVERY:
                 # Those who are inside are served all the same: nothing is gained by fewer.
-                rate = min(max(rate * DOWN, SERVED_PART * loads.web / REQUESTS), rate)
+                least = SERVED_PART * room.details["served"] if loads.web else 0.0
+                rate = min(max(rate * DOWN, least), rate)
                 down_at = moment
         elif before.waiting:
             closing = CLOSING * (UP_TO * _carried(loads) - rate)
@@ -237,6 +245,11 @@ class Inlet:
         self._cleared = now
         arrivals.forget_others(connection, room.opening)
         arrivals.forget_loads(connection, self._store.clock, GONE)
+
+
+def _served(before: Room, loads: Loads) -> float:
+    """People a second whose visits' requests were answered, at the best of late."""
+    return max(loads.web / REQUESTS, SERVED_FADES * before.details.get("served", 0.0))
 
 
 def _carried(loads: Loads) -> float:

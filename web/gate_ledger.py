@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-import time
 
 from collections import Counter
 from collections.abc import Callable
@@ -44,16 +43,20 @@ class Ledger:
         self.worker = secrets.token_hex(8)
         self._wrote_at = 0.0
         self._asked_at = 0.0
+        self._ended = threading.Event()
 
     def start(self) -> None:
-        """From now on by itself."""
+        """From now on by itself, until `end`."""
         for work in (self._pulse, self._keep):
             threading.Thread(target=work, name=f"gate-{work.__name__}", daemon=True).start()
 
+    def end(self) -> None:
+        """A server's worker never calls it: its threads end with it."""
+        self._ended.set()
+
     def _pulse(self) -> None:
         looked = before = self._ticks()
-        while True:
-            time.sleep(PULSE)
+        while not self._ended.wait(PULSE):
             now = self._ticks()
             self._pressure.woke(now - before - PULSE)
             before = now
@@ -63,12 +66,12 @@ class Ledger:
                 self._pressure.look(_open_files(), answers)
 
     def _keep(self) -> None:
-        while True:
+        while not self._ended.is_set():
             try:
                 self.write()
             except Exception as error:  # noqa: BLE001 (whatever it is, the next round tries again)
                 log.warning("ledger not written", error=type(error).__name__)
-            time.sleep(LEDGER)
+            self._ended.wait(LEDGER)
 
     def write(self) -> None:
         """Tell the store who came and how it goes, and hear of it how far the room is.

@@ -230,7 +230,7 @@ def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
     assert up > FIRST
     down = inside.passes(4, PRESSED).rate
     assert down < 0.75 * up
-    # No less than half of what is being served all the same, until that is nothing either.
+    # No less than most of what is being served all the same, until that is nothing either.
     assert inside.passes(120, PRESSED).rate == pytest.approx(
         max(SERVED_PART * PRESSED.web / REQUESTS, LEAST)
     )
