@@ -249,7 +249,8 @@ class Inlet:
 
 def _served(before: Room, loads: Loads) -> float:
     """People a second whose visits' requests were answered, at the best of late."""
-    return max(loads.web / REQUESTS, SERVED_FADES * before.details.get("served", 0.0))
+    lately: float = before.details.get("served", 0.0)
+    return max(loads.web / REQUESTS, SERVED_FADES * lately)
 
 
 def _carried(loads: Loads) -> float:
