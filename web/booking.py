@@ -149,7 +149,7 @@ class Browser:
         return visits.load(self.store, visit_id) if visit_id else None
 
     def view(self, visit: Visit) -> View:
-        return View(self.parts.service, visit, words(), self.store.clock.now())
+        return View(visit, words(), self.store.clock.now(), self.parts.service)
 
     def partners(self, visit: Visit) -> tuple[PartnerOffer, ...]:
         """What partners have near, beside ours."""

@@ -10,14 +10,13 @@ from flows.session import Offer, Whom
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import Eligibility
 from prompts.catalogue import written_number
-from prompts.screens import Screen
 from services.call_world import Service
 from services.campaign import Campaign
 from services.eligibility import eligibility
 from services.visit_partner import offer_of
 from services.visits import Visit
 from web.calendar_file import Appointment
-from web.desk_view import Written
+from web.held_offers import HeldOffers
 
 _HOUR = 60  # minutes
 
@@ -32,17 +31,10 @@ class Given:
 
 
 @dataclass(frozen=True)
-class View:
+class View(HeldOffers):
     """For the templates of one visit, at one moment (UTC)."""
 
     service: Service
-    visit: Visit
-    words: Screen
-    now: datetime
-
-    @cached_property
-    def written(self) -> Written:
-        return Written(self.words)
 
     @cached_property
     def campaign(self) -> Campaign:
@@ -53,15 +45,6 @@ class View:
         return written_number(self.service.national_number)
 
     # ------------------------------------------------------------ offers
-
-    def start(self, offer: Offer) -> str:
-        return self.written.day_hour(offer.start_at, offer.time_zone)
-
-    def second(self, offer: Offer) -> str:
-        return self.written.day_hour(offer.second_start_at, offer.time_zone)
-
-    def away(self, offer: Offer) -> str:
-        return self.written.kilometres(offer.kilometres)
 
     def moment(self, moment: datetime, zone: str) -> str:
         return self.written.day_hour(moment, zone)
@@ -76,19 +59,6 @@ class View:
     def partner_offer(self) -> Offer:
         """What of a partner's was chosen."""
         return offer_of(self.visit)
-
-    @property
-    def kept_until(self) -> str:
-        """The hour until which the places are kept, by their centre's clock; empty: not kept."""
-        until = self.visit.kept_until
-        if until is None or not self.visit.session.offers:
-            return ""
-        return self.written.hour(until, self.visit.session.offers[0].time_zone)
-
-    @property
-    def kept_seconds(self) -> int:
-        until = self.visit.kept_until
-        return max(0, int((until - self.now).total_seconds())) if until else 0
 
     @property
     def ran_out(self) -> bool:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from flows.session import Mine, Moving, Offer
+from flows.session import Mine, Moving
 from prompts.catalogue import written_number
-from prompts.screens import Screen
-from services.visits import Visit
 from web.calendar_file import Appointment
-from web.desk_view import Written
+from web.held_offers import HeldOffers
 
 FIRST, SECOND = 1, 2
 
@@ -27,16 +24,8 @@ class Told:
 
 
 @dataclass(frozen=True)
-class MyView:
+class MyView(HeldOffers):
     """For the templates of one visit, at one moment (UTC)."""
-
-    visit: Visit
-    words: Screen
-    now: datetime
-
-    @property
-    def written(self) -> Written:
-        return Written(self.words)
 
     @property
     def mine(self) -> Mine:
@@ -98,27 +87,6 @@ class MyView:
         """The key of what is to be said first; empty for nothing."""
         key = f"mine.notice.{self.visit.notice}"
         return key if self.visit.notice and key in self.words else ""
-
-    def start(self, offer: Offer) -> str:
-        return self.written.day_hour(offer.start_at, offer.time_zone)
-
-    def second(self, offer: Offer) -> str:
-        return self.written.day_hour(offer.second_start_at, offer.time_zone)
-
-    def away(self, offer: Offer) -> str:
-        return self.written.kilometres(offer.kilometres)
-
-    @property
-    def kept_until(self) -> str:
-        until = self.visit.kept_until
-        if until is None or not self.visit.session.offers:
-            return ""
-        return self.written.hour(until, self.visit.session.offers[0].time_zone)
-
-    @property
-    def kept_seconds(self) -> int:
-        until = self.visit.kept_until
-        return max(0, int((until - self.now).total_seconds())) if until else 0
 
     @property
     def appointments(self) -> list[Appointment]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import select, update
 
@@ -16,7 +13,7 @@ from services.change_booking import By, Cancelled, Restored, Unchanged, cancel, 
 from services.erase_data import erase_data
 from services.move_people import Fate
 from tests.partners.test_keldoc_orders import asked, keldoc, on_both, stage
-from tests.support.keldoc import CENTRE, MORNING, Beside
+from tests.support.keldoc import CENTRE, MORNING, Beside, Meanwhile
 
 __all__ = ["keldoc", "on_both"]
 LATER = timedelta(minutes=6)
@@ -65,25 +62,6 @@ def test_what_is_cancelled_again_can_be_taken_back_again(on_both: Beside):
     assert on_both.diary.confirmed() == []
 
 
-@dataclass
-class Slow:
-    """Keldoc's client for whom something happens while it writes an appointment down."""
-
-    client: Any
-    happens: Callable[[], None]
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.client, name)
-
-        def call(*arguments: Any) -> Any:
-            found = method(*arguments)
-            if name == "prepare":
-                self.happens()
-            return found
-
-        return call
-
-
 def test_an_answer_that_comes_after_another_took_over_changes_nothing(on_both: Beside):
     """Its lease ran out: what it brings would stand in the place of what the other works with."""
     one = on_both
@@ -99,7 +77,7 @@ def test_an_answer_that_comes_after_another_took_over_changes_nothing(on_both: B
             )
         kept.extend(dose.appointment for dose in one.kept(order).doses)
 
-    one.booker = Slow(one.keldoc, another_is_at_it)
+    one.booker = Meanwhile("prepare", one.keldoc, another_is_at_it)
     assert one.delivers() == ["taken over"]
     assert kept == [dose.appointment for dose in one.kept(order).doses] == [""]
     one.booker = None

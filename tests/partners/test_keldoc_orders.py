@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +33,7 @@ from tests.support.keldoc import (
     OTHER_AGENDA,
     SECOND,
     Beside,
+    Meanwhile,
     beside,
 )
 
@@ -341,29 +342,10 @@ def take_ours(one: Beside) -> None:
         )
 
 
-@dataclass
-class Meanwhile:
-    """Keldoc's client, where something happens here right after it confirmed."""
-
-    client: Any
-    happens: Callable[[], None]
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.client, name)
-
-        def call(*arguments: Any) -> Any:
-            found = method(*arguments)
-            if name == "confirm":
-                self.happens()
-            return found
-
-        return call
-
-
 def test_what_cannot_be_ours_any_more_is_taken_away_there(on_both: Beside):
     one = on_both
     order = asked(one)
-    one.booker = Meanwhile(one.keldoc, lambda: take_ours(one))
+    one.booker = Meanwhile("confirm", one.keldoc, lambda: take_ours(one))
     one.diary.set_faults({"next": ["ok"] * 4 + ["500", "lost"]})
 
     assert one.delivers() == ["no answer"]

@@ -36,6 +36,26 @@ FIRST, SECOND = 366, 367
 MORNING = NOON + timedelta(days=1, hours=1)
 
 
+@dataclass
+class Meanwhile:
+    """Keldoc's client, where something happens here right after one of its methods."""
+
+    after: str
+    client: Any
+    happens: Callable[[], None]
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+
+        def call(*arguments: Any) -> Any:
+            found = method(*arguments)
+            if name == self.after:
+                self.happens()
+            return found
+
+        return call
+
+
 class Quiet(WSGIRequestHandler):
     """One request a connection: a cut line is a cut line, and nothing is said."""
 
