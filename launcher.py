@@ -572,6 +572,9 @@ def run(settings: config.Settings) -> None:
             "staff": "flask staff demo",
             "assets": "flask assets install",
         }
+        if not Path(settings.feed_folder).is_dir():
+            # The scheduler writes it each minute; whoever asks before that is told to come again.
+            once["feed"] = "flask feed write"
         for name, command in (once | lines).items():
             supervisor.add_process(name, command, env=env, cwd=str(config.ROOT))
         if redis_command:
@@ -585,8 +588,8 @@ def run(settings: config.Settings) -> None:
                 lambda: redis_answers(redis_url), seconds=REDIS_DEADLINE, what="redis"
             )
         for name in once:
-            # Pages are plain without the files of others, and the telephone needs none.
-            supervisor.run_to_end(name, must=name != "assets")
+            # Pages are plain without the files of others, and the telephone needs none of either.
+            supervisor.run_to_end(name, must=name not in {"assets", "feed"})
         for name in lines:
             supervisor.start(name)
         supervisor.wait_for(
