@@ -18,7 +18,6 @@ from models.partner_rows import PartnerCentre
 from partners import motives as words
 from partners.phones import read_phones
 from partners.reading import (
-    UNKNOWN,
     Collector,
     Context,
     LeftOut,
@@ -26,7 +25,6 @@ from partners.reading import (
     NoMoment,
     NotAnAnswer,
     Reading,
-    ReadSlot,
     inside,
     moment,
     objects,
@@ -133,31 +131,10 @@ def _timetable(payload: Mapping[str, Any], context: Context) -> Reading:
             continue
         for number, slot in enumerate(slots):
             told = slot.get("start_time", slot.get("start_at")) if isinstance(slot, dict) else slot
-            _add(told, f"{where}[{number}]", context, found, context.the_motive())
+            found.take(
+                told, f"{where}[{number}]", context, context.the_centre(), context.the_motive()
+            )
     return Reading("a timetable", found.slots(), tuple(found.left_out), repeated=found.repeated)
-
-
-def _add(
-    told: object, where: str, context: Context, found: Collector, motive: Motive | None
-) -> None:
-    centre = context.the_centre()
-    try:
-        start_at = moment(told, context.zone_of(centre))
-    except NoMoment as no:
-        found.leave_out(where, str(no))
-        return
-    if motive and motive.excluded:
-        found.leave_out(where, f"{motive.excluded} ({shortened(motive.name)})")
-        return
-    found.add(
-        ReadSlot(
-            centre=centre,
-            start_at=start_at,
-            dose=motive.dose if motive else 0,
-            motive=motive.shown if motive else "",
-            bookable_for=motive.bookable_for if motive else UNKNOWN,
-        )
-    )
 
 
 def _ranges(rows: list[Any], context: Context) -> Reading:
@@ -177,7 +154,7 @@ def _ranges(rows: list[Any], context: Context) -> Reading:
         if not motives:
             found.leave_out(where, "it is for other motives than the one that was asked for")
         for motive in motives:
-            _add(told, where, context, found, motive)
+            found.take(told, where, context, context.the_centre(), motive)
     return Reading(
         "ranges of available time, of which the beginnings are given",
         found.slots(),

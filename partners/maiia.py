@@ -17,16 +17,12 @@ from models.partner_rows import PartnerCentre
 from partners import motives as words
 from partners.phones import read_phones
 from partners.reading import (
-    UNKNOWN,
     Collector,
     Context,
     Motive,
-    NoMoment,
     NotAnAnswer,
     Reading,
-    ReadSlot,
     inside,
-    moment,
     position,
     shortened,
     text_of,
@@ -125,27 +121,11 @@ def _closest(payload: Mapping[str, Any], context: Context) -> Reading:
 
 
 def _slot(item: Mapping[str, Any], where: str, context: Context, found: Collector) -> None:
-    centre = context.the_centre(text_of(item.get("centerId")))
-    try:
-        start_at = moment(item.get("startDateTime"), context.zone_of(centre))
-    except NoMoment as no:
-        found.leave_out(where, str(no))
-        return
     reason = text_of(item.get("consultationReasonId"))
     # Reasons have several ids for one name: who asked by name knows which it was.
     motive = context.motives.get(reason) or context.the_motive("" if context.motive else reason)
-    if motive and motive.excluded:
-        found.leave_out(where, f"{motive.excluded} ({shortened(motive.name)})")
-        return
-    found.add(
-        ReadSlot(
-            centre=centre,
-            start_at=start_at,
-            dose=motive.dose if motive else 0,
-            motive=motive.shown if motive else "",
-            bookable_for=motive.bookable_for if motive else UNKNOWN,
-        )
-    )
+    centre = context.the_centre(text_of(item.get("centerId")))
+    found.take(item.get("startDateTime"), where, context, centre, motive)
 
 
 def _reason(item: Mapping[str, Any]) -> Motive:

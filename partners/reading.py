@@ -183,6 +183,28 @@ class Collector:
         if known is None or (known.seconds_at is None and slot.seconds_at is not None):
             self._slots[bare] = slot
 
+    def take(
+        self, told: object, where: str, context: Context, centre: str, motive: Motive | None
+    ) -> None:
+        """Add what begins when `told` says, or leave it out and say why."""
+        try:
+            start_at = moment(told, context.zone_of(centre))
+        except NoMoment as no:
+            self.leave_out(where, str(no))
+            return
+        if motive and motive.excluded:
+            self.leave_out(where, f"{motive.excluded} ({shortened(motive.name)})")
+            return
+        self.add(
+            ReadSlot(
+                centre=centre,
+                start_at=start_at,
+                dose=motive.dose if motive else 0,
+                motive=motive.shown if motive else "",
+                bookable_for=motive.bookable_for if motive else UNKNOWN,
+            )
+        )
+
     def leave_out(self, where: str, why: str) -> None:
         self.left_out.append(LeftOut(where, why))
 
