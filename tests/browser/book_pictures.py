@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 
 from functools import partial
 from pathlib import Path
 
-import structlog
-
 from playwright.sync_api import Page
 
-from models.migrations.runner import upgrade
+from tests.browser.album import album, found_chromium
 from tests.browser.book_stage import Site, site
-from tests.browser.stage import chromium
-from tests.support import parts
-from tests.support.keeper import ROOT
 
 
 def take(made: Site, folder: Path) -> None:
@@ -48,16 +42,12 @@ def _picture(page: Page, folder: Path, width: int, name: str) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    path = parts.find_chromium()
-    assert path is not None
-    with tempfile.TemporaryDirectory() as temporary:
-        url = f"sqlite:///{temporary}/pictures.sqlite3"
-        upgrade(url)
-        with chromium(path) as browser, site(url, browser) as made:
-            take(made, folder)
+    with (
+        album(sys.argv[1:]) as (folder, url),
+        found_chromium() as browser,
+        site(url, browser) as made,
+    ):
+        take(made, folder)
 
 
 if __name__ == "__main__":

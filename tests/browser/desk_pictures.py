@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 
 from pathlib import Path
 
-import structlog
-
 from playwright.sync_api import expect
 
-from models.migrations.runner import upgrade
+from tests.browser.album import album, found_chromium
 from tests.browser.desk_stage import DeskStage, desk_stage, gives_up_at_the_offers, reaches_nobody
-from tests.browser.stage import chromium
-from tests.support import parts
-from tests.support.keeper import ROOT
 
 
 def take(staged: DeskStage, folder: Path) -> None:
@@ -51,17 +45,13 @@ def take_case(staged: DeskStage, folder: Path) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    path = parts.find_chromium()
-    assert path is not None
-    with tempfile.TemporaryDirectory() as temporary:
-        url = f"sqlite:///{temporary}/pictures.sqlite3"
-        upgrade(url)
-        with chromium(path) as browser, desk_stage(browser, url) as staged:
-            take(staged, folder)
-            take_case(staged, folder)
+    with (
+        album(sys.argv[1:]) as (folder, url),
+        found_chromium() as browser,
+        desk_stage(browser, url) as staged,
+    ):
+        take(staged, folder)
+        take_case(staged, folder)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,14 @@ All pages in a folder that is named; else those of the docs.
 from __future__ import annotations
 
 import sys
-import tempfile
 
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-import structlog
-
-from models.migrations.runner import upgrade
 from services.short_links import Links
+from tests.browser.album import album, found_chromium
 from tests.browser.book_stage import Person, Site, site
-from tests.browser.stage import chromium
-from tests.support import parts
 from tests.support.house import MOBILE
-from tests.support.keeper import ROOT
 from tests.web.visitors import text_to
 
 # Those that the docs show.
@@ -103,16 +97,12 @@ def take(made: Site, folder: Path, names: Collection[str] = ()) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    path = parts.find_chromium()
-    assert path is not None
-    with tempfile.TemporaryDirectory() as temporary:
-        url = f"sqlite:///{temporary}/pictures.sqlite3"
-        upgrade(url)
-        with chromium(path) as browser, site(url, browser) as made:
-            take(made, folder, () if len(sys.argv) > 1 else SHOWN)
+    with (
+        album(sys.argv[1:]) as (folder, url),
+        found_chromium() as browser,
+        site(url, browser) as made,
+    ):
+        take(made, folder, () if len(sys.argv) > 1 else SHOWN)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,13 @@ At 390 pixels in the middle of a call, at 1280 after it with the text that came.
 from __future__ import annotations
 
 import sys
-import tempfile
 
 from pathlib import Path
 
-import structlog
-
-from models.migrations.runner import upgrade
 from simulator.answers import AnswersLeg
 from simulator.exchange import Keys
+from tests.browser.album import album
 from tests.browser.stage import Stage, Visitor, chromium, stage
-from tests.support.keeper import ROOT
 from tests.support.parts import BROWSER, find_chromium, lacking
 
 ANSWERS = {"dob": "12031942", "postcode": "75011"}
@@ -60,14 +56,8 @@ def _to_the_offers(visitor: Visitor, leg: AnswersLeg) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    with tempfile.TemporaryDirectory() as temporary:
-        url = f"sqlite:///{temporary}/pictures.sqlite3"
-        upgrade(url)
-        with stage(url) as staged:
-            take(staged, folder)
+    with album(sys.argv[1:]) as (folder, url), stage(url) as staged:
+        take(staged, folder)
 
 
 if __name__ == "__main__":

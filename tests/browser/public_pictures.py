@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 
 from pathlib import Path
 
-import structlog
-
-from models.migrations.runner import upgrade
+from tests.browser.album import album
 from tests.browser.public_stage import Site, public_site
 from tests.browser.stage import chromium
-from tests.support.keeper import ROOT
 from tests.support.parts import BROWSER, find_chromium, lacking
 
 PAGES = {
@@ -58,14 +54,8 @@ def take(site: Site, folder: Path, *, everything: bool = False) -> None:
 
 def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--all"]
-    folder = Path(words[0]) if words else ROOT / "docs" / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    with tempfile.TemporaryDirectory() as temporary:
-        url = f"sqlite:///{temporary}/pictures.sqlite3"
-        upgrade(url)
-        with public_site(url) as site:
-            take(site, folder, everything="--all" in sys.argv)
+    with album(words) as (folder, url), public_site(url) as site:
+        take(site, folder, everything="--all" in sys.argv)
 
 
 if __name__ == "__main__":
