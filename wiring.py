@@ -133,7 +133,7 @@ class LateCommands(AppGroup):
 def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
-    pressure = Pressure(settings.web_threads)
+    pressure = Pressure(settings.web_threads, queue=settings.web_queue)
     app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     ivr.signature.guard(

@@ -40,6 +40,8 @@ MOST_TURNED_AWAY = 0.01
 # A visit has a dozen pages; one that goes on and on has lost its way.
 MOST_PAGES = 60
 SEE_OTHER, BAD, BUSY = 303, 400, 503
+# Connections for each of some visitors at a time.
+SPREAD = 8
 _HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 _OFFER = re.compile(r'<button name="place" value="([^"]+)"')
 _TOWN = re.compile(r'<input type="radio" name="code" value="([^"]+)"')
@@ -79,7 +81,7 @@ class Connections:
     port: int
     most: int
     broken: int = 0
-    _free: asyncio.LifoQueue[Any] = field(default_factory=asyncio.LifoQueue)
+    _free: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
 
     def __post_init__(self) -> None:
         for _ in range(self.most):
@@ -334,7 +336,8 @@ def seen_by(plan: Plan, folder: Path) -> Seen:
 
 
 async def _come(plan: Plan) -> Seen:
-    connections = Connections(plan.port, plan.visitors)
+    # More of them than people, in turn: else a handful may all have met the same worker.
+    connections = Connections(plan.port, SPREAD * plan.visitors)
     waiting = iter(people(plan.postcodes, plan.seed))
     began = time.monotonic()
     until = began + plan.seconds

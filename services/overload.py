@@ -46,6 +46,8 @@ STEPS_SECONDS: Final = 5.0
 REQUESTS: Final = 13
 OF_A_WORKER: Final = 0.6
 ASSUMED_CPU: Final = 0.005
+# How long (seconds) an answer of a visit that has begun waits for its turn at the most.
+PATIENCE: Final = 1.0
 # Visits that may begin at once, beyond what is carried; and how slowly what one takes is learnt.
 BEGIN_AT_ONCE: Final = 20
 _LEARNT: Final = 0.02
@@ -81,8 +83,17 @@ class Measured:
 class Pressure:
     """One for each web worker; used by all of its threads. `ticks` is a monotonic clock."""
 
-    def __init__(self, threads: int, *, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        threads: int,
+        *,
+        queue: int = 0,
+        patience: float = PATIENCE,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`threads` work at once; `queue` more may wait for their turn, `patience` seconds each."""
         self._threads = threads
+        self._places, self._patience = queue, patience
         self.ticks = ticks
         self.level = Level.NONE
         # Of visits that go on, by level; the others have one less.
@@ -90,7 +101,10 @@ class Pressure:
         self._web = 0
         self._others = 0
         self._spare = max(threads - 2, 1)
-        self._counting = threading.Lock()
+        self._waiting = 0
+        self._counting = threading.Condition(threading.Lock())
+        # So many work at once, whoever else has a thread of the server's.
+        self.turn = threading.Semaphore(threads)
         # When it ended, how long it took.
         self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS)
         self._work: deque[tuple[float, bool]] = deque()
@@ -103,7 +117,7 @@ class Pressure:
         self._refused = 0.0
         self._owed = 0.0
         self._p95 = 0.0
-        self._rate = self._queue = 0.0
+        self._rate = self._behind = 0.0
         self._sums = [0, 0, 0.0]
         # What a request of the web takes of a processor, and visits that may begin now.
         self._web_cpu = ASSUMED_CPU
@@ -125,20 +139,34 @@ class Pressure:
     def web_begins(self, *, goes_on: bool) -> bool:
         """Whether a request of the web may go to the application now; then `web_done` follows.
 
-        `goes_on`: of a visit that has begun. What is refused is answered at once: a thread that
-        waited would be one less for the telephone.
+        `goes_on`: of a visit that has begun. It waits for its turn as long as there are places to
+        wait, and those who came first are first. All else that finds no room
+        is refused at once: a thread that waited would be one less for those.
         """
+        with self._counting:
+            if not (goes_on and self._waiting) and self._has_room(goes_on=goes_on):
+                self._web += 1
+                return True
+            if not goes_on or self._waiting >= self._places:
+                return False
+            self._waiting += 1
+            found = self._counting.wait_for(lambda: self._has_room(goes_on=True), self._patience)
+            self._waiting -= 1
+            if found:
+                self._web += 1
+            else:
+                # Whoever was woken in vain passes it on.
+                self._counting.notify()
+            return found
+
+    def _has_room(self, *, goes_on: bool) -> bool:
         most = self._most[self.level]
         if not goes_on:
             most = most - 1 if self.level in {Level.NONE, Level.CALLS} else most
             if self.level is Level.NONE:
                 # With few threads none is left that visits could have before the others.
                 most = max(most, 1)
-        with self._counting:
-            if self._web >= most or self._web + self._others >= self._spare:
-                return False
-            self._web += 1
-        return True
+        return self._web < most and self._web + self._others < self._spare
 
     def visit_begins(self) -> bool:
         """Whether another visit may begin, by what those that have begun will come back for.
@@ -171,12 +199,14 @@ class Pressure:
     def other_done(self, seconds: float) -> None:
         with self._counting:
             self._others -= 1
+            self._counting.notify()
         self._work.append((seconds, False))
 
     def web_done(self, seconds: float, cpu: float) -> None:
         """It was answered: after so many seconds, `cpu` of them on a processor."""
         with self._counting:
             self._web -= 1
+            self._counting.notify()
         self._work.append((seconds, False))
         self._web_cpu += _LEARNT * (max(cpu, 1e-4) - self._web_cpu)
         self._sums[1] += 1
@@ -187,6 +217,11 @@ class Pressure:
         self._late += 0.1 * (min(late, 1.0) - self._late)
 
     # What is asked
+
+    @property
+    def waiting(self) -> int:
+        """How many answers of visits wait for their turn."""
+        return self._waiting
 
     @property
     def slows_screens(self) -> bool:
@@ -221,12 +256,12 @@ class Pressure:
         self._of_phone += _CALM * (of_phone / whole - self._of_phone)
         self._p95 = self._step_p95(now)
         self._rate += _CALM * (answers / since - self._rate)
-        self._queue = connections / self._rate if self._rate > 1 else 0.0
+        self._behind = connections / self._rate if self._rate > 1 else 0.0
         self._judge(now)
 
     def _judge(self, now: float) -> None:
         # Threads without rest are no overload by themselves: it is one where people wait for them.
-        waits = self._full > FULL and self._queue > LONGEST_QUEUE
+        waits = self._full > FULL and self._behind > LONGEST_QUEUE
         if (waits and self._of_phone > OF_THE_PHONE * self._full) or self._p95 > VERY_SLOW_STEP:
             wanted = Level.CALLS
         elif waits or self._p95 > SLOW_STEP:
@@ -241,6 +276,8 @@ class Pressure:
         elif self._full < ROOM_LEFT and now >= self._lower_at and self.level:
             self.level = Level(self.level - 1)
             self._lower_at = now + 1.0
+            with self._counting:
+                self._counting.notify_all()
         if wanted == self.level == Level.CALLS:
             self._refused = min(self._refused + MORE_CALLS, 1.0)
         elif self._refused:
@@ -262,7 +299,7 @@ class Pressure:
             p95=self._p95,
             full=self._full,
             late=self._late,
-            queue=self._queue,
+            queue=self._behind,
             steps=int(steps),
             web=int(web),
             web_cpu=each,

@@ -120,22 +120,25 @@ class Gate:
 
     def _step(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """A webhook of the telephone: whatever else happens, it is answered."""
-        began = self._ticks()
+        came = self._ticks()
         seen: list[str] = []
 
         def started(status: str, headers: Any, *error: Any) -> Any:
             seen.append(status)
             return start_response(status, headers, *error)
 
+        self.pressure.turn.acquire()
+        began = self._ticks()
         try:
             return self.app(environ, started)
         finally:
+            self.pressure.turn.release()
             seconds = self._ticks() - began
             if seen and seen[-1].startswith("403"):
                 # Not the provider's: it says nothing of the telephone.
                 self.pressure.refused(seconds)
             else:
-                waited = self._waited(environ) if self.hops else 0.0
+                waited = began - came + (self._waited(environ) if self.hops else 0.0)
                 self.pressure.step_done(seconds, waited)
 
     def _pass(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -154,11 +157,12 @@ class Gate:
         if not self.pressure.other_begins():
             self.tally.counts["given_way", "staff"] += 1
             return briefly(start_response, 1)
-        began = self._ticks()
-        try:
-            return self.app(environ, start_response)
-        finally:
-            self.pressure.other_done(self._ticks() - began)
+        with self.pressure.turn:
+            began = self._ticks()
+            try:
+                return self.app(environ, start_response)
+            finally:
+                self.pressure.other_done(self._ticks() - began)
 
     def _screen(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if self.pressure.slows_screens and path in _POLLS:
@@ -217,11 +221,12 @@ class Gate:
         is_late = bool(self.hops) and self._waited(environ) > TOO_OLD
         if is_late or not self.pressure.web_begins(goes_on=goes_on):
             return self._turn_away(environ, start_response, "lost" if goes_on else kind)
-        began, cpu = self._ticks(), time.thread_time()
-        try:
-            return self.app(environ, start_response)
-        finally:
-            self.pressure.web_done(self._ticks() - began, time.thread_time() - cpu)
+        with self.pressure.turn:
+            began, cpu = self._ticks(), time.thread_time()
+            try:
+                return self.app(environ, start_response)
+            finally:
+                self.pressure.web_done(self._ticks() - began, time.thread_time() - cpu)
 
     def _may_begin(self) -> bool:
         return self.parts.mode == "never" or self.pressure.visit_begins()

@@ -104,14 +104,15 @@ class PagesForAll:
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
 
     def _whole(self, environ: Environ, start_response: Any) -> bytes:
-        began, cpu = self.ticks(), time.thread_time()
-        try:
-            answer = self.app(environ, start_response)
+        with self._pressure.turn:
+            began, cpu = self.ticks(), time.thread_time()
             try:
-                return b"".join(answer)
+                answer = self.app(environ, start_response)
+                try:
+                    return b"".join(answer)
+                finally:
+                    close = getattr(answer, "close", None)
+                    if close:
+                        close()
             finally:
-                close = getattr(answer, "close", None)
-                if close:
-                    close()
-        finally:
-            self._pressure.web_done(self.ticks() - began, time.thread_time() - cpu)
+                self._pressure.web_done(self.ticks() - began, time.thread_time() - cpu)

@@ -142,6 +142,8 @@ class House:
             twilio_auth_token=TOKEN,
             twilio_account_sid=ACCOUNT,
             prometheus_multiproc_dir="",
+            # Whoever finds no room is told so at once: there is nobody else who would make some.
+            web_queue=0,
             # What a service on this machine writes is none of a test's.
             feed_folder="no-such-folder",
         )

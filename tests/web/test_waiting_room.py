@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -321,6 +323,57 @@ def test_two_threads_are_always_left_to_the_telephone():
     while worker.pressure.other_begins():
         pass
     assert worker.room_for(goes_on=True) == 0
+
+
+def test_a_visit_that_has_begun_waits_for_its_turn():
+    pressure = Pressure(3, queue=1, patience=60.0)
+    assert pressure.web_begins(goes_on=True)
+    taken: list[bool] = []
+    waits = threading.Thread(target=lambda: taken.append(pressure.web_begins(goes_on=True)))
+    waits.start()
+    # Whoever only begins is told at once, and so is one more visit than there are places.
+    assert not pressure.web_begins(goes_on=False)
+    while pressure.waiting == 0:
+        waits.join(0.001)
+    assert not pressure.web_begins(goes_on=True)
+    pressure.web_done(0.0, 0.0)
+    waits.join(30)
+    assert taken == [True]
+    # The one who waited has it now, and nobody waits any more.
+    assert pressure.waiting == 0
+    assert not pressure.web_begins(goes_on=False)
+
+
+def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to_others():
+    pressure = Pressure(3, queue=1, patience=0.0)
+    assert pressure.web_begins(goes_on=True)
+    assert not pressure.web_begins(goes_on=True)
+    assert pressure.waiting == 0
+    pressure.web_done(0.0, 0.0)
+    assert pressure.web_begins(goes_on=True)
+
+
+def test_nobody_who_came_later_passes_a_visit_that_waits():
+    pressure = Pressure(4, queue=3, patience=60.0)
+    while pressure.web_begins(goes_on=False):
+        pass
+    assert pressure.web_begins(goes_on=True)
+    order: list[int] = []
+
+    def wait(number: int) -> None:
+        if pressure.web_begins(goes_on=True):
+            order.append(number)
+            pressure.web_done(0.0, 0.0)
+
+    threads = [threading.Thread(target=wait, args=(number,)) for number in range(3)]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        while pressure.waiting < number:
+            thread.join(0.001)
+    pressure.web_done(0.0, 0.0)
+    for thread in threads:
+        thread.join(30)
+    assert order == [0, 1, 2]
 
 
 def test_no_more_visits_begin_at_a_stroke_than_will_be_served():
