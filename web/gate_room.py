@@ -41,6 +41,10 @@ from web.waiting_room import POLL, ROOM, START, TICKET, VISIT
 
 # Bodies of pages that are kept, of 3 kB each.
 SHOWN: Final = 256
+# Tickets that were read lately are kept, by the cookies of a browser that are no longer than this:
+# its page asks again every few seconds, and to read one costs as much as the rest of the answer.
+READ: Final = 8192
+READ_LETTERS: Final = 256
 # Seconds for which nobody looks anew how far the room is.
 SEEN: Final = 0.1
 # How long a browser keeps a ticket.
@@ -108,6 +112,7 @@ class RoomOfWorker:
         self._opens = 0.0
         self._view = _NOBODY
         self._shown: dict[_Key, tuple[Headers, bytes]] = {}
+        self._read: dict[str, Ticket] = {}
 
     # ------------------------------------------------------------ what it is told
 
@@ -194,6 +199,10 @@ class RoomOfWorker:
     def _ticket(self, environ: Environ, room: Room) -> Ticket | None:
         """The ticket that a browser has for this room."""
         cookies: str = environ.get("HTTP_COOKIE", "")
+        found = self._read.get(cookies) or self._read_ticket(cookies)
+        return found if found is not None and found.opening == room.opening else None
+
+    def _read_ticket(self, cookies: str) -> Ticket | None:
         place = cookies.find(self._cookie)
         # Under this very name: another host can write one that only ends like it.
         while place > 0 and cookies[place - 1] not in "; ":
@@ -202,7 +211,11 @@ class RoomOfWorker:
             return None
         start = place + len(self._cookie)
         found = self.tickets.read(cookies[start : start + TICKET_LETTERS])
-        return found if found is not None and found.opening == room.opening else None
+        if found is not None and len(cookies) <= READ_LETTERS:
+            if len(self._read) >= READ:
+                self._read = {}
+            self._read[cookies] = found
+        return found
 
     def _new_ticket(self, environ: Environ, room: Room, now: float) -> tuple[Ticket, str]:
         """A new one, and the cookie that keeps it."""
