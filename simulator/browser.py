@@ -18,6 +18,7 @@ from simulator.exchange import (
     Gather,
     HangUp,
     Heard,
+    HungUp,
     Input,
     Keys,
     QueueWait,
@@ -33,10 +34,6 @@ LOOK_S = 1.0
 QUEUE_ROUND_S = 1.0
 
 TAKEN, LATE, DEAF_TO_KEYS, DEAF_TO_SPEECH = "taken", "late", "deaf_to_keys", "deaf_to_speech"
-
-
-class HungUp(Exception):
-    """The caller is gone while something is played to them."""
 
 
 class BrowserLeg:

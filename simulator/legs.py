@@ -1,8 +1,8 @@
 """Kinds of callers. A leg hears what the exchange plays and says what the caller does.
 
-The exchange never knows which kind it has: a script, a person at a terminal, later a browser or a
-SIP telephone. A new kind is a class with the two methods of `Leg`; one that has something to do
-in a conference has the third of `Talker`, too.
+The exchange never knows which kind it has: a script, a person at a terminal, a browser or a SIP
+telephone. A new kind is a class with the two methods of `Leg`; one that has something to do in a
+conference has the third of `Talker`, too. Any of them may raise HungUp instead of returning HangUp.
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,7 @@ from simulator.exchange import (
     ConferenceWait,
     Gather,
     HangUp,
+    HungUp,
     Input,
     Keys,
     QueueWait,
@@ -46,13 +47,16 @@ class Talker(Leg, Protocol):
 
 
 def _acts(call: Call, leg: Leg) -> Input:
-    match call.waiting:
-        case Gather() as gather:
-            return leg.answers(call, gather)
-        case QueueWait() as queue:
-            return leg.waits(call, queue)
-        case ConferenceWait() as wait if isinstance(leg, Talker):
-            return leg.confers(call, wait)
+    try:
+        match call.waiting:
+            case Gather() as gather:
+                return leg.answers(call, gather)
+            case QueueWait() as queue:
+                return leg.waits(call, queue)
+            case ConferenceWait() as wait if isinstance(leg, Talker):
+                return leg.confers(call, wait)
+    except HungUp:
+        return HangUp()
     return Silence()
 
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
-from simulator.browser import AWAY_S, BrowserLeg, HungUp, LineClock
+from simulator.browser import AWAY_S, BrowserLeg, LineClock
 from simulator.calls import FINAL, CallRecord
 from simulator.clock import Clock
 from simulator.exchange import BY_API, Call
@@ -256,10 +256,7 @@ class Phone:
     def _run(self, line: Line) -> None:
         call, record = line.call, line.record
         try:
-            try:
-                drive(call, line.leg)
-            except HungUp:
-                call.hang_up()
+            drive(call, line.leg)
         except Exception:
             # Whatever it was, the page must hear of an end.
             log.exception("a call of the browser's telephone failed")

@@ -4,7 +4,7 @@ import pytest
 
 from twilio.request_validator import RequestValidator
 
-from simulator.exchange import APPLICATION_ERROR, Call, Overrides, QueueWait
+from simulator.exchange import APPLICATION_ERROR, Call, Keys, Overrides, QueueWait, Silence
 from simulator.transport import ConnectFailed, ReadTimedOut, Reply
 
 BASE = "http://service.test"
@@ -62,6 +62,7 @@ def test_without_input_the_next_verb_follows(ring, attributes, action):
     assert len(call.requests) == 1
 
 
+@pytest.mark.parametrize("action", [Silence(), Keys("#")])
 @pytest.mark.parametrize(
     ("attributes", "posted"),
     [
@@ -72,8 +73,8 @@ def test_without_input_the_next_verb_follows(ring, attributes, action):
         ),
     ],
 )
-def test_silence_is_posted_when_asked_for(ring, attributes, posted):
-    form = ring({"/in": gather(attributes), "/next": NEXT}).silence().requests[-1].form
+def test_silence_is_posted_when_asked_for(ring, attributes, posted, action):
+    form = ring({"/in": gather(attributes), "/next": NEXT}).act(action).requests[-1].form
     assert posted.items() <= form.items()
     assert "Digits" not in form
 
