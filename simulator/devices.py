@@ -3,6 +3,10 @@
 A device is what Twilio's JavaScript library is to an agent's page, without the sound. It is
 registered as long as its page asks for events; a page that does not any more is gone, and with it
 the call that went through it.
+
+A call to a name may be taken by another telephone of the same person, too, that a process elsewhere
+has. Then the page shows it as its own: it can be muted and ended there, keys can be pressed, and it
+goes on when the page is closed, and is there again when it is opened.
 """
 
 import threading
@@ -18,6 +22,15 @@ from simulator.orders import Drop, Mailbox
 AWAY_S = 10.0
 # Events that a page can still ask for.
 KEPT_EVENTS = 500
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A call that another telephone took: its mailbox, and what else a page can do to it."""
+
+    mailbox: Mailbox
+    mute: Callable[[bool], object] = lambda _on: None
+    press: Callable[[str], object] = lambda _keys: None
 
 
 @dataclass
@@ -37,6 +50,7 @@ class Device:
     mailbox: Mailbox | None = None
     answered: Callable[[], None] = lambda: None
     refused: Callable[[], None] = lambda: None
+    elsewhere: Elsewhere | None = None
 
     def note(self, kind: str, **more: Any) -> None:
         """Add an event: `n` counts from 1 and never goes back."""
@@ -48,13 +62,16 @@ class Device:
 class Devices:
     """All devices by name; safe between threads.
 
-    Events: `registered`, `incoming` (call, from), `connected` (call), `heard` (text), `cancelled`
-    (call: it rang out, or the caller hung up first), `disconnected` (call, reason), `muted` (on).
+    Events: `registered`, `incoming` (call, from), `connected` (call; with `through` a `telephone`
+    where another one took it), `heard` (text), `cancelled` (call: it rang out, or the caller hung
+    up first), `disconnected` (call, reason), `muted` (on).
     """
 
     def __init__(self, clock: Clock, away_s: float = AWAY_S) -> None:
         self._clock, self._away_s = clock, away_s
         self._devices: dict[str, Device] = {}
+        # Calls that other telephones took, by the name that was rung: SID, who rang, and the rest.
+        self._elsewhere: dict[str, tuple[str, str, Elsewhere]] = {}
         self._changed = threading.Condition(threading.RLock())
 
     # The page's requests
@@ -70,18 +87,22 @@ class Devices:
                 # What happened to the page before is no business of the new one's.
                 device.events.clear()
             device.seen = self._now()
-            if device.state == "connected":
+            if device.state == "connected" and device.elsewhere is None:
                 self._put_down(device)
             device.note("registered")
+            # What follows is news to this page, which asks for what comes after its registration.
+            count = device.count
             if device.state == "ringing":
                 device.note("incoming", call=device.call, **{"from": device.sender})
-            return self._state(device)
+            elif name in self._elsewhere:
+                self._connect_elsewhere(device, *self._elsewhere[name])
+            return {**self._state(device), "count": count}
 
     def unregister(self, name: str) -> None:
         """Forget a device whose page is closed; its call ends."""
         with self._changed:
             device = self._devices.pop(name, None)
-            if device is not None:
+            if device is not None and device.elsewhere is None:
                 self._put_down(device)
 
     def events(self, name: str, after: int, patience_s: float = 0.0) -> dict[str, Any] | None:
@@ -139,7 +160,10 @@ class Devices:
                 return False
             device.muted = on
             self._note(device, "muted", on=on)
-            return True
+            elsewhere = device.elsewhere
+        if elsewhere is not None:
+            elsewhere.mute(on)
+        return True
 
     def press(self, name: str, keys: str) -> bool:
         """Press keys; False when there is no call."""
@@ -147,10 +171,14 @@ class Devices:
             device = self._touched(name)
             if device is None or device.state != "connected":
                 return False
-            device.keys += keys
-            if device.mailbox is not None:
+            elsewhere = device.elsewhere
+            if elsewhere is None:
+                device.keys += keys
+            if elsewhere is None and device.mailbox is not None:
                 device.mailbox.poke()
-            return True
+        if elsewhere is not None:
+            elsewhere.press(keys)
+        return True
 
     def state(self, name: str) -> dict[str, Any] | None:
         """Return how a device is; None when it is not known."""
@@ -206,9 +234,21 @@ class Devices:
             device.mailbox = mailbox
             self._note(device, "connected", call=call_sid)
 
+    def connected_elsewhere(
+        self, name: str, call_sid: str, sender: str, elsewhere: Elsewhere
+    ) -> None:
+        """Say that another telephone took the call; a page that has one already keeps that."""
+        with self._changed:
+            self._elsewhere[name] = (call_sid, sender, elsewhere)
+            device = self._devices.get(name)
+            if device is not None and (device.state == "idle" or device.call == call_sid):
+                self._connect_elsewhere(device, call_sid, sender, elsewhere)
+
     def ended(self, name: str, call_sid: str) -> None:
         """Say that the call is over."""
         with self._changed:
+            if name in self._elsewhere and self._elsewhere[name][0] == call_sid:
+                del self._elsewhere[name]
             device = self._devices.get(name)
             if device is not None and device.call == call_sid:
                 self._free(device, "disconnected", reason="ended")
@@ -233,7 +273,12 @@ class Devices:
         """End the calls of devices whose page is gone; return how many."""
         with self._changed:
             # What still rings at a page that is gone rings until nobody has answered.
-            gone = [d for d in self._devices.values() if d.state == "connected" and self._away(d)]
+            # And what another telephone took needs no page.
+            gone = [
+                device
+                for device in self._devices.values()
+                if device.state == "connected" and device.elsewhere is None and self._away(device)
+            ]
             for device in gone:
                 self._put_down(device)
             return len(gone)
@@ -250,10 +295,17 @@ class Devices:
             if mailbox is not None:
                 mailbox.post(Drop())
 
+    def _connect_elsewhere(
+        self, device: Device, call_sid: str, sender: str, elsewhere: Elsewhere
+    ) -> None:
+        device.state, device.call, device.sender = "connected", call_sid, sender
+        device.elsewhere, device.mailbox = elsewhere, elsewhere.mailbox
+        self._note(device, "connected", call=call_sid, through="telephone")
+
     def _free(self, device: Device, kind: str, **more: Any) -> None:
         self._note(device, kind, call=device.call, **more)
         device.state, device.call, device.sender, device.mailbox = "idle", "", "", None
-        device.muted = False
+        device.muted, device.elsewhere = False, None
 
     def _note(self, device: Device, kind: str, **more: Any) -> None:
         device.note(kind, **more)
@@ -279,6 +331,7 @@ class Devices:
             "call": device.call,
             "from": device.sender,
             "muted": device.muted,
+            "through": "page" if device.elsewhere is None else "telephone",
             "count": device.count,
             "events": [],
         }

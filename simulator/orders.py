@@ -85,21 +85,65 @@ class Beep:
 
 
 Order = Redirect | Complete | Drop | Released | Seated | Announce | Beep
-KINDS: Mapping[str, Callable[..., Order]] = {
-    kind.__name__: kind for kind in (Redirect, Complete, Drop, Released, Announce, Beep)
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Ring a telephone that this process has; the rest is what the call is made of if it is taken.
+
+    `to` is a number or a `client:<name>`. It rings `timeout_s` seconds at most. `sequence` is the
+    number of the call's next status callback.
+    """
+
+    sid: str
+    to: str
+    sender: str
+    timeout_s: int
+    account_sid: str = ""
+    direction: str = "outbound-api"
+    url: str = ""
+    method: str = "POST"
+    twiml: str = ""
+    fallback_url: str = ""
+    status_url: str = ""
+    status_events: tuple[str, ...] = ("completed",)
+    sequence: int = 0
+
+
+@dataclass(frozen=True)
+class StopRinging:
+    """The call rings no more: it was taken elsewhere, or is over."""
+
+    sid: str
+
+
+@dataclass(frozen=True)
+class Press:
+    """Keys that were pressed for a call at somebody's page."""
+
+    keys: str
+
+
+# What is asked of a process rather than of one of its calls.
+Errand = Ring | StopRinging | Press
+KINDS: Mapping[str, Callable[..., Order | Errand]] = {
+    kind.__name__: kind
+    for kind in (Redirect, Complete, Drop, Released, Announce, Beep, StopRinging, Press)
 }
 
 
-def written(order: Order) -> dict[str, Any]:
+def written(order: Order | Errand) -> dict[str, Any]:
     """Return an order as JSON can carry it."""
     return {"kind": type(order).__name__, **asdict(order)}
 
 
-def read(given: Mapping[str, Any]) -> Order:
+def read(given: Mapping[str, Any]) -> Order | Errand:
     """Return the order that `written` wrote."""
     fields = {name: value for name, value in given.items() if name != "kind"}
     if given["kind"] == "Seated":
         return Seated(Seat(**fields["seat"]))
+    if given["kind"] == "Ring":
+        return Ring(**{**fields, "status_events": tuple(fields["status_events"])})
     return KINDS[given["kind"]](**fields)
 
 
@@ -125,6 +169,11 @@ class Mailbox:
         """Return the oldest order and forget it, or None."""
         with self._changed:
             return self._orders.popleft() if self._orders else None
+
+    def has(self, wanted: Callable[[Order], bool]) -> bool:
+        """Whether there is an order that is `wanted`; it stays there."""
+        with self._changed:
+            return any(wanted(order) for order in self._orders)
 
     def __bool__(self) -> bool:
         """Whether there is an order."""

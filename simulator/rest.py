@@ -29,6 +29,7 @@ from simulator.phone import blueprint as telephone
 from simulator.rest_calls import add_calls, add_lines
 from simulator.rest_conferences import add_conferences
 from simulator.rest_devices import blueprint as devices
+from simulator.rest_far_phones import add_far_phones
 from simulator.rest_lookup import add_lookup
 from simulator.rest_queues import add_queues
 from simulator.server import Simulator
@@ -91,6 +92,7 @@ def create_app(
     add_queues(app, simulator)
     add_conferences(app, simulator)
     add_lines(app, simulator)
+    add_far_phones(app, simulator)
     add_lookup(app, simulator)
     _add_control(app, simulator)
     app.register_blueprint(devices(simulator.switchboard.devices, settings))

@@ -3,6 +3,7 @@
 import re
 import threading
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ from simulator.server import Simulator
 
 CALL_SID = re.compile(r"CA[0-9a-f]{32}")
 CLIENT_NAME = re.compile(r"client:[A-Za-z0-9_.@+-]{1,120}")
+DIRECTIONS = {"inbound", "outbound-api", "outbound-dial"}
 CALL_EVENTS = {"initiated", "ringing", "answered", "completed"}
 # A request for orders may wait this long (seconds); so many at a time, for all paths share threads.
 PATIENCE_S = 1.0
@@ -167,44 +169,41 @@ def add_lines(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - one sma
 
     @app.post("/_calls")
     def register_call() -> Response:
-        """Show a call in Calls.json; with `Box`, it can also be reached."""
+        """Show a call in Calls.json; with `Box`, it can also be reached.
+
+        One that the service asked for and that is over does not come to life again: the answer
+        says how it ended.
+        """
         simulator.authenticate()
-        form = request.form
-        if not CALL_SID.fullmatch(form.get("CallSid", "")):
-            raise Refused(20001, "CallSid is not the SID of a call")
-        now, status = simulator.clock.now(), form.get("CallStatus", "in-progress")
-        record = simulator.calls.get(form["CallSid"])
-        if record is None:
-            record = CallRecord(
-                simulator.settings.twilio_account_sid,
-                form.get("From", ""),
-                form.get("To", ""),
-                now,
-                direction="inbound",
-                sid=form["CallSid"],
-                start_time=now,
-            )
-            simulator.calls.add(record)
+        form, now = request.form, simulator.clock.now()
+        status, life = form.get("CallStatus", "in-progress"), ""
+        record = _shown(simulator, form)
+        if record.status in FINAL and (status in FINAL or record.direction != "inbound"):
+            return jsonify(record.resource())
+        if status in FINAL and form.get("Box") and not boxes.runs(form["Box"], record.sid):
+            # Who was not sure to have had it has not.
+            return jsonify(record.resource())
         record.status, record.date_updated = status, now
         if status in FINAL:
+            record.duration = form.get("CallDuration", 0, int)
             boxes.end(record.sid, status)
             record.end_time = now
-            record.duration = form.get("CallDuration", 0, int)
         elif form.get("Box"):
-            boxes.begin(form["Box"], form)
-        return jsonify(record.resource())
+            life = boxes.begin(form["Box"], form)
+        return jsonify({**record.resource(), "life": life})
 
     @app.get("/_orders")
     def orders() -> Response:
         simulator.authenticate()
         box, after = request.args.get("box", ""), request.args.get("after", 0, int)
+        known = request.args.get("life", "")
         waits = request.args.get("wait") != "0" and patient.acquire(blocking=False)
         try:
-            found = boxes.orders(box, after, PATIENCE_S if waits else 0)
+            life, found = boxes.orders(box, after, PATIENCE_S if waits else 0, known)
         finally:
             if waits:
                 patient.release()
-        return jsonify(orders=found)
+        return jsonify(life=life, orders=found)
 
     @app.post("/_calls/<sid>/queue")
     def enqueue(sid: str) -> Response:
@@ -235,6 +234,29 @@ def add_lines(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - one sma
     def leave_conference(sid: str) -> Response:
         switchboard.leave_conference(party(sid), request.args.get("reason", ""))
         return jsonify(left=True)
+
+
+def _shown(simulator: Simulator, form: Mapping[str, str]) -> CallRecord:
+    """Return the record of a call that runs elsewhere, made if need be; raises Refused."""
+    sid, direction = form.get("CallSid", ""), form.get("Direction", "inbound")
+    if not CALL_SID.fullmatch(sid):
+        raise Refused(20001, "CallSid is not the SID of a call")
+    if direction not in DIRECTIONS:
+        raise Refused(20001, "Direction is none of a call's")
+    record = simulator.calls.get(sid)
+    if record is None:
+        now = simulator.clock.now()
+        record = CallRecord(
+            simulator.settings.twilio_account_sid,
+            form.get("From", ""),
+            form.get("To", ""),
+            now,
+            direction=direction,
+            sid=sid,
+            start_time=now,
+        )
+        simulator.calls.add(record)
+    return record
 
 
 def fields() -> dict[str, Any]:

@@ -3,18 +3,23 @@
 A number answers and listens in silence, or presses the keys that the switch `answers` gives it, or
 is a machine, or somebody with a temperament, or is busy, or does not answer. Listening takes such a
 call no time, for its clock is virtual; waiting in a queue and talking in a conference take real
-time. `client:<name>` rings a device until its page takes the call.
+time. `client:<name>` rings a device until its page takes the call. A number or a client that
+another process has a telephone for rings there, too.
+
+A call may ring in several places, and the first that takes it has it. That, and whether it still
+rings at all when somebody takes it, is decided here, under one lock.
 """
 
-from collections.abc import Callable
-from email.utils import format_datetime
-from urllib.parse import urldefrag
+import threading
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from simulator.boxes import RemoteCall
 from simulator.calls import FINAL, CallRecord
 from simulator.clock import Clock, VirtualClock, WallClock
+from simulator.devices import Elsewhere
 from simulator.exchange import (
-    API_VERSION,
-    PLACES,
     Call,
     ConferenceWait,
     Gather,
@@ -22,17 +27,18 @@ from simulator.exchange import (
     Heard,
     Input,
     Keys,
-    Overrides,
     QueueWait,
     Silence,
 )
+from simulator.far_phones import FarPhones
 from simulator.faults import MACHINE
 from simulator.legs import KeysLeg, Leg, MachineLeg
+from simulator.orders import Ring
 from simulator.people import somebody
-from simulator.signing import signature
+from simulator.progress import Progress
 from simulator.subscribers import Rung, Subscriber
 from simulator.switchboard import Switchboard
-from simulator.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
+from simulator.transport import Transport
 
 CLIENT = "client:"
 # Seconds between being asked for a call and ringing, and what Twilio adds to every time-out.
@@ -40,7 +46,10 @@ BEFORE_S = 0.05
 TIMEOUT_BUFFER_S = 5
 # How long (seconds) a number that a <Dial> rings talks before it hangs up.
 BRIEF_TALK_S = 20
-SIP_CODES = {"busy": "486", "no-answer": "487", "failed": "404"}
+# Where a call rings that rings nowhere else, and where a client does; other places are boxes.
+SUBSCRIBER, PAGE = "subscriber", "page"
+# Of those who did not take a call, whose word it is that is told.
+REFUSALS = ("busy", "no-answer", "failed")
 
 
 class DeviceLeg:
@@ -85,19 +94,36 @@ class BriefLeg:
         return HangUp() if wait.since_s >= BRIEF_TALK_S else Silence()
 
 
+@dataclass
+class _Rings:
+    """Where a call rings, and how it is stopped in each of these places."""
+
+    stops: dict[str, Callable[[], object]] = field(default_factory=dict)
+    refusals: set[str] = field(default_factory=set)
+
+
 class Ringing:
     """Rings what the service asks to be called, and makes a call of whatever answers."""
 
     def __init__(
-        self, *, switchboard: Switchboard, transport: Transport, auth_token: str, clock: Clock
+        self,
+        *,
+        switchboard: Switchboard,
+        transport: Transport,
+        auth_token: str,
+        clock: Clock,
+        far: FarPhones,
     ) -> None:
         self._switchboard, self._transport = switchboard, transport
-        self._auth_token, self._clock = auth_token, clock
+        self._auth_token, self._clock, self._far = auth_token, clock, far
         self._background, self._faults = switchboard.background, switchboard.faults
+        self._progress = Progress(transport, auth_token, clock)
         # Whoever knows a number is asked before the switch `answers`, in order.
         self.subscribers: list[Subscriber] = []
-        # How to stop a call that rings at a subscriber's, by its SID.
-        self._stops: dict[str, Callable[[], None]] = {}
+        # The calls that ring, by SID. A call is one of them, and its record says that it rings,
+        # until somebody takes it, all have refused it, or it is ended; the lock is for that.
+        self._rings: dict[str, _Rings] = {}
+        self._lock = threading.RLock()
 
     def begin(self, record: CallRecord) -> None:
         """Have the call rung; returns at once."""
@@ -108,46 +134,101 @@ class Ringing:
 
         A call that was answered cannot be cancelled any more.
         """
-        if record.status in FINAL:
-            return False
-        if record.status == "in-progress" and self._switchboard.live(record.sid) is not None:
+        with self._lock:
+            if record.status in FINAL:
+                return False
+            answered = (
+                record.status == "in-progress" and self._switchboard.live(record.sid) is not None
+            )
+            rang = record.status == "ringing"
+            stops = () if answered else self._close(record, status)
+        if answered:
             return status == "completed" and self._switchboard.complete(record.sid)
-        rang, stop = record.status == "ringing", self._stops.pop(record.sid, None)
-        self._close(record, status)
-        if record.recipient.startswith(CLIENT):
-            name = record.recipient.removeprefix(CLIENT)
-            self._switchboard.devices.stop_ringing(name, record.sid)
-        if stop is not None:
+        for stop in stops:
             stop()
         if rang:
-            self._background.add(0, lambda: self._tell(record, status))
+            self._background.add(0, lambda: self._progress.tell(record, status))
         return True
 
-    def _close(self, record: CallRecord, status: str) -> None:
-        record.status, record.duration = status, 0
-        record.end_time = record.date_updated = self._clock.now()
-        self._switchboard.never_came(record.sid, status)
+    # What telephones in other processes tell
+
+    def answered_there(self, box: str, call_sid: str) -> Ring | None:
+        """Give a call to the process that wants to take it; None where it is too late for that.
+
+        Asked again, for want of an answer, the answer is the same until the call has begun there.
+        """
+        record = self._switchboard.calls.get(call_sid)
+        if record is None:
+            return None
+        with self._lock:
+            others = self._take(record, box)
+            if others is None:
+                live = self._switchboard.live(call_sid)
+                theirs = isinstance(live, RemoteCall) and live.box == box and not live.begun
+                return _order(record) if theirs else None
+            # Within the lock: whoever ends the call from now on finds it live.
+            self._goes_through(box, record)
+        for stop in others:
+            stop()
+        return _order(record)
+
+    def refused_there(self, box: str, call_sid: str, status: str) -> None:
+        """Take note that a process did not have a call taken: `busy`, `no-answer` or `failed`."""
+        record = self._switchboard.calls.get(call_sid)
+        if record is not None:
+            self._refused(record, box, status)
+
+    def gone_there(self, box: str) -> None:
+        """Take note that a process is gone, and what rang there rings there no more."""
+        self._far.gone(box)
+        with self._lock:
+            rang = [sid for sid, rings in self._rings.items() if box in rings.stops]
+        for sid in rang:
+            self.refused_there(box, sid, "failed")
+
+    # Ringing
 
     def _ring(self, record: CallRecord) -> None:
-        if record.status in FINAL:
-            return
-        record.status = "ringing"
-        record.start_time = record.date_updated = self._clock.now()
+        with self._lock:
+            if record.status in FINAL:
+                return
+            record.status = "ringing"
+            record.start_time = record.date_updated = self._clock.now()
         if record.recipient.startswith(CLIENT):
-            self._ring_device(record, record.recipient.removeprefix(CLIENT))
+            self._ring_client(record, record.recipient.removeprefix(CLIENT))
             return
-        subscriber = next((s for s in self.subscribers if s.knows(record.recipient)), None)
-        if subscriber is not None and record.recipient not in self._faults.answers:
-            self._ring_subscriber(record, subscriber)
+        if record.recipient not in self._faults.answers and self._ring_somebody(record):
             return
         answer = self._faults.answers.get(record.recipient, ())
-        if answer in {"busy", "no-answer", "failed"}:
-            self._tell(record, "initiated")
+        if answer in REFUSALS:
+            self._progress.tell(record, "initiated")
             if answer != "failed":
-                self._tell(record, "ringing")
+                self._progress.tell(record, "ringing")
             self._unanswered(record, str(answer))
             return
+        with self._lock:
+            if record.status in FINAL:
+                return
+            record.status = "in-progress"
         self._answered(record, self._call(record, VirtualClock()), self._who(record, answer))
+
+    def _ring_somebody(self, record: CallRecord) -> bool:
+        """Ring a number that somebody answers for; False where nobody does."""
+        boxes = self._far.named(record.recipient)
+        if not boxes:
+            subscriber = next((s for s in self.subscribers if s.knows(record.recipient)), None)
+            if subscriber is not None:
+                self._ring_subscriber(record, subscriber)
+                return True
+            # Out there a number is dialled once, however many could.
+            boxes = self._far.towards(record.recipient)[:1]
+        if not boxes:
+            return False
+        self._progress.tell(record, "initiated")
+        self._progress.tell(record, "ringing")
+        if self._places(record, {box: self._stop_there(box, record) for box in boxes}):
+            self._ring_there(record, boxes)
+        return True
 
     @staticmethod
     def _who(record: CallRecord, answer: str | tuple[str, ...]) -> Leg:
@@ -165,51 +246,124 @@ class Ringing:
             return self._call(record, clock, heard_by, rung=record.sequence)
 
         def answer(call: Call, leg: Leg, over: Callable[[Call], None]) -> None:
-            if record.status == "ringing":
+            if self._take(record, SUBSCRIBER) is not None:
                 self._answered(record, call, leg, over)
 
         def refuse(status: str) -> None:
             if record.status == "ringing":
-                self._background.add(0, lambda: self._unanswered(record, status))
+                self._background.add(0, lambda: self._refused(record, SUBSCRIBER, status))
 
         rung = Rung(record, make, answer, refuse)
+        self._progress.tell(record, "initiated")
+        self._progress.tell(record, "ringing")
+        if self._places(record, {SUBSCRIBER: lambda: subscriber.stops(rung)}):
+            self._rings_out(record)
+            subscriber.rings(rung)
 
-        def rang_out() -> None:
-            if record.status == "ringing":
-                self._unanswered(record, "no-answer")
-                subscriber.stops(rung)
-
-        self._stops[record.sid] = lambda: subscriber.stops(rung)
-        self._tell(record, "initiated")
-        self._tell(record, "ringing")
-        self._background.add(record.timeout_s + TIMEOUT_BUFFER_S, rang_out, timed=True)
-        subscriber.rings(rung)
-
-    def _ring_device(self, record: CallRecord, name: str) -> None:
+    def _ring_client(self, record: CallRecord, name: str) -> None:
         devices = self._switchboard.devices
 
         def answered() -> None:
             self._background.add(0, lambda: self._device_took(record, name))
 
         def refused() -> None:
-            self._background.add(0, lambda: self._unanswered(record, "busy"))
+            self._background.add(0, lambda: self._refused(record, PAGE, "busy"))
 
-        def rang_out() -> None:
-            if devices.stop_ringing(name, record.sid):
-                self._unanswered(record, "no-answer")
-
-        self._tell(record, "initiated")
-        how = devices.ring(name, record.sid, record.sender, answered, refused)
+        self._progress.tell(record, "initiated")
+        boxes = self._far.named(record.recipient)
+        stops: dict[str, Callable[[], object]]
+        stops = {box: self._stop_there(box, record) for box in boxes}
+        stops[PAGE] = lambda: devices.stop_ringing(name, record.sid)
+        with self._lock:
+            # Or it could be stopped before it rings, and never again.
+            if not self._places(record, stops):
+                return
+            how = devices.ring(name, record.sid, record.sender, answered, refused)
         if how != "ringing":
-            self._unanswered(record, how)
-            return
-        self._tell(record, "ringing")
-        self._background.add(record.timeout_s + TIMEOUT_BUFFER_S, rang_out, timed=True)
+            self._refused(record, PAGE, how)
+        if how == "ringing" or boxes:
+            self._progress.tell(record, "ringing")
+            self._ring_there(record, boxes)
+
+    def _ring_there(self, record: CallRecord, boxes: Sequence[str]) -> None:
+        """Have it rung in other processes, and here perhaps; nobody may have taken it meanwhile."""
+        with self._lock:
+            rings = self._rings.get(record.sid, _Rings())
+            for box in boxes:
+                if box in rings.stops:
+                    self._far.ring(box, _order(record))
+        self._rings_out(record)
+
+    def _stop_there(self, box: str, record: CallRecord) -> Callable[[], None]:
+        return lambda: self._far.stop(box, record.sid)
+
+    def _rings_out(self, record: CallRecord) -> None:
+        self._background.add(
+            record.timeout_s + TIMEOUT_BUFFER_S,
+            lambda: self._unanswered(record, "no-answer"),
+            timed=True,
+        )
+
+    # Who has it
+
+    def _places(self, record: CallRecord, stops: dict[str, Callable[[], object]]) -> bool:
+        """Have a call ring in these places; False when it was ended before."""
+        with self._lock:
+            if record.status != "ringing":
+                return False
+            self._rings[record.sid] = _Rings(stops)
+            return True
+
+    def _take(self, record: CallRecord, place: str) -> Sequence[Callable[[], object]] | None:
+        """Let the first have a call; return how it is stopped elsewhere, or None to all others."""
+        with self._lock:
+            rings = self._rings.get(record.sid)
+            if rings is None or place not in rings.stops:
+                return None
+            del self._rings[record.sid], rings.stops[place]
+            record.status = "in-progress"
+            return list(rings.stops.values())
+
+    def _refused(self, record: CallRecord, place: str, status: str) -> None:
+        """Take note that a call is not taken in one place; in the last one, that is told."""
+        with self._lock:
+            rings = self._rings.get(record.sid)
+            if rings is None or rings.stops.pop(place, None) is None:
+                return
+            rings.refusals.add(status)
+            if rings.stops:
+                return
+        self._unanswered(record, min(rings.refusals, key=REFUSALS.index))
+
+    def _unanswered(self, record: CallRecord, status: str) -> None:
+        with self._lock:
+            if record.status != "ringing":
+                return
+            stops = self._close(record, status)
+        for stop in stops:
+            stop()
+        self._progress.tell(record, status)
+
+    def _close(self, record: CallRecord, status: str) -> Sequence[Callable[[], object]]:
+        """Have nobody take a call any more; return how it is stopped where it rings."""
+        rings = self._rings.pop(record.sid, _Rings())
+        record.status, record.duration = status, 0
+        record.end_time = record.date_updated = self._clock.now()
+        self._switchboard.never_came(record.sid, status)
+        return list(rings.stops.values())
+
+    # Whoever has it
 
     def _device_took(self, record: CallRecord, name: str) -> None:
-        if record.status in FINAL:
-            return
         devices = self._switchboard.devices
+        others = self._take(record, PAGE)
+        if others is None:
+            # Too late: it is over. Or a telephone was sooner, which the page knows.
+            if record.status in FINAL:
+                devices.ended(name, record.sid)
+            return
+        for stop in others:
+            stop()
 
         def heard(what: Heard) -> None:
             if what.kind in {"say", "play", "beep"}:
@@ -219,6 +373,36 @@ class Ringing:
         call = self._call(record, clock, heard, rung=record.sequence)
         devices.connected(name, record.sid, call.mailbox)
         self._answered(record, call, DeviceLeg(self._switchboard, name))
+
+    def _goes_through(self, box: str, record: CallRecord) -> None:
+        """Have a call live that runs in another process from now on."""
+        switchboard, sid = self._switchboard, record.sid
+
+        def over(call: RemoteCall, told: bool) -> None:  # noqa: FBT001 - see `RemoteCall`
+            self._over_there(record, call, told=told)
+
+        call = self._far.taken(box, record, over)
+        if record.recipient.startswith(CLIENT):
+            elsewhere = Elsewhere(
+                call.mailbox,
+                mute=lambda on: switchboard.mute(sid, on=on),
+                press=lambda keys: self._far.press(box, sid, keys),
+            )
+            name = record.recipient.removeprefix(CLIENT)
+            switchboard.devices.connected_elsewhere(name, sid, record.sender, elsewhere)
+
+    def _over_there(self, record: CallRecord, call: RemoteCall, *, told: bool) -> None:
+        if record.recipient.startswith(CLIENT):
+            name = record.recipient.removeprefix(CLIENT)
+            self._switchboard.devices.ended(name, record.sid)
+        if told:
+            return
+        seconds = call.lasted_s(self._clock.now()) if call.begun else 0
+        record.duration = seconds
+        if call.begun and "answered" in record.status_events:
+            # That much its process has told, and can tell no more.
+            record.sequence += 1
+        self._background.add(0, lambda: self._progress.tell(record, call.status, seconds))
 
     def _call(
         self,
@@ -254,9 +438,6 @@ class Ringing:
         leg: Leg,
         then: Callable[[Call], None] = lambda _: None,
     ) -> None:
-        record.status = "in-progress"
-        self._stops.pop(record.sid, None)
-
         def over(call: Call) -> None:
             record.transcript = call.spoken
             then(call)
@@ -266,44 +447,20 @@ class Ringing:
 
         self._switchboard.start(call, leg, over)
 
-    def _unanswered(self, record: CallRecord, status: str) -> None:
-        if record.status in FINAL:
-            return
-        self._close(record, status)
-        self._tell(record, status)
 
-    def _tell(self, record: CallRecord, status: str) -> None:
-        """Tell the progress of a call that is not answered yet, or never was."""
-        event = status if status in {"initiated", "ringing"} else "completed"
-        if not record.status_callback or event not in record.status_events:
-            return
-        form = {
-            "AccountSid": record.account_sid,
-            "ApiVersion": API_VERSION,
-            "CallSid": record.sid,
-            "CallStatus": status,
-            "From": record.sender,
-            "To": record.recipient,
-            "Called": record.recipient,
-            "Caller": record.sender,
-            "Direction": record.direction,
-            "CallbackSource": "call-progress-events",
-            "SequenceNumber": str(record.sequence),
-            "Timestamp": format_datetime(self._clock.now()),
-            **PLACES,
-        }
-        record.sequence += 1
-        if event == "completed":
-            form |= {"CallDuration": "0", "Duration": "0"}
-            if status in SIP_CODES:
-                form["SipResponseCode"] = SIP_CODES[status]
-        url = urldefrag(record.status_callback).url
-        headers = {"X-Twilio-Signature": signature(self._auth_token, url, form)}
-        limits = Overrides.of(record.status_callback)
-        outgoing = Outgoing(
-            "POST", url, form, headers, limits.connect_timeout_s, limits.read_timeout_s
-        )
-        try:
-            self._transport.send(outgoing)
-        except (ConnectFailed, ReadTimedOut):
-            return
+def _order(record: CallRecord) -> Ring:
+    return Ring(
+        record.sid,
+        record.recipient,
+        record.sender,
+        record.timeout_s + TIMEOUT_BUFFER_S,
+        account_sid=record.account_sid,
+        direction=record.direction,
+        url=record.url,
+        method=record.method,
+        twiml=record.twiml,
+        fallback_url=record.fallback_url,
+        status_url=record.status_callback,
+        status_events=record.status_events,
+        sequence=record.sequence,
+    )

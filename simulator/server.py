@@ -15,6 +15,7 @@ from simulator.background import Background
 from simulator.boxes import Boxes
 from simulator.calls import CallRecord
 from simulator.clock import Clock
+from simulator.far_phones import FarPhones
 from simulator.faults import Fault, Faults
 from simulator.keldoc import Diary
 from simulator.messages import Message, MessageLife
@@ -82,6 +83,7 @@ class Simulator:
         )
         self.calls: Store[CallRecord] = self.switchboard.calls
         self.boxes = Boxes(self.switchboard)
+        self.far_phones = FarPhones(self.boxes)
         self.keldoc = Diary(clock, sleep)
         self.life = MessageLife(
             faults=faults,
@@ -91,9 +93,14 @@ class Simulator:
             clock=clock,
         )
         self.ringing = Ringing(
-            switchboard=self.switchboard, transport=transport, auth_token=token, clock=clock
+            switchboard=self.switchboard,
+            transport=transport,
+            auth_token=token,
+            clock=clock,
+            far=self.far_phones,
         )
         self.switchboard.dialler = self.ringing
+        self.boxes.on_gone = self.ringing.gone_there
         self._sweep()
 
     def _sweep(self) -> None:

@@ -150,6 +150,15 @@ class Switchboard:
         """Let the person at the call's end hang up; False when it is not live."""
         return self._order(call_sid, Drop())
 
+    def mute(self, call_sid: str, *, on: bool) -> bool:
+        """Mute a call in the conference that it is in, or let it be heard; False in none."""
+        with self._lock:
+            conference = self._talking.get(call_sid)
+            if conference is None:
+                return False
+            self.change(conference, conference.participants[call_sid], muted=on)
+            return True
+
     def _order(self, call_sid: str, order: Order) -> bool:
         call = self.live(call_sid)
         if call is None:

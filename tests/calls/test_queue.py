@@ -122,7 +122,7 @@ class Town:
         )
         self.clock = VirtualClock(NOON)
         simulated = create_app(settings, transport=transport, clock=self.clock, threads=0)
-        self.simulator = simulated.extensions["simulator"]
+        self.simulated, self.simulator = simulated, simulated.extensions["simulator"]
         self.board = self.simulator.switchboard
         self.control = TwilioCallControl(
             ACCOUNT,
