@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     # Threads of a web worker that answer requests; the web lines of the Procfiles read it, too.
     web_threads: int = Field(default=6, ge=2, le=64)
     # So many threads more, in which answers of visits that have begun wait for their turn.
-    web_queue: int = Field(default=10, ge=0, le=64)
+    web_queue: int = Field(default=26, ge=0, le=64)
     # The waiting room in front of the web: "auto" has one around openings and in a crowd, "always"
     # has one now, "never" leaves that to somebody else.
     web_room: Literal["auto", "always", "never"] = "auto"

@@ -224,7 +224,9 @@ class Visitor:
         each = float(_EACH.findall(answer.body)[0])
         try:
             while time.monotonic() < self._until:
-                await asyncio.sleep(min(each, max(self._until - time.monotonic(), 0.05)))
+                # As web/static/room.js has it.
+                soon = each * random.uniform(0.75, 1.25)  # noqa: S311 - nothing secret
+                await asyncio.sleep(min(soon, max(self._until - time.monotonic(), 0.05)))
                 told = await self.ask(POLL)
                 if told.status != 200:  # noqa: PLR2004
                     continue

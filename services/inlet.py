@@ -35,32 +35,39 @@ GONE: Final = timedelta(hours=1)
 LEAST: Final = 1.0
 FIRST: Final = 10.0
 # Of what processors carry, as far as that was measured, with which a crowd's room begins.
-FIRST_PART: Final = 0.6
+FIRST_PART: Final = 0.9
 # What the rate goes up by in a second: at the least, by parts of itself, and by parts of what is
 # missing to most of what processors carry, so that it is soon back where it was.
 UP: Final = 0.5
 UP_PART: Final = 0.05
 UP_TO: Final = 0.9
-CLOSING: Final = 0.1
+CLOSING: Final = 0.2
 # But never by leaps: what somebody starts now shows in the load after some seconds.
 MOST_UP: Final = 2.0
 MOST_UP_PART: Final = 0.25
 # What is left of it where a worker is hard-pressed; but no less than this part of what has been
 # served lately, as long as anything is. What was served counts for less with each second.
 DOWN: Final = 0.7
-SERVED_PART: Final = 0.8
+SERVED_PART: Final = 0.9
 SERVED_FADES: Final = 0.97
 # Between two steps down (seconds): the load follows with a delay.
 DOWN_EVERY: Final = 2.0
 # Less than this after the last time, it was another process that let people in.
 LEAST_BETWEEN: Final = timedelta(seconds=0.5)
+# What a request takes is learnt half from a second of so many of them.
+LEARNT_FROM: Final = 100.0
 # So many visits are turned away in a second, this many seconds in a row: then there is a room.
 CROWDED: Final = 3
 CROWDED_FOR: Final = 2
 # So many answers of visits that had begun find no room in a second, and this part of all that are
 # given: there are too many of them. A few always meet at the same moment, and come again.
 LOST: Final = 1.0
-LOST_PART: Final = 0.05
+LOST_PART: Final = 0.1
+# Who has come is known after so long (seconds): workers tell it once a second, and it is looked at
+# as often. Until then as many are taken to have come as were seen to come, or turned away, of late,
+# which counts for less with each second: a crowd at a stroke is not let in before it is counted.
+KNOWN_AFTER: Final = 3
+COMING_FADES: Final = 0.7
 # So long nobody waits (seconds) until the room is gone again.
 QUIET: Final = 30.0
 # An opening that nobody was there for is still one so many seconds later.
@@ -84,6 +91,8 @@ class Loads:
     cpu: float
     # Who is there in the room, as each worker told it (services.presence).
     present: Sequence[Mapping[str, Any] | None] = ()
+    # An opening, and the best rank that a worker gave for it.
+    first: Sequence[tuple[int, int]] = ()
 
     @classmethod
     def of(cls, loads: Sequence[Load]) -> Loads:
@@ -97,6 +106,7 @@ class Loads:
             web=web,
             cpu=cpu / web if web else 0.0,
             present=tuple(one.body.get("present") for one in loads),
+            first=tuple(tuple(one.body.get("first", (0, 0))) for one in loads),
         )
 
 
@@ -145,7 +155,12 @@ class Inlet:
         room = replace(room, at=moment, details=self._told(before, loads))
         if not room.active:
             return replace(
-                room, waiting=0, ranks=(), people=(), speed=0, rate=_rate(before.rate, loads)
+                room,
+                waiting=0,
+                ranks=(),
+                people=(),
+                speed=0,
+                rate=_rate(before.rate, _carried(room, loads)),
             )
         room = self._rate(room, before, loads, moment)
         there = crowd(room.opening, room.frontier // MILLI)
@@ -164,7 +179,7 @@ class Inlet:
                 speed=0,
             )
         since = min(max(moment - max(before.at, room.opening), 0.0), 3.0) if before.at else 1.0
-        return _advanced(room, there, since, moment)
+        return _advanced(room, there, since, moment, loads)
 
     def _opened(self, before: Room, loads: Loads, now: datetime, moment: float) -> Room:
         """Whether there is a room, and which."""
@@ -198,7 +213,7 @@ class Inlet:
                 active=True,
                 opening=int(moment),
                 frontier=DRAWN,
-                rate=before.rate or max(FIRST, FIRST_PART * _carried(loads)),
+                rate=before.rate or max(FIRST, FIRST_PART * _carried(before, loads)),
                 crowded=True,
             )
         return before
@@ -213,6 +228,9 @@ class Inlet:
             "down_at": before.details.get("down_at", 0.0),
             "served": round(_served(before, loads), 2),
             "away": round(loads.away, 1),
+            "coming": before.details.get("coming", 0.0),
+            "first": before.details.get("first", (0, 0)),
+            "cpu": _cpu(before, loads),
             "web": round(loads.web, 1),
         }
 
@@ -231,9 +249,9 @@ class Inlet:
                 rate = min(max(rate * DOWN, least), rate)
                 down_at = moment
         elif before.waiting:
-            closing = CLOSING * (UP_TO * _carried(loads) - rate)
+            closing = CLOSING * (UP_TO * _carried(room, loads) - rate)
             rate += max(UP, UP_PART * rate, min(closing, max(MOST_UP, MOST_UP_PART * rate)))
-        rate = min(rate, _carried(loads))
+        rate = min(rate, _carried(room, loads))
         if self._most:
             rate = min(rate, self._most)
         told = {**room.details, "down_at": down_at}
@@ -253,17 +271,48 @@ def _served(before: Room, loads: Loads) -> float:
     return max(loads.web / REQUESTS, SERVED_FADES * lately)
 
 
-def _carried(loads: Loads) -> float:
+def _cpu(before: Room, loads: Loads) -> float:
+    """Seconds of a processor that a request of the web takes, by what it took of late; 0: none."""
+    known: float = before.details.get("cpu", 0.0)
+    if not loads.web:
+        return known
+    known = known or ASSUMED_CPU
+    weight = loads.web / (loads.web + LEARNT_FROM)
+    return round(known + weight * (loads.cpu - known), 6)
+
+
+def _carried(room: Room, loads: Loads) -> float:
     """People a second whose visits the workers' processors carry; one worker uses one at most."""
-    cpu = loads.cpu or ASSUMED_CPU
+    cpu: float = room.details.get("cpu") or ASSUMED_CPU
     return OF_A_WORKER * max(loads.workers, 1) / (REQUESTS * cpu)
 
 
-def _advanced(room: Room, there: Crowd, since: float, moment: float) -> Room:
+def _advanced(room: Room, told: Crowd, since: float, moment: float, loads: Loads) -> Room:
     newest = DRAWN + int((moment - room.opening) * MILLI)
+    if room.crowded:
+        first = _first(room, loads)
+        room = replace(room, details={**room.details, "first": first})
+        if first[1]:
+            # Nobody stands before the first: workers heard of the room in the middle of a second.
+            told = told.beginning(first[1])
+            if room.frontier < first[1] - 1:
+                # What could be served meanwhile is made up for.
+                since = min(moment - room.opening, KNOWN_AFTER)
+                room = replace(room, frontier=first[1] - 1)
+        elif moment - room.opening < KNOWN_AFTER:
+            return replace(room, speed=0, empty_since=0.0)
+    coming = max(
+        room.details["away"],
+        told.from_bucket(newest // MILLI - KNOWN_AFTER) / KNOWN_AFTER,
+        COMING_FADES * room.details["coming"],
+    )
+    room = replace(room, details={**room.details, "coming": round(coming, 1)})
+    there = told
+    if coming > room.rate:
+        there = told.at_least(coming, newest // MILLI - KNOWN_AFTER, newest // MILLI)
     frontier, _let_in = there.advance(room.frontier, room.rate * since, newest)
-    ranks, people = there.shape(frontier)
-    waiting = round(there.beyond(frontier))
+    ranks, people = told.shape(frontier)
+    waiting = round(told.beyond(frontier))
     if frontier >= newest:
         # Nobody waits: whoever comes is let in as they come.
         speed = MILLI
@@ -282,14 +331,23 @@ def _advanced(room: Room, there: Crowd, since: float, moment: float) -> Room:
     )
 
 
+def _first(room: Room, loads: Loads) -> tuple[int, int]:
+    """The opening of a room, and the best rank given for it; 0 as long as that is not known."""
+    opening, rank = room.details["first"]
+    ranks = [one for there, one in loads.first if there == room.opening and one]
+    if opening == room.opening and rank:
+        ranks.append(rank)
+    return room.opening, min(ranks, default=0)
+
+
 def _speed(there: Crowd, frontier: int, rate: float, newest: int) -> int:
     """How far the frontier goes on in the next second, for workers that look in between."""
     then, _let_in = there.advance(frontier, rate, newest)
     return then - frontier
 
 
-def _rate(rate: float, loads: Loads) -> float:
-    return round(min(rate, _carried(loads)), 2) if rate else 0.0
+def _rate(rate: float, carried: float) -> float:
+    return round(min(rate, carried), 2) if rate else 0.0
 
 
 def _crowd(connection: Connection, opening: int, bucket: int) -> Crowd:

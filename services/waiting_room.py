@@ -48,7 +48,7 @@ LEAD: Final = MILLI // 2
 # Points of the crowd's shape that a snapshot has at most.
 POINTS: Final = 64
 # Seconds between two looks at the page: those whose turn is near look more often.
-EACH: Final = (5, 30)
+EACH: Final = (3, 30)
 _LAYOUT: Final = struct.Struct(">8sII")
 _TAG_BYTES: Final = 11
 # Of 27 bytes, so that there is nothing to fill up.
@@ -136,6 +136,8 @@ class Ranks:
         # The next rank of each place; the one that came last is at the end.
         self._next: dict[bytes, int] = {}
         self._new: dict[tuple[int, int], int] = {}
+        # The opening that people come for, and the best rank of it given here.
+        self.first = (0, 0)
 
     def take(self, opening: int, place: bytes, now: float) -> Ticket:
         """A ticket for somebody who came at `now` (seconds of the epoch).
@@ -154,6 +156,8 @@ class Ranks:
             # Whoever asks without end is no crowd, and is in nobody's way.
             rank, is_counted = least + FARTHEST, False
         rank = min(rank, _HIGHEST)
+        if opening != self.first[0] or rank < self.first[1]:
+            self.first = (opening, rank)
         self._next.pop(place, None)
         self._next[place] = rank + SPACING
         if len(self._next) > PLACES:
@@ -269,6 +273,27 @@ class Crowd:
 
     buckets: Sequence[int]
     people: Sequence[float]
+
+    def from_bucket(self, bucket: int) -> float:
+        """How many stand in a bucket of those that come after the draw, and behind it."""
+        here = bisect_left(self.buckets, max(bucket, DRAW))
+        return float(sum(self.people[here:]))
+
+    def beginning(self, rank: int) -> Crowd:
+        """The same, where nobody of the bucket of `rank` stands before it."""
+        part = (rank // MILLI + 1) * MILLI - rank
+        people = [
+            count * MILLI / part if bucket == rank // MILLI else count
+            for bucket, count in zip(self.buckets, self.people, strict=True)
+        ]
+        return Crowd(self.buckets, people)
+
+    def at_least(self, people: float, first: int, last: int) -> Crowd:
+        """The same with no fewer than so many in each bucket after the draw, `first` to `last`."""
+        known = dict(zip(self.buckets, self.people, strict=True))
+        for bucket in range(max(first, DRAW), last + 1):
+            known[bucket] = max(known.get(bucket, 0.0), people)
+        return Crowd(*zip(*sorted(known.items()), strict=True)) if known else self
 
     def beyond(self, frontier: int) -> float:
         """How many stand behind a frontier; those of its own bucket stand evenly in it."""

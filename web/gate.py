@@ -32,7 +32,7 @@ from web.gate_pages import PagesForAll
 from web.gate_parts import Environ, GateParts, Tally, Wsgi, briefly, with_cookie
 from web.gate_room import RoomOfWorker
 from web.room_pages import RoomPages
-from web.waiting_room import ROOM, START, WAITED
+from web.waiting_room import ROOM, START, VISIT, WAITED
 
 # Older than this (seconds) by the proxy in front, and whoever asked has gone away.
 TOO_OLD: Final = 10.0
@@ -192,13 +192,20 @@ class Gate:
         visit_id = ""
         if self.visits.name in environ.get("HTTP_COOKIE", ""):
             visit_id = self.visits.read(Request(environ))
-        if not visit_id or visit_id in self.inside:
-            # One answer of a visit at a time goes before others: a copied cookie gains nothing.
+        if not visit_id:
             return self._limited(environ, start_response, goes_on=False, kind="visit")
         environ[WAITED] = self.room.is_there
+        return self._first_of_others(visit_id, environ, start_response, "visit")
+
+    def _first_of_others(
+        self, visit_id: str, environ: Environ, start_response: Any, kind: str
+    ) -> Iterable[bytes]:
+        """An answer of a visit: one of it at a time goes before others, so a copy gains nothing."""
+        if visit_id in self.inside:
+            return self._limited(environ, start_response, goes_on=False, kind=kind)
         self.inside.add(visit_id)
         try:
-            return self._limited(environ, start_response, goes_on=True, kind="visit")
+            return self._limited(environ, start_response, goes_on=True, kind=kind)
         finally:
             self.inside.discard(visit_id)
 
@@ -210,7 +217,10 @@ class Gate:
             # Nobody stands before them: no need to wait, or to send a form twice.
             start_response = with_cookie(start_response, entry.cookie)
         if environ["REQUEST_METHOD"] == "POST":
-            if not entry.has_turn and not self._may_begin():
+            if entry.has_turn:
+                # As many have theirs as can be served, and they have waited long enough.
+                return self._first_of_others(environ[VISIT], environ, start_response, "start")
+            if not self._may_begin():
                 return self._turn_away(environ, start_response, "start")
             return self._limited(environ, start_response, goes_on=False, kind="start")
         return self._page(path, environ, start_response)

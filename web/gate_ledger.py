@@ -85,6 +85,7 @@ class Ledger:
         counts = self._tally.taken()
         _count(counts)
         body = self.load(counts, since) | {"present": self._room.presence.told()}
+        body["first"] = self._room.ranks.first
         came = self._add_arrivals()
         waited_for = body["present"]["groups"] or any(body[name] for name in _WORTH_TELLING)
         if came or waited_for or self._is_silent(now):

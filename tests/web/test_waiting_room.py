@@ -223,6 +223,24 @@ def test_the_room_is_there_before_the_opening_and_gone_when_nobody_waits():
     assert not inside.passes(60).active
 
 
+def test_a_crowd_at_a_stroke_is_not_let_in_before_it_is_counted():
+    """Nobody is known to wait yet: that is no reason to let in whoever comes in that second."""
+    inside = Inside(opens_at=None)
+    crowded = replace(QUIET, away=400.0)
+    opened = inside.passes(4, crowded)
+    assert (opened.active, opened.crowded, opened.speed) == (True, True, 0)
+    # Those who come get ranks from now on, and are told of a second later.
+    came = opened.opening + 1.6
+    assert not opened.lets_in(Ticket(b"", opened.opening, DRAWN + 1600), came)
+    first = (opened.opening, DRAWN + 1600)
+    inside.crowd = Crowd([DRAWN // MILLI + 1], [160])
+    let_in = inside.passes(2, replace(QUIET, first=(first,)))
+    # They stand in what is left of that second, the first of them at its beginning.
+    inside_now = (let_in.frontier - 1600 - DRAWN) / 400 * 160
+    assert 1 <= inside_now <= 5 * let_in.rate
+    assert let_in.frontier < DRAWN + 2000
+
+
 def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
     inside = Inside()
     inside.now = OPENING - timedelta(seconds=5)
@@ -280,7 +298,7 @@ def test_phantoms_do_not_hold_up_people():
     inside = Inside()
     inside.now = OPENING
     inside.crowd = Crowd(range(1024), [500] * 1024)
-    idle = replace(QUIET, web=0.0, cpu=0.0005)
+    idle = replace(QUIET, web=50.0, cpu=0.0005)
     assert inside.passes(120, idle).rate > 15 * FIRST
 
 

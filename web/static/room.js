@@ -20,7 +20,7 @@
   };
   let each = Number(room.dataset.each);
   // Everybody at the same moment would be a crowd of its own.
-  const soon = () => setTimeout(look, each * (900 + 200 * Math.random()));
+  const soon = () => setTimeout(look, each * (750 + 500 * Math.random()));
   async function look() {
     try {
       const answer = await fetch(room.dataset.etat, { headers: { Accept: "application/json" }, cache: "no-store" });
