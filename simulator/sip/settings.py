@@ -1,0 +1,461 @@
+"""What an operator may say of the SIP leg: settings of the environment, and one file.
+
+`read` makes a `Plan` of both: who may ring whom. Whatever it does not name is not possible: only
+these networks are heard, only these accounts are telephones of ours, and only the trunk's prefixes
+are called outside. The file is described in docs/sip.md. Nothing here needs the extra's packages.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import tomllib
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, NoReturn, cast
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# The SIP port is so many above the service's unless told otherwise; the simulator's is 10 above.
+PORT_OFFSET: Final = 20
+# One sound that is fetched, as it comes and as it is kept (ten minutes).
+FETCHED_BYTES: Final = 10 * 2**20
+FETCHED_S: Final = 600.0
+
+# Known to everybody, and of use on this machine only: without a file nobody else is heard.
+DEVELOPMENT_PASSWORD: Final = "poste-demonstration-1"  # noqa: S105
+# Set aside by the regulator for works of fiction.
+_DEVELOPMENT_NUMBER: Final = "+331990001{:02d}"
+_DEVELOPMENT_ACCOUNTS: Final = 5
+
+_LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+# French numbers that cost who calls them more than a call: 081, 082 and 089. A shorter prefix does
+# not open them. Source: the French numbering plan (decision 2018-0881 of Arcep).
+_DEAR: Final = ("+3381", "+3382", "+3389")
+
+# A number of France has nine digits behind +33. Short ones, as a directory service's 118 XYZ, are
+# among the dearest, and stand below a prefix as harmless as +331.
+_FRANCE: Final = "+33"
+_FRENCH: Final = re.compile(r"\+33[1-9][0-9]{8}")
+
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_CLIENT: Final = re.compile(r"client:[A-Za-z0-9_.@+-]{1,120}")
+_PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+_PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
+# Who knows an account can ring and be rung: a password may not be guessed.
+_SHORTEST_PASSWORD: Final = 12
+_MOST_ACCOUNTS: Final = 1000
+# What the simulator takes of one process (`rest_far_phones`): one too many, and it takes none.
+_MOST_RINGS: Final = 1000
+_MOST_PREFIXES: Final = 100
+# Below are a system's own.
+_OWN_PORTS: Final = 1024
+_LAST_PORT: Final = 65535
+
+Network = IPv4Network | IPv6Network
+
+
+class BadFile(Exception):
+    """One sentence for the operator: which setting, or which file and key, and what it must be."""
+
+
+class SipSettings(BaseSettings):
+    """Environment variables of the same names in capitals; empty ones count as absent."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    port: int = 8000
+    # The address that telephones reach, for SIP and for sound.
+    sip_host: str = "127.0.0.1"
+    sip_port: int | None = Field(default=None, ge=1, le=65535)
+    # From and to, the last one included; two of them a call.
+    sip_rtp_ports: str = "20000-20999"
+    sip_most_calls: int = Field(default=120, ge=1, le=1000)
+    # Accounts, networks, trunk; empty: a handful of accounts, on this machine only.
+    sip_file: str = ""
+    # Who speaks: "auto" takes py-nanotts, and espeak-ng where that is missing; "off" is silent.
+    sip_voice: Literal["auto", "nanotts", "espeak", "off"] = "auto"
+    # What understands speech; empty: nothing does, and callers press keys.
+    sip_recogniser: str = ""
+
+    @property
+    def own_port(self) -> int:
+        """The port of SIP, over UDP and TCP."""
+        return self.sip_port or self.port + PORT_OFFSET
+
+
+@dataclass(frozen=True)
+class Account:
+    """A telephone that registers. `rings` is what it is rung as: E.164 or `client:<staff id>`."""
+
+    name: str
+    password: str
+    rings: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """What others see when it rings them: its first number (E.164); "" where it has none."""
+        return next((one for one in self.rings if _E164.fullmatch(one)), "")
+
+    def __repr__(self) -> str:
+        # The password stays out of logs and of a test's output.
+        return f"Account({self.name!r}, rings={self.rings!r})"
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A provider's line to everybody else's telephones.
+
+    Calls come in from `networks`, and go out to `host`, only to numbers that `allows` is true of,
+    at most `calls_per_second` begun and `most_calls` at once. With a `user` its challenges are
+    answered.
+    """
+
+    host: str
+    port: int
+    transport: Literal["udp", "tcp"]
+    user: str
+    password: str
+    networks: tuple[Network, ...]
+    prefixes: tuple[str, ...]
+    calls_per_second: float
+    most_calls: int
+    caller_ids: tuple[str, ...]
+
+    def allows(self, number: str) -> bool:
+        """Return whether `number` may be called: E.164, below an allowed prefix, and not dear."""
+        pattern = _FRENCH if number.startswith(_FRANCE) else _E164
+        if not pattern.fullmatch(number):
+            return False
+        dear = next((start for start in _DEAR if number.startswith(start)), "")
+        return any(number.startswith(one) and one.startswith(dear) for one in self.prefixes)
+
+    def shown(self, sender: str) -> str:
+        """Return the number that is shown to who is called: `sender` where it is ours to show."""
+        return sender if sender in self.caller_ids else self.caller_ids[0]
+
+    def __repr__(self) -> str:
+        return f"Trunk({self.host!r}, {self.port}, {self.transport!r}, prefixes={self.prefixes!r})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the SIP leg may do.
+
+    `networks` are those whose messages are heard, the trunk's among them; `advertised_host` is the
+    address that others are told to send to.
+    """
+
+    host: str
+    port: int
+    rtp_ports: tuple[int, int]
+    most_calls: int
+    accounts: Mapping[str, Account]
+    networks: tuple[Network, ...]
+    trunk: Trunk | None
+    advertised_host: str
+
+    def hears(self, host: str) -> bool:
+        """Return whether a message from that address is read at all.
+
+        Who hears the loopback address hears this machine under its other addresses, too: many a
+        softphone sends from the one of the network even to a neighbour on the same machine.
+        """
+        return _is_in(host, self.networks) or (
+            _is_in("127.0.0.1", self.networks) and _is_this_machine(host)
+        )
+
+    def is_trunk(self, host: str) -> bool:
+        """Return whether that address is the provider's: it may ring us, and register nothing."""
+        return self.trunk is not None and _is_in(host, self.trunk.networks)
+
+
+def load() -> SipSettings:
+    """Read the environment and `.env`. Raises BadFile with a sentence that names the setting."""
+    try:
+        return SipSettings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise BadFile(f"{name} is {first['input']!r}: {first['msg'].lower()}") from None
+
+
+def read(settings: SipSettings) -> Plan:
+    """Return what the settings and their file allow. Raises BadFile at the first mistake."""
+    host = settings.sip_host
+    if not _is_address(host):
+        raise BadFile(f"SIP_HOST is {host!r}: it must be an address of this machine, as 127.0.0.1")
+    if settings.own_port > _LAST_PORT:
+        raise BadFile(f"SIP_PORT is {settings.own_port} (PORT + {PORT_OFFSET}), which is no port")
+    rtp_ports = _rtp_ports(settings)
+    if not settings.sip_file:
+        if not ipaddress.ip_address(host).is_loopback:
+            raise BadFile(
+                f"SIP_HOST is {host}, which other machines reach: name a file with the accounts and"
+                " the networks that are heard (SIP_FILE, see docs/sip.md)"
+            )
+        return _plan(
+            settings,
+            rtp_ports=rtp_ports,
+            accounts=_development_accounts(),
+            networks=_LOOPBACK,
+            trunk=None,
+            advertised_host=host,
+        )
+    reader = _Reader(Path(settings.sip_file))
+    top = reader.table((), {"networks", "advertised_host", "accounts", "trunk"})
+    networks = reader.networks(("networks",), top.get("networks", [str(one) for one in _LOOPBACK]))
+    accounts = _accounts(reader, top.get("accounts", {}))
+    trunk = _trunk(reader) if "trunk" in top else None
+    if trunk is not None:
+        networks += tuple(one for one in trunk.networks if one not in networks)
+    advertised = top.get("advertised_host", host)
+    if not isinstance(advertised, str) or not _is_address(advertised):
+        reader.refuse(("advertised_host",), "must be an address, as 192.168.10.5")
+    if ipaddress.ip_address(advertised).is_unspecified:
+        reader.refuse(
+            ("advertised_host",), f"is missing: with SIP_HOST={host} telephones must be told one"
+        )
+    return _plan(
+        settings,
+        rtp_ports=rtp_ports,
+        accounts=accounts,
+        networks=networks,
+        trunk=trunk,
+        advertised_host=advertised,
+    )
+
+
+def _plan(
+    settings: SipSettings,
+    *,
+    rtp_ports: tuple[int, int],
+    accounts: Mapping[str, Account],
+    networks: tuple[Network, ...],
+    trunk: Trunk | None,
+    advertised_host: str,
+) -> Plan:
+    return Plan(
+        host=settings.sip_host,
+        port=settings.own_port,
+        rtp_ports=rtp_ports,
+        most_calls=settings.sip_most_calls,
+        accounts=MappingProxyType(dict(accounts)),
+        networks=networks,
+        trunk=trunk,
+        advertised_host=advertised_host,
+    )
+
+
+def _development_accounts() -> dict[str, Account]:
+    """`poste1` to `poste5`, each rung under a number that no real person has."""
+    names = [f"poste{number}" for number in range(1, _DEVELOPMENT_ACCOUNTS + 1)]
+    return {
+        name: Account(name, DEVELOPMENT_PASSWORD, (_DEVELOPMENT_NUMBER.format(number),))
+        for number, name in enumerate(names, 1)
+    }
+
+
+def _rtp_ports(settings: SipSettings) -> tuple[int, int]:
+    told = settings.sip_rtp_ports
+    found = _PORTS.fullmatch(told)
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not _OWN_PORTS <= first < last <= _LAST_PORT:
+        raise BadFile(f"SIP_RTP_PORTS is {told!r}: it must be two ports, as 20000-20999")
+    needed = 2 * settings.sip_most_calls
+    if last - first + 1 < needed:
+        raise BadFile(
+            f"SIP_RTP_PORTS is {told}: SIP_MOST_CALLS={settings.sip_most_calls} needs {needed} of"
+            " them, two a call"
+        )
+    if first <= settings.own_port <= last:
+        raise BadFile(
+            f"SIP_RTP_PORTS is {told}: port {settings.own_port} is SIP's own (SIP_PORT); choose"
+            " others"
+        )
+    return first, last
+
+
+# ---------------------------------------------------------------- the file
+
+
+Keys = tuple[str, ...]
+
+
+class _Reader:
+    """The file, and checks of single values; each raises BadFile."""
+
+    def __init__(self, path: Path) -> None:
+        self._name = path.name
+        try:
+            self._told: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is no UTF-8"
+            raise BadFile(f"SIP_FILE is {path}, which cannot be read: {why}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise BadFile(f"{self._name}: not TOML: {error}") from None
+
+    def refuse(self, keys: Keys, what: str) -> NoReturn:
+        raise BadFile(f"{self._name}: {'.'.join(keys)} {what}")
+
+    def table(self, keys: Keys, known: set[str]) -> dict[str, Any]:
+        """Return the table below `keys`, which has no keys but the known ones."""
+        table: Any = self._told
+        for key in keys:
+            table = table[key]
+        if not isinstance(table, dict):
+            self.refuse(keys, f"must be a table: write [{'.'.join(keys)}]")
+        for key in table:
+            if key not in known:
+                self.refuse((*keys, key), f"is not known: there are {', '.join(sorted(known))}")
+        return dict(table)
+
+    def text(self, keys: Keys, value: object, pattern: re.Pattern[str], example: str) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            self.refuse(keys, f"must be a text, as {example}")
+        return value
+
+    def texts(
+        self, keys: Keys, value: object, pattern: re.Pattern[str], example: str
+    ) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            self.refuse(keys, f"must be a list, as [{example}]")
+        return tuple(self.text(keys, one, pattern, example) for one in value)
+
+    def number(self, keys: Keys, value: object, lowest: float, highest: float) -> float:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not lowest <= value <= highest
+        ):
+            self.refuse(keys, f"must be a number from {lowest:g} to {highest:g}")
+        return float(value)
+
+    def whole(self, keys: Keys, value: object, lowest: int, highest: int) -> int:
+        if not isinstance(value, int):
+            self.refuse(keys, f"must be a whole number from {lowest} to {highest}")
+        return int(self.number(keys, value, lowest, highest))
+
+    def password(self, keys: Keys, value: object, shortest: int) -> str:
+        if not isinstance(value, str) or len(value) < shortest or not value.isprintable():
+            self.refuse(keys, f"must be a text of at least {shortest} characters on one line")
+        return value
+
+    def networks(self, keys: Keys, value: object) -> tuple[Network, ...]:
+        networks = []
+        for one in self.texts(keys, value, re.compile(r"[0-9A-Fa-f.:/]+"), '"192.168.10.0/24"'):
+            try:
+                network = ipaddress.ip_network(one)
+            except ValueError:
+                self.refuse(keys, f"has {one}, which is no network, as 192.168.10.0/24")
+            if network.prefixlen == 0:
+                self.refuse(keys, f"has {one}, which is the whole world: name whom you mean")
+            networks.append(network)
+        if not networks:
+            self.refuse(keys, "is empty: nobody would be heard")
+        return tuple(networks)
+
+
+def _accounts(reader: _Reader, told: object) -> dict[str, Account]:
+    if not isinstance(told, dict) or len(told) > _MOST_ACCOUNTS:
+        reader.refuse(("accounts",), f"must be at most {_MOST_ACCOUNTS} tables, as [accounts.hall]")
+    accounts: dict[str, Account] = {}
+    whose: dict[str, str] = {}
+    for name in told:
+        keys = ("accounts", name)
+        if not _ACCOUNT.fullmatch(name):
+            reader.refuse(keys, "is no name for an account: letters, digits, dot, hyphen")
+        table = reader.table(keys, {"password", "rings"})
+        password = reader.password((*keys, "password"), table.get("password"), _SHORTEST_PASSWORD)
+        rings = reader.texts(
+            (*keys, "rings"),
+            table.get("rings", []),
+            re.compile(f"(?:{_E164.pattern})|(?:{_CLIENT.pattern})"),
+            '"+33142685300" or "client:…"',
+        )
+        for one in rings:
+            if whose.setdefault(one, name) != name:
+                reader.refuse((*keys, "rings"), f"has {one}, which is {whose[one]}'s already")
+        accounts[name] = Account(name, password, rings)
+    if len(whose) > _MOST_RINGS:
+        reader.refuse(("accounts",), f"rings more than {_MOST_RINGS} numbers and clients")
+    return accounts
+
+
+def _trunk(reader: _Reader) -> Trunk:
+    keys = ("trunk",)
+    table = reader.table(keys, set(Trunk.__dataclass_fields__))
+    host = reader.text((*keys, "host"), table.get("host"), _HOST, '"sip.example.net"')
+    transport = reader.text(
+        (*keys, "transport"), table.get("transport", "udp"), re.compile("udp|tcp"), '"udp" or "tcp"'
+    )
+    user = reader.text(
+        (*keys, "user"), table.get("user", ""), re.compile(r"[^\s\"\\]{0,128}"), '"mairie"'
+    )
+    password = reader.password((*keys, "password"), table.get("password", ""), 0)
+    if bool(user) != bool(password):
+        reader.refuse((*keys, "user"), "and trunk.password go together: give both or none")
+    if "networks" not in table and not _is_address(host):
+        reader.refuse((*keys, "networks"), "is missing: say from which addresses its calls come")
+    prefixes = reader.texts((*keys, "prefixes"), table.get("prefixes", []), _PREFIX, '"+331"')
+    if len(prefixes) > _MOST_PREFIXES:
+        reader.refuse((*keys, "prefixes"), f"has more than {_MOST_PREFIXES}")
+    caller_ids = reader.texts(
+        (*keys, "caller_ids"), table.get("caller_ids", []), _E164, '"+33974750001"'
+    )
+    if prefixes and not caller_ids:
+        reader.refuse((*keys, "caller_ids"), "is empty: say which numbers of yours it may show")
+    return Trunk(
+        host=host,
+        port=reader.whole((*keys, "port"), table.get("port", 5060), 1, _LAST_PORT),
+        transport=cast(Literal["udp", "tcp"], transport),
+        user=user,
+        password=password,
+        networks=reader.networks((*keys, "networks"), table.get("networks", [host])),
+        prefixes=prefixes,
+        calls_per_second=reader.number(
+            (*keys, "calls_per_second"), table.get("calls_per_second", 1), 0.01, 100
+        ),
+        most_calls=reader.whole((*keys, "most_calls"), table.get("most_calls", 10), 1, 1000),
+        caller_ids=caller_ids,
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_this_machine(host: str) -> bool:
+    """Return whether `host` is an address of this machine: it would be talked to from itself."""
+    if not _is_address(host):
+        return False
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            # Sends nothing. That a bind works proves nothing (net.ipv4.ip_nonlocal_bind).
+            probe.connect((host, 9))
+        except OSError:
+            return False
+        return str(probe.getsockname()[0]) == host
+
+
+def _is_in(host: str, networks: Sequence[Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    # A socket of both families writes IPv4 as ::ffff:192.0.2.1.
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in networks)
