@@ -1,0 +1,144 @@
+"""The process of the telephones: how it begins, how it ends, and what it says where it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+from collections.abc import Iterator
+
+import pytest
+
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
+
+from launcher import inherited
+from simulator.sip import __main__ as command
+from simulator.sip import extra
+from tests.sip.sip_client import SipClient
+
+# Never a measure: how long a test waits for what must come.
+PATIENCE_S = 60.0
+MENU = (
+    '<Response><Gather action="/voice/picked" numDigits="1" timeout="60">'
+    '<Say language="fr-FR">Tapez un.</Say></Gather></Response>'
+)
+
+
+class Town:
+    """A service of one question, which notes what it is told, and the telephones' process."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "simulator.sip"],
+            env={
+                **inherited(),
+                "SERVICE_URL": f"http://127.0.0.1:{self._server.server_port}",
+                # Nobody is there: calls go on alone.
+                "SIMULATOR_PORT": str(free_port()),
+                "SIP_PORT": str(self.port),
+                "SIP_VOICE": "off",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def says(self) -> str:
+        """The next line of the process."""
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _answer(self, environ, start_response):
+        request = Request(environ)
+        self.told.append((request.path, request.form.get("CallStatus", "")))
+        body = MENU if request.path == "/voice/incoming" else "<Response/>"
+        return Response(body, content_type="text/xml")(environ, start_response)
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def town() -> Iterator[Town]:
+    made = Town()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_is_on_the_telephone_when_it_ends_gets_a_bye(town: Town, number: signal.Signals):
+    assert town.says() == f"Telephones: sip:127.0.0.1:{town.port}, UDP and TCP"
+
+    async def ring() -> None:
+        client = await SipClient(town.port).open()
+        try:
+            call = client.invite()
+            answer = await client.hears(100, 180, 200)
+            client.acknowledges(call, answer)
+            town.process.send_signal(number)
+            client.answers(await client.hears("BYE"), 200)
+        finally:
+            await client.close()
+
+    asyncio.run(ring())
+    _, errors = town.process.communicate(timeout=PATIENCE_S)
+    assert (town.process.returncode, errors) == (0, "")
+    assert town.told == [("/voice/incoming", "ringing"), ("/voice/status", "completed")]
+
+
+def test_it_ends_when_nobody_ever_rang(town: Town):
+    town.says()
+    town.process.terminate()
+    _, errors = town.process.communicate(timeout=PATIENCE_S)
+    assert (town.process.returncode, errors) == (0, "")
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence(town: Town):
+    town.says()
+    again = subprocess.run(
+        [sys.executable, "-m", "simulator.sip"],
+        env={**inherited(), "SIP_PORT": str(town.port), "SIP_VOICE": "off"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert again.returncode == 1
+    assert again.stdout == ""
+    assert again.stderr == (
+        f"telephones: port {town.port} of 127.0.0.1 is already in use; choose another one:"
+        " SIP_PORT=5060\n"
+    )
+
+
+def test_without_the_extra_it_says_how_to_get_it(monkeypatch, capsys):
+    monkeypatch.setattr(extra, "missing", lambda: ["aiortp", "aiosipua"])
+    assert command.main() == 1
+    assert capsys.readouterr().err == "telephones: aiortp, aiosipua not installed; run: make sip\n"
+
+
+def test_a_mistake_in_the_settings_is_said_in_one_sentence(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIP_FILE", "nowhere.toml")
+    assert command.main() == 1
+    assert capsys.readouterr().err.startswith("telephones: SIP_FILE is nowhere.toml")
