@@ -9,7 +9,7 @@ import time
 
 import config
 
-from bench import load, measure, profile, report, rush, servers, understand
+from bench import load, measure, profile, report, rush, servers, sip, understand
 from bench.traffic import Astray
 
 FULL = measure.Plan(rounds=3, seconds=5)
@@ -55,6 +55,10 @@ def run(*, quick: bool) -> int:
                 folder, redis_url, say, seconds=rush.SHORT if quick else rush.COMES
             )
         outcomes[servers.POSTGRES].store |= rushed
+        outcomes[servers.POSTGRES].void += void
+        with measure.Parts(say).part("telephones"):
+            telephones, void = sip.measure(folder, say)
+        outcomes[servers.POSTGRES].store |= telephones
         outcomes[servers.POSTGRES].void += void
     said = {"understand_p99_ms": understand.p99_ms()}
     say(f"one sentence understood: p99 {said['understand_p99_ms']:.2f} ms")

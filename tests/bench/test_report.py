@@ -60,12 +60,22 @@ GROWTH = {
     "rush_recovery_seconds": 2.5,
     "rush_restart_recovery_seconds": 3.5,
 }
+TELEPHONES = {
+    "sip_calls_right": 100.0,
+    "sip_max_gap_ms": 40.0,
+    "sip_lost": 0.0,
+    "sip_cpu_per_call": 0.25,
+    "sip_first_sound_ms": 120.0,
+    "sip_first_call_ms": 200.0,
+    "sip_cached_prompt_ms": 0.01,
+    "sip_rss_mib": 80.0,
+}
 
 
 def outcome(kind: str, facts: dict[str, str], **rates: float) -> Outcome:
     return Outcome(
         store={f"{name}_{kind}": value for name, value in STORE.items()}
-        | (GROWTH if kind == "postgres" else {}),
+        | (GROWTH | TELEPHONES if kind == "postgres" else {}),
         rates={name: [value - 1, value, value + 1] for name, value in rates.items()},
         p99_ms={"turn": 20.0, "call": 80.0},
         wrk_share=0.08,
@@ -156,3 +166,17 @@ def test_the_bars_of_people_at_work_count_and_one_that_was_not_measured_is_misse
         "agent_action_p99_ms_postgres",
     }
     assert "—" in report.render(found, "")
+
+
+def test_the_bars_of_telephones_count_where_they_were_measured():
+    found = results()
+    found["sip_calls_right"], found["sip_max_gap_ms"] = 99.0, 60.0
+    assert {one.split()[0] for one in report.missed(found)} == {"sip_calls_right", "sip_max_gap_ms"}
+    assert "| 99 | 100 |" in report.render(found, "")
+
+
+def test_telephones_that_were_left_out_are_told_and_no_fault():
+    found = {name: value for name, value in results().items() if not name.startswith("sip_")}
+    assert report.missed(found) == []
+    assert "were left out" in report.render(found, "")
+    assert "—" in report.summary(found)

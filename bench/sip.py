@@ -1,0 +1,274 @@
+"""Telephones over SIP: a hundred calls at once, ten more a second, in one process on one core.
+
+The service behind them is a few constant documents, for it is the telephones that are measured;
+who rings is a process of its own on another core (`bench/sip_callers.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import config
+import launcher
+
+from bench import traffic
+from bench.servers import CannotMeasure, free_port, resident_mib
+from simulator.sip import extra
+
+CALLS: Final = 100
+A_SECOND: Final = 10.0
+# What each caller is asked, one after the other, and keys of each answer.
+QUESTIONS, KEYS = 3, 4
+NUMBER: Final = "+33974750001"
+# Seconds in which all of them are on the line.
+STEADY_S: Final = 12.0
+# Seconds: until the process listens, and until a word of the callers.
+START_S, PATIENCE_S = 20.0, 60.0
+PROMPT: Final = (
+    "Tapez la date de naissance en huit chiffres : le jour, le mois, puis l'année. "
+    "Par exemple, pour le 5 mars 1940, tapez 0 5, 0 3, 1 9 4 0."
+)
+Say = Callable[[str], None]
+
+
+def measure(folder: Path, say: Say) -> tuple[dict[str, float], list[str]]:
+    """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
+    if extra.missing():
+        say("telephones over SIP are left out: `make sip` installs what they need")
+        return {}, []
+    with ExitStack() as stack:
+        service = stack.enter_context(_service())
+        port, process = stack.enter_context(_telephones(folder, service.port))
+        callers = stack.enter_context(_callers(port))
+        # The first call of all has its prompt made; then everybody comes.
+        told = _ask(callers, "begin")
+        _ask(callers, "all are there")
+        before, began = _cpu_seconds(process.pid), time.monotonic()
+        time.sleep(STEADY_S)
+        used = (_cpu_seconds(process.pid) - before) / (time.monotonic() - began)
+        mib = [resident_mib(pid) for pid in (process.pid, *_children(process.pid))]
+        told |= _ask(callers, "end")
+    right = sum(service.typed[sender] == keys for sender, keys in told["keys"].items())
+    found = {
+        "sip_calls_right": float(right),
+        "sip_max_gap_ms": round(told["gap_ms"], 1),
+        "sip_cpu_per_call": round(100 * used / CALLS, 3),
+        "sip_first_sound_ms": round(told["first_sound_ms"], 1),
+        "sip_first_call_ms": round(told["first_call_ms"], 1),
+        "sip_rss_mib": round(sum(mib), 1),
+        "sip_process_mib": round(mib[0], 1),
+        "sip_lost": float(told["lost"]),
+        "sip_cached_prompt_ms": round(told["cached_prompt_ms"], 3),
+    }
+    say(
+        f"telephones: {right} of {CALLS} calls right, gap {found['sip_max_gap_ms']:g} ms,"
+        f" {found['sip_cpu_per_call']:g} % of a core a call,"
+        f" first sound {found['sip_first_sound_ms']:g} ms, {found['sip_rss_mib']:g} MiB"
+    )
+    void = [] if told["calls"] == CALLS else [f"telephones: {told['calls']} calls were answered"]
+    return found, void
+
+
+# ---------------------------------------------------------------- the service
+
+
+class _Service(http.server.ThreadingHTTPServer):
+    """Asks each caller three times for four keys, and then lets them wait."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self) -> None:
+        super().__init__((launcher.HOST, 0), _Answers)
+        self.typed: dict[str, list[str]] = defaultdict(list)
+
+    @property
+    def port(self) -> int:
+        """Where it answers."""
+        return int(self.server_address[1])
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Service
+
+    def do_POST(self) -> None:  # the name is the library's
+        length = int(self.headers.get("Content-Length", 0))
+        form = {
+            name: values[0] for name, values in parse_qs(self.rfile.read(length).decode()).items()
+        }
+        if "Digits" in form:
+            self.server.typed[form["From"]].append(form["Digits"])
+        asked = int((re.search(r"n=(\d+)", self.path) or "0")[1]) if "n=" in self.path else 0
+        if "/voice/status" in self.path:
+            body = ""
+        elif asked < QUESTIONS:
+            body = (
+                f'<Gather input="dtmf" numDigits="{KEYS}" timeout="30" finishOnKey=""'
+                f' action="/voice/turn?n={asked + 1}"><Say language="fr-FR">{PROMPT}</Say></Gather>'
+            )
+        else:
+            body = f'<Say language="fr-FR" loop="9">{PROMPT}</Say>'
+        answer = f'<?xml version="1.0" encoding="UTF-8"?><Response>{body}</Response>'.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/xml; charset=utf-8")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _service() -> Iterator[_Service]:
+    server = _Service()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+# ---------------------------------------------------------------- processes
+
+
+@contextmanager
+def _telephones(folder: Path, service_port: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """The telephones' process on a core of its own, and the simulator that it has its lines of."""
+    port, simulator_port = free_port(), free_port()
+    # Sound has ports of its own that are not SIP's; each is tried before it is taken.
+    first = next(one for one in (20_000, 30_000, 40_000) if not one <= port < one + 1000)
+    base = f"http://{launcher.HOST}:{service_port}"
+    environment = launcher.inherited() | {
+        "SERVICE_URL": base,
+        "PUBLIC_BASE_URL": base,
+        "SIMULATOR_PORT": str(simulator_port),
+        "TWILIO_ACCOUNT_SID": traffic.ACCOUNT,
+        "TWILIO_AUTH_TOKEN": traffic.TOKEN,
+        "NATIONAL_NUMBER": NUMBER,
+        "SIP_PORT": str(port),
+        "SIP_RTP_PORTS": f"{first}-{first + 999}",
+        "SIP_FILE": "",
+    }
+    with ExitStack() as stack:
+        output = stack.enter_context((folder / "telephones.log").open("wb"))
+        started = [
+            _start(command, environment, output, stack)
+            for command in (
+                ["-m", "simulator", "--port", str(simulator_port)],
+                ["-m", "simulator.sip"],
+            )
+        ]
+        _pin(started[1].pid, 0)
+        until = time.monotonic() + START_S
+        while not (_answers(simulator_port) and _answers(port)):
+            if time.monotonic() > until or any(one.poll() is not None for one in started):
+                raise CannotMeasure(f"the telephones did not start; see {output.name}")
+            time.sleep(0.1)
+        yield port, started[1]
+
+
+def _start(
+    command: list[str], environment: dict[str, str], output: Any, stack: ExitStack
+) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=config.ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    stack.callback(_end, process)
+    return process
+
+
+@contextmanager
+def _callers(port: int) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.sip_callers", str(port)],
+        cwd=config.ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    _pin(process.pid, -1)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def _ask(callers: subprocess.Popen[str], word: str) -> dict[str, Any]:
+    """Say a word to the callers, and wait until they are so far; returns what they tell."""
+    assert callers.stdin is not None  # noqa: S101 - it was asked for
+    assert callers.stdout is not None  # noqa: S101
+    callers.stdin.write(word + "\n")
+    callers.stdin.flush()
+    if not select.select([callers.stdout], [], [], PATIENCE_S)[0]:
+        raise CannotMeasure(f"those who ring the telephones never came to: {word}")
+    line = callers.stdout.readline()
+    if not line:
+        raise CannotMeasure(f"those who ring the telephones gave up at: {word}")
+    told: dict[str, Any] = json.loads(line)
+    return told
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=6)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _pin(pid: int, core: int) -> None:
+    """Keep a process on one core of ours, the last one for -1, where the system can."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setaffinity(pid, {sorted(os.sched_getaffinity(0))[core]})
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((launcher.HOST, port), timeout=1):
+        return True
+    return False
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    # utime and stime of proc(5), counted from the third field on.
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += [int(one) for one in (task / "children").read_text("ascii").split()]
+    return found + [further for one in found for further in _children(one)]

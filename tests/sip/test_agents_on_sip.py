@@ -1,0 +1,317 @@
+"""A caller, and agents at SIP telephones: who hears whom, measured in what each of them hears.
+
+Everybody says a tone of their own all the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from models import desk as rows
+from models import queues
+from models.staff import Staff
+from simulator.sip.parts import RATE, Sound, coded, pcm_of
+from simulator.sip.ring_handset import Handset, HandsetCall
+from simulator.sip.ring_rtp import Stream, Ticker
+from simulator.sip.ring_tones import loudness, tone
+from tests.sip.town import NATIONAL, PASSWORD, PATIENCE_S, Town, eventually, speaks, town
+from tests.support.house import MOBILE, StaffClient
+
+SECOND = "+33612345679"
+CALLER, CAMILLE, DOMINIQUE = 600.0, 1000.0, 1400.0
+# Of `tone`'s own loudness, what is left of it at least where it is heard.
+HEARD = 3000.0
+LISTENS_S = 0.5
+# When a telephone that sends nothing any more is given up, and then some.
+GONE_S = 60.0
+T = TypeVar("T")
+
+
+class TelephoneExchange:
+    """A loop of its own, in a thread, on which telephones are; a test says what they do."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.ticker = Ticker()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        self.telephones: list[Telephone] = []
+
+    def does(self, what: Coroutine[Any, Any, T]) -> T:
+        doing = asyncio.run_coroutine_threadsafe(asyncio.wait_for(what, PATIENCE_S), self.loop)
+        return doing.result()
+
+    def telephone(self, server: tuple[str, int], user: str, hertz: float) -> Telephone:
+        async def made() -> Handset:
+            password = PASSWORD if not user.startswith("+") else ""
+            handset = Handset(server, user, password=password, ticker=self.ticker)
+            return await handset.__aenter__()
+
+        telephone = Telephone(self, self.does(made()), hertz)
+        self.telephones.append(telephone)
+        return telephone
+
+    def close(self) -> None:
+        for telephone in self.telephones:
+            self.does(telephone.handset.__aexit__(None, None, None))
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+class Tone:
+    """A sound without an end, for a stream that asks for what it is to say."""
+
+    def __init__(self, hertz: float) -> None:
+        self.second = tone((hertz,), 1)
+
+    def keeps(self, stream: Stream) -> None:
+        """Say it, and once more before it has ended."""
+        if not stream.closed:
+            stream.say(self.second)
+            asyncio.get_running_loop().call_later(0.9, self.keeps, stream)
+
+
+@dataclass(eq=False)
+class Telephone:
+    """Somebody's telephone: what it hears is kept, what it says is a tone."""
+
+    exchange: TelephoneExchange
+    handset: Handset
+    hertz: float
+    call: HandsetCall | None = None
+    pcm: bytearray = field(default_factory=bytearray)
+
+    def heard(self) -> bytes:
+        return bytes(self.pcm)
+
+    def _begins(self, call: HandsetCall) -> None:
+        self.call = call
+        call.stream.heard = lambda frame, _: self.pcm.extend(pcm_of(frame, call.stream.law))
+
+    def rings(self) -> None:
+        async def ring() -> None:
+            call = await self.handset.call(NATIONAL, began=self._begins)
+            Tone(self.hertz).keeps(call.stream)
+
+        self.exchange.does(ring())
+
+    def registers(self) -> None:
+        assert self.exchange.does(self.handset.register()) == 200
+
+    def is_rung(self) -> None:
+        async def rung() -> None:
+            call = await self.handset.is_rung()
+            self._begins(call)
+            call.rings()
+
+        self.exchange.does(rung())
+
+    def answers(self) -> None:
+        async def answer() -> None:
+            assert self.call is not None
+            await self.call.answer()
+            Tone(self.hertz).keeps(self.call.stream)
+
+        self.exchange.does(answer())
+
+    def presses(self, keys: str) -> None:
+        assert self.call is not None
+        self.exchange.loop.call_soon_threadsafe(self.call.stream.press, keys)
+
+    def hangs_up(self) -> None:
+        assert self.call is not None
+        self.exchange.does(self.call.hang_up())
+
+    def dies(self) -> None:
+        """Its plug is pulled."""
+        self.exchange.loop.call_soon_threadsafe(self.handset.dies)
+
+    def is_over(self) -> bool:
+        return self.call is not None and self.call.ended.is_set()
+
+    def tones(self, *tones: float) -> set[float]:
+        """Which of these tones are in what it heard last."""
+        newest = Sound(coded(self.heard()[-round(LISTENS_S * RATE) * 2 :], "PCMU"))
+        if newest.seconds < LISTENS_S:
+            return set()
+        return {hertz for hertz in tones if loudness(newest, hertz) > HEARD}
+
+
+class LoopbackClient(StaffClient):
+    """A browser of somebody at a service without TLS."""
+
+    cookie = "allo"
+
+
+@dataclass
+class Agent:
+    """Somebody at /poste, and their telephone."""
+
+    place: Town
+    staff: Staff
+    client: StaffClient
+    telephone: Telephone
+
+    def posts(self, path: str, **form: str) -> Any:
+        with self.place.house.database.statement() as connection:
+            now = rows.now_of(connection, self.staff.id)
+        form.setdefault("entry", (now and now.entry_id) or "")
+        headers = {"Accept": "application/json", "Origin": self.place.url}
+        return self.client.post(f"/poste{path}", data=form, headers=headers).json
+
+    @property
+    def state(self) -> str:
+        found = self.client.get("/poste/etat", headers={"Accept": "application/json"}).json
+        assert isinstance(found, dict)
+        return str(found["state"])
+
+    def is_ready(self) -> None:
+        """To take whoever waits, which may be at once."""
+        assert self.posts("/pret")["done"]
+        eventually(lambda: self.state in {"ready", "reserved"}, "the agent is ready")
+
+    def talks(self) -> None:
+        eventually(lambda: self.state == "talking", "the agent talks")
+
+
+@pytest.fixture
+def exchange() -> Iterator[TelephoneExchange]:
+    made = TelephoneExchange()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def place(sqlite_url: str, tmp_path: Path) -> Iterator[Town]:
+    with town(sqlite_url, tmp_path, agents=True) as made:
+        yield made
+
+
+@dataclass
+class Hall:
+    """A town with two agents whose SIP telephones are registered."""
+
+    place: Town
+    exchange: TelephoneExchange
+    camille: Agent
+    dominique: Agent
+
+    def caller(self, number: str = MOBILE, hertz: float = CALLER) -> Telephone:
+        return self.exchange.telephone(self.place.sip, number, hertz)
+
+    def goes_to_the_queue(self, caller: Telephone) -> None:
+        """Ring, and ask for a person."""
+        caller.rings()
+        self.place.asks("welcome", caller.heard)
+        caller.presses("0")
+        eventually(lambda: self.place.step == "queue", "one more waits")
+
+    def talks_with_camille(self) -> Telephone:
+        caller = self.caller()
+        self.camille.is_ready()
+        self.goes_to_the_queue(caller)
+        self.camille.telephone.is_rung()
+        self.camille.telephone.answers()
+        self.camille.talks()
+        hear(caller, CAMILLE)
+        return caller
+
+    def waiting(self) -> list[str]:
+        """The numbers of those who wait, in the order in which they are taken."""
+        made = self.place.house
+        with made.database.statement() as connection:
+            found = queues.candidates(connection, made.store.clock, ("fr",))
+            entries = [queues.load(connection, made.store.vault, one.id) for one in found]
+        return [one.number for one in entries if one is not None]
+
+
+@pytest.fixture
+def hall(place: Town, exchange: TelephoneExchange) -> Hall:
+    staff = [place.house.employs("agent", name=name) for name in ("Camille", "Dominique")]
+    names = ("camille", "dominique")
+    place.opens_telephones(
+        {name: (f"client:{one.id}",) for name, one in zip(names, staff, strict=True)}
+    )
+    agents = []
+    for name, one, hertz in zip(names, staff, (CAMILLE, DOMINIQUE), strict=True):
+        kept = place.house.signs_in(staff=one, app=place.app).get_cookie(StaffClient.cookie)
+        assert kept is not None
+        telephone = exchange.telephone(place.sip, name, hertz)
+        telephone.registers()
+        known = place.simulator.far_phones.named
+        eventually(lambda: known(f"client:{one.id}"), "it can be rung")  # noqa: B023 - at once
+        client = LoopbackClient(place.app, one, kept.value)
+        agents.append(Agent(place, one, client, telephone))
+    return Hall(place, exchange, *agents)
+
+
+def hear(telephone: Telephone, *tones: float) -> None:
+    """Wait until these tones, and of ours no others, are heard."""
+    eventually(
+        lambda: telephone.tones(CALLER, CAMILLE, DOMINIQUE) == set(tones),
+        f"{sorted(tones)} at the telephone of {telephone.hertz:g}",
+    )
+
+
+def test_the_queue_has_music_and_an_agent_s_telephone_rings(hall: Hall):
+    caller, camille = hall.caller(), hall.camille.telephone
+    hall.camille.is_ready()
+    hall.goes_to_the_queue(caller)
+    camille.is_rung()
+    before = len(caller.heard())
+    eventually(lambda: speaks(caller.heard()[before:]), "something is heard in the queue")
+    camille.answers()
+    hall.camille.talks()
+    hear(camille, CALLER)
+    hear(caller, CAMILLE)
+    caller.hangs_up()
+    eventually(camille.is_over, "the agent's telephone is hung up")
+
+
+def test_a_warm_transfer_lets_colleagues_talk_before_the_caller_is_with_the_second(hall: Hall):
+    camille, dominique = hall.camille.telephone, hall.dominique.telephone
+    caller = hall.talks_with_camille()
+    hall.dominique.is_ready()
+    assert hall.camille.posts("/transfert", colleague=hall.dominique.staff.id)["done"]
+    dominique.is_rung()
+    dominique.answers()
+    # The two of them talk, and the caller hears music meanwhile.
+    hear(camille, DOMINIQUE)
+    hear(dominique, CAMILLE)
+    before = len(caller.heard())
+    eventually(lambda: speaks(caller.heard()[before:]), "music while on hold")
+    assert caller.tones(CAMILLE, DOMINIQUE) == set()
+    eventually(lambda: hall.camille.posts("/transfert/terminer").get("done"), "it is handed on")
+    hear(caller, DOMINIQUE)
+    hear(dominique, CALLER)
+    eventually(camille.is_over, "the first agent's telephone is hung up")
+    hall.dominique.talks()
+    caller.hangs_up()
+    eventually(dominique.is_over, "the second agent's telephone is hung up")
+
+
+@pytest.mark.long
+def test_whose_agent_s_telephone_dies_is_the_first_of_the_queue(hall: Hall):
+    camille, dominique = hall.camille.telephone, hall.dominique.telephone
+    first = hall.talks_with_camille()
+    hall.goes_to_the_queue(hall.caller(SECOND, 800.0))
+    camille.dies()
+    eventually(lambda: len(hall.waiting()) == 2, "the caller waits again", GONE_S)
+    assert hall.waiting() == [MOBILE, SECOND]
+    # And they are told so, whose agent is gone.
+    before = len(first.heard())
+    eventually(lambda: speaks(first.heard()[before:]), "something is heard in the queue")
+    hall.dominique.is_ready()
+    dominique.is_rung()
+    dominique.answers()
+    hear(first, DOMINIQUE)
+    hear(dominique, CALLER)

@@ -1,0 +1,294 @@
+"""The whole service on loopback, its simulator, and the telephones' process, each on a free port.
+
+What rings it is the test's: a telephone of others, or the scripted one.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flask import Flask, Response
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from ivr.messenger import TwilioMessenger
+from jobs import dispatcher
+from jobs.timed import run_beside
+from launcher import inherited
+from models import queues
+from models.clock import FixedClock
+from models.tables import turn
+from services.call_world import Service
+from services.deliver_message import deliver_message
+from services.directory import Directory
+from simulator.rest import create_app
+from simulator.settings import Settings
+from simulator.sip.parts import FRAME, FRAME_S
+from simulator.sip.ring_script import is_loud
+from simulator.transport import HttpTransport
+from tests.browser.stage import Quiet
+from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
+from tests.support.keeper import ROOT
+from wiring import Parts, make_app, make_call_back, make_control
+
+# Seconds that anything may take: never, on a machine that works.
+PATIENCE_S = 30.0
+LOOKS_S = 0.02
+SPEECH_S = 0.3
+NATIONAL = "+33974750001"
+PASSWORD = "a-password-of-the-tests"
+# A booking by keys, as somebody with a mobile makes it: each step with what is pressed at it.
+BOOKING = (
+    ("welcome", "1"),
+    ("for_whom", "1"),
+    ("date_of_birth", "12031942"),
+    ("date_of_birth_check", "1"),
+    ("postcode", "75011"),
+    ("postcode_check", "1"),
+    ("offers", "1"),
+    ("reach", "1"),
+    ("confirm", "1"),
+    ("ready", "1"),
+)
+T = TypeVar("T")
+
+
+class RunningClock(FixedClock):
+    """Noon of the tests, and going on from there."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._began = time.monotonic()
+        super().__init__(moment)
+
+    @property
+    def moment(self) -> datetime:
+        return self._moment + timedelta(seconds=time.monotonic() - self._began)
+
+    @moment.setter
+    def moment(self, value: datetime) -> None:
+        self._moment = value
+
+
+@dataclass
+class Town:
+    """`sip` is where telephones ring once `opens_telephones` was called."""
+
+    house: House
+    app: Flask
+    url: str
+    simulator: Any
+    simulator_url: str
+    folder: Path
+    stack: ExitStack
+    sip: tuple[str, int] = ("127.0.0.1", 0)
+    # What the service answered to webhooks of calls, in order.
+    documents: list[bytes] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+    log: Path = field(default_factory=Path)
+
+    def opens_telephones(self, accounts: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        """Start the telephones' process; `accounts` by name with what each is rung as."""
+        port = free_port()
+        first = free_port()
+        while not 1024 < first < 65000 or first <= port <= first + 199:
+            first = free_port()
+        self.sip = ("127.0.0.1", port)
+        environment = inherited() | {
+            "SERVICE_URL": self.url,
+            "PUBLIC_BASE_URL": self.url,
+            "SIMULATOR_PORT": self.simulator_url.rpartition(":")[2],
+            "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
+            "NATIONAL_NUMBER": NATIONAL,
+            "SIP_PORT": str(port),
+            "SIP_RTP_PORTS": f"{first}-{first + 199}",
+            "SIP_MOST_CALLS": "40",
+        }
+        if accounts:
+            file = self.folder / "telephones.toml"
+            file.write_text(
+                "".join(
+                    f'[accounts.{name}]\npassword = "{PASSWORD}"\nrings = {list(rings)!r}\n'
+                    for name, rings in accounts.items()
+                ).replace("'", '"'),
+                "utf-8",
+            )
+            environment["SIP_FILE"] = str(file)
+        self.log = self.folder / "telephones.log"
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "simulator.sip"],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.stack.callback(self.closes_telephones)
+        eventually(self._listens, "the telephones' process listens")
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text("utf-8", "replace")
+        with suppress(OSError), socket.create_connection(self.sip, timeout=1):
+            return True
+        return False
+
+    def closes_telephones(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    # What the service knows
+
+    @property
+    def step(self) -> str:
+        """Where the newest conversation is, as the store has it."""
+        newest = select(turn.c.step).order_by(turn.c.at.desc(), turn.c.number.desc()).limit(1)
+        with self.house.database.statement() as connection:
+            return connection.execute(newest).scalar_one_or_none() or ""
+
+    def books(self, press: Callable[[str], None], heard: Callable[[], bytes]) -> None:
+        """Press the keys of a booking, a group where each step's prompt has begun.
+
+        `heard` gives all that was heard so far, as 16-bit samples. Who speaks listens, too.
+        """
+        for step, keys in BOOKING:
+            self.asks(step, heard)
+            press(keys)
+        self.asks("reference", heard)
+
+    def asks(self, step: str, heard: Callable[[], bytes]) -> None:
+        """Wait until the newest conversation is at a step, and is heard to be."""
+        eventually(lambda: self.step == step, f"the step {step}")
+        before = len(heard())
+        eventually(lambda: speaks(heard()[before:]), f"the prompt of {step}")
+
+    def delivers(self) -> None:
+        """Send the texts that wait in the outbox, as a worker would."""
+        messenger = TwilioMessenger(
+            ACCOUNT, TOKEN, api_base_url=self.simulator_url, public_base_url=self.url, sender="Allo"
+        )
+        try:
+            for message_id in self.house.woken.messages:
+                deliver_message(self.house.store, messenger, message_id)
+        finally:
+            messenger._http.session.close()
+
+    def texts(self, number: str) -> list[str]:
+        """The texts in the simulator's list, oldest first."""
+        found = self.simulator.messages.newest_first()
+        return [one.body for one in reversed(found) if one.recipient == number]
+
+
+@contextmanager
+def town(database_url: str, folder: Path, *, agents: bool = False) -> Iterator[Town]:
+    """A service with slots near 75011; with `agents` its dispatcher works, too."""
+    nobody = Flask("nobody")
+    options: dict[str, Any] = {"threaded": True, "request_handler": Quiet}
+    servers = [make_server("127.0.0.1", 0, nobody, **options) for _ in range(2)]
+    url, simulator_url = (f"http://127.0.0.1:{one.server_port}" for one in servers)
+    simulator_port = int(simulator_url.rpartition(":")[2])
+    with ExitStack() as stack:
+        made = stack.enter_context(house(database_url, clock=RunningClock(NOON)))
+        made.campaign = replace(made.campaign, doses=1)
+        made.opens_centre(starts=mornings(30), capacity=40)
+        settings = made.settings.model_copy(
+            update={
+                "public_base_url": url,
+                "twilio_api_base_url": simulator_url,
+                "simulator_port": simulator_port,
+                "calls_per_second": 50.0,
+            }
+        )
+        directory = Directory(made.database, centres_fresh_seconds=0)
+        service = Service(directory, made.campaign, settings.national_number)
+        control = make_control(settings)
+        app = make_app(Parts(settings, made.store, service, made.woken, control))
+        transport = HttpTransport(url, url)
+        stack.callback(transport.close)
+        simulated = create_app(
+            Settings(
+                _env_file=None,  # type: ignore[call-arg]
+                twilio_account_sid=ACCOUNT,
+                twilio_auth_token=TOKEN,
+                service_url=url,
+                public_base_url=url,
+                simulator_port=simulator_port,
+            ),
+            transport=transport,
+        )
+        servers[0].app, servers[1].app = app, simulated
+        for server in servers:
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            stack.callback(server.server_close)
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+        if agents:
+            stop = threading.Event()
+            tasks = dispatcher.tasks(
+                made.store,
+                control,
+                lambda: made.campaign,
+                make_call_back(settings, service, made.woken),
+            )
+            with made.database.transaction() as connection:
+                queues.add_queue(connection, made.store.clock, "fr", "fr")
+                queues.set_queue(connection, made.store.clock, "fr", state="open")
+            dispatching = threading.Thread(target=run_beside, args=(tasks, stop))
+            dispatching.start()
+            stack.callback(dispatching.join)
+            stack.callback(stop.set)
+        simulator = simulated.extensions["simulator"]
+        built = Town(made, app, url, simulator, simulator_url, folder, stack)
+
+        @app.after_request
+        def keep(answer: Response) -> Response:
+            if answer.mimetype == "text/xml":
+                built.documents.append(answer.get_data())
+            return answer
+
+        yield built
+
+
+def speaks(pcm: bytes) -> bool:
+    """Whether so much speech is in these samples that no echo of what was before explains it."""
+    frames = [pcm[at : at + 2 * FRAME] for at in range(0, len(pcm) - 2 * FRAME, 2 * FRAME)]
+    return sum(map(is_loud, frames)) * FRAME_S > SPEECH_S
+
+
+def free_port() -> int:
+    """A port that is free for UDP and TCP."""
+    while True:
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = int(tcp.getsockname()[1])
+            with suppress(OSError):
+                udp.bind(("127.0.0.1", port))
+                return port
+
+
+def eventually(condition: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
+    """Wait until it is true, and return what it is."""
+    until = time.monotonic() + patience_s
+    while not (found := condition()):
+        assert time.monotonic() < until, f"never: {what}"
+        time.sleep(LOOKS_S)
+    return found
