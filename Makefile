@@ -59,6 +59,8 @@ healthy() {
     fi
 }
 
+# Whoever has the extra keeps it, and its newest version, whatever is asked for now.
+if [ -e .venv/installed-requirements-sip.txt ]; then set -- "$$@" requirements-sip.txt; fi
 if ! healthy; then
     find_python
     say "making .venv with $$("$$python" -V 2>&1)"
@@ -94,6 +96,10 @@ setup: ## make .venv hold what the service needs
 setup-dev: ## make .venv hold what the checks and measurements need, too
 	@exec sh -c "$$BOOTSTRAP" sh requirements.txt requirements-dev.txt
 
+.PHONY: sip
+sip: ## make .venv hold what telephones over SIP need, too; `make run` then has them
+	@exec sh -c "$$BOOTSTRAP" sh requirements.txt requirements-sip.txt
+
 .PHONY: run
 run: setup ## the whole service here, with a telephone to call it (PORT=8100 make run for another port)
 	@exec $(RUN) launcher.py
@@ -101,6 +107,10 @@ run: setup ## the whole service here, with a telephone to call it (PORT=8100 mak
 .PHONY: call
 call: setup ## a telephone in the terminal that calls the running service (ARGS='--help')
 	@exec $(RUN) -m simulator.call $(ARGS)
+
+.PHONY: ring
+ring: sip ## a telephone over SIP that rings the running service, and saves what it heard (ARGS='--help')
+	@exec $(RUN) -m simulator.sip.ring $(ARGS)
 
 .PHONY: crowd
 crowd: setup ## many callers and some agents on the running service, to see the board alive (ARGS='--help')
@@ -130,6 +140,7 @@ bench: setup-dev ## the measurements: bench/results.json and docs/performance.md
 lock: setup-dev ## write requirements*.txt anew from requirements*.in (ARGS=--upgrade for newer versions)
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements.in -o requirements.txt
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-dev.in -o requirements-dev.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-sip.in -o requirements-sip.txt
 
 .PHONY: clean-var
 clean-var: ## forget the data of this copy: bookings, calls, counters (stop it first)

@@ -7,6 +7,7 @@ nothing behind. In production a platform reads `Procfile` instead and none of th
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import http.client
 import os
@@ -28,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, Literal, NoReturn
 
 import redis
 
@@ -39,6 +40,9 @@ from honcho.printer import Printer
 from honcho.process import Process
 
 import config
+
+from simulator.sip import extra
+from simulator.sip import settings as sip
 
 HOST = "127.0.0.1"
 # Every process started here carries this variable, so that none can hide in another group.
@@ -56,6 +60,14 @@ READY_DEADLINE = 90.0
 STOP_DEADLINE = 6.0
 REDIS_STOP_DEADLINE = 1.5
 LINES_KEPT = 25
+
+Over = Literal["TCP", "UDP"]
+# How to say which other ports are wanted.
+_OTHER_PORTS = {
+    "PORT": "PORT=8100",
+    "SIMULATOR_PORT": "PORT=8100 SIMULATOR_PORT=8190",
+    "SIP_PORT": "SIP_PORT=5070",
+}
 
 
 class CannotStart(Exception):
@@ -77,31 +89,60 @@ class Stopped(Exception):
 # ---------------------------------------------------------------- before anything starts
 
 
-def check_port(port: int, setting: str) -> None:
-    """Raise CannotStart unless `port` of the loopback address is free.
+def check_port(port: int, setting: str, *, host: str = HOST, over: Over = "TCP") -> None:
+    """Raise CannotStart unless `port` of that address, the loopback one by default, is free.
 
     granian binds with SO_REUSEPORT, so it would start in silence on a busy port and share its
     traffic; an exclusive bind is the only honest question.
     """
-    example = (
-        "PORT=8100 make run" if setting == "PORT" else "PORT=8100 SIMULATOR_PORT=8190 make run"
-    )
+    example = f"{_OTHER_PORTS[setting]} make run"
     if not 0 < port < 65536:  # noqa: PLR2004
         raise CannotStart(f"{setting} is {port}, which is no port; choose another: {example}")
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # Without it the connections of the run before (TIME_WAIT) would look like a server.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    kind = socket.SOCK_STREAM if over == "TCP" else socket.SOCK_DGRAM
+    with socket.socket(family, kind) as probe:
         try:
-            probe.bind((HOST, port))
-            probe.listen(1)
+            if over == "TCP":
+                # Without it the connections of the run before (TIME_WAIT) would look like a server;
+                # over UDP it would share a busy port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            if over == "TCP":
+                probe.listen(1)
         except PermissionError:
             raise CannotStart(
                 f"port {port} ({setting}) is not open to this user; choose another: {example}"
             ) from None
-        except OSError:
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise CannotStart(
+                    f"{host} is no address of this machine; choose another: SIP_HOST"
+                ) from None
+            what = "port" if over == "TCP" else "UDP port"
             raise CannotStart(
-                f"port {port} ({setting}) is already in use; choose another: {example}"
+                f"{what} {port} ({setting}) is already in use; choose another: {example}"
             ) from None
+
+
+def check_ports(settings: config.Settings, telephones: sip.Plan | None) -> None:
+    """Raise CannotStart unless every port is free, and nobody else's.
+
+    A range for sound is not looked at: of so many ports some may be busy, and others are taken.
+    """
+    simulator_port = settings.simulator_port or settings.port + 10
+    ports = {"PORT": settings.port, "SIMULATOR_PORT": simulator_port}
+    if telephones:
+        ports["SIP_PORT"] = telephones.port
+    names: dict[int, str] = {}
+    for name, port in ports.items():
+        other = names.setdefault(port, name)
+        if other != name:
+            raise CannotStart(f"{other} and {name} are both {port}; give each its own")
+    check_port(settings.port, "PORT")
+    check_port(simulator_port, "SIMULATOR_PORT")
+    if telephones:
+        check_port(telephones.port, "SIP_PORT", host=telephones.host, over="UDP")
+        check_port(telephones.port, "SIP_PORT", host=telephones.host, over="TCP")
 
 
 @contextmanager
@@ -494,7 +535,11 @@ def _how(returncode: int) -> str:
 
 
 def exports(
-    settings: config.Settings, *, redis_url: str, base: Mapping[str, str]
+    settings: config.Settings,
+    *,
+    redis_url: str,
+    base: Mapping[str, str],
+    telephones: sip.SipSettings | None = None,
 ) -> dict[str, str]:
     """Write out what every process finds in its environment, wherever its line stands.
 
@@ -502,7 +547,10 @@ def exports(
     """
     env = {name: value for name, value in dotenv_values(config.ROOT / ".env").items() if value}
     env |= base
-    for name, value in settings.model_dump().items():
+    told = settings.model_dump()
+    if telephones:
+        told = telephones.model_dump() | told | {"sip_port": telephones.own_port}
+    for name, value in told.items():
         if value not in (None, ""):
             env[name.upper()] = str(value)
     scripts = Path(sys.executable).parent
@@ -536,6 +584,40 @@ def answers(port: int, path: str) -> bool:
         connection.close()
 
 
+def listens(telephones: sip.Plan) -> bool:
+    """Whether somebody answers at the SIP port; a plan that does not hear us is asked for less.
+
+    TCP is opened after UDP, so that one question is enough.
+    """
+    host = {"0.0.0.0": HOST, "::": "::1"}.get(telephones.host, telephones.host)  # noqa: S104
+    try:
+        with socket.create_connection((host, telephones.port), timeout=2) as connection:
+            mine = connection.getsockname()[0]
+            if not telephones.hears(mine):
+                return True
+            connection.sendall(_ask_options(mine, telephones.port))
+            return connection.recv(8) == b"SIP/2.0 "
+    except OSError:
+        return False
+
+
+def _ask_options(mine: str, port: int) -> bytes:
+    at, name = f"[{mine}]" if ":" in mine else mine, uuid.uuid4().hex
+    return "\r\n".join(
+        (
+            f"OPTIONS sip:{at}:{port} SIP/2.0",
+            f"Via: SIP/2.0/TCP {at}:{port};branch=z9hG4bK{name};rport",
+            "Max-Forwards: 70",
+            f"From: <sip:launcher@{at}>;tag={name}",
+            f"To: <sip:{at}:{port}>",
+            f"Call-ID: {name}",
+            "CSeq: 1 OPTIONS",
+            "Content-Length: 0",
+            "\r\n",
+        )
+    ).encode()
+
+
 def empty_metrics(folder: Path) -> None:
     """Remove the counters of processes that are gone: prometheus-client would add them up."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -546,10 +628,9 @@ def empty_metrics(folder: Path) -> None:
 def run(settings: config.Settings) -> None:
     """Everything between the settings and the end. Raises CannotStart, Failed or Stopped."""
     simulator_port = settings.simulator_port or settings.port + 10
-    if simulator_port == settings.port:
-        raise CannotStart(f"PORT and SIMULATOR_PORT are both {settings.port}; give each its own")
-    check_port(settings.port, "PORT")
-    check_port(simulator_port, "SIMULATOR_PORT")
+    sip_settings = sip.load() if extra.is_installed() else None
+    telephones = sip.read(sip_settings) if sip_settings else None
+    check_ports(settings, telephones)
     with ExitStack() as stack:
         stack.enter_context(folder_lock(config.VAR))
         launch_id = uuid.uuid4().hex
@@ -563,9 +644,9 @@ def run(settings: config.Settings) -> None:
 
         redis_url, redis_command = choose_redis(settings, stack)
         base = inherited() | {LAUNCH_ID: launch_id}
-        env = exports(settings, redis_url=redis_url, base=base)
+        env = exports(settings, redis_url=redis_url, base=base, telephones=sip_settings)
         empty_metrics(Path(env["PROMETHEUS_MULTIPROC_DIR"]))
-        lines = parse_procfile((config.ROOT / "Procfile.dev").read_text("utf-8")).processes
+        lines = lines_to_start(telephones)
         once = {
             "migrate": "flask migrate",
             "demo": "flask demo",
@@ -600,8 +681,22 @@ def run(settings: config.Settings) -> None:
             seconds=READY_DEADLINE,
             what="the simulator's /healthz",
         )
+        if telephones:
+            supervisor.wait_for(
+                lambda: listens(telephones),
+                seconds=READY_DEADLINE,
+                what=f"the SIP port {telephones.port}",
+            )
         supervisor.announce(f"Ready: http://{HOST}:{settings.port}")
         supervisor.serve()
+
+
+def lines_to_start(telephones: sip.Plan | None) -> dict[str, str]:
+    """Return the lines of Procfile.dev by name, the telephones among them where there is a plan."""
+    lines = dict(parse_procfile((config.ROOT / "Procfile.dev").read_text("utf-8")).processes)
+    if telephones is None:
+        del lines["telephones"]
+    return lines
 
 
 def choose_redis(settings: config.Settings, stack: ExitStack) -> tuple[str, str | None]:
@@ -633,7 +728,7 @@ def main() -> int:
         run(config.load())
     except (Stopped, KeyboardInterrupt):
         return 0
-    except (config.BadSettings, CannotStart, Failed) as problem:
+    except (config.BadSettings, sip.BadFile, CannotStart, Failed) as problem:
         report = [f"make run: {problem}"]
         if isinstance(problem, Failed) and problem.last_lines:
             report += ["Its last lines:", *(f"  {line}" for line in problem.last_lines)]

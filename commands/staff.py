@@ -176,7 +176,8 @@ def _add_signing_in(group: click.Group, store: Store) -> None:
 
 def _add_looking(group: click.Group, store: Store) -> None:
     @group.command("list", epilog="Example: flask staff list")
-    def list_() -> None:
+    @click.option("--ids", is_flag=True, help="With ids: a provider rings client:ID.")
+    def list_(*, ids: bool) -> None:
         """All accounts: login, role, name, languages, queues, and what is special."""
         lines = accounts.lines(store)
         for one in lines:
@@ -192,6 +193,8 @@ def _add_looking(group: click.Group, store: Store) -> None:
             queues = ",".join(one.queues) or "national"
             who = one.staff
             parts = [who.login, who.role, who.name, ",".join(who.languages), queues, *special]
+            if ids:
+                parts.insert(1, who.id)
             click.echo("  ".join(parts))
         click.echo(f"{len(lines)} accounts")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
+import threading
+import tomllib
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +17,8 @@ import pytest
 import config
 import launcher
 
+from simulator.sip import extra
+from simulator.sip import settings as sip
 from tests.support.keeper import ROOT
 
 
@@ -53,6 +58,192 @@ def test_a_free_port_passes_even_just_after_a_server_left_it():
 def test_a_number_that_is_no_port_is_refused():
     with pytest.raises(launcher.CannotStart, match="which is no port"):
         launcher.check_port(65541, "SIMULATOR_PORT")
+
+
+# ---------------------------------------------------------------- telephones over SIP
+
+
+def sip_settings(**given: object) -> sip.SipSettings:
+    return sip.SipSettings(_env_file=None, **given)  # type: ignore[call-arg, arg-type]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((launcher.HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def busy_udp_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as telephone:
+        telephone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        telephone.bind((launcher.HOST, 0))
+        yield telephone.getsockname()[1]
+
+
+def test_a_busy_udp_port_is_named_with_the_way_to_another(busy_udp_port):
+    launcher.check_port(busy_udp_port, "PORT")
+    with pytest.raises(launcher.CannotStart) as refusal:
+        launcher.check_port(busy_udp_port, "SIP_PORT", over="UDP")
+    assert str(refusal.value) == (
+        f"UDP port {busy_udp_port} (SIP_PORT) is already in use; choose another:"
+        " SIP_PORT=5070 make run"
+    )
+
+
+def test_an_address_of_another_machine_is_named():
+    with pytest.raises(launcher.CannotStart, match=r"^192\.0\.2\.1 is no address of this machine"):
+        launcher.check_port(free_port(), "SIP_PORT", host="192.0.2.1", over="UDP")
+
+
+@pytest.mark.parametrize("over", ["UDP", "TCP"])
+def test_the_sip_port_must_be_free_over_both(over, busy_port, busy_udp_port):
+    plan = sip.read(sip_settings(sip_port=busy_udp_port if over == "UDP" else busy_port))
+    settings = config.Settings(_env_file=None, port=free_port(), simulator_port=free_port())  # type: ignore[call-arg]
+    launcher.check_ports(settings, None)
+    with pytest.raises(launcher.CannotStart, match=r"\(SIP_PORT\) is already in use"):
+        launcher.check_ports(settings, plan)
+
+
+def test_no_two_may_share_a_port():
+    settings = config.Settings(_env_file=None, port=8000, simulator_port=8020)  # type: ignore[call-arg]
+    with pytest.raises(launcher.CannotStart, match="SIMULATOR_PORT and SIP_PORT are both 8020"):
+        launcher.check_ports(settings, sip.read(sip_settings()))
+
+
+def test_telephones_are_started_where_there_is_a_plan_for_them():
+    with_them = launcher.lines_to_start(sip.read(sip_settings()))
+    without = launcher.lines_to_start(None)
+    assert with_them == without | {"telephones": "python -m simulator.sip"}
+    assert {"web", "worker", "scheduler", "dispatcher", "simulator"} == set(without)
+
+
+def test_without_the_extra_its_settings_are_not_even_read(monkeypatch, busy_port):
+    monkeypatch.setattr(extra, "missing", lambda: ["aiosipua"])
+    monkeypatch.setattr(sip, "load", lambda: pytest.fail("read"))
+    monkeypatch.setenv("PORT", str(busy_port))
+    monkeypatch.delenv("SIMULATOR_PORT", raising=False)
+    with pytest.raises(launcher.CannotStart, match=f"port {busy_port}"):
+        launcher.run(config.load())
+
+
+def test_a_bad_setting_of_the_telephones_is_one_sentence_too(monkeypatch, capfd):
+    monkeypatch.setattr(extra, "missing", list)
+    monkeypatch.setenv("SIP_HOST", "everywhere")
+    assert launcher.main() == 1
+    told = capfd.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert told[0].startswith("make run: SIP_HOST is 'everywhere'")
+
+
+class Answering:
+    """Somebody at a TCP port who writes one answer to whoever asks."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self.asked = b""
+
+    def __enter__(self) -> int:
+        self._server = socket.create_server((launcher.HOST, 0))
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return int(self._server.getsockname()[1])
+
+    def _serve(self) -> None:
+        connection, _ = self._server.accept()
+        with connection:
+            while not self.asked.endswith(b"\r\n\r\n"):
+                self.asked += connection.recv(4096)
+            connection.sendall(self._answer)
+
+    def __exit__(self, *_exception: object) -> None:
+        self._thread.join(timeout=10)
+        self._server.close()
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"401 Unauthorized"])
+def test_telephones_are_ready_once_any_answer_comes_over_sip(status):
+    asked = Answering(b"SIP/2.0 " + status + b"\r\n\r\n")
+    with asked as port:
+        assert launcher.listens(sip.read(sip_settings(sip_port=port)))
+    assert asked.asked.startswith(f"OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\n".encode())
+
+
+def test_what_does_not_speak_sip_is_not_ready():
+    with Answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        assert not launcher.listens(sip.read(sip_settings(sip_port=port)))
+
+
+def test_nobody_there_is_not_ready():
+    assert not launcher.listens(sip.read(sip_settings(sip_port=free_port())))
+
+
+def test_who_does_not_hear_this_machine_need_only_accept(tmp_path):
+    file = tmp_path / "sip.toml"
+    file.write_text('networks = ["192.168.10.0/24"]', "utf-8")
+    with socket.create_server((launcher.HOST, 0)) as server:
+        settings = sip_settings(sip_port=server.getsockname()[1], sip_file=str(file))
+        assert launcher.listens(sip.read(settings))
+
+
+def test_every_sip_setting_is_written_out_for_the_process(monkeypatch):
+    for name in sip.SipSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    settings = default_settings(monkeypatch)
+    settings.port = 8100
+    env = launcher.exports(
+        settings,
+        redis_url="unix:///r.sock",
+        base={"PATH": "/usr/bin"},
+        telephones=sip_settings(port=8100),
+    )
+    assert env["PORT"] == "8100"
+    assert env["SIP_PORT"] == "8120"
+    assert env["SIP_HOST"] == "127.0.0.1"
+    assert env["SIP_RTP_PORTS"] == "20000-20999"
+    given = {
+        name.upper(): env[name.upper()]
+        for name in sip.SipSettings.model_fields
+        if name.upper() in env
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PORT", "8400")  # as honcho would have it for another line
+    assert sip.read(sip.load()) == sip.read(sip_settings(port=8100))
+
+
+def test_without_the_extra_no_sip_setting_is_written_out(monkeypatch):
+    env = launcher.exports(default_settings(monkeypatch), redis_url="unix:///r.sock", base={})
+    assert not {name for name in env if name.startswith("SIP_")}
+
+
+def test_the_extra_is_the_same_list_for_pip_and_for_make():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = (ROOT / "requirements-sip.in").read_text("utf-8").splitlines()
+    asked = [line.replace('"', "'") for line in lines if line and line[0] not in "#-"]
+    assert project["optional-dependencies"]["sip"] == asked
+    locked = (ROOT / "requirements-sip.txt").read_text("utf-8")
+    for line in asked:
+        assert f"\n{line.partition(';')[0].strip()}" in locked
+
+
+def test_what_the_extra_shares_with_the_service_is_locked_alike():
+    def versions(file: str) -> dict[str, str]:
+        text = (ROOT / file).read_text("utf-8")
+        return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
+
+    service, telephones = versions("requirements.txt"), versions("requirements-sip.txt")
+    shared = service.keys() & telephones.keys()
+    assert shared
+    assert {name: telephones[name] for name in shared} == {name: service[name] for name in shared}
+
+
+def test_every_sip_setting_is_explained_to_who_runs_it():
+    told = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert [one for one in sip.SipSettings.model_fields if f"`{one.upper()}`" not in told] == []
+
+
+# ---------------------------------------------------------------- a launcher as a whole
 
 
 def test_the_launcher_starts_nothing_on_a_busy_port(busy_port):

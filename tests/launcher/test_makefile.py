@@ -91,7 +91,7 @@ def installations(clone: Clone) -> int:
 def test_bare_make_lists_every_target(clone):
     done = clone.make()
     assert done.returncode == 0
-    for target in ("run", "test", "test-long", "bench", "call", "lint", "lock", "clean-var"):
+    for target in ("run", "sip", "test", "test-long", "bench", "call", "ring", "lint", "lock"):
         assert f"make {target} " in done.stdout
 
 
@@ -142,6 +142,38 @@ def test_a_failed_installation_is_tried_again_from_nothing(clone):
     done = clone.make("run")
     assert done.stdout == "launched\n"
     assert "making .venv" in done.stderr
+
+
+def with_the_extra(clone: Clone) -> None:
+    clone.program("python3.13", FAKE_PYTHON)
+    (clone.folder / "requirements-sip.txt").write_text("# telephones\n", "utf-8")
+    assert clone.make("sip").returncode == 0
+
+
+def test_telephones_are_installed_when_asked_for_and_once(clone):
+    clone.program("python3.13", FAKE_PYTHON)
+    (clone.folder / "requirements-sip.txt").write_text("# telephones\n", "utf-8")
+    clone.make("run")
+    assert installations(clone) == 1
+    assert "installing requirements-sip.txt" in clone.make("sip").stderr
+    assert clone.make("sip").stderr == ""
+    assert installations(clone) == 2
+
+
+def test_make_run_keeps_the_telephones_and_their_newest_version(clone):
+    with_the_extra(clone)
+    assert clone.make("run").stderr == ""
+    (clone.folder / "requirements-sip.txt").write_text("# newer\n", "utf-8")
+    assert "installing requirements-sip.txt" in clone.make("run").stderr
+    assert clone.make("run").stderr == ""
+
+
+def test_an_environment_that_is_made_anew_has_the_telephones_again(clone):
+    with_the_extra(clone)
+    (clone.folder / ".venv/bin/python").write_text("#!/no/such/interpreter\n", "utf-8")
+    told = clone.make("run").stderr
+    assert "making .venv" in told
+    assert "installing requirements-sip.txt" in told
 
 
 def test_a_broken_or_moved_environment_is_made_anew(clone):

@@ -2,7 +2,8 @@
 
 A part that a machine lacks is named with the way to get it, and its tests are skipped; with
 `CI=true` they fail instead. `TEST_POSTGRES=off`, `TEST_REDIS=off` and `TEST_BROWSER=off` take a
-part away, to see this.
+part away, to see this. Telephones over SIP are an extra: `TEST_SIP=off` leaves their tests out,
+and nothing fails for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NoReturn
 import pytest
 
 from launcher import find_redis_server
+from simulator.sip import extra
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,10 @@ class Part:
     name: str
     switch: str
     how_to_get: str
+    # Programs that must all be here.
+    programs: tuple[str, ...] = ()
+    # Whether a check without it may be wanted.
+    is_extra: bool = False
 
 
 POSTGRES = Part(
@@ -42,7 +48,27 @@ BROWSER = Part(
     "TEST_BROWSER",
     "install chromium, or Google Chrome (Debian: apt install chromium)",
 )
-PARTS = (POSTGRES, REDIS, BROWSER)
+SIP = Part(
+    "The extra for telephones over SIP",
+    "TEST_SIP",
+    "`make sip` installs it; until then the tests in tests/sip are left out",
+    is_extra=True,
+)
+SIP_CLIENTS = Part(
+    "A SIP telephone of others",
+    "TEST_SIP",
+    "install baresip and sipp (Debian: apt install baresip-core sip-tester)",
+    programs=("baresip", "sipp"),
+    is_extra=True,
+)
+ESPEAK = Part(
+    "The second voice",
+    "TEST_SIP",
+    "install espeak-ng (Debian: apt install espeak-ng)",
+    programs=("espeak-ng",),
+    is_extra=True,
+)
+PARTS = (POSTGRES, REDIS, BROWSER, SIP, SIP_CLIENTS, ESPEAK)
 # Names under which Debian and others ship it; playwright's own browser is not used.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -61,9 +87,14 @@ def find_chromium() -> str | None:
     return next((path for name in CHROMIUM if (path := shutil.which(name))), None)
 
 
+def is_off(part: Part) -> bool:
+    """Whether `part` is taken away."""
+    return environment(part.switch).lower() == "off"
+
+
 def lacking(part: Part) -> str | None:
     """Say why `part` is not here and how to get it, or None when it is here."""
-    if environment(part.switch).lower() == "off":
+    if is_off(part):
         return f"{part.name} is taken away by {part.switch}=off"
     if part == POSTGRES:
         here = bool(
@@ -71,14 +102,32 @@ def lacking(part: Part) -> str | None:
         )
     elif part == BROWSER:
         here = find_chromium() is not None
+    elif part == SIP:
+        here = extra.is_installed()
+    elif part.programs:
+        here = all(shutil.which(name) for name in part.programs)
     else:
         here = find_redis_server() is not None
     return None if here else f"{part.name} is missing: {part.how_to_get}"
 
 
-def give_up(reason: str) -> NoReturn:
+def may_be_missing(part: Part) -> bool:
+    """Whether its tests may be left out: anywhere but in CI, and an extra also where it is off."""
+    return not in_ci() or (part.is_extra and is_off(part))
+
+
+def wanted() -> list[str]:
+    """Return what this machine lacks, a sentence each; of the SIP parts only the first."""
+    reasons = {part: reason for part in PARTS if (reason := lacking(part))}
+    if SIP in reasons:
+        reasons = {part: reason for part, reason in reasons.items() if part.switch != SIP.switch}
+        reasons[SIP] = str(lacking(SIP))
+    return list(reasons.values())
+
+
+def give_up(reason: str, part: Part | None = None) -> NoReturn:
     """Skip the test, or fail it where nothing may be missing."""
-    if in_ci():
+    if in_ci() and not (part and may_be_missing(part)):
         pytest.fail(f"{reason} (CI=true: a missing part is a failure)", pytrace=False)
     pytest.skip(reason)
 
@@ -86,4 +135,4 @@ def give_up(reason: str) -> NoReturn:
 def require(part: Part) -> None:
     reason = lacking(part)
     if reason:
-        give_up(reason)
+        give_up(reason, part)

@@ -122,6 +122,12 @@ def test_the_list_says_what_is_special(made: House):
     ]
 
 
+def test_the_list_has_the_ids_that_a_provider_rings(made: House):
+    camille = made.employs("agent", login="camille", name="Camille Martin", languages=("fr",))
+    listed = flask(made, "list", "--ids").output.splitlines()
+    assert listed[0] == f"camille  {camille.id}  agent  Camille Martin  fr  national"
+
+
 def test_roles_passwords_and_accounts_change(made: House):
     made.employs("agent", login="camille", password=PASSWORD)
     assert flask(made, "role", "camille", "supervisor").output == "camille is a supervisor\n"
