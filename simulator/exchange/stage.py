@@ -108,7 +108,6 @@ class Stage:
         self._seat: Seat | None = None
         self._heard_by, self._sent_by = heard_by, sent_by
         self._answered_by, self._seated_by = answered_by, seated_by
-        self._transport = transport
         self.webhooks = Webhooks(transport, auth_token, sent=self._sent, took=self.pass_time)
 
     @property
@@ -137,10 +136,11 @@ class Stage:
         """Answer the call: every verb but Reject and Redirect does."""
         if self.status != "ringing":
             return
-        self.status = "in-progress"
         if self._answered_by is not None:
             with self._caller_may_be_gone():
+                # Whoever is gone by then was not answered.
                 self._answered_by()
+        self.status = "in-progress"
 
     # What is heard
 

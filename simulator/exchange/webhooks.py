@@ -74,7 +74,7 @@ class Webhooks:
         sent: Callable[[SentRequest], None],
         took: Callable[[float], None],
     ) -> None:
-        self._transport, self._auth_token = transport, auth_token
+        self.transport, self.auth_token = transport, auth_token
         self._sent, self._took = sent, took
 
     def send(self, step: Goto, params: Mapping[str, str]) -> Reply:
@@ -91,7 +91,7 @@ class Webhooks:
             url += ("&" if urlsplit(url).query else "?") + urlencode(params)
             params = {}
         headers = {
-            "X-Twilio-Signature": signature(self._auth_token, url, params),
+            "X-Twilio-Signature": signature(self.auth_token, url, params),
             "I-Twilio-Idempotency-Token": str(uuid.uuid4()),
             "User-Agent": "TwilioProxy/1.1",
             "Accept": "*/*",
@@ -122,7 +122,7 @@ class Webhooks:
         """Return the reply (if one came in time), the kind of failure or '', and the seconds."""
         reply: Reply | None = None
         try:
-            reply = self._transport.send(outgoing)
+            reply = self.transport.send(outgoing)
             took = reply.elapsed_s
             failure = {4: "4xx", 5: "5xx"}.get(reply.status // 100, "")
         except ConnectFailed:

@@ -121,7 +121,7 @@ def test_says_plays_and_pauses_in_virtual_time(ring):
 def test_relative_urls_resolve_against_the_document(ring):
     table = {"/in": "<Redirect>a/b?x=1</Redirect>", "/a/b": "<Redirect>c</Redirect>"}
     call = ring({**table, "/a/c": "<Hangup/>"})
-    assert call._transport.paths() == ["/in", "/a/b?x=1", "/a/c"]
+    assert call.webhooks.transport.paths() == ["/in", "/a/b?x=1", "/a/c"]
 
 
 def test_get_puts_the_parameters_in_the_signed_url(ring):
@@ -164,7 +164,7 @@ def test_the_fragment_is_obeyed_and_never_sent(ring):
     assert [request.attempt for request in tries] == [0, 1, 2]
     assert {request.url for request in tries} == {f"{BASE}/next"}
     assert len({request.headers["I-Twilio-Idempotency-Token"] for request in tries}) == 1
-    assert [sent.read_timeout_s for sent in call._transport.sent[1:]] == [4.0, 4.0, 4.0]
+    assert [sent.read_timeout_s for sent in call.webhooks.transport.sent[1:]] == [4.0, 4.0, 4.0]
     assert call.ended_normally
 
 

@@ -407,7 +407,7 @@ def test_a_turn_that_comes_after_the_end_of_its_call_keeps_nothing(one_place: Ho
     late = one_place.phone()
     late.sid = caller.sid
     caller.hangs_up()
-    late._transport.send(_last_gather_answered(caller, "1"))
+    late.webhooks.transport.send(_last_gather_answered(caller, "1"))
     assert one_place.held() == 0
 
 
@@ -419,7 +419,7 @@ def _last_gather_answered(caller: Phone, digits: str):
     number = int(turn.url.rpartition("n=")[2]) + 1
     url = turn.url.rpartition("n=")[0] + f"n={number}"
     form = {**turn.form, "Digits": digits}
-    headers = {"X-Twilio-Signature": signature(caller._auth_token, url, form)}
+    headers = {"X-Twilio-Signature": signature(caller.webhooks.auth_token, url, form)}
     return Outgoing("POST", url, form, headers)
 
 

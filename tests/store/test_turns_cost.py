@@ -187,7 +187,7 @@ def test_a_worker_whose_threads_all_look_something_up_does_not_stand_still(servi
     made = Service(Slow(service.database), service.campaign, service.settings.national_number)
     app = make_app(Parts(service.settings, service.store, made, service.woken))
     for phone in phones:
-        phone._transport = WsgiTransport(app)
+        phone.webhooks.transport = WsgiTransport(app)
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda phone: phone.presses("75011"), phones))
     for phone in phones:
