@@ -56,9 +56,10 @@ DOWN_EVERY: Final = 2.0
 LEAST_BETWEEN: Final = timedelta(seconds=0.5)
 # What a request takes is learnt half from a second of so many of them.
 LEARNT_FROM: Final = 100.0
-# So many visits are turned away in a second, this many seconds in a row: then there is a room.
+# So many visits are turned away in a second, this many seconds in a row: then there is a room. A
+# worker lets twenty begin at once, so it takes a crowd for that.
 CROWDED: Final = 3
-CROWDED_FOR: Final = 2
+CROWDED_FOR: Final = 1
 # So many answers of visits that had begun find no room in a second, and this part of all that are
 # given: there are too many of them. A few always meet at the same moment, and come again.
 LOST: Final = 1.0

@@ -48,7 +48,7 @@ LEAD: Final = MILLI // 2
 # Points of the crowd's shape that a snapshot has at most.
 POINTS: Final = 64
 # Seconds between two looks at the page: those whose turn is near look more often.
-EACH: Final = (3, 30)
+EACH: Final = (2, 30)
 _LAYOUT: Final = struct.Struct(">8sII")
 _TAG_BYTES: Final = 11
 # Of 27 bytes, so that there is nothing to fill up.

@@ -283,7 +283,7 @@ def test_only_numbers_of_ours_are_shown(tmp_path):
         ('[trunk]\nhost = "198.51.100.3"\nprefixes = ["+"]', "trunk.prefixes must be a text"),
         ('[trunk]\nhost = "198.51.100.3"\nprefixes = ["+33"]', "trunk.caller_ids is empty"),
         (
-            f"[trunk]\nhost = \"198.51.100.3\"\nprefixes = {['+331'] * 101}".replace("'", '"'),
+            f'[trunk]\nhost = "198.51.100.3"\nprefixes = {["+331"] * 101}'.replace("'", '"'),
             "trunk.prefixes has more than 100",
         ),
         (

@@ -56,9 +56,9 @@ def test_each_counts_once_until_they_are_not_seen_any_more():
     assert presence.told()["groups"] == {"7": 10, "9": 1}
     ticks.now += 4
     assert presence.told()["groups"] == {"7": 5, "9": 1}
-    ticks.now += SELDOM + SOON
+    ticks.now += SELDOM + 4
     assert presence.told()["groups"] == {}
-    assert presence.told()["for"] == pytest.approx(2 * SOON + SELDOM + 5)
+    assert presence.told()["for"] == pytest.approx(SOON + SELDOM + 9)
 
 
 def test_whose_turn_comes_near_is_told_to_look_more_often_and_still_counts_once():
