@@ -29,11 +29,17 @@ class FarPhones:
     def __init__(self, boxes: Boxes) -> None:
         self._boxes = boxes
         self._offers: dict[str, Offer] = {}
+        # Whether numbers out there are really called, since a process has said so: while that one
+        # is started anew, too. Nobody is pretended to be there then.
+        self.trunk = False
         self._lock = threading.Lock()
 
-    def offers(self, box: str, names: Collection[str], prefixes: Collection[str]) -> None:
-        """Take note of all that a process can ring from now on."""
+    def offers(
+        self, box: str, names: Collection[str], prefixes: Collection[str], *, trunk: bool = False
+    ) -> None:
+        """Take note of all that a process can ring from now on, and whether it has a trunk."""
         with self._lock:
+            self.trunk = self.trunk or trunk
             self._offers[box] = Offer(frozenset(names), tuple(filter(None, prefixes)))
 
     def gone(self, box: str) -> None:

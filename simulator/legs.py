@@ -65,13 +65,17 @@ def drive(call: Call, leg: Leg) -> Call:
 
     With a switchboard this is for a thread of its own: others end the waiting. A leg that waits
     for somebody looks at `call.mailbox` meanwhile; whatever it returns then, the order goes first.
+    Keys and words still count where it was about something else and the same Gather waits on.
     """
     call.dial()
     while not call.ended:
+        asked = call.waiting
         action = _acts(call, leg)
-        if call.mailbox and not isinstance(action, HangUp):
-            call.obey()
-        else:
+        if not call.mailbox or isinstance(action, HangUp):
+            call.act(action)
+            continue
+        call.obey()
+        if isinstance(action, Keys | Speech) and call.waiting is asked:
             call.act(action)
     return call
 

@@ -59,6 +59,9 @@ def _wav(audio: bytes) -> float | None:
     while at + CHUNK_HEADER <= len(audio):
         name, size = audio[at : at + 4], struct.unpack_from("<I", audio, at + 4)[0]
         if name == b"fmt ":
+            if at + CHUNK_HEADER + 12 > len(audio):
+                # Cut off before it is said.
+                return None
             rate = struct.unpack_from("<I", audio, at + CHUNK_HEADER + 8)[0]
         elif name == b"data":
             return float(size / rate) if rate else None

@@ -133,8 +133,8 @@ class RemoteSwitchboard:
         self._taken: dict[str, Mailbox] = {}
         self._lock, self._listens, self._after = threading.Lock(), listens, 0
         self._life = ""
-        self._offer: tuple[list[str], list[str]] | None = None
-        self._offered: tuple[list[str], list[str]] | None = None
+        self._offer: tuple[list[str], list[str], bool] | None = None
+        self._offered: tuple[list[str], list[str], bool] | None = None
         self._thread: threading.Thread | None = None
         self._local = threading.local()
         self.on_ring: Callable[[Ring], None] = lambda _ring: None
@@ -158,15 +158,26 @@ class RemoteSwitchboard:
 
     # Telephones
 
-    def telephones(self, names: Collection[str], prefixes: Collection[str] = ()) -> None:
+    def telephones(
+        self, names: Collection[str], prefixes: Collection[str] = (), *, trunk: bool = False
+    ) -> None:
         """Say whom this process can ring from now on: numbers and `client:<name>`s, all of them.
 
-        And all numbers that begin with one of the `prefixes`. Returns at once, in any thread; the
-        simulator knows within a second or two.
+        And all numbers that begin with one of the `prefixes`; with a `trunk` nobody is pretended to
+        be at any other. Returns at once, in any thread; the simulator knows within a second or two.
         """
         with self._lock:
-            self._offer = (sorted(names), sorted(prefixes))
+            self._offer = (sorted(names), sorted(prefixes), trunk)
             self._begin_to_listen()
+
+    def leave(self) -> None:
+        """Say that nobody can be rung here any more. Blocks as long as a request takes."""
+        with self._lock:
+            self._offer = ([], [], False)
+        try:
+            self._offer_telephones()
+        except Unreachable:
+            return
 
     def answered(self, call_sid: str) -> Taken | None:
         """Take a call that rings here; None where somebody was sooner, or it is over.
@@ -366,8 +377,8 @@ class RemoteSwitchboard:
             offer = self._offer
         if offer is None or offer == self._offered:
             return
-        names, prefixes = offer
-        given = {"box": self._box, "names": names, "prefixes": prefixes}
+        names, prefixes, trunk = offer
+        given = {"box": self._box, "names": names, "prefixes": prefixes, "trunk": trunk}
         self._ask("POST", "/_telephones", json=given)
         self._offered = offer
 

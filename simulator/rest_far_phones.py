@@ -1,6 +1,6 @@
 """The paths of telephones in other processes; see `far_phones` and `remote.RemoteSwitchboard`.
 
-    POST /_telephones           {"box", "names", "prefixes"}: all that this process can ring
+    POST /_telephones           {"box", "names", "prefixes", "trunk"}: all that this one can ring
     POST /_calls/<sid>/rang     {"box", "status"} -> {"ring": the call to run, or null}
     POST /_calls/<sid>/bridge   {"to", "caller_id", "timeout_s"} -> {"seat", "child"}, {"refused"}
 
@@ -34,7 +34,10 @@ def add_far_phones(app: Flask, simulator: Simulator) -> None:
         box = _box(simulator, given.get("box"))
         names = _numbers(given.get("names"), MOST_NAMES, CLIENT_NAME)
         prefixes = _numbers(given.get("prefixes", []), MOST_PREFIXES)
-        simulator.far_phones.offers(box, names, prefixes)
+        trunk = given.get("trunk", False)
+        if not isinstance(trunk, bool):
+            raise Refused(20001, "trunk is true or false")
+        simulator.far_phones.offers(box, names, prefixes, trunk=trunk)
         return jsonify(done=True)
 
     @app.post("/_calls/<sid>/bridge")

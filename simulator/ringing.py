@@ -4,7 +4,8 @@ A number answers and listens in silence, or presses the keys that the switch `an
 is a machine, or somebody with a temperament, or is busy, or does not answer. Listening takes such a
 call no time, for its clock is virtual; waiting in a queue and talking in a conference take real
 time. `client:<name>` rings a device until its page takes the call. A number or a client that
-another process has a telephone for rings there, too.
+another process has a telephone for rings there, too. Where one has a trunk, a number that it may
+not call is not answered at all.
 
 A call may ring in several places, and the first that takes it has it. That, and whether it still
 rings at all when somebody takes it, is decided here, under one lock.
@@ -199,7 +200,8 @@ class Ringing:
             return
         if record.recipient not in self._faults.answers and self._ring_somebody(record):
             return
-        answer = self._faults.answers.get(record.recipient, ())
+        nobody = "failed" if self._far.trunk else ()
+        answer = self._faults.answers.get(record.recipient, nobody)
         if answer in REFUSALS:
             self._progress.tell(record, "initiated")
             if answer != "failed":
@@ -220,8 +222,8 @@ class Ringing:
             if subscriber is not None:
                 self._ring_subscriber(record, subscriber)
                 return True
-            # Out there a number is dialled once, however many could.
-            boxes = self._far.towards(record.recipient)[:1]
+            # Out there a number is dialled once, by the process that came last, however many could.
+            boxes = self._far.towards(record.recipient)[-1:]
         if not boxes:
             return False
         self._progress.tell(record, "initiated")

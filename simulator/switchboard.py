@@ -102,6 +102,8 @@ class Switchboard:
         self._waiting: dict[str, Queue] = {}
         self._conferences: dict[str, Conference] = {}
         self._talking: dict[str, Conference] = {}
+        # Live calls whose own telephone or page is muted, wherever they sit.
+        self._silent: set[str] = set()
 
     # Calls
 
@@ -151,8 +153,15 @@ class Switchboard:
         return self._order(call_sid, Drop())
 
     def mute(self, call_sid: str, *, on: bool) -> bool:
-        """Mute a call in the conference that it is in, or let it be heard; False in none."""
+        """Mute a live call where it is, and where it comes to, or let it be heard.
+
+        False where it is in no conference now.
+        """
         with self._lock:
+            if not on:
+                self._silent.discard(call_sid)
+            elif call_sid in self._live:
+                self._silent.add(call_sid)
             conference = self._talking.get(call_sid)
             if conference is None:
                 return False
@@ -197,6 +206,7 @@ class Switchboard:
         self.leave_conference(call, HUNG_UP)
         with self._lock:
             self._live.pop(call.sid, None)
+            self._silent.discard(call.sid)
         record = self.calls.get(call.sid)
         if record is not None and record.status not in FINAL:
             now = self.clock.now()
@@ -257,7 +267,7 @@ class Switchboard:
                 call,
                 wish,
                 self.clock.now(),
-                muted=wish.muted,
+                muted=wish.muted or call.sid in self._silent,
                 coaching=wish.coach,
                 end=wish.end,
                 label=label or wish.label,

@@ -61,7 +61,7 @@
           break;
         case "connected":
           this.call = event.call;
-          this.emit("connected", { id: event.call });
+          this.emit("connected", { id: event.call, through: event.through });
           break;
         case "cancelled":
           this.over("cancelled");

@@ -302,7 +302,11 @@ class Call(Stage):
         self.gone = True
         self.ended, self.end_reason, self.waiting, self.queue = True, reason, None, ""
         self.seat = None
-        if self.status in {"ringing", "in-progress"}:
+        gave_up = self.direction == "inbound" and reason == "caller-hung-up"
+        if self.status == "ringing" and gave_up:
+            # They gave up before anything answered.
+            self.status = "no-answer"
+        elif self.status in {"ringing", "in-progress"}:
             self.status = "completed"
         if self._over_by is not None:
             with contextlib.suppress(HungUp):

@@ -235,6 +235,8 @@ class SipLeg:
         """Answer the telephone that rings us; raises HungUp where it rings no more."""
         if not self._gone and not self._telephone.answer():
             self._gone = "cancelled"
+            # Should the loop have been late to answer it, it is no dead line.
+            self._telephone.hang_up()
         if self._gone:
             raise HungUp
         self._line.play(Sound.silent(LEAD_S))
@@ -299,7 +301,13 @@ class SipLeg:
 
     def _ordered(self) -> bool:
         """Whether an order is there that ends what is played."""
-        return self._mailbox.has(lambda order: ends(order) or self._frees(order))
+        return self._mailbox.has(lambda order: self._ends(order) or self._frees(order))
+
+    def _ends(self, order: Order) -> bool:
+        """Whether an order ends whatever goes on; of a conference, only where it is this one's."""
+        if isinstance(order, Released):
+            return self._seat is not None and self._seat.sid == order.sid
+        return isinstance(order, Redirect | Complete | Drop)
 
     def _frees(self, order: Order) -> bool:
         # Whoever is taken off hold talks at once; others that come or go stop nothing.
@@ -387,7 +395,7 @@ class SipLeg:
         held = wait.seat.hold and wait.seat.hold_url
         self._until(lambda: bool(self._mailbox), self._round + ROUND_S if held else math.inf)
         self._round = self._time.now()
-        if self._mailbox.has(ends):
+        if self._mailbox.has(self._ends):
             # Not a moment longer may one hear the other, whatever the service still has to do.
             self._mix(None)
         return HangUp() if self._gone else Silence()
@@ -433,8 +441,7 @@ class SipLeg:
             self._line.stop()
         elif not self._line.playing:
             collector.prompt_ended(now)
-            if collector.listens:
-                self._lend_an_ear(gather)
+            self._lend_an_ear(gather, collector)
         if self._hearing is not None and self._hearing.speaking:
             collector.speaks(now)
         return collector.due(now)
@@ -458,9 +465,9 @@ class SipLeg:
             return self._studio.waiting_music
         return (self._studio.sounds.of(url) or self._studio.waiting_music) if url else NOTHING
 
-    def _lend_an_ear(self, gather: Gather) -> None:
+    def _lend_an_ear(self, gather: Gather, collector: Collector) -> None:
         recogniser = self._studio.recogniser
-        if recogniser is not None and self._hearing is None:
+        if recogniser is not None and self._hearing is None and collector.listens:
             hints = gather.attributes.get("hints", "")
             self._hearing = recogniser.begin(gather.language, hints, self._says)
             self._line.listen(self._hearing.take)
@@ -496,11 +503,6 @@ class SipClock(OwnPaced):
     def advance(self, seconds: float) -> None:
         """Wait for the line, which knows how long its sound is."""
         self._leg.listen()
-
-
-def ends(order: Order) -> bool:
-    """Return whether an order ends whatever goes on."""
-    return isinstance(order, Redirect | Complete | Drop | Released)
 
 
 def _silence(seconds: float) -> Iterator[Sound]:

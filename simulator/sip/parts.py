@@ -148,8 +148,9 @@ LineOpener = Callable[[Ear], Awaitable[Line]]
 class Telephone(Protocol):
     """One SIP call, in either direction. May be used from any thread.
 
-    `caller` and `called` are what stands in From and To before the `@`; `account` is who proved to
-    be somebody, or an empty string. `line` is there from the beginning.
+    `caller` is what stands in From before the `@`, or `anonymous` where that is not to be known;
+    `called` whom the request is for, or who stands in To where that is no number. `account` is who
+    proved to be somebody, or an empty string. `line` is there from the beginning.
     """
 
     caller: str

@@ -7,9 +7,11 @@ import errno
 import gc
 import signal
 import sys
+import time
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from simulator.remote import RemoteSwitchboard
@@ -27,6 +29,7 @@ from simulator.sip.sounds import Sounds
 from simulator.sip.ticker import Ticker
 from simulator.sip.voice import Voice
 from simulator.sip.wire import Wire
+from simulator.switchboard import spawn
 from simulator.transport import HttpTransport
 
 # How long (seconds) calls have to tell their end, once the process is to end.
@@ -69,10 +72,21 @@ async def serve(plan: Plan, own: SipSettings, settings: Settings) -> None:
         sys.stdout.write(f"Telephones: sip:{plan.host}:{wire.port}, UDP and TCP\n")
         sys.stdout.flush()
         await stopped.wait()
+        wire.on_registered = lambda: None
+        await asyncio.to_thread(_leave, lines, rung.close())
         await asyncio.to_thread(calls.close, LAST_S)
         await wire.close()
         ticker.close()
     transport.close()
+
+
+def _leave(lines: RemoteSwitchboard, rang: Sequence[str]) -> None:
+    """Say that nobody is rung here any more, or that would be known only when nothing is heard."""
+    told = [spawn(partial(lines.rang, sid, "failed")) for sid in rang]
+    told.append(spawn(lines.leave))
+    until = time.monotonic() + LAST_S
+    for thread in told:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from simulator.remote import RemoteSwitchboard, Taken
 from simulator.sip.calls import Caller
 from simulator.sip.parts import Ear
 from simulator.sip.settings import Plan
+from simulator.sip.wire_office import trouble
 from simulator.sip.wire_parts import (
     Cancellable,
     Contact,
@@ -116,6 +117,7 @@ class Rung:
         self._calling: set[Task[None]] = set()
         self._rings: dict[str, _Rings] = {}
         self._talks: dict[str, _Talks] = {}
+        self._closed = False
         lines.on_ring = lambda ring: self._soon(lambda: self._ring(ring))
         lines.on_stop_ringing = lambda sid: self._soon(lambda: self._stop(sid))
         lines.on_press = lambda sid, keys: self._soon(lambda: self._press(sid, keys))
@@ -136,7 +138,8 @@ class Rung:
             for recipient in account.rings
         }
         trunk = self._plan.trunk
-        self._lines.telephones(names, trunk.prefixes if trunk is not None else ())
+        prefixes = trunk.prefixes if trunk is not None else ()
+        self._lines.telephones(names, prefixes, trunk=trunk is not None)
         for talks in self._talks.values():
             if talks.account and talks.account not in there:
                 talks.mailbox.post(Drop())
@@ -146,12 +149,21 @@ class Rung:
                     attempt.stop()
                     self._refused(sid, attempt, "no-answer")
 
+    def close(self) -> list[str]:
+        """Ring nobody any more, and return what rang: the simulator is to be told. On the loop."""
+        self._closed = True
+        rang = list(self._rings)
+        for sid in rang:
+            self._stop(sid)
+        return rang
+
     # All of this on the loop
 
     def _ring(self, ring: Ring) -> None:
         if ring.sid in self._rings or ring.sid in self._talks:
             return
-        targets = self._targets(ring.to) if len(self) < self._plan.most_calls else []
+        full = self._closed or len(self) >= self._plan.most_calls
+        targets = [] if full else self._targets(ring.to)
         if not targets:
             self._tell(ring.sid, "failed")
             return
@@ -183,8 +195,8 @@ class Rung:
             log.warning("a call out was not made: %s", refused)
             self._refused(ring.sid, attempt, "failed")
             return
-        except Exception:
-            log.exception("a call out failed")
+        except Exception as error:  # noqa: BLE001 - one call's trouble is not everybody's
+            trouble("a call out failed", error)
             self._refused(ring.sid, attempt, "failed")
             return
         rings = self._rings.get(ring.sid)

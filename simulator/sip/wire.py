@@ -66,6 +66,8 @@ __all__ = [
 
 # Seconds that the answers to the last BYEs are waited for.
 _CLOSE_S: Final = 2.0
+# Of all places, one in so many at most is kept for telephones of ours.
+_KEPT_PART: Final = 4
 _IN_DIALOG: Final = frozenset({"INVITE", "BYE", "INFO", "OPTIONS"})
 
 
@@ -143,6 +145,7 @@ class Wire:
             changed=self._told,
         )
         now, most = times.now, limits.sources
+        self._messages = Buckets(limits.messages, limits.message_burst, most, now)
         self._invites = Buckets(limits.invites, limits.invite_burst, most, now)
         self._in_calls = Buckets(limits.in_calls, limits.in_call_burst, most, now)
         self._requests = Buckets(limits.requests, limits.request_burst, most, now)
@@ -186,7 +189,9 @@ class Wire:
             "connections": len(self._sockets.connections),
             "telephones": len(self._registrar),
             "nonces": len(self._guard),
-            "sources": len(self._invites) + len(self._requests) + len(self._in_calls),
+            "sources": max(
+                map(len, (self._messages, self._invites, self._requests, self._in_calls))
+            ),
             "tasks": len(self._tasks),
         }
 
@@ -237,6 +242,9 @@ class Wire:
             self._registrar.look()
 
     def _received(self, data: bytes, peer: Peer) -> None:
+        if not self._messages.take(peer.host):
+            self.counts["limited"] += 1
+            return
         try:
             message = read(data, peer)
             if isinstance(message, Response):
@@ -358,11 +366,20 @@ class Wire:
             # Who says to be a telephone of ours proves it; all others are callers.
             self._guard.proven(request, name)
             account = name
-        if self._closing or len(self._office.calls) >= self._plan.most_calls:
+        if self._closing or len(self._office.calls) >= self._plan.most_calls - self._kept():
             raise no_place()
         call = Inbound(self._office, request, account)
         call.begin(server)
         self._spawn(call.open(self._on_call))
+
+    def _kept(self) -> int:
+        """Return how many places are for telephones of ours that ring nowhere and talk to nobody.
+
+        Whoever waits for an agent must leave room for theirs; a quarter of all at most.
+        """
+        busy = {call.account for call in self._office.calls if isinstance(call, Outbound)}
+        free = len(self._registrar.registered() - busy)
+        return min(free, self._plan.most_calls // _KEPT_PART)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

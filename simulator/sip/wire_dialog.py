@@ -17,7 +17,7 @@ from aiosipua.headers import parse_uri
 from aiosipua.message import SipRequest
 
 from simulator.sip import wire_sdp
-from simulator.sip.parts import Line
+from simulator.sip.parts import Line, Media
 from simulator.sip.wire_messages import (
     ALLOW,
     SERVER,
@@ -29,7 +29,7 @@ from simulator.sip.wire_messages import (
     uri_of,
 )
 from simulator.sip.wire_office import Office
-from simulator.sip.wire_parts import EarSwitch, Peer
+from simulator.sip.wire_parts import Cancellable, EarSwitch, Peer
 from simulator.sip.wire_transactions import Again, Server
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class SipCall:
         self.talking = self.over = False
         self._has_line = False
         self._again: Again | None = None
+        self._held: Cancellable | None = None
         self._acked_cseq = self._invite_cseq = -1
         self._awaits_answer = False
         self._bye_after_ack = self._bye_sent = False
@@ -132,6 +133,7 @@ class SipCall:
         if self.over:
             return
         self.over = True
+        self._stop_held()
         self.office.calls.discard(self)
         if self._has_line:
             self.line.close()
@@ -307,7 +309,24 @@ class SipCall:
         Keys come under the number that we offered, whatever theirs is (RFC 3264 §6.1).
         """
         media = self._read(message).media
-        self.line.connect(media if media.keys is None else replace(media, keys=wire_sdp.KEYS))
+        self.hear(media if media.keys is None else replace(media, keys=wire_sdp.KEYS))
+
+    def hear(self, media: Media) -> None:
+        """Send and hear so from now on; for so long at most where nothing is to be heard.
+
+        A line over which nothing is to come cannot be lost: whoever dies while holding would keep
+        its place, and the other one waiting.
+        """
+        self._stop_held()
+        self.line.connect(media)
+        if not media.speaks:
+            office = self.office
+            self._held = office.times.later(office.timers.held, lambda: self.lost("lost"))
+
+    def _stop_held(self) -> None:
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
 
     def _invited_again(self, request: Request, server: Server) -> None:
         """Take a re-INVITE: held, taken up again, sent elsewhere. A refused one changes nothing."""
@@ -325,7 +344,7 @@ class SipCall:
                 self.reply(request, server, 488)
                 return
             self._awaits_answer = False
-            self.line.connect(offer.media)
+            self.hear(offer.media)
             body = own.answer(offer)
         else:
             self._awaits_answer = True

@@ -142,7 +142,7 @@ class Inbound(SipCall):
         body = own.offer() if offer is None else own.answer(offer)
         # Before the other side hears of it, so that its first packet finds somebody.
         if offer is not None:
-            self.line.connect(offer.media)
+            self.hear(offer.media)
         self.talking = True
         self._stop_timer()
         if not self.accept(self._request, server, self._record_routes(), body):

@@ -64,13 +64,19 @@ _CSEQ: Final = re.compile(r"([0-9]{1,10})[ \t]+([A-Z]{1,32})")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _SENT_BY: Final = re.compile(
     r"SIP\s*/\s*2\.0\s*/\s*(?:UDP|TCP)\s+(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,255})"
-    r"\s*(?::\s*([0-9]{1,5}))?\s*((?:;.*)?)",
+    r"\s*(?::\s*([0-9]{1,5})\s*)?((?:;.*)?)",
     re.IGNORECASE | re.DOTALL,
 )
 _PARAM: Final = re.compile(r";\s*([A-Za-z0-9_.!%*+`'~-]+)\s*(?:=\s*(\"[^\"]*\"|[^;\s]*))?\s*")
+_END: Final = re.compile(rb"\r?\n\r?\n")
 _USER: Final = re.compile(r"[^0-9A-Za-z+*#._@-]")
 _HIGHEST: Final = 2**31
 _MOST_VIAS: Final = 16
+# Of all headers together: one message must not take so long to be taken apart that sound stops.
+_MOST_LINES: Final = 300
+_MOST_COMMAS: Final = 400
+# Characters of a Via, or of an address with all that stands around it.
+_LONGEST: Final = 1024
 _DEFAULT_PORT: Final = 5060
 
 
@@ -143,11 +149,13 @@ def tag_of(address: str) -> str:
 
 
 def uri_of(address: str) -> str:
-    """Return the URI of a name-addr or addr-spec, as it stands there."""
+    """Return the URI of a name-addr or addr-spec, as it stands there; empty where that is long."""
+    if len(address) > _LONGEST:
+        return ""
     # A quoted name may have angle brackets in it.
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", address)
-    found = re.search(r"<\s*([^<>]*?)\s*>", bare)
-    return found[1] if found else bare.split(";", 1)[0].strip()
+    found = re.search(r"<([^<>]*)>", bare)
+    return (found[1] if found else bare.split(";", 1)[0]).strip()
 
 
 def user_of(address: str) -> str:
@@ -176,6 +184,9 @@ def read(data: bytes, peer: Peer) -> Request | Response:
     Raises Mangled where nothing can be answered; a request that can be answered and is wrong
     raises nothing here: see `check`.
     """
+    head = data[: end.end()] if (end := _END.search(data)) else data
+    if head.count(b"\n") > _MOST_LINES or head.count(b",") > _MOST_COMMAS:
+        raise Mangled("too much")
     try:
         message = SipMessage.parse(data)
     except (ValueError, IndexError) as error:
@@ -201,9 +212,13 @@ def _ids(message: SipMessage) -> tuple[str, int, str, str, str]:
     return call_id, number, cseq[2], from_tag, to_tag
 
 
+def _sent_by(via: str) -> re.Match[str] | None:
+    return None if len(via) > _LONGEST else _SENT_BY.fullmatch(via.strip())
+
+
 def _response(message: SipResponse, start: bytes, peer: Peer) -> Response:
     vias = message.get_header_values("via")
-    via = _SENT_BY.fullmatch(vias[0]) if vias else None
+    via = _sent_by(vias[0]) if vias else None
     # Two of them, and it went through somebody who did not take his own off, or is not for us.
     if via is None or len(vias) != 1 or not start.startswith(b"SIP/2.0 "):
         raise Mangled("no Via of ours")
@@ -218,7 +233,7 @@ def _response(message: SipResponse, start: bytes, peer: Peer) -> Response:
 
 def _request(message: SipRequest, peer: Peer) -> Request:
     vias = message.get_header_values("via")
-    via = _SENT_BY.fullmatch(vias[0].strip()) if vias else None
+    via = _sent_by(vias[0]) if vias else None
     if via is None or len(vias) > _MOST_VIAS or not _METHOD.fullmatch(message.method):
         raise Mangled("no Via")
     call_id, cseq, method, from_tag, to_tag = _ids(message)
@@ -251,6 +266,8 @@ def check(request: Request, data: bytes) -> None:
     """Raise Refused where a request has something that must be answered with an error."""
     message = request.message
     if not _URI.fullmatch(message.uri) or not request.from_tag:
+        raise Refused(400)
+    if any(len(request.first(name)) > _LONGEST for name in ("from", "to")):
         raise Refused(400)
     if message.uri.partition(":")[0].lower() not in {"sip", "tel"}:
         raise Refused(416)

@@ -29,6 +29,7 @@ _MOST_TRIES: Final = 2
 _ALGORITHMS: Final = ("SHA-256", "MD5")
 _BUSY: Final = frozenset({486, 600, 603})
 _TIMEOUT: Final = 408
+_NOT_THERE: Final = frozenset({_TIMEOUT, 480})
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Outbound(SipCall):
             elif answer.status in _BUSY:
                 self._outcome("busy", answer.status)
             else:
-                late = answer.status == _TIMEOUT
+                late = answer.status in _NOT_THERE
                 self._outcome("no-answer" if late else "failed", answer.status)
 
     def _taken(self, answer: Response) -> None:

@@ -67,12 +67,16 @@ class LoopTimes:
 
 @dataclass(frozen=True)
 class Timers:
-    """Seconds, named as in RFC 3261 §17 (T1, T2, T4) and §16.6 (how long a telephone rings)."""
+    """Seconds, named as in RFC 3261 §17 (T1, T2, T4) and §16.6 (how long a telephone rings).
+
+    `held` is how long a call may be one in which the other side sends no sound.
+    """
 
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
     rings: float = 180.0
+    held: float = 3600.0
 
     @property
     def patience(self) -> float:
@@ -84,6 +88,9 @@ class Timers:
 class Limits:
     """What one source, and all of them together, may take. Rates are a second, with a burst."""
 
+    # Of any kind, before they are read: reading takes a tenth of a millisecond, and sound waits.
+    messages: float = 600.0
+    message_burst: int = 5000
     invites: float = 60.0
     invite_burst: int = 150
     # Other requests outside of a call: REGISTER, OPTIONS and what is not served.

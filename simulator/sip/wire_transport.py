@@ -25,6 +25,15 @@ _LENGTH: Final = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9
 _END: Final = re.compile(rb"\r?\n\r?\n")
 _BUFFER: Final = 2 * 2**20
 _TRIES: Final = 20
+# How soon it is noticed that nobody is at the other end of a connection any more: quiet for so
+# long, asked so often (seconds), or what was sent is not acknowledged (milliseconds). Where a
+# system has no such option, it is noticed when that system does.
+_KEEP_ALIVE: Final = {
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPINTVL": 10,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 30_000,
+}
 
 
 def plain(host: str) -> str:
@@ -35,6 +44,15 @@ def plain(host: str) -> str:
         if isinstance(mapped, ipaddress.IPv6Address) and mapped.ipv4_mapped:
             return str(mapped.ipv4_mapped)
     return host
+
+
+def _keep_alive(own: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            option = getattr(socket, name, None)
+            if option is not None:
+                own.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class Sockets:
@@ -187,6 +205,7 @@ class _Connection(asyncio.Protocol):
             self.close()
             return
         sockets.connections[self._peer] = self
+        _keep_alive(cast(socket.socket, transport.get_extra_info("socket")))
 
     def data_received(self, data: bytes) -> None:
         if self._sockets.connections.get(self._peer) is not self:

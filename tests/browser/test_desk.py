@@ -6,6 +6,7 @@ The agent uses the keyboard alone. What callers do, they do at the telephone of 
 from __future__ import annotations
 
 import json
+import queue
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,11 @@ from services.call_world import Service
 from services.deliver_message import deliver_message
 from services.directory import Directory
 from services.staff import read_acts
+from simulator.clock import WallClock
+from simulator.orders import Ring
+from simulator.remote import RemoteSwitchboard
+from simulator.settings import Settings
+from simulator.transport import HttpTransport
 from tests.browser.desk_stage import (
     AtDesk,
     DeskStage,
@@ -28,6 +34,8 @@ from tests.browser.desk_stage import (
     goes_to_the_date,
     reaches_nobody,
 )
+from tests.browser.stage import PATIENCE_MS
+from tests.support.house import ACCOUNT, TOKEN
 from wiring_delivery import make_means
 
 pytestmark = pytest.mark.browser
@@ -297,6 +305,36 @@ def test_a_page_that_is_lost_in_mid_call_comes_back_to_it(staged: DeskStage, des
     expect(page.locator('#actions [name="on"]')).to_have_value("0")
     desk.presses("Alt+g")
     state_of(caller.page, WITH_PERSON)
+
+
+def test_a_call_that_the_agents_telephone_takes_is_said_to_be_there(
+    staged: DeskStage, desk: AtDesk
+):
+    settings = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        twilio_account_sid=ACCOUNT,
+        twilio_auth_token=TOKEN,
+    )
+    transport = HttpTransport(staged.url, staged.url)
+    lines = RemoteSwitchboard(staged.simulator_url, settings, transport)
+    rung: queue.Queue[Ring] = queue.Queue()
+    lines.on_ring = rung.put
+    lines.telephones([f"client:{desk.staff.id}"])
+    desk.ready()
+    caller = staged.rings()
+    gives_up_at_the_offers(caller)
+    taken = lines.answered(rung.get(timeout=PATIENCE_MS / 1000).sid)
+    assert taken is not None
+    call = taken.call(transport=transport, auth_token=TOKEN, clock=WallClock()).dial()
+    told = desk.page.locator("#told")
+    expect(told).to_have_text("L’appel est sur votre téléphone. Parlez là-bas.")
+    desk.is_("talking")
+    state_of(caller.page, WITH_PERSON)
+    call.hang_up()
+    expect(told).not_to_contain_text("téléphone")
+    desk.is_("paused")
+    lines.leave()
+    transport.close()
 
 
 def test_a_voice_that_is_lost_with_the_browser_puts_the_caller_first_again(

@@ -11,7 +11,7 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.exchange import Call
-from simulator.orders import Mailbox, Press, Ring, StopRinging, read, written
+from simulator.orders import Mailbox, Press, Redirect, Ring, StopRinging, read, written
 from simulator.remote import RemoteSwitchboard, Taken, Unreachable
 from simulator.rest import create_app
 from tests.simulator.conftest import BASE, SID, TOKEN
@@ -24,7 +24,7 @@ CLIENT, NUMBER, OUTSIDE = "client:agent-7", "+33142685300", "+33612345678"
 class Office:
     """A process with telephones, as far as the simulator can tell, and who is at them."""
 
-    def __init__(self, here, base, settings, *names, prefixes=()) -> None:
+    def __init__(self, here, base, settings, *names, prefixes=(), trunk=False) -> None:
         self.here = here
         self.lines = RemoteSwitchboard(base, settings, here.service, listens=False)
         self.rung: list[Ring] = []
@@ -33,7 +33,7 @@ class Office:
         self.lines.on_ring = self.rung.append
         self.lines.on_stop_ringing = self.stopped.append
         self.lines.on_press = lambda sid, keys: self.pressed.append((sid, keys))
-        self.lines.telephones(names, prefixes)
+        self.lines.telephones(names, prefixes, trunk=trunk)
         self.looks()
 
     def looks(self) -> int:
@@ -190,7 +190,8 @@ def test_a_number_out_there_is_dialled_once_and_only_where_nobody_here_answers(h
     here.goes_on()
     for desk in desks:
         desk.looks()
-    assert [ring.sid for desk in desks for ring in desk.rung] == [sid]
+    # By the one that came last: the other may be what it was before it was started anew.
+    assert [[ring.sid for ring in desk.rung] for desk in desks] == [[], [sid]]
 
     class Guest:
         """Somebody of a crowd, who has that number and lets it ring."""
@@ -210,6 +211,35 @@ def test_a_number_out_there_is_dialled_once_and_only_where_nobody_here_answers(h
     for desk in desks:
         desk.looks()
     assert [ring.sid for desk in desks for ring in desk.rung] == [sid]
+
+
+def test_where_a_trunk_is_nobody_is_pretended_at_a_number(here, office):
+    """A promise to call back would count as kept, and a text as told."""
+    assert ends_as(here, OUTSIDE) == "completed"
+    desk = office(NUMBER, prefixes=("+331",), trunk=True)
+    assert ends_as(here, OUTSIDE) == "failed"
+    assert told(here)[-2:] == ["initiated", "failed"]
+    # But for whom a switch names, and who has it.
+    here.faults(answers={OUTSIDE: "busy"})
+    assert ends_as(here, OUTSIDE) == "busy"
+    here.faults(answers={})
+    assert ends_as(here, NUMBER) == "ringing"
+    desk.looks()
+    # Nor where the trunk is only just down.
+    dies(here)
+    assert ends_as(here, OUTSIDE) == ends_as(here, NUMBER) == "failed"
+
+
+def test_a_trunk_for_calls_in_alone_calls_nobody(here, office):
+    office(trunk=True)
+    assert ends_as(here, OUTSIDE) == "failed"
+
+
+def test_a_process_that_ends_is_rung_no_more(here, office):
+    desk = office(CLIENT)
+    desk.lines.leave()
+    assert ends_as(here, CLIENT) == "no-answer"
+    assert desk.looks() == 0
 
 
 def ends_as(here, to) -> str:
@@ -558,6 +588,27 @@ def test_the_page_mutes_it(here, talk):
         assert page(here)["muted"] is on
 
 
+def test_who_mutes_before_anybody_is_there_is_not_heard_when_somebody_is(here, office):
+    desk = office(CLIENT)
+    here.board.devices.register("agent-7")
+    makes_call(here, CLIENT, "/agent")
+    here.goes_on()
+    taken = desk.lines.answered(desk.rings().sid)
+    assert taken is not None
+    assert here.board.devices.mute("agent-7", on=True)
+    call = desk.runs(taken)
+    assert call.seat is not None
+    assert call.seat.muted
+    # Nor in the next conference, for the page shows that it is muted still.
+    call.mailbox.post(Redirect(f"{BASE}/agent", "POST"))
+    call.obey()
+    assert call.seat.muted
+    assert here.board.devices.mute("agent-7", on=False)
+    desk.looks()
+    call.obey()
+    assert not call.seat.muted
+
+
 def test_the_page_presses_keys_in_it(here, talk):
     desk, _, sid = talk
     assert here.board.devices.press("agent-7", "1#")
@@ -775,8 +826,8 @@ def test_a_real_process_is_rung_talks_and_is_killed(here, serve, monkeypatch):
     known = threading.Event()
     offers = here.simulator.far_phones.offers
 
-    def knows(*given) -> None:
-        offers(*given)
+    def knows(*given, **more) -> None:
+        offers(*given, **more)
         known.set()
 
     monkeypatch.setattr(here.simulator.far_phones, "offers", knows)
@@ -845,6 +896,7 @@ def test_strangers_have_no_telephones(here):
         {"names": [NUMBER] * 1001},
         {"names": [], "prefixes": [""]},
         {"names": [], "prefixes": ["06"]},
+        {"names": [], "trunk": "yes"},
     ],
 )
 def test_what_is_no_telephone_is_refused(here, office, given):

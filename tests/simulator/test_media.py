@@ -32,6 +32,7 @@ MP3 = b"\xff\xfb\x50\x00"
         (MP3 + bytes(40_000 - 4), 5.0),
         (b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128) + MP3 + bytes(8000 - 4), 1.0),
         (b"<html>", None),
+        (wav(1)[:24], None),
         (b"", None),
         (b"\xff\xfb\x00\x00", None),
     ],

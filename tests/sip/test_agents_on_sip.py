@@ -26,7 +26,7 @@ from tests.sip.town import NATIONAL, PASSWORD, PATIENCE_S, Town, eventually, spe
 from tests.support.house import MOBILE, StaffClient
 
 SECOND = "+33612345679"
-CALLER, CAMILLE, DOMINIQUE = 600.0, 1000.0, 1400.0
+CALLER, CAMILLE, DOMINIQUE, SOLENE = 600.0, 1000.0, 1400.0, 2200.0
 # Of `tone`'s own loudness, what is left of it at least where it is heard.
 HEARD = 3000.0
 LISTENS_S = 0.5
@@ -183,6 +183,24 @@ class Agent:
         eventually(lambda: self.state == "talking", "the agent talks")
 
 
+@dataclass
+class Supervisor:
+    """Somebody at /supervision, and their telephone."""
+
+    place: Town
+    client: StaffClient
+    telephone: Telephone
+
+    def is_with(self, agent: Agent, mode: str) -> None:
+        """Listen to whom an agent talks with, whisper to the agent, or join."""
+        with self.place.house.database.statement() as connection:
+            now = rows.now_of(connection, agent.staff.id)
+        form = {"entry": (now and now.entry_id) or "", "mode": mode}
+        headers = {"Accept": "application/json", "Origin": self.place.url}
+        told: Any = self.client.post("/supervision/ecouter", data=form, headers=headers).json
+        assert told["done"], told
+
+
 @pytest.fixture
 def exchange() -> Iterator[TelephoneExchange]:
     made = TelephoneExchange()
@@ -198,12 +216,13 @@ def place(sqlite_url: str, tmp_path: Path) -> Iterator[Town]:
 
 @dataclass
 class Hall:
-    """A town with two agents whose SIP telephones are registered."""
+    """A town with two agents and a supervisor, whose SIP telephones are registered."""
 
     place: Town
     exchange: TelephoneExchange
     camille: Agent
     dominique: Agent
+    solene: Supervisor
 
     def caller(self, number: str = MOBILE, hertz: float = CALLER) -> Telephone:
         return self.exchange.telephone(self.place.sip, number, hertz)
@@ -236,28 +255,38 @@ class Hall:
 
 @pytest.fixture
 def hall(place: Town, exchange: TelephoneExchange) -> Hall:
-    staff = [place.house.employs("agent", name=name) for name in ("Camille", "Dominique")]
-    names = ("camille", "dominique")
-    place.opens_telephones(
-        {name: (f"client:{one.id}",) for name, one in zip(names, staff, strict=True)}
-    )
-    agents = []
-    for name, one, hertz in zip(names, staff, (CAMILLE, DOMINIQUE), strict=True):
-        kept = place.house.signs_in(staff=one, app=place.app).get_cookie(StaffClient.cookie)
-        assert kept is not None
-        telephone = exchange.telephone(place.sip, name, hertz)
-        telephone.registers()
+    staff = {
+        name: place.house.employs(role, name=name.title())
+        for name, role in (("camille", "agent"), ("dominique", "agent"), ("solene", "supervisor"))
+    }
+    place.opens_telephones({name: (f"client:{one.id}",) for name, one in staff.items()})
+
+    def browser(one: Staff) -> StaffClient:
+        kept = place.house.signs_in(one.role, staff=one, app=place.app)
+        cookie = kept.get_cookie(StaffClient.cookie)
+        assert cookie is not None
+        return LoopbackClient(place.app, one, cookie.value)
+
+    def telephone(name: str, hertz: float) -> Telephone:
+        made = exchange.telephone(place.sip, name, hertz)
+        made.registers()
         known = place.simulator.far_phones.named
-        eventually(lambda: known(f"client:{one.id}"), "it can be rung")  # noqa: B023 - at once
-        client = LoopbackClient(place.app, one, kept.value)
-        agents.append(Agent(place, one, client, telephone))
-    return Hall(place, exchange, *agents)
+        eventually(lambda: known(f"client:{staff[name].id}"), "it can be rung")
+        return made
+
+    agents = [
+        Agent(place, staff[name], browser(staff[name]), telephone(name, hertz))
+        for name, hertz in (("camille", CAMILLE), ("dominique", DOMINIQUE))
+    ]
+    solene = Supervisor(place, browser(staff["solene"]), telephone("solene", SOLENE))
+    camille, dominique = agents
+    return Hall(place, exchange, camille, dominique, solene)
 
 
 def hear(telephone: Telephone, *tones: float) -> None:
     """Wait until these tones, and of ours no others, are heard."""
     eventually(
-        lambda: telephone.tones(CALLER, CAMILLE, DOMINIQUE) == set(tones),
+        lambda: telephone.tones(CALLER, CAMILLE, DOMINIQUE, SOLENE) == set(tones),
         f"{sorted(tones)} at the telephone of {telephone.hertz:g}",
     )
 
@@ -297,6 +326,27 @@ def test_a_warm_transfer_lets_colleagues_talk_before_the_caller_is_with_the_seco
     hall.dominique.talks()
     caller.hangs_up()
     eventually(dominique.is_over, "the second agent's telephone is hung up")
+
+
+@pytest.mark.parametrize(("first", "then"), [("listen", "whisper"), ("whisper", "join")])
+def test_a_supervisor_is_heard_by_nobody_by_the_agent_or_by_both(hall: Hall, first: str, then: str):
+    camille, solene = hall.camille.telephone, hall.solene.telephone
+    caller = hall.talks_with_camille()
+
+    def is_heard(mode: str) -> None:
+        hear(solene, CALLER, CAMILLE)
+        hear(camille, CALLER, *([] if mode == "listen" else [SOLENE]))
+        hear(caller, CAMILLE, *([SOLENE] if mode == "join" else []))
+
+    hall.solene.is_with(hall.camille, first)
+    solene.is_rung()
+    solene.answers()
+    is_heard(first)
+    hall.solene.is_with(hall.camille, then)
+    is_heard(then)
+    solene.hangs_up()
+    hear(camille, CALLER)
+    hear(caller, CAMILLE)
 
 
 @pytest.mark.long

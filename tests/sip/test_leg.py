@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simulator.orders import Announce, Complete, Redirect
+from simulator.orders import Announce, Complete, Redirect, Released
 from simulator.settings import Settings
 from simulator.sip.leg import LEAD_S, TAIL_S
 from simulator.switchboard import Switchboard
@@ -141,7 +141,8 @@ def test_who_is_gone_before_the_answer_hears_nothing(house):
     telephone = at.telephone("0612345678")
     telephone.there = False
     caller = at.with_call(telephone, lambda: at.calls.on_call(telephone))
-    assert caller.log == ["rings", "answered too late"]
+    # Put down all the same: whatever it was that kept it from us, nobody is on a dead line.
+    assert caller.log == ["rings", "answered too late", "hung up"]
     assert caller.line.heard == []
     assert caller.made.end_reason == "caller-hung-up"
     assert service(caller).forms("/voice/status")[0]["CallStatus"] == "no-answer"
@@ -429,6 +430,20 @@ def test_nobody_hears_the_others_any_more_when_an_order_takes_them_out(room):
     room.board.leave_conference = slow
     room.one.ordered(Redirect(f"{BASE}/taken")).hears("Voilà.")
     assert seen == [None]
+
+
+@pytest.mark.parametrize("document", ["<Say>Voilà.</Say>", MENU.replace("Tapez un.", "Voilà.")])
+def test_the_end_of_a_conference_that_a_call_has_left_cuts_nothing_short(room, document):
+    room.at.service.table["/taken"] = [document]
+    mailbox, sid = room.one.made.mailbox, room.conference.sid
+
+    def both():
+        mailbox.post(Redirect(f"{BASE}/taken"))
+        mailbox.post(Released(sid, "answered"))
+
+    room.at.time.do(both)
+    room.one.hears("Voilà.").listens()
+    assert room.one.line.heard[-1].seconds == pytest.approx(len("Voilà.") / 15, abs=0.3)
 
 
 def test_after_the_conference_the_call_goes_on(room):

@@ -48,7 +48,7 @@ class Lines:
     """The simulator as this process sees it; `has_it` is whether somebody has a call already."""
 
     def __init__(self) -> None:
-        self.offers: list[tuple[list[str], list[str]]] = []
+        self.offers: list[tuple[list[str], list[str], bool]] = []
         self.told: list[tuple[str, str]] = []
         self.let_go_of: list[str] = []
         self.has_it = False
@@ -56,8 +56,8 @@ class Lines:
         self.on_stop_ringing: Callable[[str], None]
         self.on_press: Callable[[str, str], None]
 
-    def telephones(self, names: Any, prefixes: Any) -> None:
-        self.offers.append((sorted(names), sorted(prefixes)))
+    def telephones(self, names: Any, prefixes: Any, *, trunk: bool) -> None:
+        self.offers.append((sorted(names), sorted(prefixes), trunk))
 
     def answered(self, sid: str) -> Taken | None:
         self.told.append((sid, "answered"))
@@ -160,10 +160,13 @@ async def test_the_simulator_is_told_whom_the_registered_telephones_are() -> Non
     exchange.goes("poste1")
     exchange.goes("poste2")
     assert exchange.lines.offers == [
-        ([NUMBER, CLIENT, "client:agent-8"], ["+33"]),
-        ([CLIENT, "client:agent-8"], ["+33"]),
-        (["client:agent-8"], ["+33"]),
+        ([NUMBER, CLIENT, "client:agent-8"], ["+33"], True),
+        ([CLIENT, "client:agent-8"], ["+33"], True),
+        (["client:agent-8"], ["+33"], True),
     ]
+    alone = Exchange()
+    alone.rung.registered()
+    assert alone.lines.offers == [([NUMBER, CLIENT, "client:agent-8"], [], False)]
 
 
 @rule
@@ -201,6 +204,21 @@ async def test_a_call_that_cannot_go_on_is_let_go_and_put_down() -> None:
     assert telephone.is_down
     assert exchange.lines.let_go_of == ["CA1"]
     assert len(exchange.rung) == 0
+
+
+@rule
+async def test_a_process_that_ends_stops_what_rings_and_says_what_that_was() -> None:
+    exchange = Exchange()
+    await exchange.rings(NUMBER)
+    await exchange.rings("client:agent-8", "CA2")
+    assert exchange.rung.close() == ["CA1", "CA2"]
+    assert await exchange.goes_on() == []
+    assert len(exchange.rung) == 0
+    assert exchange.times.waiting == 0
+    # And what is asked of it in its last moment has failed.
+    await exchange.rings(NUMBER, "CA3")
+    await exchange.threads_run()
+    assert exchange.lines.told == [("CA3", "failed")]
 
 
 @rule
@@ -288,6 +306,20 @@ async def test_nobody_there_or_a_call_that_may_not_be_has_failed() -> None:
     await exchange.threads_run()
     assert exchange.lines.told == [("CA1", "failed"), ("CA2", "failed"), ("CA3", "failed")]
     assert len(exchange.rung) == 0
+
+
+def test_of_a_call_that_failed_no_number_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    @rule
+    async def run() -> None:
+        exchange = Exchange()
+        exchange.refused = ValueError(f"no way to {NUMBER}")
+        await exchange.rings(NUMBER)
+        await exchange.threads_run()
+        assert exchange.lines.told == [("CA1", "failed")]
+
+    run()
+    assert "ValueError" in caplog.text
+    assert NUMBER not in caplog.text
 
 
 @rule

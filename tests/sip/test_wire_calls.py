@@ -481,6 +481,25 @@ async def test_a_call_is_held_and_taken_up_again(
 
 
 @on_stage()
+async def test_who_sends_nothing_for_an_hour_is_given_up(stage: Stage):
+    """A telephone that dies while it holds the call is lost by no silence: that was agreed."""
+    client = await stage.client()
+    dialling, _, ear = await stage.talking(client)
+    for direction in ("sendonly", "sendrecv", "inactive"):
+        client.asks(dialling, "INVITE", body=f"{SDP}a={direction}\r\n")
+        client.acknowledges(dialling, await client.hears(200))
+        await client.hears_nothing()
+        if direction != "inactive":
+            stage.times.move(T.held - 1)
+    assert ear.heard_nothing()
+    stage.times.move(T.held)
+    await ear.hears("lost")
+    client.answers(await client.hears("BYE"), 200)
+    await client.hears_nothing()
+    stage.nothing_left()
+
+
+@on_stage()
 async def test_a_direction_of_the_whole_session_counts(stage: Stage):
     """aiosipua looks at the line's only."""
     caller = await stage.client()

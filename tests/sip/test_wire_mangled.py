@@ -1,6 +1,7 @@
 """What is no SIP, or SIP that somebody took apart: it harms nobody, and the next one is served."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -66,6 +67,12 @@ MANGLED: dict[str, tuple[str, str, int]] = {
         "\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa" * 20 + "\r\nMax-Forwards",
         0,
     ),
+    # What follows took seconds and more to be taken apart, and all sound stood still.
+    "spaces where a name ends": ("From: <", f"From: <{' ' * 12_000}", 400),
+    "quotes in a name": ("From: <", 'From: "' + '\\"' * 6000 + "<", 400),
+    "spaces in a Via": ("SIP/2.0/UDP 127.0.0.1", f"SIP/2.0/UDP 127.0.0.1{' ' * 12_000}x", 0),
+    "a list without end": ("\r\nMax-Forwards", "\r\nRecord-Route: " + "," * 12_000 + "\r\nX", 0),
+    "a line in many pieces": ("\r\nMax-Forwards", "\r\nX: y" + "\r\n y" * 3000 + "\r\nX", 0),
     "no tag of theirs": (";tag=f", ";x=f", 400),
     "a length that is none": ("Content-Length: ", "Content-Length: x", 400),
     "a length below nothing": ("Content-Length: ", "Content-Length: -", 400),
@@ -252,6 +259,25 @@ async def test_a_connection_that_does_not_finish_its_message_is_closed(stage: St
     await fence(stage)
     stage.times.move(Limits().stall)
     assert await busy.raw() is None
+
+
+@on_stage()
+async def test_a_connection_to_nobody_is_noticed_within_two_minutes(stage: Stage):
+    """A telephone without power says nothing; a firewall forgets a trunk's quiet connection."""
+    client = await stage.client("TCP")
+    await client.hears_nothing()
+    (connection,) = stage.wire._sockets.connections.values()
+    transport = connection._transport
+    assert transport is not None
+    own = transport.get_extra_info("socket")
+    assert own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    idle, every, times = (
+        own.getsockopt(socket.IPPROTO_TCP, option)
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    )
+    assert idle + every * times <= 120
+    # What was sent and is not acknowledged; milliseconds.
+    assert 0 < own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 60_000
 
 
 @on_stage()

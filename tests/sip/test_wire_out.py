@@ -120,7 +120,8 @@ async def test_who_we_called_holds_the_call(stage: Stage):
         (600, "busy"),
         (603, "busy"),
         (404, "failed"),
-        (480, "failed"),
+        # There, and not to be had now, as a telephone that is not to be disturbed.
+        (480, "no-answer"),
         (500, "failed"),
         # Whoever asks us to call somebody else does not get us to.
         (302, "failed"),

@@ -432,14 +432,16 @@
       wanted = false;
       look();
     });
-    device.on("connected", async () => {
+    device.on("connected", async ({ through }) => {
       ringing = wanted = false;
       answered = state.entry?.id ?? answered;
       await send("/poste/repondre", {});
+      if (through === "telephone") tell(config.at_phone);
       if ($("booking")) await quietly("booking", "booking");
     });
     device.on("disconnected", () => {
       ringing = wanted = false;
+      if ($("told").textContent === config.at_phone) $("told").textContent = "";
       look();
     });
     device.on("error", (error) => {

@@ -2,8 +2,8 @@
 // The telephone of a desk, whatever is behind it: createDevice(config) gives an object with
 //   register(), on(event, fn), accept(), reject(), hangup(), mute(on), destroy()
 // and the events
-//   incoming {id, from}, connected {id}, disconnected {id, why}, error {code, message},
-//   tokenWillExpire {}.
+//   incoming {id, from}, connected {id, through}, disconnected {id, why}, error {code, message},
+//   tokenWillExpire {}. `through` is "telephone" where another one of the agent's took the call.
 // A kind of telephone is a class that another file adds: device-twilio.js has browser voice, and in
 // development the simulator serves a stand-in. Without an argument the configuration is read from
 // <script type="application/json" id="device-config">: kind, identity, base, tokenUrl, words.
