@@ -120,7 +120,6 @@ class Gate:
 
     def _step(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """A webhook of the telephone: whatever else happens, it is answered."""
-        came = self._ticks()
         seen: list[str] = []
 
         def started(status: str, headers: Any, *error: Any) -> Any:
@@ -138,7 +137,9 @@ class Gate:
                 # Not the provider's: it says nothing of the telephone.
                 self.pressure.refused(seconds)
             else:
-                waited = began - came + (self._waited(environ) if self.hops else 0.0)
+                # Not the wait for a turn: with more connections than threads there always is one,
+                # and what that means is judged by how many connections are open.
+                waited = self._waited(environ) if self.hops else 0.0
                 self.pressure.step_done(seconds, waited)
 
     def _pass(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
