@@ -19,6 +19,8 @@
   let ringing = false;
   let wanted = false;
   let answered = "";
+  // Whether another telephone of the agent's has the call.
+  let atTelephone = false;
 
   // ------------------------------------------------------------ telling
 
@@ -163,7 +165,7 @@
     if (moved || before.reason !== now.reason || before.later !== now.later || before.voice !== now.voice) {
       await quietly("bar", "bar");
     }
-    if (moved) tell(config.state_words[now.state]);
+    if (moved) tell(atTelephone && now.state === "talking" ? config.at_phone : config.state_words[now.state]);
     line(now.line);
     strugglers(now.struggling);
     cases(before.cases, now.cases);
@@ -434,13 +436,14 @@
     });
     device.on("connected", async ({ through }) => {
       ringing = wanted = false;
+      atTelephone = through === "telephone";
       answered = state.entry?.id ?? answered;
       await send("/poste/repondre", {});
-      if (through === "telephone") tell(config.at_phone);
+      if (atTelephone) tell(config.at_phone);
       if ($("booking")) await quietly("booking", "booking");
     });
     device.on("disconnected", () => {
-      ringing = wanted = false;
+      ringing = wanted = atTelephone = false;
       if ($("told").textContent === config.at_phone) $("told").textContent = "";
       look();
     });
