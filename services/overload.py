@@ -140,8 +140,8 @@ class Pressure:
         """Whether a request of the web may go to the application now; then `web_done` follows.
 
         `goes_on`: of a visit that has begun. It waits for its turn as long as there are places to
-        wait, and those who came first are first. All else that finds no room
-        is refused at once: a thread that waited would be one less for those.
+        wait, and those who came first are first. All else that finds no room is refused at once: a
+        thread that waited would be one less for those.
         """
         with self._counting:
             if not (goes_on and self._waiting) and self._has_room(goes_on=goes_on):

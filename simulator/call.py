@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TextIO
@@ -116,6 +116,12 @@ class Printer:
                 self.line(f"  … ({heard.seconds:g} s)")
             case kind:
                 self.line(f"  [{kind}: {heard.text}]")
+
+    def texts(self, number: str, texts: Iterable[str]) -> None:
+        """Write the texts that came to a number."""
+        for text in texts:
+            self.line(f"SMS to {number}:")
+            self.line(textwrap.indent(text, "  | "))
 
     def sent(self, request: SentRequest) -> None:
         """Write a webhook's answer time."""
@@ -266,6 +272,16 @@ class Sms:
             return None
         messages.sort(key=lambda message: parsedate_to_datetime(message["date_created"]))
         return {message["sid"]: message["body"] for message in messages}
+
+    def received(self, number: str, known: Mapping[str, str], patience_s: float) -> list[str]:
+        """Return texts that came since `known`, waiting `patience_s` seconds for the first."""
+        until = time.monotonic() + patience_s
+        while True:
+            found = self.known(number) or {}
+            new = [text for sid, text in found.items() if sid not in known]
+            if new or time.monotonic() >= until:
+                return new
+            time.sleep(SMS_POLL_S)
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -505,10 +521,8 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
     if known is None:
         printer.line("The simulator does not answer, so SMS cannot be shown.")
     else:
-        received = _new_sms(sms, mobile, known, options.timeout if promised else 0)
-    for text in received:
-        printer.line(f"SMS to {mobile}:")
-        printer.line(textwrap.indent(text, "  | "))
+        received = sms.received(mobile, known, options.timeout if promised else 0)
+    printer.texts(mobile, received)
     if promised and not received and known is not None:
         printer.line(f"No SMS came within {options.timeout:g} s.")
     _print_end(printer, call, leg, reference if booked else None)
@@ -543,17 +557,6 @@ def _summary(call: Call, reference: str | None, received: list[str]) -> str:
         "slowest_ms": round(max(times), 1),
     }
     return json.dumps(summary, ensure_ascii=False)
-
-
-def _new_sms(sms: Sms, mobile: str, known: dict[str, str], patience_s: float) -> list[str]:
-    """Return texts that came since the call began, waiting `patience_s` seconds for the first."""
-    until = time.monotonic() + patience_s
-    while True:
-        found = sms.known(mobile) or {}
-        new = [text for sid, text in found.items() if sid not in known]
-        if new or time.monotonic() >= until:
-            return new
-        time.sleep(SMS_POLL_S)
 
 
 if __name__ == "__main__":

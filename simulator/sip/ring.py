@@ -13,13 +13,21 @@ import asyncio
 import json
 import re
 import sys
-import textwrap
-import time
 
 from pathlib import Path
 from typing import Final, TextIO
 
-from simulator.call import BOOKED, NOT_BOOKED, SENDER, UNUSABLE, Printer, Sms, Unusable, number
+from simulator.call import (
+    BOOKED,
+    NOT_BOOKED,
+    SENDER,
+    SMS_PATIENCE_S,
+    UNUSABLE,
+    Printer,
+    Sms,
+    Unusable,
+    number,
+)
 from simulator.settings import Settings
 from simulator.sip import extra
 from simulator.sip.settings import BadFile, load
@@ -37,8 +45,6 @@ FOLDER: Final = Path("var/ring")
 QUIET_S: Final = 1.5
 # A call is over after this, and no recording is longer; seconds.
 LONGEST_S: Final = 600.0
-SMS_PATIENCE_S: Final = 70.0
-SMS_POLL_S: Final = 1.0
 MOST_GROUPS: Final = 100
 SECONDS: Final = re.compile(r"\d{1,3}(\.\d+)?")
 REFERENCE: Final = re.compile(
@@ -208,10 +214,8 @@ def _ring(options: argparse.Namespace, out: TextIO) -> int:
         printer.line("The simulator does not answer: it cannot be seen whether a booking came out.")
     # Whoever was not asked for all keys has no booking to wait for.
     patience = 0.0 if rung.left_over else options.timeout
-    texts = [] if known is None else _texts(sms, sender, known, patience)
-    for text in texts:
-        printer.line(f"SMS to {sender}:")
-        printer.line(textwrap.indent(text, "  | "))
+    texts = [] if known is None else sms.received(sender, known, patience)
+    printer.texts(sender, texts)
     reference = reference_in(texts)
     printer.line(f"Reference: {reference}" if reference else "No confirmed booking.")
     if options.json:
@@ -222,17 +226,6 @@ def _ring(options: argparse.Namespace, out: TextIO) -> int:
 async def _call(caller: Caller, where: tuple[str, int], sender: str, recipient: str) -> Rung:
     async with Handset(where, sender) as handset:
         return await caller.rings(handset, recipient)
-
-
-def _texts(sms: Sms, mobile: str, known: dict[str, str], patience_s: float) -> list[str]:
-    """Return texts that came since the call began, waiting for the first of them."""
-    until = time.monotonic() + patience_s
-    while True:
-        found = sms.known(mobile) or {}
-        new = [text for sid, text in found.items() if sid not in known]
-        if new or time.monotonic() >= until:
-            return new
-        time.sleep(SMS_POLL_S)
 
 
 def _keep(options: argparse.Namespace, rung: Rung) -> None:

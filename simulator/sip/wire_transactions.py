@@ -62,7 +62,21 @@ class Again:
         self._timer = self._end = None
 
 
-class Server:
+class _Timed:
+    """What both kinds have: copies that are sent, and the moment at which nothing more can come."""
+
+    _again: Again | None = None
+    _end: Cancellable | None = None
+
+    def _stop(self) -> None:
+        if self._again is not None:
+            self._again.stop()
+        if self._end is not None:
+            self._end.cancel()
+        self._again = self._end = None
+
+
+class Server(_Timed):
     """A request that came, and what was last answered to it: a copy gets the same."""
 
     def __init__(self, post: Post, request: Request, ended: Callable[[Server], None]) -> None:
@@ -75,8 +89,6 @@ class Server:
         self._reply_to = request.reply_to
         self._invite = request.method == "INVITE"
         self._last: bytes | None = None
-        self._again: Again | None = None
-        self._end: Cancellable | None = None
 
     def copy(self) -> None:
         """Take note that the request came once more."""
@@ -114,13 +126,6 @@ class Server:
             self._stop()
             self._end = self._post.times.later(self._post.timers.t4, self.end)
 
-    def _stop(self) -> None:
-        if self._again is not None:
-            self._again.stop()
-        if self._end is not None:
-            self._end.cancel()
-        self._again = self._end = None
-
     def end(self) -> None:
         """Forget it."""
         self._stop()
@@ -130,7 +135,7 @@ class Server:
 Heard = Callable[[Response | None], None]
 
 
-class Client:
+class Client(_Timed):
     """A request of ours, sent until it is answered; `heard` gets each response once.
 
     For an INVITE that is each provisional one and each of the final ones that say yes, for several
@@ -154,8 +159,6 @@ class Client:
         self._post, self._heard, self._ended = post, heard, ended
         self._final, self._ack = 0, b""
         self._invite = key[1] == "INVITE"
-        self._again: Again | None = None
-        self._end: Cancellable | None = None
         if not post.send(data, peer):
             # Told later: who sends is not ready to hear of it yet.
             self._end = post.times.later(0.0, self._nobody)
@@ -207,13 +210,6 @@ class Client:
     def _nobody(self) -> None:
         self.end()
         self._heard(None)
-
-    def _stop(self) -> None:
-        if self._again is not None:
-            self._again.stop()
-        if self._end is not None:
-            self._end.cancel()
-        self._again = self._end = None
 
     def end(self) -> None:
         """Forget it; nothing is heard any more."""

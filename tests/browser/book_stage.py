@@ -14,9 +14,9 @@ from werkzeug.serving import make_server
 
 from services.call_world import Service
 from services.directory import Directory
-from tests.browser.desk_stage import RunningClock
 from tests.browser.stage import PATIENCE_MS, Quiet
 from tests.support.house import NOON, House, campaign_with, mornings
+from tests.support.running_clock import RunningClock
 from wiring import Parts, make_app
 
 # Two doses, and everything in reach is offered: what a couple of January 2021 met.

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask
@@ -21,7 +19,6 @@ from jobs import dispatcher
 from jobs.timed import Task, run_beside
 from models import cases, outbox, queues
 from models.cases import NewCase
-from models.clock import FixedClock
 from models.staff import Staff
 from models.tables import message
 from services.call_world import Service
@@ -35,26 +32,11 @@ from simulator.settings import Settings
 from simulator.transport import HttpTransport
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
+from tests.support.running_clock import RunningClock
 from wiring import Parts, make_app, make_call_back, make_control
 
 BORN = {"dob": "12031942", "postcode": "75011"}
 MOBILE = "+33612345678"
-
-
-class RunningClock(FixedClock):
-    """Noon of the tests, and going on from there."""
-
-    def __init__(self, moment: datetime) -> None:
-        self._began = time.monotonic()
-        super().__init__(moment)
-
-    @property
-    def moment(self) -> datetime:
-        return self._moment + timedelta(seconds=time.monotonic() - self._began)
-
-    @moment.setter
-    def moment(self, value: datetime) -> None:
-        self._moment = value
 
 
 @dataclass

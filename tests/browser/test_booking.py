@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from services.visits import LEASE
 from tests.browser.book_stage import Person, Site, site
-from tests.browser.desk_stage import RunningClock
 from tests.support.pages import violations
+from tests.support.running_clock import RunningClock
 
 
 @pytest.fixture
