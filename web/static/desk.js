@@ -173,11 +173,17 @@
     if (now.failed) trouble(config.refused.replace("{code}", now.failed));
     if (now.state === "talking" && now.entry && answered !== now.entry.id) {
       answered = now.entry.id;
-      await send("/poste/repondre", {});
+      await online();
       await quietly("booking", "booking");
     } else if (now.pending && now.state === "reserved") {
       setTimeout(() => fetch("/poste/repondre", { method: "POST", headers: { "X-CSRFToken": csrf(), Accept: "application/json" } }), 300);
     }
+  }
+
+  // Two may say so, the state and the telephone; where the call is, is said last by either.
+  async function online() {
+    await send("/poste/repondre", {});
+    if (atTelephone) tell(config.at_phone);
   }
 
   // By what a control is found again in the same part, made anew.
@@ -438,8 +444,7 @@
       ringing = wanted = false;
       atTelephone = through === "telephone";
       answered = state.entry?.id ?? answered;
-      await send("/poste/repondre", {});
-      if (atTelephone) tell(config.at_phone);
+      await online();
       if ($("booking")) await quietly("booking", "booking");
     });
     device.on("disconnected", () => {
