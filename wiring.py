@@ -62,18 +62,18 @@ from models.crypto import Vault
 from models.database import Database, NotDurable
 from prompts.catalogue import languages
 from services import logs
-from services.call_back import CallBack
-from services.call_world import Service, vocabulary
-from services.campaign import BadCampaign
-from services.campaigns import Campaigns, text_names
-from services.directory import Directory
-from services.overload import Pressure
+from services.accounts.sign_in import SignIn
+from services.accounts.staff import demonstration_accounts
+from services.admission.load_shedder import Pressure
+from services.admission.store_answers import StoreAnswers
+from services.agents.call_back import CallBack
+from services.call.world import Service, vocabulary
+from services.campaign.campaign import BadCampaign
+from services.campaign.campaigns import Campaigns, text_names
+from services.centres.directory import Directory
 from services.ports import CallControl, WakeUp
 from services.short_links import Links
-from services.sign_in import SignIn
-from services.staff import demonstration_accounts
 from services.store import Store
-from services.store_answers import StoreAnswers
 from web.booking_cookie import VisitCookie
 from web.browser_session import Cookies
 from web.my_cookie import MyCookie
@@ -95,7 +95,7 @@ class Parts:
 
 
 def make_parts(settings: config.Settings) -> Parts:
-    """The real parts. Raises services.campaign.BadCampaign."""
+    """The real parts. Raises services.campaign.campaign.BadCampaign."""
     database = Database(settings.database_url, durable=settings.environment == "production")
     links = Links(settings.public_base_url, settings.secret_key)
     store = Store(database, Vault(settings.vault_keys()), links=links)

@@ -39,14 +39,14 @@ from jobs.inlet import inlet_tasks
 from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
-from services.call_back import CallBack
-from services.centre_life import CentreLife
-from services.demonstration_people import add_people
+from services.agents.call_back import CallBack
+from services.centre_day.centre_life import CentreLife
+from services.operations.demonstration_people import add_people
 from services.ports import CallControl
-from services.smart_feed import Publisher, SmartFeed
-from services.wait_estimate import write_pace
-from services.waiting_list import Everybody
-from services.write_state import WriteState
+from services.public.smart_feed import Publisher, SmartFeed
+from services.public.write_state import WriteState
+from services.queue.wait_estimate import write_pace
+from services.waiting_list.entries import Everybody
 from wiring import Parts, make_control, make_ports
 
 # Seconds.

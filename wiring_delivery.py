@@ -7,15 +7,16 @@ from collections.abc import Callable
 import config
 
 from models.outbox import Claimed
-from services import change_notices, reminders, resend, voice_messages
-from services.call_world import Service
-from services.deliver_message import Means
-from services.deliver_partner import Attendant
-from services.notices import Render
-from services.offer_notices import OfferNotices
+from services.call.world import Service
+from services.messages import change_notices, reminders, resend
+from services.messages.deliver_message import Means
+from services.messages.notices import Render
+from services.messages.spend import Breaker
+from services.partners.deliver import Attendant
 from services.ports import LineTypes
-from services.spend import Breaker
+from services.queue import voice_messages
 from services.store import Store
+from services.waiting_list.offer_notices import OfferNotices
 
 
 def make_notices(service: Service) -> dict[str, Render]:

@@ -18,8 +18,8 @@ from flows.session import Session
 from flows.world import Search
 from models.database import Database
 from models.tables import place, slot
-from services.call_world import CallWorld
-from services.take_turn import Turn
+from services.call.take_turn import Turn
+from services.call.world import CallWorld
 from wiring import Parts
 
 TIMES = 10

@@ -22,9 +22,9 @@ from models import bookings
 from models.bookings import BookingRow, Person
 from models.outbox import any_since
 from prompts.catalogue import load
-from services.find_booking import NotFound, find_booking
+from services.booking.find_booking import NotFound, find_booking
+from services.booking.text_booking import ONE_IN, Asked, text_booking
 from services.store import Store
-from services.text_booking import ONE_IN, Asked, text_booking
 
 # Of each of the four kinds; each by a caller and in a call of its own, so that no limit is reached.
 LOOK_UPS = 1000

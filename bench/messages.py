@@ -35,9 +35,9 @@ from models.database import Database
 from models.migrations.runner import upgrade
 from models.outbox import NewMessage
 from services import logs
-from services.deliver_message import KINDS, LEASE
+from services.messages.deliver_message import KINDS, LEASE
+from services.messages.topics import Topic
 from services.store import Store
-from services.topics import Topic
 
 SLICE, SLICES = 60, 9
 BODY = (

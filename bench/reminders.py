@@ -19,9 +19,9 @@ from models.database import Database
 from models.migrations.runner import upgrade
 from models.reminders import Day
 from models.tables import appointment, booking, centre, history, message, place, slot
-from services.reminders import UNLESS_LATELY
+from services.messages.reminders import UNLESS_LATELY
+from services.messages.topics import Topic
 from services.store import Store
-from services.topics import Topic
 
 DAYS, A_DAY = 9, 5_000
 CAMPAIGN, ZONE = "bench", "Europe/Paris"

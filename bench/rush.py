@@ -38,7 +38,7 @@ from bench.servers import CannotMeasure, House, Web
 from bench.visitors import BOOKED, Connections, Person, Visitor, people
 from models.database import Database
 from models.tables import arrival, booking, centre, place, postcode, snapshot
-from services import waiting_room
+from services.admission import waiting_room
 from simulator.transport import HttpTransport
 from tests.support.postgres import OwnServer, own_server
 

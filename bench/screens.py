@@ -32,9 +32,9 @@ from models import staff as staff_rows
 from models.crypto import Vault
 from models.database import Database
 from models.staff import Staff
-from services import second_factor
+from services.accounts import second_factor
 from services.store import Store
-from services.write_board import NAME
+from services.supervision.write_board import NAME
 
 BOARDS, DESKS = 20, 50
 EACH_SECONDS = 1.0

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from bench.servers import CannotMeasure
 from models.database import Database
 from models.tables import booking, place, postcode, turn
-from services.directory import Directory
+from services.centres.directory import Directory
 
 POSTCODES = 400
 # Each of them has this many centres with slots within this distance.

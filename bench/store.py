@@ -33,12 +33,12 @@ from models.database import Database
 from models.migrations.runner import upgrade
 from models.slots import Wanted, open_slots
 from prompts.catalogue import load
-from services.allocate import Allocate, Channel, Chosen, Taker
-from services.campaign import Campaign
-from services.confirm_booking import Booked, Request, confirm_booking
-from services.directory import Directory
-from services.hold_slot import Wanted as Wish
-from services.hold_slot import hold_slots
+from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.campaign.campaign import Campaign
+from services.centres.directory import Directory
+from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.hold_slot import Wanted as Wish
+from services.slots.hold_slot import hold_slots
 from services.store import Store
 
 PARIS = ZoneInfo("Europe/Paris")

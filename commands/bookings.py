@@ -15,9 +15,7 @@ from models import bookings, changes, history
 from models.changes import Address, BookingFile
 from models.database import Connection
 from models.history import HistoryLine
-from services.allocate import Channel, Chosen, Taker
-from services.campaign import Campaign
-from services.change_booking import (
+from services.booking.change_booking import (
     FIRST,
     MOST_WHY,
     SECOND,
@@ -30,6 +28,8 @@ from services.change_booking import (
     move,
     undo_cancel,
 )
+from services.campaign.campaign import Campaign
+from services.slots.allocate import Channel, Chosen, Taker
 from services.store import Store
 
 COLUMNS = (

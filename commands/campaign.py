@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from ivr.conversation import LANGUAGE
-from services.campaign import BadCampaign, Campaign, Eligible
-from services.campaigns import files_of, load_all, text_names
-from services.texts import ALWAYS, NAMES, left_out
+from services.campaign.campaign import BadCampaign, Campaign, Eligible
+from services.campaign.campaigns import files_of, load_all, text_names
+from services.messages.texts import ALWAYS, NAMES, left_out
 
 
 def make() -> click.Group:

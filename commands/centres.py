@@ -11,8 +11,8 @@ from commands.wishes import carry_out, why_options
 from jobs import feeds
 from models.clock import Clock
 from models.database import Database
-from services.centre_life import IMPORT, CentreLife, Wish
-from services.import_centres import FileRefused, import_centres
+from services.centre_day.centre_life import IMPORT, CentreLife, Wish
+from services.centres.import_centres import FileRefused, import_centres
 
 EXIT_ALL_REFUSED = 3
 

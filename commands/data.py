@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from models.migrations import runner
-from services.erase_data import NotAllErased, erase_data
+from services.operations.erase_data import NotAllErased, erase_data
 from services.store import Store
 
 

@@ -10,8 +10,8 @@ from commands.slots import progress_bar
 from jobs import feeds
 from models.clock import Clock
 from models.database import Database
-from services.demonstration import prepare
-from services.import_centres import FileRefused
+from services.centres.import_centres import FileRefused
+from services.operations.demonstration import prepare
 
 
 def make(

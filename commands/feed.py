@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from services.smart_feed import SmartFeed
+from services.public.smart_feed import SmartFeed
 
 
 def make(feed: SmartFeed, folder: Path) -> click.Group:

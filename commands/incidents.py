@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from models.incidents import Incident
-from services import incidents
+from services.public import incidents
 from services.store import Store
 
 

@@ -16,9 +16,9 @@ from commands.wishes import yes_option
 from flows.understanding import COUNTRY_ZONE
 from models import messages
 from models.messages import MessageRow
-from services.resend import NotAgain, Plan, carry_out, plan_one, plan_topic
+from services.messages.resend import NotAgain, Plan, carry_out, plan_one, plan_topic
+from services.messages.topics import Topic
 from services.store import Store
-from services.topics import Topic
 
 _TOPIC = click.Choice([str(one) for one in Topic])
 _STATES = ("failed", "undelivered")

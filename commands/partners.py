@@ -17,8 +17,8 @@ from models import partner_rows
 from models.clock import Clock
 from models.database import Database
 from models.partner_rows import Feed
-from services import partner_match
-from services.partner_links import PLATFORMS
+from services.partners import match as partner_match
+from services.partners.links import PLATFORMS
 
 COLUMNS: Final = ("platform", "centre", "start", "dose", "motive", "bookable_for")
 

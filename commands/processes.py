@@ -10,8 +10,8 @@ from jobs import dispatcher, scheduler, worker
 from jobs.tasks import Ports
 from jobs.timed import Task
 from jobs.worker import NoRedis
-from services.call_back import CallBack
-from services.campaign import Campaign
+from services.agents.call_back import CallBack
+from services.campaign.campaign import Campaign
 from services.ports import CallControl
 from services.store import Store
 

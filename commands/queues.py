@@ -9,9 +9,9 @@ from collections.abc import Callable
 import click
 
 from models import queues
-from services import staff as accounts
+from services.accounts import staff as accounts
 from services.ports import CallControl
-from services.provider_queues import make_queues
+from services.queue.provider_queues import make_queues
 from services.store import Store
 
 _ID = re.compile(r"[a-z]{2}(?:-[a-z0-9-]{1,36})?")

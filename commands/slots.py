@@ -14,10 +14,10 @@ import click
 from commands.wishes import as_day, as_time, carry_out, why_options
 from models.clock import Clock
 from models.database import Database
-from services.centre_life import CentreLife, Wish
-from services.import_centres import Progress, no_progress
-from services.list_slots import HEADER, UnknownCentre, list_slots
-from services.open_slots import Offers, SlotsRefused, open_slots, parse_hours
+from services.centre_day.centre_life import CentreLife, Wish
+from services.centres.import_centres import Progress, no_progress
+from services.slots.list_slots import HEADER, UnknownCentre, list_slots
+from services.slots.open_slots import Offers, SlotsRefused, open_slots, parse_hours
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import click
 
 from models.staff import ROLES
-from services import passwords
-from services import staff as accounts
+from services.accounts import passwords
+from services.accounts import staff as accounts
 from services.store import Store
 
 # Whom `make crowd` may have at desks.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 import click
 
-from services.campaign import Campaign
+from services.booking.verify_store import verify_store
+from services.campaign.campaign import Campaign
 from services.store import Store
-from services.verify_store import verify_store
 
 
 def make(store: Store, campaigns: Callable[[], Iterable[Campaign]]) -> click.Group:

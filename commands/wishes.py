@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from services.centre_life import OPERATOR, LifeRefused, LifeReport, Wish
+from services.centre_day.centre_life import OPERATOR, LifeRefused, LifeReport, Wish
 
 Command = Callable[..., Any]
 

@@ -10,7 +10,7 @@ from twilio.twiml.voice_response import Dial, Gather, Hangup, Play, VoiceRespons
 
 from ivr.twiml import Addresses, sentence
 from prompts.catalogue import Catalogue
-from services.connect_agent import Entering
+from services.agents.connect_agent import Entering
 
 # Seconds for the key; the words are said so often.
 _KEY_SECONDS = 5

@@ -1,6 +1,6 @@
 """Webhooks of the lines that we ring for agents, supervisors and third persons.
 
-What is answered here is decided by one transaction in services.connect_agent; nothing is asked of
+What is answered here is decided by one transaction in services.agents.connect_agent; nothing is asked of
 the provider. A line that fails here fails aloud (503): the provider asks again, and an agent who is
 not reached after that leaves the caller's place as it was.
 """
@@ -22,8 +22,8 @@ from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, nothing, render
 from models.agents import Leg
 from prompts.catalogue import languages, load
-from services import connect_agent
-from services.connect_agent import Brought, DialCallback, Entering
+from services.agents import connect_agent
+from services.agents.connect_agent import Brought, DialCallback, Entering
 from services.store import Store
 from services.telemetry import FAILURES
 

@@ -17,7 +17,7 @@ from flask import Blueprint, Response, request
 from ivr.conversation import LANGUAGE, Answer, Conversation
 from ivr.twiml import Addresses, nothing, sorry_called_back, told_and_over
 from prompts.catalogue import load
-from services.call_back import CallBack
+from services.agents.call_back import CallBack
 from services.store import Store
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 

@@ -13,12 +13,12 @@ from ivr.caller import read_caller
 from ivr.twiml import Addresses, render
 from models.turns import Body, Stored
 from prompts.catalogue import load
-from services.call_world import CallWorld, Service
-from services.end_call import record_call_status
+from services.call.end_call import record_call_status
+from services.call.resume_call import find_earlier
+from services.call.take_turn import AlreadyAnswered, Turn
+from services.call.world import CallWorld, Service
 from services.ports import WakeUp
-from services.resume_call import find_earlier
 from services.store import Store
-from services.take_turn import AlreadyAnswered, Turn
 from services.telemetry import (
     BOOKINGS,
     CALLS,

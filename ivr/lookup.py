@@ -1,7 +1,7 @@
 """What a line is, by the provider's Lookup v2 and its own client. Workers only.
 
 The port services.ports.LineTypes. A look-up costs money and time, so it is asked for only where an
-operator wants it (`TWILIO_LOOKUP`), and what it says is remembered (services.look_up_line).
+operator wants it (`TWILIO_LOOKUP`), and what it says is remembered (services.messages.look_up_line).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from ivr.messenger import RedirectedHttpClient, translated
-from services.lines import Kind
+from services.messages.phone_capabilities import Kind
 
 # A text waits for it.
 ANSWER_SECONDS = 3.0

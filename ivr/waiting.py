@@ -22,9 +22,9 @@ from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, Waiting, out_of_the_queue, waiting_document
 from models.queues import Queue
 from prompts.catalogue import languages, load
-from services import queue_line
-from services.call_world import Service
-from services.queue_line import Heard
+from services.call.world import Service
+from services.queue import entries
+from services.queue.entries import Heard
 from services.store import Store
 from services.telemetry import FAILURES
 
@@ -62,7 +62,7 @@ class _Edge:
         """One round."""
         now = _waiting(request.args)
         try:
-            found = queue_line.listen(
+            found = entries.listen(
                 self._store,
                 self._service.campaign,
                 self._service.outlook,
@@ -93,11 +93,9 @@ class _Edge:
 
     def _wish(self, pressed: str, call_id: str, place: str) -> bool:
         if pressed == MACHINE_KEY:
-            return queue_line.wish_machine(self._store, call_id, place)
+            return entries.wish_machine(self._store, call_id, place)
         service = self._service
-        return queue_line.wish_callback(
-            self._store, service.campaign, service.outlook, call_id, place
-        )
+        return entries.wish_callback(self._store, service.campaign, service.outlook, call_id, place)
 
     def _round(self, found: Heard, now: Waiting) -> str:
         place = found.place

@@ -6,12 +6,12 @@ import time
 
 from jobs.alert_listener import HttpListener, TellAlerts
 from jobs.timed import Task
-from services.campaigns import Campaigns
+from services.campaign.campaigns import Campaigns
 from services.store import Store
-from services.write_board import WriteBoard
+from services.supervision.write_board import WriteBoard
 
 # A screen that asks each second shows an event within two: this, a worker's memory of it
-# (services.snapshots), and the second.
+# (services.supervision.snapshots), and the second.
 BOARD_EVERY = 0.6
 ALERTS_EVERY = 1.0
 

@@ -15,14 +15,14 @@ import structlog
 from jobs import timed
 from jobs.timed import Task
 from models import agents
-from services import agent_presence, intents, reserve
-from services.ask_after import ask_after
-from services.call_back import CallBack
-from services.campaign import Campaign
-from services.end_call import record_call_status
+from services.agents import presence, provider_commands, reserve
+from services.agents.ask_after import ask_after
+from services.agents.call_back import CallBack
+from services.call.end_call import record_call_status
+from services.campaign.campaign import Campaign
 from services.ports import CallControl
-from services.provider_queues import make_queues
-from services.queue_line import expire_kept
+from services.queue.entries import expire_kept
+from services.queue.provider_queues import make_queues
 from services.store import Store
 
 # Seconds.
@@ -68,12 +68,12 @@ def tasks(
         )
 
     return [
-        Task("intents", INTENTS_EVERY, lambda: intents.sweep(store, control, workers)),
+        Task("intents", INTENTS_EVERY, lambda: provider_commands.sweep(store, control, workers)),
         Task("reserve", RESERVE_EVERY, lambda: reserve.reserve_all(store, control, workers)),
         Task("unanswered", UNANSWERED_EVERY, lambda: reserve.give_up_unanswered(store)),
-        Task("pages", PAGES_EVERY, lambda: agent_presence.forget_closed_pages(store)),
-        Task("wrapups", WRAPUPS_EVERY, lambda: agent_presence.end_wrapups(store)),
-        Task("stranded", STRANDED_EVERY, lambda: agent_presence.free_stranded(store)),
+        Task("pages", PAGES_EVERY, lambda: presence.forget_closed_pages(store)),
+        Task("wrapups", WRAPUPS_EVERY, lambda: presence.end_wrapups(store)),
+        Task("stranded", STRANDED_EVERY, lambda: presence.free_stranded(store)),
         Task("kept", KEPT_EVERY, lambda: expire_kept(store, campaign())),
         Task("machines", MACHINES_EVERY, lambda: call_back.dial_machines(store, control)),
         Task("callbacks", CALLBACKS_EVERY, lambda: call_back.look_after(store)),

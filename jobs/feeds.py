@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from partners import official_centres, official_postcodes
-from services.import_centres import CentreFeed
-from services.import_postcodes import PostcodeFeed
-from services.main_towns import PREFECTURES
-from services.main_towns import read_main_towns as by_departement
+from services.centres.import_centres import CentreFeed
+from services.centres.import_postcodes import PostcodeFeed
+from services.centres.main_towns import PREFECTURES
+from services.centres.main_towns import read_main_towns as by_departement
 
 DATA: Final = Path(__file__).resolve().parent.parent / "data"
 CENTRES_EXTRACT: Final = DATA / "centres.csv.gz"
@@ -22,12 +22,12 @@ TOWNS: Final = DATA / "towns.csv.gz"
 
 
 def read_centres(path: Path = CENTRES_EXTRACT) -> CentreFeed:
-    """Read the official file of centres. Raises services.import_centres.FileRefused."""
+    """Read the official file of centres. Raises services.centres.import_centres.FileRefused."""
     return official_centres.read(path)
 
 
 def read_postcodes(path: Path = POSTCODES_EXTRACT) -> PostcodeFeed:
-    """Read La Poste's file of postcodes. Raises services.import_centres.FileRefused."""
+    """Read La Poste's file of postcodes. Raises services.centres.import_centres.FileRefused."""
     names, inhabitants = official_postcodes.read_known_towns(TOWNS)
     return official_postcodes.read(path, names, inhabitants)
 

@@ -36,9 +36,9 @@ from partners.walking import (
     Walk,
     Wanted,
 )
-from services import partner_slots
-from services.partner_links import DOCTOLIB, KELDOC, MAIIA, read_link
-from services.partner_match import Matcher
+from services.partners import slots as partner_slots
+from services.partners.links import DOCTOLIB, KELDOC, MAIIA, read_link
+from services.partners.match import Matcher
 
 __all__ = [
     "BadPartnersFile",

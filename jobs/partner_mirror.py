@@ -12,8 +12,8 @@ import structlog
 
 from jobs.timed import Task
 from partners.keldoc_file import read_booking
-from services.campaign import Campaign
-from services.mirror_partner import Shown, forget_others, mirror_partner
+from services.campaign.campaign import Campaign
+from services.partners.mirror import Shown, forget_others, mirror_partner
 from services.ports import Busy, NoAnswer, Refused
 from services.store import Store
 

@@ -16,13 +16,13 @@ import structlog
 from jobs import timed
 from jobs.timed import Task, run_once
 from models import outbox, places
-from services import reminders, spend
-from services.campaign import Campaign
-from services.deliver_message import KINDS, Means, deliver_message
-from services.erase_data import erase_data
+from services.campaign.campaign import Campaign
+from services.messages import reminders, spend
+from services.messages.deliver_message import KINDS, Means, deliver_message
+from services.operations.erase_data import erase_data
 from services.ports import Messenger
 from services.store import Store
-from services.waiting_list import advance
+from services.waiting_list.entries import advance
 
 # Seconds. With the lease of 25 a message is late by 45 at most when its worker dies.
 SWEEP_EVERY = 15

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.timed import Task
-from services.smart_feed import SmartFeed
+from services.public.smart_feed import SmartFeed
 
 # Seconds.
 EVERY = 60

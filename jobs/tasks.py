@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from services.deliver_message import Means, deliver_message
+from services.messages.deliver_message import Means, deliver_message
 from services.ports import Messenger
 from services.store import Store
 

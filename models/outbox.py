@@ -98,7 +98,7 @@ class NewMessage:
     booking_id: str | None = None
     call_id: str | None = None
     due_at: datetime | None = None
-    # One of services.topics.Topic: what it tells of.
+    # One of services.messages.topics.Topic: what it tells of.
     topic: str = ""
 
 

@@ -480,7 +480,7 @@ message = Table(
         String(20),
         nullable=False,
         server_default="",
-        comment="what it tells of: confirmation, reminder, offer … (services.topics)",
+        comment="what it tells of: confirmation, reminder, offer … (services.messages.topics)",
     ),
     Column("way", String(5), comment="text or call, once it went"),
     Column("parts", SmallInteger, comment="of a text"),
@@ -966,7 +966,9 @@ visit = Table(
     Column("body_enc", LargeBinary, comment="the session and what was typed; erased after 24 h"),
     Column("code_idx", LargeBinary, unique=True, comment="to finish it by telephone"),
     Column("code_until", Instant),
-    Column("place_idx", LargeBinary, comment="where it was begun (services.web_attempts.place_of)"),
+    Column(
+        "place_idx", LargeBinary, comment="where it was begun (services.online.attempts.place_of)"
+    ),
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
 )

@@ -22,7 +22,7 @@ from partners.walking import (
     asked,
     found,
 )
-from services.partner_links import read_link
+from services.partners.links import read_link
 
 _PATH: Final = "/api/pat-public"
 _SPECIALITIES: Final = ("centre-de-vaccination", "vaccinateur", "pharmacien")

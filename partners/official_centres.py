@@ -19,7 +19,7 @@ from models import geography
 from partners import semicolon_file
 from partners.hours import Meaning, read_day
 from partners.phones import read_phones
-from services.import_centres import HOURS_NOTE, CentreFeed, CentreRecord, RefusedRow
+from services.centres.import_centres import HOURS_NOTE, CentreFeed, CentreRecord, RefusedRow
 
 KIND: Final = "a file of vaccination centres"
 DAYS: Final = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")

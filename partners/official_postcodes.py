@@ -16,8 +16,8 @@ from typing import Final
 from models import geography
 from partners import semicolon_file
 from partners.town_names import TownNames
-from services.import_centres import FileRefused, RefusedRow
-from services.import_postcodes import PostcodeFeed, TownRow
+from services.centres.import_centres import FileRefused, RefusedRow
+from services.centres.import_postcodes import PostcodeFeed, TownRow
 
 KIND: Final = "La Poste's file of postcodes"
 REQUIRED: Final = ("Code_commune_INSEE", "Nom_commune", "Code_postal", "coordonnees_gps")

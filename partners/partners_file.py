@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from partners import keldoc_file
 from partners.walking import Wanted
-from services.partner_links import DOCTOLIB, KELDOC, MAIIA, PLATFORMS, read_link
-from services.toml_lines import Entry, lines_of
+from services.campaign.toml_lines import Entry, lines_of
+from services.partners.links import DOCTOLIB, KELDOC, MAIIA, PLATFORMS, read_link
 
 # Where each is asked unless the file says otherwise, and all hosts that it may lead to.
 HOSTS: Final = {

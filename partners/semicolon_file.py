@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.import_centres import FileRefused, RefusedRow
+from services.centres.import_centres import FileRefused, RefusedRow
 
 LARGEST_BYTES: Final = 64 * 1024 * 1024
 # No row of the real files spans two lines; an address might. More than this is a lost quote.

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from models.partner_rows import PartnerCentre, PartnerSlot
 from partners.motives import is_reserved_centre
 from partners.reading import NotAnAnswer, Reading, ReadSlot, parse, shortened
-from services.partner_links import PartnerLink, read_link
+from services.partners.links import PartnerLink, read_link
 
 OK: Final = 200
 NOT_FOUND: Final = 404

@@ -2,7 +2,7 @@
 
 A link is fifteen letters and no row of a table: what it names is sealed in it, so that a link that
 nobody made costs a computation and no question to the database. Whoever has one needs the birth
-date, too, and each try with one counts (`services.web_attempts`).
+date, too, and each try with one counts (`services.online.attempts`).
 
 The seal is a synthetic initialisation vector (as in RFC 5297, with HMAC-SHA256 cut short): the tag
 of what is named is the beginning of the link and makes the stream that hides the rest. A link that

@@ -24,21 +24,22 @@ from models import desk as desk_rows
 from models import queues as queue_rows
 from models import staff as staff_rows
 from models.staff import Written
-from services import board_history, monitor, supervise
-from services.agent_presence import PAUSES
-from services.board_alerts import DEFAULTS, RANGES
-from services.board_counts import ZONE
-from services.board_snapshot import iso
-from services.campaigns import Campaigns
-from services.desk_search import SEARCHED, TOO_MANY
-from services.intents import Asked
+from services.accounts.sign_in import LONGEST
+from services.accounts.staff import READ_FILE, record_act
+from services.agents.presence import PAUSES
+from services.agents.provider_commands import Asked
+from services.campaign.campaigns import Campaigns
+from services.desk.search import SEARCHED, TOO_MANY
 from services.ports import CallControl
-from services.sign_in import LONGEST
-from services.snapshots import Shown, Snapshots
-from services.staff import READ_FILE, record_act
 from services.store import Store
-from services.supervise import Refused
-from services.write_board import NAME
+from services.supervision import history as board_history
+from services.supervision import monitor, supervise
+from services.supervision.alerts import DEFAULTS, RANGES
+from services.supervision.board import iso
+from services.supervision.counts import ZONE
+from services.supervision.snapshots import Shown, Snapshots
+from services.supervision.supervise import Refused
+from services.supervision.write_board import NAME
 from web.board_tiles import tiles
 from web.pages import words
 from web.staff_only import current, is_fetch, is_proved, roles, visit
@@ -51,7 +52,7 @@ HISTORY_FRESH: Final = 20.0
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MOST_CHOSEN: Final = 500
 # What concerns many, or lets somebody listen, asks for the password again
-# (`services.sign_in.PROVED_FOR`).
+# (`services.accounts.sign_in.PROVED_FOR`).
 UNPROVED: Final = "unproved"
 # Acts whose reason was typed by an agent.
 LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from services.towns import departement_name
+from services.centres.towns import departement_name
 
 # Columns 0 to 12; a dot is sea, or abroad. Overseas stand on the right, Corsica at the sea.
 _ROWS: Final = (

@@ -25,16 +25,15 @@ from flask.typing import ResponseReturnValue
 
 from flows.session import Session
 from models.public_centres import PublicCentre
-from services import visit_answers as answers
-from services import visit_partner, visits
-from services.call_world import Service
-from services.partner_offers import PartnerOffer
+from services.call.world import Service
+from services.online import answers, partner, web_sessions
+from services.online.answers import NotTaken, may_show
+from services.online.attempts import place_outside
+from services.online.web_sessions import Act, Outcome, Visit
+from services.partners.offers import PartnerOffer
 from services.ports import WakeUp
-from services.public_centres import PublicCentres
+from services.public.centres import PublicCentres
 from services.store import Store
-from services.visit_answers import NotTaken, may_show
-from services.visits import Act, Outcome, Visit
-from services.web_attempts import place_outside
 from web.asked_centre import NOTHING, AskedCentre, asked_centre
 from web.booking_cookie import VisitCookie
 from web.booking_view import View, appointments_of
@@ -62,8 +61,8 @@ SLUGS: Final = {
     "confirm": "confirmer",
     "ready": "fait",
     "told": "note",
-    visit_partner.NAME: "coordonnees",
-    visit_partner.WAITS: "demande",
+    partner.NAME: "coordonnees",
+    partner.WAITS: "demande",
     "person": "par-telephone",
 }
 STEPS: Final = {slug: step for step, slug in SLUGS.items()}
@@ -108,14 +107,14 @@ def _acts(form: Form) -> dict[str, Act]:
         "offers": _at_offers(get),
         "couple_choice": lambda visit, world: answers.couple_choice(visit, world, get("wish")),
         "no_slot": lambda visit, world: (
-            visit_partner.choose(visit, world, get("partner"))
+            partner.choose(visit, world, get("partner"))
             if get("partner")
             else answers.no_slot(visit, world, get("wish"), get("number"), get("where"))
         ),
-        visit_partner.NAME: lambda visit, world: visit_partner.ask(
+        partner.NAME: lambda visit, world: partner.ask(
             visit, world, get("first_name"), get("last_name"), get("number")
         ),
-        visit_partner.WAITS: visit_partner.settle,
+        partner.WAITS: partner.settle,
         "reach": lambda visit, world: answers.reach(
             visit,
             world,
@@ -130,7 +129,7 @@ def _acts(form: Form) -> dict[str, Act]:
 
 def _at_offers(get: Callable[[str], str]) -> Act:
     if get("partner"):
-        return lambda visit, world: visit_partner.choose(visit, world, get("partner"))
+        return lambda visit, world: partner.choose(visit, world, get("partner"))
     if get("wish"):
         return lambda visit, world: answers.other_offers(visit, world, get("wish"), get("where"))
     return lambda visit, world: answers.take_offer(visit, world, get("place"))
@@ -146,7 +145,7 @@ class Browser:
     def visit(self) -> Visit | None:
         """The visit that this browser is on, in one read."""
         visit_id = self.cookie.read(request)
-        return visits.load(self.store, visit_id) if visit_id else None
+        return web_sessions.load(self.store, visit_id) if visit_id else None
 
     def view(self, visit: Visit) -> View:
         return View(visit, words(), self.store.clock.now(), self.parts.service)
@@ -154,7 +153,7 @@ class Browser:
     def partners(self, visit: Visit) -> tuple[PartnerOffer, ...]:
         """What partners have near, beside ours."""
         with self.store.database.statement() as connection:
-            return visit_partner.near(connection, self.store, self.parts.service, visit)
+            return partner.near(connection, self.store, self.parts.service, visit)
 
     def centre(self, asked: AskedCentre) -> PublicCentre | None:
         """The centre of ours that is asked for; None for another, or none."""
@@ -174,11 +173,11 @@ class Browser:
     def settled(self, visit: Visit) -> Visit:
         """The visit after what a partner said meanwhile, if it did."""
         with self.store.database.statement() as connection:
-            found = visit_partner.state(connection, self.store, visit)
+            found = partner.state(connection, self.store, visit)
         if found is not None and not found.is_over:
             return visit
-        act, service = visit_partner.settle, self.parts.service
-        return visits.answer(self.store, service, visit, visit.number, act).visit
+        act, service = partner.settle, self.parts.service
+        return web_sessions.answer(self.store, service, visit, visit.number, act).visit
 
     def shows(
         self,
@@ -227,7 +226,7 @@ class Browser:
         if not self.cookie.is_token(form.get("token", ""), visit.id):
             return self.leads_to(visit, "ailleurs")
         if self.comes_before_others(visit):
-            visits.end(self.store, visit.id)
+            web_sessions.end(self.store, visit.id)
             response = make_response(redirect(to(START), HTTPStatus.SEE_OTHER))
             self.cookie.forget(response)
             return response
@@ -237,10 +236,10 @@ class Browser:
         visit = replace(visit, session=visit.session.but(language=language()))
         said = repr((step, sorted(form.items())))
         try:
-            led = visits.answer(self.store, self.parts.service, visit, number, act, said)
+            led = web_sessions.answer(self.store, self.parts.service, visit, number, act, said)
         except NotTaken as wrong:
             return self.shows(visit, step, wrong=wrong, form=form)
-        except visits.TooManyHere:
+        except web_sessions.TooManyHere:
             return self.shows(visit, step, wrong=NotTaken("", "too_many_here"), form=form)
         for message_id in led.message_ids:
             self.parts.wake_up.message(message_id)
@@ -287,14 +286,14 @@ def _add_start(pages: Blueprint, browser: Browser) -> None:
         step = answers.after_whom(browser.parts.service.campaign, store.clock.now())
         session = Session(step=step, whom=str(answers.WHOM[whom]))
         named = visit_of_ticket()
-        known = visits.load(store, named) if named else None
+        known = web_sessions.load(store, named) if named else None
         if known is not None:
             # What was told in it is for the browser that has its cookie, and a ticket stays longer.
             used = known.is_over or _is_begun(known)
             return ticket_is_used() if used else browser.leads_to(known)
         typed = {answers.CENTRE: asked.centre, answers.SLOT: asked.slot} if asked.centre else {}
-        visit_id, place = named or visits.new_id(store), place_outside(address())
-        made = visits.new_visit(store, language(), visit_id, session, typed, place)
+        visit_id, place = named or web_sessions.new_id(store), place_outside(address())
+        made = web_sessions.new_visit(store, language(), visit_id, session, typed, place)
         return browser.leads_to(made)
 
 
@@ -345,7 +344,7 @@ def _leave(browser: Browser, path: str) -> ResponseReturnValue:
     """Whoever sits here next sees nothing of this visit."""
     visit_id = browser.cookie.read(request)
     if visit_id and browser.cookie.is_token(_field(request.form, "token"), visit_id):
-        visits.end(browser.store, visit_id)
+        web_sessions.end(browser.store, visit_id)
     response = make_response(redirect(path, HTTPStatus.SEE_OTHER))
     browser.cookie.forget(response)
     return response
@@ -359,7 +358,7 @@ def _add_steps(pages: Blueprint, browser: Browser) -> None:
         visit = browser.visit()
         if visit is None:
             return _gone()
-        if asked == visit.step == visit_partner.WAITS:
+        if asked == visit.step == partner.WAITS:
             # Told by the partner meanwhile: it counts once, whoever looks how often.
             visit = browser.settled(visit)
             if visit.step == asked and request.headers.get("HX-Request"):

@@ -14,9 +14,10 @@ from flask.typing import ResponseReturnValue
 from models.database import Connection
 from models.directory import Postcode
 from models.public_centres import PublicCentre
-from services.call_world import Service
-from services.find_town import NamedTown, find_towns
-from services.public_centres import (
+from services.call.world import Service
+from services.centres.find_town import NamedTown, find_towns
+from services.centres.towns import areas, departement_name
+from services.public.centres import (
     FRESH_SECONDS,
     MOST_SHOWN,
     Next,
@@ -25,7 +26,6 @@ from services.public_centres import (
     week_of,
 )
 from services.store import Store
-from services.towns import areas, departement_name
 from web.asked_centre import AskedCentre
 from web.cacheable import cacheable
 from web.marks import public, public_form

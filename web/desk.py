@@ -17,19 +17,19 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 from flows.understanding import NotUnderstood
 from models import agents as agent_rows
 from models import desk as rows
-from services import (
-    agent_presence,
+from services.agents import (
     hand_back,
     hold_call,
-    intents,
+    presence,
+    provider_commands,
     reserve,
     take_over,
     transfer,
     wrap_up,
 )
-from services.desk_offers import let_go, reach
-from services.desk_talk import OTHER_CALL
-from services.intents import Asked
+from services.agents.conversation_of import OTHER_CALL
+from services.agents.provider_commands import Asked
+from services.desk.offers import let_go, reach
 from web import desk_forms as forms
 from web.desk_caller import Caller
 from web.desk_cases import CasePages
@@ -77,7 +77,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
             return seat_of(connection, store, current())
 
     # What is late is mostly found here, before anything is read; what counts is decided in the
-    # transaction of each act (`seat_of`, `services.desk_talk`).
+    # transaction of each act (`seat_of`, `services.agents.conversation_of`).
     @desk.before_request
     def is_about_their_caller() -> Any:
         view = (request.endpoint or "").rpartition(".")[2]
@@ -148,7 +148,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     def pret() -> Any:
         voice = request.form.get("voice", "")
         voice = voice if voice in VOICES else ""
-        asked = agent_presence.ready(store, current().id, voice=voice)
+        asked = presence.ready(store, current().id, voice=voice)
         if asked.done:
             # Whoever waits is rung for at once.
             reserve.reserve_for(store, control, current().id)
@@ -157,7 +157,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @desk.post("/pause")
     @agents
     def pause() -> Any:
-        asked = agent_presence.pause(store, current().id, request.form.get("reason", ""))
+        asked = presence.pause(store, current().id, request.form.get("reason", ""))
         if asked.done and asked.later:
             return answer(Asked(done=True), "later")
         return answer(asked, "paused")
@@ -165,7 +165,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @desk.post("/absent")
     @agents
     def absent() -> Any:
-        asked = agent_presence.offline(store, current().id)
+        asked = presence.offline(store, current().id)
         if asked.later:
             return answer(Asked(done=True), "later")
         return answer(asked, "offline")
@@ -196,11 +196,11 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
             )
         with store.database.transaction() as connection:
             go_on_with_their_places(connection, store, service, here)
-        waiting = agent_presence.current(store, here.staff.id).pending
+        waiting = presence.current(store, here.staff.id).pending
         ids = [one.id for one in waiting if one.state == "pending"]
         if not ids:
             return answer(Asked(done=True), "answered")
-        return answer(intents.carry_out_all(store, control, ids), "answered")
+        return answer(provider_commands.carry_out_all(store, control, ids), "answered")
 
     @desk.post("/attente")
     @agents

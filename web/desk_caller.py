@@ -20,9 +20,13 @@ from flows.understanding import COUNTRY_ZONE
 from flows.world import Town
 from models import desk as rows
 from models.database import Connection
-from services import desk_elsewhere, partner_offers
-from services.change_booking import Changed, Unchanged
-from services.desk_booking import (
+from services.accounts.staff import read_file as say_that_it_is_read
+from services.accounts.staff import record_act
+from services.booking.change_booking import Changed, Unchanged
+from services.booking.find_booking import Found, read_booking
+from services.booking.my_bookings import told
+from services.desk import elsewhere
+from services.desk.booking import (
     Made,
     Order,
     Person,
@@ -38,19 +42,11 @@ from services.desk_booking import (
     text_again,
     wait_for_place,
 )
-from services.desk_file import BOOKED, File, Given, draft_of
-from services.desk_messages import Asked, have_called
-from services.desk_offers import Found as FoundOffers
-from services.desk_offers import (
-    OnDesk,
-    Wish,
-    find_offers,
-    hold_for_second,
-    keep,
-    on_desk,
-    towns,
-)
-from services.desk_search import (
+from services.desk.caller_profile import BOOKED, File, Given, draft_of
+from services.desk.messages import Asked, have_called
+from services.desk.offers import Found as FoundOffers
+from services.desk.offers import OnDesk, Wish, find_offers, hold_for_second, keep, on_desk, towns
+from services.desk.search import (
     REFERENCE_DIGITS,
     ByPerson,
     ByReference,
@@ -59,13 +55,10 @@ from services.desk_search import (
     count,
     search,
 )
-from services.find_booking import Found, read_booking
-from services.lines import takes_texts
-from services.my_bookings import told
-from services.partner_booking import NotAsked, PartnerOrder, State, ask, is_of, state_of
-from services.partner_offers import PartnerOffer
-from services.staff import read_file as say_that_it_is_read
-from services.staff import record_act
+from services.messages.phone_capabilities import takes_texts
+from services.partners import offers as partner_offers
+from services.partners.booking import NotAsked, PartnerOrder, State, ask, is_of, state_of
+from services.partners.offers import PartnerOffer
 from services.telemetry import BOOKINGS
 from web import desk_forms as forms
 from web.desk_forms import Typed, Understood
@@ -679,7 +672,7 @@ class Caller:
             panel.focus = "wrong"
             if seat.entry is None:
                 panel.notice = words()["desk.code.no_caller"]
-            elif len(code) != desk_elsewhere.CODE_DIGITS:
+            elif len(code) != elsewhere.CODE_DIGITS:
                 panel.notice = words()["desk.code.need"]
             else:
                 panel = self._taken_up(connection, seat, panel, code)
@@ -688,9 +681,7 @@ class Caller:
     def _taken_up(self, connection: Connection, seat: Seat, panel: Panel, code: str) -> Panel:
         staff, desk = seat.staff, seat.desk
         try:
-            session = desk_elsewhere.take_up(
-                connection, self._store, self._service, staff, desk, code
-            )
+            session = elsewhere.take_up(connection, self._store, self._service, staff, desk, code)
         except TooManyFiles:
             panel.notice = words()["desk.search.too_many"]
             return panel
@@ -738,7 +729,7 @@ class Caller:
         town: Town | None,
     ) -> Any:
         chosen = (request.form.getlist("places") or [""])[0]
-        begun = desk_elsewhere.Begun(
+        begun = elsewhere.Begun(
             born=meant.born,
             number=meant.number,
             town=town,
@@ -746,7 +737,7 @@ class Caller:
             groups=tuple(panel.form.groups),
         )
         return self._try(
-            desk_elsewhere.send_link, connection, seat, begun, nonce=request.form.get("link", "")
+            elsewhere.send_link, connection, seat, begun, nonce=request.form.get("link", "")
         )
 
     # ------------------------------------------------------------ at a partner

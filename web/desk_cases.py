@@ -11,10 +11,10 @@ from typing import Any
 from flask import Blueprint, abort, render_template, request
 
 from models.database import Connection
-from services import desk_cases
-from services.desk_booking import Refused
-from services.desk_cases import Opened
-from services.desk_search import TooManyFiles
+from services.desk import cases
+from services.desk.booking import Refused
+from services.desk.cases import Opened
+from services.desk.search import TooManyFiles
 from web.desk_caller import Caller, as_function
 from web.desk_seat import DeskParts, Page, Seat, has_read, new_nonce, seat_of, told_of
 from web.desk_state import iso
@@ -60,7 +60,7 @@ class CasePages:
         """Promise the person a call by an agent."""
         with self._store.database.transaction() as connection:
             self._seat(connection)
-            done = desk_cases.ring(connection, self._store, current(), self._case())
+            done = cases.ring(connection, self._store, current(), self._case())
             notice = self._told(done, "rung", "rung_before")
             opened, trouble = self._opened(connection)
             return self._show(connection, opened, trouble or notice)
@@ -70,7 +70,7 @@ class CasePages:
         word = request.form.get("word", "")
         with self._store.database.transaction() as connection:
             self._seat(connection)
-            done = desk_cases.close(connection, self._store, current(), self._case(), word)
+            done = cases.close(connection, self._store, current(), self._case(), word)
             notice = self._told(done, "closed", "closed_before")
             opened = None
             if isinstance(done, Refused):
@@ -96,12 +96,10 @@ class CasePages:
         """The case with its file, and what is to be said instead where it cannot be shown."""
         case_id = self._case()
         seat = self._seat(connection)
-        booking_id = desk_cases.booking_of(connection, case_id) or ""
+        booking_id = cases.booking_of(connection, case_id) or ""
         seen = has_read(connection, self._store, seat, booking_id)
         try:
-            found = desk_cases.open_case(
-                connection, self._store, seat.staff, case_id, read=not seen
-            )
+            found = cases.open_case(connection, self._store, seat.staff, case_id, read=not seen)
         except TooManyFiles:
             return None, words()["desk.search.too_many"]
         return found, "" if found else words()["desk.case.closed_before"]
@@ -117,10 +115,10 @@ class CasePages:
         """The part for a script, else the whole page with it."""
         seat = self._seat(connection)
         more = {
-            "cases": desk_cases.waiting(connection),
+            "cases": cases.waiting(connection),
             "opened": opened,
             "case_notice": notice,
-            "case_words": desk_cases.WORDS,
+            "case_words": cases.WORDS,
             "told_of": told_of(self._store, self._parts.service, connection),
         }
         if request.headers.get("HX-Request"):

@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from flows.session import CallerKind, Moving
 from flows.understanding import NotUnderstood, date_of_birth
-from services.desk_offers import reach
+from services.desk.offers import reach
 
 MOST_LETTERS = 80
 _APART = re.compile(r"[^0-9]+")

@@ -19,17 +19,18 @@ from models.database import Connection
 from models.desk import Now
 from models.queues import Entry
 from models.staff import Staff
-from services import agent_presence, desk_cases, hand_back, wrap_up
-from services.agent_presence import PAUSES, Current
-from services.call_world import Service
-from services.desk_file import File, draft_of, read_file
-from services.desk_messages import Told, told
-from services.desk_offers import Desk, hand_to_call, let_go, take_over
-from services.find_booking import Found
-from services.intents import Asked
+from services.accounts.staff import READ_FILE
+from services.accounts.staff import read_file as say_that_it_is_read
+from services.agents import hand_back, presence, wrap_up
+from services.agents.presence import PAUSES, Current
+from services.agents.provider_commands import Asked
+from services.booking.find_booking import Found
+from services.call.world import Service
+from services.desk import cases
+from services.desk.caller_profile import File, draft_of, read_file
+from services.desk.messages import Told, told
+from services.desk.offers import Desk, hand_to_call, let_go, take_over
 from services.ports import CallControl, WakeUp
-from services.staff import READ_FILE
-from services.staff import read_file as say_that_it_is_read
 from services.store import Store
 from web.desk_state import WITH_ENTRY, DeskState, iso
 from web.desk_view import Written
@@ -186,9 +187,7 @@ class Page:
     def context(self, seat: Seat, file: File | None, **more: Any) -> dict[str, Any]:
         """What every part of the page may show."""
         store = self._parts.store
-        current_call = (
-            agent_presence.current(store, seat.staff.id) if seat.now is not None else None
-        )
+        current_call = presence.current(store, seat.staff.id) if seat.now is not None else None
         return {
             "seat": seat,
             "file": file,
@@ -209,12 +208,12 @@ class Page:
             **more,
         }
 
-    def _cases(self, seat: Seat) -> desk_cases.Cases | None:
+    def _cases(self, seat: Seat) -> cases.Cases | None:
         """What waits for an agent who has time; whoever has a caller has none."""
         if seat.entry is not None:
             return None
         with self._parts.store.database.statement() as connection:
-            return desk_cases.waiting(connection)
+            return cases.waiting(connection)
 
     def _watch(self, call: Current | None) -> list[str]:
         if call is None or not call.heard_by:

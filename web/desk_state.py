@@ -21,10 +21,10 @@ from models import snapshots
 from models.agents import Leg
 from models.database import Connection
 from models.desk import Now
-from services import agent_presence
-from services.agent_presence import Current
+from services.agents import presence
+from services.agents.presence import Current
+from services.agents.struggling import Struggling, struggling
 from services.store import Store
-from services.struggling import Struggling, struggling
 from web.desk_view import Written
 
 BOARD = "board"
@@ -122,7 +122,7 @@ class DeskState:
         with store.database.statement() as connection:
             now = rows.now_of(connection, staff_id)
         if now is not None and store.clock.now() - now.seen_at >= HEARTBEAT:
-            agent_presence.heartbeat(store, staff_id)
+            presence.heartbeat(store, staff_id)
         return now
 
     def body(self, staff_id: str, written: Written) -> tuple[str, str]:
@@ -153,7 +153,7 @@ class DeskState:
         # A wish that is under way changes by itself, without any row that is looked at here.
         if known and known[0] == made_from and not known[1]["pending"]:
             return known[1]
-        current = agent_presence.current(self._store, staff_id)
+        current = presence.current(self._store, staff_id)
         with self._store.database.statement() as connection:
             names = rows.names_of(connection, [who for who, _mode in current.heard_by])
         made = call_of(now, current, names, written)

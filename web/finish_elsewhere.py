@@ -9,9 +9,10 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from flows.understanding import COUNTRY_ZONE
-from services import resume_call, visits
-from services.resume_call import VISIT_CODE_LIVES
-from services.visits import Visit, for_web
+from services.call import resume_call
+from services.call.resume_call import VISIT_CODE_LIVES
+from services.online import web_sessions
+from services.online.web_sessions import Visit, for_web
 from web.booking import SLUGS, BookingParts
 from web.desk_view import Written
 from web.marks import public, public_form
@@ -28,7 +29,7 @@ def blueprint(parts: BookingParts) -> Blueprint:
 
     def current() -> Visit | None:
         visit_id = cookie.read(request)
-        return visits.load(store, visit_id) if visit_id else None
+        return web_sessions.load(store, visit_id) if visit_id else None
 
     @pages.get(PATH)
     @public

@@ -5,7 +5,7 @@ Telephone webhooks pass through it untouched, always; new calls that get the sho
 `ivr`, behind the check of their signature. In front of the web it
 
 - answers pages that are the same for everybody from memory (`web.gate_pages`),
-- lets as many requests through at a time as leaves threads to the telephone (`services.overload`),
+- lets as many requests through at a time as leaves threads to the telephone (`services.admission.load_shedder`),
   those of visits that have begun first, and says so to the others (`web.gate_crowd`),
 - lets people begin a visit as fast as the web can serve them (`web.gate_room`).
 
@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from flask import Request
 
-from services.overload import Pressure
+from services.admission.load_shedder import Pressure
 from web.booking_cookie import VisitCookie
 from web.gate_crowd import Crowd
 from web.gate_ledger import Ledger

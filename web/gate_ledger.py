@@ -17,10 +17,10 @@ from typing import Any, Final
 import structlog
 
 from models import arrivals, snapshots
-from services.overload import LOOK_EVERY, Pressure
+from services.admission.load_shedder import LOOK_EVERY, Pressure
+from services.admission.waiting_room import NAME
 from services.store import Store
 from services.telemetry import GATE_ANSWERS, GIVEN_WAY, ROOM_TICKETS
-from services.waiting_room import NAME
 from web.gate_parts import Tally
 from web.gate_room import RoomOfWorker
 
@@ -96,7 +96,7 @@ class Ledger:
         self._read()
 
     def load(self, counts: Counter[tuple[str, str]], since: float) -> dict[str, Any]:
-        """What was measured in `since` seconds, as `services.inlet.Loads` reads it."""
+        """What was measured in `since` seconds, as `services.admission.admission_controller.Loads` reads it."""
         measured = asdict(self._pressure.measured())
         for name in ("steps", "web"):
             measured[name] /= since

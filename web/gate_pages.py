@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from services.overload import Pressure
+from services.admission.load_shedder import Pressure
 from web import kept_answers
 from web.asked_centre import NOTHING, asked_in
 from web.gate_crowd import Crowd

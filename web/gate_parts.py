@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from models.clock import DatabaseClock
-from services.campaigns import Campaigns
+from services.campaign.campaigns import Campaigns
 from services.store import Store
 
 Environ = dict[str, Any]

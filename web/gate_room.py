@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from models.snapshots import Snapshot
-from services.inlet import LEAST, read_room
-from services.presence import Presence
-from services.waiting_room import (
+from services.admission.admission_controller import LEAST, read_room
+from services.admission.presence import Presence
+from services.admission.waiting_room import (
     BEFORE,
     TICKET_LETTERS,
     Ranks,

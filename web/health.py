@@ -13,10 +13,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
 from models import callbacks, outbox, places, snapshots
-from services.deliver_message import KINDS
-from services.inlet import read_room
+from services.admission.admission_controller import read_room
+from services.admission.waiting_room import NAME, Room
+from services.messages.deliver_message import KINDS
 from services.store import Store
-from services.waiting_room import NAME, Room
 from web.marks import public
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from flows.session import Offer
 from prompts.screens import Screen
-from services.visits import Visit
+from services.online.web_sessions import Visit
 from web.desk_view import Written
 
 

@@ -18,14 +18,14 @@ from flask.typing import ResponseReturnValue
 from flows.understanding import COUNTRY_ZONE, NotUnderstood, checked_date, is_digits
 from flows.understanding.dates import dates
 from models.database import Connection
-from services import my_visits, visits
-from services.call_world import Service, vocabulary
-from services.my_visits import MENUS, OFFERS, PERSON, POSTCODE
+from services.call.world import Service, vocabulary
+from services.online import my_appointment, web_sessions
+from services.online.attempts import place_of
+from services.online.my_appointment import MENUS, OFFERS, PERSON, POSTCODE
+from services.online.web_sessions import Act, Visit
 from services.ports import WakeUp
 from services.short_links import Kind
 from services.store import Store
-from services.visits import Act, Visit
-from services.web_attempts import place_of
 from web.booking_cookie import VisitCookie
 from web.cacheable import cacheable
 from web.calendar_file import calendar_file
@@ -75,7 +75,7 @@ class MyParts:
     service: Service
     wake_up: WakeUp
     cookie: MyCookie
-    visits: VisitCookie
+    web_sessions: VisitCookie
 
 
 class Wrong(Exception):
@@ -118,7 +118,7 @@ def _add_asking(pages: Blueprint, parts: MyParts) -> None:
             return page, HTTPStatus.UNPROCESSABLE_ENTITY
         place = place_of(address())
         with store.database.transaction() as connection:
-            message_id = my_visits.write_to_them(
+            message_id = my_appointment.write_to_them(
                 connection, store, parts.service, reference, born, place
             )
         # Whether there is such a message or not: to be told of one that is none does nothing.
@@ -206,8 +206,8 @@ def _open(  # noqa: PLR0917
 ) -> Visit | None:
     store, service = parts.store, parts.service
     if kind is Kind.CODE:
-        return my_visits.open_unfinished(connection, store, service, named, born, place)
-    return my_visits.open_booking(connection, store, service, named, born, place, language())
+        return my_appointment.open_unfinished(connection, store, service, named, born, place)
+    return my_appointment.open_booking(connection, store, service, named, born, place, language())
 
 
 def _link_page(
@@ -243,7 +243,7 @@ class Mine:
 
     def visit(self) -> Visit | None:
         visit_id = self.parts.cookie.read(request, self.store.clock.now())
-        visit = visits.load(self.store, visit_id) if visit_id else None
+        visit = web_sessions.load(self.store, visit_id) if visit_id else None
         return visit if visit and visit.session.mine and not visit.is_over else None
 
     def see(self) -> ResponseReturnValue:
@@ -251,11 +251,11 @@ class Mine:
         if visit is None:
             return _gone()
         with self.store.database.statement() as connection:
-            now = my_visits.as_it_is(connection, self.store, self.parts.service, visit)
+            now = my_appointment.as_it_is(connection, self.store, self.parts.service, visit)
         return self.shows(now, "")
 
     def shows(self, visit: Visit, step: str) -> ResponseReturnValue:
-        step = step or my_visits.menu_of(visit)
+        step = step or my_appointment.menu_of(visit)
         page = render_template(
             f"mine/{step}.html",
             visit=visit,
@@ -277,7 +277,9 @@ class Mine:
         act = self._act(slug, visit)
         if act is None or not self.parts.cookie.is_token(_field("token"), visit.id):
             return self._leads_to(visit)
-        answered = visits.answer(self.store, self.parts.service, visit, _number(_field("n")), act)
+        answered = web_sessions.answer(
+            self.store, self.parts.service, visit, _number(_field("n")), act
+        )
         for message_id in answered.message_ids:
             self.parts.wake_up.message(message_id)
         return self._leads_to(answered.visit)
@@ -285,18 +287,18 @@ class Mine:
     @staticmethod
     def _act(slug: str, visit: Visit) -> Act | None:
         """What the button means; None for one that is on no page of ours."""
-        step = my_visits.menu_of(visit) if slug == _SEE else _STEPS.get(slug, "")
+        step = my_appointment.menu_of(visit) if slug == _SEE else _STEPS.get(slug, "")
         wish, where, place = _field("wish"), _field("where"), _field("place")
         if wish == "where" and step in {OFFERS, POSTCODE, "my_nothing_else"}:
-            return lambda visit, world: my_visits.look_from(visit, world, where)
+            return lambda visit, world: my_appointment.look_from(visit, world, where)
         if step == OFFERS:
             if place:
-                return lambda visit, world: my_visits.choose(visit, world, place)
-            return lambda visit, world: my_visits.look_elsewhere(visit, world, wish)
+                return lambda visit, world: my_appointment.choose(visit, world, place)
+            return lambda visit, world: my_appointment.look_elsewhere(visit, world, wish)
         key = _KEYS.get(step, {}).get(wish)
         if key is None:
             return None
-        return lambda visit, world: my_visits.press(visit, world, step, key)
+        return lambda visit, world: my_appointment.press(visit, world, step, key)
 
     @staticmethod
     def _leads_to(visit: Visit) -> Response:
@@ -318,7 +320,7 @@ class Mine:
     def leave(self) -> ResponseReturnValue:
         visit_id = self.parts.cookie.read(request, self.store.clock.now())
         if visit_id and self.parts.cookie.is_token(_field("token"), visit_id):
-            visits.end(self.store, visit_id)
+            web_sessions.end(self.store, visit_id)
         response = make_response(redirect(to(HOME), HTTPStatus.SEE_OTHER))
         self.parts.cookie.forget(response)
         return response
@@ -343,7 +345,7 @@ def _add_pages(pages: Blueprint, mine: Mine) -> None:
         visit = mine.visit()
         if visit is None:
             return _gone()
-        return mine.shows(visit, asked if my_visits.may_show(visit, asked) else "")
+        return mine.shows(visit, asked if my_appointment.may_show(visit, asked) else "")
 
     def answer(slug: str) -> ResponseReturnValue:
         return mine.answers(slug)

@@ -14,7 +14,7 @@ from babel.dates import format_date, format_datetime
 
 from prompts.catalogue import written_number
 from prompts.screens import Screen
-from services.opening_hours import Hours
+from services.campaign.opening_hours import Hours
 
 COUNTRY: Final = "Europe/Paris"
 _LOCALES: Final = {"fr": "fr", "en": "en_GB"}

@@ -28,14 +28,14 @@ from flows.understanding import NotUnderstood
 from models import attendance, changes
 from models import desk as desk_rows
 from models.attendance import CentreName
-from services import secretary, secretary_hours
-from services.call_world import Service
-from services.confirm_booking import Booked
-from services.desk_booking import LONGEST_NAME, Refused
-from services.desk_offers import reach
-from services.lines import takes_texts
-from services.secretary import Answer, AtCentre, State, WalkIn
-from services.secretary_hours import Hours, HoursRefused
+from services.booking.confirm_booking import Booked
+from services.call.world import Service
+from services.centre_day import secretary, secretary_hours
+from services.centre_day.secretary import Answer, AtCentre, State, WalkIn
+from services.centre_day.secretary_hours import Hours, HoursRefused
+from services.desk.booking import LONGEST_NAME, Refused
+from services.desk.offers import reach
+from services.messages.phone_capabilities import takes_texts
 from services.store import Store
 from web.desk_forms import birth
 from web.desk_seat import new_nonce

@@ -13,9 +13,9 @@ from markupsafe import Markup
 from werkzeug import Response
 
 from models.staff import ROLES, Staff, Visit
-from services import known_device, passwords, second_factor
-from services import staff as accounts
-from services.sign_in import Begun, Closed, Origin, SignIn, Unproved, Wrong, needs
+from services.accounts import known_device, passwords, second_factor
+from services.accounts import staff as accounts
+from services.accounts.sign_in import Begun, Closed, Origin, SignIn, Unproved, Wrong, needs
 from services.store import Store
 from web.browser_session import Cookies
 from web.pages import leads, words

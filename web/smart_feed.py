@@ -17,7 +17,7 @@ from typing import IO, Final
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from services.smart_feed import MANIFEST, NAMES, PATH
+from services.public.smart_feed import MANIFEST, NAMES, PATH
 from web.staff_only import public
 
 # The job writes each minute; whoever asks for it more often gets what is there.

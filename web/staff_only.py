@@ -32,7 +32,7 @@ from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from models.staff import Staff, Visit
-from services.sign_in import SignIn, needs
+from services.accounts.sign_in import SignIn, needs
 from web.browser_session import BrowserSession, Cookies
 from web.marks import SIGNED, Who, public, public_form, roles, who_may
 from web.pages import setting
@@ -123,7 +123,7 @@ def token() -> str:
 
 
 def visit() -> Visit | None:
-    """The session that asks, which may lack something (`services.sign_in.needs`).
+    """The session that asks, which may lack something (`services.accounts.sign_in.needs`).
 
     That of a screen on a wall is none but where its mark says so: whoever takes it finds a service
     where nobody is signed in.
@@ -140,7 +140,7 @@ def visit() -> Visit | None:
 
 
 def is_proved() -> bool:
-    """Whether whoever asks gave their password a moment ago (`services.sign_in.PROVED_FOR`)."""
+    """Whether whoever asks gave their password a moment ago (`services.accounts.sign_in.PROVED_FOR`)."""
     found = visit()
     return found is not None and parts().sign_in.is_proved(found)
 

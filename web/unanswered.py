@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
 from models.database import STORE_ERRORS, does_not_answer
-from services.store_answers import StoreAnswers
+from services.admission.store_answers import StoreAnswers
 from web.marks import SIGNED, who_may
 from web.pages import language, speak, speak_by_address
 from web.public_pages import NO_READER

@@ -15,11 +15,11 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from models import tallies
 from models.tables import agent, agent_queue, agent_queue_member, centre, queue_entry
-from services.board_counts import day_before, day_begins, quarter_of
-from services.call_world import Service
-from services.campaigns import Campaigns
-from services.directory import Directory
-from services.write_board import WriteBoard
+from services.call.world import Service
+from services.campaign.campaigns import Campaigns
+from services.centres.directory import Directory
+from services.supervision.counts import day_before, day_begins, quarter_of
+from services.supervision.write_board import WriteBoard
 from tests.browser.stage import served
 from tests.store.board_day import SECOND, Day, bad_text
 from tests.support.control import FakeControl

@@ -21,9 +21,9 @@ from models import cases, outbox, queues
 from models.cases import NewCase
 from models.staff import Staff
 from models.tables import message
-from services.call_world import Service
-from services.directory import Directory
-from services.staff import set_phone
+from services.accounts.staff import set_phone
+from services.call.world import Service
+from services.centres.directory import Directory
 from simulator.answers import AnswersLeg
 from simulator.exchange import Keys
 from simulator.numbers import to_e164

@@ -16,8 +16,8 @@ from sqlalchemy import update
 from models import incidents, partner_rows, snapshots
 from models.partner_rows import PartnerCentre, PartnerSlot
 from models.tables import centre, partner_feed
-from services.campaigns import Campaigns
-from services.write_state import ROOM, WriteState
+from services.campaign.campaigns import Campaigns
+from services.public.write_state import ROOM, WriteState
 from tests.browser.stage import served
 from tests.support.house import CAMPAIGN, NOON, House, house, mornings
 

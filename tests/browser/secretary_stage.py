@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask
 from playwright.sync_api import Browser, Page
 
-from services.call_world import Service
-from services.directory import Directory
-from services.secretary import AtCentre, State, day_of, mark, read_day
-from services.staff import make_demonstration
+from services.accounts.staff import make_demonstration
+from services.call.world import Service
+from services.centre_day.secretary import AtCentre, State, day_of, mark, read_day
+from services.centres.directory import Directory
 from services.store import Store
-from services.waiting_list import Waiter, join
+from services.waiting_list.entries import Waiter, join
 from tests.browser.stage import served
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, House, a_mobile, house
@@ -77,8 +77,8 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
 
 def _filled(made: House, service: Service, people: int) -> AtCentre:
     from models import attendance  # noqa: PLC0415 (beside the only place that needs it)
-    from services.allocate import Channel, Taker  # noqa: PLC0415
-    from services.demonstration_people import _book  # noqa: PLC0415
+    from services.operations.demonstration_people import _book  # noqa: PLC0415
+    from services.slots.allocate import Channel, Taker  # noqa: PLC0415
 
     store: Store = made.store
     with made.database.transaction() as connection:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ivr.messenger import TwilioMessenger
-from services.deliver_message import deliver_message
+from services.messages.deliver_message import deliver_message
 from simulator.answers import AnswersLeg
 from simulator.exchange import Gather, Input, Keys, Silence
 from simulator.rest import create_app

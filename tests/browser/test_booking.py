@@ -11,7 +11,7 @@ import pytest
 
 from playwright.sync_api import Browser, Page, expect
 
-from services.visits import LEASE
+from services.online.web_sessions import LEASE
 from tests.browser.book_stage import Person, Site, site
 from tests.support.pages import violations
 from tests.support.running_clock import RunningClock

@@ -17,10 +17,10 @@ from playwright.sync_api import Browser, Page, expect
 
 import config
 
-from services.call_world import Service
-from services.deliver_message import deliver_message
-from services.directory import Directory
-from services.staff import read_acts
+from services.accounts.staff import read_acts
+from services.call.world import Service
+from services.centres.directory import Directory
+from services.messages.deliver_message import deliver_message
 from simulator.clock import WallClock
 from simulator.orders import Ring
 from simulator.remote import RemoteSwitchboard

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 import config
 
-from services.secretary import read_day
+from services.centre_day.secretary import read_day
 from tests.browser.secretary_stage import SecretaryStage, secretary_stage
 
 pytestmark = pytest.mark.browser

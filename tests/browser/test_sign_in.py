@@ -10,8 +10,8 @@ import pytest
 
 from playwright.sync_api import Browser, Page, expect
 
-from services import staff as accounts
-from services.second_factor import code_at
+from services.accounts import staff as accounts
+from services.accounts.second_factor import code_at
 from tests.browser.stage import PATIENCE_MS, served
 from tests.support.house import House, house
 from tests.support.pages import fetched, hindrances

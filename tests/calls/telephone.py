@@ -11,10 +11,10 @@ from sqlalchemy import select
 from jobs.scheduler import sweep
 from models.outbox import FOLLOW_UP
 from models.tables import message, queue_entry
-from services.call_world import Service
-from services.directory import Directory
+from services.call.world import Service
+from services.centres.directory import Directory
+from services.messages.reminders import plan
 from services.ports import Messenger
-from services.reminders import plan
 from tests.store.rings import Office, Ring, Rung
 from tests.store.tools import clock_of, rows_of
 from tests.support.house import House

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from models import staff as staff_rows
-from services import agent_presence
-from services import staff as accounts
+from services.accounts import staff as accounts
+from services.agents import presence
 from simulator.agents import Work
 from simulator.clock import VirtualClock
 from simulator.exchange import Call, Gather
@@ -108,7 +108,7 @@ def works_by_telephone(town: Town, login: str, telephones: Telephones, number: s
             vault = town.store.vault
             staff_rows.change_phone(connection, town.house.clock, vault, who.id, number)
     if number:
-        assert agent_presence.ready(town.store, who.id, voice="phone").done
+        assert presence.ready(town.store, who.id, voice="phone").done
     telephones.lines.telephones([number or f"client:{who.id}"])
     town.until(lambda: agent.state == "ready")
     return who.id

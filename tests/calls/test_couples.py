@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from models import history
 from models.tables import booking
-from services.verify_store import verify_store
+from services.booking.verify_store import verify_store
 from tests.ivr.line import Line
 from tests.support.house import LANDLINE, MOBILE, House, Phone, campaign_with, house, mornings
 

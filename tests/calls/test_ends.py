@@ -14,11 +14,11 @@ from sqlalchemy import select, update
 
 from models import outbox
 from models.tables import centre, history, message, place, postcode, waiting_entry
-from services import waiting_list
-from services.campaign import Eligible
-from services.deliver_message import Means, deliver_message
-from services.freed import offer_freed
-from services.offer_notices import OfferNotices
+from services.campaign.campaign import Eligible
+from services.messages.deliver_message import Means, deliver_message
+from services.slots.freed_slot_offers import offer_freed
+from services.waiting_list import entries
+from services.waiting_list.offer_notices import OfferNotices
 from tests.support.house import (
     LANDLINE,
     MOBILE,
@@ -58,9 +58,7 @@ def a_town(house: House, code: str, **values: Any) -> None:
 
 def waits(service: House, number: str, born: date = BORN) -> str | None:
     with service.database.statement() as connection:
-        return waiting_list.find(
-            connection, service.store, service.campaign, born=born, number=number
-        )
+        return entries.find(connection, service.store, service.campaign, born=born, number=number)
 
 
 def due_of(row: Any) -> datetime:
@@ -82,7 +80,7 @@ def test_where_nothing_is_near_the_caller_waits_and_is_found_on_the_list(empty: 
     entry = waits(empty, MOBILE)
     assert entry is not None
     with empty.database.statement() as connection:
-        standing = waiting_list.position(connection, empty.store, entry)
+        standing = entries.position(connection, empty.store, entry)
     assert standing is not None
     assert standing.state == "waiting"
 

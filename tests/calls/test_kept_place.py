@@ -14,13 +14,13 @@ from sqlalchemy import select
 from flows.world import News
 from models.tables import queue_entry
 from services.attempts import TRIES_A_DAY
-from services.deliver_message import Means, deliver_message
-from services.offer_notices import OfferNotices
-from services.promise_callback import RING_AFTER
-from services.promises import Promise, promise_news
-from services.verify_store import verify_store
-from services.voice_messages import arrange
-from services.waiting_list import State
+from services.booking.verify_store import verify_store
+from services.messages.deliver_message import Means, deliver_message
+from services.messages.promises import Promise, promise_news
+from services.queue.promise_callback import RING_AFTER
+from services.queue.voice_messages import arrange
+from services.waiting_list.entries import State
+from services.waiting_list.offer_notices import OfferNotices
 from tests.ivr.line import Line
 from tests.ivr.test_callback_lines import Answers
 from tests.store.rings import Office

@@ -14,14 +14,14 @@ from sqlalchemy import select, update
 
 from models import changes
 from models.tables import agent_case, appointment, attempt, place
-from services.allocate import Channel
 from services.attempts import MOST_WRONG_BORNE
-from services.campaigns import Campaigns
-from services.centre_life import CentreLife, Wish
-from services.change_booking import By, cancel
-from services.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.verify_store import verify_store
-from services.waiting_list import State, Waiter, advance, join, position
+from services.booking.change_booking import By, cancel
+from services.booking.verify_store import verify_store
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, Wish
+from services.slots.allocate import Channel
+from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
+from services.waiting_list.entries import State, Waiter, advance, join, position
 from tests.ivr.line import Line, read
 from tests.store.test_attempts import looks
 from tests.store.tools import change, clock_of, rows_of

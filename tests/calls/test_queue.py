@@ -25,10 +25,10 @@ from models import queues
 from models.clock import FixedClock
 from models.queues import Entry
 from models.tables import queue_entry
-from services import intents, reserve
-from services.call_world import Service
-from services.directory import Directory
-from services.provider_queues import make_queues
+from services.agents import provider_commands, reserve
+from services.call.world import Service
+from services.centres.directory import Directory
+from services.queue.provider_queues import make_queues
 from simulator.agents import Agent, Answer, Manners
 from simulator.answers import read_menu
 from simulator.clock import VirtualClock
@@ -180,7 +180,7 @@ class Town:
     def settles(self) -> None:
         """Do all that is to be done at this moment: by the switchboard, and by the dispatcher."""
         self.simulator.run_pending()
-        intents.sweep(self.store, self.control)
+        provider_commands.sweep(self.store, self.control)
         reserve.reserve_all(self.store, self.control)
         self.simulator.run_pending()
 

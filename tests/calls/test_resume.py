@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from flows.session import Session
 from models.tables import call, place
-from services.resume_call import RESUME_WITHIN
+from services.call.resume_call import RESUME_WITHIN
 from tests.store.tools import clock_of, rows_of
 from tests.support.house import (
     LANDLINE,

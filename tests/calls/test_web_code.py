@@ -18,9 +18,10 @@ from sqlalchemy import select
 
 from models import visits as visit_rows
 from models.tables import history, place, visit
-from services import resume_call, visits
-from services.resume_call import CODE_TRIES, VISIT_CODE_LIVES
-from services.visits import for_web
+from services.call import resume_call
+from services.call.resume_call import CODE_TRIES, VISIT_CODE_LIVES
+from services.online import web_sessions
+from services.online.web_sessions import for_web
 from tests.store.tools import clock_of
 from tests.support.house import (
     LANDLINE,
@@ -285,7 +286,7 @@ def test_what_was_booked_meanwhile_is_not_taken_up(made: House):
         taken = resume_call.take_up(connection, made.store, campaign, "Wother", earlier)
         assert taken is None
     assert outcomes(made) == ["booked"]
-    assert visits.load(made.store, earlier) is not None
+    assert web_sessions.load(made.store, earlier) is not None
 
 
 # ------------------------------------------------------------------ from the telephone to the site

@@ -15,12 +15,12 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from models.tables import booking
-from services import campaign_file
-from services import campaigns as module
-from services.call_world import Service
-from services.campaign import BadCampaign
-from services.campaigns import LOOK_SECONDS, Campaigns, choose
-from services.directory import Directory
+from services.call.world import Service
+from services.campaign import campaigns as module
+from services.campaign import file
+from services.campaign.campaign import BadCampaign
+from services.campaign.campaigns import LOOK_SECONDS, Campaigns, choose
+from services.centres.directory import Directory
 from tests.campaign.files import save, small
 from tests.support.house import NOON, House, campaign_with, house, mornings
 
@@ -127,7 +127,7 @@ def test_nothing_is_looked_at_between_looks(tmp_path, monkeypatch):
     path = save(tmp_path / "x.toml", small("x"))
     running = Running(path)
     looks = Counter[str]()
-    stamps, load = module._stamps, campaign_file.load
+    stamps, load = module._stamps, file.load
 
     def counted_stamps(source):
         looks["files"] += 1

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.campaign import AgentsHours, Eligible, Opening
+from services.campaign.campaign import AgentsHours, Eligible, Opening
 from tests.support.house import campaign_with
 
 OPENS = datetime(2021, 1, 14, 7, tzinfo=UTC)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from services import campaign_file
-from services.campaign import REMINDERS, AgentsHours, BadCampaign, Eligible, Reminder
-from services.campaign_file import load, says_illness
-from services.campaigns import text_names
+from services.campaign import file
+from services.campaign.campaign import REMINDERS, AgentsHours, BadCampaign, Eligible, Reminder
+from services.campaign.campaigns import text_names
+from services.campaign.file import load, says_illness
 from tests.campaign.files import DEMONSTRATION, EXAMPLE, small
 from tests.support.keeper import ROOT
 
@@ -409,7 +409,7 @@ def test_all_mistakes_are_named_at_once_in_the_order_of_the_file(problems):
 
 
 @pytest.mark.parametrize(
-    "entry", sorted(key for key, number in campaign_file._NUMBERS.items() if number.needed)
+    "entry", sorted(key for key, number in file._NUMBERS.items() if number.needed)
 )
 def test_a_missing_entry_is_named_with_what_to_add(problems, tmp_path, entry):
     text = re.sub(rf"(?m)^{entry} = .*\n", "", small("x", "[[eligible]]", "group = 'soignants'"))
@@ -599,12 +599,7 @@ def test_the_demonstration_is_open_whatever_the_date_for_those_of_1939_to_1944()
 
 @pytest.mark.parametrize(
     "entry",
-    sorted(
-        campaign_file._TOP
-        | campaign_file._ELIGIBLE
-        | campaign_file._HOURS
-        | campaign_file._REMINDER
-    ),
+    sorted(file._TOP | file._ELIGIBLE | file._HOURS | file._REMINDER),
 )
 def test_every_entry_is_in_the_example_and_in_the_documentation(entry):
     assert re.search(rf"(?m)^(\[+{entry}\]+|{entry} = )", GOOD)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.toml_lines import Entry, lines_of
+from services.campaign.toml_lines import Entry, lines_of
 
 DOCUMENT = r'''# name = "a comment"
 

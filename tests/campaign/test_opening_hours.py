@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.campaign import AgentsHours
-from services.opening_hours import Hours, hours_of, tomorrow_evening
-from services.public_holidays import HOLIDAYS, from_library, public_holidays
+from services.campaign.campaign import AgentsHours
+from services.campaign.opening_hours import Hours, hours_of, tomorrow_evening
+from services.campaign.public_holidays import HOLIDAYS, from_library, public_holidays
 from tests.support.house import CAMPAIGN, campaign_with
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -125,7 +125,7 @@ def test_other_years_are_asked_of_the_library():
 def test_a_web_worker_does_not_load_the_library():
     """It takes 11 MiB there."""
     code = (
-        "import sys, datetime; from services.opening_hours import USUAL, Hours;"
+        "import sys, datetime; from services.campaign.opening_hours import USUAL, Hours;"
         "Hours(USUAL).is_open(datetime.datetime(2026, 12, 25, tzinfo=datetime.UTC));"
         "import ivr.waiting, ivr.voice; sys.exit('holidays' in sys.modules)"
     )

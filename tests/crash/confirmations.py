@@ -33,10 +33,10 @@ from models.crypto import Vault
 from models.database import Database
 from models.tables import appointment, booking
 from prompts.catalogue import load
-from services.allocate import Channel, Chosen, Taker
-from services.confirm_booking import Booked, NotBooked, Request, confirm_booking
-from services.directory import Directory, Near
-from services.hold_slot import Held, Wanted, hold_slots
+from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
+from services.centres.directory import Directory, Near
+from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.hold_slot import Held, Wanted, hold_slots
 from services.store import Store
 from tests.support.house import CAMPAIGN, POSTCODES
 

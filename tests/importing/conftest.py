@@ -17,8 +17,8 @@ from commands import centres, demo, postcodes, slots
 from models.clock import FixedClock
 from models.crypto import Vault
 from models.database import Database
-from services.campaigns import Campaigns
-from services.centre_life import CentreLife
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife
 from services.store import Store
 from tests.support.house import CAMPAIGN
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from partners import official_centres
-from services.import_centres import HOURS_NOTE, CentreRecord, FileRefused
+from services.centres.import_centres import HOURS_NOTE, CentreRecord, FileRefused
 from tests.importing.conftest import HEADER, centre_row, write_centres
 
 

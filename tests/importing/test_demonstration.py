@@ -17,8 +17,8 @@ from models.clock import FixedClock
 from models.database import Database
 from models.geography import distance_km
 from models.tables import centre, place, postcode, slot
-from services.demonstration import DemonstrationReport, prepare
-from services.import_postcodes import PostcodeFeed, TownRow
+from services.centres.import_postcodes import PostcodeFeed, TownRow
+from services.operations.demonstration import DemonstrationReport, prepare
 from tests.importing.conftest import Run, centre_row, write_centres
 
 

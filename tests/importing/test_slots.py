@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 
 from models.database import Database
 from models.tables import centre, place, slot
-from services.open_slots import day_starts
+from services.slots.open_slots import day_starts
 from tests.importing.conftest import Run, centre_row, write_centres
 
 REUNION = {

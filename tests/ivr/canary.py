@@ -21,10 +21,10 @@ from sqlalchemy import Connection, select
 
 from models.tables import booking
 from services import logs
-from services.allocate import Channel
-from services.change_booking import By, cancel
-from services.deliver_message import deliver_message
+from services.booking.change_booking import By, cancel
+from services.messages.deliver_message import deliver_message
 from services.ports import NoAnswer, Refused
+from services.slots.allocate import Channel
 from services.store import CryptographicChance
 from simulator.exchange import Call
 from tests.ivr.conftest import furnish

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from models import staff as staff_rows
-from services import agent_presence, hand_back, hold_call, monitor, transfer, wrap_up
+from services.agents import hand_back, hold_call, presence, transfer, wrap_up
+from services.supervision import monitor
 from simulator.signing import signature
 from simulator.twiml import Verb
 from tests.ivr.conftest import furnish
@@ -120,7 +121,7 @@ def test_an_own_telephone_must_press_one(floor: Floor) -> None:
         staff_rows.change_phone(
             connection, floor.house.clock, floor.store.vault, who, "+33145678901"
         )
-    assert agent_presence.ready(floor.store, who, voice="phone").done
+    assert presence.ready(floor.store, who, voice="phone").done
     Caller(floor.house.app).asks_for_a_person()
     floor.reserves()
     to, sid, path = floor.control.calls[-1]
@@ -255,7 +256,7 @@ def test_a_supervisor_who_whispers_is_heard_by_the_agent_alone(floor: Floor) -> 
     _, sid, path = floor.control.calls[-1]
     heard = Line(floor.house.app, sid=sid).hear(f"{BASE}{path}")
     assert verb(heard, "Conference").attributes["coach"] == line.sid
-    assert agent_presence.current(floor.store, who).heard_by == ((boss, "whisper"),)
+    assert presence.current(floor.store, who).heard_by == ((boss, "whisper"),)
 
 
 # ---------------------------------------------------------------- who may tell
@@ -296,6 +297,6 @@ def test_a_line_that_fails_is_asked_for_again(
     def fails(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("services.connect_agent.picked_up", fails)
+    monkeypatch.setattr("services.agents.connect_agent.picked_up", fails)
     path = f"/voice/agent?leg={'1' * 32}"
     assert post(floor.house, path, CallSid="CA" + "1" * 32) == 503

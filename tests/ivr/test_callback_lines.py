@@ -10,7 +10,7 @@ import pytest
 
 from flows.session import Session
 from prompts.catalogue import load
-from services.promise_callback import RING_AFTER
+from services.queue.promise_callback import RING_AFTER
 from tests.ivr.webhooks import Webhook
 from tests.store.rings import OURS, Office, Rung
 from tests.support.house import ACCOUNT, LANDLINE, MOBILE, House

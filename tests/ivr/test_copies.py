@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from models.tables import booking
 from models.tables import turn as turn_table
-from services.erase_data import erase_data
+from services.operations.erase_data import erase_data
 from simulator.numbers import to_national
 from tests.ivr.line import (
     INCOMING,

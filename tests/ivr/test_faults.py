@@ -17,8 +17,8 @@ from sqlalchemy import func, select
 
 from ivr.conversation import Conversation
 from models.tables import booking, message, place
-from services.call_world import CallWorld, Service
-from services.directory import Directory
+from services.call.world import CallWorld, Service
+from services.centres.directory import Directory
 from simulator.transport import Outgoing, Reply, WsgiTransport
 from simulator.twiml import parse
 from tests.ivr.faults import Faults, FaultyTransport, connection_lost, refused

@@ -12,9 +12,9 @@ from ivr.agent_lines import bring
 from ivr.twiml import Addresses
 from models import queues, snapshots
 from models.queues import Entry
-from services import queue_line, wait_estimate
-from services.connect_agent import agent_enters
-from services.opening_hours import hours_of
+from services.agents.connect_agent import agent_enters
+from services.campaign.opening_hours import hours_of
+from services.queue import entries, wait_estimate
 from simulator.twiml import Verb
 from tests.ivr.line import Document, Line
 from tests.store.tools import as_in_production, on_the_wire
@@ -225,7 +225,7 @@ def test_what_was_chosen_is_kept_while_its_caller_waits(floor: Floor):
     caller = floor.house.phone(MOBILE).goes_to("confirm")
     with floor.house.database.statement() as connection:
         assert (
-            queue_line.why_closed(
+            entries.why_closed(
                 queues.doors(connection, floor.house.clock, "fr")[0],
                 hours_of(floor.house.campaign),
                 floor.house.clock.now(),
@@ -355,7 +355,7 @@ def test_a_key_that_comes_when_an_agent_has_them_is_too_late(floor: Floor):
 def test_where_no_call_can_be_promised_none_is_offered(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(queue_line, "can_promise", lambda *_, **__: None)
+    monkeypatch.setattr(entries, "can_promise", lambda *_, **__: None)
     line = waits(floor)
     document = line.listens()
     assert "rappelé" not in document.said
@@ -390,7 +390,7 @@ def test_a_number_is_asked_for_before_that_where_there_is_none(floor: Floor):
 def test_whoever_has_no_place_any_more_leaves_the_queue(floor: Floor):
     line = waits(floor)
     with floor.house.database.transaction() as connection:
-        assert queue_line.leave(connection, floor.store, place_of(floor, line).id, "other")
+        assert entries.leave(connection, floor.store, place_of(floor, line).id, "other")
     assert line.listens().names == ["Leave"]
     assert "nous reprenons" in line.leaves().said
 

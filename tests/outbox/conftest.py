@@ -21,9 +21,9 @@ from jobs.scheduler import sweep
 from models import outbox
 from models.outbox import NewMessage
 from models.tables import message
-from services.call_world import Service
-from services.deliver_message import Means, deliver_message
-from services.directory import Directory
+from services.call.world import Service
+from services.centres.directory import Directory
+from services.messages.deliver_message import Means, deliver_message
 from simulator.clock import Clock as SimulatorClock
 from simulator.clock import VirtualClock
 from simulator.faults import Faults

@@ -26,7 +26,8 @@ import config
 from jobs.queues import connect, outbox_queue
 from jobs.scheduler import sweep
 from jobs.tasks import Ports, deliver, give
-from services import deliver_message, logs
+from services import logs
+from services.messages import deliver_message
 from wiring import make_parts, make_ports
 
 LIFE = 0.5

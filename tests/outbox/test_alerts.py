@@ -14,7 +14,7 @@ import pytest
 
 from jobs.alert_listener import FIRST_PAUSE, HttpListener, TellAlerts
 from models import alerts
-from services.tell_alerts import NEWS_FOR, tell_alerts
+from services.supervision.tell_alerts import NEWS_FOR, tell_alerts
 from tests.store.tools import clock_of
 from tests.support.house import House, house
 

@@ -12,13 +12,13 @@ from sqlalchemy import select
 from models import cases, outbox
 from models.clock import FixedClock
 from models.tables import booking, queue_entry
-from services.allocate import Channel, Taker
-from services.campaigns import Campaigns
-from services.centre_life import CentreLife, Wish
-from services.change_booking import By, cancel, undo_cancel
-from services.change_notices import renders
-from services.directory import Directory
-from services.notices import Ready
+from services.booking.change_booking import By, cancel, undo_cancel
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, Wish
+from services.centres.directory import Directory
+from services.messages.change_notices import renders
+from services.messages.notices import Ready
+from services.slots.allocate import Channel, Taker
 from tests.outbox.conftest import Office, Provider
 from tests.support.house import LANDLINE, MOBILE, campaign_with, mornings
 

@@ -16,8 +16,8 @@ from sqlalchemy import update
 from models import outbox
 from models.outbox import STATE_RANK
 from models.tables import message
-from services.deliver_message import LEASE
-from services.record_delivery import record_delivery
+from services.messages.deliver_message import LEASE
+from services.messages.record_delivery import record_delivery
 
 RELAYS = 16
 REPORTS = ("queued", "sent", "delivered", "undelivered", "failed")

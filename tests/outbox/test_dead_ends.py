@@ -14,10 +14,10 @@ from sqlalchemy import delete, select, update
 
 from models import cases, outbox
 from models.tables import message, phone_line, queue_entry
-from services import lines
-from services.lines import Way
-from services.record_delivery import record_delivery
-from services.topics import MANNERS, Topic
+from services.messages import phone_capabilities
+from services.messages.phone_capabilities import Way
+from services.messages.record_delivery import record_delivery
+from services.messages.topics import MANNERS, Topic
 from tests.outbox.conftest import Office, Provider
 from tests.store.test_reminders import PARIS, cancels, moves
 from tests.store.tools import clock_of
@@ -60,7 +60,7 @@ def calls(house: House) -> list[Any]:
 
 def way_of(house: House, number: str = MOBILE) -> Way:
     with house.database.statement() as connection:
-        return lines.way_of(connection, house.store, number)
+        return phone_capabilities.way_of(connection, house.store, number)
 
 
 def test_a_telephone_that_was_off_is_written_to_once_more_then_rung_then_somebody_looks(
@@ -170,8 +170,8 @@ def test_a_number_given_anew_is_tried_once_whatever_was_refused(office: Office, 
 def test_a_landline_by_its_plan_is_not_doubted(service: House):
     with service.database.transaction() as connection:
         now = service.clock.now()
-        lines.remember_refusal(connection, service.store, "+33491223344", sent_at=now)
-        lines.remember_refusal(connection, service.store, "+33974750001", sent_at=now)
+        phone_capabilities.remember_refusal(connection, service.store, "+33491223344", sent_at=now)
+        phone_capabilities.remember_refusal(connection, service.store, "+33974750001", sent_at=now)
     clock_of(service).advance(timedelta(days=400))
     assert way_of(service, "+33491223344") is Way.CALL
     assert way_of(service, "+33974750001") is Way.CALL
@@ -222,7 +222,7 @@ def test_somebody_elses_number_gets_nothing(whole_office: Office, provider: Prov
     office = whole_office
     booking_id, text = books(office)
     with office.house.database.transaction() as connection:
-        lines.mark_wrong(connection, office.house.store, MOBILE)
+        phone_capabilities.mark_wrong(connection, office.house.store, MOBILE)
     assert office.delivers(text) == "case"
     (case,) = open_cases(office.house)
     assert (case.booking_id, case.why) == (booking_id, "confirmation wrong")
@@ -233,7 +233,7 @@ def test_a_number_that_is_being_rung_for_something_else_waits_its_turn(whole_off
     office = whole_office
     _, text = books(office)
     with office.house.database.transaction() as connection:
-        lines.stop_texts(connection, office.house.store, MOBILE)
+        phone_capabilities.stop_texts(connection, office.house.store, MOBILE)
     first = office.delivers(text)
     second = office.writes(topic=Topic.CHANGE, booking_id=office.row(text).booking_id)
     assert (first, office.delivers(second)) == ("call", "line taken")
@@ -362,7 +362,7 @@ def test_a_confirmation_that_was_held_up_tells_what_is_true_when_it_leaves(
     assert [day in first.body for day in days] == [False, False, True]
 
 
-@pytest.mark.parametrize("said", [lines.mark_wrong, lines.stop_texts])
+@pytest.mark.parametrize("said", [phone_capabilities.mark_wrong, phone_capabilities.stop_texts])
 def test_what_was_said_at_a_number_before_it_was_given_is_past(
     whole_office: Office, provider: Provider, said: Callable[..., None]
 ):
@@ -374,7 +374,7 @@ def test_what_was_said_at_a_number_before_it_was_given_is_past(
     _booking, text = books(office)
     assert office.delivers(text) == "sent"
     with office.house.database.statement() as connection:
-        assert not lines.line_of(connection, office.house.store, MOBILE).wrong
+        assert not phone_capabilities.line_of(connection, office.house.store, MOBILE).wrong
 
 
 def test_whoever_wants_no_texts_is_rung_about_a_place_they_wait_for():

@@ -17,11 +17,11 @@ from jobs.timed import Task
 from models import cases, outbox
 from models.outbox import NewMessage
 from models.tables import message
-from services.confirm_booking import Booked
-from services.deliver_message import Means
-from services.notices import Ready
+from services.booking.confirm_booking import Booked
+from services.messages.deliver_message import Means
+from services.messages.notices import Ready
+from services.messages.topics import Topic
 from services.ports import Busy, NoAnswer, Refused
-from services.topics import Topic
 from tests.outbox.conftest import Office, Provider
 from tests.store.tools import change, confirms, holds, near
 from tests.support.house import BASE, MOBILE, House, mornings

@@ -14,11 +14,11 @@ from sqlalchemy import select
 from models import alerts
 from models.clock import FixedClock
 from models.tables import booking, queue_entry
-from services import spend
-from services.campaign import AgentsHours
-from services.deliver_message import Means
-from services.spend import Breaker
-from services.topics import MANNERS, Topic
+from services.campaign.campaign import AgentsHours
+from services.messages import spend
+from services.messages.deliver_message import Means
+from services.messages.spend import Breaker
+from services.messages.topics import MANNERS, Topic
 from tests.outbox.conftest import Office, Provider
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
 
@@ -188,7 +188,7 @@ def test_the_board_is_told_once_and_once_that_it_is_over(whole_office: Office, p
 
 
 def test_the_dispatcher_leaves_that_alert_alone(whole_office: Office, provider: Provider):
-    from services import board_alerts  # noqa: PLC0415
+    from services.supervision import alerts as board_alerts  # noqa: PLC0415
 
     store = whole_office.house.store
     whole_office.delivers(whole_office.writes(topic=Topic.CONFIRMATION))

@@ -13,12 +13,12 @@ import pytest
 
 from ivr.lookup import TwilioLineTypes
 from models import outbox
-from services import lines, retry_plan
-from services.deliver_message import Means
-from services.lines import Kind, Way
+from services.messages import phone_capabilities, retry_plan
+from services.messages.deliver_message import Means
+from services.messages.phone_capabilities import Kind, Way
+from services.messages.retry_plan import FATES, Again, Fate, next_try
+from services.messages.topics import MANNERS, Topic
 from services.ports import Busy, NoAnswer, Refused
-from services.retry_plan import FATES, Again, Fate, next_try
-from services.topics import MANNERS, Topic
 from tests.outbox.conftest import Office, Provider
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House
 
@@ -43,13 +43,13 @@ def test_each_line_gets_what_the_table_says(  # noqa: PLR0917
     store = office.house.store
     with office.house.database.transaction() as connection:
         if known == "stopped":
-            lines.stop_texts(connection, store, number)
+            phone_capabilities.stop_texts(connection, store, number)
         elif known == "wrong":
-            lines.mark_wrong(connection, store, number)
+            phone_capabilities.mark_wrong(connection, store, number)
         elif known:
-            lines.remember_kind(connection, store, number, Kind(known), "lookup")
+            phone_capabilities.remember_kind(connection, store, number, Kind(known), "lookup")
             provider.faults.set({"line_types": {number: known}})
-        assert lines.way_of(connection, store, number) is WAYS[way], what
+        assert phone_capabilities.way_of(connection, store, number) is WAYS[way], what
     text = office.writes(number, topic=Topic.CONFIRMATION)
     sent = office.delivers(text) == "sent"
     assert sent is (way == "text")
@@ -58,16 +58,16 @@ def test_each_line_gets_what_the_table_says(  # noqa: PLR0917
 
 def test_a_number_that_was_never_given_gets_nothing(service: House):
     with service.database.statement() as connection:
-        assert lines.way_of(connection, service.store, None) is Way.NONE
-        assert lines.way_of(connection, service.store, "") is Way.NONE
+        assert phone_capabilities.way_of(connection, service.store, None) is Way.NONE
+        assert phone_capabilities.way_of(connection, service.store, "") is Way.NONE
 
 
 def test_who_wants_texts_again_gets_them(service: House):
     with service.database.transaction() as connection:
-        lines.stop_texts(connection, service.store, MOBILE)
-        assert lines.way_of(connection, service.store, MOBILE) is Way.CALL
-        lines.allow_texts(connection, service.store, MOBILE)
-        assert lines.way_of(connection, service.store, MOBILE) is Way.TEXT
+        phone_capabilities.stop_texts(connection, service.store, MOBILE)
+        assert phone_capabilities.way_of(connection, service.store, MOBILE) is Way.CALL
+        phone_capabilities.allow_texts(connection, service.store, MOBILE)
+        assert phone_capabilities.way_of(connection, service.store, MOBILE) is Way.TEXT
 
 
 # ---------------------------------------------------------------- Lookup
@@ -165,7 +165,7 @@ def test_what_a_refusal_has_shown_stands_against_any_register(office: Office, pr
     asking(office, types)
     with office.house.database.transaction() as connection:
         now = office.house.clock.now()
-        lines.remember_refusal(connection, office.house.store, MOBILE, sent_at=now)
+        phone_capabilities.remember_refusal(connection, office.house.store, MOBILE, sent_at=now)
     office.later(days=2)
     assert office.delivers(office.writes(MOBILE, topic=Topic.AGAIN)) == "dropped"
     assert types.numbers == []

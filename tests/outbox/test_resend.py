@@ -13,11 +13,11 @@ from sqlalchemy import select, update
 from models import messages, outbox
 from models.outbox import NewMessage
 from models.tables import booking, message, queue_entry
-from services.allocate import Channel
-from services.change_booking import By, cancel
-from services.deliver_message import VOICE
-from services.record_delivery import record_delivery
-from services.topics import Topic
+from services.booking.change_booking import By, cancel
+from services.messages.deliver_message import VOICE
+from services.messages.record_delivery import record_delivery
+from services.messages.topics import Topic
+from services.slots.allocate import Channel
 from tests.outbox.conftest import Office, Provider
 from tests.outbox.test_dead_ends import books, calls, open_cases
 from tests.support.house import MOBILE, NOON, House

@@ -27,7 +27,7 @@ from launcher import inherited
 from models import outbox
 from models.clock import DatabaseClock
 from models.tables import message
-from services.deliver_message import KINDS
+from services.messages.deliver_message import KINDS
 from simulator.clock import WallClock
 from tests.outbox.conftest import Office, Provider
 from tests.outbox.test_delivery import Killed
@@ -232,7 +232,7 @@ def broken_after_the_message() -> Iterator[None]:
         raise RolledBack
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("services.confirm_booking.outbox.add", breaks)
+        patch.setattr("services.booking.confirm_booking.outbox.add", breaks)
         yield
 
 

@@ -24,7 +24,7 @@ from models.partner_rows import Feed, PartnerCentre, PartnerNear, PartnerSlot
 from models.tables import centre
 from partners.partners_file import Platform
 from partners.walking import Answer, Blocked, Wanted
-from services import partner_slots
+from services.partners import slots as partner_slots
 from tests.partners.answers import doctolib_page, doctolib_slots
 from tests.partners.site import Site
 
@@ -290,7 +290,7 @@ def test_an_answer_that_breaks_whoever_asks_pauses_the_platform(sqlite_url):
 
 def test_of_a_centre_so_many_moments_are_kept(sqlite_url, monkeypatch):
     database = Database(sqlite_url)
-    monkeypatch.setattr("services.partner_slots.MOST_SLOTS", 2)
+    monkeypatch.setattr("services.partners.slots.MOST_SLOTS", 2)
     told = PartnerCentre("maiia:1", "maiia", "Quai", "", latitude=VITRE[0], longitude=VITRE[1])
     slots = [PartnerSlot(NOW + timedelta(hours=hours)) for hours in (3, 1, 2)]
     partner_slots.replace(database, NOW, replace(told, territory="metropole"), slots)
@@ -325,7 +325,7 @@ def test_an_answer_that_a_reader_breaks_on_pauses_the_platform_and_a_store_that_
         raise KeyError("slots")
 
     with monkeypatch.context() as broken:
-        broken.setattr("services.partner_slots.replace", breaks)
+        broken.setattr("services.partners.slots.replace", breaks)
         with pytest.raises(KeyError):
             rounds(feed)
     told = feeds(database)["doctolib"]

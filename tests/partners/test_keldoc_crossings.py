@@ -7,11 +7,19 @@ from datetime import timedelta
 from sqlalchemy import select, update
 
 from models.tables import message, partner_booking, place
-from services.allocate import Channel, Chosen, Taker
-from services.centre_life import CentreLife, Wish
-from services.change_booking import By, Cancelled, Restored, Unchanged, cancel, move, undo_cancel
-from services.erase_data import erase_data
-from services.move_people import Fate
+from services.booking.change_booking import (
+    By,
+    Cancelled,
+    Restored,
+    Unchanged,
+    cancel,
+    move,
+    undo_cancel,
+)
+from services.centre_day.centre_life import CentreLife, Wish
+from services.centre_day.move_people import Fate
+from services.operations.erase_data import erase_data
+from services.slots.allocate import Channel, Chosen, Taker
 from tests.partners.test_keldoc_orders import asked, keldoc, on_both, stage
 from tests.support.keldoc import CENTRE, MORNING, Beside, Meanwhile
 

@@ -19,11 +19,19 @@ from models import operations
 from models.places import HeldPlace
 from models.tables import place
 from partners.keldoc_booking import Keldoc
-from services.allocate import Allocate, Channel, Chosen, Taker
-from services.change_booking import By, Cancelled, Moved, Restored, cancel, move, undo_cancel
-from services.erase_data import erase_data
-from services.partner_booking import Asked, NotAsked, Stage, Why, state_of
+from services.booking.change_booking import (
+    By,
+    Cancelled,
+    Moved,
+    Restored,
+    cancel,
+    move,
+    undo_cancel,
+)
+from services.operations.erase_data import erase_data
+from services.partners.booking import Asked, NotAsked, Stage, Why, state_of
 from services.ports import PartnerTime
+from services.slots.allocate import Allocate, Channel, Chosen, Taker
 from simulator.keldoc import Refusal, take_as_public
 from tests.support.house import NOON, campaign_with
 from tests.support.keldoc import (

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from models.partner_rows import OurCentre, PartnerCentre
-from services.partner_match import Found, Matcher
+from services.partners.match import Found, Matcher
 
 VITRE = (48.1226, -1.2161)
 PAGE = "https://partners.doctolib.fr/centre-de-sante/vitre/centre-du-marais"

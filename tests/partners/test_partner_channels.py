@@ -14,8 +14,8 @@ import pytest
 from flows.session import Session
 from models import partner_rows
 from models.partner_rows import PartnerCentre, PartnerSlot
-from services.partner_booking import Asked
-from services.partner_offers import Moment, PartnerOffer, Way, near
+from services.partners.booking import Asked
+from services.partners.offers import Moment, PartnerOffer, Way, near
 from tests.support.house import MOBILE, NOON, POSTCODES, House, campaign_with, house, mornings
 from tests.support.keldoc import CENTRE, FIRST, MORNING, SECOND, Beside, beside
 from tests.web.test_desk import Desk

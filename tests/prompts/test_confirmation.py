@@ -19,8 +19,14 @@ from hypothesis import strategies as st
 
 from jobs.feeds import CENTRES_EXTRACT, read_centres
 from prompts.catalogue import load
-from services.confirmation_text import ONE_PART, confirmation_text, says_health, septets, to_gsm
-from services.import_centres import CentreRecord
+from services.centres.import_centres import CentreRecord
+from services.messages.confirmation_text import (
+    ONE_PART,
+    confirmation_text,
+    says_health,
+    septets,
+    to_gsm,
+)
 from simulator.segments import segment_count
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -27,9 +27,9 @@ from jobs.timed import run_beside
 from launcher import inherited
 from models import queues
 from models.tables import turn
-from services.call_world import Service
-from services.deliver_message import deliver_message
-from services.directory import Directory
+from services.call.world import Service
+from services.centres.directory import Directory
+from services.messages.deliver_message import deliver_message
 from simulator.rest import create_app
 from simulator.settings import Settings
 from simulator.sip.parts import FRAME, FRAME_S, RATE

@@ -30,11 +30,11 @@ from models.database import Connection, Database
 from models.places import HeldPlace
 from models.tables import place
 from prompts.catalogue import load
-from services.allocate import Channel, Chosen, Taker
-from services.confirm_booking import Booked, Request, confirm_booking
-from services.directory import Directory, Near
-from services.give_back import give_back_holds
-from services.hold_slot import Held, Wanted, hold_slots
+from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.centres.directory import Directory, Near
+from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.give_back import give_back_holds
+from services.slots.hold_slot import Held, Wanted, hold_slots
 from services.store import Store
 from tests.support.house import CAMPAIGN, POSTCODES
 

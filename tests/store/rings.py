@@ -14,11 +14,11 @@ from sqlalchemy import select
 from flows.session import Session
 from models import agents, callbacks
 from models.tables import intent, leg, queue_entry
-from services import agent_presence, connect_agent, intents, reserve
-from services.call_back import CallBack
-from services.connect_agent import Brought
-from services.promise_callback import RING_AFTER, promise
-from services.wrap_up import hang_up, wrap_up
+from services.agents import connect_agent, presence, provider_commands, reserve
+from services.agents.call_back import CallBack
+from services.agents.connect_agent import Brought
+from services.agents.wrap_up import hang_up, wrap_up
+from services.queue.promise_callback import RING_AFTER, promise
 from simulator.exchange import Call
 from simulator.switchboard import Switchboard
 from simulator.transport import WsgiTransport
@@ -143,7 +143,7 @@ class Office:
         return staff_id
 
     def ready(self, staff_id: str) -> None:
-        assert agent_presence.ready(self.store, staff_id).done
+        assert presence.ready(self.store, staff_id).done
 
     def state(self, staff_id: str) -> str:
         with self.store.database.statement() as connection:
@@ -206,7 +206,7 @@ class Office:
     def sweeps(self) -> int:
         """What the dispatcher does with what is to be asked of the provider."""
         done = 0
-        while swept := intents.sweep(self.store, self.control):
+        while swept := provider_commands.sweep(self.store, self.control):
             done += swept
             if not rows_of(
                 self.house.database,

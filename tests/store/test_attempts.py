@@ -15,8 +15,8 @@ from models import changes
 from models.tables import attempt, booking
 from services import attempts
 from services.attempts import MOST_WRONG_BORNE, TRIES_A_CALL, TRIES_A_DAY, changes_need_a_person
-from services.erase_data import erase_data
-from services.find_booking import Found, NotFound, find_booking
+from services.booking.find_booking import Found, NotFound, find_booking
+from services.operations.erase_data import erase_data
 from tests.store.test_changes import books
 from tests.store.tools import clock_of, on_the_wire, rows_of
 from tests.support.house import LANDLINE, MOBILE, House, a_mobile, mornings

@@ -13,9 +13,11 @@ from sqlalchemy import func, select
 from flows.session import Session
 from models import visit_codes
 from models.tables import place
-from services import resume_call, secretary, visit_partner, visits
-from services.desk_booking import Refused
-from services.secretary import WalkIn
+from services.call import resume_call
+from services.centre_day import secretary
+from services.centre_day.secretary import WalkIn
+from services.desk.booking import Refused
+from services.online import partner, web_sessions
 from tests.store.test_secretary import NONCE, at_centre
 from tests.store.test_visits import serving
 from tests.support.house import MOBILE, CountingChance, House, house, mornings
@@ -23,8 +25,8 @@ from tests.support.house import MOBILE, CountingChance, House, house, mornings
 
 def a_visit(made: House, **session: Any) -> str:
     values = {"step": "postcode", "born": "1942-03-12", **session}
-    visit_id = visits.new_id(made.store)
-    visits.new_visit(made.store, "fr", visit_id, Session(**values))
+    visit_id = web_sessions.new_id(made.store)
+    web_sessions.new_visit(made.store, "fr", visit_id, Session(**values))
     return visit_id
 
 
@@ -65,22 +67,22 @@ def test_what_is_being_asked_for_at_a_partner_is_nobody_elses_to_go_on_with(serv
     visit_id = a_visit(service, step="offers", postcode="75011")
     code = code_for_visit(service, visit_id)
     assert code
-    known = visits.load(service.store, visit_id)
+    known = web_sessions.load(service.store, visit_id)
     assert known is not None
 
-    def asks(one: visits.Visit, world: visits.WebWorld) -> visits.Visit:
+    def asks(one: web_sessions.Visit, world: web_sessions.WebWorld) -> web_sessions.Visit:
         world.turn.transaction()
-        return replace(one.at(one.session), page=visit_partner.WAITS)
+        return replace(one.at(one.session), page=partner.WAITS)
 
-    waits = visits.answer(service.store, serving(service), known, known.number, asks)
+    waits = web_sessions.answer(service.store, serving(service), known, known.number, asks)
     assert waits.acted
     assert taken_up(service, visit_id) is None
     assert code_for_visit(service, visit_id) == ""
-    now = visits.load(service.store, visit_id)
+    now = web_sessions.load(service.store, visit_id)
     assert now is not None
-    assert (now.page, now.outcome) == (visit_partner.WAITS, "")
+    assert (now.page, now.outcome) == (partner.WAITS, "")
     # The partner said no: whoever has the code goes on.
-    visits.answer(service.store, serving(service), now, now.number, visit_partner.settle)
+    web_sessions.answer(service.store, serving(service), now, now.number, partner.settle)
     assert taken_up(service, visit_id) is not None
 
 

@@ -24,19 +24,12 @@ from models.tables import (
     tally,
     turn,
 )
-from services.board_counts import (
-    day_before,
-    day_begins,
-    quarter_of,
-    same_time_yesterday,
-)
-from services.board_counts import (
-    recount as recount_quarters,
-)
-from services.board_snapshot import iso
-from services.campaigns import Campaigns
-from services.snapshots import Snapshots
-from services.write_board import NAME, WriteBoard
+from services.campaign.campaigns import Campaigns
+from services.supervision.board import iso
+from services.supervision.counts import day_before, day_begins, quarter_of, same_time_yesterday
+from services.supervision.counts import recount as recount_quarters
+from services.supervision.snapshots import Snapshots
+from services.supervision.write_board import NAME, WriteBoard
 from tests.store.board_day import SECOND, Day, bad_text, midnight, recount, shown, works
 from tests.store.tools import clock_of, rows_of
 from tests.support.house import CAMPAIGN, House

@@ -17,8 +17,8 @@ from models import changes
 from models.changes import BookingFile
 from models.tables import booking
 from prompts.catalogue import load
-from services.confirm_booking import Booked, confirm_booking
-from services.give_back import UNDO_WITHIN
+from services.booking.confirm_booking import Booked, confirm_booking
+from services.slots.give_back import UNDO_WITHIN
 from tests.store.tools import booked_places, change, clock_of, holds, request_for
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
 

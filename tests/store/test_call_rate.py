@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, update
 from models import call_rate
 from models.prepared import Prepared
 from models.tables import rate_bucket
-from services.call_rate import take_permit
+from services.agents.call_rate import take_permit
 from tests.store.tools import clock_of
 from tests.support.house import House
 

@@ -17,12 +17,12 @@ from models import outbox, queues
 from models.outbox import NewMessage
 from models.queues import NewEntry
 from models.tables import leg, message, queue_entry
-from services import call_back
-from services.call_hours import next_call_at
-from services.campaign import AgentsHours
-from services.erase_data import AFTER_PLACE, erase_data
+from services.agents import call_back
+from services.campaign.call_hours import next_call_at
+from services.campaign.campaign import AgentsHours
+from services.operations.erase_data import AFTER_PLACE, erase_data
 from services.ports import Busy, NoAnswer, Refused
-from services.promise_callback import adopt_old_promises, end_where_needless, promise_callback
+from services.queue.promise_callback import adopt_old_promises, end_where_needless, promise_callback
 from tests.store.rings import Office, Ring
 from tests.store.test_changes import books
 from tests.store.tools import change, clock_of, rows_of
@@ -370,7 +370,7 @@ def test_what_is_written_is_one_part_and_tells_nobody_what_it_is_about(
     office: Office, text: str, language: str
 ):
     from prompts.catalogue import load  # noqa: PLC0415
-    from services.confirmation_text import says_health, septets, to_gsm  # noqa: PLC0415
+    from services.messages.confirmation_text import says_health, septets, to_gsm  # noqa: PLC0415
 
     longest = datetime(2026, 11, 25, 20, 55, tzinfo=PARIS)
     written = load(language).text(text, {"number": "09 74 75 00 01", "due": longest})
@@ -776,7 +776,7 @@ def test_a_number_is_never_dialled_twice_at_once(office: Office):
 
 def test_who_was_told_an_hour_that_is_past_is_told_that_too_once(office: Office):
     with office.store.database.transaction() as connection:
-        from services.promise_callback import promise  # noqa: PLC0415
+        from services.queue.promise_callback import promise  # noqa: PLC0415
 
         kept = promise(connection, office.store, MOBILE, None, {}, expected_at=NOON + TWO_HOURS)
     assert kept.entry_id

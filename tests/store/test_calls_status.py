@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from models import calls
 from models.calls import STATUS_RANK
 from models.tables import call
-from services.end_call import record_call_status
+from services.call.end_call import record_call_status
 from tests.store.tools import change, clock_of, rows_of
 from tests.support.house import BASE, House, Phone
 

@@ -26,15 +26,15 @@ from models import cases, changes, history
 from models.changes import BookingFile
 from models.operations import holds_id, ids_in, with_ids
 from models.tables import centre, metadata, place, slot
-from services.allocate import Allocate, Channel, Chosen, Taker
-from services.campaigns import Campaigns
-from services.centre_life import CentreLife, Kind, LifeRefused, LifeReport, Wish
-from services.change_booking import By, cancel
-from services.confirm_booking import Booked, Request, confirm_booking
-from services.directory import Directory
-from services.move_people import Fate
-from services.verify_store import verify_store
-from services.waiting_list import Waiter, join
+from services.booking.change_booking import By, cancel
+from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.booking.verify_store import verify_store
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, Kind, LifeRefused, LifeReport, Wish
+from services.centre_day.move_people import Fate
+from services.centres.directory import Directory
+from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.waiting_list.entries import Waiter, join
 from tests.importing.conftest import centre_row, write_centres
 from tests.store.tools import (
     booked_places,

@@ -21,9 +21,7 @@ from models.changes import BookingFile, ChangedMeanwhile
 from models.history import Change
 from models.tables import appointment, booking, centre, message, place, slot
 from prompts.catalogue import load
-from services.allocate import Channel, Chosen, Taker
-from services.campaign import Campaign
-from services.change_booking import (
+from services.booking.change_booking import (
     Became,
     By,
     Cancelled,
@@ -36,9 +34,11 @@ from services.change_booking import (
     move,
     undo_cancel,
 )
-from services.confirm_booking import Booked, NotBooked, confirm_booking
-from services.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list import State, Waiter, advance, join, position
+from services.booking.confirm_booking import Booked, NotBooked, confirm_booking
+from services.campaign.campaign import Campaign
+from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
+from services.waiting_list.entries import State, Waiter, advance, join, position
 from tests.store.tools import (
     booked_places,
     change,

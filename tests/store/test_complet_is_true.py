@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text, update
 
 from models.tables import place
-from services import hold_slot
+from services.slots import hold_slot
 from tests.store.tools import holds, near, rows_of
 from tests.support.house import House, mornings
 

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from models import places
 from models.tables import appointment, booking, place
-from services.hold_slot import Held
+from services.slots.hold_slot import Held
 from tests.store.tools import (
     change,
     clock_of,

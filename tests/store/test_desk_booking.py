@@ -18,10 +18,15 @@ from models import history, queues, turns
 from models.queues import NewEntry
 from models.staff import Staff
 from models.turns import Body
-from services.allocate import Allocate, Channel, Taker
-from services.call_world import CallWorld, Service
-from services.change_booking import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
-from services.desk_booking import (
+from services.accounts.staff import read_acts
+from services.booking.change_booking import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
+from services.booking.find_booking import read_booking
+from services.booking.my_bookings import told
+from services.call.end_call import record_call_status
+from services.call.take_turn import Turn
+from services.call.world import CallWorld, Service
+from services.centres.directory import Directory
+from services.desk.booking import (
     Made,
     Order,
     Person,
@@ -35,8 +40,8 @@ from services.desk_booking import (
     text_again,
     wait_for_place,
 )
-from services.desk_file import draft_of, read_file
-from services.desk_offers import (
+from services.desk.caller_profile import draft_of, read_file
+from services.desk.offers import (
     HOLD_LONGEST,
     Desk,
     Wish,
@@ -49,13 +54,8 @@ from services.desk_offers import (
     take_over,
     towns,
 )
-from services.desk_search import ByPerson, ByReference, NoReason, search
-from services.directory import Directory
-from services.end_call import record_call_status
-from services.find_booking import read_booking
-from services.my_bookings import told
-from services.staff import read_acts
-from services.take_turn import Turn
+from services.desk.search import ByPerson, ByReference, NoReason, search
+from services.slots.allocate import Allocate, Channel, Taker
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, WITHHELD, House, Phone, house, mornings
 
 BORN, OTHER = date(1942, 3, 12), date(1944, 7, 1)

@@ -14,11 +14,11 @@ from jobs import dispatcher, timed
 from jobs.timed import Task
 from models import agents, queues
 from models.tables import agent, queue_entry
-from services import agent_presence
-from services.call_back import CallBack
-from services.call_world import Service
-from services.directory import Directory
-from services.provider_queues import make_queues
+from services.agents import presence
+from services.agents.call_back import CallBack
+from services.call.world import Service
+from services.centres.directory import Directory
+from services.queue.provider_queues import make_queues
 from tests.support.floor import Floor
 from tests.support.house import CAMPAIGN, House
 from wiring import Parts, make_app
@@ -96,13 +96,13 @@ def test_who_had_somebody_else_by_then_keeps_them(
     becomes(floor, entry_id, state="done", staff_id=None)
     floor.later(seconds=11)
     with floor.house.database.statement() as connection:
-        seen = agents.stranded(connection, floor.house.clock, agent_presence.STRANDED_AFTER)
+        seen = agents.stranded(connection, floor.house.clock, presence.STRANDED_AFTER)
     assert seen == [(who, entry_id)]
-    assert agent_presence.free_stranded(floor.store) == 1
+    assert presence.free_stranded(floor.store) == 1
     following = floor.waits()
     assert floor.reserves() == 1
     monkeypatch.setattr(agents, "stranded", lambda *_: seen)
-    assert agent_presence.free_stranded(floor.store) == 0
+    assert presence.free_stranded(floor.store) == 0
     assert (floor.state(who).state, floor.state(who).entry_id) == ("reserved", following)
 
 

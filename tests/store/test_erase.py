@@ -10,9 +10,9 @@ from sqlalchemy import Connection, func, select, text
 
 from models.clock import FixedClock
 from models.tables import appointment, booking, call, message, place, queue_entry, turn
-from services.erase_data import NotAllErased, erase_data
-from services.promise_callback import promise_callback
-from services.record_delivery import record_delivery
+from services.messages.record_delivery import record_delivery
+from services.operations.erase_data import NotAllErased, erase_data
+from services.queue.promise_callback import promise_callback
 from tests.store.tools import clock_of, rows_of
 from tests.support.house import MOBILE, House, house, mornings
 

@@ -14,8 +14,8 @@ from jobs.scheduler import tidy
 from models import places
 from models.clock import DatabaseClock
 from models.tables import place
-from services.allocate import Channel
-from services.end_call import record_call_status
+from services.call.end_call import record_call_status
+from services.slots.allocate import Channel
 from tests.store.tools import (
     change,
     clock_of,

@@ -35,15 +35,23 @@ from jobs.scheduler import tidy
 from models import slots, turns
 from models.tables import agent_case, appointment, booking, centre, history, place, slot
 from models.turns import Body
-from services.allocate import Allocate, Channel, Chosen, Taker
-from services.campaigns import Campaigns
-from services.centre_life import CentreLife, LifeRefused, Wish
-from services.change_booking import By, Cancelled, Moved, Restored, cancel, move, undo_cancel
-from services.confirm_booking import Booked
-from services.end_call import record_call_status
-from services.give_back import keep_for_return
-from services.hold_slot import Held
-from services.waiting_list import advance
+from services.booking.change_booking import (
+    By,
+    Cancelled,
+    Moved,
+    Restored,
+    cancel,
+    move,
+    undo_cancel,
+)
+from services.booking.confirm_booking import Booked
+from services.call.end_call import record_call_status
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, LifeRefused, Wish
+from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.give_back import keep_for_return
+from services.slots.hold_slot import Held
+from services.waiting_list.entries import advance
 from tests.store.tools import (
     change,
     clock_of,

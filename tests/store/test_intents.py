@@ -12,18 +12,18 @@ import pytest
 
 from flows import steps as conversation
 from models import agents, queues
-from services import (
-    agent_presence,
+from services.accounts.staff import read_acts
+from services.agents import (
     connect_agent,
     hand_back,
     hold_call,
-    intents,
-    monitor,
+    presence,
+    provider_commands,
     transfer,
     wrap_up,
 )
-from services.intents import Kind, NewIntent, Result
-from services.staff import read_acts
+from services.agents.provider_commands import Kind, NewIntent, Result
+from services.supervision import monitor
 from tests.support.control import Ask
 from tests.support.floor import Floor, a_call, brought
 from tests.support.house import House
@@ -41,7 +41,7 @@ def floor(service: House) -> Floor:
 def add(floor: Floor, kind: Kind = Kind.REDIRECT, key: str = "one", **more: Any) -> str:
     more.setdefault("arguments", {"call_sid": a_call(), "path": "/voice/turn?n=1"})
     with floor.house.database.transaction() as connection:
-        return intents.add(connection, floor.store, NewIntent(kind, key, **more))
+        return provider_commands.add(connection, floor.store, NewIntent(kind, key, **more))
 
 
 def states(floor: Floor) -> list[tuple[str, str, str | None]]:
@@ -72,7 +72,9 @@ def test_two_who_carry_it_out_ask_once(floor: Floor) -> None:
     one = add(floor)
     with ThreadPoolExecutor(4) as threads:
         results = list(
-            threads.map(lambda _: intents.carry_out(floor.store, floor.control, one), range(4))
+            threads.map(
+                lambda _: provider_commands.carry_out(floor.store, floor.control, one), range(4)
+            )
         )
     assert sorted(results) == [Result.DONE, *[Result.NOT_OURS] * 3]
     assert floor.control.whats() == ["redirect"]
@@ -86,7 +88,7 @@ def test_what_is_left_half_done_is_done_after_its_lease(floor: Floor) -> None:
 
     floor.control.when = die
     with pytest.raises(Killed):
-        intents.carry_out(floor.store, floor.control, one)
+        provider_commands.carry_out(floor.store, floor.control, one)
     floor.control.when = None
     floor.later(seconds=3)
     assert floor.sweeps() == 0
@@ -98,7 +100,7 @@ def test_what_is_left_half_done_is_done_after_its_lease(floor: Floor) -> None:
 def test_a_busy_provider_is_asked_again(floor: Floor) -> None:
     one = add(floor)
     floor.control.trouble.append("busy")
-    assert intents.carry_out(floor.store, floor.control, one) is Result.LATER
+    assert provider_commands.carry_out(floor.store, floor.control, one) is Result.LATER
     floor.later(seconds=1)
     floor.sweeps()
     assert floor.control.whats() == ["redirect"]
@@ -135,7 +137,7 @@ def test_an_earlier_ring_to_the_same_agent_is_not_taken_for_this_one(floor: Floo
     floor.waits()
     floor.reserves()
     floor.told(who, "no-answer")
-    agent_presence.ready(floor.store, who)
+    presence.ready(floor.store, who)
     floor.control.trouble.append("unheard")
     floor.reserves()
     floor.later(seconds=1)
@@ -171,7 +173,7 @@ def test_without_the_look_they_would_be_rung_twice(
     floor.waits()
     floor.control.trouble.append("lose")
     floor.reserves()
-    monkeypatch.setattr(intents, "_rung_already", lambda *_: None)
+    monkeypatch.setattr(provider_commands, "_rung_already", lambda *_: None)
     floor.later(seconds=1)
     floor.sweeps()
     assert len(floor.control.rings_to(f"client:{who}")) == 2
@@ -299,7 +301,7 @@ def test_a_hold_that_is_refused_is_none(floor: Floor) -> None:
     asked = hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True)
     assert (asked.done, asked.why) == (False, "21201")
     assert floor.entry(entry_id).held_at is None
-    assert agent_presence.current(floor.store, who).pending[0].error_code == "21201"
+    assert presence.current(floor.store, who).pending[0].error_code == "21201"
 
 
 def test_the_caller_hangs_up(floor: Floor) -> None:
@@ -355,8 +357,8 @@ def test_the_agents_line_breaks(floor: Floor) -> None:
 def test_a_page_that_is_closed_in_a_conversation_changes_nothing(floor: Floor) -> None:
     who, entry_id = floor.talk()
     floor.later(minutes=10)
-    agent_presence.forget_closed_pages(floor.store)
-    now = agent_presence.current(floor.store, who)
+    presence.forget_closed_pages(floor.store)
+    now = presence.current(floor.store, who)
     assert (now.agent.state, now.entry_id, now.entry_state) == ("talking", entry_id, "talking")
     assert now.is_mine
     assert [one.kind for one in now.legs] == ["agent"]
@@ -365,7 +367,7 @@ def test_a_page_that_is_closed_in_a_conversation_changes_nothing(floor: Floor) -
 
 def test_a_pause_wished_for_in_a_conversation_comes_after_it(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    asked = agent_presence.pause(floor.store, who, "lunch")
+    asked = presence.pause(floor.store, who, "lunch")
     assert (asked.done, asked.later) == (True, True)
     assert floor.state(who).state == "talking"
     floor.caller_hangs_up(entry_id)
@@ -376,11 +378,11 @@ def test_a_pause_wished_for_in_a_conversation_comes_after_it(floor: Floor) -> No
 def test_wrapping_up_takes_a_minute_at_most(floor: Floor) -> None:
     who, entry_id = floor.talk()
     floor.caller_hangs_up(entry_id)
-    assert agent_presence.ready(floor.store, who).why == "wrapup_code"
+    assert presence.ready(floor.store, who).why == "wrapup_code"
     floor.later(seconds=60)
-    assert agent_presence.end_wrapups(floor.store) == 0
+    assert presence.end_wrapups(floor.store) == 0
     floor.later(seconds=1)
-    assert agent_presence.end_wrapups(floor.store) == 1
+    assert presence.end_wrapups(floor.store) == 1
     assert floor.state(who).state == "ready"
     assert floor.entry(entry_id).wrapup_code == "timeout"
 
@@ -574,19 +576,19 @@ def test_a_supervisor_listens_and_the_agent_sees_it(floor: Floor) -> None:
     boss = floor.house.employs("supervisor").id
     asked = monitor.listen_in(floor.store, floor.control, boss, entry_id)
     assert asked.done
-    assert agent_presence.current(floor.store, who).heard_by == ()
+    assert presence.current(floor.store, who).heard_by == ()
     leg = next(one for one in floor.legs(entry_id) if one.kind == "supervisor")
     entering = connect_agent.supervisor_enters(floor.store, leg.id, leg.provider_sid or "")
     assert entering is not None
     assert (entering.muted, entering.coached_sid) == (True, "")
-    assert agent_presence.current(floor.store, who).heard_by == ((boss, "listen"),)
+    assert presence.current(floor.store, who).heard_by == ((boss, "listen"),)
     assert monitor.listen_in(floor.store, floor.control, boss, entry_id, "whisper").done
     assert floor.control.asked[-1].more == {
         "coached": floor.leg_of(who).provider_sid,
         "muted": False,
     }
     assert monitor.leave(floor.store, floor.control, boss).done
-    assert agent_presence.current(floor.store, who).heard_by == ()
+    assert presence.current(floor.store, who).heard_by == ()
 
 
 def test_old_lines_and_intents_are_forgotten(floor: Floor) -> None:
@@ -603,7 +605,7 @@ def test_old_lines_and_intents_are_forgotten(floor: Floor) -> None:
 
 # ---------------------------------------------------------------- a page that is late, the history
 
-LATE: dict[str, Callable[[Floor, str, str], intents.Asked]] = {
+LATE: dict[str, Callable[[Floor, str, str], provider_commands.Asked]] = {
     "hold": lambda floor, who, entry: hold_call.hold(
         floor.store, floor.control, who, entry, on=True
     ),

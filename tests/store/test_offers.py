@@ -19,18 +19,19 @@ from sqlalchemy import select, update
 from flows.world import News
 from models import outbox
 from models.tables import message, place, slot, waiting_entry, waiting_offer
-from services import lines, waiting_list
-from services.allocate import Channel
-from services.call_world import Service
-from services.campaign import Campaign
-from services.confirm_booking import Booked, NotBooked
-from services.deliver_message import deliver_message
-from services.directory import Directory
-from services.notices import Later, Ready
-from services.offer_figures import inversions, offer_figures
-from services.offer_notices import OfferNotices
-from services.promises import MOST_NEWS, Promise, promise_news
-from services.waiting_list import State
+from services.booking.confirm_booking import Booked, NotBooked
+from services.call.world import Service
+from services.campaign.campaign import Campaign
+from services.centres.directory import Directory
+from services.messages import phone_capabilities
+from services.messages.deliver_message import deliver_message
+from services.messages.notices import Later, Ready
+from services.messages.promises import MOST_NEWS, Promise, promise_news
+from services.slots.allocate import Channel
+from services.waiting_list import entries as waiting_list
+from services.waiting_list.entries import State
+from services.waiting_list.offer_figures import inversions, offer_figures
+from services.waiting_list.offer_notices import OfferNotices
 from tests.store.test_waiting import (
     OFFER,
     TWO_DOSES,
@@ -263,7 +264,7 @@ def test_an_offer_to_a_wrong_number_goes_to_the_next_at_once(service: House, *, 
         delivers(service, first)
         clock_of(service).advance(timedelta(minutes=1))
     with service.database.transaction() as connection:
-        lines.mark_wrong(connection, service.store, number_of(1))
+        phone_capabilities.mark_wrong(connection, service.store, number_of(1))
     if not told_first:
         cancels(service, booking_id)
         assert delivers(service, first) == "dropped"
@@ -282,7 +283,7 @@ def test_what_no_call_can_tell_in_time_goes_to_the_next_and_counts_for_nobody(se
     it_is(service, 22, 10)
     with service.database.transaction() as connection:
         for person in (1, 2):
-            lines.stop_texts(connection, service.store, number_of(person))
+            phone_capabilities.stop_texts(connection, service.store, number_of(person))
     cancels(service, booking_id)
     assert delivers(service, first) == "dropped"
     assert advances(service) == 1

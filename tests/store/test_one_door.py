@@ -27,8 +27,8 @@ RAW = re.compile(r"\b(?:update|insert\s+into|delete\s+from)\s+\"?place\"?(?=\s|\
 
 # Who may, and why.
 THE_DOOR = {
-    "services/allocate.py": "the door itself",
-    "services/give_back.py": "its other side",
+    "services/slots/allocate.py": "the door itself",
+    "services/slots/give_back.py": "its other side",
     "models/places.py": "the statements behind it",
     "models/slots.py": "opens slots: new places, which nobody has yet",
     "models/turns.py": "a live call's holds are renewed by the statement that saves its session",
@@ -142,7 +142,9 @@ def test_only_the_door_writes_to_places() -> None:
     round_the_door = {
         path: sorted(found) for path, found in scanned().items() if found and path not in THE_DOOR
     }
-    assert round_the_door == {}, "go through the door: services/allocate.py, services/give_back.py"
+    assert round_the_door == {}, (
+        "go through the door: services/slots/allocate.py, services/slots/give_back.py"
+    )
 
 
 def test_whoever_is_on_the_list_still_needs_it():

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import func, select
 
 from models.tables import appointment, booking, call, history, message, place, turn
-from services.allocate import Channel, Taker
-from services.confirm_booking import Booked, NotBooked
+from services.booking.confirm_booking import Booked, NotBooked
+from services.slots.allocate import Channel, Taker
 from tests.store.tools import change, clock_of, holds, orders, request_for, rows_of
 from tests.support.house import (
     LANDLINE,

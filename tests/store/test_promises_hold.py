@@ -11,13 +11,13 @@ from sqlalchemy import update
 
 from models import agents, calls, queues
 from models.tables import queue_entry
-from services import connect_agent
-from services.call_back import ON_THE_LINE, STRANDED_FOR
-from services.connect_agent import How
-from services.opening_hours import hours_of
+from services.agents import connect_agent
+from services.agents.call_back import ON_THE_LINE, STRANDED_FOR
+from services.agents.connect_agent import How
+from services.campaign.opening_hours import hours_of
 from services.ports import Busy, NoAnswer
-from services.promise_callback import RING_AFTER, promise
-from services.wait_estimate import can_promise, write_pace
+from services.queue.promise_callback import RING_AFTER, promise
+from services.queue.wait_estimate import can_promise, write_pace
 from tests.store.rings import Office
 from tests.store.test_queue_line import Line
 from tests.store.tools import change, clock_of

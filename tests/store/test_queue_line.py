@@ -16,10 +16,10 @@ import pytest
 from flows.world import AfterQueue, NoPerson
 from models import queues
 from models.queues import Door, Entry, NewEntry, Queue, Standing
-from services import queue_line
-from services.opening_hours import USUAL, Hours
-from services.queue_line import Caller
-from services.wait_estimate import Pace
+from services.campaign.opening_hours import USUAL, Hours
+from services.queue import entries
+from services.queue.entries import Caller
+from services.queue.wait_estimate import Pace
 from tests.store.tools import on_the_wire
 from tests.support.floor import Floor, a_call
 from tests.support.house import LANDLINE, MOBILE, NOON, House, a_mobile
@@ -36,7 +36,7 @@ class Line:
 
     def door(self, language: str = "fr", departement: str | None = None) -> Door:
         with self.house.database.statement() as connection:
-            found = queue_line.choose(
+            found = entries.choose(
                 queues.doors(connection, self.house.clock, language), departement
             )
         assert found is not None
@@ -46,19 +46,19 @@ class Line:
         caller = Caller(call_id, number, more.pop("language", "fr"), **more)
         door = self.door(caller.language, caller.departement)
         with self.house.database.transaction() as connection:
-            return queue_line.join(connection, self.store, self.house.campaign, caller, door)
+            return entries.join(connection, self.store, self.house.campaign, caller, door)
 
     def hangs_up(self, call_id: str) -> None:
         with self.house.database.transaction() as connection:
-            queue_line.cut(connection, self.store, call_id)
+            entries.cut(connection, self.store, call_id)
 
     def promises(self, entry_id: str, number: str = "", **more: Any) -> bool:
         with self.house.database.transaction() as connection:
-            return queue_line.promise(connection, self.store, entry_id, number=number, **more)
+            return entries.promise(connection, self.store, entry_id, number=number, **more)
 
     def leaves(self, entry_id: str) -> bool:
         with self.house.database.transaction() as connection:
-            return queue_line.leave(connection, self.store, entry_id)
+            return entries.leave(connection, self.store, entry_id)
 
     def moves(self, entry_id: str, before: str, after: str, **values: Any) -> bool:
         with self.house.database.transaction() as connection:
@@ -82,7 +82,7 @@ class Line:
 
     def after(self, entry_id: str, call_id: str = "") -> AfterQueue:
         with self.house.database.statement() as connection:
-            return queue_line.after_queue(connection, self.store, entry_id, call_id)
+            return entries.after_queue(connection, self.store, entry_id, call_id)
 
     def later(self, **by: float) -> None:
         self.house.clock.advance(timedelta(**by))  # type: ignore[attr-defined]
@@ -151,7 +151,7 @@ def test_a_line_that_cannot_be_rung_is_kept_for_the_resume_window(line: Line):
     line.hangs_up("CA1")
     assert line.entry(entry_id).state == "kept"
     line.later(minutes=9)
-    assert queue_line.expire_kept(line.store, line.house.campaign) == 0
+    assert entries.expire_kept(line.store, line.house.campaign) == 0
     # Taken up in another call, whose session names the place.
     assert line.joins("CA2", "", earlier=entry_id) == entry_id
     entry = line.entry(entry_id)
@@ -164,7 +164,7 @@ def test_after_the_window_the_place_is_gone(line: Line):
     line.hangs_up("CA1")
     line.later(minutes=11)
     assert line.joins("CA2", "", earlier=entry_id) != entry_id
-    assert queue_line.expire_kept(line.store, line.house.campaign) == 1
+    assert entries.expire_kept(line.store, line.house.campaign) == 1
     assert line.entry(entry_id).state == "left"
 
 
@@ -390,7 +390,7 @@ BUSY = Pace(agents=1, share=1.0, mean=300.0)
     ],
 )
 def test_why_nobody_is_let_in(door: Door, at: datetime, why: NoPerson | None):
-    found = queue_line.why_closed(door, Hours(USUAL), at, BUSY)
+    found = entries.why_closed(door, Hours(USUAL), at, BUSY)
     assert (found and found.why) == why
 
 

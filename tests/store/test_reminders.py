@@ -20,15 +20,15 @@ from models.clock import FixedClock
 from models.database import Connection
 from models.tables import booking, centre, message, place, reminder_plan
 from prompts.catalogue import load
-from services.allocate import Channel, Chosen, Taker
-from services.campaign import Reminder
-from services.campaigns import Campaigns
-from services.centre_life import CentreLife, Wish
-from services.change_booking import By, Changed, cancel, move
-from services.confirm_booking import Booked, Request, confirm_booking
-from services.directory import Directory
-from services.move_people import Fate
-from services.reminders import calls_about, plan
+from services.booking.change_booking import By, Changed, cancel, move
+from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.campaign.campaign import Reminder
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, Wish
+from services.centre_day.move_people import Fate
+from services.centres.directory import Directory
+from services.messages.reminders import calls_about, plan
+from services.slots.allocate import Channel, Chosen, Taker
 from tests.calls.telephone import Post
 from tests.store.tools import change, clock_of, rows_of
 from tests.support.house import (

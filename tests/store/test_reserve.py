@@ -13,8 +13,8 @@ import pytest
 
 from models import agents, queues
 from models import staff as staff_rows
-from services import agent_presence, intents, reserve
-from services.reserve import Reserved
+from services.agents import presence, provider_commands, reserve
+from services.agents.reserve import Reserved
 from tests.support.floor import Floor
 from tests.support.house import House, house
 
@@ -77,7 +77,7 @@ def test_a_region_comes_to_the_national_queue_when_it_overflows(floor: Floor) ->
     entry_id = floor.waits(breton, overflow_at=floor.now() + timedelta(minutes=3))
     assert floor.reserves() == 0
     floor.later(seconds=179)
-    agent_presence.heartbeat(floor.store, national)
+    presence.heartbeat(floor.store, national)
     assert floor.reserves() == 0
     floor.later(seconds=1)
     assert floor.reserves() == 1
@@ -116,7 +116,7 @@ def test_whoever_says_ready_has_the_next_caller_at_once(floor: Floor) -> None:
 def test_an_agent_whose_page_is_gone_has_nobody(floor: Floor) -> None:
     who = floor.agent()
     floor.later(seconds=21)
-    assert agent_presence.forget_closed_pages(floor.store) == 1
+    assert presence.forget_closed_pages(floor.store) == 1
     floor.waits()
     assert floor.reserves() == 0
     assert floor.state(who).state == "offline"
@@ -165,7 +165,7 @@ def test_a_service_that_died_after_reserving_rings_when_it_is_back(
 ) -> None:
     who, entry_id = floor.agent(), floor.waits()
     with monkeypatch.context() as died:
-        died.setattr(intents, "sweep", lambda *_: 0)
+        died.setattr(provider_commands, "sweep", lambda *_: 0)
         floor.reserves()
     assert floor.entry(entry_id).state == "reserved"
     assert floor.control.asked == []
@@ -175,12 +175,12 @@ def test_a_service_that_died_after_reserving_rings_when_it_is_back(
 
 def test_an_own_telephone_is_rung_where_the_agent_has_one(floor: Floor) -> None:
     who = floor.agent(ready=False)
-    assert agent_presence.ready(floor.store, who, voice="phone").why == "no_phone"
+    assert presence.ready(floor.store, who, voice="phone").why == "no_phone"
     with floor.house.database.transaction() as connection:
         staff_rows.change_phone(
             connection, floor.house.clock, floor.store.vault, who, "+33145678901"
         )
-    assert agent_presence.ready(floor.store, who, voice="phone").done
+    assert presence.ready(floor.store, who, voice="phone").done
     floor.waits()
     floor.reserves()
     assert floor.control.of("ring")[0].more["to"] == "+33145678901"

@@ -14,10 +14,8 @@ from sqlalchemy import func, select
 from models import resume
 from models.tables import attempt, call, caller_pace, place, resume_code
 from prompts.catalogue import load
-from services.confirmation_text import ONE_PART, septets, unfinished_text
-from services.end_call import record_call_status
-from services.erase_data import erase_data
-from services.resume_call import (
+from services.call.end_call import record_call_status
+from services.call.resume_call import (
     CODE_LIVES,
     CODE_TRIES,
     RESUME_WITHIN,
@@ -26,6 +24,8 @@ from services.resume_call import (
     new_code,
     take_up,
 )
+from services.messages.confirmation_text import ONE_PART, septets, unfinished_text
+from services.operations.erase_data import erase_data
 from tests.store.tools import as_in_production, clock_of, on_the_wire, rows_of
 from tests.support.house import (
     LANDLINE,

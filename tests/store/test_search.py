@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, func, insert, select, text, update
 
 from models.tables import centre, place, slot
-from services.hold_slot import Held
+from services.slots.hold_slot import Held
 from tests.store.tools import (
     PARIS,
     change,

@@ -14,17 +14,18 @@ from sqlalchemy import select, update
 
 from models import attendance, queues, waiting
 from models.tables import appointment, place, waiting_entry
-from services import secretary, secretary_hours, waiting_list
-from services.allocate import Allocate, Channel, Taker
-from services.call_world import Service
-from services.confirm_booking import Booked
-from services.desk_booking import Made, Refusal, Refused
-from services.directory import Directory
-from services.erase_data import erase_data
-from services.secretary import Answer, AtCentre, State, WalkIn
-from services.secretary_hours import Hours, HoursRefused
-from services.staff import read_acts
-from services.waiting_list import Waiter
+from services.accounts.staff import read_acts
+from services.booking.confirm_booking import Booked
+from services.call.world import Service
+from services.centre_day import secretary, secretary_hours
+from services.centre_day.secretary import Answer, AtCentre, State, WalkIn
+from services.centre_day.secretary_hours import Hours, HoursRefused
+from services.centres.directory import Directory
+from services.desk.booking import Made, Refusal, Refused
+from services.operations.erase_data import erase_data
+from services.slots.allocate import Allocate, Channel, Taker
+from services.waiting_list import entries as waiting_list
+from services.waiting_list.entries import Waiter
 from tests.support.house import CAMPAIGN, MOBILE, House, a_mobile
 
 # Half past six in Paris, of a day whose slots were at nine, at ten and at a quarter to seven.

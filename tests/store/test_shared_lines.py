@@ -19,9 +19,9 @@ from sqlalchemy import select, text, update
 from models import queues
 from models.database import Connection
 from models.tables import queue_entry
-from services import queue_line
-from services.end_call import record_call_status
-from services.promise_callback import RING_AFTER, end_where_needless, promise
+from services.call.end_call import record_call_status
+from services.queue import entries
+from services.queue.promise_callback import RING_AFTER, end_where_needless, promise
 from tests.store.rings import Office
 from tests.store.test_callbacks import books_on, rings_in_vain, texts
 from tests.store.test_queue_line import Line
@@ -158,14 +158,14 @@ def test_the_end_of_a_line_and_somebody_who_joins_never_wait_for_each_other(line
     ends(house, "CA1")
     line.later(minutes=1)
     other = waits_beside(line, "CA2")
-    caller = queue_line.Caller("CA3", MOBILE, "fr")
+    caller = entries.Caller("CA3", MOBILE, "fr")
     door = line.door()
     with ThreadPoolExecutor(1) as threads:
         with house.database.transaction() as connection:
             # Whoever joins has come as far as the oldest place of their number.
             lock(connection, promised)
             end = meanwhile(house, threads, lambda: ends(house, "CA2"))
-            mine = queue_line.join(connection, house.store, house.campaign, caller, door)
+            mine = entries.join(connection, house.store, house.campaign, caller, door)
         end.result()
     assert mine == promised
     assert (line.entry(mine).kind, line.entry(mine).call_id) == ("call", "CA3")

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from models import slots
 from models.tables import place
-from services.allocate import Channel
+from services.slots.allocate import Channel
 from tests.store.tools import change, clock_of, confirms_as, holds, near, rows_of
 from tests.support.house import CAMPAIGN, NOON, House, campaign_with, house, mornings
 

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.online.attempts import place_of
 from services.short_links import GOOD_AFTER, LETTERS, Kind, Links
-from services.web_attempts import place_of
 
 LINKS = Links("https://allo.example", "a-secret-of-the-tests")
 START = datetime(2026, 11, 27, 9, tzinfo=UTC)

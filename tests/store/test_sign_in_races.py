@@ -13,17 +13,9 @@ from sqlalchemy import func, select
 from models import attempts, staff
 from models.clock import DatabaseClock
 from models.tables import staff_act, staff_session
-from services import passwords, second_factor
-from services import staff as accounts
-from services.sign_in import (
-    WRONG_FOR_LOGIN,
-    Begun,
-    Closed,
-    Origin,
-    SignIn,
-    Wrong,
-    needs,
-)
+from services.accounts import passwords, second_factor
+from services.accounts import staff as accounts
+from services.accounts.sign_in import WRONG_FOR_LOGIN, Begun, Closed, Origin, SignIn, Wrong, needs
 from tests.support.house import House, house
 
 PASSWORD = "cheval correct pile agrafe"

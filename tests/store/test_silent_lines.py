@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from models.tables import queue_entry
-from services import agent_presence, transfer
-from services.ask_after import AT_ONCE, ask_after
-from services.end_call import record_call_status
+from services.agents import presence, transfer
+from services.agents.ask_after import AT_ONCE, ask_after
+from services.call.end_call import record_call_status
 from tests.store.tools import change, rows_of
 from tests.support.control import Ask
 from tests.support.floor import Floor
@@ -56,7 +56,7 @@ def test_a_conversation_whose_ends_were_both_lost_is_over(floor: Floor) -> None:
     assert (entry.state, entry.outcome) == ("wrapup", "hung_up")
     assert floor.state(who).state == "wrapup"
     floor.later(minutes=2)
-    assert agent_presence.end_wrapups(floor.store) == 1
+    assert presence.end_wrapups(floor.store) == 1
     assert (floor.entry(entry_id).state, floor.state(who).state) == ("done", "ready")
     # And the provider is not asked for anything that it could not do.
     floor.sweeps()
@@ -190,7 +190,7 @@ def test_what_nobody_wraps_up_is_over_after_a_while(floor: Floor) -> None:
     # Its agent has the time that a supervisor gave them.
     asks(floor)
     assert floor.entry(entry_id).state == "wrapup"
-    agent_presence.end_wrapups(floor.store)
+    presence.end_wrapups(floor.store)
     change(floor.house.database, update(queue_entry).values(state="wrapup", wrapup_code=""))
     floor.later(minutes=4)
     assert asks(floor) == 1

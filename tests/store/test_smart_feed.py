@@ -25,9 +25,9 @@ from jobs.smart_feed import feed_tasks
 from jobs.timed import Task
 from models import centres
 from models.tables import centre, place, slot
-from services.allocate import Allocate, Channel, Taker
-from services.import_centres import import_centres
-from services.smart_feed import EVERYTHING_AFTER, Publisher, SmartFeed, fhir_id
+from services.centres.import_centres import import_centres
+from services.public.smart_feed import EVERYTHING_AFTER, Publisher, SmartFeed, fhir_id
+from services.slots.allocate import Allocate, Channel, Taker
 from tests.support.house import BASE, NOON, House, house, mornings
 
 NUMBER = "+33974750001"

@@ -13,7 +13,7 @@ from models import staff as rows
 from models.clock import FixedClock
 from models.staff import Act
 from models.tables import staff_act
-from services.erase_data import ACTS_KEPT, erase_data
+from services.operations.erase_data import ACTS_KEPT, erase_data
 from tests.store.tools import clock_of, rows_of
 from tests.support.house import House
 

@@ -14,9 +14,10 @@ from flows.session import Session
 from ivr import agent_lines
 from ivr.twiml import Addresses
 from models import queues, turns
-from services import connect_agent, queue_line, struggling, take_over
-from services.confirm_booking import confirm_booking
-from services.staff import read_acts
+from services.accounts.staff import read_acts
+from services.agents import connect_agent, struggling, take_over
+from services.booking.confirm_booking import confirm_booking
+from services.queue import entries
 from tests.ivr.line import Line
 from tests.support.floor import Floor, a_call
 from tests.support.house import BASE, House, Phone, house, mornings
@@ -99,7 +100,7 @@ def test_a_confirmation_in_flight_wins_and_is_shown(
         assert taking.wait(10)
         return confirm_booking(*arguments, **options)
 
-    monkeypatch.setattr("services.call_world.confirm_booking", slowly)
+    monkeypatch.setattr("services.call.world.confirm_booking", slowly)
     real = connect_agent._claim_turn
 
     def claim_turn(*arguments: Any) -> Any:
@@ -141,7 +142,7 @@ def test_a_caller_who_asks_for_a_person_at_that_moment_comes_to_the_agent(
     who = floor.agent()
     entry_id = take_over.take_over(floor.store, floor.control, who, line.sid, any_call=True).made
     claimed, taking = threading.Event(), threading.Event()
-    join, real = queue_line.join, connect_agent._claim_turn
+    join, real = entries.join, connect_agent._claim_turn
 
     def slowly(*arguments: Any) -> str:
         # The caller's turn is claimed, and their place is locked next; neither waits for the other.
@@ -153,7 +154,7 @@ def test_a_caller_who_asks_for_a_person_at_that_moment_comes_to_the_agent(
         taking.set()
         return real(*arguments)
 
-    monkeypatch.setattr(queue_line, "join", slowly)
+    monkeypatch.setattr(entries, "join", slowly)
     monkeypatch.setattr(connect_agent, "_claim_turn", claim_turn)
     if floor.house.database.is_sqlite:
         taking.set()

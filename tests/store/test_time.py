@@ -18,7 +18,7 @@ from sqlalchemy import select
 from models import geography
 from models.clock import FixedClock
 from models.tables import place, slot
-from services.open_slots import day_starts
+from services.slots.open_slots import day_starts
 from tests.store.tools import knows_postcode, opens_centre_at, rows_of
 from tests.support.house import MOBILE, NOON, House, a_mobile, campaign_with, house
 

@@ -10,8 +10,8 @@ import pytest
 
 from models.database import Connection
 from models.directory import Postcode
-from services.call_world import Service
-from services.directory import Directory
+from services.call.world import Service
+from services.centres.directory import Directory
 from simulator.transport import WsgiTransport
 from tests.ivr.line import Line
 from tests.store.tools import as_in_production, on_the_wire

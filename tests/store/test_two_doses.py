@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from models.tables import appointment, booking, history, place
-from services.allocate import Allocate, Channel, Taker
-from services.hold_slot import Held
+from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.hold_slot import Held
 from tests.store.tools import (
     PARIS,
     change,

@@ -16,8 +16,7 @@ from sqlalchemy import select, update
 from jobs.scheduler import tidy
 from models.changes import BookingFile
 from models.tables import place
-from services.allocate import Channel, Chosen, Taker
-from services.change_booking import (
+from services.booking.change_booking import (
     By,
     Cancelled,
     Moved,
@@ -28,8 +27,9 @@ from services.change_booking import (
     move,
     undo_cancel,
 )
-from services.give_back import PASSED_ON_BEFORE, UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list import State, Waiter, advance, join, position
+from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.give_back import PASSED_ON_BEFORE, UNDO_GRACE, UNDO_WITHIN
+from services.waiting_list.entries import State, Waiter, advance, join, position
 from tests.store.test_changes import at_once, books, read, slot_on
 from tests.store.tools import change, clock_of, confirms, holds, rows_of
 from tests.support.house import LANDLINE, House, campaign_with, mornings

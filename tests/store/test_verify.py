@@ -24,9 +24,9 @@ from models.changes import find_by_reference
 from models.clock import FixedClock
 from models.database import Database
 from models.tables import appointment, booking, history, message, place, slot
-from services import change_booking
-from services.allocate import Channel, Chosen, Taker
-from services.change_booking import By, Cancelled, Moved, Restored
+from services.booking import change_booking
+from services.booking.change_booking import By, Cancelled, Moved, Restored
+from services.slots.allocate import Channel, Chosen, Taker
 from tests.store.tools import clock_of, holds, rows_of
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, house, mornings
 

@@ -16,15 +16,14 @@ from sqlalchemy import event, select
 from flows.session import Session
 from models import visits as rows
 from models.tables import place, visit
-from services import visit_answers as answers
-from services import visits
-from services.allocate import Channel
-from services.call_world import Service
-from services.desk_booking import Made, Order, Person, book
-from services.desk_offers import Desk, Wish, find_offers, towns
-from services.directory import Directory
-from services.erase_data import erase_data
-from services.visits import LEASE, Act, Answered, Visit, WebWorld
+from services.call.world import Service
+from services.centres.directory import Directory
+from services.desk.booking import Made, Order, Person, book
+from services.desk.offers import Desk, Wish, find_offers, towns
+from services.online import answers, web_sessions
+from services.online.web_sessions import LEASE, Act, Answered, Visit, WebWorld
+from services.operations.erase_data import erase_data
+from services.slots.allocate import Channel
 from tests.store.tools import clock_of
 from tests.support.house import CAMPAIGN, House, a_mobile, mornings
 
@@ -48,12 +47,14 @@ class Site:
     def __init__(self, house: House, whom: str = "self") -> None:
         self.house, self.service = house, serving(house)
         session = Session(step="date_of_birth", whom=str(answers.WHOM[whom]))
-        self.visit = visits.new_visit(house.store, "fr", visits.new_id(house.store), session)
+        self.visit = web_sessions.new_visit(
+            house.store, "fr", web_sessions.new_id(house.store), session
+        )
 
     def tries(self, act: Act, said: str = "") -> Answered:
         """Answer the page that was seen last; what it led to is not looked at."""
         visit = self.visit
-        return visits.answer(self.house.store, self.service, visit, visit.number, act, said)
+        return web_sessions.answer(self.house.store, self.service, visit, visit.number, act, said)
 
     def answers(self, act: Act) -> Site:
         led = self.tries(act)
@@ -72,7 +73,7 @@ class Site:
         return self.answers(lambda visit, world: answers.reach(visit, world, number))
 
     def now(self) -> Visit:
-        found = visits.load(self.house.store, self.visit.id)
+        found = web_sessions.load(self.house.store, self.visit.id)
         assert found is not None
         return found
 
@@ -204,7 +205,7 @@ def test_each_answer_prolongs_what_is_held_and_leaving_gives_it_back(last_place:
     assert site.now().kept_until is None
     again = Site(last_place).comes_to_confirm(a_mobile(2))
     assert last_place.held() == 1
-    assert visits.end(last_place.store, again.visit.id)
+    assert web_sessions.end(last_place.store, again.visit.id)
     assert last_place.held() == 0
     assert not again.tries(answers.confirm).acted
 
@@ -229,11 +230,11 @@ def test_a_call_goes_on_as_a_visit_with_the_slot_that_it_chose(last_place: House
     caller = last_place.phone(a_mobile(1)).goes_to("confirm")
     session = last_place.session(caller.sid)
     with last_place.database.transaction() as connection:
-        made, kept = visits.from_call(
+        made, kept = web_sessions.from_call(
             connection, last_place.store, last_place.campaign, session, (caller.sid,)
         )
     assert kept
-    found = visits.load(last_place.store, made.id)
+    found = web_sessions.load(last_place.store, made.id)
     assert found is not None
     assert (found.step, found.session.born) == ("confirm", "1942-03-12")
     assert found.kept_until is not None
@@ -250,7 +251,7 @@ def test_what_was_given_is_erased_after_a_day(last_place: House):
     assert erase_data(last_place.store)["visits"] == 0
     clock_of(last_place).moment += timedelta(hours=2)
     assert erase_data(last_place.store)["visits"] == 1
-    assert visits.load(last_place.store, site.visit.id) is None
+    assert web_sessions.load(last_place.store, site.visit.id) is None
     clock_of(last_place).moment += timedelta(days=366)
     assert erase_data(last_place.store)["old visits"] == 1
 
@@ -262,7 +263,7 @@ def test_a_page_is_one_statement_and_a_plain_answer_one_more(last_place: House):
         event.listen(
             engine, "before_cursor_execute", lambda *told: asked.append(told[2]), named=False
         )
-    visits.load(last_place.store, site.visit.id)
+    web_sessions.load(last_place.store, site.visit.id)
     assert len(asked) == 1
     asked.clear()
     site.answers(lambda visit, world: answers.date_of_birth(visit, world, "12", "3", "1942"))

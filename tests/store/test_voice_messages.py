@@ -17,11 +17,12 @@ from flows.world import Answered
 from models import callbacks, outbox
 from models.outbox import FOLLOW_UP, Claimed, NewMessage
 from models.tables import leg, message, queue_entry
-from services import call_back, voice_messages
-from services.call_back import MOST_TRIES
-from services.notices import APPOINTMENT, CallPlan
-from services.promise_callback import BY_MACHINE, OF_MESSAGES, RING_AFTER, promise
-from services.topics import Topic
+from services.agents import call_back
+from services.agents.call_back import MOST_TRIES
+from services.messages.notices import APPOINTMENT, CallPlan
+from services.messages.topics import Topic
+from services.queue import voice_messages
+from services.queue.promise_callback import BY_MACHINE, OF_MESSAGES, RING_AFTER, promise
 from tests.store.rings import Office, Ring
 from tests.store.tools import change, rows_of
 from tests.support.house import LANDLINE, MOBILE, House

@@ -21,15 +21,15 @@ from jobs import scheduler
 from models import bookings, waiting
 from models.tables import appointment, message, place, waiting_entry
 from prompts.catalogue import load
-from services import waiting_list
-from services.allocate import Channel, Chosen, Taker
-from services.campaign import Campaign
-from services.change_booking import By, Moved, Unchanged, cancel, move
-from services.confirm_booking import Booked, NotBooked, Request, confirm_booking
-from services.erase_data import erase_data
-from services.freed import GRACE, free_places_of, offer_freed, offer_lasts
-from services.open_slots import open_slots
-from services.waiting_list import Everybody, NoPhone, NoPlace, State, Waiter
+from services.booking.change_booking import By, Moved, Unchanged, cancel, move
+from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
+from services.campaign.campaign import Campaign
+from services.operations.erase_data import erase_data
+from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.freed_slot_offers import GRACE, free_places_of, offer_freed, offer_lasts
+from services.slots.open_slots import open_slots
+from services.waiting_list import entries as waiting_list
+from services.waiting_list.entries import Everybody, NoPhone, NoPlace, State, Waiter
 from tests.store.tools import (
     PARIS,
     booked_places,

@@ -31,11 +31,11 @@ from sqlalchemy import event, func, select
 from models import agents, handling, queues, snapshots
 from models.handling import PUTS_DOWN
 from models.tables import leg, queue_entry
-from services import agent_presence, call_back
-from services.opening_hours import hours_of, tomorrow_evening
-from services.promise_callback import promise
-from services.queue_line import Caller, Outlook, join, place_promise
-from services.wait_estimate import (
+from services.agents import call_back, presence
+from services.campaign.opening_hours import hours_of, tomorrow_evening
+from services.queue.entries import Caller, Outlook, join, place_promise
+from services.queue.promise_callback import promise
+from services.queue.wait_estimate import (
     NAME,
     Pace,
     can_promise,
@@ -88,7 +88,7 @@ class Day:
         if not HOURS.is_open(self.clock.moment):
             return
         for staff_id in self.staff:
-            agent_presence.heartbeat(self.store, staff_id)
+            presence.heartbeat(self.store, staff_id)
         self.office.reserves()
         for ring in self.office.control.rings[len(self._rung) :]:
             self._rung.add(ring.sid)
@@ -140,7 +140,7 @@ class Day:
 
     def goes_home(self) -> None:
         for staff_id in self.staff:
-            agent_presence.offline(self.store, staff_id)
+            presence.offline(self.store, staff_id)
         self.office.call_back.look_after(self.store)
 
     def comes_in(self) -> None:
@@ -359,11 +359,11 @@ def test_a_snapshot_tells_everybody_the_same(service: House):
     assert pace.free == (0.0, 0.0, 0.0)
     assert (english.agents, english.share) == (1, 1.0)
     # One pauses, one talks; and French callers wait, so that nobody speaks English.
-    agent_presence.pause(service.store, first, "break")
+    presence.pause(service.store, first, "break")
     for number in range(10):
         office.promises(a_mobile(number))
     for staff_id in (*office.staff_ids(), bilingual):
-        agent_presence.heartbeat(service.store, staff_id)
+        presence.heartbeat(service.store, staff_id)
     office.reserves()
     clock.advance(MINUTE)
     write_pace(service.store, 2.0)

@@ -21,13 +21,13 @@ from models.clock import FixedClock
 from models.database import Database
 from models.tables import appointment, centre, place, postcode
 from prompts.catalogue import load
-from services.allocate import Channel, Chosen, Taker
-from services.call_world import Service
-from services.campaign import Campaign
-from services.confirm_booking import Booked, NotBooked, Request, confirm_booking
-from services.directory import Directory, Near
-from services.hold_slot import Held, Wanted, hold_slots
-from services.queue_line import Outlook
+from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
+from services.call.world import Service
+from services.campaign.campaign import Campaign
+from services.centres.directory import Directory, Near
+from services.queue.entries import Outlook
+from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.hold_slot import Held, Wanted, hold_slots
 from tests.support.house import CAMPAIGN, NOON, House
 from wiring import Parts, make_app
 

@@ -15,8 +15,8 @@ from models.agents import Agent, Leg
 from models.clock import FixedClock
 from models.queues import Entry, NewEntry
 from models.tables import intent, leg
-from services import agent_presence, connect_agent, intents, reserve
-from services.connect_agent import Brought, Entering
+from services.agents import connect_agent, presence, provider_commands, reserve
+from services.agents.connect_agent import Brought, Entering
 from tests.support.control import FakeControl
 from tests.support.house import House
 
@@ -57,7 +57,7 @@ class Floor:
         """Somebody who is ready from now on; gives their id."""
         who: str = self.house.employs("agent", languages=languages).id
         if ready:
-            assert agent_presence.ready(self.store, who).done
+            assert presence.ready(self.store, who).done
         return who
 
     def state(self, staff_id: str) -> Agent:
@@ -101,7 +101,7 @@ class Floor:
         return reserve.reserve_all(self.store, self.control)
 
     def sweeps(self) -> int:
-        return intents.sweep(self.store, self.control)
+        return provider_commands.sweep(self.store, self.control)
 
     def legs(self, entry_id: str) -> list[Leg]:
         with self.house.database.statement() as connection:

@@ -37,10 +37,10 @@ from models.queues import Entry
 from models.staff import STRONG_ROLES, Staff
 from models.tables import centre, message, place, postcode, queue_entry
 from prompts.catalogue import Catalogue, load
-from services import passwords, second_factor
-from services.call_world import Service
-from services.campaign import Campaign
-from services.directory import Directory
+from services.accounts import passwords, second_factor
+from services.call.world import Service
+from services.campaign.campaign import Campaign
+from services.centres.directory import Directory
 from services.short_links import Links
 from services.store import Store
 from simulator.exchange import Call

@@ -19,13 +19,13 @@ from models import outbox, partner_bookings
 from models.partner_bookings import OrderRow
 from models.tables import agent_case, message, place
 from partners.keldoc_booking import Account, BookedCentre, Keldoc
-from services.allocate import Channel, Taker
-from services.call_world import Service
-from services.deliver_message import Means, deliver_message
-from services.deliver_partner import Attendant
-from services.directory import Directory
-from services.partner_booking import Asked, NotAsked, PartnerOrder, ask
+from services.call.world import Service
+from services.centres.directory import Directory
+from services.messages.deliver_message import Means, deliver_message
+from services.partners.booking import Asked, NotAsked, PartnerOrder, ask
+from services.partners.deliver import Attendant
 from services.ports import PartnerBooker
+from services.slots.allocate import Channel, Taker
 from simulator.keldoc import KEY, SECRET, Diary, Open, blueprint
 from tests.support.house import MOBILE, NOON, House, house
 

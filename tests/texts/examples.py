@@ -12,9 +12,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from prompts.catalogue import Catalogue, load
-from services import texts
-from services.sms_parts import parts
-from services.texts import Dose, Where
+from services.messages import texts
+from services.messages.sms_parts import parts
+from services.messages.texts import Dose, Where
 from tests.support.keeper import ROOT
 
 PAGE = ROOT / "docs" / "messages.md"

@@ -19,10 +19,10 @@ import config
 
 from models import changes, history, phone_lines
 from models.tables import booking, centre, message
-from services import lines
-from services.campaigns import Campaigns
-from services.centre_life import CentreLife, Wish
-from services.lines import Way
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, Wish
+from services.messages import phone_capabilities
+from services.messages.phone_capabilities import Way
 from tests.ivr.webhooks import genuine
 from tests.support.house import MOBILE, House
 from tests.texts.conftest import INBOX, Writer, cases_of, noted
@@ -49,7 +49,7 @@ def history_of(house: House) -> list[str]:
 
 def way(house: House, number: str = MOBILE) -> Way:
     with house.database.statement() as connection:
-        return lines.way_of(connection, house.store, number)
+        return phone_capabilities.way_of(connection, house.store, number)
 
 
 # ---------------------------------------------------------------- nothing is changed
@@ -170,8 +170,8 @@ def test_yes_is_noted_with_the_booking_that_was_told_last(caller: Writer):
 
 
 def test_yes_takes_nobody_the_way_back_from_a_cancellation(caller: Writer):
-    from services.allocate import Channel, Taker  # noqa: PLC0415
-    from services.change_booking import By, Restored, cancel, undo_cancel  # noqa: PLC0415
+    from services.booking.change_booking import By, Restored, cancel, undo_cancel  # noqa: PLC0415
+    from services.slots.allocate import Channel, Taker  # noqa: PLC0415
 
     house = caller.house
     (row,) = booking_rows(house)
@@ -249,7 +249,7 @@ def test_two_that_say_stop_at_once_are_answered_once(
     def write(sid: str) -> None:
         answers.append(caller.posts(sid, "stop")[1])
 
-    monkeypatch.setattr("services.incoming_text.phone_lines.get", look_and_wait)
+    monkeypatch.setattr("services.messages.incoming_text.phone_lines.get", look_and_wait)
     threads = [threading.Thread(target=write, args=(f"SM{n:032x}",)) for n in (71, 72)]
     for thread in threads:
         thread.start()

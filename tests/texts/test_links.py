@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prompts.catalogue import languages, load
-from services import texts
+from services.messages import texts
+from services.messages.sms_parts import Encoding, encoding, parts
+from services.messages.texts import Dose, Where
 from services.short_links import Kind, Links
-from services.sms_parts import Encoding, encoding, parts
-from services.texts import Dose, Where
 from simulator.segments import segment_count
 from tests.texts.examples import ABOUT, HALL, NUMBER, REFERENCE, SECOND, START, UNTIL, WAS
 from tests.texts.test_texts import HEALTH, WRITTEN_NUMBER, places

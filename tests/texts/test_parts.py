@@ -15,7 +15,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.sms_parts import SIZES, Encoding, encoding, parts, septets, split, to_gsm, units
+from services.messages.sms_parts import (
+    SIZES,
+    Encoding,
+    encoding,
+    parts,
+    septets,
+    split,
+    to_gsm,
+    units,
+)
 from simulator.segments import GSM7_BASIC, GSM7_EXTENSION, segment_count
 
 VECTORS = json.loads(Path(__file__).with_name("segment_vectors.json").read_text("utf-8"))["vectors"]

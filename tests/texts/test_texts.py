@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from jobs.feeds import read_centres
 from prompts.catalogue import languages, load
-from services import texts
-from services.campaign import Campaign
-from services.centre_life import Kind
-from services.discreet_place import discreet, says_health
-from services.sms_parts import Encoding, encoding, parts, to_gsm
-from services.texts import NAMES, PIECE, Dose, Where
+from services.campaign.campaign import Campaign
+from services.centre_day.centre_life import Kind
+from services.messages import texts
+from services.messages.discreet_place import discreet, says_health
+from services.messages.sms_parts import Encoding, encoding, parts, to_gsm
+from services.messages.texts import NAMES, PIECE, Dose, Where
 from simulator.segments import segment_count
 from tests.support.house import CAMPAIGN
 from tests.texts import examples
@@ -288,7 +288,7 @@ def test_a_case_promises_that_a_person_rings_and_tells_of_the_dose_that_goes():
 
 
 def test_what_is_stored_of_a_change_becomes_its_text():
-    """The payloads of services.change_booking and services.move_people."""
+    """The payloads of services.booking.change_booking and services.centre_day.move_people."""
     dose = {
         "dose": 1,
         "became": "moved",

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from flows.understanding.town_table import TownTable
 from jobs import feeds
-from services.towns import town_table_of
+from services.centres.towns import town_table_of
 
 
 @lru_cache

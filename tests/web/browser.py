@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from services import second_factor
+from services.accounts import second_factor
 from tests.support.house import BASE, House
 
 PASSWORD = "cheval correct pile agrafe"

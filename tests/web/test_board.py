@@ -21,17 +21,17 @@ from models import queues, tallies
 from models.queues import NewEntry
 from models.tables import agent, agent_queue, alert, board_setting, queue_entry, staff_act
 from prompts.screens import LANGUAGES, screen
-from services import staff as accounts
-from services.allocate import Channel
-from services.board_alerts import DEFAULTS, RANGES
-from services.board_counts import Seen
-from services.board_snapshot import service
-from services.call_world import Service
-from services.campaigns import Campaigns
-from services.directory import Directory
-from services.staff import record_act
-from services.supervise import ACTS, CAN_BE_UNDONE
-from services.write_board import WriteBoard
+from services.accounts import staff as accounts
+from services.accounts.staff import record_act
+from services.call.world import Service
+from services.campaign.campaigns import Campaigns
+from services.centres.directory import Directory
+from services.slots.allocate import Channel
+from services.supervision.alerts import DEFAULTS, RANGES
+from services.supervision.board import service
+from services.supervision.counts import Seen
+from services.supervision.supervise import ACTS, CAN_BE_UNDONE
+from services.supervision.write_board import WriteBoard
 from tests.store.board_day import works
 from tests.store.tools import clock_of, holds, rows_of
 from tests.support.control import FakeControl

@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from models.tables import booking, waiting_entry
-from services import visits
-from services.campaign import Eligible
+from services.campaign.campaign import Eligible
+from services.online import web_sessions
 from tests.store.tools import clock_of
 from tests.support.house import BASE, NOON, House, campaign_with, house, mornings
 from tests.support.keldoc import beside
@@ -384,7 +384,7 @@ def test_a_hold_that_ran_out_is_said_and_the_slot_taken_anew_if_it_is_free(
 ):
     visitor.comes_to_confirm()
     assert "gardé pour vous" in visitor.page
-    clock_of(open_house).moment += visits.LEASE + timedelta(seconds=1)
+    clock_of(open_house).moment += web_sessions.LEASE + timedelta(seconds=1)
     visitor.opens("/rendez-vous/confirmer").is_at("confirmer")
     assert "plus gardé" in visitor.page
     visitor.sends().is_at("fait")
@@ -395,7 +395,7 @@ def test_a_slot_that_was_taken_meanwhile_leads_to_others_and_nothing_is_asked_ag
     open_house: House, visitor: Visitor
 ):
     visitor.comes_to_confirm()
-    clock_of(open_house).moment += visits.LEASE + timedelta(seconds=1)
+    clock_of(open_house).moment += web_sessions.LEASE + timedelta(seconds=1)
     quick = Visitor(open_house).comes_to_confirm(number="06 12 34 56 79")
     quick.sends().is_at("fait")
     visitor.sends().is_at("creneaux")

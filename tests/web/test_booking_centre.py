@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from models.tables import slot
-from services import visits
-from services.web_attempts import place_of, place_outside
+from services.online import web_sessions
+from services.online.attempts import place_of, place_outside
 from tests.store.tools import clock_of
 from tests.support.house import BASE, NOON, House, campaign_with, house, mornings
 from tests.web.test_booking import Visitor
@@ -239,7 +239,7 @@ def test_the_waiting_room_leads_back_to_the_centre(sqlite_url: str):
 def test_one_place_holds_so_much_and_then_is_told_whom_to_ring(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(visits, "HOLDING_AT_A_PLACE", 3)
+    monkeypatch.setattr(web_sessions, "HOLDING_AT_A_PLACE", 3)
     with house(database_url) as made:
         made.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=9)
 
@@ -264,7 +264,7 @@ def test_one_place_holds_so_much_and_then_is_told_whom_to_ring(
         held[1].sends(path="/rendez-vous/terminer", follow=False)
         # What is left, or ran out, counts for nobody.
         refused.sends(where="75011").is_at("creneaux")
-        clock_of(made).moment += visits.LEASE + timedelta(seconds=1)
+        clock_of(made).moment += web_sessions.LEASE + timedelta(seconds=1)
         come("192.0.2.1").comes_to_offers()
         # Behind a proxy that nobody told us about everybody has its address.
         for _ in range(5):

@@ -19,22 +19,22 @@ from models import queues, snapshots
 from models.queues import NewEntry
 from models.tables import centre, leg
 from prompts.screens import LANGUAGES, screen
-from services.agent_presence import PAUSES
-from services.call_world import Service
-from services.centre_life import Kind as OperationKind
-from services.change_booking import WhyNot
-from services.deliver_message import UNDELIVERED
-from services.desk_booking import Refusal
-from services.desk_cases import WORDS as CASE_WORDS
-from services.desk_file import draft_of
-from services.desk_search import MOST_FILES
-from services.directory import Directory
-from services.hand_back import STEPS as BACK_STEPS
-from services.incoming_text import WRONG_NUMBER
-from services.retry_plan import FATES
-from services.staff import read_acts
-from services.topics import Topic
-from services.wrap_up import CODES
+from services.accounts.staff import read_acts
+from services.agents.hand_back import STEPS as BACK_STEPS
+from services.agents.presence import PAUSES
+from services.agents.wrap_up import CODES
+from services.booking.change_booking import WhyNot
+from services.call.world import Service
+from services.centre_day.centre_life import Kind as OperationKind
+from services.centres.directory import Directory
+from services.desk.booking import Refusal
+from services.desk.caller_profile import draft_of
+from services.desk.cases import WORDS as CASE_WORDS
+from services.desk.search import MOST_FILES
+from services.messages.deliver_message import UNDELIVERED
+from services.messages.incoming_text import WRONG_NUMBER
+from services.messages.retry_plan import FATES
+from services.messages.topics import Topic
 from tests.support.house import MOBILE, House, Phone, StaffClient, mornings
 from wiring import Parts, make_app
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.staff import read_acts
+from services.accounts.staff import read_acts
 from tests.support.house import LANDLINE, MOBILE, House, house, mornings
 from tests.web.test_desk import CHOICE, FORM, PLACES, Desk
 from tests.web.visitors import OTHER_DAY, Visitor, link_in, text_to

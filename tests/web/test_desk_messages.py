@@ -16,10 +16,10 @@ from models import cases, outbox
 from models.cases import NewCase
 from models.outbox import NewMessage
 from models.tables import message
-from services import lines
-from services.desk_search import MOST_FILES
-from services.staff import read_acts
-from services.topics import Topic
+from services.accounts.staff import read_acts
+from services.desk.search import MOST_FILES
+from services.messages import phone_capabilities
+from services.messages.topics import Topic
 from tests.support.house import MOBILE, House, mornings
 from tests.web.test_desk import HTMX, Desk, booked, busy, desk
 
@@ -149,7 +149,7 @@ def test_nobody_is_called_at_a_number_that_is_somebody_elses(busy: Desk):
     card = booked(busy)
     made = busy.made
     with made.database.transaction() as connection:
-        lines.mark_wrong(connection, made.store, MOBILE)
+        phone_capabilities.mark_wrong(connection, made.store, MOBILE)
     assert "Ce numéro ne peut pas être appelé" in busy.does("/appeler", **card)
     assert made.messages("voice") == []
     busy.does("/annuler", **{**card, "nonce": "9" * 24})

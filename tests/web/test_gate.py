@@ -15,10 +15,10 @@ from flask import Response, request
 from sqlalchemy import event, select
 
 from models.tables import visit
-from services import visits
-from services.inlet import Inlet
-from services.overload import Level
-from services.waiting_room import Ticket
+from services.admission.admission_controller import Inlet
+from services.admission.load_shedder import Level
+from services.admission.waiting_room import Ticket
+from services.online import web_sessions
 from tests.support.house import BASE, NOON, House, campaign_with, house
 from web.gate import Gate
 from web.marks import public, public_form
@@ -179,8 +179,8 @@ def test_a_position_is_told_and_a_ticket_lets_one_visit_in_on_either_worker(stoo
         a_second(stood, inlet, *gates)
     assert is_let_in(early)
     ticket = ticket_of(early)
-    visits = {began(app, ticket) for app in (stood.app, second)}
-    assert len(visits) == 1
+    web_sessions = {began(app, ticket) for app in (stood.app, second)}
+    assert len(web_sessions) == 1
     assert began(stood.app, ticket_of(late)) is None
     # Forged, or of another service: none.
     forged = ticket[:-1] + ("A" if ticket[-1] != "A" else "B")
@@ -224,7 +224,7 @@ def test_a_ticket_is_one_visit_of_the_real_pages_however_often_it_is_used(stood:
     with stood.database.statement() as connection:
         assert connection.execute(select(visit.c.id)).scalars().all() == [name]
     # Once it is over, the next visit takes a ticket of its own.
-    visits.end(stood.store, name)
+    web_sessions.end(stood.store, name)
     copy.delete_cookie("__Host-allo-visit", domain="allo.example")
     again = ask(copy, "/rendez-vous", "post", data={"whom": "self"})
     assert (again.status_code, again.headers["Location"]) == (303, "/salle")

@@ -16,9 +16,9 @@ from sqlalchemy import select
 from models import arrivals
 from models.snapshots import Snapshot
 from models.tables import visit
-from services import inlet
-from services.overload import Level, Pressure
-from services.waiting_room import DRAWN, Room
+from services.admission import admission_controller
+from services.admission.load_shedder import Level, Pressure
+from services.admission.waiting_room import DRAWN, Room
 from tests.support.house import BASE, NOON, House, campaign_with, house
 from tests.web.test_gate import (
     FORM,
@@ -224,7 +224,7 @@ def test_clocks_that_differ_neither_hold_people_up_nor_let_all_of_them_in(opened
 def test_two_processes_that_let_people_in_let_in_no_more_than_one(
     opened: House, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(inlet, "ASSUMED_CPU", 0.0001)
+    monkeypatch.setattr(admission_controller, "ASSUMED_CPU", 0.0001)
     gate, inlets = gate_of(opened), [inlet_of(opened), inlet_of(opened)]
     start = int(OPENING.timestamp())
     for number in range(2000):

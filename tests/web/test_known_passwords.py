@@ -8,7 +8,7 @@ import pytest
 
 import wiring
 
-from services import staff as accounts
+from services.accounts import staff as accounts
 from tests.support.house import House
 from tests.support.keeper import ROOT
 

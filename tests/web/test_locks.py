@@ -10,8 +10,8 @@ from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
 from models.tables import attempt
-from services import passwords
-from services.sign_in import WRONG_FOR_LOGIN, WRONG_FROM_ADDRESS, network
+from services.accounts import passwords
+from services.accounts.sign_in import WRONG_FOR_LOGIN, WRONG_FROM_ADDRESS, network
 from tests.support.house import House
 from tests.web.browser import DEVICE, PASSWORD, Browser, code_of, has_code
 

@@ -11,9 +11,9 @@ from sqlalchemy import event, select
 
 from models.tables import attempt, booking, history, visit
 from services.attempts import TRIES_A_DAY
-from services.campaigns import Campaigns
-from services.centre_life import CentreLife, Wish
-from services.web_attempts import WISHES_A_REFERENCE, WRONG_A_PLACE
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, Wish
+from services.online.attempts import WISHES_A_REFERENCE, WRONG_A_PLACE
 from tests.store.tools import clock_of
 from tests.support.house import (
     BASE,

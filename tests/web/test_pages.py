@@ -8,7 +8,7 @@ import pytest
 
 from flask import Blueprint, Flask, render_template_string
 
-from services import staff as accounts
+from services.accounts import staff as accounts
 from tests.support.house import House
 from tests.web.browser import PASSWORD, Browser
 from web import pages

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.presence import ABSENT, GROUP, SEES_ALL, Presence, Present
-from services.waiting_room import DRAWN, EACH, MILLI, Crowd, Ticket
+from services.admission.presence import ABSENT, GROUP, SEES_ALL, Presence, Present
+from services.admission.waiting_room import DRAWN, EACH, MILLI, Crowd, Ticket
 from tests.support.house import NOON, campaign_with, house
 from tests.web.test_gate import a_second, ask, come, gate_of, inlet_of, is_let_in
 from tests.web.test_waiting_room import AT, OPENING, QUIET, Inside

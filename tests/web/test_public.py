@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import event, update
 
 from models.tables import centre
-from services.call_world import Service
-from services.campaigns import Campaigns
-from services.directory import Directory
-from services.write_state import WriteState
+from services.call.world import Service
+from services.campaign.campaigns import Campaigns
+from services.centres.directory import Directory
+from services.public.write_state import WriteState
 from tests.support.house import BASE, CAMPAIGN, NOON, House, mornings
 from web.public_words import Sayings
 from wiring import Parts, make_app
@@ -118,7 +118,7 @@ def test_nothing_public_costs_a_database_trip_unless_a_person_acts(
     site: House, monkeypatch: pytest.MonkeyPatch
 ):
     # What is asked for each second is asked for once here, however slow the machine is.
-    monkeypatch.setattr("services.public_state.KEPT_SECONDS", 1e9)
+    monkeypatch.setattr("services.public.state.KEPT_SECONDS", 1e9)
     client = site.app.test_client()
     with counted(site) as seen:
         for path in (*FIXED, *(f"{one}?lang=en" for one in FIXED)):

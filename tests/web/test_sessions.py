@@ -12,8 +12,8 @@ from sqlalchemy import select, update
 
 from models import staff as rows
 from models.tables import agent, staff_session
-from services import staff as accounts
-from services.sign_in import MOMENT, SignIn
+from services.accounts import staff as accounts
+from services.accounts.sign_in import MOMENT, SignIn
 from tests.support.house import BASE, House, StaffClient
 from tests.web.browser import FORM, PASSWORD, SESSION, Browser, code_of, has_code
 from web.staff_only import roles

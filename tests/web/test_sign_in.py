@@ -13,8 +13,8 @@ import argon2
 import pytest
 
 from models import staff as rows
-from services import passwords, second_factor
-from services import staff as accounts
+from services.accounts import passwords, second_factor
+from services.accounts import staff as accounts
 from tests.support.house import House
 from tests.support.keeper import ROOT
 from tests.web.browser import (

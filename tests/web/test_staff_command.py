@@ -13,8 +13,8 @@ from click.testing import Result
 
 from models import staff as rows
 from models.tables import agent_queue
-from services import passwords, second_factor
-from services import staff as accounts
+from services.accounts import passwords, second_factor
+from services.accounts import staff as accounts
 from tests.support.house import House
 from tests.web.browser import PASSWORD, Browser
 

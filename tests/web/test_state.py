@@ -20,10 +20,10 @@ from models import incidents, public_centres, snapshots
 from models.incidents import Incident
 from models.places import Share
 from models.tables import centre, partner_feed, place
-from services.campaigns import Campaigns
-from services.incidents import OUTAGE_LEAST, SAME_OUTAGE, record_outage
-from services.public_state import Latest, put_together
-from services.write_state import (
+from services.campaign.campaigns import Campaigns
+from services.public.incidents import OUTAGE_LEAST, SAME_OUTAGE, record_outage
+from services.public.state import Latest, put_together
+from services.public.write_state import (
     COUNTED_WITHIN,
     OVERLOAD_OVER,
     PARTNER_GONE,
@@ -282,7 +282,7 @@ def test_a_store_that_hangs_holds_nobody_up(site: House, monkeypatch: pytest.Mon
         with statement() as connection:
             yield connection
 
-    monkeypatch.setattr("services.public_state.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("services.public.state.PATIENCE_SECONDS", 0.01)
     monkeypatch.setattr(site.database, "statement", hangs)
     ticks.now += 2
     passes(site, timedelta(seconds=30))
@@ -414,7 +414,7 @@ def test_somebody_tells_of_an_incident_and_of_its_end(site: House):
 
 
 def test_what_an_operator_writes_is_text(site: House):
-    from services.incidents import tell  # noqa: PLC0415
+    from services.public.incidents import tell  # noqa: PLC0415
 
     tell(site.store, "<script>alert(1)</script>", "<b>x</b>", "operator")
     writer(site)()

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoneLeft
 
 from models.database import Database
-from services.store_answers import AGAIN, STUCK, StoreAnswers
+from services.admission.store_answers import AGAIN, STUCK, StoreAnswers
 from tests.support.house import BASE, House, mornings
 from tests.web.test_state import Stopped, without_store
 from tests.web.visitors import BORN, Visitor
@@ -119,7 +119,7 @@ def test_a_mistake_of_ours_is_none_of_the_stores(
         raise ProgrammingError("select", {}, Stopped())
 
     visitor = Visitor(open_house).comes_to("joindre")
-    monkeypatch.setattr("services.visits.load", wrong)
+    monkeypatch.setattr("services.online.web_sessions.load", wrong)
     assert visitor.goes("/rendez-vous/joindre").status == 500
     assert answers_of(open_house).answers()
 

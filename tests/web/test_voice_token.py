@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from prompts.screens import screen
-from services import staff as accounts
+from services.accounts import staff as accounts
 from tests.support.house import ACCOUNT, House, house
 from web.pages import setting
 from web.voice_token import device_page

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from services.campaigns import Campaigns
-from services.inlet import FIRST, LEAST, SERVED_PART, Inlet, Loads
-from services.overload import (
+from services.admission.admission_controller import FIRST, LEAST, SERVED_PART, Inlet, Loads
+from services.admission.load_shedder import (
     ASSUMED_CPU,
     BEGIN_AT_ONCE,
     LOOK_EVERY,
@@ -22,7 +21,7 @@ from services.overload import (
     Level,
     Pressure,
 )
-from services.waiting_room import (
+from services.admission.waiting_room import (
     DRAW,
     DRAWN,
     FARTHEST,
@@ -35,6 +34,7 @@ from services.waiting_room import (
     Tickets,
     place_of,
 )
+from services.campaign.campaigns import Campaigns
 from tests.support.house import CAMPAIGN
 
 OPENING = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)

@@ -78,7 +78,7 @@ def downgrade() -> None:
     _acts_are_kept_for_good()
 
 
-# So long acts are kept (services.erase_data.ACTS_KEPT); by the database's own clock, which nobody
+# So long acts are kept (services.operations.erase_data.ACTS_KEPT); by the database's own clock, which nobody
 # who asks can move.
 _KEPT = "365 days"
 

@@ -36,7 +36,7 @@ def upgrade() -> None:
             sa.String(length=20),
             server_default="",
             nullable=False,
-            comment="what it tells of: confirmation, reminder, offer … (services.topics)",
+            comment="what it tells of: confirmation, reminder, offer … (services.messages.topics)",
         ),
     )
     op.add_column(

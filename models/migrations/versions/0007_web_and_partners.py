@@ -198,7 +198,7 @@ def upgrade() -> None:
             "place_idx",
             sa.LargeBinary(),
             nullable=True,
-            comment="where it was begun (services.web_attempts.place_of)",
+            comment="where it was begun (services.online.attempts.place_of)",
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),

@@ -1,0 +1,364 @@
+"""Accounts of those who work here: made, changed, closed; and the history of what they did.
+
+Every change is one transaction with its line in the history. Whoever is disabled, or gets another
+role or password, is out at their next request.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from flows.understanding import NotUnderstood, telephone
+from models import centres, directory
+from models import staff as rows
+from models.database import Connection
+from models.geography import distance_km
+from models.staff import ROLES, STRONG_ROLES, Act, Staff, Written
+from services.accounts import passwords, second_factor
+from services.store import Store
+
+# Who does what is done on the command line.
+OPERATOR = "operator"
+LONGEST_NAME = 80
+LONGEST_WHY = 120
+READ_FILE = "read_file"
+DEMONSTRATION_PASSWORD = "poste-demonstration-1"  # noqa: S105 (for a machine that talks to itself)
+# 20 bytes in base 32; known to everybody, like the password.
+DEMONSTRATION_SECRET = "POSTEDEMONSTRATIONALLORENDEZVOUS"  # noqa: S105
+_DEMONSTRATION = (
+    ("agent1", "Camille Martin", "agent", ("fr", "en")),
+    ("agent2", "Dominique Bernard", "agent", ("fr", "en")),
+    ("agent3", "Claude Petit", "agent", ("fr",)),
+    ("agent4", "Alix Robert", "agent", ("fr",)),
+    ("agent5", "Sacha Richard", "agent", ("fr",)),
+    ("supervisor", "Maxence Durand", "supervisor", ("fr", "en")),
+    ("secretary", "Morgan Lefèvre", "secretary", ("fr",)),
+)
+# Whoever tries it out without saying where is offered the centres nearest to this postcode.
+_DEMONSTRATION_POSTCODE = "75011"
+_LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{1,59}")
+# What people write between the digits of a number.
+_BETWEEN = re.compile(r"\(0\)|[\s./()-]")
+_LANGUAGE = re.compile(r"[a-z]{2}")
+
+
+class StaffRefused(Exception):
+    """One sentence for the operator: what is not right, and the remedy where there is one."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """An account in the list of all."""
+
+    staff: Staff
+    disabled: bool
+    second_factor: bool
+    queues: tuple[str, ...]
+
+
+def fold(login: str) -> str:
+    """A login as it is stored: people type it in any case and with blanks around."""
+    return login.strip().casefold()
+
+
+# ---------------------------------------------------------------- accounts
+
+
+def add(
+    store: Store,
+    *,
+    login: str,
+    name: str,
+    role: str,
+    password: str,
+    languages: Collection[str] = ("fr",),
+    centre_id: str | None = None,
+    temporary: bool = True,
+    demonstration: bool = False,
+) -> Staff:
+    """Make an account. Raises StaffRefused, passwords.BadPassword.
+
+    `temporary`: the password was given by somebody else, and is changed at the first sign-in.
+    """
+    login, name = fold(login), " ".join(name.split())
+    if not _LOGIN.fullmatch(login):
+        raise StaffRefused(
+            f"{login!r} is no login: 2 to 60 of a-z, 0-9, dot, dash, underscore and @"
+        )
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise StaffRefused(f"a name has 1 to {LONGEST_NAME} letters")
+    if role not in ROLES:
+        raise StaffRefused(f"{role!r} is no role: {', '.join(ROLES)}")
+    if not languages or not all(_LANGUAGE.fullmatch(one) for one in languages):
+        raise StaffRefused("languages are codes of two letters, such as fr and en")
+    if centre_id is not None and role != "secretary":
+        raise StaffRefused("only a secretary belongs to a centre")
+    if not demonstration:
+        passwords.check(password, login=login, name=name)
+    new = Staff(store.chance.identifier(), login, name, role, tuple(languages), centre_id)
+    hashed = passwords.hash_of(password)
+    more = {"password_temporary": temporary, "demonstration": demonstration}
+    with store.database.transaction() as connection:
+        if not rows.add(connection, store.clock, new, hashed, **more):
+            raise StaffRefused(f"there is a {login} already")
+        details = {"role": role}
+        record_act(connection, store, OPERATOR, "staff_added", new.id, details=details)
+    return new
+
+
+def lines(store: Store) -> list[Line]:
+    """All accounts by login."""
+    with store.database.statement() as connection:
+        return [
+            Line(one, disabled, strong, tuple(rows.queues_of(connection, one.id)))
+            for one, disabled, strong in rows.everybody(connection)
+        ]
+
+
+def find(connection: Connection, store: Store, login: str) -> Staff:
+    """Raises StaffRefused."""
+    found = rows.by_login(connection, store.vault, fold(login))
+    if found is None:
+        raise StaffRefused(f"there is no {fold(login)!r}; `flask staff list` has them all")
+    return found.staff
+
+
+def change_role(
+    store: Store, login: str, role: str, *, centre_id: str | None = None, by: str = OPERATOR
+) -> None:
+    """Raises StaffRefused. Their sessions end."""
+    if role not in ROLES:
+        raise StaffRefused(f"{role!r} is no role: {', '.join(ROLES)}")
+    if centre_id is not None and role != "secretary":
+        raise StaffRefused("only a secretary belongs to a centre")
+    with store.database.transaction() as connection:
+        who = find(connection, store, login)
+        rows.by_id(connection, store.vault, who.id, lock=True)
+        rows.change(connection, store.clock, who.id, role=role, centre_id=centre_id)
+        rows.end_sessions(connection, store.clock, who.id)
+        details = {"from": who.role, "to": role}
+        record_act(connection, store, by, "staff_role", who.id, details=details)
+
+
+def disable(store: Store, login: str, *, disabled: bool = True, by: str = OPERATOR) -> None:
+    """Close an account, or open it again. Raises StaffRefused. Its sessions end."""
+    with store.database.transaction() as connection:
+        who = find(connection, store, login)
+        rows.by_id(connection, store.vault, who.id, lock=True)
+        rows.disable(connection, store.clock, who.id, disabled=disabled)
+        rows.end_sessions(connection, store.clock, who.id)
+        what = "staff_disabled" if disabled else "staff_enabled"
+        record_act(connection, store, by, what, who.id)
+
+
+def give_password(store: Store, login: str, password: str, *, by: str = OPERATOR) -> None:
+    """A password that its owner changes at the next sign-in; their sessions end.
+
+    The second factor stays: whoever talked somebody into this has not got in yet. Raises
+    StaffRefused, passwords.BadPassword.
+    """
+    with store.database.statement() as connection:
+        who = find(connection, store, login)
+    passwords.check(password, login=who.login, name=who.name)
+    hashed = passwords.hash_of(password)
+    with store.database.transaction() as connection:
+        rows.by_id(connection, store.vault, who.id, lock=True)
+        columns = {"password_hash": hashed, "password_temporary": True, "demonstration": False}
+        rows.change(connection, store.clock, who.id, **columns)
+        rows.end_sessions(connection, store.clock, who.id)
+        record_act(connection, store, by, "staff_password", who.id)
+
+
+def give_second_factor(
+    store: Store, login: str, *, forget: bool = False, by: str = OPERATOR
+) -> str:
+    """A new second factor, as the address for an authenticator; their sessions end.
+
+    With `forget` there is none (""), and the next sign-in asks for one where the role needs it.
+    Raises StaffRefused.
+    """
+    secret = None if forget else second_factor.new_secret()
+    with store.database.transaction() as connection:
+        who = find(connection, store, login)
+        rows.by_id(connection, store.vault, who.id, lock=True)
+        rows.change_secret(connection, store.clock, store.vault, who.id, secret)
+        rows.end_sessions(connection, store.clock, who.id)
+        what = "staff_totp_forgotten" if forget else "staff_totp"
+        record_act(connection, store, by, what, who.id)
+    return second_factor.address(secret, who.login) if secret else ""
+
+
+def sign_out_everywhere(store: Store, staff_id: str, *, by: str) -> int:
+    """End every session of somebody; gives how many."""
+    with store.database.transaction() as connection:
+        rows.by_id(connection, store.vault, staff_id, lock=True)
+        ended = rows.end_sessions(connection, store.clock, staff_id)
+        details = {"sessions": ended}
+        record_act(connection, store, by, "sign_out_everywhere", staff_id, details=details)
+    return ended
+
+
+def set_queues(
+    store: Store, login: str, queues: Collection[str], *, by: str = OPERATOR
+) -> tuple[str, ...]:
+    """Whose callers somebody takes; none: those of the national queues of their languages.
+
+    Raises StaffRefused.
+    """
+    with store.database.transaction() as connection:
+        who = find(connection, store, login)
+        known = rows.known_queues(connection)
+        unknown = sorted(set(queues) - set(known))
+        if unknown:
+            raise StaffRefused(
+                f"there is no queue {', '.join(unknown)}; there are {', '.join(known) or 'none'}"
+            )
+        rows.set_queues(connection, who.id, queues)
+        details = {"queues": sorted(set(queues))}
+        record_act(connection, store, by, "staff_queues", who.id, details=details)
+    return tuple(sorted(set(queues)))
+
+
+def set_phone(store: Store, staff_id: str, number: str) -> None:
+    """Somebody's own telephone, as they write it; "" takes it away. Raises StaffRefused."""
+    phone = None
+    if number.strip():
+        try:
+            phone, _ = telephone(_BETWEEN.sub("", number))
+        except NotUnderstood:
+            raise StaffRefused(f"{number!r} is no French telephone number") from None
+    with store.database.transaction() as connection:
+        rows.change_phone(connection, store.clock, store.vault, staff_id, phone)
+        details = {"given": phone is not None}
+        record_act(connection, store, staff_id, "staff_phone", staff_id, details=details)
+
+
+def phone_of(connection: Connection, store: Store, staff_id: str) -> str | None:
+    """Somebody's own telephone, E.164."""
+    found = rows.by_id(connection, store.vault, staff_id)
+    return found.phone if found else None
+
+
+# ---------------------------------------------------------------- demonstration
+
+
+def make_demonstration(store: Store) -> list[str]:
+    """Accounts with a password that everybody knows: never in production. Gives the new logins."""
+    made = []
+    for login, name, role, languages in _DEMONSTRATION:
+        with store.database.statement() as connection:
+            if rows.by_login(connection, store.vault, login) is not None:
+                continue
+        new = add(
+            store,
+            login=login,
+            name=name,
+            role=role,
+            languages=languages,
+            password=DEMONSTRATION_PASSWORD,
+            centre_id=_demonstration_centre(store) if role == "secretary" else None,
+            temporary=False,
+            demonstration=True,
+        )
+        if role in STRONG_ROLES:
+            with store.database.transaction() as connection:
+                secret = DEMONSTRATION_SECRET
+                rows.change_secret(connection, store.clock, store.vault, new.id, secret)
+        made.append(login)
+    return made
+
+
+def _demonstration_centre(store: Store) -> str | None:
+    """The centre with hours nearest to where visitors book; None where nothing is there yet."""
+    with_hours = {one.id for one in centres.hours_of(store.database) if one.hours}
+    with store.database.statement() as connection:
+        town = directory.find_postcode(connection, _DEMONSTRATION_POSTCODE)
+        near = [one for one in directory.bookable_centres(connection) if one.id in with_hours]
+    if town is None or town.latitude is None or town.longitude is None or not near:
+        return None
+    here = (town.latitude, town.longitude)
+    return min(near, key=lambda one: distance_km(*here, one.latitude, one.longitude)).id
+
+
+def make_crowd(store: Store, count: int) -> list[str]:
+    """Agents whom a program plays, `crowd1` on; gives the logins of `count`, made now or before."""
+    logins = [f"crowd{number}" for number in range(1, count + 1)]
+    for number, login in enumerate(logins, 1):
+        with store.database.statement() as connection:
+            if rows.by_login(connection, store.vault, login) is not None:
+                continue
+        add(
+            store,
+            login=login,
+            name=f"Agent simulé {number}",
+            role="agent",
+            languages=("fr", "en"),
+            password=DEMONSTRATION_PASSWORD,
+            temporary=False,
+            demonstration=True,
+        )
+    return logins
+
+
+def demonstration_accounts(store: Store) -> list[str]:
+    """Logins with a password that everybody knows."""
+    with store.database.statement() as connection:
+        return rows.for_demonstration(connection)
+
+
+def new_password() -> str:
+    """Sixteen letters and digits in four groups, to be told once and changed."""
+    letters = "abcdefghjkmnpqrstuvwxyz23456789"
+    return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(4))
+
+
+# ---------------------------------------------------------------- history
+
+
+def record_act(  # noqa: PLR0917 (written at every act: the order is the sentence's own)
+    connection: Connection,
+    store: Store,
+    staff_id: str,
+    what: str,
+    subject: str,
+    why: str = "",
+    details: dict[str, Any] | None = None,
+) -> None:
+    """One line of the history, in the transaction of the act: all or nothing.
+
+    `what` has at most 24 letters; `subject` is an id; `why` and `details` hold nothing personal.
+    """
+    act = Act(staff_id, what, subject, why[:LONGEST_WHY], details or {})
+    rows.add_act(connection, store.clock, act)
+
+
+def read_file(
+    connection: Connection, store: Store, staff: Staff, subject: str, *, why: str, **details: Any
+) -> None:
+    """Say that somebody looks at a person's file, before it is read and in the same transaction.
+
+    `subject` is the id of the booking, call or queue entry; `why` is "call" or what was typed for
+    a search.
+    """
+    record_act(connection, store, staff.id, READ_FILE, subject, why, details)
+
+
+def read_acts(
+    store: Store,
+    *,
+    limit: int = 100,
+    staff_id: str | None = None,
+    subject: str | None = None,
+    before: int | None = None,
+) -> list[Written]:
+    """The newest acts, newest first; `before` is the number of the last one of the page before."""
+    with store.database.statement() as connection:
+        found = rows.acts(
+            connection, limit=limit, staff_id=staff_id, subject=subject, before=before
+        )
+    return list(found)

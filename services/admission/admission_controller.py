@@ -1,0 +1,364 @@
+"""How many are let in from the waiting room: as many as the web carries, and never none.
+
+One process moves the frontier each second. The rate goes up a little while every worker has room
+left, and down by a part where one has not (additive increase, multiplicative decrease); it never
+exceeds what the workers' processors can carry, by what a request costs them, for what somebody
+starts now comes back for minutes. It has no memory but the snapshot, so whoever goes on with it
+after a restart knows as much.
+"""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from models import arrivals, snapshots
+from models.arrivals import Load
+from models.database import Connection
+from services.admission.load_shedder import ASSUMED_CPU, OF_A_WORKER, REQUESTS, Level
+from services.admission.presence import Present
+from services.admission.waiting_room import BEFORE, DRAWN, MILLI, NAME, Crowd, Room
+from services.campaign.campaigns import Campaigns
+from services.store import Store
+
+# What a worker wrote longer ago is of no use.
+FRESH: Final = timedelta(seconds=5)
+GONE: Final = timedelta(hours=1)
+# People a second.
+LEAST: Final = 1.0
+FIRST: Final = 10.0
+# Of what processors carry, as far as that was measured, with which a crowd's room begins.
+FIRST_PART: Final = 0.9
+# What the rate goes up by in a second: at the least, by parts of itself, and by parts of what is
+# missing to most of what processors carry, so that it is soon back where it was.
+UP: Final = 0.5
+UP_PART: Final = 0.05
+UP_TO: Final = 0.9
+CLOSING: Final = 0.2
+# But never by leaps: what somebody starts now shows in the load after some seconds.
+MOST_UP: Final = 2.0
+MOST_UP_PART: Final = 0.25
+# What is left of it where a worker is hard-pressed; but no less than this part of what has been
+# served lately, as long as anything is. What was served counts for less with each second.
+DOWN: Final = 0.7
+SERVED_PART: Final = 0.9
+SERVED_FADES: Final = 0.97
+# Between two steps down (seconds): the load follows with a delay.
+DOWN_EVERY: Final = 2.0
+# Less than this after the last time, it was another process that let people in.
+LEAST_BETWEEN: Final = timedelta(seconds=0.5)
+# What a request takes is learnt half from a second of so many of them.
+LEARNT_FROM: Final = 100.0
+# So many visits are turned away in a second, this many seconds in a row: then there is a room. A
+# worker lets twenty begin at once, so it takes a crowd for that.
+CROWDED: Final = 3
+CROWDED_FOR: Final = 1
+# So many answers of visits that had begun find no room in a second, and this part of all that are
+# given: there are too many of them. A few always meet at the same moment, and come again.
+LOST: Final = 1.0
+LOST_PART: Final = 0.1
+# Who has come is known after so long (seconds): workers tell it once a second, and it is looked at
+# as often. Until then as many are taken to have come as were seen to come, or turned away, of late,
+# which counts for less with each second: a crowd at a stroke is not let in before it is counted.
+KNOWN_AFTER: Final = 3
+COMING_FADES: Final = 0.7
+# So long nobody waits (seconds) until the room is gone again.
+QUIET: Final = 30.0
+# An opening that nobody was there for is still one so many seconds later.
+LATE_OPENING: Final = 1800.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Loads:
+    """What the workers measured, put together."""
+
+    workers: int
+    level: int
+    # A second: visits that could not begin, answers of visits that had, and requests of the web
+    # that were answered.
+    away: float
+    lost: float
+    web: float
+    # Seconds of a processor that one request takes.
+    cpu: float
+    # Who is there in the room, as each worker told it (services.admission.presence).
+    present: Sequence[Mapping[str, Any] | None] = ()
+    # An opening, and the best rank that a worker gave for it.
+    first: Sequence[tuple[int, int]] = ()
+
+    @classmethod
+    def of(cls, loads: Sequence[Load]) -> Loads:
+        web = sum(one.body.get("web", 0.0) for one in loads)
+        cpu = sum(one.body.get("web_cpu", 0.0) * one.body.get("web", 0.0) for one in loads)
+        return cls(
+            workers=len(loads),
+            level=max((one.body.get("level", 0) for one in loads), default=0),
+            away=sum(one.body.get("away", 0.0) for one in loads),
+            lost=sum(one.body.get("lost", 0.0) for one in loads),
+            web=web,
+            cpu=cpu / web if web else 0.0,
+            present=tuple(one.body.get("present") for one in loads),
+            first=tuple(tuple(one.body.get("first", (0, 0))) for one in loads),
+        )
+
+
+class Inlet:
+    """The task of the process that lets people in. Not for several threads."""
+
+    def __init__(
+        self, store: Store, campaigns: Campaigns, *, most: float = 0.0, mode: str = "auto"
+    ) -> None:
+        """`most`: people a second that are let in at the most; 0: what is measured.
+
+        `mode`: "auto"; "always" has a room whatever the load; "never" has none.
+        """
+        self._store = store
+        self._campaigns = campaigns
+        self._most = most
+        self._mode = mode
+        self._cleared = store.clock.now() - GONE
+
+    def __call__(self) -> int:
+        """Let people in; gives how many wait."""
+        store, now = self._store, self._store.clock.now()
+        with store.database.statement() as connection:
+            found = snapshots.get(connection, NAME)
+            before = Room()
+            if found is not None and found.body is not None:
+                before = read_room(found.body, found.at)
+                if timedelta() <= now - found.at < LEAST_BETWEEN:
+                    # Another process did it just now: two go no faster than one.
+                    return before.waiting
+            loads = Loads.of(arrivals.loads(connection, store.clock, FRESH))
+            room = self.next(before, loads, now, partial(_crowd, connection))
+            with store.database.one_writer():
+                snapshots.put(connection, store.clock, NAME, room.body())
+                self._clear(connection, room, now)
+        if room.active != before.active:
+            log.info("waiting room", active=room.active, crowded=room.crowded)
+        return room.waiting
+
+    def next(
+        self, before: Room, loads: Loads, now: datetime, crowd: Callable[[int, int], Crowd]
+    ) -> Room:
+        """The room of now, from that of a second ago. `crowd` reads an opening from a bucket on."""
+        moment = now.timestamp()
+        room = self._opened(before, loads, now, moment)
+        room = replace(room, at=moment, details=self._told(before, loads))
+        if not room.active:
+            return replace(
+                room,
+                waiting=0,
+                ranks=(),
+                people=(),
+                speed=0,
+                rate=_rate(before.rate, _carried(room, loads)),
+            )
+        room = self._rate(room, before, loads, moment)
+        there = crowd(room.opening, room.frontier // MILLI)
+        present = Present.of(loads.present, room.opening)
+        if present is not None:
+            # Tickets of those who have gone hold up nobody who is there.
+            there = present.among(there)
+        if moment < room.opening:
+            ranks, people = there.shape(0)
+            return replace(
+                room,
+                frontier=0,
+                waiting=round(sum(there.people)),
+                ranks=ranks,
+                people=people,
+                speed=0,
+            )
+        since = min(max(moment - max(before.at, room.opening), 0.0), 3.0) if before.at else 1.0
+        return _advanced(room, there, since, moment, loads)
+
+    def _opened(self, before: Room, loads: Loads, now: datetime, moment: float) -> Room:
+        """Whether there is a room, and which."""
+        opens_at = self._campaigns.current().opens_at
+        if self._mode == "never":
+            return Room()
+        if opens_at is not None:
+            opening = int(opens_at.timestamp())
+            since = moment - opening
+            is_new = before.opening != opening
+            if (
+                is_new
+                and -BEFORE.total_seconds() <= since < LATE_OPENING
+                and not (
+                    # One that there is because of the load goes on until nobody is left in it.
+                    before.active and before.crowded and since >= 0
+                )
+            ):
+                return Room(active=True, opening=opening, rate=FIRST)
+        if before.active:
+            is_over = (
+                self._mode != "always"
+                and before.empty_since > 0
+                and moment - before.empty_since > QUIET
+                and moment - before.opening > QUIET
+            )
+            return replace(before, active=not is_over)
+        crowded = before.details.get("crowded", 0) >= CROWDED_FOR
+        if crowded or self._mode == "always":
+            return Room(
+                active=True,
+                opening=int(moment),
+                frontier=DRAWN,
+                rate=before.rate or max(FIRST, FIRST_PART * _carried(before, loads)),
+                crowded=True,
+            )
+        return before
+
+    @staticmethod
+    def _told(before: Room, loads: Loads) -> dict[str, Any]:
+        seconds = before.details.get("crowded", 0) + 1 if loads.away >= CROWDED else 0
+        return {
+            "crowded": min(seconds, CROWDED_FOR),
+            "level": loads.level,
+            "workers": loads.workers,
+            "down_at": before.details.get("down_at", 0.0),
+            "served": round(_served(before, loads), 2),
+            "away": round(loads.away, 1),
+            "coming": before.details.get("coming", 0.0),
+            "first": before.details.get("first", (0, 0)),
+            "cpu": _cpu(before, loads),
+            "web": round(loads.web, 1),
+        }
+
+    def _rate(self, room: Room, before: Room, loads: Loads, moment: float) -> Room:
+        """The room with the rate of now."""
+        rate, down_at = room.rate or FIRST, room.details["down_at"]
+        # Not by what has no ticket: whoever floods the site would close it to all.
+        lost = loads.lost >= max(LOST, LOST_PART * loads.web)
+        hard_pressed = loads.level >= Level.SCREENS or lost or loads.away >= CROWDED
+        if moment < room.opening:
+            rate = FIRST
+        elif hard_pressed:
+            if not 0 <= moment - down_at < DOWN_EVERY:
+                # Those who are inside are served all the same: nothing is gained by fewer.
+                least = SERVED_PART * room.details["served"] if loads.web else 0.0
+                rate = min(max(rate * DOWN, least), rate)
+                down_at = moment
+        elif before.waiting:
+            closing = CLOSING * (UP_TO * _carried(room, loads) - rate)
+            rate += max(UP, UP_PART * rate, min(closing, max(MOST_UP, MOST_UP_PART * rate)))
+        rate = min(rate, _carried(room, loads))
+        if self._most:
+            rate = min(rate, self._most)
+        told = {**room.details, "down_at": down_at}
+        return replace(room, rate=round(max(rate, LEAST), 2), details=told)
+
+    def _clear(self, connection: Connection, room: Room, now: datetime) -> None:
+        if now - self._cleared < GONE:
+            return
+        self._cleared = now
+        arrivals.forget_others(connection, room.opening)
+        arrivals.forget_loads(connection, self._store.clock, GONE)
+
+
+def _served(before: Room, loads: Loads) -> float:
+    """People a second whose visits' requests were answered, at the best of late."""
+    lately: float = before.details.get("served", 0.0)
+    return max(loads.web / REQUESTS, SERVED_FADES * lately)
+
+
+def _cpu(before: Room, loads: Loads) -> float:
+    """Seconds of a processor that a request of the web takes, by what it took of late; 0: none."""
+    known: float = before.details.get("cpu", 0.0)
+    if not loads.web:
+        return known
+    known = known or ASSUMED_CPU
+    weight = loads.web / (loads.web + LEARNT_FROM)
+    return round(known + weight * (loads.cpu - known), 6)
+
+
+def _carried(room: Room, loads: Loads) -> float:
+    """People a second whose visits the workers' processors carry; one worker uses one at most."""
+    cpu: float = room.details.get("cpu") or ASSUMED_CPU
+    return OF_A_WORKER * max(loads.workers, 1) / (REQUESTS * cpu)
+
+
+def _advanced(room: Room, told: Crowd, since: float, moment: float, loads: Loads) -> Room:
+    newest = DRAWN + int((moment - room.opening) * MILLI)
+    if room.crowded:
+        first = _first(room, loads)
+        room = replace(room, details={**room.details, "first": first})
+        if first[1]:
+            # Nobody stands before the first: workers heard of the room in the middle of a second.
+            told = told.beginning(first[1])
+            if room.frontier < first[1] - 1:
+                # What could be served meanwhile is made up for.
+                since = min(moment - room.opening, KNOWN_AFTER)
+                room = replace(room, frontier=first[1] - 1)
+        elif moment - room.opening < KNOWN_AFTER:
+            return replace(room, speed=0, empty_since=0.0)
+    coming = max(
+        room.details["away"],
+        told.from_bucket(newest // MILLI - KNOWN_AFTER) / KNOWN_AFTER,
+        COMING_FADES * room.details["coming"],
+    )
+    room = replace(room, details={**room.details, "coming": round(coming, 1)})
+    there = told
+    if coming > room.rate:
+        there = told.at_least(coming, newest // MILLI - KNOWN_AFTER, newest // MILLI)
+    frontier, _let_in = there.advance(room.frontier, room.rate * since, newest)
+    ranks, people = told.shape(frontier)
+    waiting = round(told.beyond(frontier))
+    if frontier >= newest:
+        # Nobody waits: whoever comes is let in as they come.
+        speed = MILLI
+        empty_since = room.empty_since or moment
+    else:
+        speed = _speed(there, frontier, room.rate, newest)
+        empty_since = 0.0
+    return replace(
+        room,
+        frontier=frontier,
+        speed=speed,
+        waiting=waiting,
+        ranks=ranks,
+        people=people,
+        empty_since=empty_since,
+    )
+
+
+def _first(room: Room, loads: Loads) -> tuple[int, int]:
+    """The opening of a room, and the best rank given for it; 0 as long as that is not known."""
+    opening, rank = room.details["first"]
+    ranks = [one for there, one in loads.first if there == room.opening and one]
+    if opening == room.opening and rank:
+        ranks.append(rank)
+    return room.opening, min(ranks, default=0)
+
+
+def _speed(there: Crowd, frontier: int, rate: float, newest: int) -> int:
+    """How far the frontier goes on in the next second, for workers that look in between."""
+    then, _let_in = there.advance(frontier, rate, newest)
+    return then - frontier
+
+
+def _rate(rate: float, carried: float) -> float:
+    return round(min(rate, carried), 2) if rate else 0.0
+
+
+def _crowd(connection: Connection, opening: int, bucket: int) -> Crowd:
+    return Crowd(*arrivals.since(connection, opening, bucket))
+
+
+def read_room(text: str, at: datetime) -> Room:
+    """The room of a snapshot (JSON) of `at`."""
+    try:
+        return Room.from_body(json.loads(text), at.timestamp())
+    except (TypeError, ValueError):
+        # Of another version of this code.
+        return Room()

@@ -1,0 +1,147 @@
+"""Who is really still there in the waiting room: a ticket says only that somebody was.
+
+A page of the room looks again by itself, so whoever is there is seen every few seconds. A worker
+counts them by groups of buckets in memory, and tells once a second with what it measures; the
+process that lets people in passes over those who have gone (`services.admission.admission_controller`).
+
+Somebody who was told to look again in so many seconds counts until a little after that. Who asks
+more often counts once, and who asks two workers twice: never more than there are tickets, which is
+seen to where the counts are put together.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.admission.waiting_room import EACH, Crowd, Ticket
+
+# Buckets that are counted together: eight seconds of those who came after an opening.
+GROUP: Final = 8
+_MILLI_OF_A_GROUP: Final = GROUP * 1000
+# Told to look again in so many seconds, and not seen for that and this much more: gone.
+LATE_PART: Final = 0.25
+LATE_SECONDS: Final = 3
+# After so many seconds of counting (the longest that somebody may be silent) all were seen.
+SEES_ALL: Final = EACH[1] * (1 + LATE_PART) + LATE_SECONDS
+# Seconds until which somebody counts, by their ticket: 512 kB. Of those who share one, one counts.
+_SLOTS: Final = 2**18
+_LONGEST: Final = 2**16 - 1
+# What somebody who is not there takes of the time of one who is: were all cut off for a minute, by
+# a breakdown in front of us, not all of them would be let in at once when they are back.
+ABSENT: Final = 0.02
+
+
+class Presence:
+    """Of one worker. May be used by several threads."""
+
+    def __init__(self, ticks: Callable[[], float]) -> None:
+        """`ticks` is a monotonic clock in seconds."""
+        self._ticks = ticks
+        self._began = ticks()
+        self._counting = threading.Lock()
+        self._opening = 0
+        self._start(self._began)
+
+    def _start(self, now: float) -> None:
+        self._zero = now
+        self._until = array("H")
+        self._there: dict[int, int] = {}
+        # How many of a group are gone at a second if nobody sees them again.
+        self._leaves: dict[int, dict[int, int]] = {}
+        self._swept = 0
+
+    def seen(self, ticket: Ticket, each: float) -> None:
+        """The one with this ticket is there, and was told to look again in `each` seconds."""
+        now = self._ticks()
+        slot = int.from_bytes(ticket.id[:4], "big") % _SLOTS
+        if ticket.opening == self._opening and self._until:
+            # Twice in a second, as a crowd of robots asks: known already, and no lock to wait for.
+            until = int(now - self._zero) + int(each * (1 + LATE_PART)) + LATE_SECONDS
+            if self._until[slot] == until:
+                return
+        with self._counting:
+            if ticket.opening != self._opening or now - self._zero > _LONGEST - SEES_ALL - 1:
+                self._opening = ticket.opening
+                self._start(now)
+            if not self._until:
+                self._until = array("H", bytes(2 * _SLOTS))
+            second = max(int(now - self._zero), self._swept)
+            self._sweep(second)
+            until = second + int(each * (1 + LATE_PART)) + LATE_SECONDS
+            group = ticket.rank // _MILLI_OF_A_GROUP
+            before = self._until[slot]
+            if before > second:
+                leaves = self._leaves.get(before, {})
+                if not leaves.get(group):
+                    # Somebody else's.
+                    return
+                leaves[group] -= 1
+                if not leaves[group]:
+                    del leaves[group]
+            else:
+                self._there[group] = self._there.get(group, 0) + 1
+            self._until[slot] = until
+            then = self._leaves.setdefault(until, {})
+            then[group] = then.get(group, 0) + 1
+
+    def told(self) -> dict[str, Any]:
+        """For what a worker writes: how many are there, by group, and how long it has counted."""
+        now = self._ticks()
+        with self._counting:
+            self._sweep(int(now - self._zero))
+            groups = {str(group): people for group, people in self._there.items()}
+        return {"opening": self._opening, "for": round(now - self._began, 1), "groups": groups}
+
+    def _sweep(self, second: int) -> None:
+        if second <= self._swept:
+            return
+        self._swept = second
+        for one in [one for one in self._leaves if one <= second]:
+            for group, people in self._leaves.pop(one).items():
+                self._there[group] -= people
+                if not self._there[group]:
+                    del self._there[group]
+
+
+@dataclass(frozen=True)
+class Present:
+    """How many people are there of an opening, by group of buckets."""
+
+    opening: int
+    groups: Mapping[int, int]
+
+    @classmethod
+    def of(cls, told: Sequence[Mapping[str, Any] | None], opening: int) -> Present | None:
+        """What all workers told, put together; None where one of them does not know yet."""
+        groups: dict[int, int] = {}
+        if not told:
+            return None
+        for one in told:
+            if one is None or one["for"] < SEES_ALL:
+                return None
+            # Nobody has asked a worker that tells of another opening, or of none.
+            if one["opening"] == opening:
+                for group, people in one["groups"].items():
+                    groups[int(group)] = groups.get(int(group), 0) + people
+        return cls(opening, groups)
+
+    def among(self, crowd: Crowd) -> Crowd:
+        """Those of a crowd of tickets who are there; the same of each bucket of a group."""
+        tickets: dict[int, float] = {}
+        for bucket, people in zip(crowd.buckets, crowd.people, strict=True):
+            group = bucket // GROUP
+            tickets[group] = tickets.get(group, 0) + people
+        share = {
+            group: max(min(self.groups.get(group, 0) / people, 1.0), ABSENT) if people else 0.0
+            for group, people in tickets.items()
+        }
+        people_there = [
+            people * share[bucket // GROUP]
+            for bucket, people in zip(crowd.buckets, crowd.people, strict=True)
+        ]
+        return Crowd(crowd.buckets, people_there)

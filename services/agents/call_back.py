@@ -1,0 +1,530 @@
+"""Keep promises to ring back: when, how often, by whom, and what becomes of a try.
+
+An agent is reserved and in the conference first; then the number is dialled, once, and whoever
+picks up proves to be a person. Promises of the machine need no agent. A try is counted before the
+provider is asked, so that no crash makes a fourth. A number that is busy or does not answer is rung
+again after a while; a machine gets one more try and, on a mobile, one text. After the last try the
+promise is lost, and that is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from flows.session import CallerKind, Session
+from flows.steps.resume import ENTRY_OF
+from flows.understanding import NotUnderstood, telephone
+from flows.world import Answered
+from models import agents, callbacks, outbox, queues, turns, voice
+from models.agents import NewLeg
+from models.callbacks import Promised
+from models.database import Connection
+from models.outbox import NewMessage
+from models.queues import Entry
+from prompts.catalogue import load
+from services.agents import connect_agent, provider_commands
+from services.agents.provider_commands import Kind, NewIntent
+from services.campaign.call_hours import next_call_at
+from services.campaign.campaign import Campaign
+from services.messages import texts
+from services.messages.topics import Topic
+from services.ports import CallControl, WakeUp
+from services.queue import voice_messages
+from services.queue.promise_callback import (
+    MACHINE,
+    UNLESS_BOOKED,
+    Reason,
+    adopt_old_promises,
+    end_where_needless,
+)
+from services.store import Store
+from services.telemetry import CALLBACKS
+from services.waiting_list import offer_notices
+
+# How long it rings, in seconds: four or five rings, before most answering machines begin.
+RING_SECONDS = 25
+MOST_TRIES = 3
+# Who was silent, or was cut off and may ring again, is rung once.
+TRIES = {Reason.SILENT: 1, Reason.CUT: 1}
+MOST_MACHINES = 2
+AFTER_FIRST = timedelta(minutes=15)
+AFTER_SECOND = timedelta(hours=2)
+# Look again whether somebody still waits or talks on the number that is to be rung.
+ON_THE_LINE = timedelta(minutes=2)
+# Nobody is in the menu for longer, whatever the provider forgot to tell.
+IN_THE_MENU = timedelta(minutes=10)
+# A try of which nothing is heard for so long is over, whatever the provider forgot to tell. Three
+# wordings take less.
+SILENT_FOR = timedelta(minutes=3)
+STRANDED_FOR = timedelta(seconds=20)
+# Nobody was rung by an hour after it was told: then that is told, too.
+LATE_BY = timedelta(hours=1)
+# A promise that nobody kept for so long is none any more.
+LONGEST = timedelta(days=7)
+# Lines that ring for the machine's own promises: half of what the account may begin, and never less
+# than these, so that agents' calls come first.
+LEAST_MACHINES = 4
+_AT_ONCE = 50
+CALLBACK_PATH, STATUS_PATH = "/voice/callback", "/voice/callback-status"
+# The outcome of a try that a person answered; of one that a person wants no more of.
+REACHED, REFUSED = "reached", "refused"
+# The provider's words for the end of a call, and ours for what they mean for a try.
+_OUTCOMES = {
+    "completed": "machine",
+    "busy": "busy",
+    "no-answer": "no_answer",
+    "canceled": "failed",
+    "failed": "failed",
+}
+_DONE_RINGING = {"completed", "busy", "no-answer", "canceled", "failed"}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class CallBack:
+    """What all promises share: the campaign of now and the number to ring (E.164, for texts)."""
+
+    campaign: Callable[[], Campaign]
+    national_number: str
+    wake_up: WakeUp | None = None
+    # Whether what a message tells is still to be told; None: it is.
+    still_wanted: voice_messages.StillWanted | None = None
+
+    # ------------------------------------------------------------ dialling
+
+    def dial(self, connection: Connection, store: Store, entry: Entry) -> None:
+        """The agent of a reserved promise is there: dial it, or let both go if it must not be.
+
+        In the transaction that noted the agent.
+        """
+        promise = callbacks.load(connection, store.vault, entry.id, lock=True)
+        if promise is not None:
+            self._dial(connection, store, promise)
+
+    def dial_machines(self, store: Store, control: CallControl) -> int:
+        """Ring whom the machine rings; gives how many. The dispatcher's task."""
+        rung, lines = 0, machines_at_once(control.calls_per_second)
+        while rung < lines:
+            taken: list[str] = []
+            try:
+                asked = self._dial_next(store, lines, taken)
+            except Exception as error:
+                if not taken:
+                    raise
+                # What cannot be told keeps nobody else from being told theirs.
+                log.error("call not begun", entry=taken[0], error=type(error).__name__)
+                with store.database.transaction() as connection:
+                    callbacks.put_aside(connection, store.clock, taken[0], ON_THE_LINE)
+                asked = None
+            if not taken:
+                break
+            if asked is not None:
+                provider_commands.carry_out(store, control, asked)
+            rung += 1
+        return rung
+
+    def _dial_next(self, store: Store, lines: int, taken: list[str]) -> str | None:
+        """Take the next one to be rung by the machine, and note it in `taken`; its intent."""
+        with store.database.transaction() as connection:
+            if callbacks.machines_dialling(connection) >= lines:
+                return None
+            found = callbacks.next_for_machine(connection, store.clock)
+            if found is None:
+                return None
+            taken.append(found)
+            promise = callbacks.load(connection, store.vault, found)
+            return self._dial(connection, store, promise) if promise else None
+
+    def _dial(self, connection: Connection, store: Store, promise: Promised) -> str | None:
+        """Store one try and the wish to dial; gives the intent, None where it must not be."""
+        if promise.state != "reserved" or agents.legs_of(
+            connection, store.vault, promise.id, ("callback",)
+        ):
+            return None
+        if self._is_over(connection, store, promise):
+            return None
+        now = store.clock.now()
+        # Who waits or talks on that very line cannot be rung on it.
+        busy = callbacks.on_the_line(connection, store.clock, promise, menu_within=IN_THE_MENU)
+        allowed = self._next_call(promise, now + ON_THE_LINE if busy else now)
+        if allowed > now:
+            _let_wait(connection, store, promise, allowed)
+            return None
+        made = store.chance.identifier()
+        callbacks.count_try(connection, store.clock, promise.id)
+        leg = NewLeg(made, "callback", promise.id, promise.number, staff_id=promise.staff_id)
+        agents.add_leg(connection, store.clock, store.vault, leg)
+        return provider_commands.add(
+            connection,
+            store,
+            NewIntent(
+                Kind.DIAL_CALLBACK,
+                f"dial:{made}",
+                staff_id=promise.staff_id,
+                entry_id=promise.id,
+                leg_id=made,
+                arguments={
+                    "path": CALLBACK_PATH,
+                    "status_path": STATUS_PATH,
+                    "ring_seconds": RING_SECONDS,
+                },
+                at_once=promise.staff_id is not None,
+            ),
+        )
+
+    def _is_over(self, connection: Connection, store: Store, promise: Promised) -> bool:
+        """Whether nobody is to be rung for it any more, or nobody can be; then it is ended."""
+        # The provider may have refused to dial it each time.
+        unusable = kind_of(promise.number) is None or promise.tries >= MOST_TRIES
+        if promise.message_id:
+            needless = voice_messages.is_needless(connection, store, promise, self.still_wanted)
+            if unusable and not needless:
+                voice_messages.in_vain(connection, store, promise)
+            return needless or unusable
+        if promise.reason in UNLESS_BOOKED and callbacks.booked_since(connection, promise):
+            self._end(connection, store, promise, "left", "booked")
+        elif callbacks.served_since(connection, promise):
+            self._end(connection, store, promise, "left", "served")
+        elif unusable:
+            self._end(connection, store, promise, "lost", "unusable")
+            self._write(connection, store, promise, "callback_lost")
+        else:
+            return False
+        return True
+
+    # ------------------------------------------------------------ what becomes of a try
+
+    def told(
+        self, store: Store, try_id: str, call_sid: str, status: str, seconds: int | None = None
+    ) -> str:
+        """What the provider tells of a try; gives what it came to, empty where it is not over.
+
+        In whatever order it is told: of a try that is over, nothing more counts but how many
+        `seconds` it lasted, once.
+        """
+        if seconds is not None:
+            with store.database.transaction() as connection:
+                voice.add_seconds(connection, store.clock, try_id, call_sid, seconds)
+        if status not in _DONE_RINGING:
+            states = {"initiated": "ringing", "queued": "asked", "ringing": "ringing"}
+            with store.database.transaction() as connection:
+                if callbacks.is_try_of(connection, store.clock, try_id, call_sid):
+                    state = states.get(status, "answered")
+                    agents.move_leg(connection, store.clock, try_id, state)
+            return ""
+        return self._over(store, try_id, _OUTCOMES[status], call_sid)
+
+    def _over(self, store: Store, try_id: str, outcome: str, call_sid: str = "") -> str:
+        def end(connection: Connection) -> tuple[bool, str | None]:
+            known = agents.get_leg(connection, store.vault, try_id)
+            if known is None or known.kind != "callback" or known.entry_id is None:
+                return False, None
+            promise = callbacks.load(connection, store.vault, known.entry_id, lock=True)
+            if call_sid and not callbacks.is_try_of(connection, store.clock, try_id, call_sid):
+                # Over already; or the second of two calls, where the provider was asked twice.
+                return False, None
+            if not agents.move_leg(connection, store.clock, try_id, "ended", outcome=outcome):
+                return False, None
+            # One that waits has lost its agent while it rang: the try was one all the same.
+            if promise is None or promise.state not in {"waiting", "reserved"}:
+                return True, None
+            return True, self._missed(connection, store, promise, outcome)
+
+        ended, message = store.database.retried(end)
+        if not ended:
+            return ""
+        CALLBACKS.labels(outcome).inc()
+        if message and self.wake_up:
+            self.wake_up.message(message)
+        return outcome
+
+    def _missed(
+        self, connection: Connection, store: Store, promise: Promised, outcome: str
+    ) -> str | None:
+        """Nobody was reached: once more, or lost. Gives the id of a text, if one was written."""
+        if promise.message_id:
+            return self._not_told(connection, store, promise)
+        machines = callbacks.tries_with(connection, promise.id, "machine")
+        allowed = TRIES.get(Reason(promise.reason), MOST_TRIES) if is_ours(promise) else MOST_TRIES
+        if promise.tries >= allowed or machines >= MOST_MACHINES:
+            self._end(connection, store, promise, "lost", outcome)
+            return self._write(connection, store, promise, "callback_lost")
+        after = AFTER_FIRST if promise.tries <= 1 else AFTER_SECOND
+        due = self._next_call(promise, store.clock.now() + after)
+        _let_wait(connection, store, promise, due)
+        if outcome == "machine":
+            return self._write(connection, store, promise, "callback_missed", due)
+        return None
+
+    def _not_told(self, connection: Connection, store: Store, promise: Promised) -> str | None:
+        """A message was not told by this try: once more, or by no call any more.
+
+        Whatever answered counts the same, for its reports come in any order. Gives the id of a
+        text, if one was written.
+        """
+        if voice.agent_spoke(connection, promise.id):
+            voice_messages.told_by_agent(connection, store, promise)
+            return None
+        written = offer_notices.not_reached(connection, store, promise.message_id or "")
+        if promise.tries >= MOST_TRIES:
+            voice_messages.in_vain(connection, store, promise)
+            return written
+        after = AFTER_FIRST if promise.tries <= 1 else AFTER_SECOND
+        due = self._next_call(promise, store.clock.now() + after)
+        _let_wait(connection, store, promise, due)
+        return written
+
+    def _next_call(self, promise: Promised, moment: datetime) -> datetime:
+        machine = promise.mode == MACHINE
+        return next_call_at(self.campaign(), promise.number, moment, machine=machine)
+
+    def _end(
+        self, connection: Connection, store: Store, promise: Promised, state: str, outcome: str
+    ) -> None:
+        callbacks.end(connection, store.clock, promise.id, state, outcome)
+        _free(connection, store, promise)
+        CALLBACKS.labels(f"{state}_{outcome}").inc()
+
+    def _write(
+        self,
+        connection: Connection,
+        store: Store,
+        promise: Promised,
+        text: str,
+        due: datetime | None = None,
+    ) -> str | None:
+        """One text of each kind for a promise, to a mobile; gives its id where it is new."""
+        is_mobile = kind_of(promise.number) is CallerKind.MOBILE
+        if not is_mobile or not texts.wanted(self.campaign(), text):
+            return None
+        body = texts.callback(
+            load(promise.language),
+            text,
+            due=(due or store.clock.now()).astimezone(ZoneInfo(self.campaign().zone)),
+            number=self.national_number,
+        )
+        message = NewMessage(
+            id=store.chance.identifier(),
+            kind="sms",
+            dedupe_key=f"{text}:{promise.id}",
+            recipient=promise.number,
+            payload={"body": body},
+            call_id=promise.origin_call_id,
+            topic=Topic.CALLBACK,
+        )
+        return message.id if outbox.add(connection, store.clock, store.vault, message) else None
+
+    # ------------------------------------------------------------ somebody is there
+
+    def rung(
+        self, connection: Connection, store: Store, try_id: str, call_sid: str
+    ) -> Session | None:
+        """A call of ours is answered, by whatever it is; gives how that call begins.
+
+        None where it is not wanted any more.
+        """
+        leg = agents.get_leg(connection, store.vault, try_id)
+        if leg is None or leg.kind != "callback" or leg.entry_id is None:
+            return None
+        promise = callbacks.load(connection, store.vault, leg.entry_id)
+        if promise is None or not callbacks.is_try_of(connection, store.clock, try_id, call_sid):
+            return None
+        agents.move_leg(connection, store.clock, try_id, "answered")
+        machine = promise.mode == MACHINE
+        rung_as = promise.reason if promise.message_id else MACHINE
+        kind = kind_of(promise.number) or CallerKind.NONE
+        asked = promise.reason if promise.reason == Reason.CUT else Reason.ASKED
+        given = Session() if machine else _given(connection, store, promise)
+        return given.but(
+            language=promise.language,
+            caller=promise.number,
+            caller_kind=str(kind),
+            earlier=promise.origin_call_id or "",
+            line="" if machine else promise.id,
+            rung_for=try_id,
+            rung_as=rung_as if machine else str(asked),
+        )
+
+    # ------------------------------------------------------------ now and then
+
+    def look_after(self, store: Store) -> int:
+        """What nobody told us of is over; what must wait, waits; who waits too long is told."""
+        done = 0
+        with store.database.statement() as connection:
+            silent = callbacks.silent_tries(connection, store.clock, SILENT_FOR)
+            stranded = callbacks.stranded(connection, store.clock, STRANDED_FOR)
+            undialled = callbacks.undialled(connection, store.clock, STRANDED_FOR)
+        for try_id in silent:
+            done += bool(self._over(store, try_id, "failed"))
+        for entry_id in stranded:
+            with store.database.transaction() as connection:
+                promise = callbacks.load(connection, store.vault, entry_id, lock=True)
+                if promise is not None and promise.state == "reserved":
+                    self._missed(connection, store, promise, "failed")
+                    done += 1
+        for entry_id in undialled:
+            # A try of the agent before them was in the way, and came to nothing.
+            with store.database.transaction() as connection:
+                promise = callbacks.load(connection, store.vault, entry_id, lock=True)
+                if promise is not None:
+                    self._dial(connection, store, promise)
+                    done += 1
+        done += adopt_old_promises(store) + end_where_needless(store)
+        done += voice_messages.resume_displaced(store)
+        return done + self._put_off(store) + self._tell_late(store)
+
+    def _put_off(self, store: Store) -> int:
+        """Outside the hours of calls nobody is reserved for one."""
+        now, put_off = store.clock.now(), 0
+        for mode in ("agent", MACHINE):
+            allowed = next_call_at(self.campaign(), "", now, machine=mode == MACHINE)
+            if allowed > now:
+                with store.database.transaction() as connection:
+                    put_off += callbacks.put_off(connection, store.clock, mode, allowed)
+        return put_off
+
+    def _tell_late(self, store: Store) -> int:
+        """Say so to whom nobody came by an hour after they were told; their place stays.
+
+        Until nobody remembers having asked.
+        """
+        told = 0
+        with store.database.transaction() as connection:
+            for entry_id in callbacks.older(connection, store.clock, LONGEST, limit=_AT_ONCE):
+                promise = callbacks.load(connection, store.vault, entry_id, lock=True)
+                if promise is not None:
+                    self._end(connection, store, promise, "lost", "too_old")
+                    told += bool(self._write(connection, store, promise, "callback_lost"))
+        with store.database.transaction() as connection:
+            for entry_id in callbacks.overdue(connection, store.clock, LATE_BY, limit=_AT_ONCE):
+                promise = callbacks.load(connection, store.vault, entry_id, lock=True)
+                if promise is not None:
+                    callbacks.told_late(connection, store.clock, promise.id)
+                    told += bool(self._write(connection, store, promise, "callback_late"))
+                    CALLBACKS.labels("late").inc()
+        return told
+
+
+# ---------------------------------------------------------------- in the caller's transaction
+
+
+def answered(connection: Connection, store: Store, try_id: str, call_id: str) -> Answered:
+    """A person has shown to be there, in their call's transaction; says to whom they go.
+
+    The try is over with it: from here on this call is its person's own, and no line of ours that is
+    hung up with the agent's.
+    """
+    leg = agents.get_leg(connection, store.vault, try_id)
+    if leg is None or leg.entry_id is None:
+        return Answered.OVER
+    promise = callbacks.load(connection, store.vault, leg.entry_id, lock=True)
+    if promise is not None and promise.message_id:
+        is_there = voice_messages.is_there(connection, store, promise, try_id, call_id)
+        return Answered.MACHINE if is_there else Answered.OVER
+    ours = agents.move_leg(connection, store.clock, try_id, "ended", outcome=REACHED)
+    if promise is None or promise.state not in {"waiting", "reserved"}:
+        return Answered.OVER
+    if ours:
+        CALLBACKS.labels(REACHED).inc()
+    clock = store.clock
+    if promise.mode == MACHINE:
+        callbacks.answered(connection, clock, promise.id, call_id, "done")
+        return Answered.MACHINE
+    if promise.state == "waiting" or not ours or not _agent_has_them(connection, store, promise):
+        return Answered.LINE
+    callbacks.answered(connection, clock, promise.id, call_id, "talking")
+    agents.settle(connection, clock, promise.id, (Kind.DIAL_CALLBACK,))
+    return Answered.AGENT
+
+
+def _agent_has_them(connection: Connection, store: Store, promise: Promised) -> bool:
+    return promise.staff_id is not None and agents.move(
+        connection,
+        store.clock,
+        promise.staff_id,
+        ("reserved", "talking"),
+        "talking",
+        entry_id=promise.id,
+        of_entry=promise.id,
+    )
+
+
+def refused(connection: Connection, store: Store, try_id: str) -> None:
+    """Whoever picked up wants no call, in their call's transaction."""
+    leg = agents.get_leg(connection, store.vault, try_id)
+    if leg is None or leg.entry_id is None:
+        return
+    promise = callbacks.load(connection, store.vault, leg.entry_id, lock=True)
+    agents.move_leg(connection, store.clock, try_id, "ended", outcome=REFUSED)
+    if promise is not None and promise.message_id:
+        if voice_messages.refused(connection, store, promise):
+            CALLBACKS.labels(REFUSED).inc()
+        return
+    if promise is None or not callbacks.end(connection, store.clock, promise.id, "left", REFUSED):
+        return
+    CALLBACKS.labels(REFUSED).inc()
+    _free(connection, store, promise)
+
+
+def _given(connection: Connection, store: Store, promise: Promised) -> Session:
+    """What was given in the call that the promise was made in, as long as it is kept.
+
+    Nothing of it is said before an agent hands the caller back to the machine, which reads no birth
+    date to whoever goes on with another call.
+    """
+    origin = promise.origin_call_id
+    newest = turns.newest(connection, store.vault, origin) if origin else None
+    if newest is None or newest.body is None:
+        return Session()
+    was = Session.from_json(newest.body.session)
+    return was.but(
+        step="",
+        resume=ENTRY_OF.get(was.resume, was.resume),
+        trail=(),
+        misses=0,
+        quiet=0,
+        alive=False,
+        deaf="",
+        unsure=False,
+        replied="",
+        resumed=True,
+    )
+
+
+def _let_wait(connection: Connection, store: Store, promise: Promised, due: datetime) -> None:
+    callbacks.wait_again(connection, store.clock, promise.id, due)
+    _free(connection, store, promise)
+
+
+def _free(connection: Connection, store: Store, promise: Promised) -> None:
+    """The agent who waited for an answer has time again, and their line is let go."""
+    if promise.staff_id is None:
+        return
+    entry = queues.load(connection, store.vault, promise.id)
+    if entry is not None:
+        connect_agent.hang_up_legs(connection, store, entry, kinds=("agent", "supervisor", "third"))
+    connect_agent.free_agent(connection, store, promise.staff_id, promise.id)
+
+
+def machines_at_once(calls_per_second: float) -> int:
+    """How many lines may ring at once for what no agent waits for; 0 a second is no limit of it."""
+    return max(LEAST_MACHINES, int((calls_per_second or 1.0) * RING_SECONDS / 2))
+
+
+def kind_of(number: str) -> CallerKind | None:
+    """What a number can be used for; None where it is never dialled: premium, foreign, short."""
+    try:
+        return telephone(number)[1]
+    except NotUnderstood:
+        return None
+
+
+def is_ours(promise: Promised) -> bool:
+    """Whether its reason is one of those here, and not a step at which a person was asked for."""
+    return promise.reason in set(Reason)

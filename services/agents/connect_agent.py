@@ -1,0 +1,679 @@
+"""From an agent's line to the conversation, and to all of its ends.
+
+An agent's line is rung first. Once they are there, one transaction makes the conversation: the
+entry talks, the caller's next turn says so, and an intent brings the caller. Whatever the caller's
+line asks after that is answered with the conference, be it the provider's own queue that lets them
+go, a late webhook of the menu, or a copy.
+
+The outcome of an entry says how a conversation ended: `finished` (the agent hung up), `hung_up`
+(the caller did), `transferred`, `back:<step>` (to the machine). An agent's line that breaks is no
+end: the entry waits again, at its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from flows.session import Session
+from flows.steps.line import QUEUE
+from models import agents, callbacks, queues, turns
+from models.agents import Claimed, Leg
+from models.database import Connection
+from models.queues import Entry
+from models.turns import Body
+from services.agents.command_store import RING_PATHS, Kind, NewIntent, add
+from services.queue import entries
+from services.store import Store
+
+# Why an entry was made by an agent: its caller was in the menu, and is there still until it talks.
+TAKEN = "taken"
+BACK, FINISHED, HUNG_UP, TRANSFERRED = "back:", "finished", "hung_up", "transferred"
+_TURN_PATH = "/voice/turn"
+# A confirmation in flight has the next turn, and whatever comes after it the one after that.
+_TRIES = 5
+DIAL_AGAIN_AFTER = timedelta(minutes=15)
+# For whom a line could not be rung: they pause, unless the provider was never asked for it.
+_NO_LINE = {True: "no_line", False: ""}
+
+
+class How(StrEnum):
+    """Why a caller's conversation with a person is over, as the caller's side needs it."""
+
+    FINISHED = "finished"  # goodbye
+    HANDED_BACK = "handed_back"  # the machine goes on at `step`
+    LOST = "lost"  # the agent's line broke: the caller waits on, in front
+    STILL = "still"  # it is not over: the caller belongs into the conference
+
+
+@dataclass(frozen=True)
+class AfterAgent:
+    """What the caller's next turn is to do."""
+
+    how: How
+    entry_id: str = ""
+    step: str = ""
+
+
+def after_agent(connection: Connection, store: Store, call_id: str) -> AfterAgent:
+    """What happened to the newest entry of this call."""
+    entry = queues.last_of_call(connection, store.vault, call_id)
+    if entry is None:
+        return AfterAgent(How.FINISHED)
+    if entry.state == "talking":
+        return AfterAgent(How.STILL, entry.id)
+    if entry.state in queues.LIVE:
+        return AfterAgent(How.LOST, entry.id)
+    if entry.outcome.startswith(BACK):
+        return AfterAgent(How.HANDED_BACK, entry.id, entry.outcome.removeprefix(BACK))
+    if entry.state == "left" and entry.outcome == entries.TO_MACHINE:
+        # They wished for the machine while an agent was on the way who never came.
+        return AfterAgent(How.HANDED_BACK, entry.id)
+    return AfterAgent(How.FINISHED, entry.id)
+
+
+# ------------------------------------------------------------------ somebody is there
+
+
+@dataclass(frozen=True)
+class Entering:
+    """Who answered goes into this conference; `coached_sid`: heard by that call alone."""
+
+    conference: str
+    language: str = "fr"
+    muted: bool = False
+    coached_sid: str = ""
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A caller's next turn, by which they come to their agent."""
+
+    session: Session
+    outcome: str
+    document: str
+
+
+# Made of the session before it, the name of the conference, whether the caller was in the menu
+# (and is told), and the number of the turn after it.
+Bring = Callable[[Session, str, bool, int], Brought]
+# What rings the number of a callback, once its agent is there: see services.agents.call_back.
+DialCallback = Callable[[Connection, Store, Entry], None]
+
+
+def picked_up(store: Store, leg_id: str, call_sid: str) -> Leg | None:
+    """Somebody took up the receiver; None when nobody is wanted there any more."""
+    with store.database.transaction() as connection:
+        agents.move_leg(connection, store.clock, leg_id, "answered", provider_sid=call_sid)
+        leg = agents.get_leg(connection, store.vault, leg_id)
+    return leg if leg and leg.state != "ended" and leg.provider_sid == call_sid else None
+
+
+def agent_enters(
+    store: Store, leg_id: str, call_sid: str, bring: Bring, dial: DialCallback | None = None
+) -> Entering | None:
+    """An agent's line is answered, by an agent: the conversation begins, or a callback is dialled.
+
+    None when the entry is not theirs any more. A copy of this gets the same answer.
+    """
+    try:
+        with store.database.transaction() as connection:
+            return _agent_enters(connection, store, leg_id, call_sid, bring, dial)
+    except _NotTheirs:
+        return None
+
+
+class _NotTheirs(Exception):
+    """Somebody else has the entry, or nobody; nothing stays of what was begun."""
+
+
+def _agent_enters(  # noqa: PLR0917 (what agent_enters has)
+    connection: Connection,
+    store: Store,
+    leg_id: str,
+    call_sid: str,
+    bring: Bring,
+    dial: DialCallback | None,
+) -> Entering:
+    # The turn before the entry, as the caller's own turns do it: or two of them might wait for
+    # each other.
+    taken = _claim_turn(connection, store, leg_id)
+    leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
+    if leg.staff_id is None or entry.staff_id != leg.staff_id:
+        raise _NotTheirs
+    if entry.state not in {"reserved", "talking"}:
+        raise _NotTheirs
+    entering = Entering(entry.id, entry.language)
+    if leg.state == "joined":
+        return entering
+    agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
+    # Whom an agent before them had rung may have picked up sooner than they did.
+    if entry.state == "reserved" and entry.kind == queues.CALLBACK:
+        if dial is not None:
+            dial(connection, store, entry)
+    elif entry.state == "reserved":
+        if taken is None or taken.call_id != entry.call_id:
+            raise _NotTheirs
+        _begin_talk(connection, store, entry, leg.staff_id, taken, bring)
+    return entering
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    """The next turn of a caller's call, which is ours to write."""
+
+    call_id: str
+    number: int
+    before: Session
+
+
+def _claim_turn(connection: Connection, store: Store, leg_id: str) -> _Claimed | None:
+    """The next turn of the call that this leg is rung for, if there is a call to be brought.
+
+    A turn with an effect that is in flight has claimed that number: it is waited for, stays what
+    it is, and the call is taken after it.
+    """
+    leg = agents.get_leg(connection, store.vault, leg_id)
+    if leg is None or leg.entry_id is None or leg.state in {"joined", "ended"}:
+        return None
+    entry = queues.load(connection, store.vault, leg.entry_id)
+    if entry is None or entry.state != "reserved" or entry.kind != queues.CALL:
+        return None
+    call_id = entry.call_id or ""
+    for _ in range(_TRIES):
+        newest = turns.newest(connection, store.vault, call_id)
+        number = newest.number + 1 if newest else 0
+        if turns.claim(connection, store.clock, call_id, number):
+            known = newest.body.session if newest and newest.body else "{}"
+            return _Claimed(call_id, number, Session.from_json(known))
+    raise RuntimeError("the call's turns are quicker than we")
+
+
+def _begin_talk(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    entry: Entry,
+    staff_id: str,
+    taken: _Claimed,
+    bring: Bring,
+) -> None:
+    """The entry talks, its call's next turn says so, and the caller is to be brought there."""
+    clock = store.clock
+    agents.answered(connection, clock, entry.id, staff_id)
+    busy = ("reserved", "talking")
+    agents.move(connection, clock, staff_id, busy, "talking", entry_id=entry.id)
+    in_menu = entry.reason == TAKEN and taken.before.step != QUEUE
+    brought = bring(taken.before, entry.id, in_menu, taken.number + 1)
+    turns.complete(
+        connection,
+        store.vault,
+        taken.call_id,
+        taken.number,
+        step=brought.session.step,
+        outcome=brought.outcome,
+        body=Body("", brought.session.to_json(), brought.document),
+    )
+    wish = NewIntent(
+        Kind.BRING_CALLER,
+        f"bring:{taken.call_id}:{taken.number}",
+        staff_id=staff_id,
+        entry_id=entry.id,
+        arguments={
+            "call_sid": taken.call_id,
+            "path": f"{_TURN_PATH}?n={taken.number}&again=1",
+            "menu": in_menu,
+        },
+        at_once=True,
+    )
+    add(connection, store, wish)
+
+
+def third_enters(store: Store, leg_id: str, call_sid: str) -> Entering | None:
+    """The third person of a transfer is there; None when they are not wanted any more."""
+    with suppress(_NotTheirs), store.database.transaction() as connection:
+        leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
+        if entry.state not in {"talking", "wrapup", "done"}:
+            return None
+        agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
+        if leg.staff_id is not None:
+            busy = ("reserved", "talking")
+            agents.move(
+                connection,
+                store.clock,
+                leg.staff_id,
+                busy,
+                "talking",
+                entry_id=entry.id,
+                of_entry=entry.id,
+            )
+        return Entering(entry.id, entry.language)
+    return None
+
+
+def supervisor_enters(store: Store, leg_id: str, call_sid: str) -> Entering | None:
+    """A supervisor's line is answered; None when nobody talks there any more."""
+    with suppress(_NotTheirs), store.database.transaction() as connection:
+        leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
+        if entry.state != "talking":
+            return None
+        agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
+        theirs = agents.leg_of_entrys_agent(connection, store.vault, entry.id, entry.staff_id)
+        coached = theirs.provider_sid if theirs and leg.mode == "whisper" else None
+        muted = leg.mode == "listen" or (leg.mode == "whisper" and not coached)
+        return Entering(entry.id, entry.language, muted=muted, coached_sid=coached or "")
+    return None
+
+
+def _leg_and_entry(
+    connection: Connection, store: Store, leg_id: str, call_sid: str
+) -> tuple[Leg, Entry]:
+    """Both locked, the entry first. Raises _NotTheirs for a line that is over.
+
+    Nor is a second call of one line, should the provider ever make one, anybody's.
+    """
+    known = agents.get_leg(connection, store.vault, leg_id)
+    if known is None or known.entry_id is None:
+        raise _NotTheirs
+    entry = queues.load(connection, store.vault, known.entry_id, lock=True)
+    leg = agents.get_leg(connection, store.vault, leg_id, lock=True)
+    if entry is None or leg is None or leg.state == "ended":
+        raise _NotTheirs
+    if leg.provider_sid not in {None, call_sid}:
+        raise _NotTheirs
+    return leg, entry
+
+
+def seen_in_conference(
+    store: Store, entry_id: str, conference_sid: str, call_sid: str, *, joined: bool
+) -> None:
+    """The provider tells of a conference: its id, and who came or went."""
+    if not joined and call_sid:
+        # The end of a line of ours is told by itself, too: whichever comes first counts.
+        with store.database.statement() as connection:
+            ours = agents.leg_of_call(connection, store.vault, call_sid)
+        if ours is not None and ours.kind != "callback" and ours.entry_id == entry_id:
+            leg_told(store, ours.id, call_sid, "completed")
+            return
+    store.database.retried(
+        lambda connection: _seen(connection, store, entry_id, conference_sid, call_sid, joined)
+    )
+
+
+def _seen(  # noqa: PLR0917 (what seen_in_conference has)
+    connection: Connection,
+    store: Store,
+    entry_id: str,
+    conference_sid: str,
+    call_sid: str,
+    joined: bool,  # noqa: FBT001
+) -> None:
+    entry = queues.load(connection, store.vault, entry_id, lock=True)
+    if entry is None:
+        return
+    is_caller = bool(call_sid) and call_sid == entry.call_id
+    if not joined:
+        if is_caller and entry.outcome == TRANSFERRED:
+            # Those two have talked; nobody else is told that the caller hung up.
+            hang_up_legs(connection, store, entry)
+        return
+    agents.set_conference(connection, entry_id, conference_sid)
+    if not is_caller:
+        leg = agents.leg_of_call(connection, store.vault, call_sid) if call_sid else None
+        if leg is not None and leg.entry_id == entry_id:
+            agents.move_leg(connection, store.clock, leg.id, "joined")
+        return
+    agents.settle(connection, store.clock, entry_id, (Kind.BRING_CALLER,))
+    if entry.state != "talking" and not _with(connection, store, entry):
+        # Brought into a conversation that was over by then: nobody will ever come.
+        return_caller(connection, store, entry, again=True)
+
+
+# ------------------------------------------------------------------ a line is over
+
+
+def leg_told(store: Store, leg_id: str, call_sid: str, status: str) -> Leg | None:
+    """What the provider tells of one of our lines. Gives the leg where this ended it.
+
+    `status` is the provider's word: initiated, ringing, in-progress, then how it ended.
+    """
+    states = {"queued": "asked", "initiated": "ringing", "ringing": "ringing"}
+    going_on = {**states, "in-progress": "answered", "answered": "answered"}
+
+    def tell(connection: Connection) -> Leg | None:
+        clock = store.clock
+        if status in going_on:
+            agents.move_leg(connection, clock, leg_id, going_on[status], provider_sid=call_sid)
+            return None
+        leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
+        agents.move_leg(
+            connection, clock, leg_id, "ended", provider_sid=call_sid, outcome=status[:20]
+        )
+        _left(connection, store, leg, entry)
+        return leg
+
+    with suppress(_NotTheirs):
+        return store.database.retried(tell)
+    return None
+
+
+def _left(connection: Connection, store: Store, leg: Leg, entry: Entry) -> None:
+    """What the end of one of our lines means for the conversation that it was in."""
+    if leg.kind in {"supervisor", "callback"}:
+        return
+    if leg.staff_id is not None and leg.staff_id == entry.staff_id:
+        if entry.state == "reserved":
+            # Who was there and left while a number was being rung is not who never came.
+            why = "line_lost" if leg.state == "joined" else "no_answer"
+            give_back(connection, store, entry, leg.staff_id, why)
+        elif entry.state == "talking":
+            lose_agent(connection, store, entry, leg.staff_id)
+        elif _with(connection, store, entry):
+            # The caller had hung up, and agent and third person talked on.
+            hang_up_legs(connection, store, entry)
+        return
+    if leg.kind != "third":
+        return
+    if leg.staff_id is not None:
+        release_colleague(connection, store, leg, entry.id)
+    if entry.state in {"wrapup", "done"} and not _with(connection, store, entry):
+        # A caller who was handed on, and is alone now.
+        return_caller(connection, store, entry)
+
+
+def _with(connection: Connection, store: Store, entry: Entry) -> list[Leg]:
+    """The lines of ours that are in an entry's conversation or on their way there."""
+    return agents.legs_of(connection, store.vault, entry.id, ("agent", "third"))
+
+
+def lose_agent(connection: Connection, store: Store, entry: Entry, staff_id: str) -> None:
+    """The agent's line broke: the caller waits in front, the agent is asked whether all is well."""
+    if not agents.wait_again(connection, store.clock, entry.id, staff_id):
+        return
+    if entry.kind == queues.CALLBACK:
+        # They are on the line now, wherever they came from.
+        queues.change(connection, store.clock, entry.id, ("waiting",), kind=queues.CALL)
+    _pause_for(connection, store, staff_id, entry.id, "line_lost")
+    hang_up_legs(connection, store, entry)
+    return_caller(connection, store, entry)
+
+
+def give_back(connection: Connection, store: Store, entry: Entry, staff_id: str, why: str) -> bool:
+    """A reserved entry whose agent did not come waits on; they pause for `why` (empty: ready).
+
+    Whom an agent wanted to take from the menu is there still, and in no line. False: it is not
+    reserved for them any more.
+    """
+    clock = store.clock
+    if entry.reason == TAKEN and not _in_queue(connection, store, entry):
+        given = queues.move(
+            connection,
+            clock,
+            entry.id,
+            ("reserved",),
+            "left",
+            if_staff=staff_id,
+            outcome="not_taken",
+            ended_at=clock.at(),
+        )
+    else:
+        given = agents.wait_again(connection, clock, entry.id, staff_id)
+    if not given:
+        return False
+    agents.settle(connection, clock, entry.id, (Kind.RING_AGENT,))
+    hang_up_legs(connection, store, entry)
+    if why:
+        _pause_for(connection, store, staff_id, entry.id, why)
+    else:
+        free_agent(connection, store, staff_id, entry.id)
+    return True
+
+
+def _in_queue(connection: Connection, store: Store, entry: Entry) -> bool:
+    """Whether its caller has come into the line by themselves, since an agent wanted them."""
+    newest = turns.newest(connection, store.vault, entry.call_id or "")
+    return newest is not None and newest.step == QUEUE
+
+
+def _pause_for(
+    connection: Connection, store: Store, staff_id: str, entry_id: str, why: str
+) -> None:
+    busy = ("reserved", "talking")
+    agents.move(
+        connection,
+        store.clock,
+        staff_id,
+        busy,
+        "paused",
+        of_entry=entry_id,
+        reason=why,
+        then_pause=None,
+    )
+
+
+def free_agent(connection: Connection, store: Store, staff_id: str, entry_id: str | None) -> bool:
+    """An agent has nothing to do with this entry any more: ready, or the pause they wished for."""
+    agent = agents.get(connection, staff_id, lock=True)
+    if agent is None or agent.entry_id != entry_id:
+        return False
+    wished = agent.then_pause
+    after = "ready" if wished is None else "offline" if wished == "offline" else "paused"
+    return agents.move(
+        connection,
+        store.clock,
+        staff_id,
+        agents.BUSY,
+        after,
+        of_entry=entry_id,
+        reason=wished if after == "paused" and wished else "",
+        then_pause=None,
+    )
+
+
+def release_colleague(connection: Connection, store: Store, leg: Leg, entry_id: str) -> None:
+    """A colleague who was asked into a conversation is free again; who did not answer pauses."""
+    if leg.staff_id is None:
+        return
+    if leg.state == "joined":
+        free_agent(connection, store, leg.staff_id, entry_id)
+    else:
+        _pause_for(connection, store, leg.staff_id, entry_id, "no_answer")
+
+
+def close_talk(
+    connection: Connection, store: Store, entry: Entry, staff_id: str, outcome: str
+) -> list[str]:
+    """The agent ends a conversation in some way: the caller returns to us, all others hang up.
+
+    Gives the intents, the caller's first; none when the conversation was over already.
+    """
+    if not agents.end_talk(connection, store.clock, entry.id, "wrapup", outcome):
+        return []
+    agents.move(connection, store.clock, staff_id, ("talking",), "wrapup", entry_id=entry.id)
+    asked = return_caller(connection, store, entry, at_once=False)
+    return [*asked, *hang_up_legs(connection, store, entry, at_once=False)]
+
+
+def return_caller(
+    connection: Connection,
+    store: Store,
+    entry: Entry,
+    *,
+    at_once: bool = True,
+    again: bool = False,
+) -> list[str]:
+    """Let the caller out of the conference: their next turn asks what is after the person.
+
+    `again`: it was asked for before, and did not last.
+    """
+    if not entry.call_id:
+        return []
+    newest = turns.newest(connection, store.vault, entry.call_id)
+    number = newest.number + 1 if newest else 0
+    path = f"{_TURN_PATH}?n={number}&returned=1"
+    new = NewIntent(
+        Kind.REDIRECT,
+        f"return:{entry.call_id}:{number}{':again' if again else ''}",
+        entry_id=entry.id,
+        arguments={"call_sid": entry.call_id, "path": path},
+        at_once=at_once,
+    )
+    # Nobody is brought into a conversation that is over.
+    agents.settle(connection, store.clock, entry.id, (Kind.BRING_CALLER,))
+    return [add(connection, store, new)]
+
+
+def hang_up_legs(
+    connection: Connection,
+    store: Store,
+    entry: Entry,
+    *,
+    kinds: tuple[str, ...] = ("agent", "third", "supervisor"),
+    but: str = "",
+    at_once: bool = True,
+) -> list[str]:
+    """End our lines of an entry (`but` one), let colleagues go who were asked in.
+
+    Gives the intents. The line of a callback is its caller's own.
+    """
+    asked = []
+    for leg in agents.legs_of(connection, store.vault, entry.id, kinds):
+        if leg.id == but:
+            continue
+        agents.move_leg(connection, store.clock, leg.id, "ended", outcome="over")
+        if leg.kind == "third" and leg.staff_id is not None and leg.staff_id != entry.staff_id:
+            free_agent(connection, store, leg.staff_id, entry.id)
+        asked.append(hang_up_leg(connection, store, leg, at_once=at_once))
+    return asked
+
+
+def hang_up_theirs(connection: Connection, store: Store, entry: Entry, staff_id: str) -> list[str]:
+    """End the lines of one agent in a conversation that is none any more; gives the intents."""
+    asked = []
+    for leg in agents.legs_of(connection, store.vault, entry.id, ("agent", "third")):
+        if leg.staff_id == staff_id:
+            agents.move_leg(connection, store.clock, leg.id, "ended", outcome="over")
+            asked.append(hang_up_leg(connection, store, leg))
+    return asked
+
+
+def hang_up_leg(connection: Connection, store: Store, leg: Leg, *, at_once: bool = False) -> str:
+    """Store the intent to end one line."""
+    new = NewIntent(
+        Kind.HANG_UP,
+        f"hang_up:{leg.id}",
+        entry_id=leg.entry_id,
+        leg_id=leg.id,
+        at_once=at_once,
+    )
+    return add(connection, store, new)
+
+
+def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
+    """The caller's line is over while an agent rings or talks; True when that was so.
+
+    Talking becomes wrapup. Reserved becomes waiting again, for the line's own rule of a cut line:
+    call services.queue.entries.cut after this, in the same transaction.
+    """
+    entry = queues.of_call(connection, store.vault, call_id, lock=True)
+    if entry is None:
+        # Whom an agent handed on to somebody outside: those two have talked.
+        entry = queues.last_of_call(connection, store.vault, call_id)
+        if entry is None or entry.call_id != call_id or entry.outcome != TRANSFERRED:
+            return False
+        hang_up_legs(connection, store, entry)
+        return True
+    if entry.staff_id is None:
+        return False
+    if entry.state == "reserved":
+        return give_back(connection, store, entry, entry.staff_id, "")
+    if entry.state != "talking":
+        return False
+    agents.end_talk(connection, store.clock, entry.id, "wrapup", HUNG_UP)
+    agents.move(connection, store.clock, entry.staff_id, ("talking",), "wrapup", entry_id=entry.id)
+    agents.settle(connection, store.clock, entry.id, (Kind.BRING_CALLER, Kind.HOLD, Kind.UNHOLD))
+    others = agents.legs_of(connection, store.vault, entry.id, ("third",))
+    if not any(one.state == "joined" and one.staff_id != entry.staff_id for one in others):
+        hang_up_legs(connection, store, entry)
+    # Otherwise agent and third person finish their sentence; whoever leaves first ends it.
+    return True
+
+
+# ------------------------------------------------------------------ what could not be
+
+
+def release(
+    connection: Connection,
+    store: Store,
+    kind: Kind,
+    failed: Claimed,
+    *,
+    gone: bool,
+    asked: bool = True,
+) -> None:
+    """Free what an intent that failed had reserved. In the transaction that marks it as failed.
+
+    `gone`: because whom it was about is not there any more. `asked`: the provider may have begun
+    it; without that it is nobody's fault, and no try.
+    """
+    entry = leg = None
+    if failed.entry_id:
+        entry = queues.load(connection, store.vault, failed.entry_id, lock=True)
+    if failed.leg_id:
+        leg = agents.get_leg(connection, store.vault, failed.leg_id, lock=True)
+    if leg is not None and kind in RING_PATHS:
+        agents.move_leg(connection, store.clock, leg.id, "ended", outcome="failed")
+    if entry is None:
+        return
+    staff_id = leg.staff_id if leg is not None else entry.staff_id
+    if kind is Kind.RING_AGENT and staff_id is not None:
+        give_back(connection, store, entry, staff_id, _NO_LINE[asked])
+    elif kind is Kind.RING_THIRD and staff_id is not None:
+        _pause_for(connection, store, staff_id, entry.id, "no_line")
+    elif kind is Kind.DIAL_CALLBACK:
+        not_dialled(connection, store, entry, staff_id, tried=asked)
+    elif kind is Kind.HOLD:
+        agents.set_held(connection, store.clock, entry.id, on=False)
+    elif kind is Kind.BRING_CALLER:
+        missed(connection, store, entry, gone=gone)
+
+
+def not_dialled(
+    connection: Connection, store: Store, entry: Entry, staff_id: str | None, *, tried: bool
+) -> None:
+    """The number of a promise was not dialled for this agent: later, and the agent is free.
+
+    `tried`: the provider was asked, so that it counts.
+    """
+    if not tried:
+        callbacks.take_try_back(connection, store.clock, entry.id)
+    if entry.staff_id != staff_id:
+        # Another agent has it by now.
+        return
+    due = store.clock.now() + DIAL_AGAIN_AFTER
+    if entry.staff_id is None:
+        queues.move(connection, store.clock, entry.id, ("reserved",), "waiting", due_at=due)
+    elif give_back(connection, store, entry, entry.staff_id, ""):
+        queues.change(connection, store.clock, entry.id, ("waiting",), due_at=due)
+
+
+def missed(connection: Connection, store: Store, entry: Entry, *, gone: bool) -> None:
+    """The caller could not be brought: their place is kept, the agent free.
+
+    One who is `gone` is treated as whoever is cut off; whom an agent wanted out of the menu had
+    asked for nobody.
+    """
+    staff_id, clock = entry.staff_id, store.clock
+    if staff_id is None or not agents.wait_again(connection, clock, entry.id, staff_id):
+        return
+    hang_up_legs(connection, store, entry)
+    free_agent(connection, store, staff_id, entry.id)
+    if not gone or entry.call_id is None:
+        return
+    if entry.reason == TAKEN:
+        over = {"outcome": "not_taken", "ended_at": clock.at()}
+        queues.move(connection, clock, entry.id, ("waiting",), "left", **over)
+    else:
+        entries.cut(connection, store, entry.call_id)

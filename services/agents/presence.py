@@ -1,0 +1,229 @@
+"""What an agent does at this moment, and what their page shows after it was closed or reloaded.
+
+States: offline, ready, reserved (a line of theirs rings), talking, wrapup, paused. While an agent
+is busy, a pause is a wish for afterwards. A page that has not asked for a while counts as closed,
+but only an agent who waits is sent offline by it: a conversation does not need the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from models import agents, board_settings, queues
+from models.agents import Agent, Leg, Pending
+from models.database import Connection
+from services.agents import connect_agent
+from services.agents.provider_commands import Asked, no
+from services.agents.reserve import BROWSER, PHONE, line_of
+from services.store import Store
+
+# Reasons for a pause that an agent may give; the house itself gives no_answer (they did not come),
+# no_line (they could not be rung) and line_lost.
+PAUSES = ("break", "lunch", "training", "meeting", "technical", "other")
+# A page asks every second.
+PAGE_GONE_AFTER = timedelta(seconds=20)
+SEEN_EVERY = timedelta(seconds=5)
+# Whoever ends an entry frees its agent in the same moment; this is for what was lost.
+STRANDED_AFTER = timedelta(seconds=10)
+# Unless a supervisor set another.
+WRAPUP = timedelta(seconds=60)
+WRAPUP_SETTING = "wrapup_seconds"
+# What the code of a conversation is that nobody said anything of in time.
+TIMED_OUT = "timeout"
+OFFLINE = "offline"
+_FREE = ("offline", "ready", "paused")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Current:
+    """All that a page needs to come back to where its agent is. Moments are UTC."""
+
+    agent: Agent
+    # The entry that rings, is talked with or is wrapped up; the page reads its file itself.
+    entry_id: str | None = None
+    entry_state: str = ""
+    entry_kind: str = ""
+    # Empty, or how the conversation ended: see services.agents.connect_agent.
+    outcome: str = ""
+    call_id: str | None = None
+    # Whether the entry is this agent's own: a colleague who was asked in is there, too.
+    is_mine: bool = False
+    on_hold_since: datetime | None = None
+    wrapup_until: datetime | None = None
+    # Every line of this entry that is not over: ours, a third person's, a supervisor's.
+    legs: tuple[Leg, ...] = ()
+    # What was asked of the provider and is not done, or could not be (with the provider's code).
+    pending: tuple[Pending, ...] = ()
+
+    @property
+    def third(self) -> Leg | None:
+        """The third person of a transfer, rung or there."""
+        return next((one for one in self.legs if one.kind == "third"), None)
+
+    @property
+    def heard_by(self) -> tuple[tuple[str, str], ...]:
+        """Supervisors in the line: their id, and listen, whisper or join."""
+        there = (one for one in self.legs if one.kind == "supervisor" and one.state == "joined")
+        return tuple((one.staff_id or "", one.mode) for one in there)
+
+
+def ready(store: Store, staff_id: str, *, voice: str = "") -> Asked:
+    """From offline, paused or wrapup (its code given) to ready. `voice`: browser or phone.
+
+    Call services.agents.reserve.reserve_for after it. Why not: `busy`, `wrapup_code` (it is missing),
+    `no_phone`.
+    """
+    with store.database.transaction() as connection:
+        agents.begin(connection, store.clock, staff_id)
+        if voice in {BROWSER, PHONE}:
+            agents.set_voice(connection, staff_id, voice)
+        if line_of(connection, store, staff_id) is None:
+            return no("no_phone")
+        agents.seen(connection, store.clock, staff_id)
+        if agents.move(connection, store.clock, staff_id, ("offline", "paused"), "ready"):
+            return Asked(done=True)
+        agent = agents.get(connection, staff_id)
+        if agent is None or agent.state == "ready":
+            return Asked(done=True)
+        agents.set_later(connection, staff_id, None)
+        return no("wrapup_code" if agent.state == "wrapup" else "busy")
+
+
+def pause(store: Store, staff_id: str, reason: str) -> Asked:
+    """Pause at once, or after this call (`later`). Why not: `reason`."""
+    if reason not in PAUSES:
+        return no("reason")
+    return _stop(store, staff_id, "paused", reason)
+
+
+def offline(store: Store, staff_id: str) -> Asked:
+    """Go home: at once, or after this call (`later`)."""
+    return _stop(store, staff_id, OFFLINE, "")
+
+
+def _stop(store: Store, staff_id: str, state: str, reason: str) -> Asked:
+    with store.database.transaction() as connection:
+        agents.begin(connection, store.clock, staff_id)
+        if agents.move(connection, store.clock, staff_id, _FREE, state, reason=reason):
+            return Asked(done=True)
+        agents.set_later(connection, staff_id, reason or state)
+        return Asked(done=True, later=True)
+
+
+def heartbeat(store: Store, staff_id: str) -> None:
+    """The page is there. A write every five seconds at most."""
+    with store.database.statement() as connection:
+        agent = agents.get(connection, staff_id)
+        if agent is None or store.clock.now() - agent.seen_at < SEEN_EVERY:
+            return
+        with store.database.one_writer():
+            agents.seen(connection, store.clock, staff_id)
+
+
+def current(store: Store, staff_id: str) -> Current:
+    """Where this agent is; a statement for one who has nobody, four for one who has."""
+    with store.database.statement() as connection:
+        agent = agents.get(connection, staff_id)
+        if agent is None:
+            now = store.clock.now()
+            return Current(Agent(staff_id, OFFLINE, now, "", None, None, BROWSER, now, 0))
+        entry = None
+        if agent.entry_id is not None:
+            entry = queues.load(connection, store.vault, agent.entry_id)
+        if entry is None:
+            return Current(agent)
+        until = None
+        if agent.state == "wrapup":
+            until = agent.since + wrapup_time(connection)
+        return Current(
+            agent,
+            entry_id=entry.id,
+            entry_state=entry.state,
+            entry_kind=entry.kind,
+            outcome=entry.outcome,
+            call_id=entry.call_id,
+            is_mine=entry.staff_id == staff_id,
+            on_hold_since=entry.held_at,
+            wrapup_until=until,
+            legs=tuple(agents.legs_of(connection, store.vault, entry.id)),
+            pending=tuple(agents.pending_of(connection, entry.id)),
+        )
+
+
+def wrapup_time(connection: Connection) -> timedelta:
+    """How long an agent may take for wrapping up."""
+    seconds = board_settings.value(connection, WRAPUP_SETTING)
+    return timedelta(seconds=seconds) if isinstance(seconds, int | float) else WRAPUP
+
+
+def forget_closed_pages(store: Store) -> int:
+    """Send agents offline who are ready and whose page is gone; gives how many."""
+    with store.database.statement() as connection, store.database.one_writer():
+        return len(agents.send_home(connection, store.clock, PAGE_GONE_AFTER))
+
+
+def end_wrapups(store: Store) -> int:
+    """Make agents ready whose time for wrapping up is over; gives how many."""
+    with store.database.statement() as connection:
+        late = agents.wrapping_up_since(connection, store.clock, wrapup_time(connection))
+    ended = 0
+    for staff_id in late:
+        with store.database.transaction() as connection:
+            agent = agents.get(connection, staff_id)
+            if agent is None or agent.state != "wrapup" or agent.entry_id is None:
+                continue
+            end_wrapup(connection, store, staff_id, agent.entry_id, code=TIMED_OUT)
+            ended += 1
+    return ended
+
+
+def free_stranded(store: Store) -> int:
+    """Free agents whose entry is over, back in the line, or gone; gives how many.
+
+    Whoever ends an entry frees its agent with it. Where that was lost (a process that died, an
+    operator's hand, rows that were erased), nobody else would notice.
+    """
+    with store.database.statement() as connection:
+        found = agents.stranded(connection, store.clock, STRANDED_AFTER)
+    freed = 0
+    for staff_id, entry_id in found:
+        with store.database.transaction() as connection:
+            freed += _free_stranded(connection, store, staff_id, entry_id)
+    return freed
+
+
+def _free_stranded(
+    connection: Connection, store: Store, staff_id: str, entry_id: str | None
+) -> bool:
+    entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
+    # With both locked: they may have been freed meanwhile, and have somebody else.
+    agents.get(connection, staff_id, lock=True)
+    still = agents.stranded(connection, store.clock, STRANDED_AFTER)
+    if (staff_id, entry_id) not in still:
+        return False
+    if entry is not None:
+        connect_agent.hang_up_theirs(connection, store, entry, staff_id)
+    log.warning("agent freed of an entry that is over", staff=staff_id, entry=entry_id)
+    return connect_agent.free_agent(connection, store, staff_id, entry_id)
+
+
+def end_wrapup(
+    connection: Connection, store: Store, staff_id: str, entry_id: str, *, code: str, note: str = ""
+) -> list[str]:
+    """A conversation is wrapped up: its agent is free. Gives the intents that end their lines."""
+    entry = queues.load(connection, store.vault, entry_id, lock=True)
+    asked: list[str] = []
+    # One that was handed on is another's.
+    if entry is not None and entry.staff_id == staff_id:
+        said = {"wrapup_code": code, **queues.sealed_note(store.vault, entry_id, note)}
+        queues.move(connection, store.clock, entry_id, ("wrapup",), "done", **said)
+        handed_on = entry.outcome == connect_agent.TRANSFERRED
+        kinds = ("agent", "supervisor") if handed_on else ("agent", "third", "supervisor")
+        asked = connect_agent.hang_up_legs(connection, store, entry, kinds=kinds, at_once=False)
+    connect_agent.free_agent(connection, store, staff_id, entry_id)
+    return asked

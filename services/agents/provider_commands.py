@@ -1,0 +1,417 @@
+"""What is to be asked of the provider: stored with its cause, then done once.
+
+An intent is added in the transaction of the change that wants it, and carried out after the commit
+by whoever added it (a desk's request has three seconds), or by the dispatcher, which sweeps what is
+older than a second or was left half done. Never inside a webhook: what a webhook adds is `at_once`
+the dispatcher's.
+
+Every kind may be done twice without harm, but for a ring: one whose answer was lost is looked up
+before it is tried again. What is not wanted any more when its turn comes is done without asking.
+
+Kinds, with their arguments:
+  ring_agent, ring_third, ring_supervisor, dial_callback      a leg; path, ring_seconds
+  bring_caller                                                 an entry; call_sid, path
+  redirect                                                     call_sid, path
+  hang_up                                                      a leg, or call_sid
+  hold, unhold                                                 an entry
+  mute                                                         conference_sid, call_sid, muted
+  coach                                                        a leg of a supervisor
+  end_conference                                               conference_sid
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from models import agents, callbacks, queues
+from models.agents import Claimed, Leg
+from models.queues import Entry
+from services.agents import connect_agent
+from services.agents.call_rate import take_permit
+from services.agents.command_store import RING_PATHS, Kind, NewIntent, add
+from services.ports import Busy, CallControl, NoAnswer, Refused
+from services.store import Store
+from services.telemetry import INTENTS
+
+# Longer than one question to the provider; prolonged before the next.
+LEASE = timedelta(seconds=4)
+AGAIN_AFTER = timedelta(milliseconds=500)
+# The provider says so of what is over or was never there: 404, and a call that is not going on.
+GONE = frozenset({"20404", "21220"})
+HOLD_PATH = "/voice/hold"
+
+__all__ = [
+    "Asked",
+    "Kind",
+    "NewIntent",
+    "Result",
+    "add",
+    "carry_out",
+    "carry_out_all",
+    "no",
+    "sweep",
+]
+
+
+# After so long nobody waits for it any more. A ring may be held up by the account's rate of calls.
+TOO_LATE = {
+    Kind.RING_AGENT: timedelta(seconds=60),
+    Kind.RING_THIRD: timedelta(seconds=60),
+    Kind.RING_SUPERVISOR: timedelta(seconds=60),
+    Kind.DIAL_CALLBACK: timedelta(seconds=60),
+    Kind.BRING_CALLER: timedelta(seconds=60),
+    Kind.HOLD: timedelta(seconds=15),
+    Kind.MUTE: timedelta(seconds=15),
+    Kind.COACH: timedelta(seconds=15),
+}
+# Why such a one failed: a word among the provider's codes.
+TOO_OLD = "too_late"
+# What ends something is wanted however late.
+_AT_LAST = timedelta(minutes=10)
+RING_SECONDS = 25
+
+
+class Result(StrEnum):
+    """What came of carrying one out."""
+
+    DONE = "done"
+    FAILED = "failed"  # and what it had reserved is free again
+    LATER = "later"  # still to be done: the dispatcher tries again
+    NOT_OURS = "not_ours"  # somebody else does it, or has done it
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of somebody's wish at a desk.
+
+    `why` is a word where it could not be (`not_talking`, `gone`, `taken`, …), or the provider's
+    code. `later`: it is stored, and done within seconds. `intents`: what was stored. `made`: the id
+    of what was made by it, if anything (a leg, an entry).
+    """
+
+    done: bool
+    why: str = ""
+    later: bool = False
+    intents: tuple[str, ...] = ()
+    made: str = ""
+
+
+def no(why: str) -> Asked:
+    """It could not be."""
+    return Asked(done=False, why=why)
+
+
+def carry_out_all(store: Store, control: CallControl, ids: Iterable[str], made: str = "") -> Asked:
+    """Do several, in order, right after the commit that stored them."""
+    asked = tuple(ids)
+    results = [carry_out(store, control, one) for one in asked]
+    if Result.FAILED in results:
+        with store.database.statement() as connection:
+            codes = agents.error_codes(connection, asked)
+        return Asked(done=False, why=next(iter(codes), "failed"), intents=asked, made=made)
+    later = any(one is not Result.DONE for one in results)
+    return Asked(done=True, later=later, intents=asked, made=made)
+
+
+def sweep(store: Store, control: CallControl, workers: Executor | None = None) -> int:
+    """Do what was left undone; gives how many were tried.
+
+    What is asked of one conversation is asked in order; several conversations are side by side
+    where there are `workers`.
+    """
+    with store.database.statement() as connection:
+        left = agents.undone(connection, store.clock)
+    together: dict[str, list[str]] = {}
+    for one, entry_id in left:
+        together.setdefault(entry_id or one, []).append(one)
+
+    def in_order(ids: list[str]) -> None:
+        for one in ids:
+            carry_out(store, control, one)
+
+    if workers is None:
+        for ids in together.values():
+            in_order(ids)
+    else:
+        # Errors come out here, and the next round tries again.
+        list(workers.map(in_order, together.values()))
+    return len(left)
+
+
+def carry_out(store: Store, control: CallControl, intent_id: str) -> Result:
+    """Do one, if nobody else does. Raises nothing for what a provider or a network can do."""
+    with store.database.transaction() as connection:
+        claimed = agents.claim(connection, store.clock, store.vault, intent_id, LEASE)
+    if claimed is None:
+        return Result.NOT_OURS
+    kind = Kind(claimed.kind)
+    result = _carry_out(_Task(store, control, claimed, kind))
+    INTENTS.labels(kind, result).inc()
+    return result
+
+
+@dataclass(frozen=True)
+class _Task:
+    store: Store
+    control: CallControl
+    claimed: Claimed
+    kind: Kind
+
+    def entry(self) -> Entry:
+        """The intent's entry. Raises _Moot."""
+        found = None
+        if self.claimed.entry_id:
+            with self.store.database.statement() as connection:
+                found = queues.load(connection, self.store.vault, self.claimed.entry_id)
+        if found is None:
+            raise _Moot
+        return found
+
+    def leg(self) -> Leg:
+        """The intent's leg. Raises _Moot."""
+        found = None
+        if self.claimed.leg_id:
+            with self.store.database.statement() as connection:
+                found = agents.get_leg(connection, self.store.vault, self.claimed.leg_id)
+        if found is None:
+            raise _Moot
+        return found
+
+    def keep(self) -> None:
+        """Before a second question: prolong the lease. Raises _TakenOver."""
+        with self.store.database.transaction() as connection:
+            if not agents.keep(connection, self.store.clock, self.claimed, LEASE):
+                raise _TakenOver
+
+
+class _Moot(Exception):
+    """It is not wanted any more, or was seen to have happened."""
+
+
+class _TakenOver(Exception):
+    """Somebody else carries it out by now."""
+
+
+def _carry_out(task: _Task) -> Result:
+    store, claimed = task.store, task.claimed
+    age = store.clock.now() - claimed.created_at
+    if age > TOO_LATE.get(task.kind, _AT_LAST):
+        return _fail(task, TOO_OLD)
+    try:
+        _DO[task.kind](task)
+    except _Moot:
+        result = _end(task, "moot")
+    except _TakenOver:
+        result = Result.NOT_OURS
+    except Refused as refused:
+        result = _fail(task, refused.code)
+    except Busy as busy:
+        result = _again(task, busy.after or AGAIN_AFTER, busy.code)
+    except NoAnswer:
+        result = _again(task, AGAIN_AFTER, "no_answer", ambiguous=True)
+    else:
+        result = _end(task, None)
+    return result
+
+
+def _end(task: _Task, code: str | None) -> Result:
+    with task.store.database.transaction() as connection:
+        ended = agents.finish(connection, task.store.clock, task.claimed, "done", code)
+    return Result.DONE if ended else Result.NOT_OURS
+
+
+def _again(task: _Task, after: timedelta, code: str, *, ambiguous: bool = False) -> Result:
+    with task.store.database.transaction() as connection:
+        agents.put_back(
+            connection,
+            task.store.clock,
+            task.claimed,
+            after=after,
+            error_code=code[:12],
+            # What was ambiguous stays so: a provider that is busy at the look-up tells nothing.
+            ambiguous=ambiguous or task.claimed.ambiguous,
+        )
+    return Result.LATER
+
+
+def _fail(task: _Task, code: str) -> Result:
+    """It cannot be: what it had reserved is free again, in the same transaction."""
+    store = task.store
+    with store.database.transaction() as connection:
+        if task.claimed.entry_id:
+            # The entry first, as whoever settles its intents has it.
+            queues.load(connection, store.vault, task.claimed.entry_id, lock=True)
+        if not agents.finish(connection, store.clock, task.claimed, "failed", code[:12]):
+            return Result.NOT_OURS
+        gone = code in GONE
+        asked = code != TOO_OLD or task.claimed.ambiguous
+        connect_agent.release(connection, store, task.kind, task.claimed, gone=gone, asked=asked)
+    return Result.FAILED
+
+
+# ------------------------------------------------------------------ one function a kind
+
+
+def _ring(task: _Task) -> None:
+    store, control = task.store, task.control
+    leg = task.leg()
+    if leg.state == "ended" or leg.provider_sid:
+        raise _Moot
+    if not _is_wanted(task, leg):
+        with store.database.transaction() as connection:
+            # The entry first, as everybody has it.
+            if leg.entry_id:
+                queues.load(connection, store.vault, leg.entry_id, lock=True)
+            over = agents.move_leg(connection, store.clock, leg.id, "ended", outcome="moot")
+            if over and leg.entry_id and leg.kind == "callback" and not task.claimed.ambiguous:
+                callbacks.take_try_back(connection, store.clock, leg.entry_id)
+        raise _Moot
+    sid = None
+    if task.claimed.ambiguous:
+        sid = _rung_already(task, leg)
+        task.keep()
+    if sid is None:
+        wait = timedelta()
+        if control.calls_per_second:
+            wait = take_permit(store, control.calls_per_second)
+        if wait:
+            raise Busy("rate", wait)
+        arguments = task.claimed.arguments
+        sid = control.ring(
+            leg.to,
+            f"{arguments.get('path') or RING_PATHS[task.kind]}?leg={leg.id}",
+            status_path=f"{arguments.get('status_path') or '/voice/leg'}?leg={leg.id}",
+            ring_seconds=int(arguments.get("ring_seconds", RING_SECONDS)),
+        )
+    with store.database.transaction() as connection:
+        # Given up while it was being rung: whoever ended the leg did not know which call it is.
+        now = agents.get_leg(connection, store.vault, leg.id, lock=True)
+        agents.move_leg(connection, store.clock, leg.id, "ringing", provider_sid=sid)
+        if now is not None and now.state == "ended" and not now.provider_sid:
+            arguments = {"call_sid": sid}
+            given_up = NewIntent(
+                Kind.HANG_UP, f"hang_up:{sid}", leg_id=leg.id, arguments=arguments, at_once=True
+            )
+            add(connection, store, given_up)
+
+
+def _is_wanted(task: _Task, leg: Leg) -> bool:
+    """Whether whom a line was to be rung for is there still."""
+    entry = task.entry()
+    if task.kind in {Kind.RING_AGENT, Kind.DIAL_CALLBACK}:
+        return entry.state == "reserved" and entry.staff_id == leg.staff_id
+    return entry.state == "talking"
+
+
+def _rung_already(task: _Task, leg: Leg) -> str | None:
+    """The call of a ring whose answer was lost, if there was one."""
+    sid = task.control.find_call(leg.to, task.claimed.created_at)
+    if sid is None:
+        return None
+    with task.store.database.statement() as connection:
+        whose = agents.leg_of_call(connection, task.store.vault, sid)
+    # The newest call to them is an earlier one: then this one was never made.
+    return sid if whose is None or whose.id == leg.id else None
+
+
+def _bring(task: _Task) -> None:
+    entry, arguments = task.entry(), task.claimed.arguments
+    call_sid, path = arguments["call_sid"], arguments["path"]
+    if entry.state != "talking" or entry.call_id != call_sid:
+        raise _Moot
+    with task.store.database.statement() as connection:
+        queue = queues.find_queue(connection, entry.queue_id)
+    # Who is taken over from the menu, or came back from a broken line, is in no queue.
+    if queue and queue.provider_sid and not arguments.get("menu"):
+        try:
+            task.control.take_from_queue(queue.provider_sid, call_sid, path)
+        except Refused as refused:
+            if refused.code not in GONE:
+                raise
+        else:
+            return
+        task.keep()
+    task.control.redirect(call_sid, path)
+
+
+def _redirect(task: _Task) -> None:
+    arguments = task.claimed.arguments
+    _unless_gone(lambda: task.control.redirect(arguments["call_sid"], arguments["path"]))
+
+
+def _hang_up(task: _Task) -> None:
+    call_sid = task.claimed.arguments.get("call_sid") or task.leg().provider_sid
+    if not call_sid:
+        # Not rung so far: whoever is about to finds the leg ended.
+        raise _Moot
+    _unless_gone(lambda: task.control.hang_up(call_sid))
+
+
+def _hold(task: _Task) -> None:
+    entry, on = task.entry(), task.kind is Kind.HOLD
+    # The wish of now counts, in whatever order they are carried out.
+    if not entry.conference_sid or not entry.call_id or (entry.held_at is not None) != on:
+        raise _Moot
+    path = f"{HOLD_PATH}?language={entry.language}" if on else ""
+    ask = task.control.hold
+    if on:
+        ask(entry.conference_sid, entry.call_id, on=True, path=path)
+    else:
+        conference, call = entry.conference_sid, entry.call_id
+        _unless_gone(lambda: ask(conference, call, on=False))
+
+
+def _mute(task: _Task) -> None:
+    arguments = task.claimed.arguments
+    conference, call = arguments["conference_sid"], arguments["call_sid"]
+    task.control.mute(conference, call, muted=bool(arguments["muted"]))
+
+
+def _coach(task: _Task) -> None:
+    leg, entry = task.leg(), task.entry()
+    if leg.state == "ended" or not leg.provider_sid or not entry.conference_sid:
+        raise _Moot
+    with task.store.database.statement() as connection:
+        theirs = agents.leg_of_entrys_agent(connection, task.store.vault, entry.id, entry.staff_id)
+    coached = theirs.provider_sid if theirs and leg.mode == "whisper" else None
+    task.control.coach(
+        entry.conference_sid,
+        leg.provider_sid,
+        coached_sid=coached or "",
+        muted=leg.mode == "listen" or (leg.mode == "whisper" and not coached),
+    )
+
+
+def _end_conference(task: _Task) -> None:
+    conference = task.claimed.arguments["conference_sid"]
+    _unless_gone(lambda: task.control.end_conference(conference))
+
+
+def _unless_gone(ask: Callable[[], None]) -> None:
+    """What is over already needs nothing more."""
+    try:
+        ask()
+    except Refused as refused:
+        if refused.code in GONE:
+            raise _Moot from refused
+        raise
+
+
+_DO: dict[Kind, Callable[[_Task], None]] = {
+    Kind.RING_AGENT: _ring,
+    Kind.RING_THIRD: _ring,
+    Kind.RING_SUPERVISOR: _ring,
+    Kind.DIAL_CALLBACK: _ring,
+    Kind.BRING_CALLER: _bring,
+    Kind.REDIRECT: _redirect,
+    Kind.HANG_UP: _hang_up,
+    Kind.HOLD: _hold,
+    Kind.UNHOLD: _hold,
+    Kind.MUTE: _mute,
+    Kind.COACH: _coach,
+    Kind.END_CONFERENCE: _end_conference,
+}

@@ -1,0 +1,193 @@
+"""Bring together who waits longest and who is ready: one entry, one agent, one transaction.
+
+An agent takes the oldest waiting entry that is due among the queues they are a member of (no
+membership: the national queues of their languages), and, from a member of a national queue, of any
+queue of that language whose caller has waited for the overflow. The agent who is idle longest comes
+first. Two who reserve at once never take one entry, nor one agent, twice: both rows are looked at
+under a lock, and changed only as long as they are what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from models import agents, queues
+from models.agents import Free, NewLeg
+from models.database import Connection
+from models.queues import Candidate
+from services.agents import connect_agent, provider_commands
+from services.agents.provider_commands import Kind, NewIntent
+from services.ports import CallControl
+from services.queue.promise_callback import BY_MACHINE
+from services.store import Store
+
+# A ring of 25 seconds, and time for its news to come: without any it is over.
+RINGS = timedelta(seconds=provider_commands.RING_SECONDS + 10)
+# The account's rate of calls may hold up a ring for as long as its intent lives.
+ASKED = provider_commands.TOO_LATE[Kind.RING_AGENT] + timedelta(seconds=5)
+BROWSER, PHONE = "browser", "phone"
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """An agent and who they are to talk with; `intent_id` rings them."""
+
+    staff_id: str
+    entry_id: str
+    leg_id: str
+    intent_id: str
+
+
+def reserve_all(store: Store, control: CallControl, workers: Executor | None = None) -> int:
+    """Match until nobody is ready or nobody waits, and ring; gives how many."""
+    made = _match(store, None)
+    if made:
+        # All are reserved before the first is rung: a provider that is slow keeps nobody waiting.
+        provider_commands.sweep(store, control, workers)
+    return len(made)
+
+
+def reserve_for(store: Store, control: CallControl, staff_id: str) -> Reserved | None:
+    """The next one for this agent, at once: when they say ready."""
+    for reserved in _match(store, staff_id):
+        provider_commands.carry_out(store, control, reserved.intent_id)
+        return reserved
+    return None
+
+
+def _match(store: Store, staff_id: str | None) -> list[Reserved]:
+    # Of one moment: whoever reserves between two looks takes the oldest place and leaves their
+    # agent to our list, and somebody further behind would be given the agent of the one before.
+    with store.database.snapshot() as connection:
+        free = agents.free_agents(connection, staff_id)
+        waiting = _waiting(connection, store, free)
+    made = []
+    for entry, one in pairs(free, waiting):
+        with store.database.transaction() as connection:
+            reserved = reserve_entry(connection, store, one.staff_id, entry.id)
+        if reserved is not None:
+            made.append(reserved)
+    return made
+
+
+# Who may take an entry, by what they are members of.
+_Group = tuple[frozenset[str], frozenset[str]]
+
+
+def _waiting(
+    connection: Connection, store: Store, free: Sequence[Free]
+) -> dict[_Group, list[Candidate]]:
+    """For each kind of agent who is ready, as many of those who wait as there are such agents."""
+    groups: dict[_Group, int] = {}
+    for one in free:
+        group = (one.queues, one.overflow_languages)
+        groups[group] = groups.get(group, 0) + 1
+    return {
+        group: queues.candidates(
+            connection, store.clock, sorted(group[0]), sorted(group[1]), limit=len(free)
+        )
+        for group in groups
+        if group[0]
+    }
+
+
+def pairs(
+    free: Sequence[Free], waiting: dict[_Group, list[Candidate]]
+) -> list[tuple[Candidate, Free]]:
+    """Who comes first gets, of those who may take them, the agent who is idle longest.
+
+    `free` is in the order of idleness.
+    """
+    line = {entry.id: entry for entries in waiting.values() for entry in entries}
+    theirs = {group: {entry.id for entry in entries} for group, entries in waiting.items()}
+    left, found = list(free), []
+    for entry in sorted(line.values(), key=lambda one: (one.joined_at, one.id)):
+        for one in left:
+            if entry.id in theirs.get((one.queues, one.overflow_languages), ()):
+                found.append((entry, one))
+                left.remove(one)
+                break
+    return found
+
+
+def reserve_entry(
+    connection: Connection, store: Store, staff_id: str, entry_id: str
+) -> Reserved | None:
+    """One waiting entry for one ready agent, in the caller's transaction; None if one is not free.
+
+    For a supervisor who reassigns, too. Carry the intent out after the commit.
+    """
+    entry = queues.load(connection, store.vault, entry_id, lock=True)
+    agent = agents.get(connection, staff_id, lock=True)
+    if entry is None or agent is None:
+        return None
+    if entry.state != "waiting" or agent.state != "ready":
+        return None
+    if entry.reason in BY_MACHINE:
+        # Nobody would ever bring them together: the machine speaks there.
+        return None
+    if line_of(connection, store, staff_id) is None:
+        # Or whoever comes first would be kept for somebody who cannot be rung.
+        agents.move(connection, store.clock, staff_id, ("ready",), "paused", reason="no_line")
+        return None
+    if not agents.reserve(connection, store.clock, entry_id, staff_id):
+        return None
+    return ring_agent(connection, store, staff_id, entry_id, ("ready",))
+
+
+def ring_agent(
+    connection: Connection,
+    store: Store,
+    staff_id: str,
+    entry_id: str,
+    before: Sequence[str],
+    *,
+    kind: str = "agent",
+) -> Reserved | None:
+    """An agent in one of the states `before` is reserved for an entry, and to be rung.
+
+    `kind`: agent, or third for a colleague who is asked into a conversation. None when the agent is
+    in none of these states, or has no telephone: then nothing was changed.
+    """
+    to = line_of(connection, store, staff_id)
+    if to is None:
+        return None
+    if not agents.move(connection, store.clock, staff_id, before, "reserved", entry_id=entry_id):
+        return None
+    leg_id = store.chance.identifier()
+    new = NewLeg(leg_id, kind, entry_id, to, staff_id)
+    agents.add_leg(connection, store.clock, store.vault, new)
+    rings = NewIntent(
+        Kind.RING_AGENT if kind == "agent" else Kind.RING_THIRD,
+        f"ring:{leg_id}",
+        staff_id=staff_id,
+        entry_id=entry_id,
+        leg_id=leg_id,
+        at_once=kind == "agent",
+    )
+    return Reserved(staff_id, entry_id, leg_id, provider_commands.add(connection, store, rings))
+
+
+def line_of(connection: Connection, store: Store, staff_id: str) -> str | None:
+    """Where somebody is rung: their browser, or their own telephone; None where they have none."""
+    agent = agents.get(connection, staff_id)
+    if agent is not None and agent.voice == PHONE:
+        return agents.telephone(connection, store.vault, staff_id)
+    return f"client:{staff_id}"
+
+
+def give_up_unanswered(store: Store) -> int:
+    """Who did not answer in time is paused, and their entry waits on with its place."""
+    with store.database.statement() as connection:
+        left = agents.unanswered(connection, store.clock, asked=ASKED, rings=RINGS)
+    given = 0
+    for entry_id in left:
+        with store.database.transaction() as connection:
+            entry = queues.load(connection, store.vault, entry_id, lock=True)
+            if entry is None or entry.staff_id is None or entry.state != "reserved":
+                continue
+            given += connect_agent.give_back(connection, store, entry, entry.staff_id, "no_answer")
+    return given

@@ -1,0 +1,159 @@
+"""Hand a caller to somebody else, with a word between the two before: a warm transfer.
+
+The caller is on hold while the third person is rung. Then either the agent leaves and the third
+stays (`complete`), or the third leaves (`cancel`), or all three talk (`join_three`). No participant
+ever ends the conference by leaving it: with one who does, a caller who hangs up would cut off the
+two others, or the third the caller.
+"""
+
+from __future__ import annotations
+
+from models import agents, queues
+from models.agents import NewLeg
+from models.database import Connection
+from models.queues import Entry
+from services.accounts.staff import record_act
+from services.agents import connect_agent, provider_commands
+from services.agents.call_back import kind_of
+from services.agents.conversation_of import talk_of, third_of
+from services.agents.hold_call import set_hold
+from services.agents.provider_commands import Asked, Kind, NewIntent, no
+from services.agents.reserve import ring_agent
+from services.ports import CallControl
+from services.store import Store
+
+# In the history: a caller was nearly given to somebody, was, or was not.
+BEGUN, DONE, CANCELLED = "transfer_begun", "transfer_done", "transfer_cancelled"
+THREE = "conference"
+
+
+def to_colleague(
+    store: Store, control: CallControl, staff_id: str, entry_id: str, colleague_id: str
+) -> Asked:
+    """Ring a colleague who is ready; `made` is the leg. The caller is put on hold.
+
+    Why not: `not_talking`, `other_call`, `not_yet`, `not_free` (the colleague), `already` (there is
+    a third).
+    """
+    if colleague_id == staff_id:
+        return no("not_free")
+    with store.database.transaction() as connection:
+        entry = _may_ask(connection, store, staff_id, entry_id)
+        if isinstance(entry, Asked):
+            return entry
+        rung = ring_agent(connection, store, colleague_id, entry.id, ("ready",), kind="third")
+        if rung is None:
+            return no("not_free")
+        asked = [*set_hold(connection, store, entry, on=True), rung.intent_id]
+        record_act(connection, store, staff_id, BEGUN, entry.id, details={"to": colleague_id})
+    return provider_commands.carry_out_all(store, control, asked, made=rung.leg_id)
+
+
+def to_number(
+    store: Store, control: CallControl, staff_id: str, entry_id: str, number: str
+) -> Asked:
+    """Ring another centre or any ordinary French number (E.164); `made` is the leg.
+
+    Why not: `not_talking`, `other_call`, `not_yet`, `already`, `number` (foreign, short or
+    premium).
+    """
+    if kind_of(number) is None:
+        return no("number")
+    with store.database.transaction() as connection:
+        entry = _may_ask(connection, store, staff_id, entry_id)
+        if isinstance(entry, Asked):
+            return entry
+        leg_id = store.chance.identifier()
+        leg = NewLeg(leg_id, "third", entry.id, number)
+        agents.add_leg(connection, store.clock, store.vault, leg)
+        rings = NewIntent(
+            Kind.RING_THIRD, f"ring:{leg_id}", staff_id=staff_id, entry_id=entry.id, leg_id=leg_id
+        )
+        asked = [*set_hold(connection, store, entry, on=True)]
+        asked.append(provider_commands.add(connection, store, rings))
+        # Which number stays sealed with the leg.
+        record_act(connection, store, staff_id, BEGUN, entry.id, details={"leg": leg_id})
+    return provider_commands.carry_out_all(store, control, asked, made=leg_id)
+
+
+def _may_ask(connection: Connection, store: Store, staff_id: str, entry_id: str) -> Entry | Asked:
+    entry = talk_of(connection, store, staff_id, entry_id)
+    if isinstance(entry, str):
+        return no(entry)
+    if entry.conference_sid is None:
+        return no("not_yet")
+    return no("already") if third_of(connection, store, entry) else entry
+
+
+def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+    """The agent leaves; caller and third talk on.
+
+    A colleague has the entry from then on, and the agent is free. A conversation with somebody
+    outside is over for us: the agent says what it was. Why not: `not_talking`, `other_call`,
+    `nobody` (no third who is there).
+    """
+    with store.database.transaction() as connection:
+        entry = talk_of(connection, store, staff_id, entry_id)
+        if isinstance(entry, str):
+            return no(entry)
+        third = third_of(connection, store, entry)
+        if third is None or third.state != "joined":
+            return no("nobody")
+        # The caller first: nobody is left alone with music.
+        asked = set_hold(connection, store, entry, on=False)
+        clock = store.clock
+        if third.staff_id is not None:
+            queues.change(
+                connection,
+                clock,
+                entry.id,
+                ("talking",),
+                if_staff=staff_id,
+                staff_id=third.staff_id,
+            )
+            connect_agent.free_agent(connection, store, staff_id, entry.id)
+        else:
+            agents.end_talk(connection, clock, entry.id, "wrapup", connect_agent.TRANSFERRED)
+            agents.move(connection, clock, staff_id, ("talking",), "wrapup", entry_id=entry.id)
+        asked += connect_agent.hang_up_legs(
+            connection,
+            store,
+            entry,
+            kinds=("agent", "third", "supervisor"),
+            but=third.id,
+            at_once=False,
+        )
+        to = {"to": third.staff_id} if third.staff_id else {"leg": third.id}
+        record_act(connection, store, staff_id, DONE, entry.id, details=to)
+    return provider_commands.carry_out_all(store, control, asked)
+
+
+def cancel(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+    """The third leaves, the caller is back. Why not: `not_talking`, `other_call`, `nobody`."""
+    with store.database.transaction() as connection:
+        entry = talk_of(connection, store, staff_id, entry_id)
+        if isinstance(entry, str):
+            return no(entry)
+        third = third_of(connection, store, entry)
+        if third is None:
+            return no("nobody")
+        asked = connect_agent.hang_up_legs(
+            connection, store, entry, kinds=("third",), at_once=False
+        )
+        asked += set_hold(connection, store, entry, on=False)
+        record_act(connection, store, staff_id, CANCELLED, entry.id)
+    return provider_commands.carry_out_all(store, control, asked)
+
+
+def join_three(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+    """All three talk. Why not: `not_talking`, `other_call`, `nobody` (no third who is there)."""
+    with store.database.transaction() as connection:
+        entry = talk_of(connection, store, staff_id, entry_id)
+        if isinstance(entry, str):
+            return no(entry)
+        third = third_of(connection, store, entry)
+        if third is None or third.state != "joined":
+            return no("nobody")
+        asked = set_hold(connection, store, entry, on=False)
+        record_act(connection, store, staff_id, THREE, entry.id)
+    return provider_commands.carry_out_all(store, control, asked)

@@ -1,0 +1,620 @@
+"""Cancel, move, restore: what may become of a booking, and what that does to its other dose.
+
+- Cancelling the first dose cancels the second as well: its interval counts from the first.
+- Cancelling the second alone keeps the first, and says that a second is missing.
+- Moving the first keeps the second where it still is within the campaign's interval, at the same
+  centre; else the second moves with it, or nothing moves.
+- The second moves within the interval of the first, at the same centre.
+- An appointment that has begun stays as it is.
+- What was cancelled is kept for ten minutes, so that it can be taken back; only then it is for
+  whoever waits for a place, and for all.
+
+Each is one transaction, the caller's: places, appointments, a line of history and a message, or
+nothing of it. Changes of one booking come one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flows.understanding import birthday
+from models import bookings, changes, history, outbox
+from models.changes import Address, BookedAppointment, BookingFile, ChangedMeanwhile
+from models.database import Connection
+from models.history import Change
+from models.outbox import NewMessage
+from models.partner_bookings import is_mirrored
+from services.booking.partner_message import follow
+from services.campaign.campaign import Campaign
+from services.messages.topics import topic_of_change
+from services.slots.allocate import Allocate, Channel, Chosen, Taker, second_window
+from services.slots.freed_slot_offers import offer_freed
+from services.slots.give_back import (
+    UNDO_WITHIN,
+    give_back_places,
+    keep_for_undo,
+    pass_on_holds,
+    undoing,
+)
+from services.store import Store
+
+FIRST, SECOND = 1, 2
+# Any place of a slot will do: Allocate.book needs an id for each dose, and nobody holds these.
+NO_PLACE = {FIRST: -FIRST, SECOND: -SECOND}
+MOST_WHY = 80
+# Who changes by these has asked for it, or talks with whoever does.
+_BY_THEMSELVES = frozenset({Channel.PHONE, Channel.WEB, Channel.AGENT})
+
+
+class Became(StrEnum):
+    """What happened to one dose. Words for each are to be found under these keys."""
+
+    CANCELLED = "cancelled"
+    CANCELLED_WITH_FIRST = "cancelled_with_first"
+    KEPT = "kept"
+    KEPT_SECOND_MISSING = "kept_second_missing"
+    MOVED = "moved"
+    MOVED_WITH_FIRST = "moved_with_first"
+    RESTORED = "restored"
+
+
+class WhyNot(StrEnum):
+    """Why nothing was changed."""
+
+    UNKNOWN = "unknown"
+    # The dose, or the whole booking, is cancelled already, or was never booked.
+    NOT_LIVE = "not_live"
+    BEGUN = "begun"
+    # It is not what whoever asks has seen: somebody else changed it meanwhile.
+    CHANGED = "changed"
+    ALREADY_THERE = "already_there"
+    GONE = "gone"
+    # The centre takes nobody through us, or there is no such slot.
+    NOT_OFFERED = "not_offered"
+    # The second would not be within the interval of the first.
+    INTERVAL = "interval"
+    OTHER_CENTRE = "other_centre"
+    # The first may move, but no second is free within the interval of its new day.
+    NO_SECOND = "no_second"
+    OTHER_CAMPAIGN = "other_campaign"
+    # Who may come on the day booked is not old enough yet on the new one.
+    TOO_YOUNG = "too_young"
+    # Restoring: the newest change is no cancellation, or one of too long ago.
+    NOT_CANCELLED = "not_cancelled"
+    TOO_LATE = "too_late"
+    # Restoring: the person has another appointment by now.
+    BOOKED_AGAIN = "booked_again"
+
+
+@dataclass(frozen=True)
+class By:
+    """Who changes a booking, through which channel, and why (at most 80 letters, nobody's data).
+
+    `key` makes a change happen once: with the same key it is answered as before. `seen` is the
+    version of the booking that whoever asks was told about; None when that does not matter.
+    """
+
+    who: str
+    channel: Channel
+    why: str = ""
+    key: str = ""
+    seen: int | None = None
+
+
+@dataclass(frozen=True)
+class DoseChange:
+    """One dose after a change; `start_at` (UTC) is when it is, or would have been.
+
+    `was_at` (UTC) is when it was before it moved.
+    """
+
+    dose: int
+    became: Became
+    centre_id: str
+    start_at: datetime
+    was_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What happened, dose by dose. `message_id` is None where there is no phone to tell.
+
+    `repeated` says that this very change (by its key) was made before, and nothing was done now.
+    """
+
+    version: int
+    doses: tuple[DoseChange, ...]
+    message_id: str | None = None
+    repeated: bool = False
+
+    def became(self, dose: int) -> Became | None:
+        """What became of a dose; None for one that had been cancelled before."""
+        return next((one.became for one in self.doses if one.dose == dose), None)
+
+
+class Cancelled(Changed):
+    """Some or all doses are cancelled."""
+
+
+class Moved(Changed):
+    """One or both doses are elsewhere now."""
+
+
+class Restored(Changed):
+    """A cancellation was taken back."""
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Nothing was changed."""
+
+    why: WhyNot
+
+
+class _Refused(Exception):
+    def __init__(self, why: WhyNot) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class _Repeated(Exception):
+    def __init__(self, version: int, doses: tuple[DoseChange, ...]) -> None:
+        super().__init__()
+        self.version = version
+        self.doses = doses
+
+
+def cancel(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign | None,
+    booking_id: str,
+    doses: Collection[int] | None = None,
+    *,
+    by: By,
+) -> Cancelled | Unchanged:
+    """Cancel these doses, or all that have not begun; the second goes with the first.
+
+    `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
+    """
+    try:
+        with _change(connection, store, campaign, booking_id, what="cancelled", by=by) as one:
+            asked = one.live_and_ahead(doses)
+            with_first = FIRST in asked
+            gone = [dose for dose in one.live if with_first or dose in asked]
+            _not_begun(one, gone)
+            for dose in gone:
+                follows = with_first and dose != FIRST
+                one.note(dose, Became.CANCELLED_WITH_FIRST if follows else Became.CANCELLED)
+            for dose in one.live.keys() - set(gone):
+                one.note(dose, Became.KEPT_SECOND_MISSING)
+            one.version = changes.cancel_appointments(connection, store.clock, booking_id, gone)
+            one.keep_for_undo([one.live[dose].place_id for dose in gone])
+            return Cancelled(one.version, one.told(), one.finish("booking_cancelled"))
+    except _Repeated as before:
+        return Cancelled(before.version, before.doses, repeated=True)
+    except _Refused as refused:
+        return Unchanged(refused.why)
+
+
+def move(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    taker: Taker,
+    booking_id: str,
+    *,
+    to: Mapping[int, Chosen],
+    by: By,
+) -> Moved | Unchanged:
+    """Move doses to places that the taker holds, or to any place of their slots.
+
+    The new places are held and booked before the old ones are given back. `to` is by dose; of a
+    Chosen, the slot decides where and when, and place 0 is any place of it. What else the taker
+    holds is given back, unless nothing is changed.
+    """
+    try:
+        with _change(connection, store, campaign, booking_id, what="moved", by=by) as one:
+            door = Allocate(connection, store, campaign, taker)
+            there = one.book(door, _Target(one, door, to).places())
+            one.version = changes.move_appointments(connection, store.clock, booking_id, there)
+            for dose in one.live:
+                if dose in there:
+                    became = Became.MOVED if dose in to else Became.MOVED_WITH_FIRST
+                    one.note(dose, became, to=there[dose])
+                else:
+                    one.note(dose, Became.KEPT)
+            one.free(one.live[dose].place_id for dose in there)
+            return Moved(one.version, one.told(), one.finish("booking_changed"))
+    except _Repeated as before:
+        return Moved(before.version, before.doses, repeated=True)
+    except _Refused as refused:
+        return Unchanged(refused.why)
+    except ChangedMeanwhile:
+        return Unchanged(WhyNot.CHANGED)
+
+
+def undo_cancel(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    taker: Taker,
+    booking_id: str,
+    *,
+    by: By,
+) -> Restored | Unchanged:
+    """Take the newest change back if it is a cancellation of less than ten minutes ago.
+
+    All that it cancelled comes back, at the very same times, or nothing. Its places are kept for
+    this; only where one was blocked since, they may be gone.
+    """
+    try:
+        with _change(connection, store, campaign, booking_id, what="restored", by=by) as one:
+            lost = _cancelled_last(connection, store, one.file)
+            _nobody_else(one)
+            keeper = replace(taker, holder=undoing(booking_id))
+            there = one.book(Allocate(connection, store, campaign, keeper), lost)
+            one.version = changes.restore_appointments(connection, store.clock, booking_id, there)
+            for dose in one.live:
+                one.note(dose, Became.KEPT)
+            for dose, where in there.items():
+                one.note(dose, Became.RESTORED, to=where)
+            return Restored(one.version, one.told(), one.finish("booking_changed"))
+    except _Repeated as before:
+        return Restored(before.version, before.doses, repeated=True)
+    except _Refused as refused:
+        return Unchanged(refused.why)
+    except ChangedMeanwhile:
+        # Under the lock only the person's own key can stand in the way.
+        return Unchanged(WhyNot.BOOKED_AGAIN)
+
+
+def undoable(connection: Connection, store: Store, file: BookingFile) -> bool:
+    """Whether the newest change is a cancellation that can be taken back now.
+
+    The same statements for any booking, and for one that is not there.
+    """
+    try:
+        _cancelled_last(connection, store, file)
+    except _Refused:
+        return False
+    return True
+
+
+@contextmanager
+def _change(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign | None,
+    booking_id: str,
+    *,
+    what: str,
+    by: By,
+) -> Iterator[_OneChange]:
+    """Lock a booking for one change; whatever raises inside leaves nothing changed.
+
+    Raises _Refused and _Repeated.
+    """
+    # Allocate.book takes a booking's places back when it fails, the old ones too: hence all of a
+    # change lies in a savepoint.
+    with connection.begin_nested():
+        file = changes.load(connection, store.vault, booking_id, lock=True)
+        if file is None:
+            raise _Refused(WhyNot.UNKNOWN)
+        _made_before(connection, booking_id, what, by)
+        if by.seen is not None and by.seen != file.version:
+            raise _Refused(WhyNot.CHANGED)
+        yield _OneChange(connection, store, campaign, file, what=what, by=by)
+
+
+def _made_before(connection: Connection, booking_id: str, what: str, by: By) -> None:
+    if not by.key:
+        return
+    for line in history.of_booking(connection, booking_id):
+        details = line.change.details
+        if line.change.what == what and details.get("key") == by.key:
+            raise _Repeated(details["version"], tuple(map(_from_json, details["doses"])))
+
+
+class _OneChange:
+    """A locked booking, and what has been done to it so far."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        store: Store,
+        campaign: Campaign | None,
+        file: BookingFile,
+        *,
+        what: str,
+        by: By,
+    ) -> None:
+        self.connection = connection
+        self.store = store
+        self.campaign = campaign
+        self.file = file
+        self.live = {one.dose: one for one in file.live}
+        self.version = file.version
+        self._what = what
+        self._by = by
+        self._told: dict[int, DoseChange] = {}
+        self._places: dict[str, list[int]] = {}
+
+    def live_and_ahead(self, doses: Collection[int] | None) -> list[int]:
+        """The live ones of these doses; without any given, the live ones that have not begun."""
+        if doses is not None:
+            asked = [dose for dose in self.live if dose in doses]
+        else:
+            now = self.store.clock.now()
+            asked = [dose for dose, one in self.live.items() if one.start_at > now]
+        if not asked:
+            begun = doses is None and bool(self.live)
+            raise _Refused(WhyNot.BEGUN if begun else WhyNot.NOT_LIVE)
+        return asked
+
+    def note(
+        self, dose: int, became: Became, *, to: tuple[int, str, datetime] | None = None
+    ) -> None:
+        """Remember what became of a dose, for the answer, the history and the message."""
+        was = next(one for one in self.file.appointments if one.dose == dose)
+        centre_id, start_at, was_at = was.centre_id, was.start_at, None
+        if to is not None:
+            place_id, centre_id, start_at = to
+            self._places.setdefault("taken", []).append(place_id)
+            was_at = was.start_at if became is not Became.RESTORED else None
+        self._told[dose] = DoseChange(dose, became, centre_id, start_at, was_at)
+
+    def told(self) -> tuple[DoseChange, ...]:
+        return tuple(self._told[dose] for dose in sorted(self._told))
+
+    def book(
+        self, door: Allocate, where: Mapping[int, BookedAppointment]
+    ) -> dict[int, tuple[int, str, datetime]]:
+        """Book these places, or others of their slots; gives for each dose what was booked."""
+        chosen = [Chosen(each.place_id, each.slot_id, each.start_at) for each in where.values()]
+        place_ids = door.book(chosen, self.file.id)
+        if place_ids is None:
+            raise _Refused(WhyNot.GONE)
+        return {
+            each.dose: (place_id, each.centre_id, each.start_at)
+            for each, place_id in zip(where.values(), place_ids, strict=True)
+        }
+
+    def free(self, place_ids: Iterable[int]) -> None:
+        """Give places back; whoever waits longest for one has it before anybody can see it."""
+        freed = list(place_ids)
+        self._places["freed"] = freed
+        give_back_places(self.connection, self.file.id, freed)
+        self._offer(freed + self._kept_before())
+
+    def keep_for_undo(self, place_ids: list[int]) -> None:
+        """Give places back, but to nobody else for the next minutes."""
+        self._places["freed"] = place_ids
+        kept_before = self._kept_before()
+        blocked = keep_for_undo(self.connection, self.store, self.file.id, place_ids)
+        self._offer(kept_before + blocked)
+
+    def _kept_before(self) -> list[int]:
+        """Places of an earlier cancellation, which nobody can take back after this change."""
+        return pass_on_holds(self.connection, undoing(self.file.id))
+
+    def _offer(self, freed: list[int]) -> None:
+        if self.campaign is not None:
+            offer_freed(self.connection, self.store, self.campaign, freed)
+
+    def finish(self, kind: str) -> str | None:
+        """Write the line of history and the message; gives the message's id if there is one."""
+        by = self._by
+        details: dict[str, Any] = {
+            "version": self.version,
+            "doses": [_to_json(one) for one in self.told()],
+            **self._places,
+        }
+        if by.key:
+            details["key"] = by.key
+        why = by.why[:MOST_WHY]
+        line = Change(by.who, by.channel, self._what, why, details)
+        history.add(self.connection, self.store.clock, self.file.id, line)
+        undoable = self._what == "cancelled"
+        follow(self.connection, self.store, self.file.id, self.version, undoable=undoable)
+        return self._tell(kind)
+
+    def _tell(self, kind: str) -> str | None:
+        file = self.file
+        if file.number is None:
+            return None
+        where = changes.addresses(self.connection, {one.centre_id for one in self._told.values()})
+        message = NewMessage(
+            id=self.store.chance.identifier(),
+            kind=kind,
+            dedupe_key=f"{kind}:{file.id}:{self.version}",
+            recipient=file.number,
+            payload={
+                "what": self._what,
+                # Whoever did it themselves waits for it with the telephone in the hand.
+                "asked": self._by.channel in _BY_THEMSELVES,
+                "reference": file.reference,
+                "version": self.version,
+                "doses": [_for_text(one, where[one.centre_id]) for one in self.told()],
+            },
+            booking_id=file.id,
+            call_id=None,
+            topic=topic_of_change(self._what),
+        )
+        outbox.add(self.connection, self.store.clock, self.store.vault, message)
+        return message.id
+
+
+class _Target:
+    """Where the doses of a booking shall be after a move, and whether that may be."""
+
+    def __init__(self, one: _OneChange, door: Allocate, to: Mapping[int, Chosen]) -> None:
+        if one.file.campaign != door.campaign.name:
+            raise _Refused(WhyNot.OTHER_CAMPAIGN)
+        if not to or not set(to) <= set(one.live):
+            raise _Refused(WhyNot.NOT_LIVE)
+        _not_begun(one, to)
+        starts = changes.slot_starts(one.connection, [each.slot_id for each in to.values()])
+        self._moving: dict[int, BookedAppointment] = {}
+        for dose, each in sorted(to.items()):
+            if each.slot_id not in starts:
+                raise _Refused(WhyNot.NOT_OFFERED)
+            centre_id, start_at = starts[each.slot_id]
+            if start_at <= one.store.clock.now():
+                raise _Refused(WhyNot.BEGUN)
+            # Asked along with the other dose, it may be there already.
+            if one.live[dose].slot_id != each.slot_id:
+                place_id = each.place_id or NO_PLACE[dose]
+                self._moving[dose] = BookedAppointment(
+                    dose, place_id, each.slot_id, centre_id, start_at, "confirmed"
+                )
+        if not self._moving:
+            raise _Refused(WhyNot.ALREADY_THERE)
+        self._door = door
+        self._file = one.file
+        self._asked = to
+        self._before = one.live
+        self._after = one.live | self._moving
+        self._connection = one.connection
+        self._addresses = changes.addresses(
+            one.connection, {each.centre_id for each in self._after.values()}
+        )
+
+    def places(self) -> dict[int, BookedAppointment]:
+        """What to book, by dose: what was asked, and a second found for a first that moves."""
+        if not all(self._is_offered(each.centre_id) for each in self._moving.values()):
+            raise _Refused(WhyNot.NOT_OFFERED)
+        for each in self._moving.values():
+            if not self._old_enough(each):
+                raise _Refused(WhyNot.TOO_YOUNG)
+        why = self._why_not_together() if {FIRST, SECOND} <= set(self._after) else None
+        if why is None:
+            return self._moving
+        if SECOND in self._asked:
+            raise _Refused(why)
+        first = self._after[FIRST]
+        second = self._door.hold_second(first.start_at, first.centre_id, self._zone())
+        if second is None:
+            raise _Refused(WhyNot.NO_SECOND)
+        where = (second.place_id, second.slot_id, second.centre_id, second.start_at)
+        return self._moving | {SECOND: BookedAppointment(SECOND, *where, "confirmed")}
+
+    def _is_offered(self, centre_id: str) -> bool:
+        if self._door.taker.channel is not Channel.SUPERVISOR:
+            return self._addresses[centre_id].bookable
+        # Whom a supervisor moves goes where the supervisor says; but a place of ours alone is
+        # somebody else's at a partner.
+        return not is_mirrored(self._connection, centre_id)
+
+    def _old_enough(self, there: BookedAppointment) -> bool:
+        # What groups were certified is not kept: whoever was let in at an age still is.
+        born = self._file.born
+        if born is None:
+            return True
+        zone = ZoneInfo(self._addresses[there.centre_id].time_zone)
+        day, before = (
+            one.start_at.astimezone(zone).date() for one in (there, self._before[there.dose])
+        )
+        if _age_on(born, day) >= _age_on(born, before):
+            return True
+        return self._door.campaign.eligible_on(born, day) is not None
+
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self._addresses[self._after[FIRST].centre_id].time_zone)
+
+    def _why_not_together(self) -> WhyNot | None:
+        first, second = self._after[FIRST], self._after[SECOND]
+        if first.centre_id != second.centre_id:
+            return WhyNot.OTHER_CENTRE
+        least, most = self._door.campaign.second_after_days
+        window = second_window(first.start_at, self._zone(), least, most, same_hour=False)
+        return None if window[0] <= second.start_at < window[1] else WhyNot.INTERVAL
+
+
+def _age_on(born: date, day: date) -> int:
+    """Whole years; who was born on 29 February is older on 1 March in other years."""
+    years = day.year - born.year
+    return years - (birthday(born, years) > day)
+
+
+def _not_begun(one: _OneChange, doses: Iterable[int]) -> None:
+    if any(one.live[dose].start_at <= one.store.clock.now() for dose in doses):
+        raise _Refused(WhyNot.BEGUN)
+
+
+def _cancelled_last(
+    connection: Connection, store: Store, file: BookingFile
+) -> dict[int, BookedAppointment]:
+    """The appointments that the newest change cancelled, and that have not begun, by dose."""
+    # That somebody will come changes nothing, and takes nobody's way back.
+    lines = [
+        one
+        for one in history.of_booking(connection, file.id)
+        if one.change.what != history.SAID_YES
+    ]
+    # Asked in any case: see `undoable`.
+    recent = changes.is_recent(connection, store.clock, file.id, UNDO_WITHIN)
+    newest = lines[-1].change if lines else None
+    if newest is None or newest.what != "cancelled" or "doses" not in newest.details:
+        raise _Refused(WhyNot.NOT_CANCELLED)
+    if newest.details.get("version") != file.version:
+        raise _Refused(WhyNot.CHANGED)
+    if not recent:
+        raise _Refused(WhyNot.TOO_LATE)
+    gone = {Became.CANCELLED, Became.CANCELLED_WITH_FIRST}
+    doses = {each["dose"] for each in newest.details["doses"] if each["became"] in gone}
+    lost = {each.dose: each for each in file.appointments if each.dose in doses}
+    if any(each.start_at <= store.clock.now() for each in lost.values()):
+        raise _Refused(WhyNot.BEGUN)
+    return lost
+
+
+def _nobody_else(one: _OneChange) -> None:
+    file = one.file
+    if file.born is None or file.number is None:
+        return
+    person = bookings.person_idx(one.store.vault, file.campaign, file.born, file.number, file.rank)
+    # The first dose may be live in this very booking, and then only the second comes back.
+    if person and bookings.find_person(one.connection, person) not in {None, file.id}:
+        raise _Refused(WhyNot.BOOKED_AGAIN)
+
+
+def _to_json(one: DoseChange) -> dict[str, Any]:
+    fields = asdict(one)
+    fields["start_at"] = one.start_at.isoformat()
+    fields["was_at"] = one.was_at.isoformat() if one.was_at else None
+    return fields
+
+
+def _from_json(fields: Mapping[str, Any]) -> DoseChange:
+    was_at = fields["was_at"]
+    return DoseChange(
+        fields["dose"],
+        Became(fields["became"]),
+        fields["centre_id"],
+        datetime.fromisoformat(fields["start_at"]),
+        datetime.fromisoformat(was_at) if was_at else None,
+    )
+
+
+def _for_text(one: DoseChange, where: Address) -> dict[str, Any]:
+    """What a text about this dose needs; moments carry the centre's own zone."""
+    zone = ZoneInfo(where.time_zone)
+    return {
+        "dose": one.dose,
+        "became": one.became,
+        "start": one.start_at.astimezone(zone).isoformat(),
+        "was": one.was_at.astimezone(zone).isoformat() if one.was_at else None,
+        "time_zone": where.time_zone,
+        "centre_id": where.centre_id,
+        "name": where.name,
+        "street": where.street,
+        "postcode": where.postcode,
+        "town": where.town,
+    }

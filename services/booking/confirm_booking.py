@@ -1,0 +1,274 @@
+"""Confirm: the place, the booking, its reference and its message, all in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from models import bookings, changes, history, outbox
+from models.bookings import Added, NewBooking
+from models.database import Connection
+from models.history import Change
+from models.outbox import NewMessage
+from prompts.catalogue import Catalogue
+from services.campaign.campaign import Campaign
+from services.messages.confirmation_text import confirmation_text, text_of_booking
+from services.messages.phone_capabilities import takes_texts
+from services.messages.topics import Topic
+from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.give_back import give_back_holds, give_back_places
+from services.store import Store
+
+# Two references are the same once in 10**10 bookings; three in a row is a broken source.
+REFERENCE_TRIES = 3
+# Where nobody looks at who asks, a number has only so many bookings.
+_LIMITED = frozenset({Channel.PHONE, Channel.WEB, Channel.PARTNER})
+
+
+class NoReference(Exception):
+    """No unused reference could be found."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be booked: places held by `taker`, one for each dose, for one person.
+
+    `number` (E.164) is where the person can be reached or None; `text_to` is where the
+    confirmation goes as a text, or None for nowhere. `start_at` is UTC.
+    """
+
+    taker: Taker
+    chosen: tuple[Chosen, ...]
+    centre_id: str
+    local_starts: tuple[datetime, ...]
+    street: str
+    centre_name: str
+    town: str
+    centre_postcode: str
+    born: date
+    postcode: str
+    number: str | None
+    text_to: str | None
+    call_id: str | None = None
+    # 2: a second person of this birth date on this phone, asked for as someone else.
+    rank: int = 1
+    # Whoever asks does so for somebody else, or for two: twins share a birth date and a line.
+    for_other: bool = False
+    # Groups of the campaign that the person certified to belong to.
+    groups: tuple[str, ...] = ()
+    name: str | None = None
+    who: str = "caller"
+    # Whether they want to be rung about it: the same evening, and before.
+    calls: bool = False
+    # A desk books many; which of the holder's bookings this is, so that a copy of it is none.
+    occasion: str = "1"
+
+
+@dataclass(frozen=True)
+class Booked:
+    reference: str
+    message_id: str | None
+
+
+@dataclass(frozen=True)
+class NotBooked:
+    """`person_needed`: somebody must look at it, and only they hear why; else the slot is gone.
+
+    Whoever has an appointment already, and whoever rings from a number with too many of them, are
+    told the same: nobody learns from us who is booked.
+    """
+
+    person_needed: bool = False
+
+
+def confirm_booking(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    request: Request,
+    *,
+    catalogue: Catalogue,
+    national_number: str,
+) -> Booked | NotBooked:
+    """Book all doses or none, in the caller's transaction; `catalogue` is of what they speak.
+
+    A hold that ran out is never confirmed; where the same slot still has a place, it is taken anew.
+    Raises NoReference.
+    """
+    booking_id = store.chance.identifier()
+    clock = store.clock
+    request = _ranked(connection, store, campaign, request)
+
+    def text_again() -> None:
+        _text_again(
+            connection, store, campaign, request, catalogue=catalogue, number=national_number
+        )
+
+    if _too_many(connection, store, campaign, request):
+        # As for a repeat: what cannot be booked is not kept from others either.
+        give_back_holds(connection, request.taker.holder)
+        text_again()
+        return NotBooked(person_needed=True)
+    door = Allocate(connection, store, campaign, request.taker)
+    place_ids = door.book(request.chosen, booking_id)
+    if place_ids is None:
+        return NotBooked()
+    starts = [one.start_at for one in request.chosen]
+    new = NewBooking(
+        id=booking_id,
+        idempotency_key=f"{request.taker.holder}:{request.occasion}",
+        channel=request.taker.channel,
+        campaign=campaign.name,
+        centre_id=request.centre_id,
+        call_id=request.call_id,
+        born=request.born,
+        number=request.number,
+        postcode=request.postcode,
+        doses=tuple(zip(place_ids, starts, strict=True)),
+        rank=request.rank,
+        name=request.name,
+        language=catalogue.language,
+        calls=request.calls,
+    )
+    reference = _store(connection, store, new)
+    if reference is None:
+        give_back_places(connection, booking_id)
+        text_again()
+        return NotBooked(person_needed=True)
+    history.add(
+        connection,
+        clock,
+        booking_id,
+        Change(
+            who=request.who,
+            channel=request.taker.channel,
+            what="booked",
+            details={
+                "places": list(place_ids),
+                "starts": [one.isoformat() for one in starts],
+                # `flask store verify` asks the outbox for it.
+                "text": request.text_to is not None,
+                **({"for": "other"} if request.for_other else {}),
+                **({"groups": list(request.groups)} if request.groups else {}),
+            },
+        ),
+    )
+    if request.text_to is None:
+        return Booked(reference, None)
+    body = confirmation_text(
+        catalogue,
+        starts=request.local_starts,
+        street=request.street,
+        centre_name=request.centre_name,
+        postcode=request.centre_postcode,
+        town=request.town,
+        reference=reference,
+        number=national_number,
+        link=store.link_of(reference, starts),
+    )
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind="sms",
+        dedupe_key=f"confirmation:{booking_id}:1",
+        recipient=request.text_to,
+        payload={"body": body},
+        booking_id=booking_id,
+        call_id=request.call_id,
+        topic=Topic.CONFIRMATION,
+    )
+    outbox.add(connection, clock, store.vault, message)
+    return Booked(reference, message.id)
+
+
+def _ranked(connection: Connection, store: Store, campaign: Campaign, request: Request) -> Request:
+    if request.rank != 1:
+        return request
+    rank = rank_of(
+        connection,
+        store,
+        campaign,
+        request.born,
+        request.number,
+        for_other=request.for_other,
+    )
+    return replace(request, rank=rank)
+
+
+def rank_of(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    born: date,
+    number: str | None,
+    *,
+    for_other: bool,
+) -> int:
+    """2 for somebody else of a birth date that is booked on this phone already; else 1."""
+    person = bookings.person_idx(store.vault, campaign.name, born, number, 1) if for_other else None
+    if person is None or bookings.find_person(connection, person) is None:
+        return 1
+    return 2
+
+
+def _too_many(connection: Connection, store: Store, campaign: Campaign, request: Request) -> bool:
+    # A care home has one line for all: there, a person books.
+    if request.number is None or request.taker.channel not in _LIMITED:
+        return False
+    live = bookings.count_of_number(connection, store.vault, campaign.name, request.number)
+    return live >= campaign.per_number
+
+
+def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
+    """Store it and give its reference; None for a person who is booked already."""
+    for _ in range(REFERENCE_TRIES):
+        reference = store.chance.reference()
+        added = bookings.add(connection, store.clock, store.vault, new, reference)
+        if added is Added.DONE:
+            return reference
+        if added is Added.REPEATED:
+            return None
+    raise NoReference
+
+
+def _text_again(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    request: Request,
+    *,
+    catalogue: Catalogue,
+    number: str,
+) -> None:
+    """Remind a person of the booking that is there, once a day, at the number on its file.
+
+    An honest caller who forgot learns so by text; whoever asks for somebody else learns nothing.
+    """
+    person = bookings.person_idx(
+        store.vault, campaign.name, request.born, request.number, request.rank
+    )
+    booking_id = bookings.find_person(connection, person) if person else None
+    file = changes.load(connection, store.vault, booking_id) if booking_id else None
+    if file is None or not file.live or not takes_texts(file.number):
+        return
+    first = file.live[0]
+    where = changes.addresses(connection, [first.centre_id])[first.centre_id]
+    body = text_of_booking(
+        catalogue,
+        file.live,
+        where,
+        reference=file.reference,
+        number=number,
+        link=store.link_of(file.reference, [one.start_at for one in file.live]),
+    )
+    today = store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind="sms",
+        dedupe_key=f"again:{file.id}:{today.isoformat()}",
+        recipient=file.number or "",
+        payload={"body": body},
+        booking_id=file.id,
+        topic=Topic.AGAIN,
+    )
+    outbox.add(connection, store.clock, store.vault, message)

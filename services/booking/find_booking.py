@@ -1,0 +1,107 @@
+"""Find an appointment by its reference and the birth date; a stranger learns nothing by trying.
+
+Whether a reference is unknown, or known with another birth date, is told by neither words nor time:
+both take the same statements, the same decryptions and the same counted try.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from models import changes
+from models.changes import Address, BookingFile
+from models.database import Connection
+from services.attempts import before_look_up, count_look_up
+from services.booking.change_booking import undoable
+from services.store import Store
+
+
+@dataclass(frozen=True)
+class Found:
+    """A booking, where its appointments are, and whether a cancellation can be taken back now."""
+
+    file: BookingFile
+    centres: Mapping[str, Address]
+    undo: bool
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """Nothing is told. `person`: no other try is left here, an agent can still look."""
+
+    person: bool
+
+
+def find_booking(
+    connection: Connection,
+    store: Store,
+    *,
+    reference: str,
+    born: date,
+    caller: str,
+    call_id: str,
+) -> Found | NotFound:
+    """Look up a booking for a caller, in their transaction, and count the try.
+
+    `reference` is ten digits; `caller` is E.164 or empty. After three wrong tries in a call, or
+    five in a day for a number or a reference, a right one finds nothing either.
+    """
+    who = {"reference": reference, "caller": caller, "call_id": call_id}
+    tries = before_look_up(connection, store, **who)
+    booking_id = changes.id_by_reference(connection, store.vault, reference)
+    found = _read(connection, store, booking_id)
+    told = found.file.born.isoformat() if found.file.born else ""
+    right = hmac.compare_digest(told, born.isoformat())
+    count_look_up(connection, store, tries, **who, right=right)
+    if right and tries.open:
+        return found
+    return NotFound(person=right or not tries.again)
+
+
+def find_rung(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    booking_id: str,
+    others: Sequence[str],
+    born: date,
+    caller: str,
+    call_id: str,
+) -> Found | NotFound:
+    """The booking that a number is rung about, by its birth date, and count the try.
+
+    A line may be shared: of `others`, which are to be told of on the same line, the one of this
+    birth date is found as well. Tries count with those of "my appointment".
+    """
+    own = _read(connection, store, booking_id)
+    who = {"reference": own.file.reference, "caller": caller, "call_id": call_id}
+    tries = before_look_up(connection, store, **who)
+    found = None
+    for one in (own, *(_read(connection, store, other) for other in others)):
+        told = one.file.born.isoformat() if one.file.born else ""
+        right = hmac.compare_digest(told, born.isoformat())
+        if right and found is None:
+            found = one
+    count_look_up(connection, store, tries, **who, right=found is not None)
+    if found is not None and tries.open:
+        return found
+    return NotFound(person=found is not None or not tries.again)
+
+
+def read_booking(connection: Connection, store: Store, booking_id: str) -> Found | None:
+    """A booking as it is now, for somebody who proved that it is theirs."""
+    found = _read(connection, store, booking_id)
+    return found if found.file.id == booking_id else None
+
+
+def _read(connection: Connection, store: Store, booking_id: str | None) -> Found:
+    file = changes.load_as_any(connection, store.vault, booking_id)
+    centres = {one.centre_id for one in file.appointments} or {file.centre_id}
+    return Found(
+        file=file,
+        centres=changes.addresses(connection, centres),
+        undo=undoable(connection, store, file),
+    )

@@ -1,0 +1,103 @@
+"""Bookings in the words of a conversation: what is told of one, and why one was not changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from flows.session import Mine, MineState, Moving, Offer
+from flows.world import NotChanged
+from models import changes
+from models.changes import BookedAppointment
+from models.database import Connection
+from models.places import Window
+from services.booking.change_booking import FIRST, SECOND, Unchanged, WhyNot
+from services.booking.find_booking import Found
+from services.campaign.campaign import Campaign
+from services.slots.allocate import Chosen, second_window
+from services.store import Store
+
+_WHY = {
+    WhyNot.NOT_LIVE: NotChanged.CHANGED,
+    WhyNot.BEGUN: NotChanged.CHANGED,
+    WhyNot.CHANGED: NotChanged.CHANGED,
+    WhyNot.NOT_CANCELLED: NotChanged.CHANGED,
+    WhyNot.ALREADY_THERE: NotChanged.SAME,
+    WhyNot.GONE: NotChanged.GONE,
+    WhyNot.NOT_OFFERED: NotChanged.GONE,
+    WhyNot.INTERVAL: NotChanged.NO_PAIR,
+    WhyNot.OTHER_CENTRE: NotChanged.NO_PAIR,
+    WhyNot.NO_SECOND: NotChanged.NO_PAIR,
+    WhyNot.TOO_YOUNG: NotChanged.TOO_YOUNG,
+    WhyNot.TOO_LATE: NotChanged.TOO_LATE,
+    WhyNot.BOOKED_AGAIN: NotChanged.BOOKED_AGAIN,
+    WhyNot.UNKNOWN: NotChanged.PERSON,
+    WhyNot.OTHER_CAMPAIGN: NotChanged.PERSON,
+}
+
+
+def why_not(unchanged: Unchanged) -> NotChanged:
+    return _WHY[unchanged.why]
+
+
+def told(found: Found, now: datetime, campaign: str) -> Mine:
+    """What the caller may hear of their booking. `campaign` is the one that is open."""
+    file = found.file
+    ahead = [one for one in file.live if one.start_at > now]
+    state = MineState.AHEAD if ahead else MineState.PAST if file.live else MineState.CANCELLED
+    shown: Sequence[BookedAppointment] = ahead or file.live or file.appointments
+    starts = {one.dose: one.start_at.isoformat() for one in shown}
+    where = found.centres[shown[0].centre_id]
+    elsewhere = {one.centre_id for one in shown} - {where.centre_id}
+    second = found.centres[elsewhere.pop()] if elsewhere else None
+    return Mine(
+        id=file.id,
+        version=file.version,
+        state=state,
+        name=where.name,
+        street=where.street,
+        town=where.town,
+        time_zone=where.time_zone,
+        first_start=starts.get(FIRST, ""),
+        second_start=starts.get(SECOND, ""),
+        second_name=second.name if second else "",
+        second_town=second.town if second else "",
+        postcode=file.postcode or "",
+        slots=tuple(one.slot_id for one in file.live),
+        undo=found.undo,
+        off=tuple(
+            one.dose for one in ahead if found.centres[one.centre_id].is_off(blocked=one.blocked)
+        ),
+        movable=file.campaign == campaign,
+    )
+
+
+def places_of(offer: Offer, moving: Moving) -> dict[int, Chosen]:
+    """Where each dose goes; of a pair that is offered both go, else the one that moves."""
+    start = datetime.fromisoformat(offer.start_at)
+    first = Chosen(offer.place_id, offer.slot_id, start)
+    if moving is Moving.SECOND:
+        return {SECOND: first}
+    if moving is Moving.FIRST or not offer.second_start_at:
+        return {FIRST: first}
+    second_start = datetime.fromisoformat(offer.second_start_at)
+    return {FIRST: first, SECOND: Chosen(offer.second_place_id, offer.second_slot_id, second_start)}
+
+
+def room_for_second(
+    connection: Connection, store: Store, campaign: Campaign, booking_id: str
+) -> tuple[str, Window] | None:
+    """The centre at which a second appointment must be, and when it may start (UTC)."""
+    file = changes.load(connection, store.vault, booking_id)
+    doses: Mapping[int, BookedAppointment] = (
+        {one.dose: one for one in file.live} if file is not None else {}
+    )
+    if FIRST not in doses or SECOND not in doses:
+        return None
+    first = doses[FIRST]
+    where = changes.addresses(connection, [first.centre_id])[first.centre_id]
+    window = second_window(
+        first.start_at, ZoneInfo(where.time_zone), *campaign.second_after_days, same_hour=False
+    )
+    return first.centre_id, window

@@ -1,0 +1,52 @@
+"""What leaves for a partner: messages of the outbox that name an order, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from models import outbox, partner_bookings
+from models.database import Connection
+from models.outbox import NewMessage
+from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
+from services.store import Store
+
+# The kind of the outbox' messages that are for a partner.
+PARTNER: Final = "partner"
+_AT_ONCE: Final = timedelta()
+
+
+def send(
+    connection: Connection,
+    store: Store,
+    order_id: str,
+    *,
+    key: str = "",
+    after: timedelta = _AT_ONCE,
+) -> str:
+    """Have an order attended to, in the transaction that changed something about it.
+
+    Gives the message's id, empty where the same (by `key`) is there already.
+    """
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind=PARTNER,
+        dedupe_key=f"{PARTNER}:{order_id}{key}",
+        recipient="",
+        payload={"order": order_id},
+        due_at=store.clock.now() + after if after else None,
+    )
+    return message.id if outbox.add(connection, store.clock, store.vault, message) else ""
+
+
+def follow(
+    connection: Connection, store: Store, booking_id: str, version: int, *, undoable: bool
+) -> None:
+    """A booking was changed: what its partner has and it has not any more goes there, too.
+
+    What can be taken back (`undoable`) goes when it cannot be any more: until then our place is
+    kept, and theirs with it.
+    """
+    after = UNDO_WITHIN + UNDO_GRACE if undoable else _AT_ONCE
+    for order_id in partner_bookings.of_booking(connection, booking_id):
+        send(connection, store, order_id, key=f":{version}", after=after)

@@ -1,0 +1,271 @@
+"""A line that was cut loses nothing: find what is left of it, and take it up in another call.
+
+The same for what was begun on the site: a visit is a call on paper, and its code is one like any
+other. Whoever takes it up ends it first, so that the site and the telephone never both go on.
+"""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from flows.engine import ENDED
+from flows.session import Session
+from flows.steps.resume import is_about_a_booking, is_worth_resuming
+from flows.steps.untold import is_untold
+from flows.world import Earlier, TakenUp
+from models import attempts, resume, visit_codes, visits
+from models.attempts import EVERYBODY, Asked, Subject
+from models.database import Connection
+from models.visits import PARTNER_WAITS, VisitRow
+from services.campaign.campaign import Campaign
+from services.slots.give_back import give_back_holds, keep_for_code, returning, take_back
+from services.store import Store
+
+# What was said is kept ready for so long; what was chosen, for the campaign's own window.
+RESUME_WITHIN = timedelta(minutes=30)
+# Whoever was asked in time may take a while to answer.
+TIME_TO_ANSWER = timedelta(minutes=10)
+# A code is told in the middle of a call, and good for half an hour after its end: how long ago the
+# call was left is looked at when the code is given.
+CODE_LIVES = timedelta(hours=3) + RESUME_WITHIN
+# That of a visit is told when it is asked for.
+VISIT_CODE_LIVES = RESUME_WITHIN
+# How a visit ends that somebody went on with elsewhere.
+TAKEN_UP = "taken_up"
+CODE_TRIES = 3
+# So many wrong codes within the hour, from whomever, and none is taken for the rest of it.
+WRONG_CODES = 20
+CODES_CLOSED = timedelta(hours=1)
+# Two codes are the same once in a million; three in a row means that they are used up.
+_NEW_CODE_TRIES = 3
+_TRIES = "resume"
+_BY_ALL = Subject(_TRIES, EVERYBODY)
+
+
+def find_earlier(
+    connection: Connection, store: Store, campaign: Campaign, call_id: str, caller: str
+) -> Earlier | None:
+    """The newest call of a line that was cut with something in it. `caller` is E.164."""
+    line = store.vault.index("phone", caller or None)
+    if line is None:
+        return None
+    booked = set()
+    for left in resume.left_by_line(
+        connection, store.clock, store.vault, line, call_id, _within(campaign)
+    ):
+        session = Session.from_json(left.body.session)
+        if is_worth_resuming(session) and (session.born not in booked or is_untold(session)):
+            return _earlier(connection, store, left.call_id, session)
+        if session.reference:
+            booked.add(session.born)
+    return None
+
+
+def find_by_code(
+    connection: Connection, store: Store, campaign: Campaign, call_id: str, code: str
+) -> Earlier | None:
+    """The call that a code is for, in the caller's transaction; a try is counted.
+
+    None for a wrong code, for one that ran out, after CODE_TRIES wrong ones of this call, and while
+    WRONG_CODES were tried by all calls.
+    """
+    clock, vault = store.clock, store.vault
+    this_call = Subject(_TRIES, vault.index("call", call_id) or b"")
+    subjects = (this_call, _BY_ALL)
+    attempts.wait_for_others(connection, subjects)
+    asked = [Asked(one, CODES_CLOSED) for one in subjects]
+    by_this, by_all = attempts.counts(connection, clock, asked)
+    if by_this >= CODE_TRIES or by_all >= WRONG_CODES:
+        return None
+    found = None
+    earlier_id = of_code(connection, store, code)
+    if earlier_id and earlier_id != call_id:
+        session = left(connection, store, campaign, earlier_id)
+        if session and is_worth_resuming(session):
+            found = _earlier(connection, store, earlier_id, session)
+    attempts.add(connection, clock, subjects, good=found is not None)
+    return found
+
+
+def of_code(connection: Connection, store: Store, code: str) -> str | None:
+    """The call, or the visit to the site, that a code is for; whoever asks counts the try."""
+    index = _code_idx(store, code)
+    found = resume.call_of_code(connection, store.clock, index)
+    return found or visit_codes.visit_of_code(connection, store.clock, index)
+
+
+def new_visit_code(connection: Connection, store: Store, campaign: Campaign, visit_id: str) -> str:
+    """A code to finish a visit by telephone, in the caller's transaction.
+
+    What was chosen is kept as for a line that was cut. Empty where there is nothing to go on from.
+    """
+    session = left(connection, store, campaign, visit_id)
+    if session is None or not is_worth_resuming(session):
+        return ""
+    for _ in range(_NEW_CODE_TRIES):
+        code = store.chance.code()
+        index = _code_idx(store, code)
+        if visit_codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES):
+            keep_for_code(connection, store, campaign, visit_id, chosen_places(session))
+            return code
+    return ""
+
+
+def new_code(connection: Connection, store: Store, call_id: str) -> str:
+    """A code for this call, in the caller's transaction; empty where none could be found."""
+    for _ in range(_NEW_CODE_TRIES):
+        code = store.chance.code()
+        index = _code_idx(store, code)
+        if visit_codes.visit_of_code(connection, store.clock, index):
+            # Told on a page to somebody else.
+            continue
+        if resume.add_code(connection, store.clock, index, call_id, CODE_LIVES):
+            return code
+    return ""
+
+
+def take_up(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    call_id: str,
+    earlier_id: str,
+    *,
+    into_call: bool = True,
+) -> TakenUp | None:
+    """Go on from an earlier call, in the caller's transaction: all that it held is this call's.
+
+    `into_call`: a call does so, which goes on with the code, too; else a desk, or the site, under
+    the name that `call_id` is. None when there is nothing left to go on from, or somebody was
+    quicker.
+    """
+    if visit_codes.is_visit(earlier_id):
+        session = _close_visit(connection, store, earlier_id)
+    else:
+        session = _close_call(connection, store, campaign, earlier_id)
+    if session is None:
+        return None
+    if into_call and _pass_code(connection, store, earlier_id, call_id):
+        # Told on a page instead of in the call, which is as good.
+        session = session.but(coded=True)
+    chosen = chosen_places(session)
+    kept = bool(chosen) and take_back(
+        connection,
+        store,
+        campaign,
+        holders_of(store, session, earlier_id),
+        chosen,
+        holder=call_id,
+    )
+    # What it was offered besides, where nobody said that it ended.
+    give_back_holds(connection, earlier_id)
+    return TakenUp(session, kept)
+
+
+def _pass_code(connection: Connection, store: Store, earlier_id: str, call_id: str) -> bool:
+    """Should this line be cut, too, the same code is good for it; whether it is a visit's."""
+    clock = store.clock
+    if not visit_codes.is_visit(earlier_id):
+        resume.pass_codes(connection, clock, earlier_id, call_id, CODE_LIVES)
+        return False
+    code_idx = visit_codes.take_code(connection, earlier_id)
+    return code_idx is not None and resume.add_code(
+        connection, clock, code_idx, call_id, CODE_LIVES
+    )
+
+
+def give_visit_code(connection: Connection, store: Store, visit_id: str, code: str) -> bool:
+    """Let a code that is free be the one of a visit."""
+    index = _code_idx(store, code)
+    return visit_codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES)
+
+
+def _close_call(
+    connection: Connection, store: Store, campaign: Campaign, earlier_id: str
+) -> Session | None:
+    clock, vault = store.clock, store.vault
+    within = _within(campaign) + TIME_TO_ANSWER
+    left = resume.left_by_call(connection, clock, vault, earlier_id, within)
+    if left is None:
+        return None
+    session = Session.from_json(left.body.session)
+    if not is_worth_resuming(session):
+        return None
+    # Should that call live after all, its next turn says goodbye.
+    over = Session(step=ENDED, language=session.language, caller=session.caller)
+    if not resume.close(connection, vault, left, over.to_json()):
+        return None
+    return session
+
+
+def _close_visit(connection: Connection, store: Store, visit_id: str) -> Session | None:
+    savepoint = connection.begin_nested()
+    # First: an answer that is on its way there comes to its end before this, or finds it over; so
+    # what is read next is all that was ever done.
+    ended = visits.end(connection, store.clock, visit_id, TAKEN_UP)
+    row = visits.load(connection, store.clock, store.vault, visit_id) if ended else None
+    session = _session_of(row)
+    if session is None or not is_worth_resuming(session):
+        savepoint.rollback()
+        return None
+    savepoint.commit()
+    return session
+
+
+def left(
+    connection: Connection, store: Store, campaign: Campaign, earlier_id: str
+) -> Session | None:
+    """What a call that is over, or a visit that is not, was left with."""
+    within = _within(campaign)
+    if visit_codes.is_visit(earlier_id):
+        row = visits.load(connection, store.clock, store.vault, earlier_id)
+        if row is None or row.outcome or row.seen_at < store.clock.now() - within:
+            return None
+        return _session_of(row)
+    left = resume.left_by_call(connection, store.clock, store.vault, earlier_id, within)
+    return Session.from_json(left.body.session) if left else None
+
+
+def _session_of(row: VisitRow | None) -> Session | None:
+    # What is being asked for at a partner would be booked there beside what it is gone on with.
+    if row is None or not row.body or row.step == PARTNER_WAITS:
+        return None
+    return Session.from_json(json.loads(row.body)["session"])
+
+
+def chosen_places(session: Session) -> tuple[int, ...]:
+    """The places that were chosen for a new booking, and not booked."""
+    if (
+        session.reference
+        or is_about_a_booking(session)
+        or not 0 <= session.chosen < len(session.offers)
+    ):
+        return ()
+    return session.choice.places
+
+
+def holders_of(store: Store, session: Session, call_id: str) -> tuple[str, ...]:
+    """Under which names a call that was cut may hold what it chose."""
+    kept_as = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
+    return kept_as, call_id
+
+
+def _earlier(connection: Connection, store: Store, earlier_id: str, session: Session) -> Earlier:
+    chosen = chosen_places(session)
+    holders: Collection[str] = holders_of(store, session, earlier_id)
+    until = chosen and resume.kept_until(connection, store.clock, holders, chosen)
+    if not until:
+        return Earlier(earlier_id, session.language)
+    offer = session.choice
+    return Earlier(earlier_id, session.language, offer.town, offer.time_zone, until)
+
+
+def _within(campaign: Campaign) -> timedelta:
+    return max(RESUME_WITHIN, campaign.resume_window)
+
+
+def _code_idx(store: Store, code: str) -> bytes:
+    return store.vault.index("resume code", code) or b""

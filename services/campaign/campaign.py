@@ -1,0 +1,210 @@
+"""A campaign: who, when, how far. `services.campaign.file` reads one from `campaigns/*.toml`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from flows.understanding import birthday
+
+
+class BadCampaign(Exception):
+    """What is wrong with a campaign: one sentence for each mistake, with file, line and remedy."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """People who may book beside those of the campaign's own age; all that is given must hold.
+
+    `minimum_age` is in years on the day of the appointment. `born_from` and `born_until` are both
+    included. `group` is what callers certify to be ("soignants"), by a name of the campaign's and
+    never a medical reason. They may book from `opens_at` (UTC), or as soon as the campaign is open.
+    """
+
+    minimum_age: int = 0
+    born_from: date | None = None
+    born_until: date | None = None
+    group: str = ""
+    opens_at: datetime | None = None
+
+    def first_day(self, born: date) -> date | None:
+        """The first day on which somebody may have an appointment; None when never.
+
+        Whoever was born on 29 February is a year older on 1 March of other years.
+        """
+        if self.born_from and born < self.born_from:
+            return None
+        if self.born_until and born > self.born_until:
+            return None
+        return birthday(born, self.minimum_age)
+
+    def books_at(self, moment: datetime) -> bool:
+        return self.opens_at is None or self.opens_at <= moment
+
+
+@dataclass(frozen=True)
+class Opening:
+    """When somebody's turn comes.
+
+    They may book from `books_from` (UTC; None where the campaign has no such moment) an appointment
+    on `day_from` (by the calendar of the campaign's zone) or later.
+    """
+
+    books_from: datetime | None
+    day_from: date
+
+
+@dataclass(frozen=True)
+class AgentsHours:
+    """When agents answer, by the clock of `zone`.
+
+    `weekdays` are seven, from Monday on, each with its intervals in minutes after midnight; an
+    interval's end is not in it. `calls`: within these hours, too, anybody may be rung.
+    """
+
+    zone: str
+    weekdays: tuple[tuple[tuple[int, int], ...], ...]
+    calls: tuple[int, int] = (8 * 60, 20 * 60)
+
+    def open_at(self, moment: datetime) -> bool:
+        """Whether agents answer at an aware moment."""
+        local = moment.astimezone(ZoneInfo(self.zone))
+        minute = local.hour * 60 + local.minute
+        return any(start <= minute < end for start, end in self.weekdays[local.weekday()])
+
+
+@dataclass(frozen=True)
+class Reminder:
+    """When people are reminded: so many days before, at a minute after midnight there.
+
+    By the clock of the centre. `by_call`: whoever asked to be rung is rung then; everybody else
+    gets a text. Without it, whoever is rung hears nothing of it.
+    """
+
+    days_before: int
+    at: int
+    by_call: bool = False
+
+
+REMINDERS = (Reminder(2, 10 * 60, by_call=True), Reminder(1, 9 * 60))
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One campaign. Moments are UTC; `name` is stored with each booking."""
+
+    name: str
+    minimum_age: int
+    radius_kilometres: float
+    horizon_days: int
+    lead: timedelta
+    hold_lease: timedelta
+    hold_longest: timedelta
+    # With fewer free places in reach than this, slots are offered one at a time.
+    few_places: int
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
+    doses: int = 1
+    # The second appointment is so many days after the first by the calendar, both included.
+    second_after_days: tuple[int, int] = (21, 28)
+    # Percent of each centre's places that are the telephone's until so long before they start.
+    phone_share: int = 40
+    phone_share_until: timedelta = timedelta(hours=48)
+    # What was chosen when the line was cut is kept so long for whoever rings again.
+    resume_window: timedelta = timedelta(minutes=10)
+    # Bookings that a telephone number may have before a person must look at it.
+    per_number: int = 2
+    # How long a freed place is kept for whoever waits for one.
+    waiting_offer: timedelta = timedelta(hours=2)
+    # For screens, in any language; empty: its name.
+    title: str = ""
+    # The zone in which its moments are shown and its days are counted.
+    zone: str = "Europe/Paris"
+    # Who else than those of `minimum_age`.
+    eligible: tuple[Eligible, ...] = ()
+    agents_hours: AgentsHours | None = None
+    # Names of the written messages that it uses, of those in `prompts/`; empty: all.
+    texts: tuple[str, ...] = ()
+    # Minutes after midnight, by the clock of the number, in which a text leaves that may wait.
+    text_hours: tuple[int, int] = (8 * 60, 20 * 60)
+    # Each on a day of its own.
+    reminders: tuple[Reminder, ...] = REMINDERS
+    # From when on, by the centre's clock, people are rung on the day on which they booked, if they
+    # asked for it; None: nobody is.
+    evening_call: int | None = 18 * 60
+    # Texts that a number gets in 24 hours, beside what its bookings cannot do without.
+    texts_per_number: int = 6
+
+    @cached_property
+    def classes(self) -> tuple[Eligible, ...]:
+        """Everybody who may book: those of the campaign's age, then the others."""
+        return (Eligible(minimum_age=self.minimum_age), *self.eligible)
+
+    def is_open(self, moment: datetime) -> bool:
+        """Whether it gives appointments at an aware moment."""
+        opened = self.opens_at is None or self.opens_at <= moment
+        return opened and (self.closes_at is None or moment < self.closes_at)
+
+    def minimum_age_at(self, moment: datetime) -> int:
+        """The age that is enough by itself for somebody who books at this moment."""
+        return min(
+            one.minimum_age
+            for one in self.classes
+            if one.books_at(moment) and not (one.group or one.born_from or one.born_until)
+        )
+
+    def eligible_on(
+        self,
+        born: date,
+        day: date,
+        *,
+        groups: Collection[str] = (),
+        at: datetime | None = None,
+    ) -> Eligible | None:
+        """As what somebody may have an appointment on `day` (local); None when they may not.
+
+        `groups` are what they certify. `at` is the moment of booking; without it, the moments from
+        which each class may book are left out of account, and so is the campaign's closing.
+        """
+        if at is not None and not self.is_open(at):
+            return None
+        for one in self._open_to(groups):
+            first_day = one.first_day(born)
+            if first_day is not None and first_day <= day and (at is None or one.books_at(at)):
+                return one
+        return None
+
+    def opens_for(self, born: date, *, groups: Collection[str] = ()) -> Opening | None:
+        """When somebody's turn comes: the way to the earliest appointment.
+
+        None when it does not come before the campaign closes.
+        """
+        found = []
+        for one in self._open_to(groups):
+            day_from = one.first_day(born)
+            books_from = one.opens_at or self.opens_at
+            if day_from is not None and not self._closes_before(books_from, day_from):
+                earliest = max(day_from, self._day(books_from) if books_from else date.min)
+                early = books_from or datetime.min.replace(tzinfo=UTC)
+                found.append((earliest, early, Opening(books_from, day_from)))
+        return min(found, key=lambda way: way[:2])[2] if found else None
+
+    def _open_to(self, groups: Collection[str]) -> list[Eligible]:
+        return [one for one in self.classes if not one.group or one.group in groups]
+
+    def _closes_before(self, books_from: datetime | None, day_from: date) -> bool:
+        if self.closes_at is None:
+            return False
+        if books_from is not None and books_from >= self.closes_at:
+            return True
+        return day_from > self._day(self.closes_at) + timedelta(days=self.horizon_days)
+
+    def _day(self, moment: datetime) -> date:
+        return moment.astimezone(ZoneInfo(self.zone)).date()

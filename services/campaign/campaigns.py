@@ -1,0 +1,264 @@
+"""The campaigns that this service knows, and the one of now.
+
+They lie in one file or in a folder of them, which is read again when it changes: a new campaign
+needs no deploy. A turn pays a look at the files every two seconds, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+import tomllib
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from prompts.catalogue import FOLDER
+from services.campaign.campaign import BadCampaign, Campaign
+from services.campaign.file import line_of_name, load
+from services.messages.texts import NAMES, name_of
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 2.0
+
+# Modification (ns), size and inode: what changes when a file does.
+Stamp = tuple[int, int, int]
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def text_names(language: str) -> frozenset[str]:
+    """The names of the written messages of a language ("fr"), which a campaign may name.
+
+    Those of services.messages.texts, and the keys of `[text]` that belong to one of them.
+    """
+    with (FOLDER / f"{language}.toml").open("rb") as file:
+        keys = tomllib.load(file)["text"]
+    return frozenset({*NAMES, *(key for key in keys if name_of(key))})
+
+
+def files_of(source: Path) -> list[Path]:
+    """The file itself, or those of a folder that end in .toml, in the order of their names."""
+    return sorted(_stamps(source)) or [source]
+
+
+def load_all(
+    paths: Iterable[Path], *, texts: Collection[str] | None = None
+) -> dict[Path, Campaign]:
+    """Read these files. Raises BadCampaign with the mistakes of all; no two have one name."""
+    known, problems = _load_some(paths, {}, texts)
+    if problems:
+        raise BadCampaign(*problems)
+    return known
+
+
+def choose(campaigns: Sequence[Campaign], now: datetime) -> Campaign:
+    """The campaign of this moment.
+
+    The open one, and of several the one that opened last; when none is open the next to open, and
+    when none will the one that closed last. Names decide where moments are the same.
+    """
+    opened = [one for one in campaigns if one.is_open(now)]
+    if opened:
+        return max(opened, key=lambda one: (one.opens_at or _EARLIEST, one.name))
+    coming = [one for one in campaigns if one.opens_at is not None and one.opens_at > now]
+    if coming:
+        return min(coming, key=lambda one: (one.opens_at or _EARLIEST, one.name))
+    return max(campaigns, key=lambda one: (one.closes_at or _LATEST, one.name))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was read, of which files."""
+
+    stamps: Mapping[Path, Stamp]
+    files: Mapping[Path, Campaign]
+
+
+class Campaigns:
+    """Made by `read` or `fixed`. May be used by several threads."""
+
+    def __init__(
+        self,
+        campaigns: Iterable[Campaign],
+        *,
+        now: Callable[[], datetime] = utc_now,
+        watch: Callable[[], Sequence[Campaign] | None] | None = None,
+    ) -> None:
+        """`watch` gives the campaigns when they changed, else None; `now` is aware."""
+        self._campaigns = _sorted(campaigns)
+        self._now = now
+        self._watch = watch
+
+    @classmethod
+    def fixed(cls, *campaigns: Campaign, now: Callable[[], datetime] = utc_now) -> Campaigns:
+        """Campaigns that never change."""
+        return cls(campaigns, now=now)
+
+    @classmethod
+    def read(
+        cls,
+        source: str | Path,
+        *,
+        texts: Collection[str] | None = None,
+        now: Callable[[], datetime] = utc_now,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> Campaigns:
+        """Those of a file, or of a folder of `*.toml`. Raises BadCampaign with every mistake.
+
+        `texts` are the names of written messages that there are; `ticks` is a monotonic clock in
+        seconds.
+        """
+        files = _Files(Path(source), texts, ticks)
+        return cls(files.campaigns, now=now, watch=files.changed)
+
+    def current(self) -> Campaign:
+        """The campaign of now, see `choose`."""
+        campaigns = self.all()
+        return campaigns[0] if len(campaigns) == 1 else choose(campaigns, self._now())
+
+    def by_name(self, name: str) -> Campaign | None:
+        """A campaign by the name that bookings keep; None where there is none (any more)."""
+        return next((one for one in self.all() if one.name == name), None)
+
+    def all(self) -> tuple[Campaign, ...]:
+        """All of them, in the order in which they open."""
+        changed = self._watch() if self._watch else None
+        if changed is not None:
+            self._campaigns = _sorted(changed)
+        return self._campaigns
+
+
+class _Files:
+    """Files looked at every two seconds.
+
+    A change is read when two looks in a row saw it: an editor that is in the middle of saving, or
+    takes the file away for a moment, changes nothing yet.
+    """
+
+    def __init__(
+        self, source: Path, texts: Collection[str] | None, ticks: Callable[[], float]
+    ) -> None:
+        self._source = source
+        self._texts = texts
+        self._ticks = ticks
+        stamps = _stamps(source)
+        if not stamps and source.is_dir():
+            raise BadCampaign(
+                f"{source}: no campaign lies in this folder; put a file there that ends in .toml"
+            )
+        self._known = _Known(stamps, load_all(sorted(stamps) or [source], texts=texts))
+        self._seen: Mapping[Path, Stamp] = stamps
+        self._next_look = ticks() + LOOK_SECONDS
+        self._looking = threading.Lock()
+
+    @property
+    def campaigns(self) -> list[Campaign]:
+        return list(self._known.files.values())
+
+    def changed(self) -> list[Campaign] | None:
+        """The campaigns, when they have changed."""
+        if self._ticks() < self._next_look or not self._looking.acquire(blocking=False):
+            return None
+        try:
+            # Another thread may have looked since.
+            if self._ticks() < self._next_look:
+                return None
+            self._next_look = self._ticks() + LOOK_SECONDS
+            return self._look()
+        except Exception as error:  # noqa: BLE001 (what is known serves: a caller is waiting)
+            log.warning("campaigns not read", error=type(error).__name__)
+            return None
+        finally:
+            self._looking.release()
+
+    def _look(self) -> list[Campaign] | None:
+        stamps = _stamps(self._source)
+        settled, self._seen = stamps == self._seen, stamps
+        if stamps == self._known.stamps or not settled:
+            return None
+        files, problems = self._read(stamps)
+        # What is wrong is not read again until it changes.
+        self._known = _Known(stamps, files)
+        if problems:
+            log.warning("campaigns kept", problems=problems)
+        else:
+            log.info("campaigns read", names=sorted(one.name for one in files.values()))
+        return self.campaigns
+
+    def _read(self, stamps: Mapping[Path, Stamp]) -> tuple[Mapping[Path, Campaign], list[str]]:
+        before = self._known
+        if not stamps:
+            return before.files, [f"{self._source}: it is gone; put it back, or name another one"]
+        same = {
+            path: before.files[path]
+            for path, stamp in stamps.items()
+            if path in before.files and before.stamps.get(path) == stamp
+        }
+        files, problems = _load_some((p for p in stamps if p not in same), same, self._texts)
+        for path in sorted(stamps):
+            old = before.files.get(path)
+            if path not in files and old is not None and old.name not in _names(files):
+                files[path] = old
+        return files or before.files, problems
+
+
+def _load_some(
+    paths: Iterable[Path], known: Mapping[Path, Campaign], texts: Collection[str] | None
+) -> tuple[dict[Path, Campaign], list[str]]:
+    """What is known and what these files say, as far as they are right; and what is wrong."""
+    found, problems = dict(known), list[str]()
+    for path in sorted(paths):
+        try:
+            campaign = load(path, texts=texts)
+        except BadCampaign as bad:
+            problems += bad.problems
+            continue
+        other = _names(found).get(campaign.name)
+        if other is None:
+            found[path] = campaign
+        else:
+            problems.append(
+                f"{path}, line {line_of_name(path)}: name: {other} has the name"
+                f' "{campaign.name}" too, and bookings keep the name only; give another one'
+            )
+    return found, problems
+
+
+def _names(files: Mapping[Path, Campaign]) -> dict[str, Path]:
+    return {campaign.name: path for path, campaign in files.items()}
+
+
+def _sorted(campaigns: Iterable[Campaign]) -> tuple[Campaign, ...]:
+    return tuple(sorted(campaigns, key=lambda one: (one.opens_at or _EARLIEST, one.name)))
+
+
+def _stamps(source: Path) -> dict[Path, Stamp]:
+    """The campaign files there and what they look like; one call of the system for one file."""
+    try:
+        found = source.stat()
+        if not stat.S_ISDIR(found.st_mode):
+            return {source: _stamp(found)}
+        with os.scandir(source) as entries:
+            return {
+                source / entry.name: _stamp(entry.stat())
+                for entry in entries
+                if entry.name.endswith(".toml") and not entry.name.startswith(".")
+            }
+    except OSError:
+        return {}
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,63 @@
+"""Whether somebody may book now, and what they can be told if not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from flows.world import Eligibility
+from services.campaign.campaign import Campaign
+from services.messages.promises import LONGEST_PROMISE
+
+# Who may book from a day on is told in the morning, not at midnight.
+MORNING = time(9)
+
+
+def eligibility(
+    campaign: Campaign, born: date, groups: Collection[str], now: datetime
+) -> Eligibility:
+    """What the campaign says at an aware moment to somebody who certifies these groups."""
+    first_day = _first_day(campaign, born, groups, now)
+    if first_day is not None:
+        return Eligibility(first_day)
+    would_do = tuple(
+        dict.fromkeys(
+            one.group
+            for one in campaign.eligible
+            if one.group
+            and one.group not in groups
+            and _first_day(campaign, born, [*groups, one.group], now) is not None
+        )
+    )
+    opening = campaign.opens_for(born, groups=groups)
+    if opening is None:
+        return Eligibility(None, groups=would_do)
+    zone = ZoneInfo(campaign.zone)
+    turn_at = opening.books_from if opening.books_from and opening.books_from > now else None
+    day = opening.day_from - timedelta(days=campaign.horizon_days)
+    within_horizon = datetime.combine(day, MORNING, tzinfo=zone)
+    tell_at = max(within_horizon, turn_at or within_horizon, now)
+    return Eligibility(
+        None,
+        day_from=opening.day_from,
+        turn_at=turn_at,
+        tell_at=tell_at if tell_at - now <= LONGEST_PROMISE else None,
+        groups=would_do,
+    )
+
+
+def _first_day(
+    campaign: Campaign, born: date, groups: Collection[str], now: datetime
+) -> date | None:
+    """The first day of an appointment that may be booked at this moment; None when none may."""
+    last_day = now.astimezone(ZoneInfo(campaign.zone)).date() + timedelta(
+        days=campaign.horizon_days
+    )
+    days = [
+        day
+        for one in campaign.classes
+        if (not one.group or one.group in groups) and one.books_at(now)
+        if (day := one.first_day(born)) is not None and day <= last_day
+    ]
+    return min(days, default=None)

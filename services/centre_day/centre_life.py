@@ -1,0 +1,889 @@
+"""The life of a centre with people booked in it: nobody is lost.
+
+A centre or a day closes, capacity is cut or added, an hour moves. Whoever is booked there is moved
+to another place, which is taken before the old one is given up, or becomes a case for an agent and
+keeps the booking as it is. Either way there is a line of history and, where the person has a phone,
+a message in the outbox.
+
+How it is done, so that it may be stopped at any moment and run again:
+
+1. the row of the operation, in the transaction that closes the centre (or makes the new hour);
+2. places are blocked, booked ones too, some in each transaction, with their ids in the operation.
+   A blocked place can be neither held nor confirmed, so whoever has one was booked before, and is
+   found in
+3. a transaction for each booking: see services/centre_day/move_people.py. What is done is not done again;
+4. what the operation opens is opened for all, and the operation is marked as done.
+
+Asking for the same once more goes on with an operation that is not done. Undoing goes the same way
+back: people first, each to a place that is opened for them alone, then the places for all.
+"""
+
+from __future__ import annotations
+
+import time
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
+from enum import StrEnum
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
+
+from models import history, operations
+from models.database import Connection
+from models.history import Change
+from models.operations import CentreState, FreeSlot, Operation, PlaceState, Ranges, SlotState
+from models.partner_bookings import is_mirrored
+from services.booking.change_booking import MOST_WHY
+from services.campaign.campaigns import Campaigns
+from services.centre_day.move_people import Fate, MovePeople
+from services.centre_day.other_place import Stock
+from services.centres.directory import Directory
+from services.centres.import_centres import Progress, Watch, no_watch
+from services.slots.open_slots import MOST_DAYS, MOST_PLACES
+from services.store import Store
+from services.waiting_list.entries import Everybody
+
+OPERATOR: Final = "operator"
+IMPORT: Final = "import"
+# Places blocked in one transaction: some milliseconds, in which callers hardly wait.
+BATCH_PLACES: Final = 500
+_MOST_WHO: Final = 60
+_FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+_MOMENT: Final = timedelta(microseconds=1)
+_ONE_DAY: Final = timedelta(days=1)
+
+Span = tuple[datetime, datetime]
+
+
+class Kind(StrEnum):
+    """Kinds of operations; what becomes a case is of the same kind."""
+
+    CENTRE = "centre_closed"
+    NOT_OURS = "centre_not_ours"
+    DAY = "day_closed"
+    CAPACITY = "capacity"
+    HOUR = "hour_moved"
+
+
+_SAID = {
+    Fate.MOVED: "moved",
+    Fate.CASE: "cases for an agent",
+    Fate.LEFT: "not there any more",
+    Fate.BACK: "moved back",
+    Fate.CASE_CLOSED: "cases closed",
+    Fate.STAYS: "stay where they are now",
+    Fate.CHANGED: "changed since and left alone",
+}
+
+
+class _Lock(Protocol):
+    def __call__(
+        self, connection: Connection, place_ids: Collection[int], *, wait: bool
+    ) -> list[int]: ...
+
+
+class LifeRefused(Exception):
+    """One sentence: why nothing was changed."""
+
+
+@dataclass
+class LifeReport:
+    """What an operation did, or would do in a dry run. `fates` are by the id of the booking."""
+
+    kind: str
+    centre_id: str
+    operation_id: str = ""
+    dry_run: bool = False
+    # Undoing what is undone already.
+    nothing_to_do: bool = False
+    blocked: int = 0
+    opened: int = 0
+    fates: dict[str, Fate] = field(default_factory=dict)
+
+    def last_line(self) -> str:
+        if self.nothing_to_do:
+            return f"operation {self.operation_id} is undone already; nothing is changed"
+        count = Counter(self.fates.values())
+        fates = [f"{count[fate]} {words}" for fate, words in _SAID.items() if count[fate]]
+        told = (
+            f"{', '.join([f'{len(self.fates)} booked', *fates])}; "
+            f"{self.blocked} places blocked, {self.opened} opened"
+        )
+        if self.dry_run:
+            return f"dry run, nothing is changed: {told}"
+        return f"{told}; operation {self.operation_id}"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Who wants an operation, and why (80 letters at most, and nobody's data)."""
+
+    why: str
+    who: str = OPERATOR
+    dry_run: bool = False
+    watch: Watch = no_watch
+
+
+class CentreLife:
+    """The operations. `ticks` is a monotonic clock in seconds."""
+
+    def __init__(
+        self,
+        store: Store,
+        campaigns: Campaigns,
+        *,
+        directory: Directory | None = None,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.store = store
+        self.campaigns = campaigns
+        self._directory = directory or Directory(store.database)
+        self._ticks = ticks
+        self._waiting = Everybody(store, campaigns.all)
+
+    # ------------------------------------------------------------ what an operator asks for
+
+    def close_centre(self, centre_id: str, wish: Wish) -> LifeReport:
+        """Close a centre from now on. Raises LifeRefused."""
+        _check(wish)
+        span = (self.store.clock.now(), _FOREVER)
+        with self._beginning(wish) as connection:
+            centre = self._centre(connection, centre_id, wish)
+            begun = self._unfinished(connection, Kind.CENTRE, centre_id, {})
+            if begun is None and centre.closed and not self._is_unsettled(connection, centre_id):
+                raise LifeRefused(f"centre {centre_id} ({centre.name}) is closed already")
+            if wish.dry_run:
+                places = self._open_places(connection, centre_id, span)
+                return self._would(connection, Kind.CENTRE, centre, span, places)
+            begun = begun or self._begin(connection, Kind.CENTRE, centre_id, wish, span=span)
+            operations.close_centre(connection, self.store.clock, centre_id)
+        return self._carry_out(begun.id, wish.watch)
+
+    def close_day(
+        self,
+        centre_id: str,
+        day: date,
+        wish: Wish,
+        *,
+        hours: tuple[clock_time, clock_time] | None = None,
+    ) -> LifeReport:
+        """Close a centre for one of its own days, or for some hours of it (the end not included).
+
+        Hours are those of the centre's clock. Raises LifeRefused.
+        """
+        _check(wish)
+        wants = {"day": day.isoformat()}
+        if hours is not None:
+            wants |= {"from": f"{hours[0]:%H:%M}", "to": f"{hours[1]:%H:%M}"}
+        with self._beginning(wish) as connection:
+            centre = self._open_centre(connection, centre_id, wish)
+            span = self._ahead(centre, day, day)
+            if hours is not None:
+                start, end = (_moment(centre, day, one) for one in hours)
+                span = (max(span[0], start), min(span[1], end))
+            places = self._open_places(connection, centre_id, span)
+            begun = self._unfinished(connection, Kind.DAY, centre_id, wants)
+            if begun is None and not places:
+                raise LifeRefused(f"centre {centre_id} has no open place on {day} from now on")
+            if wish.dry_run:
+                return self._would(connection, Kind.DAY, centre, span, places)
+            begun = begun or self._begin(
+                connection, Kind.DAY, centre_id, wish, span=span, wants=wants
+            )
+        return self._carry_out(begun.id, wish.watch)
+
+    def set_capacity(
+        self, centre_id: str, first: date, last: date, capacity: int, wish: Wish
+    ) -> LifeReport:
+        """Let each slot of some days (the centre's own, both included) have so many places.
+
+        What is cut are free places first, the highest numbers before the others, then what is held,
+        then people. What is added are blocked places of the slot first. Raises LifeRefused.
+        """
+        _check(wish)
+        if not 0 <= capacity <= MOST_PLACES:
+            raise LifeRefused(f"a capacity of {capacity} cannot be: 0 to {MOST_PLACES} can")
+        if not timedelta() <= last - first < timedelta(days=MOST_DAYS):
+            raise LifeRefused(f"from {first} to {last} is no span of 1 to {MOST_DAYS} days")
+        wants = {"from": first.isoformat(), "to": last.isoformat(), "capacity": capacity}
+        with self._beginning(wish) as connection:
+            centre = self._open_centre(connection, centre_id, wish)
+            span = self._ahead(centre, first, last)
+            begun = self._unfinished(connection, Kind.CAPACITY, centre_id, wants)
+            slots = operations.slots_in(connection, centre_id, *span)
+            if begun is None:
+                if not slots:
+                    raise LifeRefused(
+                        f"centre {centre_id} has no slot from {first} to {last} from now on"
+                    )
+                self._no_closed_day(connection, centre_id, span)
+            if wish.dry_run:
+                return self._would_set_capacity(connection, centre, span, slots, capacity)
+            begun = begun or self._begin(
+                connection, Kind.CAPACITY, centre_id, wish, span=span, wants=wants
+            )
+        return self._carry_out(begun.id, wish.watch)
+
+    def move_hour(
+        self, centre_id: str, day: date, start: clock_time, to: clock_time, wish: Wish
+    ) -> LifeReport:
+        """Move a slot with the people in it to another hour of its day, by the centre's clock.
+
+        In the store a slot never moves, for somebody may be confirming the hour that they heard:
+        another slot takes over, and the places of this one are blocked. Of an hour that comes twice
+        the first is meant. Raises LifeRefused.
+        """
+        _check(wish)
+        with self._beginning(wish) as connection:
+            centre = self._open_centre(connection, centre_id, wish)
+            if is_mirrored(connection, centre_id):
+                raise LifeRefused(
+                    f"centre {centre_id} ({centre.name}) is booked at its partner: "
+                    "the hour is to be moved there"
+                )
+            before, after = (_moment(centre, day, one) for one in (start, to))
+            span = (before, before + _MOMENT)
+            wants = _hours(before, after)
+            begun = self._unfinished(connection, Kind.HOUR, centre_id, wants)
+            if begun is None:
+                source, places = self._slot_to_move(connection, centre, before, after)
+                if wish.dry_run:
+                    # Places of its own, so nobody can be in the way.
+                    return self._would_move_hour(connection, centre, span, places)
+                begun = self._begin_hour(
+                    connection, centre, wish, source=source, places=places, span=span, after=after
+                )
+            elif wish.dry_run:
+                places = self._open_places(connection, centre_id, span)
+                return self._would_move_hour(connection, centre, span, places)
+        return self._carry_out(begun.id, wish.watch)
+
+    def undo(self, operation_id: str, wish: Wish) -> LifeReport:
+        """Take an operation back, as far as nobody has changed anything since.
+
+        Operations that touch the same time of a centre are undone newest first. Undoing twice does
+        nothing. Of the wish the reason is not used. Raises LifeRefused.
+        """
+        with self._beginning(wish) as connection:
+            found = operations.find(connection, operation_id, lock=not wish.dry_run)
+            if found is None:
+                raise LifeRefused(f"there is no operation {operation_id}")
+            report = LifeReport(found.kind, found.centre_id, found.id, wish.dry_run)
+            if found.undone_at is not None:
+                report.nothing_to_do = True
+                return report
+            self._nothing_later(connection, found)
+            centre = self._centre(connection, found.centre_id, wish)
+            if wish.dry_run:
+                return self._would_undo(connection, centre, found, report)
+            found.details["undoing"] = True
+            operations.save_details(connection, found.id, found.details)
+        self._take_back(centre, found, report, wish.watch)
+        return report
+
+    # ------------------------------------------------------------ after an import
+
+    def settle(self, wish: Wish) -> list[LifeReport]:
+        """Close in earnest what an import closed, and go on with what was stopped.
+
+        The places of centres that are closed, or not ours to book for any more, are blocked. People
+        booked at a closed one are moved as if an operator had closed it. Where a centre takes its
+        bookings otherwise now, their appointments stand and each is a case: it may well receive
+        them.
+        """
+        _check(wish)
+        both = (Kind.CENTRE, Kind.NOT_OURS)
+        with self.store.database.statement() as connection:
+            centres = operations.unsettled(connection, self.store.clock)
+            going_on = [
+                one.id
+                for one in operations.in_force(connection, kinds=both)
+                if one.who == wish.who and _is_unfinished(one) and self._still(connection, one)
+            ]
+        for centre in centres:
+            kind = Kind.CENTRE if centre.closed else Kind.NOT_OURS
+            span = (self.store.clock.now(), _FOREVER)
+            with self.store.database.transaction() as connection:
+                self._centre(connection, centre.id, wish)
+                begun = self._unfinished(connection, kind, centre.id, {}) or self._begin(
+                    connection, kind, centre.id, wish, span=span
+                )
+            if begun.id not in going_on:
+                going_on.append(begun.id)
+        return [self._carry_out(one, wish.watch) for one in going_on]
+
+    def came_back(self) -> list[Operation]:
+        """Closings by imports of centres that a newer file opened again: they are still in force.
+
+        Nobody is moved back by a file: an operator undoes them.
+        """
+        with self.store.database.statement() as connection:
+            found = []
+            for one in operations.in_force(connection, kinds=(Kind.CENTRE,)):
+                centre = operations.centre_state(connection, one.centre_id)
+                if one.who == IMPORT and centre is not None and not centre.closed:
+                    found.append(one)
+            return found
+
+    def _still(self, connection: Connection, one: Operation) -> bool:
+        """Whether the centre is what made the operation needful."""
+        centre = operations.centre_state(connection, one.centre_id)
+        if centre is None:
+            return False
+        return centre.closed if one.kind == Kind.CENTRE else centre.booking_mode != "ours"
+
+    # ------------------------------------------------------------ looking
+
+    def newest(self, *, limit: int, centre_id: str | None = None) -> list[Operation]:
+        """The newest operations first."""
+        with self.store.database.statement() as connection:
+            return operations.newest(connection, limit=limit, centre_id=centre_id)
+
+    def find(self, operation_id: str) -> Operation:
+        """One operation. Raises LifeRefused."""
+        with self.store.database.statement() as connection:
+            found = operations.find(connection, operation_id)
+        if found is None:
+            raise LifeRefused(f"there is no operation {operation_id}")
+        return found
+
+    def lines_of(self, found: Operation) -> Iterator[tuple[str, Change]]:
+        """What an operation wrote into the history of each booking, with the booking's id."""
+        with self.store.database.statement() as connection:
+            for booking_id in found.details["bookings"]:
+                for line in history.of_booking(connection, booking_id):
+                    if line.change.details.get("operation") == found.id:
+                        yield booking_id, line.change
+
+    # ------------------------------------------------------------ beginning
+
+    def _beginning(self, wish: Wish) -> AbstractContextManager[Connection]:
+        # A dry run only reads, and keeps nobody waiting.
+        database = self.store.database
+        return database.statement() if wish.dry_run else database.transaction()
+
+    def _centre(self, connection: Connection, centre_id: str, wish: Wish) -> CentreState:
+        found = operations.centre_state(connection, centre_id, lock=not wish.dry_run)
+        if found is None:
+            raise LifeRefused(f"there is no centre {centre_id}")
+        return found
+
+    def _open_centre(self, connection: Connection, centre_id: str, wish: Wish) -> CentreState:
+        found = self._centre(connection, centre_id, wish)
+        if found.closed:
+            raise LifeRefused(f"centre {centre_id} ({found.name}) is closed")
+        return found
+
+    def _is_unsettled(self, connection: Connection, centre_id: str) -> bool:
+        found = operations.unsettled(connection, self.store.clock)
+        return any(one.id == centre_id for one in found)
+
+    def _ahead(self, centre: CentreState, first: date, last: date) -> Span:
+        """The days by the centre's calendar, without what is past."""
+        start, end = _midnight(centre, first), _midnight(centre, last + _ONE_DAY)
+        now = self.store.clock.now()
+        if end <= now:
+            raise LifeRefused(f"{last} is past")
+        return max(start, now), end
+
+    def _open_places(self, connection: Connection, centre_id: str, span: Span) -> list[PlaceState]:
+        """Places that are not blocked, booked ones too."""
+        slots = operations.slots_in(connection, centre_id, *span)
+        found = operations.places_of(connection, self.store.clock, [one.id for one in slots])
+        return [one for one in found if not one.blocked]
+
+    def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
+        for one in operations.in_force(connection, centre_id=centre_id):
+            if one.kind == Kind.DAY and _touches(one, [span]):
+                raise LifeRefused(
+                    f"{one.details['wants']['day']} is closed by operation {one.id}: "
+                    "undo that first, or leave the day out"
+                )
+
+    def _nothing_later(self, connection: Connection, found: Operation) -> None:
+        for one in operations.in_force(connection, centre_id=found.centre_id):
+            later = (one.at, one.id) > (found.at, found.id)
+            if later and _touches(one, _spans_of(found)):
+                raise LifeRefused(
+                    f"operation {one.id} ({one.kind}) came later to the same time of the centre: "
+                    "undo that first"
+                )
+
+    def _unfinished(
+        self, connection: Connection, kind: Kind, centre_id: str, wants: dict[str, Any]
+    ) -> Operation | None:
+        """The same operation, begun before and stopped."""
+        for one in operations.in_force(connection, centre_id=centre_id):
+            if one.kind == kind and one.details["wants"] == wants and _is_unfinished(one):
+                return one
+        return None
+
+    def _begin(
+        self,
+        connection: Connection,
+        kind: Kind,
+        centre_id: str,
+        wish: Wish,
+        *,
+        span: Span,
+        wants: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> Operation:
+        for one in operations.in_force(connection, centre_id=centre_id):
+            if one.details.get("undoing") and _touches(one, [span]):
+                raise LifeRefused(f"operation {one.id} is just being undone: finish that first")
+        details = {
+            "wants": wants or {},
+            "span": [one.isoformat() for one in span],
+            "blocked": [],
+            "opened": [],
+            "bookings": [],
+            "done": False,
+            **more,
+        }
+        clock = self.store.clock
+        new = Operation(
+            self.store.chance.identifier(), kind, centre_id, wish.who, wish.why, clock.now(),
+            None, details,
+        )  # fmt: skip
+        operations.add(connection, clock, new)
+        return new
+
+    def _slot_to_move(
+        self, connection: Connection, centre: CentreState, before: datetime, after: datetime
+    ) -> tuple[SlotState, list[PlaceState]]:
+        """The slot and its open places; and nothing is at the other hour."""
+        if before == after:
+            raise LifeRefused("the hours are the same")
+        now = self.store.clock.now()
+        if min(before, after) <= now:
+            raise LifeRefused("the hour is past")
+        found = operations.slots_in(connection, centre.id, before, before + _MOMENT)
+        places = self._open_places(connection, centre.id, (before, before + _MOMENT))
+        if not found or not places:
+            raise LifeRefused(f"centre {centre.id} has no slot with open places at that hour")
+        there = operations.slots_in(connection, centre.id, after, after + _MOMENT)
+        others = operations.places_of(connection, self.store.clock, [one.id for one in there])
+        if any(not one.blocked or one.booked for one in others):
+            raise LifeRefused(
+                f"centre {centre.id} has a slot at the new hour already: "
+                "cut its capacity to 0 first, or choose another hour"
+            )
+        return found[0], places
+
+    def _begin_hour(
+        self,
+        connection: Connection,
+        centre: CentreState,
+        wish: Wish,
+        *,
+        source: SlotState,
+        places: Sequence[PlaceState],
+        span: Span,
+        after: datetime,
+    ) -> Operation:
+        target = operations.add_slot(connection, centre.id, after, len(places))
+        opened = self._add_places(connection, target, len(places), like=source.id, blocked=True)
+        return self._begin(
+            connection,
+            Kind.HOUR,
+            centre.id,
+            wish,
+            span=span,
+            wants=_hours(source.start_at, after),
+            opened=operations.with_ids([], opened),
+            slots=[source.id, target],
+        )
+
+    def _add_places(
+        self, connection: Connection, slot_id: int, count: int, *, like: int, blocked: bool
+    ) -> list[int]:
+        # Not to be had before the others of their slot are.
+        released_at = operations.latest_release(connection, like)
+        return operations.add_places(
+            connection, slot_id, count, blocked=blocked, released_at=released_at
+        )
+
+    # ------------------------------------------------------------ carrying out
+
+    def _carry_out(self, operation_id: str, watch: Watch) -> LifeReport:
+        begun = self.find(operation_id)
+        with self.store.database.statement() as connection:
+            centre = operations.centre_state(connection, begun.centre_id)
+        if centre is None:
+            raise LifeRefused(f"there is no centre {begun.centre_id}")
+        if begun.kind == Kind.CAPACITY:
+            self._adjust(begun)
+        else:
+            self._block_span(begun)
+        begun = self.find(operation_id)
+        people = self._people(centre, begun, begun.details["blocked"])
+        if begun.kind == Kind.HOUR:
+            people.to_slot = self._slot(begun, 1)
+            people.opens = begun.details["opened"]
+        people.only_cases = begun.kind == Kind.NOT_OURS
+        fates = self._settle_people(begun, people, watch)
+        if begun.kind == Kind.HOUR:
+            self._unblock(begun.details["opened"])
+        with self.store.database.transaction() as connection:
+            done = self._locked(connection, begun.id)
+            done.details["done"] = True
+            operations.save_details(connection, done.id, done.details)
+        return LifeReport(
+            begun.kind,
+            begun.centre_id,
+            begun.id,
+            blocked=_size(done.details["blocked"]),
+            opened=_size(done.details["opened"]),
+            fates=fates,
+        )
+
+    def _locked(self, connection: Connection, operation_id: str) -> Operation:
+        found = operations.find(connection, operation_id, lock=True)
+        if found is None:
+            raise LifeRefused(f"there is no operation {operation_id}")
+        return found
+
+    def _people(self, centre: CentreState, one: Operation, from_places: Ranges) -> MovePeople:
+        return MovePeople(
+            self.store,
+            self.campaigns,
+            self._directory,
+            Stock(self.store, self._ticks),
+            one,
+            centre,
+            from_places,
+        )
+
+    def _slot(self, one: Operation, which: int) -> FreeSlot:
+        """Of a moved hour the slot that it was (0) or that took over (1)."""
+        start = datetime.fromisoformat(one.details["wants"][("from", "to")[which]])
+        return FreeSlot(one.details["slots"][which], one.centre_id, start, 1)
+
+    def _block_span(self, begun: Operation) -> None:
+        """Block every place of the operation's time, passing over those just being written."""
+        start, end = _span_of(begun)
+        wait = False
+        while True:
+            with self.store.database.transaction() as connection:
+                current = self._locked(connection, begun.id)
+                found = operations.lock_open(
+                    connection,
+                    begun.centre_id,
+                    start,
+                    end,
+                    limit=1 if wait else BATCH_PLACES,
+                    wait=wait,
+                )
+                self._note_blocked(connection, current, found)
+            if not found and wait:
+                return
+            # Whoever waits holds nothing else, or two might wait for one another.
+            wait = not found
+
+    def _note_blocked(self, connection: Connection, current: Operation, ids: list[int]) -> None:
+        if ids:
+            operations.set_blocked(connection, ids, blocked=True)
+            current.details["blocked"] = operations.with_ids(current.details["blocked"], ids)
+            operations.save_details(connection, current.id, current.details)
+
+    def _adjust(self, begun: Operation) -> None:
+        """Cut or add places, a slot in each transaction."""
+        with self.store.database.statement() as connection:
+            slots = operations.slots_in(connection, begun.centre_id, *_span_of(begun))
+        for one in slots:
+            with self.store.database.transaction() as connection:
+                current = self._locked(connection, begun.id)
+                operations.lock_slot(connection, one.id)
+                places = operations.places_of(connection, self.store.clock, [one.id], lock=True)
+                surplus, blocked, missing = _difference(
+                    places, current.details["wants"]["capacity"]
+                )
+                self._note_blocked(connection, current, [each.id for each in surplus])
+                more = [each.id for each in blocked]
+                operations.set_blocked(connection, more, blocked=False)
+                if missing:
+                    more += self._add_places(
+                        connection, one.id, missing, like=one.id, blocked=False
+                    )
+                if more:
+                    opened = operations.with_ids(current.details["opened"], more)
+                    current.details["opened"] = opened
+                    operations.save_details(connection, current.id, current.details)
+                    self._waiting.offer(connection, more)
+
+    def _settle_people(self, begun: Operation, people: MovePeople, watch: Watch) -> dict[str, Fate]:
+        """Move whoever has one of the places, or open a case, until nobody is left to look at."""
+        fates: dict[str, Fate] = {}
+        while True:
+            with self.store.database.transaction() as connection:
+                current = self._locked(connection, begun.id)
+                listed: list[str] = current.details["bookings"]
+                here = operations.booked_at(
+                    connection, begun.centre_id, self.store.clock.now(), _FOREVER
+                )
+                found = dict.fromkeys(
+                    booking_id
+                    for booking_id, place_id in here
+                    if operations.holds_id(people.from_places, place_id)
+                )
+                new = [one for one in found if one not in set(listed)]
+                if new:
+                    current.details["bookings"] = listed + new
+                    operations.save_details(connection, current.id, current.details)
+            if people.undo:
+                # The others were brought back before, or have what became of them written down.
+                todo = [one for one in found if one not in fates]
+            else:
+                todo = [one for one in (*listed, *new) if one not in fates]
+            if not todo:
+                return fates
+            with watch("bookings", len(todo)) as progress:
+                fates |= self._one_by_one(todo, people.settle, progress)
+
+    def _one_by_one(
+        self,
+        booking_ids: Collection[str],
+        settle: Callable[[Connection, str], Fate],
+        progress: Progress,
+    ) -> dict[str, Fate]:
+        fates = {}
+        for booking_id in booking_ids:
+            with self.store.database.transaction() as connection:
+                fates[booking_id] = settle(connection, booking_id)
+            progress(1)
+        return fates
+
+    # ------------------------------------------------------------ taking back
+
+    def _take_back(
+        self, centre: CentreState, found: Operation, report: LifeReport, watch: Watch
+    ) -> None:
+        blocked, opened = found.details["blocked"], found.details["opened"]
+        people = self._people(centre, found, blocked)
+        people.undo = True
+        with watch("bookings", len(found.details["bookings"])) as progress:
+            report.fates = self._one_by_one(found.details["bookings"], people.bring_back, progress)
+        if opened:
+            report.fates |= self._close_again(centre, found, watch)
+        with self.store.database.transaction() as connection:
+            if found.kind == Kind.CENTRE:
+                operations.reopen_centre(connection, self.store.clock, centre.id)
+            elif found.kind == Kind.NOT_OURS:
+                operations.make_ours(connection, self.store.clock, centre.id)
+        self._unblock(blocked)
+        with self.store.database.transaction() as connection:
+            operations.set_undone(connection, self.store.clock, found.id)
+        report.blocked, report.opened = _size(opened), _size(blocked)
+
+    def _close_again(self, centre: CentreState, found: Operation, watch: Watch) -> dict[str, Fate]:
+        """Block what the operation had opened; whoever was booked there since goes elsewhere."""
+        opened = found.details["opened"]
+
+        def block(connection: Connection, ids: list[int]) -> None:
+            operations.set_blocked(connection, ids, blocked=True)
+
+        self._in_batches(opened, operations.lock_unblocked, block)
+        people = self._people(centre, found, opened)
+        people.undo = True
+        if found.kind == Kind.HOUR:
+            # With the hour they go back, too.
+            people.to_slot = self._slot(found, 0)
+            people.opens = found.details["blocked"]
+        return self._settle_people(found, people, watch)
+
+    def _unblock(self, ranges: Ranges) -> None:
+        """Open places for all, those who wait for one first."""
+
+        def unblock(connection: Connection, ids: list[int]) -> None:
+            operations.set_blocked(connection, ids, blocked=False)
+            self._waiting.offer(connection, operations.unbooked(connection, ids))
+
+        self._in_batches(ranges, operations.lock_blocked, unblock)
+
+    def _in_batches(
+        self, ranges: Ranges, lock: _Lock, work: Callable[[Connection, list[int]], None]
+    ) -> None:
+        """Lock places and write them, some in each transaction, passing over what is in use.
+
+        Those come last, one by one: whoever waits holds nothing else.
+        """
+        ids = list(operations.ids_in(ranges))
+        left: list[int] = []
+        for start in range(0, len(ids), BATCH_PLACES):
+            some = ids[start : start + BATCH_PLACES]
+            with self.store.database.transaction() as connection:
+                found = lock(connection, some, wait=False)
+                work(connection, found)
+            left += sorted(set(some) - set(found))
+        for one in left:
+            with self.store.database.transaction() as connection:
+                work(connection, lock(connection, [one], wait=True))
+
+    # ------------------------------------------------------------ dry runs
+
+    def _would(
+        self,
+        connection: Connection,
+        kind: Kind,
+        centre: CentreState,
+        span: Span,
+        places: Sequence[PlaceState],
+        *,
+        opened: int = 0,
+    ) -> LifeReport:
+        """Block these places, and what becomes of the people, without writing anything."""
+        people = self._imagined(centre, kind, places)
+        people.stock.hidden = Counter(
+            one.slot_id for one in places if not one.booked and not one.held
+        )
+        return self._count(connection, people, span, len(places), opened)
+
+    def _would_set_capacity(
+        self,
+        connection: Connection,
+        centre: CentreState,
+        span: Span,
+        slots: Sequence[SlotState],
+        capacity: int,
+    ) -> LifeReport:
+        by_slot: dict[int, list[PlaceState]] = {one.id: [] for one in slots}
+        for place in operations.places_of(connection, self.store.clock, list(by_slot)):
+            by_slot[place.slot_id].append(place)
+        surplus: list[PlaceState] = []
+        opened = 0
+        for places in by_slot.values():
+            cut, blocked, missing = _difference(places, capacity)
+            surplus += cut
+            opened += len(blocked) + missing
+        return self._would(connection, Kind.CAPACITY, centre, span, surplus, opened=opened)
+
+    def _would_move_hour(
+        self,
+        connection: Connection,
+        centre: CentreState,
+        span: Span,
+        places: Sequence[PlaceState],
+    ) -> LifeReport:
+        people = self._imagined(centre, Kind.HOUR, places)
+        people.to_slot = FreeSlot(0, centre.id, span[0], len(places))
+        return self._count(connection, people, span, len(places), len(places))
+
+    def _would_undo(
+        self, connection: Connection, centre: CentreState, found: Operation, report: LifeReport
+    ) -> LifeReport:
+        people = self._people(centre, found, found.details["opened"])
+        people.undo = True
+        for booking_id in found.details["bookings"]:
+            report.fates[booking_id] = people.would_go_back(connection, booking_id)
+        if found.kind == Kind.HOUR:
+            people.to_slot = self._slot(found, 0)
+        everything = (self.store.clock.now(), _FOREVER)
+        since = self._count(connection, people, everything, 0, 0).fates
+        report.fates = {**since, **report.fates}
+        report.blocked = _size(found.details["opened"])
+        report.opened = _size(found.details["blocked"])
+        return report
+
+    def _imagined(
+        self, centre: CentreState, kind: Kind, places: Sequence[PlaceState]
+    ) -> MovePeople:
+        now = self.store.clock.now()
+        imagined = Operation("", kind, centre.id, "", "", now, None, {})
+        ranges = operations.with_ids([], [one.id for one in places])
+        return self._people(centre, imagined, ranges)
+
+    def _count(
+        self, connection: Connection, people: MovePeople, span: Span, blocked: int, opened: int
+    ) -> LifeReport:
+        report = LifeReport(
+            people.operation.kind,
+            people.centre.id,
+            dry_run=True,
+            blocked=blocked,
+            opened=opened,
+        )
+        for booking_id, place_id in operations.booked_at(connection, people.centre.id, *span):
+            mine = operations.holds_id(people.from_places, place_id)
+            if mine and booking_id not in report.fates:
+                report.fates[booking_id] = people.would(connection, booking_id)
+        return report
+
+
+def _difference(
+    places: Sequence[PlaceState], capacity: int
+) -> tuple[list[PlaceState], list[PlaceState], int]:
+    """What a slot's capacity takes: places to block, places to unblock, places to make.
+
+    Free places are cut before held ones, and those before booked ones, the highest numbers first.
+    """
+    usable = [one for one in places if not one.blocked]
+    if len(usable) > capacity:
+        ordered = sorted(usable, key=lambda one: (one.booked, one.held, -one.number))
+        return ordered[: len(usable) - capacity], [], 0
+    missing = capacity - len(usable)
+    # Somebody whose place was cut and who could not be moved has it again before anybody else.
+    blocked = sorted(
+        (one for one in places if one.blocked), key=lambda one: (not one.booked, one.number)
+    )[:missing]
+    return [], blocked, missing - len(blocked)
+
+
+def _check(wish: Wish) -> None:
+    if not wish.why.strip():
+        raise LifeRefused("say why: it is written into the history of each booking")
+    if len(wish.why) > MOST_WHY:
+        raise LifeRefused(f"the reason has {len(wish.why)} letters: {MOST_WHY} at most can be kept")
+    if not 0 < len(wish.who) <= _MOST_WHO:
+        raise LifeRefused(f"a name of whoever does it has 1 to {_MOST_WHO} letters")
+
+
+def _moment(centre: CentreState, day: date, at: clock_time) -> datetime:
+    """A time of the centre's own clock as UTC."""
+    zone = ZoneInfo(centre.time_zone)
+    moment = datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) != datetime.combine(day, at):
+        raise LifeRefused(f"there is no {at:%H:%M} on {day} in {centre.time_zone}")
+    return moment
+
+
+def _midnight(centre: CentreState, day: date) -> datetime:
+    zone = ZoneInfo(centre.time_zone)
+    return datetime.combine(day, clock_time.min, tzinfo=zone).astimezone(UTC)
+
+
+def _hours(before: datetime, after: datetime) -> dict[str, str]:
+    return {"from": before.isoformat(), "to": after.isoformat()}
+
+
+def _span_of(one: Operation) -> Span:
+    """The time whose places an operation takes away or adds."""
+    start, end = map(datetime.fromisoformat, one.details["span"])
+    return start, end
+
+
+def _spans_of(one: Operation) -> list[Span]:
+    """All that an operation touches: of a moved hour the new one as well."""
+    spans = [_span_of(one)]
+    if one.kind == Kind.HOUR:
+        after = datetime.fromisoformat(one.details["wants"]["to"])
+        spans.append((after, after + _MOMENT))
+    return spans
+
+
+def _touches(one: Operation, spans: Sequence[Span]) -> bool:
+    return any(
+        mine[0] < other[1] and other[0] < mine[1] for mine in _spans_of(one) for other in spans
+    )
+
+
+def _is_unfinished(one: Operation) -> bool:
+    return not one.details["done"] and not one.details.get("undoing")
+
+
+def _size(ranges: Ranges) -> int:
+    return sum(last - first + 1 for first, last in ranges)

@@ -1,0 +1,516 @@
+"""One booking whose appointments cannot stay: it moves, or an agent has a case; and the way back.
+
+Each is one transaction, the caller's. The booking is locked first, the new place is taken before
+the old one is given up, and a line of history that names the operation says that it is done: what
+is asked for twice happens once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from models import cases, changes, history, operations, outbox
+from models.cases import NewCase
+from models.changes import BookedAppointment, BookingFile
+from models.database import Connection
+from models.history import Change
+from models.operations import CentreState, FreeSlot, Operation, Ranges
+from models.outbox import NewMessage
+from models.partner_bookings import is_mirrored
+from services.booking.change_booking import MOST_WHY, Became
+from services.booking.partner_message import follow
+from services.campaign.campaign import Campaign
+from services.campaign.campaigns import Campaigns
+from services.centre_day.other_place import Plan, Stock, Uprooted, other_places
+from services.centres.directory import Directory
+from services.messages.topics import Topic
+from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.freed_slot_offers import offer_freed
+from services.slots.give_back import give_back_places
+from services.store import Store
+
+# Others may be quicker so many times before a person becomes a case.
+MOST_TRIES: Final = 20
+
+
+class Fate(StrEnum):
+    """What became of a booking."""
+
+    MOVED = "moved"
+    CASE = "case"
+    # Cancelled or moved by somebody else before the operation came to it.
+    LEFT = "left"
+    # Undoing: at the old time again; the case is closed; nothing of the old time is to be had;
+    # changed by somebody since, and left alone.
+    BACK = "back"
+    CASE_CLOSED = "case_closed"
+    STAYS = "stays"
+    CHANGED = "changed"
+
+
+class _Gone(Exception):
+    """A place is not to be had any more; what was done for it is rolled back."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What an operation wrote into the history of a booking before."""
+
+    what: str
+    details: Mapping[str, Any]
+
+
+@dataclass
+class MovePeople:
+    """For one operation at one centre.
+
+    `from_places` are the places that nobody may keep. With `to_slot` people go there, to one of
+    `opens`, which are blocked until then; without, to the best other place; and with `only_cases`
+    nowhere. `undo` says that this is the way back.
+    """
+
+    store: Store
+    campaigns: Campaigns
+    directory: Directory
+    stock: Stock
+    operation: Operation
+    centre: CentreState
+    from_places: Ranges
+    to_slot: FreeSlot | None = None
+    opens: Ranges = field(default_factory=list)
+    only_cases: bool = False
+    undo: bool = False
+
+    def __post_init__(self) -> None:
+        self._near: dict[tuple[str, str | None], list[str]] = {}
+        # One transaction holds, books and gives back, so all share a name.
+        self._taker = Taker(Channel.SUPERVISOR, f"op:{self.operation.id}")
+
+    # -------------------------------------------------------- away
+
+    def settle(self, connection: Connection, booking_id: str) -> Fate:
+        """Move a booking or make it a case; what was done before is only told again."""
+        file = changes.load(connection, self.store.vault, booking_id, lock=True)
+        if file is None:
+            return Fate.LEFT
+        done = {one.what for one in self._lines(connection, booking_id, undo=self.undo)}
+        if "case" in done:
+            return Fate.CASE
+        goes = self.goes(file)
+        if not goes:
+            return Fate.MOVED if "moved" in done else Fate.LEFT
+        campaign = self.campaigns.by_name(file.campaign)
+        # Whoever cannot be told would go to where the booking was: somebody must be there.
+        if campaign is not None and file.number is not None and not self.only_cases:
+            taken = self._take(connection, file, campaign, goes)
+            if taken is not None:
+                self._move(connection, file, campaign, taken, goes=goes, fate=Fate.MOVED)
+                return Fate.MOVED
+        self._make_case(connection, file, goes)
+        return Fate.CASE
+
+    def would(self, connection: Connection, booking_id: str) -> Fate:
+        """What `settle` would do, by what is free in `stock`; nothing is written."""
+        file = changes.load(connection, self.store.vault, booking_id)
+        goes = self.goes(file) if file else {}
+        if file is None or not goes:
+            return Fate.LEFT
+        campaign = self.campaigns.by_name(file.campaign)
+        if campaign is None or file.number is None or self.only_cases:
+            return Fate.CASE
+        plan = self._plan(connection, file, campaign, goes)
+        if plan is None:
+            return Fate.CASE
+        for one in plan.values():
+            self.stock.take(one.slot_id)
+        return Fate.MOVED
+
+    def goes(self, file: BookingFile) -> dict[int, BookedAppointment]:
+        """The doses that cannot stay, by dose: none that has begun."""
+        now = self.store.clock.now()
+        return {
+            one.dose: one
+            for one in file.live
+            if one.start_at > now and operations.holds_id(self.from_places, one.place_id)
+        }
+
+    def _plan(
+        self,
+        connection: Connection,
+        file: BookingFile,
+        campaign: Campaign,
+        goes: Mapping[int, BookedAppointment],
+    ) -> Plan | None:
+        if self.to_slot is not None:
+            return dict.fromkeys(goes, self.to_slot) if len(goes) == 1 else None
+        uprooted = Uprooted(
+            campaign=campaign,
+            near=self._centres_near(connection, campaign, file.postcode),
+            zone=ZoneInfo(self.centre.time_zone),
+            born=file.born,
+            goes=goes,
+            stays={one.dose: one for one in file.live if one.dose not in goes},
+        )
+        return other_places(connection, self.store, self.stock, uprooted)
+
+    def _centres_near(
+        self, connection: Connection, campaign: Campaign, postcode: str | None
+    ) -> list[str]:
+        """The centre itself, then those in reach of the person's postcode, nearest first."""
+        key = (campaign.name, postcode)
+        if key not in self._near:
+            town = self.directory.postcode(connection, postcode) if postcode else None
+            where: Any = self.centre if town is None or town.latitude is None else town
+            found = [self.centre.id]
+            if where.latitude is not None and where.longitude is not None:
+                near = self.directory.nearest(
+                    connection,
+                    where.latitude,
+                    where.longitude,
+                    where.territory,
+                    campaign.radius_kilometres,
+                )
+                found += [one.centre.id for one in near if one.centre.id != self.centre.id]
+            self._near[key] = found
+        return self._near[key]
+
+    def _take(
+        self,
+        connection: Connection,
+        file: BookingFile,
+        campaign: Campaign,
+        goes: Mapping[int, BookedAppointment],
+    ) -> dict[int, tuple[int, str, datetime]] | None:
+        """Book other places beside the old ones; None when there are none."""
+        door = Allocate(connection, self.store, campaign, self._taker)
+        looked_again = False
+        for _ in range(MOST_TRIES):
+            plan = self._plan(connection, file, campaign, goes)
+            if plan is None:
+                if looked_again or self.to_slot is not None or not self.stock.stale:
+                    break
+                # Nobody becomes a case on the word of an old picture.
+                self.stock.look_again()
+                looked_again = True
+                continue
+            try:
+                with connection.begin_nested():
+                    if self.to_slot is not None:
+                        self._unblock_one(connection, self.to_slot.slot_id, self.opens)
+                    taken = self._book(door, file.id, plan)
+            except _Gone:
+                if self.to_slot is not None:
+                    break
+                continue
+            for one in plan.values():
+                self.stock.take(one.slot_id)
+            return taken
+        return None
+
+    def _book(
+        self, door: Allocate, booking_id: str, plan: Plan
+    ) -> dict[int, tuple[int, str, datetime]]:
+        """Hold a place of each slot, then book them together. Raises _Gone."""
+        held = {}
+        for dose, one in sorted(plan.items()):
+            found = door.hold_slot(one.slot_id)
+            if found is None:
+                self.stock.is_gone(one.slot_id)
+                raise _Gone
+            held[dose] = found
+        chosen = [Chosen(one.place_id, one.slot_id, one.start_at) for one in held.values()]
+        place_ids = door.book(chosen, booking_id)
+        # It gives all of a booking's places back when it fails, the old ones too.
+        if place_ids is None:
+            raise _Gone
+        return {
+            dose: (place_id, one.centre_id, one.start_at)
+            for (dose, one), place_id in zip(held.items(), place_ids, strict=True)
+        }
+
+    def _unblock_one(self, connection: Connection, slot_id: int, opens: Ranges) -> None:
+        """Open one place of a slot for somebody, in the transaction that takes it.
+
+        The rest stays blocked until all have theirs.
+        """
+        for one in operations.places_of(connection, self.store.clock, [slot_id]):
+            mine = one.blocked and not one.booked and operations.holds_id(opens, one.id)
+            if mine and operations.lock_blocked(connection, [one.id], wait=False):
+                operations.set_blocked(connection, [one.id], blocked=False)
+                return
+
+    def _move(
+        self,
+        connection: Connection,
+        file: BookingFile,
+        campaign: Campaign,
+        to: Mapping[int, tuple[int, str, datetime]],
+        *,
+        goes: Collection[int],
+        fate: Fate,
+    ) -> None:
+        clock = self.store.clock
+        before = {one.dose: one for one in file.live}
+        version = changes.move_appointments(connection, clock, file.id, to)
+        follow(connection, self.store, file.id, version, undoable=False)
+        freed = [before[dose].place_id for dose in to]
+        give_back_places(connection, file.id, freed)
+        # Those that are blocked are nobody's; the others may be what somebody waits for.
+        offer_freed(connection, self.store, campaign, freed)
+        details = {
+            "version": version,
+            "from": [_where(before[dose]) for dose in sorted(to)],
+            "to": [[dose, *to[dose][:2], to[dose][2].isoformat()] for dose in sorted(to)],
+        }
+        self._note(connection, file.id, "moved", fate, details)
+        became = {
+            dose: (
+                Became.KEPT
+                if dose not in to
+                else Became.MOVED
+                if dose in goes
+                else Became.MOVED_WITH_FIRST
+            )
+            for dose in before
+        }
+        there = {
+            dose: to.get(dose, (one.place_id, one.centre_id, one.start_at))
+            for dose, one in before.items()
+        }
+        self._tell(connection, file, "booking_changed", f"booking_changed:{file.id}:{version}", {
+            "what": "moved",
+            "version": version,
+            "doses": self._doses(connection, file, there, became),
+        })  # fmt: skip
+
+    def _make_case(
+        self, connection: Connection, file: BookingFile, goes: Mapping[int, BookedAppointment]
+    ) -> None:
+        new = NewCase(
+            id=self.store.chance.identifier(),
+            kind=self.operation.kind,
+            why=self._why,
+            booking_id=file.id,
+            operation_id=self.operation.id,
+        )
+        cases.add(connection, self.store.clock, new)
+        details = {
+            "version": file.version,
+            "case": new.id,
+            "from": [_where(one) for one in goes.values()],
+        }
+        self._note(connection, file.id, "case", Fate.CASE, details)
+        told = {"what": "case", "case": new.id, "goes": list(goes)}
+        self._tell_as_it_is(connection, file, "case", f"case:{new.id}", told)
+
+    # -------------------------------------------------------- and back
+
+    def bring_back(self, connection: Connection, booking_id: str) -> Fate:
+        """Put a booking back to where the operation found it, and close its case."""
+        file = changes.load(connection, self.store.vault, booking_id, lock=True)
+        if file is None:
+            return Fate.LEFT
+        done = self._lines(connection, booking_id, undo=True)
+        if done:
+            return Fate(done[-1].details["fate"])
+        made = self._lines(connection, booking_id, undo=False)
+        if not made:
+            return Fate.LEFT
+        if made[-1].what == "case":
+            return self._close_case(connection, file, made[-1].details)
+        if not file.live or file.version != made[-1].details["version"]:
+            return Fate.CHANGED
+        return self._go_back(connection, file, made[-1].details["from"])
+
+    def would_go_back(self, connection: Connection, booking_id: str) -> Fate:
+        """What `bring_back` would do; nothing is written."""
+        file = changes.load(connection, self.store.vault, booking_id)
+        made = self._lines(connection, booking_id, undo=False)
+        if file is None or not made:
+            return Fate.LEFT
+        if made[-1].what == "case":
+            return Fate.CASE_CLOSED
+        if not file.live or file.version != made[-1].details["version"]:
+            return Fate.CHANGED
+        now = self.store.clock.now()
+        old = made[-1].details["from"]
+        places = [place_id for _, place_id, *_ in old]
+        free = operations.unbooked(connection, places)
+        ahead = all(datetime.fromisoformat(start) > now for *_, start in old)
+        may = ahead and not is_mirrored(connection, self.centre.id)
+        return Fate.BACK if may and len(free) == len(places) else Fate.STAYS
+
+    def _go_back(
+        self, connection: Connection, file: BookingFile, old: Sequence[tuple[Any, ...]]
+    ) -> Fate:
+        campaign = self.campaigns.by_name(file.campaign)
+        taken = self._old_places(connection, file, campaign, old) if campaign else None
+        if campaign is None or taken is None:
+            details = {"version": file.version}
+            self._note(connection, file.id, "kept", Fate.STAYS, details)
+            key = f"kept:{self.operation.id}:{file.id}"
+            self._tell_as_it_is(connection, file, "booking_changed", key, {"what": "kept"})
+            return Fate.STAYS
+        self._move(connection, file, campaign, taken, goes=taken, fate=Fate.BACK)
+        return Fate.BACK
+
+    def _old_places(
+        self,
+        connection: Connection,
+        file: BookingFile,
+        campaign: Campaign,
+        old: Sequence[tuple[Any, ...]],
+    ) -> dict[int, tuple[int, str, datetime]] | None:
+        """Book the times that the operation took from somebody, all or none."""
+        plan = {
+            dose: FreeSlot(slot_id, centre_id, datetime.fromisoformat(start), 1)
+            for dose, _, slot_id, centre_id, start in old
+        }
+        if any(one.start_at <= self.store.clock.now() for one in plan.values()):
+            return None
+        if is_mirrored(connection, self.centre.id):
+            # What its partner had was taken away when they left.
+            return None
+        door = Allocate(connection, self.store, campaign, self._taker)
+        try:
+            with connection.begin_nested():
+                for _, place_id, slot_id, *_ in old:
+                    # Their own place where that is blocked; any free one of the slot will do.
+                    if operations.holds_id(self.from_places, place_id):
+                        self._unblock_one(connection, slot_id, [[place_id, place_id]])
+                return self._book(door, file.id, plan)
+        except _Gone:
+            return None
+
+    def _close_case(
+        self, connection: Connection, file: BookingFile, details: Mapping[str, Any]
+    ) -> Fate:
+        if not cases.close(connection, self.store.clock, details["case"]):
+            # An agent has settled it.
+            return Fate.CHANGED
+        self._note(
+            connection,
+            file.id,
+            "case_closed",
+            Fate.CASE_CLOSED,
+            {"version": file.version, "case": details["case"]},
+        )
+        if file.live and file.version == details["version"]:
+            self._tell_as_it_is(
+                connection, file, "booking_changed", f"kept:{details['case']}", {"what": "kept"}
+            )
+        return Fate.CASE_CLOSED
+
+    # -------------------------------------------------------- lines and messages
+
+    @property
+    def _why(self) -> str:
+        why = f"undone: {self.operation.why}" if self.undo else self.operation.why
+        return why[:MOST_WHY]
+
+    def _lines(self, connection: Connection, booking_id: str, *, undo: bool) -> list[_Line]:
+        return [
+            _Line(line.change.what, line.change.details)
+            for line in history.of_booking(connection, booking_id)
+            if line.change.details.get("operation") == self.operation.id
+            and line.change.details.get("undo", False) is undo
+        ]
+
+    def _note(
+        self,
+        connection: Connection,
+        booking_id: str,
+        what: str,
+        fate: Fate,
+        details: Mapping[str, Any],
+    ) -> None:
+        details = {"operation": self.operation.id, "fate": fate, **details}
+        if self.undo:
+            details["undo"] = True
+        line = Change(self.operation.who, Channel.SUPERVISOR, what, self._why, details)
+        history.add(connection, self.store.clock, booking_id, line)
+
+    def _tell_as_it_is(
+        self,
+        connection: Connection,
+        file: BookingFile,
+        kind: str,
+        key: str,
+        payload: dict[str, Any],
+    ) -> None:
+        there = {one.dose: (one.place_id, one.centre_id, one.start_at) for one in file.live}
+        doses = self._doses(connection, file, there, dict.fromkeys(there, Became.KEPT))
+        payload = {"version": file.version, "doses": doses, **payload}
+        self._tell(connection, file, kind, key, payload)
+
+    def _tell(
+        self,
+        connection: Connection,
+        file: BookingFile,
+        kind: str,
+        key: str,
+        payload: dict[str, Any],
+    ) -> None:
+        if file.number is None:
+            return
+        message = NewMessage(
+            id=self.store.chance.identifier(),
+            kind=kind,
+            dedupe_key=key,
+            recipient=file.number,
+            payload={
+                "reference": file.reference,
+                "operation": self.operation.id,
+                "kind": self._told_kind(),
+                **({"undo": True} if self.undo else {}),
+                **payload,
+            },
+            booking_id=file.id,
+            topic=Topic.CLOSED,
+        )
+        outbox.add(connection, self.store.clock, self.store.vault, message)
+
+    def _told_kind(self) -> str:
+        """What a text gives as the reason; of some hours it is not true that a day is closed."""
+        some_hours = "from" in self.operation.details.get("wants", {})
+        if self.operation.kind == "day_closed" and some_hours:
+            return "hours_closed"
+        return self.operation.kind
+
+    def _doses(
+        self,
+        connection: Connection,
+        file: BookingFile,
+        there: Mapping[int, tuple[int, str, datetime]],
+        became: Mapping[int, Became],
+    ) -> list[dict[str, Any]]:
+        """Each dose as services/booking/change_booking.py tells of it; moments carry the centre's zone."""
+        was = {one.dose: one.start_at for one in file.live}
+        where = changes.addresses(connection, {centre_id for _, centre_id, _ in there.values()})
+        told = []
+        for dose, (_, centre_id, start) in sorted(there.items()):
+            centre = where[centre_id]
+            zone = ZoneInfo(centre.time_zone)
+            moved = start != was[dose]
+            told.append({
+                "dose": dose,
+                "became": became[dose],
+                "start": start.astimezone(zone).isoformat(),
+                "was": was[dose].astimezone(zone).isoformat() if moved else None,
+                "time_zone": centre.time_zone,
+                "centre_id": centre.centre_id,
+                "name": centre.name,
+                "street": centre.street,
+                "postcode": centre.postcode,
+                "town": centre.town,
+            })  # fmt: skip
+        return told
+
+
+def _where(one: BookedAppointment) -> list[Any]:
+    return [one.dose, one.place_id, one.slot_id, one.centre_id, one.start_at.isoformat()]

@@ -1,0 +1,216 @@
+"""Where somebody can go whose appointment cannot stay: the search, without taking anything.
+
+A second look at the same picture of the free slots costs nothing, so that two hundred people can be
+placed, or be counted in a dry run, without asking for the same centres two hundred times. Whoever
+takes a place finds out whether the picture still holds.
+
+The order: the same week by the centre's calendar before any other, in it one's own centre before
+the others, nearest first, and there the hour closest to what was booked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from flows.understanding import birthday
+from models import operations
+from models.changes import BookedAppointment
+from models.database import Connection
+from models.operations import FreeSlot
+from services.campaign.campaign import Campaign
+from services.store import Store
+
+# Nobody is moved to an earlier hour than the one booked unless it is so far away.
+NOTICE: Final = timedelta(hours=24)
+# Older than this, a picture is not good enough to tell that nothing is free.
+FRESH_SECONDS: Final = 5.0
+FIRST, SECOND = 1, 2
+
+Plan = dict[int, FreeSlot]
+
+
+class Stock:
+    """The free slots as they were when looked at, less what was taken since.
+
+    `ticks` is a monotonic clock in seconds. `hidden` are places, by slot, that a dry run leaves
+    out, as they would be blocked.
+    """
+
+    def __init__(self, store: Store, ticks: Callable[[], float]) -> None:
+        self._store = store
+        self._ticks = ticks
+        self._centres: dict[tuple[str, datetime], list[FreeSlot]] = {}
+        self._taken: Counter[int] = Counter()
+        self._read_at = ticks()
+        self.hidden: Mapping[int, int] = {}
+
+    def at(self, connection: Connection, centre_id: str, until: datetime) -> Iterator[FreeSlot]:
+        """Slots of a centre with a free place, from now to `until` (UTC), by start."""
+        key = (centre_id, until)
+        if key not in self._centres:
+            now = self._store.clock.now()
+            self._centres[key] = operations.free_slots(
+                connection, self._store.clock, centre_id, now, until
+            )
+        for one in self._centres[key]:
+            if one.free > self._taken[one.slot_id] + self.hidden.get(one.slot_id, 0):
+                yield one
+
+    def take(self, slot_id: int) -> None:
+        self._taken[slot_id] += 1
+
+    def is_gone(self, slot_id: int) -> None:
+        """Somebody was quicker: nothing is free there any more."""
+        self._taken[slot_id] = 10_000
+
+    @property
+    def stale(self) -> bool:
+        return bool(self._taken) or self._ticks() - self._read_at > FRESH_SECONDS
+
+    def look_again(self) -> None:
+        self._centres.clear()
+        self._taken.clear()
+        self._read_at = self._ticks()
+
+
+@dataclass(frozen=True)
+class Uprooted:
+    """A booking with doses that cannot stay.
+
+    `stays` are its other live doses, past ones too. `near` are centres in the order in which they
+    shall be asked, and `zone` is theirs.
+    """
+
+    campaign: Campaign
+    near: Sequence[str]
+    zone: ZoneInfo
+    born: date | None
+    goes: Mapping[int, BookedAppointment]
+    stays: Mapping[int, BookedAppointment] = field(default_factory=dict)
+
+
+def other_places(connection: Connection, store: Store, stock: Stock, one: Uprooted) -> Plan | None:
+    """A slot for each dose that must move; None where there is nothing in reach.
+
+    A dose moves alone where the other one stays at the same centre and within the campaign's
+    interval, or has been given; else both go to one centre.
+    """
+    search = _Search(connection, store, stock, one)
+    for same_week in (True, False):
+        for centre_id in one.near:
+            found = search.at(centre_id, same_week=same_week)
+            if found is not None:
+                return found
+    return None
+
+
+class _Search:
+    def __init__(self, connection: Connection, store: Store, stock: Stock, one: Uprooted) -> None:
+        self._connection = connection
+        self._stock = stock
+        self._one = one
+        self._now = store.clock.now()
+        campaign = one.campaign
+        self._least, self._most = campaign.second_after_days
+        self._last_first = self._now + timedelta(days=campaign.horizon_days)
+        # One picture of a centre serves first and second doses.
+        midnight = datetime.combine(self._now.date(), time.min, tzinfo=UTC)
+        self._until = midnight + timedelta(days=campaign.horizon_days + self._most + 2)
+        self._ahead = {dose: each for dose, each in one.stays.items() if each.start_at > self._now}
+        self._both = {**self._ahead, **one.goes}
+
+    def at(self, centre_id: str, *, same_week: bool) -> Plan | None:
+        """What this centre has."""
+        free = list(self._stock.at(self._connection, centre_id, self._until))
+        if not free:
+            return None
+        if len(self._one.goes) == 1:
+            ((dose, was),) = self._one.goes.items()
+            if all(each.centre_id == centre_id for each in self._ahead.values()):
+                alone = self._alone(free, dose, was, same_week=same_week)
+                if alone is not None:
+                    return {dose: alone}
+        if FIRST in self._both and SECOND in self._both:
+            return self._pair(free, same_week=same_week)
+        return None
+
+    def _alone(
+        self, free: Sequence[FreeSlot], dose: int, was: BookedAppointment, *, same_week: bool
+    ) -> FreeSlot | None:
+        fitting = [
+            one
+            for one in self._suiting(free, was, same_week=same_week)
+            if all(self._fit(dose, one.start_at, other) for other in self._one.stays.values())
+            # A second dose is where its first one wants it, however far that is.
+            and (dose == SECOND or one.start_at < max(self._last_first, was.start_at))
+        ]
+        return min(fitting, key=lambda one: abs(one.start_at - was.start_at), default=None)
+
+    def _pair(self, free: Sequence[FreeSlot], *, same_week: bool) -> Plan | None:
+        first_was, second_was = self._both[FIRST], self._both[SECOND]
+        firsts = sorted(
+            (
+                one
+                for one in self._suiting(free, first_was, same_week=same_week)
+                if one.start_at < max(self._last_first, first_was.start_at)
+            ),
+            key=lambda one: abs(one.start_at - first_was.start_at),
+        )
+        by_day: dict[date, list[FreeSlot]] = {}
+        for one in free:
+            by_day.setdefault(self._day(one.start_at), []).append(one)
+        for first in firsts:
+            day = self._day(first.start_at)
+            seconds = [
+                one
+                for days in range(self._least, self._most + 1)
+                for one in by_day.get(day + timedelta(days=days), ())
+            ]
+            if seconds:
+                return {
+                    FIRST: first,
+                    SECOND: min(seconds, key=lambda one: abs(one.start_at - second_was.start_at)),
+                }
+        return None
+
+    def _suiting(
+        self, free: Sequence[FreeSlot], was: BookedAppointment, *, same_week: bool
+    ) -> Iterator[FreeSlot]:
+        earliest = max(
+            self._now + self._one.campaign.lead,
+            min(was.start_at, self._now + NOTICE),
+            self._as_old(was),
+        )
+        day = self._day(was.start_at)
+        monday = day - timedelta(days=day.weekday())
+        begins, ends = (
+            datetime.combine(one, time.min, tzinfo=self._one.zone)
+            for one in (monday, monday + timedelta(days=7))
+        )
+        for one in free:
+            if one.start_at >= earliest and (begins <= one.start_at < ends) is same_week:
+                yield one
+
+    def _as_old(self, was: BookedAppointment) -> datetime:
+        """From when the person is as old as on the day booked: age is what let them book."""
+        born = self._one.born
+        if born is None:
+            return self._now
+        day = self._day(was.start_at)
+        reached = birthday(born, day.year - born.year)
+        if reached > day:
+            reached = birthday(born, day.year - born.year - 1)
+        return datetime.combine(reached, time.min, tzinfo=self._one.zone).astimezone(UTC)
+
+    def _fit(self, dose: int, start: datetime, other: BookedAppointment) -> bool:
+        """Whether a dose on this moment is within the interval of the other dose."""
+        days = (self._day(start) - self._day(other.start_at)).days
+        return self._least <= (days if dose > other.dose else -days) <= self._most
+
+    def _day(self, moment: datetime) -> date:
+        return moment.astimezone(self._one.zone).date()

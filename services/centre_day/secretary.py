@@ -1,0 +1,465 @@
+"""The day of one centre: its list, who came, and what is left of it in the evening.
+
+Everything is of one centre: whoever calls says which, and every statement asks for it. Who looks at
+a list of people is written down before it is read, in the same transaction.
+
+A person who did not come frees nothing by that. What they left is given to somebody else only where
+a secretary says so, as a place of its own beside theirs: their booking stays what it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from models import attendance, changes, operations, staff, waiting, waiting_offers
+from models import desk as rows
+from models.attendance import CentreName, Comes, Hour, Mark
+from models.database import Connection
+from models.operations import Operation
+from models.places import HeldPlace, Window
+from models.staff import Staff
+from prompts.catalogue import load
+from services.accounts.staff import record_act
+from services.booking.confirm_booking import Booked, NotBooked
+from services.call.world import Service
+from services.campaign.campaign import Campaign
+from services.desk.booking import Made, Order, Person, Refusal, Refused, book, is_nonce
+from services.desk.offers import Desk, for_desks
+from services.messages.phone_capabilities import takes_texts
+from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.give_back import close_place, give_back_holds
+from services.store import Store
+from services.waiting_list import entries
+
+READ_LIST = "read_list"
+PRINTED = "print_list"
+MARKED = "attendance"
+RUNG = "waiting_rung"
+EXTRA = "extra_place"
+# How long a place is kept for somebody who is being rung, and on their way to the telephone.
+# Of `services.centre_day.centre_life`, which a web worker rarely loads.
+DAY_CLOSED = "day_closed"
+# Closed hours on a page: those of the last weeks.
+NEWEST = 8
+RING_FOR = timedelta(minutes=10)
+# A mark is for the day itself and the day after: what was forgotten in the evening.
+DAYS_AFTER = 1
+# Whoever is just being taken by somebody else costs a few statements; so many at most.
+MOST_TRIES = 20
+
+
+class State(StrEnum):
+    """What is said of somebody who has an appointment."""
+
+    OPEN = ""
+    PRESENT = "present"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of a centre, by its own calendar; `window` is that day (UTC)."""
+
+    centre: CentreName
+    day: date
+    window: Window
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.centre.time_zone)
+
+
+@dataclass(frozen=True)
+class AtCentre:
+    """Who works on which day of which centre, and with what."""
+
+    store: Store
+    service: Service
+    who: Staff
+    day: Day
+
+    def record(
+        self, connection: Connection, what: str, subject: str = "", **details: object
+    ) -> None:
+        """One line of the history of acts, in the transaction of the act."""
+        subject = subject or self.day.centre.id
+        record_act(connection, self.store, self.who.id, what, subject, details=details)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a secretary looks at all day. `left` are places of absent people that nobody has."""
+
+    booked: int = 0
+    present: int = 0
+    absent: int = 0
+    free_ahead: int = 0
+    free_past: int = 0
+    left: int = 0
+
+    @property
+    def expected(self) -> int:
+        return self.booked - self.present - self.absent
+
+    @property
+    def to_give(self) -> int:
+        return self.free_ahead + self.free_past + self.left
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What is said of an appointment now. Without `done` another was quicker, or it is too early.
+
+    `given`: what they left when they were absent has gone to somebody else by now.
+    """
+
+    mark: Mark
+    done: bool
+    too_early: bool = False
+    given: bool = False
+
+
+def day_of(centre: CentreName, day: date) -> Day:
+    """A day of a centre, from midnight to midnight by its own clock."""
+    zone = ZoneInfo(centre.time_zone)
+    first, end = (
+        datetime.combine(one, time.min, tzinfo=zone).astimezone(UTC)
+        for one in (day, day + timedelta(days=1))
+    )
+    return Day(centre, day, (first, end))
+
+
+def today_of(centre: CentreName, now: datetime) -> date:
+    """The day that a centre has now."""
+    return now.astimezone(ZoneInfo(centre.time_zone)).date()
+
+
+# ---------------------------------------------------------------- the list
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A day as its page shows it; who is being rung is of today alone."""
+
+    people: list[Comes]
+    hours: list[Hour]
+    ringing: list[Next]
+    closed: list[Operation]
+
+
+def print_list(at: AtCentre) -> list[Comes]:
+    """Everybody who comes on a day, by the hour; that it leaves the screen is written down."""
+    with at.store.database.transaction() as connection:
+        at.record(connection, PRINTED, day=at.day.day.isoformat())
+        return attendance.day(connection, at.store.vault, at.day.centre.id, at.day.window)
+
+
+def read_day(at: AtCentre) -> Whole:
+    """All about a day; that its list was looked at is written down in the same transaction."""
+    store, centre_id, window = at.store, at.day.centre.id, at.day.window
+    is_today = at.day.day == today_of(at.day.centre, store.clock.now())
+    with store.database.transaction() as connection:
+        at.record(connection, READ_LIST, day=at.day.day.isoformat())
+        return Whole(
+            attendance.day(connection, store.vault, centre_id, window),
+            attendance.hours(connection, store.clock, centre_id, window),
+            being_rung(connection, at) if is_today else [],
+            [
+                one
+                for one in operations.newest(connection, limit=NEWEST, centre_id=centre_id)
+                if one.kind == DAY_CLOSED and one.undone_at is None
+            ],
+        )
+
+
+def counts(states: Sequence[str], hours: Sequence[Hour], now: datetime) -> Counts:
+    """Counts of a day, from what is said of each appointment and from its slots."""
+    said = Counter(states)
+    return Counts(
+        booked=len(states),
+        present=said[State.PRESENT],
+        absent=said[State.ABSENT] + said[attendance.GIVEN],
+        free_ahead=sum(one.free for one in hours if one.start_at >= now),
+        free_past=sum(one.free for one in hours if one.start_at < now),
+        left=said[State.ABSENT],
+    )
+
+
+def may_mark(store: Store, day: Day) -> bool:
+    """Whether somebody's coming may be noted for this day at this moment."""
+    today = today_of(day.centre, store.clock.now())
+    return timedelta() <= today - day.day <= timedelta(days=DAYS_AFTER)
+
+
+def mark(
+    connection: Connection, at: AtCentre, booking_id: str, dose: int, *, state: State, seen: str
+) -> Marked | None:
+    """Say that somebody came, did not come, or take it back, in the caller's transaction.
+
+    None where this centre has no such appointment. It is said only over what whoever says it saw:
+    of two secretaries the second is shown what the first one said. The same twice is one.
+    """
+    store, who, centre = at.store, at.who, at.day.centre
+    now = attendance.lock(connection, centre.id, booking_id, dose)
+    if now is None or now.start_at is None:
+        return None
+    given = now.given_place is not None
+    if now.state == state:
+        return Marked(now, done=True, given=given)
+    if now.state != seen:
+        return Marked(now, done=False, given=given)
+    moment = store.clock.now()
+    its_day = day_of(centre, now.start_at.astimezone(ZoneInfo(centre.time_zone)).date())
+    if not may_mark(store, its_day) or (state is State.ABSENT and now.start_at > moment):
+        return Marked(now, done=False, too_early=True, given=given)
+    attendance.write(connection, store.clock, booking_id, dose, now.start_at, state, who.id)
+    if now.given_place is not None and state is not State.ABSENT:
+        # The place that was made of what they left goes, if nobody has it by now.
+        given = not close_place(connection, store, now.given_place)
+        if not given:
+            attendance.take_back(connection, booking_id, dose)
+    at.record(connection, MARKED, booking_id, dose=dose, before=str(now.state), after=str(state))
+    return Marked(replace(now, state=state, who=who.id, at=moment), done=True, given=given)
+
+
+# ---------------------------------------------------------------- the last places of the day
+
+
+@dataclass(frozen=True)
+class WalkIn:
+    """Somebody who stands there. `number` is E.164 or empty; `nonce` makes the form one action.
+
+    `extra`: there is a dose for them though no place is left; one is made.
+    """
+
+    born: date
+    nonce: str
+    number: str = ""
+    name: str = ""
+    groups: tuple[str, ...] = ()
+    extra: bool = False
+
+
+def book_now(connection: Connection, at: AtCentre, walk_in: WalkIn) -> Made | Refused:
+    """Book somebody who is there for a place that is left today, in the caller's transaction.
+
+    They came, and so it is said. Raises ValueError for a form that no page of ours sends.
+    """
+    desk = Desk(at.who.id, number=walk_in.number)
+    if not is_nonce(walk_in.nonce):
+        raise ValueError("not a form of this page")
+    rows.alone(connection, desk.holder)
+    key = f"{desk.holder}:{walk_in.nonce}1"
+    before = rows.bookings_of_keys(connection, [key])
+    if before:
+        # An earlier copy of the form did it, with a place that is not to be had twice.
+        return Made((before[key],), repeated=True)
+    # A place that is made for somebody who is not booked is one that the centre has not.
+    savepoint = connection.begin_nested()
+    made = _book_one(connection, at, walk_in, desk)
+    if isinstance(made, Refused):
+        savepoint.rollback()
+        return made
+    savepoint.commit()
+    for booking_id in made.booking_ids:
+        mark(connection, at, booking_id, 1, state=State.PRESENT, seen=State.OPEN)
+    return made
+
+
+def _book_one(connection: Connection, at: AtCentre, walk_in: WalkIn, desk: Desk) -> Made | Refused:
+    """Book them for a place that is found or made; what was made stands also where they cannot."""
+    campaign = for_desks(at.service.campaign)
+    door = Allocate(connection, at.store, campaign, desk.taker)
+    held = _hold_any(connection, at, door)
+    if held is None and walk_in.extra:
+        held = _hold_extra(connection, at, door)
+    if held is None:
+        return Refused(Refusal.GONE)
+    places = [held.place_id]
+    if campaign.doses > 1:
+        second = door.hold_second(held.start_at, at.day.centre.id, at.day.zone)
+        if second is None:
+            return Refused(Refusal.NOT_OFFERED)
+        places.append(second.place_id)
+    where = changes.addresses(connection, [at.day.centre.id])[at.day.centre.id]
+    person = Person(walk_in.born, tuple(places), name=walk_in.name)
+    order = Order((person,), where.postcode, walk_in.number, walk_in.nonce, walk_in.groups)
+    return book(connection, at.store, at.service, desk, order)
+
+
+def _hold_any(connection: Connection, at: AtCentre, door: Allocate) -> HeldPlace | None:
+    """Hold a place of today: one that is free, or one made of what an absent person left."""
+    centre_id, window, clock = at.day.centre.id, at.day.window, at.store.clock
+    found = attendance.hours(connection, clock, centre_id, window)
+    for hour in attendance.earliest_free(found, clock.now())[:MOST_TRIES]:
+        held = door.hold_slot(hour.slot_id)
+        if held is not None:
+            return held
+    absent = attendance.next_absent(connection, centre_id, window)
+    if absent is None:
+        return None
+    booking_id, dose, slot_id = absent
+    operations.lock_slot(connection, slot_id)
+    (made,) = operations.add_places(connection, slot_id, 1)
+    attendance.give_away(connection, booking_id, dose, made)
+    return door.hold_slot(slot_id)
+
+
+def _hold_extra(connection: Connection, at: AtCentre, door: Allocate) -> HeldPlace | None:
+    """Make a place beside those of the hour of now and hold it; None on a day without any hour."""
+    clock = at.store.clock
+    found = attendance.hours(connection, clock, at.day.centre.id, at.day.window)
+    if not found:
+        return None
+    begun = [one for one in found if one.start_at <= clock.now()]
+    hour = begun[-1] if begun else found[0]
+    operations.lock_slot(connection, hour.slot_id)
+    operations.add_places(connection, hour.slot_id, 1)
+    at.record(connection, EXTRA, slot=hour.slot_id)
+    return door.hold_slot(hour.slot_id)
+
+
+# ---------------------------------------------------------------- the waiting list, by telephone
+
+
+@dataclass(frozen=True)
+class Next:
+    """Whom to ring now: the place is kept for them until `until` (UTC), starting at `start_at`."""
+
+    entry_id: str
+    born: date
+    number: str
+    start_at: datetime
+    until: datetime
+    who: str = ""
+
+
+class Answer(StrEnum):
+    """What somebody said who was rung."""
+
+    COMES = "comes"
+    REFUSES = "refuses"
+    SILENT = "silent"
+
+
+def ring_next(connection: Connection, at: AtCentre) -> Next | None:
+    """Keep a place of today for whoever waits longest, to be rung by hand; None: nobody, or none.
+
+    In the caller's transaction. As for an offer by text, nobody else can see the place meanwhile;
+    unlike one it is for within the hour, when a text would come too late. Whoever was rung today
+    already is left alone.
+    """
+    store, campaign = at.store, at.service.campaign
+    if not campaign.is_open(store.clock.now()):
+        return None
+    tried = attendance.rung_since(connection, RUNG, at.day.window[0])
+    # Only to see which it would be; what is looked for is who may have it.
+    seeker = Taker(Channel.WAITING, f"ring:{at.who.id}")
+    probe = _hold_any(connection, at, Allocate(connection, store, campaign, seeker))
+    if probe is None:
+        return None
+    give_back_holds(connection, seeker.holder)
+    for freed in waiting.freed(connection, store.clock, campaign.name, [probe.place_id]):
+        for _ in range(MOST_TRIES):
+            found = waiting.candidates(
+                connection,
+                campaign.name,
+                freed,
+                most_kilometres=campaign.radius_kilometres,
+                most_doses=campaign.doses,
+                without=tried,
+            )
+            if not found:
+                return None
+            for candidate in found:
+                tried.append(candidate.id)
+                told = _ring(connection, at, campaign, probe.slot_id, candidate)
+                if told is not None:
+                    return told
+    return None
+
+
+def _ring(
+    connection: Connection,
+    at: AtCentre,
+    campaign: Campaign,
+    slot_id: int,
+    candidate: waiting.Candidate,
+) -> Next | None:
+    store = at.store
+    entry = waiting.load(connection, store.vault, candidate.id, only_waiting=True)
+    if entry is None:
+        return None
+    if candidate.booked:
+        # Their person booked otherwise; nobody else would notice.
+        waiting.end(connection, store.clock, entry.id, entries.State.TAKEN)
+        return None
+    holder = waiting.holder_of(entry.id)
+    ringing = replace(campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
+    door = Allocate(connection, store, ringing, Taker(Channel.WAITING, holder))
+    first = door.hold_slot(slot_id)
+    if first is None:
+        return None
+    if entry.doses > 1 and not door.hold_second(first.start_at, at.day.centre.id, at.day.zone):
+        give_back_holds(connection, holder)
+        return None
+    _, until = waiting.set_offered(connection, store.clock, entry.id, RING_FOR)
+    at.record(connection, RUNG, entry.id, centre=at.day.centre.id)
+    return Next(entry.id, entry.born, entry.number, first.start_at, until, at.who.id)
+
+
+def being_rung(connection: Connection, at: AtCentre) -> list[Next]:
+    """Whom this centre is ringing now; that their numbers are looked at is written down."""
+    store = at.store
+    found = attendance.rung(connection, store.clock, at.day.centre.id, at.day.window)
+    acts = staff.newest_acts(connection, RUNG, [one.entry_id for one in found]) if found else {}
+    told = []
+    for one in found:
+        entry = waiting.load(connection, store.vault, one.entry_id)
+        if entry is None or one.entry_id not in acts:
+            continue
+        by = acts[one.entry_id].act.staff_id
+        if by != at.who.id:
+            at.record(connection, "waiting_read", entry.id)
+        told.append(Next(entry.id, entry.born, entry.number, one.start_at, one.until, by))
+    return told
+
+
+def answered(
+    connection: Connection, at: AtCentre, entry_id: str, answer: Answer
+) -> Booked | NotBooked | None:
+    """What came of ringing somebody, in the caller's transaction.
+
+    None where nobody of this name is being rung by this centre, and for whoever does not come.
+    Whoever did not answer keeps their position; whoever refuses, as after a refusal by text.
+    """
+    store, service = at.store, at.service
+    entry = waiting.load(connection, store.vault, entry_id, lock=True)
+    here = attendance.rung(connection, store.clock, at.day.centre.id, at.day.window)
+    if entry is None or entry_id not in {one.entry_id for one in here}:
+        return None
+    campaign = service.campaigns.by_name(entry.campaign) or service.campaign
+    at.record(connection, "waiting_answer", entry_id, answer=str(answer))
+    if answer is Answer.COMES:
+        return entries.accept(
+            connection,
+            store,
+            campaign,
+            entry_id,
+            catalogue=load(entry.language),
+            national_number=service.national_number,
+            text_to=entry.number if takes_texts(entry.number) else None,
+            who=at.who.id,
+        )
+    if answer is Answer.REFUSES:
+        entries.decline(connection, store, campaign, entry_id)
+        return None
+    waiting.set_waiting(connection, store.clock, entry_id)
+    waiting_offers.forget(connection, store.clock, entry_id)
+    give_back_holds(connection, waiting.holder_of(entry_id))
+    return None

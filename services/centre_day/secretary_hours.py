@@ -1,0 +1,159 @@
+"""A centre's secretary opens and closes hours of a day.
+
+Opening changes nothing for anybody, and is done at once. Closing concerns whoever is booked there:
+it is looked at first, and what was looked at must still be so when it is done.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import time
+from typing import TYPE_CHECKING, Final
+
+from models import operations, slots
+from models.slots import Opened
+from services.booking.change_booking import MOST_WHY
+from services.centre_day.secretary import DAY_CLOSED, AtCentre
+from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts
+from services.waiting_list.entries import Everybody
+
+if TYPE_CHECKING:
+    from services.centre_day.centre_life import CentreLife
+
+OPENED: Final = "hours_opened"
+CLOSED: Final = "hours_closed"
+REOPENED: Final = "hours_reopened"
+_MOST_SLOTS: Final = 200
+
+
+class HoursRefused(Exception):
+    """Why nothing was done: the end of a key of words."""
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Hours of a day by the centre's clock, the end not included; None for the whole day."""
+
+    start: time | None = None
+    end: time | None = None
+
+    @property
+    def span(self) -> tuple[time, time] | None:
+        return None if self.start is None or self.end is None else (self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """What closing does, or would do: to how many people, of whom so many find another place."""
+
+    people: int
+    moved: int
+    cases: int
+    places: int
+    operation_id: str = ""
+
+
+def open_hours(at: AtCentre, hours: Hours, every: int, capacity: int) -> Opened:
+    """Open slots in these hours, one each `every` minutes. Raises HoursRefused.
+
+    What is there stays, and gets more places where `capacity` is larger. Those who wait are offered
+    the new places before anybody sees them.
+    """
+    store, day, span = at.store, at.day, hours.span
+    if span is None or span[0] >= span[1]:
+        raise HoursRefused("hours")
+    if not 1 <= every < MINUTES_A_DAY or not 1 <= capacity <= MOST_PLACES:
+        raise HoursRefused("figures")
+    if day.centre.closed or day.centre.booking_mode != "ours":
+        raise HoursRefused("closed")
+    interval = (f"{span[0]:%H:%M}", f"{span[1]:%H:%M}")
+    now = store.clock.now()
+    found = day_starts((interval,), day.day, day.centre.time_zone, every)
+    starts = [one for one in found if one > now]
+    if not starts or len(starts) > _MOST_SLOTS:
+        raise HoursRefused("past" if found and not starts else "figures")
+    wanted = slots.Wanted(day.centre.id, starts, capacity)
+    waiting = Everybody(store, at.service.campaigns.all)
+    opened = slots.open_slots(store.database, [wanted], waiting.offer)
+    with store.database.transaction() as connection:
+        details = {"day": day.day.isoformat(), "hours": "-".join(interval)}
+        at.record(connection, OPENED, **details, places=opened.places)
+    return opened
+
+
+def look_at_closing(at: AtCentre, hours: Hours) -> Closing:
+    """What closing these hours would do; nothing happens. Raises HoursRefused."""
+    return _close(at, hours, why="dry run", dry_run=True)
+
+
+def close_hours(at: AtCentre, hours: Hours, *, why: str, people: int) -> Closing:
+    """Close these hours. Raises HoursRefused.
+
+    `people` is how many it was said to concern: where that is not so any more, nothing is done.
+    """
+    if not why.strip():
+        raise HoursRefused("why")
+    if look_at_closing(at, hours).people != people:
+        raise HoursRefused("changed")
+    done = _close(at, hours, why=why.strip()[:MOST_WHY], dry_run=False)
+    with at.store.database.transaction() as connection:
+        span = hours.span
+        at.record(
+            connection,
+            CLOSED,
+            day=at.day.day.isoformat(),
+            hours=f"{span[0]:%H:%M}-{span[1]:%H:%M}" if span else "",
+            people=done.people,
+            operation=done.operation_id,
+        )
+    return done
+
+
+def reopen(at: AtCentre, operation_id: str) -> int:
+    """Open again what was closed; gives how many are back. Raises HoursRefused."""
+    from services.centre_day.centre_life import LifeRefused, Wish  # noqa: PLC0415 (see _life)
+    from services.centre_day.move_people import Fate  # noqa: PLC0415
+
+    with at.store.database.statement() as connection:
+        found = operations.find(connection, operation_id)
+    if found is None or found.centre_id != at.day.centre.id or found.kind != DAY_CLOSED:
+        raise HoursRefused("unknown")
+    try:
+        report = _life(at).undo(operation_id, Wish(why="reopened", who=at.who.id))
+    except LifeRefused as refused:
+        raise HoursRefused("later") from refused
+    back = Counter(report.fates.values())[Fate.BACK]
+    with at.store.database.transaction() as connection:
+        at.record(connection, REOPENED, operation=operation_id, people=len(report.fates))
+    return back
+
+
+def _close(at: AtCentre, hours: Hours, *, why: str, dry_run: bool) -> Closing:
+    from services.centre_day.centre_life import LifeRefused, Wish  # noqa: PLC0415 (see _life)
+    from services.centre_day.move_people import Fate  # noqa: PLC0415
+
+    span = hours.span
+    if span is not None and span[0] >= span[1]:
+        raise HoursRefused("hours")
+    wish = Wish(why=why, who=at.who.id, dry_run=dry_run)
+    try:
+        report = _life(at).close_day(at.day.centre.id, at.day.day, wish, hours=span)
+    except LifeRefused as refused:
+        # Its sentences are for operators: here it is that nothing is left there to close.
+        raise HoursRefused("nothing") from refused
+    fates = Counter(report.fates.values())
+    return Closing(
+        people=len(report.fates),
+        moved=fates[Fate.MOVED],
+        cases=fates[Fate.CASE],
+        places=report.blocked,
+        operation_id=report.operation_id,
+    )
+
+
+def _life(at: AtCentre) -> CentreLife:
+    """Loaded by whoever closes something, which a web worker rarely does."""
+    from services.centre_day.centre_life import CentreLife  # noqa: PLC0415
+
+    return CentreLife(at.store, at.service.campaigns, directory=at.service.directory)

@@ -1,0 +1,214 @@
+"""What each web worker remembers of centres and postcodes, so that a turn need not ask again.
+
+Centres are read again in the background when what is known is older than a few seconds: no call
+waits for it, and an import shows in calls soon after. Whether a centre is still open and ours is
+checked once more by the statement that looks for its places. A postcode is asked for once and
+remembered for some minutes; one that does not exist is not remembered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import structlog
+
+from flows.understanding import NotUnderstood, telephone
+from flows.understanding.town_table import TownTable
+from models import directory
+from models.database import Connection, Database
+from models.directory import BookableCentre, Postcode, SelfBookingCentre
+from models.geography import distance_km
+from services.centres.towns import town_table
+
+log = structlog.get_logger()
+
+CENTRES_FRESH_SECONDS = 10.0
+POSTCODE_FRESH_SECONDS = 300.0
+# Others' centres change with an import alone, and few callers ever hear of one.
+OTHERS_FRESH_SECONDS = 60.0
+KILOMETRES_PER_DEGREE = 111.0
+_MOST_POSTCODES = 8192
+
+
+@dataclass(frozen=True)
+class Near:
+    """A centre and its distance as the crow flies."""
+
+    kilometres: float
+    centre: BookableCentre
+
+
+@dataclass(frozen=True)
+class NearOther:
+    """A centre that books for itself, its distance, and the number to ring there (E.164)."""
+
+    kilometres: float
+    centre: SelfBookingCentre
+    number: str
+
+
+@dataclass
+class _Centres:
+    read_at: float
+    by_territory: dict[str, list[BookableCentre]]
+    nearest: dict[tuple[float, float, str, float], list[Near]] = field(default_factory=dict)
+
+
+def _latitude(centre: BookableCentre) -> float:
+    return centre.latitude
+
+
+def _ordinary(numbers: Sequence[str]) -> str:
+    """The first number that costs nobody more than a call; empty for none."""
+    for one in numbers:
+        try:
+            return telephone(one)[0]
+        except NotUnderstood:
+            continue
+    return ""
+
+
+class Directory:
+    """One for each process. `ticks` is a monotonic clock in seconds."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        ticks: Callable[[], float] = time.monotonic,
+        centres_fresh_seconds: float = CENTRES_FRESH_SECONDS,
+    ) -> None:
+        self._database = database
+        self._ticks = ticks
+        self._fresh = self.centres_fresh_seconds = centres_fresh_seconds
+        # Where nothing is to be remembered, neither are these.
+        self._others_fresh = OTHERS_FRESH_SECONDS if centres_fresh_seconds > 0 else -1.0
+        self._centres: _Centres | None = None
+        self._reading = threading.Lock()
+        self._postcodes: dict[str, tuple[float, Postcode]] = {}
+        self._towns: TownTable | None = None
+        self._reading_towns = threading.Lock()
+        self._others: tuple[float, list[SelfBookingCentre]] | None = None
+
+    def nearest(
+        self,
+        connection: Connection,
+        latitude: float,
+        longitude: float,
+        territory: str,
+        radius_kilometres: float,
+        *,
+        remember: bool = True,
+    ) -> list[Near]:
+        """Bookable centres of a territory within a radius, nearest first.
+
+        What is asked for rarely and is long is better not remembered.
+        """
+        centres = self._known_centres(connection)
+        key = (latitude, longitude, territory, radius_kilometres)
+        found = centres.nearest.get(key)
+        if found is None:
+            # Northward a degree is 111 km everywhere, so a band of latitudes holds the circle.
+            band = radius_kilometres / KILOMETRES_PER_DEGREE
+            there = centres.by_territory.get(territory, [])
+            first = bisect_left(there, latitude - band, key=_latitude)
+            last = bisect_right(there, latitude + band, key=_latitude)
+            measured = (
+                Near(distance_km(latitude, longitude, c.latitude, c.longitude), c)
+                for c in there[first:last]
+            )
+            found = sorted(
+                (near for near in measured if near.kilometres <= radius_kilometres),
+                key=lambda near: (near.kilometres, near.centre.id),
+            )
+            if remember and len(centres.nearest) < _MOST_POSTCODES:
+                centres.nearest[key] = found
+        return found
+
+    def centre(self, connection: Connection, centre_id: str) -> BookableCentre | None:
+        """A bookable centre by its id."""
+        known = self._known_centres(connection).by_territory.values()
+        return next((one for some in known for one in some if one.id == centre_id), None)
+
+    def nearest_other(
+        self,
+        connection: Connection,
+        latitude: float,
+        longitude: float,
+        territory: str,
+        *,
+        closer_than: float,
+        today: date,
+    ) -> NearOther | None:
+        """The nearest centre open today that books for itself by an ordinary telephone number."""
+        found: NearOther | None = None
+        for one in self._known_others(connection):
+            open_today = (one.opens_on or today) <= today <= (one.closes_on or today)
+            if one.territory != territory or not open_today:
+                continue
+            away = distance_km(latitude, longitude, one.latitude, one.longitude)
+            number = _ordinary(one.phones) if away < closer_than else ""
+            if number and (found is None or away < found.kilometres):
+                found = NearOther(away, one, number)
+        return found
+
+    def _known_others(self, connection: Connection) -> list[SelfBookingCentre]:
+        now = self._ticks()
+        if self._others is None or now - self._others[0] > self._others_fresh:
+            self._others = (now, directory.self_booking_centres(connection))
+        return self._others[1]
+
+    def postcode(self, connection: Connection, code: str) -> Postcode | None:
+        """A postcode, or None for one that does not exist."""
+        now = self._ticks()
+        known = self._postcodes.get(code)
+        if known and now - known[0] < POSTCODE_FRESH_SECONDS:
+            return known[1]
+        found = directory.find_postcode(connection, code)
+        if found is None:
+            self._postcodes.pop(code, None)
+        elif len(self._postcodes) < _MOST_POSTCODES or code in self._postcodes:
+            self._postcodes[code] = (now, found)
+        return found
+
+    def towns(self, connection: Connection) -> TownTable:
+        """The towns as they are named, read when the first caller says one.
+
+        What an import changes later shows in the next process: a town's name hardly ever changes.
+        """
+        with self._reading_towns:
+            if self._towns is None or not len(self._towns):
+                self._towns = town_table(connection)
+            return self._towns
+
+    def _known_centres(self, connection: Connection) -> _Centres:
+        centres = self._centres
+        if centres is None or self._fresh <= 0:
+            return self._read(connection)
+        if self._ticks() - centres.read_at > self._fresh and self._reading.acquire(blocking=False):
+            threading.Thread(target=self._read_again, daemon=True).start()
+        return centres
+
+    def _read_again(self) -> None:
+        try:
+            with self._database.statement() as connection:
+                self._read(connection)
+        except Exception as error:  # noqa: BLE001 (what is known serves until the next try)
+            log.warning("centres not read", error=type(error).__name__)
+        finally:
+            self._reading.release()
+
+    def _read(self, connection: Connection) -> _Centres:
+        by_territory: dict[str, list[BookableCentre]] = {}
+        for centre in directory.bookable_centres(connection):
+            by_territory.setdefault(centre.territory, []).append(centre)
+        for there in by_territory.values():
+            there.sort(key=_latitude)
+        self._centres = _Centres(self._ticks(), by_territory)
+        return self._centres

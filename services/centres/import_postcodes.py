@@ -1,0 +1,180 @@
+"""Take in La Poste's list of postcodes: one row of the store for each code.
+
+The main town of a code is the one that is read back to a caller. No public list names it: it is the
+town with most inhabitants, and among towns whose number is not known the one nearest to the middle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Final
+
+from models import geography, postcodes
+from models.database import Database
+from services.centres.import_centres import FileRefused, Progress, RefusedRow, no_progress
+
+BATCH_ROWS: Final = 500
+Position = tuple[float, float]
+# The file gives no position to Monaco, whose people call like those of the département around it.
+_MONACO: Final[Position] = (43.7384, 7.4246)
+
+
+@dataclass(frozen=True)
+class TownRow:
+    """A commune within a postcode, as the source tells it; `inhabitants` is 0 where not known."""
+
+    code: str
+    insee: str
+    name: str
+    latitude: float | None
+    longitude: float | None
+    inhabitants: int = 0
+
+
+@dataclass(frozen=True)
+class PostcodeFeed:
+    """A whole file, read and checked. `rows` counts its rows, good and bad."""
+
+    rows: int
+    towns: Sequence[TownRow]
+    refused: Sequence[RefusedRow] = ()
+
+
+@dataclass
+class PostcodeReport:
+    """What an import did. `read` and `refused` count rows of the file, the others postcodes."""
+
+    read: int
+    codes: int
+    new: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    refused: Sequence[RefusedRow] = ()
+
+    def last_line(self) -> str:
+        return (
+            f"{self.read} read, {self.codes} codes, {self.new} new, {self.updated} updated, "
+            f"{self.unchanged} unchanged, {self.removed} removed, {len(self.refused)} refused"
+        )
+
+
+def import_postcodes(
+    database: Database, feed: PostcodeFeed, *, progress: Progress = no_progress
+) -> PostcodeReport:
+    """Write the feed to the store. Raises FileRefused before anything is written.
+
+    A code that the file no longer has is removed, for nothing points at a postcode. `progress` is
+    told the number of codes done.
+    """
+    if not feed.towns:
+        raise FileRefused("the file holds no usable postcode")
+    rows = _rows(feed)
+    report = PostcodeReport(read=feed.rows, codes=len(rows), refused=feed.refused)
+    known = postcodes.known(database)
+    changed = []
+    for row in rows:
+        before = known.pop(str(row["code"]), None)
+        if before is None:
+            report.new += 1
+        elif before != row["fingerprint"]:
+            report.updated += 1
+        else:
+            report.unchanged += 1
+            continue
+        changed.append(row)
+    progress(report.unchanged)
+    for start in range(0, len(changed), BATCH_ROWS):
+        batch = changed[start : start + BATCH_ROWS]
+        postcodes.save(database, batch)
+        progress(len(batch))
+    postcodes.remove(database, sorted(known))
+    report.removed = len(known)
+    return report
+
+
+def _rows(feed: PostcodeFeed) -> list[dict[str, object]]:
+    by_code: dict[str, list[TownRow]] = {}
+    for town in feed.towns:
+        by_code.setdefault(town.code, []).append(town)
+    ordered = {code: main_first(towns) for code, towns in sorted(by_code.items())}
+    positions = {code: _position(towns) for code, towns in ordered.items()}
+    departements = {
+        code: geography.departement(towns[0].insee, code) for code, towns in ordered.items()
+    }
+    inside: dict[str, list[Position]] = {}
+    for code, position in positions.items():
+        if position:
+            inside.setdefault(departements[code], []).append(position)
+    rows = []
+    for code, towns in ordered.items():
+        departement = departements[code]
+        position = positions[code] or mean_position(inside.get(departement, []))
+        if departement == geography.MONACO:
+            position = _MONACO
+        row: dict[str, object] = {
+            "code": code,
+            "main_town": towns[0].name,
+            "towns": json.dumps([_town(town) for town in towns], ensure_ascii=False),
+            "departement": departement,
+            "territory": geography.territory(departement, code),
+            "latitude": position[0] if position else None,
+            "longitude": position[1] if position else None,
+        }
+        row["fingerprint"] = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
+        rows.append(row)
+    return rows
+
+
+def main_first(towns: Sequence[TownRow]) -> list[TownRow]:
+    """Put the town with most inhabitants first (ties: nearest the middle), the others by name."""
+    middle = mean_position([_of(town) for town in towns if town.latitude is not None])
+
+    def rank(town: TownRow) -> tuple[int, float, str, str]:
+        away = float("inf")
+        if middle and town.latitude is not None:
+            away = geography.distance_km(*_of(town), *middle)
+        return -town.inhabitants, away, town.name, town.insee
+
+    main = min(towns, key=rank)
+    rest = [town for town in towns if town is not main]
+    return [main, *sorted(rest, key=lambda town: (town.name, town.insee))]
+
+
+def mean_position(positions: Sequence[Position]) -> Position | None:
+    """Mean of positions in degrees, near enough for the width of a département."""
+    if not positions:
+        return None
+    return (
+        round(fmean(latitude for latitude, _ in positions), 5),
+        round(fmean(longitude for _, longitude in positions), 5),
+    )
+
+
+def _position(towns: Sequence[TownRow]) -> Position | None:
+    """Where the main town is, or the middle of the others where its position is not known."""
+    if towns[0].latitude is not None:
+        return _of(towns[0])
+    return mean_position([_of(town) for town in towns if town.latitude is not None])
+
+
+def _of(town: TownRow) -> Position:
+    if town.latitude is None or town.longitude is None:
+        raise ValueError(f"{town.name} has no position")
+    return town.latitude, town.longitude
+
+
+def _town(town: TownRow) -> dict[str, object]:
+    return {
+        "insee": town.insee,
+        "name": town.name,
+        "departement": geography.departement(town.insee, town.code),
+        "latitude": town.latitude,
+        "longitude": town.longitude,
+        "inhabitants": town.inhabitants,
+    }

@@ -1,0 +1,441 @@
+"""What an agent does for a caller: book, move, cancel, restore, text, put on the waiting list.
+
+All of it goes through the same services as a call; what is an agent's own stands here: two people
+are booked together or not at all, a name may be taken, no number has too many bookings, and every
+action carries the key of its form (a nonce), so that a form sent twice is one action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from flows.session import Moving, Offer
+from flows.understanding import birthday
+from flows.world import Town, Wait
+from models import bookings, changes, outbox
+from models import desk as rows
+from models.changes import Address
+from models.database import Connection
+from models.outbox import NewMessage
+from prompts.catalogue import load
+from services.booking.change_booking import (
+    By,
+    Cancelled,
+    Moved,
+    Restored,
+    Unchanged,
+    WhyNot,
+    cancel,
+    move,
+    undo_cancel,
+)
+from services.booking.confirm_booking import NotBooked, Request, confirm_booking
+from services.booking.find_booking import Found, read_booking
+from services.booking.my_bookings import places_of
+from services.call.world import Service
+from services.campaign.campaign import Campaign
+from services.campaign.eligibility import eligibility
+from services.desk.offers import Desk, DeskWorld, for_desks
+from services.messages.confirmation_text import text_of_booking
+from services.messages.phone_capabilities import takes_texts
+from services.messages.topics import Topic
+from services.slots.allocate import Channel, Chosen, second_window
+from services.store import Store
+
+MOST_PEOPLE = 2
+# The same text again, so often a day for a booking.
+TEXTS_A_DAY = 3
+DAY = timedelta(hours=24)
+LONGEST_NAME = 80
+_NONCE_LETTERS = 24
+
+
+class Refusal(StrEnum):
+    """Why nothing was booked, put on the list or sent; words for each are below desk.refused."""
+
+    # The place went, and its slot has no other.
+    GONE = "gone"
+    # The person has an appointment already.
+    KNOWN = "known"
+    TOO_YOUNG = "too_young"
+    # The centre takes nobody through us; or two appointments that do not belong together.
+    NOT_OFFERED = "not_offered"
+    NO_NUMBER = "no_number"
+    NO_MOBILE = "no_mobile"
+    # No machine of ours rings that number: whose it is, what it is, or none is on file.
+    NO_CALLS = "no_calls"
+    TOO_OFTEN = "too_often"
+    NO_POSITION = "no_position"
+    UNKNOWN = "unknown"
+    # A case is closed with a word.
+    NO_WORD = "no_word"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Nothing was done. `person` counts from 0; `booking_id` is what that person has already."""
+
+    why: Refusal
+    person: int = 0
+    booking_id: str = ""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who comes. `places` are the ids of the place of each appointment, the first one first.
+
+    `someone_else`: another person of this birth date is booked on the same number (twins).
+    """
+
+    born: date
+    places: tuple[int, ...]
+    name: str = ""
+    someone_else: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """One or two people of one call. `number` is E.164 or empty; a text goes there if it can.
+
+    `calls`: they want to be rung about it there, the same evening and before.
+    """
+
+    people: tuple[Person, ...]
+    postcode: str
+    number: str
+    nonce: str
+    groups: tuple[str, ...] = ()
+    text: bool = True
+    calls: bool = False
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was booked, in the order of the people; `repeated`: by an earlier copy of the form."""
+
+    booking_ids: tuple[str, ...]
+    message_ids: tuple[str, ...] = ()
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Texted:
+    """A text that is on its way, or was by an earlier copy of the form (no message then)."""
+
+    message_id: str = ""
+
+
+class _NotMade(Exception):
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.why)
+        self.refused = refused
+
+
+def book(
+    connection: Connection, store: Store, service: Service, desk: Desk, order: Order
+) -> Made | Refused:
+    """Book everybody or nobody, in the caller's transaction.
+
+    Raises ValueError for an order that no page of ours sends.
+    """
+    if not 1 <= len(order.people) <= MOST_PEOPLE or not is_nonce(order.nonce):
+        raise ValueError("not an order of this desk")
+    rows.alone(connection, desk.holder)
+    occasions = [f"{order.nonce}{number}" for number in range(1, len(order.people) + 1)]
+    keys = [f"{desk.holder}:{one}" for one in occasions]
+    made = rows.bookings_of_keys(connection, keys)
+    if made:
+        return Made(tuple(made[key] for key in keys if key in made), repeated=True)
+    try:
+        with connection.begin_nested():
+            messages = [
+                _book_one(connection, store, service, desk, order, number, occasion)
+                for number, occasion in enumerate(occasions)
+            ]
+    except _NotMade as not_made:
+        return not_made.refused
+    made = rows.bookings_of_keys(connection, keys)
+    sent = tuple(one for one in messages if one)
+    return Made(tuple(made[key] for key in keys), sent)
+
+
+def _book_one(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    order: Order,
+    number: int,
+    occasion: str,
+) -> str | None:
+    """Book one of them; gives the message. Raises _NotMade."""
+    campaign, person = for_desks(service.campaign), order.people[number]
+    where, chosen = _chosen(connection, campaign, person, number)
+    zone = ZoneInfo(where.time_zone)
+    first_day = eligibility(campaign, person.born, order.groups, store.clock.now()).first_day
+    if first_day is None or chosen[0].start_at.astimezone(zone).date() < first_day:
+        raise _NotMade(Refused(Refusal.TOO_YOUNG, number))
+    twin = number > 0 and person.born == order.people[0].born
+    request = Request(
+        taker=desk.taker,
+        chosen=chosen,
+        centre_id=where.centre_id,
+        local_starts=tuple(one.start_at.astimezone(zone) for one in chosen),
+        street=where.street,
+        centre_name=where.name,
+        town=where.town,
+        centre_postcode=where.postcode,
+        born=person.born,
+        postcode=order.postcode,
+        number=order.number or None,
+        text_to=order.number if order.text and takes_texts(order.number) else None,
+        call_id=desk.call_id or None,
+        for_other=person.someone_else or twin,
+        groups=order.groups,
+        name=person.name.strip()[:LONGEST_NAME] or None,
+        calls=order.calls and bool(order.number),
+        who=desk.staff_id,
+        occasion=occasion,
+    )
+    # The first person's booking gives back what else this desk holds; the second's place is still
+    # this transaction's, and is taken anew.
+    booked = confirm_booking(
+        connection,
+        store,
+        campaign,
+        request,
+        catalogue=load(desk.language),
+        national_number=service.national_number,
+    )
+    if isinstance(booked, NotBooked):
+        if not booked.person_needed:
+            raise _NotMade(Refused(Refusal.GONE, number))
+        known = known_booking(connection, store, campaign, person.born, order.number)
+        raise _NotMade(Refused(Refusal.KNOWN, number, known or ""))
+    return booked.message_id
+
+
+def _chosen(
+    connection: Connection, campaign: Campaign, person: Person, number: int
+) -> tuple[Address, tuple[Chosen, ...]]:
+    """Where and when these places are. Raises _NotMade where they are not one appointment."""
+    places = rows.places_of(connection, person.places)
+    not_offered = _NotMade(Refused(Refusal.NOT_OFFERED, number))
+    if len(places) != len(person.places) or len(places) != campaign.doses:
+        raise not_offered
+    found = [places[one] for one in person.places]
+    where = changes.addresses(connection, [found[0].centre_id]).get(found[0].centre_id)
+    if (
+        where is None
+        or not where.bookable
+        or any(one.centre_id != where.centre_id for one in found)
+    ):
+        raise not_offered
+    if len(found) > 1:
+        opens, closes = second_window(
+            found[0].start_at,
+            ZoneInfo(where.time_zone),
+            *campaign.second_after_days,
+            same_hour=False,
+        )
+        if not opens <= found[1].start_at < closes:
+            raise not_offered
+    return where, tuple(Chosen(one.id, one.slot_id, one.start_at) for one in found)
+
+
+def known_booking(
+    connection: Connection, store: Store, campaign: Campaign, born: date, number: str
+) -> str | None:
+    """The live booking of a person on this number (E.164)."""
+    for rank in (1, 2):
+        person = bookings.person_idx(store.vault, campaign.name, born, number or None, rank)
+        found = bookings.find_person(connection, person) if person else None
+        if found:
+            return found
+    return None
+
+
+def move_booking(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    booking_id: str,
+    places: Sequence[int],
+    *,
+    moving: Moving,
+    nonce: str,
+    seen: int,
+) -> Moved | Unchanged:
+    """Put appointments on these places; what they had is given back. Raises ValueError."""
+    rows.alone(connection, desk.holder)
+    by = _by(desk, nonce, seen, "moved for a caller")
+    found = rows.places_of(connection, places)
+    if not found or len(found) != len(places):
+        return Unchanged(WhyNot.NOT_OFFERED)
+    first = found[places[0]]
+    second = found[places[1]] if len(places) > 1 else None
+    offer = Offer(
+        place_id=first.id,
+        slot_id=first.slot_id,
+        centre_id=first.centre_id,
+        name="",
+        street="",
+        postcode="",
+        town="",
+        start_at=first.start_at.isoformat(),
+        time_zone="",
+        kilometres=0.0,
+        second_place_id=second.id if second else 0,
+        second_slot_id=second.slot_id if second else 0,
+        second_start_at=second.start_at.isoformat() if second else "",
+    )
+    to = places_of(offer, moving)
+    campaign = for_desks(service.campaign)
+    return move(connection, store, campaign, desk.taker, booking_id, to=to, by=by)
+
+
+def cancel_booking(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    booking_id: str,
+    doses: Sequence[int] | None = None,
+    *,
+    nonce: str,
+    seen: int,
+) -> Cancelled | Unchanged:
+    """Cancel these appointments, or all; the second goes with the first. Raises ValueError."""
+    by = _by(desk, nonce, seen, "cancelled for a caller")
+    campaign = _campaign_of(connection, service, booking_id)
+    return cancel(connection, store, campaign, booking_id, doses, by=by)
+
+
+def restore_booking(
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    booking_id: str,
+    *,
+    nonce: str,
+    seen: int,
+) -> Restored | Unchanged:
+    """Take back a cancellation of less than ten minutes ago. Raises ValueError."""
+    by = _by(desk, nonce, seen, "restored for a caller")
+    campaign = _campaign_of(connection, service, booking_id) or service.campaign
+    return undo_cancel(connection, store, campaign, desk.taker, booking_id, by=by)
+
+
+def _campaign_of(connection: Connection, service: Service, booking_id: str) -> Campaign | None:
+    """The booking's own, which need not be the one of now."""
+    names = changes.campaigns_of(connection, [booking_id])
+    return service.campaigns.by_name(names.get(booking_id, ""))
+
+
+def _by(desk: Desk, nonce: str, seen: int, why: str) -> By:
+    if not is_nonce(nonce):
+        raise ValueError("not a form of this desk")
+    return By(desk.staff_id, Channel.AGENT, why, f"{desk.holder}:{nonce}", seen)
+
+
+def is_nonce(nonce: str) -> bool:
+    """Whether it is what a form of ours carries to be one action."""
+    return len(nonce) == _NONCE_LETTERS and nonce.isascii() and nonce.isalnum()
+
+
+def wait_for_place(
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    *,
+    born: date,
+    number: str,
+    town: Town,
+    groups: tuple[str, ...] = (),
+    for_other: bool = False,
+) -> int | Refused:
+    """Put somebody on the waiting list; gives how many come before them. `number` is E.164."""
+    if not number:
+        return Refused(Refusal.NO_NUMBER)
+    rows.alone(connection, desk.holder)
+    campaign = service.campaign
+    eligible = eligibility(campaign, born, groups, store.clock.now())
+    wait = Wait(
+        born=born,
+        number=number,
+        postcode=town.postcode,
+        language=desk.language,
+        latitude=town.latitude,
+        longitude=town.longitude,
+        territory=town.territory,
+        first_day=eligible.first_day or eligible.day_from or birthday(born, campaign.minimum_age),
+        # A desk says so of whoever has the birth date of the first of those who come together.
+        for_other=for_other,
+        twin=for_other,
+    )
+    ahead = DeskWorld(service, store, connection, desk).join_waiting_list(wait)
+    return Refused(Refusal.NO_POSITION) if ahead is None else ahead
+
+
+def text_again(
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    booking_id: str,
+    *,
+    nonce: str,
+) -> Texted | Refused:
+    """Send the confirmation once more, to the number on file and no other. Raises ValueError."""
+    if not is_nonce(nonce):
+        raise ValueError("not a form of this desk")
+    rows.alone(connection, booking_id)
+    found = read_booking(connection, store, booking_id)
+    if found is None or not found.file.live:
+        return Refused(Refusal.UNKNOWN)
+    file = found.file
+    if not takes_texts(file.number):
+        return Refused(Refusal.NO_MOBILE)
+    key = f"agent:{booking_id}:"
+    if rows.has_message(connection, key + nonce):
+        return Texted()
+    line = store.vault.index("phone", file.number)
+    if rows.count_texts(connection, store.clock, line, key, DAY) >= TEXTS_A_DAY:
+        return Refused(Refusal.TOO_OFTEN)
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind="sms",
+        dedupe_key=key + nonce,
+        recipient=file.number or "",
+        payload={"body": _text_of(found, store, service, desk)},
+        booking_id=booking_id,
+        call_id=desk.call_id or None,
+        topic=Topic.AGAIN,
+    )
+    outbox.add(connection, store.clock, store.vault, message)
+    return Texted(message.id)
+
+
+def _text_of(found: Found, store: Store, service: Service, desk: Desk) -> str:
+    live = found.file.live
+    where = found.centres[live[0].centre_id]
+    return text_of_booking(
+        load(desk.language),
+        live,
+        where,
+        reference=found.file.reference,
+        number=service.national_number,
+        link=store.link_of(found.file.reference, [one.start_at for one in live]),
+    )
+
+
+def begun(found: Found, now: datetime) -> bool:
+    """Whether everything that a booking has left lies behind."""
+    return bool(found.file.live) and all(one.start_at <= now for one in found.file.live)

@@ -1,0 +1,350 @@
+"""What an agent sees of a caller before the first word: all that was given, and where it stopped.
+
+It is made of the turns of the call, while they are kept (a day), else of what the line of people
+remembers. Whose booking there may be is not told by the number that rings, for a line may be
+shared: only what was proved or booked in this very call is shown, or what a search found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from flows.session import CallerKind, Offer, Session, Whom
+from flows.understanding import is_digits
+from models import desk as rows
+from models import queues
+from models.database import Connection
+from models.desk import Contact, TurnRow
+from models.queues import Entry
+from services.agents.call_back import kind_of
+from services.booking.find_booking import Found, read_booking
+from services.call.resume_call import chosen_places
+from services.slots.give_back import returning
+from services.store import Store
+
+# How far back earlier calls of a line are counted.
+RINGS_WITHIN = timedelta(days=7)
+CONTACTS_WITHIN = timedelta(hours=24)
+# In a draft: the ids of what was booked for the entry at a desk, or opened by a search.
+BOOKED = "booked"
+_TYPED = frozenset("0123456789*#")
+_WITH_PEOPLE = frozenset({"queue", "with_agent"})
+_MISSED = frozenset({"missed", "silent"})
+_DATE_DIGITS = 8
+# Steps of one question, with the answer read back: what is typed there is a birth date.
+_DATE_STEPS = frozenset({"date_of_birth", "untold_birth_date"})
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One answer of the caller. `step` is the question it was given to; `at` is UTC.
+
+    `kind`: keys, words, silence or ring. `right` is False where we did not understand; `choice` is
+    the key of a menu, for the words of what it stands for. `led_to` is the question after it.
+    """
+
+    at: datetime
+    step: str
+    kind: str
+    said: str
+    choice: str
+    right: bool
+    outcome: str
+    led_to: str
+
+
+@dataclass(frozen=True)
+class OfferHeard:
+    """A slot that the caller heard. `until` (UTC): held for them so long, by call or desk."""
+
+    offer: Offer
+    chosen: bool = False
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who rings. `number` is E.164, empty where it is withheld or cannot be rung.
+
+    `rings`: how often this line did in RINGS_WITHIN, this call among them.
+    """
+
+    number: str
+    kind: str
+    language: str
+    slow: bool
+    rings: int
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the caller gave for each who comes. Empty: not yet. `born` is an ISO date.
+
+    `number` (E.164) is where the text is to go, where that was answered.
+    """
+
+    whom: str = ""
+    born: str = ""
+    postcode: str = ""
+    town: str = ""
+    groups: tuple[str, ...] = ()
+    number: str = ""
+    number_answered: bool = False
+    # A partner's centre that they heard of: which partner, and where.
+    partner: str = ""
+    partner_centre: str = ""
+
+
+@dataclass(frozen=True)
+class File:
+    """A caller's file. Moments are UTC; `missing` are keys of what is still to be asked."""
+
+    entry: Entry
+    caller: Caller
+    given: Given
+    stopped_at: str
+    heard: tuple[Heard, ...]
+    offers: tuple[OfferHeard, ...]
+    missing: tuple[str, ...]
+    bookings: tuple[Found, ...]
+    contacts: tuple[Contact, ...]
+    proved: bool = False
+    asked_reference: str = ""
+    # False once what was said is erased.
+    told: bool = True
+    session: Session | None = None
+
+
+def read_file(connection: Connection, store: Store, entry: Entry, *, desk_holder: str = "") -> File:
+    """The file of an entry of the line. Whoever shows it writes down that it was read."""
+    calls = list(dict.fromkeys(one for one in (entry.origin_call_id, entry.call_id) if one))
+    turns = [turn for call in calls for turn in rows.turns_of(connection, store.vault, call)]
+    session = session_of(turns)
+    known = Given() if session is None else _given(session)
+    if session is None:
+        known = _remembered(entry.known)
+    line = store.vault.index("phone", entry.number or None)
+    bookings = _bookings(connection, store, entry, calls, session)
+    return File(
+        entry=entry,
+        caller=_caller(connection, store, entry, session, line),
+        given=known,
+        stopped_at=_stopped_at(session, entry),
+        heard=tuple(heard_in(turns)),
+        offers=_offers(connection, store, turns, session, calls, desk_holder),
+        missing=missing(known, session, booked=len(bookings)),
+        bookings=bookings,
+        contacts=_contacts(connection, store, line, calls, entry.id),
+        proved=bool(session and session.mine),
+        asked_reference=session.asked if session else "",
+        told=any(turn.body for turn in turns) or not calls,
+        session=session,
+    )
+
+
+def session_of(turns: Sequence[TurnRow]) -> Session | None:
+    """The newest session that is kept."""
+    for turn in reversed(turns):
+        if turn.body is not None:
+            return Session.from_json(turn.body.session)
+    return None
+
+
+def heard_in(turns: Sequence[TurnRow]) -> list[Heard]:
+    """What the caller answered, turn by turn."""
+    found: list[Heard] = []
+    for before, turn in pairwise(turns):
+        # The ring of a second call; and what is heard with a person, or before one, is no answer.
+        if turn.number != before.number + 1 or before.step in _WITH_PEOPLE:
+            continue
+        said = turn.body.heard if turn.body else ""
+        kind = _kind(said) if turn.body else ""
+        found.append(
+            Heard(
+                at=turn.at,
+                step=before.step,
+                kind=kind,
+                said=_written(before.step, said),
+                choice=said if kind == "keys" and len(said) == 1 else "",
+                right=turn.outcome not in _MISSED,
+                outcome=turn.outcome,
+                led_to=turn.step,
+            )
+        )
+    return found
+
+
+def _kind(said: str) -> str:
+    if not said:
+        return "silence"
+    return "keys" if set(said) <= _TYPED else "words"
+
+
+def _written(step: str, said: str) -> str:
+    """What was typed, as people write it."""
+    digits = said.rstrip("#")
+    if step in _DATE_STEPS and is_digits(digits) and len(digits) == _DATE_DIGITS:
+        return f"{digits[:2]}/{digits[2:4]}/{digits[4:]}"
+    return said
+
+
+def _given(session: Session) -> Given:
+    return Given(
+        whom=session.whom,
+        born=session.born,
+        postcode=session.postcode,
+        town=session.town,
+        groups=session.groups,
+        number=session.number,
+        number_answered=session.number_answered,
+        partner=session.own_platform,
+        partner_centre=_at(session.own_name, session.own_town) if session.own_platform else "",
+    )
+
+
+def _at(name: str, town: str) -> str:
+    return ", ".join(one for one in (name, town) if one)
+
+
+def _remembered(known: Mapping[str, Any]) -> Given:
+    """The same from what outlives the turns: see Session.known."""
+    return Given(
+        whom=str(known.get("for_whom", "")),
+        born=str(known.get("born", "")),
+        postcode=str(known.get("postcode", "")),
+        town=str(known.get("town", "")),
+        groups=tuple(str(known.get("groups", "")).split()),
+        number=str(known.get("text_to", "")),
+        number_answered=bool(known.get("text_to")),
+        partner=str(known.get("partner", "")),
+        partner_centre=_at(
+            str(known.get("partner_centre", "")), str(known.get("partner_town", ""))
+        ),
+    )
+
+
+def _caller(
+    connection: Connection,
+    store: Store,
+    entry: Entry,
+    session: Session | None,
+    line: bytes | None,
+) -> Caller:
+    number = entry.number or (session.caller if session else "")
+    rings = rows.count_rings(connection, store.clock, line, RINGS_WITHIN) if line else 1
+    slow = bool(session and session.slow)
+    return Caller(
+        number, str(kind_of(number) or CallerKind.NONE), entry.language, slow, max(rings, 1)
+    )
+
+
+def _stopped_at(session: Session | None, entry: Entry) -> str:
+    """The question they were at before they asked for a person, or one was given to them."""
+    if session is None:
+        return str(entry.known.get("step", ""))
+    return session.resume or session.step
+
+
+def missing(given: Given, session: Session | None, *, booked: int = 0) -> tuple[str, ...]:
+    """What is still to be asked, in the order of the form."""
+    wanted = 2 if given.whom == Whom.TWO else 1
+    if booked >= wanted:
+        return ()
+    found = []
+    if not given.born:
+        found.append("born")
+    if given.whom == Whom.TWO:
+        found.append("second")
+    if not given.postcode:
+        found.append("place")
+    if session is None or not 0 <= session.chosen < len(session.offers):
+        found.append("slot")
+    if not given.number_answered:
+        found.append("number")
+    return tuple(found)
+
+
+def _offers(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    turns: Sequence[TurnRow],
+    session: Session | None,
+    calls: Sequence[str],
+    desk_holder: str,
+) -> tuple[OfferHeard, ...]:
+    """Every slot that was read out, in that order; those of before that are gone come first."""
+    found: dict[int, Offer] = {}
+    for turn in turns:
+        if turn.body is None or '"offers"' not in turn.body.session:
+            continue
+        for one in Session.from_json(turn.body.session).offers:
+            found[one.slot_id] = one
+    if not found or session is None:
+        return ()
+    holders = {desk_holder, *calls} - {""}
+    for call in calls:
+        kept_as = returning(store.vault, session.caller, call, someone_else=session.someone_else)
+        holders.add(kept_as)
+    held = rows.held_by(connection, store.clock, sorted(holders))
+    # The desk may hold another place of the slot.
+    until = {one.slot_id: one.until for one in held}
+    chosen = chosen_places(session)
+    return tuple(
+        OfferHeard(one, chosen=one.place_id in chosen[:1], until=until.get(one.slot_id))
+        for one in found.values()
+    )
+
+
+def _bookings(
+    connection: Connection,
+    store: Store,
+    entry: Entry,
+    calls: Sequence[str],
+    session: Session | None,
+) -> tuple[Found, ...]:
+    """What was booked in this call, by machine or desk, and what the caller proved to be theirs."""
+    # Under these keys services.booking.confirm_booking books in a call, two at most.
+    keys = [f"{call}:{occasion}" for call in calls for occasion in ("1", "2")]
+    made = rows.bookings_of_keys(connection, keys)
+    ids = [made[key] for key in keys if key in made]
+    ids += draft_of(entry).get(BOOKED, [])
+    if session is not None and session.mine is not None:
+        ids.append(session.mine.id)
+    found = (read_booking(connection, store, one) for one in dict.fromkeys(ids))
+    return tuple(one for one in found if one is not None)
+
+
+def _contacts(
+    connection: Connection,
+    store: Store,
+    line: bytes | None,
+    calls: Sequence[str],
+    entry_id: str,
+) -> tuple[Contact, ...]:
+    if line is None:
+        return ()
+    found = rows.contacts(
+        connection,
+        store.clock,
+        store.vault,
+        line,
+        CONTACTS_WITHIN,
+        but_calls=calls,
+        but_entry=entry_id,
+    )
+    return tuple(found)
+
+
+def draft_of(entry: Entry) -> dict[str, Any]:
+    """What agents filled in and did for an entry so far, see models.desk.remember."""
+    draft = entry.known.get(rows.DRAFT)
+    return dict(draft) if isinstance(draft, dict) else {}
+
+
+def entry_of(connection: Connection, store: Store, entry_id: str) -> Entry | None:
+    """An entry of the line."""
+    return queues.load(connection, store.vault, entry_id)

@@ -1,0 +1,170 @@
+"""Cases at a desk: what no machine could settle is looked at by an agent who has time.
+
+The list names nobody. To open a case is to read a file, and the case is the reason; what an agent
+does about it, and that it is settled, is a line of the history of what staff did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from models import cases
+from models import desk as rows
+from models import staff as staff_rows
+from models.cases import Case
+from models.database import Connection
+from models.staff import Staff, Written
+from services.accounts.staff import read_file, record_act
+from services.booking.find_booking import Found, read_booking
+from services.desk.booking import Refusal, Refused
+from services.desk.caller_profile import BOOKED
+from services.desk.search import count
+from services.messages import phone_capabilities
+from services.messages.phone_capabilities import Kind
+from services.queue.promise_callback import Reason, promise
+from services.store import Store
+
+# What came of a case, in a word; words for each are below desk.case.word.
+WORDS = ("reached", "changed", "unreachable", "wrong_number", "needless", "other")
+RUNG, CLOSED = "case_callback", "case_closed"
+SHOWN = 20
+# Kinds that speak of a number, and not of an operation on a centre.
+_OF_NUMBERS = frozenset({"undelivered", "wrong_number"})
+
+
+@dataclass(frozen=True)
+class Open:
+    """A case that waits. `rung_at` (UTC): a call by an agent was promised then, by `rung_by`.
+
+    `topic` and `code` say what of an undelivered message; `why` is an operator's word otherwise.
+    """
+
+    id: str
+    kind: str
+    since: datetime
+    topic: str = ""
+    code: str = ""
+    why: str = ""
+    booking: bool = False
+    rung_at: datetime | None = None
+    rung_by: str = ""
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The oldest cases that wait, and how many there are."""
+
+    shown: tuple[Open, ...]
+    count: int
+
+
+def waiting(connection: Connection) -> Cases:
+    """What is to be settled, oldest first."""
+    found = cases.waiting(connection, limit=SHOWN)
+    total = sum(cases.count_open(connection).values())
+    acts = staff_rows.newest_acts(connection, RUNG, [one.id for one in found])
+    names = rows.names_of(connection, {one.act.staff_id for one in acts.values()})
+    return Cases(tuple(_open(one, acts, names) for one in found), total)
+
+
+def _open(case: Case, acts: Mapping[str, Written], names: Mapping[str, str]) -> Open:
+    topic, _, code = case.why.partition(" ") if case.kind == "undelivered" else ("", "", "")
+    rung = acts.get(case.id)
+    return Open(
+        id=case.id,
+        kind=case.kind,
+        since=case.created_at,
+        topic=topic,
+        code=code,
+        why="" if case.kind in _OF_NUMBERS else case.why,
+        booking=case.booking_id is not None,
+        rung_at=rung.at if rung else None,
+        rung_by=names.get(rung.act.staff_id, "") if rung else "",
+    )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A case with its file; `found` None: it is about no booking, or that is erased."""
+
+    case: Open
+    found: Found | None
+    may_ring: bool = False
+
+
+def open_case(
+    connection: Connection, store: Store, staff: Staff, case_id: str, *, read: bool = True
+) -> Opened | None:
+    """The file of a case that waits, in the caller's transaction; None where it is closed.
+
+    `read`: it was not shown lately, so that it is written down and counts with what was searched
+    for. Raises services.desk.search.TooManyFiles.
+    """
+    case = cases.get(connection, case_id)
+    if case is None or case.closed_at is not None:
+        return None
+    acts = staff_rows.newest_acts(connection, RUNG, [case.id])
+    names = rows.names_of(connection, {one.act.staff_id for one in acts.values()})
+    shown = _open(case, acts, names)
+    if case.booking_id is None:
+        return Opened(shown, None)
+    if read:
+        count(connection, store, staff, 1, why=f"case {case.kind}")
+        read_file(connection, store, staff, case.booking_id, why=f"case {case.kind}", case=case.id)
+    found = read_booking(connection, store, case.booking_id)
+    number = found.file.number if found else None
+    may_ring = phone_capabilities.kind_of_number(number) is not Kind.NONE
+    return Opened(shown, found, may_ring)
+
+
+def booking_of(connection: Connection, case_id: str) -> str | None:
+    """The booking that a case is about."""
+    case = cases.get(connection, case_id)
+    return case.booking_id if case else None
+
+
+def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bool | Refused:
+    """Promise the person of a case a call by an agent; False where one is promised already.
+
+    Whoever rings has the booking on their page.
+    """
+    case = cases.get(connection, case_id, lock=True)
+    if case is None or case.closed_at is not None or case.booking_id is None:
+        return Refused(Refusal.UNKNOWN)
+    found = read_booking(connection, store, case.booking_id)
+    number = found.file.number if found else None
+    # An agent rings whom a text said to be somebody else, too: only they can find out.
+    if found is None or not number or phone_capabilities.kind_of_number(number) is Kind.NONE:
+        return Refused(Refusal.NO_CALLS)
+    file = found.file
+    known: dict[str, Any] = {
+        "reason": str(Reason.CASE),
+        "language": file.language,
+        "born": file.born.isoformat() if file.born else "",
+        "postcode": file.postcode or "",
+        rows.DRAFT: {BOOKED: [file.id]},
+    }
+    kept = promise(connection, store, number, None, known)
+    if kept.is_new or not staff_rows.newest_acts(connection, RUNG, [case.id]):
+        details = {"booking": file.id, "entry": kept.entry_id}
+        record_act(connection, store, staff.id, RUNG, case.id, details=details)
+    return kept.is_new
+
+
+def close(
+    connection: Connection, store: Store, staff: Staff, case_id: str, word: str
+) -> bool | Refused:
+    """It is settled, in a word of WORDS; False where somebody has closed it before."""
+    if word not in WORDS:
+        return Refused(Refusal.NO_WORD)
+    case = cases.get(connection, case_id, lock=True)
+    if case is None:
+        return Refused(Refusal.UNKNOWN)
+    if not cases.close(connection, store.clock, case_id):
+        return False
+    details = {"kind": case.kind, "booking": case.booking_id}
+    record_act(connection, store, staff.id, CLOSED, case_id, why=word, details=details)
+    return True

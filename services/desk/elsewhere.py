@@ -1,0 +1,133 @@
+"""From one channel to the other at a desk: what was begun on the site, and a link to finish there.
+
+An agent who has a caller goes on with what that person gave to the site or to another call, by its
+six digits; and whoever would rather finish by themselves gets a link with what the agent has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from flows.session import Offer, Session, Whom
+from flows.steps.town import at_town
+from flows.world import Town
+from models import desk as rows
+from models import outbox
+from models.database import Connection
+from models.outbox import NewMessage
+from models.staff import Staff
+from prompts.catalogue import load
+from services.accounts.staff import record_act
+from services.call import resume_call
+from services.call.resume_call import RESUME_WITHIN
+from services.call.world import Service
+from services.desk.booking import DAY, TEXTS_A_DAY, Refusal, Refused, Texted, is_nonce
+from services.desk.offers import Desk, for_desks
+from services.desk.search import count
+from services.messages import texts
+from services.messages.phone_capabilities import takes_texts
+from services.messages.topics import Topic
+from services.online import web_sessions
+from services.store import Store
+
+CODE_DIGITS = 6
+TOOK_UP, SENT_LINK = "took_up", "sent_link"
+_WHY = "code"
+_KEY = "desk-link:"
+
+
+def take_up(  # noqa: PLR0917
+    connection: Connection, store: Store, service: Service, staff: Staff, desk: Desk, code: str
+) -> Session | None:
+    """What a code is for, with its places under the desk's name, in the caller's transaction.
+
+    None for a wrong code, and where somebody else was quicker. A try counts as a file that is
+    searched for. Raises services.desk.search.TooManyFiles.
+    """
+    rows.alone(connection, desk.holder)
+    count(connection, store, staff, 1, why=_WHY)
+    campaign = for_desks(service.campaign)
+    earlier_id = resume_call.of_code(connection, store, code)
+    if earlier_id is None:
+        return None
+    taken = resume_call.take_up(
+        connection, store, campaign, desk.holder, earlier_id, into_call=False
+    )
+    if taken is None:
+        return None
+    record_act(connection, store, staff.id, TOOK_UP, desk.entry_id, _WHY, {"kept": taken.kept})
+    return taken.session
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What an agent has of somebody: `born` of each who comes, and where it is looked for.
+
+    `offer` was chosen and is held by the desk; None where nothing is. `number` is E.164.
+    """
+
+    born: Sequence[date]
+    number: str
+    town: Town | None = None
+    offer: Offer | None = None
+    groups: tuple[str, ...] = ()
+
+
+def send_link(
+    connection: Connection, store: Store, service: Service, desk: Desk, begun: Begun, *, nonce: str
+) -> Texted | Refused:
+    """Write a link to finish on the site, with the chosen place kept for it. Raises ValueError.
+
+    It goes to the number that the agent was given; there the birth date opens it.
+    """
+    if not is_nonce(nonce):
+        raise ValueError("not a form of this desk")
+    rows.alone(connection, desk.holder)
+    if store.links is None or not begun.born:
+        return Refused(Refusal.UNKNOWN)
+    if not takes_texts(begun.number):
+        return Refused(Refusal.NO_MOBILE)
+    if rows.has_message(connection, _KEY + nonce):
+        return Texted()
+    line = store.vault.index("phone", begun.number)
+    if rows.count_texts(connection, store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
+        return Refused(Refusal.TOO_OFTEN)
+    visit, _ = web_sessions.from_call(
+        connection, store, service.campaign, _session(desk, begun), holders=(desk.holder,)
+    )
+    code = resume_call.new_visit_code(connection, store, service.campaign, visit.id)
+    if not code:
+        return Refused(Refusal.UNKNOWN)
+    link = store.links.of_code(code, store.clock.now() + RESUME_WITHIN)
+    body = texts.finish(load(desk.language), number=service.national_number, link=link)
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind="sms",
+        dedupe_key=_KEY + nonce,
+        recipient=begun.number,
+        payload={"body": body},
+        call_id=desk.call_id or None,
+        # They wait for it on the telephone, at any hour, and nobody is rung instead.
+        topic=Topic.REPLY,
+    )
+    outbox.add(connection, store.clock, store.vault, message)
+    record_act(connection, store, desk.staff_id, SENT_LINK, desk.entry_id)
+    return Texted(message.id)
+
+
+def _session(desk: Desk, begun: Begun) -> Session:
+    session = Session(
+        language=desk.language,
+        whom=Whom.TWO if len(begun.born) > 1 else Whom.SELF,
+        born=begun.born[0].isoformat(),
+        groups=begun.groups,
+        number=begun.number,
+        number_answered=True,
+    )
+    if begun.town is not None:
+        session = at_town(session, begun.town)
+    if begun.offer is None:
+        return session.moved("postcode")
+    return session.moved("confirm", offers=(begun.offer,), chosen=0)

@@ -1,0 +1,176 @@
+"""What was written and told to somebody about their booking, as an agent sees it, and once more.
+
+What did not come to them stands first. Of a message its topic, its way and its fate are shown; what
+it said is what the booking says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from models import desk as rows
+from models import messages, outbox
+from models.database import Connection
+from models.messages import MessageRow
+from models.outbox import FAILING, NewMessage
+from services.booking.find_booking import Found, read_booking
+from services.call.world import Service
+from services.campaign.call_hours import next_call_at
+from services.desk.booking import DAY, TEXTS_A_DAY, Refusal, Refused, is_nonce
+from services.desk.offers import Desk
+from services.messages import phone_capabilities
+from services.messages.deliver_message import VOICE
+from services.messages.phone_capabilities import Way
+from services.messages.reminders import Ahead, ahead_of
+from services.messages.topics import Topic
+from services.store import Store
+
+# As often as a text, and for the same reason: whoever is there is not rung all day.
+CALLS_A_DAY = TEXTS_A_DAY
+# Rows that only looked what became of another, and did nothing themselves.
+_LOOKED = ("pending", "sending", "dropped")
+# Why something was dropped that its person should have got.
+_NOT_TOLD = frozenset({"case", "cap", "spend", "stopped", "no way", "wrong"})
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A message in a file. `at` (UTC) is when it came to where it is, or when it is due.
+
+    `fate`: waits, due (for `at`), leaving, sent, promised (a call), arrived, heard, refused, missed
+    (a text), unheard (a call), dropped, withheld (it should have gone). `way` is empty where it is
+    not known yet. `open`: its person was not told, and nothing else goes in its place.
+    """
+
+    id: str
+    topic: str
+    way: str
+    fate: str
+    at: datetime
+    why: str
+    open: bool
+
+
+@dataclass(frozen=True)
+class Told:
+    """All messages of a booking, and its reminders to come."""
+
+    shown: tuple[Shown, ...]
+    ahead: tuple[Ahead, ...]
+
+    @property
+    def open(self) -> int:
+        """How many did not come to their person."""
+        return sum(one.open for one in self.shown)
+
+
+def told(connection: Connection, store: Store, service: Service, found: Found) -> Told:
+    """What was told of a booking, and will be; one statement."""
+    file = found.file
+    there = messages.of_booking(connection, file.id)
+    now = store.clock.now()
+    followed = {one.follows: one for one in there if one.follows}
+    shown = [
+        _shown(one, now, followed)
+        for one in there
+        if not (one.kind == outbox.FOLLOW_UP and one.way is None and one.state in _LOOKED)
+    ]
+    # Newest first, and what did not arrive before all else.
+    shown.sort(key=lambda one: (one.open, one.at), reverse=True)
+    zones = {one.centre_id: one.time_zone for one in found.centres.values()}
+    texted = any(one.topic in messages.CONFIRMATIONS for one in there)
+    campaign = service.campaigns.by_name(file.campaign)
+    ahead = ahead_of(campaign, file, zones, now, texted=texted)
+    return Told(tuple(shown), tuple(ahead))
+
+
+def _shown(one: MessageRow, now: datetime, followed: dict[str, MessageRow]) -> Shown:
+    fate = _fate(one, now)
+    at = one.due_at if fate == "due" else one.updated_at
+    if fate in {"sent", "promised"} and one.sent_at:
+        at = one.sent_at
+    elif fate == "waits":
+        at = one.created_at
+    why = (one.error_code or "") if fate not in {"arrived", "heard"} else ""
+    topic = one.topic or str(Topic.CONFIRMATION if one.kind == "sms" else Topic.CHANGE)
+    lost = one.state in FAILING or fate == "withheld"
+    # Of most notices nobody knows before they leave.
+    way = one.way or {"sms": "text", VOICE: "call"}.get(one.kind, "")
+    return Shown(one.id, topic, way, fate, at, why, lost and not _goes(one, followed))
+
+
+def _goes(one: MessageRow, followed: dict[str, MessageRow]) -> bool:
+    """Whether something went in its place, or will: that has a line of its own."""
+    after = followed.get(one.id)
+    return after is not None and (after.way is not None or after.state != "dropped")
+
+
+def _fate(one: MessageRow, now: datetime) -> str:
+    call = one.way == "call"
+    if one.state == "dropped":
+        return "withheld" if one.error_code in _NOT_TOLD else "dropped"
+    fates = {
+        "pending": "due" if one.due_at > now else "waits",
+        "sending": "leaving",
+        "sent": "promised" if call else "sent",
+        "failed": "refused",
+        "undelivered": "unheard" if call else "missed",
+        "delivered": "heard" if call else "arrived",
+    }
+    return fates[one.state]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call is on its way, or was by an earlier copy of the form (no message then).
+
+    `at`: the hours in which a machine may ring that number begin then, None for now.
+    """
+
+    message_id: str = ""
+    at: datetime | None = None
+
+
+def have_called(
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    booking_id: str,
+    *,
+    nonce: str,
+) -> Asked | Refused:
+    """Let the machine ring the number on file and tell the appointment. Raises ValueError.
+
+    Whoever picks up proves to be a person and gives the birth date first, as in each such call.
+    """
+    if not is_nonce(nonce):
+        raise ValueError("not a form of this desk")
+    rows.alone(connection, booking_id)
+    found = read_booking(connection, store, booking_id)
+    now = store.clock.now()
+    if found is None or not any(one.start_at > now for one in found.file.live):
+        return Refused(Refusal.UNKNOWN)
+    number = found.file.number or ""
+    if phone_capabilities.way_of(connection, store, number) is Way.NONE:
+        return Refused(Refusal.NO_CALLS)
+    key = f"{VOICE}:{booking_id}:"
+    if rows.has_message(connection, key + nonce):
+        return Asked()
+    line = store.vault.index("phone", number)
+    if rows.count_texts(connection, store.clock, line, key, DAY) >= CALLS_A_DAY:
+        return Refused(Refusal.TOO_OFTEN)
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind=VOICE,
+        dedupe_key=key + nonce,
+        recipient=number,
+        payload={},
+        booking_id=booking_id,
+        call_id=desk.call_id or None,
+        topic=Topic.VOICE,
+    )
+    outbox.add(connection, store.clock, store.vault, message)
+    at = next_call_at(service.campaign, number, now, machine=True)
+    return Asked(message.id, None if at <= now else at)

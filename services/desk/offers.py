@@ -1,0 +1,368 @@
+"""Slots for the caller of an agent: found, held and chosen as in any call, on the desk's own name.
+
+A desk holds for one entry of the line (or, without a caller, for one agent), like a call does for
+its caller; what the caller's call held goes over to it, so that agent and caller go on with the
+same slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flows.session import CallerKind, Mine, Moving, Offer, Session, Whom
+from flows.steps.offers import plain_search
+from flows.understanding import NotUnderstood, telephone
+from flows.world import Eligibility, Far, OwnPhone, Search, Town
+from models import desk as rows
+from models import turns
+from models.database import Connection
+from models.desk import Held
+from models.geography import distance_km
+from services.call.take_turn import Turn
+from services.call.world import CallWorld, Service
+from services.campaign.campaign import Campaign
+from services.slots.allocate import Allocate, Channel, Taker, second_window
+from services.slots.give_back import give_back_holds, give_back_some, returning, take_back
+from services.store import Store
+
+# Nothing is held for a desk longer than this after the agent last did something about it.
+HOLD_LONGEST = timedelta(minutes=10)
+MOST_TOWNS = 5
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Who works, and for whom: `entry_id` is empty where there is no caller. `number` is E.164."""
+
+    staff_id: str
+    entry_id: str = ""
+    call_id: str = ""
+    number: str = ""
+    language: str = "fr"
+
+    @property
+    def holder(self) -> str:
+        """The name that its places are held under (37 letters)."""
+        return f"desk:{self.entry_id or self.staff_id}"
+
+    @property
+    def taker(self) -> Taker:
+        return Taker(Channel.AGENT, self.holder)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Whom appointments are for, and where and when they would go.
+
+    `born` has one date for each person who comes. `from_day` is by the centre's calendar. For a
+    move, `mine` is the booking and `moving` says which of its appointments.
+    """
+
+    born: tuple[date, ...]
+    town: Town
+    groups: tuple[str, ...] = ()
+    part_of_day: str = ""
+    from_day: date | None = None
+    beyond_kilometres: float = 0.0
+    within_kilometres: float = 0.0
+    centre: str = ""
+    skip_slots: tuple[int, ...] = ()
+    mine: Mine | None = None
+    moving: str = Moving.NONE
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is held now; where that is nothing, why, and where else there is something.
+
+    `not_yet` is of the first person who may not book. `no_such_centre`: no name near means it.
+    """
+
+    offers: tuple[Offer, ...] = ()
+    not_yet: Eligibility | None = None
+    far: Far | None = None
+    own: OwnPhone | None = None
+    no_such_centre: bool = False
+
+
+@dataclass(frozen=True)
+class OnDesk:
+    """An offer that this desk holds, until when (UTC)."""
+
+    offer: Offer
+    until: datetime
+
+
+class _Work(Turn):
+    """A desk's request in the place of a call's turn: its transaction is there already."""
+
+    def __init__(self, store: Store, connection: Connection, desk: Desk) -> None:
+        super().__init__(store, desk.holder, 0)
+        self._given = connection
+
+    def reading(self) -> Connection:
+        return self._given
+
+    def transaction(self) -> Connection:
+        return self._given
+
+
+class DeskWorld(CallWorld):
+    """What a call may ask of the outside, asked by an agent for a caller."""
+
+    def __init__(
+        self,
+        service: Service,
+        store: Store,
+        connection: Connection,
+        desk: Desk,
+        session: Session | None = None,
+    ) -> None:
+        session = session or Session(language=desk.language, caller=desk.number)
+        super().__init__(service, _Work(store, connection, desk), session)
+        self._campaign = for_desks(self._campaign)
+        self._taker = desk.taker
+        self._holds = True
+
+
+def for_desks(campaign: Campaign) -> Campaign:
+    """The campaign, with holds no longer than a desk's."""
+    return replace(campaign, hold_longest=min(campaign.hold_longest, HOLD_LONGEST))
+
+
+def towns(
+    connection: Connection, store: Store, service: Service, desk: Desk, text: str
+) -> tuple[Town, ...]:
+    """The town of a postcode, or those that a name may mean, best first."""
+    world = DeskWorld(service, store, connection, desk)
+    text = text.strip()
+    if text.isdecimal():
+        found = world.town(text)
+        return (found,) if found else ()
+    return world.towns(text)[:MOST_TOWNS] if text else ()
+
+
+def find_offers(
+    connection: Connection, store: Store, service: Service, desk: Desk, wish: Wish
+) -> Found:
+    """Give back what the desk holds, then find and hold up to three slots."""
+    rows.alone(connection, desk.holder)
+    session = _session(desk, wish)
+    world = DeskWorld(service, store, connection, desk, session)
+    if not wish.mine:
+        for born in wish.born:
+            eligible = world.eligibility(born, wish.groups)
+            if eligible.first_day is None:
+                return Found(not_yet=eligible)
+    search = _search(session, wish, world)
+    if wish.centre:
+        named = world.centre_named(wish.centre, search)
+        if named is None:
+            return Found(no_such_centre=True)
+        search = replace(search, centre_id=named.id)
+    offers = world.hold_nearest(search)
+    if not offers and wish.skip_slots:
+        # Nothing else is left: what was seen before is better than nothing.
+        offers = world.hold_nearest(replace(search, skip_slots=_own_slots(wish)))
+    if offers or wish.mine:
+        return Found(offers)
+    far = world.nearest_beyond(search)
+    closer_than = far.kilometres / 2 if far else service.campaign.radius_kilometres
+    own = world.own_phone(search, closer_than)
+    return Found(far=far, own=own)
+
+
+def _session(desk: Desk, wish: Wish) -> Session:
+    town = wish.town
+    return Session(
+        language=desk.language,
+        caller=desk.number,
+        whom=Whom.TWO if len(wish.born) > 1 else Whom.SELF,
+        born=wish.born[0].isoformat() if wish.born else "",
+        groups=wish.groups,
+        postcode=town.postcode,
+        town=town.name,
+        latitude=town.latitude,
+        longitude=town.longitude,
+        territory=town.territory,
+        within=wish.within_kilometres,
+        mine=wish.mine,
+        moving=wish.moving,
+    )
+
+
+def _search(session: Session, wish: Wish, world: CallWorld) -> Search:
+    """As in a call; for two people, not before either may come."""
+    search = plain_search(session, world)
+    first = search.first_day
+    for born in wish.born[1:]:
+        one = plain_search(session.but(born=born.isoformat()), world)
+        first = max(first, one.first_day)
+    return replace(
+        search,
+        first_day=max(first, wish.from_day or first),
+        part_of_day=wish.part_of_day,
+        beyond_kilometres=wish.beyond_kilometres,
+        skip_slots=(*_own_slots(wish), *wish.skip_slots),
+    )
+
+
+def _own_slots(wish: Wish) -> tuple[int, ...]:
+    """Where a booking that is to move is already."""
+    return wish.mine.slots if wish.mine else ()
+
+
+def hold_for_second(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    offer: Offer,
+    instead_of: Sequence[Offer] = (),
+) -> Offer | None:
+    """A place for a second person beside the first's, within the hour; None where none is free."""
+    rows.alone(connection, desk.holder)
+    world = DeskWorld(service, store, connection, desk)
+    beside = world.hold_beside(offer, tuple(instead_of))
+    return beside[0] if beside else None
+
+
+def take_over(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    session: Session,
+    call_id: str,
+) -> tuple[Offer, ...]:
+    """What the caller's call holds, or is kept for them, is the desk's from now on.
+
+    Of what was chosen and not kept any more, another place of the same slot will do. Nothing is
+    taken from a call whose own confirmation was quicker: that is a booking by now. Again, it gives
+    what is held already.
+    """
+    rows.alone(connection, desk.holder)
+    campaign = for_desks(service.campaign)
+    kept_as = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
+    holders = (kept_as, call_id, desk.holder)
+    took = []
+    for number, offer in enumerate((*session.offers, *session.beside)):
+        had = take_back(connection, store, campaign, holders, offer.places, holder=desk.holder)
+        again = offer
+        if not had and number == session.chosen and not session.reference:
+            found = _same_slot(connection, store, campaign, desk, offer)
+            had, again = found is not None, found or offer
+        if had:
+            took.append(again)
+    return tuple(took)
+
+
+def _same_slot(
+    connection: Connection, store: Store, campaign: Campaign, desk: Desk, offer: Offer
+) -> Offer | None:
+    door = Allocate(connection, store, campaign, desk.taker)
+    first = door.hold_slot(offer.slot_id)
+    if first is None:
+        return None
+    if not offer.second_slot_id:
+        return replace(offer, place_id=first.place_id)
+    second = door.hold_slot(offer.second_slot_id)
+    if second is None:
+        give_back_some(connection, desk.holder, [first.place_id])
+        return None
+    return replace(offer, place_id=first.place_id, second_place_id=second.place_id)
+
+
+def hand_to_call(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    desk: Desk,
+    session: Session,
+    call_id: str,
+) -> None:
+    """The machine goes on: what the call was offered is its own again, the rest is free."""
+    for offer in (*session.offers, *session.beside):
+        take_back(connection, store, campaign, (desk.holder,), offer.places, holder=call_id)
+    give_back_holds(connection, desk.holder)
+
+
+def keep(connection: Connection, store: Store, campaign: Campaign, desk: Desk) -> None:
+    """The page is open: what it shows is held on, up to HOLD_LONGEST after it was found."""
+    turns.renew(connection, store.clock, desk.holder, campaign.hold_lease)
+
+
+def let_go(connection: Connection, desk: Desk) -> int:
+    """The caller is served: whatever was held besides is free at once."""
+    return give_back_holds(connection, desk.holder)
+
+
+def on_desk(
+    connection: Connection, store: Store, campaign: Campaign, desk: Desk, town: Town | None = None
+) -> list[OnDesk]:
+    """What the desk holds, as offers: soonest first, nearest first where a town is given.
+
+    With two doses, a second appointment belongs to the first one that it can follow.
+    """
+    held = rows.held_by(connection, store.clock, [desk.holder])
+    offers = [
+        OnDesk(_offer(one, second, town), min(one.until, second.until) if second else one.until)
+        for one, second in paired(held, campaign)
+    ]
+    return sorted(offers, key=lambda each: (each.offer.kilometres, each.offer.start_at))
+
+
+def paired(held: Sequence[Held], campaign: Campaign) -> list[tuple[Held, Held | None]]:
+    """First appointments with their second ones, of places in the order of their starts."""
+    if campaign.doses == 1:
+        return [(one, None) for one in held]
+    pairs, left = [], list(held)
+    while left:
+        one = left.pop(0)
+        opens, closes = second_window(
+            one.start_at, ZoneInfo(one.time_zone), *campaign.second_after_days, same_hour=False
+        )
+        second = next(
+            (
+                each
+                for each in left
+                if each.centre_id == one.centre_id and opens <= each.start_at < closes
+            ),
+            None,
+        )
+        if second is not None:
+            left.remove(second)
+        pairs.append((one, second))
+    return pairs
+
+
+def _offer(first: Held, second: Held | None, town: Town | None) -> Offer:
+    away = 0.0
+    if town is not None:
+        away = distance_km(town.latitude, town.longitude, first.latitude, first.longitude)
+    return Offer(
+        place_id=first.place_id,
+        slot_id=first.slot_id,
+        centre_id=first.centre_id,
+        name=first.name,
+        street=first.street,
+        postcode=first.postcode,
+        town=first.town,
+        start_at=first.start_at.isoformat(),
+        time_zone=first.time_zone,
+        kilometres=away,
+        second_place_id=second.place_id if second else 0,
+        second_slot_id=second.slot_id if second else 0,
+        second_start_at=second.start_at.isoformat() if second else "",
+    )
+
+
+def reach(typed: str) -> tuple[str, CallerKind]:
+    """A number as an agent types it, as E.164 and its use. Raises NotUnderstood."""
+    digits = "".join(letter for letter in typed if letter.isdecimal() or letter == "+")
+    if not digits:
+        raise NotUnderstood("number_incomplete")
+    return telephone(digits)

@@ -1,0 +1,95 @@
+"""What is told of a booking that was changed, by whoever did it, from what is true when it is told.
+
+Of several changes the last one tells: a message of a version that is past says nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from models import changes
+from models.changes import BookingFile
+from models.database import Connection
+from models.outbox import Claimed
+from prompts.catalogue import load
+from services.campaign.campaign import Campaign
+from services.messages import texts
+from services.messages.notices import APPOINTMENT, CallPlan, Ready, Render
+from services.messages.phone_capabilities import Way, way_of
+from services.messages.topics import Topic, topic_of_change
+from services.store import Store
+
+# Whoever is to come must know so long before.
+NOTICE = timedelta(hours=3)
+# The text (services.messages.texts.NAMES) that each thing is told by.
+_TEXTS = {"cancelled": "cancelled", "restored": "restored", "case": "closed", "kept": "kept"}
+
+CampaignOf = Callable[[str], Campaign | None]
+
+
+def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
+    """The notices of changes, by kind."""
+
+    def render(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+        payload = claimed.payload
+        file = changes.load(connection, store.vault, claimed.booking_id or "")
+        if file is None or file.number is None or not payload:
+            return None
+        now = store.clock.now()
+        moments = _ahead(payload, now)
+        if file.version != payload.get("version", file.version) or not moments:
+            return None
+        by_us = "operation" in payload
+        wanted = texts.wanted(campaign_of(file.campaign), _text_name(payload))
+        if not wanted and not by_us:
+            return None
+        if payload.get("asked") and way_of(connection, store, file.number) is not Way.TEXT:
+            # Whoever changed it themselves heard of it then: nobody is rung to be told again.
+            return None
+        return Ready(
+            file.number,
+            # Whom we moved hears of it, if not by a text that the campaign does without, by a call.
+            _text(store, file, payload, national_number) if wanted else "",
+            _call(file, topic_of_change(payload["what"], by_us=by_us), moments),
+            any_hour=bool(payload.get("asked")),
+            latest=min(moments) - NOTICE,
+        )
+
+    return dict.fromkeys(("booking_changed", "booking_cancelled", "case"), render)
+
+
+def _text(store: Store, file: BookingFile, payload: Mapping[str, Any], number: str) -> str:
+    # Of what is cancelled there is a page as well: it can be taken back there for ten minutes.
+    link = store.link_of(file.reference, [one.start_at for one in file.appointments])
+    return texts.of_change(load(file.language), payload, number=number, link=link)
+
+
+def call_about(
+    connection: Connection, store: Store, booking_id: str, topic: Topic
+) -> CallPlan | None:
+    """How a booking is told of by call; None where nothing of it lies ahead."""
+    file = changes.load(connection, store.vault, booking_id)
+    if file is None:
+        return None
+    now = store.clock.now()
+    ahead = [one.start_at for one in file.live if one.start_at > now]
+    return _call(file, topic, ahead) if ahead else None
+
+
+def _call(file: BookingFile, topic: Topic, moments: list[datetime]) -> CallPlan:
+    known = {"booking_id": file.id, "topic": str(topic)}
+    return CallPlan(APPOINTMENT, file.language, known, until=max(moments))
+
+
+def _ahead(payload: Mapping[str, Any], now: datetime) -> list[datetime]:
+    """The moments, old and new, that a change is about and that have not passed."""
+    told = [one.get(name) for one in payload.get("doses", ()) for name in ("start", "was")]
+    moments = [datetime.fromisoformat(one) for one in told if one]
+    return [one for one in moments if one > now]
+
+
+def _text_name(payload: Mapping[str, Any]) -> str:
+    moved = "closed" if "operation" in payload else "changed"
+    return _TEXTS.get(str(payload["what"]), moved)

@@ -1,0 +1,447 @@
+"""Deliver one message of the outbox: claim it, make its words, choose its way, note what came.
+
+The way: a text where the line takes texts, else a call, else somebody looks at it. Hours, the cap
+of a number and the spend breaker may put a message off or turn it to a call, and never touch the
+first confirmation of a booking (services.messages.topics). What may have reached the provider already is
+looked up there before anything is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from models import cases, outbox
+from models.cases import NewCase
+from models.crypto import CannotOpen
+from models.database import Connection
+from models.outbox import FOLLOW_UP, RESEND, SENT_BODY, Claimed
+from models.waiting_offers import TOO_LATE
+from services.booking.partner_message import PARTNER
+from services.campaign.call_hours import next_call_at
+from services.campaign.campaign import Campaign
+from services.messages import delivery_failures
+from services.messages.change_notices import call_about
+from services.messages.delivery_failures import ForSomebody
+from services.messages.look_up_line import look_up_line
+from services.messages.notices import Arrange, CallPlan, Later, Ready, Render
+from services.messages.phone_capabilities import (
+    REFUSAL,
+    Line,
+    given_anew,
+    line_from,
+    line_of,
+    tried_again,
+)
+from services.messages.retry_plan import LONGEST_RETRY, next_try
+from services.messages.route import ByCall, ByText, Drop, Wait, choose
+from services.messages.sms_parts import parts
+from services.messages.spend import Breaker
+from services.messages.topics import MANNERS, Manner, Topic
+from services.ports import Busy, LineTypes, Messenger, NoAnswer, Refused
+from services.store import Store
+from services.telemetry import MESSAGES
+
+SMS = "sms"
+# The appointment as it is, by call: an agent asked for it.
+VOICE = "voice"
+# In the order in which they are asked for; each as often as the others.
+KINDS = (
+    SMS,
+    "booking_changed",
+    "booking_cancelled",
+    "case",
+    "waiting_offer",
+    "reminder",
+    "evening",
+    "callback",
+    VOICE,
+    RESEND,
+    FOLLOW_UP,
+    PARTNER,
+)
+# What messages tell of that an earlier version wrote, by their kind.
+_TOPICS = {
+    SMS: Topic.CONFIRMATION,
+    "booking_changed": Topic.CHANGE,
+    "booking_cancelled": Topic.CANCELLATION,
+    "case": Topic.CLOSED,
+    "waiting_offer": Topic.OFFER,
+    "reminder": Topic.REMINDER,
+    "evening": Topic.EVENING,
+    "callback": Topic.NEWS,
+}
+# Longer than the provider's client waits (8 s to connect, 8 s for an answer), short enough for a
+# lost worker's message to be sent by another within a minute.
+LEASE = timedelta(seconds=25)
+# What tells of a booking and did not leave so soon is written anew: the booking may have changed.
+STALE = timedelta(minutes=1)
+# A number that another promise is being kept to is tried again after this long.
+LINE_TAKEN = timedelta(minutes=15)
+# Days are those in which a number's texts are counted.
+_DAY = timedelta(days=1)
+UNCAPPED = ("", *(str(topic) for topic, manner in MANNERS.items() if not manner.capped))
+# What a case is called that a message left which reached nobody.
+UNDELIVERED = "undelivered"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a relay has beside a store and a messenger.
+
+    `notices` say what a message of their kind has become. `arrange` None: nothing is told by call,
+    and `campaign` None: no hours and no cap are known (tools, and tests of other things).
+    `line_types` None: what a line is, only its number and what was learnt tell. `partner` attends
+    to an order at a partner, and gives a word for the log; None: somebody else does.
+    """
+
+    notices: Mapping[str, Render] = field(default_factory=dict)
+    arrange: Arrange | None = None
+    campaign: Callable[[], Campaign] | None = None
+    line_types: LineTypes | None = None
+    breaker: Breaker = field(default_factory=Breaker)
+    partner: Callable[[Claimed], str] | None = None
+
+    def render(
+        self, connection: Connection, store: Store, claimed: Claimed
+    ) -> Ready | Later | None:
+        """What a message that is no follow-up has become by now; None: nobody needs it any more."""
+        render = self.notices.get(claimed.kind)
+        if render is not None:
+            return render(connection, store, claimed)
+        if claimed.kind == SMS:
+            return as_written(connection, store, claimed)
+        # Whoever has no words for it does not lose it either.
+        return Later(_in(store, LINE_TAKEN))
+
+    def still_wanted(self, connection: Connection, store: Store, claimed: Claimed) -> bool:
+        """Whether what a message tells is still to be told, just before its call."""
+        root = delivery_failures.root_of(connection, store, claimed)
+        return root is not None and isinstance(self.render(connection, store, root), Ready)
+
+
+_NO_MEANS = Means()
+
+
+def as_written(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+    """A finished text as it was stored; None where it was erased."""
+    call = None
+    if claimed.booking_id and manner_of(claimed).by_call:
+        call = call_about(connection, store, claimed.booking_id, topic_of(claimed))
+    body = str(claimed.payload.get("body", ""))
+    return Ready(claimed.recipient, body, call) if body and claimed.recipient else None
+
+
+def topic_of(claimed: Claimed) -> Topic:
+    """What a message tells of."""
+    if claimed.topic:
+        return Topic(claimed.topic)
+    return _TOPICS.get(claimed.kind, Topic.CHANGE)
+
+
+def manner_of(claimed: Claimed) -> Manner:
+    """How a message may go."""
+    return MANNERS[topic_of(claimed)]
+
+
+def deliver_message(
+    store: Store, messenger: Messenger, message_id: str, means: Means = _NO_MEANS
+) -> str:
+    """Deliver a message if it is due; gives a word for the log: what came of it.
+
+    Raises nothing for what a provider or a network can do, nor for a message that is not right.
+    """
+    try:
+        with store.database.transaction() as connection:
+            claimed = outbox.claim(connection, store.clock, store.vault, message_id, LEASE)
+    except CannotOpen:
+        return _put_aside(store, message_id)
+    if claimed is None:
+        return "not due"
+    result = _Delivery(store, messenger, means, claimed).deliver()
+    MESSAGES.labels(claimed.kind, result).inc()
+    return result
+
+
+@dataclass(frozen=True)
+class _ToSend:
+    """Words that are to leave, which are in the store already, and whom they go to."""
+
+    recipient: str
+    body: str
+
+
+@dataclass
+class _Delivery:
+    store: Store
+    messenger: Messenger
+    means: Means
+    claimed: Claimed
+
+    def deliver(self) -> str:
+        try:
+            if self.claimed.kind == PARTNER:
+                return self._attend()
+            if self.claimed.ambiguous:
+                looked = self._look_up()
+                if looked:
+                    return looked
+            self._ask_what_line()
+            made = self._make()
+            if isinstance(made, str):
+                return made
+            return self._send(made)
+        except (Refused, Busy, NoAnswer) as error:
+            return self._again(error)
+        except Exception as error:  # noqa: BLE001 (one that is not right holds up no other)
+            return self._failed(error)
+
+    def _attend(self) -> str:
+        if self.means.partner is not None:
+            return self.means.partner(self.claimed)
+        with self.store.database.transaction() as connection:
+            return self._put_off(connection, _in(self.store, LINE_TAKEN), "no partner")
+
+    # ------------------------------------------------------------ what may have left
+
+    def _look_up(self) -> str | None:
+        """Settle an earlier try: a word if it did leave, or is another's; None: it is to go."""
+        claimed = self.claimed
+        written = claimed.payload.get("body", "") if claimed.kind == SMS else ""
+        body = str(claimed.payload.get(SENT_BODY) or written)
+        if body:
+            sid = self.messenger.find(claimed.recipient, body, claimed.created_at)
+            if sid is not None:
+                return self._note(sid, body, "found")
+            # Looking up may have taken most of the lease.
+            with self.store.database.transaction() as connection:
+                if not outbox.keep(connection, self.store.clock, claimed, LEASE):
+                    return "taken over"
+        return None
+
+    # ------------------------------------------------------------ its words and its way
+
+    def _ask_what_line(self) -> None:
+        """Let the provider tell what a line is that nobody knows yet; never needed to go on."""
+        claimed, types = self.claimed, self.means.line_types
+        if types is not None and claimed.recipient:
+            learnt = look_up_line(self.store, types, claimed.recipient, claimed.line)
+            self.claimed = replace(claimed, line=learnt)
+
+    def _make(self) -> _ToSend | str:
+        """What is to be sent; or a word for what became of it without that."""
+        claimed = self.claimed
+        if claimed.kind == SMS and self._goes_at_once():
+            return _ToSend(claimed.recipient, str(claimed.payload["body"]))
+        try:
+            with self.store.database.transaction() as connection:
+                return self._make_in(connection)
+        except _TakenOver:
+            return "taken over"
+
+    def _goes_at_once(self) -> bool:
+        """Whether a finished text needs no further look: the common way of a confirmation."""
+        claimed, line = self.claimed, self._line()
+        manner = manner_of(claimed)
+        free = manner.any_hour and not manner.capped
+        is_new = self.store.clock.now() - claimed.created_at < STALE
+        true = is_new or claimed.booking_id is None
+        return free and true and line.text and bool(claimed.payload.get("body"))
+
+    def _make_in(self, connection: Connection) -> _ToSend | str:
+        claimed, manner = self.claimed, manner_of(self.claimed)
+        became: delivery_failures.Outcome
+        if claimed.kind == FOLLOW_UP:
+            became = delivery_failures.look(
+                connection, self.store, claimed, manner, self.means.render
+            )
+        else:
+            became = self.means.render(connection, self.store, claimed)
+        match became:
+            case None:
+                return self._drop(connection, "needless")
+            case Later():
+                return self._put_off(connection, became.at, "later")
+            case ForSomebody():
+                return self._leave_to_somebody(connection, became.why)
+            case _:
+                return self._go(connection, became, manner)
+
+    def _go(self, connection: Connection, ready: Ready, manner: Manner) -> _ToSend | str:
+        known = ready.recipient == self.claimed.recipient
+        self.claimed = replace(self.claimed, recipient=ready.recipient)
+        line = self._line() if known else line_of(connection, self.store, ready.recipient)
+        campaign = self.means.campaign() if self.means.campaign else None
+        way = choose(
+            ready,
+            manner,
+            line,
+            now=self.store.clock.now(),
+            campaign=campaign,
+            texts=lambda: self._texts(connection),
+            is_spent=lambda: self.means.breaker.is_open(connection, self.store),
+        )
+        match way:
+            case Wait():
+                return self._put_off(connection, way.until, "hours")
+            case Drop():
+                log.info("message dropped", message=self.claimed.id, why=way.why)
+                return self._drop(connection, way.why)
+            case ForSomebody():
+                return self._leave_to_somebody(connection, way.why)
+            case ByCall():
+                return self._call(connection, way.plan)
+            case ByText():
+                return self._write(connection, ready)
+
+    def _texts(self, connection: Connection) -> int:
+        store = self.store
+        index = store.vault.index("phone", self.claimed.recipient) or b""
+        return outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
+
+    def _line(self) -> Line:
+        claimed = self.claimed
+        # For the first confirmation the number was given, read back and agreed to just then.
+        first = topic_of(claimed) is Topic.CONFIRMATION
+        given_at = claimed.created_at if first else None
+        now = self.store.clock.now()
+        return line_from(claimed.recipient, claimed.line, now=now, given_at=given_at)
+
+    def _write(self, connection: Connection, ready: Ready) -> _ToSend | str:
+        store = self.store
+        if self.claimed.kind == SMS and ready.text == self.claimed.payload.get("body"):
+            return _ToSend(ready.recipient, ready.text)
+        kept = outbox.about_to_text(
+            connection,
+            store.clock,
+            store.vault,
+            self.claimed,
+            body=ready.text,
+            parts=parts(ready.text),
+            lease=LEASE,
+        )
+        return _ToSend(ready.recipient, ready.text) if kept else "taken over"
+
+    def _call(self, connection: Connection, plan: CallPlan) -> str:
+        store, claimed, arrange = self.store, self.claimed, self.means.arrange
+        if self._comes_too_late(plan):
+            return self._drop(connection, TOO_LATE)
+        if arrange is None or not arrange(connection, store, claimed, plan):
+            return self._put_off(connection, _in(store, LINE_TAKEN), "line taken")
+        if not outbox.told_by_call(connection, store.clock, store.vault, claimed):
+            raise _TakenOver
+        return "call"
+
+    def _comes_too_late(self, plan: CallPlan) -> bool:
+        """Whether a place is kept for somebody no longer than until a call may tell them."""
+        if topic_of(self.claimed) is not Topic.OFFER or plan.until is None:
+            return False
+        if self.means.campaign is None:
+            return False
+        number, now = self.claimed.recipient, self.store.clock.now()
+        return next_call_at(self.means.campaign(), number, now, machine=True) >= plan.until
+
+    def _put_off(self, connection: Connection, at: datetime, why: str) -> str:
+        outbox.put_off(connection, self.store.clock, self.claimed, at, why)
+        return why
+
+    def _drop(self, connection: Connection, why: str) -> str:
+        outbox.drop(connection, self.store.clock, self.claimed, why)
+        return "dropped"
+
+    def _leave_to_somebody(self, connection: Connection, why: str) -> str:
+        """Nothing of ours reaches that person: a case, in the transaction that ends the message."""
+        store, claimed = self.store, self.claimed
+        if not outbox.drop(connection, store.clock, claimed, "case"):
+            return "taken over"
+        root = delivery_failures.root_of(connection, store, claimed)
+        new = NewCase(
+            id=store.chance.identifier(),
+            kind=UNDELIVERED,
+            why=f"{topic_of(claimed)} {why}",
+            booking_id=claimed.booking_id,
+            message_id=root.id if root else claimed.id,
+        )
+        cases.add(connection, store.clock, new)
+        return "case"
+
+    # ------------------------------------------------------------ sending
+
+    def _send(self, made: _ToSend) -> str:
+        sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
+        return self._note(sid, made.body, "sent")
+
+    def _note(self, sid: str, body: str, word: str) -> str:
+        store = self.store
+        with store.database.one_writer(), store.database.statement() as connection:
+            outbox.sent(connection, store.clock, self.claimed.id, sid, parts(body))
+            known = self.claimed.line
+            if known is not None and known.wrong and not self._line().wrong:
+                given_anew(connection, store, self.claimed.recipient)
+            if known is not None and known.source == REFUSAL and known.kind and self._line().text:
+                tried_again(connection, store, self.claimed.recipient)
+        return word
+
+    def _again(self, error: Refused | Busy | NoAnswer) -> str:
+        store, claimed = self.store, self.claimed
+        again = next_try(error, claimed.attempts, ambiguous=claimed.ambiguous)
+        with store.database.transaction() as connection:
+            if again is None:
+                code = "no answer" if isinstance(error, NoAnswer) else error.code
+                outbox.move_state(connection, store.clock, claimed.id, "failed", error_code=code)
+                return "refused" if isinstance(error, Refused) else "given up"
+            outbox.put_back(
+                connection,
+                store.clock,
+                claimed,
+                after=again.after,
+                error_code=again.code,
+                ambiguous=again.ambiguous,
+            )
+        if isinstance(error, Refused):
+            log.error("texts are refused for what we are", code=error.code)
+        return "no answer" if again.ambiguous else "busy"
+
+    def _failed(self, error: Exception) -> str:
+        """Something of ours went wrong: again later, and after a day of it somebody looks at it.
+
+        It may have left: it is looked up before it goes.
+        """
+        store, claimed = self.store, self.claimed
+        log.error("message failed", message=claimed.id, error=type(error).__name__)
+        again = next_try(NoAnswer(), claimed.attempts)
+        with store.database.transaction() as connection:
+            if again is None and manner_of(claimed).case:
+                return self._leave_to_somebody(connection, "error")
+            if again is None:
+                return self._drop(connection, "error")
+            outbox.put_back(
+                connection,
+                store.clock,
+                claimed,
+                after=again.after,
+                error_code="error",
+                ambiguous=True,
+            )
+        return "error"
+
+
+def _put_aside(store: Store, message_id: str) -> str:
+    """Whose key is not among ours is not lost: a key that was forgotten may come back."""
+    log.error("message cannot be opened", message=message_id)
+    with store.database.transaction() as connection:
+        outbox.put_aside(connection, store.clock, message_id, LONGEST_RETRY)
+    return "unreadable"
+
+
+class _TakenOver(Exception):
+    """Another relay has this message now; what was begun for it is undone."""
+
+
+def _in(store: Store, after: timedelta) -> datetime:
+    return store.clock.now() + after

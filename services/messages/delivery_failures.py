@@ -1,0 +1,93 @@
+"""What follows a message that did not come to its person: once more, a call, or a case.
+
+A row that follows one up is written with the failure (models.outbox.move_state) and looks at it a
+minute later, when reports that contradict each other have all come: what is done depends on where
+they left the message, and not on which came first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from models import outbox
+from models.database import Connection
+from models.outbox import FAILING, Claimed, Stored
+from services.messages import phone_capabilities
+from services.messages.notices import Later, Ready
+from services.messages.retry_plan import ONE_MORE_AFTER, Fate, fate
+from services.messages.topics import Manner
+from services.store import Store
+
+# One text, one more, one call; and what an operator had sent again, and again.
+_LONGEST_CHAIN = 12
+
+
+@dataclass(frozen=True)
+class ForSomebody:
+    """Nothing of ours reaches that person: somebody looks at it. `why` is a code."""
+
+    why: str
+
+
+Outcome = Ready | Later | ForSomebody | None
+# What a message that is no follow-up has become by now.
+Rendered = Callable[[Connection, Store, Claimed], Ready | Later | None]
+
+
+def look(
+    connection: Connection, store: Store, follow_up: Claimed, manner: Manner, render: Rendered
+) -> Outcome:
+    """What is done now about the message that `follow_up` follows; None: nothing, all is well.
+
+    Remembers what its failure said about the line.
+    """
+    chain = _chain(connection, store, follow_up)
+    if not chain or chain[0].state not in FAILING:
+        return None
+    failed, root = chain[0], chain[-1].claimed
+    means = None if failed.way == "call" else fate(failed.error_code)
+    became = render(connection, store, root)
+    if became is None or isinstance(became, Later):
+        return became
+    _remember(connection, store, became.recipient, means, failed)
+    if means is Fate.STOPPED and not (manner.case or manner.wished):
+        return None
+    if means is Fate.ONCE_LATER and len(chain) == 1:
+        at = failed.updated_at + ONE_MORE_AFTER
+        return Later(at) if at > store.clock.now() else replace(became, call=None)
+    called = any(one.way == "call" for one in chain)
+    if manner.by_call and became.call is not None and not called:
+        return replace(became, text="")
+    return ForSomebody(failed.error_code or failed.state) if manner.case else None
+
+
+def root_of(connection: Connection, store: Store, claimed: Claimed) -> Claimed | None:
+    """The message itself, where this one follows it up; None where it is gone."""
+    if claimed.follows is None:
+        return claimed
+    chain = _chain(connection, store, claimed)
+    return chain[-1].claimed if chain else None
+
+
+def _chain(connection: Connection, store: Store, follow_up: Claimed) -> list[Stored]:
+    """What is followed up, and what that one followed up in its turn: the message itself last."""
+    chain: list[Stored] = []
+    of = follow_up.follows
+    while of is not None and len(chain) < _LONGEST_CHAIN:
+        stored = outbox.load(connection, store.vault, of)
+        if stored is None:
+            break
+        chain.append(stored)
+        of = stored.claimed.follows
+    return chain
+
+
+def _remember(
+    connection: Connection, store: Store, number: str, means: Fate | None, failed: Stored
+) -> None:
+    if means is Fate.LANDLINE:
+        sent_at = failed.sent_at or failed.updated_at
+        phone_capabilities.remember_refusal(connection, store, number, sent_at=sent_at)
+    elif means is Fate.STOPPED:
+        phone_capabilities.stop_texts(connection, store, number)

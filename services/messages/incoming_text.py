@@ -1,0 +1,270 @@
+"""A text that somebody wrote to us: understood, noted, answered. Nothing is changed by one.
+
+A text proves nothing but the number it came from, and a slip of the finger is quickly made: whoever
+wants to move or cancel is told which number to ring. What a text does is to stop texts (STOP, "ce
+n'est pas moi"), to let them come again, to note that somebody will come, and to have their
+appointment written to them once more.
+
+STOP is answered once; after it nothing leaves by text but what is asked for by a text, or what the
+person books. A number that is somebody else's gets nothing more at all, and its bookings become
+cases for an agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flows.understanding import NotUnderstood, telephone
+from flows.understanding.messages import Wish, wish
+from models import cases, changes, history, incoming, phone_lines
+from models.attempts import Subject, wait_for_others
+from models.cases import NewCase
+from models.database import Connection
+from models.history import Change
+from models.incoming import Before
+from prompts.catalogue import languages, load
+from services.attempts import count_text
+from services.call.world import vocabulary
+from services.campaign.campaign import Campaign
+from services.messages import phone_capabilities, sms_parts, texts
+from services.messages.confirmation_text import text_of_booking
+from services.messages.topics import Topic
+from services.store import Store
+
+# Answers that a number gets in 24 hours: two machines that answer each other come to an end.
+MOST_ANSWERS = 10
+# Where there was nothing to understand, fewer are of use.
+MOST_UNKNOWN = 2
+# Bookings of one number that are written to it at once.
+MOST_BOOKINGS = 4
+WRONG_NUMBER = "wrong_number"
+_WHY_WRONG = "whoever has this number wrote that it is somebody else's"
+# The answer to each wish; the others depend on what is there.
+_ANSWERS = {
+    Wish.EMERGENCY: "emergency",
+    Wish.CANCEL: "cancel",
+    Wish.MOVE: "move",
+    Wish.CHANGE: "change",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A text that came in. `sid` is the provider's id, `sender` a number as the provider has it.
+
+    `settled`: the provider knows STOP and START itself, and has answered this one.
+    """
+
+    sid: str
+    sender: str
+    body: str
+    settled: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is answered, a text each. `wish` is for the log: a word of ours, never the sender's."""
+
+    texts: tuple[str, ...]
+    wish: str = ""
+
+
+class _Copy(Exception):
+    """Another request of the same text was quicker; what was done for this one is rolled back."""
+
+
+def take_text(
+    store: Store, campaign: Campaign, written: Written, *, national_number: str
+) -> Answer:
+    """Do what a text asks for, once, and say what is answered; a copy is answered the same."""
+    try:
+        number, _ = telephone(written.sender)
+    except NotUnderstood:
+        # A service, or a number of a land that books nothing here.
+        return Answer((), "unknown_sender")
+    with store.database.statement() as connection:
+        before = incoming.look(connection, store.clock, store.vault, written.sid, number)
+    if before.answered is not None:
+        return Answer(before.answered, "copy")
+    meant, language = understood(written.body, before.language)
+    one = _OneText(
+        store=store,
+        campaign=campaign,
+        written=written,
+        row_id=store.chance.identifier(),
+        number=number,
+        before=before,
+        language=language,
+        national_number=national_number,
+    )
+    try:
+        answered = one.answer(meant)
+    except _Copy:
+        with store.database.statement() as connection:
+            before = incoming.look(connection, store.clock, store.vault, written.sid, number)
+        return Answer(before.answered or (), "copy")
+    return Answer(answered, str(meant or "unknown"))
+
+
+def understood(body: str, language: str) -> tuple[Wish | None, str]:
+    """The wish of a text, and the language it is in; `language` is tried first, if there is one."""
+    first = language or languages()[0]
+    polite = None
+    for name in dict.fromkeys((first, *languages())):
+        meant = wish(body, vocabulary(name))
+        if meant is Wish.THANKS:
+            polite = meant
+        elif meant is not None:
+            return meant, name
+    return polite, first
+
+
+@dataclass(frozen=True)
+class _OneText:
+    store: Store
+    campaign: Campaign
+    written: Written
+    # Of the row that stands for this text.
+    row_id: str
+    number: str
+    before: Before
+    language: str
+    national_number: str
+
+    def answer(self, meant: Wish | None) -> tuple[str, ...]:
+        """Raises _Copy."""
+        effects: dict[Wish, Callable[[Connection], tuple[str, ...]]] = {
+            Wish.STOP: self._stop,
+            Wish.START: self._start,
+            Wish.WRONG: self._wrong,
+            Wish.WHERE: self._where,
+            Wish.YES: self._yes,
+        }
+        effect = effects.get(meant) if meant else None
+        if effect is None or (self.before.wrong and meant not in {Wish.STOP, Wish.START}):
+            answer = self._allowed(meant)
+            database = self.store.database
+            with database.statement() as connection, database.one_writer():
+                self._note(connection, answer)
+            return answer
+        with self.store.database.transaction() as connection:
+            # Two texts of one number, or two copies: the second sees what the first has done.
+            wait_for_others(connection, [self._subject])
+            answer = self._may_leave(effect(connection))
+            self._note(connection, answer)
+        return answer
+
+    # ------------------------------------------------------------ what is done
+
+    def _stop(self, connection: Connection) -> tuple[str, ...]:
+        known = phone_lines.get(connection, self._subject.idx)
+        phone_capabilities.stop_texts(connection, self.store, self.number)
+        if known is not None and (known.stopped or known.wrong):
+            return ()
+        return self._said("stop")
+
+    def _start(self, connection: Connection) -> tuple[str, ...]:
+        phone_capabilities.allow_texts(connection, self.store, self.number)
+        return self._said("start")
+
+    def _wrong(self, connection: Connection) -> tuple[str, ...]:
+        known = phone_lines.get(connection, self._subject.idx)
+        if known is not None and known.wrong:
+            return ()
+        phone_capabilities.mark_wrong(connection, self.store, self.number)
+        booked: list[str | None] = [*self._ahead(connection)]
+        for booking_id in booked or [None]:
+            new = NewCase(
+                id=self.store.chance.identifier(),
+                kind=WRONG_NUMBER,
+                why=_WHY_WRONG,
+                booking_id=booking_id,
+                message_id=self.row_id,
+            )
+            cases.add(connection, self.store.clock, new)
+        return () if known is not None and known.stopped else self._said("wrong")
+
+    def _where(self, connection: Connection) -> tuple[str, ...]:
+        if not count_text(connection, self.store, caller=self.number, call_id=self.written.sid):
+            return ()
+        written = [self._written(connection, one) for one in self._ahead(connection)]
+        return tuple(filter(None, written)) or self._said("nothing")
+
+    def _yes(self, connection: Connection) -> tuple[str, ...]:
+        booking_id = incoming.told_last(connection, self.store.vault, self.number)
+        if booking_id is None or booking_id not in self._ahead(connection):
+            return self._said("nothing")
+        if self._is_off(connection, booking_id):
+            # To come is what they must not do.
+            return (self._written(connection, booking_id),)
+        line = Change("caller", "text", history.SAID_YES)
+        history.add(connection, self.store.clock, booking_id, line)
+        # Whoever wants no texts is not thanked by one.
+        return () if self.before.stopped else self._said("yes")
+
+    def _written(self, connection: Connection, booking_id: str) -> str:
+        file = changes.load(connection, self.store.vault, booking_id)
+        now = self.store.clock.now()
+        ahead = [one for one in file.live if one.start_at > now] if file else []
+        if file is None or not ahead:
+            return ""
+        where = changes.addresses(connection, [ahead[0].centre_id])[ahead[0].centre_id]
+        return text_of_booking(
+            load(self.language),
+            ahead,
+            where,
+            reference=file.reference,
+            number=self.national_number,
+            link=self.store.link_of(file.reference, [one.start_at for one in ahead]),
+        )
+
+    def _is_off(self, connection: Connection, booking_id: str) -> bool:
+        """Whether an appointment of theirs cannot take place."""
+        _, off = changes.version_of(connection, booking_id)
+        return bool(off)
+
+    # ------------------------------------------------------------ what is answered
+
+    def _allowed(self, meant: Wish | None) -> tuple[str, ...]:
+        """The answer to what changes nothing."""
+        if meant is Wish.EMERGENCY:
+            return self._said("emergency")
+        if self.before.wrong or meant is Wish.THANKS:
+            return ()
+        if meant is None:
+            # Whoever wants no texts has not asked for this one.
+            few = self.before.answers < MOST_UNKNOWN and not self.before.stopped
+            return self._may_leave(self._said("unknown")) if few else ()
+        return self._may_leave(self._said(_ANSWERS[meant]))
+
+    def _may_leave(self, answer: tuple[str, ...]) -> tuple[str, ...]:
+        if self.written.settled or self.before.answers >= MOST_ANSWERS:
+            return ()
+        return answer if texts.wanted(self.campaign, "reply") else ()
+
+    def _said(self, name: str) -> tuple[str, ...]:
+        return (texts.reply(load(self.language), name, number=self.national_number),)
+
+    def _note(self, connection: Connection, answer: tuple[str, ...]) -> None:
+        if not incoming.add(
+            connection,
+            self.store.clock,
+            self.store.vault,
+            self.row_id,
+            self.written.sid,
+            self.number,
+            answer,
+            topic=Topic.REPLY,
+            parts=sum(map(sms_parts.parts, answer)),
+        ):
+            raise _Copy
+
+    def _ahead(self, connection: Connection) -> list[str]:
+        return incoming.bookings_ahead(
+            connection, self.store.clock, self.store.vault, self.number, limit=MOST_BOOKINGS
+        )
+
+    @property
+    def _subject(self) -> Subject:
+        return Subject("text_in", self.store.vault.index("phone", self.number) or b"")

@@ -1,0 +1,70 @@
+"""Notices: messages whose words are made when they go, from what is true then.
+
+A message of kind `sms` carries its finished text. Every other kind is a notice: a `Render` of its
+kind says what it has become by now, at the moment somebody is to be told. What a relay cannot say
+any more is dropped; what is not to be said yet is put off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from models.database import Connection
+from models.outbox import Claimed
+from services.store import Store
+
+# Why a machine rings about a booking: `known` has its `booking_id` and the `topic` of the message.
+APPOINTMENT = "appointment"
+
+
+@dataclass(frozen=True)
+class CallPlan:
+    """How something is told by telephone.
+
+    `reason` is one of services.queue.promise_callback.Reason, of a call by the machine. `known` holds
+    ids only (`booking_id`, `entry` …), for it is read before anybody has said who they are.
+    `due_at` and `until` (UTC): not before, and of no use after; None for at once, and for ever.
+    """
+
+    reason: str
+    language: str
+    known: Mapping[str, Any] = field(default_factory=dict)
+    due_at: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a notice has become.
+
+    `recipient` is E.164. `text` is in letters of GSM-7; empty: it is never told by a text. `call`
+    None: never by a call. `by_call_first`: a call even where a text would reach.
+    """
+
+    recipient: str
+    text: str = ""
+    call: CallPlan | None = None
+    by_call_first: bool = False
+    # Whoever asked for it waits for it: it leaves at night, too.
+    any_hour: bool = False
+    # It cannot wait longer than that (UTC) for the hours of texts; None: it can.
+    latest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Later:
+    """Not to be told before `at` (UTC): it waits, and no try is counted."""
+
+    at: datetime
+
+
+# What a message of this kind has become: None when nobody needs to be told any more.
+Render = Callable[[Connection, Store, Claimed], Ready | Later | None]
+
+# Promise the call that tells a message, in the transaction given; `claimed.recipient` is whom to
+# ring. False while the number has another live promise. The promise is an entry of the line whose
+# `message_id` is the message's; whoever ends it moves the message by models.outbox.move_state.
+Arrange = Callable[[Connection, Store, Claimed, CallPlan], bool]

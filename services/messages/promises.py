@@ -1,0 +1,76 @@
+"""Tell somebody at a later moment: a row of the outbox that is due then.
+
+Its words are made when it goes (`services.waiting_list.offer_notices`), for the moment may be put off: the
+campaign opens later than it was said, or somebody's turn comes on another day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flows.world import News
+from models import outbox
+from models.database import Connection
+from models.outbox import NewMessage
+from services.messages.topics import Topic
+from services.store import Store
+
+# As long as somebody may wait on the list: beyond that nobody remembers having asked.
+LONGEST_PROMISE = timedelta(days=180)
+# News that waits for one number: anybody can type one, and whoever has it is not to be flooded. A
+# couple of two campaigns has as many.
+MOST_NEWS = 4
+KIND = "callback"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What is promised to a number (E.164): to be told at `at` (UTC), by a text or a call.
+
+    `known` is what the person has given already, for nobody is asked twice.
+    """
+
+    number: str
+    news: News
+    at: datetime
+    by_text: bool
+    campaign: str
+    known: dict[str, Any]
+    language: str = "fr"
+
+
+def promise_news(
+    connection: Connection, store: Store, promise: Promise, *, call_id: str | None
+) -> bool:
+    """Store the promise in the caller's transaction; False when the same one is kept already.
+
+    The same: to this number, in this campaign, by this way and, where it is about one person, of
+    this birth date. False, too, where the number waits for MOST_NEWS already: nobody learns from us
+    what others have asked for.
+    """
+    person = promise.known.get("born", "") if promise.news is News.TURN else ""
+    about = f"{promise.campaign}|{promise.news}|{person}|{promise.number}"
+    key = store.vault.index("promise", about) or b""
+    if outbox.count_pending(connection, store.vault, KIND, promise.number) >= MOST_NEWS:
+        return False
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind=KIND,
+        dedupe_key=f"{'text' if promise.by_text else 'call'}:{key.hex()}",
+        recipient=promise.number,
+        # The campaign may open later than it was said; whoever delivers it finds which was meant.
+        payload={
+            **promise.known,
+            "reason": str(promise.news),
+            "news": str(promise.news),
+            "campaign": promise.campaign,
+            "language": promise.language,
+            "by_text": promise.by_text,
+        },
+        call_id=call_id,
+        due_at=promise.at,
+        topic=Topic.NEWS,
+    )
+    return outbox.add(connection, store.clock, store.vault, message)

@@ -1,0 +1,288 @@
+"""Remind people of their appointments, and ring whoever asked for it in the evening.
+
+Each day is written once, in sets (`models.reminders`), when the hour has come by the clock of its
+centres; what missed its hour is written later, as long as that makes sense. A row says of which
+appointment it is, and no more: whether it is still there, who is told and how, is found when it is
+delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from models import changes, reminders
+from models.changes import BookedAppointment, BookingFile
+from models.database import Connection
+from models.outbox import Claimed
+from models.reminders import Day
+from prompts.catalogue import load
+from services.campaign.call_hours import next_call_at
+from services.campaign.campaign import Campaign
+from services.messages import texts
+from services.messages.notices import APPOINTMENT, CallPlan, Ready, Render
+from services.messages.texts import Where
+from services.messages.topics import Topic
+from services.store import Store
+
+REMINDER, EVENING = "reminder", "evening"
+# Whoever booked or changed something so lately needs no reminder.
+UNLESS_LATELY = timedelta(hours=12)
+# What missed its hour is made up for until then, by the same clock.
+LATEST = time(20)
+# An evening that was missed is made up for on one of the next.
+EVENINGS_BACK = timedelta(days=3)
+# A call about an appointment that begins within this is of no use.
+TOO_LATE = timedelta(hours=1)
+
+CampaignOf = Callable[[str], Campaign | None]
+
+
+# ---------------------------------------------------------------- planning
+
+
+def plan(store: Store, campaigns: Iterable[Campaign]) -> int:
+    """Write what is due now and was not written; gives how many messages. Safe to do twice at once.
+
+    Each day in a transaction of its own: one that is cut off is written anew, and whole.
+    """
+    now, written = store.clock.now(), 0
+    with store.database.statement() as connection:
+        found = reminders.zones(connection)
+    for campaign in campaigns:
+        for zone in found:
+            for due in _due(campaign, zone, now):
+                written += _write(store, due)
+    return written
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A day whose hour has come; `by_call` None: it is the evening's calls."""
+
+    day: Day
+    by_call: bool | None
+
+
+def _due(campaign: Campaign, zone_name: str, now: datetime) -> list[_Due]:
+    """What is to be written by this clock at this moment.
+
+    An hour that the clocks skip comes when they have skipped it; one that comes twice comes once,
+    for its day is written by then.
+    """
+    zone = ZoneInfo(zone_name)
+    today = now.astimezone(zone).date()
+    if now >= _moment(today, LATEST.hour * 60, zone):
+        return []
+    found = []
+    for one in campaign.reminders:
+        if now >= _moment(today, one.at, zone):
+            day = today + timedelta(days=one.days_before)
+            what = f"days{one.days_before}"
+            found.append(_Due(_day(what, campaign, zone_name, day), one.by_call))
+    evening = campaign.evening_call
+    if evening is not None and now >= _moment(today, evening, zone):
+        found.append(_Due(_day(EVENING, campaign, zone_name, today), None))
+    return found
+
+
+def _day(what: str, campaign: Campaign, zone_name: str, day: date) -> Day:
+    zone = ZoneInfo(zone_name)
+    begins, ends = (_moment(one, 0, zone) for one in (day, day + timedelta(days=1)))
+    return Day(what, campaign.name, zone_name, day, begins, ends)
+
+
+def _moment(day: date, minute: int, zone: ZoneInfo) -> datetime:
+    """A minute after midnight on the clocks of a zone, in UTC; of two the first."""
+    local = datetime.combine(day, time(minute // 60, minute % 60), tzinfo=zone)
+    return local.astimezone(UTC)
+
+
+def _write(store: Store, due: _Due) -> int:
+    day = due.day
+    with store.database.statement() as connection:
+        if reminders.planned(connection, day):
+            return 0
+    with store.database.transaction() as connection:
+        if not reminders.claim(connection, store.clock, day):
+            return 0
+        if due.by_call is None:
+            return reminders.ring_in_the_evening(
+                connection, store.clock, day, topic=str(Topic.EVENING), within=EVENINGS_BACK
+            )
+        return reminders.remind(
+            connection,
+            store.clock,
+            day,
+            topic=str(Topic.REMINDER),
+            by_call=due.by_call,
+            unless_lately=UNLESS_LATELY,
+        )
+
+
+# ---------------------------------------------------------------- delivering
+
+
+def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Render]:
+    """What a reminder and an evening's call have become by now, by kind of message."""
+
+    def reminder(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+        return _reminder(connection, store, claimed, campaign_of, national_number)
+
+    def evening(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+        file = _file(connection, store, claimed)
+        ahead = _ahead(connection, store, file) if file else []
+        if file is None or not ahead or not file.calls:
+            return None
+        return Ready(file.number or "", call=_call(file, Topic.EVENING, ahead[0].start_at))
+
+    return {REMINDER: reminder, EVENING: evening}
+
+
+def _reminder(
+    connection: Connection,
+    store: Store,
+    claimed: Claimed,
+    campaign_of: CampaignOf,
+    national_number: str,
+) -> Ready | None:
+    """None for what is cancelled, closed, erased, on another day by now, or has begun."""
+    _, appointment_id, _, day = claimed.dedupe_key.split(":")
+    found = reminders.told(connection, int(appointment_id))
+    file = _file(connection, store, claimed)
+    if found is None or file is None:
+        return None
+    ahead = _ahead(connection, store, file)
+    mine = next((one for one in ahead if one.dose == found.dose), None)
+    if mine is None:
+        return None
+    where = changes.addresses(connection, [mine.centre_id])[mine.centre_id]
+    zone = ZoneInfo(where.time_zone)
+    local = mine.start_at.astimezone(zone)
+    if local.date() != date.fromisoformat(day):
+        return None
+    if file.calls:
+        return Ready(file.number or "", call=_call(file, Topic.REMINDER, mine.start_at))
+    if not texts.wanted(campaign_of(file.campaign), REMINDER):
+        return None
+    tomorrow = local.date() - store.clock.now().astimezone(zone).date() == timedelta(days=1)
+    text = texts.reminder(
+        load(file.language),
+        start=local,
+        where=Where(where.street, where.name, where.postcode, where.town),
+        reference=file.reference,
+        number=national_number,
+        link=store.link_of(file.reference, [one.start_at for one in file.live]),
+        tomorrow=tomorrow,
+        which=mine.dose if len(file.live) > 1 else None,
+    )
+    return Ready(file.number or "", text, latest=mine.start_at - TOO_LATE)
+
+
+def _file(connection: Connection, store: Store, claimed: Claimed) -> BookingFile | None:
+    """The booking of a message, where somebody can be told of it."""
+    file = changes.load(connection, store.vault, claimed.booking_id or "")
+    return file if file is not None and file.number else None
+
+
+def _ahead(connection: Connection, store: Store, file: BookingFile) -> list[BookedAppointment]:
+    """What is still to come; nobody is reminded of what was told to be no more."""
+    now, gone = store.clock.now(), reminders.cannot_be(connection, file.id)
+    return [one for one in file.live if one.start_at > now and one.dose not in gone]
+
+
+def _call(file: BookingFile, topic: Topic, start_at: datetime) -> CallPlan:
+    known = {"booking_id": file.id, "topic": str(topic)}
+    return CallPlan(APPOINTMENT, file.language, known, until=start_at - TOO_LATE)
+
+
+# ---------------------------------------------------------------- what is still to come
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A reminder that will be written at that moment (UTC), of the appointment of that dose."""
+
+    at: datetime
+    dose: int
+    by_call: bool
+
+
+def ahead_of(
+    campaign: Campaign | None,
+    file: BookingFile,
+    zones: Mapping[str, str],
+    now: datetime,
+    *,
+    texted: bool,
+) -> list[Ahead]:
+    """The reminders of a booking whose day was not written yet, soonest first.
+
+    `zones` are the time zones of its centres; `texted`: its person was written to when they booked.
+    Whoever changes something later is not reminded within UNLESS_LATELY.
+    """
+    if campaign is None or not file.number:
+        return []
+    wanted = file.calls or (texted and texts.wanted(campaign, REMINDER))
+    found = []
+    for one in file.live if wanted else ():
+        zone = ZoneInfo(zones[one.centre_id])
+        day = one.start_at.astimezone(zone).date()
+        for each in campaign.reminders:
+            at = _moment(day - timedelta(days=each.days_before), each.at, zone)
+            lately = at - file.created_at < UNLESS_LATELY
+            if at > now and not lately and each.by_call >= file.calls:
+                found.append(Ahead(at, one.dose, file.calls))
+    return sorted(found, key=lambda one: (one.at, one.dose))
+
+
+# ---------------------------------------------------------------- what is offered
+
+
+@dataclass(frozen=True)
+class Calls:
+    """When somebody would be rung about a new booking, by the centre's clock.
+
+    In the `evening` and `before` the appointment; None where there is no such call.
+    """
+
+    evening: datetime | None
+    before: datetime | None
+
+
+def calls_about(
+    campaign: Campaign, starts: Sequence[datetime], zone: ZoneInfo, number: str, now: datetime
+) -> Calls:
+    """What a campaign does for whoever asks to be rung at `number` (E.164).
+
+    `starts` are their appointments' (aware). No earlier than anybody may be rung, and not when it
+    would be too late; an appointment within the time of `UNLESS_LATELY` is not reminded of. Where
+    the first is too soon for any call, `before` is that of the second.
+    """
+    first, last = min(starts), max(starts)
+
+    def allowed(moment: datetime, start: datetime = first) -> datetime | None:
+        if moment < now:
+            return None
+        at = next_call_at(campaign, number, moment, machine=True).astimezone(zone)
+        return at if at < start - TOO_LATE else None
+
+    evening, today = None, now.astimezone(zone).date()
+    if campaign.evening_call is not None:
+        moment = _moment(today, campaign.evening_call, zone)
+        if moment <= now:
+            moment = _moment(today + timedelta(days=1), campaign.evening_call, zone)
+        evening = allowed(moment)
+
+    def before(start: datetime) -> datetime | None:
+        day = start.astimezone(zone).date()
+        rung = (one for one in campaign.reminders if one.by_call)
+        moments = (_moment(day - timedelta(days=one.days_before), one.at, zone) for one in rung)
+        far = (moment for moment in moments if moment > now + UNLESS_LATELY)
+        return next((at for one in far if (at := allowed(one, start)) is not None), None)
+
+    before_first = before(first)
+    alone = evening is None and before_first is None
+    return Calls(evening, before(last) if alone else before_first)

@@ -1,0 +1,520 @@
+"""Every text that leaves, made from plain data: GSM-7, nothing about health, a number to ring.
+
+The confirmation is one part, whatever the centre is called; every other text is one where it has
+room, and never more than two. What gives way first is the street: day, town and reference are what
+nobody can guess. The words lie in `[text]` of `prompts/`; docs/messages.md shows each.
+
+Moments are aware and in the centre's own time zone; `number` (E.164) is the number to ring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from prompts.catalogue import Catalogue, written_number
+from services.campaign.campaign import Campaign
+from services.messages.discreet_place import discreet
+from services.messages.sms_parts import parts, septets, to_gsm
+
+# What a campaign may leave out, each with all keys of `[text]` that begin with it.
+NAMES = (
+    "confirmation",
+    "changed",
+    "cancelled",
+    "restored",
+    "closed",
+    "kept",
+    "reminder",
+    "evening",
+    "offer",
+    "opening",
+    "turn",
+    "callback_missed",
+    "callback_lost",
+    "callback_late",
+    "unfinished",
+    "finish",
+    "reply",
+)
+# Whoever has booked has it in writing, whatever a campaign lists.
+ALWAYS = frozenset({"confirmation"})
+# Keys of `[text]` that are pieces of others.
+PIECE = "part_"
+
+FIRST, SECOND = 1, 2
+_MOST_PARTS = 2
+# Beyond what a text of so many parts may hold, in septets (3GPP TS 23.038).
+_ROOM = {1: 160, 2: 306}
+# What is left of a street is of no use when it is shorter.
+_SHORTEST_STREET = 8
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place as it is known; what of it may be told is found when a text is written."""
+
+    street: str
+    centre_name: str
+    postcode: str
+    town: str
+
+    @property
+    def commune(self) -> str:
+        return f"{self.postcode} {self.town}".strip()
+
+    @property
+    def told(self) -> str:
+        """The street, or the name of the place, as far as it says nothing about health."""
+        return discreet(self.street) or discreet(self.centre_name)
+
+
+@dataclass(frozen=True)
+class Dose:
+    """One appointment after a change. `was`: when it was before it moved; None where it did not.
+
+    `became` is a services.booking.change_booking.Became.
+    """
+
+    dose: int
+    start: datetime
+    where: Where
+    was: datetime | None = None
+    became: str = ""
+
+    @classmethod
+    def of_payload(cls, told: Mapping[str, Any]) -> Self:
+        """From `doses` of a message that services.booking.change_booking or move_people has stored."""
+        was = told.get("was")
+        return cls(
+            dose=told["dose"],
+            start=datetime.fromisoformat(told["start"]),
+            where=Where(told["street"], told["name"], told["postcode"], told["town"]),
+            was=datetime.fromisoformat(was) if was else None,
+            became=told.get("became", ""),
+        )
+
+
+def name_of(key: str) -> str:
+    """The text that a key of `[text]` belongs to; empty for a piece."""
+    return next((name for name in NAMES if key == name or key.startswith(f"{name}_")), "")
+
+
+def wanted(campaign: Campaign | None, name: str) -> bool:
+    """Whether a campaign sends this text (one of NAMES).
+
+    It does when it lists no texts at all, or one of its keys; and the confirmation in any case.
+    `campaign` None: it is no more, and what belongs to its bookings is told.
+    """
+    if campaign is None or not campaign.texts or name in ALWAYS:
+        return True
+    return any(name_of(key) == name for key in campaign.texts)
+
+
+def left_out(campaign: Campaign) -> tuple[str, ...]:
+    """The texts that a campaign does not send."""
+    return tuple(name for name in NAMES if not wanted(campaign, name))
+
+
+# ---------------------------------------------------------------- an appointment
+
+
+def confirmation(
+    catalogue: Catalogue,
+    *,
+    starts: Sequence[datetime],
+    where: Where,
+    reference: str,
+    number: str,
+    link: str = "",
+    asked: bool = False,
+) -> str:
+    """What was booked, one start for each dose, in one part.
+
+    `asked`: it was asked for on a page, and has its link, though that may take a second part.
+    """
+    both = "_both" if len(starts) > 1 else ""
+    return _Writer(catalogue, reference, number, link, linked=asked).write(
+        (f"confirmation{both}", f"confirmation_short{both}"),
+        {"start": starts[0], "second": starts[-1]},
+        {"address": where},
+        most=_MOST_PARTS if asked and link else 1,
+        brief=(f"confirmation_brief{both}",),
+    )
+
+
+def evening(
+    catalogue: Catalogue,
+    *,
+    starts: Sequence[datetime],
+    where: Where,
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
+    """The same once more, in the evening of the day of booking."""
+    key = "evening_both" if len(starts) > 1 else "evening"
+    values = {"start": starts[0], "second": starts[-1]}
+    return _Writer(catalogue, reference, number, link).write((key,), values, {"address": where})
+
+
+def reminder(
+    catalogue: Catalogue,
+    *,
+    start: datetime,
+    where: Where,
+    reference: str,
+    number: str,
+    link: str = "",
+    tomorrow: bool = False,
+    which: int | None = None,
+) -> str:
+    """An appointment that is near, and its link in any case.
+
+    `which`: the first or the second of two; None for the only one.
+    `tomorrow`: it is on the day after the one on which this is read.
+    """
+    key = "reminder_tomorrow" if tomorrow else "reminder"
+    piece = {FIRST: "part_your_first", SECOND: "part_your_second"}.get(which or 0, "part_your")
+    values = {"start": start, "which": catalogue.text(piece, {})}
+    writer = _Writer(catalogue, reference, number, link, linked=True)
+    return writer.write((key, f"{key}_short"), values, {"address": where})
+
+
+# ---------------------------------------------------------------- what became of it
+
+
+def changed(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
+    """Moved by whoever comes. `doses` are all that are live, the moved ones with their `was`.
+
+    Raises ValueError where none has moved.
+    """
+    return _moved(_Writer(catalogue, reference, number, link), "changed", doses, {})
+
+
+def closed(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    kind: str,
+    back: bool = False,
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
+    """Moved by us. `kind` is a services.centre_day.centre_life.Kind; `back`: to where it was before that.
+
+    `doses` as for `changed`. Raises ValueError where none has moved.
+    """
+    reason = _reason(catalogue, kind, back=back)
+    writer = _Writer(catalogue, reference, number, link)
+    return _moved(writer, "closed", doses, {"reason": reason})
+
+
+def case(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    kind: str,
+    gone: Collection[int] = (),
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
+    """It cannot take place, and a person will ring. `gone`: which doses; none given: all."""
+    told = [one for one in doses if one.dose in gone] or list(doses)
+    key = "closed_case_both" if len(told) > 1 else "closed_case"
+    values = {
+        "start": told[0].start,
+        "second": told[-1].start,
+        "reason": _reason(catalogue, kind, back=False),
+    }
+    return _Writer(catalogue, reference, number, link).write((key,), values, {})
+
+
+def kept(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
+    """It was to be moved, and stays as it is."""
+    key = "kept_both" if len(doses) > 1 else "kept"
+    values = {"start": doses[0].start, "second": doses[-1].start}
+    where = {"address": doses[0].where}
+    return _Writer(catalogue, reference, number, link).write((key,), values, where)
+
+
+def cancelled(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
+    """Cancelled, whole or the second alone; `doses` are all, what became of each in `became`."""
+    gone = [one for one in doses if one.became.startswith("cancelled")] or list(doses)
+    stays = [one for one in doses if one not in gone]
+    if stays:
+        key = "cancelled_second"
+        values = {"start": stays[0].start, "second": gone[-1].start}
+    else:
+        key = "cancelled_both" if len(gone) > 1 else "cancelled"
+        values = {"start": gone[0].start, "second": gone[-1].start}
+    return _Writer(catalogue, reference, number, link).write((key,), values, {})
+
+
+def restored(
+    catalogue: Catalogue,
+    *,
+    doses: Sequence[Dose],
+    reference: str,
+    number: str,
+    link: str = "",
+) -> str:
+    """A cancellation was taken back; `doses` are all that are live now."""
+    back = [one for one in doses if one.became == "restored"] or list(doses)
+    key = "restored_both" if len(back) > 1 else "restored_second"
+    if len(doses) == 1:
+        key = "restored"
+    values = {"start": doses[0].start, "second": doses[-1].start}
+    where = {"address": back[0].where}
+    return _Writer(catalogue, reference, number, link).write((key,), values, where)
+
+
+def of_change(
+    catalogue: Catalogue, payload: Mapping[str, Any], *, number: str, link: str = ""
+) -> str:
+    """The text of what services.booking.change_booking and move_people store (`what` says which).
+
+    Raises KeyError for a payload that is none of theirs.
+    """
+    doses = [Dose.of_payload(one) for one in payload["doses"]]
+    given: dict[str, Any] = {
+        "doses": doses,
+        "reference": payload["reference"],
+        "number": number,
+        "link": link,
+    }
+    match payload["what"]:
+        case "cancelled":
+            return cancelled(catalogue, **given)
+        case "restored":
+            return restored(catalogue, **given)
+        case "case":
+            return case(catalogue, kind=payload["kind"], gone=payload.get("goes", ()), **given)
+        case "kept":
+            return kept(catalogue, **given)
+        case "moved" if "operation" in payload:
+            back = bool(payload.get("undo"))
+            return closed(catalogue, kind=payload["kind"], back=back, **given)
+        case "moved":
+            return changed(catalogue, **given)
+    raise KeyError(payload["what"])
+
+
+# ---------------------------------------------------------------- everything else
+
+
+def offer(
+    catalogue: Catalogue,
+    *,
+    starts: Sequence[datetime],
+    where: Where,
+    until: datetime,
+    number: str,
+) -> str:
+    """A freed place, one start for each dose, and until when it is kept."""
+    key = "offer_both" if len(starts) > 1 else "offer"
+    values = {"start": starts[0], "second": starts[-1], "until": until}
+    return _Writer(catalogue, "", number).write((key,), values, {"address": where})
+
+
+def unfinished(
+    catalogue: Catalogue, *, town: str, until: datetime, number: str, link: str = ""
+) -> str:
+    """What is still to be done, and until when the chosen place is kept, in one part."""
+    values = {"until": until, "number": written_number(number), "link": link}
+    key = "unfinished_link" if link else "unfinished"
+
+    def written(where: str) -> str:
+        return to_gsm(catalogue.text(key, {**values, "town": where}))
+
+    text = written(town)
+    if parts(text) <= 1:
+        return text
+    return written(_shortened(to_gsm(town), septets(text) - _ROOM[1]))
+
+
+def finish(catalogue: Catalogue, *, number: str, link: str) -> str:
+    """Where to go on with what was begun with somebody here."""
+    return to_gsm(catalogue.text("finish", {"number": written_number(number), "link": link}))
+
+
+def news(catalogue: Catalogue, name: str, *, number: str) -> str:
+    """What was promised for later: `name` is a flows.world.News."""
+    return to_gsm(catalogue.text(name, {"number": written_number(number)}))
+
+
+def callback(catalogue: Catalogue, name: str, *, due: datetime, number: str) -> str:
+    """About a promise to ring back: callback_missed, callback_lost, callback_late.
+
+    `due` is when the next call is made, by the clock of whoever is rung.
+    """
+    return to_gsm(catalogue.text(name, {"number": written_number(number), "due": due}))
+
+
+def reply(catalogue: Catalogue, name: str, *, number: str) -> str:
+    """To a text that came in: `name` is "cancel", "stop" …, a key of `[text]` after "reply_"."""
+    return to_gsm(catalogue.text(f"reply_{name}", {"number": written_number(number)}))
+
+
+# ---------------------------------------------------------------- how
+
+
+def _moved(writer: _Writer, name: str, doses: Sequence[Dose], values: Mapping[str, Any]) -> str:
+    moved = [one for one in doses if one.was is not None]
+    if not moved:
+        raise ValueError("none of these appointments has moved")
+    given = {
+        **values,
+        "start": doses[0].start,
+        "second": doses[-1].start,
+        "was": moved[0].was,
+        "was_second": moved[-1].was,
+    }
+    if len(doses) == 1:
+        return writer.write((name,), given, {"address": moved[0].where})
+    if len(moved) == 1:
+        key = f"{name}_second" if moved[0] is doses[-1] else f"{name}_first"
+        return writer.write((key,), given, {"address": moved[0].where})
+    if moved[0].where == moved[-1].where:
+        return writer.write((f"{name}_both",), given, {"address": moved[0].where})
+    where = {"address": moved[0].where, "address2": moved[-1].where}
+    return writer.write((f"{name}_apart",), given, where)
+
+
+def _reason(catalogue: Catalogue, kind: str, *, back: bool) -> str:
+    key = f"part_{kind}"
+    if back:
+        key = "part_back_again"
+    elif key not in catalogue.texts:
+        key = "part_other_reason"
+    return catalogue.text(key, {})
+
+
+@dataclass
+class _Address:
+    """What is told of a place; it grows shorter where a text has no room for it."""
+
+    street: str
+    commune: str
+
+    @property
+    def whole(self) -> str:
+        return ", ".join(part for part in (self.street, self.commune) if part)
+
+
+class _Writer:
+    """Writes texts about one booking.
+
+    `link` stands at the end of those that have no more parts with it; `linked`: of all.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        reference: str,
+        number: str,
+        link: str = "",
+        *,
+        linked: bool = False,
+    ) -> None:
+        self._catalogue = catalogue
+        self._link = f" {to_gsm(link)}" if link else ""
+        self._always = linked and bool(link)
+        self._values = {"reference": reference, "number": written_number(number)}
+
+    def write(
+        self,
+        keys: Sequence[str],
+        values: Mapping[str, Any],
+        places: Mapping[str, Where],
+        *,
+        most: int = _MOST_PARTS,
+        brief: Sequence[str] = (),
+    ) -> str:
+        """The first form that is one part; else the first that is at most `most` parts.
+
+        With the link where that takes no more of them, for which there are `brief` forms, too.
+        Where no form fits, the places of the last are cut, streets first.
+        """
+        addresses = {name: self._address(where) for name, where in places.items()}
+        # The first form mostly has room: the others are written when they are needed.
+        written: dict[str, str] = {}
+        forms = [(key, self._link) for key in (*keys, *brief) if self._link]
+        if not self._always:
+            forms += [(key, "") for key in keys]
+        for few in range(1, most + 1):
+            for key, link in forms:
+                if key not in written:
+                    written[key] = self._filled(key, values, addresses)
+                text = written[key] + link
+                if parts(text) <= few:
+                    return text
+        last, link = forms[-1]
+        text = written[last] + link
+        while addresses and parts(text) > most:
+            # An escape that would stand astride two parts leaves a septet of the first unused.
+            too_many = max(1, septets(text) - _ROOM[most])
+            if not _cut(addresses.values(), too_many):
+                break
+            text = self._filled(last, values, addresses) + link
+        return text
+
+    def _address(self, where: Where) -> _Address:
+        told, commune = to_gsm(where.told), to_gsm(where.commune)
+        if not told:
+            commune = to_gsm(self._catalogue.text("part_address", {"commune": commune}))
+        return _Address(told, commune)
+
+    def _filled(
+        self, key: str, values: Mapping[str, Any], addresses: Mapping[str, _Address]
+    ) -> str:
+        told = {name: address.whole for name, address in addresses.items()}
+        return to_gsm(self._catalogue.text(key, {**self._values, **values, **told}))
+
+
+def _cut(addresses: Collection[_Address], too_many: int) -> bool:
+    """Shorten the longest street, else the longest commune; False when nothing is left of any."""
+    longest = max(addresses, key=lambda one: len(one.street))
+    if longest.street:
+        shorter = _shortened(longest.street, too_many)
+        longest.street = shorter if len(shorter) >= _SHORTEST_STREET else ""
+        return True
+    longest = max(addresses, key=lambda one: len(one.commune))
+    if not longest.commune:
+        return False
+    longest.commune = _shortened(longest.commune, too_many)
+    return True
+
+
+def _shortened(place: str, too_many: int) -> str:
+    """The beginning of a place, so many septets shorter. `place` is in GSM-7."""
+    room = septets(place) - too_many
+    letters = place
+    while letters and septets(letters) > room:
+        letters = letters[:-1]
+    return letters.rstrip(" ,.-(")

@@ -1,0 +1,352 @@
+"""An appointment on the site: written to the number on file, or opened by its link and birth date.
+
+Whether there is one is told by neither words, bytes nor time: right or wrong, the same statements,
+the same decryptions and the same counted try. Once it is proved, a visit stands for it: it does
+what the telephone does, by the same steps.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from flows.questions import Go, Move
+from flows.session import Mine, MineState, Moving, Proving, Session
+from flows.steps import STEPS
+from flows.steps.my_appointment import show
+from flows.steps.offers import OtherOffers, search_nearest
+from flows.steps.town import at_town
+from flows.world import Town
+from models import changes, outbox, resume, visit_codes
+from models.changes import NOBODY, Address, BookedAppointment
+from models.database import Connection
+from models.outbox import NewMessage
+from prompts.catalogue import load as words_of
+from services.booking.find_booking import Found, read_booking
+from services.booking.my_bookings import told
+from services.booking.text_booking import ONE_IN
+from services.call import resume_call
+from services.call.resume_call import CODE_LIVES
+from services.call.world import Service
+from services.messages.confirmation_text import text_of_booking
+from services.messages.phone_capabilities import takes_texts
+from services.messages.topics import Topic
+from services.online import web_sessions
+from services.online.attempts import before_try, count_try, count_wish
+from services.online.web_sessions import Visit, WebWorld, for_web
+from services.store import Store
+
+# The questions of the telephone that have a page here.
+MENUS = frozenset({"my_menu", "my_over", "my_cancelled"})
+CHANGES = frozenset(
+    {"my_cancel_which", "my_cancel_check", "my_move_which", "my_move_check", "my_nothing_else"}
+)
+OFFERS = "offers"
+POSTCODE = "postcode"
+PERSON = "person"
+_KEY = "web-appointment:"
+# Of none: what is done for one that is there takes as long.
+_NO_NUMBER = "+33600000000"
+_NO_REFERENCE = "0" * 10
+_NOWHERE = Address(
+    "nowhere", "Salle", "1 rue Haute", "75001", "Paris", "Europe/Paris", bookable=True
+)
+_NEVER = BookedAppointment(1, 0, 0, "nowhere", datetime(2100, 1, 1, tzinfo=UTC), "confirmed")
+
+
+# ------------------------------------------------------------------ who it is
+
+
+def write_to_them(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    service: Service,
+    reference: str,
+    born: date,
+    place: str,
+) -> str:
+    """Put a text with the appointment and its link into the outbox, if both are right.
+
+    It goes to the number on file and nowhere else. Gives the message's id, of none where there is
+    none: to be told to whoever delivers in any case.
+    """
+    allowed = count_wish(connection, store, reference=reference, place=place)
+    tries = before_try(connection, store, what=reference, place=place)
+    booking_id = changes.id_by_reference(connection, store.vault, reference)
+    file = changes.load_as_any(connection, store.vault, booking_id)
+    right = file.id != NOBODY.id and _is_born(file.born, born)
+    count_try(connection, store, tries, right=right)
+    now = store.clock.now()
+    ahead = [one for one in file.live if one.start_at > now]
+    shown = ahead or [_NEVER]
+    centres = changes.addresses(connection, {one.centre_id for one in shown})
+    number = file.number or _NO_NUMBER
+    can_be_written_to = takes_texts(number) and number == file.number
+    recent = outbox.any_since(connection, store.clock, store.vault, number, _KEY, ONE_IN)
+    body = text_of_booking(
+        words_of(file.language),
+        shown,
+        centres.get(shown[0].centre_id, _NOWHERE),
+        reference=file.reference or _NO_REFERENCE,
+        number=service.national_number,
+        link=store.link_of(file.reference or _NO_REFERENCE, [one.start_at for one in shown]),
+        asked=True,
+    )
+    message = NewMessage(
+        id=store.chance.identifier(),
+        kind="sms",
+        dedupe_key=f"{_KEY}{store.chance.identifier()}",
+        recipient=number,
+        payload={"body": body},
+        booking_id=file.id,
+        topic=Topic.AGAIN,
+    )
+    savepoint = connection.begin_nested()
+    outbox.add(connection, store.clock, store.vault, message)
+    leaves = right and tries.open and allowed and ahead and can_be_written_to and not recent
+    if leaves:
+        savepoint.commit()
+    else:
+        savepoint.rollback()
+    return message.id
+
+
+def open_booking(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    service: Service,
+    reference: str,
+    born: date,
+    place: str,
+    language: str,
+) -> Visit | None:
+    """The visit of whoever has a booking's link and its birth date; the try counts.
+
+    None for a wrong date, a booking that is no more, and after too many wrong ones.
+    """
+    tries = before_try(connection, store, what=reference, place=place)
+    booking_id = changes.id_by_reference(connection, store.vault, reference)
+    found = read_booking(connection, store, booking_id or NOBODY.id)
+    right = found is not None and _is_born(found.file.born, born)
+    count_try(connection, store, tries, right=right)
+    if found is None or not right or not tries.open:
+        return None
+    return _visit_of(connection, store, service, found, born, language)
+
+
+def _visit_of(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    service: Service,
+    found: Found,
+    born: date,
+    language: str,
+) -> Visit:
+    mine = told(found, store.clock.now(), service.campaign.name)
+    session = Session(
+        language=language,
+        proving=Proving.REFERENCE,
+        asked=found.file.reference,
+        reference=found.file.reference,
+        born=born.isoformat(),
+    )
+    shown = show(session, mine)
+    session = shown.session.moved(shown.step)
+    visit, _ = web_sessions.from_call(connection, store, service.campaign, session)
+    return visit
+
+
+def _is_born(known: date | None, born: date) -> bool:
+    return hmac.compare_digest(known.isoformat() if known else "", born.isoformat())
+
+
+# ------------------------------------------------------------------ to go on here
+
+
+def open_unfinished(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    service: Service,
+    code: str,
+    born: date,
+    place: str,
+) -> Visit | None:
+    """The visit that goes on from a call, or from a desk, by the code of its link.
+
+    None for a wrong birth date, for what somebody went on with elsewhere, and after too many wrong
+    dates. The try counts.
+    """
+    tries = before_try(connection, store, what=code, place=place)
+    earlier_id = resume_call.of_code(connection, store, code)
+    session = (
+        resume_call.left(connection, store, service.campaign, earlier_id) if earlier_id else None
+    )
+    right = session is not None and hmac.compare_digest(session.born, born.isoformat())
+    count_try(connection, store, tries, right=right)
+    if not earlier_id or session is None or not right or not tries.open:
+        return None
+    if visit_codes.is_visit(earlier_id):
+        return web_sessions.read(connection, store, earlier_id)
+    return _from_call(connection, store, service, code, earlier_id)
+
+
+def _from_call(
+    connection: Connection, store: Store, service: Service, code: str, call_id: str
+) -> Visit | None:
+    holder, campaign = web_sessions.new_id(store), for_web(service.campaign)
+    taken = resume_call.take_up(connection, store, campaign, holder, call_id, into_call=False)
+    if taken is None:
+        return None
+    visit, _ = web_sessions.from_call(
+        connection, store, campaign, on_the_site(taken.session), holders=(holder,)
+    )
+    # The same link again, or the same code by telephone, finds the visit.
+    resume.pass_codes(connection, store.clock, call_id, call_id, CODE_LIVES * 0)
+    resume_call.give_visit_code(connection, store, visit.id, code)
+    return visit
+
+
+# Questions of the telephone that are parts of a page here.
+_PAGES = {
+    "date_of_birth_check": "date_of_birth",
+    "birth_year": "date_of_birth",
+    "birth_month": "date_of_birth",
+    "birth_day": "date_of_birth",
+    "group": "date_of_birth",
+    "for_whom": "for_whom",
+    "date_of_birth": "date_of_birth",
+}
+
+
+def on_the_site(session: Session) -> Session:
+    """The session of a call at the page where it goes on."""
+    if 0 <= session.chosen < len(session.offers):
+        return session.moved("confirm" if session.number_answered else "reach")
+    # What was only offered is held by nobody any more: the search begins from the same place.
+    session = session.but(offers=(), chosen=-1)
+    otherwise = "postcode" if session.born else "date_of_birth"
+    return session.moved(_PAGES.get(session.step, otherwise))
+
+
+# ------------------------------------------------------------------ what they do
+
+
+def press(visit: Visit, world: WebWorld, step: str, key: str) -> Visit:
+    """Answer a question of the telephone, at the page that asks it."""
+    session = visit.session.but(step=step)
+    if session.mine is None or not may_show(visit, step):
+        return visit
+    if step in MENUS:
+        # What they see there is what it is now, and not what the visit knew.
+        now = world.booking_now(session.mine.id)
+        if now is None or show(session, now).step != step:
+            return visit
+        session = session.but(mine=now)
+    return _follow(visit, world, STEPS[step].take(session, key, world))
+
+
+def may_show(visit: Visit, step: str) -> bool:
+    """Whether a page can be seen and answered now."""
+    session = visit.session
+    if session.mine is None:
+        return False
+    if step in MENUS:
+        return True
+    both = len(session.mine.starts) > 1
+    moving = session.moving != Moving.NONE
+    return {
+        "my_cancel_which": both,
+        "my_move_which": both,
+        "my_cancel_check": bool(session.doomed),
+        OFFERS: moving and bool(session.offers),
+        "my_move_check": moving and 0 <= session.chosen < len(session.offers),
+        "my_nothing_else": moving and session.step == "my_nothing_else",
+        POSTCODE: moving,
+        PERSON: session.step == PERSON,
+    }.get(step, False)
+
+
+def choose(visit: Visit, world: WebWorld, place: str) -> Visit:
+    """One of the offers, by the id of its first place."""
+    places = [str(one.place_id) for one in visit.session.offers]
+    if place not in places:
+        return visit
+    return press(visit, world, OFFERS, str(places.index(place) + 1))
+
+
+def look_elsewhere(visit: Visit, world: WebWorld, wish: str) -> Visit:
+    """Other days, a part of the day, or farther away."""
+    session = visit.session.but(step=OFFERS)
+    if not may_show(visit, OFFERS):
+        return visit
+    if session.moving == Moving.SECOND:
+        return press(visit, world, OFFERS, "4")
+    if wish in {"morning", "afternoon"}:
+        return _follow(visit, world, search_nearest(session, world, part_of_day=wish))
+    key = {"days": "1", "farther": "3"}.get(wish)
+    if key is None:
+        return visit
+    return _follow(visit, world, OtherOffers().take(session, key, world))
+
+
+def look_from(visit: Visit, world: WebWorld, where: str) -> Visit:
+    """From another postcode or town; a name that means several is none."""
+    session = visit.session
+    if session.mine is None or not session.moving or session.moving == Moving.SECOND:
+        return visit
+    town = _town(world, where)
+    if town is None:
+        return visit.at(session, notice="no_such_town")
+    there = at_town(session.but(step=OFFERS), town).but(offered=session.mine.slots)
+    return _follow(visit, world, search_nearest(there, world))
+
+
+def _town(world: WebWorld, where: str) -> Town | None:
+    text = where.strip()
+    if text.replace(" ", "").isdecimal():
+        return world.town(text.replace(" ", ""))
+    found = world.towns(text) if text else ()
+    return found[0] if len(found) == 1 else None
+
+
+def menu_of(visit: Visit) -> str:
+    """The page of what the booking is: ahead, past or cancelled."""
+    mine = visit.session.mine
+    return show(visit.session, mine).step if mine else PERSON
+
+
+def as_it_is(connection: Connection, store: Store, service: Service, visit: Visit) -> Visit:
+    """The visit with its booking as it is by now, whoever changed it meanwhile; nothing is stored.
+
+    Mostly it is as it was, which is one read.
+    """
+    mine = visit.session.mine
+    if mine is None or _is_as_it_was(connection, store, mine):
+        return visit
+    found = read_booking(connection, store, mine.id)
+    if found is None:
+        return visit
+    now = told(found, store.clock.now(), service.campaign.name)
+    return replace(visit, session=visit.session.but(mine=now))
+
+
+def _is_as_it_was(connection: Connection, store: Store, mine: Mine) -> bool:
+    begun = mine.state == MineState.AHEAD and min(mine.starts) <= store.clock.now()
+    # What can be taken back, or begins, changes by itself.
+    if mine.undo or begun:
+        return False
+    # A centre that closes changes no booking.
+    return changes.version_of(connection, mine.id) == (mine.version, mine.off)
+
+
+def _follow(visit: Visit, world: WebWorld, move: Move) -> Visit:
+    if not isinstance(move, Go):
+        return visit
+    session = move.session.moved(move.step)
+    if visit.session.offers and not session.offers:
+        # Whoever keeps what there is needs none of these.
+        world.let_go()
+    notice = next((line.key.removesuffix("_both") for line in move.lines), "")
+    return visit.at(session, notice=notice)

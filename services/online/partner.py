@@ -1,0 +1,145 @@
+"""A visit to a partner's centre that is booked through us: asked for there, then told.
+
+The partner needs a name; nothing is booked for anybody before both sides have it. What is asked
+for, and how far that is, stands among what was typed, which is sealed with the visit.
+"""
+
+from __future__ import annotations
+
+import json
+
+from dataclasses import replace
+from typing import Any
+
+from flows.session import Offer, Whom
+from models.database import Connection
+from models.visits import PARTNER_WAITS
+from services.call.world import Service
+from services.online.answers import NotTaken, typed_number
+from services.online.web_sessions import Done, Outcome, Visit, WebWorld
+from services.partners import booking
+from services.partners import offers as partner_offers
+from services.partners.booking import NotAsked, PartnerOrder, Stage, State, Why
+from services.partners.offers import Moment, PartnerOffer
+from services.store import Store
+
+# Pages that no telephone has: the visit stays at its question meanwhile.
+NAME, WAITS = "partner_name", PARTNER_WAITS
+_WISH, _ORDER = "partner", "partner_order"
+
+
+def near(
+    connection: Connection, store: Store, service: Service, visit: Visit
+) -> tuple[PartnerOffer, ...]:
+    """What partners have near, beside ours."""
+    return partner_offers.near(connection, store, service, visit.session)
+
+
+def wished(visit: Visit) -> dict[str, Any]:
+    """What of a partner's was chosen: its centre, and the slot of each dose; empty for nothing."""
+    found: dict[str, Any] = json.loads(visit.typed.get(_WISH, "{}"))
+    return found
+
+
+def choose(visit: Visit, world: WebWorld, choice: str) -> Visit:
+    """`choice` is a centre of a partner and our slot there, as its form has it."""
+    partner_id, _, slot = choice.rpartition("/")
+    offers = partner_offers.near(
+        world.turn.reading(), world.turn.store, world.service, visit.session
+    )
+    found = [
+        (offer, moment)
+        for offer in offers
+        if offer.id == partner_id
+        for moment in offer.moments
+        if str(moment.slot_id) == slot
+    ]
+    if not found:
+        return visit.at(visit.session, notice="just_taken")
+    chosen = json.dumps(_kept(*found[0]), ensure_ascii=False)
+    return replace(visit.at(visit.session), page=NAME).with_typed(**{_WISH: chosen})
+
+
+def _kept(offer: PartnerOffer, moment: Moment) -> dict[str, Any]:
+    second = moment.second_start_at
+    return {
+        "place_id": 0,
+        "slot_id": moment.slot_id,
+        "centre_id": offer.centre_id,
+        "name": offer.name,
+        "street": offer.street,
+        "postcode": offer.postcode,
+        "town": offer.town,
+        "start_at": moment.start_at.isoformat(),
+        "time_zone": offer.time_zone,
+        "kilometres": offer.kilometres,
+        "second_slot_id": moment.second_slot_id,
+        "second_start_at": second.isoformat() if second else "",
+    }
+
+
+def offer_of(visit: Visit) -> Offer:
+    """What was chosen, as an offer. Nothing is held for it yet."""
+    return Offer.from_dict(wished(visit))
+
+
+def ask(visit: Visit, world: WebWorld, first: str, last: str, number: str) -> Visit:
+    """Ask for it at the partner, once; the answer is waited for on the next page."""
+    visit = visit.with_typed(first_name=first, last_name=last, number=number)
+    if not wished(visit):
+        return visit.at(visit.session)
+    for name, text in (("first_name", first), ("last_name", last)):
+        if not text.strip():
+            raise NotTaken(name, "name_empty")
+    known = typed_number(world, visit.language, number)[0] if number.strip() else ""
+    session, offer = visit.session, offer_of(visit)
+    order = PartnerOrder(
+        key=f"{visit.id}:{visit.number}",
+        taker=world.taker,
+        centre_id=offer.centre_id,
+        slot_id=offer.slot_id,
+        first_name=first,
+        last_name=last,
+        born=session.born_on,
+        postcode=session.postcode,
+        second_slot_id=offer.second_slot_id,
+        number=known,
+        language=session.language,
+        groups=session.groups,
+        for_other=session.whom == Whom.OTHER or session.second_person,
+    )
+    turn = world.turn
+    asked = booking.ask(turn.transaction(), turn.store, world.service, order)
+    if isinstance(asked, NotAsked):
+        if asked.why is Why.PERSON_NEEDED:
+            return visit.at(session.moved("person"))
+        return visit.at(session, notice="just_taken")
+    world.messages.append(asked.message_id)
+    kept = session.but(number=known, number_answered=True)
+    return replace(visit.at(kept), page=WAITS).with_typed(**{_ORDER: asked.id})
+
+
+def state(connection: Connection, store: Store, visit: Visit) -> State | None:
+    """How far the order of this visit is."""
+    order_id = visit.typed.get(_ORDER, "")
+    return booking.state_of(connection, store, order_id) if order_id else None
+
+
+def settle(visit: Visit, world: WebWorld) -> Visit:
+    """On with what the partner said; while it says nothing, everything stays as it is."""
+    found = state(world.turn.reading(), world.turn.store, visit)
+    if found is not None and found.stage is Stage.ASKED:
+        return visit
+    if found is None or found.stage is Stage.REFUSED:
+        # A number that was given for it is asked for again, with what may be its text.
+        fresh = visit.session.but(number_answered=visit.session.second_person)
+        return visit.at(fresh, notice="partner_refused")
+    session = visit.session
+    made = Done(found.reference, offer_of(visit), session.number, born=session.born)
+    done = (*visit.done, made)
+    world.let_go()
+    booked = session.but(
+        reference=found.reference, offers=(), offered=(), chosen=-1, beside=(), trail=()
+    )
+    after = replace(visit.at(booked.moved("ready")), done=done)
+    return after if booked.is_first_of_two else replace(after, outcome=Outcome.BOOKED)

@@ -1,0 +1,438 @@
+"""A visit to the public site: a call on paper.
+
+It keeps the same session as a call, so that telephone, desk and web can take one another's work
+over, and its id is the name that its places are held under. An answer is one transaction that
+first claims the number its page was made for, then acts; a copy of it (a double click, a second
+tab, a page that is sent again) finds that the number moved on: it changes nothing and sees where
+the visit is now. An answer without effects is one conditional statement.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from flows.session import Offer, Session
+from flows.world import Search
+from models import slots, turns, visits
+from models.database import Connection
+from models.geography import distance_km
+from models.visits import VisitRow
+from services.call.take_turn import AlreadyAnswered, Turn
+from services.call.world import CallWorld, Service
+from services.campaign.campaign import Campaign
+from services.centres.directory import Near
+from services.slots.allocate import Channel, Taker
+from services.slots.give_back import give_back_holds, take_back
+from services.store import Store
+
+# A page is read more slowly than a sentence is heard, and asks for nothing meanwhile.
+LEASE = timedelta(minutes=5)
+# So many visits of one place (a care home, a town behind one address of its telephone company) may
+# hold something at the same time.
+HOLDING_AT_A_PLACE = 100
+_ID_LETTERS = 33
+_HEARD_LETTERS = 16
+FIRST_STEP = "for_whom"
+
+
+class TooManyHere(Exception):
+    """One place holds so much that it gets nothing more until some of that is booked or free."""
+
+
+class Outcome:
+    """How a visit ended; empty while it goes on."""
+
+    GOES_ON = ""
+    BOOKED = "booked"
+    # On the waiting list, or to be told something later.
+    WAITING = "waiting"
+    # Another channel went on with it.
+    TAKEN_UP = "taken_up"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A booking that this visit made: what its last page shows."""
+
+    reference: str
+    offer: Offer
+    # Where its text went, and where it is rung about (E.164); empty for nowhere.
+    number: str = ""
+    rings: str = ""
+    # ISO 8601; which of two this is.
+    born: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Done:
+        """Read what was stored."""
+        offer = Offer.from_dict(values["offer"])
+        known = {name: values.get(name, "") for name in ("number", "rings", "born")}
+        return cls(values["reference"], offer, **known)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Where somebody is on the site. `number` belongs in each form; `step` is the phone's name.
+
+    `typed` is what stood in fields, word for word, by the field's name. `notice` is the key of a
+    sentence (below `book.notice.`) that the next page says first, `values` fills it in.
+    `kept_until` (UTC) is until when its places are held; None when it holds none.
+    """
+
+    id: str
+    number: int
+    language: str
+    session: Session
+    outcome: str = Outcome.GOES_ON
+    typed: Mapping[str, str] = field(default_factory=dict)
+    done: tuple[Done, ...] = ()
+    notice: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    kept_until: datetime | None = None
+    # A page of the site's own, where it is at one; the telephone would be at the session's step.
+    page: str = ""
+    # What the last answer was, so that a copy of it is known from another answer that came late.
+    last: str = ""
+
+    @property
+    def step(self) -> str:
+        return self.page or self.session.step
+
+    @property
+    def is_over(self) -> bool:
+        return self.outcome != Outcome.GOES_ON
+
+    def at(self, session: Session, *, notice: str = "", **values: Any) -> Visit:
+        """The same with another session; the last notice was said."""
+        return replace(self, session=session, notice=notice, values=values, page="")
+
+    def with_typed(self, **fields: str) -> Visit:
+        return replace(self, typed={**self.typed, **fields})
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Where the visit is now. `acted`: this very answer led there.
+
+    `is_copy`: the same answer led there when it came for the first time; else it came too late, for
+    the visit went on elsewhere. `message_ids`: what the outbox got.
+    """
+
+    visit: Visit
+    acted: bool
+    is_copy: bool = False
+    message_ids: tuple[str, ...] = ()
+
+
+class VisitTurn(Turn):
+    """An answer on the site in the place of a call's turn."""
+
+    def transaction(self) -> Connection:
+        """The transaction of this answer's effects; the first call claims its number.
+
+        Raises AlreadyAnswered.
+        """
+        if self._transaction is None:
+            self._give_back()
+            self._transaction = self._stack.enter_context(self.store.database.transaction())
+            if not visits.claim(self._transaction, self.store.clock, self.call_id, self.number):
+                raise AlreadyAnswered
+        return self._transaction
+
+    def settle(self, visit: Visit, lease: timedelta | None) -> None:
+        """Store where the answer led; `lease` prolongs what is held. Raises AlreadyAnswered."""
+        store = self.store
+        if lease is not None:
+            turns.renew(self.transaction(), store.clock, self.call_id, lease)
+        stored = {"step": visit.step, "outcome": visit.outcome, "body": _body(visit)}
+        if self._transaction is not None:
+            visits.complete(self._transaction, store.vault, self.call_id, **stored)
+            self._give_back()
+            return
+        connection = self._connection()
+        with store.database.one_writer():
+            recorded = visits.record(
+                connection, store.clock, store.vault, self.call_id, self.number, **stored
+            )
+        self._give_back()
+        if not recorded:
+            raise AlreadyAnswered
+
+
+class WebWorld(CallWorld):
+    """What a call may ask of the outside, asked by somebody on the site."""
+
+    def __init__(self, service: Service, turn: VisitTurn, session: Session) -> None:
+        super().__init__(service, turn, session)
+        self._campaign = for_web(self._campaign)
+        self._taker = Taker(Channel.WEB, turn.call_id)
+        self._call_id = None
+        self._holds = bool(session.offers or session.beside)
+
+    @property
+    def campaign(self) -> Campaign:
+        return self._campaign
+
+    @property
+    def service(self) -> Service:
+        return self._service
+
+    @property
+    def taker(self) -> Taker:
+        return self._taker
+
+    @property
+    def turn(self) -> Turn:
+        """The unit of work of this answer, for what is no part of a call."""
+        return self._turn
+
+    def _returning(self) -> str:
+        # A number that was typed proves nothing: what is kept for its line stays so.
+        return ""
+
+    def new_resume_code(self) -> str:
+        """Empty: whoever goes on by telephone asks for a code of the visit's own."""
+        return ""
+
+    def let_go(self) -> None:
+        """Give back all that this visit holds (changes)."""
+        give_back_holds(self._turn.transaction(), self._taker.holder)
+
+    def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
+        """As everywhere, but no place may keep very much from all others. Raises TooManyHere."""
+        turn, session = self._turn, self._session
+        # Whoever holds something already, or is the second of two, goes on.
+        if not self._holds and not session.second_person:
+            found = visits.others_that_hold(turn.reading(), turn.store.clock, turn.call_id)
+            if found >= HOLDING_AT_A_PLACE:
+                raise TooManyHere
+        return super().hold_nearest(search)
+
+    def hold_slot(self, slot_id: int, search: Search) -> tuple[Offer, ...]:
+        """Hold this very slot of the centre that is searched, if the search allows it."""
+        start = slots.start_of(self._turn.reading(), slot_id, search.centre_id)
+        if start is None or start < search.not_before:
+            return ()
+        until = start + timedelta(seconds=1)
+        return self.hold_nearest(replace(search, not_before=start, not_after=until))
+
+    def _near(self, search: Search, radius_kilometres: float) -> list[Near]:
+        if not search.centre_id:
+            return super()._near(search, radius_kilometres)
+        # One that was asked for may be as far away as it is.
+        found = self._service.directory.centre(self._turn.reading(), search.centre_id)
+        if found is None:
+            return []
+        away = 0.0
+        if search.latitude or search.longitude:
+            away = distance_km(search.latitude, search.longitude, found.latitude, found.longitude)
+        return [Near(away, found)] if away >= search.beyond_kilometres else []
+
+
+Act = Callable[[Visit, WebWorld], Visit]
+
+
+def for_web(campaign: Campaign) -> Campaign:
+    """The campaign, with holds that outlive the reading of a page."""
+    return replace(campaign, hold_lease=max(campaign.hold_lease, LEASE))
+
+
+def new_visit(  # noqa: PLR0917
+    store: Store,
+    language: str,
+    visit_id: str,
+    session: Session | None = None,
+    typed: Mapping[str, str] | None = None,
+    place: str = "",
+) -> Visit:
+    """Store a visit that begins here, or with what is known already (number 1).
+
+    `place` is where it begins (`services.online.attempts.place_outside`); empty: it counts for none.
+    """
+    session = session or Session(step=FIRST_STEP)
+    visit = Visit(visit_id, 1, language, session.but(language=language), typed=typed or {})
+    database = store.database
+    with database.statement() as connection, database.one_writer():
+        _add(connection, store, visit, store.vault.index("web place", place) if place else None)
+    return visit
+
+
+def new_id(store: Store) -> str:
+    """W and 32 hexadecimal digits."""
+    return f"W{store.chance.identifier()}"
+
+
+def is_id(text: str) -> bool:
+    """Whether it may be the id of a visit, and not of a call."""
+    return len(text) == _ID_LETTERS and text[0] == "W" and text.isascii() and text.isalnum()
+
+
+def from_call(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    session: Session,
+    holders: tuple[str, ...] = (),
+) -> tuple[Visit, bool]:
+    """A new visit with what a call had, in the caller's transaction.
+
+    What was chosen there is held by the visit from now on, where one of `holders` has it still;
+    the second value says so. Whoever calls this ends the call's own claim to it.
+    """
+    visit_id = new_id(store)
+    # What was said of the call itself (its tries, its way) is none of the visit's.
+    session = session.but(misses=0, deaf="", replied="", quiet=0, trail=(), resume="", speaks=False)
+    kept = False
+    if not session.reference and 0 <= session.chosen < len(session.offers):
+        kept = take_back(
+            connection,
+            store,
+            for_web(campaign),
+            holders,
+            session.choice.places,
+            holder=visit_id,
+        )
+        # Only what was chosen was kept; another place of its slot may do at the confirmation.
+        session = session.but(offers=(session.choice,), chosen=0, beside=())
+    done: tuple[Done, ...] = ()
+    if session.reference and session.offers:
+        done = (Done(session.reference, session.choice, session.number, born=session.born),)
+    session = session.but(step=_open_question(session))
+    visit = Visit(visit_id, 1, session.language, session, typed=_as_typed(session), done=done)
+    _add(connection, store, visit)
+    return visit, kept
+
+
+def _open_question(session: Session) -> str:
+    """What a page asks next of somebody who gave this much by telephone."""
+    if session.reference:
+        return "ready"
+    if not session.born:
+        return "date_of_birth"
+    if not 0 <= session.chosen < len(session.offers):
+        return "postcode"
+    return "confirm" if session.number_answered else "reach"
+
+
+def _as_typed(session: Session) -> dict[str, str]:
+    """What the fields of the pages before would hold."""
+    typed = {}
+    if session.born and not session.resumed:
+        year, month, day = session.born.split("-")
+        typed = {"day": day, "month": month, "year": year}
+    if session.postcode:
+        typed["where"] = session.postcode
+    return typed
+
+
+def load(store: Store, visit_id: str) -> Visit | None:
+    """Where a visit is, in one read; None where there is none, or it was erased."""
+    with store.database.statement() as connection:
+        return read(connection, store, visit_id)
+
+
+def read(connection: Connection, store: Store, visit_id: str) -> Visit | None:
+    """The same on a connection that is there."""
+    if not is_id(visit_id):
+        return None
+    row = visits.load(connection, store.clock, store.vault, visit_id)
+    return _visit(row) if row and row.body else None
+
+
+def answer(  # noqa: PLR0917
+    store: Store, service: Service, visit: Visit, number: int, act: Act, said: str = ""
+) -> Answered:
+    """Act on a visit as it was read just now, once for each `number`.
+
+    `said` is the answer word for word: the same once more is a copy. Whatever `act` raises leaves
+    everything as it was.
+    """
+    heard = hashlib.sha256(said.encode()).hexdigest()[:_HEARD_LETTERS]
+    if number != visit.number or visit.is_over:
+        return _late(visit, number, heard)
+    turn = VisitTurn(store, visit.id, number)
+    try:
+        with turn:
+            world = WebWorld(service, turn, visit.session)
+            after = replace(act(visit, world), last=heard)
+            turn.settle(after, world.campaign.hold_lease if _holds_on(visit, after) else None)
+    except AlreadyAnswered:
+        return _late(load(store, visit.id) or visit, number, heard)
+    after = replace(after, number=number + 1)
+    return Answered(after, acted=True, message_ids=tuple(world.messages))
+
+
+def _holds_on(before: Visit, after: Visit) -> bool:
+    """Whether what was held before is held on: what this answer found has its whole time."""
+    held = after.session.offers or after.session.beside
+    return bool(held) and after.session.offers == before.session.offers and not after.is_over
+
+
+def _late(visit: Visit, number: int, heard: str) -> Answered:
+    is_copy = number == visit.number - 1 and heard == visit.last
+    return Answered(visit, acted=False, is_copy=is_copy)
+
+
+def end(store: Store, visit_id: str, outcome: str = Outcome.ENDED) -> bool:
+    """Somebody leaves: what was held is free at once. False where it was over before."""
+    with store.database.transaction() as connection:
+        ended = visits.end(connection, store.clock, visit_id, outcome)
+        if ended:
+            give_back_holds(connection, visit_id)
+    return ended
+
+
+# ------------------------------------------------------------------ as it is stored
+
+
+def _add(
+    connection: Connection, store: Store, visit: Visit, place_idx: bytes | None = None
+) -> None:
+    visits.add(
+        connection,
+        store.clock,
+        store.vault,
+        visit.id,
+        step=visit.step,
+        language=visit.language,
+        body=_body(visit),
+        place_idx=place_idx,
+    )
+
+
+def _body(visit: Visit) -> str:
+    values: dict[str, Any] = {"session": visit.session.to_json(), "last": visit.last}
+    if visit.page:
+        values["page"] = visit.page
+    if visit.typed:
+        values["typed"] = dict(visit.typed)
+    if visit.done:
+        values["done"] = [asdict(one) for one in visit.done]
+    if visit.notice:
+        values |= {"notice": visit.notice, "values": dict(visit.values)}
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _visit(row: VisitRow) -> Visit:
+    values = json.loads(row.body)
+    return Visit(
+        id=row.id,
+        number=row.number,
+        language=row.language,
+        session=Session.from_json(values["session"]),
+        outcome=row.outcome,
+        typed=values.get("typed", {}),
+        done=tuple(Done.from_dict(one) for one in values.get("done", ())),
+        notice=values.get("notice", ""),
+        values=values.get("values", {}),
+        kept_until=row.kept_until,
+        page=values.get("page", ""),
+        last=values.get("last", ""),
+    )

@@ -1,0 +1,133 @@
+"""Fill an empty installation so that anybody can try a call: postcodes, centres, free slots.
+
+Run at each start: what is there stays, and slots are topped up to the horizon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from models import centres, postcodes, slots
+from models.centres import CentreHours
+from models.clock import Clock
+from models.database import Database
+from services.centres.import_centres import (
+    HOURS_NOTE,
+    CentreFeed,
+    CentreReport,
+    Watch,
+    import_centres,
+    no_watch,
+)
+from services.centres.import_postcodes import PostcodeFeed, PostcodeReport, import_postcodes
+from services.operations.demonstration_places import NAME, add_where_missing
+from services.slots.open_slots import OpenReport, Span, open_spans
+
+# First doses of the coming week and second doses 21 to 28 days after them.
+HORIZON_DAYS: Final = 35
+EVERY_MINUTES: Final = 30
+CAPACITY: Final = 2
+
+
+@dataclass(frozen=True)
+class DemonstrationReport:
+    """What was done. The reports of imports are None where the tables were filled already."""
+
+    postcodes: PostcodeReport | None
+    centres: CentreReport | None
+    opened: OpenReport
+    # Centres that say nothing about hours or are closed all week, and centres whose words hold no
+    # hours that can be read ("à préciser").
+    without_hours: list[str]
+    unclear_hours: list[str]
+    # Halls made up where the file has no centre with hours near a main town.
+    added: list[str]
+
+    def lines(self) -> list[str]:
+        said = [f"postcodes: {self.postcodes.last_line()}"] if self.postcodes else []
+        said += [f"centres: {self.centres.last_line()}"] if self.centres else []
+        for ids, why in (
+            (self.without_hours, "have no hours and get no slots"),
+            (self.unclear_hours, "give no hours that can be read and get no slots either"),
+        ):
+            if ids:
+                said.append(f"{len(ids)} centres {why}: {', '.join(ids)}")
+        if self.added:
+            said.append(f"{len(self.added)} times “{NAME}” added: {', '.join(self.added)}")
+        return [*said, self.opened.last_line()]
+
+
+def prepare(
+    database: Database,
+    clock: Clock,
+    *,
+    read_postcodes: Callable[[], PostcodeFeed],
+    read_centres: Callable[[], CentreFeed],
+    main_towns: Sequence[str] = (),
+    refresh: bool = False,
+    watch: Watch = no_watch,
+) -> DemonstrationReport:
+    """Fill what is empty (with `refresh`: read the extracts anew), then top up the slots.
+
+    Every centre that is not reserved becomes one that we book for, and a closing date that is past
+    is forgotten, so that the demonstration is open whatever the date. `main_towns` are postcodes
+    that shall have slots near them whatever the file says. `watch` counts the
+    centres whose slots are opened.
+    """
+    postcode_report = centre_report = None
+    if refresh or not postcodes.count(database):
+        postcode_report = import_postcodes(database, read_postcodes())
+    if refresh or not centres.count(database):
+        # Newer centres of an operator are not in the extract; a refresh means the extract's state.
+        centre_report = import_centres(database, clock, read_centres(), allow_closing=refresh)
+    centres.take_over(database, clock, clock.now().date())
+    everyone = centres.hours_of(database)
+    added = add_where_missing(
+        database, main_towns, clock.now(), frozenset(one.id for one in everyone if one.hours)
+    )
+    if added:
+        everyone = centres.hours_of(database)
+    silent = [one for one in everyone if not one.hours]
+    opened = open_spans(
+        database,
+        clock,
+        _missing(database, clock, everyone),
+        every=EVERY_MINUTES,
+        capacity=CAPACITY,
+        watch=watch,
+    )
+    return DemonstrationReport(
+        postcodes=postcode_report,
+        centres=centre_report,
+        opened=opened,
+        without_hours=[one.id for one in silent if HOURS_NOTE not in one.notes],
+        unclear_hours=[one.id for one in silent if HOURS_NOTE in one.notes],
+        added=added,
+    )
+
+
+def _missing(database: Database, clock: Clock, everyone: list[CentreHours]) -> list[Span]:
+    """For each centre with hours, the days from its last slot to the horizon."""
+    now = clock.now()
+    # A day later than the horizon, so that the last local day is in it in every time zone.
+    last_starts = slots.last_starts(database, now + timedelta(days=HORIZON_DAYS + 1))
+    spans = []
+    for one in everyone:
+        if not one.hours:
+            continue
+        zone = ZoneInfo(one.time_zone)
+        first = now.astimezone(zone).date()
+        last = first + timedelta(days=HORIZON_DAYS - 1)
+        if one.id in last_starts:
+            first = max(first, last_starts[one.id].astimezone(zone).date() + timedelta(days=1))
+        # Days without hours at the end of the span would be looked at again at each start.
+        if any(
+            (first + timedelta(days=n)).weekday() in one.hours
+            for n in range((last - first).days + 1)
+        ):
+            spans.append(Span(one, first, last))
+    return spans

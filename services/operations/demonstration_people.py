@@ -1,0 +1,122 @@
+"""People who never were, booked at the centre of the secretary to try with, on the coming days.
+
+Only where somebody asks for it (`flask demo --people`): a demonstration has no booking but those
+that its visitors make.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Final
+
+from models import attendance, changes
+from models import desk as rows
+from models import staff as staff_rows
+from models.database import Connection
+from prompts.catalogue import load
+from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.call.world import Service
+from services.centre_day.secretary import Day, day_of, today_of
+from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.store import Store
+
+LOGIN: Final = "secretary"
+DAYS: Final = 3
+_NAMES: Final = (
+    "Lucette Garnier", "Marcel Faure", "Odette Roussel", "René Blanchard", "Simone Guérin",
+    "Gilbert Muller", "Paulette Henry", "Raymond Perrin", "Denise Morin", "André Mathieu",
+    "Huguette Clément", "Roger Gauthier",
+)  # fmt: skip
+
+
+def add_people(store: Store, service: Service, count: int) -> int:
+    """Book so many people on each of the next days that has places; gives how many are new.
+
+    A day on which it was done before is left alone.
+    """
+    with store.database.statement() as connection:
+        # Of the account that everybody knows alone: in production there is none.
+        known = LOGIN in staff_rows.for_demonstration(connection)
+        account = staff_rows.by_login(connection, store.vault, LOGIN) if known else None
+        centre_id = account.staff.centre_id if account else None
+        centre = attendance.centre_named(connection, centre_id) if centre_id else None
+    if centre is None:
+        return 0
+    first = today_of(centre, store.clock.now())
+    added, days, day = 0, 0, first
+    while days < DAYS and day < first + timedelta(days=14):
+        with store.database.transaction() as connection:
+            made = _fill(connection, store, service, day_of(centre, day), count)
+        added += made or 0
+        days += made is not None
+        day += timedelta(days=1)
+    return added
+
+
+def _fill(
+    connection: Connection, store: Store, service: Service, day: Day, count: int
+) -> int | None:
+    """How many are new on a day; None for one without places."""
+    taker = Taker(Channel.PHONE, f"demonstration:{day.day.isoformat()}")
+    if rows.bookings_of_keys(connection, [f"{taker.holder}:1"]):
+        return 0
+    now = store.clock.now()
+    hours = attendance.hours(connection, store.clock, day.centre.id, day.window)
+    slots = [one.slot_id for one in hours for _ in range(one.free) if one.start_at > now]
+    # Some are left, for whoever tries.
+    if not slots:
+        return None
+    chosen = slots[: min(count, len(slots) * 2 // 3)]
+    return sum(
+        _book(connection, store, service, taker, day, slot_id, number)
+        for number, slot_id in enumerate(chosen, 1)
+    )
+
+
+def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for the how manieth)
+    connection: Connection,
+    store: Store,
+    service: Service,
+    taker: Taker,
+    day: Day,
+    slot_id: int,
+    number: int,
+) -> int:
+    campaign = service.campaign
+    door = Allocate(connection, store, campaign, taker)
+    held = door.hold_slot(slot_id)
+    if held is None:
+        return 0
+    places = [held]
+    if campaign.doses > 1:
+        second = door.hold_second(held.start_at, day.centre.id, day.zone)
+        if second is None:
+            return 0
+        places.append(second)
+    where = changes.addresses(connection, [day.centre.id])[day.centre.id]
+    request = Request(
+        taker=taker,
+        chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
+        centre_id=where.centre_id,
+        local_starts=tuple(one.start_at.astimezone(day.zone) for one in places),
+        street=where.street,
+        centre_name=where.name,
+        town=where.town,
+        centre_postcode=where.postcode,
+        born=date(1939 + number % 6, 1 + number % 12, 1 + (number * 7) % 28),
+        postcode=where.postcode,
+        number=None,
+        text_to=None,
+        # Names are taken by agents and the web alone: not everybody has one.
+        name=_NAMES[number % len(_NAMES)] if number % 3 else None,
+        occasion=str(number),
+    )
+    booked = confirm_booking(
+        connection,
+        store,
+        campaign,
+        request,
+        catalogue=load("fr"),
+        national_number=service.national_number,
+    )
+    return int(isinstance(booked, Booked))

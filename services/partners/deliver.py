@@ -1,0 +1,485 @@
+"""Bring a partner in line with an order of ours: ask for it, undo it, take back what was cancelled.
+
+An appointment is written down there first without confirming it, which takes nobody's time, and its
+id is stored; then it is confirmed, which may be asked for again and again. So a lost answer or a
+crash at any moment makes no second appointment, and whatever is there can be taken away. Our
+booking is made in the transaction that notes the last confirmation; where it cannot be, what the
+partner has goes.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from models import cases, changes, outbox, partner_mirror, turns
+from models import desk as desk_rows
+from models import partner_bookings as rows
+from models.cases import NewCase
+from models.database import Connection
+from models.outbox import Claimed, NewMessage
+from models.partner_bookings import (
+    BOOKED,
+    CLOSED,
+    GOES_ON,
+    GONE,
+    NO_ANSWER,
+    NOT_OURS,
+    REFUSED,
+    UNDOING,
+    UNDONE,
+    UNSURE,
+    DoseThere,
+    OrderRow,
+)
+from prompts.catalogue import load
+from services.booking.change_booking import undoable
+from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.call.world import Service
+from services.messages import texts
+from services.messages.phone_capabilities import takes_texts
+from services.messages.retry_plan import next_try
+from services.messages.topics import Topic
+from services.partners.booking import LEASE as HOLD_LEASE
+from services.partners.booking import for_partner
+from services.ports import Busy, NoAnswer, PartnerBooker, PartnerPatient, PartnerTime, Refused
+from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.give_back import UNDO_GRACE, give_back_holds, undoing
+from services.store import Store
+from services.telemetry import BOOKINGS
+
+# As of a text: longer than one request may take. It is prolonged before each.
+LEASE: Final = timedelta(seconds=25)
+# Who waits for an answer is told that none came, and what is there is taken back.
+DEADLINE: Final = timedelta(minutes=30)
+# What only somebody of ours can mend is tried again at this pace.
+OURS_AGAIN: Final = timedelta(minutes=5)
+# So many orders are attended to at a time, and none for so long after one got no answer.
+MOST_AT_ONCE: Final = 4
+QUIET: Final = timedelta(seconds=5)
+NOTHING_CAME: Final = "no answer"
+_TURN: Final = timedelta(seconds=2)
+# That appointment cannot be, whoever asks.
+_NEVER: Final = frozenset({"400", "404", "409", "410", "422"})
+# What a case is called that an operator must look at: keys, quota, what we send.
+CASE: Final = "partner"
+_WHO: Final = "system"
+
+log = structlog.get_logger()
+
+
+class Attendant:
+    """Attends to the orders of one installation. `booker` None: no partner is configured.
+
+    A partner that does not answer takes no more than some of those who deliver, and for a moment
+    after that none: texts leave meanwhile.
+    """
+
+    def __init__(self, store: Store, service: Service, booker: PartnerBooker | None) -> None:
+        self._store = store
+        self._service = service
+        self._booker = booker
+        self._at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._quiet_until: datetime | None = None
+
+    def __call__(self, claimed: Claimed) -> str:
+        """Do what is due about the order of a claimed message; gives a word for the log."""
+        now = self._store.clock.now()
+        if self._quiet_until is not None and now < self._quiet_until:
+            return self._later(claimed, self._quiet_until)
+        if not self._at_once.acquire(blocking=False):
+            return self._later(claimed, now + _TURN)
+        try:
+            order_id = str(claimed.payload.get("order", ""))
+            done = _Attempt(self._store, self._service, self._booker, claimed, order_id).run()
+        except _TakenOver:
+            return "taken over"
+        finally:
+            self._at_once.release()
+        self._quiet_until = self._store.clock.now() + QUIET if done == NOTHING_CAME else None
+        return done
+
+    def _later(self, claimed: Claimed, at: datetime) -> str:
+        with self._store.database.transaction() as connection:
+            outbox.put_off(connection, self._store.clock, claimed, at, "partner busy")
+        return "put off"
+
+
+class _TakenOver(Exception):
+    """Another relay has this message now."""
+
+
+class _None(Exception):
+    """The partner has nothing for this dose."""
+
+    def __init__(self, dose: int) -> None:
+        super().__init__(dose)
+        self.dose = dose
+
+
+@dataclass
+class _Attempt:
+    store: Store
+    service: Service
+    booker: PartnerBooker | None
+    claimed: Claimed
+    order_id: str
+
+    def run(self) -> str:
+        store = self.store
+        with store.database.transaction() as connection:
+            order = rows.load(connection, store.vault, self.order_id)
+            if order is None or order.state in {REFUSED, UNDONE}:
+                return self._done(connection, "needless")
+            if order.state in GOES_ON:
+                # What was kept stays so while it is being asked for.
+                turns.renew(connection, store.clock, order.holder, HOLD_LEASE)
+        try:
+            if order.state in GOES_ON:
+                return self._go_on(order)
+            return self._take_back(order)
+        except Refused as refused:
+            return self._ours(order, refused.code)
+        except (Busy, NoAnswer) as error:
+            return self._again(order, error)
+
+    # ------------------------------------------------------------ asking for it
+
+    def _go_on(self, order: OrderRow) -> str:
+        if self.store.clock.now() - order.created_at > DEADLINE:
+            return self._give_up(order, NO_ANSWER)
+        where = self._where(order)
+        if where is None or order.visitor is None:
+            return self._give_up(order, CLOSED)
+        booker = self._booker(order)
+        try:
+            patient = order.patient or self._register(order, booker)
+            doses = list(order.doses)
+            for number, one in enumerate(doses):
+                doses[number] = self._prepared(order, booker, patient, one)
+                self._save(order, doses)
+            for number, one in enumerate(doses):
+                if one.confirmed:
+                    continue
+                doses[number] = self._confirmed(order, booker, patient, one)
+                if number + 1 < len(doses):
+                    self._save(order, doses)
+        except _None as none:
+            return self._give_up(order, GONE, none.dose)
+        return self._book(order, doses)
+
+    def _register(self, order: OrderRow, booker: PartnerBooker) -> str:
+        visitor = order.visitor
+        assert visitor is not None  # noqa: S101 (an order that goes on is not erased)
+        self._keep()
+        patient = booker.register(
+            order.centre_id,
+            PartnerPatient(
+                visitor.first_name,
+                visitor.last_name,
+                visitor.born,
+                visitor.postcode,
+                visitor.number,
+            ),
+        )
+        self._change(order, patient_ref=patient)
+        return patient
+
+    def _prepared(
+        self, order: OrderRow, booker: PartnerBooker, patient: str, one: DoseThere
+    ) -> DoseThere:
+        if one.appointment:
+            return one
+        time = _time(order, one)
+        self._keep()
+        agenda = booker.free_agenda(time)
+        if not agenda:
+            raise _None(one.dose)
+        self._keep()
+        try:
+            appointment = booker.prepare(time, agenda, patient)
+        except Refused as refused:
+            if refused.code in _NEVER:
+                raise _None(one.dose) from refused
+            raise
+        return replace(one, agenda=agenda, appointment=appointment)
+
+    def _confirmed(
+        self, order: OrderRow, booker: PartnerBooker, patient: str, one: DoseThere
+    ) -> DoseThere:
+        self._keep()
+        try:
+            booker.confirm(_time(order, one), one.agenda, patient, one.appointment)
+        except Refused as refused:
+            if refused.code in _NEVER:
+                raise _None(one.dose) from refused
+            raise
+        return replace(one, confirmed=True)
+
+    def _book(self, order: OrderRow, doses: Sequence[DoseThere]) -> str:
+        """The partner has all of it: ours, in the transaction that notes so; else it goes back."""
+        store = self.store
+        with store.database.transaction() as connection:
+            now = rows.load(connection, store.vault, order.id, lock=True)
+            if now is None or now.state not in GOES_ON:
+                raise _TakenOver
+            booked = self._confirm_ours(connection, order)
+            if isinstance(booked, Booked):
+                key = f"{order.holder}:1"
+                rows.change(
+                    connection,
+                    store.clock,
+                    order.id,
+                    seen=GOES_ON,
+                    state=BOOKED,
+                    error="",
+                    doses=doses,
+                    booking_id=desk_rows.bookings_of_keys(connection, [key])[key],
+                )
+                BOOKINGS.labels(order.channel).inc()
+                return self._done(connection, "booked")
+        return self._give_up(order, NOT_OURS)
+
+    def _confirm_ours(self, connection: Connection, order: OrderRow) -> Booked | object:
+        visitor, where = order.visitor, self._address(connection, order)
+        assert visitor is not None  # noqa: S101 (see _register)
+        assert where is not None  # noqa: S101 (an order is for a centre)
+        campaign = self.service.campaigns.by_name(order.campaign) or self.service.campaign
+        zone = ZoneInfo(where.time_zone)
+        number = visitor.number
+        request = Request(
+            taker=Taker(Channel(order.channel), order.holder),
+            chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in order.doses),
+            centre_id=order.centre_id,
+            local_starts=tuple(one.start_at.astimezone(zone) for one in order.doses),
+            street=where.street,
+            centre_name=where.name,
+            town=where.town,
+            centre_postcode=where.postcode,
+            born=visitor.born,
+            postcode=visitor.postcode,
+            number=number or None,
+            text_to=number if visitor.text and takes_texts(number) else None,
+            call_id=visitor.call_id,
+            for_other=visitor.for_other,
+            groups=visitor.groups,
+            name=f"{visitor.first_name} {visitor.last_name}",
+            who=visitor.who,
+        )
+        return confirm_booking(
+            connection,
+            self.store,
+            for_partner(campaign),
+            request,
+            catalogue=load(visitor.language),
+            national_number=self.service.national_number,
+        )
+
+    # ------------------------------------------------------------ nothing comes of it
+
+    def _give_up(self, order: OrderRow, why: str, dose: int = 0) -> str:
+        """Give our side back and tell the person; what the partner has is taken away after that."""
+        store = self.store
+        with store.database.transaction() as connection:
+            now = rows.load(connection, store.vault, order.id, lock=True)
+            if now is None or now.state not in GOES_ON:
+                raise _TakenOver
+            give_back_holds(connection, order.holder)
+            gone = [one.place_id for one in now.doses if one.dose == dose]
+            partner_mirror.block(connection, store.clock, gone)
+            there = any(one.appointment for one in now.doses)
+            state = UNDOING if there else REFUSED
+            rows.change(connection, store.clock, order.id, seen=GOES_ON, state=state, error=why)
+            self._tell(connection, now)
+            if not there:
+                return self._done(connection, "refused")
+        try:
+            return self._take_back(replace(now, state=UNDOING))
+        except Refused as refused:
+            return self._ours(order, refused.code)
+        except (Busy, NoAnswer) as error:
+            return self._again(replace(now, state=UNDOING), error)
+
+    def _tell(self, connection: Connection, order: OrderRow) -> None:
+        """Who left a mobile may have closed the page long ago."""
+        store, visitor = self.store, order.visitor
+        if visitor is None or not visitor.text or not takes_texts(visitor.number):
+            return
+        body = texts.reply(load(visitor.language), "not_taken", number=self.service.national_number)
+        message = NewMessage(
+            id=store.chance.identifier(),
+            kind="sms",
+            dedupe_key=f"not_taken:{order.id}",
+            recipient=visitor.number,
+            payload={"body": body},
+            topic=Topic.REPLY,
+        )
+        outbox.add(connection, store.clock, store.vault, message)
+
+    # ------------------------------------------------------------ taking back
+
+    def _take_back(self, order: OrderRow) -> str:
+        """Take away what the partner has and should not: of an order, or of a booking since."""
+        if order.state == BOOKED and self._may_come_back(order):
+            return self._look_again()
+        doomed = self._doomed(order)
+        doses = list(order.doses)
+        for number, one in enumerate(doses):
+            if one.dose not in doomed:
+                continue
+            self._keep()
+            self._booker(order).cancel(order.centre_id, one.appointment)
+            doses[number] = replace(one, removed=True)
+            self._change(order, seen=(BOOKED, UNDOING), doses=doses)
+        store = self.store
+        with store.database.transaction() as connection:
+            if all(one.removed or not one.appointment for one in doses):
+                seen = (BOOKED, UNDOING)
+                rows.change(connection, store.clock, order.id, seen=seen, state=UNDONE)
+            return self._done(connection, "undone" if doomed else "needless")
+
+    def _may_come_back(self, order: OrderRow) -> bool:
+        """Whether it was cancelled so lately that this may be taken back, once more perhaps.
+
+        The news of an earlier change may come in the middle of that.
+        """
+        store, booking_id = self.store, order.booking_id
+        with store.database.statement() as connection:
+            if desk_rows.held_by(connection, store.clock, [undoing(booking_id)]):
+                return True
+            file = changes.load(connection, store.vault, booking_id)
+            return file is not None and undoable(connection, store, file)
+
+    def _look_again(self) -> str:
+        store = self.store
+        with store.database.transaction() as connection:
+            later = store.clock.now() + UNDO_GRACE
+            outbox.put_off(connection, store.clock, self.claimed, later, "undoable")
+        return "put off"
+
+    def _doomed(self, order: OrderRow) -> set[int]:
+        there = {one.dose: one for one in order.doses if one.appointment and not one.removed}
+        if order.state != BOOKED:
+            return set(there)
+        with self.store.database.statement() as connection:
+            file = changes.load(connection, self.store.vault, order.booking_id)
+        live = {
+            one.dose: (one.centre_id, one.start_at)
+            for one in (file.appointments if file else ())
+            if one.state == "confirmed"
+        }
+        return {
+            dose for dose, one in there.items() if live.get(dose) != (order.centre_id, one.start_at)
+        }
+
+    # ------------------------------------------------------------ what went wrong
+
+    def _ours(self, order: OrderRow, code: str) -> str:
+        """Keys, quota, what we send: an operator hears of it once, and it is tried again."""
+        store = self.store
+        log.error("a partner refuses us", order=order.id, code=code)
+        with store.database.transaction() as connection:
+            self._add_case(connection, order, code)
+            rows.change(connection, store.clock, order.id, seen=GOES_ON, error=code)
+            outbox.put_back(
+                connection,
+                store.clock,
+                self.claimed,
+                after=OURS_AGAIN,
+                error_code=code,
+                ambiguous=False,
+            )
+        return "refused to us"
+
+    def _again(self, order: OrderRow, error: Busy | NoAnswer) -> str:
+        store = self.store
+        code = "no answer" if isinstance(error, NoAnswer) else error.code
+        if self.claimed.attempts == _SOMEBODY_LOOKS:
+            self._open_case(order, "no answer")
+        plan = next_try(error, min(self.claimed.attempts, _MOST_PACE))
+        with store.database.transaction() as connection:
+            if order.state in GOES_ON and isinstance(error, NoAnswer):
+                rows.change(connection, store.clock, order.id, seen=GOES_ON, state=UNSURE)
+            outbox.put_back(
+                connection,
+                store.clock,
+                self.claimed,
+                after=plan.after if plan else OURS_AGAIN,
+                error_code=code,
+                ambiguous=False,
+            )
+        return NOTHING_CAME if isinstance(error, NoAnswer) else "busy"
+
+    def _add_case(self, connection: Connection, order: OrderRow, code: str) -> None:
+        """One for each message and code, however often it is tried."""
+        store, why = self.store, f"{order.platform} {code}"
+        known = cases.of_message(connection, self.claimed.id)
+        if any(one.why == why and one.closed_at is None for one in known):
+            return
+        new = NewCase(
+            id=store.chance.identifier(),
+            kind=CASE,
+            why=why,
+            booking_id=order.booking_id or None,
+            message_id=self.claimed.id,
+        )
+        cases.add(connection, store.clock, new)
+
+    def _open_case(self, order: OrderRow, code: str) -> None:
+        with self.store.database.transaction() as connection:
+            self._add_case(connection, order, code)
+
+    # ------------------------------------------------------------ small things
+
+    def _booker(self, order: OrderRow) -> PartnerBooker:
+        """Raises Refused where there are no keys for that centre (any more)."""
+        if self.booker is None or not self.booker.knows(order.centre_id):
+            raise Refused("no keys")
+        return self.booker
+
+    def _keep(self) -> None:
+        store = self.store
+        with store.database.transaction() as connection:
+            if not outbox.keep(connection, store.clock, self.claimed, LEASE):
+                raise _TakenOver
+
+    def _save(self, order: OrderRow, doses: Sequence[DoseThere]) -> None:
+        self._change(order, doses=list(doses))
+
+    def _change(self, order: OrderRow, seen: Sequence[str] = GOES_ON, **values: object) -> None:
+        store = self.store
+        with store.database.transaction() as connection:
+            # An answer that came after another took over is of no use to anybody.
+            if not outbox.keep(connection, store.clock, self.claimed, LEASE):
+                raise _TakenOver
+            if not rows.change(connection, store.clock, order.id, seen=seen, **values):
+                raise _TakenOver
+
+    def _done(self, connection: Connection, word: str) -> str:
+        outbox.drop(connection, self.store.clock, self.claimed, "done")
+        return word
+
+    def _where(self, order: OrderRow) -> changes.Address | None:
+        with self.store.database.statement() as connection:
+            return self._address(connection, order)
+
+    @staticmethod
+    def _address(connection: Connection, order: OrderRow) -> changes.Address | None:
+        return changes.addresses(connection, [order.centre_id]).get(order.centre_id)
+
+
+# Some hours of no answer: somebody should know.
+_SOMEBODY_LOOKS: Final = 60
+# Waits do not grow beyond that of this try, however many there were.
+_MOST_PACE: Final = 8
+
+
+def _time(order: OrderRow, one: DoseThere) -> PartnerTime:
+    return PartnerTime(order.centre_id, one.dose, one.start_at)

@@ -1,0 +1,204 @@
+"""Which centre of ours a partner's centre is.
+
+Sure is what the official file's own link says, what the operator's file names by gid, or what
+stands at the same place under nearly the same name. Everything else that could be is written down
+for a person, and what a person settled no machine changes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rapidfuzz import fuzz
+
+from models import geography, partner_rows
+from models.database import Connection
+from models.partner_rows import OurCentre, PartnerCentre
+from services.partners.links import MAIIA, PartnerLink, read_link
+
+LINK: Final = "link"
+ID: Final = "id"
+LIKENESS: Final = "likeness"
+PERSON: Final = "person"
+UNSURE: Final = "unsure"
+NONE: Final = "none"
+
+# Kilometres: of one place told twice, and how far a link may be off its centre.
+_SAME_PLACE: Final = 0.3
+_OF_ITS_LINK: Final = 2.0
+# Of 100: how alike names are that mean one centre, how much more than the next, and from where on
+# a person should look.
+_ALIKE: Final = 85
+_AHEAD: Final = 10
+_PERHAPS: Final = 55
+_MOST_CANDIDATES: Final = 5
+_CELLS_A_DEGREE: Final = 100
+# Words of nearly every name.
+_COMMON: Final = re.compile(
+    r"\b(?:centres?|vaccinations?|covid|19|anti|de|du|des|la|le|les|l|d|a|contre|site|salle)\b"
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """`centre_id` is set where it is sure; `candidates` are (centre id, 0 to 100), best first."""
+
+    centre_id: str | None
+    matched: str
+    candidates: tuple[tuple[str, int], ...] = ()
+
+
+_NOTHING: Final = Found(None, NONE)
+
+
+class Matcher:
+    """Our centres, ready to be compared with."""
+
+    def __init__(self, centres: Sequence[OurCentre]) -> None:
+        self._by_id = {one.id: one for one in centres}
+        self._by_page: dict[tuple[str, str], list[tuple[OurCentre, PartnerLink]]] = defaultdict(
+            list
+        )
+        self._by_cell: dict[tuple[int, int], list[OurCentre]] = defaultdict(list)
+        self._by_postcode: dict[str, list[OurCentre]] = defaultdict(list)
+        for one in centres:
+            link = read_link(one.booking_link)
+            if link:
+                self._by_page[link.platform, link.page].append((one, link))
+            if one.latitude is not None and one.longitude is not None:
+                self._by_cell[_cell(one.latitude, one.longitude)].append(one)
+            self._by_postcode[one.postcode].append(one)
+
+    def find(self, told: PartnerCentre, gid: str = "") -> Found:
+        """What a partner's centre is; `gid` is what the operator's file says it is."""
+        if gid in self._by_id:
+            return Found(gid, ID)
+        by_link = self._of_link(told)
+        if by_link.matched == LINK:
+            return by_link
+        by_place = self._of_place(told)
+        if by_place.matched == LIKENESS and by_link.matched == UNSURE:
+            # A page that another centre names: both stand, a person decides.
+            named = dict(by_link.candidates)
+            if by_place.centre_id not in named:
+                return by_link
+        if by_place.matched == LIKENESS or by_link.matched == NONE:
+            return by_place
+        return by_link
+
+    def _of_link(self, told: PartnerCentre) -> Found:
+        link = read_link(told.link)
+        if link is None:
+            return _NOTHING
+        named = self._by_page.get((link.platform, link.page), [])
+        selected = [one for one, own in named if own.place and own.place == link.place]
+        others = [one for one, own in named if not own.place or not link.place]
+        for some, is_selected in ((selected, True), (others, False)):
+            # Of several places on a page, one that our link does not select must be at the spot.
+            # A page of Maiia has one, whatever its link says.
+            several = bool(link.place) and link.platform != MAIIA
+            reach = _SAME_PLACE if several else _OF_ITS_LINK
+            fitting = [one for one in some if is_selected or _is_near(told, one, reach)]
+            if len(fitting) == 1:
+                return Found(fitting[0].id, LINK)
+            best = _best(told, fitting)
+            if best:
+                return Found(best, LINK)
+        return _unsure(told, selected or others)
+
+    def _of_place(self, told: PartnerCentre) -> Found:
+        around = self._around(told)
+        scores = _scores(told, around)
+        best = _best(told, around)
+        if best:
+            return Found(best, LIKENESS)
+        return _unsure(told, [one for score, one in scores if score >= _PERHAPS])
+
+    def _around(self, told: PartnerCentre) -> list[OurCentre]:
+        """Ours at the same place; without a position, in the same postcode."""
+        if told.latitude is None or told.longitude is None:
+            return self._by_postcode.get(told.postcode, []) if told.postcode else []
+        row, column = _cell(told.latitude, told.longitude)
+        return [
+            one
+            for down in (-1, 0, 1)
+            for right in (-1, 0, 1)
+            for one in self._by_cell.get((row + down, column + right), ())
+            if _kilometres(told, one) <= _SAME_PLACE
+        ]
+
+
+def match(connection: Connection, matcher: Matcher, told: PartnerCentre, gid: str = "") -> Found:
+    """Find what a stored partner's centre is and write it, unless a person has settled it."""
+    found = matcher.find(told, gid)
+    partner_rows.set_match(connection, told.id, found.centre_id, found.matched, found.candidates)
+    return found
+
+
+def settle(connection: Connection, partner_centre_id: str, centre_id: str | None) -> bool:
+    """A person says what it is (None: no centre of ours), for ever; False if there is none such."""
+    return partner_rows.set_match(connection, partner_centre_id, centre_id, PERSON)
+
+
+def likeness(one: str, other: str) -> int:
+    """How alike two names of centres are, 0 to 100; words that nearly all have count little."""
+    first, second = _plain(one), _plain(other)
+    told, known = _COMMON.sub(" ", first).split(), _COMMON.sub(" ", second).split()
+    if not told or not known:
+        return round(fuzz.token_sort_ratio(first, second) * 0.8)
+    first, second = " ".join(told), " ".join(known)
+    # A name within another's is half an answer: "Lorient" stands in many.
+    return round((fuzz.token_set_ratio(first, second) + fuzz.token_sort_ratio(first, second)) / 2)
+
+
+def _best(told: PartnerCentre, ours: Sequence[OurCentre]) -> str:
+    """The one whose name is alike, and more so than any other's; "" where there is none such."""
+    scores = _scores(told, ours)
+    if not scores or scores[0][0] < _ALIKE:
+        return ""
+    if len(scores) > 1 and scores[1][0] > scores[0][0] - _AHEAD:
+        return ""
+    return scores[0][1].id
+
+
+def _unsure(told: PartnerCentre, ours: Sequence[OurCentre]) -> Found:
+    if not ours:
+        return _NOTHING
+    scores = _scores(told, ours)[:_MOST_CANDIDATES]
+    return Found(None, UNSURE, tuple((one.id, score) for score, one in scores))
+
+
+def _scores(told: PartnerCentre, ours: Sequence[OurCentre]) -> list[tuple[int, OurCentre]]:
+    scores = [(likeness(told.name, one.name), one) for one in ours]
+    return sorted(scores, key=lambda pair: (-pair[0], pair[1].id))
+
+
+def _is_near(told: PartnerCentre, one: OurCentre, reach: float) -> bool:
+    """Whether a page's place can be the centre that names the page; what is unknown can."""
+    if told.latitude is None or one.latitude is None:
+        return reach > _SAME_PLACE and told.postcode in {"", one.postcode}
+    return _kilometres(told, one) <= reach
+
+
+def _kilometres(told: PartnerCentre, one: OurCentre) -> float:
+    places = (told.latitude, told.longitude, one.latitude, one.longitude)
+    known = [place for place in places if place is not None]
+    return geography.distance_km(*known) if len(known) == len(places) else math.inf
+
+
+def _cell(latitude: float, longitude: float) -> tuple[int, int]:
+    """About a kilometre each way, so that nine of them hold everything near."""
+    return math.floor(latitude * _CELLS_A_DEGREE), math.floor(longitude * _CELLS_A_DEGREE)
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(one for one in decomposed if not unicodedata.combining(one))
+    return " ".join(re.findall(r"[a-z0-9]+", letters))

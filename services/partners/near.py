@@ -1,0 +1,259 @@
+"""What partners have free near somebody, beside ours: how old that is, and how to take it.
+
+Nothing of it is held for anybody. Where a Keldoc centre is booked from here its free moments are
+places of ours, too (services.partners.booking); everything else is taken on the partner's own site
+or by the centre's telephone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from flows.understanding import NotUnderstood, telephone
+from models import partner_bookings as rows
+from models import partner_rows
+from models.database import Connection
+from models.partner_bookings import FreeSlot
+from models.partner_rows import PartnerNear
+from services.campaign.campaign import Campaign
+from services.campaign.eligibility import eligibility
+from services.store import Store
+
+MOST_CENTRES = 3
+# Of a centre that is booked here, so many moments are shown.
+MOST_MOMENTS = 6
+# What is older is no help: on a page its age is read, on the telephone nobody weighs it.
+OLDEST_ON_A_PAGE = timedelta(hours=6)
+OLDEST_ON_THE_PHONE = timedelta(hours=2)
+_KELDOC = "keldoc"
+# As people know them.
+PLATFORM_NAMES = {"doctolib": "Doctolib", "maiia": "Maiia", "keldoc": "Keldoc"}
+
+
+class Way(StrEnum):
+    """How a partner's appointment is taken. Words for each are to be found under these keys."""
+
+    HERE = "here"  # asked for through us
+    SITE = "site"  # on the partner's own site
+    PHONE = "phone"  # by the centre's own telephone
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One appointment that may be asked for here, with its second where there are two doses.
+
+    Slots are ours; moments are UTC. Nothing is held: it may be gone when it is asked for.
+    """
+
+    slot_id: int
+    start_at: datetime
+    second_slot_id: int = 0
+    second_start_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PartnerOffer:
+    """A partner's centre with something free. Moments are UTC; `time_zone` is the centre's.
+
+    `platform` is doctolib, maiia or keldoc. `free` counts what the partner showed at `read_at`,
+    `minutes_old` ago. `phone` is E.164 or a short number, empty for none. `centre_id` is the centre
+    of ours that it is, empty where that is not known. `moments` only with `Way.HERE`.
+    """
+
+    id: str
+    platform: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    kilometres: float
+    time_zone: str
+    next_at: datetime
+    free: int
+    read_at: datetime
+    minutes_old: int
+    way: Way
+    link: str = ""
+    phone: str = ""
+    centre_id: str = ""
+    moments: tuple[Moment, ...] = ()
+
+    @property
+    def bookable_here(self) -> bool:
+        return self.way is Way.HERE
+
+
+def near_place(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    place: tuple[float, float],
+    territory: str,
+    *,
+    born: date | None,
+    groups: tuple[str, ...] = (),
+    kilometres: float,
+    oldest: timedelta = OLDEST_ON_A_PAGE,
+    most: int = MOST_CENTRES,
+) -> tuple[PartnerOffer, ...]:
+    """Partners' centres near a latitude and longitude, nearest first, on days when they may come.
+
+    `born` None: whoever may book at all. Two statements at most; none of them locks.
+    """
+    now = store.clock.now()
+    first_day = _first_day(campaign, born, groups, now)
+    age = _age(born, now) if born else None
+    found = partner_rows.near(
+        connection, *place, territory, kilometres, _begins(first_day, now, campaign), age=age
+    )
+    found = [one for one in found if now - one.read_at <= oldest]
+    found = _once_each(found)[:most]
+    here = _bookable_here(connection, store, campaign, found, first_day)
+    return tuple(_offer(one, now, here.get(one.id, ())) for one in found)
+
+
+def ordinary(phone: str) -> str:
+    """A number (E.164) that costs nobody more than a call; empty where it is none."""
+    try:
+        return telephone(phone)[0]
+    except NotUnderstood:
+        return ""
+
+
+def _offer(one: PartnerNear, now: datetime, moments: tuple[Moment, ...]) -> PartnerOffer:
+    way = Way.PHONE if one.phone_only or not one.link else Way.SITE
+    return PartnerOffer(
+        id=one.id,
+        platform=one.platform,
+        name=one.name,
+        street=one.street,
+        postcode=one.postcode,
+        town=one.town,
+        kilometres=one.kilometres,
+        time_zone=one.time_zone,
+        next_at=moments[0].start_at if moments else one.next_at,
+        free=one.free,
+        read_at=one.read_at,
+        minutes_old=max(0, int((now - one.read_at).total_seconds() // 60)),
+        way=Way.HERE if moments else way,
+        link=one.link,
+        phone=one.phone,
+        centre_id=one.centre_id or "",
+        moments=moments,
+    )
+
+
+def _once_each(found: list[PartnerNear]) -> list[PartnerNear]:
+    """A centre that is booked here may be read on the partner's public pages, too."""
+    here = {one.centre_id for one in found if rows.is_mirror(one.id)}
+    return [
+        one
+        for one in found
+        if rows.is_mirror(one.id) or one.platform != _KELDOC or one.centre_id not in here
+    ]
+
+
+def _bookable_here(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    found: list[PartnerNear],
+    first_day: date | None,
+) -> dict[str, tuple[Moment, ...]]:
+    """What may be asked for at those of these centres that are booked here, by partner's id."""
+    here = {one.id: one for one in found if rows.is_mirror(one.id)}
+    if not here:
+        return {}
+    now = store.clock.now()
+    horizon = now + timedelta(days=campaign.horizon_days)
+    free = rows.free_slots(
+        connection, store.clock, list(here), now + campaign.lead, _latest(campaign, horizon)
+    )
+    told = {}
+    for partner_id, one in here.items():
+        zone = ZoneInfo(one.time_zone)
+        slots = free.get(partner_id, [])
+        firsts = [
+            slot
+            for slot in slots
+            if slot.may_be(1)
+            and slot.start_at < horizon
+            and (first_day is None or slot.start_at.astimezone(zone).date() >= first_day)
+        ]
+        moments = (_moment(slot, slots, campaign, zone) for slot in firsts)
+        known = [moment for moment in moments if moment is not None]
+        if known:
+            told[partner_id] = tuple(_spread(known))
+    return told
+
+
+def _moment(
+    first: FreeSlot, slots: list[FreeSlot], campaign: Campaign, zone: ZoneInfo
+) -> Moment | None:
+    """A first appointment with the soonest second that goes with it, nearest to the same hour."""
+    if campaign.doses == 1:
+        return Moment(first.slot_id, first.start_at)
+    least, most = campaign.second_after_days
+    local = first.start_at.astimezone(zone)
+    seconds = [
+        slot
+        for slot in slots
+        if slot.may_be(2)
+        and least <= (slot.start_at.astimezone(zone).date() - local.date()).days <= most
+    ]
+    if not seconds:
+        return None
+    second = min(seconds, key=lambda slot: (abs(_apart(local, slot, zone)), slot.start_at))
+    return Moment(first.slot_id, first.start_at, second.slot_id, second.start_at)
+
+
+def _apart(first: datetime, slot: FreeSlot, zone: ZoneInfo) -> float:
+    """Seconds between the hours of two days."""
+    second = slot.start_at.astimezone(zone)
+    return (
+        timedelta(hours=second.hour, minutes=second.minute)
+        - timedelta(hours=first.hour, minutes=first.minute)
+    ).total_seconds()
+
+
+def _spread(moments: list[Moment]) -> list[Moment]:
+    """Not six in a row of one morning: the soonest three, then one of each later day."""
+    soonest = moments[: MOST_MOMENTS // 2]
+    days = {one.start_at.date() for one in soonest}
+    others = []
+    for one in moments[len(soonest) :]:
+        if one.start_at.date() not in days:
+            days.add(one.start_at.date())
+            others.append(one)
+    left = [one for one in moments if one not in soonest and one not in others]
+    chosen = (soonest + others + left)[:MOST_MOMENTS]
+    return sorted(chosen, key=lambda one: one.start_at)
+
+
+def _first_day(
+    campaign: Campaign, born: date | None, groups: tuple[str, ...], now: datetime
+) -> date | None:
+    return eligibility(campaign, born, groups, now).first_day if born else None
+
+
+def _begins(first_day: date | None, now: datetime, campaign: Campaign) -> datetime:
+    """The first moment (UTC) that is worth telling."""
+    soonest = now + campaign.lead
+    if first_day is None:
+        return soonest
+    begins = datetime.combine(first_day, time.min, tzinfo=ZoneInfo(campaign.zone))
+    return max(soonest, begins.astimezone(UTC))
+
+
+def _latest(campaign: Campaign, horizon: datetime) -> datetime:
+    if campaign.doses == 1:
+        return horizon
+    return horizon + timedelta(days=campaign.second_after_days[1] + 1)
+
+
+def _age(born: date, now: datetime) -> int:
+    today = now.date()
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))

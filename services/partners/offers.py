@@ -1,0 +1,43 @@
+"""What partners have free beside what ours have, for whoever is being served.
+
+The pieces are in services.partners.near; this is the way in for pages and desks, which have a
+session and a service.
+"""
+
+from __future__ import annotations
+
+from flows.session import Session
+from models.database import Connection
+from services.call.world import Service
+from services.partners.near import MOST_CENTRES, Moment, PartnerOffer, Way, near_place
+from services.store import Store
+
+__all__ = ["Moment", "PartnerOffer", "Way", "near"]
+
+
+def near(
+    connection: Connection,
+    store: Store,
+    service: Service,
+    session: Session,
+    *,
+    most: int = MOST_CENTRES,
+) -> tuple[PartnerOffer, ...]:
+    """Partners' centres near the session's place, nearest first, on days on which they may come.
+
+    Empty where the place is not known yet. Two statements at most; nothing is held for anybody.
+    """
+    campaign = service.campaign
+    if not session.territory:
+        return ()
+    return near_place(
+        connection,
+        store,
+        campaign,
+        (session.latitude, session.longitude),
+        session.territory,
+        born=session.born_on if session.born else None,
+        groups=session.groups,
+        kilometres=session.within or campaign.radius_kilometres,
+        most=most,
+    )

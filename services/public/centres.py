@@ -1,0 +1,168 @@
+"""The centres of the public site, as each web worker remembers them.
+
+Read again in the background when what is known is a minute old: a page of a centre costs no
+database. What is free there comes from a snapshot that one process writes, with its age.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from models import public_centres
+from models.geography import distance_km
+from models.public_centres import PublicCentre
+from models.snapshots import Snapshot
+from services.public.state import Latest
+from services.public.write_state import FREE
+from services.store import Store
+
+log = structlog.get_logger()
+
+FRESH_SECONDS: Final = 60.0
+MOST_SHOWN: Final = 20
+
+
+@dataclass(frozen=True)
+class Near:
+    """A centre and its distance as the crow flies."""
+
+    kilometres: float
+    centre: PublicCentre
+
+
+@dataclass(frozen=True)
+class Next:
+    """The first free time of a centre, and how old that is. UTC; `platform` is empty for ours.
+
+    `at` is None where nothing was free; `free` is how many places this site may give, None where
+    that is not known.
+    """
+
+    at: datetime | None
+    read_at: datetime
+    platform: str = ""
+    free: int | None = None
+
+
+class PublicCentres:
+    """One for each web worker. `ticks` is a monotonic clock in seconds."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        ticks: Callable[[], float] = time.monotonic,
+        fresh_seconds: float = FRESH_SECONDS,
+    ) -> None:
+        self._store = store
+        self._ticks = ticks
+        self._fresh = fresh_seconds
+        self._latest = Latest(store, FREE, ticks=ticks)
+        self._known: tuple[float, dict[str, PublicCentre]] | None = None
+        self._reading = threading.Lock()
+        self._next: tuple[str, dict[str, Next]] = ("", {})
+
+    def all(self) -> Mapping[str, PublicCentre]:
+        """By id. Raises as the store does where nothing was ever read."""
+        known = self._known
+        if known is None or self._fresh <= 0:
+            return self._read()
+        if self._ticks() - known[0] > self._fresh and self._reading.acquire(blocking=False):
+            threading.Thread(target=self._read_again, daemon=True).start()
+        return known[1]
+
+    def departement(self, code: str, today: date) -> list[PublicCentre]:
+        """Those of a département, by town and name."""
+        found = [
+            one for one in self.all().values() if one.departement == code and is_there(one, today)
+        ]
+        return sorted(found, key=lambda one: (one.town, one.name, one.id))
+
+    def departements(self, today: date) -> dict[str, int]:
+        """How many there are in each département."""
+        counts: dict[str, int] = {}
+        for one in self.all().values():
+            if is_there(one, today):
+                counts[one.departement] = counts.get(one.departement, 0) + 1
+        return dict(sorted(counts.items()))
+
+    def near(
+        self, latitude: float, longitude: float, territory: str, kilometres: float, today: date
+    ) -> list[Near]:
+        """Those within so many kilometres that no sea parts from there, the nearest first."""
+        found = []
+        for one in self.all().values():
+            if one.territory != territory or one.latitude is None or one.longitude is None:
+                continue
+            away = distance_km(latitude, longitude, one.latitude, one.longitude)
+            if away <= kilometres and is_there(one, today):
+                found.append(Near(away, one))
+        return sorted(found, key=lambda one: (one.kilometres, one.centre.id))[:MOST_SHOWN]
+
+    def next_free(self) -> dict[str, Next]:
+        """The first free time of each centre that is known, by its id; empty where none is."""
+        snapshot = self._latest.look().snapshot
+        if snapshot is None:
+            return {}
+        if self._next[0] != snapshot.tag:
+            self._next = (snapshot.tag, _read_next(snapshot))
+        return self._next[1]
+
+    def _read(self) -> dict[str, PublicCentre]:
+        with self._store.database.statement() as connection:
+            found = {one.id: one for one in public_centres.public_centres(connection)}
+        self._known = (self._ticks(), found)
+        return found
+
+    def _read_again(self) -> None:
+        try:
+            self._read()
+        except Exception as error:  # noqa: BLE001 (what is known serves until the next try)
+            log.warning("public centres not read", error=type(error).__name__)
+        finally:
+            self._reading.release()
+
+
+def is_there(one: PublicCentre, today: date) -> bool:
+    """Whether a centre has not closed for good; one that opens soon is shown, too."""
+    return one.closes_on is None or today <= one.closes_on
+
+
+def week_of(one: PublicCentre) -> list[tuple[int, Sequence[tuple[str, str]]]]:
+    """Its hours by day (0: Monday), as the official file has them; empty where it tells none."""
+    hours: dict[str, list[list[str]]] = json.loads(one.hours)
+    return [
+        (day, [(first, last) for first, last in hours[str(day)]])
+        for day in range(7)
+        if hours.get(str(day))
+    ]
+
+
+def today_at(one: PublicCentre, now: datetime) -> date:
+    """The day that it is there."""
+    return now.astimezone(ZoneInfo(one.time_zone)).date()
+
+
+def _read_next(snapshot: Snapshot) -> dict[str, Next]:
+    body: dict[str, Any] = json.loads(snapshot.body or "{}")
+    counted_at = datetime.fromisoformat(body["at"])
+    found = {
+        one: Next(datetime.fromisoformat(at), datetime.fromisoformat(read_at), platform)
+        for one, (platform, at, read_at) in body["partners"].items()
+    }
+    # Where both are known, ours are those that may be had here.
+    for one, (free, at) in body["ours"].items():
+        ours = Next(datetime.fromisoformat(at) if at else None, counted_at, free=free)
+        if ours.at is not None or one not in found:
+            found[one] = ours
+    return found

@@ -1,0 +1,321 @@
+"""Our free slots for others, as SMART Scheduling Links: files that any web server can give.
+
+Source: the "Slot Publisher" specification of SMART Scheduling Links (FHIR R4): a manifest that
+names files of Location, Schedule and Slot, one JSON object a line. Slots are in one file for each
+département, written anew where something changed, and everywhere after a while: places come within
+reach, and slots pass, without anybody writing a row. A file that would be the same stays as it is,
+so that whoever asks "if modified since" is told that nothing was.
+
+Files are kept compressed (gzip) and nothing else: a million slots are half a gigabyte of text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import filecmp
+import gzip
+import hashlib
+import json
+import re
+import time
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from models import feed_rows
+from models.feed_rows import FeedCentre, FeedSlot, Seen
+from services.campaign.campaign import Campaign
+from services.slots.allocate import Allocate, Channel, Taker
+from services.store import Store
+
+PATH: Final = "/api/slots"
+MANIFEST: Final = "$bulk-publish"
+LOCATIONS: Final = "locations.ndjson"
+SCHEDULES: Final = "schedules.ndjson"
+# Files as a URL may name them.
+NAMES: Final = re.compile(r"(?:locations|schedules|slots-[0-9AB]{2,3})\.ndjson")
+_DEPARTEMENT: Final = re.compile(r"[0-9AB]{2,3}")
+_NONE: Final = "00"
+# Seconds after which a département is written whatever the signs of change say.
+EVERYTHING_AFTER: Final = 600.0
+# How far back operations count as new: a large one blocks places for a while after it began.
+_RECENT: Final = timedelta(minutes=15)
+_REGISTRY: Final = "http://fhir-registry.smarthealthit.org"
+_EXTENSIONS: Final = f"{_REGISTRY}/StructureDefinition"
+# Of a FHIR id: letters, digits, "-" and "."; 64 at most.
+_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
+# A slot's length is not stored: it ends when the next begins, if that is so near.
+_LONGEST: Final = timedelta(hours=2)
+_USUAL: Final = timedelta(minutes=15)
+# Compressing harder takes three times as long for a fifth less.
+_LEVEL: Final = 4
+
+_SERVICE: Final = [
+    {
+        "coding": [
+            {
+                "system": "http://terminology.hl7.org/CodeSystem/service-type",
+                "code": "57",
+                "display": "Immunization",
+            },
+            {
+                "system": f"{_REGISTRY}/CodeSystem/service-type",
+                "code": "covid19-immunization",
+                "display": "COVID-19 Immunization Appointment",
+            },
+        ]
+    }
+]
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Who publishes: the address of the service, and the number to ring (E.164)."""
+
+    base_url: str
+    number: str
+
+
+class SmartFeed:
+    """Writes the files of the feed into a folder; one process does, of which there may be two.
+
+    `ticks` is a monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        campaign: Callable[[], Campaign],
+        folder: Path,
+        publisher: Publisher,
+        *,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._campaign = campaign
+        self._folder = folder
+        self._publisher = publisher
+        self._ticks = ticks
+        self._seen = Seen()
+        self._held: set[str] = set()
+        # When each département was written last; none where this process never did.
+        self._written: dict[str, float] = {}
+
+    def write(self) -> int:
+        """Write what is due; gives how many files are other than before."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "writer").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0
+            return self._write()
+
+    def _write(self) -> int:
+        store, campaign = self._store, self._campaign()
+        with store.database.statement() as connection:
+            seen = feed_rows.seen_now(connection)
+            centres = feed_rows.centres(connection)
+            moment = store.clock.now() - _RECENT
+            # The first time everything is due.
+            changed = (
+                feed_rows.changed_since(connection, self._seen, moment) if self._written else set()
+            )
+            held = feed_rows.with_holds(connection)
+        is_open = campaign.is_open(store.clock.now())
+        # Not only neighbours in the order of départements may be without one.
+        centres.sort(key=lambda one: (_departement(one), one.id))
+        by_departement = {code: list(some) for code, some in groupby(centres, _departement)}
+        replaced = self._replace(LOCATIONS, map(self._location, centres))
+        replaced += self._replace(SCHEDULES, map(_schedule, centres))
+        changed |= held | self._held
+        due = [
+            code
+            for code, some in by_departement.items()
+            if is_open and self._is_due(code, some, changed)
+        ]
+        for code in due:
+            began = self._ticks()
+            replaced += self._replace(_name(code), self._slots(by_departement[code], campaign))
+            self._written[code] = began
+        if not is_open:
+            self._written.clear()
+        # Only now: what was not written after all is a change still.
+        self._seen, self._held = seen, held
+        replaced += self._publish(list(by_departement) if is_open else [], anew=bool(replaced))
+        return replaced
+
+    def _is_due(self, code: str, centres: Sequence[FeedCentre], changed: set[str]) -> bool:
+        written = self._written.get(code)
+        if written is None or self._ticks() - written >= EVERYTHING_AFTER:
+            return True
+        return any(one.id in changed for one in centres)
+
+    # ------------------------------------------------------------ files
+
+    def _replace(self, name: str, lines: Iterable[str]) -> int:
+        """Put a file in the place of the one that is there, unless it is the same."""
+        path, new = self._folder / f"{name}.gz", self._folder / f"{name}.new"
+        with (
+            new.open("wb") as raw,
+            gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed,
+        ):
+            for line in lines:
+                packed.write(line.encode())
+        if path.exists() and filecmp.cmp(path, new, shallow=False):
+            new.unlink()
+            return 0
+        new.replace(path)
+        return 1
+
+    def _publish(self, departements: Sequence[str], *, anew: bool) -> int:
+        """The manifest comes last, so that what it names is there."""
+        wanted = [{"type": "Location", "url": self._url(LOCATIONS)}]
+        wanted.append({"type": "Schedule", "url": self._url(SCHEDULES)})
+        slots = [
+            {
+                "type": "Slot",
+                "url": self._url(_name(code)),
+                **({"extension": {"state": [code]}} if code != _NONE else {}),
+            }
+            for code in sorted(departements)
+        ]
+        output = [*wanted, *slots]
+        path = self._folder / f"{MANIFEST}.gz"
+        if not anew and _outputs_of(path) == output:
+            return 0
+        manifest = {
+            "transactionTime": self._store.clock.now().replace(microsecond=0).isoformat(),
+            "request": self._url(MANIFEST),
+            "output": output,
+            "error": [],
+        }
+        replaced = self._replace(MANIFEST, [_json(manifest)])
+        named = {_name(code) for code in departements}
+        for old in self._folder.glob("slots-*.ndjson.gz"):
+            if old.name.removesuffix(".gz") not in named:
+                old.unlink()
+        return replaced
+
+    def _url(self, name: str) -> str:
+        return f"{self._publisher.base_url}{PATH}/{name}"
+
+    # ------------------------------------------------------------ resources
+
+    def _location(self, one: FeedCentre) -> str:
+        found: dict[str, Any] = {
+            "resourceType": "Location",
+            "id": fhir_id(one.id),
+            "name": one.name,
+            "telecom": [
+                {"system": "phone", "value": number}
+                for number in dict.fromkeys((self._publisher.number, *one.phones))
+            ],
+        }
+        address = {"city": one.town, "state": one.departement, "postalCode": one.postcode}
+        # An empty text is none that FHIR knows; the official file has centres without a town.
+        address = {name: text for name, text in address.items() if text}
+        found["address"] = {"line": [one.street or one.name], **address, "country": "FR"}
+        if one.latitude is not None and one.longitude is not None:
+            found["position"] = {"latitude": one.latitude, "longitude": one.longitude}
+        return f"{_json(found)}\n"
+
+    def _slots(self, centres: Sequence[FeedCentre], campaign: Campaign) -> Iterator[str]:
+        """The slots of some centres, a text of many lines for each of them."""
+        store = self._store
+        for one in centres:
+            with store.database.statement() as connection:
+                # What stands here is what somebody finds who comes by it: the web's places.
+                door = Allocate(connection, store, campaign, Taker(Channel.WEB, "feed"))
+                now = store.clock.now()
+                found = feed_rows.slots_of(
+                    connection,
+                    store.clock,
+                    one.id,
+                    (now + campaign.lead, now + timedelta(days=campaign.horizon_days)),
+                    door.share(),
+                )
+            yield "".join(self._lines(one, found))
+
+    def _lines(self, one: FeedCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
+        # Put together by hand: a million times json.dumps takes half a minute.
+        schedule = _json({"reference": f"Schedule/{fhir_id(one.id)}"})
+        link = f"{self._publisher.base_url}/rendez-vous?centre={quote(one.id, safe='')}"
+        before_link = f'{{"url":"{_EXTENSIONS}/booking-deep-link","valueUrl":"{link}'
+        phone = _json(_extension("booking-phone", valueString=self._publisher.number))
+        capacity = f'{{"url":"{_EXTENSIONS}/slot-capacity","valueInteger":'
+        zone = ZoneInfo(one.time_zone)
+        for slot, end in _with_ends(slots):
+            hours = (
+                f'"start":"{slot.start_at.astimezone(zone).isoformat()}",'
+                f'"end":"{end.astimezone(zone).isoformat()}"'
+            )
+            if slot.free:
+                yield (
+                    f'{{"resourceType":"Slot","id":"{slot.id}.free","schedule":{schedule},'
+                    f'"status":"free",{hours},"extension":['
+                    f'{before_link}&creneau={slot.id}"}},{phone},{capacity}{slot.free}}}]}}\n'
+                )
+            if slot.busy:
+                yield (
+                    f'{{"resourceType":"Slot","id":"{slot.id}.busy","schedule":{schedule},'
+                    f'"status":"busy",{hours},"extension":[{capacity}{slot.busy}}}]}}\n'
+                )
+
+
+def fhir_id(centre_id: str) -> str:
+    """A centre's id as FHIR takes it."""
+    if _ID.fullmatch(centre_id):
+        return centre_id
+    return f"c-{hashlib.sha256(centre_id.encode()).hexdigest()[:32]}"
+
+
+def _schedule(one: FeedCentre) -> str:
+    known = fhir_id(one.id)
+    found = {
+        "resourceType": "Schedule",
+        "id": known,
+        "serviceType": _SERVICE,
+        "actor": [{"reference": f"Location/{known}"}],
+    }
+    return f"{_json(found)}\n"
+
+
+def _with_ends(slots: Sequence[FeedSlot]) -> Iterator[tuple[FeedSlot, datetime]]:
+    """Slots with when they end: as the next begins, or as long as the one before."""
+    length = _USUAL
+    for number, one in enumerate(slots):
+        if number + 1 < len(slots):
+            gap = slots[number + 1].start_at - one.start_at
+            length = gap if gap <= _LONGEST else length
+        yield one, one.start_at + length
+
+
+def _extension(name: str, **value: object) -> dict[str, object]:
+    return {"url": f"{_EXTENSIONS}/{name}", **value}
+
+
+def _departement(one: FeedCentre) -> str:
+    """Of a centre; of one that has none, or something else there, what no département is."""
+    return one.departement if _DEPARTEMENT.fullmatch(one.departement) else _NONE
+
+
+def _name(departement: str) -> str:
+    return f"slots-{departement}.ndjson"
+
+
+def _outputs_of(path: Path) -> object:
+    with contextlib.suppress(OSError, ValueError, EOFError), gzip.open(path) as file:
+        return json.load(file).get("output")
+    return None
+
+
+def _json(found: object) -> str:
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,256 @@
+"""Write what the public page about the service tells, every few seconds, in one process.
+
+What stands in a file (the opening moment, the hours) is no part of it: each web worker knows that
+by itself, whatever happens here. `services.public.state` puts both together.
+"""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from models import board, handling, partner_rows, public_centres, snapshots
+from models.database import Connection
+from models.incidents import OVERLOAD, PARTNER, Incident
+from models.partner_rows import Feed
+from models.places import Share
+from models.public_centres import Free
+from services.campaign.campaign import Campaign
+from services.campaign.campaigns import Campaigns
+from services.campaign.phone_share import phone_floor
+from services.public import incidents
+from services.queue.wait_estimate import read_pace, wait_seconds
+from services.store import Store
+from services.supervision.board import iso
+
+NAME: Final = "state"
+# By centre: what is free there, and the first that is.
+FREE: Final = "free"
+# Of who waits in front of the web, written by whoever lets them in.
+ROOM: Final = "room"
+LANGUAGES: Final = ("fr", "en")
+# Writings in which all départements are counted once: half a minute, in small bites.
+COUNTED_WITHIN: Final = 6
+LISTED_FOR: Final = timedelta(minutes=10)
+PARTNER_OLD: Final = timedelta(hours=1)
+# A platform that nobody has asked for so long was switched off.
+PARTNER_GONE: Final = timedelta(hours=24)
+# It lasts so long after the last sign of it, or it would flicker.
+OVERLOAD_OVER: Final = timedelta(minutes=1)
+# What was written about the room longer ago is not of now.
+ROOM_OLD: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """All centres, as they were between two moments not far apart; `at` is the first (UTC)."""
+
+    at: datetime
+    free: Mapping[str, Free]
+
+
+class CountFree:
+    """The running count of one process. Not for several threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._left: list[str] = []
+        self._each = 0
+        self._begun: datetime | None = None
+        self._found: dict[str, Free] = {}
+        self.counted: Counted | None = None
+
+    def refresh(self, connection: Connection, until: datetime, share: Share | None) -> bool:
+        """Count the next few départements, up to `until` (UTC); True when a round is complete.
+
+        The first round is one bite: nobody should look at an empty table.
+        """
+        clock = self._store.clock
+        if self._begun is None:
+            self._begun, self._found = clock.now(), {}
+            self._left = board.departements(connection)
+            first = self.counted is None
+            self._each = len(self._left) if first else -(-len(self._left) // COUNTED_WITHIN)
+        some, self._left = self._left[: self._each], self._left[self._each :]
+        if some:
+            self._found |= public_centres.free_by_centre(connection, clock, some, until, share)
+        if self._left:
+            return False
+        self.counted = Counted(self._begun, self._found)
+        self._begun = None
+        return True
+
+
+class WriteState:
+    """The task of the process that writes. Not for several threads."""
+
+    def __init__(self, store: Store, campaigns: Campaigns) -> None:
+        self._store = store
+        self._campaigns = campaigns
+        self._places = CountFree(store)
+        self._failing_since: datetime | None = None
+        self._overloaded_until: datetime | None = None
+
+    def __call__(self) -> int:
+        """Count, store, keep incidents; gives how many of these began or ended."""
+        now = self._store.clock.now()
+        try:
+            changed = self._write(now)
+        except Exception:
+            # A mistake of ours is no outage of the store.
+            if self._failing_since is None and not self._answers():
+                self._failing_since = now
+            raise
+        if self._failing_since is not None:
+            # The same outage may have been seen by web workers.
+            changed += incidents.record_outage(self._store, self._failing_since, now)
+            self._failing_since = None
+        return changed
+
+    def _answers(self) -> bool:
+        try:
+            self._store.database.ping()
+        except Exception:  # noqa: BLE001 (whatever it is, it does not answer)
+            return False
+        return True
+
+    def _write(self, now: datetime) -> int:
+        store, campaign = self._store, self._campaigns.current()
+        with store.database.statement() as connection:
+            complete = self._places.refresh(
+                connection,
+                now + timedelta(days=campaign.horizon_days),
+                _share(connection, campaign, now),
+            )
+            at_partners = public_centres.free_at_partners(connection, store.clock)
+            feeds = [
+                one
+                for one in partner_rows.freshness(connection)
+                if one.tried_at is not None and now - one.tried_at <= PARTNER_GONE
+            ]
+            room = _room(connection, now)
+            telephone = {one: self._line(connection, one) for one in LANGUAGES}
+        found = {(PARTNER, one.platform) for one in feeds if _is_old(one, now)}
+        if self._is_overloaded(room, now):
+            found.add((OVERLOAD, ""))
+        counted = self._places.counted
+        with store.database.transaction() as connection:
+            changed = incidents.keep_up(connection, store, found)
+            body = {
+                "telephone": telephone,
+                "room": room_told(room, now),
+                "places": places_told(counted, campaign.horizon_days) if counted else None,
+                "partners": [partner_told(one) for one in feeds],
+                "incidents": [incident_told(one) for one in incidents.to_show(connection, now)],
+            }
+            snapshots.put(connection, store.clock, NAME, body)
+            if complete and counted:
+                at_centres = {
+                    one: [free.web, iso(free.next_at)] for one, free in counted.free.items()
+                }
+                told = {
+                    one: [free.platform, iso(free.next_at), iso(free.read_at)]
+                    for one, free in at_partners.items()
+                }
+                free_body = {"at": iso(counted.at), "ours": at_centres, "partners": told}
+                snapshots.put(connection, store.clock, FREE, free_body)
+        return changed
+
+    def _line(self, connection: Connection, language: str) -> dict[str, Any]:
+        """Who waits for a person in one language, and how long whoever rings now would."""
+        owed = handling.owed(connection, self._store.clock, language)
+        pace = read_pace(connection, language)
+        return {
+            "waiting": owed.due,
+            "agents": pace.agents,
+            "wait_seconds": wait_seconds(owed.due, pace),
+        }
+
+    def _is_overloaded(self, room: Mapping[str, Any], now: datetime) -> bool:
+        if is_overload(room):
+            self._overloaded_until = now + OVERLOAD_OVER
+        return self._overloaded_until is not None and now < self._overloaded_until
+
+
+def _share(connection: Connection, campaign: Campaign, now: datetime) -> Share | None:
+    """What the web may have: as `services.slots.allocate` says it for a visitor."""
+    floor = phone_floor(connection, campaign)
+    return Share(floor, now + campaign.phone_share_until) if floor else None
+
+
+def _is_old(feed: Feed, now: datetime) -> bool:
+    return feed.read_at is not None and now - feed.read_at > PARTNER_OLD
+
+
+def _room(connection: Connection, now: datetime) -> dict[str, Any]:
+    """As services.admission.waiting_room.Room writes it; empty where nobody has lately."""
+    found = snapshots.get(connection, ROOM)
+    if found is None or found.body is None or now - found.at > ROOM_OLD:
+        return {}
+    read: dict[str, Any] = json.loads(found.body)
+    return read
+
+
+def is_overload(room: Mapping[str, Any]) -> bool:
+    """Whether there is a room because of the load, or visitors are turned away.
+
+    An opening that people wait for is none.
+    """
+    is_crowded = bool(room.get("active")) and bool(room.get("crowded"))
+    return is_crowded or float(room.get("details", {}).get("away", 0.0)) >= 1
+
+
+def room_told(room: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
+    """What everybody may know of it; None where that is nothing.
+
+    `wait_seconds` is of whoever comes now; of an opening that is still to come, from that on.
+    """
+    if not room:
+        return None
+    people, rate = int(room.get("waiting", 0)), float(room.get("rate", 0.0))
+    active = bool(room.get("active"))
+    opening = float(room.get("opening", 0))
+    return {
+        "active": active,
+        "opening": iso(datetime.fromtimestamp(opening, UTC)) if opening > now.timestamp() else None,
+        "people": people if active else 0,
+        "wait_seconds": round(people / rate) if active and rate else None,
+    }
+
+
+def places_told(counted: Counted, days: int) -> dict[str, Any]:
+    """Free places by département; `free` for everybody who rings, `web` of these for this site."""
+    return {
+        "counted_at": iso(counted.at),
+        "days": days,
+        **_sums(counted.free.values()),
+        "departements": [
+            {"code": code, **_sums(one for one in counted.free.values() if one.departement == code)}
+            for code in sorted({one.departement for one in counted.free.values()})
+        ],
+    }
+
+
+def _sums(some: Iterable[Free]) -> dict[str, int]:
+    free = web = 0
+    for one in some:
+        free, web = free + one.all, web + one.web
+    return {"free": free, "web": web}
+
+
+def partner_told(feed: Feed) -> dict[str, Any]:
+    return {"platform": feed.platform, "read_at": iso(feed.read_at), "tried_at": iso(feed.tried_at)}
+
+
+def incident_told(one: Incident) -> dict[str, Any]:
+    return {
+        "kind": one.kind,
+        "fr": one.text_fr,
+        "en": one.text_en,
+        "began_at": iso(one.began_at),
+        "ended_at": iso(one.ended_at),
+    }

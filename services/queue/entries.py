@@ -1,0 +1,470 @@
+"""The line for a person: who is let in where, and what becomes of a place.
+
+A place is a row that nothing but a change of state ends. It outlives its call: whoever is cut off
+is rung, or comes back to it; whoever rings first themselves, or takes up a call that was cut, has
+it still. Each function works in the caller's transaction and locks the entry first.
+"""
+
+from __future__ import annotations
+
+import time
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from flows.session import CallerKind, Session
+from flows.world import AfterQueue, NoPerson, Unavailable
+from models import callbacks, queues
+from models.database import Connection
+from models.queues import CALL, CALLBACK, Door, Entry, NewEntry
+from services.campaign.campaign import Campaign
+from services.campaign.opening_hours import Hours, hours_of
+from services.centres.towns import regions_of
+from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER, Reason
+from services.queue.wait_estimate import Pace, can_promise, read_owed, read_pace, wait_seconds, when
+from services.store import Store
+
+# Nobody is asked to hold the line for longer than this; their place can wait for them.
+LONGEST_WAIT = timedelta(hours=1)
+# Outcomes of a place that was left.
+TO_MACHINE, MERGED = "machine", "merged"
+# What a kept place waits for: a number to be rung at.
+_NUMBER = "number"
+OUTLOOK_SECONDS = 1.0
+# What a supervisor says, whatever the hour is.
+_SHUT = {"closed": NoPerson.CLOSED, "callback_only": NoPerson.CALLBACK_ONLY}
+# In these a place can still be given another form.
+_STILL = ("waiting", "kept")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who wants a place. `number` (E.164) is where they can be rung, empty where they cannot.
+
+    `earlier` is a place that this call, or one that it takes up, had. `known` is what they gave.
+    """
+
+    call_id: str
+    number: str
+    language: str
+    departement: str | None = None
+    known: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    earlier: str = ""
+
+
+def what_is_known(session: Session) -> dict[str, Any]:
+    """What they gave, and where in the conversation they stopped: it outlives the turns."""
+    stopped = {
+        "step": session.resume or session.step,
+        "misses": session.misses,
+        "speaks": "yes" if session.speaks else "",
+        "slow": "yes" if session.slow else "",
+    }
+    return {**session.known, **{name: value for name, value in stopped.items() if value}}
+
+
+# ------------------------------------------------------------------ what is to be expected
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How fast the line moves, and when a call that is promised now will be made (UTC).
+
+    `later`: as in models.handling.Owed.
+    """
+
+    pace: Pace
+    callback_at: datetime | None
+    later: tuple[tuple[datetime, datetime], ...] = ()
+
+
+class Outlook:
+    """The forecast of now for a language, read once for all who ask within a second.
+
+    One for each process.
+
+    `ticks` is a monotonic clock in seconds; with `fresh_seconds` 0 nothing is remembered.
+    """
+
+    def __init__(
+        self,
+        *,
+        fresh_seconds: float = OUTLOOK_SECONDS,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fresh = fresh_seconds
+        self._ticks = ticks
+        self._known: dict[tuple[str, Hours], tuple[float, Forecast]] = {}
+
+    def read(
+        self, connection: Connection, store: Store, campaign: Campaign, language: str
+    ) -> Forecast:
+        hours, ticks = hours_of(campaign), self._ticks()
+        known = self._known.get((language, hours))
+        if known and ticks - known[0] < self._fresh:
+            return known[1]
+        owed, now = read_owed(connection, store, language), store.clock.now()
+        at = can_promise(connection, store, hours, now, language=language, owed=owed)
+        found = Forecast(read_pace(connection, language), at, owed.later)
+        self._known[language, hours] = (ticks, found)
+        return found
+
+
+# ------------------------------------------------------------------ the door
+
+
+def choose(doors: Sequence[Door], departement: str | None) -> Door | None:
+    """The door of a caller's region, if an operator made one that is not closed; else the national.
+
+    `doors` are those of one language; None where it has none.
+    """
+    regions = regions_of(departement)
+    for door in doors:
+        if door.queue.region.casefold() in regions and door.queue.state != "closed":
+            return door
+    return next((door for door in doors if not door.queue.region), None)
+
+
+def why_closed(door: Door, hours: Hours, now: datetime, pace: Pace) -> Unavailable | None:
+    """Why nobody is let in now; None where they are."""
+    queue = door.queue
+    if queue.state in _SHUT:
+        return Unavailable(_SHUT[queue.state])
+    if queue.state == queues.HOURS and not hours.is_open(now):
+        why = NoPerson.HOLIDAY if hours.is_holiday(now) else NoPerson.HOURS
+        return Unavailable(why, opens_at=hours.next_opening(now))
+    if not door.agents:
+        return Unavailable(NoPerson.NOBODY)
+    if door.on_the_line >= queue.max_size:
+        return Unavailable(NoPerson.FULL)
+    wait = wait_seconds(door.waiting, pace)
+    if wait is not None and timedelta(seconds=wait) > _longest(queue.state, hours, now):
+        return Unavailable(NoPerson.TOO_LONG, wait_seconds=wait)
+    return None
+
+
+def _longest(state: str, hours: Hours, now: datetime) -> timedelta:
+    """How long somebody may wait on the line: not until after everybody has gone home."""
+    closes = hours.closes_at(now) if state == queues.HOURS else None
+    return LONGEST_WAIT if closes is None else min(LONGEST_WAIT, closes - now)
+
+
+def has_place(connection: Connection, store: Store, caller: Caller, campaign: Campaign) -> bool:
+    """Whether somebody has a place already, so that no new one is needed."""
+    mine = queues.of_call(connection, store.vault, caller.call_id)
+    return bool(mine or _old_place(connection, store, caller, campaign))
+
+
+# ------------------------------------------------------------------ joining
+
+
+def join(
+    connection: Connection, store: Store, campaign: Campaign, caller: Caller, door: Door
+) -> str:
+    """A place in the line, on the line; gives its id. An older place of theirs stays theirs."""
+    clock, queue = store.clock, door.queue
+    overflow = timedelta(minutes=queue.overflow_minutes)
+    overflow_at = clock.now() + overflow if queue.region else None
+    mine = queues.of_call(connection, store.vault, caller.call_id, lock=True)
+    if mine is not None and mine.state not in _STILL:
+        # An agent is about to have them.
+        return mine.id
+    old = mine or _old_place_locked(connection, store, caller, campaign)
+    if old is not None:
+        known, origin = dict(old.known), old.origin_call_id
+        if caller.known.get("born") or not known.get("born"):
+            known, origin = {**known, **caller.known}, caller.call_id
+        taken = queues.move(
+            connection,
+            clock,
+            old.id,
+            (old.state,),
+            "waiting",
+            kind=CALL,
+            call_id=caller.call_id,
+            origin_call_id=origin,
+            queue_id=queue.id,
+            language=caller.language,
+            departement=caller.departement or old.departement,
+            overflow_at=min(filter(None, (old.overflow_at, overflow_at)), default=None),
+            due_at=clock.at(),
+            expected_at=None,
+            reason=caller.reason[:40],
+            outcome="",
+            **queues.sealed_known(store.vault, old.id, known),
+            **queues.sealed_number(store.vault, old.id, caller.number or old.number),
+        )
+        if taken:
+            return old.id
+    # Whoever rings while they are being rung has the place of that promise.
+    being_rung = queues.promise_to(connection, store.vault, caller.number)
+    has_place = (
+        being_rung and being_rung.state == "reserved" and being_rung.reason not in BY_MACHINE
+    )
+    joined_at = being_rung.joined_at if being_rung and has_place else None
+    lost = None
+    if joined_at is None and mine is None:
+        # Whom we rang in vain has the place of that promise.
+        lost = callbacks.take_lost_place(connection, clock, store.vault, caller.number, LOST_KEPT)
+    known, origin = dict(caller.known), caller.call_id
+    if lost is not None and not known.get("born") and lost.known.get("born"):
+        known, origin = {**lost.known, **known}, lost.origin_call_id or origin
+    new = NewEntry(
+        id=store.chance.identifier(),
+        queue_id=queue.id,
+        kind=CALL,
+        language=caller.language,
+        call_id=caller.call_id,
+        origin_call_id=origin,
+        departement=caller.departement,
+        number=caller.number,
+        known=known,
+        reason=caller.reason[:40],
+        joined_at=lost.joined_at if lost else joined_at,
+        overflow_at=overflow_at,
+        outcome=callbacks.CAME_BACK if lost else "",
+    )
+    if queues.add(connection, clock, store.vault, new):
+        return new.id
+    mine = queues.of_call(connection, store.vault, caller.call_id)
+    if mine is None:
+        raise RuntimeError("a place is in the way of another and cannot be found")
+    return mine.id
+
+
+def _old_place(
+    connection: Connection, store: Store, caller: Caller, campaign: Campaign
+) -> Entry | None:
+    """The place that somebody has already, of a call before this one or by a promise."""
+    vault = store.vault
+    earlier = queues.load(connection, vault, caller.earlier) if caller.earlier else None
+    found = [earlier] if earlier and _may_come_back(earlier, store, campaign, named=True) else []
+    of_number = queues.live_of_number(connection, vault, caller.number)
+    found += (one for one in of_number if _may_come_back(one, store, campaign))
+    return min(found, key=lambda one: (one.joined_at, one.id), default=None)
+
+
+def _old_place_locked(
+    connection: Connection, store: Store, caller: Caller, campaign: Campaign
+) -> Entry | None:
+    """The same, so that nobody else takes it; what somebody was quicker with is not given.
+
+    No other place of that number is locked: the end of another's line has its own, and then waits
+    for the promise to the number.
+    """
+    while found := _old_place(connection, store, caller, campaign):
+        locked = queues.load(connection, store.vault, found.id, lock=True)
+        named = found.id == caller.earlier
+        if locked is not None and _may_come_back(locked, store, campaign, named=named):
+            return locked
+    return None
+
+
+def _may_come_back(entry: Entry, store: Store, campaign: Campaign, *, named: bool = False) -> bool:
+    """`named`: by the very call, or one that took it up, so that its line must be over."""
+    if entry.state == "kept":
+        return store.clock.now() - entry.updated_at <= campaign.resume_window
+    if entry.state != "waiting" or entry.reason in BY_MACHINE:
+        return False
+    # Two who wait on the line at once from one number are two people.
+    return entry.kind == CALLBACK or named
+
+
+# ------------------------------------------------------------------ leaving
+
+
+def leave(connection: Connection, store: Store, entry_id: str, outcome: str = TO_MACHINE) -> bool:
+    """Give a place up; False when an agent has it, or it is over."""
+    clock = store.clock
+    return queues.move(
+        connection, clock, entry_id, _STILL, "left", outcome=outcome, ended_at=clock.at()
+    )
+
+
+def keep_for_number(connection: Connection, store: Store, entry_id: str) -> bool:
+    """Keep a place while its caller types where they can be rung; False as for `leave`."""
+    return queues.move(connection, store.clock, entry_id, _STILL, "kept", outcome=_NUMBER)
+
+
+def promise(
+    connection: Connection,
+    store: Store,
+    entry_id: str,
+    *,
+    number: str = "",
+    reason: str = Reason.ASKED,
+    at: datetime | None = None,
+) -> bool:
+    """Ring them when the turn of their place comes; False when an agent has it, or it is over.
+
+    At `number` (E.164), or the one of the place. `at` (UTC) is when they are told that will be. Of
+    two promises to one number one is left, with the better place.
+    """
+    clock, vault = store.clock, store.vault
+    entry = queues.load(connection, vault, entry_id, lock=True)
+    if entry is None or entry.state not in _STILL:
+        return False
+    number = number or entry.number
+    if not number:
+        return False
+    if entry.kind == CALLBACK and entry.number == number:
+        return True
+    joined_at = entry.joined_at
+    other = queues.promise_to(connection, vault, number, lock=True)
+    if other is not None and other.id != entry.id:
+        if callbacks.message_of(connection, other.id):
+            # What is to be told there is told when they have spoken with somebody.
+            callbacks.displace(connection, clock, other.id)
+        elif other.state == "talking":
+            # Somebody else of that number: they are not whom this place is for.
+            return False
+        elif other.state not in _STILL:
+            # They are being rung at this moment.
+            return leave(connection, store, entry_id, MERGED)
+        else:
+            if other.reason not in BY_MACHINE:
+                joined_at = min(joined_at, other.joined_at)
+            leave(connection, store, other.id, MERGED)
+    return queues.move(
+        connection,
+        clock,
+        entry_id,
+        _STILL,
+        "waiting",
+        kind=CALLBACK,
+        call_id=None,
+        joined_at=joined_at,
+        # They were on the line: what was tried before says nothing of this promise.
+        tries=0,
+        promised_at=clock.at(),
+        due_at=clock.at(RING_AFTER),
+        expected_at=at,
+        reason=reason,
+        outcome="",
+        **queues.sealed_number(vault, entry_id, number),
+    )
+
+
+def cut(connection: Connection, store: Store, call_id: str) -> None:
+    """The call of a place is over: they are rung, or their place is kept for when they ring again.
+
+    Nothing for a call without a place, and for one that an agent talks on or rings for: that is
+    services.agents.connect_agent's.
+    """
+    entry = queues.of_call(connection, store.vault, call_id, lock=True)
+    if entry is None or entry.kind != CALL or entry.state not in _STILL:
+        return
+    if not promise(connection, store, entry.id, reason=Reason.CUT):
+        queues.move(connection, store.clock, entry.id, _STILL, "kept")
+
+
+# ------------------------------------------------------------------ in the provider's queue
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What somebody who waits may be told; `promise_at` (aware): when they could be rung."""
+
+    place: queues.Standing
+    wait_seconds: int | None
+    promise_at: datetime | None
+
+
+def listen(
+    store: Store, campaign: Campaign, outlook: Outlook, call_id: str, *, renews: bool = False
+) -> Heard | None:
+    """Where a call stands; None when it has no place. One statement, beside the forecast.
+
+    `renews`: what it holds is kept for them as if they had answered a question.
+    """
+    lease = campaign.hold_lease if renews else None
+    with store.database.statement() as connection:
+        with store.database.together(connection) if lease else nullcontext():
+            place = queues.standing_of_call(connection, store.clock, call_id, lease)
+        if place is None:
+            return None
+        forecast = outlook.read(connection, store, campaign, place.language)
+    hours, now = hours_of(campaign), store.clock.now()
+    at = place_promise(place.ahead, hours, now, forecast, joined_at=place.joined_at)
+    return Heard(place, wait_seconds(place.ahead, forecast.pace), at)
+
+
+def wish_callback(
+    store: Store, campaign: Campaign, outlook: Outlook, call_id: str, place_id: str
+) -> bool:
+    """They would rather be rung: at their number, or at one that they are asked for now.
+
+    False when this is not to be, and they wait on: an agent has them, or it could not be kept.
+    A place that is theirs no more counts as done: a copy of this has no second effect.
+    """
+    with store.database.transaction() as connection:
+        place = queues.standing_of_call(connection, store.clock, call_id)
+        if place is None or place.entry_id != place_id:
+            return True
+        forecast = outlook.read(connection, store, campaign, place.language)
+        hours, now = hours_of(campaign), store.clock.now()
+        at = place_promise(place.ahead, hours, now, forecast, joined_at=place.joined_at)
+        if at is None:
+            return False
+        if place.rings:
+            return promise(connection, store, place_id, at=at)
+        return keep_for_number(connection, store, place_id)
+
+
+def wish_machine(store: Store, call_id: str, place_id: str) -> bool:
+    """They would rather go on with the machine; False, and a copy, as in `wish_callback`."""
+    with store.database.transaction() as connection:
+        place = queues.standing_of_call(connection, store.clock, call_id)
+        if place is None or place.entry_id != place_id:
+            return True
+        return leave(connection, store, place_id)
+
+
+def expire_kept(store: Store, campaign: Campaign) -> int:
+    """Let places go whose callers did not come back within the campaign's resume window."""
+    with store.database.transaction() as connection:
+        return queues.expire_kept(connection, store.clock, campaign.resume_window)
+
+
+# ------------------------------------------------------------------ a place as it is
+
+
+def after_queue(connection: Connection, store: Store, entry_id: str, call_id: str) -> AfterQueue:
+    """What has become of a place, for a caller who is not in the provider's queue any more."""
+    entry = queues.load(connection, store.vault, entry_id) if entry_id else None
+    entry = entry or queues.last_of_call(connection, store.vault, call_id)
+    if entry is None:
+        return AfterQueue.GONE
+    if entry.state == "talking":
+        return AfterQueue.TAKEN
+    if entry.state in {"waiting", "reserved"}:
+        return AfterQueue.PROMISED if entry.kind == CALLBACK else AfterQueue.WAITING
+    if entry.state == "kept":
+        return AfterQueue.NUMBER if entry.outcome == _NUMBER else AfterQueue.WAITING
+    ends = {TO_MACHINE: AfterQueue.MACHINE, MERGED: AfterQueue.PROMISED}
+    return ends.get(entry.outcome, AfterQueue.GONE) if entry.state == "left" else AfterQueue.GONE
+
+
+def place_promise(
+    ahead: int, hours: Hours, now: datetime, forecast: Forecast, *, joined_at: datetime
+) -> datetime | None:
+    """When somebody with this place will be rung if they are promised it now (UTC or aware).
+
+    `ahead` who are due come before them, and whoever has an older place and is rung later. None:
+    not until tomorrow evening, so that it must not be promised.
+    """
+    pace = forecast.pace
+    usual = pace.usual or pace.agents
+    if not usual:
+        return forecast.callback_at
+    later = [due for due, joined in forecast.later if joined < joined_at]
+    return when(ahead, pace, hours, now, usual=usual, later=later)
+
+
+def number_of(session: Session) -> str:
+    """Where a caller can be rung (E.164); empty where they cannot."""
+    return session.caller if session.caller_kind != CallerKind.NONE else ""

@@ -1,0 +1,214 @@
+"""A message that goes by telephone: a promise to ring that no agent waits for.
+
+It is rung like every number that the machine rings, in the same hours and as often
+(`services.agents.call_back`). Whoever picks up proves to be a person first, and hears what it is about
+only after the birth date. What becomes of the call becomes of the message: delivered when it was
+heard, undelivered when it was rung in vain or nobody there wants it, dropped when there is nothing
+left to tell.
+
+A number has one live promise. A person's own wish to be rung goes before a message: the message's
+place in the line ends, and is taken anew once that promise is over (`resume_displaced`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from models import agents, bookings, callbacks, outbox, voice
+from models.callbacks import NewPromise, Promised
+from models.database import Connection
+from models.outbox import Claimed
+from services.messages.notices import CallPlan
+from services.messages.topics import Topic
+from services.queue.promise_callback import MACHINE, RING_AFTER, Reason, national_queue
+from services.store import Store
+
+# What an entry that delivers a message came to.
+HEARD, UNHEARD, REFUSED, NEEDLESS = "heard", "unheard", "refused", "needless"
+# Why a message was told to nobody, where the provider has no code for it.
+RUNG_IN_VAIN, NOT_WANTED = "rung in vain", "not wanted"
+# Somebody else's promise to the number has just ended: its person puts the receiver down.
+AFTER_ANOTHER = timedelta(minutes=15)
+# Of so many people of one line each is looked for.
+_LINE = 5
+_AT_ONCE = 50
+
+# Whether what a message tells is still to be told.
+StillWanted = Callable[[Connection, Store, Claimed], bool]
+
+
+def arrange(connection: Connection, store: Store, claimed: Claimed, plan: CallPlan) -> bool:
+    """Store the promise to ring `claimed.recipient` for a message, in the transaction given.
+
+    False while the number has another live promise: nobody is rung twice at once, and whoever
+    delivers tries again later. The message itself is the caller's to move to `sent`.
+    """
+    soonest = store.clock.now() + RING_AFTER
+    known = {**plan.known, "until": plan.until.isoformat() if plan.until else ""}
+    new = NewPromise(
+        id=store.chance.identifier(),
+        queue_id=national_queue(connection, plan.language).id,
+        number=claimed.recipient,
+        language=plan.language,
+        reason=plan.reason,
+        mode=MACHINE,
+        origin_call_id=None,
+        known={name: value for name, value in known.items() if value},
+        due_at=max(soonest, plan.due_at) if plan.due_at else soonest,
+        message_id=claimed.id,
+    )
+    return callbacks.add(connection, store.clock, store.vault, new)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """What a call of ours tells: the message, whom it is for (E.164), and what its plan knew."""
+
+    entry_id: str
+    message_id: str
+    number: str
+    known: Mapping[str, Any] = field(repr=False)
+
+
+def rung(connection: Connection, store: Store, try_id: str, *, lock: bool = False) -> Rung | None:
+    """The message that a try of ours is to tell; None for a call of another kind."""
+    leg = agents.get_leg(connection, store.vault, try_id)
+    if leg is None or leg.entry_id is None:
+        return None
+    entry = voice.load(connection, store.vault, leg.entry_id, lock=lock)
+    if entry is None or entry.message_id is None:
+        return None
+    return Rung(entry.id, entry.message_id, entry.number, entry.known)
+
+
+def is_there(
+    connection: Connection, store: Store, promise: Promised, try_id: str, call_id: str
+) -> bool:
+    """A person has shown to be there, in their call's transaction; False where it is over.
+
+    News is told with the question itself. Anything else is not told so far: the promise is kept
+    when it is, or another try is made.
+    """
+    if promise.state != "reserved":
+        return False
+    if not agents.move_leg(connection, store.clock, try_id, "joined"):
+        return False
+    if promise.reason == Reason.NEWS:
+        heard(connection, store, try_id, call_id)
+    return True
+
+
+def heard(connection: Connection, store: Store, try_id: str, call_id: str) -> None:
+    """It is told in this very turn, in its transaction: the message has come to its person."""
+    found = rung(connection, store, try_id, lock=True)
+    if found is None:
+        return
+    clock = store.clock
+    agents.move_leg(connection, clock, try_id, "ended", outcome=HEARD)
+    callbacks.answered(connection, clock, found.entry_id, call_id, "done")
+    outbox.move_state(connection, clock, found.message_id, "delivered")
+
+
+# What is told of an appointment as such: hearing of it tells all of these.
+_TELL_OF_IT = (Topic.REMINDER, Topic.EVENING, Topic.VOICE)
+
+
+def others_on_line(connection: Connection, store: Store, told: Rung) -> list[str]:
+    """Other bookings of the number that is rung which its people are to be rung about, too."""
+    index = store.vault.index("phone", told.number or None)
+    own = str(told.known.get("booking_id", ""))
+    if index is None:
+        return []
+    found = voice.to_be_rung_about(connection, index, tuple(map(str, _TELL_OF_IT)), limit=_LINE)
+    return [one for one in found if one != own]
+
+
+def heard_beside(connection: Connection, store: Store, booking_id: str) -> None:
+    """On a shared line another of its people was there, and heard of theirs: that is told by now.
+
+    The call's own message is told to whom it is for by a call of its own.
+    """
+    topics = tuple(map(str, _TELL_OF_IT))
+    for message_id in voice.untold(connection, booking_id, topics):
+        outbox.move_state(connection, store.clock, message_id, "delivered")
+    for entry_id in voice.promised_for(connection, booking_id, topics):
+        callbacks.end(connection, store.clock, entry_id, "left", HEARD, only=("waiting",))
+
+
+def is_needless(
+    connection: Connection, store: Store, promise: Promised, wanted: StillWanted | None
+) -> bool:
+    """Whether nobody needs to be told any more, or it is too late; then the promise is over."""
+    if promise.message_id is None:
+        return False
+    entry = voice.load(connection, store.vault, promise.id)
+    until = str(entry.known.get("until", "")) if entry else ""
+    late = bool(until) and datetime.fromisoformat(until) <= store.clock.now()
+    stored = outbox.load(connection, store.vault, promise.message_id)
+    live = stored if stored is not None and stored.state == "sent" and not late else None
+    if live and (wanted is None or wanted(connection, store, live.claimed)):
+        return False
+    callbacks.end(connection, store.clock, promise.id, "left", NEEDLESS)
+    voice.drop(connection, store.clock, promise.message_id)
+    return True
+
+
+def in_vain(connection: Connection, store: Store, promise: Promised) -> None:
+    """Nobody could be told: the promise is lost, and so is the message by this way."""
+    if callbacks.end(connection, store.clock, promise.id, "lost", UNHEARD) and promise.message_id:
+        _undelivered(connection, store, promise.message_id, RUNG_IN_VAIN)
+
+
+def told_by_agent(connection: Connection, store: Store, promise: Promised) -> None:
+    """Whoever was rung asked for a person and spoke with one, who has it on their page."""
+    if callbacks.end(connection, store.clock, promise.id, "done", "agent") and promise.message_id:
+        outbox.move_state(connection, store.clock, promise.message_id, "delivered")
+
+
+def refused(connection: Connection, store: Store, promise: Promised) -> bool:
+    """Whoever is there wants no such call, and is rung about that booking no more."""
+    if not callbacks.end(connection, store.clock, promise.id, "left", REFUSED):
+        return False
+    entry = voice.load(connection, store.vault, promise.id)
+    booking_id = entry.known.get("booking_id") if entry else None
+    if booking_id:
+        bookings.wish_no_calls(connection, str(booking_id))
+    if promise.message_id:
+        _undelivered(connection, store, promise.message_id, NOT_WANTED)
+    return True
+
+
+def _undelivered(connection: Connection, store: Store, message_id: str, why: str) -> None:
+    outbox.move_state(connection, store.clock, message_id, "undelivered", error_code=why)
+
+
+def resume_displaced(store: Store) -> int:
+    """Ring anew for messages whose place went to a person's own wish to be rung; gives how many."""
+    done = 0
+    with store.database.statement() as connection:
+        found = voice.displaced(connection, limit=_AT_ONCE)
+    for entry_id in found:
+        with store.database.transaction() as connection:
+            entry = voice.load(connection, store.vault, entry_id, lock=True)
+            if entry is None or entry.outcome not in voice.DISPLACED or not entry.number:
+                continue
+            new = NewPromise(
+                id=store.chance.identifier(),
+                queue_id=entry.queue_id,
+                number=entry.number,
+                language=entry.language,
+                reason=entry.reason,
+                mode=MACHINE,
+                origin_call_id=None,
+                known=entry.known,
+                due_at=store.clock.now() + AFTER_ANOTHER,
+                message_id=entry.message_id,
+                tries=entry.tries,
+            )
+            if callbacks.add(connection, store.clock, store.vault, new):
+                voice.taken_anew(connection, store.clock, entry_id)
+                done += 1
+    return done

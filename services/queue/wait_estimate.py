@@ -1,0 +1,297 @@
+"""How long a place in the line takes, and whether a person can still be promised a call.
+
+One process measures once a second what agents did in the last half hour and what they do now
+(`write_pace`); everybody else reads that (`read_pace`). Handling is all of an agent's time for one
+person: from the moment they are taken for them, through the ring, the talk and the note, and
+what they waited for numbers where nobody answered. Few measurements count together with a prior.
+
+Whoever comes next is served after the others by the agent who is free first; nobody is served
+faster than the account may begin calls, one for the agent and one for who is rung.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from models import handling, snapshots
+from models.database import Connection
+from models.handling import AtWork, Owed
+from services.campaign.call_hours import calling_hours
+from services.campaign.opening_hours import Hours, tomorrow_evening
+from services.store import Store
+
+NAME = "pace"
+WITHIN = timedelta(minutes=30)
+# Until there are measurements: five minutes a person, as if that had been seen so often.
+PRIOR = timedelta(minutes=5)
+PRIOR_WEIGHT = 5
+# Who has talked longer than usual is done soon, nobody knows when.
+SOON = 0.15
+# When a number where nobody answered is rung again: services.agents.call_back says so, too.
+AGAIN = timedelta(minutes=15)
+# Whoever is talked with at some moment has on average so much of it left.
+HALF = 0.5
+# An agent's own line, and the one of whoever is rung.
+CALLS_EACH = 2
+# The number of agents of a day, for whoever asks at night: old ones weigh less each second.
+_USUAL_SECONDS = 1800.0
+# Nobody was ever at work and no agent is known: an operator reads the promises.
+ASSUMED_AGENTS = 1
+# A promise is made only if it would be kept by people who take so much longer, and this early.
+SLOWER = 1.1
+BEFORE_EVENING = timedelta(minutes=15)
+# Who is rung again meanwhile is counted in so many looks, and in more of them all are.
+_LOOKS = 50
+# A worker asks the database at most so often (seconds).
+_FRESH = 1.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the line of one language moves.
+
+    `rate_per_minute` people by `agents` (0: nobody is there); `mean` seconds for each who is
+    served, what others took in vain among it; `free`: in how many seconds each agent is free,
+    soonest first. `share` of these agents' time is for this language. `usual`: so many agents are
+    there in hours. `cps`: calls a second that may begin.
+    """
+
+    rate_per_minute: float = 0.0
+    agents: int = 0
+    cps: float = 1.0
+    mean: float = PRIOR.total_seconds()
+    free: tuple[float, ...] = ()
+    share: float = 0.0
+    usual: float = 0.0
+    # Seconds for each try to reach somebody, and the part of tries that come again.
+    each: float = PRIOR.total_seconds()
+    again: float = 0.0
+
+
+# ---------------------------------------------------------------- measured, by one process
+
+
+def write_pace(store: Store, calls_per_second: float = 1.0) -> int:
+    """Measure, and store the snapshot; gives how many agents are at work."""
+    clock, now = store.clock, store.clock.now()
+    with store.database.statement() as connection:
+        done = handling.handled(connection, clock, WITHIN)
+        in_vain = handling.in_vain(connection, clock, WITHIN)
+        there = handling.at_work(connection, clock)
+        waiting = handling.waiting(connection)
+        before = _stored(connection)
+    languages = {one.language for one in done} | set(waiting) | set(before)
+    languages.update(name for one in there for name in one.languages)
+    body = {}
+    for language in sorted(languages):
+        seconds = [
+            (one.ended_at - one.began_at).total_seconds()
+            for one in done
+            if one.language == language
+        ]
+        vain = in_vain.get(language, [])
+        mean = _blended(sum(seconds) + sum(vain), len(seconds))
+        each = _blended(sum(seconds) + sum(vain), len(seconds) + len(vain))
+        again = len(vain) / (len(seconds) + len(vain) + PRIOR_WEIGHT)
+        mine = [one for one in there if language in one.languages]
+        if not mine and language in before:
+            # At night what the day has shown counts on.
+            was = before[language]
+            mean, each, again = was.mean, was.each, was.again
+        share = sum(_share(one, language, waiting) for one in mine)
+        usual = before[language].usual if language in before else 0.0
+        pace = Pace(
+            rate_per_minute=60 * share / mean,
+            agents=len(mine),
+            cps=calls_per_second,
+            mean=mean,
+            free=tuple(sorted(_free_in(one, now, each) for one in mine)),
+            each=each,
+            again=again,
+            share=share,
+            usual=_usual(usual, share),
+        )
+        body[language] = asdict(pace)
+    with store.database.transaction() as connection:
+        snapshots.put(connection, clock, NAME, body)
+    forget_pace()
+    return len(there)
+
+
+def _blended(seconds: float, count: int) -> float:
+    return (seconds + PRIOR_WEIGHT * PRIOR.total_seconds()) / (count + PRIOR_WEIGHT)
+
+
+def _free_in(one: AtWork, now: datetime, mean: float) -> float:
+    """Seconds until an agent has time."""
+    if one.busy_since is None:
+        return 0.0
+    return max(mean - (now - one.busy_since).total_seconds(), SOON * mean)
+
+
+def _share(one: AtWork, language: str, waiting: Mapping[str, int]) -> float:
+    """The part of an agent's time that the callers of one language get: by how many wait."""
+    all_of_theirs = sum(waiting.get(name, 0) for name in one.languages if name != language)
+    mine = max(waiting.get(language, 0), 1)
+    return mine / (mine + all_of_theirs)
+
+
+def _usual(before: float, now: float) -> float:
+    """Agents of a normal hour: those of now, slowly; nobody at night changes nothing of it."""
+    if now <= 0 or before <= 0:
+        return max(before, now)
+    return before + (now - before) / _USUAL_SECONDS
+
+
+# ---------------------------------------------------------------- read, by everybody
+
+_read: WeakKeyDictionary[Any, tuple[float, dict[str, Pace]]] = WeakKeyDictionary()
+
+
+def read_pace(connection: Connection, language: str = "fr") -> Pace:
+    """The pace of now, not older than a second or two; one statement at most."""
+    engine, moment = connection.engine, time.monotonic()
+    found = _read.get(engine)
+    if found is None or moment - found[0] > _FRESH:
+        found = _read[engine] = (moment, _stored(connection))
+    return found[1].get(language, Pace())
+
+
+def forget_pace() -> None:
+    """Ask the database next time."""
+    _read.clear()
+
+
+def _stored(connection: Connection) -> dict[str, Pace]:
+    found = snapshots.get(connection, NAME)
+    if found is None or found.body is None:
+        return {}
+    return {
+        language: Pace(**{**values, "free": tuple(values["free"])})
+        for language, values in json.loads(found.body).items()
+    }
+
+
+def wait_seconds(ahead: int, pace: Pace) -> int | None:
+    """How long somebody waits before whom so many are served; None where nobody serves."""
+    if pace.agents <= 0 or pace.share <= 0:
+        return None
+    # What agents do for another language meanwhile makes this one longer.
+    longer = pace.agents / pace.share
+    seconds = _by_agents(ahead, pace) * longer
+    # Who was not reached is rung again before whoever came later.
+    late = max(seconds - AGAIN.total_seconds(), 0.0)
+    seconds += late * pace.again / (1 - pace.again)
+    return round(max(seconds, ahead * CALLS_EACH / pace.cps))
+
+
+def _by_agents(ahead: int, pace: Pace) -> float:
+    """Seconds until an agent is free for whoever has so many ahead.
+
+    If each took exactly as long as they do on average, the next would go to whoever is free first.
+    As they do not, somebody is done sooner than that: what all have to do by then, less what they
+    are in the middle of at that moment, is shared by all.
+    """
+    rounds, place = divmod(ahead, pace.agents)
+    free = pace.free or (0.0,) * pace.agents
+    in_turn = rounds * pace.each + free[place]
+    begun = (pace.agents - 1) * pace.each * HALF
+    shared = (sum(free) + ahead * pace.each - begun) / pace.agents
+    return max(min(in_turn, shared), 0.0)
+
+
+def read_owed(connection: Connection, store: Store, language: str) -> Owed:
+    """Whom the agents of a language owe an answer at this moment; one statement."""
+    return handling.owed(connection, store.clock, language)
+
+
+def can_promise(
+    connection: Connection,
+    store: Store,
+    hours: Hours,
+    now: datetime,
+    *,
+    language: str = "fr",
+    owed: Owed | None = None,
+) -> datetime | None:
+    """When a callback that is promised now will be made, by the clock of `hours`.
+
+    None: not by tomorrow evening (where tomorrow is closed: that of the next day that is open), so
+    that it must not be promised. Two statements; one where it is said what is `owed`.
+    """
+    pace = read_pace(connection, language)
+    owed = owed or read_owed(connection, store, language)
+    usual = pace.usual or handling.agents_known(connection, language) or ASSUMED_AGENTS
+    later = [due for due, _ in owed.later]
+    return when(owed.due, pace, hours, now, usual=usual, later=later)
+
+
+def when(
+    ahead: int,
+    pace: Pace,
+    hours: Hours,
+    now: datetime,
+    *,
+    usual: float,
+    later: Sequence[datetime] = (),
+) -> datetime | None:
+    """The same from what is known; `usual` agents are there from the next opening on.
+
+    `ahead` come first, and of `later` (UTC, in order) whoever may be rung by the moment at which
+    the others were served, be that tonight or tomorrow.
+    """
+    calling = calling_hours(hours)
+    last = tomorrow_evening(calling, now)
+    by_then = _after_all(
+        ahead, later, lambda count: _served_at(count * SLOWER, pace, calling, now, usual)
+    )
+    if last is None or by_then is None or by_then > last - BEFORE_EVENING:
+        return None
+    return _after_all(ahead, later, lambda count: _served_at(count, pace, calling, now, usual))
+
+
+def _after_all(
+    ahead: int, later: Sequence[datetime], served_at: Callable[[int], datetime | None]
+) -> datetime | None:
+    """The moment by which all were served who are before somebody who comes now."""
+    counted, at = 0, served_at(ahead)
+    for _ in range(_LOOKS):
+        before = bisect_right(later, at) if at is not None else counted
+        if before <= counted:
+            return at
+        # Whoever is rung meanwhile makes it later, by when others may be rung.
+        counted, at = before, served_at(ahead + before)
+    return served_at(ahead + len(later))
+
+
+def _served_at(
+    ahead: float, pace: Pace, hours: Hours, now: datetime, usual: float
+) -> datetime | None:
+    """The moment by which so many were served; None where that is not for weeks."""
+    closes = hours.closes_at(now)
+    begins = now
+    if closes is not None and pace.agents:
+        wait = wait_seconds(int(ahead), pace) or 0
+        until = now + timedelta(seconds=wait)
+        if until <= closes:
+            return until.astimezone(hours.zone)
+        # Those who are not served today are the first of the next hours.
+        open_for = max((closes - now).total_seconds(), 0.0)
+        ahead -= min(open_for * pace.share / pace.mean, ahead)
+        begins = closes
+    elif closes is not None:
+        # It is their time and nobody is there: nobody knows, so that today counts for nothing.
+        begins = closes
+    opens = hours.next_opening(begins)
+    if opens is None:
+        return None
+    each = max(pace.mean / max(usual, 0.01), CALLS_EACH / pace.cps)
+    return hours.after_open(opens, timedelta(seconds=ahead * each))

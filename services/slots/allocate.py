@@ -1,0 +1,237 @@
+"""The one door to places: every channel that takes one comes through here.
+
+Places are given back in services/slots/give_back.py. Nothing else in the project writes who holds or has
+a place (a test reads the code for it), and behind both stands `uq_appointment_place`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from models import places
+from models.database import Connection
+from models.places import Apart, HeldPlace, Reach, Share, Window, Wish
+from services.campaign.campaign import Campaign
+from services.campaign.phone_share import phone_floor
+from services.store import Store
+
+
+class Channel(StrEnum):
+    """Who comes to the door."""
+
+    PHONE = "phone"
+    AGENT = "agent"
+    WEB = "web"
+    PARTNER = "partner"
+    # A freed place goes to whoever waits longest; a supervisor moves people when a centre closes.
+    WAITING = "waiting"
+    SUPERVISOR = "supervisor"
+
+
+# The telephone's share is for those who have nothing else: a caller, or an agent for a caller.
+_WITHOUT_SHARE = frozenset({Channel.WEB, Channel.PARTNER})
+
+
+@dataclass(frozen=True)
+class Taker:
+    """`holder` is a call, a web session, a desk: it has one set of live holds (40 letters)."""
+
+    channel: Channel
+    holder: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A place to be booked, with the slot it is of: where it went, another of the slot will do.
+
+    `start_at` is UTC.
+    """
+
+    place_id: int
+    slot_id: int
+    start_at: datetime
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The first appointment and, where the campaign has two doses, the second."""
+
+    first: HeldPlace
+    second: HeldPlace | None = None
+
+    @property
+    def places(self) -> tuple[HeldPlace, ...]:
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+
+class Allocate:
+    """Take places for one taker, in the caller's transaction."""
+
+    def __init__(
+        self, connection: Connection, store: Store, campaign: Campaign, taker: Taker
+    ) -> None:
+        self.connection = connection
+        self.store = store
+        self.campaign = campaign
+        self.taker = taker
+        self._apart = Apart(*campaign.second_after_days) if campaign.doses > 1 else None
+        self._floor: int | None = None
+
+    def wish(
+        self,
+        windows: tuple[Window, ...],
+        skip_slots: tuple[int, ...] = (),
+        zone: ZoneInfo | None = None,
+    ) -> Wish:
+        """First appointments in these windows (UTC) that this taker may have.
+
+        `zone` is that of the centres, where they have one and the same.
+        """
+        return Wish(windows, skip_slots, self.share(), self._apart, zone.key if zone else "")
+
+    def share(self) -> Share | None:
+        """Which places the taker may have; None means all.
+
+        A share of each centre is for the telephone and for agents until shortly before; what is
+        left of it then is for all, so that it does not rot.
+        """
+        if self.taker.channel not in _WITHOUT_SHARE:
+            return None
+        if self._floor is None:
+            self._floor = phone_floor(self.connection, self.campaign)
+        if not self._floor:
+            return None
+        return Share(self._floor, self.store.clock.now() + self.campaign.phone_share_until)
+
+    def look(self, centre_ids: Sequence[str], wish: Wish) -> Reach:
+        """Look without taking; counts no further than `campaign.few_places`."""
+        return places.look(
+            self.connection,
+            self.store.clock,
+            centre_ids,
+            wish,
+            count_up_to=self.campaign.few_places,
+        )
+
+    def hold(
+        self,
+        centre_ids: Sequence[str],
+        wish: Wish,
+        zone: ZoneInfo,
+        *,
+        patient: bool = False,
+    ) -> list[Pair]:
+        """Hold the earliest place at each centre, with its second where there are two doses.
+
+        A first one whose second was just taken by somebody else is given back at once. `zone` is
+        that of the centres.
+        """
+        held = places.hold(
+            self.connection,
+            self.store.clock,
+            self.taker.holder,
+            centre_ids,
+            wish,
+            lease=self.campaign.hold_lease,
+            longest=self.campaign.hold_longest,
+            patient=patient,
+        )
+        if self._apart is None:
+            return [Pair(one) for one in held]
+        return self._with_second(held, zone, patient=patient)
+
+    def hold_second(self, first: datetime, centre_id: str, zone: ZoneInfo) -> HeldPlace | None:
+        """Hold a second appointment for a first one that starts at `first` (UTC)."""
+        found = self._seconds({centre_id: first}, zone)
+        return found.get(centre_id)
+
+    def hold_slot(self, slot_id: int) -> HeldPlace | None:
+        """Hold any place of one slot; None when the taker can have none of it."""
+        held = places.hold_slot(
+            self.connection,
+            self.store.clock,
+            self.taker.holder,
+            slot_id,
+            share=self.share(),
+            lease=self.campaign.hold_lease,
+            longest=self.campaign.hold_longest,
+        )
+        return held[0] if held else None
+
+    def book(self, chosen: Sequence[Chosen], booking_id: str) -> tuple[int, ...] | None:
+        """Book all of these places or none; what else the taker holds is given back.
+
+        Gives the places in the order of `chosen`: where a hold ran out, another place of the same
+        slot may be in its stead. None when a slot has none left: nothing is booked then.
+        """
+        wanted = {one.place_id: one.place_id for one in chosen}
+        booked = self._book(list(wanted), booking_id)
+        for one in chosen:
+            if one.place_id in booked:
+                continue
+            # A hold that ran out is never confirmed; but the same slot may have another place.
+            again = self.hold_slot(one.slot_id)
+            if again is None or not self._book([again.place_id], booking_id):
+                places.unbook(self.connection, booking_id)
+                return None
+            wanted[one.place_id] = again.place_id
+        return tuple(wanted[one.place_id] for one in chosen)
+
+    def _book(self, place_ids: list[int], booking_id: str) -> frozenset[int]:
+        return places.book(
+            self.connection, self.store.clock, self.taker.holder, place_ids, booking_id
+        )
+
+    def _with_second(self, firsts: list[HeldPlace], zone: ZoneInfo, *, patient: bool) -> list[Pair]:
+        # One UPDATE holds a second at each centre, so no centre may come twice; it never does.
+        starts = {one.centre_id: one.start_at for one in firsts}
+        seconds = self._seconds(starts, zone, patient=patient)
+        alone = [one.place_id for one in firsts if one.centre_id not in seconds]
+        if alone:
+            places.release_some(self.connection, self.taker.holder, alone)
+        return [Pair(one, seconds[one.centre_id]) for one in firsts if one.centre_id in seconds]
+
+    def _seconds(
+        self, firsts: dict[str, datetime], zone: ZoneInfo, *, patient: bool = False
+    ) -> dict[str, HeldPlace]:
+        """Hold seconds: at the hour of the first or later if possible, else at any hour."""
+        found: dict[str, HeldPlace] = {}
+        least, most = self.campaign.second_after_days
+        for same_hour in (True, False):
+            wanted = [
+                (centre_id, second_window(start, zone, least, most, same_hour=same_hour))
+                for centre_id, start in firsts.items()
+                if centre_id not in found
+            ]
+            if not wanted:
+                break
+            held = places.hold_each(
+                self.connection,
+                self.store.clock,
+                self.taker.holder,
+                wanted,
+                share=self.share(),
+                lease=self.campaign.hold_lease,
+                longest=self.campaign.hold_longest,
+                patient=patient,
+            )
+            found |= {one.centre_id: one for one in held}
+        return found
+
+
+def second_window(
+    first: datetime, zone: ZoneInfo, least: int, most: int, *, same_hour: bool
+) -> Window:
+    """When a second appointment may start (UTC), counted in days of the centre's calendar.
+
+    From the hour of the first on the first possible day, or from the beginning of that day.
+    """
+    local = first.astimezone(zone)
+    opens = local.time() if same_hour else time.min
+    start = datetime.combine(local.date() + timedelta(days=least), opens, tzinfo=zone)
+    end = datetime.combine(local.date() + timedelta(days=most + 1), time.min, tzinfo=zone)
+    return start.astimezone(UTC), end.astimezone(UTC)

@@ -1,0 +1,316 @@
+"""A place was freed: whoever waits longest has it offered, before anybody else can see it.
+
+Called in the transaction that freed the place, so that there is no moment in between. The place is
+held for the entry for the campaign's `waiting_offer` and some minutes longer: in these the
+scheduler passes it on to the next, straight from one to the other. A scheduler that is dead delays
+the next offer; the hold runs out all the same, and the place is there for everybody.
+
+The time of an offer counts from when it can be told: what is freed at night is kept until the
+morning and so much longer. Whom nobody may tell in time is passed over for that place.
+
+What counts as freed are places that somebody had booked, and new ones. A hold that is given back or
+runs out is none: the place was to be had by all before, and somebody was choosing it. What was
+cancelled is kept for a while, so that it can be taken back: it is freed at the end of that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from enum import Enum, auto
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from models import changes, outbox, places, waiting, waiting_offers
+from models.database import Connection
+from models.outbox import NewMessage
+from models.waiting import Entry, Freed
+from models.waiting_offers import NewOffer
+from services.campaign.campaign import Campaign
+from services.messages.offer_hours import tells_at
+from services.messages.topics import Topic
+from services.slots.allocate import Allocate, Channel, Pair, Taker
+from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
+from services.store import Store
+
+# How much longer than the offer the place is held: the scheduler passes on what was not taken.
+GRACE = timedelta(minutes=15)
+# Close to its hour a place is offered for half as long, or a quarter …; never for less than this.
+SHORTEST_OFFER = timedelta(minutes=10)
+# Somebody whom a place does not suit after all costs a few statements; so many at most.
+MOST_TRIES = 20
+# Cancellations that are looked after together; each is a transaction of its own.
+_AT_ONCE = 200
+# What is held over night is held for whole hours: each length has statements of its own.
+_STEP = timedelta(hours=1)
+
+log = structlog.get_logger()
+
+
+def offer_freed(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    place_ids: Sequence[int],
+    *,
+    but_not: str | None = None,
+) -> int:
+    """Offer freed places to those who wait, in the caller's transaction; gives how many were.
+
+    Places that are not free (blocked, held, not released yet), that start too soon or beyond the
+    campaign's horizon, and those that nobody waits for are left as they are: free for all. The
+    first of the list gets the earliest. `but_not` is an entry that is not asked this time. Where
+    nobody waits this is one statement.
+    """
+    if not place_ids or not campaign.is_open(store.clock.now()):
+        return 0
+    found = waiting.freed(connection, store.clock, campaign.name, place_ids)
+    offered = 0
+    for _, some in groupby(
+        sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
+    ):
+        queue = _Queue(connection, store, campaign, tried=[but_not] if but_not else [])
+        offered += queue.offer(list(some))
+    return offered
+
+
+def free_cancelled(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
+    """Free what was cancelled and cannot be taken back any more; gives of how many bookings.
+
+    `campaign_of` knows campaigns by name. Safe to run twice at the same time. Without it the holds
+    run out, and the places are there for everybody.
+    """
+    done = 0
+    while True:
+        with store.database.statement() as connection:
+            over = places.kept_for_undo(connection, store.clock, PASSED_ON_BEFORE, limit=_AT_ONCE)
+            names = changes.campaigns_of(connection, over)
+        freed = sum(_free_alone(store, campaign_of(names.get(one, "")), one) for one in over)
+        done += freed
+        if len(over) < _AT_ONCE or not freed:
+            return done
+
+
+def _free_alone(store: Store, campaign: Campaign | None, booking_id: str) -> bool:
+    """One that is not right holds up no other: its places are free when they are kept no more."""
+    try:
+        with store.database.transaction() as connection:
+            free_places_of(connection, store, campaign, booking_id)
+    except Exception as error:  # noqa: BLE001 (the next round tries again)
+        log.error("cancelled place not offered", booking=booking_id, error=type(error).__name__)
+        return False
+    return True
+
+
+def free_places_of(
+    connection: Connection, store: Store, campaign: Campaign | None, booking_id: str
+) -> None:
+    """Offer what a cancelled booking had to those who wait, in the caller's transaction.
+
+    `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
+    """
+    freed = pass_on_holds(connection, undoing(booking_id))
+    if campaign is not None:
+        offer_freed(connection, store, campaign, freed)
+
+
+def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:
+    """How long a place that starts so much later is offered; None when it is too late for that.
+
+    What is not taken must be of use to somebody else: the offer ends `campaign.lead` before.
+    """
+    lasts = campaign.waiting_offer
+    while lasts > until_start - campaign.lead:
+        # Few lengths, for each has statements of its own.
+        lasts /= 2
+        if lasts < SHORTEST_OFFER:
+            return None
+    return lasts
+
+
+class _Came(Enum):
+    """What came of offering a place to somebody."""
+
+    OFFERED = auto()
+    # It suits nobody who needs as many; it does not suit them, but maybe others.
+    TO_NOBODY = auto()
+    NOT_TO_THEM = auto()
+
+
+@dataclass(frozen=True)
+class _When:
+    """How long somebody has, counted from `tells_at` (UTC), and how long that is from now."""
+
+    tells_at: datetime
+    wait: timedelta
+    lasts: timedelta
+
+    @property
+    def hold(self) -> timedelta:
+        return -(-self.wait // _STEP) * _STEP + self.lasts + GRACE
+
+
+@dataclass
+class _Queue:
+    """Those who wait for places of one centre."""
+
+    connection: Connection
+    store: Store
+    campaign: Campaign
+    # Entries that have an offer by now, or are not to have one.
+    tried: list[str] = field(default_factory=list)
+
+    def offer(self, places: list[Freed]) -> int:
+        """Offer these, by their start; all of them are at one centre."""
+        now = self.store.clock.now()
+        horizon = now + timedelta(days=self.campaign.horizon_days)
+        wanted = [one for one in places if one.start_at < horizon]
+        offered = Counter[bool]()
+        for one in wanted:
+            if offer_lasts(self.campaign, one.start_at - now) is None:
+                continue
+            done = self._offer_one(one)
+            offered[done] += 1
+            if not done and not self._candidates(wanted[-1], self.campaign.doses):
+                # Nor does anybody wait for the last one: this is the end of the list.
+                break
+        return offered[True]
+
+    def _candidates(
+        self, one: Freed, most_doses: int, unsuited: Sequence[str] = ()
+    ) -> list[waiting.Candidate]:
+        return waiting.candidates(
+            self.connection,
+            self.campaign.name,
+            one,
+            most_kilometres=self.campaign.radius_kilometres,
+            most_doses=most_doses,
+            without=[*self.tried, *unsuited],
+        )
+
+    def _offer_one(self, one: Freed) -> bool:
+        most_doses = self.campaign.doses
+        # Whom it does not suit, or who is being offered something else: another may suit them.
+        unsuited: list[str] = []
+        while len(unsuited) < MOST_TRIES:
+            found = self._candidates(one, most_doses, unsuited)
+            if not found:
+                return False
+            for candidate in found:
+                entry = waiting.load(
+                    self.connection, self.store.vault, candidate.id, only_waiting=True
+                )
+                if entry is None or entry.doses > most_doses:
+                    unsuited.append(candidate.id)
+                    continue
+                if candidate.booked:
+                    # Their person booked otherwise; nobody else would notice.
+                    waiting.end(self.connection, self.store.clock, entry.id, "taken")
+                    continue
+                came = self._offer_to(entry, one)
+                if came is _Came.OFFERED:
+                    self.tried.append(entry.id)
+                    return True
+                unsuited.append(entry.id)
+                if came is _Came.TO_NOBODY:
+                    if entry.doses == 1:
+                        # The place itself is not to be had.
+                        return False
+                    # Nor does it suit any other who needs two.
+                    most_doses = 1
+        return False
+
+    def _when(self, entry: Entry, start: datetime) -> _When | None:
+        """When a place that starts then (UTC) is offered to them; None where it is too late."""
+        now = self.store.clock.now()
+        moment = tells_at(self.campaign, entry.number, now)
+        lasts = offer_lasts(self.campaign, start - moment)
+        return None if lasts is None else _When(moment, moment - now, lasts)
+
+    def _offer_to(self, entry: Entry, one: Freed) -> _Came:
+        when = self._when(entry, one.start_at)
+        if when is None:
+            return _Came.NOT_TO_THEM
+        holder = waiting.holder_of(entry.id)
+        # Of two appointments the first may be another than the one that was freed.
+        asked: tuple[int, ...] = ()
+        if entry.doses > 1 and entry.offers:
+            asked = waiting_offers.slots_asked(self.connection, entry.id)
+        pair = self._hold(holder, entry, one, when, asked)
+        if pair is None:
+            theirs = entry.not_before is not None or asked
+            return _Came.NOT_TO_THEM if entry.doses > 1 and theirs else _Came.TO_NOBODY
+        clock = self.store.clock
+        message = NewMessage(
+            id=self.store.chance.identifier(),
+            kind="waiting_offer",
+            dedupe_key=waiting.offer_key(entry.id, pair.first.slot_id),
+            recipient=entry.number,
+            payload={
+                "entry": entry.id,
+                "campaign": entry.campaign,
+                "language": entry.language,
+                "offer": entry.offers + 1,
+                "centre_id": one.centre_id,
+                "centre_name": one.centre_name,
+                "town": one.town,
+                "time_zone": one.time_zone,
+                "places": [held.place_id for held in pair.places],
+                "slots": [held.slot_id for held in pair.places],
+                "starts": [held.start_at.isoformat() for held in pair.places],
+                "until": (when.tells_at + when.lasts).isoformat(),
+            },
+            due_at=when.tells_at if when.wait else None,
+            topic=Topic.OFFER,
+        )
+        if not outbox.add(self.connection, clock, self.store.vault, message):
+            # They were asked about this very hour before.
+            give_back_holds(self.connection, holder)
+            return _Came.NOT_TO_THEM
+        waiting.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
+        new = NewOffer(message.id, entry, pair.first.slot_id)
+        waiting_offers.add(self.connection, clock, new, message.due_at)
+        return _Came.OFFERED
+
+    def _hold(
+        self, holder: str, entry: Entry, one: Freed, when: _When, asked: Sequence[int]
+    ) -> Pair | None:
+        campaign = replace(
+            self.campaign, doses=entry.doses, hold_lease=when.hold, hold_longest=when.hold
+        )
+        door = Allocate(self.connection, self.store, campaign, Taker(Channel.WAITING, holder))
+        zone = ZoneInfo(one.time_zone)
+        first = door.hold_slot(one.slot_id)
+        if first is None:
+            return None
+        if entry.doses == 1:
+            return Pair(first)
+        second = door.hold_second(first.start_at, one.centre_id, zone)
+        if second is not None:
+            return Pair(first, second)
+        give_back_holds(self.connection, holder)
+        return self._hold_as_second(door, entry, one, when, tuple(asked))
+
+    def _hold_as_second(
+        self, door: Allocate, entry: Entry, one: Freed, when: _When, asked: tuple[int, ...]
+    ) -> Pair | None:
+        """A freed place may be what a free first appointment had been without."""
+        zone = ZoneInfo(one.time_zone)
+        least, most = self.campaign.second_after_days
+        day = one.start_at.astimezone(zone).date()
+        opens, closes = (
+            datetime.combine(day - timedelta(days=days), time.min, zone).astimezone(UTC)
+            for days in (most, least - 1)
+        )
+        earliest = when.tells_at + self.campaign.lead + when.lasts
+        if entry.not_before is not None:
+            earliest = max(earliest, entry.not_before)
+        if earliest >= closes:
+            return None
+        wish = door.wish(((max(opens, earliest), closes),), asked)
+        held = door.hold([one.centre_id], wish, zone)
+        return held[0] if held else None

@@ -1,0 +1,164 @@
+"""The other side of the door: places that somebody holds or has become free again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from models import places
+from models.crypto import Vault
+from models.database import Connection
+from services.campaign.campaign import Campaign
+from services.store import Store
+
+# So long a cancellation can be taken back.
+UNDO_WITHIN = timedelta(minutes=10)
+# So much longer its places are kept: a turn that began in time comes through, and in the second
+# half whoever waits for one has it, before anybody can see it.
+UNDO_GRACE = timedelta(minutes=2)
+PASSED_ON_BEFORE = UNDO_GRACE / 2
+
+
+def give_back_holds(connection: Connection, holder: str) -> int:
+    """Free everything that a call, a web session or a desk holds; gives how many places."""
+    return places.release(connection, holder)
+
+
+def give_back_kept(connection: Connection, keeper: str, holder: str) -> int:
+    """Free what was kept for a caller who rings again; a late turn of a dead call frees nothing."""
+    return places.release_kept(connection, keeper, holder)
+
+
+def give_back_some(connection: Connection, holder: str, place_ids: Sequence[int]) -> int:
+    """Free these of the places that somebody holds; gives how many."""
+    return places.release_some(connection, holder, place_ids)
+
+
+def pass_on_holds(connection: Connection, holder: str) -> list[int]:
+    """Free what somebody was offered and did not take; gives the places, for the next to have."""
+    return places.give_up(connection, holder)
+
+
+def keep_for_return(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    holder: str,
+    place_ids: Sequence[int],
+    *,
+    keeper: str,
+) -> int:
+    """The line was cut: keep what was chosen for the resume window, free everything else.
+
+    `keeper` is whoever may take it up again: see `returning`. One set is kept for each.
+    """
+    places.release(connection, keeper)
+    kept = places.keep(
+        connection,
+        store.clock,
+        holder,
+        place_ids,
+        keeper=keeper,
+        window=campaign.resume_window,
+    )
+    places.release(connection, holder)
+    return kept
+
+
+def keep_for_code(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    holder: str,
+    place_ids: Sequence[int],
+) -> int:
+    """Whoever goes on elsewhere has the resume window to do so; until then it stays theirs here."""
+    return places.keep(
+        connection,
+        store.clock,
+        holder,
+        place_ids,
+        keeper=holder,
+        window=campaign.resume_window,
+    )
+
+
+def close_place(connection: Connection, store: Store, place_id: int) -> bool:
+    """A place that was made for somebody is not needed any more; False where somebody has it."""
+    return places.block_free(connection, store.clock, place_id)
+
+
+def take_back(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    holders: Sequence[str],
+    place_ids: Sequence[int],
+    *,
+    holder: str,
+) -> bool:
+    """What was kept is held by the call that goes on: all of these places, or none of them.
+
+    `holders` are the names under which they may be kept.
+    """
+    had = places.hand_over(
+        connection,
+        store.clock,
+        holders,
+        place_ids,
+        to=holder,
+        lease=campaign.hold_lease,
+        longest=campaign.hold_longest,
+    )
+    if had == len(place_ids):
+        return True
+    places.release_some(connection, holder, place_ids)
+    return False
+
+
+def returning(vault: Vault, caller: str, call_id: str, *, someone_else: bool = False) -> str:
+    """The holder of what is kept for whoever rings again from `caller` (E.164).
+
+    A line has one set, and one more for somebody else who spoke there after the first was cut. A
+    withheld number (empty) is found again by the code that was told in the call. 40 letters.
+    """
+    if not caller:
+        return f"resume:{_told(vault.index('call', call_id))}"
+    return f"{'other' if someone_else else 'resume'}:{_told(vault.index('phone', caller))}"
+
+
+def _told(index: bytes | None) -> str:
+    return (index or b"").hex()
+
+
+def give_back_places(
+    connection: Connection, booking_id: str, place_ids: Sequence[int] | None = None
+) -> int:
+    """Take places from a booking that was cancelled or moved; None: all that it has."""
+    return places.unbook(connection, booking_id, place_ids)
+
+
+def undoing(booking_id: str) -> str:
+    """The holder of what a booking had until it was cancelled (37 letters)."""
+    return f"{places.UNDO}{booking_id}"
+
+
+def keep_for_undo(
+    connection: Connection, store: Store, booking_id: str, place_ids: Sequence[int]
+) -> list[int]:
+    """Take cancelled places from a booking, and keep them until nobody can take that back.
+
+    Gives those that are not kept, for they are blocked.
+    """
+    kept = places.unbook_and_hold(
+        connection,
+        store.clock,
+        booking_id,
+        place_ids,
+        keeper=undoing(booking_id),
+        window=UNDO_WITHIN + UNDO_GRACE,
+    )
+    others = [one for one in place_ids if one not in kept]
+    if others:
+        places.unbook(connection, booking_id, others)
+    return others

@@ -1,0 +1,45 @@
+"""A place for a second person beside the first one's: same centre, within the hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from models.database import Connection
+from services.campaign.campaign import Campaign
+from services.slots.allocate import Allocate, Pair, Taker
+from services.slots.give_back import give_back_some
+from services.store import Store
+
+WITHIN = timedelta(hours=1)
+# A window ends before its last moment; an hour later is still within the hour.
+_INCLUSIVE = timedelta(seconds=1)
+
+
+def hold_beside(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    taker: Taker,
+    *,
+    centre_id: str,
+    start: datetime,
+    zone: ZoneInfo,
+    instead_of: Sequence[int] = (),
+) -> Pair | None:
+    """Hold one more place at that centre at most an hour from `start` (UTC), sooner than none.
+
+    At the same time or after it if possible, else before it. With two doses, a second comes with
+    it. `instead_of` are places that were held so before: they are given back first.
+    """
+    if instead_of:
+        give_back_some(connection, taker.holder, instead_of)
+    door = Allocate(connection, store, campaign, taker)
+    not_before = max(start - WITHIN, store.clock.now() + campaign.lead)
+    for opens, closes in ((start, start + WITHIN + _INCLUSIVE), (not_before, start)):
+        if opens < closes:
+            held = door.hold([centre_id], door.wish(((opens, closes),), (), zone), zone)
+            if held:
+                return held[0]
+    return None

@@ -1,0 +1,75 @@
+"""Where the nearest free slot is when there is none within the campaign's radius.
+
+Looks without taking anything: nobody is sent so far before they have asked for it.
+"""
+
+from __future__ import annotations
+
+import time
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from models.database import Connection
+from services.campaign.campaign import Campaign
+from services.centres.directory import Near
+from services.slots.allocate import Allocate, Channel, Taker
+from services.store import Store
+
+# Farther than any two places on one land: from Brest to Menton it is 1,060 kilometres.
+WHOLE_LAND_KILOMETRES = 1500.0
+# Seconds for which "nothing free on this whole land" need not be found out again: on the day on
+# which everything is taken, everybody would ask.
+NOTHING_FRESH_SECONDS = 10.0
+_RING = 60
+# No caller waits longer than this to hear where else there is something.
+MOST_SECONDS = 1.0
+
+
+class Beyond:
+    """One for each process. `ticks` is a monotonic clock in seconds."""
+
+    def __init__(
+        self, *, ticks: Callable[[], float] = time.monotonic, fresh: float = NOTHING_FRESH_SECONDS
+    ) -> None:
+        self._ticks = ticks
+        self._fresh = fresh
+        self._nothing: dict[tuple[str, str], float] = {}
+
+    def nearest(
+        self,
+        connection: Connection,
+        store: Store,
+        campaign: Campaign,
+        near: Sequence[Near],
+        not_before: datetime,
+    ) -> Near | None:
+        """The first of these centres, all on one land, with a free slot after `not_before` (UTC).
+
+        With two doses, a slot that has a second one.
+        """
+        if not near:
+            return None
+        now = store.clock.now()
+        anybody = not_before <= now + campaign.lead
+        land = (campaign.name, near[0].centre.territory)
+        if anybody and self._ticks() - self._nothing.get(land, -self._fresh) < self._fresh:
+            return None
+        horizon = now + timedelta(days=campaign.horizon_days)
+        if not_before >= horizon:
+            return None
+        door = Allocate(connection, store, campaign, Taker(Channel.PHONE, ""))
+        wish = door.wish(((not_before, horizon),))
+        give_up_at = self._ticks() + MOST_SECONDS
+        for start in range(0, len(near), _RING):
+            if self._ticks() > give_up_at:
+                # A caller is waiting: nothing is promised, and nothing is remembered.
+                return None
+            ring = near[start : start + _RING]
+            free = door.look([one.centre.id for one in ring], wish).centre_ids
+            for one in ring:
+                if one.centre.id in free:
+                    return one
+        if anybody:
+            self._nothing[land] = self._ticks()
+        return None

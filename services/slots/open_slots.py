@@ -1,0 +1,247 @@
+"""Open slots at centres, by hours told or by the centres' own.
+
+Hours are wall-clock times in the centre's own time zone, whatever the season: 09:00 is 09:00 on
+both sides of a change of clocks, and times that a change leaves out get no slot.
+
+New places are offered to those who wait in the transaction that opens them: afterwards would be too
+late, for the quickest channel looks several times a second. Where somebody waits, each centre is a
+transaction of its own: smaller ones would offer a first appointment before its second is there, and
+larger ones would keep the other writers of a SQLite waiting, for each offer takes some
+milliseconds. Places that are released later are not offered: that moment is for all channels alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+from models import centres, slots
+from models.centres import CentreHours
+from models.clock import Clock
+from models.database import Connection, Database
+from services.centres.import_centres import Watch, no_watch
+
+Interval = tuple[str, str]
+
+# Slots in one transaction: some tens of milliseconds, in which nobody else can write to SQLite.
+BATCH_SLOTS: Final = 2000
+MOST_DAYS: Final = 366
+MOST_PLACES: Final = 200
+MINUTES_A_DAY: Final = 24 * 60
+
+
+class SlotsRefused(Exception):
+    """One sentence: why no slot was opened."""
+
+
+class Offers(Protocol):
+    """Those who wait, of all campaigns."""
+
+    def anybody(self) -> bool:
+        """Whether somebody waits at this moment."""
+        ...
+
+    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
+        """Offer new places to them, in the caller's transaction; gives how many were."""
+        ...
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days (local, both included) for which a centre's slots shall be open."""
+
+    centre: CentreHours
+    first: date
+    last: date
+
+
+@dataclass
+class OpenReport:
+    """What was done; `no_hours` names the centres that have no hours of their own."""
+
+    opened: slots.Opened = field(default_factory=slots.Opened)
+    centres: int = 0
+    no_hours: list[str] = field(default_factory=list)
+    # Days before a centre opens or after it closes for good.
+    days_outside: int = 0
+
+    def lines(self) -> list[str]:
+        said = []
+        if self.no_hours:
+            said.append(f"{len(self.no_hours)} centres have no hours: {', '.join(self.no_hours)}")
+        if self.days_outside:
+            said.append(f"{self.days_outside} days are before a centre opens or after it closes")
+        if self.opened.larger:
+            said.append(f"{self.opened.larger} slots have more places than asked and keep them")
+        return [*said, self.last_line()]
+
+    def last_line(self) -> str:
+        return (
+            f"{self.opened.slots} slots opened, {self.opened.already} already there, "
+            f"{self.opened.places} places added, {self.centres} centres"
+        )
+
+
+def open_slots(
+    database: Database,
+    clock: Clock,
+    *,
+    centre_ids: Sequence[str] | None,
+    first: date,
+    days: int,
+    hours: Sequence[Interval] = (),
+    every: int,
+    capacity: int,
+    watch: Watch = no_watch,
+    offers: Offers | None = None,
+) -> OpenReport:
+    """Open slots from day `first` on, for `days` days, one each `every` minutes.
+
+    `centre_ids` None means every open centre. `hours` hold for each of the days; without them a
+    centre's own hours count. Slots that are there already stay, and get more places where
+    `capacity` is larger. Moments that are past get no slot. Raises SlotsRefused, before anything is
+    written, for an unknown or closed centre, a centre without hours, and impossible figures.
+    """
+    _check(days=days, every=every, capacity=capacity, hours=hours)
+    found = centres.hours_of(database, centre_ids)
+    if centre_ids is not None:
+        _check_centres(found, centre_ids, own_hours=not hours)
+    if not found:
+        raise SlotsRefused("there is no open centre yet: import a file of centres first")
+    last = first + timedelta(days=days - 1)
+    if all(last < clock.now().astimezone(ZoneInfo(one.time_zone)).date() for one in found):
+        raise SlotsRefused(f"the last day, {last}, is past")
+    spans = [Span(one, first, last) for one in found]
+    return open_spans(
+        database,
+        clock,
+        spans,
+        hours=hours,
+        every=every,
+        capacity=capacity,
+        watch=watch,
+        offers=offers,
+    )
+
+
+def open_spans(
+    database: Database,
+    clock: Clock,
+    spans: Sequence[Span],
+    *,
+    hours: Sequence[Interval] = (),
+    every: int,
+    capacity: int,
+    watch: Watch = no_watch,
+    offers: Offers | None = None,
+) -> OpenReport:
+    """As open_slots(), with days of its own for each centre. `watch` counts centres.
+
+    `offers` are those who wait for places; None where nobody can, as in a demonstration.
+    """
+    report = OpenReport()
+    now = clock.now()
+    if not hours:
+        report.no_hours = [span.centre.id for span in spans if not span.centre.hours]
+        spans = [span for span in spans if span.centre.hours]
+    report.centres = len(spans)
+    batch: list[slots.Wanted] = []
+    with watch("centres", len(spans)) as progress:
+        for number, span in enumerate(spans, 1):
+            starts = [start for start in _starts(span, tuple(hours), every, report) if start > now]
+            batch.append(slots.Wanted(span.centre.id, starts, capacity))
+            size = sum(len(wanted.starts) for wanted in batch)
+            waited_for = offers is not None and offers.anybody()
+            if size >= BATCH_SLOTS or waited_for or number == len(spans):
+                on_new = offers.offer if offers is not None and waited_for else None
+                report.opened.add(slots.open_slots(database, batch, on_new))
+                progress(len(batch))
+                batch = []
+    if report.opened.places:
+        database.analyze()
+    return report
+
+
+def parse_hours(text: str) -> Interval:
+    """`09:00-12:00` as two times. Raises SlotsRefused."""
+    start, dash, end = text.partition("-")
+    try:
+        from_time, to_time = time.fromisoformat(start), time.fromisoformat(end)
+    except ValueError:
+        dash = ""
+        from_time = to_time = time()
+    if not dash or len(start) != len("09:00") or len(end) != len("09:00"):
+        raise SlotsRefused(f"{text!r} are no hours; write them like 09:00-12:00")
+    if from_time >= to_time:
+        raise SlotsRefused(f"the hours {text} end before they begin")
+    return start, end
+
+
+@lru_cache(maxsize=16_384)
+def day_starts(
+    intervals: tuple[Interval, ...], day: date, time_zone: str, every: int
+) -> tuple[datetime, ...]:
+    """UTC moments of the slots of one local day that end within their interval."""
+    zone = ZoneInfo(time_zone)
+    found = []
+    for start, end in intervals:
+        for minute in range(_minutes(start), _minutes(end) - every + 1, every):
+            local = datetime.combine(day, time(*divmod(minute, 60)), zone)
+            moment = local.astimezone(UTC)
+            if moment.astimezone(zone).time() == local.time():
+                found.append(moment)
+    return tuple(sorted(set(found)))
+
+
+def _starts(
+    span: Span, hours: tuple[Interval, ...], every: int, report: OpenReport
+) -> Iterator[datetime]:
+    one = span.centre
+    for number in range((span.last - span.first).days + 1):
+        day = span.first + timedelta(days=number)
+        intervals = hours or tuple(one.hours.get(day.weekday(), ()))
+        if not intervals:
+            continue
+        if (one.opens_on and day < one.opens_on) or (one.closes_on and day > one.closes_on):
+            report.days_outside += 1
+            continue
+        yield from day_starts(intervals, day, one.time_zone, every)
+
+
+def _minutes(clock_time: str) -> int:
+    hour, minute = clock_time.split(":")
+    return int(hour) * 60 + int(minute)
+
+
+def _check(*, days: int, every: int, capacity: int, hours: Sequence[Interval]) -> None:
+    if not 1 <= days <= MOST_DAYS:
+        raise SlotsRefused(f"{days} days cannot be: 1 to {MOST_DAYS} can")
+    if not 1 <= every < MINUTES_A_DAY:
+        raise SlotsRefused(f"a slot every {every} minutes cannot be")
+    if not 1 <= capacity <= MOST_PLACES:
+        raise SlotsRefused(f"a capacity of {capacity} cannot be: 1 to {MOST_PLACES} can")
+    for start, end in hours:
+        if _minutes(start) + every > _minutes(end):
+            raise SlotsRefused(f"no slot of {every} minutes fits into {start}-{end}")
+    ordered = sorted(hours)
+    for before, after in pairwise(ordered):
+        if before[1] > after[0]:
+            raise SlotsRefused(f"{'-'.join(before)} and {'-'.join(after)} overlap")
+
+
+def _check_centres(
+    found: Sequence[CentreHours], centre_ids: Sequence[str], *, own_hours: bool
+) -> None:
+    unknown = sorted(set(centre_ids) - {one.id for one in found})
+    if unknown:
+        raise SlotsRefused(f"there is no centre {', '.join(unknown)}")
+    for one in found:
+        if one.closed:
+            raise SlotsRefused(f"centre {one.id} ({one.name}) is closed")
+        if own_hours and not one.hours:
+            raise SlotsRefused(f"centre {one.id} ({one.name}) has no hours of its own: say --hours")

@@ -1,0 +1,141 @@
+"""Thresholds of the board: when an alert is raised, and when it is over.
+
+It is over only some way back from where it was raised, so that a value that trembles at its
+threshold raises one alert, not twenty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from models import alerts
+from models.database import Connection
+from services.messages import spend
+from services.store import Store
+from services.supervision.counts import Seen
+
+# Seconds, people, per cent, times as much as yesterday, texts, people, seconds.
+DEFAULTS: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "longest_wait": 600,
+        "queue_length": 100,
+        "abandoned_rate": 10,
+        "step_failure": 2,
+        "texts_missing": 20,
+        "agents_at_work": 0,
+        "snapshot_age": 5,
+    }
+)
+# What a supervisor may set, by name.
+RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        "longest_wait": (30, 7200),
+        "queue_length": (1, 5000),
+        "abandoned_rate": (1, 100),
+        "step_failure": (1.1, 20),
+        "texts_missing": (1, 10_000),
+        "agents_at_work": (0, 500),
+        "snapshot_age": (3, 300),
+    }
+)
+SETTING: Final = "threshold."
+# An alert is over below this part of its threshold.
+EASED: Final = 0.8
+# Of fewer people no rate is worth an alert.
+ENOUGH: Final = 20
+# Of a step at which hardly anybody failed yesterday, so many in a hundred are taken for usual.
+USUAL_FAILURE: Final = 0.05
+# The scheduler raises and ends it.
+_JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A value at its threshold: `beyond` raises an alert, `eased` ends one."""
+
+    name: str
+    value: float
+    threshold: float
+    beyond: bool
+    eased: bool
+
+
+def thresholds(settings: Mapping[str, Any]) -> dict[str, float]:
+    """Those of now: what a supervisor set, else the usual."""
+    return {name: float(settings.get(SETTING + name, usual)) for name, usual in DEFAULTS.items()}
+
+
+def judge(
+    body: Mapping[str, Any], seen: Seen, now: datetime, limits: Mapping[str, float]
+) -> list[Judged]:
+    """Look at what the board shows at `now`. What has no value now is not judged: it ends."""
+    line, service = body["line"], body["service"]
+    waiting = line["calls"] + line["callbacks"]
+    longest = 0.0
+    if line["longest"]:
+        longest = max((now - datetime.fromisoformat(line["longest"])).total_seconds(), 0)
+    found = [
+        _above("longest_wait", longest, limits["longest_wait"]),
+        _above("queue_length", waiting, limits["queue_length"]),
+        _above("texts_missing", body["texts"]["missing"], limits["texts_missing"]),
+    ]
+    if service["answered"] + service["abandoned"] >= ENOUGH:
+        rate = service["abandoned_rate"]
+        found.append(_above("abandoned_rate", rate, limits["abandoned_rate"]))
+    at_work, least = body["agents"]["at_work"], limits["agents_at_work"]
+    nobody = at_work <= least and waiting > 0
+    found.append(Judged("agents_at_work", at_work, least, beyond=nobody, eased=not nobody))
+    found += _failures(seen, limits["step_failure"])
+    return found
+
+
+def _above(name: str, value: float, threshold: float) -> Judged:
+    return Judged(
+        name, value, threshold, beyond=value > threshold, eased=value <= threshold * EASED
+    )
+
+
+def _failures(seen: Seen, threshold: float) -> Iterator[Judged]:
+    """Steps at which people fail more often than yesterday at this hour."""
+    if seen.hour_yesterday is None:
+        return
+    for (name, step), entered in seen.hour.items():
+        if name != "entered" or entered < ENOUGH:
+            continue
+        before = seen.hour_yesterday.get(("entered", step), 0)
+        if before < ENOUGH:
+            continue
+        usual = max(_failed(seen.hour_yesterday, step) / before, USUAL_FAILURE)
+        times = round(_failed(seen.hour, step) / entered / usual, 2)
+        yield _above(f"step_failure:{step}", times, threshold)
+
+
+def _failed(counts: Mapping[tuple[str, str], float], step: str) -> float:
+    return counts.get(("missed", step), 0) + counts.get(("silent", step), 0)
+
+
+def apply(connection: Connection, store: Store, judged: list[Judged]) -> int:
+    """Raise and end what is to be, in the caller's transaction; gives how many changed."""
+    lasting = {one.name for one in alerts.raised(connection)}
+    changed = 0
+    values = {one.name: one for one in judged}
+    for name in lasting:
+        if name in _JUDGED_ELSEWHERE:
+            continue
+        if name not in values or values[name].eased:
+            changed += alerts.end(connection, store.clock, name)
+    for one in judged:
+        if one.beyond and one.name not in lasting:
+            changed += alerts.begin(
+                connection,
+                store.clock,
+                store.chance.identifier(),
+                name=one.name,
+                value=one.value,
+                threshold=one.threshold,
+            )
+    return changed

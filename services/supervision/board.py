@@ -1,0 +1,392 @@
+"""What the supervisors' board shows, put together from counts. Pure.
+
+Moments are ISO 8601 in UTC, and never ages: the same facts are the same text a second later, and
+the page counts the seconds itself. Nothing of a caller is in it; of agents, their names.
+docs/supervision.md says what each figure means.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from flows.steps import STEPS
+from models.alerts import Alert
+from models.board import AgentSeen, EntrySeen, InLine, Promised, Texts
+from models.queues import Queue
+from services.queue.wait_estimate import Pace
+from services.supervision.counts import GOODBYE, MINUTE, ZONE, Seen
+from services.supervision.messages import MessageFacts
+
+MINUTES_SHOWN: Final = 60
+ROUNDED: Final = timedelta(minutes=5)
+# Of answered callers so many in a hundred within the minute: good from here, bad up to there.
+GOOD_LEVEL: Final = 90
+BAD_LEVEL: Final = 60
+# Where a caller is with people, not with the machine.
+WITH_PEOPLE: Final = frozenset({"queue", "with_agent"})
+AT_WORK: Final = frozenset({"ready", "reserved", "talking", "wrapup"})
+
+# The steps of the menu in groups that are told at a glance.
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "welcome": ("welcome", "not_yet_open", "closed", "resume", "resume_code", "for_whom",
+                "couple_choice"),
+    "birth": ("date_of_birth", "birth_year", "birth_month", "birth_day", "date_of_birth_check",
+              "group", "not_eligible"),
+    "town": ("postcode", "postcode_check", "town", "town_check", "town_which"),
+    "offers": ("offers", "other_offers", "part_of_day", "own_centre", "no_slot", "waiting",
+               "tell_number", "tell_number_check"),
+    "confirm": ("reach", "reach_number", "reach_check", "confirm", "ready", "reference"),
+    "mine": ("untold_birth_date", "my_reference", "my_reference_check", "my_texted", "my_no_text",
+             "my_menu", "my_over", "my_cancelled", "my_cancel_which", "my_cancel_check",
+             "my_move_which", "my_move_check", "my_nothing_else"),
+    "person": ("person", "person_number", "person_number_check"),
+}  # fmt: skip
+OTHER: Final = "other"
+_GROUP_OF = {step: group for group, steps in GROUPS.items() for step in steps}
+_ORDER = {step: number for number, step in enumerate(STEPS)}
+_FUNNEL = ("entered", "missed", "silent", "repeated", "hung_up")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the board is made of. Moments are UTC."""
+
+    now: datetime
+    seen: Seen
+    queues: Sequence[Queue]
+    # Whether each queue lets callers in at this moment, by its id.
+    doors: Mapping[str, bool]
+    line: Sequence[InLine]
+    entries: Sequence[EntrySeen]
+    promised: Promised
+    agents: Sequence[AgentSeen]
+    members: Mapping[str, Sequence[str]]
+    texts: Texts
+    messages: MessageFacts
+    places: Mapping[str, int]
+    # By language; and whether and when agents will have rung all who were promised a call.
+    paces: Mapping[str, Pace]
+    rung_by: datetime | None
+    alerts: Sequence[Alert]
+    thresholds: Mapping[str, float]
+    campaign: str
+    floor: int
+    floor_of_campaign: int
+    horizon: timedelta
+
+
+def put_together(facts: Facts) -> dict[str, Any]:
+    """The body of the snapshot."""
+    return {
+        "day": facts.now.astimezone(ZONE).date().isoformat(),
+        "campaign": facts.campaign,
+        "calls": _compared(facts.seen, "calls"),
+        "finished": _compared(facts.seen, "finished"),
+        "menu": menu(facts.seen.live),
+        "line": line(facts),
+        "service": service(facts.seen),
+        "agents": agents(facts.agents, facts.members),
+        "entries": [
+            {
+                "id": one.id,
+                "queue": one.queue_id,
+                "kind": one.kind,
+                "state": one.state,
+                "since": iso(one.since),
+                "staff": one.staff_id,
+            }
+            for one in facts.entries
+        ],
+        "callbacks": callbacks(facts),
+        "told": told(facts.seen.errors),
+        "bookings": bookings(facts.seen, facts.now),
+        "places": {
+            "free": dict(sorted(facts.places.items())),
+            "total": sum(facts.places.values()),
+            "days": facts.horizon.days,
+        },
+        "texts": {
+            "failed": facts.texts.failed,
+            "undelivered": facts.texts.undelivered,
+            "unclear": facts.texts.unclear,
+            "missing": facts.texts.failed + facts.texts.undelivered + facts.texts.unclear,
+            "unsent": facts.texts.unsent,
+            "oldest": iso(facts.texts.oldest),
+        },
+        "messages": messages(facts.messages),
+        "cases": dict(sorted(facts.messages.cases.items())),
+        "offers": {
+            "out": facts.messages.offers.out,
+            "untold": facts.messages.offers.untold,
+            "taken": facts.messages.offers.taken,
+            "passed": facts.messages.offers.refused + facts.messages.offers.lapsed,
+            "minutes": facts.messages.offers.median_minutes,
+        },
+        "spent": None
+        if facts.messages.parts is None
+        else {"parts": facts.messages.parts, "limit": facts.messages.parts_a_day},
+        "funnel": funnel(facts.seen),
+        "alerts": [
+            {
+                "id": one.id,
+                "name": one.name,
+                "value": one.value,
+                "threshold": one.threshold,
+                "since": iso(one.began_at),
+                "seen": one.seen_by is not None,
+            }
+            for one in facts.alerts
+        ],
+        "thresholds": dict(facts.thresholds),
+        "floor": {"set": facts.floor, "campaign": facts.floor_of_campaign},
+    }
+
+
+def messages(facts: MessageFacts) -> list[dict[str, Any]]:
+    """By topic: what waits, since when, and what came to nothing today with nothing following."""
+    waiting = {one.topic: one for one in facts.waiting}
+    topics = sorted(waiting.keys() | facts.missing.keys())
+    return [
+        {
+            "topic": topic,
+            "waiting": waiting[topic].count if topic in waiting else 0,
+            "oldest": iso(waiting[topic].oldest) if topic in waiting else None,
+            "missing": facts.missing.get(topic, 0),
+        }
+        for topic in topics
+    ]
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A moment as everywhere on the board: UTC, to the second."""
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _total(counts: Mapping[tuple[str, str], float], name: str) -> float:
+    return sum(value for (one, _label), value in counts.items() if one == name)
+
+
+def _compared(seen: Seen, name: str) -> dict[str, Any]:
+    before = None if seen.yesterday is None else round(_total(seen.yesterday, name))
+    return {"today": int(_total(seen.today, name)), "yesterday": before}
+
+
+def menu(live: Mapping[str, int]) -> dict[str, Any]:
+    """Calls that talk with the machine at this moment, by group of steps."""
+    groups = Counter[str](dict.fromkeys(GROUPS, 0))
+    for step, number in live.items():
+        if step != GOODBYE and step not in WITH_PEOPLE:
+            groups[_GROUP_OF.get(step, OTHER)] += number
+    return {"calls": sum(groups.values()), "groups": [[*group] for group in groups.items()]}
+
+
+def line(facts: Facts) -> dict[str, Any]:
+    """Who waits for a person, by queue; the longest wait is of somebody on the line.
+
+    Whoever an agent is being rung for waits still.
+    """
+    today, rows = facts.seen.today, facts.line
+
+    def number(kind: str, state: str, queue: str = "") -> int:
+        return sum(
+            one.count
+            for one in rows
+            if one.kind == kind and one.state == state and queue in {"", one.queue_id}
+        )
+
+    def longest(queue: str = "") -> str | None:
+        waits = [
+            one.since
+            for one in rows
+            if one.kind == "call"
+            and one.state in {"waiting", "reserved"}
+            and queue in {"", one.queue_id}
+        ]
+        return iso(min(waits, default=None))
+
+    at_work = Counter[str]()
+    for agent in facts.agents:
+        if agent.state in AT_WORK:
+            at_work.update(_queues_of(agent, facts.members, facts.queues))
+    return {
+        "calls": number("call", "waiting"),
+        "callbacks": number("callback", "waiting"),
+        "kept": number("call", "kept") + number("callback", "kept"),
+        "reserved": number("call", "reserved") + number("callback", "reserved"),
+        "talking": number("call", "talking") + number("callback", "talking"),
+        "longest": longest(),
+        "queues": [
+            {
+                "id": queue.id,
+                "language": queue.language,
+                "region": queue.region,
+                "state": queue.state,
+                "open": facts.doors.get(queue.id, False),
+                "overflow_minutes": queue.overflow_minutes,
+                "announcement": queue.announcement,
+                "announcement_en": queue.announcement_en,
+                "calls": number("call", "waiting", queue.id),
+                "callbacks": number("callback", "waiting", queue.id),
+                "longest": longest(queue.id),
+                "agents": at_work[queue.id],
+                "answered": today.get(("answered", queue.id), 0),
+                "abandoned": today.get(("abandoned", queue.id), 0),
+                "level": _percent(
+                    today.get(("in_time", queue.id), 0), today.get(("answered", queue.id), 0)
+                ),
+            }
+            for queue in facts.queues
+        ],
+    }
+
+
+def _queues_of(
+    agent: AgentSeen, members: Mapping[str, Sequence[str]], queues: Iterable[Queue]
+) -> set[str]:
+    mine = members.get(agent.staff_id)
+    if mine is not None:
+        return set(mine)
+    spoken = agent.languages.split()
+    return {one.id for one in queues if not one.region and one.language in spoken}
+
+
+def _percent(part: float, whole: float) -> int | None:
+    """Whole per cent, rounded down: 89.9 is not 90."""
+    return math.floor(100 * part / whole) if whole else None
+
+
+def judge_level(level: int | None) -> str:
+    """good, watch or bad; none where nobody was answered."""
+    if level is None:
+        return "none"
+    if level >= GOOD_LEVEL:
+        return "good"
+    return "watch" if level > BAD_LEVEL else "bad"
+
+
+def service(seen: Seen) -> dict[str, Any]:
+    """Answered within the minute: of the answered, and of all who were answered or gave up."""
+    today = seen.today
+    answered, in_time = _total(today, "answered"), _total(today, "in_time")
+    abandoned = _total(today, "abandoned")
+    level = _percent(in_time, answered)
+    strict = _percent(in_time, answered + abandoned)
+    states = {judge_level(level), judge_level(strict)}
+    yesterday = None
+    if seen.yesterday is not None:
+        before = {
+            name: _total(seen.yesterday, name) for name in ("answered", "in_time", "abandoned")
+        }
+        yesterday = {
+            "answered": round(before["answered"]),
+            "abandoned": round(before["abandoned"]),
+            "level": _percent(before["in_time"], before["answered"]),
+            "strict": _percent(before["in_time"], before["answered"] + before["abandoned"]),
+        }
+    return {
+        "answered": int(answered),
+        "in_time": int(in_time),
+        "abandoned": int(abandoned),
+        "turned_back": int(_total(today, "turned_back")),
+        "called_back": int(_total(today, "called_back")),
+        "taken_over": int(_total(today, "taken_over")),
+        "level": level,
+        "strict": strict,
+        "state": judge_level(level),
+        "strict_state": judge_level(strict),
+        # Of the tile: it is not green while callers give up before anybody answers.
+        "verdict": next(one for one in ("bad", "watch", "good", "none") if one in states),
+        "abandoned_rate": _percent(abandoned, answered + abandoned),
+        "yesterday": yesterday,
+    }
+
+
+def agents(seen: Sequence[AgentSeen], members: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Who is at work, and what they do."""
+    states = Counter[str](dict.fromkeys(("ready", "reserved", "talking", "wrapup", "paused"), 0))
+    states.update(one.state for one in seen)
+    return {
+        "states": dict(states),
+        "at_work": sum(states[state] for state in AT_WORK),
+        "list": [
+            {
+                "id": one.staff_id,
+                "name": one.name,
+                "state": one.state,
+                "since": iso(one.since),
+                "reason": one.reason,
+                "entry": one.entry_id,
+                "voice": one.voice,
+                "queues": list(members.get(one.staff_id, ())),
+            }
+            for one in seen
+        ],
+    }
+
+
+def callbacks(facts: Facts) -> dict[str, Any]:
+    """What is owed, until when it was promised, and when it will really be done at this pace."""
+    rung_by = None
+    if facts.rung_by is not None and facts.promised.count:
+        # Rounded up: the same text from one second to the next.
+        rung_by = facts.rung_by.astimezone(UTC) + ROUNDED - timedelta(microseconds=1)
+        rung_by -= (rung_by - datetime.min.replace(tzinfo=UTC)) % ROUNDED
+    return {
+        "promised": facts.promised.count,
+        "overdue": facts.promised.overdue,
+        "first": iso(facts.promised.first),
+        "last": iso(facts.promised.last),
+        "rung_by": iso(rung_by),
+        "rate": round(sum(one.rate_per_minute for one in facts.paces.values()), 1),
+    }
+
+
+def told(errors: Sequence[float]) -> dict[str, Any]:
+    """How wrong the waits were that were told: the median of all of today, in per cent."""
+    error = round(100 * statistics.median(errors)) if errors else None
+    return {"waits": len(errors), "error": error}
+
+
+def bookings(seen: Seen, now: datetime) -> dict[str, Any]:
+    """Today by channel, and minute by minute for the last hour, the running one included."""
+    newest = now.replace(second=0, microsecond=0)
+    first = newest - (MINUTES_SHOWN - 1) * MINUTE
+    minutes = [first + number * MINUTE for number in range(MINUTES_SHOWN)]
+    channels = sorted({channel for name, channel in seen.today if name == "booked"} | {"phone"})
+    return {
+        **_compared(seen, "booked"),
+        "channels": {one: seen.today.get(("booked", one), 0) for one in channels},
+        "first": iso(first),
+        "minutes": {
+            one: [seen.minutes.get(minute, {}).get(one, 0) for minute in minutes]
+            for one in channels
+        },
+    }
+
+
+def funnel(seen: Seen) -> list[dict[str, Any]]:
+    """Each step that anybody came to, in the order of the call."""
+    steps = {label for name, label in seen.today if name in _FUNNEL}
+    if seen.yesterday is not None:
+        steps |= {label for name, label in seen.yesterday if name in _FUNNEL}
+    # Whoever says something after the goodbye was not asked for anything.
+    steps -= {GOODBYE, ""}
+    found = []
+    for step in sorted(steps, key=lambda one: (_ORDER.get(one, len(_ORDER)), one)):
+        row: dict[str, Any] = {"step": step, "group": _GROUP_OF.get(step, OTHER)}
+        row |= {name: seen.today.get((name, step), 0) for name in _FUNNEL}
+        before = seen.yesterday
+        row["yesterday"] = (
+            None
+            if before is None
+            else {name: round(before.get((name, step), 0)) for name in _FUNNEL}
+        )
+        found.append(row)
+    return found

@@ -1,0 +1,122 @@
+"""What was, by the quarter of an hour and by the day, from the counts that were kept.
+
+Days are those of Paris: one has 92, 96 or 100 quarters. A quarter that was not counted is None, and
+not nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from models import staff as staff_rows
+from models import tallies
+from models.database import Connection
+from models.staff import Written
+from models.tallies import QUARTER, Tally
+from services.supervision.board import iso
+from services.supervision.counts import ZONE
+
+DAYS_SHOWN: Final = 14
+# What the charts of a day show: the sum over all labels.
+_SERIES: Final = ("calls", "booked", "answered", "waited", "abandoned", "length")
+_DAY: Final = (
+    "calls",
+    "booked",
+    "answered",
+    "in_time",
+    "abandoned",
+    "called_back",
+    "taken_over",
+    "undelivered",
+)
+
+
+def begins(day: date) -> datetime:
+    """The midnight (UTC) with which a day of Paris begins."""
+    return datetime.combine(day, time.min, tzinfo=ZONE).astimezone(UTC)
+
+
+def ends(day: date) -> datetime:
+    """The midnight (UTC) with which it ends."""
+    return begins(day + timedelta(days=1))
+
+
+def of_day(connection: Connection, day: date) -> dict[str, Any]:
+    """A day's quarters, in order: when each begins by the clock of Paris, and its sums."""
+    since, until = begins(day), ends(day)
+    known = tallies.counted(connection, since, until)
+    quarters = [since + number * QUARTER for number in range((until - since) // QUARTER)]
+    place = {quarter: number for number, quarter in enumerate(quarters)}
+    series: dict[str, list[float | None]] = {
+        name: [0.0 if quarter in known else None for quarter in quarters] for name in _SERIES
+    }
+    for one in tallies.between(connection, since, until, _SERIES):
+        at = place[one.at]
+        series[one.name][at] = (series[one.name][at] or 0.0) + one.value
+    wait = [
+        round(waited / answered / 60, 2) if answered and waited is not None else None
+        for waited, answered in zip(series["waited"], series["answered"], strict=True)
+    ]
+    return {
+        "day": day.isoformat(),
+        "times": [f"{quarter.astimezone(ZONE):%H:%M}" for quarter in quarters],
+        "begins": [iso(quarter) for quarter in quarters],
+        **series,
+        "wait": wait,
+    }
+
+
+def days(connection: Connection, last: date, count: int = DAYS_SHOWN) -> list[dict[str, Any]]:
+    """Sums of the days up to the last one, newest first; those that were not counted are left out.
+
+    Of the day that runs, the quarters that are over.
+    """
+    found = []
+    for number in range(count):
+        day = last - timedelta(days=number)
+        sums = tallies.sums(connection, begins(day), ends(day))
+        if not sums and not tallies.counted(connection, begins(day), ends(day)):
+            continue
+        row: dict[str, Any] = {"day": day.isoformat()}
+        for name in _DAY:
+            row[name] = round(sum(value for (one, _), value in sums.items() if one == name))
+        found.append(row)
+    return found
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a file has: quarters, or acts, from one day to another, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> Iterator[date]:
+        day = self.first
+        while day <= self.last:
+            yield day
+            day += timedelta(days=1)
+
+
+def quarters(connection: Connection, day: date) -> list[Tally]:
+    """Everything that was counted in a day."""
+    return list(tallies.between(connection, begins(day), ends(day)))
+
+
+def acts_of(connection: Connection, export: Export, *, page: int = 500) -> Iterator[Written]:
+    """Every act of these days, newest first, read in portions."""
+    since, until, before = begins(export.first), ends(export.last), None
+    while True:
+        some = staff_rows.acts(connection, limit=page, before=before)
+        for one in some:
+            if one.at < since:
+                return
+            if one.at < until:
+                yield one
+        if len(some) < page:
+            return
+        before = some[-1].number

@@ -1,0 +1,414 @@
+"""What a supervisor does to the queues, the agents and the floor of the telephone.
+
+Every act is one transaction with its line in the history, which says what was before and after it.
+An act on many is looked at first (`look_at`: how many it concerns), and what sets something can be
+taken back as long as nobody has set it again since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from models import agents, alerts, board, board_settings, queues
+from models import staff as staff_rows
+from models.database import Connection
+from models.queues import Queue
+from models.staff import Staff, Written
+from services.accounts.staff import record_act
+from services.agents import connect_agent, presence, provider_commands, reserve, take_over, transfer
+from services.campaign import phone_share
+from services.campaign.campaign import Campaign
+from services.ports import CallControl
+from services.queue.promise_callback import BY_MACHINE
+from services.store import Store
+from services.supervision.alerts import DEFAULTS, RANGES, SETTING
+
+LONGEST_ANNOUNCEMENT: Final = 200
+LONGEST_OVERFLOW: Final = 120
+# An act on more than this many is asked about twice.
+MANY: Final = 1
+
+# Acts that set something, by their word in the history, and so can be taken back.
+QUEUE_STATE: Final = "queue_state"
+ANNOUNCEMENT: Final = "queue_announcement"
+ANNOUNCEMENT_EN: Final = "queue_announcement_en"
+OVERFLOW: Final = "queue_overflow"
+AGENT_QUEUES: Final = "agent_queues"
+FLOOR: Final = "phone_floor"
+THRESHOLD: Final = "threshold"
+UNDONE: Final = "undone"
+_COLUMNS: Final = {
+    QUEUE_STATE: "state",
+    ANNOUNCEMENT: "announcement",
+    ANNOUNCEMENT_EN: "announcement_en",
+    OVERFLOW: "overflow_minutes",
+}
+CAN_BE_UNDONE: Final = frozenset({*_COLUMNS, AGENT_QUEUES, FLOOR, THRESHOLD})
+# What a supervisor may see of acts on their page; reading files has a page of its own.
+ACTS: Final = (
+    *sorted(CAN_BE_UNDONE),
+    UNDONE,
+    "entry_reassigned",
+    "agent_signed_out",
+    "agent_paused",
+    "alert_seen",
+    "listen",
+    "whisper",
+    "join",
+    "left",
+    transfer.BEGUN,
+    transfer.DONE,
+    transfer.CANCELLED,
+    transfer.THREE,
+    "hold",
+    "unhold",
+    "handed_back",
+    take_over.TAKEN_OVER,
+    "wall_opened",
+    "session_ended",
+)
+
+
+class Refused(Exception):
+    """A word for the page: why it was not done, and nothing was changed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How much an act would concern: queues, people who wait in them, and agents."""
+
+    queues: int = 0
+    waiting: int = 0
+    agents: int = 0
+    busy: int = 0
+
+
+# ---------------------------------------------------------------- queues
+
+
+def set_state(store: Store, who: Staff, queue_ids: Sequence[str], state: str) -> int:
+    """hours, open, callback_only or closed; gives how many changed. Raises Refused.
+
+    Whoever waits keeps their place: it decides about those who come.
+    """
+    if state not in queues.STATES:
+        raise Refused("value")
+    return _set_queues(store, who, queue_ids, {QUEUE_STATE: state})
+
+
+def set_announcement(
+    store: Store, who: Staff, queue_ids: Sequence[str], text: str, english: str = ""
+) -> int:
+    """What is said to who waits, in French and in English; empty for nothing. Raises Refused.
+
+    English alone is not taken. Without it, who speaks English hears that there is one in French.
+    """
+    text, english = _spoken(text), _spoken(english)
+    if english and not text:
+        raise Refused("announcement")
+    said = {ANNOUNCEMENT: text, ANNOUNCEMENT_EN: english}
+    return _set_queues(store, who, queue_ids, said)
+
+
+def _spoken(text: str) -> str:
+    text = " ".join(text.split())
+    if len(text) > LONGEST_ANNOUNCEMENT or not text.isprintable() or set(text) & set("<>&"):
+        raise Refused("announcement")
+    return text
+
+
+def set_overflow(store: Store, who: Staff, queue_ids: Sequence[str], minutes: int) -> int:
+    """After how long the national queue takes those who wait, too. Raises Refused."""
+    if not 0 <= minutes <= LONGEST_OVERFLOW:
+        raise Refused("value")
+    return _set_queues(store, who, queue_ids, {OVERFLOW: minutes})
+
+
+def _set_queues(
+    store: Store, who: Staff, queue_ids: Sequence[str], values: Mapping[str, str | int]
+) -> int:
+    """Set what these acts set; gives in how many queues anything changed."""
+    changed = set()
+    with store.database.transaction() as connection:
+        for queue_id in sorted(set(queue_ids)):
+            queue = _queue(connection, queue_id)
+            for what, value in values.items():
+                before = getattr(queue, _COLUMNS[what])
+                if before == value:
+                    continue
+                queues.set_queue(connection, store.clock, queue_id, **{_COLUMNS[what]: value})
+                _record(
+                    connection, store, who, what=what, subject=queue_id, before=before, after=value
+                )
+                changed.add(queue_id)
+    return len(changed)
+
+
+def _queue(connection: Connection, queue_id: str) -> Queue:
+    found = queues.find_queue(connection, queue_id)
+    if found is None:
+        raise Refused("queue")
+    return found
+
+
+# ---------------------------------------------------------------- agents
+
+
+def move_agents(
+    store: Store, who: Staff, staff_ids: Sequence[str], queue_ids: Sequence[str]
+) -> int:
+    """Whose callers agents take from now on; none: the national queues of their languages.
+
+    Gives how many agents changed. Raises Refused.
+    """
+    wanted = sorted(set(queue_ids))
+    changed = 0
+    with store.database.transaction() as connection:
+        for queue_id in wanted:
+            _queue(connection, queue_id)
+        for staff_id in sorted(set(staff_ids)):
+            _agent(connection, store, staff_id)
+            before = staff_rows.queues_of(connection, staff_id)
+            if before == wanted:
+                continue
+            staff_rows.set_queues(connection, staff_id, wanted)
+            _record(
+                connection,
+                store,
+                who,
+                what=AGENT_QUEUES,
+                subject=staff_id,
+                before=before,
+                after=wanted,
+            )
+            changed += 1
+    return changed
+
+
+def _agent(connection: Connection, store: Store, staff_id: str) -> None:
+    """Raises Refused for whoever takes no calls here. Two who change one agent do so in turn."""
+    found = staff_rows.by_id(connection, store.vault, staff_id, lock=True)
+    if found is None or found.disabled:
+        raise Refused("agent")
+
+
+def pause_agents(store: Store, who: Staff, staff_ids: Sequence[str], reason: str) -> int:
+    """At once, or after their call; gives how many. Raises Refused."""
+    if reason not in presence.PAUSES:
+        raise Refused("value")
+    return _each(
+        store,
+        who,
+        staff_ids,
+        what="agent_paused",
+        after=reason,
+        do=lambda one: presence.pause(store, one, reason),
+    )
+
+
+def sign_out_agents(store: Store, who: Staff, staff_ids: Sequence[str]) -> int:
+    """Offline at once, or after their call; their page stays signed in. Raises Refused."""
+    return _each(
+        store,
+        who,
+        staff_ids,
+        what="agent_signed_out",
+        after=presence.OFFLINE,
+        do=lambda one: presence.offline(store, one),
+    )
+
+
+def _each(
+    store: Store,
+    who: Staff,
+    staff_ids: Sequence[str],
+    *,
+    what: str,
+    after: str,
+    do: Callable[[str], provider_commands.Asked],
+) -> int:
+    """Do something to agents one by one, each with its line in the history first."""
+    before: dict[str, str] = {}
+    with store.database.transaction() as connection:
+        for staff_id in sorted(set(staff_ids)):
+            _agent(connection, store, staff_id)
+            now = agents.get(connection, staff_id)
+            if now is None:
+                raise Refused("agent")
+            before[staff_id] = now.state
+            _record(
+                connection, store, who, what=what, subject=staff_id, before=now.state, after=after
+            )
+    for staff_id in before:
+        do(staff_id)
+    return len(before)
+
+
+def reassign(store: Store, control: CallControl, who: Staff, entry_id: str, staff_id: str) -> None:
+    """Give somebody who waits, or is about to be rung for, to this agent. Raises Refused.
+
+    Whom an agent talks with stays theirs: that is a transfer, at their desk.
+    """
+    with store.database.transaction() as connection:
+        entry = queues.load(connection, store.vault, entry_id, lock=True)
+        if entry is None or entry.state not in {"waiting", "reserved"}:
+            raise Refused("gone")
+        if entry.reason in BY_MACHINE:
+            raise Refused("gone")
+        before = entry.staff_id
+        if before == staff_id:
+            return
+        # Nobody's fault: whose it was is ready for the next one.
+        if before and not connect_agent.give_back(connection, store, entry, before, ""):
+            raise Refused("gone")
+        made = reserve.reserve_entry(connection, store, staff_id, entry_id)
+        if made is None:
+            raise Refused("not_ready")
+        _record(
+            connection,
+            store,
+            who,
+            what="entry_reassigned",
+            subject=entry_id,
+            before=before,
+            after=staff_id,
+        )
+    provider_commands.carry_out(store, control, made.intent_id)
+    if before is not None:
+        provider_commands.sweep(store, control)
+
+
+# ---------------------------------------------------------------- settings
+
+
+def set_floor(store: Store, who: Staff, campaign: Campaign, percent: int | None) -> int:
+    """Raise the telephone's share of each centre; None: that of the campaign. Raises Refused.
+
+    Gives how many settings changed, as all of these do.
+    """
+    if percent is not None and not campaign.phone_share <= percent <= phone_share.MOST:
+        raise Refused("floor")
+    if percent == campaign.phone_share:
+        percent = None
+    return _set(store, who, FLOOR, phone_share.SETTING, percent)
+
+
+def set_threshold(store: Store, who: Staff, name: str, value: float | None) -> int:
+    """When an alert is raised; None: as usual. Raises Refused."""
+    if name not in RANGES:
+        raise Refused("value")
+    least, most = RANGES[name]
+    if value is not None and not least <= value <= most:
+        raise Refused("value")
+    if value == DEFAULTS[name]:
+        value = None
+    return _set(store, who, THRESHOLD, SETTING + name, value)
+
+
+def _set(store: Store, who: Staff, what: str, name: str, value: Any) -> int:
+    with store.database.transaction() as connection:
+        before = board_settings.value(connection, name)
+        if before == value:
+            return 0
+        _put(connection, store, who, name, value)
+        _record(connection, store, who, what=what, subject=name, before=before, after=value)
+    return 1
+
+
+def _put(connection: Connection, store: Store, who: Staff, name: str, value: Any) -> None:
+    if value is None:
+        board_settings.forget(connection, name)
+    else:
+        board_settings.write(connection, store.clock, name, value, who.id)
+
+
+def see_alert(store: Store, who: Staff, alert_id: str) -> bool:
+    """Somebody looks after it; False where somebody does already."""
+    with store.database.transaction() as connection:
+        if not alerts.seen(connection, alert_id, who.id):
+            return False
+        record_act(connection, store, who.id, "alert_seen", alert_id)
+    return True
+
+
+# ---------------------------------------------------------------- looking first, taking back
+
+
+def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str]) -> Reach:
+    """What an act would concern at this moment; nothing is changed."""
+    with store.database.statement() as connection:
+        known = {one.id for one in queues.all_queues(connection)} & set(queue_ids)
+        line = board.in_line(connection)
+        working = {one.staff_id: one.state for one in board.agents(connection)}
+    concerned = [working[one] for one in set(staff_ids) if one in working]
+    return Reach(
+        queues=len(known),
+        waiting=sum(one.count for one in line if one.state == "waiting" and one.queue_id in known),
+        agents=len(concerned),
+        busy=sum(one in agents.BUSY for one in concerned),
+    )
+
+
+def undo(store: Store, who: Staff, number: int) -> None:
+    """Take an act back, by its number in the history. Raises Refused.
+
+    Why not: `gone` (no such act), `not_undoable`, `changed` (somebody has set it since).
+    """
+    with store.database.transaction() as connection:
+        found = _written(connection, number)
+        act = found.act
+        if act.what not in CAN_BE_UNDONE:
+            raise Refused("not_undoable")
+        before, after = act.details.get("before"), act.details.get("after")
+        if _value(connection, act.what, act.subject) != after:
+            raise Refused("changed")
+        _set_back(connection, store, who, what=act.what, subject=act.subject, value=before)
+        details = {"act": number, "before": after, "after": before}
+        record_act(connection, store, who.id, UNDONE, act.subject, act.what, details)
+
+
+def _written(connection: Connection, number: int) -> Written:
+    for one in staff_rows.acts(connection, limit=1, before=number + 1):
+        if one.number == number:
+            return one
+    raise Refused("gone")
+
+
+def _value(connection: Connection, what: str, subject: str) -> Any:
+    if what in _COLUMNS:
+        return getattr(_queue(connection, subject), _COLUMNS[what])
+    if what == AGENT_QUEUES:
+        return staff_rows.queues_of(connection, subject)
+    return board_settings.value(connection, subject)
+
+
+def _set_back(
+    connection: Connection, store: Store, who: Staff, *, what: str, subject: str, value: Any
+) -> None:
+    if what in _COLUMNS:
+        queues.set_queue(connection, store.clock, subject, **{_COLUMNS[what]: value})
+    elif what == AGENT_QUEUES:
+        _agent(connection, store, subject)
+        staff_rows.set_queues(connection, subject, value)
+    else:
+        _put(connection, store, who, subject, value)
+
+
+def _record(
+    connection: Connection,
+    store: Store,
+    who: Staff,
+    *,
+    what: str,
+    subject: str,
+    before: Any,
+    after: Any,
+) -> None:
+    details: Mapping[str, Any] = {"before": before, "after": after}
+    record_act(connection, store, who.id, what, subject, details=dict(details))

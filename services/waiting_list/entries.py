@@ -1,0 +1,422 @@
+"""The waiting list: join it, leave it, hear one's position, take or refuse what is offered.
+
+`services.slots.freed_slot_offers` decides whom a freed place is offered to; here is what becomes of the offer. A
+place that is refused, or not taken in time, goes to the next in the transaction in which it ends.
+Whoever had it keeps their old position after their first offer. A later refusal puts them behind
+the others of their class, and a later offer without any answer ends their entry. An offer that
+never left the house is none: they keep their position. Nobody is asked about the same hour twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from models import waiting, waiting_offers
+from models.database import Connection
+from models.waiting import Entry, NewEntry, Offered
+from models.waiting_offers import Outcome
+from prompts.catalogue import Catalogue
+from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
+from services.campaign.campaign import Campaign
+from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.freed_slot_offers import free_cancelled, offer_freed
+from services.slots.give_back import pass_on_holds
+from services.store import Store
+
+# Offers that ran out and are looked after together; each is a transaction of its own.
+AT_ONCE = 200
+
+log = structlog.get_logger()
+
+
+class NoPhone(Exception):
+    """Without a telephone number nobody can be told that a place is free."""
+
+
+class NoPlace(Exception):
+    """Neither a centre to wait for nor a position with a distance and its land."""
+
+
+class State(StrEnum):
+    """Where an entry is."""
+
+    WAITING = "waiting"
+    OFFERED = "offered"
+    TAKEN = "taken"
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """Who waits, for what. `number` is E.164; `not_before` is UTC.
+
+    Either `centre_id`, or a position (degrees) with its land and how far they would go: never
+    farther than the campaign's radius, and never over a sea. Of several classes the lower
+    `class_rank` comes first. `for_other`: whoever asks does so for somebody else.
+    `twin`: the second of two of one birth date who are asked for together.
+    """
+
+    born: date
+    number: str
+    postcode: str
+    rank: int = 1
+    language: str = "fr"
+    centre_id: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    territory: str | None = None
+    kilometres: float | None = None
+    not_before: datetime | None = None
+    class_rank: int = 0
+    for_other: bool = False
+    twin: bool = False
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`ahead` is how many come before them; None once they wait no more.
+
+    `offer` is what is held for them at this moment, the first appointment first, until
+    `offered_until` (UTC).
+    """
+
+    state: State
+    ahead: int | None = None
+    offer: tuple[Offered, ...] = ()
+    offered_until: datetime | None = None
+
+
+def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) -> str:
+    """Put somebody on the list, in the caller's transaction; gives the id of their entry.
+
+    One live entry for each person: a second wish gives the first entry and changes nothing of it.
+    Twins share a birth date and a line: who is asked for as somebody else than whoever put
+    themselves on the list there is the second of them. Whoever is booked already gets an entry like
+    any other, which is never offered anything, so that a stranger learns nothing. Raises NoPhone
+    and NoPlace.
+    """
+    if not who.number:
+        raise NoPhone
+    by_distance = (who.latitude, who.longitude, who.territory, who.kilometres)
+    if who.centre_id is None and None in by_distance:
+        raise NoPlace
+    here = who.centre_id is None
+    rank = _rank(connection, store, campaign, who)
+    new = NewEntry(
+        id=store.chance.identifier(),
+        campaign=campaign.name,
+        born=who.born,
+        number=who.number,
+        postcode=who.postcode,
+        rank=rank,
+        language=who.language,
+        doses=campaign.doses,
+        class_rank=who.class_rank,
+        centre_id=who.centre_id,
+        latitude=who.latitude if here else None,
+        longitude=who.longitude if here else None,
+        territory=who.territory if here else None,
+        kilometres=min(who.kilometres or 0, campaign.radius_kilometres) if here else None,
+        not_before=who.not_before,
+        for_other=who.for_other,
+    )
+    return waiting.add(connection, store.clock, store.vault, new)
+
+
+def _rank(connection: Connection, store: Store, campaign: Campaign, who: Waiter) -> int:
+    """2 for a twin, and for that of somebody who put themselves on the list; else as asked for."""
+    if who.twin:
+        return 2
+    if not who.for_other or who.rank != 1:
+        return who.rank
+    there = find(connection, store, campaign, born=who.born, number=who.number)
+    entry = waiting.load(connection, store.vault, there) if there else None
+    # For somebody else twice is the same person again, as far as anybody knows.
+    return 1 if entry is None or entry.for_other else 2
+
+
+def find(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    *,
+    born: date,
+    number: str,
+    rank: int = 1,
+) -> str | None:
+    """The live entry of a person; None when they are not on the list."""
+    return waiting.find(connection, store.vault, campaign.name, born=born, number=number, rank=rank)
+
+
+def position(connection: Connection, store: Store, entry_id: str) -> Standing | None:
+    """Where an entry stands; None for one that is unknown or long over. Writes nothing."""
+    entry = waiting.load(connection, store.vault, entry_id)
+    if entry is None:
+        return None
+    if entry.state == State.WAITING:
+        return Standing(State.WAITING, waiting.people_ahead(connection, entry_id))
+    if entry.state == State.OFFERED:
+        offer = waiting.offered_to(connection, store.clock, entry_id)
+        return Standing(State.OFFERED, 0, tuple(offer), entry.offered_until)
+    return Standing(State(entry.state))
+
+
+def leave(connection: Connection, store: Store, campaign: Campaign, entry_id: str) -> bool:
+    """Take somebody off the list; what they were offered goes to the next.
+
+    False when they were not on it.
+    """
+    entry = _lock_live(connection, store, entry_id)
+    if entry is None:
+        return False
+    waiting.end(connection, store.clock, entry_id, State.GONE)
+    waiting_offers.end(connection, store.clock, entry_id, Outcome.LEFT)
+    _pass_on(connection, store, campaign, entry_id)
+    return True
+
+
+def accept(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    entry_id: str,
+    *,
+    catalogue: Catalogue,
+    national_number: str,
+    text_to: str | None = None,
+    channel: Channel = Channel.WAITING,
+    who: str = "caller",
+    call_id: str | None = None,
+    chosen: Sequence[int] = (),
+) -> Booked | NotBooked:
+    """Book what is held for an entry, in the caller's transaction; again, it gives the same.
+
+    An offer that ran out is still theirs until it is passed on. `text_to` is where the confirmation
+    goes as a text, or None for nowhere. `chosen` are the places that they heard of: nobody is
+    booked for another hour, though it is what they are offered by now. Raises
+    services.booking.confirm_booking.NoReference.
+    """
+    entry = waiting.load(connection, store.vault, entry_id, lock=True)
+    if entry is None or entry.state in (State.WAITING, State.GONE):
+        return NotBooked()
+    if entry.state == State.TAKEN:
+        reference = waiting.reference_of(connection, store.vault, entry_id)
+        return NotBooked() if reference is None else Booked(reference, None)
+    held = waiting.offered_to(connection, store.clock, entry_id)
+    if _is_another(held, chosen):
+        return NotBooked()
+    if len(held) != entry.doses:
+        # A dead scheduler: the hold ran out, and the place may be somebody else's.
+        _gone(connection, store, campaign, entry)
+        return NotBooked()
+    request = _request(
+        entry, held, taker=Taker(channel, waiting.holder_of(entry_id)), text_to=text_to
+    )
+    booked = confirm_booking(
+        connection,
+        store,
+        campaign,
+        replace(request, who=who, call_id=call_id),
+        catalogue=catalogue,
+        national_number=national_number,
+    )
+    if isinstance(booked, Booked):
+        waiting.end(connection, store.clock, entry_id, State.TAKEN)
+        waiting_offers.end(connection, store.clock, entry_id, Outcome.TAKEN)
+    else:
+        _not_booked(connection, store, campaign, entry, held)
+    return booked
+
+
+def _request(
+    entry: Entry, held: Sequence[Offered], *, taker: Taker, text_to: str | None
+) -> Request:
+    where = held[0]
+    zone = ZoneInfo(where.time_zone)
+    return Request(
+        taker=taker,
+        chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in held),
+        centre_id=where.centre_id,
+        local_starts=tuple(one.start_at.astimezone(zone) for one in held),
+        street=where.street,
+        centre_name=where.name,
+        town=where.town,
+        centre_postcode=where.postcode,
+        born=entry.born,
+        postcode=entry.postcode,
+        number=entry.number,
+        text_to=text_to,
+        rank=entry.rank,
+    )
+
+
+def _not_booked(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    entry: Entry,
+    held: Sequence[Offered],
+) -> None:
+    """The place goes to the next: its person is booked otherwise, or cannot be booked like this.
+
+    Of the latter (too many bookings on one number) an agent will find another; a place that was
+    given back in the attempt is passed on like one that is held still.
+    """
+    also = [one.place_id for one in held]
+    if waiting.is_booked(connection, entry.id):
+        waiting.end(connection, store.clock, entry.id, State.TAKEN)
+        waiting_offers.end(connection, store.clock, entry.id, Outcome.BOOKED)
+        _pass_on(connection, store, campaign, entry.id, also)
+    else:
+        _gone(connection, store, campaign, entry, also)
+
+
+def _is_another(held: Sequence[Offered], chosen: Sequence[int]) -> bool:
+    return bool(held and chosen) and [one.place_id for one in held] != list(chosen)
+
+
+def decline(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    entry_id: str,
+    *,
+    chosen: Sequence[int] = (),
+) -> bool:
+    """Refuse what is offered: it goes to the next. False when nothing was.
+
+    `chosen` are the places that they heard of: another offer, which they have by now, stays.
+    """
+    entry = _lock_live(connection, store, entry_id)
+    if entry is None or entry.state != State.OFFERED:
+        return False
+    if _is_another(waiting.offered_to(connection, store.clock, entry_id), chosen):
+        return False
+    waiting.set_waiting(connection, store.clock, entry.id, behind=entry.offers > 1)
+    waiting_offers.end(connection, store.clock, entry.id, Outcome.REFUSED)
+    _pass_on(connection, store, campaign, entry.id)
+    return True
+
+
+@dataclass(frozen=True)
+class Everybody:
+    """Those who wait, of all campaigns: for who opens slots (see services.slots.open_slots.Offers)."""
+
+    store: Store
+    campaigns: Callable[[], Sequence[Campaign]]
+
+    def anybody(self) -> bool:
+        with self.store.database.statement() as connection:
+            return waiting.anybody(connection)
+
+    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
+        """Offer new places, in the caller's transaction: campaigns in the order they opened."""
+        return sum(
+            offer_freed(connection, self.store, campaign, place_ids)
+            for campaign in self.campaigns()
+        )
+
+
+def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
+    """Pass on every offer that ran out, each in a transaction of its own; gives how many did.
+
+    One that nobody can be told of, or not in time, is as good as run out. What was cancelled and
+    cannot be taken back any more goes the same way. `campaign_of` knows campaigns by name. Safe to
+    run twice at the same time.
+    """
+    done = free_cancelled(store, campaign_of)
+    while True:
+        with store.database.statement() as connection:
+            over = waiting.lapsed(connection, store.clock, limit=AT_ONCE)
+            lost = waiting_offers.untellable(connection, limit=AT_ONCE)
+        passed = sum(
+            _pass_on_alone(store, campaign_of(name), entry_id)
+            for entry_id, name in dict.fromkeys((*over, *lost))
+        )
+        done += passed
+        if max(len(over), len(lost)) < AT_ONCE or not passed:
+            return done
+
+
+def _pass_on_alone(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
+    """One that is not right holds up no other: its hold runs out by itself."""
+    try:
+        return _lapse(store, campaign, entry_id)
+    except Exception as error:  # noqa: BLE001 (the next round tries again)
+        log.error("offer not passed on", entry=entry_id, error=type(error).__name__)
+        return False
+
+
+def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
+    with store.database.transaction() as connection:
+        lapsed = waiting.is_lapsed(connection, store.clock, entry_id)
+        lost = None if lapsed else waiting_offers.why_untellable(connection, entry_id)
+        if not lapsed and lost is None:
+            return False
+        entry = waiting.load(connection, store.vault, entry_id)
+        clock, outcome = store.clock, Outcome.LAPSED
+        if waiting.is_booked(connection, entry_id):
+            outcome = Outcome.BOOKED
+            waiting.end(connection, clock, entry_id, State.TAKEN)
+        elif entry is None or campaign is None:
+            outcome = Outcome.GONE
+            waiting.end(connection, clock, entry_id, State.GONE)
+        elif lost == waiting_offers.TOO_LATE:
+            # No fault of theirs; and they are not asked about the same hour again, or two such
+            # people would have it by turns.
+            outcome = Outcome.UNTOLD
+            waiting.set_waiting(connection, clock, entry_id)
+            waiting_offers.uncount(connection, entry_id)
+        elif lost is None and not waiting_offers.was_told(connection, entry_id):
+            # Nobody could answer: they are asked again, and may be about the same hour.
+            outcome = Outcome.UNTOLD
+            waiting.set_waiting(connection, clock, entry_id)
+            waiting_offers.forget(connection, clock, entry_id)
+        elif entry.offers > 1:
+            waiting.end(connection, clock, entry_id, State.GONE)
+        else:
+            waiting.set_waiting(connection, clock, entry_id)
+        waiting_offers.end(connection, clock, entry_id, outcome)
+        freed = _pass_on(connection, store, campaign, entry_id)
+        if outcome is Outcome.UNTOLD and campaign is not None:
+            # What nobody behind them wants is theirs before it is everybody's.
+            offer_freed(connection, store, campaign, freed)
+    return True
+
+
+def _gone(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    entry: Entry,
+    also: Sequence[int] = (),
+) -> None:
+    """The place is not to be had any more, which is no fault of theirs."""
+    waiting.set_waiting(connection, store.clock, entry.id)
+    waiting_offers.end(connection, store.clock, entry.id, Outcome.GONE)
+    _pass_on(connection, store, campaign, entry.id, also)
+
+
+def _pass_on(
+    connection: Connection,
+    store: Store,
+    campaign: Campaign | None,
+    entry_id: str,
+    also: Sequence[int] = (),
+) -> list[int]:
+    """Give what an entry holds to those behind it; nobody sees it free in between."""
+    freed = sorted({*pass_on_holds(connection, waiting.holder_of(entry_id)), *also})
+    if campaign is not None:
+        offer_freed(connection, store, campaign, freed, but_not=entry_id)
+    return freed
+
+
+def _lock_live(connection: Connection, store: Store, entry_id: str) -> Entry | None:
+    entry = waiting.load(connection, store.vault, entry_id, lock=True)
+    return entry if entry and entry.state in (State.WAITING, State.OFFERED) else None
