@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import config
 
-from models.outbox import Claimed
+from models.messages.outbox import Claimed
 from services.call.world import Service
 from services.messages import change_notices, reminders, resend
 from services.messages.deliver_message import Means

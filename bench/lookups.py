@@ -18,9 +18,9 @@ from structlog.testing import capture_logs
 
 from bench import store
 from bench.servers import CannotMeasure
-from models import bookings
-from models.bookings import BookingRow, Person
-from models.outbox import any_since
+from models.booking import bookings
+from models.booking.bookings import BookingRow, Person
+from models.messages.outbox import any_since
 from prompts.catalogue import load
 from services.booking.find_booking import NotFound, find_booking
 from services.booking.text_booking import ONE_IN, Asked, text_booking

@@ -29,11 +29,11 @@ from bench.servers import CannotMeasure, free_port
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
 from jobs.queues import MOST_IN_A_JOB
 from jobs.tasks import Ports, deliver, give
-from models import outbox
 from models.crypto import Vault
 from models.database import Database
+from models.messages import outbox
+from models.messages.outbox import NewMessage
 from models.migrations.runner import upgrade
-from models.outbox import NewMessage
 from services import logs
 from services.messages.deliver_message import KINDS, LEASE
 from services.messages.topics import Topic

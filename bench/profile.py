@@ -36,8 +36,8 @@ import config
 import ivr.conversation
 import ivr.signature
 import ivr.voice
+import models.call.turns
 import models.prepared
-import models.turns
 import prompts.catalogue
 import wiring
 
@@ -67,7 +67,7 @@ _STAGES: tuple[tuple[str, Any, str], ...] = (
     ("session from and to JSON", Session, "to_json"),
     ("seal and open (AES-GCM)", Vault, "seal"),
     ("seal and open (AES-GCM)", Vault, "open"),
-    ("record: building the statement", models.turns, "record"),
+    ("record: building the statement", models.call.turns, "record"),
     ("engine", ivr.conversation, "advance"),
     ("render TwiML", ivr.conversation, "render"),
     ("fill sentences", prompts.catalogue.Catalogue, "say"),

@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Table, func, insert, literal, select
 
-from models import reminders
 from models.crypto import Vault
 from models.database import Database
+from models.messages import reminders
+from models.messages.reminders import Day
 from models.migrations.runner import upgrade
-from models.reminders import Day
 from models.tables import appointment, booking, centre, history, message, place, slot
 from services.messages.reminders import UNLESS_LATELY
 from services.messages.topics import Topic

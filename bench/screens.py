@@ -27,11 +27,12 @@ import launcher
 
 from bench import servers, traffic
 from bench.servers import CannotMeasure, House, Web
-from models import agents, snapshots
-from models import staff as staff_rows
+from models.accounts import staff as staff_rows
+from models.accounts.staff import Staff
+from models.agents import agents
 from models.crypto import Vault
 from models.database import Database
-from models.staff import Staff
+from models.supervision import snapshots
 from services.accounts import second_factor
 from services.store import Store
 from services.supervision.write_board import NAME

@@ -27,11 +27,11 @@ from sqlalchemy import make_url, text
 from bench import filling, messages, reminders
 from bench.by_hand import ByHand
 from bench.servers import CannotMeasure, beside
-from models.centres import insert_new
+from models.centres.centres import insert_new
 from models.crypto import Vault
 from models.database import Database
 from models.migrations.runner import upgrade
-from models.slots import Wanted, open_slots
+from models.slots.slots import Wanted, open_slots
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign

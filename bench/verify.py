@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from sqlalchemy import text
 
 from bench.servers import CannotMeasure
-from models import verify
 from models.clock import DatabaseClock
 from models.database import Connection, Database
+from models.operations import verify
 
 CENTRES = 100
 CAPACITY = 5

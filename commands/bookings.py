@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from models import bookings, changes, history
-from models.changes import Address, BookingFile
+from models.booking import bookings, changes, history
+from models.booking.changes import Address, BookingFile
+from models.booking.history import HistoryLine
 from models.database import Connection
-from models.history import HistoryLine
 from services.booking.change_booking import (
     FIRST,
     MOST_WHY,

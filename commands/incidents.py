@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from models.incidents import Incident
+from models.public.incidents import Incident
 from services.public import incidents
 from services.store import Store
 

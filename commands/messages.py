@@ -14,8 +14,8 @@ import click
 from commands.slots import progress_bar
 from commands.wishes import yes_option
 from flows.understanding import COUNTRY_ZONE
-from models import messages
-from models.messages import MessageRow
+from models.messages import messages
+from models.messages.messages import MessageRow
 from services.messages.resend import NotAgain, Plan, carry_out, plan_one, plan_topic
 from services.messages.topics import Topic
 from services.store import Store

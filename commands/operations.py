@@ -6,7 +6,7 @@ import click
 
 from commands.slots import progress_bar
 from commands.wishes import carry_out, dry_run_option, yes_option
-from models.operations import Operation
+from models.centre_day.operations import Operation
 from services.centre_day.centre_life import CentreLife, LifeRefused, Wish
 
 

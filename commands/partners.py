@@ -13,10 +13,10 @@ from typing import Final
 import click
 
 from jobs import partner_feeds, partner_files
-from models import partner_rows
 from models.clock import Clock
 from models.database import Database
-from models.partner_rows import Feed
+from models.partners import rows as partner_rows
+from models.partners.rows import Feed
 from services.partners import match as partner_match
 from services.partners.links import PLATFORMS
 

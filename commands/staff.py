@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import click
 
-from models.staff import ROLES
+from models.accounts.staff import ROLES
 from services.accounts import passwords
 from services.accounts import staff as accounts
 from services.store import Store

@@ -11,7 +11,7 @@ from flows.steps.line import LINE_STEPS, QUEUE, WITH_AGENT
 from flows.steps.resume import offer_to_resume
 from ivr.caller import read_caller
 from ivr.twiml import Addresses, render
-from models.turns import Body, Stored
+from models.call.turns import Body, Stored
 from prompts.catalogue import load
 from services.call.end_call import record_call_status
 from services.call.resume_call import find_earlier

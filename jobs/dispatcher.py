@@ -14,7 +14,7 @@ import structlog
 
 from jobs import timed
 from jobs.timed import Task
-from models import agents
+from models.agents import agents
 from services.agents import presence, provider_commands, reserve
 from services.agents.ask_after import ask_after
 from services.agents.call_back import CallBack

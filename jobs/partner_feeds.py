@@ -17,10 +17,11 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from jobs.timed import Task
-from models import geography, partner_rows
+from models.centres import geography
 from models.clock import Clock
 from models.database import Database
-from models.partner_rows import Claim
+from models.partners import rows
+from models.partners.rows import Claim
 from partners import doctolib_walk, keldoc_walk, maiia_walk
 from partners.partners_file import BadPartnersFile, PartnersFile, Platform, read_partners_file
 from partners.walking import (
@@ -125,14 +126,14 @@ class PlatformFeed:
     def claim(self, every: timedelta = timedelta(0)) -> Claim:
         """Make the next round ours: of all processes one asks a partner, and none that refused."""
         with self.database.transaction() as connection:
-            return partner_rows.claim_feed(
+            return rows.claim_feed(
                 connection, self.clock, self.platform.name, every=every, alive=_ALIVE
             )
 
     def begin(self) -> None:
         """Begin a round."""
         with self.database.statement() as connection:
-            ours = partner_rows.our_centres(connection)
+            ours = rows.our_centres(connection)
         links = list(self.platform.links)
         if self.platform.from_our_centres:
             named = {one.link for one in links}
@@ -180,7 +181,7 @@ class PlatformFeed:
         if self._sign_at and now >= self._sign_at:
             self._sign_at = now + _SIGN
             with self.database.transaction() as connection:
-                partner_rows.still_reading(connection, self.clock, self.platform.name)
+                rows.still_reading(connection, self.clock, self.platform.name)
 
     def _advance(self, answer: Answer | None) -> None:
         """Send the answer, and take in what the walk finds until it asks again or ends."""
@@ -254,7 +255,7 @@ class PlatformFeed:
 
     def _pauses(self) -> int:
         with self.database.statement() as connection:
-            feeds = partner_rows.freshness(connection)
+            feeds = rows.freshness(connection)
         told = next((one.details for one in feeds if one.platform == self.platform.name), {})
         return int(told.get(_PAUSES, 0))
 
@@ -265,7 +266,7 @@ class PlatformFeed:
         self, error: str, *, was_read: bool, pauses: int, pause_until: datetime | None = None
     ) -> None:
         with self.database.transaction() as connection:
-            partner_rows.note_feed(
+            rows.note_feed(
                 connection,
                 self.clock,
                 self.platform.name,

@@ -15,7 +15,8 @@ import structlog
 
 from jobs import timed
 from jobs.timed import Task, run_once
-from models import outbox, places
+from models.messages import outbox
+from models.slots import places
 from services.campaign.campaign import Campaign
 from services.messages import reminders, spend
 from services.messages.deliver_message import KINDS, Means, deliver_message

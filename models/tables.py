@@ -58,7 +58,7 @@ centre = Table(
         "territory",
         String(16),
         nullable=False,
-        comment="land that no sea cuts: see models.geography",
+        comment="land that no sea cuts: see models.centres.geography",
     ),
     Column("latitude", Float),
     Column("longitude", Float),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from models.partner_rows import PartnerCentre
+from models.partners.rows import PartnerCentre
 from partners import doctolib
 from partners.reading import (
     Context,

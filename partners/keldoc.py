@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from models import geography
-from models.partner_rows import PartnerCentre
+from models.centres import geography
+from models.partners.rows import PartnerCentre
 from partners import motives as words
 from partners.phones import read_phones
 from partners.reading import (

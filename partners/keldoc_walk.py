@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-from models.partner_rows import PartnerCentre
+from models.partners.rows import PartnerCentre
 from partners import keldoc
 from partners.reading import Context, NotAnAnswer, ReadSlot, inside, own_id, text_of
 from partners.walking import (

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
-from models import geography
-from models.partner_rows import PartnerCentre
+from models.centres import geography
+from models.partners.rows import PartnerCentre
 from partners import maiia
 from partners.reading import Context, Motive, NotAnAnswer, ReadSlot, own_id
 from partners.walking import (

@@ -13,7 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from models.partner_rows import FROM_AGE, PUBLIC
+from models.partners.rows import FROM_AGE, PUBLIC
 
 PROFESSIONALS: Final = "professionals"
 CONDITION: Final = "condition"

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
-from models import geography
+from models.centres import geography
 from partners import semicolon_file
 from partners.hours import Meaning, read_day
 from partners.phones import read_phones

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from models import geography
+from models.centres import geography
 from partners import semicolon_file
 from partners.town_names import TownNames
 from services.centres.import_centres import FileRefused, RefusedRow

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from models import geography
-from models.partner_rows import PartnerCentre
+from models.centres import geography
+from models.partners.rows import PartnerCentre
 from partners.motives import is_reserved_centre
 
 # Real answers have some tens of kilobytes; a whole département's list less than one megabyte.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, Protocol
 
-from models.partner_rows import PartnerCentre, PartnerSlot
+from models.partners.rows import PartnerCentre, PartnerSlot
 from partners.motives import is_reserved_centre
 from partners.reading import NotAnAnswer, Reading, ReadSlot, parse, shortened
 from services.partners.links import PartnerLink, read_link

@@ -20,10 +20,10 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models import desk as desk_rows
-from models import queues as queue_rows
-from models import staff as staff_rows
-from models.staff import Written
+from models.accounts import staff as staff_rows
+from models.accounts.staff import Written
+from models.desk import desk as desk_rows
+from models.queue import entries as queue_rows
 from services.accounts.sign_in import LONGEST
 from services.accounts.staff import READ_FILE, record_act
 from services.agents.presence import PAUSES

@@ -24,7 +24,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from flows.session import Session
-from models.public_centres import PublicCentre
+from models.public.centres import PublicCentre
 from services.call.world import Service
 from services.online import answers, partner, web_sessions
 from services.online.answers import NotTaken, may_show

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
+from models.centres.directory import Postcode
 from models.database import Connection
-from models.directory import Postcode
-from models.public_centres import PublicCentre
+from models.public.centres import PublicCentre
 from services.call.world import Service
 from services.centres.find_town import NamedTown, find_towns
 from services.centres.towns import areas, departement_name

@@ -15,8 +15,8 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from flows.understanding import NotUnderstood
-from models import agents as agent_rows
-from models import desk as rows
+from models.agents import agents as agent_rows
+from models.desk import desk as rows
 from services.agents import (
     hand_back,
     hold_call,

@@ -18,8 +18,8 @@ from flask import Blueprint, abort, render_template, request
 from flows.session import CallerKind, Moving, Offer, Session, Whom
 from flows.understanding import COUNTRY_ZONE
 from flows.world import Town
-from models import desk as rows
 from models.database import Connection
+from models.desk import desk as rows
 from services.accounts.staff import read_file as say_that_it_is_read
 from services.accounts.staff import record_act
 from services.booking.change_booking import Changed, Unchanged

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from models import desk as rows
-from models import snapshots
-from models.agents import Leg
+from models.agents.agents import Leg
 from models.database import Connection
-from models.desk import Now
+from models.desk import desk as rows
+from models.desk.desk import Now
+from models.supervision import snapshots
 from services.agents import presence
 from services.agents.presence import Current
 from services.agents.struggling import Struggling, struggling

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import structlog
 
-from models import arrivals, snapshots
+from models.admission import arrivals
+from models.supervision import snapshots
 from services.admission.load_shedder import LOOK_EVERY, Pressure
 from services.admission.waiting_room import NAME
 from services.store import Store

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from models.snapshots import Snapshot
+from models.supervision.snapshots import Snapshot
 from services.admission.admission_controller import LEAST, read_room
 from services.admission.presence import Presence
 from services.admission.waiting_room import (

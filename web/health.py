@@ -12,7 +12,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from models import callbacks, outbox, places, snapshots
+from models.messages import outbox
+from models.queue import callbacks
+from models.slots import places
+from models.supervision import snapshots
 from services.admission.admission_controller import read_room
 from services.admission.waiting_room import NAME, Room
 from services.messages.deliver_message import KINDS

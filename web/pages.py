@@ -19,7 +19,7 @@ from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from models.staff import Staff
+from models.accounts.staff import Staff
 from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES, Screen, screen
 from web.marks import SIGNED, who_may

@@ -25,9 +25,10 @@ from flask import Blueprint, Response, abort, jsonify, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from flows.understanding import NotUnderstood
-from models import attendance, changes
-from models import desk as desk_rows
-from models.attendance import CentreName
+from models.booking import changes
+from models.centre_day import attendance
+from models.centre_day.attendance import CentreName
+from models.desk import desk as desk_rows
 from services.booking.confirm_booking import Booked
 from services.call.world import Service
 from services.centre_day import secretary, secretary_hours

@@ -12,7 +12,7 @@ from flask_login import current_user
 from markupsafe import Markup
 from werkzeug import Response
 
-from models.staff import ROLES, Staff, Visit
+from models.accounts.staff import ROLES, Staff, Visit
 from services.accounts import known_device, passwords, second_factor
 from services.accounts import staff as accounts
 from services.accounts.sign_in import Begun, Closed, Origin, SignIn, Unproved, Wrong, needs

@@ -31,7 +31,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
-from models.staff import Staff, Visit
+from models.accounts.staff import Staff, Visit
 from services.accounts.sign_in import SignIn, needs
 from web.browser_session import BrowserSession, Cookies
 from web.marks import SIGNED, Who, public, public_form, roles, who_may

@@ -19,10 +19,10 @@ from datetime import timedelta
 import structlog
 
 from models import attempts
-from models import staff as rows
+from models.accounts import staff as rows
+from models.accounts.staff import STRONG_ROLES, Account, Session, Staff, Visit
 from models.attempts import Asked, Subject
 from models.database import Connection
-from models.staff import STRONG_ROLES, Account, Session, Staff, Visit
 from services.accounts import passwords, second_factor
 from services.accounts.known_device import Device
 from services.accounts.staff import fold, record_act

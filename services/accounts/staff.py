@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.understanding import NotUnderstood, telephone
-from models import centres, directory
-from models import staff as rows
+from models.accounts import staff as rows
+from models.accounts.staff import ROLES, STRONG_ROLES, Act, Staff, Written
+from models.centres import centres, directory
+from models.centres.geography import distance_km
 from models.database import Connection
-from models.geography import distance_km
-from models.staff import ROLES, STRONG_ROLES, Act, Staff, Written
 from services.accounts import passwords, second_factor
 from services.store import Store
 

@@ -19,9 +19,10 @@ from typing import Any, Final
 
 import structlog
 
-from models import arrivals, snapshots
-from models.arrivals import Load
+from models.admission import arrivals
+from models.admission.arrivals import Load
 from models.database import Connection
+from models.supervision import snapshots
 from services.admission.load_shedder import ASSUMED_CPU, OF_A_WORKER, REQUESTS, Level
 from services.admission.presence import Present
 from services.admission.waiting_room import BEFORE, DRAWN, MILLI, NAME, Crowd, Room

@@ -25,7 +25,7 @@ from datetime import timedelta
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
-# The snapshot (models.snapshots) that one process writes and every worker reads.
+# The snapshot (models.supervision.snapshots) that one process writes and every worker reads.
 NAME: Final = "room"
 # Before the opening people may come in so early; earlier ones find the page that tells when.
 BEFORE: Final = timedelta(minutes=30)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from models import call_rate
+from models.agents import call_rate
 from services.store import Store
 
 BUCKET = "calls"

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from models import agents
+from models.agents import agents
 from models.database import Connection
 from services.store import Store
 

@@ -20,11 +20,14 @@ from enum import StrEnum
 
 from flows.session import Session
 from flows.steps.line import QUEUE
-from models import agents, callbacks, queues, turns
-from models.agents import Claimed, Leg
+from models.agents import agents
+from models.agents.agents import Claimed, Leg
+from models.call import turns
+from models.call.turns import Body
 from models.database import Connection
-from models.queues import Entry
-from models.turns import Body
+from models.queue import callbacks
+from models.queue import entries as queues
+from models.queue.entries import Entry
 from services.agents.command_store import RING_PATHS, Kind, NewIntent, add
 from services.queue import entries
 from services.store import Store

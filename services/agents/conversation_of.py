@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from models import agents, queues
-from models.agents import Leg
+from models.agents import agents
+from models.agents.agents import Leg
 from models.database import Connection
-from models.queues import Entry
+from models.queue import entries
+from models.queue.entries import Entry
 from services.store import Store
 
 OTHER_CALL = "other_call"
@@ -18,7 +19,7 @@ def talk_of(connection: Connection, store: Store, staff_id: str, entry_id: str) 
     is up to a second late; what it wants is decided here, with the lock, and not before. A
     colleague who was asked into a conversation has none of their own.
     """
-    entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
+    entry = entries.load(connection, store.vault, entry_id, lock=True) if entry_id else None
     if entry is not None and entry.state == "talking" and entry.staff_id == staff_id:
         return entry
     return OTHER_CALL if has_another(connection, staff_id, entry_id) else "not_talking"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.session import Session
 from flows.steps.my_appointment import MY_APPOINTMENT
-from models import turns
+from models.call import turns
 from models.database import Connection
 from services.accounts.staff import record_act
 from services.agents import provider_commands

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from models import agents
+from models.agents import agents
 from models.database import Connection
-from models.queues import Entry
+from models.queue.entries import Entry
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.conversation_of import talk_of

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from models import agents, board_settings, queues
-from models.agents import Agent, Leg, Pending
+from models.agents import agents
+from models.agents.agents import Agent, Leg, Pending
 from models.database import Connection
+from models.queue import entries
+from models.supervision import settings
 from services.agents import connect_agent
 from services.agents.provider_commands import Asked, no
 from services.agents.reserve import BROWSER, PHONE, line_of
@@ -134,7 +136,7 @@ def current(store: Store, staff_id: str) -> Current:
             return Current(Agent(staff_id, OFFLINE, now, "", None, None, BROWSER, now, 0))
         entry = None
         if agent.entry_id is not None:
-            entry = queues.load(connection, store.vault, agent.entry_id)
+            entry = entries.load(connection, store.vault, agent.entry_id)
         if entry is None:
             return Current(agent)
         until = None
@@ -157,7 +159,7 @@ def current(store: Store, staff_id: str) -> Current:
 
 def wrapup_time(connection: Connection) -> timedelta:
     """How long an agent may take for wrapping up."""
-    seconds = board_settings.value(connection, WRAPUP_SETTING)
+    seconds = settings.value(connection, WRAPUP_SETTING)
     return timedelta(seconds=seconds) if isinstance(seconds, int | float) else WRAPUP
 
 
@@ -200,7 +202,7 @@ def free_stranded(store: Store) -> int:
 def _free_stranded(
     connection: Connection, store: Store, staff_id: str, entry_id: str | None
 ) -> bool:
-    entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
+    entry = entries.load(connection, store.vault, entry_id, lock=True) if entry_id else None
     # With both locked: they may have been freed meanwhile, and have somebody else.
     agents.get(connection, staff_id, lock=True)
     still = agents.stranded(connection, store.clock, STRANDED_AFTER)
@@ -216,12 +218,12 @@ def end_wrapup(
     connection: Connection, store: Store, staff_id: str, entry_id: str, *, code: str, note: str = ""
 ) -> list[str]:
     """A conversation is wrapped up: its agent is free. Gives the intents that end their lines."""
-    entry = queues.load(connection, store.vault, entry_id, lock=True)
+    entry = entries.load(connection, store.vault, entry_id, lock=True)
     asked: list[str] = []
     # One that was handed on is another's.
     if entry is not None and entry.staff_id == staff_id:
-        said = {"wrapup_code": code, **queues.sealed_note(store.vault, entry_id, note)}
-        queues.move(connection, store.clock, entry_id, ("wrapup",), "done", **said)
+        said = {"wrapup_code": code, **entries.sealed_note(store.vault, entry_id, note)}
+        entries.move(connection, store.clock, entry_id, ("wrapup",), "done", **said)
         handed_on = entry.outcome == connect_agent.TRANSFERRED
         kinds = ("agent", "supervisor") if handed_on else ("agent", "third", "supervisor")
         asked = connect_agent.hang_up_legs(connection, store, entry, kinds=kinds, at_once=False)

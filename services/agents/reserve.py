@@ -14,10 +14,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
 
-from models import agents, queues
-from models.agents import Free, NewLeg
+from models.agents import agents
+from models.agents.agents import Free, NewLeg
 from models.database import Connection
-from models.queues import Candidate
+from models.queue import entries as queues
+from models.queue.entries import Candidate
 from services.agents import connect_agent, provider_commands
 from services.agents.provider_commands import Kind, NewIntent
 from services.ports import CallControl

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, takewhile
 
-from models import agents
-from models.agents import REPEATED, WRONG, Trouble
+from models.agents import agents
+from models.agents.agents import REPEATED, WRONG, Trouble
 from models.database import Connection
 from services.store import Store
 

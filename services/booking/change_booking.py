@@ -24,12 +24,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
-from models import bookings, changes, history, outbox
-from models.changes import Address, BookedAppointment, BookingFile, ChangedMeanwhile
+from models.booking import bookings, changes, history
+from models.booking.changes import Address, BookedAppointment, BookingFile, ChangedMeanwhile
+from models.booking.history import Change
 from models.database import Connection
-from models.history import Change
-from models.outbox import NewMessage
-from models.partner_bookings import is_mirrored
+from models.messages import outbox
+from models.messages.outbox import NewMessage
+from models.partners.bookings import is_mirrored
 from services.booking.partner_message import follow
 from services.campaign.campaign import Campaign
 from services.messages.topics import topic_of_change

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from models import bookings, changes, history, outbox
-from models.bookings import Added, NewBooking
+from models.booking import bookings, changes, history
+from models.booking.bookings import Added, NewBooking
+from models.booking.history import Change
 from models.database import Connection
-from models.history import Change
-from models.outbox import NewMessage
+from models.messages import outbox
+from models.messages.outbox import NewMessage
 from prompts.catalogue import Catalogue
 from services.campaign.campaign import Campaign
 from services.messages.confirmation_text import confirmation_text, text_of_booking

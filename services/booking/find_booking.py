@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from models import changes
-from models.changes import Address, BookingFile
+from models.booking import changes
+from models.booking.changes import Address, BookingFile
 from models.database import Connection
 from services.attempts import before_look_up, count_look_up
 from services.booking.change_booking import undoable

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Mine, MineState, Moving, Offer
 from flows.world import NotChanged
-from models import changes
-from models.changes import BookedAppointment
+from models.booking import changes
+from models.booking.changes import BookedAppointment
 from models.database import Connection
-from models.places import Window
+from models.slots.places import Window
 from services.booking.change_booking import FIRST, SECOND, Unchanged, WhyNot
 from services.booking.find_booking import Found
 from services.campaign.campaign import Campaign

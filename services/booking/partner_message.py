@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from models import outbox, partner_bookings
 from models.database import Connection
-from models.outbox import NewMessage
+from models.messages import outbox
+from models.messages.outbox import NewMessage
+from models.partners import bookings
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
 from services.store import Store
 
@@ -48,5 +49,5 @@ def follow(
     kept, and theirs with it.
     """
     after = UNDO_WITHIN + UNDO_GRACE if undoable else _AT_ONCE
-    for order_id in partner_bookings.of_booking(connection, booking_id):
+    for order_id in bookings.of_booking(connection, booking_id):
         send(connection, store, order_id, key=f":{version}", after=after)

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from models import changes, outbox
-from models.changes import NOBODY, Address, BookedAppointment, BookingFile
+from models.booking import changes
+from models.booking.changes import NOBODY, Address, BookedAppointment, BookingFile
 from models.database import Connection
-from models.outbox import NewMessage
+from models.messages import outbox
+from models.messages.outbox import NewMessage
 from prompts.catalogue import Catalogue
 from services.attempts import count_text
 from services.messages.confirmation_text import text_of_booking

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from models import verify
+from models.operations import verify
 from services.campaign.campaign import Campaign
 from services.store import Store
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Mine, Offer, Session
 from flows.world import Calls, NotMine
-from models import bookings
+from models.booking import bookings
 from services.booking.find_booking import NotFound, find_rung
 from services.booking.my_bookings import told
 from services.call.take_turn import Turn

@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from flows.engine import ENDED
 from flows.session import CallerKind, Session
-from models import calls, outbox, queues, turns
+from models.call import calls, turns
 from models.database import Connection
-from models.outbox import NewMessage
+from models.messages import outbox
+from models.messages.outbox import NewMessage
+from models.queue import entries as queues
 from prompts.catalogue import load
 from services.agents import connect_agent
 from services.call.resume_call import RESUME_WITHIN, chosen_places, new_code

@@ -6,9 +6,9 @@ from datetime import date
 
 from flows.session import Kept, Offer, Session
 from flows.world import Unbooked
-from models import waiting
 from models.database import Connection
-from models.waiting import Entry
+from models.waiting_list import entries as waiting
+from models.waiting_list.entries import Entry
 from prompts.catalogue import load
 from services.booking.confirm_booking import NotBooked
 from services.call.take_turn import Turn

@@ -6,7 +6,7 @@ from datetime import date
 
 from flows.session import Mine, Moving, Offer, Session
 from flows.world import NotChanged, NotMine
-from models import changes
+from models.booking import changes
 from prompts.catalogue import load
 from services import attempts
 from services.booking.change_booking import By, Changed, Unchanged, cancel, move, undo_cancel

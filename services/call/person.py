@@ -14,9 +14,10 @@ from flows.world import (
     Standing,
     Unavailable,
 )
-from models import callbacks, queues
 from models.database import Connection
-from models.queues import Door
+from models.queue import callbacks
+from models.queue import entries as queues
+from models.queue.entries import Door
 from services.agents import connect_agent
 from services.agents.connect_agent import How
 from services.call.take_turn import Turn

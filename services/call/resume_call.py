@@ -16,10 +16,12 @@ from flows.session import Session
 from flows.steps.resume import is_about_a_booking, is_worth_resuming
 from flows.steps.untold import is_untold
 from flows.world import Earlier, TakenUp
-from models import attempts, resume, visit_codes, visits
+from models import attempts
 from models.attempts import EVERYBODY, Asked, Subject
+from models.call import resume
 from models.database import Connection
-from models.visits import PARTNER_WAITS, VisitRow
+from models.online import codes, web_sessions
+from models.online.web_sessions import PARTNER_WAITS, VisitRow
 from services.campaign.campaign import Campaign
 from services.slots.give_back import give_back_holds, keep_for_code, returning, take_back
 from services.store import Store
@@ -94,7 +96,7 @@ def of_code(connection: Connection, store: Store, code: str) -> str | None:
     """The call, or the visit to the site, that a code is for; whoever asks counts the try."""
     index = _code_idx(store, code)
     found = resume.call_of_code(connection, store.clock, index)
-    return found or visit_codes.visit_of_code(connection, store.clock, index)
+    return found or codes.visit_of_code(connection, store.clock, index)
 
 
 def new_visit_code(connection: Connection, store: Store, campaign: Campaign, visit_id: str) -> str:
@@ -108,7 +110,7 @@ def new_visit_code(connection: Connection, store: Store, campaign: Campaign, vis
     for _ in range(_NEW_CODE_TRIES):
         code = store.chance.code()
         index = _code_idx(store, code)
-        if visit_codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES):
+        if codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES):
             keep_for_code(connection, store, campaign, visit_id, chosen_places(session))
             return code
     return ""
@@ -119,7 +121,7 @@ def new_code(connection: Connection, store: Store, call_id: str) -> str:
     for _ in range(_NEW_CODE_TRIES):
         code = store.chance.code()
         index = _code_idx(store, code)
-        if visit_codes.visit_of_code(connection, store.clock, index):
+        if codes.visit_of_code(connection, store.clock, index):
             # Told on a page to somebody else.
             continue
         if resume.add_code(connection, store.clock, index, call_id, CODE_LIVES):
@@ -142,7 +144,7 @@ def take_up(
     the name that `call_id` is. None when there is nothing left to go on from, or somebody was
     quicker.
     """
-    if visit_codes.is_visit(earlier_id):
+    if codes.is_visit(earlier_id):
         session = _close_visit(connection, store, earlier_id)
     else:
         session = _close_call(connection, store, campaign, earlier_id)
@@ -168,10 +170,10 @@ def take_up(
 def _pass_code(connection: Connection, store: Store, earlier_id: str, call_id: str) -> bool:
     """Should this line be cut, too, the same code is good for it; whether it is a visit's."""
     clock = store.clock
-    if not visit_codes.is_visit(earlier_id):
+    if not codes.is_visit(earlier_id):
         resume.pass_codes(connection, clock, earlier_id, call_id, CODE_LIVES)
         return False
-    code_idx = visit_codes.take_code(connection, earlier_id)
+    code_idx = codes.take_code(connection, earlier_id)
     return code_idx is not None and resume.add_code(
         connection, clock, code_idx, call_id, CODE_LIVES
     )
@@ -180,7 +182,7 @@ def _pass_code(connection: Connection, store: Store, earlier_id: str, call_id: s
 def give_visit_code(connection: Connection, store: Store, visit_id: str, code: str) -> bool:
     """Let a code that is free be the one of a visit."""
     index = _code_idx(store, code)
-    return visit_codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES)
+    return codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES)
 
 
 def _close_call(
@@ -205,8 +207,8 @@ def _close_visit(connection: Connection, store: Store, visit_id: str) -> Session
     savepoint = connection.begin_nested()
     # First: an answer that is on its way there comes to its end before this, or finds it over; so
     # what is read next is all that was ever done.
-    ended = visits.end(connection, store.clock, visit_id, TAKEN_UP)
-    row = visits.load(connection, store.clock, store.vault, visit_id) if ended else None
+    ended = web_sessions.end(connection, store.clock, visit_id, TAKEN_UP)
+    row = web_sessions.load(connection, store.clock, store.vault, visit_id) if ended else None
     session = _session_of(row)
     if session is None or not is_worth_resuming(session):
         savepoint.rollback()
@@ -220,8 +222,8 @@ def left(
 ) -> Session | None:
     """What a call that is over, or a visit that is not, was left with."""
     within = _within(campaign)
-    if visit_codes.is_visit(earlier_id):
-        row = visits.load(connection, store.clock, store.vault, earlier_id)
+    if codes.is_visit(earlier_id):
+        row = web_sessions.load(connection, store.clock, store.vault, earlier_id)
         if row is None or row.outcome or row.seen_at < store.clock.now() - within:
             return None
         return _session_of(row)

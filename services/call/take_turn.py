@@ -12,10 +12,10 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from models import calls, pace, turns
-from models.calls import Started
+from models.call import calls, pace, turns
+from models.call.calls import Started
+from models.call.turns import Body, Stored
 from models.database import Connection
-from models.turns import Body, Stored
 from services.store import Store
 
 

@@ -27,8 +27,8 @@ from flows.world import (
     Unbooked,
     Wait,
 )
-from models import pace
-from models.geography import distance_km
+from models.call import pace
+from models.centres.geography import distance_km
 from prompts.catalogue import languages, load
 from services.agents import call_back
 from services.booking.confirm_booking import NotBooked, Request, confirm_booking, rank_of

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from models import board_settings
 from models.database import Connection
+from models.supervision import settings as board_settings
 from services.campaign.campaign import Campaign
 
 SETTING: Final = "phone_share"

@@ -32,11 +32,19 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
-from models import history, operations
+from models.booking import history
+from models.booking.history import Change
+from models.centre_day import operations
+from models.centre_day.operations import (
+    CentreState,
+    FreeSlot,
+    Operation,
+    PlaceState,
+    Ranges,
+    SlotState,
+)
 from models.database import Connection
-from models.history import Change
-from models.operations import CentreState, FreeSlot, Operation, PlaceState, Ranges, SlotState
-from models.partner_bookings import is_mirrored
+from models.partners.bookings import is_mirrored
 from services.booking.change_booking import MOST_WHY
 from services.campaign.campaigns import Campaigns
 from services.centre_day.move_people import Fate, MovePeople

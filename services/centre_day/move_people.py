@@ -14,14 +14,17 @@ from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from models import cases, changes, history, operations, outbox
-from models.cases import NewCase
-from models.changes import BookedAppointment, BookingFile
+from models.booking import changes, history
+from models.booking.changes import BookedAppointment, BookingFile
+from models.booking.history import Change
+from models.centre_day import operations
+from models.centre_day.operations import CentreState, FreeSlot, Operation, Ranges
 from models.database import Connection
-from models.history import Change
-from models.operations import CentreState, FreeSlot, Operation, Ranges
-from models.outbox import NewMessage
-from models.partner_bookings import is_mirrored
+from models.desk import cases
+from models.desk.cases import NewCase
+from models.messages import outbox
+from models.messages.outbox import NewMessage
+from models.partners.bookings import is_mirrored
 from services.booking.change_booking import MOST_WHY, Became
 from services.booking.partner_message import follow
 from services.campaign.campaign import Campaign

@@ -18,10 +18,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
-from models import operations
-from models.changes import BookedAppointment
+from models.booking.changes import BookedAppointment
+from models.centre_day import operations
+from models.centre_day.operations import FreeSlot
 from models.database import Connection
-from models.operations import FreeSlot
 from services.campaign.campaign import Campaign
 from services.store import Store
 

@@ -16,13 +16,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from models import attendance, changes, operations, staff, waiting, waiting_offers
-from models import desk as rows
-from models.attendance import CentreName, Comes, Hour, Mark
+from models.accounts import staff
+from models.accounts.staff import Staff
+from models.booking import changes
+from models.centre_day import attendance, operations
+from models.centre_day.attendance import CentreName, Comes, Hour, Mark
+from models.centre_day.operations import Operation
 from models.database import Connection
-from models.operations import Operation
-from models.places import HeldPlace, Window
-from models.staff import Staff
+from models.desk import desk as rows
+from models.slots.places import HeldPlace, Window
+from models.waiting_list import entries as waiting
+from models.waiting_list import offers
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.booking.confirm_booking import Booked, NotBooked
@@ -460,6 +464,6 @@ def answered(
         entries.decline(connection, store, campaign, entry_id)
         return None
     waiting.set_waiting(connection, store.clock, entry_id)
-    waiting_offers.forget(connection, store.clock, entry_id)
+    offers.forget(connection, store.clock, entry_id)
     give_back_holds(connection, waiting.holder_of(entry_id))
     return None

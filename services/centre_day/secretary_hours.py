@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import time
 from typing import TYPE_CHECKING, Final
 
-from models import operations, slots
-from models.slots import Opened
+from models.centre_day import operations
+from models.slots import slots
+from models.slots.slots import Opened
 from services.booking.change_booking import MOST_WHY
 from services.centre_day.secretary import DAY_CLOSED, AtCentre
 from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts

@@ -20,10 +20,10 @@ import structlog
 
 from flows.understanding import NotUnderstood, telephone
 from flows.understanding.town_table import TownTable
-from models import directory
+from models.centres import directory
+from models.centres.directory import BookableCentre, Postcode, SelfBookingCentre
+from models.centres.geography import distance_km
 from models.database import Connection, Database
-from models.directory import BookableCentre, Postcode, SelfBookingCentre
-from models.geography import distance_km
 from services.centres.towns import town_table
 
 log = structlog.get_logger()

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Final
 
-from models import centres, geography, operations
+from models.centre_day import operations
+from models.centres import centres, geography
 from models.clock import Clock
 from models.database import Database
 

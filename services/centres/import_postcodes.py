@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
-from models import geography, postcodes
+from models.centres import geography, postcodes
 from models.database import Database
 from services.centres.import_centres import FileRefused, Progress, RefusedRow, no_progress
 

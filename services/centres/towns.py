@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from flows.understanding.town_table import Area, NamedPostcode, TownTable
-from models import directory
+from models.centres import directory
+from models.centres.geography import departement
 from models.database import Connection
-from models.geography import departement
 from services.centres.import_postcodes import PostcodeFeed
 
 DEPARTEMENTS: Final = Path(__file__).resolve().parent.parent / "data" / "departements.csv"

@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 from flows.session import Moving, Offer
 from flows.understanding import birthday
 from flows.world import Town, Wait
-from models import bookings, changes, outbox
-from models import desk as rows
-from models.changes import Address
+from models.booking import bookings, changes
+from models.booking.changes import Address
 from models.database import Connection
-from models.outbox import NewMessage
+from models.desk import desk as rows
+from models.messages import outbox
+from models.messages.outbox import NewMessage
 from prompts.catalogue import load
 from services.booking.change_booking import (
     By,

@@ -15,11 +15,11 @@ from typing import Any
 
 from flows.session import CallerKind, Offer, Session, Whom
 from flows.understanding import is_digits
-from models import desk as rows
-from models import queues
 from models.database import Connection
-from models.desk import Contact, TurnRow
-from models.queues import Entry
+from models.desk import desk as rows
+from models.desk.desk import Contact, TurnRow
+from models.queue import entries
+from models.queue.entries import Entry
 from services.agents.call_back import kind_of
 from services.booking.find_booking import Found, read_booking
 from services.call.resume_call import chosen_places
@@ -340,11 +340,11 @@ def _contacts(
 
 
 def draft_of(entry: Entry) -> dict[str, Any]:
-    """What agents filled in and did for an entry so far, see models.desk.remember."""
+    """What agents filled in and did for an entry so far, see models.desk.desk.remember."""
     draft = entry.known.get(rows.DRAFT)
     return dict(draft) if isinstance(draft, dict) else {}
 
 
 def entry_of(connection: Connection, store: Store, entry_id: str) -> Entry | None:
     """An entry of the line."""
-    return queues.load(connection, store.vault, entry_id)
+    return entries.load(connection, store.vault, entry_id)

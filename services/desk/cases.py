@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from models import cases
-from models import desk as rows
-from models import staff as staff_rows
-from models.cases import Case
+from models.accounts import staff as staff_rows
+from models.accounts.staff import Staff, Written
 from models.database import Connection
-from models.staff import Staff, Written
+from models.desk import cases
+from models.desk import desk as rows
+from models.desk.cases import Case
 from services.accounts.staff import read_file, record_act
 from services.booking.find_booking import Found, read_booking
 from services.desk.booking import Refusal, Refused

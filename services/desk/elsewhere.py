@@ -13,11 +13,11 @@ from datetime import date
 from flows.session import Offer, Session, Whom
 from flows.steps.town import at_town
 from flows.world import Town
-from models import desk as rows
-from models import outbox
+from models.accounts.staff import Staff
 from models.database import Connection
-from models.outbox import NewMessage
-from models.staff import Staff
+from models.desk import desk as rows
+from models.messages import outbox
+from models.messages.outbox import NewMessage
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.call import resume_call

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from models import desk as rows
-from models import messages, outbox
 from models.database import Connection
-from models.messages import MessageRow
-from models.outbox import FAILING, NewMessage
+from models.desk import desk as rows
+from models.messages import messages, outbox
+from models.messages.messages import MessageRow
+from models.messages.outbox import FAILING, NewMessage
 from services.booking.find_booking import Found, read_booking
 from services.call.world import Service
 from services.campaign.call_hours import next_call_at

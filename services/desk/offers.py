@@ -16,11 +16,11 @@ from flows.session import CallerKind, Mine, Moving, Offer, Session, Whom
 from flows.steps.offers import plain_search
 from flows.understanding import NotUnderstood, telephone
 from flows.world import Eligibility, Far, OwnPhone, Search, Town
-from models import desk as rows
-from models import turns
+from models.call import turns
+from models.centres.geography import distance_km
 from models.database import Connection
-from models.desk import Held
-from models.geography import distance_km
+from models.desk import desk as rows
+from models.desk.desk import Held
 from services.call.take_turn import Turn
 from services.call.world import CallWorld, Service
 from services.campaign.campaign import Campaign

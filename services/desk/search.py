@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from models import attempts, changes
-from models import desk as rows
+from models import attempts
+from models.accounts.staff import Staff
 from models.attempts import Asked, Subject
+from models.booking import changes
 from models.database import Connection
-from models.staff import Staff
+from models.desk import desk as rows
 from services.accounts.staff import read_file, record_act
 from services.booking.find_booking import Found, read_booking
 from services.store import Store

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from models import changes
-from models.changes import BookingFile
+from models.booking import changes
+from models.booking.changes import BookingFile
 from models.database import Connection
-from models.outbox import Claimed
+from models.messages.outbox import Claimed
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.messages import texts

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from models.changes import Address, BookedAppointment
+from models.booking.changes import Address, BookedAppointment
 from prompts.catalogue import Catalogue
 from services.messages import texts
 from services.messages.discreet_place import says_health

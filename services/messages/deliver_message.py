@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from models import cases, outbox
-from models.cases import NewCase
 from models.crypto import CannotOpen
 from models.database import Connection
-from models.outbox import FOLLOW_UP, RESEND, SENT_BODY, Claimed
-from models.waiting_offers import TOO_LATE
+from models.desk import cases
+from models.desk.cases import NewCase
+from models.messages import outbox
+from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, Claimed
+from models.waiting_list.offers import TOO_LATE
 from services.booking.partner_message import PARTNER
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign

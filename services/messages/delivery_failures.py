@@ -1,6 +1,6 @@
 """What follows a message that did not come to its person: once more, a call, or a case.
 
-A row that follows one up is written with the failure (models.outbox.move_state) and looks at it a
+A row that follows one up is written with the failure (models.messages.outbox.move_state) and looks at it a
 minute later, when reports that contradict each other have all come: what is done depends on where
 they left the message, and not on which came first.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from models import outbox
 from models.database import Connection
-from models.outbox import FAILING, Claimed, Stored
+from models.messages import outbox
+from models.messages.outbox import FAILING, Claimed, Stored
 from services.messages import phone_capabilities
 from services.messages.notices import Later, Ready
 from services.messages.retry_plan import ONE_MORE_AFTER, Fate, fate

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 
 from flows.understanding import NotUnderstood, telephone
 from flows.understanding.messages import Wish, wish
-from models import cases, changes, history, incoming, phone_lines
 from models.attempts import Subject, wait_for_others
-from models.cases import NewCase
+from models.booking import changes, history
+from models.booking.history import Change
 from models.database import Connection
-from models.history import Change
-from models.incoming import Before
+from models.desk import cases
+from models.desk.cases import NewCase
+from models.messages import incoming, phone_lines
+from models.messages.incoming import Before
 from prompts.catalogue import languages, load
 from services.attempts import count_text
 from services.call.world import vocabulary

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import structlog
 
-from models.phone_lines import Remembered
+from models.messages.phone_lines import Remembered
 from services.messages.phone_capabilities import (
     REFUSAL,
     Kind,

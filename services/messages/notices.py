@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from models.database import Connection
-from models.outbox import Claimed
+from models.messages.outbox import Claimed
 from services.store import Store
 
 # Why a machine rings about a booking: `known` has its `booking_id` and the `topic` of the message.
@@ -66,5 +66,5 @@ Render = Callable[[Connection, Store, Claimed], Ready | Later | None]
 
 # Promise the call that tells a message, in the transaction given; `claimed.recipient` is whom to
 # ring. False while the number has another live promise. The promise is an entry of the line whose
-# `message_id` is the message's; whoever ends it moves the message by models.outbox.move_state.
+# `message_id` is the message's; whoever ends it moves the message by models.messages.outbox.move_state.
 Arrange = Callable[[Connection, Store, Claimed, CallPlan], bool]

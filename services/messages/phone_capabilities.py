@@ -19,9 +19,9 @@ import phonenumbers
 
 from flows.session import CallerKind
 from flows.understanding import NotUnderstood, telephone
-from models import phone_lines
 from models.database import Connection
-from models.phone_lines import Remembered
+from models.messages import phone_lines
+from models.messages.phone_lines import Remembered
 from services.store import Store
 
 # How long the first refusal of a mobile counts, the second, and each further one.

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flows.world import News
-from models import outbox
 from models.database import Connection
-from models.outbox import NewMessage
+from models.messages import outbox
+from models.messages.outbox import NewMessage
 from services.messages.topics import Topic
 from services.store import Store
 

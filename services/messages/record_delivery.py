@@ -6,8 +6,8 @@ again when all its reports are there (services.messages.delivery_failures).
 
 from __future__ import annotations
 
-from models import outbox
 from models.database import Connection
+from models.messages import outbox
 from services.messages.sms_parts import parts
 from services.store import Store
 
@@ -20,7 +20,7 @@ def record_delivery(
     message_id: str | None = None,
     error_code: str | None = None,
 ) -> bool:
-    """Advance a message to `state` (a key of models.outbox.STATE_RANK); False if nothing moved.
+    """Advance a message to `state` (a key of models.messages.outbox.STATE_RANK); False if nothing moved.
 
     `message_id` comes with the address that we gave when sending: a report may be quicker than the
     provider's answer to us, or stand in for an answer that was lost.

@@ -1,6 +1,6 @@
 """Remind people of their appointments, and ring whoever asked for it in the evening.
 
-Each day is written once, in sets (`models.reminders`), when the hour has come by the clock of its
+Each day is written once, in sets (`models.messages.reminders`), when the hour has come by the clock of its
 centres; what missed its hour is written later, as long as that makes sense. A row says of which
 appointment it is, and no more: whether it is still there, who is told and how, is found when it is
 delivered.
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from models import changes, reminders
-from models.changes import BookedAppointment, BookingFile
+from models.booking import changes
+from models.booking.changes import BookedAppointment, BookingFile
 from models.database import Connection
-from models.outbox import Claimed
-from models.reminders import Day
+from models.messages import reminders
+from models.messages.outbox import Claimed
+from models.messages.reminders import Day
 from prompts.catalogue import load
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from models import changes, messages, outbox
+from models.booking import changes
 from models.database import Connection
-from models.messages import CONFIRMATIONS
-from models.outbox import FAILING, RESEND, Claimed
+from models.messages import messages, outbox
+from models.messages.messages import CONFIRMATIONS
+from models.messages.outbox import FAILING, RESEND, Claimed
 from prompts.catalogue import load
 from services.messages import delivery_failures
 from services.messages.change_notices import call_about

@@ -13,8 +13,9 @@ from datetime import timedelta
 
 import structlog
 
-from models import alerts, outbox
 from models.database import Connection
+from models.messages import outbox
+from models.supervision import alerts
 from services.store import Store
 
 DAY = timedelta(days=1)

@@ -19,10 +19,13 @@ from flows.steps.my_appointment import show
 from flows.steps.offers import OtherOffers, search_nearest
 from flows.steps.town import at_town
 from flows.world import Town
-from models import changes, outbox, resume, visit_codes
-from models.changes import NOBODY, Address, BookedAppointment
+from models.booking import changes
+from models.booking.changes import NOBODY, Address, BookedAppointment
+from models.call import resume
 from models.database import Connection
-from models.outbox import NewMessage
+from models.messages import outbox
+from models.messages.outbox import NewMessage
+from models.online import codes
 from prompts.catalogue import load as words_of
 from services.booking.find_booking import Found, read_booking
 from services.booking.my_bookings import told
@@ -187,7 +190,7 @@ def open_unfinished(  # noqa: PLR0917
     count_try(connection, store, tries, right=right)
     if not earlier_id or session is None or not right or not tries.open:
         return None
-    if visit_codes.is_visit(earlier_id):
+    if codes.is_visit(earlier_id):
         return web_sessions.read(connection, store, earlier_id)
     return _from_call(connection, store, service, code, earlier_id)
 

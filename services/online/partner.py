@@ -13,7 +13,7 @@ from typing import Any
 
 from flows.session import Offer, Whom
 from models.database import Connection
-from models.visits import PARTNER_WAITS
+from models.online.web_sessions import PARTNER_WAITS
 from services.call.world import Service
 from services.online.answers import NotTaken, typed_number
 from services.online.web_sessions import Done, Outcome, Visit, WebWorld

@@ -19,10 +19,12 @@ from typing import Any
 
 from flows.session import Offer, Session
 from flows.world import Search
-from models import slots, turns, visits
+from models.call import turns
+from models.centres.geography import distance_km
 from models.database import Connection
-from models.geography import distance_km
-from models.visits import VisitRow
+from models.online import web_sessions
+from models.online.web_sessions import VisitRow
+from models.slots import slots
 from services.call.take_turn import AlreadyAnswered, Turn
 from services.call.world import CallWorld, Service
 from services.campaign.campaign import Campaign
@@ -142,7 +144,9 @@ class VisitTurn(Turn):
         if self._transaction is None:
             self._give_back()
             self._transaction = self._stack.enter_context(self.store.database.transaction())
-            if not visits.claim(self._transaction, self.store.clock, self.call_id, self.number):
+            if not web_sessions.claim(
+                self._transaction, self.store.clock, self.call_id, self.number
+            ):
                 raise AlreadyAnswered
         return self._transaction
 
@@ -153,12 +157,12 @@ class VisitTurn(Turn):
             turns.renew(self.transaction(), store.clock, self.call_id, lease)
         stored = {"step": visit.step, "outcome": visit.outcome, "body": _body(visit)}
         if self._transaction is not None:
-            visits.complete(self._transaction, store.vault, self.call_id, **stored)
+            web_sessions.complete(self._transaction, store.vault, self.call_id, **stored)
             self._give_back()
             return
         connection = self._connection()
         with store.database.one_writer():
-            recorded = visits.record(
+            recorded = web_sessions.record(
                 connection, store.clock, store.vault, self.call_id, self.number, **stored
             )
         self._give_back()
@@ -210,7 +214,7 @@ class WebWorld(CallWorld):
         turn, session = self._turn, self._session
         # Whoever holds something already, or is the second of two, goes on.
         if not self._holds and not session.second_person:
-            found = visits.others_that_hold(turn.reading(), turn.store.clock, turn.call_id)
+            found = web_sessions.others_that_hold(turn.reading(), turn.store.clock, turn.call_id)
             if found >= HOLDING_AT_A_PLACE:
                 raise TooManyHere
         return super().hold_nearest(search)
@@ -342,7 +346,7 @@ def read(connection: Connection, store: Store, visit_id: str) -> Visit | None:
     """The same on a connection that is there."""
     if not is_id(visit_id):
         return None
-    row = visits.load(connection, store.clock, store.vault, visit_id)
+    row = web_sessions.load(connection, store.clock, store.vault, visit_id)
     return _visit(row) if row and row.body else None
 
 
@@ -383,7 +387,7 @@ def _late(visit: Visit, number: int, heard: str) -> Answered:
 def end(store: Store, visit_id: str, outcome: str = Outcome.ENDED) -> bool:
     """Somebody leaves: what was held is free at once. False where it was over before."""
     with store.database.transaction() as connection:
-        ended = visits.end(connection, store.clock, visit_id, outcome)
+        ended = web_sessions.end(connection, store.clock, visit_id, outcome)
         if ended:
             give_back_holds(connection, visit_id)
     return ended
@@ -395,7 +399,7 @@ def end(store: Store, visit_id: str, outcome: str = Outcome.ENDED) -> bool:
 def _add(
     connection: Connection, store: Store, visit: Visit, place_idx: bytes | None = None
 ) -> None:
-    visits.add(
+    web_sessions.add(
         connection,
         store.clock,
         store.vault,

@@ -11,10 +11,11 @@ from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from models import centres, postcodes, slots
-from models.centres import CentreHours
+from models.centres import centres, postcodes
+from models.centres.centres import CentreHours
 from models.clock import Clock
 from models.database import Database
+from models.slots import slots
 from services.centres.import_centres import (
     HOURS_NOTE,
     CentreFeed,

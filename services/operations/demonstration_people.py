@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Final
 
-from models import attendance, changes
-from models import desk as rows
-from models import staff as staff_rows
+from models.accounts import staff as staff_rows
+from models.booking import changes
+from models.centre_day import attendance
 from models.database import Connection
+from models.desk import desk as rows
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.call.world import Service

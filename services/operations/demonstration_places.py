@@ -11,10 +11,10 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from models import centres, directory
+from models.centres import centres, directory
+from models.centres.directory import Postcode
+from models.centres.geography import distance_km, time_zone
 from models.database import Database
-from models.directory import Postcode
-from models.geography import distance_km, time_zone
 
 SOURCE = "demonstration"
 NAME = "Salle de démonstration"

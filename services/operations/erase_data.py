@@ -11,26 +11,19 @@ from datetime import timedelta
 
 import structlog
 
-from models import (
-    attempts,
-    attendance,
-    bookings,
-    callbacks,
-    calls,
-    outbox,
-    pace,
-    partner_bookings,
-    phone_lines,
-    queues,
-    resume,
-    staff,
-    turns,
-    visits,
-    waiting,
-    waiting_offers,
-)
+from models import attempts
+from models.accounts import staff
+from models.booking import bookings
+from models.call import calls, pace, resume, turns
+from models.centre_day import attendance
 from models.clock import Clock
 from models.database import Connection, unhurried
+from models.messages import outbox, phone_lines
+from models.online import web_sessions
+from models.partners import bookings as partner_bookings
+from models.queue import callbacks, entries
+from models.waiting_list import entries as waiting
+from models.waiting_list import offers
 from services.attempts import KEPT
 from services.store import Store
 
@@ -94,12 +87,12 @@ def _bookings(connection: Connection, clock: Clock) -> dict[str, int]:
 
 def _people_in_line(connection: Connection, clock: Clock) -> dict[str, int]:
     callbacks.end_forgotten(connection, clock, AFTER_PLACE)
-    return {"people in line": queues.erase(connection, clock, AFTER_PLACE)}
+    return {"people in line": entries.erase(connection, clock, AFTER_PLACE)}
 
 
 def _visits(connection: Connection, clock: Clock) -> dict[str, int]:
-    erased = visits.erase_bodies(connection, clock, AFTER_CALL)
-    return {"visits": erased, "old visits": visits.delete_old(connection, clock, TURNS_KEPT)}
+    erased = web_sessions.erase_bodies(connection, clock, AFTER_CALL)
+    return {"visits": erased, "old visits": web_sessions.delete_old(connection, clock, TURNS_KEPT)}
 
 
 def _orders(connection: Connection, clock: Clock) -> dict[str, int]:
@@ -143,5 +136,5 @@ _STEPS: dict[str, _Step] = {
     "calling again": _calling_again,
     "lines": lambda to, clock: {"lines": phone_lines.forget(to, clock, LINES_KEPT)},
     "attendance": lambda to, clock: {"attendance": attendance.forget(to, clock, AFTER_APPOINTMENT)},
-    "offers": lambda to, clock: {"offers": waiting_offers.delete_old(to, clock, OFFERS_KEPT)},
+    "offers": lambda to, clock: {"offers": offers.delete_old(to, clock, OFFERS_KEPT)},
 }

@@ -12,11 +12,11 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from models import bookings, changes
-from models import partner_bookings as rows
-from models.changes import Address
+from models.booking import bookings, changes
+from models.booking.changes import Address
 from models.database import Connection
-from models.partner_bookings import DoseThere, NewOrder, OrderRow, Visitor
+from models.partners import bookings as rows
+from models.partners.bookings import DoseThere, NewOrder, OrderRow, Visitor
 from services.booking.partner_message import send
 from services.call.world import Service
 from services.campaign.campaign import Campaign
@@ -104,7 +104,7 @@ class State:
     """Where an order is now; `starts` are by the centre's clock, one for each dose.
 
     `booking_id` and `reference` only once it is booked on both sides. `why`, of a refused one: a
-    word of models.partner_bookings.REFUSALS. `late`: no answer came for some minutes.
+    word of models.partners.bookings.REFUSALS. `late`: no answer came for some minutes.
     """
 
     id: str

@@ -19,13 +19,17 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from models import cases, changes, outbox, partner_mirror, turns
-from models import desk as desk_rows
-from models import partner_bookings as rows
-from models.cases import NewCase
+from models.booking import changes
+from models.call import turns
 from models.database import Connection
-from models.outbox import Claimed, NewMessage
-from models.partner_bookings import (
+from models.desk import cases
+from models.desk import desk as desk_rows
+from models.desk.cases import NewCase
+from models.messages import outbox
+from models.messages.outbox import Claimed, NewMessage
+from models.partners import bookings as rows
+from models.partners import mirror
+from models.partners.bookings import (
     BOOKED,
     CLOSED,
     GOES_ON,
@@ -293,7 +297,7 @@ class _Attempt:
                 raise _TakenOver
             give_back_holds(connection, order.holder)
             gone = [one.place_id for one in now.doses if one.dose == dose]
-            partner_mirror.block(connection, store.clock, gone)
+            mirror.block(connection, store.clock, gone)
             there = any(one.appointment for one in now.doses)
             state = UNDOING if there else REFUSED
             rows.change(connection, store.clock, order.id, seen=GOES_ON, state=state, error=why)

@@ -18,9 +18,10 @@ from typing import Final
 
 from rapidfuzz import fuzz
 
-from models import geography, partner_rows
+from models.centres import geography
 from models.database import Connection
-from models.partner_rows import OurCentre, PartnerCentre
+from models.partners import rows
+from models.partners.rows import OurCentre, PartnerCentre
 from services.partners.links import MAIIA, PartnerLink, read_link
 
 LINK: Final = "link"
@@ -138,13 +139,13 @@ class Matcher:
 def match(connection: Connection, matcher: Matcher, told: PartnerCentre, gid: str = "") -> Found:
     """Find what a stored partner's centre is and write it, unless a person has settled it."""
     found = matcher.find(told, gid)
-    partner_rows.set_match(connection, told.id, found.centre_id, found.matched, found.candidates)
+    rows.set_match(connection, told.id, found.centre_id, found.matched, found.candidates)
     return found
 
 
 def settle(connection: Connection, partner_centre_id: str, centre_id: str | None) -> bool:
     """A person says what it is (None: no centre of ours), for ever; False if there is none such."""
-    return partner_rows.set_match(connection, partner_centre_id, centre_id, PERSON)
+    return rows.set_match(connection, partner_centre_id, centre_id, PERSON)
 
 
 def likeness(one: str, other: str) -> int:

@@ -10,11 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from models import partner_bookings as rows
-from models import partner_mirror, partner_rows
 from models.database import Connection
-from models.partner_mirror import Mirrored
-from models.partner_rows import PartnerSlot
+from models.partners import bookings as rows
+from models.partners import mirror
+from models.partners import rows as partner_rows
+from models.partners.mirror import Mirrored
+from models.partners.rows import PartnerSlot
 from services.store import Store
 
 
@@ -52,7 +53,7 @@ def mirror_partner(
         partner_rows.replace_centre(connection, asked_at, told, slots)
         partner_rows.set_match(connection, told.id, centre_id, "person")
         free: Mapping[datetime, int] = {one.start_at: one.agendas for one in shown}
-        return partner_mirror.mirror(
+        return mirror.mirror(
             connection,
             store.clock,
             centre_id,
@@ -74,5 +75,5 @@ def forget_others(store: Store, centre_ids: Collection[str]) -> int:
         gone = [one for one in rows.mirrored(connection) if one not in centre_ids]
         for one in gone:
             partner_rows.mark_gone(connection, store.clock, f"{rows.MIRROR}{one}")
-            partner_mirror.block_all(connection, store.clock, one)
+            mirror.block_all(connection, store.clock, one)
     return len(gone)

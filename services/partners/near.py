@@ -13,11 +13,11 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from flows.understanding import NotUnderstood, telephone
-from models import partner_bookings as rows
-from models import partner_rows
 from models.database import Connection
-from models.partner_bookings import FreeSlot
-from models.partner_rows import PartnerNear
+from models.partners import bookings as rows
+from models.partners import rows as partner_rows
+from models.partners.bookings import FreeSlot
+from models.partners.rows import PartnerNear
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.store import Store

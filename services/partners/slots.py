@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from models import partner_rows
 from models.clock import Clock
 from models.database import Connection, Database
-from models.partner_rows import PartnerCentre, PartnerSlot
+from models.partners import rows
+from models.partners.rows import PartnerCentre, PartnerSlot
 from services.partners import match
 from services.partners.match import Matcher
 
@@ -40,7 +40,7 @@ def replace(
     )[:MOST_SLOTS]
 
     def work(connection: Connection) -> None:
-        partner_rows.replace_centre(connection, read_at, told, ahead)
+        rows.replace_centre(connection, read_at, told, ahead)
         if matcher:
             match.match(connection, matcher, told, gid)
 
@@ -50,7 +50,7 @@ def replace(
 def gone(database: Database, clock: Clock, platform: str, page: str) -> int:
     """The partner says that a page is no more; gives how many centres stood on it."""
     with database.transaction() as connection:
-        ids = partner_rows.ids_of_page(connection, platform, page)
+        ids = rows.ids_of_page(connection, platform, page)
         for one in ids:
-            partner_rows.mark_gone(connection, clock, one)
+            rows.mark_gone(connection, clock, one)
     return len(ids)

@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from models import public_centres
-from models.geography import distance_km
-from models.public_centres import PublicCentre
-from models.snapshots import Snapshot
+from models.centres.geography import distance_km
+from models.public import centres
+from models.public.centres import PublicCentre
+from models.supervision.snapshots import Snapshot
 from services.public.state import Latest
 from services.public.write_state import FREE
 from services.store import Store
@@ -120,7 +120,7 @@ class PublicCentres:
 
     def _read(self) -> dict[str, PublicCentre]:
         with self._store.database.statement() as connection:
-            found = {one.id: one for one in public_centres.public_centres(connection)}
+            found = {one.id: one for one in centres.public_centres(connection)}
         self._known = (self._ticks(), found)
         return found
 

@@ -9,9 +9,9 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from models import incidents
 from models.database import Connection
-from models.incidents import OVERLOAD, PARTNER, STORE, SYSTEM, TOLD, Incident
+from models.public import incidents
+from models.public.incidents import OVERLOAD, PARTNER, STORE, SYSTEM, TOLD, Incident
 from services.store import Store
 
 # The page tells what goes on, and what ended within so long.

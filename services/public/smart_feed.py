@@ -29,8 +29,8 @@ from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from models import feed_rows
-from models.feed_rows import FeedCentre, FeedSlot, Seen
+from models.public import feed
+from models.public.feed import FeedCentre, FeedSlot, Seen
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Allocate, Channel, Taker
 from services.store import Store
@@ -121,14 +121,12 @@ class SmartFeed:
     def _write(self) -> int:
         store, campaign = self._store, self._campaign()
         with store.database.statement() as connection:
-            seen = feed_rows.seen_now(connection)
-            centres = feed_rows.centres(connection)
+            seen = feed.seen_now(connection)
+            centres = feed.centres(connection)
             moment = store.clock.now() - _RECENT
             # The first time everything is due.
-            changed = (
-                feed_rows.changed_since(connection, self._seen, moment) if self._written else set()
-            )
-            held = feed_rows.with_holds(connection)
+            changed = feed.changed_since(connection, self._seen, moment) if self._written else set()
+            held = feed.with_holds(connection)
         is_open = campaign.is_open(store.clock.now())
         # Not only neighbours in the order of départements may be without one.
         centres.sort(key=lambda one: (_departement(one), one.id))
@@ -235,7 +233,7 @@ class SmartFeed:
                 # What stands here is what somebody finds who comes by it: the web's places.
                 door = Allocate(connection, store, campaign, Taker(Channel.WEB, "feed"))
                 now = store.clock.now()
-                found = feed_rows.slots_of(
+                found = feed.slots_of(
                     connection,
                     store.clock,
                     one.id,

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import structlog
 
-from models import snapshots
-from models.incidents import OVERLOAD, STORE
-from models.snapshots import Snapshot
+from models.public.incidents import OVERLOAD, STORE
+from models.supervision import snapshots
+from models.supervision.snapshots import Snapshot
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import hours_of
 from services.centres.towns import departement_name

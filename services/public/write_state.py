@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from models import board, handling, partner_rows, public_centres, snapshots
 from models.database import Connection
-from models.incidents import OVERLOAD, PARTNER, Incident
-from models.partner_rows import Feed
-from models.places import Share
-from models.public_centres import Free
+from models.partners import rows
+from models.partners.rows import Feed
+from models.public import centres
+from models.public.centres import Free
+from models.public.incidents import OVERLOAD, PARTNER, Incident
+from models.queue import handling
+from models.slots.places import Share
+from models.supervision import board, snapshots
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.phone_share import phone_floor
@@ -77,7 +80,7 @@ class CountFree:
             self._each = len(self._left) if first else -(-len(self._left) // COUNTED_WITHIN)
         some, self._left = self._left[: self._each], self._left[self._each :]
         if some:
-            self._found |= public_centres.free_by_centre(connection, clock, some, until, share)
+            self._found |= centres.free_by_centre(connection, clock, some, until, share)
         if self._left:
             return False
         self.counted = Counted(self._begun, self._found)
@@ -126,10 +129,10 @@ class WriteState:
                 now + timedelta(days=campaign.horizon_days),
                 _share(connection, campaign, now),
             )
-            at_partners = public_centres.free_at_partners(connection, store.clock)
+            at_partners = centres.free_at_partners(connection, store.clock)
             feeds = [
                 one
-                for one in partner_rows.freshness(connection)
+                for one in rows.freshness(connection)
                 if one.tried_at is not None and now - one.tried_at <= PARTNER_GONE
             ]
             room = _room(connection, now)

@@ -17,10 +17,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from models import agents, bookings, callbacks, outbox, voice
-from models.callbacks import NewPromise, Promised
+from models.agents import agents
+from models.booking import bookings
 from models.database import Connection
-from models.outbox import Claimed
+from models.messages import outbox
+from models.messages.outbox import Claimed
+from models.queue import callbacks, voice
+from models.queue.callbacks import NewPromise, Promised
 from services.messages.notices import CallPlan
 from services.messages.topics import Topic
 from services.queue.promise_callback import MACHINE, RING_AFTER, Reason, national_queue

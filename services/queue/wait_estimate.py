@@ -21,9 +21,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from models import handling, snapshots
 from models.database import Connection
-from models.handling import AtWork, Owed
+from models.queue import handling
+from models.queue.handling import AtWork, Owed
+from models.supervision import snapshots
 from services.campaign.call_hours import calling_hours
 from services.campaign.opening_hours import Hours, tomorrow_evening
 from services.store import Store

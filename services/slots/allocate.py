@@ -12,9 +12,9 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from models import places
 from models.database import Connection
-from models.places import Apart, HeldPlace, Reach, Share, Window, Wish
+from models.slots import places
+from models.slots.places import Apart, HeldPlace, Reach, Share, Window, Wish
 from services.campaign.campaign import Campaign
 from services.campaign.phone_share import phone_floor
 from services.store import Store

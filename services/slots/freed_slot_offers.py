@@ -25,11 +25,14 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from models import changes, outbox, places, waiting, waiting_offers
+from models.booking import changes
 from models.database import Connection
-from models.outbox import NewMessage
-from models.waiting import Entry, Freed
-from models.waiting_offers import NewOffer
+from models.messages import outbox
+from models.messages.outbox import NewMessage
+from models.slots import places
+from models.waiting_list import entries, offers
+from models.waiting_list.entries import Entry, Freed
+from models.waiting_list.offers import NewOffer
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
@@ -68,7 +71,7 @@ def offer_freed(
     """
     if not place_ids or not campaign.is_open(store.clock.now()):
         return 0
-    found = waiting.freed(connection, store.clock, campaign.name, place_ids)
+    found = entries.freed(connection, store.clock, campaign.name, place_ids)
     offered = 0
     for _, some in groupby(
         sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
@@ -182,8 +185,8 @@ class _Queue:
 
     def _candidates(
         self, one: Freed, most_doses: int, unsuited: Sequence[str] = ()
-    ) -> list[waiting.Candidate]:
-        return waiting.candidates(
+    ) -> list[entries.Candidate]:
+        return entries.candidates(
             self.connection,
             self.campaign.name,
             one,
@@ -201,7 +204,7 @@ class _Queue:
             if not found:
                 return False
             for candidate in found:
-                entry = waiting.load(
+                entry = entries.load(
                     self.connection, self.store.vault, candidate.id, only_waiting=True
                 )
                 if entry is None or entry.doses > most_doses:
@@ -209,7 +212,7 @@ class _Queue:
                     continue
                 if candidate.booked:
                     # Their person booked otherwise; nobody else would notice.
-                    waiting.end(self.connection, self.store.clock, entry.id, "taken")
+                    entries.end(self.connection, self.store.clock, entry.id, "taken")
                     continue
                 came = self._offer_to(entry, one)
                 if came is _Came.OFFERED:
@@ -235,11 +238,11 @@ class _Queue:
         when = self._when(entry, one.start_at)
         if when is None:
             return _Came.NOT_TO_THEM
-        holder = waiting.holder_of(entry.id)
+        holder = entries.holder_of(entry.id)
         # Of two appointments the first may be another than the one that was freed.
         asked: tuple[int, ...] = ()
         if entry.doses > 1 and entry.offers:
-            asked = waiting_offers.slots_asked(self.connection, entry.id)
+            asked = offers.slots_asked(self.connection, entry.id)
         pair = self._hold(holder, entry, one, when, asked)
         if pair is None:
             theirs = entry.not_before is not None or asked
@@ -248,7 +251,7 @@ class _Queue:
         message = NewMessage(
             id=self.store.chance.identifier(),
             kind="waiting_offer",
-            dedupe_key=waiting.offer_key(entry.id, pair.first.slot_id),
+            dedupe_key=entries.offer_key(entry.id, pair.first.slot_id),
             recipient=entry.number,
             payload={
                 "entry": entry.id,
@@ -271,9 +274,9 @@ class _Queue:
             # They were asked about this very hour before.
             give_back_holds(self.connection, holder)
             return _Came.NOT_TO_THEM
-        waiting.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
+        entries.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
         new = NewOffer(message.id, entry, pair.first.slot_id)
-        waiting_offers.add(self.connection, clock, new, message.due_at)
+        offers.add(self.connection, clock, new, message.due_at)
         return _Came.OFFERED
 
     def _hold(

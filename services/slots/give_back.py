@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from models import places
 from models.crypto import Vault
 from models.database import Connection
+from models.slots import places
 from services.campaign.campaign import Campaign
 from services.store import Store
 

@@ -9,7 +9,7 @@ from time import monotonic as time_passed
 from zoneinfo import ZoneInfo
 
 from models.database import Connection
-from models.places import HeldPlace, Window, Wish
+from models.slots.places import HeldPlace, Window, Wish
 from services.campaign.campaign import Campaign
 from services.centres.directory import Near
 from services.slots.allocate import Allocate, Pair, Taker

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
-from models import slots
 from models.clock import Clock
 from models.database import Database
+from models.slots import slots
 
 HEADER = ("start", "capacity", "booked", "held", "blocked")
 

@@ -20,10 +20,11 @@ from itertools import pairwise
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
-from models import centres, slots
-from models.centres import CentreHours
+from models.centres import centres
+from models.centres.centres import CentreHours
 from models.clock import Clock
 from models.database import Connection, Database
+from models.slots import slots
 from services.centres.import_centres import Watch, no_watch
 
 Interval = tuple[str, str]

@@ -12,8 +12,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from models import alerts
 from models.database import Connection
+from models.supervision import alerts
 from services.messages import spend
 from services.store import Store
 from services.supervision.counts import Seen

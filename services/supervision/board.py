@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flows.steps import STEPS
-from models.alerts import Alert
-from models.board import AgentSeen, EntrySeen, InLine, Promised, Texts
-from models.queues import Queue
+from models.queue.entries import Queue
+from models.supervision.alerts import Alert
+from models.supervision.board import AgentSeen, EntrySeen, InLine, Promised, Texts
 from services.queue.wait_estimate import Pace
 from services.supervision.counts import GOODBYE, MINUTE, ZONE, Seen
 from services.supervision.messages import MessageFacts

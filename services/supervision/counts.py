@@ -18,10 +18,10 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from models import board, tallies
-from models.board import Answered, Left, TurnSeen
 from models.database import Connection
-from models.tallies import QUARTER
+from models.supervision import board, tallies
+from models.supervision.board import Answered, Left, TurnSeen
+from models.supervision.tallies import QUARTER
 from services.store import Store
 
 ZONE: Final = ZoneInfo("Europe/Paris")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from models import staff as staff_rows
-from models import tallies
+from models.accounts import staff as staff_rows
+from models.accounts.staff import Written
 from models.database import Connection
-from models.staff import Written
-from models.tallies import QUARTER, Tally
+from models.supervision import tallies
+from models.supervision.tallies import QUARTER, Tally
 from services.supervision.board import iso
 from services.supervision.counts import ZONE
 

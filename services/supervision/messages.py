@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from models import cases, messages, outbox
-from models.messages import Waiting
+from models.desk import cases
+from models.messages import messages, outbox
+from models.messages.messages import Waiting
 from services.campaign.campaign import Campaign
 from services.messages.spend import DAY
 from services.store import Store

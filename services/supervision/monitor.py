@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from models import agents, queues
-from models.agents import NewLeg
+from models.agents import agents
+from models.agents.agents import NewLeg
+from models.queue import entries
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.connect_agent import hang_up_leg
@@ -26,7 +27,7 @@ def listen_in(
     if mode not in MODES:
         return no("mode")
     with store.database.transaction() as connection:
-        entry = queues.load(connection, store.vault, entry_id, lock=True)
+        entry = entries.load(connection, store.vault, entry_id, lock=True)
         if entry is None or entry.state != "talking":
             return no("gone")
         to = line_of(connection, store, staff_id)

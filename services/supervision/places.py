@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from models import board
+from models.supervision import board
 from services.store import Store
 
 # Times that the board is written: some 15 seconds.

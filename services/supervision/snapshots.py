@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from models import snapshots
-from models.snapshots import Snapshot
+from models.supervision import snapshots
+from models.supervision.snapshots import Snapshot
 from services.store import Store
 
 KEPT_SECONDS: Final = 0.2

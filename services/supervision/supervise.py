@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from models import agents, alerts, board, board_settings, queues
-from models import staff as staff_rows
+from models.accounts import staff as staff_rows
+from models.accounts.staff import Staff, Written
+from models.agents import agents
 from models.database import Connection
-from models.queues import Queue
-from models.staff import Staff, Written
+from models.queue import entries
+from models.queue.entries import Queue
+from models.supervision import alerts, board, settings
 from services.accounts.staff import record_act
 from services.agents import connect_agent, presence, provider_commands, reserve, take_over, transfer
 from services.campaign import phone_share
@@ -83,7 +85,7 @@ class Refused(Exception):
 class Reach:
     """How much an act would concern: queues, people who wait in them, and agents."""
 
-    queues: int = 0
+    entries: int = 0
     waiting: int = 0
     agents: int = 0
     busy: int = 0
@@ -97,7 +99,7 @@ def set_state(store: Store, who: Staff, queue_ids: Sequence[str], state: str) ->
 
     Whoever waits keeps their place: it decides about those who come.
     """
-    if state not in queues.STATES:
+    if state not in entries.STATES:
         raise Refused("value")
     return _set_queues(store, who, queue_ids, {QUEUE_STATE: state})
 
@@ -142,7 +144,7 @@ def _set_queues(
                 before = getattr(queue, _COLUMNS[what])
                 if before == value:
                     continue
-                queues.set_queue(connection, store.clock, queue_id, **{_COLUMNS[what]: value})
+                entries.set_queue(connection, store.clock, queue_id, **{_COLUMNS[what]: value})
                 _record(
                     connection, store, who, what=what, subject=queue_id, before=before, after=value
                 )
@@ -151,7 +153,7 @@ def _set_queues(
 
 
 def _queue(connection: Connection, queue_id: str) -> Queue:
-    found = queues.find_queue(connection, queue_id)
+    found = entries.find_queue(connection, queue_id)
     if found is None:
         raise Refused("queue")
     return found
@@ -256,7 +258,7 @@ def reassign(store: Store, control: CallControl, who: Staff, entry_id: str, staf
     Whom an agent talks with stays theirs: that is a transfer, at their desk.
     """
     with store.database.transaction() as connection:
-        entry = queues.load(connection, store.vault, entry_id, lock=True)
+        entry = entries.load(connection, store.vault, entry_id, lock=True)
         if entry is None or entry.state not in {"waiting", "reserved"}:
             raise Refused("gone")
         if entry.reason in BY_MACHINE:
@@ -313,7 +315,7 @@ def set_threshold(store: Store, who: Staff, name: str, value: float | None) -> i
 
 def _set(store: Store, who: Staff, what: str, name: str, value: Any) -> int:
     with store.database.transaction() as connection:
-        before = board_settings.value(connection, name)
+        before = settings.value(connection, name)
         if before == value:
             return 0
         _put(connection, store, who, name, value)
@@ -323,9 +325,9 @@ def _set(store: Store, who: Staff, what: str, name: str, value: Any) -> int:
 
 def _put(connection: Connection, store: Store, who: Staff, name: str, value: Any) -> None:
     if value is None:
-        board_settings.forget(connection, name)
+        settings.forget(connection, name)
     else:
-        board_settings.write(connection, store.clock, name, value, who.id)
+        settings.write(connection, store.clock, name, value, who.id)
 
 
 def see_alert(store: Store, who: Staff, alert_id: str) -> bool:
@@ -343,7 +345,7 @@ def see_alert(store: Store, who: Staff, alert_id: str) -> bool:
 def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str]) -> Reach:
     """What an act would concern at this moment; nothing is changed."""
     with store.database.statement() as connection:
-        known = {one.id for one in queues.all_queues(connection)} & set(queue_ids)
+        known = {one.id for one in entries.all_queues(connection)} & set(queue_ids)
         line = board.in_line(connection)
         working = {one.staff_id: one.state for one in board.agents(connection)}
     concerned = [working[one] for one in set(staff_ids) if one in working]
@@ -385,14 +387,14 @@ def _value(connection: Connection, what: str, subject: str) -> Any:
         return getattr(_queue(connection, subject), _COLUMNS[what])
     if what == AGENT_QUEUES:
         return staff_rows.queues_of(connection, subject)
-    return board_settings.value(connection, subject)
+    return settings.value(connection, subject)
 
 
 def _set_back(
     connection: Connection, store: Store, who: Staff, *, what: str, subject: str, value: Any
 ) -> None:
     if what in _COLUMNS:
-        queues.set_queue(connection, store.clock, subject, **{_COLUMNS[what]: value})
+        entries.set_queue(connection, store.clock, subject, **{_COLUMNS[what]: value})
     elif what == AGENT_QUEUES:
         _agent(connection, store, subject)
         staff_rows.set_queues(connection, subject, value)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from models import alerts
-from models.alerts import Alert
+from models.supervision import alerts
+from models.supervision.alerts import Alert
 from services.store import Store
 from services.supervision.board import iso
 

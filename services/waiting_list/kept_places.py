@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from models import attempts, waiting_offers
+from models import attempts
 from models.attempts import Asked, Subject
 from models.database import Connection
-from models.waiting import Entry
+from models.waiting_list import offers
+from models.waiting_list.entries import Entry
 from services.attempts import TRIES_A_CALL, TRIES_A_DAY
 from services.store import Store
 
@@ -37,7 +38,7 @@ def find(
     in_call, in_day = attempts.counts(
         connection, store.clock, [Asked(one, _DAY) for one in subjects]
     )
-    found = waiting_offers.of_line(connection, store.vault, number, born.isoformat())
+    found = offers.of_line(connection, store.vault, number, born.isoformat())
     attempts.add(connection, store.clock, subjects, good=bool(found))
     if in_call >= TRIES_A_CALL or in_day >= TRIES_A_DAY or not found:
         return None

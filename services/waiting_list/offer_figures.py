@@ -8,10 +8,10 @@ from datetime import UTC, datetime, time, timedelta
 from statistics import median
 from zoneinfo import ZoneInfo
 
-from models import waiting_offers
+from models.centres.geography import distance_km
 from models.database import Connection
-from models.geography import distance_km
-from models.waiting_offers import Outcome, Passed
+from models.waiting_list import offers
+from models.waiting_list.offers import Outcome, Passed
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.slots.freed_slot_offers import offer_lasts
@@ -48,7 +48,7 @@ class Inversion:
 
 def offer_figures(connection: Connection, store: Store, campaign: Campaign) -> OfferFigures:
     """Of all campaigns; a day is one of this campaign's zone. Three statements."""
-    found = waiting_offers.counts(connection, store.clock, _midnight(store, campaign))
+    found = offers.counts(connection, store.clock, _midnight(store, campaign))
     ended = found.ended
     return OfferFigures(
         out=found.out,
@@ -74,7 +74,7 @@ def inversions(
     """
     return [
         Inversion(one.entry.id, one.offer_id)
-        for one in waiting_offers.passed_over(connection, store.vault, since)
+        for one in offers.passed_over(connection, store.vault, since)
         if _suited(one, campaign_of(one.entry.campaign))
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from models import tallies
+from models.supervision import tallies
 from models.tables import agent, agent_queue, agent_queue_member, centre, queue_entry
 from services.call.world import Service
 from services.campaign.campaigns import Campaigns

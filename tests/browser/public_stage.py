@@ -13,8 +13,10 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import update
 
-from models import incidents, partner_rows, snapshots
-from models.partner_rows import PartnerCentre, PartnerSlot
+from models.partners import rows
+from models.partners.rows import PartnerCentre, PartnerSlot
+from models.public import incidents
+from models.supervision import snapshots
 from models.tables import centre, partner_feed
 from services.campaign.campaigns import Campaigns
 from services.public.write_state import ROOM, WriteState
@@ -51,8 +53,8 @@ def fill(made: House) -> None:
         told = PartnerCentre("doctolib:practice-3", "doctolib", "Maison de santé", link=link)
         read_at = NOON - timedelta(minutes=12)
         slot = PartnerSlot(NOON + timedelta(days=2, hours=3))
-        partner_rows.replace_centre(connection, read_at, told, [slot])
-        partner_rows.set_match(connection, told.id, "3", "link")
+        rows.replace_centre(connection, read_at, told, [slot])
+        rows.set_match(connection, told.id, "3", "link")
         connection.execute(
             partner_feed.insert().values(platform="doctolib", tried_at=read_at, read_at=read_at)
         )

@@ -76,7 +76,7 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
 
 
 def _filled(made: House, service: Service, people: int) -> AtCentre:
-    from models import attendance  # noqa: PLC0415 (beside the only place that needs it)
+    from models.centre_day import attendance  # noqa: PLC0415 (beside the only place that needs it)
     from services.operations.demonstration_people import _book  # noqa: PLC0415
     from services.slots.allocate import Channel, Taker  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from jobs.scheduler import sweep
-from models.outbox import FOLLOW_UP
+from models.messages.outbox import FOLLOW_UP
 from models.tables import message, queue_entry
 from services.call.world import Service
 from services.centres.directory import Directory

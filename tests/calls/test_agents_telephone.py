@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from models import staff as staff_rows
+from models.accounts import staff as staff_rows
 from services.accounts import staff as accounts
 from services.agents import presence
 from simulator.agents import Work

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from models import callbacks
+from models.queue import callbacks
 from tests.calls.telephone import Post
 from tests.store.rings import Rung
 from tests.store.tools import clock_of

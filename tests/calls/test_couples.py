@@ -8,7 +8,7 @@ import pytest
 
 from sqlalchemy import select
 
-from models import history
+from models.booking import history
 from models.tables import booking
 from services.booking.verify_store import verify_store
 from tests.ivr.line import Line

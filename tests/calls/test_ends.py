@@ -12,7 +12,7 @@ import pytest
 
 from sqlalchemy import select, update
 
-from models import outbox
+from models.messages import outbox
 from models.tables import centre, history, message, place, postcode, waiting_entry
 from services.campaign.campaign import Eligible
 from services.messages.deliver_message import Means, deliver_message

@@ -12,7 +12,7 @@ import pytest
 
 from sqlalchemy import select, update
 
-from models import changes
+from models.booking import changes
 from models.tables import agent_case, appointment, attempt, place
 from services.attempts import MOST_WRONG_BORNE
 from services.booking.change_booking import By, cancel

@@ -21,9 +21,9 @@ from sqlalchemy import select
 from werkzeug.test import Client
 
 from ivr.call_control import TwilioCallControl
-from models import queues
 from models.clock import FixedClock
-from models.queues import Entry
+from models.queue import entries as queues
+from models.queue.entries import Entry
 from models.tables import queue_entry
 from services.agents import provider_commands, reserve
 from services.call.world import Service

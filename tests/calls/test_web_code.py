@@ -16,7 +16,7 @@ import pytest
 
 from sqlalchemy import select
 
-from models import visits as visit_rows
+from models.online import web_sessions as visit_rows
 from models.tables import history, place, visit
 from services.call import resume_call
 from services.call.resume_call import CODE_TRIES, VISIT_CODE_LIVES

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import Select, func, select, update
 
 from jobs import feeds
+from models.centres.geography import distance_km
 from models.clock import FixedClock
 from models.database import Database
-from models.geography import distance_km
 from models.tables import centre, place, postcode, slot
 from services.centres.import_postcodes import PostcodeFeed, TownRow
 from services.operations.demonstration import DemonstrationReport, prepare

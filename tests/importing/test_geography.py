@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models import geography
+from models.centres import geography
 
 
 @pytest.mark.parametrize(

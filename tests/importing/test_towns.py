@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import event
 
 from flows.understanding.town_names import towns
-from models import geography
+from models.centres import geography
 from services.call.world import vocabulary
 from services.centres.directory import Directory
 from services.centres.import_postcodes import PostcodeFeed, TownRow, import_postcodes
@@ -35,7 +35,7 @@ def test_the_store_gives_back_what_was_imported(database):
 
 
 def test_more_codes_than_a_portion_are_all_read(database, monkeypatch):
-    monkeypatch.setattr("models.directory._PORTION", 2)
+    monkeypatch.setattr("models.centres.directory._PORTION", 2)
     rows = tuple(
         TownRow(f"35{number:03d}", f"35{number:03d}", f"Ville {'abcdefg'[number]}", 48.0, -1.0)
         for number in range(7)

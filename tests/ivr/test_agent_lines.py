@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from models import staff as staff_rows
+from models.accounts import staff as staff_rows
 from services.agents import hand_back, hold_call, presence, transfer, wrap_up
 from services.supervision import monitor
 from simulator.signing import signature

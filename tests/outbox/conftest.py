@@ -18,8 +18,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ivr.messenger import TwilioMessenger
 from jobs.scheduler import sweep
-from models import outbox
-from models.outbox import NewMessage
+from models.messages import outbox
+from models.messages.outbox import NewMessage
 from models.tables import message
 from services.call.world import Service
 from services.centres.directory import Directory

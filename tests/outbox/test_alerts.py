@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jobs.alert_listener import FIRST_PAUSE, HttpListener, TellAlerts
-from models import alerts
+from models.supervision import alerts
 from services.supervision.tell_alerts import NEWS_FOR, tell_alerts
 from tests.store.tools import clock_of
 from tests.support.house import House, house

@@ -9,8 +9,9 @@ import pytest
 
 from sqlalchemy import select
 
-from models import cases, outbox
 from models.clock import FixedClock
+from models.desk import cases
+from models.messages import outbox
 from models.tables import booking, queue_entry
 from services.booking.change_booking import By, cancel, undo_cancel
 from services.campaign.campaigns import Campaigns

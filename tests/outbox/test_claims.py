@@ -13,8 +13,8 @@ import pytest
 
 from sqlalchemy import update
 
-from models import outbox
-from models.outbox import STATE_RANK
+from models.messages import outbox
+from models.messages.outbox import STATE_RANK
 from models.tables import message
 from services.messages.deliver_message import LEASE
 from services.messages.record_delivery import record_delivery

@@ -12,7 +12,8 @@ import pytest
 
 from sqlalchemy import delete, select, update
 
-from models import cases, outbox
+from models.desk import cases
+from models.messages import outbox
 from models.tables import message, phone_line, queue_entry
 from services.messages import phone_capabilities
 from services.messages.phone_capabilities import Way

@@ -14,8 +14,9 @@ from sqlalchemy import update
 
 from jobs import scheduler
 from jobs.timed import Task
-from models import cases, outbox
-from models.outbox import NewMessage
+from models.desk import cases
+from models.messages import outbox
+from models.messages.outbox import NewMessage
 from models.tables import message
 from services.booking.confirm_booking import Booked
 from services.messages.deliver_message import Means

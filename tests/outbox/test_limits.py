@@ -11,8 +11,8 @@ import pytest
 
 from sqlalchemy import select
 
-from models import alerts
 from models.clock import FixedClock
+from models.supervision import alerts
 from models.tables import booking, queue_entry
 from services.campaign.campaign import AgentsHours
 from services.messages import spend

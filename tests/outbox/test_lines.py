@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ivr.lookup import TwilioLineTypes
-from models import outbox
+from models.messages import outbox
 from services.messages import phone_capabilities, retry_plan
 from services.messages.deliver_message import Means
 from services.messages.phone_capabilities import Kind, Way

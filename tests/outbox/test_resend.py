@@ -10,8 +10,8 @@ import pytest
 from click.testing import Result
 from sqlalchemy import select, update
 
-from models import messages, outbox
-from models.outbox import NewMessage
+from models.messages import messages, outbox
+from models.messages.outbox import NewMessage
 from models.tables import booking, message, queue_entry
 from services.booking.change_booking import By, cancel
 from services.messages.deliver_message import VOICE

@@ -24,8 +24,8 @@ from sqlalchemy import select
 
 from jobs.queues import RedisWakeUp
 from launcher import inherited
-from models import outbox
 from models.clock import DatabaseClock
+from models.messages import outbox
 from models.tables import message
 from services.messages.deliver_message import KINDS
 from simulator.clock import WallClock

@@ -17,10 +17,10 @@ from sqlalchemy import update
 
 from commands import partners as commands
 from jobs.partner_feeds import NotNow, PlatformFeed, run_round
-from models import partner_rows
 from models.clock import FixedClock
 from models.database import Database
-from models.partner_rows import Feed, PartnerCentre, PartnerNear, PartnerSlot
+from models.partners import rows
+from models.partners.rows import Feed, PartnerCentre, PartnerNear, PartnerSlot
 from models.tables import centre
 from partners.partners_file import Platform
 from partners.walking import Answer, Blocked, Wanted
@@ -51,12 +51,12 @@ def rounds(feed: PlatformFeed) -> None:
 
 def near(database: Database, now: datetime = NOW, **options: Any) -> list[PartnerNear]:
     with database.statement() as connection:
-        return partner_rows.near(connection, *VITRE, "metropole", 30, now, **options)
+        return rows.near(connection, *VITRE, "metropole", 30, now, **options)
 
 
 def feeds(database: Database) -> dict[str, Feed]:
     with database.statement() as connection:
-        return {one.platform: one for one in partner_rows.freshness(connection)}
+        return {one.platform: one for one in rows.freshness(connection)}
 
 
 GOOD = {
@@ -137,8 +137,8 @@ def test_who_may_book_by_age(database):
     assert [one.free for one in near(database, age=60)] == [1]
     assert [one.free for one in near(database, age=80)] == [2]
     with database.statement() as connection:
-        assert partner_rows.near(connection, *VITRE, "corse", 30, NOW, age=80) == []
-        assert partner_rows.near(connection, 48.9, -1.2, "metropole", 30, NOW, age=80) == []
+        assert rows.near(connection, *VITRE, "corse", 30, NOW, age=80) == []
+        assert rows.near(connection, 48.9, -1.2, "metropole", 30, NOW, age=80) == []
 
 
 def test_who_refuses_is_left_alone_for_longer_each_time(sqlite_url):

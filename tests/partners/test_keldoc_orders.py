@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import update
 
 from jobs.partner_mirror import mirror_all
-from models import operations
-from models.places import HeldPlace
+from models.centre_day import operations
+from models.slots.places import HeldPlace
 from models.tables import place
 from partners.keldoc_booking import Keldoc
 from services.booking.change_booking import (

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from models.partner_rows import OurCentre, PartnerCentre
+from models.partners.rows import OurCentre, PartnerCentre
 from services.partners.match import Found, Matcher
 
 VITRE = (48.1226, -1.2161)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from flows.session import Session
-from models import partner_rows
-from models.partner_rows import PartnerCentre, PartnerSlot
+from models.partners import rows
+from models.partners.rows import PartnerCentre, PartnerSlot
 from services.partners.booking import Asked
 from services.partners.offers import Moment, PartnerOffer, Way, near
 from tests.support.house import MOBILE, NOON, POSTCODES, House, campaign_with, house, mornings
@@ -51,7 +51,7 @@ def partner(one: House, name: str = "Gymnase Japy", **changes: Any) -> None:
     slots = [PartnerSlot(start, 1), PartnerSlot(start + timedelta(minutes=10), 1)]
     with one.database.transaction() as connection:
         read_at = one.clock.now() - timedelta(minutes=minutes)
-        partner_rows.replace_centre(connection, read_at, replace(told, **changes), slots)
+        rows.replace_centre(connection, read_at, replace(told, **changes), slots)
 
 
 def found(one: Beside, session: Session = SESSION) -> tuple[PartnerOffer, ...]:

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from models import desk as rows
-from models import queues
-from models.staff import Staff
+from models.accounts.staff import Staff
+from models.desk import desk as rows
+from models.queue import entries as queues
 from simulator.sip.parts import RATE, Sound, coded, pcm_of
 from simulator.sip.ring_handset import Handset, HandsetCall
 from simulator.sip.ring_rtp import Stream, Ticker

@@ -23,11 +23,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 
-from models import places
 from models.clock import DatabaseClock
 from models.crypto import Vault
 from models.database import Connection, Database
-from models.places import HeldPlace
+from models.slots import places
+from models.slots.places import HeldPlace
 from models.tables import place
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import select
 
 from flows.session import Session
-from models import agents, callbacks
+from models.agents import agents
+from models.queue import callbacks
 from models.tables import intent, leg, queue_entry
 from services.agents import connect_agent, presence, provider_commands, reserve
 from services.agents.call_back import CallBack

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
-from models import changes
+from models.booking import changes
 from models.tables import attempt, booking
 from services import attempts
 from services.attempts import MOST_WRONG_BORNE, TRIES_A_CALL, TRIES_A_DAY, changes_need_a_person

@@ -11,8 +11,9 @@ import pytest
 
 from sqlalchemy import select
 
-from models import cases, snapshots, tallies
-from models.cases import NewCase
+from models.desk import cases
+from models.desk.cases import NewCase
+from models.supervision import snapshots, tallies
 from models.tables import (
     agent_queue,
     alert,

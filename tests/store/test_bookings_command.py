@@ -13,8 +13,8 @@ import pytest
 
 from sqlalchemy import update
 
-from models import changes
-from models.changes import BookingFile
+from models.booking import changes
+from models.booking.changes import BookingFile
 from models.tables import booking
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, confirm_booking

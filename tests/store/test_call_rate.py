@@ -10,7 +10,7 @@ import pytest
 
 from sqlalchemy import bindparam, update
 
-from models import call_rate
+from models.agents import call_rate
 from models.prepared import Prepared
 from models.tables import rate_bucket
 from services.agents.call_rate import take_permit

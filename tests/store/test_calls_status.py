@@ -10,8 +10,8 @@ import pytest
 
 from sqlalchemy import select, update
 
-from models import calls
-from models.calls import STATUS_RANK
+from models.call import calls
+from models.call.calls import STATUS_RANK
 from models.tables import call
 from services.call.end_call import record_call_status
 from tests.store.tools import change, clock_of, rows_of

@@ -16,9 +16,9 @@ import pytest
 
 from sqlalchemy import func, select, update
 
-from models import changes, history
-from models.changes import BookingFile, ChangedMeanwhile
-from models.history import Change
+from models.booking import changes, history
+from models.booking.changes import BookingFile, ChangedMeanwhile
+from models.booking.history import Change
 from models.tables import appointment, booking, centre, message, place, slot
 from prompts.catalogue import load
 from services.booking.change_booking import (

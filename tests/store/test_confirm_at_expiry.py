@@ -11,7 +11,7 @@ import pytest
 
 from sqlalchemy import bindparam, func, select, update
 
-from models import places
+from models.slots import places
 from models.tables import appointment, booking, place
 from services.slots.hold_slot import Held
 from tests.store.tools import (

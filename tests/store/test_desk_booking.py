@@ -13,11 +13,13 @@ import pytest
 from flows.session import Moving, Offer, Whom
 from flows.world import Order as CallersOrder
 from flows.world import Town
-from models import desk as rows
-from models import history, queues, turns
-from models.queues import NewEntry
-from models.staff import Staff
-from models.turns import Body
+from models.accounts.staff import Staff
+from models.booking import history
+from models.call import turns
+from models.call.turns import Body
+from models.desk import desk as rows
+from models.queue import entries
+from models.queue.entries import NewEntry
 from services.accounts.staff import read_acts
 from services.booking.change_booking import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
 from services.booking.find_booking import read_booking
@@ -505,17 +507,17 @@ def test_somebody_is_put_on_the_waiting_list_once(at):
 
 def in_line(made: House, call_id: str, number: str = MOBILE, entry_id: str = DESK.entry_id):
     with made.database.transaction() as connection:
-        queues.add_queue(connection, made.store.clock, "fr", "fr")
+        entries.add_queue(connection, made.store.clock, "fr", "fr")
         new = NewEntry(
             entry_id, "fr", "call", "fr", call_id=call_id, origin_call_id=call_id, number=number,
             known=made.session(call_id).known,
         )  # fmt: skip
-        assert queues.add(connection, made.store.clock, made.store.vault, new)
+        assert entries.add(connection, made.store.clock, made.store.vault, new)
 
 
 def file(made: House, desk: Desk = DESK):
     with made.database.transaction() as connection:
-        entry = queues.load(connection, made.store.vault, desk.entry_id)
+        entry = entries.load(connection, made.store.vault, desk.entry_id)
         assert entry is not None
         return read_file(connection, made.store, entry, desk_holder=desk.holder)
 
@@ -582,8 +584,8 @@ def test_earlier_contacts_of_the_line_are_told_with_their_notes(at):
     in_line(at, first.sid, entry_id="d" * 32)
     with at.database.transaction() as connection:
         clock, vault = at.store.clock, at.store.vault
-        note = queues.sealed_note(vault, "d" * 32, "Rappeler après 14 h")
-        assert queues.move(
+        note = entries.sealed_note(vault, "d" * 32, "Rappeler après 14 h")
+        assert entries.move(
             connection, clock, "d" * 32, ["waiting"], "done", wrapup_code="callback_later", **note
         )
     at.clock.advance(timedelta(minutes=5))

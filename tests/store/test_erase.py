@@ -92,11 +92,11 @@ def test_what_was_cut_off_in_the_middle_is_finished_the_next_time(
 ):
     clock_of(booked).advance(200 * DAY)
     with monkeypatch.context() as broken:
-        broken.setattr("models.outbox.erase_due", _dies)
+        broken.setattr("models.messages.outbox.erase_due", _dies)
         with pytest.raises(NotAllErased, match=r"^bookings$"):
             erase_data(booked.store)
     with monkeypatch.context() as broken:
-        broken.setattr("models.turns.erase_bodies", _dies)
+        broken.setattr("models.call.turns.erase_bodies", _dies)
         with pytest.raises(NotAllErased, match=r"^turns$"):
             erase_data(booked.store)
     erase_data(booked.store)
@@ -214,7 +214,7 @@ def _dies(*_: object) -> list[str]:
 def test_a_step_that_fails_holds_up_no_other(booked: House, monkeypatch: pytest.MonkeyPatch):
     clock_of(booked).advance(200 * DAY)
     with monkeypatch.context() as broken:
-        broken.setattr("models.outbox.erase_due", _dies)
+        broken.setattr("models.messages.outbox.erase_due", _dies)
         with pytest.raises(NotAllErased):
             erase_data(booked.store)
     # Its own is undone as a whole; the turns of the call were another's to erase.
@@ -236,7 +236,7 @@ def test_what_was_missed_for_days_may_take_longer_than_a_webhook(
     if service.database.is_sqlite:
         erase_data(service.store)
         return
-    monkeypatch.setattr("models.visits.erase_bodies", looks)
+    monkeypatch.setattr("models.online.web_sessions.erase_bodies", looks)
     erase_data(service.store)
     with service.database.transaction() as connection:
         looks(connection)

@@ -11,8 +11,8 @@ from sqlalchemy import func, select, update
 
 from flows.session import Offer
 from jobs.scheduler import tidy
-from models import places
 from models.clock import DatabaseClock
+from models.slots import places
 from models.tables import place
 from services.call.end_call import record_call_status
 from services.slots.allocate import Channel

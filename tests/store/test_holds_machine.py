@@ -32,9 +32,10 @@ from hypothesis.stateful import (
 from sqlalchemy import and_, case, exists, func, select, update
 
 from jobs.scheduler import tidy
-from models import slots, turns
+from models.call import turns
+from models.call.turns import Body
+from models.slots import slots
 from models.tables import agent_case, appointment, booking, centre, history, place, slot
-from models.turns import Body
 from services.booking.change_booking import (
     By,
     Cancelled,

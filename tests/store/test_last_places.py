@@ -19,8 +19,8 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from models import places
-from models.places import HeldPlace
+from models.slots import places
+from models.slots.places import HeldPlace
 from models.tables import appointment, booking, place
 from tests.store.tools import (
     as_in_production,

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select, update
 
 from flows.world import News
-from models import outbox
+from models.messages import outbox
 from models.tables import message, place, slot, waiting_entry, waiting_offer
 from services.booking.confirm_booking import Booked, NotBooked
 from services.call.world import Service

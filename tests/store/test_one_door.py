@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.keeper import ROOT
 
-# Of models.places, what changes who holds or has a place.
+# Of models.slots.places, what changes who holds or has a place.
 WRITERS = frozenset(
     {
         "hold", "hold_each", "hold_slot", "renewal", "book", "unbook", "unbook_and_hold", "keep",
@@ -29,12 +29,12 @@ RAW = re.compile(r"\b(?:update|insert\s+into|delete\s+from)\s+\"?place\"?(?=\s|\
 THE_DOOR = {
     "services/slots/allocate.py": "the door itself",
     "services/slots/give_back.py": "its other side",
-    "models/places.py": "the statements behind it",
-    "models/slots.py": "opens slots: new places, which nobody has yet",
-    "models/turns.py": "a live call's holds are renewed by the statement that saves its session",
-    "models/queues.py": "what a caller in the line had chosen is renewed where their place is read",
-    "models/partner_mirror.py": "as a partner's agenda shows: nobody gets or loses one by it",
-    "models/operations.py": "an operator blocks, unblocks and adds places; nobody gets one by it",
+    "models/slots/places.py": "the statements behind it",
+    "models/slots/slots.py": "opens slots: new places, which nobody has yet",
+    "models/call/turns.py": "a live call's holds are renewed by the statement that saves its session",
+    "models/queue/entries.py": "what a caller in the line had chosen is renewed where their place is read",
+    "models/partners/mirror.py": "as a partner's agenda shows: nobody gets or loses one by it",
+    "models/centre_day/operations.py": "an operator blocks, unblocks and adds places; nobody gets one by it",
     "jobs/scheduler.py": "tidies up holds that have run out: they were free already",
 }
 # Not the service.
@@ -68,13 +68,13 @@ class Finder(ast.NodeVisitor):
         for one in node.names:
             whole = f"{node.module}.{one.name}"
             self.names[one.asname or one.name] = whole
-            if one.name in WRITERS and whole.startswith("models.places."):
+            if one.name in WRITERS and whole.startswith("models.slots.places."):
                 self.found.add(whole)
-            if whole == "models.places.*":
+            if whole == "models.slots.places.*":
                 self.found.add(whole)
 
     def whole_name(self, node: ast.AST) -> str:
-        """`places.book` as models.places.book; empty for what is no plain name."""
+        """`places.book` as models.slots.places.book; empty for what is no plain name."""
         if isinstance(node, ast.Name):
             return self.names.get(node.id, node.id)
         if isinstance(node, ast.Attribute):
@@ -84,7 +84,7 @@ class Finder(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         name = self.whole_name(node)
-        if name.startswith("models.places.") and node.attr in WRITERS:
+        if name.startswith("models.slots.places.") and node.attr in WRITERS:
             self.found.add(name)
         # place.update(), place.insert(), place.delete() of the table.
         if node.attr in STATEMENTS and self.is_table(node.value):
@@ -98,9 +98,9 @@ class Finder(ast.NodeVisitor):
         if called in {"getattr", "import_module", "__import__"}:
             said = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}
             if said & WRITERS and any("places" in ast.unparse(one) for one in node.args):
-                self.found.add(f"{called} of models.places")
-            if "models.places" in said:
-                self.found.add(f"{called} of models.places")
+                self.found.add(f"{called} of models.slots.places")
+            if "models.slots.places" in said:
+                self.found.add(f"{called} of models.slots.places")
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
@@ -153,8 +153,8 @@ def test_whoever_is_on_the_list_still_needs_it():
 
 
 def test_every_writing_statement_is_on_the_list():
-    """A new function of models.places that writes must be known here, or the scan is blind."""
-    tree = ast.parse((ROOT / "models/places.py").read_text("utf-8"))
+    """A new function of models.slots.places that writes must be known here, or the scan is blind."""
+    tree = ast.parse((ROOT / "models/slots/places.py").read_text("utf-8"))
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     writing = {
         name
@@ -213,13 +213,13 @@ def test_the_service_changes_no_place_through_columns_named_elsewhere():
 
 PLANTED = {
     "a call": "from models import places\ndef f(c):\n    places.book(c, 1, 'web', [1], 'b')",
-    "another name": "import models.places as p\ndef f(c):\n    p.release(c, 'x')",
-    "the whole name": "import models.places\ndef f(c):\n    models.places.unbook(c, 'x')",
-    "one function": "from models.places import hold as h\n",
-    "everything": "from models.places import *\n",
+    "another name": "import models.slots.places as p\ndef f(c):\n    p.release(c, 'x')",
+    "the whole name": "import models.slots.places\ndef f(c):\n    models.slots.places.unbook(c, 'x')",
+    "one function": "from models.slots.places import hold as h\n",
+    "everything": "from models.slots.places import *\n",
     "a reference": "from models import places\nf = places.keep\n",
     "by its name": "from models import places\ndef f(c):\n    getattr(places, 'book')(c)",
-    "an import at work": "import importlib\np = importlib.import_module('models.places')\n",
+    "an import at work": "import importlib\np = importlib.import_module('models.slots.places')\n",
     "an update": (
         "from sqlalchemy import update\nfrom models.tables import place\n"
         "s = update(place).values(booking_id='b')"
@@ -273,6 +273,6 @@ def test_the_scan_fails_for_a_file_that_goes_round_the_door(
     planted.parent.mkdir()
     planted.write_text(PLANTED["a call"], "utf-8")
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
-    assert scanned() == {"services/quick_fix.py": {"models.places.book"}}
+    assert scanned() == {"services/quick_fix.py": {"models.slots.places.book"}}
     with pytest.raises(AssertionError, match="go through the door"):
         test_only_the_door_writes_to_places()

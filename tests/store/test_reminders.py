@@ -14,10 +14,10 @@ import pytest
 
 from sqlalchemy import select, update
 
-from models import changes
-from models import reminders as rows
+from models.booking import changes
 from models.clock import FixedClock
 from models.database import Connection
+from models.messages import reminders as rows
 from models.tables import booking, centre, message, place, reminder_plan
 from prompts.catalogue import load
 from services.booking.change_booking import By, Changed, cancel, move

@@ -11,7 +11,7 @@ import pytest
 
 from sqlalchemy import func, select
 
-from models import resume
+from models.call import resume
 from models.tables import attempt, call, caller_pace, place, resume_code
 from prompts.catalogue import load
 from services.call.end_call import record_call_status

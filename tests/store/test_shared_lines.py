@@ -16,8 +16,8 @@ import pytest
 
 from sqlalchemy import select, text, update
 
-from models import queues
 from models.database import Connection
+from models.queue import entries as queues
 from models.tables import queue_entry
 from services.call.end_call import record_call_status
 from services.queue import entries

@@ -10,7 +10,7 @@ import pytest
 
 from sqlalchemy import select, update
 
-from models import slots
+from models.slots import slots
 from models.tables import place
 from services.slots.allocate import Channel
 from tests.store.tools import change, clock_of, confirms_as, holds, near, rows_of

@@ -10,7 +10,8 @@ import pytest
 
 from sqlalchemy import func, select
 
-from models import attempts, staff
+from models import attempts
+from models.accounts import staff
 from models.clock import DatabaseClock
 from models.tables import staff_act, staff_session
 from services.accounts import passwords, second_factor

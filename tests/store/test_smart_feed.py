@@ -23,7 +23,7 @@ from sqlalchemy import insert, update
 from jobs import feeds, scheduler
 from jobs.smart_feed import feed_tasks
 from jobs.timed import Task
-from models import centres
+from models.centres import centres
 from models.tables import centre, place, slot
 from services.centres.import_centres import import_centres
 from services.public.smart_feed import EVERYTHING_AFTER, Publisher, SmartFeed, fhir_id

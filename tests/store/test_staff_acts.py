@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from models import staff as rows
+from models.accounts import staff as rows
+from models.accounts.staff import Act
 from models.clock import FixedClock
-from models.staff import Act
 from models.tables import staff_act
 from services.operations.erase_data import ACTS_KEPT, erase_data
 from tests.store.tools import clock_of, rows_of

@@ -13,7 +13,8 @@ import pytest
 from flows.session import Session
 from ivr import agent_lines
 from ivr.twiml import Addresses
-from models import queues, turns
+from models.call import turns
+from models.queue import entries as queues
 from services.accounts.staff import read_acts
 from services.agents import connect_agent, struggling, take_over
 from services.booking.confirm_booking import confirm_booking

@@ -15,7 +15,7 @@ import pytest
 
 from sqlalchemy import select
 
-from models import geography
+from models.centres import geography
 from models.clock import FixedClock
 from models.tables import place, slot
 from services.slots.open_slots import day_starts

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from models.centres.directory import Postcode
 from models.database import Connection
-from models.directory import Postcode
 from services.call.world import Service
 from services.centres.directory import Directory
 from simulator.transport import WsgiTransport

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select, update
 
 from jobs.scheduler import tidy
-from models.changes import BookingFile
+from models.booking.changes import BookingFile
 from models.tables import place
 from services.booking.change_booking import (
     By,

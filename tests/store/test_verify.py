@@ -19,10 +19,10 @@ import pytest
 from sqlalchemy import func, select
 
 from bench.verify import fill, seconds
-from models import verify
-from models.changes import find_by_reference
+from models.booking.changes import find_by_reference
 from models.clock import FixedClock
 from models.database import Database
+from models.operations import verify
 from models.tables import appointment, booking, history, message, place, slot
 from services.booking import change_booking
 from services.booking.change_booking import By, Cancelled, Moved, Restored

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event, select
 
 from flows.session import Session
-from models import visits as rows
+from models.online import web_sessions as rows
 from models.tables import place, visit
 from services.call.world import Service
 from services.centres.directory import Directory

@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import select, update
 
 from flows.world import Answered
-from models import callbacks, outbox
-from models.outbox import FOLLOW_UP, Claimed, NewMessage
+from models.messages import outbox
+from models.messages.outbox import FOLLOW_UP, Claimed, NewMessage
+from models.queue import callbacks
 from models.tables import leg, message, queue_entry
 from services.agents import call_back
 from services.agents.call_back import MOST_TRIES

@@ -16,9 +16,10 @@ from typing import Any
 from psycopg.pq import Trace
 from sqlalchemy import event, func, select, text
 
-from models import bookings, slots
+from models.booking import bookings
 from models.clock import FixedClock
 from models.database import Database
+from models.slots import slots
 from models.tables import appointment, centre, place, postcode
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking

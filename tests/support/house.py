@@ -27,14 +27,17 @@ import config
 
 from flows.session import Session
 from flows.world import World  # noqa: F401  (re-exported for tests of steps)
-from models import bookings, queues, slots, turns
-from models import staff as staff_rows
-from models.bookings import BookingRow
+from models.accounts import staff as staff_rows
+from models.accounts.staff import STRONG_ROLES, Staff
+from models.booking import bookings
+from models.booking.bookings import BookingRow
+from models.call import turns
 from models.clock import Clock, FixedClock
 from models.crypto import Vault
 from models.database import Database
-from models.queues import Entry
-from models.staff import STRONG_ROLES, Staff
+from models.queue import entries as queues
+from models.queue.entries import Entry
+from models.slots import slots
 from models.tables import centre, message, place, postcode, queue_entry
 from prompts.catalogue import Catalogue, load
 from services.accounts import passwords, second_factor

@@ -15,8 +15,9 @@ from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from jobs.partner_mirror import mirror_all
-from models import outbox, partner_bookings
-from models.partner_bookings import OrderRow
+from models.messages import outbox
+from models.partners import bookings
+from models.partners.bookings import OrderRow
 from models.tables import agent_case, message, place
 from partners.keldoc_booking import Account, BookedCentre, Keldoc
 from services.call.world import Service
@@ -138,7 +139,7 @@ class Beside:
 
     def kept(self, order_id: str) -> OrderRow:
         with self.house.database.statement() as connection:
-            found = partner_bookings.load(connection, self.house.store.vault, order_id)
+            found = bookings.load(connection, self.house.store.vault, order_id)
         assert found is not None
         return found
 

@@ -17,7 +17,8 @@ from sqlalchemy import event, select
 
 import config
 
-from models import changes, history, phone_lines
+from models.booking import changes, history
+from models.messages import phone_lines
 from models.tables import booking, centre, message
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, Wish

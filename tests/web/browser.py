@@ -69,7 +69,7 @@ class Browser:
 
 def has_code(made: House, staff_id: str) -> str:
     """Give somebody a second factor; its secret."""
-    from models import staff as rows  # noqa: PLC0415
+    from models.accounts import staff as rows  # noqa: PLC0415
 
     secret = second_factor.new_secret()
     with made.database.transaction() as connection:

@@ -12,9 +12,10 @@ import pytest
 
 from sqlalchemy import update
 
-from models import cases, outbox
-from models.cases import NewCase
-from models.outbox import NewMessage
+from models.desk import cases
+from models.desk.cases import NewCase
+from models.messages import outbox
+from models.messages.outbox import NewMessage
 from models.tables import message
 from services.accounts.staff import read_acts
 from services.desk.search import MOST_FILES

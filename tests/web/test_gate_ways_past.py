@@ -13,8 +13,8 @@ import pytest
 
 from sqlalchemy import select
 
-from models import arrivals
-from models.snapshots import Snapshot
+from models.admission import arrivals
+from models.supervision.snapshots import Snapshot
 from models.tables import visit
 from services.admission import admission_controller
 from services.admission.load_shedder import Level, Pressure

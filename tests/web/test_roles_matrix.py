@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
-from models.staff import ROLES
+from models.accounts.staff import ROLES
 from tests.support.house import BASE, House
 from web.marks import SIGNED, undeclared, who_may
 from web.staff_only import public, roles

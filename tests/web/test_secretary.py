@@ -12,7 +12,7 @@ import pytest
 
 from sqlalchemy import update
 
-from models import staff as staff_rows
+from models.accounts import staff as staff_rows
 from models.tables import centre
 from services.accounts import staff as accounts
 from services.accounts.staff import read_acts

@@ -10,7 +10,7 @@ import pytest
 from flask import Blueprint
 from sqlalchemy import select, update
 
-from models import staff as rows
+from models.accounts import staff as rows
 from models.tables import agent, staff_session
 from services.accounts import staff as accounts
 from services.accounts.sign_in import MOMENT, SignIn

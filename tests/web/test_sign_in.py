@@ -12,7 +12,7 @@ from typing import Literal
 import argon2
 import pytest
 
-from models import staff as rows
+from models.accounts import staff as rows
 from services.accounts import passwords, second_factor
 from services.accounts import staff as accounts
 from tests.support.house import House

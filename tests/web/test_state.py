@@ -16,9 +16,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from models import incidents, public_centres, snapshots
-from models.incidents import Incident
-from models.places import Share
+from models.public import centres, incidents
+from models.public.incidents import Incident
+from models.slots.places import Share
+from models.supervision import snapshots
 from models.tables import centre, partner_feed, place
 from services.campaign.campaigns import Campaigns
 from services.public.incidents import OUTAGE_LEAST, SAME_OUTAGE, record_outage
@@ -438,11 +439,11 @@ def test_places_are_counted_as_the_telephone_and_the_web_would_get_them(on_both:
         lots = connection.execute(
             select(place.c.lot, place.c.start_at).where(place.c.centre_id == "1")
         ).all()
-        found = public_centres.free_by_centre(
+        found = centres.free_by_centre(
             connection, made.clock, ["75", "35"], NOON + timedelta(days=35), share
         )
     web = [at for lot, at in lots if lot >= 40 or at < common_before]
-    assert found["1"] == public_centres.Free("75", 60, len(web), min(web))
+    assert found["1"] == centres.Free("75", 60, len(web), min(web))
     assert 20 < len(web) < 60
     assert set(found) == {"1", "2"}
     # What is held is nobody's for now.
@@ -452,10 +453,10 @@ def test_places_are_counted_as_the_telephone_and_the_web_would_get_them(on_both:
             .where(place.c.centre_id == "2")
             .values(held_by="CA1", hold_expires_at=NOON + timedelta(minutes=4))
         )
-        after = public_centres.free_by_centre(
+        after = centres.free_by_centre(
             connection, made.clock, ["35"], NOON + timedelta(days=35), None
         )
-    assert after == {"2": public_centres.Free("35", 0, 0, None)}
+    assert after == {"2": centres.Free("35", 0, 0, None)}
 
 
 def test_the_country_is_counted_in_bites_after_the_first_time(site: House):

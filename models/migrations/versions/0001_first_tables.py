@@ -43,7 +43,7 @@ def upgrade() -> None:
             "territory",
             sa.String(length=16),
             nullable=False,
-            comment="land that no sea cuts: see models.geography",
+            comment="land that no sea cuts: see models.centres.geography",
         ),
         sa.Column("latitude", sa.Float(), nullable=True),
         sa.Column("longitude", sa.Float(), nullable=True),

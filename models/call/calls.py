@@ -1,0 +1,147 @@
+"""Calls: who rang (encrypted), and what became of the line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+
+from sqlalchemy import Connection, Label, bindparam, func, or_, select, text, update
+
+from models.call.resume import rang_before
+from models.clock import Clock
+from models.crypto import Vault
+from models.dialects import insert_for
+from models.prepared import Prepared
+from models.tables import call, caller_pace, waiting_entry
+
+# A status never moves backwards, in whatever order the provider's callbacks arrive. The last ones
+# are ordered too: otherwise the first to arrive would win.
+STATUS_RANK = {
+    "queued": 0,
+    "initiated": 1,
+    "ringing": 2,
+    "in-progress": 3,
+    "answered": 3,
+    "busy": 4,
+    "no-answer": 5,
+    "canceled": 6,
+    "failed": 7,
+    "completed": 8,
+}
+FIRST_FINAL_RANK = STATUS_RANK["busy"]
+
+
+def is_over(status: str) -> bool:
+    return STATUS_RANK.get(status, 0) >= FIRST_FINAL_RANK
+
+
+@dataclass(frozen=True)
+class Started:
+    """A call that rings. `rang_before`: a call of this line was left before; `slow`: its pace.
+
+    `is_offered`: a freed place is kept for somebody who is rung at this line.
+    """
+
+    is_new: bool
+    rang_before: bool
+    slow: bool
+    is_offered: bool = False
+
+
+def start(
+    connection: Connection, clock: Clock, vault: Vault, call_id: str, caller: str | None
+) -> Started:
+    """Store a new call, and say what is known of its line. `caller` is E.164 or None."""
+    line = vault.index("phone", caller)
+    values = {
+        "id": call_id,
+        "caller_enc": vault.seal_text(caller, f"call.caller:{call_id}"),
+        "caller_idx": line,
+        "status": "ringing",
+        "status_rank": STATUS_RANK["ringing"],
+        "the_call": call_id,
+        "the_line": line,
+    }
+    found = _start(connection.dialect.name, clock).rows(connection, values)
+    is_new = bool(found)
+    if not is_new:
+        # A copy of the ring, or one that comes again because its answer was lost.
+        found = _known_of(clock).rows(connection, {"the_call": call_id, "the_line": line})
+    row = found[0]
+    return Started(is_new, row.earlier is not None, bool(row.slow), row.offered is not None)
+
+
+_GIVEN = ("id", "caller_enc", "caller_idx", "status", "status_rank")
+
+
+@lru_cache
+def _start(dialect: str, clock: Clock) -> Prepared:
+    statement = (
+        insert_for(dialect, call)
+        .on_conflict_do_nothing()
+        .values(started_at=clock.at())
+        # Read by the statement that is written anyway: a ring is two round trips.
+        .returning(*_of_line(clock))
+    )
+    return Prepared(statement, _GIVEN)
+
+
+@lru_cache
+def _known_of(clock: Clock) -> Prepared:
+    return Prepared(select(*_of_line(clock)))
+
+
+def _of_line(clock: Clock) -> tuple[Label[str], Label[bool], Label[str]]:
+    line = bindparam("the_line", type_=call.c.caller_idx.type)
+    slow = select(caller_pace.c.slow).where(caller_pace.c.caller_idx == line).scalar_subquery()
+    offered = (
+        select(waiting_entry.c.id)
+        # To the letter what the index says.
+        .where(waiting_entry.c.phone_idx == line, text("waiting_entry.state = 'offered'"))
+        .limit(1)
+        .scalar_subquery()
+    )
+    return rang_before(clock).label("earlier"), slow.label("slow"), offered.label("offered")
+
+
+def caller_idx(connection: Connection, call_id: str) -> bytes | None:
+    """The look-up value of the caller's number; None when it was withheld or is erased."""
+    return connection.execute(
+        select(call.c.caller_idx).where(call.c.id == call_id)
+    ).scalar_one_or_none()
+
+
+def move_status(connection: Connection, clock: Clock, call_id: str, status: str) -> bool:
+    """Advance the status of a call; False for an unknown call, an unknown or an earlier status."""
+    rank = STATUS_RANK.get(status)
+    if rank is None:
+        return False
+    values = {"the_call": call_id, "the_status": status, "the_rank": rank}
+    return _move(clock, ends=is_over(status)).count(connection, values) == 1
+
+
+@lru_cache
+def _move(clock: Clock, *, ends: bool) -> Prepared:
+    statement = (
+        update(call)
+        .where(call.c.id == bindparam("the_call"), call.c.status_rank < bindparam("the_rank"))
+        .values(status=bindparam("the_status"), status_rank=bindparam("the_rank"))
+    )
+    if ends:
+        # The first end counts, whichever of the last statuses comes after it.
+        statement = statement.values(ended_at=func.coalesce(call.c.ended_at, clock.at()))
+    return Prepared(statement)
+
+
+def erase_callers(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    """Erase the numbers of calls that began longer ago than `older_than`."""
+    statement = (
+        update(call)
+        .where(
+            call.c.started_at < clock.at(-older_than),
+            or_(call.c.caller_enc.is_not(None), call.c.caller_idx.is_not(None)),
+        )
+        .values(caller_enc=None, caller_idx=None)
+    )
+    return connection.execute(statement).rowcount

@@ -1,0 +1,234 @@
+"""Calls whose line was cut: what is left of them, who may go on with it, and codes to do so.
+
+What was said lies in a call's newest turn. Whoever takes it up closes that turn in the same
+transaction, so that two who ring at once never go on with one and the same call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from models.call.turns import Body
+from models.clock import Clock
+from models.crypto import CannotOpen, Vault
+from models.dialects import insert_for
+from models.prepared import Prepared
+from models.tables import call, place, resume_code, turn
+
+# A call without an end that was told is over, too, when nothing was heard of it for so long: no
+# question and no wait of ours takes half of that.
+SILENT_FOR = timedelta(minutes=3)
+# No call that began longer ago than this can have been cut a moment ago.
+LONGEST_CALL = timedelta(hours=3)
+# Of the calls of one line, no more than the newest of these are looked at.
+MOST_CALLS = 5
+# The outcome of a turn that somebody has gone on from in another call.
+TAKEN_UP = "taken up"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a call that is over, or seems so, was left with."""
+
+    call_id: str
+    number: int
+    body: Body
+
+
+def _is_left(clock: Clock, table: Any) -> ColumnElement[bool]:
+    """Over, or silent for so long that it must be: a call in progress is nobody else's."""
+    lately = exists().where(turn.c.call_id == table.c.id, turn.c.at > clock.at(-SILENT_FOR))
+    return or_(table.c.ended_at.is_not(None), ~lately)
+
+
+def rang_before(clock: Clock) -> ScalarSelect[str]:
+    """Of `:the_line` but not `:the_call`, a call that is left; for the statement of the ring."""
+    earlier = call.alias("earlier")
+    return (
+        select(earlier.c.id)
+        .where(
+            earlier.c.caller_idx == bindparam("the_line", type_=call.c.caller_idx.type),
+            earlier.c.id != bindparam("the_call"),
+            earlier.c.started_at >= clock.at(-LONGEST_CALL),
+            _is_left(clock, earlier),
+        )
+        .order_by(earlier.c.started_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def left_by_line(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    caller_idx: bytes,
+    call_id: str,
+    within: timedelta,
+) -> list[Left]:
+    """What the calls of a line were left with less than `within` ago, newest first.
+
+    `call_id` is the call that asks.
+    """
+    values = {"the_line": caller_idx, "the_call": call_id}
+    return _opened(_of_line(clock, within).rows(connection, values), vault)
+
+
+@lru_cache
+def _of_line(clock: Clock, within: timedelta) -> Prepared:
+    statement = (
+        _newest_turns(clock, within)
+        .where(
+            call.c.caller_idx == bindparam("the_line", type_=call.c.caller_idx.type),
+            call.c.id != bindparam("the_call"),
+            call.c.started_at >= clock.at(-LONGEST_CALL),
+        )
+        .order_by(call.c.started_at.desc(), call.c.id.desc())
+        .limit(MOST_CALLS)
+    )
+    return Prepared(statement)
+
+
+def left_by_call(
+    connection: Connection, clock: Clock, vault: Vault, call_id: str, within: timedelta
+) -> Left | None:
+    """What one call was left with less than `within` ago."""
+    found = _opened(_of_call(clock, within).rows(connection, {"the_call": call_id}), vault)
+    return found[0] if found else None
+
+
+@lru_cache
+def _of_call(clock: Clock, within: timedelta) -> Prepared:
+    return Prepared(_newest_turns(clock, within).where(call.c.id == bindparam("the_call")))
+
+
+def _newest_turns(clock: Clock, within: timedelta) -> Any:
+    other = turn.alias("other")
+    newest = select(func.max(other.c.number)).where(other.c.call_id == call.c.id)
+    return (
+        select(call.c.id, turn.c.number, turn.c.body_enc)
+        .select_from(call)
+        .join(
+            turn,
+            and_(turn.c.call_id == call.c.id, turn.c.number == newest.scalar_subquery()),
+        )
+        .where(
+            turn.c.at >= clock.at(-within),
+            turn.c.body_enc.is_not(None),
+            turn.c.outcome != TAKEN_UP,
+            _is_left_of(clock),
+        )
+    )
+
+
+def _is_left_of(clock: Clock) -> ColumnElement[bool]:
+    """`_is_left` of the call itself, where its newest turn is at hand."""
+    return or_(call.c.ended_at.is_not(None), turn.c.at <= clock.at(-SILENT_FOR))
+
+
+def _opened(rows: Sequence[Any], vault: Vault) -> list[Left]:
+    found = []
+    for row in rows:
+        try:
+            body = Body.open(row.body_enc, vault, row.id, row.number)
+        except CannotOpen:
+            continue
+        found.append(Left(row.id, row.number, body))
+    return found
+
+
+def close(connection: Connection, vault: Vault, left: Left, session: str) -> bool:
+    """Leave `session` in its place; False when somebody else was quicker."""
+    body = replace(left.body, session=session)
+    statement = (
+        update(turn)
+        .where(
+            turn.c.call_id == left.call_id,
+            turn.c.number == left.number,
+            turn.c.outcome != TAKEN_UP,
+        )
+        .values(outcome=TAKEN_UP, body_enc=body.seal(vault, left.call_id, left.number))
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def kept_until(
+    connection: Connection, clock: Clock, holders: Collection[str], place_ids: Collection[int]
+) -> datetime | None:
+    """Until when these places are all held by some of `holders` (UTC); None when they are not."""
+    statement = select(func.count(), func.min(place.c.hold_expires_at)).where(
+        place.c.id.in_(place_ids),
+        place.c.held_by.in_(holders),
+        place.c.booking_id.is_(None),
+        place.c.blocked == false(),
+        place.c.hold_expires_at > clock.at(),
+    )
+    count, until = connection.execute(statement).one()
+    return until if place_ids and count == len(place_ids) else None
+
+
+# ---------------------------------------------------------------- codes
+
+
+def add_code(
+    connection: Connection, clock: Clock, code_idx: bytes, call_id: str, lasts: timedelta
+) -> bool:
+    """Store a code for a call; False when it is another call's and still counts."""
+    statement = insert_for(connection.dialect.name, resume_code).values(
+        code_idx=code_idx, call_id=call_id, expires_at=clock.at(lasts)
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=[resume_code.c.code_idx],
+        set_={
+            "call_id": statement.excluded.call_id,
+            "expires_at": statement.excluded.expires_at,
+        },
+        where=resume_code.c.expires_at <= clock.at(),
+    )
+    # SQLAlchemy keeps the row count of an INSERT only when it is asked to.
+    statement = statement.execution_options(preserve_rowcount=True)
+    return connection.execute(statement).rowcount == 1
+
+
+def call_of_code(connection: Connection, clock: Clock, code_idx: bytes) -> str | None:
+    """The call that a code is for, while it counts."""
+    statement = select(resume_code.c.call_id).where(
+        resume_code.c.code_idx == code_idx, resume_code.c.expires_at > clock.at()
+    )
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def pass_codes(
+    connection: Connection, clock: Clock, from_call: str, to_call: str, lasts: timedelta
+) -> None:
+    """Somebody went on in another call: their code is for that one now."""
+    connection.execute(
+        update(resume_code)
+        .where(resume_code.c.call_id == from_call)
+        .values(call_id=to_call, expires_at=clock.at(lasts))
+    )
+
+
+def forget_codes(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    """Delete codes that ran out longer ago than `older_than`."""
+    statement = delete(resume_code).where(resume_code.c.expires_at < clock.at(-older_than))
+    return connection.execute(statement).rowcount

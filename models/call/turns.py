@@ -1,0 +1,188 @@
+"""Turns of calls: what was heard, the session after it, and the bytes that were answered.
+
+The key (call, number) is the duplicate check: a copy of a webhook finds the stored answer, or
+waits for the transaction that is writing it. See docs/decisions/0001.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    delete,
+    select,
+    update,
+)
+
+from models.clock import Clock
+from models.crypto import Vault
+from models.dialects import insert_for, insert_new
+from models.prepared import Prepared
+from models.slots.places import renewal
+from models.tables import place, turn
+
+
+@dataclass(frozen=True)
+class Body:
+    """The personal part of a turn, sealed as one value."""
+
+    heard: str
+    session: str
+    answer: str
+
+    def seal(self, vault: Vault, call_id: str, number: int) -> bytes:
+        # Lengths in front: escaping a document into JSON costs more than sealing it.
+        plain = f"{len(self.heard)}:{len(self.session)}:{self.heard}{self.session}{self.answer}"
+        return vault.seal(plain.encode(), _where(call_id, number))
+
+    @classmethod
+    def open(cls, sealed: bytes, vault: Vault, call_id: str, number: int) -> Body:
+        """Raises models.crypto.CannotOpen."""
+        plain = vault.open(sealed, _where(call_id, number)).decode()
+        heard, session, rest = plain.split(":", 2)
+        first, second = int(heard), int(heard) + int(session)
+        return cls(rest[:first], rest[first:second], rest[second:])
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A turn as found: `body` is None once erased, or while another worker is still writing it."""
+
+    number: int
+    step: str
+    body: Body | None
+
+
+def _where(call_id: str, number: int) -> str:
+    return f"turn.body:{call_id}:{number}"
+
+
+_NEWEST = Prepared(
+    select(turn.c.number, turn.c.step, turn.c.body_enc)
+    .where(turn.c.call_id == bindparam("call"), turn.c.number <= bindparam("number"))
+    .order_by(turn.c.number.desc())
+    .limit(1)
+)
+
+
+def newest(
+    connection: Connection, vault: Vault, call_id: str, number: int = 32767
+) -> Stored | None:
+    """The newest turn of a call that is not later than `number`."""
+    found = _NEWEST.rows(connection, {"call": call_id, "number": number})
+    if not found:
+        return None
+    row = found[0]
+    body = row.body_enc and Body.open(row.body_enc, vault, call_id, row.number)
+    return Stored(row.number, row.step, body or None)
+
+
+def record(
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    call_id: str,
+    number: int,
+    *,
+    step: str,
+    outcome: str,
+    body: Body,
+    lease: timedelta | None = None,
+) -> bool:
+    """Store a turn in one statement; False when a copy of it came first.
+
+    With a `lease` the same statement renews what the call holds (PostgreSQL; on SQLite, which
+    cannot write two tables in one statement, the caller's transaction holds the two together).
+    """
+    # No name here may be a column of any table: SQLAlchemy would set that column in the CTE too.
+    values = {
+        "the_call": call_id,
+        "the_number": number,
+        "the_step": step,
+        "the_outcome": outcome,
+        "the_body": body.seal(vault, call_id, number),
+    }
+    name = connection.dialect.name
+    if lease and name == "sqlite":
+        _renewal(clock, lease).count(connection, {"the_holder": call_id})
+        lease = None
+    elif lease:
+        values["the_holder"] = call_id
+    return _record(name, clock, lease).count(connection, values) == 1
+
+
+def renew(connection: Connection, clock: Clock, call_id: str, lease: timedelta) -> None:
+    """Prolong what a call holds, in a transaction whose effect does not."""
+    _renewal(clock, lease).count(connection, {"the_holder": call_id})
+
+
+@lru_cache
+def _renewal(clock: Clock, lease: timedelta) -> Prepared:
+    return Prepared(renewal(clock, lease))
+
+
+@lru_cache
+def _record(dialect: str, clock: Clock, lease: timedelta | None) -> Prepared:
+    statement = (
+        insert_for(dialect, turn)
+        .on_conflict_do_nothing()
+        .values(
+            call_id=bindparam("the_call"),
+            number=bindparam("the_number"),
+            at=clock.at(),
+            step=bindparam("the_step"),
+            outcome=bindparam("the_outcome"),
+            body_enc=bindparam("the_body"),
+        )
+    )
+    if lease:
+        held = renewal(clock, lease).returning(place.c.id).cte("renewed")
+        statement = statement.add_cte(held)
+    return Prepared(statement.execution_options(preserve_rowcount=True))
+
+
+def claim(connection: Connection, clock: Clock, call_id: str, number: int) -> bool:
+    """Take a turn before its effects; a copy waits here for the transaction, then gets False."""
+    values = {"call_id": call_id, "number": number, "step": "", "outcome": "claimed"}
+    return insert_new(connection, clock, turn, values, "at")
+
+
+_COMPLETE = Prepared(
+    update(turn)
+    .where(turn.c.call_id == bindparam("call"), turn.c.number == bindparam("n"))
+    .values(step=bindparam("s"), outcome=bindparam("o"), body_enc=bindparam("body"))
+)
+
+
+def complete(
+    connection: Connection,
+    vault: Vault,
+    call_id: str,
+    number: int,
+    *,
+    step: str,
+    outcome: str,
+    body: Body,
+) -> None:
+    """Write the answer of a claimed turn, in the transaction that claimed it."""
+    sealed = body.seal(vault, call_id, number)
+    values = {"call": call_id, "n": number, "s": step, "o": outcome, "body": sealed}
+    _COMPLETE.count(connection, values)
+
+
+def erase_bodies(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    """Erase what was heard and answered; step and outcome stay for the statistics."""
+    statement = (
+        update(turn)
+        .where(turn.c.at < clock.at(-older_than), turn.c.body_enc.is_not(None))
+        .values(body_enc=None)
+    )
+    return connection.execute(statement).rowcount
+
+
+def delete_old(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    return connection.execute(delete(turn).where(turn.c.at < clock.at(-older_than))).rowcount

@@ -1,0 +1,397 @@
+"""A centre's day as its secretary sees it: who comes, who came, and what is left of the day.
+
+Every statement names the centre, so that no id of another centre's day can be looked at or changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+
+from models.clock import Clock
+from models.crypto import Vault
+from models.dialects import insert
+from models.slots.places import Window, is_free
+from models.tables import (
+    appointment,
+    attendance,
+    booking,
+    centre,
+    place,
+    slot,
+    staff_act,
+    waiting_entry,
+    waiting_offer,
+)
+from models.waiting_list.entries import holder_of
+
+
+@dataclass(frozen=True)
+class Comes:
+    """An appointment of the day; `start_at` is UTC, `born` an ISO date, "" once erased.
+
+    `ends` are the last four digits of the reference. `state` is "present", "absent" or "" as long
+    as nobody said so; `given` says that what an absent left is somebody else's.
+    """
+
+    booking_id: str
+    dose: int
+    start_at: datetime
+    born: str
+    name: str
+    ends: str
+    channel: str
+    state: str
+    given: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.booking_id}-{self.dose}"
+
+    @property
+    def shown(self) -> str:
+        return GIVEN if self.given and self.state == "absent" else self.state
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is said of an appointment, by whom and since when (UTC, None where nothing is)."""
+
+    state: str
+    who: str = ""
+    at: datetime | None = None
+    start_at: datetime | None = None
+    given_place: int | None = None
+
+
+@dataclass(frozen=True)
+class Hour:
+    """A slot of the day with its places. `free` are those that a secretary may give now."""
+
+    slot_id: int
+    start_at: datetime
+    booked: int
+    free: int
+    held: int
+    blocked: int
+
+
+@dataclass(frozen=True)
+class CentreName:
+    """What stands at the top of the page; `time_zone` is IANA."""
+
+    id: str
+    name: str
+    town: str
+    time_zone: str
+    booking_mode: str = "ours"
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Somebody of the waiting list for whom a place of this centre is held until `until` (UTC)."""
+
+    entry_id: str
+    start_at: datetime
+    until: datetime
+
+
+# Said of nobody, but shown: an absent person whose place somebody else has by now.
+GIVEN = "given"
+
+_LIVE: ColumnElement[bool] = appointment.c.state == "confirmed"
+
+
+def centre_named(connection: Connection, centre_id: str) -> CentreName | None:
+    """A centre by its id."""
+    c = centre.c
+    row = connection.execute(
+        select(c.id, c.name, c.town, c.time_zone, c.booking_mode, c.closed_at).where(
+            c.id == centre_id
+        )
+    ).one_or_none()
+    return None if row is None else CentreName(*row[:5], closed=row.closed_at is not None)
+
+
+def centres(connection: Connection) -> list[CentreName]:
+    """Those that we book for, for whoever may see all of them."""
+    c = centre.c
+    statement = (
+        select(c.id, c.name, c.town, c.time_zone)
+        .where(c.closed_at.is_(None), c.booking_mode == "ours")
+        .order_by(c.departement, c.town, c.name, c.id)
+    )
+    return [CentreName(*row) for row in connection.execute(statement)]
+
+
+def _same() -> ColumnElement[bool]:
+    """A mark is of the appointment as it was: whoever moves it away is expected anew."""
+    return and_(
+        attendance.c.booking_id == appointment.c.booking_id,
+        attendance.c.dose == appointment.c.dose,
+        attendance.c.start_at == appointment.c.start_at,
+    )
+
+
+def _of_day(centre_id: str, window: Window) -> ColumnElement[bool]:
+    return and_(
+        appointment.c.centre_id == centre_id,
+        appointment.c.start_at >= window[0],
+        appointment.c.start_at < window[1],
+        _LIVE,
+    )
+
+
+def day(connection: Connection, vault: Vault, centre_id: str, window: Window) -> list[Comes]:
+    """Everybody who has an appointment at a centre in a window of time, by the hour."""
+    statement = (
+        select(
+            *(
+                booking.c[name]
+                for name in ("id", "reference_enc", "dob_enc", "name_enc", "channel")
+            ),
+            *(appointment.c[name] for name in ("dose", "start_at")),
+            attendance.c.state,
+            attendance.c.given_place,
+        )
+        .select_from(appointment)
+        .join(booking, booking.c.id == appointment.c.booking_id)
+        .outerjoin(attendance, _same())
+        .where(_of_day(centre_id, window))
+        .order_by(appointment.c.start_at, booking.c.created_at, booking.c.id, appointment.c.dose)
+    )
+
+    def opened(row: Any, column: str) -> str:
+        where = f"booking.{column}:{row.id}"
+        return vault.open_text(getattr(row, f"{column}_enc"), where) or ""
+
+    return [
+        Comes(
+            booking_id=row.id,
+            dose=row.dose,
+            start_at=row.start_at,
+            born=opened(row, "dob"),
+            name=opened(row, "name"),
+            ends=opened(row, "reference")[-4:],
+            channel=row.channel,
+            state=row.state or "",
+            given=row.given_place is not None,
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def marks(connection: Connection, centre_id: str, window: Window) -> dict[str, str]:
+    """What is shown of each appointment of the day, by its key; nothing personal."""
+    given = and_(attendance.c.state == "absent", attendance.c.given_place.is_not(None))
+    shown = case((given, GIVEN), else_=attendance.c.state).label("state")
+    statement = (
+        select(appointment.c.booking_id, appointment.c.dose, shown)
+        .outerjoin(attendance, _same())
+        .where(_of_day(centre_id, window))
+        .order_by(appointment.c.start_at, appointment.c.booking_id, appointment.c.dose)
+    )
+    return {
+        f"{row.booking_id}-{row.dose}": row.state or "" for row in connection.execute(statement)
+    }
+
+
+def lock(connection: Connection, centre_id: str, booking_id: str, dose: int) -> Mark | None:
+    """What is said of an appointment of this centre; None where there is none.
+
+    Nobody else says something else about it until the transaction ends.
+    """
+    statement = select(appointment.c.start_at).where(
+        appointment.c.booking_id == booking_id,
+        appointment.c.dose == dose,
+        appointment.c.centre_id == centre_id,
+        _LIVE,
+    )
+    start = connection.execute(statement.with_for_update()).scalar_one_or_none()
+    if start is None:
+        return None
+    # A statement of its own, after the lock: the first one may have waited for another's word.
+    row = connection.execute(
+        select(
+            attendance.c.state, attendance.c.who, attendance.c.at, attendance.c.given_place
+        ).where(
+            attendance.c.booking_id == booking_id,
+            attendance.c.dose == dose,
+            attendance.c.start_at == start,
+        )
+    ).one_or_none()
+    if row is None:
+        return Mark("", start_at=start)
+    return Mark(row.state, row.who, row.at, start, row.given_place)
+
+
+def write(  # noqa: PLR0917 (a sentence: of which appointment, what, by whom)
+    connection: Connection,
+    clock: Clock,
+    booking_id: str,
+    dose: int,
+    start_at: datetime,
+    state: str,
+    who: str,
+) -> None:
+    """Say it; the appointment must be locked."""
+    values = {"start_at": start_at, "state": state, "who": who, "at": clock.at()}
+    # What was given away for an appointment before it was moved is of no concern now.
+    stays = case((attendance.c.start_at == start_at, attendance.c.given_place), else_=None)
+    connection.execute(
+        insert(connection, attendance)
+        .values(booking_id=booking_id, dose=dose, **values)
+        .on_conflict_do_update(
+            index_elements=["booking_id", "dose"], set_={**values, "given_place": stays}
+        )
+    )
+
+
+# ---------------------------------------------------------------- what is left of the day
+
+
+def hours(connection: Connection, clock: Clock, centre_id: str, window: Window) -> list[Hour]:
+    """The slots of a day, by their start. A place that is booked counts as nothing else."""
+    booked = place.c.booking_id.is_not(None)
+    held = and_(~booked, place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
+
+    def number(condition: ColumnElement[bool]) -> ColumnElement[Any]:
+        return func.sum(case((condition, 1), else_=0))
+
+    statement = (
+        select(
+            slot.c.id,
+            slot.c.start_at,
+            number(booked),
+            number(is_free(clock)),
+            number(and_(held, ~place.c.blocked)),
+            number(and_(~booked, place.c.blocked)),
+        )
+        .join(place, place.c.slot_id == slot.c.id)
+        .where(
+            slot.c.centre_id == centre_id,
+            slot.c.start_at >= window[0],
+            slot.c.start_at < window[1],
+        )
+        .group_by(slot.c.id, slot.c.start_at)
+        .order_by(slot.c.start_at)
+    )
+    return [
+        Hour(row[0], row[1], *(int(one) for one in row[2:]))
+        for row in connection.execute(statement)
+    ]
+
+
+def next_absent(
+    connection: Connection, centre_id: str, window: Window
+) -> tuple[str, int, int] | None:
+    """An absent person whose place nobody has yet: booking, dose and slot; locked.
+
+    Passes over one whom another secretary is just looking at.
+    """
+    statement = (
+        select(attendance.c.booking_id, attendance.c.dose, place.c.slot_id)
+        .select_from(attendance)
+        .join(appointment, _same())
+        .join(place, place.c.id == appointment.c.place_id)
+        .where(
+            _of_day(centre_id, window),
+            attendance.c.state == "absent",
+            attendance.c.given_place.is_(None),
+        )
+        .order_by(appointment.c.start_at.desc(), attendance.c.booking_id)
+        .limit(1)
+        .with_for_update(of=attendance, skip_locked=True)
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else (row.booking_id, row.dose, row.slot_id)
+
+
+def give_away(connection: Connection, booking_id: str, dose: int, place_id: int) -> None:
+    """What an absent person left is this new place; the row must be locked."""
+    connection.execute(
+        update(attendance)
+        .where(attendance.c.booking_id == booking_id, attendance.c.dose == dose)
+        .values(given_place=place_id)
+    )
+
+
+def take_back(connection: Connection, booking_id: str, dose: int) -> None:
+    """What somebody left is theirs again; the row must be locked."""
+    connection.execute(
+        update(attendance)
+        .where(attendance.c.booking_id == booking_id, attendance.c.dose == dose)
+        .values(given_place=None)
+    )
+
+
+# ---------------------------------------------------------------- who is rung
+
+
+def rung(connection: Connection, clock: Clock, centre_id: str, window: Window) -> list[Rung]:
+    """Those of the waiting list whom a secretary of this centre rings, by their hour.
+
+    An offer that was told by text or by a machine is none of these: it has a row of its own.
+    """
+    told = (
+        select(waiting_offer.c.id)
+        .where(waiting_offer.c.entry_id == waiting_entry.c.id, waiting_offer.c.ended_at.is_(None))
+        .exists()
+    )
+    statement = (
+        select(waiting_entry.c.id, func.min(place.c.start_at), waiting_entry.c.offered_until)
+        .join(place, place.c.held_by == literal(holder_of("")) + waiting_entry.c.id)
+        .where(
+            waiting_entry.c.state == "offered",
+            not_(told),
+            place.c.centre_id == centre_id,
+            place.c.start_at >= window[0],
+            place.c.start_at < window[1],
+            place.c.booking_id.is_(None),
+            place.c.hold_expires_at > clock.at(),
+        )
+        .group_by(waiting_entry.c.id, waiting_entry.c.offered_until)
+        .order_by(func.min(place.c.start_at), waiting_entry.c.id)
+    )
+    return [Rung(*row) for row in connection.execute(statement)]
+
+
+def rung_since(connection: Connection, what: str, since: datetime) -> list[str]:
+    """Entries that somebody was rung for since then (UTC): nobody is rung twice in an evening."""
+    statement = select(staff_act.c.subject).where(staff_act.c.what == what, staff_act.c.at >= since)
+    return list(connection.execute(statement.distinct()).scalars())
+
+
+def forget(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Delete what was said so long ago; gives how many rows."""
+    statement = delete(attendance).where(
+        or_(attendance.c.at < clock.at(-after), attendance.c.start_at < clock.at(-after))
+    )
+    return connection.execute(statement).rowcount
+
+
+def earliest_free(hours_of_day: Sequence[Hour], now: datetime) -> list[Hour]:
+    """Slots with a free place in the order in which they are given away.
+
+    First what is still ahead, the soonest first; then what was not taken, the latest first.
+    """
+    ahead = [one for one in hours_of_day if one.free and one.start_at >= now]
+    passed = [one for one in hours_of_day if one.free and one.start_at < now]
+    return [*ahead, *reversed(passed)]

@@ -1,0 +1,512 @@
+"""Operations: one change to many places at once, and what is needed to carry it on or undo it.
+
+The row is written first; its `details` hold what the operation has blocked and opened (ranges of
+place ids, for whole days have ids in a row) and whose bookings it touches. What became of each
+booking is a line of that booking's history, so a row stays small however many people are in it.
+
+Only `place.blocked` is written here. Who holds or has a place is the business of the one door.
+"""
+
+from __future__ import annotations
+
+import json
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from models.clock import Clock
+from models.database import Database
+from models.dialects import insert
+from models.partners.bookings import mirrors
+from models.slots.places import is_free
+from models.slots.slots import lot_of
+from models.tables import appointment, centre, operation, place, slot
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation; moments are UTC. `undone_at` None means that it is in force."""
+
+    id: str
+    kind: str
+    centre_id: str
+    who: str
+    why: str
+    at: datetime
+    undone_at: datetime | None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CentreState:
+    """What an operation must know of a centre."""
+
+    id: str
+    name: str
+    territory: str
+    latitude: float | None
+    longitude: float | None
+    time_zone: str
+    booking_mode: str
+    closed: bool
+
+    @property
+    def bookable(self) -> bool:
+        return not self.closed and self.booking_mode == "ours"
+
+
+@dataclass(frozen=True)
+class SlotState:
+    id: int
+    start_at: datetime
+    capacity: int
+
+
+@dataclass(frozen=True)
+class PlaceState:
+    """One place; `held` says that a hold on it is live."""
+
+    id: int
+    slot_id: int
+    number: int
+    booked: bool
+    held: bool
+    blocked: bool
+
+
+@dataclass(frozen=True)
+class FreeSlot:
+    """A slot with free places, whoever may have them; `start_at` is UTC."""
+
+    slot_id: int
+    centre_id: str
+    start_at: datetime
+    free: int
+
+
+# ---------------------------------------------------------------- ranges of ids
+
+Ranges = list[list[int]]
+
+
+def with_ids(ranges: Ranges, ids: Collection[int]) -> Ranges:
+    """Ranges (both ends included, in rising order) that hold these ids as well."""
+    merged: Ranges = []
+    for first, last in sorted([*ranges, *([one, one] for one in ids)]):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1][1] = max(merged[-1][1], last)
+        else:
+            merged.append([first, last])
+    return merged
+
+
+def ids_in(ranges: Ranges) -> Iterator[int]:
+    for first, last in ranges:
+        yield from range(first, last + 1)
+
+
+def holds_id(ranges: Ranges, place_id: int) -> bool:
+    """Whether ranges in rising order hold an id."""
+    before = bisect_right(ranges, place_id, key=lambda one: one[0])
+    return bool(before) and place_id <= ranges[before - 1][1]
+
+
+# ---------------------------------------------------------------- the operation itself
+
+
+def add(connection: Connection, clock: Clock, new: Operation) -> None:
+    """Store a new operation; its moment is that of the clock."""
+    connection.execute(
+        operation.insert().values(
+            id=new.id,
+            kind=new.kind,
+            centre_id=new.centre_id,
+            who=new.who,
+            why=new.why,
+            at=clock.at(),
+            details=_to_json(new.details),
+        )
+    )
+
+
+def find(connection: Connection, operation_id: str, *, lock: bool = False) -> Operation | None:
+    """Read one; with `lock` nobody else changes it until the transaction ends."""
+    statement = select(operation).where(operation.c.id == operation_id)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    return None if row is None else _read(row)
+
+
+def newest(connection: Connection, *, limit: int, centre_id: str | None = None) -> list[Operation]:
+    """The newest operations first, of one centre or of all."""
+    statement = select(operation).order_by(operation.c.at.desc(), operation.c.id.desc())
+    if centre_id is not None:
+        statement = statement.where(operation.c.centre_id == centre_id)
+    return [_read(row) for row in connection.execute(statement.limit(limit))]
+
+
+def in_force(
+    connection: Connection, *, centre_id: str | None = None, kinds: Collection[str] = ()
+) -> list[Operation]:
+    """Operations that are not undone, oldest first: of one centre or all, of some kinds or all."""
+    statement = (
+        select(operation)
+        .where(operation.c.undone_at.is_(None))
+        .order_by(operation.c.at, operation.c.id)
+    )
+    if centre_id is not None:
+        statement = statement.where(operation.c.centre_id == centre_id)
+    if kinds:
+        statement = statement.where(operation.c.kind.in_(kinds))
+    return [_read(row) for row in connection.execute(statement)]
+
+
+def closed_by_hand(database: Database) -> frozenset[str]:
+    """Centres that an operator has closed, and not an import."""
+    statement = select(operation.c.centre_id).where(
+        operation.c.kind == "centre_closed",
+        operation.c.undone_at.is_(None),
+        operation.c.who != "import",
+    )
+    with database.statement() as connection:
+        return frozenset(connection.execute(statement).scalars())
+
+
+def save_details(connection: Connection, operation_id: str, details: dict[str, Any]) -> None:
+    connection.execute(
+        update(operation).where(operation.c.id == operation_id).values(details=_to_json(details))
+    )
+
+
+def set_undone(connection: Connection, clock: Clock, operation_id: str) -> None:
+    connection.execute(
+        update(operation)
+        .where(operation.c.id == operation_id, operation.c.undone_at.is_(None))
+        .values(undone_at=clock.at())
+    )
+
+
+def _to_json(details: dict[str, Any]) -> str:
+    return json.dumps(details, separators=(",", ":"))
+
+
+def _read(row: Any) -> Operation:
+    return Operation(
+        row.id, row.kind, row.centre_id, row.who, row.why, row.at, row.undone_at,
+        json.loads(row.details),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- the centre
+
+_STATE = (
+    centre.c.id,
+    centre.c.name,
+    centre.c.territory,
+    centre.c.latitude,
+    centre.c.longitude,
+    centre.c.time_zone,
+    centre.c.booking_mode,
+    case((centre.c.closed_at.is_(None), 0), else_=1),
+)
+
+
+def centre_state(
+    connection: Connection, centre_id: str, *, lock: bool = False
+) -> CentreState | None:
+    """A centre, open or not; with `lock` two operations on it begin one after the other."""
+    statement = select(*_STATE).where(centre.c.id == centre_id)
+    if lock:
+        statement = statement.with_for_update(key_share=True)
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else CentreState(*row[:-1], bool(row[-1]))
+
+
+def close_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
+    connection.execute(
+        update(centre)
+        .where(centre.c.id == centre_id, centre.c.closed_at.is_(None))
+        .values(closed_at=clock.at(), updated_at=clock.at())
+    )
+
+
+def reopen_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
+    connection.execute(
+        update(centre)
+        .where(centre.c.id == centre_id, centre.c.closed_at.is_not(None))
+        .values(closed_at=None, updated_at=clock.at())
+    )
+
+
+def make_ours(connection: Connection, clock: Clock, centre_id: str) -> None:
+    """Let a centre be one that we book for."""
+    connection.execute(
+        update(centre)
+        .where(centre.c.id == centre_id, centre.c.booking_mode != "ours")
+        .values(booking_mode="ours", updated_at=clock.at())
+    )
+
+
+def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
+    """Centres that are closed or not ours to book for, and still have places that are not blocked.
+
+    Not those that stand for a partner's agendas: their places are opened and blocked as it shows.
+    One index seek for each such centre, however many places there are.
+    """
+    some_place = (
+        select(place.c.id)
+        .join(slot, slot.c.id == place.c.slot_id)
+        .where(
+            slot.c.centre_id == centre.c.id,
+            slot.c.start_at > clock.at(),
+            place.c.blocked == false(),
+        )
+        .limit(1)
+        .correlate(centre)
+        .scalar_subquery()
+    )
+    statement = (
+        select(*_STATE)
+        .where(
+            or_(
+                centre.c.closed_at.is_not(None),
+                and_(centre.c.booking_mode != "ours", ~mirrors(centre.c.id)),
+            ),
+            some_place.is_not(None),
+        )
+        .order_by(centre.c.id)
+    )
+    return [CentreState(*row[:-1], bool(row[-1])) for row in connection.execute(statement)]
+
+
+# ---------------------------------------------------------------- slots and places
+
+
+def slots_in(
+    connection: Connection, centre_id: str, start: datetime, end: datetime
+) -> list[SlotState]:
+    """Slots of a centre that start from `start` (UTC) on and before `end`, by start."""
+    statement = (
+        select(slot.c.id, slot.c.start_at, slot.c.capacity)
+        .where(slot.c.centre_id == centre_id, slot.c.start_at >= start, slot.c.start_at < end)
+        .order_by(slot.c.start_at)
+    )
+    return [SlotState(*row) for row in connection.execute(statement)]
+
+
+def lock_slot(connection: Connection, slot_id: int) -> None:
+    """Let nobody else add places to a slot until the transaction ends."""
+    connection.execute(select(slot.c.id).where(slot.c.id == slot_id).with_for_update())
+
+
+def places_of(
+    connection: Connection, clock: Clock, slot_ids: Collection[int], *, lock: bool = False
+) -> list[PlaceState]:
+    """Places of slots, by slot and number; with `lock` as they stay until the transaction ends."""
+    live = and_(place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
+    statement = (
+        select(
+            place.c.id,
+            place.c.slot_id,
+            place.c.number,
+            _flag(place.c.booking_id.is_not(None)),
+            _flag(and_(place.c.booking_id.is_(None), live)),
+            _flag(place.c.blocked),
+        )
+        .where(place.c.slot_id.in_(slot_ids))
+        .order_by(place.c.slot_id, place.c.number)
+    )
+    if lock:
+        statement = statement.with_for_update()
+    return [
+        PlaceState(*row[:3], *(bool(flag) for flag in row[3:]))
+        for row in connection.execute(statement)
+    ]
+
+
+def _flag(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+def lock_open(
+    connection: Connection,
+    centre_id: str,
+    start: datetime,
+    end: datetime,
+    *,
+    limit: int,
+    wait: bool,
+) -> list[int]:
+    """Lock places of a centre that are not blocked, booked ones too, and give their ids.
+
+    Without `wait` those are passed over that another transaction is just writing: whoever locks
+    many and waits may wait in a circle.
+    """
+    statement = (
+        select(place.c.id)
+        .join(slot, slot.c.id == place.c.slot_id)
+        .where(
+            slot.c.centre_id == centre_id,
+            slot.c.start_at >= start,
+            slot.c.start_at < end,
+            place.c.blocked == false(),
+        )
+        .order_by(place.c.id)
+        .limit(limit)
+    )
+    return _locked(connection, statement, wait=wait)
+
+
+def lock_blocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
+    """Lock those of these places that are blocked, and give their ids."""
+    statement = (
+        select(place.c.id)
+        .where(place.c.id.in_(place_ids), place.c.blocked == true())
+        .order_by(place.c.id)
+    )
+    return _locked(connection, statement, wait=wait)
+
+
+def lock_unblocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
+    """Lock those of these places that are not blocked, and give their ids."""
+    statement = (
+        select(place.c.id)
+        .where(place.c.id.in_(place_ids), place.c.blocked == false())
+        .order_by(place.c.id)
+    )
+    return _locked(connection, statement, wait=wait)
+
+
+def _locked(connection: Connection, statement: Select[Any], *, wait: bool) -> list[int]:
+    locking = statement.with_for_update(of=place, skip_locked=not wait)
+    return list(connection.execute(locking).scalars())
+
+
+def set_blocked(connection: Connection, place_ids: Collection[int], *, blocked: bool) -> None:
+    """Block places, or let them be had again; who holds or has them stays as it is."""
+    if place_ids:
+        connection.execute(update(place).where(place.c.id.in_(place_ids)).values(blocked=blocked))
+
+
+def unbooked(connection: Connection, place_ids: Collection[int]) -> list[int]:
+    """Those of these places that no booking has."""
+    statement = (
+        select(place.c.id)
+        .where(place.c.id.in_(place_ids), place.c.booking_id.is_(None))
+        .order_by(place.c.id)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def add_slot(connection: Connection, centre_id: str, start: datetime, capacity: int) -> int:
+    """A slot without places yet, or the one that is there already; gives its id."""
+    connection.execute(
+        insert(connection, slot)
+        .values(centre_id=centre_id, start_at=start, capacity=capacity)
+        .on_conflict_do_nothing(index_elements=["centre_id", "start_at"])
+    )
+    statement = select(slot.c.id).where(slot.c.centre_id == centre_id, slot.c.start_at == start)
+    found: int = connection.execute(statement.with_for_update()).scalar_one()
+    return found
+
+
+def add_places(
+    connection: Connection,
+    slot_id: int,
+    count: int,
+    *,
+    blocked: bool = False,
+    released_at: datetime | None = None,
+) -> list[int]:
+    """More places for a slot that was locked, whose capacity follows; gives their ids."""
+    last = connection.execute(
+        select(func.coalesce(func.max(place.c.number), 0)).where(place.c.slot_id == slot_id)
+    ).scalar_one()
+    where = connection.execute(
+        update(slot)
+        .where(slot.c.id == slot_id)
+        .values(capacity=last + count)
+        .returning(slot.c.centre_id, slot.c.start_at)
+    ).one()
+    rows = [
+        {
+            "slot_id": slot_id,
+            "number": number,
+            "centre_id": where.centre_id,
+            "start_at": where.start_at,
+            "lot": lot_of(slot_id, number, last + count),
+            "released_at": released_at,
+            "blocked": blocked,
+        }
+        for number in range(last + 1, last + count + 1)
+    ]
+    if rows:
+        connection.execute(place.insert(), rows)
+    statement = select(place.c.id).where(place.c.slot_id == slot_id, place.c.number > last)
+    return list(connection.execute(statement.order_by(place.c.id)).scalars())
+
+
+def latest_release(connection: Connection, slot_id: int) -> datetime | None:
+    """When the last of a slot's places is released (UTC); None when all were from the start."""
+    statement = select(func.max(place.c.released_at)).where(place.c.slot_id == slot_id)
+    moment: datetime | None = connection.execute(statement).scalar_one()
+    return moment
+
+
+def free_slots(
+    connection: Connection, clock: Clock, centre_id: str, start: datetime, end: datetime
+) -> list[FreeSlot]:
+    """Slots with free places at a centre that is open and ours, by start; none at another one."""
+    statement = (
+        select(place.c.slot_id, place.c.centre_id, place.c.start_at, func.count())
+        .where(
+            place.c.centre_id == centre_id,
+            place.c.start_at >= start,
+            place.c.start_at < end,
+            is_free(clock),
+            select(literal(1))
+            .where(
+                centre.c.id == centre_id,
+                centre.c.closed_at.is_(None),
+                centre.c.booking_mode == "ours",
+            )
+            .exists(),
+        )
+        .group_by(place.c.slot_id, place.c.centre_id, place.c.start_at)
+        .order_by(place.c.start_at)
+    )
+    return [FreeSlot(*row) for row in connection.execute(statement)]
+
+
+def booked_at(
+    connection: Connection, centre_id: str, start: datetime, end: datetime
+) -> list[tuple[str, int]]:
+    """Bookings with a live appointment at a centre in this time, with its place, by start."""
+    statement = (
+        select(appointment.c.booking_id, appointment.c.place_id)
+        .where(
+            appointment.c.centre_id == centre_id,
+            appointment.c.start_at >= start,
+            appointment.c.start_at < end,
+            appointment.c.state == "confirmed",
+        )
+        .order_by(appointment.c.start_at, appointment.c.id)
+    )
+    return [(row.booking_id, row.place_id) for row in connection.execute(statement)]

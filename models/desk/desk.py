@@ -1,0 +1,394 @@
+"""What a desk's screen is made of: a call's turns, a line's earlier contacts, what a desk holds.
+
+Nothing here changes who has a place; notes of what was given lie in `queue_entry.known_enc`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, false, func, or_, select, update
+
+from models.call.turns import Body
+from models.clock import Clock
+from models.crypto import CannotOpen, Vault
+from models.dialects import one_after_another
+from models.prepared import Prepared
+from models.queue import entries as queues
+from models.tables import (
+    agent,
+    booking,
+    call,
+    centre,
+    leg,
+    message,
+    place,
+    queue_entry,
+    staff,
+    staff_act,
+    turn,
+)
+
+# What is shown of one line, newest first.
+MOST_CONTACTS = 12
+# A call has some dozens of turns; what is before these is no help to anybody.
+MOST_TURNS = 200
+_LIVE = ("waiting", "kept", "reserved", "talking")
+# Under this name the desk keeps its own part of what is known of an entry.
+DRAFT = "desk"
+
+
+@dataclass(frozen=True)
+class TurnRow:
+    """One turn; `body` is None once it is erased. `at` is UTC."""
+
+    number: int
+    at: datetime
+    step: str
+    outcome: str
+    body: Body | None
+
+
+@dataclass(frozen=True)
+class Held:
+    """A place that somebody holds, with its centre; moments are UTC."""
+
+    place_id: int
+    slot_id: int
+    centre_id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    time_zone: str
+    latitude: float
+    longitude: float
+    start_at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A call of a line, or a time that it was in our line. `note` is what an agent wrote."""
+
+    kind: str
+    at: datetime
+    state: str
+    outcome: str = ""
+    code: str = ""
+    note: str = ""
+    expected_at: datetime | None = None
+
+
+def turns_of(connection: Connection, vault: Vault, call_id: str) -> list[TurnRow]:
+    """All turns of a call, oldest first; the body of one that does not open is None."""
+    statement = (
+        select(turn)
+        .where(turn.c.call_id == call_id, turn.c.outcome != "claimed")
+        .order_by(turn.c.number.desc())
+        .limit(MOST_TURNS)
+    )
+    rows = list(connection.execute(statement))[::-1]
+    return [TurnRow(row.number, row.at, row.step, row.outcome, _body(row, vault)) for row in rows]
+
+
+def _body(row: Row[Any], vault: Vault) -> Body | None:
+    if not row.body_enc:
+        return None
+    try:
+        return Body.open(row.body_enc, vault, row.call_id, row.number)
+    except CannotOpen:
+        return None
+
+
+def remember(connection: Connection, vault: Vault, entry_id: str, draft: dict[str, Any]) -> bool:
+    """Keep what an agent filled in, so that a page that was lost comes back to it."""
+    found = queues.load(connection, vault, entry_id, lock=True)
+    if found is None:
+        return False
+    # No change of the entry's state: nobody who waits for one has to look again.
+    known = queues.sealed_known(vault, entry_id, {**found.known, DRAFT: draft})
+    statement = update(queue_entry).where(queue_entry.c.id == entry_id).values(**known)
+    return connection.execute(statement).rowcount == 1
+
+
+def alone(connection: Connection, holder: str) -> None:
+    """Until this transaction ends nobody else acts for this desk: a copy of a form waits here."""
+    one_after_another(connection, [holder.encode()])
+
+
+def held_by(
+    connection: Connection,
+    clock: Clock,
+    holders: Collection[str],
+    place_ids: Collection[int] | None = None,
+) -> list[Held]:
+    """What these hold at this moment, soonest first; of these places alone, where they are given.
+
+    A place of a closed day is held by nobody.
+    """
+    statement = (
+        select(
+            place.c.id.label("place_id"),
+            place.c.slot_id,
+            place.c.centre_id,
+            centre.c.name,
+            centre.c.street,
+            centre.c.postcode,
+            centre.c.town,
+            centre.c.time_zone,
+            func.coalesce(centre.c.latitude, 0.0),
+            func.coalesce(centre.c.longitude, 0.0),
+            place.c.start_at,
+            place.c.hold_expires_at.label("until"),
+        )
+        .join(centre, centre.c.id == place.c.centre_id)
+        .where(
+            place.c.held_by.in_(holders),
+            place.c.booking_id.is_(None),
+            place.c.blocked == false(),
+            place.c.hold_expires_at > clock.at(),
+        )
+        .order_by(place.c.start_at, place.c.id)
+    )
+    if place_ids is not None:
+        statement = statement.where(place.c.id.in_(place_ids))
+    return [Held(*tuple(row)) for row in connection.execute(statement)]
+
+
+def places_of(connection: Connection, place_ids: Sequence[int]) -> dict[int, Any]:
+    """Slot, centre and start (UTC) of places, by their ids; unknown ones are left out."""
+    statement = select(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at).where(
+        place.c.id.in_(place_ids)
+    )
+    return {row.id: row for row in connection.execute(statement)}
+
+
+def bookings_of_keys(connection: Connection, keys: Collection[str]) -> dict[str, str]:
+    """The bookings that were made under these idempotency keys: key to id."""
+    statement = select(booking.c.idempotency_key, booking.c.id).where(
+        booking.c.idempotency_key.in_(keys)
+    )
+    return {row.idempotency_key: row.id for row in connection.execute(statement)}
+
+
+def bookings_of_person(connection: Connection, vault: Vault, number: str, born: date) -> list[str]:
+    """Bookings of a number (E.164) and a birth date, those that are ahead first, then newest."""
+    statement = (
+        select(booking.c.id)
+        .where(
+            booking.c.phone_idx == vault.index("phone", number),
+            booking.c.dob_idx == vault.index("dob", born.isoformat()),
+        )
+        .order_by(
+            (booking.c.state == "confirmed").desc(), booking.c.created_at.desc(), booking.c.id
+        )
+        .limit(MOST_CONTACTS)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def count_rings(connection: Connection, clock: Clock, line: bytes, within: timedelta) -> int:
+    """How often a line rang lately."""
+    statement = (
+        select(func.count())
+        .select_from(call)
+        .where(call.c.caller_idx == line, call.c.started_at > clock.at(-within))
+    )
+    found: int = connection.execute(statement).scalar_one()
+    return found
+
+
+def contacts(
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    line: bytes,
+    within: timedelta,
+    *,
+    but_calls: Collection[str] = (),
+    but_entry: str = "",
+) -> list[Contact]:
+    """Calls and entries of a line in that time, newest first."""
+    calls = (
+        select(call.c.started_at, call.c.status)
+        .where(
+            call.c.caller_idx == line,
+            call.c.started_at > clock.at(-within),
+            call.c.id.not_in(list(but_calls)),
+        )
+        .order_by(call.c.started_at.desc())
+        .limit(MOST_CONTACTS)
+    )
+    entries = (
+        select(queue_entry)
+        .where(
+            queue_entry.c.phone_idx == line,
+            queue_entry.c.created_at > clock.at(-within),
+            queue_entry.c.id != but_entry,
+        )
+        .order_by(queue_entry.c.created_at.desc())
+        .limit(MOST_CONTACTS)
+    )
+    found = [Contact("call", row.started_at, row.status) for row in connection.execute(calls)]
+    for row in connection.execute(entries):
+        note = vault.open_text(row.note_enc, f"queue_entry.note:{row.id}") or ""
+        expected = row.expected_at if row.kind == "callback" and row.state in _LIVE else None
+        kind = "promise" if expected else "entry"
+        found.append(
+            Contact(kind, row.created_at, row.state, row.outcome, row.wrapup_code, note, expected)
+        )
+    return sorted(found, key=lambda one: one.at, reverse=True)[:MOST_CONTACTS]
+
+
+def count_texts(
+    connection: Connection,
+    clock: Clock,
+    recipient: bytes | None,
+    key: str,
+    within: timedelta,
+) -> int:
+    """How many messages to a number (its look-up value), whose key begins so, in that time."""
+    statement = (
+        select(func.count())
+        .select_from(message)
+        .where(
+            message.c.recipient_idx == recipient,
+            message.c.dedupe_key.startswith(key, autoescape=True),
+            message.c.created_at > clock.at(-within),
+        )
+    )
+    found: int = connection.execute(statement).scalar_one()
+    return found
+
+
+def has_message(connection: Connection, key: str) -> bool:
+    """Whether a message with this very dedupe key was stored."""
+    statement = select(message.c.id).where(message.c.dedupe_key == key)
+    return connection.execute(statement).first() is not None
+
+
+def has_acted(  # noqa: PLR0917 (a sentence: who, what, to what, within what time)
+    connection: Connection,
+    clock: Clock,
+    staff_id: str,
+    what: str,
+    subject: str,
+    within: timedelta,
+) -> bool:
+    """Whether somebody here did this to that lately."""
+    statement = (
+        select(staff_act.c.id)
+        .where(
+            staff_act.c.subject == subject,
+            staff_act.c.staff_id == staff_id,
+            staff_act.c.what == what,
+            staff_act.c.at > clock.at(-within),
+        )
+        .limit(1)
+    )
+    return connection.execute(statement).first() is not None
+
+
+@dataclass(frozen=True)
+class Now:
+    """An agent at this moment, and the entry they have. Moments are UTC; nothing personal."""
+
+    state: str
+    since: datetime
+    reason: str
+    then_pause: str | None
+    voice: str
+    seen_at: datetime
+    version: int
+    entry_id: str | None
+    entry_kind: str | None
+    entry_state: str | None
+    entry_version: int | None
+    entry_reason: str | None
+    joined_at: datetime | None
+    answered_at: datetime | None
+    held_at: datetime | None
+    call_id: str | None
+    caller_gone: bool
+    # When any line of the entry changed last.
+    legs_at: datetime | None
+
+
+_LEGS_AT = (
+    select(func.max(leg.c.updated_at)).where(leg.c.entry_id == agent.c.entry_id).scalar_subquery()
+)
+# Each desk asks it each second.
+_NOW = Prepared(
+    select(
+        agent.c.state,
+        agent.c.since,
+        agent.c.reason,
+        agent.c.then_pause,
+        agent.c.voice,
+        agent.c.seen_at,
+        agent.c.version,
+        agent.c.entry_id,
+        queue_entry.c.kind.label("entry_kind"),
+        queue_entry.c.state.label("entry_state"),
+        queue_entry.c.version.label("entry_version"),
+        queue_entry.c.reason.label("entry_reason"),
+        queue_entry.c.joined_at,
+        queue_entry.c.answered_at,
+        queue_entry.c.held_at,
+        queue_entry.c.call_id,
+        call.c.ended_at.is_not(None).label("caller_gone"),
+        _LEGS_AT.label("legs_at"),
+    )
+    .select_from(agent)
+    .outerjoin(queue_entry, queue_entry.c.id == agent.c.entry_id)
+    .outerjoin(call, call.c.id == queue_entry.c.call_id)
+    .where(agent.c.staff_id == bindparam("who"))
+)
+
+
+def now_of(connection: Connection, staff_id: str) -> Now | None:
+    """What an agent's page shows, in one statement; None for who never said ready."""
+    rows = _NOW.rows(connection, {"who": staff_id})
+    return Now(*rows[0]) if rows else None
+
+
+def offices(connection: Connection, words: Sequence[str], limit: int = 8) -> list[Any]:
+    """Centres whose name, town or postcode has all of these words, with their telephones."""
+    statement = select(
+        centre.c.id, centre.c.name, centre.c.town, centre.c.postcode, centre.c.phones
+    ).where(centre.c.closed_at.is_(None), centre.c.phones != "[]")
+    for word in words:
+        like = [
+            column.icontains(word, autoescape=True)
+            for column in (centre.c.name, centre.c.town, centre.c.postcode)
+        ]
+        statement = statement.where(or_(*like))
+    return list(connection.execute(statement.order_by(centre.c.town, centre.c.name).limit(limit)))
+
+
+def colleagues(connection: Connection, but: str) -> list[Any]:
+    """Who could take a caller now, or soon: id, name, languages and state of other agents."""
+    statement = (
+        select(staff.c.id, staff.c.name, staff.c.languages, agent.c.state)
+        .join(agent, agent.c.staff_id == staff.c.id)
+        .where(
+            staff.c.id != but,
+            staff.c.disabled_at.is_(None),
+            agent.c.state.in_(("ready", "talking", "wrapup")),
+        )
+        .order_by((agent.c.state == "ready").desc(), staff.c.name, staff.c.id)
+        .limit(60)
+    )
+    return list(connection.execute(statement))
+
+
+def names_of(connection: Connection, staff_ids: Collection[str]) -> dict[str, str]:
+    """What colleagues are called, by their ids."""
+    if not staff_ids:
+        return {}
+    statement = select(staff.c.id, staff.c.name).where(staff.c.id.in_(staff_ids))
+    return {row.id: row.name for row in connection.execute(statement)}

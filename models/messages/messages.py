@@ -1,0 +1,302 @@
+"""Messages as those look at them who work here: of one booking, waiting, come to nothing, by month.
+
+Nothing is opened: an id, what it tells of, its way and its state are no secrets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+
+from models.clock import Clock
+from models.dialects import insert
+from models.messages.outbox import FAILING, FOLLOW_UP, RESEND
+from models.tables import message
+
+# What one file may have: a booking that was moved again and again has some dozens.
+_MOST = 60
+_FOLLOWS, _RESENDS = "follows:", "resend:"
+# A finished text tells what was true when it was written. Only these are made anew.
+CONFIRMATIONS = ("confirmation", "again", "")
+# As the indexes are written, or they would not be used.
+_UNSENT = message.c.state.in_([literal_column(f"'{one}'") for one in ("pending", "sending")])
+_UNDELIVERED = message.c.state.in_([literal_column(f"'{one}'") for one in FAILING])
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    """A message without what it says and to whom. Moments are UTC.
+
+    `follows` is the id of the message in whose place it goes, where it does.
+    """
+
+    id: str
+    kind: str
+    topic: str
+    way: str | None
+    state: str
+    attempts: int
+    error_code: str | None
+    due_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+    follows: str | None
+
+
+_COLUMNS = (
+    message.c.id,
+    message.c.kind,
+    message.c.topic,
+    message.c.way,
+    message.c.state,
+    message.c.attempts,
+    message.c.error_code,
+    message.c.due_at,
+    message.c.created_at,
+    message.c.updated_at,
+    message.c.sent_at,
+)
+
+
+def _row(row: Any) -> MessageRow:
+    *values, key = row
+    start = {FOLLOW_UP: _FOLLOWS, RESEND: _RESENDS}.get(row.kind)
+    values.append(key.removeprefix(start) if start and key.startswith(start) else None)
+    return MessageRow(*values)
+
+
+def of_booking(connection: Connection, booking_id: str) -> list[MessageRow]:
+    """The newest messages of a booking, oldest first."""
+    statement = (
+        select(*_COLUMNS, message.c.dedupe_key)
+        .where(message.c.booking_id == booking_id)
+        .order_by(message.c.created_at.desc(), message.c.id.desc())
+        .limit(_MOST)
+    )
+    return [_row(row) for row in connection.execute(statement)][::-1]
+
+
+# ---------------------------------------------------------------- what waits
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How many messages about a topic wait, and since when the oldest does (UTC)."""
+
+    topic: str
+    count: int
+    oldest: datetime
+
+
+def waiting_by_topic(connection: Connection, clock: Clock) -> list[Waiting]:
+    """What waits to leave, by topic; what is promised for later does not wait before that."""
+    statement = (
+        select(message.c.topic, func.count(), func.min(message.c.created_at))
+        .where(_UNSENT, message.c.kind != FOLLOW_UP, message.c.created_at <= clock.at())
+        .group_by(message.c.topic)
+        .order_by(message.c.topic)
+    )
+    return [Waiting(*row) for row in connection.execute(statement)]
+
+
+def pending(connection: Connection, *, topic: str | None, limit: int) -> list[MessageRow]:
+    """What has not left, the longest due first; what is for later among it."""
+    statement = select(*_COLUMNS, message.c.dedupe_key).where(_UNSENT)
+    if topic is not None:
+        statement = statement.where(message.c.topic == topic)
+    statement = statement.order_by(message.c.due_at, message.c.id).limit(limit)
+    return [_row(row) for row in connection.execute(statement)]
+
+
+def count_pending(connection: Connection, *, topic: str | None) -> dict[str, int]:
+    """How many have not left, by topic."""
+    statement = select(message.c.topic, func.count()).where(_UNSENT).group_by(message.c.topic)
+    if topic is not None:
+        statement = statement.where(message.c.topic == topic)
+    rows = connection.execute(statement.order_by(message.c.topic))
+    return {row[0]: row[1] for row in rows}
+
+
+# ---------------------------------------------------------------- what came to nothing
+
+
+def _is_left() -> ColumnElement[bool]:
+    """Nothing goes in its place, or ever went."""
+    other = message.alias("other")
+    return ~exists().where(
+        or_(
+            and_(other.c.dedupe_key == literal(_FOLLOWS) + message.c.id, _did_something(other)),
+            other.c.dedupe_key == literal(_RESENDS) + message.c.id,
+        )
+    )
+
+
+def _did_something(other: Any) -> ColumnElement[bool]:
+    # A row that looked and found nothing to do by itself has ended as `dropped`.
+    done: ColumnElement[bool] = other.c.state != "dropped"
+    return done
+
+
+def missing_by_topic(connection: Connection, since: datetime) -> dict[str, int]:
+    """Messages that came to nothing since then, and in whose place nothing goes, by topic."""
+    statement = (
+        select(message.c.topic, func.count())
+        .where(_UNDELIVERED, message.c.updated_at >= since, _is_left())
+        .group_by(message.c.topic)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def undelivered(
+    connection: Connection, *, topic: str, states: Sequence[str], since: datetime
+) -> dict[str, bool]:
+    """Messages about a topic that came to nothing since then (UTC), oldest first, by their id.
+
+    True: it may go again. False: something goes in its place already, or the same was sent since.
+    """
+    statement = (
+        select(message.c.id, case((_may_go_again(), 1), else_=0))
+        .where(
+            _UNDELIVERED,
+            message.c.state.in_(states),
+            message.c.topic == topic,
+            message.c.updated_at >= since,
+        )
+        .order_by(message.c.updated_at, message.c.id)
+    )
+    return {row[0]: bool(row[1]) for row in connection.execute(statement)}
+
+
+def may_go_again(connection: Connection, message_id: str) -> bool:
+    """The same of one message, whatever its state."""
+    statement = select(message.c.id).where(message.c.id == message_id, _may_go_again())
+    return connection.execute(statement).first() is not None
+
+
+def _may_go_again() -> ColumnElement[bool]:
+    return and_(
+        message.c.state.in_(FAILING),
+        _is_left(),
+        ~_is_confirmed_since(),
+        # Other finished texts speak of their hour alone.
+        or_(
+            message.c.kind != "sms",
+            and_(message.c.booking_id.is_not(None), message.c.topic.in_(CONFIRMATIONS)),
+        ),
+    )
+
+
+def _is_confirmed_since() -> ColumnElement[bool]:
+    """The appointment was sent to its person once more, by whoever did it."""
+    other = message.alias("later")
+    return and_(
+        message.c.topic.in_(CONFIRMATIONS),
+        message.c.booking_id.is_not(None),
+        exists().where(
+            other.c.booking_id == message.c.booking_id,
+            other.c.topic.in_((*CONFIRMATIONS, "voice")),
+            other.c.created_at > message.c.created_at,
+            other.c.kind != FOLLOW_UP,
+            other.c.state.not_in((*FAILING, "dropped")),
+        ),
+    )
+
+
+def send_again(connection: Connection, clock: Clock, message_ids: Sequence[str]) -> list[str]:
+    """Write a row in the place of each that may go again; gives the ids of those rows.
+
+    Whoever asks for the same once more, or at the same moment, gets none.
+    """
+    sources = connection.execute(_sources(message_ids)).all()
+    rows = [
+        {
+            "id": _id_of(row.id),
+            "kind": RESEND,
+            "dedupe_key": f"{_RESENDS}{row.id}",
+            "booking_id": row.booking_id,
+            "call_id": row.call_id,
+            "topic": row.topic,
+            "state": "pending",
+            "due_at": clock.at(),
+            "created_at": clock.at(),
+            "updated_at": clock.at(),
+        }
+        for row in sources
+    ]
+    new: list[str] = []
+    for row in rows:
+        statement = insert(connection, message).values(**row).on_conflict_do_nothing()
+        # Told by what comes back: not every driver counts the rows of an INSERT.
+        new += connection.execute(statement.returning(message.c.id)).scalars().all()
+    return new
+
+
+def _sources(message_ids: Sequence[str]) -> Select[Any]:
+    topic = case(
+        (and_(message.c.topic == "", message.c.kind == "sms"), "confirmation"),
+        else_=message.c.topic,
+    )
+    return select(
+        message.c.id, message.c.booking_id, message.c.call_id, topic.label("topic")
+    ).where(message.c.id.in_(message_ids), _may_go_again())
+
+
+def _id_of(message_id: str) -> str:
+    """From the one in whose place it goes: two who write it at once write the same."""
+    return hashlib.blake2b(f"{_RESENDS}{message_id}".encode(), digest_size=16).hexdigest()
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What went about a topic. Calls are messages told by call; minutes are begun ones."""
+
+    topic: str
+    texts: int
+    parts: int
+    calls: int
+    minutes: int
+
+
+def costs(connection: Connection, since: datetime, until: datetime) -> list[Cost]:
+    """What left between two moments (UTC, the second excluded), by topic."""
+    is_text, is_call = message.c.way == "text", message.c.way == "call"
+
+    def total(which: ColumnElement[bool], of: Any) -> ColumnElement[int]:
+        return func.coalesce(func.sum(case((which, of), else_=0)), 0)
+
+    begun = (func.coalesce(message.c.seconds, 0) + 59) // 60
+    statement = (
+        select(
+            message.c.topic,
+            total(is_text, 1),
+            total(is_text, func.coalesce(message.c.parts, 1)),
+            total(is_call, 1),
+            total(is_call, begun),
+        )
+        .where(message.c.sent_at >= since, message.c.sent_at < until)
+        .group_by(message.c.topic)
+        .order_by(message.c.topic)
+    )
+    return [Cost(row[0], *(int(one) for one in row[1:])) for row in connection.execute(statement)]

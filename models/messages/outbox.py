@@ -1,0 +1,659 @@
+"""The outbox: everything that must leave this house, stored with what caused it.
+
+States: pending → sending → sent → delivered | undelivered | failed; or dropped, where nobody needs
+to be told any more. A row in `sending` whose lease ran out is ambiguous: the relay died, or the
+answer of the provider was lost. Whatever fails leaves a row that follows it up (`FOLLOW_UP`), in
+the same transaction: a dead end is looked at, and never silent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union_all,
+    update,
+)
+
+from models.clock import Clock
+from models.crypto import Vault
+from models.dialects import insert, insert_new
+from models.messages.phone_lines import REMEMBERED, Remembered
+from models.prepared import Prepared
+from models.tables import message, phone_line
+
+# Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
+# Ids in one statement.
+_AT_ONCE = 1000
+_UNSENT = ("pending", "sending")
+# `dropped` comes before `sent`: what a report says of a message that we thought better of is the
+# truth, for it had left.
+STATE_RANK = {
+    "pending": 0,
+    "sending": 1,
+    "dropped": 2,
+    "sent": 3,
+    "failed": 4,
+    "undelivered": 5,
+    "delivered": 6,
+}
+FAILING = ("failed", "undelivered")
+# The kind of a row that looks, a moment later, at what became of one that failed.
+FOLLOW_UP = "follow_up"
+_FOLLOWS = "follows:"
+# The kind of a row that an operator had sent again, in the place of one that failed.
+RESEND = "resend"
+_RESENDS = "resend:"
+# Reports of one message may contradict each other, and come in any order: what follows from them
+# waits until they are all there.
+SETTLE = timedelta(minutes=1)
+# Where a notice's payload keeps the words that went.
+SENT_BODY = "sent"
+_CLAIMED = (
+    message.c.id,
+    message.c.kind,
+    message.c.recipient_enc,
+    message.c.payload_enc,
+    message.c.attempts,
+    message.c.created_at,
+    message.c.booking_id,
+    message.c.call_id,
+    message.c.topic,
+    message.c.dedupe_key,
+)
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """Something to deliver. `payload` is what its kind needs; it is encrypted at rest.
+
+    `due_at` (UTC): not before that moment; None for at once.
+    """
+
+    id: str
+    kind: str
+    dedupe_key: str
+    recipient: str
+    payload: dict[str, Any]
+    booking_id: str | None = None
+    call_id: str | None = None
+    due_at: datetime | None = None
+    # One of services.messages.topics.Topic: what it tells of.
+    topic: str = ""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A message that this relay may deliver until its lease runs out.
+
+    `ambiguous` says that an earlier try may have reached the provider.
+    """
+
+    id: str
+    kind: str
+    recipient: str
+    payload: dict[str, Any]
+    attempts: int
+    ambiguous: bool
+    created_at: datetime
+    booking_id: str | None = None
+    call_id: str | None = None
+    topic: str = ""
+    dedupe_key: str = ""
+    # What is remembered of its recipient's line, if anything is.
+    line: Remembered | None = None
+
+    @property
+    def follows(self) -> str | None:
+        """The message whose failure this one looks at, or in whose place it goes."""
+        if self.kind == RESEND:
+            return self.dedupe_key.removeprefix(_RESENDS)
+        return self.dedupe_key.removeprefix(_FOLLOWS) if self.kind == FOLLOW_UP else None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A message as it is kept; nothing of it is claimed. Moments are UTC."""
+
+    claimed: Claimed
+    state: str
+    way: str | None
+    error_code: str | None
+    updated_at: datetime
+    sent_at: datetime | None = None
+
+
+def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
+    """Store a message; False when one with its dedupe key is there already."""
+    payload = json.dumps(new.payload, ensure_ascii=False)
+    values = {
+        "id": new.id,
+        "kind": new.kind,
+        "dedupe_key": new.dedupe_key,
+        "booking_id": new.booking_id,
+        "call_id": new.call_id,
+        "recipient_enc": vault.seal_text(new.recipient, _where("recipient", new.id)),
+        "recipient_idx": vault.index("phone", new.recipient),
+        "payload_enc": vault.seal_text(payload, _where("payload", new.id)),
+        "state": "pending",
+        "topic": new.topic,
+    }
+    if new.due_at is None:
+        moments = ("due_at", "created_at", "updated_at")
+        return insert_new(connection, clock, message, values, *moments)
+    # Its age, by which alerts are raised and rows are erased, counts from when it may leave.
+    later = {"due_at": new.due_at, "created_at": new.due_at}
+    return insert_new(connection, clock, message, values | later, "updated_at")
+
+
+def replace_payload(
+    connection: Connection, clock: Clock, vault: Vault, dedupe_key: str, payload: dict[str, Any]
+) -> bool:
+    """Write what a message that waits is to carry anew; False when it has left or is not there."""
+    statement = select(message.c.id).where(
+        message.c.dedupe_key == dedupe_key, message.c.state == "pending"
+    )
+    message_id = connection.execute(statement.with_for_update()).scalar_one_or_none()
+    if message_id is None:
+        return False
+    sealed = vault.seal_text(json.dumps(payload, ensure_ascii=False), _where("payload", message_id))
+    connection.execute(
+        update(message)
+        .where(message.c.id == message_id)
+        .values(payload_enc=sealed, updated_at=clock.at())
+    )
+    return True
+
+
+def any_since(  # noqa: PLR0917
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    recipient: str,
+    key: str,
+    within: timedelta,
+) -> bool:
+    """Whether a message to this number, whose dedupe key begins so, was stored in that time."""
+    there = (
+        select(message.c.id)
+        .where(
+            message.c.recipient_idx == vault.index("phone", recipient),
+            message.c.dedupe_key.startswith(key),
+            message.c.created_at > clock.at(-within),
+        )
+        .limit(1)
+    )
+    return connection.execute(there).one_or_none() is not None
+
+
+def count_pending(connection: Connection, vault: Vault, kind: str, recipient: str) -> int:
+    """How many messages of a kind wait for this number (E.164)."""
+    statement = select(func.count()).where(
+        message.c.recipient_idx == vault.index("phone", recipient),
+        message.c.kind == kind,
+        message.c.state == "pending",
+    )
+    return connection.execute(statement).scalar_one()
+
+
+def due(connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: int) -> list[str]:
+    """Ids of messages to deliver now: what became due first of each kind, and last of all kinds.
+
+    Whoever has just booked does not wait behind ten thousand reminders.
+    """
+    first, last = _looking(clock, tuple(kinds), limit)
+    found = [row.id for row in first.rows(connection)]
+    if len(found) < limit:
+        return found
+    latest = [row.id for row in last.rows(connection)]
+    return list(dict.fromkeys([*latest, *found]))[:limit]
+
+
+@lru_cache
+def _looking(clock: Clock, kinds: tuple[str, ...], limit: int) -> tuple[Prepared, Prepared]:
+    """What became due first, and half as many of what became due last."""
+    # Each kind by itself, so that the index gives them in order and no more is read.
+    first = [
+        _due_of(kind, clock, message.c.due_at, limit).subquery(f"oldest_{number}")
+        for number, kind in enumerate(kinds)
+    ]
+    half = max(1, limit // 2)
+    last = [
+        _due_of(kind, clock, message.c.due_at.desc(), half).subquery(f"newest_{number}")
+        for number, kind in enumerate(kinds)
+    ]
+    return (
+        Prepared(_ids(first, descending=False, limit=limit)),
+        Prepared(_ids(last, descending=True, limit=half)),
+    )
+
+
+def _due_of(kind: str, clock: Clock, order: Any, limit: int) -> Select[tuple[str, datetime]]:
+    return (
+        select(message.c.id, message.c.due_at)
+        .where(message.c.kind == kind, _is_due(clock))
+        .order_by(order)
+        .limit(limit)
+    )
+
+
+def _ids(each: Sequence[Any], *, descending: bool, limit: int) -> Select[tuple[str]]:
+    together = union_all(*(select(one.c.id, one.c.due_at) for one in each)).subquery()
+    order = together.c.due_at.desc() if descending else together.c.due_at
+    return select(together.c.id).order_by(order).limit(limit)
+
+
+def claim(
+    connection: Connection, clock: Clock, vault: Vault, message_id: str, lease: timedelta
+) -> Claimed | None:
+    """Take a message that is due, for `lease`; None when another relay has it or it is done."""
+    look, take = _claiming(clock, lease)
+    found = look.rows(connection, {"of_id": message_id})
+    if not found:
+        return None
+    taken = take.rows(connection, {"of_id": message_id})
+    if not taken:
+        return None
+    (before,) = found
+    line = None
+    if before.kind is not None:
+        line = Remembered(*before[1:])
+    return replace(_opened(taken[0], vault), ambiguous=before.state == "sending", line=line)
+
+
+@lru_cache
+def _claiming(clock: Clock, lease: timedelta) -> tuple[Prepared, Prepared]:
+    this = message.c.id == bindparam("of_id")
+    look = (
+        select(
+            message.c.state,
+            *REMEMBERED,
+        )
+        .select_from(message)
+        .outerjoin(phone_line, phone_line.c.phone_idx == message.c.recipient_idx)
+        .where(this, _is_due(clock))
+        .with_for_update(skip_locked=True, of=message)
+    )
+    take = (
+        update(message)
+        .where(this, _is_due(clock))
+        .values(
+            state="sending",
+            attempts=message.c.attempts + 1,
+            lease_until=clock.at(lease),
+            updated_at=clock.at(),
+        )
+        .returning(*_CLAIMED)
+    )
+    return Prepared(look), Prepared(take)
+
+
+def load(
+    connection: Connection, vault: Vault, message_id: str, *, lock: bool = False
+) -> Stored | None:
+    """A message as it is kept, whatever its state; None where there is none."""
+    statement = select(
+        *_CLAIMED,
+        message.c.state,
+        message.c.way,
+        message.c.error_code,
+        message.c.updated_at,
+        message.c.sent_at,
+    ).where(message.c.id == message_id)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None:
+        return None
+    became = (row.state, row.way, row.error_code, row.updated_at, row.sent_at)
+    return Stored(_opened(row, vault), *became)
+
+
+def _opened(row: Any, vault: Vault) -> Claimed:
+    """Who it is for and what it carries are empty where they are made when it goes, or erased."""
+    return Claimed(
+        id=row.id,
+        kind=row.kind,
+        recipient=vault.open_text(row.recipient_enc, _where("recipient", row.id)) or "",
+        payload=json.loads(vault.open_text(row.payload_enc, _where("payload", row.id)) or "{}"),
+        attempts=row.attempts,
+        ambiguous=False,
+        created_at=row.created_at,
+        booking_id=row.booking_id,
+        call_id=row.call_id,
+        topic=row.topic,
+        dedupe_key=row.dedupe_key,
+    )
+
+
+def about_to_text(
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    claimed: Claimed,
+    *,
+    body: str,
+    parts: int,
+    lease: timedelta,
+) -> bool:
+    """Keep the words of a notice and whom they go to, before they leave; False when taken over.
+
+    Should the answer be lost, it is these words that are looked for at the provider.
+    """
+    payload = json.dumps({**claimed.payload, SENT_BODY: body}, ensure_ascii=False)
+    values = {
+        "payload_enc": vault.seal_text(payload, _where("payload", claimed.id)),
+        "way": "text",
+        "parts": parts,
+        "lease_until": clock.at(lease),
+        "updated_at": clock.at(),
+        **_addressed(vault, claimed),
+    }
+    statement = update(message).where(message.c.id == claimed.id, _is_ours(claimed))
+    return connection.execute(statement.values(**values)).rowcount == 1
+
+
+def told_by_call(connection: Connection, clock: Clock, vault: Vault, claimed: Claimed) -> bool:
+    """A call is promised that tells it; False when another relay has taken it over."""
+    values = {
+        "way": "call",
+        "state": "sent",
+        "lease_until": None,
+        "updated_at": clock.at(),
+        "sent_at": func.coalesce(message.c.sent_at, clock.at()),
+        **_addressed(vault, claimed),
+    }
+    statement = update(message).where(message.c.id == claimed.id, _is_ours(claimed))
+    return connection.execute(statement.values(**values)).rowcount == 1
+
+
+def drop(connection: Connection, clock: Clock, claimed: Claimed, why: str) -> bool:
+    """Nobody is to be told by this one any more; `why` is a word of 12 letters at most."""
+    statement = (
+        update(message)
+        .where(message.c.id == claimed.id, _is_ours(claimed))
+        .values(state="dropped", error_code=why, lease_until=None, updated_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def put_off(connection: Connection, clock: Clock, claimed: Claimed, at: datetime, why: str) -> bool:
+    """It is not to go before `at` (UTC), and its try does not count; `why` as in `drop`.
+
+    Its age, by which alerts are raised, counts from then, as that of what was promised for later.
+    """
+    statement = (
+        update(message)
+        .where(message.c.id == claimed.id, _is_ours(claimed))
+        .values(
+            state="pending",
+            due_at=at,
+            created_at=at,
+            lease_until=None,
+            attempts=message.c.attempts - 1,
+            error_code=why,
+            updated_at=clock.at(),
+        )
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def _addressed(vault: Vault, claimed: Claimed) -> dict[str, Any]:
+    return {
+        "recipient_enc": vault.seal_text(claimed.recipient, _where("recipient", claimed.id)),
+        "recipient_idx": vault.index("phone", claimed.recipient),
+    }
+
+
+def sent(
+    connection: Connection, clock: Clock, message_id: str, provider_sid: str, parts: int = 1
+) -> None:
+    """The provider has this text. A status that came back quicker than this is not undone."""
+    values = {"of_id": message_id, "of_sid": provider_sid, "of_parts": parts}
+    _sent(connection.dialect.name, clock).count(connection, values)
+
+
+@lru_cache
+def _sent(dialect: str, clock: Clock) -> Prepared:
+    this = message.c.id == bindparam("of_id")
+    if dialect != "sqlite":
+        # A claim waits for the disk before anything is sent. This note need not: should the server
+        # crash and forget it, the message is in doubt, looked up, and found.
+        hurried = func.set_config("synchronous_commit", "off", literal_column("true"))
+        this = and_(this, hurried.is_not(None))
+    earlier = message.c.state.in_([literal(one, String) for one in _before("sent")])
+    return Prepared(
+        update(message)
+        .where(this)
+        .values(
+            provider_sid=bindparam("of_sid"),
+            way="text",
+            parts=bindparam("of_parts"),
+            lease_until=None,
+            updated_at=clock.at(),
+            sent_at=func.coalesce(message.c.sent_at, clock.at()),
+            error_code=case((earlier, None), else_=message.c.error_code),
+            state=case((earlier, "sent"), else_=message.c.state),
+        )
+    )
+
+
+def keep(connection: Connection, clock: Clock, claimed: Claimed, lease: timedelta) -> bool:
+    """Prolong a claim before sending; False when another relay has taken it over meanwhile."""
+    statement = (
+        update(message)
+        .where(message.c.id == claimed.id, _is_ours(claimed))
+        .values(lease_until=clock.at(lease), updated_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def put_back(
+    connection: Connection,
+    clock: Clock,
+    claimed: Claimed,
+    *,
+    after: timedelta,
+    error_code: str,
+    ambiguous: bool,
+) -> None:
+    """Try again `after` a while; an ambiguous one stays in `sending` so that it is looked up."""
+    values: dict[str, Any] = {"error_code": error_code, "updated_at": clock.at()}
+    if ambiguous:
+        values["lease_until"] = clock.at(after)
+    else:
+        values |= {"state": "pending", "due_at": clock.at(after), "lease_until": None}
+    connection.execute(
+        update(message).where(message.c.id == claimed.id, _is_ours(claimed)).values(**values)
+    )
+
+
+def put_aside(connection: Connection, clock: Clock, message_id: str, after: timedelta) -> None:
+    """One that cannot be opened, and so not be claimed, is not due again before `after`."""
+    waits = message.c.state == "pending"
+    statement = (
+        update(message)
+        .where(message.c.id == message_id, _is_due(clock))
+        .values(
+            due_at=case((waits, clock.at(after)), else_=message.c.due_at),
+            lease_until=case((waits, None), else_=clock.at(after)),
+            error_code="unreadable",
+            updated_at=clock.at(),
+        )
+    )
+    connection.execute(statement)
+
+
+def move_state(
+    connection: Connection,
+    clock: Clock,
+    message_id: str,
+    state: str,
+    *,
+    provider_sid: str | None = None,
+    error_code: str | None = None,
+) -> bool:
+    """Advance a state; False for an unknown message or a state that is not later.
+
+    A state of `FAILING` leaves a row that follows it up, whether or not something better was known
+    already: what is done about it must not depend on which came first.
+    """
+    values: dict[str, Any] = {"state": state, "updated_at": clock.at(), "lease_until": None}
+    if state in ("sent", "delivered"):
+        values["sent_at"] = func.coalesce(message.c.sent_at, clock.at())
+    if provider_sid:
+        values["provider_sid"] = provider_sid
+    if state == "delivered":
+        # What went wrong on the way is no news any more.
+        values["error_code"] = None
+    elif error_code or state in FAILING:
+        values["error_code"] = error_code
+    statement = (
+        update(message)
+        .where(message.c.id == message_id, message.c.state.in_(_before(state)))
+        .values(**values)
+    )
+    moved = connection.execute(statement).rowcount == 1
+    if state in FAILING:
+        _follow_up(connection, clock, message_id)
+    return moved
+
+
+def _before(state: str) -> list[str]:
+    return [name for name, rank in STATE_RANK.items() if rank < STATE_RANK[state]]
+
+
+def _follow_up(connection: Connection, clock: Clock, message_id: str) -> None:
+    """Leave the row that looks at what became of a message; once for each."""
+    # Its id comes from the one it follows, so that two who write it at once write the same.
+    row_id = hashlib.blake2b(f"{_FOLLOWS}{message_id}".encode(), digest_size=16).hexdigest()
+    moment = clock.at(SETTLE)
+    names = ["id", "kind", "dedupe_key", "booking_id", "call_id", "topic", "state"]
+    names += ["due_at", "created_at", "updated_at"]
+    values = select(
+        literal(row_id, String),
+        literal(FOLLOW_UP, String),
+        literal(f"{_FOLLOWS}{message_id}", String),
+        message.c.booking_id,
+        message.c.call_id,
+        message.c.topic,
+        literal("pending", String),
+        moment,
+        moment,
+        clock.at(),
+    ).where(message.c.id == message_id)
+    new = insert(connection, message).from_select(names, values)
+    connection.execute(new.on_conflict_do_nothing())
+
+
+def texts_since(
+    connection: Connection, clock: Clock, phone_idx: bytes, within: timedelta, but: Sequence[str]
+) -> int:
+    """How many texts went to a number in that time, those about the topics `but` left out."""
+    statement = select(func.count()).where(
+        message.c.recipient_idx == phone_idx,
+        message.c.way == "text",
+        message.c.sent_at > clock.at(-within),
+        message.c.topic.not_in(but),
+    )
+    return connection.execute(statement).scalar_one()
+
+
+def parts_since(connection: Connection, clock: Clock, within: timedelta) -> int:
+    """How many parts of texts went to anybody in that time."""
+    statement = select(func.coalesce(func.sum(message.c.parts), 0)).where(
+        message.c.way == "text", message.c.sent_at > clock.at(-within)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def note_parts(connection: Connection, message_id: str, parts: int) -> None:
+    """A text whose answer was lost and whose fate a report told: so many parts it had."""
+    statement = update(message).where(message.c.id == message_id, message.c.way.is_(None))
+    connection.execute(statement.values(way="text", parts=parts))
+
+
+def find_by_sid(connection: Connection, provider_sid: str) -> str | None:
+    statement = select(message.c.id).where(message.c.provider_sid == provider_sid)
+    return connection.execute(statement).scalars().first()
+
+
+def oldest_unsent(
+    connection: Connection, clock: Clock, kinds: Sequence[str]
+) -> tuple[int, datetime | None]:
+    """How many messages of these kinds wait, and since when the oldest does (UTC).
+
+    What is promised for a later moment does not wait before it.
+    """
+    statement = select(func.count(), func.min(message.c.created_at)).where(
+        message.c.kind.in_(kinds),
+        message.c.state.in_(_UNSENT),
+        message.c.created_at <= clock.at(),
+    )
+    row = connection.execute(statement).one()
+    return row[0], row[1]
+
+
+def erase_due(
+    connection: Connection, clock: Clock, booking_ids: Sequence[str], after: timedelta
+) -> int:
+    """Erase recipients and texts of erased bookings, and of other messages older than `after`."""
+    old = and_(message.c.booking_id.is_(None), message.c.created_at < clock.at(-after))
+    erased = connection.execute(_erasing(old)).rowcount
+    # A statement has only so many parameters.
+    for start in range(0, len(booking_ids), _AT_ONCE):
+        some = booking_ids[start : start + _AT_ONCE]
+        erased += connection.execute(_erasing(message.c.booking_id.in_(some))).rowcount
+    return erased
+
+
+def _erasing(which: ColumnElement[bool]) -> Update:
+    return (
+        update(message)
+        .where(which, message.c.recipient_enc.is_not(None))
+        .values(
+            recipient_enc=None,
+            recipient_idx=None,
+            payload_enc=None,
+            # What was not delivered by now cannot be any more, and no longer stands in the way of
+            # a new message to the same person.
+            dedupe_key=literal("erased:") + message.c.id,
+            state=case((message.c.state.in_(_UNSENT), "failed"), else_=message.c.state),
+        )
+    )
+
+
+def _is_ours(claimed: Claimed) -> Any:
+    return and_(message.c.state == "sending", message.c.attempts == claimed.attempts)
+
+
+def _is_due(clock: Clock) -> Any:
+    # Whatever is being sent was due before that: the index is read up to now, and no further.
+    return and_(
+        message.c.due_at <= clock.at(),
+        # As the index of what has not left is written, or it would not be used.
+        message.c.state.in_([literal_column(f"'{one}'") for one in _UNSENT]),
+        or_(message.c.state == "pending", message.c.lease_until <= clock.at()),
+    )
+
+
+def _where(column: str, message_id: str) -> str:
+    return f"message.{column}:{message_id}"

@@ -1,0 +1,67 @@
+"""Codes to finish by telephone what was begun on the site; a row is the visit's own.
+
+A code is six digits, known here by its keyed hash alone. It is unique among visits, and never one
+that a call was told and that still counts (`models.call.resume`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import IntegrityError
+
+from models.clock import Clock
+from models.tables import resume_code, visit
+
+# How the id of a visit begins; that of a call never does.
+VISIT = "W"
+
+
+def is_visit(holder: str) -> bool:
+    """Whether this is the id of a visit, where it may be a call's."""
+    return holder.startswith(VISIT)
+
+
+def set_code(
+    connection: Connection, clock: Clock, code_idx: bytes, visit_id: str, lasts: timedelta
+) -> bool:
+    """Give a visit that goes on this code, in the place of its last; False for one in use."""
+    connection.execute(
+        update(visit)
+        .where(visit.c.code_idx == code_idx, visit.c.code_until <= clock.at())
+        .values(code_idx=None, code_until=None)
+    )
+    calls = select(resume_code.c.call_id).where(
+        resume_code.c.code_idx == code_idx, resume_code.c.expires_at > clock.at()
+    )
+    statement = (
+        update(visit)
+        .where(visit.c.id == visit_id, visit.c.outcome == "", ~calls.exists())
+        .values(code_idx=code_idx, code_until=clock.at(lasts))
+    )
+    try:
+        with connection.begin_nested():
+            return connection.execute(statement).rowcount == 1
+    except IntegrityError:
+        return False
+
+
+def visit_of_code(connection: Connection, clock: Clock, code_idx: bytes) -> str | None:
+    """The visit that a code is for, while it counts."""
+    statement = select(visit.c.id).where(
+        visit.c.code_idx == code_idx, visit.c.code_until > clock.at()
+    )
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def take_code(connection: Connection, visit_id: str) -> bytes | None:
+    """The code of a visit, which has none from now on: it is for whoever goes on with it."""
+    found = connection.execute(
+        select(visit.c.code_idx).where(visit.c.id == visit_id)
+    ).scalar_one_or_none()
+    if found is not None:
+        connection.execute(
+            update(visit).where(visit.c.id == visit_id).values(code_idx=None, code_until=None)
+        )
+    return found

@@ -1,0 +1,492 @@
+"""What partners (Doctolib, Maiia, Keldoc) told: their centres, free slots, and how old that is.
+
+A centre's slots are replaced all at once, in the transaction of whoever calls; a reading that fails
+leaves what was there, so that only its age tells. A row of `partner_slot` is a moment at which the
+partner would take somebody, not a place of ours: nothing here is ever held or booked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, case, delete, func, select, update
+
+from models.centres import geography
+from models.clock import Clock
+from models.dialects import insert
+from models.tables import centre, partner_centre, partner_feed, partner_slot
+
+PUBLIC: Final = "public"
+# With a number of years behind it: `age>=75`.
+FROM_AGE: Final = "age>="
+_AGES: Final = range(12, 100)
+_KM_A_DEGREE: Final = 111.0
+_ERROR_LENGTH: Final = 80
+# Among the details of a feed while somebody reads it.
+_READING: Final = "reading"
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerCentre:
+    """A centre as a partner tells it. `id` is `platform:its own id`, the same at every reading.
+
+    `phone` is E.164 or a short number; `territory` as in models.centres.geography; `link` leads to where
+    the partner books. `phone_only`: the partner shows the centre and books nothing there.
+    """
+
+    id: str
+    platform: str
+    name: str
+    street: str = ""
+    postcode: str = ""
+    town: str = ""
+    territory: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    time_zone: str = geography.DEFAULT_TIME_ZONE
+    phone: str = ""
+    link: str = ""
+    phone_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerSlot:
+    """A free moment (UTC). `dose` 1, 2, 3, or 0 where it was not told.
+
+    `bookable_for` is one of the words of docs/partners.md. `seconds_at` is when the second
+    appointment is, where the partner gives both at once.
+    """
+
+    start_at: datetime
+    dose: int = 0
+    motive: str = ""
+    bookable_for: str = PUBLIC
+    seconds_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerNear:
+    """A partner's centre with free slots, `kilometres` away as the crow flies.
+
+    `free` counts the moments from `next_at` (UTC) on; `read_at` is how old all of it is.
+    `centre_id` is the centre of ours that it is known to be.
+    """
+
+    id: str
+    platform: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    kilometres: float
+    next_at: datetime
+    free: int
+    read_at: datetime
+    link: str
+    phone: str
+    phone_only: bool
+    centre_id: str | None
+    time_zone: str = geography.DEFAULT_TIME_ZONE
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """How reading a platform goes. `read_at`: when everything was read last; None: never yet."""
+
+    platform: str
+    tried_at: datetime | None
+    read_at: datetime | None
+    error: str = ""
+    pause_until: datetime | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A partner's centre and what it was found to be; `candidates` are (centre id, 0 to 100)."""
+
+    id: str
+    platform: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    latitude: float | None
+    longitude: float | None
+    link: str
+    centre_id: str | None
+    matched: str
+    candidates: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OurCentre:
+    """What a partner's centre is compared with."""
+
+    id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    latitude: float | None
+    longitude: float | None
+    booking_link: str
+
+
+def near(  # noqa: PLR0917 (a place and a moment)
+    connection: Connection,
+    latitude: float,
+    longitude: float,
+    territory: str,
+    kilometres: float,
+    now: datetime,
+    *,
+    age: int | None = None,
+    dose: int = 1,
+) -> list[PartnerNear]:
+    """Partners' centres within `kilometres` that have something free after `now`, nearest first.
+
+    Only what everybody may book, and with `age` (years) what that age may book; nothing that is for
+    professionals or asks for a condition. Slots of another dose than `dose` are left out, slots
+    whose dose is not told are not. Never beyond a sea: `territory` as in models.centres.geography.
+    """
+    c, s = partner_centre.c, partner_slot.c
+    first_at = func.min(s.start_at).label("first_at")
+    degrees = kilometres / _KM_A_DEGREE
+    # The poles are not in France.
+    wide = degrees / math.cos(math.radians(latitude))
+    statement = (
+        select(
+            *(c[name] for name in _SHOWN),
+            first_at,
+            # The same place is often listed under several motives.
+            func.count(s.start_at.distinct()).label("moments"),
+        )
+        .join_from(partner_centre, partner_slot, s.partner_centre_id == c.id)
+        .where(
+            c.territory == territory,
+            c.latitude.between(latitude - degrees, latitude + degrees),
+            c.longitude.between(longitude - wide, longitude + wide),
+            c.gone_at.is_(None),
+            s.start_at > now,
+            s.dose.in_((0, dose)),
+            s.bookable_for.in_(_open_to(age)),
+        )
+        .group_by(c.id)
+    )
+    found = [_near(row, latitude, longitude) for row in connection.execute(statement)]
+    found.sort(key=lambda one: (one.kilometres, one.id))
+    return [one for one in found if one.kilometres <= kilometres]
+
+
+_SHOWN: Final = (
+    "id",
+    "platform",
+    "name",
+    "street",
+    "postcode",
+    "town",
+    "latitude",
+    "longitude",
+    "read_at",
+    "link",
+    "phone",
+    "phone_only",
+    "centre_id",
+    "time_zone",
+)
+
+
+def _open_to(age: int | None) -> tuple[str, ...]:
+    ages = () if age is None else tuple(f"{FROM_AGE}{least}" for least in _AGES if least <= age)
+    return (PUBLIC, *ages)
+
+
+def _near(row: Any, latitude: float, longitude: float) -> PartnerNear:
+    return PartnerNear(
+        id=row.id,
+        platform=row.platform,
+        name=row.name,
+        street=row.street,
+        postcode=row.postcode,
+        town=row.town,
+        kilometres=geography.distance_km(latitude, longitude, row.latitude, row.longitude),
+        next_at=row.first_at,
+        free=row.moments,
+        read_at=row.read_at,
+        link=row.link,
+        phone=row.phone,
+        phone_only=row.phone_only,
+        centre_id=row.centre_id,
+        time_zone=row.time_zone,
+    )
+
+
+def freshness(connection: Connection) -> list[Feed]:
+    """How reading each platform goes that was ever tried, by name."""
+    rows = connection.execute(select(partner_feed).order_by(partner_feed.c.platform))
+    return [
+        Feed(
+            platform=row.platform,
+            tried_at=row.tried_at,
+            read_at=row.read_at,
+            error=row.error,
+            pause_until=row.pause_until,
+            details=json.loads(row.details),
+        )
+        for row in rows
+    ]
+
+
+class Claim(StrEnum):
+    """Whether somebody may begin to read a platform, or why not."""
+
+    MINE = "mine"
+    BUSY = "busy"  # somebody reads it
+    PAUSED = "paused"
+    EARLY = "early"
+
+
+def claim_feed(
+    connection: Connection,
+    clock: Clock,
+    platform: str,
+    *,
+    every: timedelta = timedelta(0),
+    alive: timedelta,
+) -> Claim:
+    """Begin to read a platform, if nobody does, it is not paused, and its last try is `every` old.
+
+    Of several processes one may. It says that it goes on by `still_reading`; who did not for
+    `alive` has died.
+    """
+    f = partner_feed.c
+    new = insert(connection, partner_feed).values(platform=platform)
+    connection.execute(new.on_conflict_do_nothing())
+    known = select(partner_feed).where(f.platform == platform).with_for_update()
+    row = connection.execute(known).one()
+    now = clock.now()
+    details = json.loads(row.details)
+    age = now - row.tried_at if row.tried_at else timedelta.max
+    if details.get(_READING) and age < alive:
+        return Claim.BUSY
+    if row.pause_until and row.pause_until > now:
+        return Claim.PAUSED
+    if not details.get(_READING) and age < every:
+        return Claim.EARLY
+    told = json.dumps({**details, _READING: 1}, ensure_ascii=False, sort_keys=True)
+    connection.execute(
+        update(partner_feed).where(f.platform == platform).values(tried_at=now, details=told)
+    )
+    return Claim.MINE
+
+
+def still_reading(connection: Connection, clock: Clock, platform: str) -> None:
+    """Say that whoever claimed a platform goes on."""
+    own = partner_feed.c.platform == platform
+    connection.execute(update(partner_feed).where(own).values(tried_at=clock.now()))
+
+
+def note_feed(
+    connection: Connection,
+    clock: Clock,
+    platform: str,
+    *,
+    was_read: bool,
+    error: str = "",
+    pause_until: datetime | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Write that a platform was tried now, and whether all of it (or nearly) `was_read`."""
+    told = {
+        "error": error[:_ERROR_LENGTH],
+        "pause_until": pause_until,
+        "details": json.dumps(dict(details or {}), ensure_ascii=False, sort_keys=True),
+    }
+    moments = {"tried_at": clock.at()} | ({"read_at": clock.at()} if was_read else {})
+    new = insert(connection, partner_feed).values(platform=platform, **told, **moments)
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=[partner_feed.c.platform],
+            set_={name: new.excluded[name] for name in (*told, *moments)},
+        )
+    )
+
+
+_FROM_PARTNER: Final = (
+    "platform",
+    "name",
+    "street",
+    "postcode",
+    "town",
+    "territory",
+    "latitude",
+    "longitude",
+    "time_zone",
+    "phone",
+    "link",
+    "phone_only",
+)
+
+
+def replace_centre(
+    connection: Connection, read_at: datetime, told: PartnerCentre, slots: Sequence[PartnerSlot]
+) -> None:
+    """Put what was read of one centre at `read_at` (UTC) in the place of what was known of it.
+
+    What the centre was found to be (`centre_id`, `matched`) stays. The same moment, dose and motive
+    told twice counts once. Everything in the caller's transaction, so that nobody sees a half.
+    """
+    once = {(slot.start_at, slot.dose, slot.motive): slot for slot in slots}
+    public = [slot.start_at for slot in once.values() if slot.bookable_for == PUBLIC]
+    values = {name: getattr(told, name) for name in _FROM_PARTNER} | {
+        "next_at": min(public, default=None),
+        "free": len(set(public)),
+        "read_at": read_at,
+    }
+    new = insert(connection, partner_centre).values(id=told.id, **values)
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=[partner_centre.c.id],
+            set_={name: new.excluded[name] for name in values} | {"gone_at": None},
+        )
+    )
+    connection.execute(delete(partner_slot).where(partner_slot.c.partner_centre_id == told.id))
+    if once:
+        rows = [
+            {
+                "partner_centre_id": told.id,
+                "start_at": slot.start_at,
+                "dose": slot.dose,
+                "motive": slot.motive,
+                "bookable_for": slot.bookable_for,
+                "seconds_at": slot.seconds_at,
+                "read_at": read_at,
+            }
+            for slot in once.values()
+        ]
+        connection.execute(insert(connection, partner_slot), rows)
+
+
+def mark_gone(connection: Connection, clock: Clock, partner_centre_id: str) -> None:
+    """The partner says that the centre is no more: its slots go, the row and its match stay."""
+    connection.execute(
+        delete(partner_slot).where(partner_slot.c.partner_centre_id == partner_centre_id)
+    )
+    connection.execute(
+        update(partner_centre)
+        .where(partner_centre.c.id == partner_centre_id)
+        .values(
+            gone_at=func.coalesce(partner_centre.c.gone_at, clock.at()),
+            read_at=clock.at(),
+            next_at=None,
+            free=0,
+        )
+    )
+
+
+def counts(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Centres that are not gone, and moments known at them, by platform."""
+    c = partner_centre.c
+    statement = (
+        select(c.platform, func.count(), func.coalesce(func.sum(c.free), 0))
+        .where(c.gone_at.is_(None))
+        .group_by(c.platform)
+    )
+    return {row[0]: (row[1], row[2]) for row in connection.execute(statement)}
+
+
+def is_centre(connection: Connection, centre_id: str) -> bool:
+    """Whether there is a centre of ours of that id."""
+    return (
+        connection.execute(select(centre.c.id).where(centre.c.id == centre_id)).first() is not None
+    )
+
+
+def ids_of_page(connection: Connection, platform: str, page: str) -> list[str]:
+    """The centres whose link is `page`, or a place on it (`page?…`)."""
+    c = partner_centre.c
+    statement = select(c.id).where(
+        c.platform == platform, (c.link == page) | c.link.startswith(f"{page}?", autoescape=True)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def matches(connection: Connection, *, only_unsure: bool = False) -> list[Match]:
+    """Partners' centres and what they were found to be, those that wait for a person first."""
+    c = partner_centre.c
+    statement = select(
+        c.id,
+        c.platform,
+        c.name,
+        c.street,
+        c.postcode,
+        c.town,
+        c.latitude,
+        c.longitude,
+        c.link,
+        c.centre_id,
+        c.matched,
+        c.candidates,
+    ).order_by(case((c.matched == "unsure", 0), else_=1), c.id)
+    if only_unsure:
+        statement = statement.where(c.matched == "unsure")
+    return [
+        Match(
+            id=row.id,
+            platform=row.platform,
+            name=row.name,
+            street=row.street,
+            postcode=row.postcode,
+            town=row.town,
+            latitude=row.latitude,
+            longitude=row.longitude,
+            link=row.link,
+            centre_id=row.centre_id,
+            matched=row.matched,
+            candidates=tuple((one, score) for one, score in json.loads(row.candidates)),
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def set_match(
+    connection: Connection,
+    partner_centre_id: str,
+    centre_id: str | None,
+    matched: str,
+    candidates: Sequence[tuple[str, int]] = (),
+) -> bool:
+    """Write what a centre was found to be; False where there is none of that id.
+
+    What a person settled stays, whatever a machine finds: only another `person` changes it.
+    """
+    statement = (
+        update(partner_centre)
+        .where(
+            partner_centre.c.id == partner_centre_id,
+            *(() if matched == "person" else (partner_centre.c.matched != "person",)),
+        )
+        .values(
+            centre_id=centre_id,
+            matched=matched,
+            candidates=json.dumps([list(c) for c in candidates]),
+        )
+    )
+    return bool(connection.execute(statement).rowcount)
+
+
+def our_centres(connection: Connection) -> list[OurCentre]:
+    """Every open centre of the official file, for comparison."""
+    c = centre.c
+    statement = select(
+        c.id, c.name, c.street, c.postcode, c.town, c.latitude, c.longitude, c.booking_link
+    ).where(c.closed_at.is_(None))
+    return [OurCentre(*row) for row in connection.execute(statement)]

@@ -1,0 +1,157 @@
+"""Centres as the public site shows them, and what is free there.
+
+Never those that only professionals may go to, and never a person's anything.
+"""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, and_, case, func, or_, select, text
+
+from models.clock import Clock
+from models.slots.places import Share
+from models.tables import centre, partner_centre, place
+
+# To the letter what the index says, or SQLite would not use it.
+_OPEN = text("place.booking_id IS NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicCentre:
+    """`mode` is how it takes bookings: "ours", "partner" or "own_phone".
+
+    `phones` are E.164 or short numbers. `hours` is JSON as in models.tables, `link` where a partner
+    books; `opens_on` and `closes_on` are days there, both included.
+    """
+
+    id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    departement: str
+    territory: str
+    latitude: float | None
+    longitude: float | None
+    time_zone: str
+    phones: tuple[str, ...]
+    link: str
+    mode: str
+    hours: str
+    opens_on: date | None
+    closes_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """What a centre of ours has free: all of it, and what the web may have of that now.
+
+    `next_at` (UTC) is the first that the web may have; None for none.
+    """
+
+    departement: str
+    all: int
+    web: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerFree:
+    """The first free moment that a partner told for a centre of ours. UTC."""
+
+    platform: str
+    next_at: datetime
+    read_at: datetime
+
+
+def public_centres(connection: Connection) -> list[PublicCentre]:
+    """Every open centre that anybody may go to."""
+    c = centre.c
+    statement = select(
+        c.id,
+        c.name,
+        c.street,
+        c.postcode,
+        c.town,
+        c.departement,
+        c.territory,
+        c.latitude,
+        c.longitude,
+        c.time_zone,
+        c.phones,
+        c.booking_link,
+        c.booking_mode,
+        c.hours,
+        c.opens_on,
+        c.closes_on,
+    ).where(c.closed_at.is_(None), c.booking_mode != "reserved")
+    return [
+        PublicCentre(*row[:10], tuple(json.loads(row.phones)), *row[11:])
+        for row in connection.execute(statement)
+    ]
+
+
+def free_by_centre(
+    connection: Connection,
+    clock: Clock,
+    departements: Sequence[str],
+    until: datetime,
+    share: Share | None,
+) -> dict[str, Free]:
+    """What is free between now and `until` (UTC) in our centres of these départements, by centre.
+
+    `share`: what the web may have; None: everything. A centre with nothing free is in it, too.
+    """
+    theirs = select(centre.c.id, centre.c.departement).where(
+        centre.c.departement.in_(departements),
+        centre.c.closed_at.is_(None),
+        centre.c.booking_mode == "ours",
+    )
+    departement_of = {row.id: row.departement for row in connection.execute(theirs)}
+    found = {one: Free(where, 0, 0, None) for one, where in departement_of.items()}
+    for_web = (
+        or_(place.c.lot >= share.first_lot, place.c.start_at < share.common_before)
+        if share
+        else place.c.blocked.is_(False)
+    )
+    # Not a join: SQLite would go through all places of the country for it.
+    statement = (
+        select(
+            place.c.centre_id,
+            func.count(),
+            func.sum(case((for_web, 1), else_=0)),
+            func.min(case((for_web, place.c.start_at))),
+        )
+        .where(
+            place.c.centre_id.in_(list(departement_of)),
+            _OPEN,
+            place.c.start_at > clock.at(),
+            place.c.start_at < until,
+            and_(
+                place.c.blocked.is_(False),
+                or_(place.c.released_at.is_(None), place.c.released_at <= clock.at()),
+                or_(place.c.held_by.is_(None), place.c.hold_expires_at <= clock.at()),
+            ),
+        )
+        .group_by(place.c.centre_id)
+    )
+    for centre_id, count, web, next_at in connection.execute(statement):
+        found[centre_id] = Free(departement_of[centre_id], count, web, next_at)
+    return found
+
+
+def free_at_partners(connection: Connection, clock: Clock) -> dict[str, PartnerFree]:
+    """The first free moment for the public at partners, by the centre of ours it was told for."""
+    c = partner_centre.c
+    statement = (
+        select(c.centre_id, c.platform, c.next_at, c.read_at)
+        .where(c.centre_id.is_not(None), c.gone_at.is_(None), c.next_at > clock.at())
+        .order_by(c.next_at.desc(), c.id)
+    )
+    # The earliest comes last and stays.
+    return {row[0]: PartnerFree(*row[1:]) for row in connection.execute(statement)}

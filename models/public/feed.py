@@ -1,0 +1,165 @@
+"""What the public feed of slots is made of: centres, and how the places of each slot are taken.
+
+One short statement a centre, so that nothing grows with the number of slots, no snapshot of the
+database is kept open for long, and a server that gives up after some seconds never has to.
+"""
+
+from __future__ import annotations
+
+import json
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    true,
+)
+
+from models.clock import Clock
+from models.prepared import Prepared
+from models.slots.places import Share, Window, is_free, share_values
+from models.tables import appointment, centre, history, operation, place, slot
+
+
+@dataclass(frozen=True)
+class FeedCentre:
+    """A centre that we book for; `time_zone` is IANA, positions are degrees."""
+
+    id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    departement: str
+    latitude: float | None
+    longitude: float | None
+    time_zone: str
+    phones: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FeedSlot:
+    """How many places of a slot the public may have, and how many somebody has or chooses now."""
+
+    id: int
+    start_at: datetime
+    free: int
+    busy: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How far the signs of change were read: numbers of rows that are only ever added."""
+
+    history: int = 0
+    slot: int = 0
+
+
+def centres(connection: Connection) -> list[FeedCentre]:
+    """Those that are open and whose places are ours to give, by département and id."""
+    names = [one for one in FeedCentre.__dataclass_fields__ if one != "phones"]
+    statement = (
+        select(centre.c.phones, *(centre.c[name] for name in names))
+        .where(centre.c.closed_at.is_(None), centre.c.booking_mode == "ours")
+        .order_by(centre.c.departement, centre.c.id)
+    )
+    return [
+        FeedCentre(*row[1:], phones=tuple(json.loads(row[0])))  # type: ignore[misc]
+        for row in connection.execute(statement)
+    ]
+
+
+def slots_of(
+    connection: Connection,
+    clock: Clock,
+    centre_id: str,
+    window: Window,
+    share: Share | None,
+) -> list[FeedSlot]:
+    """Slots of a centre that start within a window of time, by their start.
+
+    Places that are blocked or not released yet count for nothing, nor do free ones that another
+    channel's share keeps.
+    """
+    values = {"the_centre": centre_id, "first": window[0], "end": window[1]}
+    values |= share_values(share)
+    rows = _slots_of(clock, share is not None).rows(connection, values)
+    return [FeedSlot(row.id, row.start_at, int(row.free), int(row.busy)) for row in rows]
+
+
+@lru_cache
+def _slots_of(clock: Clock, shared: bool) -> Prepared:  # noqa: FBT001
+    mine: ColumnElement[bool] = true()
+    if shared:
+        mine = or_(
+            place.c.lot >= bindparam("first_lot"), place.c.start_at <= bindparam("common_before")
+        )
+    held = and_(place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
+    taken = and_(~place.c.blocked, or_(place.c.booking_id.is_not(None), held))
+
+    def count(condition: ColumnElement[bool]) -> ColumnElement[Any]:
+        return func.sum(case((condition, 1), else_=0))
+
+    return Prepared(
+        select(
+            slot.c.id,
+            slot.c.start_at,
+            count(and_(is_free(clock), mine)).label("free"),
+            count(taken).label("busy"),
+        )
+        .join(place, place.c.slot_id == slot.c.id)
+        .where(
+            slot.c.centre_id == bindparam("the_centre"),
+            slot.c.start_at >= bindparam("first"),
+            slot.c.start_at < bindparam("end"),
+        )
+        .group_by(slot.c.id, slot.c.start_at)
+        .order_by(slot.c.start_at)
+    )
+
+
+# ---------------------------------------------------------------- signs of change
+
+
+def seen_now(connection: Connection) -> Seen:
+    """Where the signs are at this moment."""
+    newest = connection.execute(
+        select(
+            select(func.max(history.c.id)).scalar_subquery(),
+            select(func.max(slot.c.id)).scalar_subquery(),
+        )
+    ).one()
+    return Seen(newest[0] or 0, newest[1] or 0)
+
+
+def changed_since(connection: Connection, seen: Seen, moment: datetime) -> set[str]:
+    """Centres with a change of a booking, a new slot, or an operation since then (UTC)."""
+    found: set[str] = set()
+    for statement in (
+        select(appointment.c.centre_id)
+        .distinct()
+        .join(history, history.c.booking_id == appointment.c.booking_id)
+        .where(history.c.id > seen.history),
+        select(slot.c.centre_id).distinct().where(slot.c.id > seen.slot),
+        select(operation.c.centre_id)
+        .distinct()
+        .where(or_(operation.c.at >= moment, operation.c.undone_at >= moment)),
+    ):
+        found.update(connection.execute(statement).scalars())
+    return found
+
+
+def with_holds(connection: Connection) -> set[str]:
+    """Centres where somebody holds a place, or did until a moment ago."""
+    statement = select(place.c.centre_id).distinct().where(place.c.held_by.is_not(None))
+    return set(connection.execute(statement).scalars())

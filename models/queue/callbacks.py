@@ -1,0 +1,705 @@
+"""Promised callbacks: entries of the line that nobody is on the line for, and the tries to ring.
+
+One live promise for each number is an index, not a look beforehand. A try is a row of `leg` of its
+own, so that what is told late of one try says nothing about the next. Whoever changes both locks
+the entry first, then the agent, then the leg.
+"""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from models.call.calls import FIRST_FINAL_RANK
+from models.clock import Clock
+from models.crypto import Vault
+from models.queue import entries
+from models.tables import booking, call, leg, message, queue_entry
+
+OVER = ("done", "left", "lost")
+# The outcome of a message's place that a person's own wish to be rung took.
+DISPLACED = "displaced"
+# Nobody listens to a machine for longer, whatever the provider forgot to tell.
+LONGEST_TALK = timedelta(hours=1)
+_CALLBACK = entries.CALLBACK
+# The outcome of a lost promise whose person rang by themselves, and of the place that they have.
+CAME_BACK = "came_back"
+_OLD_KEY = "callback:"
+
+
+@dataclass(frozen=True)
+class NewPromise:
+    """A number (E.164) to ring, not before `due_at`, and by `expected_at` as it was told (UTC).
+
+    `mode`: agent or machine. `joined_at` is the place in the line, None for behind all others;
+    `promised_at` None is now. `overflow_at` as in models.tables.
+    """
+
+    id: str
+    queue_id: str
+    number: str
+    language: str
+    reason: str
+    mode: str
+    origin_call_id: str | None
+    known: Mapping[str, Any]
+    due_at: datetime | None = None
+    departement: str | None = None
+    joined_at: datetime | None = None
+    expected_at: datetime | None = None
+    promised_at: datetime | None = None
+    overflow_at: datetime | None = None
+    # The message that it delivers, and how often that was tried before.
+    message_id: str | None = None
+    tries: int = 0
+
+
+@dataclass(frozen=True)
+class Promised:
+    """A promise as found; `number` is empty once it is erased. Moments are UTC."""
+
+    id: str
+    state: str
+    mode: str
+    reason: str
+    language: str
+    number: str
+    staff_id: str | None
+    call_id: str | None
+    origin_call_id: str | None
+    tries: int
+    joined_at: datetime
+    due_at: datetime
+    # The message that it delivers.
+    message_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The place of a promise that was lost, and what its person had given. UTC."""
+
+    joined_at: datetime
+    known: Mapping[str, Any] = field(repr=False)
+    origin_call_id: str | None
+
+
+@dataclass(frozen=True)
+class OldPromise:
+    """A promise as an earlier version kept it, in the outbox."""
+
+    id: str
+    number: str
+    known: dict[str, Any] = field(repr=False)
+    call_id: str | None
+    created_at: datetime
+
+
+# ---------------------------------------------------------------- promises
+
+
+def add(connection: Connection, clock: Clock, vault: Vault, new: NewPromise) -> bool:
+    """Store a promise; False when a live one of this number is there."""
+    return entries.add(
+        connection,
+        clock,
+        vault,
+        entries.NewEntry(
+            id=new.id,
+            queue_id=new.queue_id,
+            kind=_CALLBACK,
+            language=new.language,
+            origin_call_id=new.origin_call_id,
+            departement=new.departement,
+            number=new.number,
+            known=new.known,
+            reason=new.reason,
+            mode=new.mode,
+            joined_at=new.joined_at,
+            overflow_at=new.overflow_at,
+            due_at=new.due_at,
+            expected_at=new.expected_at,
+            promised_at=new.promised_at,
+            message_id=new.message_id,
+            tries=new.tries,
+        ),
+    )
+
+
+def live_of(connection: Connection, phone_idx: bytes) -> str | None:
+    """The id of the live promise to a number."""
+    statement = select(queue_entry.c.id).where(
+        queue_entry.c.phone_idx == phone_idx,
+        queue_entry.c.kind == _CALLBACK,
+        queue_entry.c.state.in_(entries.LIVE),
+    )
+    return connection.execute(statement.limit(1)).scalar_one_or_none()
+
+
+def any_for(connection: Connection, phone_idx: bytes, reason: str) -> bool:
+    """Whether this number was ever promised a call for that reason, as long as it is remembered."""
+    statement = select(queue_entry.c.id).where(
+        queue_entry.c.phone_idx == phone_idx, queue_entry.c.reason == reason
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def refresh(
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    entry_id: str,
+    *,
+    known: Mapping[str, Any] | None = None,
+    origin_call_id: str | None = None,
+    reason: str = "",
+    mode: str = "",
+    expected_at: datetime | None = None,
+) -> bool:
+    """Promise anew what a promise that waits is to carry; its place stays."""
+    values: dict[str, Any] = {"promised_at": clock.at()}
+    if known is not None:
+        values |= entries.sealed_known(vault, entry_id, known)
+    if origin_call_id is not None:
+        values["origin_call_id"] = origin_call_id
+    if reason:
+        values["reason"] = reason
+    if mode:
+        values["mode"] = mode
+    if expected_at is not None:
+        values["expected_at"] = func.coalesce(queue_entry.c.expected_at, expected_at)
+    return _change(connection, clock, entry_id, ("waiting",), values)
+
+
+def load(
+    connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
+) -> Promised | None:
+    """A promise; with `lock`, nobody else changes it until the transaction ends."""
+    statement = select(queue_entry).where(
+        queue_entry.c.id == entry_id, queue_entry.c.kind == _CALLBACK
+    )
+    if lock:
+        statement = statement.with_for_update()
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    return Promised(
+        id=row.id,
+        state=row.state,
+        mode=row.mode,
+        reason=row.reason,
+        language=row.language,
+        number=vault.open_text(row.phone_enc, f"queue_entry.phone:{row.id}") or "",
+        staff_id=row.staff_id,
+        call_id=row.call_id,
+        origin_call_id=row.origin_call_id,
+        tries=row.tries,
+        joined_at=row.joined_at,
+        due_at=row.due_at,
+        message_id=row.message_id,
+    )
+
+
+def next_for_machine(connection: Connection, clock: Clock) -> str | None:
+    """Take the first promise that needs no agent: waiting becomes reserved."""
+    found = connection.execute(
+        select(queue_entry.c.id)
+        .where(
+            queue_entry.c.kind == _CALLBACK,
+            queue_entry.c.mode == "machine",
+            queue_entry.c.state == "waiting",
+            queue_entry.c.due_at <= clock.at(),
+        )
+        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).scalar_one_or_none()
+    if found is None:
+        return None
+    values = {
+        "state": "reserved",
+        "reserved_at": clock.at(),
+    }
+    return found if _change(connection, clock, found, ("waiting",), values) else None
+
+
+def count_try(connection: Connection, clock: Clock, entry_id: str) -> bool:
+    """One more call to it, before the provider is asked: a call that may have rung has rung."""
+    values = {
+        "tries": queue_entry.c.tries + 1,
+        "last_try_at": clock.at(),
+    }
+    return _change(connection, clock, entry_id, ("reserved",), values)
+
+
+def take_try_back(connection: Connection, clock: Clock, entry_id: str) -> None:
+    """The provider was never asked for a try that was counted: it was none."""
+    connection.execute(
+        update(queue_entry)
+        .where(
+            queue_entry.c.id == entry_id,
+            queue_entry.c.kind == _CALLBACK,
+            queue_entry.c.tries > 0,
+        )
+        .values(
+            tries=queue_entry.c.tries - 1,
+            updated_at=clock.at(),
+            version=queue_entry.c.version + 1,
+        )
+    )
+
+
+def wait_again(connection: Connection, clock: Clock, entry_id: str, due_at: datetime) -> bool:
+    """Reserved becomes waiting, at the same place, not before `due_at` (UTC).
+
+    One that waits already, for its agent was lost while it rang, is rung no sooner either.
+    """
+    values = {
+        "state": "waiting",
+        "staff_id": None,
+        "reserved_at": None,
+        "due_at": due_at,
+    }
+    return _change(connection, clock, entry_id, ("waiting", "reserved"), values)
+
+
+def put_aside(connection: Connection, clock: Clock, entry_id: str, after: timedelta) -> bool:
+    """One that waits, and with which something is wrong, is not due before `after`."""
+    return _change(connection, clock, entry_id, ("waiting",), {"due_at": clock.at(after)})
+
+
+def answered(connection: Connection, clock: Clock, entry_id: str, call_id: str, state: str) -> bool:
+    """A person is there: reserved becomes talking with an agent, or done where none is needed."""
+    values: dict[str, Any] = {
+        "state": state,
+        "call_id": call_id,
+        "answered_at": clock.at(),
+    }
+    if state in OVER:
+        values |= {"ended_at": clock.at(), "outcome": "machine"}
+    return _change(connection, clock, entry_id, ("reserved",), values)
+
+
+def end(
+    connection: Connection,
+    clock: Clock,
+    entry_id: str,
+    state: str,
+    outcome: str,
+    *,
+    only: Collection[str] = ("waiting", "reserved"),
+) -> bool:
+    """The promise is over: left (nobody wants it any more) or lost (nobody could be reached)."""
+    values = {
+        "state": state,
+        "outcome": outcome,
+        "staff_id": None,
+        "ended_at": clock.at(),
+    }
+    return _change(connection, clock, entry_id, only, values)
+
+
+def take_lost_place(
+    connection: Connection, clock: Clock, vault: Vault, number: str, within: timedelta
+) -> Lost | None:
+    """The oldest place that was lost so lately by rings in vain to a number (E.164); given once.
+
+    The machine's own promises are no places.
+    """
+    index = vault.index("phone", number or None)
+    if index is None:
+        return None
+    statement = (
+        select(queue_entry.c.id)
+        .where(
+            queue_entry.c.phone_idx == index,
+            queue_entry.c.kind == _CALLBACK,
+            queue_entry.c.state == "lost",
+            queue_entry.c.mode == "agent",
+            queue_entry.c.outcome != CAME_BACK,
+            queue_entry.c.ended_at > clock.at(-within),
+        )
+        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    found = connection.execute(statement).scalar_one_or_none()
+    if found is None or not _change(connection, clock, found, ("lost",), {"outcome": CAME_BACK}):
+        return None
+    entry = entries.load(connection, vault, found)
+    return Lost(entry.joined_at, entry.known, entry.origin_call_id) if entry else None
+
+
+def displace(connection: Connection, clock: Clock, entry_id: str) -> bool:
+    """The place of a message ends for a person's own wish to be rung: it is taken anew later."""
+    return end(connection, clock, entry_id, "left", DISPLACED)
+
+
+def message_of(connection: Connection, entry_id: str) -> str | None:
+    """The message that a place delivers; None for somebody's own place."""
+    statement = select(queue_entry.c.message_id).where(queue_entry.c.id == entry_id)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def booked_since(connection: Connection, promise: Promised) -> bool:
+    """Whether somebody of this number was booked since the promise was made."""
+    statement = select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _booked())
+    return connection.execute(statement).first() is not None
+
+
+# Of a promise that a release before this one made, its place is all that is known.
+_PROMISED_AT = func.coalesce(queue_entry.c.promised_at, queue_entry.c.joined_at)
+
+
+def _booked() -> ColumnElement[bool]:
+    """Somebody of the number, since then; or an agent for this very call, while it waited."""
+    in_their_call = and_(
+        booking.c.created_at >= queue_entry.c.joined_at,
+        booking.c.call_id == queue_entry.c.origin_call_id,
+    )
+    return exists().where(
+        booking.c.phone_idx == queue_entry.c.phone_idx,
+        booking.c.state == "confirmed",
+        or_(booking.c.created_at >= _PROMISED_AT, in_their_call),
+    )
+
+
+def served_since(connection: Connection, promise: Promised) -> bool:
+    """Whether an agent has spoken with that number since, for its person rang by themselves.
+
+    Not before the promise was made: that was somebody else of a number that several share.
+    """
+    return (
+        connection.execute(
+            select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _served())
+        ).one_or_none()
+        is not None
+    )
+
+
+def _served() -> ColumnElement[bool]:
+    other = queue_entry.alias("other_place")
+    return exists().where(
+        other.c.phone_idx == queue_entry.c.phone_idx,
+        other.c.id != queue_entry.c.id,
+        other.c.state.in_(("wrapup", "done")),
+        other.c.staff_id.is_not(None),
+        other.c.answered_at > _PROMISED_AT,
+        # Whoever is to be told something is told, whomever they spoke with meanwhile.
+        queue_entry.c.message_id.is_(None),
+    )
+
+
+def on_the_line(
+    connection: Connection, clock: Clock, promise: Promised, *, menu_within: timedelta
+) -> bool:
+    """Whether somebody waits or talks on that number at this moment, or is in the menu.
+
+    A call of the menu that began before `menu_within` and whose end nobody told counts as over.
+    """
+    mine = select(queue_entry.c.phone_idx).where(queue_entry.c.id == promise.id).scalar_subquery()
+    statement = select(queue_entry.c.id).where(
+        queue_entry.c.phone_idx == mine,
+        queue_entry.c.id != promise.id,
+        queue_entry.c.kind == "call",
+        queue_entry.c.state.in_(("waiting", "reserved", "talking")),
+    )
+    if connection.execute(statement.limit(1)).first() is not None:
+        return True
+    in_menu = select(call.c.id).where(
+        call.c.caller_idx == mine,
+        call.c.started_at > clock.at(-menu_within),
+        call.c.status_rank < FIRST_FINAL_RANK,
+    )
+    return connection.execute(in_menu.limit(1)).first() is not None
+
+
+def withdraw_served(connection: Connection, clock: Clock) -> int:
+    """End promises to numbers with which an agent has spoken since; gives how many."""
+    statement = (
+        update(queue_entry)
+        .where(queue_entry.c.kind == _CALLBACK, queue_entry.c.state == "waiting", _served())
+        .values(
+            state="left",
+            outcome="served",
+            ended_at=clock.at(),
+            updated_at=clock.at(),
+            version=queue_entry.c.version + 1,
+        )
+    )
+    return connection.execute(statement).rowcount
+
+
+def withdraw_booked(connection: Connection, clock: Clock, reasons: Collection[str]) -> int:
+    """End promises made for these reasons whose number was booked since; gives how many."""
+    statement = (
+        update(queue_entry)
+        .where(
+            queue_entry.c.kind == _CALLBACK,
+            queue_entry.c.state == "waiting",
+            queue_entry.c.reason.in_(reasons),
+            _booked(),
+        )
+        .values(
+            state="left",
+            outcome="booked",
+            ended_at=clock.at(),
+            updated_at=clock.at(),
+            version=queue_entry.c.version + 1,
+        )
+    )
+    return connection.execute(statement).rowcount
+
+
+def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) -> int:
+    """Nobody is rung before then (UTC): what is due sooner waits; gives how many."""
+    statement = (
+        update(queue_entry)
+        .where(
+            queue_entry.c.kind == _CALLBACK,
+            queue_entry.c.mode == mode,
+            queue_entry.c.state == "waiting",
+            queue_entry.c.due_at < until,
+        )
+        .values(due_at=until, updated_at=clock.at())
+    )
+    return connection.execute(statement).rowcount
+
+
+def overdue(connection: Connection, clock: Clock, grace: timedelta, *, limit: int) -> list[str]:
+    """Promises to which nobody came: never rung, and `grace` past when they were told at latest."""
+    statement = (
+        select(queue_entry.c.id)
+        .where(
+            queue_entry.c.kind == _CALLBACK,
+            queue_entry.c.state == "waiting",
+            queue_entry.c.tries == 0,
+            queue_entry.c.expected_at < clock.at(-grace),
+        )
+        .order_by(queue_entry.c.joined_at)
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def older(connection: Connection, clock: Clock, than: timedelta, *, limit: int) -> list[str]:
+    """Promises that wait and were made so long ago."""
+    statement = (
+        select(queue_entry.c.id)
+        .where(
+            queue_entry.c.kind == _CALLBACK,
+            queue_entry.c.state == "waiting",
+            # Whoever asks again may have a place that is older than that.
+            clock.at(-than) > _PROMISED_AT,
+            # What a call would tell has its own end.
+            queue_entry.c.message_id.is_(None),
+        )
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def end_forgotten(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    """End places of both kinds that began so long ago and that nobody ended; gives how many."""
+    statement = (
+        update(queue_entry)
+        .where(queue_entry.c.state.not_in(OVER), queue_entry.c.created_at < clock.at(-older_than))
+        .values(
+            state="lost",
+            outcome="too_old",
+            ended_at=queue_entry.c.created_at,
+            updated_at=clock.at(),
+            version=queue_entry.c.version + 1,
+        )
+    )
+    return connection.execute(statement).rowcount
+
+
+def told_late(connection: Connection, clock: Clock, entry_id: str) -> bool:
+    """It was told that nobody came by then; when they will come is not known any more."""
+    return _change(connection, clock, entry_id, ("waiting",), {"expected_at": None})
+
+
+def waiting(connection: Connection, clock: Clock) -> tuple[int, datetime | None]:
+    """How many promises are not kept yet, and since when the oldest that is due waits (UTC)."""
+    due = queue_entry.c.due_at <= clock.at()
+    statement = select(
+        func.count(),
+        func.min(queue_entry.c.joined_at).filter(due),
+    ).where(
+        queue_entry.c.kind == _CALLBACK,
+        queue_entry.c.state.in_(("waiting", "reserved")),
+        queue_entry.c.message_id.is_(None),
+    )
+    row = connection.execute(statement).one()
+    return row[0], row[1]
+
+
+def _change(
+    connection: Connection,
+    clock: Clock,
+    entry_id: str,
+    states: Collection[str],
+    values: Mapping[str, Any],
+) -> bool:
+    return entries.change(connection, clock, entry_id, states, if_kind=_CALLBACK, **values)
+
+
+# ---------------------------------------------------------------- tries
+
+
+def is_try_of(connection: Connection, clock: Clock, try_id: str, sid: str) -> bool:
+    """Whether this call (the provider's id) is that try; the first that comes is.
+
+    A provider that was asked twice, for its first answer was lost, rings twice; only one of the two
+    is ours, and only while the try is not over.
+    """
+    taken = exists().where(_other.c.provider_sid == sid, _other.c.id != try_id)
+    statement = (
+        update(leg)
+        .where(
+            leg.c.id == try_id,
+            leg.c.kind == _CALLBACK,
+            leg.c.state != "ended",
+            or_(leg.c.provider_sid.is_(None), leg.c.provider_sid == sid),
+            ~taken.correlate_except(_other),
+        )
+        .values(provider_sid=sid, updated_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+_other = leg.alias("other")
+
+
+def tries_with(connection: Connection, entry_id: str, outcome: str) -> int:
+    """How many tries of an entry came to that."""
+    statement = select(func.count()).where(
+        leg.c.entry_id == entry_id, leg.c.kind == _CALLBACK, leg.c.outcome == outcome
+    )
+    return connection.execute(statement).scalar_one()
+
+
+def silent_tries(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
+    """Tries that nothing was heard of for so long, neither connected nor over.
+
+    A call that tells something is connected without being over: `LONGEST_TALK` is its time.
+    """
+    statement = select(leg.c.id).where(
+        leg.c.ended_at.is_(None),
+        leg.c.kind == _CALLBACK,
+        or_(
+            and_(
+                leg.c.state.in_(("asked", "ringing", "answered")),
+                leg.c.updated_at < clock.at(-older_than),
+            ),
+            and_(leg.c.state == "joined", leg.c.updated_at < clock.at(-LONGEST_TALK)),
+        ),
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def machines_dialling(connection: Connection) -> int:
+    """How many numbers the machine rings at this moment; whoever has answered is none of them."""
+    talks = exists().where(leg.c.entry_id == queue_entry.c.id, leg.c.state == "joined")
+    statement = select(func.count()).where(
+        queue_entry.c.state == "reserved",
+        queue_entry.c.kind == _CALLBACK,
+        queue_entry.c.mode == "machine",
+        ~talks,
+    )
+    return connection.execute(statement).scalar_one()
+
+
+def stranded(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
+    """Promises that are reserved and whose try is over, or was never begun by the machine.
+
+    An agent who is on the way to one has no try so far.
+    """
+    theirs = (leg.c.entry_id == queue_entry.c.id, leg.c.kind == _CALLBACK)
+    trying = exists().where(*theirs, leg.c.state != "ended")
+    tried = exists().where(*theirs, leg.c.created_at >= queue_entry.c.reserved_at)
+    statement = select(queue_entry.c.id).where(
+        queue_entry.c.state == "reserved",
+        queue_entry.c.kind == _CALLBACK,
+        queue_entry.c.reserved_at < clock.at(-older_than),
+        ~trying,
+        or_(queue_entry.c.mode == "machine", tried),
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def undialled(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
+    """Promises whose agent has been there for so long and that no try is made of."""
+    theirs = (leg.c.entry_id == queue_entry.c.id, leg.c.kind == _CALLBACK)
+    there = exists().where(
+        leg.c.entry_id == queue_entry.c.id,
+        leg.c.kind == "agent",
+        leg.c.staff_id == queue_entry.c.staff_id,
+        leg.c.state == "joined",
+        leg.c.updated_at < clock.at(-older_than),
+    )
+    statement = select(queue_entry.c.id).where(
+        queue_entry.c.state == "reserved",
+        queue_entry.c.kind == _CALLBACK,
+        there,
+        ~exists().where(*theirs, leg.c.state != "ended"),
+        ~exists().where(*theirs, leg.c.created_at >= queue_entry.c.reserved_at),
+    )
+    return list(connection.execute(statement).scalars())
+
+
+# ---------------------------------------------------------------- as they were kept before
+
+
+def old_promises(connection: Connection, vault: Vault, *, limit: int) -> list[OldPromise]:
+    """Promises to ring back that wait in the outbox, oldest first; locked for the transaction."""
+    statement = (
+        select(message)
+        .where(_is_old_promise())
+        .order_by(message.c.created_at, message.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [
+        OldPromise(
+            id=row.id,
+            number=vault.open_text(row.recipient_enc, f"message.recipient:{row.id}") or "",
+            known=json.loads(vault.open_text(row.payload_enc, f"message.payload:{row.id}") or "{}"),
+            call_id=row.call_id,
+            created_at=row.created_at,
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def old_promise_taken(connection: Connection, clock: Clock, message_id: str) -> bool:
+    """The outbox has no more to do with it: an entry of the line has it now."""
+    statement = (
+        update(message)
+        .where(message.c.id == message_id, _is_old_promise())
+        .values(state="sent", updated_at=clock.at(), sent_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def _is_old_promise() -> ColumnElement[bool]:
+    return and_(
+        message.c.kind == _CALLBACK,
+        message.c.state == "pending",
+        message.c.dedupe_key.startswith(_OLD_KEY),
+    )

@@ -1,0 +1,764 @@
+"""The line of people: its queues, who waits in which place, and every change of a place.
+
+One line holds callers on the telephone (kind call) and promises to ring back (kind callback). Its
+order is joined_at, then id, and no other: a line that was cut, a promise and an agent's lost line
+leave both alone. Every change of state is a conditional write; see models.tables for the states.
+"""
+
+from __future__ import annotations
+
+import json
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+
+from models.clock import Clock
+from models.crypto import CannotOpen, Vault
+from models.dialects import insert_new
+from models.prepared import Prepared
+from models.slots.places import renewal
+from models.tables import agent, agent_queue, agent_queue_member, place, queue_entry, staff
+
+CALL = "call"
+CALLBACK = "callback"
+HOURS = "hours"
+STATES = (HOURS, "open", "callback_only", "closed")
+# An entry in one of these is somebody who has a place, or talks with an agent.
+LIVE = ("waiting", "kept", "reserved", "talking")
+# To the letter what the indexes say, or SQLite would not use them.
+_IN_LINE = text("queue_entry.state = 'waiting'")
+_LIVE = text("queue_entry.state IN ('waiting', 'kept', 'reserved', 'talking')")
+_PROMISED = text(
+    "queue_entry.kind = 'callback' AND queue_entry.state IN"
+    " ('waiting', 'kept', 'reserved', 'talking')"
+)
+_BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
+# Agents in these answer callers, now or as soon as they are done with one.
+AT_WORK = ("ready", "reserved", "talking", "wrapup")
+# Whoever says nothing for so long while they should be ready has lost their page.
+PAGE_LOST = timedelta(seconds=20)
+
+
+# ------------------------------------------------------------------ queues
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue; `region` is empty for the national one of its language."""
+
+    id: str
+    language: str
+    region: str
+    state: str
+    overflow_minutes: int
+    announcement: str
+    provider_sid: str | None
+    max_size: int
+    announcement_en: str = ""
+
+
+_QUEUE = tuple(
+    agent_queue.c[name]
+    for name in (
+        "id", "language", "region", "state", "overflow_minutes", "announcement", "provider_sid",
+        "max_size", "announcement_en",
+    )
+)  # fmt: skip
+
+
+def all_queues(connection: Connection) -> list[Queue]:
+    """Every queue, those of a language together and its national one first."""
+    order = (agent_queue.c.language, agent_queue.c.region, agent_queue.c.id)
+    return [Queue(*row) for row in connection.execute(select(*_QUEUE).order_by(*order))]
+
+
+def find_queue(connection: Connection, queue_id: str) -> Queue | None:
+    """One queue."""
+    row = connection.execute(select(*_QUEUE).where(agent_queue.c.id == queue_id)).one_or_none()
+    return Queue(*row) if row else None
+
+
+def add_queue(
+    connection: Connection,
+    clock: Clock,
+    queue_id: str,
+    language: str,
+    region: str = "",
+    *,
+    overflow_minutes: int = 3,
+    max_size: int = 5000,
+) -> bool:
+    """Make a queue; False when there is one of this id."""
+    values = {
+        "id": queue_id,
+        "language": language,
+        "region": region,
+        "overflow_minutes": overflow_minutes,
+        "max_size": max_size,
+    }
+    return insert_new(connection, clock, agent_queue, values, "created_at", "updated_at")
+
+
+def set_queue(connection: Connection, clock: Clock, queue_id: str, **values: Any) -> bool:
+    """Change columns of a queue: state, overflow_minutes, announcements, provider_sid, max_size."""
+    unknown = values.keys() - {
+        "state", "overflow_minutes", "announcement", "announcement_en", "provider_sid", "max_size",
+    }  # fmt: skip
+    if unknown or values.get("state", HOURS) not in STATES:
+        raise ValueError(f"no such setting of a queue: {unknown or values['state']}")
+    statement = update(agent_queue).where(agent_queue.c.id == queue_id)
+    return connection.execute(statement.values(**values, updated_at=clock.at())).rowcount == 1
+
+
+def memberships(connection: Connection) -> dict[str, list[str]]:
+    """The queues of each member; who is not named takes the national ones of their languages."""
+    found: dict[str, list[str]] = {}
+    order = (agent_queue_member.c.staff_id, agent_queue_member.c.queue_id)
+    for row in connection.execute(select(agent_queue_member).order_by(*order)):
+        found.setdefault(row.staff_id, []).append(row.queue_id)
+    return found
+
+
+def set_memberships(connection: Connection, staff_id: str, queue_ids: Collection[str]) -> None:
+    """Make somebody a member of these queues and of no others; none: of their languages' own."""
+    mine = agent_queue_member.c.staff_id == staff_id
+    connection.execute(delete(agent_queue_member).where(mine))
+    rows = [{"staff_id": staff_id, "queue_id": one} for one in sorted(set(queue_ids))]
+    if rows:
+        connection.execute(agent_queue_member.insert(), rows)
+
+
+@dataclass(frozen=True)
+class Door:
+    """A queue with what decides whether somebody is let in now.
+
+    `agents` answer its callers, at once or when they are done with one; `on_the_line` wait in it,
+    and `waiting` are those and the callbacks that are due and that agents make.
+    """
+
+    queue: Queue
+    agents: int
+    on_the_line: int
+    waiting: int
+
+
+def doors(connection: Connection, clock: Clock, language: str) -> list[Door]:
+    """The queues of a language, the national one first; one statement."""
+    rows = _doors(clock).rows(connection, {"the_language": language})
+    found = []
+    for row in rows:
+        queue = Queue(*row[: len(_QUEUE)])
+        found.append(Door(queue, row.agents, row.on_the_line, row.waiting))
+    return found
+
+
+@lru_cache
+def _doors(clock: Clock) -> Prepared:
+    statement = (
+        select(
+            *_QUEUE,
+            _agents_of(clock).label("agents"),
+            _in_line(queue_entry.c.kind == CALL).label("on_the_line"),
+            _in_line(queue_entry.c.mode == "agent", queue_entry.c.due_at <= clock.at()).label(
+                "waiting"
+            ),
+        )
+        .where(agent_queue.c.language == bindparam("the_language"))
+        .order_by(agent_queue.c.region, agent_queue.c.id)
+    )
+    return Prepared(statement)
+
+
+def _agents_of(clock: Clock) -> Any:
+    """How many agents are there for the callers of the `agent_queue` of the statement around.
+
+    With the overflow: whoever takes the national queue takes those of its regions in the end.
+    """
+    member, of_mine = agent_queue_member.alias("member"), agent_queue.alias("of_mine")
+    # Joined: by EXISTS, PostgreSQL 18 counted a second queue with the answers for the first.
+    at_home = and_(
+        of_mine.c.language == agent_queue.c.language,
+        or_(of_mine.c.id == agent_queue.c.id, of_mine.c.region == ""),
+    )
+    speaks = (" " + staff.c.languages + " ").contains(" " + agent_queue.c.language + " ")
+    return (
+        select(func.count(agent.c.staff_id.distinct()))
+        .select_from(agent)
+        .join(staff, staff.c.id == agent.c.staff_id)
+        .outerjoin(member, member.c.staff_id == agent.c.staff_id)
+        .outerjoin(of_mine, of_mine.c.id == member.c.queue_id)
+        .where(
+            staff.c.disabled_at.is_(None),
+            _at_work(clock),
+            or_(at_home, and_(member.c.staff_id.is_(None), speaks)),
+        )
+        .correlate(agent_queue)
+        .scalar_subquery()
+    )
+
+
+def _at_work(clock: Clock) -> ColumnElement[bool]:
+    """In a state that answers callers; whose page died is not ready, whatever was said last."""
+    lately = or_(agent.c.state != "ready", agent.c.seen_at > clock.at(-PAGE_LOST))
+    # Written out: a list of unknown length could not be prepared.
+    return and_(text(f"agent.state IN {AT_WORK}"), lately)
+
+
+def _in_line(*which: ColumnElement[bool]) -> Any:
+    return (
+        select(func.count())
+        .select_from(queue_entry)
+        .where(_IN_LINE, queue_entry.c.queue_id == agent_queue.c.id, *which)
+        .correlate(agent_queue)
+        .scalar_subquery()
+    )
+
+
+# ------------------------------------------------------------------ places in the line
+
+
+@dataclass(frozen=True)
+class NewEntry:
+    """Somebody who joins the line. `joined_at` None is now; so is `due_at`. Moments are UTC.
+
+    Of a promise, `promised_at` is when it was made; None is now. `number` is E.164 or empty.
+    `known` is what they gave and where they stopped. `overflow_at` and `expected_at` as in
+    models.tables.
+    """
+
+    id: str
+    queue_id: str
+    kind: str
+    language: str
+    call_id: str | None = None
+    origin_call_id: str | None = None
+    departement: str | None = None
+    number: str = ""
+    known: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    mode: str = "agent"
+    state: str = "waiting"
+    joined_at: datetime | None = None
+    overflow_at: datetime | None = None
+    due_at: datetime | None = None
+    expected_at: datetime | None = None
+    staff_id: str | None = None
+    promised_at: datetime | None = None
+    outcome: str = ""
+    # The message that this call delivers, and how often that was tried before.
+    message_id: str | None = None
+    tries: int = 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A place in the line. `number` is E.164, empty without one; moments are UTC."""
+
+    id: str
+    queue_id: str
+    kind: str
+    state: str
+    call_id: str | None
+    origin_call_id: str | None
+    language: str
+    departement: str | None
+    number: str
+    known: Mapping[str, Any]
+    reason: str
+    joined_at: datetime
+    overflow_at: datetime | None
+    due_at: datetime
+    expected_at: datetime | None
+    told_seconds: int | None
+    told_at: datetime | None
+    staff_id: str | None
+    reserved_at: datetime | None
+    answered_at: datetime | None
+    held_at: datetime | None
+    conference_sid: str | None
+    ended_at: datetime | None
+    outcome: str
+    wrapup_code: str
+    tries: int
+    last_try_at: datetime | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+def add(connection: Connection, clock: Clock, vault: Vault, new: NewEntry) -> bool:
+    """Put somebody into the line; False when this call, or a promise to this number, is in it."""
+    values = {
+        "id": new.id,
+        "queue_id": new.queue_id,
+        "kind": new.kind,
+        "state": new.state,
+        "call_id": new.call_id,
+        "origin_call_id": new.origin_call_id,
+        "language": new.language,
+        "departement": new.departement,
+        "phone_enc": vault.seal_text(new.number or None, f"queue_entry.phone:{new.id}"),
+        "phone_idx": vault.index("phone", new.number or None),
+        "known_enc": _sealed(vault, new.id, new.known),
+        "reason": new.reason,
+        "mode": new.mode,
+        "overflow_at": new.overflow_at,
+        "expected_at": new.expected_at,
+        "staff_id": new.staff_id,
+        "outcome": new.outcome,
+        "message_id": new.message_id,
+        "tries": new.tries,
+    }
+    moments = ["created_at", "updated_at"]
+    given = {"joined_at": new.joined_at, "due_at": new.due_at}
+    if new.kind == CALLBACK:
+        given["promised_at"] = new.promised_at
+    for name, moment in given.items():
+        if moment is None:
+            moments.append(name)
+        else:
+            values[name] = moment
+    if new.state == "reserved":
+        moments.append("reserved_at")
+    return insert_new(connection, clock, queue_entry, values, *moments)
+
+
+def _sealed(vault: Vault, entry_id: str, known: Mapping[str, Any]) -> bytes | None:
+    if not known:
+        return None
+    shown = json.dumps(dict(known), ensure_ascii=False, separators=(",", ":"))
+    return vault.seal_text(shown, f"queue_entry.known:{entry_id}")
+
+
+def sealed_known(vault: Vault, entry_id: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The column of what is known, for `move` and `change`."""
+    return {"known_enc": _sealed(vault, entry_id, known)}
+
+
+def sealed_number(vault: Vault, entry_id: str, number: str) -> dict[str, Any]:
+    """The columns of a number (E.164; empty for none), for `move` and `change`."""
+    return {
+        "phone_enc": vault.seal_text(number or None, f"queue_entry.phone:{entry_id}"),
+        "phone_idx": vault.index("phone", number or None),
+    }
+
+
+def sealed_note(vault: Vault, entry_id: str, note: str) -> dict[str, Any]:
+    """The column of an agent's note, for `move` and `change`."""
+    return {"note_enc": vault.seal_text(note or None, f"queue_entry.note:{entry_id}")}
+
+
+def note_of(connection: Connection, vault: Vault, entry_id: str) -> str:
+    """What an agent noted about an entry; empty for nothing."""
+    sealed = connection.execute(
+        select(queue_entry.c.note_enc).where(queue_entry.c.id == entry_id)
+    ).scalar_one_or_none()
+    return vault.open_text(sealed, f"queue_entry.note:{entry_id}") or ""
+
+
+def load(
+    connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
+) -> Entry | None:
+    """One entry; with `lock` nobody else changes it until the transaction ends."""
+    return _one(connection, vault, queue_entry.c.id == entry_id, lock=lock)
+
+
+def of_call(
+    connection: Connection, vault: Vault, call_id: str, *, lock: bool = False
+) -> Entry | None:
+    """The live entry of a call that goes on: there is no second one."""
+    return _one(connection, vault, _LIVE, queue_entry.c.call_id == call_id, lock=lock)
+
+
+def last_of_call(connection: Connection, vault: Vault, call_id: str) -> Entry | None:
+    """The newest entry that a call is or was in, by itself or as the call it began with.
+
+    One that is live comes before those that are over, whatever is noted of them later.
+    """
+    mine = or_(queue_entry.c.call_id == call_id, queue_entry.c.origin_call_id == call_id)
+    over = case((_LIVE, 0), else_=1)
+    statement = (
+        select(queue_entry)
+        .where(mine)
+        .order_by(over, queue_entry.c.updated_at.desc(), queue_entry.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).one_or_none()
+    return _opened(vault, row) if row else None
+
+
+def live_of_number(connection: Connection, vault: Vault, number: str) -> list[Entry]:
+    """The live entries of a number (E.164), the oldest place first."""
+    index = vault.index("phone", number or None)
+    if index is None:
+        return []
+    statement = (
+        select(queue_entry)
+        .where(_LIVE, queue_entry.c.phone_idx == index)
+        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
+    )
+    return [_opened(vault, row) for row in connection.execute(statement)]
+
+
+def promise_to(
+    connection: Connection, vault: Vault, number: str, *, lock: bool = False
+) -> Entry | None:
+    """The live promise to ring a number (E.164): there is no second one."""
+    index = vault.index("phone", number or None)
+    if index is None:
+        return None
+    return _one(connection, vault, _PROMISED, queue_entry.c.phone_idx == index, lock=lock)
+
+
+def _one(
+    connection: Connection, vault: Vault, *where: ColumnElement[bool] | Any, lock: bool
+) -> Entry | None:
+    statement = select(queue_entry).where(*where)
+    if lock:
+        statement = statement.with_for_update()
+    row = connection.execute(statement).one_or_none()
+    return _opened(vault, row) if row else None
+
+
+_PLAIN = tuple(one.name for one in fields(Entry) if one.name not in {"number", "known"})
+
+
+def _opened(vault: Vault, row: Any) -> Entry:
+    values = {name: getattr(row, name) for name in _PLAIN}
+    try:
+        number = vault.open_text(row.phone_enc, f"queue_entry.phone:{row.id}") or ""
+        known = json.loads(vault.open_text(row.known_enc, f"queue_entry.known:{row.id}") or "{}")
+    except CannotOpen:
+        # Sealed with a key that is gone: the place counts all the same.
+        number, known = "", {}
+    return Entry(**values, number=number, known=known)
+
+
+# ------------------------------------------------------------------ changes
+
+
+def move(
+    connection: Connection,
+    clock: Clock,
+    entry_id: str,
+    from_states: Collection[str],
+    to_state: str,
+    **values: Any,
+) -> bool:
+    """Change an entry's state and other columns, if it is in one of `from_states` still.
+
+    Values may be moments of the clock (`clock.at()`). False: somebody else was quicker, nothing
+    was changed. `version` counts changes; `if_version=n` makes that a condition, too.
+    """
+    return change(connection, clock, entry_id, from_states, state=to_state, **values)
+
+
+def change(
+    connection: Connection,
+    clock: Clock,
+    entry_id: str,
+    in_states: Collection[str],
+    *,
+    if_version: int | None = None,
+    if_staff: str | None = None,
+    if_kind: str | None = None,
+    **values: Any,
+) -> bool:
+    """Change columns of an entry that is in one of `in_states`; False when it is not.
+
+    `if_staff`: only while it is this agent's; `if_kind`: only while it is one of this kind.
+    """
+    statement = update(queue_entry).where(
+        queue_entry.c.id == entry_id, queue_entry.c.state.in_(in_states)
+    )
+    if if_version is not None:
+        statement = statement.where(queue_entry.c.version == if_version)
+    if if_staff is not None:
+        statement = statement.where(queue_entry.c.staff_id == if_staff)
+    if if_kind is not None:
+        statement = statement.where(queue_entry.c.kind == if_kind)
+    statement = statement.values(**values, version=queue_entry.c.version + 1, updated_at=clock.at())
+    return connection.execute(statement).rowcount == 1
+
+
+def mark_told(connection: Connection, clock: Clock, entry_id: str, seconds: int) -> bool:
+    """Note the wait that was told first; what is told later changes nothing of it."""
+    statement = (
+        update(queue_entry)
+        .where(queue_entry.c.id == entry_id, queue_entry.c.told_seconds.is_(None))
+        .values(told_seconds=seconds, told_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def expire_kept(connection: Connection, clock: Clock, kept_for: timedelta) -> int:
+    """Let places go that nobody came back for; gives how many."""
+    statement = (
+        update(queue_entry)
+        .where(_BUSY, queue_entry.c.state == "kept", queue_entry.c.updated_at < clock.at(-kept_for))
+        .values(
+            state="left",
+            outcome="not_back",
+            ended_at=clock.at(),
+            updated_at=clock.at(),
+            version=queue_entry.c.version + 1,
+        )
+    )
+    return connection.execute(statement).rowcount
+
+
+def erase(connection: Connection, clock: Clock, older_than: timedelta) -> int:
+    """Erase what was said, noted and rung of entries that ended longer ago than `older_than`."""
+    statement = (
+        update(queue_entry)
+        .where(
+            queue_entry.c.ended_at < clock.at(-older_than),
+            or_(
+                queue_entry.c.known_enc.is_not(None),
+                queue_entry.c.phone_enc.is_not(None),
+                queue_entry.c.phone_idx.is_not(None),
+                queue_entry.c.note_enc.is_not(None),
+            ),
+        )
+        .values(known_enc=None, phone_enc=None, phone_idx=None, note_enc=None)
+    )
+    return connection.execute(statement).rowcount
+
+
+# ------------------------------------------------------------------ who comes next
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Somebody whom an agent may take, in the order of the line."""
+
+    id: str
+    queue_id: str
+    kind: str
+    call_id: str | None
+    language: str
+    joined_at: datetime
+
+
+_CANDIDATE = tuple(
+    queue_entry.c[name] for name in ("id", "queue_id", "kind", "call_id", "language", "joined_at")
+)
+
+
+def candidates(
+    connection: Connection,
+    clock: Clock,
+    queue_ids: Sequence[str],
+    overflow_languages: Collection[str] = (),
+    *,
+    limit: int = 10,
+    kinds: Collection[str] = (CALL, CALLBACK),
+) -> list[Candidate]:
+    """Who waits and is due for a member of these queues, oldest place first.
+
+    Of `overflow_languages` (those whose national queue is among them) also whoever waits anywhere
+    else for the overflow.
+    """
+    mine: ColumnElement[bool] = queue_entry.c.queue_id.in_(queue_ids)
+    if overflow_languages:
+        overflown = and_(
+            queue_entry.c.language.in_(overflow_languages), queue_entry.c.overflow_at <= clock.at()
+        )
+        mine = or_(mine, overflown)
+    statement = (
+        select(*_CANDIDATE)
+        .where(_IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
+        # Some promises are kept by the machine.
+        .where(queue_entry.c.mode == "agent")
+        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
+        .limit(limit)
+    )
+    return [Candidate(*row) for row in connection.execute(statement)]
+
+
+def in_states(
+    connection: Connection, vault: Vault, states: Collection[str], *, limit: int = 1000
+) -> list[Entry]:
+    """Entries in these states, the oldest place first."""
+    statement = (
+        select(queue_entry)
+        .where(queue_entry.c.state.in_(states))
+        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
+        .limit(limit)
+    )
+    return [_opened(vault, row) for row in connection.execute(statement)]
+
+
+# ------------------------------------------------------------------ one who waits
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A place in the line as whoever has it sees it, and their queue.
+
+    `ahead` wait and are due, have older places, and may be taken by the same agents; `agents` are
+    there for them. `rings`: there is a number to ring them at.
+    """
+
+    entry_id: str
+    kind: str
+    state: str
+    joined_at: datetime
+    overflow_at: datetime | None
+    language: str
+    reason: str
+    outcome: str
+    rings: bool
+    told_seconds: int | None
+    queue: Queue
+    ahead: int
+    agents: int
+
+
+def standing(connection: Connection, clock: Clock, entry_id: str) -> Standing | None:
+    """Where an entry stands; one statement."""
+    return _standing_from(_standing(clock, by_call=False), connection, entry_id)
+
+
+def standing_of_call(
+    connection: Connection, clock: Clock, call_id: str, lease: timedelta | None = None
+) -> Standing | None:
+    """Where the live entry of a call stands; one statement.
+
+    With a `lease` it renews what the call holds, too (on SQLite, which cannot write where it reads,
+    by another one).
+    """
+    if lease and connection.dialect.name == "sqlite":
+        _renewal(clock, lease).count(connection, {"the_holder": call_id})
+        lease = None
+    return _standing_from(_standing(clock, by_call=True, lease=lease), connection, call_id)
+
+
+@lru_cache
+def _renewal(clock: Clock, lease: timedelta) -> Prepared:
+    return Prepared(renewal(clock, lease))
+
+
+def _standing_from(statement: Prepared, connection: Connection, which: str) -> Standing | None:
+    rows = statement.rows(connection, {"which": which, "the_holder": which})
+    if not rows:
+        return None
+    row = rows[0]
+    return Standing(
+        entry_id=row.entry_id,
+        kind=row.kind,
+        state=row.entry_state,
+        joined_at=row.joined_at,
+        overflow_at=row.overflow_at,
+        language=row.entry_language,
+        reason=row.reason,
+        outcome=row.outcome,
+        rings=row.phone_idx is not None,
+        told_seconds=row.told_seconds,
+        queue=Queue(*(getattr(row, column.name) for column in _QUEUE)),
+        ahead=row.ahead,
+        agents=row.agents,
+    )
+
+
+@lru_cache
+def _standing(clock: Clock, *, by_call: bool, lease: timedelta | None = None) -> Prepared:
+    before, national = queue_entry.alias("before"), agent_queue.alias("national")
+    older = tuple_(before.c.joined_at, before.c.id) < tuple_(
+        queue_entry.c.joined_at, queue_entry.c.id
+    )
+    # With whom the agents of the national queue take them, too: it is theirs, or it is late enough.
+    shared = or_(agent_queue.c.region == "", queue_entry.c.overflow_at <= clock.at())
+    ahead = (
+        select(func.count())
+        .select_from(before)
+        .where(
+            text("before.state = 'waiting'"),
+            before.c.mode == "agent",
+            before.c.due_at <= clock.at(),
+            older,
+            or_(
+                before.c.queue_id == queue_entry.c.queue_id,
+                and_(
+                    shared,
+                    before.c.language == queue_entry.c.language,
+                    or_(
+                        before.c.overflow_at <= clock.at(),
+                        exists().where(national.c.id == before.c.queue_id, national.c.region == ""),
+                    ),
+                ),
+            ),
+        )
+        .correlate(queue_entry, agent_queue)
+        .scalar_subquery()
+    )
+    statement = (
+        select(
+            queue_entry.c.id.label("entry_id"),
+            queue_entry.c.kind,
+            queue_entry.c.state.label("entry_state"),
+            queue_entry.c.joined_at,
+            queue_entry.c.overflow_at,
+            queue_entry.c.language.label("entry_language"),
+            queue_entry.c.reason,
+            queue_entry.c.outcome,
+            queue_entry.c.phone_idx,
+            queue_entry.c.told_seconds,
+            *_QUEUE,
+            ahead.label("ahead"),
+            _agents_of(clock).label("agents"),
+        )
+        .select_from(queue_entry)
+        .join(agent_queue, agent_queue.c.id == queue_entry.c.queue_id)
+    )
+    which: ColumnElement[str] = bindparam("which")
+    if lease:
+        statement = statement.add_cte(renewal(clock, lease).returning(place.c.id).cte("renewed"))
+    if by_call:
+        return Prepared(statement.where(_LIVE, queue_entry.c.call_id == which))
+    return Prepared(statement.where(queue_entry.c.id == which))
+
+
+# ------------------------------------------------------------------ the end of a call
+
+
+def holds_or_waits(connection: Connection, call_id: str) -> tuple[bool, bool]:
+    """Whether a call holds any place of a slot, and whether the line has to do with it.
+
+    One statement. In the line, or handed on from there to somebody outside.
+    """
+    row = _HOLDS_OR_WAITS.rows(connection, {"the_holder": call_id, "the_call": call_id})[0]
+    return bool(row.holds), bool(row.waits or row.handed_on)
+
+
+_HOLDS_OR_WAITS = Prepared(
+    select(
+        exists().where(place.c.held_by == bindparam("the_holder")).label("holds"),
+        exists().where(_LIVE, queue_entry.c.call_id == bindparam("the_call")).label("waits"),
+        exists()
+        .where(
+            queue_entry.c.origin_call_id == bindparam("the_call"),
+            queue_entry.c.outcome == text("'transferred'"),
+        )
+        .label("handed_on"),
+    )
+)

@@ -1,0 +1,180 @@
+"""How fast the line moves: what agents did lately, what they do now, and who waits for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, text, true
+
+from models.clock import Clock
+from models.prepared import Prepared
+from models.queue.entries import AT_WORK, PAGE_LOST
+from models.tables import agent, agent_queue, agent_queue_member, leg, queue_entry, staff
+
+
+@dataclass(frozen=True)
+class Handled:
+    """Somebody who was served: from when their agent was taken for them until all was noted."""
+
+    language: str
+    began_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """An agent who serves the line; `busy_since` is None for who is ready. Moments are UTC."""
+
+    staff_id: str
+    languages: tuple[str, ...]
+    busy_since: datetime | None
+
+
+def handled(connection: Connection, clock: Clock, within: timedelta) -> list[Handled]:
+    """Who was served by an agent and done with in the last `within`."""
+    rows = _handled(clock, within).rows(connection)
+    return [Handled(row.language, row.reserved_at, row.updated_at) for row in rows]
+
+
+@lru_cache
+def _handled(clock: Clock, within: timedelta) -> Prepared:
+    return Prepared(
+        select(queue_entry.c.language, queue_entry.c.reserved_at, queue_entry.c.updated_at).where(
+            # Its index is on this: nobody waits for longer than two days.
+            queue_entry.c.created_at > clock.at(-within - timedelta(days=2)),
+            queue_entry.c.state == "done",
+            queue_entry.c.updated_at > clock.at(-within),
+            queue_entry.c.answered_at.is_not(None),
+            queue_entry.c.reserved_at.is_not(None),
+            queue_entry.c.staff_id.is_not(None),
+        )
+    )
+
+
+def in_vain(connection: Connection, clock: Clock, within: timedelta) -> dict[str, list[float]]:
+    """Seconds that agents waited lately for each number where nobody answered, by language."""
+    seconds: dict[str, list[float]] = {}
+    for row in _in_vain(clock, within).rows(connection):
+        took = (row.ended_at - row.created_at).total_seconds()
+        seconds.setdefault(row.language, []).append(took)
+    return seconds
+
+
+@lru_cache
+def _in_vain(clock: Clock, within: timedelta) -> Prepared:
+    return Prepared(
+        select(queue_entry.c.language, leg.c.created_at, leg.c.ended_at)
+        .join(queue_entry, queue_entry.c.id == leg.c.entry_id)
+        .where(
+            leg.c.kind == "callback",
+            leg.c.ended_at > clock.at(-within),
+            leg.c.staff_id.is_not(None),
+            leg.c.outcome != "reached",
+        )
+    )
+
+
+def at_work(connection: Connection, clock: Clock) -> list[AtWork]:
+    """Agents who answer callers, now or when they are done with one."""
+    members: dict[str, set[str]] = {}
+    for row in connection.execute(_MEMBERS):
+        members.setdefault(row.staff_id, set()).add(row.language)
+    found = []
+    for row in connection.execute(_at_work(clock)):
+        spoken = members.get(row.staff_id) or set(row.languages.split())
+        busy = None if row.state == "ready" else row.reserved_at or row.since
+        found.append(AtWork(row.staff_id, tuple(sorted(spoken)), busy))
+    return found
+
+
+_MEMBERS = select(agent_queue_member.c.staff_id, agent_queue.c.language).join(
+    agent_queue, agent_queue.c.id == agent_queue_member.c.queue_id
+)
+
+
+@lru_cache
+def _at_work(clock: Clock) -> Select[Any]:
+    lately = or_(agent.c.state != "ready", agent.c.seen_at > clock.at(-PAGE_LOST))
+    return (
+        select(
+            agent.c.staff_id,
+            agent.c.state,
+            agent.c.since,
+            staff.c.languages,
+            queue_entry.c.reserved_at,
+        )
+        .join(staff, staff.c.id == agent.c.staff_id)
+        .outerjoin(queue_entry, queue_entry.c.id == agent.c.entry_id)
+        .where(staff.c.disabled_at.is_(None), and_(agent.c.state.in_(AT_WORK), lately))
+    )
+
+
+def agents_known(connection: Connection, language: str) -> int:
+    """How many agents of a language there are at all, at work or not."""
+    speaks = (" " + staff.c.languages + " ").contains(f" {language} ", autoescape=True)
+    statement = select(func.count()).where(
+        staff.c.role == "agent", staff.c.disabled_at.is_(None), speaks
+    )
+    return connection.execute(statement).scalar_one()
+
+
+def waiting(connection: Connection) -> dict[str, int]:
+    """How many wait for an agent, on the line or for a call, by language."""
+    return {row.language: row.count for row in _WAITING.rows(connection)}
+
+
+_WAITING = Prepared(
+    select(queue_entry.c.language, func.count().label("count"))
+    .where(text("queue_entry.state = 'waiting'"), queue_entry.c.mode == "agent")
+    .group_by(queue_entry.c.language)
+)
+
+
+@dataclass(frozen=True)
+class Owed:
+    """Whom a language's agents owe an answer, on the line or by a call.
+
+    `due` people by now; `later` are those who may be rung from a moment on: that moment and their
+    place (UTC), in the order of the moments. Whoever comes next is behind the first; the others
+    have older places, too, but take nobody's time before.
+    """
+
+    due: int = 0
+    later: tuple[tuple[datetime, datetime], ...] = ()
+
+
+def owed(connection: Connection, clock: Clock, language: str) -> Owed:
+    """The same at this moment; one statement."""
+    rows = _owed(clock).rows(connection, {"the_language": language})
+    later = sorted((row.due_at, row.joined_at) for row in rows if row.due_at is not None)
+    return Owed(rows[0].due, tuple(later))
+
+
+# Whoever was just promised a call is not rung at once, and waits all the same.
+PUTS_DOWN = timedelta(minutes=1)
+
+
+@lru_cache
+def _owed(clock: Clock) -> Prepared:
+    """One row at least, each with how many are due; with it, one of those who are later."""
+    theirs = (
+        # To the letter what the index says, or SQLite would not use it.
+        text("queue_entry.state = 'waiting' AND queue_entry.mode = 'agent'"),
+        queue_entry.c.language == bindparam("the_language"),
+    )
+    soon = clock.at(PUTS_DOWN)
+    due = select(func.count().label("due")).where(*theirs, queue_entry.c.due_at <= soon)
+    counted = due.select_from(queue_entry).subquery("counted")
+    later = (
+        select(queue_entry.c.due_at, queue_entry.c.joined_at)
+        .where(*theirs, queue_entry.c.due_at > soon)
+        .subquery("later")
+    )
+    return Prepared(
+        select(counted.c.due, later.c.due_at, later.c.joined_at).select_from(
+            counted.outerjoin(later, true())
+        )
+    )

@@ -1,0 +1,528 @@
+"""What the supervisors' board counts, one statement for each thing, each by an index.
+
+Two kinds of statement: `…_since` gives the newest rows themselves, `…_between` counts a closed
+span of time. Spans are half open: from `since`, up to `until` and without it. Nothing of a caller
+leaves here but the provider's id of a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.exc import DBAPIError
+
+from models.clock import Clock
+from models.messages.outbox import FOLLOW_UP
+from models.tables import (
+    agent,
+    agent_queue_member,
+    booking,
+    call,
+    centre,
+    message,
+    place,
+    queue_entry,
+    staff,
+    turn,
+)
+
+# To the letter what the indexes say, or SQLite would not use them.
+_IN_LINE = text("queue_entry.state = 'waiting'")
+_BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
+# The machine's own numbers are in the same table, and in nobody's line.
+_FOR_AGENTS = queue_entry.c.mode == "agent"
+_UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
+_OPEN = text("place.booking_id IS NULL")
+# Calls in one statement.
+_AT_ONCE = 400
+# Milliseconds. Less than what makes PostgreSQL stop a vacuum that somebody waits for.
+_LOCK_PATIENCE_MS = 50
+_SUMMARIES = ("ix_turn_at", "ix_call_started_at")
+
+
+# ---------------------------------------------------------------- turns
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSeen:
+    """A turn without its words: where the call is after it, and what it came to."""
+
+    call_id: str
+    number: int
+    at: datetime
+    step: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Turns of a kind. `before` is where the call was; "" before the answer to its ring."""
+
+    before: str
+    step: str
+    outcome: str
+    count: int
+
+
+_TURN = (turn.c.call_id, turn.c.number, turn.c.at, turn.c.step, turn.c.outcome)
+
+
+def turns_since(connection: Connection, since: datetime) -> list[TurnSeen]:
+    """Turns from then on, in the order in which a call had them."""
+    statement = select(*_TURN).where(turn.c.at >= since).order_by(turn.c.call_id, turn.c.number)
+    return [TurnSeen(*row) for row in connection.execute(statement)]
+
+
+def moves_between(connection: Connection, since: datetime, until: datetime) -> list[Move]:
+    """Every turn of a span, with where its call was before: counted by all three."""
+    earlier = turn.alias("earlier")
+    # A look by the key for each turn: a join might read the whole table.
+    before = (
+        select(earlier.c.step)
+        .where(earlier.c.call_id == turn.c.call_id, earlier.c.number == turn.c.number - 1)
+        .scalar_subquery()
+    )
+    spans = (
+        select(func.coalesce(before, "").label("before"), turn.c.step, turn.c.outcome)
+        .where(turn.c.at >= since, turn.c.at < until)
+        .subquery()
+    )
+    columns = (spans.c.before, spans.c.step, spans.c.outcome)
+    statement = select(*columns, func.count()).group_by(*columns)
+    return [Move(*row) for row in connection.execute(statement)]
+
+
+def steps_of(connection: Connection, turns: Collection[tuple[str, int]]) -> dict[str, str]:
+    """The step of these turns (call, number), by call."""
+    wanted = list(turns)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = wanted[start : start + _AT_ONCE]
+        statement = select(turn.c.call_id, turn.c.step).where(
+            tuple_(turn.c.call_id, turn.c.number).in_(some)
+        )
+        found.update((row[0], row[1]) for row in connection.execute(statement))
+    return found
+
+
+def newest_of(connection: Connection, call_ids: Collection[str]) -> dict[str, TurnSeen]:
+    """The newest turn of these calls."""
+    wanted = list(call_ids)
+    found: dict[str, TurnSeen] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = wanted[start : start + _AT_ONCE]
+        statement = select(*_TURN).where(call.c.id.in_(some), _is_newest())
+        statement = statement.select_from(call.join(turn, turn.c.call_id == call.c.id))
+        found.update((row[0], TurnSeen(*row)) for row in connection.execute(statement))
+    return found
+
+
+def _is_newest() -> ColumnElement[bool]:
+    later = turn.alias("later")
+    newest = select(func.max(later.c.number)).where(later.c.call_id == call.c.id).scalar_subquery()
+    return turn.c.number == newest
+
+
+# ---------------------------------------------------------------- calls
+
+
+def live_calls(connection: Connection, started: datetime, heard: datetime) -> list[TurnSeen]:
+    """Calls that go on: begun since `started`, heard of since `heard`, no end told."""
+    statement = (
+        select(*_TURN)
+        .select_from(call.join(turn, turn.c.call_id == call.c.id))
+        .where(call.c.started_at >= started, call.c.ended_at.is_(None), _is_newest())
+        .where(turn.c.at >= heard)
+    )
+    return [TurnSeen(*row) for row in connection.execute(statement)]
+
+
+def ends_since(connection: Connection, since: datetime) -> dict[str, datetime]:
+    """Calls that ended from then on, and when."""
+    statement = select(call.c.id, call.c.ended_at).where(call.c.ended_at >= since)
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def ends_between(connection: Connection, since: datetime, until: datetime) -> dict[str, int]:
+    """How many calls of a span ended at which step."""
+    statement = (
+        select(turn.c.step, func.count())
+        .select_from(call.join(turn, turn.c.call_id == call.c.id))
+        .where(call.c.ended_at >= since, call.c.ended_at < until, _is_newest())
+        .group_by(turn.c.step)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+# ---------------------------------------------------------------- bookings
+
+
+def bookings_since(connection: Connection, since: datetime) -> dict[str, tuple[datetime, str]]:
+    """Bookings made from then on, whatever became of them: when, and by which channel."""
+    statement = select(booking.c.id, booking.c.created_at, booking.c.channel).where(
+        booking.c.created_at >= since
+    )
+    return {row[0]: (row[1], row[2]) for row in connection.execute(statement)}
+
+
+def bookings_between(connection: Connection, since: datetime, until: datetime) -> dict[str, int]:
+    """How many bookings of a span, by channel."""
+    statement = (
+        select(booking.c.channel, func.count())
+        .where(booking.c.created_at >= since, booking.c.created_at < until)
+        .group_by(booking.c.channel)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+# ---------------------------------------------------------------- the line of people
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Somebody an agent has spoken with. `told_seconds` were told at `told_at`. UTC."""
+
+    id: str
+    queue_id: str
+    kind: str
+    joined_at: datetime
+    answered_at: datetime
+    told_seconds: int | None
+    told_at: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Somebody who waited on the line and left it unanswered. UTC."""
+
+    id: str
+    queue_id: str
+    joined_at: datetime
+    ended_at: datetime
+    outcome: str
+
+
+_ANSWERED = tuple(queue_entry.c[name] for name in Answered.__dataclass_fields__)
+_LEFT = tuple(queue_entry.c[name] for name in Left.__dataclass_fields__)
+
+
+def answered_between(
+    connection: Connection, since: datetime, until: datetime | None = None
+) -> list[Answered]:
+    """Whom agents answered in a span, or from then on."""
+    statement = select(*_ANSWERED).where(queue_entry.c.answered_at >= since)
+    if until is not None:
+        statement = statement.where(queue_entry.c.answered_at < until)
+    return [Answered(*row) for row in connection.execute(statement)]
+
+
+def left_between(
+    connection: Connection, since: datetime, until: datetime | None = None
+) -> list[Left]:
+    """Who left the line in a span, or from then on; callbacks are no waiting on the line."""
+    statement = select(*_LEFT).where(
+        queue_entry.c.ended_at >= since,
+        queue_entry.c.state == "left",
+        queue_entry.c.kind == "call",
+        queue_entry.c.answered_at.is_(None),
+    )
+    if until is not None:
+        statement = statement.where(queue_entry.c.ended_at < until)
+    return [Left(*row) for row in connection.execute(statement)]
+
+
+@dataclass(frozen=True, slots=True)
+class InLine:
+    """Entries of one queue, kind and state; `since`: where the oldest of them stands (UTC).
+
+    Of those on the line: since when they are, for a place may be older than that.
+    """
+
+    queue_id: str
+    kind: str
+    state: str
+    count: int
+    since: datetime
+
+
+def in_line(connection: Connection) -> list[InLine]:
+    """Everybody with a place, or with an agent, at this moment; whom the machine rings has none."""
+    columns = (queue_entry.c.queue_id, queue_entry.c.kind, queue_entry.c.state)
+    # Whoever rings for a place that was kept or promised is due from that moment on.
+    rang_later = and_(queue_entry.c.kind == "call", queue_entry.c.due_at > queue_entry.c.joined_at)
+    since = case((rang_later, queue_entry.c.due_at), else_=queue_entry.c.joined_at)
+    found = []
+    # Each part has an index of its own.
+    for part in (_IN_LINE, _BUSY):
+        statement = select(*columns, func.count(), func.min(since)).where(part, _FOR_AGENTS)
+        statement = statement.group_by(*columns)
+        found += [InLine(*row) for row in connection.execute(statement)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySeen:
+    """One place in the line, or one conversation. `since` is its place (UTC)."""
+
+    id: str
+    queue_id: str
+    kind: str
+    state: str
+    since: datetime
+    staff_id: str | None
+
+
+_ENTRY = tuple(
+    queue_entry.c[n] for n in ("id", "queue_id", "kind", "state", "joined_at", "staff_id")
+)
+
+
+def entries(connection: Connection, most: int) -> list[EntrySeen]:
+    """The oldest places of those who wait, and all who are with an agent."""
+    order = (queue_entry.c.joined_at, queue_entry.c.id)
+    waiting = select(*_ENTRY).where(_IN_LINE, _FOR_AGENTS).order_by(*order).limit(most)
+    with_agents = queue_entry.c.state.in_(("reserved", "talking"))
+    busy = select(*_ENTRY).where(_BUSY, _FOR_AGENTS, with_agents)
+    rows = [*connection.execute(busy.order_by(*order)), *connection.execute(waiting)]
+    return [EntrySeen(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """Callbacks that are owed: how many, of these overdue, and the latest hour promised (UTC)."""
+
+    count: int
+    overdue: int
+    first: datetime | None
+    last: datetime | None
+
+
+def promised(connection: Connection, now: datetime) -> Promised:
+    """Callbacks that nobody has made yet; messages that go by telephone are none."""
+    late = case((queue_entry.c.expected_at < now, 1), else_=0)
+    statement = select(
+        func.count(),
+        func.coalesce(func.sum(late), 0),
+        func.min(queue_entry.c.expected_at),
+        func.max(queue_entry.c.expected_at),
+    ).where(_IN_LINE, queue_entry.c.kind == "callback", queue_entry.c.message_id.is_(None))
+    row = connection.execute(statement).one()
+    return Promised(int(row[0]), int(row[1]), row[2], row[3])
+
+
+def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dict[str, int]:
+    """How long each queue was at a moment: joined by then, not answered and not gone.
+
+    `reach`: nobody waits longer than this, callbacks included.
+    """
+    open_still = or_(queue_entry.c.answered_at.is_(None), queue_entry.c.answered_at > moment)
+    not_gone = or_(queue_entry.c.ended_at.is_(None), queue_entry.c.ended_at > moment)
+    statement = (
+        select(queue_entry.c.queue_id, func.count())
+        .where(queue_entry.c.created_at >= moment - reach, queue_entry.c.joined_at <= moment)
+        .where(open_still, not_gone, queue_entry.c.message_id.is_(None))
+        .group_by(queue_entry.c.queue_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+# ---------------------------------------------------------------- agents
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSeen:
+    """An agent as colleagues may see them; `since` and `seen_at` are UTC."""
+
+    staff_id: str
+    name: str
+    state: str
+    since: datetime
+    reason: str
+    entry_id: str | None
+    voice: str
+    languages: str
+    seen_at: datetime
+
+
+def agents(connection: Connection) -> list[AgentSeen]:
+    """Everybody who is not at home, by name."""
+    statement = (
+        select(
+            agent.c.staff_id,
+            staff.c.name,
+            agent.c.state,
+            agent.c.since,
+            agent.c.reason,
+            agent.c.entry_id,
+            agent.c.voice,
+            staff.c.languages,
+            agent.c.seen_at,
+        )
+        .join(staff, staff.c.id == agent.c.staff_id)
+        .where(agent.c.state != "offline", staff.c.disabled_at.is_(None))
+        .order_by(staff.c.name, staff.c.id)
+    )
+    return [AgentSeen(*row) for row in connection.execute(statement)]
+
+
+def members(connection: Connection) -> dict[str, list[str]]:
+    """The queues of each agent; whoever is not in it takes the national ones of their languages."""
+    found: dict[str, list[str]] = {}
+    order = (agent_queue_member.c.staff_id, agent_queue_member.c.queue_id)
+    for row in connection.execute(select(*order).order_by(*order)):
+        found.setdefault(row[0], []).append(row[1])
+    return found
+
+
+# ---------------------------------------------------------------- messages
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts that did not arrive, and those whose fate is not known; `oldest` unsent (UTC)."""
+
+    failed: int
+    undelivered: int
+    unclear: int
+    unsent: int
+    oldest: datetime | None
+
+
+# A text whose answer was lost or refused never learnt which way it went.
+_IS_TEXT = or_(message.c.way == "text", and_(message.c.way.is_(None), message.c.kind == "sms"))
+
+
+def texts(connection: Connection, clock: Clock, since: datetime) -> Texts:
+    """Of texts that came to their end since then, and of those still here."""
+    ended = (
+        select(message.c.state, func.count())
+        .where(_UNDELIVERED, message.c.updated_at >= since, _IS_TEXT)
+        .group_by(message.c.state)
+    )
+    bad = {row[0]: row[1] for row in connection.execute(ended)}
+    # An answer of the provider that was lost, or a relay that died on the way.
+    unclear = and_(
+        message.c.state == "sending",
+        or_(message.c.error_code.is_not(None), message.c.lease_until < clock.at()),
+    )
+    here = select(
+        func.count(),
+        func.min(message.c.created_at),
+        func.coalesce(func.sum(case((unclear, 1), else_=0)), 0),
+    ).where(
+        text("message.state IN ('pending', 'sending')"),
+        # What looks at another one sends nothing, or is followed itself.
+        message.c.kind != FOLLOW_UP,
+        message.c.created_at <= clock.at(),
+    )
+    row = connection.execute(here).one()
+    return Texts(bad.get("failed", 0), bad.get("undelivered", 0), int(row[2]), row[0], row[1])
+
+
+def undelivered_between(connection: Connection, since: datetime, until: datetime) -> int:
+    """Texts that came to nothing in a span."""
+    statement = select(func.count()).where(
+        _UNDELIVERED,
+        message.c.updated_at >= since,
+        message.c.updated_at < until,
+        _IS_TEXT,
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+# ---------------------------------------------------------------- places
+
+
+def departements(connection: Connection) -> list[str]:
+    """Those with an open centre whose places are ours to give."""
+    statement = (
+        select(centre.c.departement)
+        .where(centre.c.closed_at.is_(None), centre.c.booking_mode == "ours")
+        .distinct()
+        .order_by(centre.c.departement)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def free_places(
+    connection: Connection, clock: Clock, some: Sequence[str], until: datetime
+) -> dict[str, int]:
+    """Places of these départements that anybody could have now, with a start before `until`."""
+    is_free = and_(
+        place.c.blocked.is_(False),
+        or_(place.c.released_at.is_(None), place.c.released_at <= clock.at()),
+        or_(place.c.held_by.is_(None), place.c.hold_expires_at <= clock.at()),
+    )
+    theirs = select(centre.c.id, centre.c.departement).where(
+        centre.c.departement.in_(some),
+        centre.c.closed_at.is_(None),
+        centre.c.booking_mode == "ours",
+    )
+    departement_of = {row.id: row.departement for row in connection.execute(theirs)}
+    # Not a join: SQLite would go through all places of the country for it, a third of a second.
+    statement = (
+        select(place.c.centre_id, func.count())
+        .where(
+            place.c.centre_id.in_(list(departement_of)),
+            _OPEN,
+            place.c.start_at > clock.at(),
+            place.c.start_at < until,
+            is_free,
+        )
+        .group_by(place.c.centre_id)
+    )
+    counts = dict.fromkeys(some, 0)
+    for centre_id, count in connection.execute(statement):
+        counts[departement_of[centre_id]] += count
+    return counts
+
+
+# ---------------------------------------------------------------- upkeep
+
+
+def summarise(connection: Connection) -> bool:
+    """Let PostgreSQL's summaries of pages cover the newest ones, which are asked for each second.
+
+    On a connection of `Database.statement()`. False where somebody has the table (a vacuum, which
+    does this itself at its end) or there is no such thing.
+    """
+    if connection.dialect.name == "sqlite":
+        return False
+    connection.execute(text(f"SET lock_timeout = {_LOCK_PATIENCE_MS}"))
+    try:
+        for name in _SUMMARIES:
+            connection.execute(select(func.brin_summarize_new_values(name)))
+    except DBAPIError:
+        return False
+    finally:
+        connection.execute(text("RESET lock_timeout"))
+    return True
+
+
+# ---------------------------------------------------------------- ids for acts
+
+
+def waiting_ids(
+    connection: Connection, queue_id: str, kinds: Collection[str] = ("call", "callback")
+) -> Iterator[str]:
+    """Who waits in a queue, the oldest place first."""
+    statement = (
+        select(queue_entry.c.id)
+        .where(_IN_LINE, queue_entry.c.queue_id == queue_id, queue_entry.c.kind.in_(kinds))
+        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
+    )
+    yield from connection.execute(statement).scalars()

@@ -1,0 +1,638 @@
+"""The waiting list: who waits where, in what order, and who comes first for a place.
+
+An entry waits at one centre, or anywhere within some kilometres on its own land. Lower classes come
+first, and within a class who came first. States: waiting → offered → taken (booked), back to
+waiting, or gone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from models.booking.bookings import person_idx
+from models.centres.geography import EARTH_RADIUS_KM, distance_km
+from models.clock import Clock
+from models.crypto import Vault
+from models.dialects import insert_new
+from models.slots.places import is_free
+from models.tables import appointment, booking, centre, message, place, waiting_entry
+
+# To the letter what the indexes say, or SQLite would not use them.
+_LIVE = text("waiting_entry.state IN ('waiting', 'offered')")
+_WAITING: ColumnElement[str] = literal_column("'waiting'")
+_CONFIRMED: ColumnElement[str] = literal_column("'confirmed'")
+_OFFERED: ColumnElement[str] = literal_column("'offered'")
+# As many are given together: more than there are threads that offer at the same time.
+_PAGE = 20
+# So many of those who wait longest on one land are looked at before the neighbourhood is.
+_FIRST = 500
+KILOMETRES_PER_DEGREE = math.radians(1) * EARTH_RADIUS_KM
+# A flat map is wrong by less than this at the distances of a waiting list; who passes is measured.
+_FLAT = 1.04
+
+
+@dataclass(frozen=True)
+class NewEntry:
+    """Somebody who waits: at `centre_id`, or within `kilometres` of a position (degrees).
+
+    `number` (E.164) is where they are told. `not_before` is UTC: no earlier appointment will do.
+    A lower `class_rank` comes first. `postcode` and `language` are needed when they book.
+    """
+
+    id: str
+    campaign: str
+    born: date
+    number: str
+    postcode: str
+    rank: int = 1
+    language: str = "fr"
+    doses: int = 1
+    class_rank: int = 0
+    centre_id: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    territory: str | None = None
+    kilometres: float | None = None
+    not_before: datetime | None = None
+    # Whether whoever asked did so for somebody else.
+    for_other: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry with its person; moments are UTC. Erased ones are never given.
+
+    `for_other`: whoever put them on the list did so for somebody else, or nobody knows.
+    """
+
+    id: str
+    campaign: str
+    state: str
+    class_rank: int
+    centre_id: str | None
+    doses: int
+    not_before: datetime | None
+    born: date
+    rank: int
+    language: str
+    postcode: str
+    number: str
+    offers: int
+    offered_until: datetime | None
+    created_at: datetime
+    for_other: bool = True
+
+
+@dataclass(frozen=True)
+class Freed:
+    """A place that is free, at a centre where somebody may wait; `start_at` is UTC."""
+
+    place_id: int
+    slot_id: int
+    centre_id: str
+    start_at: datetime
+    latitude: float | None
+    longitude: float | None
+    territory: str
+    time_zone: str
+    centre_name: str
+    town: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An entry that a place may suit. `booked`: its person has an appointment by now."""
+
+    id: str
+    booked: bool
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What an entry holds now; `start_at` is UTC."""
+
+    place_id: int
+    slot_id: int
+    start_at: datetime
+    centre_id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    time_zone: str
+
+
+def holder_of(entry_id: str) -> str:
+    """The name on which the places offered to an entry are held (40 letters)."""
+    return f"waiting:{entry_id}"
+
+
+def offer_key(entry_id: str, slot_id: int) -> str:
+    """The key of the one offer of a slot to an entry: nobody is asked twice about the same hour."""
+    return f"waiting:{entry_id}:{slot_id}"
+
+
+def add(connection: Connection, clock: Clock, vault: Vault, new: NewEntry) -> str:
+    """Put somebody on the list; gives the id of their live entry, which may be there already.
+
+    A repeated wish changes nothing of the entry, for whoever repeats it may be a stranger.
+    """
+    person = {
+        "born": new.born.isoformat(),
+        "rank": new.rank,
+        "language": new.language,
+        "postcode": new.postcode,
+        "for_other": new.for_other,
+    }
+    key = person_idx(vault, new.campaign, new.born, new.number, new.rank)
+    values = {
+        "id": new.id,
+        "campaign": new.campaign,
+        "state": "waiting",
+        "class_rank": new.class_rank,
+        "centre_id": new.centre_id,
+        "latitude": new.latitude,
+        "longitude": new.longitude,
+        "band": None if new.latitude is None else band_of(new.latitude),
+        "territory": new.territory,
+        "kilometres": new.kilometres,
+        "doses": new.doses,
+        "not_before": new.not_before,
+        "person_enc": vault.seal_text(json.dumps(person), _where("person", new.id)),
+        "person_idx": key,
+        "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
+        "phone_idx": vault.index("phone", new.number),
+        "offers": 0,
+    }
+    # Twice, for the entry in the way may end just then.
+    for _ in range(2):
+        if insert_new(connection, clock, waiting_entry, values, "created_at", "updated_at"):
+            return new.id
+        found = _live_of(connection, key)
+        if found is not None:
+            return found
+    raise RuntimeError("an entry is in the way of another and cannot be found")
+
+
+def find(
+    connection: Connection, vault: Vault, campaign: str, *, born: date, number: str, rank: int
+) -> str | None:
+    """The live entry of a person."""
+    return _live_of(connection, person_idx(vault, campaign, born, number, rank))
+
+
+def _live_of(connection: Connection, key: bytes | None) -> str | None:
+    statement = select(waiting_entry.c.id).where(_LIVE, waiting_entry.c.person_idx == key)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def load(
+    connection: Connection,
+    vault: Vault,
+    entry_id: str,
+    *,
+    lock: bool = False,
+    only_waiting: bool = False,
+) -> Entry | None:
+    """Read an entry; None for one that is unknown or erased.
+
+    With `lock` nobody else changes it until the transaction ends. With `only_waiting` it is locked
+    without patience: None, too, when it is not waiting, or somebody else is at it.
+    """
+    statement = select(waiting_entry).where(
+        waiting_entry.c.id == entry_id, waiting_entry.c.person_enc.is_not(None)
+    )
+    if only_waiting:
+        statement = statement.where(waiting_entry.c.state == "waiting")
+        statement = statement.with_for_update(skip_locked=True)
+    elif lock:
+        statement = statement.with_for_update()
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    return of_row(row, vault)
+
+
+def of_row(row: Any, vault: Vault) -> Entry:
+    """The entry of a whole row that is not erased."""
+    person = json.loads(vault.open_text(row.person_enc, _where("person", row.id)) or "{}")
+    return Entry(
+        id=row.id,
+        campaign=row.campaign,
+        state=row.state,
+        class_rank=row.class_rank,
+        centre_id=row.centre_id,
+        doses=row.doses,
+        not_before=row.not_before,
+        born=date.fromisoformat(person["born"]),
+        rank=person["rank"],
+        language=person["language"],
+        postcode=person["postcode"],
+        number=vault.open_text(row.phone_enc, _where("phone", row.id)) or "",
+        offers=row.offers,
+        offered_until=row.offered_until,
+        created_at=row.created_at,
+        for_other=bool(person.get("for_other", True)),
+    )
+
+
+def anybody(connection: Connection) -> bool:
+    """Whether somebody is on the list, of whatever campaign."""
+    return bool(
+        connection.execute(select(exists().where(_LIVE).select_from(waiting_entry))).scalar_one()
+    )
+
+
+# ---------------------------------------------------------------- who comes first
+
+
+def freed(
+    connection: Connection, clock: Clock, campaign: str, place_ids: Collection[int]
+) -> list[Freed]:
+    """Those of these places that are free and where somebody may wait, by their start.
+
+    At centres that are open and whose places are ours to give. Where nobody waits this is all that
+    is asked.
+    """
+    mine = and_(_LIVE, waiting_entry.c.campaign == campaign)
+    columns: list[Any] = [
+        *(place.c[name] for name in ("id", "slot_id", "centre_id", "start_at")),
+        *(centre.c[name] for name in ("latitude", "longitude", "territory")),
+        *(centre.c[name] for name in ("time_zone", "name", "town")),
+    ]
+    statement = (
+        select(*columns)
+        .join(centre, centre.c.id == place.c.centre_id)
+        .where(
+            place.c.id.in_(place_ids),
+            is_free(clock),
+            centre.c.closed_at.is_(None),
+            centre.c.booking_mode == "ours",
+            or_(
+                exists().where(mine, waiting_entry.c.centre_id == centre.c.id).correlate(centre),
+                exists()
+                .where(mine, waiting_entry.c.territory == centre.c.territory)
+                .correlate(centre),
+            ),
+        )
+        .order_by(place.c.start_at, place.c.id)
+    )
+    return [Freed(*row) for row in connection.execute(statement)]
+
+
+def candidates(
+    connection: Connection,
+    campaign: str,
+    one: Freed,
+    *,
+    most_kilometres: float,
+    most_doses: int,
+    without: Sequence[str] = (),
+) -> list[Candidate]:
+    """The first entries that may want a place, in order; an empty list means that nobody does.
+
+    Locks nothing. Those that were asked about this slot before are left out, and `without`.
+
+    Reads few rows however many wait: of those by distance the first some hundred of all on this
+    land, and where none of these is near, the neighbourhood, which then cannot be many.
+    """
+    asks = _Asks(campaign, one, most_doses, most_kilometres)
+    rows = list(connection.execute(asks.at_centre(without)))
+    if one.latitude is not None:
+        at_centre, whole = rows, len(rows) < _PAGE
+        by_distance, all_near = _near(connection, asks, without)
+        # Of neither kind anybody counts behind whom the other kind may have somebody unseen.
+        rows = [row for row in at_centre if all_near or _key(row) < _key(by_distance[-1])]
+        rows += [row for row in by_distance if whole or _key(row) < _key(at_centre[-1])]
+    return [Candidate(row.id, bool(row.booked)) for row in sorted(rows, key=_key)]
+
+
+def _near(connection: Connection, asks: _Asks, without: Sequence[str]) -> tuple[list[Any], bool]:
+    """The first of those by distance, in order; and whether there are no others."""
+    skip = list(without)
+    for ask in (asks.first_of_all, asks.near):
+        while True:
+            rows = connection.execute(ask(skip)).all()
+            found = [row for row in rows if _reaches(row, asks)]
+            if found:
+                return found, ask == asks.near and len(rows) < _PAGE
+            if len(rows) < _PAGE:
+                break
+            # All of these were just beyond their own distance.
+            skip += [row.id for row in rows]
+    return [], True
+
+
+@dataclass(frozen=True)
+class _Asks:
+    """The three statements that look for whom a place suits; each gives a page, in order."""
+
+    campaign: str
+    one: Freed
+    most_doses: int
+    most_kilometres: float
+
+    def at_centre(self, without: Sequence[str]) -> Select[Any]:
+        entry = waiting_entry.c
+        here = self._select(entry, without).where(_LIVE, entry.centre_id == self.one.centre_id)
+        return here.order_by(entry.class_rank, entry.created_at, entry.id)
+
+    def first_of_all(self, without: Sequence[str]) -> Select[Any]:
+        entry = waiting_entry.c
+        order = (entry.class_rank, entry.created_at, entry.id)
+        first = select(waiting_entry).where(_LIVE, entry.territory == self.one.territory)
+        some = first.order_by(*order).limit(_FIRST).subquery().c
+        found = self._select(some, without).where(self._within(some))
+        return found.order_by(some.class_rank, some.created_at, some.id)
+
+    def near(self, without: Sequence[str]) -> Select[Any]:
+        entry = waiting_entry.c
+        there = self._select(entry, without).where(
+            _LIVE, entry.territory == self.one.territory, *self._box(), self._within(entry)
+        )
+        # Not a bare column, or a database would walk along the order of all instead of looking
+        # into the neighbourhood.
+        return there.order_by(entry.class_rank + 0, entry.created_at, entry.id)
+
+    def _select(self, entry: Any, without: Sequence[str]) -> Select[Any]:
+        booked = exists().where(
+            appointment.c.person_idx == entry.person_idx,
+            appointment.c.person_idx.is_not(None),
+            appointment.c.state == _CONFIRMED,
+        )
+        asked = exists().where(
+            message.c.dedupe_key == literal("waiting:") + entry.id + literal(f":{self.one.slot_id}")
+        )
+        columns: list[Any] = [entry.class_rank, entry.created_at, entry.id]
+        columns += [entry.latitude, entry.longitude, entry.kilometres]
+        statement = select(*columns, case((booked, 1), else_=0).label("booked")).where(
+            entry.state == _WAITING,
+            entry.campaign == self.campaign,
+            entry.doses <= self.most_doses,
+            or_(entry.not_before.is_(None), entry.not_before <= self.one.start_at),
+            or_(entry.offers == 0, ~asked),
+        )
+        if without:
+            statement = statement.where(entry.id.not_in(without))
+        return statement.limit(_PAGE)
+
+    def _within(self, entry: Any) -> ColumnElement[bool]:
+        reach = entry.kilometres * _FLAT
+        away = _squared(entry, self.one.latitude or 0.0, self.one.longitude or 0.0)
+        return and_(entry.kilometres.is_not(None), away <= reach * reach)
+
+    def _box(self) -> list[ColumnElement[bool]]:
+        """The bands and longitudes of a box around the circle."""
+        latitude, longitude = self.one.latitude or 0.0, self.one.longitude or 0.0
+        north = self.most_kilometres * _FLAT / KILOMETRES_PER_DEGREE
+        # Degrees of longitude are narrowest on the side of the pole.
+        east = north / math.cos(math.radians(min(abs(latitude) + north, 89)))
+        bands = range(band_of(latitude - north), band_of(latitude + north) + 1)
+        entry = waiting_entry.c
+        return [entry.band.in_(bands), entry.longitude.between(longitude - east, longitude + east)]
+
+
+def _key(row: Any) -> tuple[int, datetime, str]:
+    return row.class_rank, row.created_at, row.id
+
+
+def band_of(latitude: float) -> int:
+    """The band of latitudes, a tenth of a degree high, in which an entry is found."""
+    return math.floor(latitude * 10)
+
+
+def _reaches(row: Any, asks: _Asks) -> bool:
+    latitude, longitude = asks.one.latitude or 0.0, asks.one.longitude or 0.0
+    away = distance_km(row.latitude, row.longitude, latitude, longitude)
+    return away <= min(float(row.kilometres), asks.most_kilometres)
+
+
+def people_ahead(connection: Connection, entry_id: str) -> int | None:
+    """How many live entries come before one and want some of the same places; None if not live.
+
+    For an entry at a centre: all at this centre and those whose distance reaches it. For one by
+    distance: those whose circle meets its own, and those at a centre within it.
+    """
+    entry = waiting_entry.c
+    mine = connection.execute(
+        select(waiting_entry, centre.c.latitude.label("lat"), centre.c.longitude.label("lon"))
+        .add_columns(centre.c.territory.label("land"))
+        .outerjoin(centre, centre.c.id == entry.centre_id)
+        .where(_LIVE, entry.id == entry_id)
+    ).one_or_none()
+    if mine is None:
+        return None
+    before = [
+        _LIVE,
+        entry.campaign == mine.campaign,
+        or_(
+            entry.class_rank < mine.class_rank,
+            and_(
+                entry.class_rank == mine.class_rank,
+                or_(
+                    entry.created_at < mine.created_at,
+                    and_(entry.created_at == mine.created_at, entry.id < mine.id),
+                ),
+            ),
+        ),
+    ]
+    if mine.centre_id is not None:
+        count = _count(connection, *before, entry.centre_id == mine.centre_id)
+        latitude, longitude, territory, mine_reach = mine.lat, mine.lon, mine.land, 0.0
+    else:
+        latitude, longitude, territory = mine.latitude, mine.longitude, mine.territory
+        mine_reach = float(mine.kilometres)
+        away = _squared(centre.c, latitude, longitude)
+        there = select(centre.c.id).where(
+            centre.c.territory == territory, away <= mine_reach * mine_reach
+        )
+        count = _count(connection, *before, entry.centre_id.in_(there))
+    if latitude is None or longitude is None:
+        return count
+    both = entry.kilometres + mine_reach
+    meet = _squared(entry, latitude, longitude) <= both * both
+    return count + _count(connection, *before, entry.territory == territory, meet)
+
+
+def _squared(table: Any, latitude: float, longitude: float) -> Any:
+    north = (table.latitude - latitude) * KILOMETRES_PER_DEGREE
+    east = (table.longitude - longitude) * (
+        KILOMETRES_PER_DEGREE * math.cos(math.radians(latitude))
+    )
+    return north * north + east * east
+
+
+def _count(connection: Connection, *conditions: Any) -> int:
+    statement = select(func.count()).select_from(waiting_entry).where(*conditions)
+    return connection.execute(statement).scalar_one()
+
+
+# ---------------------------------------------------------------- what becomes of an entry
+
+
+def set_offered(
+    connection: Connection, clock: Clock, entry_id: str, lasts: timedelta
+) -> tuple[int, datetime]:
+    """A place is held for it from now on; gives the number of the offer and its end (UTC).
+
+    `lasts` counts from now, whenever they can be told.
+
+    The entry must be locked and waiting.
+    """
+    statement = (
+        update(waiting_entry)
+        .where(waiting_entry.c.id == entry_id, waiting_entry.c.state == "waiting")
+        .values(
+            state="offered",
+            offers=waiting_entry.c.offers + 1,
+            offered_until=clock.at(lasts),
+            updated_at=clock.at(),
+        )
+        .returning(waiting_entry.c.offers, waiting_entry.c.offered_until)
+    )
+    row = connection.execute(statement).one()
+    return row.offers, row.offered_until
+
+
+def set_waiting(
+    connection: Connection, clock: Clock, entry_id: str, *, behind: bool = False
+) -> None:
+    """It waits again: at its old position, or `behind` all others of its class."""
+    values: dict[str, Any] = {"state": "waiting", "offered_until": None, "updated_at": clock.at()}
+    if behind:
+        values["created_at"] = clock.at()
+    connection.execute(
+        update(waiting_entry).where(_LIVE, waiting_entry.c.id == entry_id).values(**values)
+    )
+
+
+def end(connection: Connection, clock: Clock, entry_id: str, state: str) -> bool:
+    """It is over, as `taken` or `gone`; False when it was before."""
+    statement = (
+        update(waiting_entry)
+        .where(_LIVE, waiting_entry.c.id == entry_id)
+        .values(state=state, offered_until=None, updated_at=clock.at())
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def lapsed(connection: Connection, clock: Clock, *, limit: int) -> list[tuple[str, str]]:
+    """Entries, with their campaigns, whose offer has run out, the longest ago first."""
+    statement = (
+        select(waiting_entry.c.id, waiting_entry.c.campaign)
+        .where(
+            waiting_entry.c.state == _OFFERED,
+            waiting_entry.c.offered_until <= clock.at(),
+        )
+        .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.campaign) for row in connection.execute(statement)]
+
+
+def is_lapsed(connection: Connection, clock: Clock, entry_id: str) -> bool:
+    """Whether its offer has run out; locks it, without patience for whoever else is at it."""
+    statement = (
+        select(waiting_entry.c.id)
+        .where(
+            waiting_entry.c.id == entry_id,
+            waiting_entry.c.state == _OFFERED,
+            waiting_entry.c.offered_until <= clock.at(),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    return connection.execute(statement).one_or_none() is not None
+
+
+def is_booked(connection: Connection, entry_id: str) -> bool:
+    """Whether the entry's person has a live appointment."""
+    statement = select(
+        exists().where(
+            waiting_entry.c.id == entry_id,
+            appointment.c.person_idx == waiting_entry.c.person_idx,
+            appointment.c.person_idx.is_not(None),
+            appointment.c.state == _CONFIRMED,
+        )
+    )
+    return bool(connection.execute(statement).scalar_one())
+
+
+def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[Offered]:
+    """What is held for an entry at this moment, the first appointment first."""
+    columns: list[Any] = [
+        *(place.c[name] for name in ("id", "slot_id", "start_at")),
+        *(centre.c[name] for name in ("id", "name", "street", "postcode", "town", "time_zone")),
+    ]
+    statement = (
+        select(*columns)
+        .join(centre, centre.c.id == place.c.centre_id)
+        .where(
+            place.c.held_by == holder_of(entry_id),
+            place.c.booking_id.is_(None),
+            place.c.hold_expires_at > clock.at(),
+        )
+        .order_by(place.c.start_at, place.c.id)
+    )
+    return [Offered(*row) for row in connection.execute(statement)]
+
+
+def reference_of(connection: Connection, vault: Vault, entry_id: str) -> str | None:
+    """The reference of the booking that an entry has become, by the key that it was stored with."""
+    statement = select(booking.c.id, booking.c.reference_enc).where(
+        booking.c.idempotency_key == bindparam("the_key", f"{holder_of(entry_id)}:1")
+    )
+    row = connection.execute(statement).one_or_none()
+    return vault.open_text(row.reference_enc, f"booking.reference:{row.id}") if row else None
+
+
+def erase_due(connection: Connection, clock: Clock, *, ended: timedelta, oldest: timedelta) -> int:
+    """Erase who is in entries that ended `ended` ago, and end and erase those `oldest` old."""
+    old = waiting_entry.c.created_at < clock.at(-oldest)
+    over = and_(
+        waiting_entry.c.state.in_(("taken", "gone")),
+        waiting_entry.c.updated_at < clock.at(-ended),
+    )
+    statement = (
+        update(waiting_entry)
+        .where(waiting_entry.c.person_enc.is_not(None), or_(old, over))
+        .values(
+            person_enc=None,
+            person_idx=None,
+            phone_enc=None,
+            phone_idx=None,
+            # Where somebody was waiting is not known of anybody any more.
+            latitude=None,
+            longitude=None,
+            band=None,
+            offered_until=None,
+            state=case((waiting_entry.c.state == "taken", "taken"), else_="gone"),
+        )
+    )
+    return connection.execute(statement).rowcount
+
+
+def _where(column: str, entry_id: str) -> str:
+    return f"waiting_entry.{column}:{entry_id}"

@@ -1,0 +1,403 @@
+"""Offers of freed places: one row for each, with what became of it.
+
+The row is written with the offer and ended with it, so that it tells later who was first, how long
+people take to answer, and whether anybody was passed over. It names an entry of the list and no
+person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from models.clock import Clock
+from models.crypto import Vault
+from models.dialects import insert_new
+from models.tables import (
+    appointment,
+    centre,
+    message,
+    phone_line,
+    queue_entry,
+    slot,
+    waiting_entry,
+    waiting_offer,
+)
+from models.waiting_list.entries import KILOMETRES_PER_DEGREE, Entry, of_row
+
+# No more are looked at for who was passed over.
+_MOST_PAIRS = 2000
+
+
+class Outcome(StrEnum):
+    """What became of an offer."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    LAPSED = "lapsed"  # nobody answered in time
+    UNTOLD = "untold"  # it never left the house
+    BOOKED = "booked"  # its person had an appointment by then
+    LEFT = "left"  # its person left the list
+    GONE = "gone"  # the place went, or its campaign
+
+
+@dataclass(frozen=True)
+class NewOffer:
+    """An offer of a slot to an entry, as the entry is; `id` is that of the message about it."""
+
+    id: str
+    entry: Entry
+    slot_id: int
+
+
+def add(connection: Connection, clock: Clock, new: NewOffer, tells_at: datetime | None) -> None:
+    """Note an offer of now. `tells_at` (UTC): its time counts from then; None: from now."""
+    values: dict[str, Any] = {
+        "id": new.id,
+        "entry_id": new.entry.id,
+        "campaign": new.entry.campaign,
+        "class_rank": new.entry.class_rank,
+        "waits_since": new.entry.created_at,
+        "slot_id": new.slot_id,
+        "outcome": "",
+    }
+    if tells_at is None:
+        insert_new(connection, clock, waiting_offer, values, "offered_at", "tells_at")
+    else:
+        later = values | {"tells_at": tells_at}
+        insert_new(connection, clock, waiting_offer, later, "offered_at")
+
+
+def end(connection: Connection, clock: Clock, entry_id: str, outcome: Outcome) -> None:
+    """The offer that an entry has is over; nothing where it has none. The entry must be locked.
+
+    Whoever was to tell it by telephone, and has not begun to, does not any more.
+    """
+    row = connection.execute(
+        update(waiting_offer)
+        .where(waiting_offer.c.entry_id == entry_id, waiting_offer.c.ended_at.is_(None))
+        .values(outcome=str(outcome), ended_at=clock.at())
+        .returning(waiting_offer.c.id)
+    ).one_or_none()
+    if row is None:
+        return
+    connection.execute(
+        update(queue_entry)
+        .where(
+            queue_entry.c.message_id == row.id,
+            queue_entry.c.kind == "callback",
+            queue_entry.c.state == "waiting",
+        )
+        .values(
+            state="left",
+            outcome="needless",
+            ended_at=clock.at(),
+            updated_at=clock.at(),
+            version=queue_entry.c.version + 1,
+        )
+    )
+
+
+def forget(connection: Connection, clock: Clock, entry_id: str) -> None:
+    """The offer that an entry has was never told: it may be asked about that hour again.
+
+    The offer does not count, and what was to tell it is dropped.
+    """
+    mine = select(waiting_offer.c.id).where(
+        waiting_offer.c.entry_id == entry_id, waiting_offer.c.ended_at.is_(None)
+    )
+    connection.execute(
+        update(message)
+        .where(message.c.id.in_(mine.scalar_subquery()))
+        .values(
+            # The key stands for being asked; its id keeps it unique.
+            dedupe_key=literal("untold:") + message.c.id,
+            updated_at=clock.at(),
+        )
+    )
+    uncount(connection, entry_id)
+
+
+def uncount(connection: Connection, entry_id: str) -> None:
+    """The offer that an entry has does not count, for they could not have answered it."""
+    connection.execute(
+        update(waiting_entry)
+        .where(waiting_entry.c.id == entry_id, waiting_entry.c.offers > 0)
+        .values(offers=waiting_entry.c.offers - 1)
+    )
+
+
+def was_told(connection: Connection, entry_id: str) -> bool:
+    """Whether the offer that an entry has left the house: a text that was taken, a call made.
+
+    What could not be sent for good counts, too: nobody is at such a number. True of an offer of an
+    earlier version, of which nobody knows.
+    """
+    rung = exists().where(queue_entry.c.message_id == message.c.id, queue_entry.c.tries > 0)
+    waits = or_(
+        message.c.state.in_(("pending", "sending")),
+        and_(message.c.state == "sent", message.c.way == "call", ~rung),
+    )
+    statement = (
+        select(message.c.id)
+        .join(waiting_offer, waiting_offer.c.id == message.c.id)
+        .where(waiting_offer.c.entry_id == entry_id, waiting_offer.c.ended_at.is_(None), waits)
+    )
+    return connection.execute(statement).first() is None
+
+
+# What tells an offer is dropped with this where no call may be made before it is over.
+TOO_LATE = "late"
+
+
+def untellable(connection: Connection, *, limit: int) -> list[tuple[str, str]]:
+    """Entries, with their campaigns, whose offer waits for an answer that cannot come.
+
+    What was to tell it was dropped; or somebody at that number has said since that it is theirs.
+    """
+    statement = (
+        _untellable(waiting_entry.c.id, waiting_entry.c.campaign)
+        .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.campaign) for row in connection.execute(statement)]
+
+
+def why_untellable(connection: Connection, entry_id: str) -> str | None:
+    """Why an entry is one of these; locks it, without patience for whoever else is at it."""
+    statement = (
+        _untellable(func.coalesce(message.c.error_code, "wrong"))
+        .where(waiting_entry.c.id == entry_id)
+        .with_for_update(of=waiting_entry, skip_locked=True)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else row[0]
+
+
+def _untellable(*columns: ColumnElement[Any]) -> Select[Any]:
+    wrong = phone_line.c.wrong_at >= waiting_offer.c.offered_at
+    return (
+        select(*columns)
+        .select_from(waiting_entry)
+        .join(
+            waiting_offer,
+            and_(
+                waiting_offer.c.entry_id == waiting_entry.c.id, waiting_offer.c.ended_at.is_(None)
+            ),
+        )
+        .join(message, message.c.id == waiting_offer.c.id)
+        .outerjoin(phone_line, phone_line.c.phone_idx == waiting_entry.c.phone_idx)
+        .where(_offered(), or_(message.c.state == "dropped", wrong))
+    )
+
+
+def is_over(connection: Connection, message_id: str) -> bool:
+    """Whether the offer that a message tells of is nobody's any more."""
+    statement = select(waiting_offer.c.id).where(
+        waiting_offer.c.id == message_id, waiting_offer.c.ended_at.is_not(None)
+    )
+    return connection.execute(statement).first() is not None
+
+
+def slots_asked(connection: Connection, entry_id: str) -> tuple[int, ...]:
+    """The slots that an entry was asked about, each as the first of two; nobody is asked twice."""
+    key = f"waiting:{entry_id}:"
+    statement = select(message.c.dedupe_key).where(
+        message.c.dedupe_key >= key, message.c.dedupe_key < f"waiting:{entry_id};"
+    )
+    return tuple(int(one.removeprefix(key)) for one in connection.execute(statement).scalars())
+
+
+def of_line(connection: Connection, vault: Vault, number: str, born: str) -> list[Entry]:
+    """Entries of a number (E.164) and a birth date (ISO 8601) that are offered something.
+
+    The offer that ends first comes first.
+    """
+    statement = (
+        select(waiting_entry)
+        .where(
+            _offered(),
+            waiting_entry.c.phone_idx == vault.index("phone", number or None),
+            waiting_entry.c.person_enc.is_not(None),
+        )
+        .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
+    )
+    found = [of_row(row, vault) for row in connection.execute(statement)]
+    return [one for one in found if one.born.isoformat() == born]
+
+
+def _offered() -> ColumnElement[bool]:
+    return waiting_entry.c.state == literal("offered", literal_execute=True)
+
+
+# ---------------------------------------------------------------- figures
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Offers of all campaigns. `seconds` are those that each answer took, from when it was told.
+
+    `out` are somebody's now, `untold` of them wait for the hour at which they may be told. What
+    ended counts from a moment on.
+    """
+
+    out: int
+    untold: int
+    ended: dict[str, int]
+    seconds: tuple[float, ...]
+
+
+def counts(connection: Connection, clock: Clock, since: datetime) -> Counts:
+    """What is offered now, and what became of the offers that ended since a moment (UTC)."""
+    is_now = and_(waiting_offer.c.ended_at.is_(None))
+    out, untold = connection.execute(
+        select(func.count(), func.count().filter(waiting_offer.c.tells_at > clock.at())).where(
+            is_now
+        )
+    ).one()
+    ended = connection.execute(
+        select(waiting_offer.c.outcome, func.count())
+        .where(waiting_offer.c.ended_at >= since)
+        .group_by(waiting_offer.c.outcome)
+    )
+    answered = connection.execute(
+        select(waiting_offer.c.tells_at, waiting_offer.c.ended_at).where(
+            waiting_offer.c.ended_at >= since,
+            waiting_offer.c.outcome.in_((Outcome.TAKEN, Outcome.REFUSED)),
+        )
+    )
+    seconds = tuple(max((row[1] - row[0]).total_seconds(), 0.0) for row in answered)
+    return Counts(out, untold, {row[0]: row[1] for row in ended}, seconds)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Somebody who may have been passed over: an earlier entry of the class of who was served.
+
+    Moments are UTC: of the place, of its offer, and of the next offer that they had themselves.
+    Positions are in degrees.
+    """
+
+    entry: Entry
+    latitude: float | None
+    longitude: float | None
+    kilometres: float | None
+    offer_id: str
+    start_at: datetime
+    offered_at: datetime
+    next_offer_at: datetime | None
+    centre_latitude: float | None
+    centre_longitude: float | None
+
+
+def passed_over(connection: Connection, vault: Vault, since: datetime) -> list[Passed]:
+    """Who waited before somebody served since then (UTC), on the same land, and was not asked.
+
+    Whoever had an offer at that moment, an appointment, or no use for that hour is left out. Only
+    how far north or south it is counts here: the rest is for who asks to measure.
+    """
+    rows = connection.execute(_passed_over(since)).all()
+    return [
+        Passed(
+            of_row(row, vault),
+            row.latitude,
+            row.longitude,
+            row.kilometres,
+            row.offer_id,
+            row.start_at,
+            row.offered_at,
+            row.next_offer_at,
+            row.at_latitude,
+            row.at_longitude,
+        )
+        for row in rows
+    ]
+
+
+def _passed_over(since: datetime) -> Select[Any]:
+    served, other, earlier = waiting_offer, waiting_offer.alias("other"), waiting_entry
+    its_entry = waiting_entry.alias("its_entry")
+    busy = exists().where(
+        other.c.entry_id == earlier.c.id,
+        or_(
+            other.c.slot_id == served.c.slot_id,
+            and_(
+                other.c.offered_at <= served.c.offered_at,
+                or_(other.c.ended_at.is_(None), other.c.ended_at > served.c.offered_at),
+            ),
+        ),
+    )
+    soon = (
+        select(func.min(other.c.offered_at))
+        .where(other.c.entry_id == earlier.c.id, other.c.offered_at > served.c.offered_at)
+        .scalar_subquery()
+    )
+    booked = exists().where(
+        appointment.c.person_idx == earlier.c.person_idx, appointment.c.state == "confirmed"
+    )
+    reach = earlier.c.kilometres
+    near = and_(
+        earlier.c.territory == centre.c.territory,
+        func.abs(earlier.c.latitude - centre.c.latitude) * KILOMETRES_PER_DEGREE <= reach,
+    )
+    return (
+        select(
+            earlier,
+            served.c.id.label("offer_id"),
+            served.c.offered_at,
+            soon.label("next_offer_at"),
+            slot.c.start_at,
+            centre.c.latitude.label("at_latitude"),
+            centre.c.longitude.label("at_longitude"),
+        )
+        .select_from(served)
+        .join(slot, slot.c.id == served.c.slot_id)
+        .join(centre, centre.c.id == slot.c.centre_id)
+        .join(its_entry, its_entry.c.id == served.c.entry_id)
+        .join(
+            earlier,
+            and_(
+                earlier.c.campaign == served.c.campaign,
+                earlier.c.class_rank == served.c.class_rank,
+                earlier.c.created_at < served.c.waits_since,
+                earlier.c.doses <= its_entry.c.doses,
+            ),
+        )
+        .where(
+            served.c.outcome == str(Outcome.TAKEN),
+            served.c.ended_at >= since,
+            earlier.c.person_enc.is_not(None),
+            or_(
+                earlier.c.state.in_(("waiting", "offered")),
+                earlier.c.updated_at > served.c.offered_at,
+            ),
+            or_(earlier.c.not_before.is_(None), earlier.c.not_before <= slot.c.start_at),
+            or_(earlier.c.centre_id == centre.c.id, near),
+            ~busy,
+            ~booked,
+        )
+        .order_by(served.c.id, earlier.c.created_at)
+        .limit(_MOST_PAIRS)
+    )
+
+
+def delete_old(connection: Connection, clock: Clock, after: timedelta) -> int:
+    """Delete offers that ended so long ago; gives how many."""
+    over = waiting_offer.c.ended_at < clock.at(-after)
+    return connection.execute(delete(waiting_offer).where(over)).rowcount
