@@ -27,30 +27,30 @@ import ivr.signature
 import ivr.sms
 import ivr.voice
 import ivr.waiting
-import web.assets
-import web.board
-import web.booking
-import web.centres
-import web.desk
-import web.desk_seat
-import web.finish_elsewhere
-import web.gate
-import web.gate_parts
-import web.health
+import web.accounts.sign_in
+import web.admission.gate
+import web.admission.parts
+import web.admission.waiting_room
+import web.centre_day.secretary
+import web.desk.agent_session
+import web.desk.pages
+import web.desk.voice_token
 import web.marks
-import web.my_appointment
+import web.online.booking
+import web.online.finish_elsewhere
+import web.online.my_appointment
+import web.operations.assets
+import web.operations.health
+import web.operations.recordings
+import web.operations.telephone
 import web.pages
-import web.public_pages
-import web.recordings
-import web.secretary
-import web.sign_in
-import web.smart_feed
+import web.public.centres
+import web.public.pages
+import web.public.smart_feed
+import web.public.state
+import web.public.unanswered
 import web.staff_only
-import web.state
-import web.telephone
-import web.unanswered
-import web.voice_token
-import web.waiting_room
+import web.supervision.board
 
 from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE, Conversation
@@ -74,9 +74,9 @@ from services.centres.directory import Directory
 from services.ports import CallControl, WakeUp
 from services.short_links import Links
 from services.store import Store
-from web.booking_cookie import VisitCookie
 from web.browser_session import Cookies
-from web.my_cookie import MyCookie
+from web.online.booking_cookie import VisitCookie
+from web.online.my_cookie import MyCookie
 from wiring_delivery import make_attendant, make_line_types, make_means
 
 log = structlog.get_logger()
@@ -158,45 +158,49 @@ def make_app(parts: Parts) -> Flask:
     app.register_blueprint(
         ivr.agent_lines.blueprint(store, addresses, dial_callback=call_back.dial)
     )
-    app.register_blueprint(web.recordings.blueprint())
+    app.register_blueprint(web.operations.recordings.blueprint())
     app.register_blueprint(
         ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number)
     )
     control = parts.control or make_control(settings)
-    desk = web.desk_seat.DeskParts(store, parts.service, control, parts.wake_up)
-    app.register_blueprint(web.desk.blueprint(desk))
-    board = web.board.BoardParts(store, parts.service.campaigns, control)
-    app.register_blueprint(web.board.blueprint(board))
+    desk = web.desk.agent_session.DeskParts(store, parts.service, control, parts.wake_up)
+    app.register_blueprint(web.desk.pages.blueprint(desk))
+    board = web.supervision.board.BoardParts(store, parts.service.campaigns, control)
+    app.register_blueprint(web.supervision.board.blueprint(board))
     app.register_blueprint(
-        web.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)
+        web.operations.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)
     )
     # The web channel: pages for citizens, and what stands before them.
-    app.register_blueprint(web.smart_feed.blueprint(Path(settings.feed_folder)))
+    app.register_blueprint(web.public.smart_feed.blueprint(Path(settings.feed_folder)))
     app.register_blueprint(
-        web.public_pages.blueprint(store, parts.service, contact=settings.security_contact)
+        web.public.pages.blueprint(store, parts.service, contact=settings.security_contact)
     )
-    centres = web.centres.remembered(store, parts.service)
-    app.register_blueprint(web.centres.blueprint(store, parts.service, centres))
-    app.register_blueprint(web.state.blueprint(store, parts.service))
+    centres = web.public.centres.remembered(store, parts.service)
+    app.register_blueprint(web.public.centres.blueprint(store, parts.service, centres))
+    app.register_blueprint(web.public.state.blueprint(store, parts.service))
     visit_cookie = VisitCookie(
         settings.secret_key, https=settings.public_base_url.startswith("https://")
     )
-    booking = web.booking.BookingParts(store, parts.service, parts.wake_up, visit_cookie, centres)
-    app.register_blueprint(web.booking.blueprint(booking))
-    app.register_blueprint(web.finish_elsewhere.blueprint(booking))
+    booking = web.online.booking.BookingParts(
+        store, parts.service, parts.wake_up, visit_cookie, centres
+    )
+    app.register_blueprint(web.online.booking.blueprint(booking))
+    app.register_blueprint(web.online.finish_elsewhere.blueprint(booking))
     my_cookie = MyCookie(settings.secret_key, https=settings.public_base_url.startswith("https://"))
-    mine = web.my_appointment.MyParts(store, parts.service, parts.wake_up, my_cookie, visit_cookie)
-    app.register_blueprint(web.my_appointment.blueprint(mine))
-    app.register_blueprint(web.waiting_room.blueprint())
-    app.register_blueprint(web.secretary.blueprint(store, parts.service))
+    mine = web.online.my_appointment.MyParts(
+        store, parts.service, parts.wake_up, my_cookie, visit_cookie
+    )
+    app.register_blueprint(web.online.my_appointment.blueprint(mine))
+    app.register_blueprint(web.admission.waiting_room.blueprint())
+    app.register_blueprint(web.centre_day.secretary.blueprint(store, parts.service))
     # (end of the web channel)
     if settings.environment == "development":
-        app.register_blueprint(web.telephone.blueprint(settings.simulator_port))
+        app.register_blueprint(web.operations.telephone.blueprint(settings.simulator_port))
     unmarked = web.marks.undeclared(app)
     if unmarked:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
-    web.unanswered.register(app, StoreAnswers(store.database))
+    web.public.unanswered.register(app, StoreAnswers(store.database))
     _put_gate_in_front(app, parts, pressure)
     return app
 
@@ -204,9 +208,9 @@ def make_app(parts: Parts) -> Flask:
 def _put_gate_in_front(app: Flask, parts: Parts, pressure: Pressure) -> None:
     """It lets everything pass until `begin`, which `create_app` calls for a server's workers."""
     settings = parts.settings
-    gate = web.gate.Gate(
+    gate = web.admission.gate.Gate(
         app.wsgi_app,
-        web.gate_parts.GateParts(
+        web.admission.parts.GateParts(
             parts.store,
             parts.service.campaigns,
             settings.secret_key,
@@ -236,8 +240,8 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
     cookies = Cookies(settings.secret_key, https=setting.https)
     web.staff_only.register(app, sign_in, cookies, hops=settings.proxy_hops)
     files = frozenset(commands.assets.FILES)
-    app.register_blueprint(web.assets.blueprint(config.VAR / "static", files))
-    app.register_blueprint(web.sign_in.blueprint(store, sign_in, cookies))
+    app.register_blueprint(web.operations.assets.blueprint(config.VAR / "static", files))
+    app.register_blueprint(web.accounts.sign_in.blueprint(store, sign_in, cookies))
     voice = VoiceAccount(
         settings.twilio_account_sid,
         settings.twilio_api_key_sid,
@@ -245,7 +249,7 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
         settings.twilio_twiml_app_sid,
     )
     make = partial(make_token, voice) if voice.is_complete else None
-    app.register_blueprint(web.voice_token.blueprint(make))
+    app.register_blueprint(web.desk.voice_token.blueprint(make))
 
 
 def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp) -> CallBack:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-HOLIDAYS: Final = Path(__file__).resolve().parent.parent / "data" / "public_holidays.csv"
+HOLIDAYS: Final = Path(__file__).resolve().parents[2] / "data" / "public_holidays.csv"
 
 
 @lru_cache

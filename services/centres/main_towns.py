@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-PREFECTURES: Final = Path(__file__).resolve().parent.parent / "data" / "prefectures.csv"
+PREFECTURES: Final = Path(__file__).resolve().parents[2] / "data" / "prefectures.csv"
 # On the telephone both of Corsica's départements have the digits that its postcodes begin with.
 _CORSICA: Final = ("2A", "2B")
 

@@ -15,7 +15,7 @@ from models.centres.geography import departement
 from models.database import Connection
 from services.centres.import_postcodes import PostcodeFeed
 
-DEPARTEMENTS: Final = Path(__file__).resolve().parent.parent / "data" / "departements.csv"
+DEPARTEMENTS: Final = Path(__file__).resolve().parents[2] / "data" / "departements.csv"
 
 
 @lru_cache

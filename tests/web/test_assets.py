@@ -12,7 +12,7 @@ import pytest
 
 from flask import Flask, url_for
 
-import web.assets
+import web.operations.assets
 
 from commands import assets
 from tests.support.house import House
@@ -133,7 +133,7 @@ def app(tmp_path: Path) -> Flask:
     (tmp_path / "axe.min.js").write_text("checks")
     (tmp_path / "installed").write_text("stamp")
     made = Flask("files", static_folder=None)
-    made.register_blueprint(web.assets.blueprint(tmp_path, frozenset(assets.FILES)))
+    made.register_blueprint(web.operations.assets.blueprint(tmp_path, frozenset(assets.FILES)))
     return made
 
 

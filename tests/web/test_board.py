@@ -38,8 +38,8 @@ from tests.store.tools import clock_of, holds, rows_of
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, MOBILE, House, StaffClient, a_mobile, mornings
 from tests.web.browser import PASSWORD
-from web.board_tiles import tiles
 from web.marks import SIGNED, who_may
+from web.supervision.tiles import tiles
 from wiring import Parts, make_app
 
 JSON = {"Accept": "application/json"}

@@ -565,7 +565,7 @@ def test_the_caller_who_comes_between_the_look_and_the_act_is_left_alone(busy, p
     busy.client.get("/poste")
     busy.provider.asked.clear()
     before = "f" * 32
-    monkeypatch.setattr("web.desk.entry_of", lambda _now: {"id": before})
+    monkeypatch.setattr("web.desk.pages.entry_of", lambda _now: {"id": before})
     form = {"code": "booked", "step": "welcome", "on": "1", "colleague": "someone", **FORM}
     late = busy.posts(path, JSON, entry=before, **form)
     assert (late.status_code, late.json["why"]) == (409, "other_call"), late.text

@@ -20,9 +20,9 @@ from services.admission.load_shedder import Level
 from services.admission.waiting_room import Ticket
 from services.online import web_sessions
 from tests.support.house import BASE, NOON, House, campaign_with, house
-from web.gate import Gate
+from web.admission.gate import Gate
+from web.admission.waiting_room import VISIT
 from web.marks import public, public_form
-from web.waiting_room import VISIT
 
 OPENING = NOON + timedelta(minutes=10)
 FORM = {"Origin": BASE, "Sec-Fetch-Site": "same-origin"}

@@ -32,7 +32,7 @@ from tests.web.test_gate import (
     ticket_of,
 )
 from tests.web.visitors import BORN, Visitor
-from web.kept_answers import KeptAnswers
+from web.admission.kept_answers import KeptAnswers
 
 ROOM = "/salle"
 

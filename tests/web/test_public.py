@@ -20,7 +20,7 @@ from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.public.write_state import WriteState
 from tests.support.house import BASE, CAMPAIGN, NOON, House, mornings
-from web.public_words import Sayings
+from web.public.words import Sayings
 from wiring import Parts, make_app
 
 FIXED = ("/", "/confidentialite", "/accessibilite", "/robots.txt", "/.well-known/security.txt")

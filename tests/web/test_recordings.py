@@ -8,7 +8,7 @@ import pytest
 
 from flask import Flask
 
-import web.recordings
+import web.operations.recordings
 
 from flows.speech import Line, Listen, Outcome, Speech
 from ivr.twiml import Addresses, render
@@ -48,7 +48,7 @@ def test_a_sentence_with_a_recording_is_played_and_the_others_are_said(recorded:
 
 def test_a_recording_is_fetched_without_a_signature_and_kept_for_a_while(folder: Path):
     app = Flask("recordings")
-    app.register_blueprint(web.recordings.blueprint(folder))
+    app.register_blueprint(web.operations.recordings.blueprint(folder))
     with app.test_client().get("/audio/fr/goodbye.mp3") as answer:
         assert answer.status_code == 200
         assert answer.data == b"ID3 sound"
@@ -61,6 +61,6 @@ def test_a_recording_is_fetched_without_a_signature_and_kept_for_a_while(folder:
 )
 def test_nothing_else_lies_there(folder: Path, path: str):
     app = Flask("recordings")
-    app.register_blueprint(web.recordings.blueprint(folder))
+    app.register_blueprint(web.operations.recordings.blueprint(folder))
     with app.test_client().get(path) as answer:
         assert answer.status_code == 404

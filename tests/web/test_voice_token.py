@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from prompts.screens import screen
 from services.accounts import staff as accounts
 from tests.support.house import ACCOUNT, House, house
+from web.desk.voice_token import device_page
 from web.pages import setting
-from web.voice_token import device_page
 
 SECRET = "a secret of at least 32 letters, or so"
 KEYS = {
@@ -104,7 +104,7 @@ def test_nobody_else_gets_one(made: House):
 def test_a_page_is_told_which_telephone_it_has(
     made: House, monkeypatch: pytest.MonkeyPatch, settings: Any, kind: str, scripts: list[str]
 ):
-    monkeypatch.setattr("web.voice_token.current", lambda: accounts.lines(made.store)[0].staff)
+    monkeypatch.setattr("web.desk.voice_token.current", lambda: accounts.lines(made.store)[0].staff)
     client = client_of(made, **settings)
     with client.application.test_request_context("/poste"):
         assert setting()

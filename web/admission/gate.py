@@ -1,0 +1,260 @@
+"""What stands in front of the application: it tells requests apart, and who of them gives way.
+
+A layer of WSGI, so that what it answers itself costs a few microseconds, no Flask and no store.
+Telephone webhooks pass through it untouched, always; new calls that get the short answer get it in
+`ivr`, behind the check of their signature. In front of the web it
+
+- answers pages that are the same for everybody from memory (`web.admission.kept_pages`),
+- lets as many requests through at a time as leaves threads to the telephone (`services.admission.load_shedder`),
+  those of visits that have begun first, and says so to the others (`web.admission.crowd`),
+- lets people begin a visit as fast as the web can serve them (`web.admission.room`).
+
+What it measures and hears of beside requests is `web.admission.ledger`'s. Nothing of this happens before
+`begin`: a server's worker calls it, a command or a test does not.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from flask import Request
+
+from services.admission.load_shedder import Pressure
+from web.admission.crowd import Crowd
+from web.admission.kept_pages import PagesForAll
+from web.admission.ledger import Ledger
+from web.admission.parts import Environ, GateParts, Tally, Wsgi, briefly, with_cookie
+from web.admission.room import RoomOfWorker
+from web.admission.room_pages import RoomPages
+from web.admission.waiting_room import ROOM, START, VISIT, WAITED
+from web.online.booking_cookie import VisitCookie
+
+# Older than this (seconds) by the proxy in front, and whoever asked has gone away.
+TOO_OLD: Final = 10.0
+# Of screens' polls, when they give way, and after how many seconds the others ask again.
+ONE_IN: Final = 4
+SCREEN_SECONDS: Final = 2
+_POLLS: Final = frozenset(
+    {"/poste/etat", "/supervision/etat", "/supervision/mur/etat", "/centre/etat"}
+)
+# By the first part of the path.
+_STEPS: Final = ("voice", "sms")
+# What the provider plays to callers, and who looks whether we live.
+_ALWAYS: Final = ("audio", "healthz", "readyz")
+_STAFF: Final = ("poste", "supervision", "centre", "connexion", "deconnexion", "compte")
+_VISITS: Final = ("rendez-vous", "mon-rendez-vous", "r", "s")
+_MACHINES: Final = ("api",)
+# What everybody may read.
+_READS: Final = frozenset({"GET", "HEAD"})
+
+
+class Gate:
+    """One for each web worker."""
+
+    def __init__(self, app: Wsgi, parts: GateParts, pressure: Pressure) -> None:
+        self.app, self.parts = app, parts
+        self.pressure = pressure
+        self.hops = parts.hops
+        self._ticks = pressure.ticks
+        self.tally = Tally()
+        self.crowd = Crowd(parts, RoomPages(app, parts.public_base_url), self.tally)
+        self.room = RoomOfWorker(parts, self.crowd, self.tally)
+        self.pages = PagesForAll(app, pressure, self.crowd, self.tally)
+        self.ledger = Ledger(parts.store, pressure, self.room, self.tally)
+        self.visits = VisitCookie(parts.secret_key, https=parts.https)
+        # Visits that have an answer under way.
+        self.inside: set[str] = set()
+        self._polls = 0
+        self._ways: dict[str, Callable[[str, Environ, Any], Iterable[bytes]]] = {
+            **dict.fromkeys(_STEPS, self._step),
+            **dict.fromkeys(_ALWAYS, self._pass),
+            **dict.fromkeys(_STAFF, self._screen),
+            **dict.fromkeys(_MACHINES, self._other),
+            **dict.fromkeys(_VISITS, self._visit),
+            "metrics": self._measures,
+            "salle": self._wait,
+        }
+        self._is_open = False
+        self._has_threads = True
+        self._starting = threading.Lock()
+        self._measuring = threading.Lock()
+
+    def begin(self, *, threads: bool = True) -> None:
+        """Stand in front from now on. With `threads` it measures and writes by itself.
+
+        They start with the first request: a server may fork between this and then.
+        """
+        self._is_open, self._has_threads = True, not threads
+        self.room.look_at_campaign()
+
+    def _start(self) -> None:
+        with self._starting:
+            if not self._has_threads:
+                self._has_threads = True
+                self.ledger.start()
+
+    # ------------------------------------------------------------ which is which
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if not self._is_open:
+            return self.app(environ, start_response)
+        if not self._has_threads:
+            self._start()
+        self.tally.answers += 1
+        path: str = environ["PATH_INFO"]
+        if path == ROOM:
+            # By far the most, when there are very many.
+            return self._wait(path, environ, start_response)
+        if path[:1] != "/" or path[1:2] == "/":
+            # The application reads all of these as one slash: so must we.
+            path = environ["PATH_INFO"] = f"/{path.lstrip('/')}"
+        way = self._ways.get(path.split("/", 2)[1], self._page)
+        return way(path, environ, start_response)
+
+    # ------------------------------------------------------------ the telephone, and who watches
+
+    def _step(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """A webhook of the telephone: whatever else happens, it is answered."""
+        seen: list[str] = []
+
+        def started(status: str, headers: Any, *error: Any) -> Any:
+            seen.append(status)
+            return start_response(status, headers, *error)
+
+        self.pressure.turn.acquire()
+        began = self._ticks()
+        try:
+            return self.app(environ, started)
+        finally:
+            self.pressure.turn.release()
+            seconds = self._ticks() - began
+            if seen and seen[-1].startswith("403"):
+                # Not the provider's: it says nothing of the telephone.
+                self.pressure.refused(seconds)
+            else:
+                # Not the wait for a turn: with more connections than threads there always is one,
+                # and what that means is judged by how many connections are open.
+                waited = self._waited(environ) if self.hops else 0.0
+                self.pressure.step_done(seconds, waited)
+
+    def _pass(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        return self.app(environ, start_response)
+
+    def _measures(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """/metrics: whoever watches sees us when it is hardest, too; one at a time."""
+        if not self._measuring.acquire(blocking=False):
+            return self._other(path, environ, start_response)
+        try:
+            return self.app(environ, start_response)
+        finally:
+            self._measuring.release()
+
+    def _other(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if not self.pressure.other_begins():
+            self.tally.counts["given_way", "staff"] += 1
+            return briefly(start_response, 1)
+        with self.pressure.turn:
+            began = self._ticks()
+            try:
+                return self.app(environ, start_response)
+            finally:
+                self.pressure.other_done(self._ticks() - began)
+
+    def _screen(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if self.pressure.slows_screens and path in _POLLS:
+            # Slower, not never: a screen shows by itself how old is what it has.
+            self._polls += 1
+            if self._polls % ONE_IN:
+                self.tally.counts["given_way", "screen"] += 1
+                return briefly(start_response, SCREEN_SECONDS)
+        return self._other(path, environ, start_response)
+
+    # ------------------------------------------------------------ the web
+
+    def _page(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] not in _READS or "HTTP_RANGE" in environ:
+            return self._limited(environ, start_response, goes_on=False)
+        return self.pages.answer(path, environ, start_response)
+
+    def _wait(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        answer = self.room.answer(path, environ, start_response)
+        if answer is not None:
+            return answer
+        return self._limited(environ, start_response, goes_on=False)
+
+    def _visit(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if path == START:
+            return self._first(path, environ, start_response)
+        visit_id = ""
+        if self.visits.name in environ.get("HTTP_COOKIE", ""):
+            visit_id = self.visits.read(Request(environ))
+        if not visit_id:
+            return self._limited(environ, start_response, goes_on=False, kind="visit")
+        environ[WAITED] = self.room.is_there
+        return self._first_of_others(visit_id, environ, start_response, "visit")
+
+    def _first_of_others(
+        self, visit_id: str, environ: Environ, start_response: Any, kind: str
+    ) -> Iterable[bytes]:
+        """An answer of a visit: one of it at a time goes before others, so a copy gains nothing."""
+        if visit_id in self.inside:
+            return self._limited(environ, start_response, goes_on=False, kind=kind)
+        self.inside.add(visit_id)
+        try:
+            return self._limited(environ, start_response, goes_on=True, kind=kind)
+        finally:
+            self.inside.discard(visit_id)
+
+    def _first(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        entry = self.room.at_the_door(environ)
+        if not entry.may_pass:
+            return self.room.shows_in(environ, start_response, entry)
+        if entry.cookie:
+            # Nobody stands before them: no need to wait, or to send a form twice.
+            start_response = with_cookie(start_response, entry.cookie)
+        if environ["REQUEST_METHOD"] == "POST":
+            if entry.has_turn:
+                # As many have theirs as can be served, and they have waited long enough.
+                return self._first_of_others(environ[VISIT], environ, start_response, "start")
+            if not self._may_begin():
+                return self._turn_away(environ, start_response, "start")
+            return self._limited(environ, start_response, goes_on=False, kind="start")
+        return self._page(path, environ, start_response)
+
+    def _limited(
+        self, environ: Environ, start_response: Any, *, goes_on: bool, kind: str = "page"
+    ) -> Iterable[bytes]:
+        is_late = bool(self.hops) and self._waited(environ) > TOO_OLD
+        if is_late or not self.pressure.web_begins(goes_on=goes_on):
+            return self._turn_away(environ, start_response, "lost" if goes_on else kind)
+        with self.pressure.turn:
+            began, cpu = self._ticks(), time.thread_time()
+            try:
+                return self.app(environ, start_response)
+            finally:
+                self.pressure.web_done(self._ticks() - began, time.thread_time() - cpu)
+
+    def _may_begin(self) -> bool:
+        return self.parts.mode == "never" or self.pressure.visit_begins()
+
+    def _turn_away(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
+        self.tally.counts["away", kind] += 1
+        return self.crowd.answer(environ, start_response, "visit" if kind == "lost" else kind)
+
+    def _waited(self, environ: Environ) -> float:
+        """How long ago (seconds) the proxy in front got this, where there is one that tells."""
+        try:
+            seconds = float(environ["HTTP_X_REQUEST_START"].removeprefix("t="))
+        except (KeyError, ValueError):
+            return 0.0
+        if not math.isfinite(seconds):
+            return 0.0
+        # Some write seconds, some milliseconds, some microseconds.
+        while seconds > 1e11:  # noqa: PLR2004
+            seconds /= 1000
+        return min(max(self.room.now() - seconds, 0.0), 60.0)

@@ -1,0 +1,118 @@
+"""Pages for everybody, from memory where they are (`web.admission.kept_answers`), else from the application.
+
+Only what `web.cacheable` says everybody may have is kept, by its path and by the part of its query
+that says which page it is: nobody can ask past the memory with a query that means nothing.
+"""
+
+from __future__ import annotations
+
+import time
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from services.admission.load_shedder import Pressure
+from web.admission import kept_answers
+from web.admission.crowd import Crowd
+from web.admission.kept_answers import Kept, KeptAnswers
+from web.admission.parts import Environ, Tally, Wsgi, language_of
+from web.admission.waiting_room import START
+from web.online.asked_centre import NOTHING, asked_in
+
+# First pages of booking at a centre that are kept, and their bytes.
+MOST_CENTRES: Final = 64
+MOST_CENTRES_BYTES: Final = 500_000
+_CONDITIONS: Final = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
+
+
+class PagesForAll:
+    """One memory for each worker."""
+
+    def __init__(self, app: Wsgi, pressure: Pressure, crowd: Crowd, tally: Tally) -> None:
+        self.app = app
+        self._pressure, self._crowd, self._tally = pressure, crowd, tally
+        self.ticks: Callable[[], float] = pressure.ticks
+        self.kept = KeptAnswers()
+        # There are as many as anybody makes up: they put no page out of the other memory.
+        self.kept_for_centres = KeptAnswers(MOST_CENTRES, MOST_CENTRES_BYTES)
+
+    def answer(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """The page of a GET or HEAD."""
+        memory, query = self._what_counts(path, environ.get("QUERY_STRING", ""))
+        # The application is asked for what the copy is kept as: else whoever writes an address in
+        # another way would have everybody shown the page of another address.
+        environ["QUERY_STRING"] = query
+        key = f"{path}?{query}"
+        kept = memory.get(key)
+        if kept is not None:
+            now = self.ticks()
+            if now < kept.fresh_until:
+                return self._from_memory(kept, environ, start_response)
+            if now < kept.stale_until:
+                if not kept.renewing.acquire(blocking=False):
+                    return self._from_memory(kept, environ, start_response)
+                try:
+                    return self._fetch(memory, key, kept, environ, start_response)
+                finally:
+                    kept.renewing.release()
+        return self._fetch(memory, key, kept, environ, start_response)
+
+    def _what_counts(self, path: str, query: str) -> tuple[KeptAnswers, str]:
+        """Where a page is kept, and what of its query says which page it is."""
+        if not query:
+            return self.kept, ""
+        if path.startswith("/assets/"):
+            # The version of a file is a part of its name.
+            return self.kept, next((one for one in query.split("&") if one.startswith("v=")), "")
+        language = language_of(query)
+        asked = asked_in(query) if path == START else NOTHING
+        return (self.kept_for_centres if asked.centre else self.kept), asked.query(language)
+
+    def _from_memory(self, kept: Kept, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        self._tally.counts["gate", "kept"] += 1
+        return kept_answers.answer(kept, environ, start_response)
+
+    def _fetch(
+        self,
+        memory: KeptAnswers,
+        key: str,
+        old: Kept | None,
+        environ: Environ,
+        start_response: Any,
+    ) -> Iterable[bytes]:
+        got: list[Any] = []
+
+        def started(status: str, headers: Any, _error: Any = None) -> None:
+            got[:] = status, headers
+
+        if not self._pressure.web_begins(goes_on=False):
+            if old is not None and self.ticks() < old.usable_until:
+                return self._from_memory(old, environ, start_response)
+            return self._crowd.answer(environ, start_response, "page")
+        # Whole, whatever this browser has: others have not.
+        whole = {name: value for name, value in environ.items() if name not in _CONDITIONS}
+        whole["REQUEST_METHOD"] = "GET"
+        body = self._whole(whole, started)
+        status, headers = got
+        now = self.ticks()
+        new = memory.put(key, status, headers, body, now)
+        if new is not None:
+            return self._from_memory(new, environ, start_response)
+        if status.startswith("5") and old is not None and now < old.usable_until:
+            return self._from_memory(old, environ, start_response)
+        start_response(status, headers)
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+
+    def _whole(self, environ: Environ, start_response: Any) -> bytes:
+        with self._pressure.turn:
+            began, cpu = self.ticks(), time.thread_time()
+            try:
+                answer = self.app(environ, start_response)
+                try:
+                    return b"".join(answer)
+                finally:
+                    close = getattr(answer, "close", None)
+                    if close:
+                        close()
+            finally:
+                self._pressure.web_done(self.ticks() - began, time.thread_time() - cpu)

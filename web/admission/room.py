@@ -1,0 +1,330 @@
+"""The waiting room as each worker has it: tickets, and the page that says who stands where.
+
+No answer of it asks the store. How far the room is comes from a snapshot that `web.admission.ledger`
+reads once a second; what is told of it is worked out some times a second and kept.
+"""
+
+from __future__ import annotations
+
+import time
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from models.supervision.snapshots import Snapshot
+from services.admission.admission_controller import LEAST, read_room
+from services.admission.presence import Presence
+from services.admission.waiting_room import (
+    BEFORE,
+    TICKET_LETTERS,
+    Ranks,
+    Room,
+    Ticket,
+    Tickets,
+    look_again,
+    place_of,
+)
+from web.admission.crowd import Crowd
+from web.admission.parts import (
+    RETRY_SECONDS,
+    Environ,
+    GateParts,
+    Headers,
+    Tally,
+    briefly,
+    language_of,
+)
+from web.admission.room_pages import about, told, words_of
+from web.admission.waiting_room import POLL, ROOM, START, TICKET, VISIT
+from web.online.asked_centre import asked_in
+
+# Bodies of pages that are kept, of 3 kB each.
+SHOWN: Final = 256
+# Tickets that were read lately are kept, by the cookies of a browser that are no longer than this:
+# its page asks again every few seconds, and to read one costs as much as the rest of the answer.
+READ: Final = 8192
+READ_LETTERS: Final = 256
+# Seconds for which nobody looks anew how far the room is.
+SEEN: Final = 0.1
+# How long a browser keeps a ticket.
+TICKET_SECONDS: Final = 4 * 3600
+# A rank that nobody has moved on to for so long after an opening (seconds) stops nobody.
+ALONE_FOR: Final = 1800.0
+# A snapshot that has just been written is no older than this (seconds): if it seems to be, or to
+# come from the future, this machine's clock is not the store's.
+WRITTEN: Final = 3.0
+_IN_THE_ROOM: Final = frozenset({ROOM, POLL})
+_JSON: Final = [
+    ("Content-Type", "application/json"),
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+]
+# Kind, language, people, minutes, seconds until the next look, opening.
+_Key = tuple[str, str, int, int, int, int]
+
+
+class View(NamedTuple):
+    """What everybody in the room is told from, from `since` to `until` (of the wall clock)."""
+
+    # None: there is none.
+    room: Room | None
+    kind: str
+    frontier: int
+    # How many stand before the frontier, of the room's points.
+    let_in: float
+    since: float
+    until: float
+    # What is told to all alike, before the opening; as `_place`.
+    place: tuple[int, float, int] | None = None
+
+
+class Entry(NamedTuple):
+    """Somebody at the door: `cookie` keeps a ticket that is new, `has_turn`: by their ticket."""
+
+    may_pass: bool
+    cookie: str = ""
+    has_turn: bool = False
+
+
+_NOBODY: Final = View(None, "", 0, 0.0, 0.0, 0.0)
+_PASSES: Final = Entry(may_pass=True)
+
+
+class RoomOfWorker:
+    """One for each web worker, used by all of its threads."""
+
+    def __init__(self, parts: GateParts, crowd: Crowd, tally: Tally) -> None:
+        self._parts, self._crowd, self._tally = parts, crowd, tally
+        self._hops, self._mode = parts.hops, parts.mode
+        self.now = parts.wall_clock()
+        prefix, secure = ("__Host-", "; Secure") if parts.https else ("", "")
+        self._cookie = f"{prefix}allo-ticket="
+        self._flags = f"; Max-Age={TICKET_SECONDS}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        self.tickets = Tickets(parts.secret_key)
+        self.ranks = Ranks(self.tickets)
+        # By a clock that nobody sets.
+        self.presence = Presence(time.monotonic if self.now is time.time else self.now)
+        # The room of the newest snapshot.
+        self.told = Room()
+        self.tag = ""
+        self._told_at = 0.0
+        self._opens = 0.0
+        self._view = _NOBODY
+        self._shown: dict[_Key, tuple[Headers, bytes]] = {}
+        self._read: dict[str, Ticket] = {}
+
+    # ------------------------------------------------------------ what it is told
+
+    def look_at_campaign(self) -> None:
+        opens_at = self._parts.campaigns.current().opens_at
+        self._opens = opens_at.timestamp() // 1 if opens_at else 0.0
+
+    def hear(self, found: Snapshot) -> None:
+        """Take what the process that lets people in has written."""
+        at = found.at.timestamp()
+        if at == self._told_at:
+            at = self.told.at
+        else:
+            is_new, self._told_at = self._told_at > 0, at
+            now = self.now()
+            if is_new and not -WRITTEN < now - at < WRITTEN:
+                # Written since the last look, a second ago: what differs is the clocks.
+                at = now
+        if found.body is None:
+            self.told = replace(self.told, at=at)
+        else:
+            self.told, self.tag = replace(read_room(found.body, found.at), at=at), found.tag
+
+    def room(self, now: float) -> Room | None:
+        """The room that people wait in at `now` (seconds of the epoch); None where there is none.
+
+        It begins before an opening by itself, and lets people in by itself, though slowly, where
+        the process that does so is not there.
+        """
+        if self._mode == "never":
+            return None
+        room, opens = self.told, self._opens
+        if opens and room.opening != opens and -BEFORE.total_seconds() <= now - opens < ALONE_FOR:
+            goes_on = room.active and room.crowded and now >= opens
+            return room if goes_on else Room(at=opens, active=True, opening=int(opens), rate=1.0)
+        return room if room.active else None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether people wait, or would, at this moment."""
+        return self.look(self.now()).room is not None
+
+    def look(self, now: float) -> View:
+        """The room as it is told of at `now`; worked out a few times a second."""
+        view = self._view
+        if view.since <= now < view.until:
+            return view
+        room = self.room(now)
+        if room is None:
+            view = View(None, "", 0, 0.0, now, now + SEEN)
+        else:
+            frontier = room.frontier_at(now)
+            kind, until, place = "waiting", now + SEEN, None
+            if now < room.opening:
+                kind, until = "before", min(until, room.opening)
+                place = about(room.waiting - 1), 0.0, look_again(room.opening - now)
+            view = View(room, kind, frontier, room.up_to(frontier), now, until, place)
+        self._view = view
+        return view
+
+    # ------------------------------------------------------------ tickets
+
+    def at_the_door(self, environ: Environ) -> Entry:
+        """Who asks for the first question: of those who wait, nobody passes before their turn."""
+        now = self.now()
+        room = self.room(now)
+        if room is None:
+            return _PASSES
+        ticket, cookie = self._ticket(environ, room), ""
+        if ticket is None:
+            ticket, cookie = self._new_ticket(environ, room, now)
+        if not room.lets_in(ticket, now):
+            return Entry(may_pass=False, cookie=cookie)
+        environ[VISIT] = self.tickets.visit_of(ticket)
+        environ[TICKET] = self._cookie.removesuffix("=")
+        return Entry(may_pass=True, cookie=cookie, has_turn=True)
+
+    def shows_in(self, environ: Environ, start_response: Any, entry: Entry) -> Iterable[bytes]:
+        """On to the page where one waits."""
+        self._tally.rooms += 1
+        leads = _with_asked(ROOM, environ.get("QUERY_STRING", ""))
+        return _see_other(start_response, leads, entry.cookie)
+
+    def _ticket(self, environ: Environ, room: Room) -> Ticket | None:
+        """The ticket that a browser has for this room."""
+        cookies: str = environ.get("HTTP_COOKIE", "")
+        found = self._read.get(cookies) or self._read_ticket(cookies)
+        return found if found is not None and found.opening == room.opening else None
+
+    def _read_ticket(self, cookies: str) -> Ticket | None:
+        place = cookies.find(self._cookie)
+        # Under this very name: another host can write one that only ends like it.
+        while place > 0 and cookies[place - 1] not in "; ":
+            place = cookies.find(self._cookie, place + 1)
+        if place < 0:
+            return None
+        start = place + len(self._cookie)
+        found = self.tickets.read(cookies[start : start + TICKET_LETTERS])
+        if found is not None and len(cookies) <= READ_LETTERS:
+            if len(self._read) >= READ:
+                self._read = {}
+            self._read[cookies] = found
+        return found
+
+    def _new_ticket(self, environ: Environ, room: Room, now: float) -> tuple[Ticket, str]:
+        """A new one, and the cookie that keeps it."""
+        ticket = self.ranks.take(room.opening, place_of(self._address(environ)), now)
+        self._tally.counts["ticket", ""] += 1
+        return ticket, f"{self._cookie}{self.tickets.write(ticket)}{self._flags}"
+
+    def _address(self, environ: Environ) -> str:
+        """As `web.staff_only.address`: what the outermost proxy of ours saw."""
+        hops = self._hops
+        if hops:
+            seen = environ.get("HTTP_X_FORWARDED_FOR", "").replace(" ", "").split(",")
+            if len(seen) >= hops and seen[-hops]:
+                return str(seen[-hops])
+        return str(environ.get("REMOTE_ADDR", ""))
+
+    # ------------------------------------------------------------ pages
+
+    def answer(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
+        """/salle and what its script asks for; None where that is for the application."""
+        now = self.now()
+        view = self._view
+        if not view.since <= now < view.until:
+            view = self.look(now)
+        query = environ["QUERY_STRING"]
+        language = language_of(query) if query else "fr"
+        room = view.room
+        if room is None or path not in _IN_THE_ROOM:
+            return _json(start_response, go=_in(START, language)) if path == POLL else None
+        self._tally.rooms += 1
+        ticket, cookie = self._ticket(environ, room), ""
+        if path == POLL:
+            return self._tell(start_response, view, room, ticket, language)
+        if ticket is None:
+            ticket, cookie = self._new_ticket(environ, room, now)
+        if ticket.rank <= view.frontier:
+            return _see_other(start_response, _with_asked(START, query), cookie)
+        people, seconds, each = view.place or _place(view, room, ticket)
+        self.presence.seen(ticket, each)
+        key = view.kind, language, people, int(seconds / 60), each, room.opening
+        shown = self._shown.get(key) or self._show(key, seconds)
+        if shown is None:
+            return briefly(start_response, RETRY_SECONDS)
+        headers, body = shown
+        start_response("200 OK", headers if not cookie else [*headers, ("Set-Cookie", cookie)])
+        return [body]
+
+    def _show(self, key: _Key, seconds: float) -> tuple[Headers, bytes] | None:
+        """A page that some hundred people get: so it is kept."""
+        kind, language, people, _minutes, each, opening = key
+        made = self._crowd.page(kind, language, opening)
+        if made is None:
+            return None
+        ahead, wait = _sentences(kind, language, people, seconds)
+        body = made.filled(ahead.encode(), wait.encode(), str(each).encode())
+        if len(self._shown) >= SHOWN:
+            self._shown = {}
+        self._shown[key] = made.headers, body
+        return self._shown[key]
+
+    def _tell(
+        self, start_response: Any, view: View, room: Room, ticket: Ticket | None, language: str
+    ) -> Iterable[bytes]:
+        if ticket is None:
+            # A browser that keeps no cookie; it gets no new rank each time that its script asks.
+            return _json(start_response, kind="lost")
+        if ticket.rank <= view.frontier:
+            return _json(start_response, go=_in(START, language))
+        people, seconds, each = view.place or _place(view, room, ticket)
+        self.presence.seen(ticket, each)
+        ahead, wait = _sentences(view.kind, language, people, seconds)
+        again = words_of(language).each(each)
+        return _json(
+            start_response, kind=view.kind, ahead=ahead, wait=wait, each=each, seconds=again
+        )
+
+
+def _place(view: View, room: Room, ticket: Ticket) -> tuple[int, float, int]:
+    """How many stand before somebody, how long they take, when to look again (seconds)."""
+    people = about(room.up_to(ticket.rank) - view.let_in)
+    seconds = people / max(room.rate, LEAST)
+    return people, seconds, look_again(seconds)
+
+
+def _sentences(kind: str, language: str, people: int, seconds: float) -> tuple[str, str]:
+    words = words_of(language)
+    if kind == "before":
+        return words.others(people), ""
+    return words.ahead(people), words.wait(seconds)
+
+
+def _with_asked(path: str, query: str) -> str:
+    """A path in the language of an address, with the centre that the address asks for."""
+    found = asked_in(query).query(language_of(query)) if query else ""
+    return f"{path}?{found}" if found else path
+
+
+def _in(path: str, language: str) -> str:
+    return path if language == "fr" else f"{path}?lang={language}"
+
+
+def _see_other(start_response: Any, path: str, cookie: str) -> Iterable[bytes]:
+    headers = [("Location", path), ("Cache-Control", "no-store")]
+    if cookie:
+        headers.append(("Set-Cookie", cookie))
+    start_response("303 See Other", headers)
+    return [b""]
+
+
+def _json(start_response: Any, **values: object) -> Iterable[bytes]:
+    start_response("200 OK", _JSON)
+    return [told(**values)]

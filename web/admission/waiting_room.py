@@ -1,0 +1,102 @@
+"""/salle: the waiting room as a page of ours, of which `web.admission.gate` shows copies.
+
+These routes are asked for by the gate alone, a few times in its life; whoever else comes here finds
+no room to wait in, and goes on to the first question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Final, cast
+
+from flask import Blueprint, Response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from web.marks import public
+from web.online.asked_centre import asked_centre
+from web.pages import language, speak_by_address, to, words
+from web.public.words import Sayings
+
+ROOM: Final = "/salle"
+POLL: Final = "/salle/etat"
+START: Final = "/rendez-vous"
+# Where the gate puts an `Asked` of what it asks for.
+ASKED: Final = "allo.room"
+# Where the application finds the id of the visit that a ticket lets in, and the name of its cookie.
+VISIT: Final = "allo.visit"
+TICKET: Final = "allo.ticket"
+# Where it finds whether people wait to begin a visit.
+WAITED: Final = "allo.waited"
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Letters that nobody writes, in place of what differs from one person to the next."""
+
+    ahead: str = "\ue100"
+    wait: str = "\ue101"
+    each: str = "\ue102"
+    form: str = "\ue103"
+    address: str = "\ue104"
+
+
+MARKS: Final = Marks()
+LETTERS: Final = "".join(getattr(MARKS, one.name) for one in fields(MARKS))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One kind of page; `opening` is a moment in seconds of the epoch."""
+
+    kind: str
+    opening: int
+
+
+def visit_of_ticket() -> str:
+    """The id that a visit must have that begins now: one ticket is one visit; empty: any."""
+    return str(request.environ.get(VISIT, ""))
+
+
+def people_wait() -> bool:
+    """Whether there is a room that one waits in before a visit begins."""
+    return bool(request.environ.get(WAITED))
+
+
+def ticket_is_used() -> Response:
+    """Whoever begins another visit takes another ticket, behind those who wait."""
+    name = request.environ.get(TICKET, "")
+    speak_by_address()
+    response = redirect(to(ROOM), 303)
+    if name:
+        response.delete_cookie(
+            name, secure=name.startswith("__"), httponly=True, samesite="Lax", path="/"
+        )
+    return cast("Response", response)
+
+
+def blueprint() -> Blueprint:
+    """The routes of /salle."""
+    room = Blueprint("waiting_room", __name__)
+
+    @room.get(ROOM)
+    @public
+    def page() -> ResponseReturnValue:
+        speak_by_address()
+        asked = request.environ.get(ASKED)
+        if not isinstance(asked, Asked):
+            query = asked_centre(request.args).query(language())
+            return redirect(f"{START}?{query}" if query else START, 303)
+        opening = datetime.fromtimestamp(asked.opening, UTC)
+        moment = Sayings(words()).moment(opening) if asked.kind == "before" else ""
+        told = {"kind": asked.kind, "moment": moment, "poll": to(POLL), "marks": MARKS}
+        name = "page" if asked.kind in {"before", "waiting"} else "crowded"
+        return render_template(f"room/{name}.html", room=told)
+
+    @room.get(POLL)
+    @public
+    def poll() -> ResponseReturnValue:
+        speak_by_address()
+        return {"go": to(START)}
+
+    return room

@@ -1,0 +1,442 @@
+"""/centre: the day of one centre, for its secretary.
+
+A secretary of one centre never sees another: the centre comes from their account, and every
+statement asks for it. Supervisors, and secretaries of all centres, say which.
+
+Forms work without a script. With one, a mark is sent by itself, and the row that comes next has the
+keyboard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from datetime import time as clock_time
+from http import HTTPStatus
+from typing import Any, Final
+
+from babel.dates import format_date
+from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from flows.understanding import NotUnderstood
+from models.booking import changes
+from models.centre_day import attendance
+from models.centre_day.attendance import CentreName
+from models.desk import desk as desk_rows
+from services.booking.confirm_booking import Booked
+from services.call.world import Service
+from services.centre_day import secretary, secretary_hours
+from services.centre_day.secretary import Answer, AtCentre, State, WalkIn
+from services.centre_day.secretary_hours import Hours, HoursRefused
+from services.desk.booking import LONGEST_NAME, Refused
+from services.desk.offers import reach
+from services.messages.phone_capabilities import takes_texts
+from services.store import Store
+from web.desk.agent_session import new_nonce
+from web.desk.forms import birth
+from web.desk.view import Written
+from web.pages import words
+from web.staff_only import current, is_fetch, is_proved, roles
+
+# Days ahead and behind that a page may be asked for.
+_FARTHEST: Final = timedelta(days=366)
+_LONGEST_ID: Final = 40
+_KNOWN_SECONDS: Final = 60.0
+# Closing that concerns nobody needs no password.
+UNPROVED: Final = "unproved"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The form for somebody who is there, as it was sent."""
+
+    born: str = ""
+    number: str = ""
+    name: str = ""
+    extra: bool = False
+    wrong: str = ""
+    nonce: str = ""
+
+
+def blueprint(store: Store, service: Service) -> Blueprint:
+    """The routes of /centre."""
+    pages = Blueprint("secretary", __name__, url_prefix="/centre")
+    views = _Views(store, service)
+    for method, path, name, view in (
+        ("GET", "", "page", views.page),
+        ("GET", "/etat", "etat", views.etat),
+        ("GET", "/imprimer", "printed", views.printed),
+        ("POST", "/presence", "mark", views.mark),
+        ("POST", "/arrivee", "book", views.book),
+        ("POST", "/suivant", "ring", views.ring),
+        ("POST", "/reponse", "answer", views.answer),
+        ("POST", "/ouvrir", "open_hours", views.open_hours),
+        ("GET", "/fermeture", "closing", views.closing),
+        ("POST", "/fermer", "close_hours", views.close_hours),
+        ("POST", "/rouvrir", "reopen", views.reopen),
+    ):
+        pages.add_url_rule(path, name, view, methods=[method])
+    return pages
+
+
+class _Views:
+    def __init__(self, store: Store, service: Service) -> None:
+        self._store = store
+        self._service = service
+        # Of pages that ask by themselves: by id, with the second until which it is known.
+        self._known: dict[str, tuple[float, CentreName]] = {}
+
+    # ------------------------------------------------------------ what is looked at
+
+    @roles("secretary", "supervisor")
+    def page(self) -> ResponseReturnValue:
+        at = self._asked()
+        return self._choice() if at is None else self._day_page(at)
+
+    def _choice(self) -> str:
+        with self._store.database.statement() as connection:
+            found = attendance.centres(connection)
+        return render_template("secretary/choice.html", centres=found)
+
+    def _day_page(self, at: AtCentre, typed: Typed | None = None) -> str:
+        whole = secretary.read_day(at)
+        now = self._store.clock.now()
+        counts = secretary.counts([one.shown for one in whole.people], whole.hours, now)
+        names = self._names({one.who for one in whole.ringing})
+        return render_template(
+            "secretary/page.html",
+            **self._frame(at),
+            whole=whole,
+            counts=counts,
+            keys=_tag([one.key for one in whole.people]),
+            names=names,
+            may_mark=secretary.may_mark(self._store, at.day),
+            typed=typed or Typed(nonce=new_nonce()),
+            notice=self._notice(),
+            now=now,
+        )
+
+    def _frame(self, at: AtCentre) -> dict[str, Any]:
+        written, zone = Written(words()), at.day.zone
+        today = secretary.today_of(at.day.centre, self._store.clock.now())
+        return {
+            "at": at,
+            "written": written,
+            "today": today,
+            "day_words": format_date(at.day.day, "EEEE d MMMM y", locale=written.language),
+            "is_today": at.day.day == today,
+            "one_day": timedelta(days=1),
+            "chooses": _chooses(),
+            "hour": lambda moment: written.hour(moment, zone.key),
+            "clock": lambda moment: f"{moment.astimezone(zone):%H:%M}",
+            "born": _born,
+        }
+
+    def _names(self, staff_ids: set[str]) -> Mapping[str, str]:
+        if not staff_ids:
+            return {}
+        with self._store.database.statement() as connection:
+            return desk_rows.names_of(connection, staff_ids)
+
+    @roles("secretary", "supervisor", poll=True)
+    def etat(self) -> ResponseReturnValue:
+        """What the page asks for by itself: counts and marks, and nobody's data."""
+        at = self._asked(known=True) or abort(HTTPStatus.NOT_FOUND)
+        with self._store.database.statement() as connection:
+            marks = attendance.marks(connection, at.day.centre.id, at.day.window)
+            hours = attendance.hours(connection, self._store.clock, at.day.centre.id, at.day.window)
+        counts = secretary.counts(list(marks.values()), hours, self._store.clock.now())
+        told = {**asdict(counts), "expected": counts.expected, "to_give": counts.to_give}
+        body = json.dumps({"counts": told, "marks": marks, "keys": _tag(list(marks))})
+        response = Response(body, mimetype="application/json")
+        response.set_etag(_tag([body]))
+        return response.make_conditional(request)
+
+    @roles("secretary", "supervisor")
+    def printed(self) -> ResponseReturnValue:
+        at = self._here()
+        return render_template(
+            "secretary/print.html", **self._frame(at), people=secretary.print_list(at)
+        )
+
+    # ------------------------------------------------------------ who came
+
+    @roles("secretary", "supervisor")
+    def mark(self) -> ResponseReturnValue:
+        at, form = self._here(), request.form
+        booking_id, dose = form.get("booking", "")[:_LONGEST_ID], form.get("dose", type=int) or 0
+        try:
+            state = State(form.get("state", ""))
+        except ValueError:
+            abort(HTTPStatus.BAD_REQUEST)
+        with self._store.database.transaction() as connection:
+            found = secretary.mark(
+                connection, at, booking_id, dose, state=state, seen=form.get("seen", "")
+            )
+        if found is None:
+            return self._told(at, "not_there")
+        word = ""
+        if not found.done:
+            word = "too_early" if found.too_early else "other_first"
+        elif found.given and state is not State.ABSENT:
+            word = "given_away"
+        if not is_fetch():
+            key = f"p-{booking_id}-{dose}"
+            return self._back(at, word, anchor=key)
+        who = found.mark.who
+        told = {
+            "state": found.mark.state,
+            "done": found.done,
+            "word": words().text(f"secretary.said.{word}") if word else "",
+            "who": self._names({who}).get(who, "") if who and not found.done else "",
+        }
+        return jsonify(told), HTTPStatus.OK if found.done else HTTPStatus.CONFLICT
+
+    # ------------------------------------------------------------ the last places
+
+    @roles("secretary", "supervisor")
+    def book(self) -> ResponseReturnValue:
+        at, form = self._today(), request.form
+        today = self._store.clock.now().astimezone(at.day.zone).date()
+        typed = Typed(
+            born=form.get("born", "").strip()[:20],
+            number=form.get("number", "").strip()[:20],
+            name=form.get("name", "").strip()[:LONGEST_NAME],
+            extra=form.get("extra") == "1",
+            nonce=form.get("nonce", ""),
+        )
+        born = birth(typed.born, today)
+        number = ""
+        wrong = "" if born else "born"
+        if typed.number and not wrong:
+            try:
+                number, _ = reach(typed.number)
+            except NotUnderstood:
+                wrong = "number"
+        if born is None or wrong:
+            return self._again(at, typed, wrong)
+        walk_in = WalkIn(born, typed.nonce, number, typed.name, extra=typed.extra)
+        try:
+            with self._store.database.transaction() as connection:
+                made = secretary.book_now(connection, at, walk_in)
+                file = (
+                    None
+                    if isinstance(made, Refused)
+                    else changes.load(connection, self._store.vault, made.booking_ids[0])
+                )
+        except ValueError:
+            abort(HTTPStatus.BAD_REQUEST)
+        if isinstance(made, Refused) or file is None:
+            why = str(made.why) if isinstance(made, Refused) else "gone"
+            return self._again(at, typed, why)
+        return render_template(
+            "secretary/booked.html",
+            **self._frame(at),
+            file=file,
+            texted=takes_texts(number),
+            repeated=made.repeated,
+        )
+
+    def _again(self, at: AtCentre, typed: Typed, wrong: str) -> ResponseReturnValue:
+        """The page with what was typed, and what is not right about it."""
+        typed = Typed(**{**asdict(typed), "wrong": wrong, "nonce": new_nonce()})
+        return self._day_page(at, typed), HTTPStatus.UNPROCESSABLE_ENTITY
+
+    @roles("secretary", "supervisor")
+    def ring(self) -> ResponseReturnValue:
+        at = self._today()
+        with self._store.database.transaction() as connection:
+            found = secretary.ring_next(connection, at)
+        return self._back(at, "" if found else "nobody_waits", anchor="doses")
+
+    @roles("secretary", "supervisor")
+    def answer(self) -> ResponseReturnValue:
+        at, form = self._today(), request.form
+        try:
+            answer = Answer(form.get("answer", ""))
+        except ValueError:
+            abort(HTTPStatus.BAD_REQUEST)
+        with self._store.database.transaction() as connection:
+            entry_id = form.get("entry", "")[:_LONGEST_ID]
+            became = secretary.answered(connection, at, entry_id, answer)
+        word = f"rung_{answer}"
+        if answer is Answer.COMES and not isinstance(became, Booked):
+            word = "ring_over"
+        return self._back(at, word, anchor="doses")
+
+    # ------------------------------------------------------------ hours
+
+    @roles("secretary", "supervisor")
+    def open_hours(self) -> ResponseReturnValue:
+        at, form = self._here(), request.form
+        try:
+            every, capacity = form.get("every", type=int), form.get("capacity", type=int)
+            opened = secretary_hours.open_hours(at, _hours(form), every or 0, capacity or 0)
+        except HoursRefused as refused:
+            return self._back(at, f"hours_{refused}", anchor="hours")
+        return self._back(at, "opened", anchor="hours", n=opened.places)
+
+    @roles("secretary", "supervisor")
+    def closing(self) -> ResponseReturnValue:
+        """What closing would do; nothing happens."""
+        at = self._here()
+        try:
+            hours = _hours(request.args)
+            found = secretary_hours.look_at_closing(at, hours)
+        except HoursRefused as refused:
+            return self._back(at, f"hours_{refused}", anchor="hours")
+        return render_template(
+            "secretary/closing.html",
+            **self._frame(at),
+            hours=hours,
+            found=found,
+            proved=is_proved() or not found.people,
+            # Where the password is given, and back to here.
+            prove=url_for("sign_in.proof_form", next=request.full_path.rstrip("?")),
+            notice=self._notice(),
+        )
+
+    @roles("secretary", "supervisor")
+    def close_hours(self) -> ResponseReturnValue:
+        at, form = self._here(), request.form
+        people = form.get("people", type=int) or 0
+        if people and not is_proved():
+            if is_fetch():
+                return {"error": UNPROVED}, HTTPStatus.FORBIDDEN
+            return redirect(url_for("sign_in.proof_form", next=self._closing_url(at)), 303)
+        try:
+            hours = _hours(form)
+            done = secretary_hours.close_hours(at, hours, why=form.get("why", ""), people=people)
+        except HoursRefused as refused:
+            if str(refused) in {"changed", "why"}:
+                return redirect(self._closing_url(at, dit=f"hours_{refused}"), 303)
+            return self._back(at, f"hours_{refused}", anchor="hours")
+        return self._back(at, "closed", anchor="hours", n=done.moved, m=done.cases)
+
+    def _closing_url(self, at: AtCentre, **more: Any) -> str:
+        form = request.form
+        hours: dict[str, Any] = {"de": form.get("de", "")[:5], "a": form.get("a", "")[:5]}
+        return url_for("secretary.closing", **_where(at), **hours, **more)
+
+    @roles("secretary", "supervisor")
+    def reopen(self) -> ResponseReturnValue:
+        at = self._here()
+        if not is_proved():
+            # People are moved back, and each of them is told.
+            if is_fetch():
+                return {"error": UNPROVED}, HTTPStatus.FORBIDDEN
+            wanted = url_for("secretary.page", **_where(at), dit="again", _anchor="hours")
+            return redirect(url_for("sign_in.proof_form", next=wanted), 303)
+        try:
+            back = secretary_hours.reopen(at, request.form.get("operation", "")[:_LONGEST_ID])
+        except HoursRefused as refused:
+            return self._back(at, f"hours_{refused}", anchor="hours")
+        return self._back(at, "reopened", anchor="hours", n=back)
+
+    # ------------------------------------------------------------ which centre, which day
+
+    def _asked(self, *, known: bool = False) -> AtCentre | None:
+        """Where somebody works; None for whoever has yet to say. 404 for what there is not.
+
+        `known`: what was known of the centre a minute ago will do.
+        """
+        chosen = current().centre_id
+        if _chooses():
+            chosen = request.values.get("centre", "")[:_LONGEST_ID]
+        if not chosen:
+            return None
+        until, found = self._known.get(chosen, (0.0, None)) if known else (0.0, None)
+        if found is None or until < time.monotonic():
+            with self._store.database.statement() as connection:
+                found = attendance.centre_named(connection, chosen)
+            if found is None:
+                abort(HTTPStatus.NOT_FOUND)
+            self._known[chosen] = (time.monotonic() + _KNOWN_SECONDS, found)
+        return self._at(found, request.values.get("jour", ""))
+
+    def _at(self, centre: CentreName, day: str) -> AtCentre:
+        today = secretary.today_of(centre, self._store.clock.now())
+        wanted = today
+        if day:
+            try:
+                wanted = date.fromisoformat(day)
+            except ValueError:
+                abort(HTTPStatus.NOT_FOUND)
+        if abs(wanted - today) > _FARTHEST:
+            abort(HTTPStatus.NOT_FOUND)
+        return AtCentre(self._store, self._service, current(), secretary.day_of(centre, wanted))
+
+    def _here(self) -> AtCentre:
+        return self._asked() or abort(HTTPStatus.NOT_FOUND)
+
+    def _today(self) -> AtCentre:
+        """Whatever day a page shows, who is there now is booked for the day of now."""
+        return self._at(self._here().day.centre, "")
+
+    # ------------------------------------------------------------ what is said
+
+    def _notice(self) -> str:
+        """What the page says of what was just done, of words that it has."""
+        key = f"secretary.said.{request.args.get('dit', '')}"
+        spoken = words()
+        if key not in spoken:
+            return ""
+        counts = {name: request.args.get(name, 0, type=int) for name in ("n", "m")}
+        return spoken.text(key, **counts)
+
+    def _told(self, at: AtCentre, word: str) -> ResponseReturnValue:
+        if is_fetch():
+            told = {"state": "", "done": False, "word": words().text(f"secretary.said.{word}")}
+            return jsonify(told), HTTPStatus.NOT_FOUND
+        return self._back(at, word)
+
+    def _back(
+        self, at: AtCentre, word: str = "", *, anchor: str = "", **values: int
+    ) -> ResponseReturnValue:
+        if word:
+            # What is said stands at the top, not where the page would open.
+            anchor = "" if anchor.startswith("p-") else anchor
+            values_or_word: dict[str, Any] = {"dit": word, **values}
+        else:
+            values_or_word = dict(values)
+        where = url_for("secretary.page", **_where(at), **values_or_word, _anchor=anchor or None)
+        return redirect(where, HTTPStatus.SEE_OTHER)
+
+
+def _chooses() -> bool:
+    """Whether somebody may see every centre; a secretary of one sees that and no other."""
+    who = current()
+    return who.role != "secretary" or who.centre_id is None
+
+
+def _where(at: AtCentre) -> dict[str, Any]:
+    """The day and, for whoever may choose, the centre: what a link of a page names."""
+    day: dict[str, Any] = {"jour": at.day.day.isoformat()}
+    return day | {"centre": at.day.centre.id} if _chooses() else day
+
+
+def _hours(given: Mapping[str, str]) -> Hours:
+    """The hours of a form; none at all are the whole day. Raises HoursRefused."""
+    start, end = given.get("de", ""), given.get("a", "")
+    if not start and not end:
+        return Hours()
+    try:
+        return Hours(clock_time.fromisoformat(start), clock_time.fromisoformat(end))
+    except ValueError:
+        raise HoursRefused("hours") from None
+
+
+def _born(text: str) -> str:
+    """An ISO date as people write it; "" for one that was erased."""
+    return f"{date.fromisoformat(text):%d/%m/%Y}" if text else ""
+
+
+def _tag(keys: list[str]) -> str:
+    """A short name for a list as it is: another list has another."""
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]

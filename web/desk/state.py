@@ -1,0 +1,223 @@
+"""What a desk's page asks for each second: its agent, their call, the line, who struggles.
+
+Nothing personal is in it. It is made anew only when something changed: one statement tells, and
+the rest is shared by all desks of this process for a moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from models.agents.agents import Leg
+from models.database import Connection
+from models.desk import desk as rows
+from models.desk.desk import Now
+from models.supervision import snapshots
+from services.agents import presence
+from services.agents.presence import Current
+from services.agents.struggling import Struggling, struggling
+from services.store import Store
+from web.desk.view import Written
+
+BOARD = "board"
+# Seconds that what all desks share is good for.
+LINE_FRESH = 0.5
+STRUGGLING_FRESH = 2.0
+# How often the page's being there is written down.
+HEARTBEAT = timedelta(seconds=5)
+# An agent has an entry in these.
+WITH_ENTRY = frozenset({"reserved", "talking", "wrapup"})
+_OVER = "ended"
+_DIGITS = 24
+
+
+@dataclass
+class _Shared:
+    """Something that is read at most every so often, by one thread while others take the last."""
+
+    read: Callable[[Connection], Any]
+    fresh: float
+    value: Any = None
+    at: float = -1e9
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, store: Store) -> Any:
+        if time.monotonic() - self.at > self.fresh and self.lock.acquire(blocking=self.at < 0):
+            try:
+                if time.monotonic() - self.at > self.fresh:
+                    with store.database.statement() as connection:
+                        self.value = self.read(connection)
+                    self.at = time.monotonic()
+            finally:
+                self.lock.release()
+        return self.value
+
+
+class DeskState:
+    """One for each web worker."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._tag, self._line = "", {"count": 0, "longest": None}
+        # None: nobody has counted them yet.
+        self._cases: int | None = None
+        self._shared_line = _Shared(self._read_line, LINE_FRESH)
+        self._shared_struggling = _Shared(self._read_struggling, STRUGGLING_FRESH)
+        self._written: dict[str, tuple[list[Struggling], list[dict[str, Any]]]] = {}
+        # What an agent's call is like, with what it was made from.
+        self._calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def _read_line(self, connection: Connection) -> dict[str, Any]:
+        found = snapshots.get(connection, BOARD, self._tag)
+        if found is not None and found.body is not None:
+            body = json.loads(found.body)
+            line = body.get("line", {})
+            self._cases = sum(body["cases"].values()) if "cases" in body else None
+            self._tag = found.tag
+            self._line = {"count": line.get("calls", 0), "longest": line.get("longest")}
+        return self._line
+
+    def _read_struggling(self, connection: Connection) -> list[Struggling]:
+        return struggling(connection, self._store)
+
+    def struggling(self) -> list[Struggling]:
+        """Callers in the menu who struggle."""
+        found: list[Struggling] = self._shared_struggling.get(self._store) or []
+        return found
+
+    def _in_words(self, written: Written) -> list[dict[str, Any]]:
+        """The same for screens of a language, written once each time they were looked for."""
+        found = self.struggling()
+        known = self._written.get(written.language)
+        if known is not None and known[0] is found:
+            return known[1]
+        made = [
+            {
+                "call": one.call_id,
+                "step": written.step(one.step),
+                "why": written.of("struggle", one.why, one.why),
+                "since": iso(one.at),
+            }
+            for one in found
+        ]
+        self._written[written.language] = found, made
+        return made
+
+    def line(self) -> dict[str, Any]:
+        """How many wait on the line, and since when who waits longest (ISO 8601)."""
+        found: dict[str, Any] = self._shared_line.get(self._store)
+        return found
+
+    def now(self, staff_id: str) -> Now | None:
+        """The agent at this moment; their page is there, which is written down now and then."""
+        store = self._store
+        with store.database.statement() as connection:
+            now = rows.now_of(connection, staff_id)
+        if now is not None and store.clock.now() - now.seen_at >= HEARTBEAT:
+            presence.heartbeat(store, staff_id)
+        return now
+
+    def body(self, staff_id: str, written: Written) -> tuple[str, str]:
+        """The answer as JSON, and its tag."""
+        now = self.now(staff_id)
+        body = {
+            "state": now.state if now else "offline",
+            "since": iso(now.since) if now else None,
+            "reason": now.reason if now else "",
+            "later": now.then_pause if now else None,
+            "voice": now.voice if now else "browser",
+            "entry": entry_of(now),
+            **(self._call(staff_id, now, written) if now else _NO_CALL),
+            "line": self.line(),
+            "cases": self._cases,
+            "struggling": self._in_words(written),
+        }
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        return text, hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+    def _call(self, staff_id: str, now: Now, written: Written) -> dict[str, Any]:
+        """The lines of their call; read anew only when one of them, or the entry, changed."""
+        if now.entry_id is None:
+            self._calls.pop(staff_id, None)
+            return _NO_CALL
+        made_from = (now.version, now.entry_id, now.entry_version, now.legs_at, written.language)
+        known = self._calls.get(staff_id)
+        # A wish that is under way changes by itself, without any row that is looked at here.
+        if known and known[0] == made_from and not known[1]["pending"]:
+            return known[1]
+        current = presence.current(self._store, staff_id)
+        with self._store.database.statement() as connection:
+            names = rows.names_of(connection, [who for who, _mode in current.heard_by])
+        made = call_of(now, current, names, written)
+        self._calls[staff_id] = (made_from, made)
+        return made
+
+
+_NO_CALL: dict[str, Any] = {
+    "ring": "", "third": None, "watch": [], "pending": 0, "failed": "", "wrapup_until": None,
+}  # fmt: skip
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A moment for scripts: UTC, to the second."""
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def entry_of(now: Now | None) -> dict[str, Any] | None:
+    """The entry that an agent has. Nothing personal."""
+    if now is None or now.entry_id is None or now.state not in WITH_ENTRY:
+        return None
+    return {
+        "id": now.entry_id,
+        "kind": now.entry_kind,
+        "state": now.entry_state,
+        "since": iso(now.answered_at or now.joined_at),
+        "held": iso(now.held_at),
+        "gone": now.caller_gone,
+    }
+
+
+def call_of(now: Now, current: Current, names: dict[str, str], written: Written) -> dict[str, Any]:
+    """The lines of an agent's call, in words."""
+    third = current.third if current.is_mine else None
+    failed = [one.error_code or "" for one in current.pending if one.state == "failed"]
+    watch = [
+        {"mode": mode, "text": written.words.text(f"desk.watch.{mode}", name=names.get(who, ""))}
+        for who, mode in current.heard_by
+    ]
+    return {
+        "ring": ring_of(now, current),
+        "third": {
+            "state": third.state,
+            "text": written.of("actions", f"third_{third.state}"),
+        }
+        if third
+        else None,
+        "watch": watch,
+        "pending": sum(one.state in {"pending", "doing"} for one in current.pending),
+        "failed": failed[-1] if failed else "",
+        "wrapup_until": iso(current.wrapup_until),
+    }
+
+
+def _newest(legs: tuple[Leg, ...], kind: str) -> Leg | None:
+    found = [one for one in legs if one.kind == kind and one.state != _OVER]
+    return found[-1] if found else None
+
+
+def ring_of(now: Now, current: Current) -> str:
+    """What rings: `browser` or `phone` (the agent's), `dialling` (a callback), or nothing."""
+    if now.state != "reserved":
+        return ""
+    mine = _newest(current.legs, "agent")
+    if mine is None or mine.state in {"asked", "ringing"}:
+        return now.voice
+    return "dialling" if now.entry_kind == "callback" else "connecting"

@@ -1,0 +1,161 @@
+"""How the pages of public booking write things: days, hours, distances, what was given so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from flows.session import Offer, Whom
+from flows.understanding import COUNTRY_ZONE, birthday
+from flows.world import Eligibility
+from prompts.catalogue import written_number
+from services.call.world import Service
+from services.campaign.campaign import Campaign
+from services.campaign.eligibility import eligibility
+from services.online.partner import offer_of
+from services.online.web_sessions import Visit
+from web.online.calendar_file import Appointment
+from web.online.held_offers import HeldOffers
+
+_HOUR = 60  # minutes
+
+
+@dataclass(frozen=True)
+class Given:
+    """One line of what was given: the key of its name, the words, and the page to change it."""
+
+    name: str
+    text: str
+    step: str
+
+
+@dataclass(frozen=True)
+class View(HeldOffers):
+    """For the templates of one visit, at one moment (UTC)."""
+
+    service: Service
+
+    @cached_property
+    def campaign(self) -> Campaign:
+        return self.service.campaign
+
+    @property
+    def number_to_ring(self) -> str:
+        return written_number(self.service.national_number)
+
+    # ------------------------------------------------------------ offers
+
+    def moment(self, moment: datetime, zone: str) -> str:
+        return self.written.day_hour(moment, zone)
+
+    def age(self, minutes: int) -> str:
+        """How long ago something was read, in words."""
+        if minutes < _HOUR:
+            return self.words.text("book.partners.minutes", minutes=max(minutes, 1))
+        return self.words.text("book.partners.hours", hours=minutes // _HOUR)
+
+    @property
+    def partner_offer(self) -> Offer:
+        """What of a partner's was chosen."""
+        return offer_of(self.visit)
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether something was chosen that is not kept any more."""
+        session = self.visit.session
+        return bool(session.offers) and self.visit.kept_until is None and not self.visit.is_over
+
+    # ------------------------------------------------------------ people
+
+    @property
+    def about(self) -> str:
+        """Whose answers are asked for: a key below `book.about`, empty for one's own."""
+        session = self.visit.session
+        if session.whom == Whom.TWO:
+            return "second" if session.second_person else "first"
+        return "other" if session.whom == Whom.OTHER else ""
+
+    @property
+    def born(self) -> str:
+        return self.written.day(self.visit.session.born) if self.visit.session.born else ""
+
+    @property
+    def number(self) -> str:
+        """Where they are reached, as written; empty for nowhere."""
+        session = self.visit.session
+        return self.written.number(session.number or session.caller)
+
+    @property
+    def given(self) -> list[Given]:
+        """What was answered so far, the first question first."""
+        session = self.visit.session
+        lines = []
+        if not session.second_person:
+            whom = {Whom.SELF: "self", Whom.OTHER: "other", Whom.TWO: "two"}[Whom(session.whom)]
+            lines.append(Given("whom", self.words[f"book.whom.{whom}"], "for_whom"))
+        if session.born:
+            lines.append(Given("born", self.born, "date_of_birth"))
+        if session.postcode:
+            where = f"{session.town} ({session.postcode})"
+            lines.append(Given("where", where, "postcode"))
+        return lines
+
+    # ------------------------------------------------------------ not yet
+
+    @cached_property
+    def eligible(self) -> Eligibility:
+        session = self.visit.session
+        return eligibility(self.campaign, session.born_on, session.groups, self.now)
+
+    @property
+    def why_not(self) -> str:
+        """The key of the reason, below `book.not_eligible`."""
+        found = self.eligible
+        if found.turn_at:
+            return "turn"
+        return "age" if found.day_from else "rules"
+
+    @property
+    def minimum_age(self) -> int:
+        return self.campaign.minimum_age_at(self.now)
+
+    @property
+    def possible_day(self) -> str:
+        born = self.visit.session.born_on
+        return self.written.day(self.eligible.day_from or birthday(born, self.minimum_age))
+
+    @property
+    def turn_at(self) -> str:
+        return self._moment(self.eligible.turn_at)
+
+    @property
+    def opens_at(self) -> str:
+        return self._moment(self.campaign.opens_at)
+
+    def _moment(self, moment: datetime | None) -> str:
+        return self.written.day_hour(moment, COUNTRY_ZONE.key) if moment else ""
+
+    # ------------------------------------------------------------ words with values
+
+    @property
+    def doses(self) -> int:
+        return self.campaign.doses
+
+    @property
+    def apart(self) -> tuple[int, int]:
+        """Days between two appointments, the fewest and the most."""
+        return self.campaign.second_after_days
+
+
+def appointments_of(visit: Visit) -> list[Appointment]:
+    """What was booked in a visit, for a calendar."""
+    found = []
+    for one in visit.done:
+        offer = one.offer
+        starts = [offer.local_start] + ([offer.local_second] if offer.local_second else [])
+        found += [
+            Appointment(f"{one.reference}:{dose}", start, offer.street, offer.postcode, offer.town)
+            for dose, start in enumerate(starts, start=1)
+        ]
+    return found

@@ -1,0 +1,41 @@
+"""Whose appointment a browser has open: a signed cookie that names the visit which stands for it.
+
+It lives for twenty minutes after the last page, and no longer than the browser: whoever sits there
+next has neither the link nor the birth date.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flask import Request
+from itsdangerous import BadSignature, Signer
+from werkzeug import Response
+
+from web.online.signed_session import SignedVisit
+
+LIVES = timedelta(minutes=20)
+_NAME = "allo-mine"
+
+
+class MyCookie(SignedVisit):
+    """Reads and writes it, by the clock that is given."""
+
+    def __init__(self, key: str, *, https: bool) -> None:
+        super().__init__(_NAME, key, https=https)
+        self._signer = Signer(key, salt=_NAME)
+
+    def read(self, request: Request, now: datetime) -> str:
+        """The id of the visit; empty where there is none, or it was left for too long."""
+        try:
+            told = self._signer.unsign(request.cookies.get(self.name, "")).decode()
+        except (BadSignature, UnicodeDecodeError):
+            return ""
+        visit_id, _, seen = told.partition(".")
+        if not seen.isdecimal() or now.timestamp() - int(seen) > LIVES.total_seconds():
+            return ""
+        return visit_id
+
+    def write(self, response: Response, visit_id: str, now: datetime) -> None:
+        told = f"{visit_id}.{int(now.timestamp())}"
+        self.put(response, self._signer.sign(told).decode())

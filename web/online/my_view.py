@@ -1,0 +1,103 @@
+"""How the pages of an appointment write it: days, hours, places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.session import Mine, Moving
+from prompts.catalogue import written_number
+from web.online.calendar_file import Appointment
+from web.online.held_offers import HeldOffers
+
+FIRST, SECOND = 1, 2
+
+
+@dataclass(frozen=True)
+class Told:
+    """One appointment: its key below `mine.which`, when, and where."""
+
+    which: str
+    when: str
+    name: str
+    street: str
+    town: str
+
+
+@dataclass(frozen=True)
+class MyView(HeldOffers):
+    """For the templates of one visit, at one moment (UTC)."""
+
+    @property
+    def mine(self) -> Mine:
+        mine = self.visit.session.mine
+        if mine is None:
+            raise LookupError("no appointment was proved")
+        return mine
+
+    @staticmethod
+    def number(number: str) -> str:
+        return written_number(number)
+
+    def day_hour(self, start_at: str) -> str:
+        return self.written.day_hour(start_at, self.mine.time_zone)
+
+    @property
+    def told(self) -> list[Told]:
+        """Each appointment that is ahead, or that there was."""
+        mine, both = self.mine, len(self.mine.starts) > 1
+        found = []
+        for which, start_at in (("first", mine.first_start), ("second", mine.second_start)):
+            if not start_at:
+                continue
+            apart = which == "second" and bool(mine.second_name) and both
+            name = mine.second_name if apart else mine.name
+            town = mine.second_town if apart else mine.town
+            street = "" if apart else mine.street
+            found.append(
+                Told(which if both else "only", self.day_hour(start_at), name, street, town)
+            )
+        return found
+
+    @property
+    def off(self) -> str:
+        """The key of which of them cannot take place; empty where all of them can."""
+        off = self.mine.off
+        if not off:
+            return ""
+        if len(self.mine.starts) == 1:
+            return "mine.menu.off"
+        which = "both" if len(off) > 1 else "second" if off == (SECOND,) else "first"
+        return f"mine.menu.off_{which}"
+
+    @property
+    def doomed(self) -> list[Told]:
+        """Those that are to be cancelled."""
+        if self.visit.session.doomed == (SECOND,) and len(self.told) > 1:
+            return self.told[1:]
+        return self.told
+
+    @property
+    def old(self) -> str:
+        """When the appointment is that is to move."""
+        told = self.told
+        return told[-1 if self.visit.session.moving == Moving.SECOND else 0].when
+
+    @property
+    def notice(self) -> str:
+        """The key of what is to be said first; empty for nothing."""
+        key = f"mine.notice.{self.visit.notice}"
+        return key if self.visit.notice and key in self.words else ""
+
+    @property
+    def appointments(self) -> list[Appointment]:
+        """For a calendar: each with a key that stays when it moves."""
+        mine = self.mine
+        doses = [
+            dose
+            for dose, start in ((FIRST, mine.first_start), (SECOND, mine.second_start))
+            if start
+        ]
+        return [
+            Appointment(f"{mine.id}:{dose}", start, one.street, "", one.town)
+            for dose, start, one in zip(doses, mine.starts, self.told, strict=True)
+        ]

@@ -1,0 +1,137 @@
+"""The pages that are the same for everybody: the first one, data, accessibility, for machines.
+
+Nothing here asks the database: what they tell stands in files.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from services.call.world import Service
+from services.campaign.campaign import Campaign
+from services.campaign.opening_hours import hours_of
+from services.public.state import booking_told
+from services.store import Store
+from web.cacheable import cacheable, true_until
+from web.marks import SIGNED, public
+from web.pages import language, setting, speak, speak_by_address, words
+from web.public.words import Sayings
+from web.staff_only import is_fetch
+
+# Of security.txt: RFC 9116 wants less than a year.
+CONTACT_GOOD_FOR: Final = timedelta(days=180)
+_NOT_FOR_ROBOTS: Final = (
+    # The same question for each slot that is free somewhere.
+    "/rendez-vous?",
+    "/rendez-vous/",
+    "/mon-rendez-vous",
+    "/r/",
+    "/s/",
+    "/connexion",
+    "/poste",
+    "/supervision",
+    "/centre$",
+)
+_HOUR_SECONDS: Final = 3600
+# Nobody reads a page there.
+NO_READER: Final = (*SIGNED, "/api/", "/assets/", "/audio/", "/metrics", "/healthz", "/readyz")
+
+
+def say() -> Sayings:
+    """How moments, waits and distances are written in the language of this answer."""
+    return Sayings(words())
+
+
+def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint:
+    """`/`, `/confidentialite`, `/accessibilite`, `/robots.txt`, `/.well-known/security.txt`.
+
+    `contact` is the URI for whoever finds a hole in the service; empty: the national number.
+    """
+    pages = Blueprint("public", __name__)
+
+    @pages.get("/")
+    @public
+    @cacheable()
+    def home() -> ResponseReturnValue:
+        campaign, now = service.campaign, store.clock.now()
+        for change in (campaign.opens_at, campaign.closes_at):
+            true_until(now, change)
+        return render_template(
+            "public/home.html",
+            say=say(),
+            booking=booking_told(campaign, now),
+            age=campaign.minimum_age_at(now),
+            others=_lets_others_in(campaign),
+            hours=say().hours(hours_of(campaign)),
+        )
+
+    @pages.get("/confidentialite")
+    @public
+    @cacheable()
+    def privacy() -> ResponseReturnValue:
+        return render_template("public/privacy.html")
+
+    @pages.get("/accessibilite")
+    @public
+    @cacheable()
+    def accessibility() -> ResponseReturnValue:
+        return render_template("public/accessibility.html")
+
+    @pages.get("/robots.txt")
+    @public
+    @cacheable(_HOUR_SECONDS)
+    def robots() -> ResponseReturnValue:
+        lines = ["User-agent: *", *(f"Disallow: {path}" for path in _NOT_FOR_ROBOTS)]
+        return _text(*lines)
+
+    @pages.get("/.well-known/security.txt")
+    @public
+    @cacheable(_HOUR_SECONDS)
+    def security() -> ResponseReturnValue:
+        expires = (store.clock.now() + CONTACT_GOOD_FOR).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
+        return _text(
+            f"Contact: {contact or f'tel:{service.national_number}'}",
+            f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
+            "Preferred-Languages: fr, en",
+            f"Canonical: {setting().public_base_url}/.well-known/security.txt",
+        )
+
+    @pages.app_errorhandler(HTTPStatus.NOT_FOUND)
+    def missing(error: HTTPException) -> ResponseReturnValue:
+        return _wrong(error, "missing")
+
+    @pages.app_errorhandler(HTTPStatus.INTERNAL_SERVER_ERROR)
+    def failed(error: HTTPException) -> ResponseReturnValue:
+        return _wrong(error, "failed")
+
+    return pages
+
+
+def _wrong(error: HTTPException, what: str) -> ResponseReturnValue:
+    """A page for whoever reads one; machines and the provider get the short answer.
+
+    It looks nobody up, for that may be what has just failed.
+    """
+    if request.path.startswith(NO_READER) or is_fetch():
+        return error
+    code = language()
+    speak_by_address()
+    speak(code)
+    return render_template("public/wrong.html", what=what), error.code or HTTPStatus.NOT_FOUND
+
+
+def _lets_others_in(campaign: Campaign) -> bool:
+    """Whether not only age decides."""
+    return any(one.group or one.born_from or one.born_until for one in campaign.eligible)
+
+
+def _text(*lines: str) -> Response:
+    return Response("\n".join((*lines, "")), mimetype="text/plain")

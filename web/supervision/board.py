@@ -1,0 +1,533 @@
+"""/supervision: what supervisors see each second, and what they do about it.
+
+The page asks for /supervision/etat again and again; what it gets is written by one process, and
+read from the store twice a second at most by each worker. Acts are forms that a script sends; what
+an act concerns can be asked first. Nothing of a caller is here but ids.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from models.accounts import staff as staff_rows
+from models.accounts.staff import Written
+from models.desk import desk as desk_rows
+from models.queue import entries as queue_rows
+from services.accounts.sign_in import LONGEST
+from services.accounts.staff import READ_FILE, record_act
+from services.agents.presence import PAUSES
+from services.agents.provider_commands import Asked
+from services.campaign.campaigns import Campaigns
+from services.desk.search import SEARCHED, TOO_MANY
+from services.ports import CallControl
+from services.store import Store
+from services.supervision import history as board_history
+from services.supervision import monitor, supervise
+from services.supervision.alerts import DEFAULTS, RANGES
+from services.supervision.board import iso
+from services.supervision.counts import ZONE
+from services.supervision.snapshots import Shown, Snapshots
+from services.supervision.supervise import Refused
+from services.supervision.write_board import NAME
+from web.pages import words
+from web.staff_only import current, is_fetch, is_proved, roles, visit
+from web.supervision.tiles import tiles
+
+LONGEST_EXPORT: Final = 31
+ACTS_ON_A_PAGE: Final = 100
+# Seconds. Quarters change four times an hour.
+HISTORY_FRESH: Final = 20.0
+# What a spreadsheet would take for a formula.
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+_MOST_CHOSEN: Final = 500
+# What concerns many, or lets somebody listen, asks for the password again
+# (`services.accounts.sign_in.PROVED_FOR`).
+UNPROVED: Final = "unproved"
+# Acts whose reason was typed by an agent.
+LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
+
+
+@dataclass(frozen=True)
+class BoardParts:
+    """What the board is made of."""
+
+    store: Store
+    campaigns: Campaigns
+    control: CallControl
+
+
+def blueprint(parts: BoardParts) -> Blueprint:
+    """The routes of /supervision."""
+    board = Blueprint("board", __name__, url_prefix="/supervision")
+    _Reading(parts).add_to(board)
+    _Acting(parts).add_to(board)
+    return board
+
+
+class _Reading:
+    """What is looked at."""
+
+    def __init__(self, parts: BoardParts) -> None:
+        self._store = parts.store
+        self._snapshots = Snapshots(parts.store)
+        self._history: dict[date, tuple[float, dict[str, Any]]] = {}
+        # What walls get, by the tag of the snapshot that it was made from.
+        self._on_walls = "", ""
+
+    def add_to(self, board: Blueprint) -> None:
+        for path, name, view in (
+            ("", "page", self.page),
+            ("/mur", "wall", self.wall),
+            ("/etat", "etat", self.etat),
+            ("/mur/etat", "wall_etat", self.wall_etat),
+            ("/historique", "history", self.history),
+            ("/actes", "acts", self.acts),
+            ("/export.csv", "export", self.export),
+        ):
+            board.add_url_rule(path, name, view, methods=["GET"])
+
+    @roles("supervisor", "operator")
+    def page(self) -> str:
+        """The board; with `mur=1` as it will be on a wall, and the way to leave it there."""
+        return self._page(wall=request.args.get("mur") == "1")
+
+    @roles("supervisor", "operator", wall=True)
+    def wall(self) -> str:
+        """What hangs on a wall: it reads, and is signed in for nothing else."""
+        return self._page(wall=True)
+
+    def _page(self, *, wall: bool) -> str:
+        found = visit()
+        hangs = found is not None and found.wall
+        return render_template(
+            "board/page.html",
+            wall=wall,
+            until=(found.began_at + LONGEST) if found and hangs else None,
+            may_act=current().role == "supervisor" and not wall,
+            spoken=_spoken(),
+            tiles=tiles(),
+            pauses=PAUSES,
+            thresholds=DEFAULTS,
+            ranges=RANGES,
+            states=queue_rows.STATES,
+            today=_today(self._store).isoformat(),
+        )
+
+    @roles("supervisor", "operator", poll=True, moment=True)
+    def etat(self) -> ResponseReturnValue:
+        shown = self._snapshots.get(NAME)
+        if shown is None or shown.snapshot.body is None:
+            return Response("{}", mimetype="application/json", headers={"X-Board-Age": "-1"})
+        return self._told(shown, shown.snapshot.body, shown.snapshot.tag)
+
+    @roles("supervisor", "operator", poll=True, wall=True, moment=True)
+    def wall_etat(self) -> ResponseReturnValue:
+        """The same without those who work here and those who wait: counts alone."""
+        shown = self._snapshots.get(NAME)
+        if shown is None or shown.snapshot.body is None:
+            return Response("{}", mimetype="application/json", headers={"X-Board-Age": "-1"})
+        tag = shown.snapshot.tag
+        # Taken once: another thread may put a newer one there.
+        made = self._on_walls
+        if made[0] != tag:
+            body = json.loads(shown.snapshot.body)
+            body["entries"] = body["agents"]["list"] = []
+            made = tag, json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+            self._on_walls = made
+        return self._told(shown, made[1], f"{tag}-wall")
+
+    def _told(self, shown: Shown, body: str, tag: str) -> ResponseReturnValue:
+        response = Response(body, mimetype="application/json")
+        response.set_etag(tag)
+        for name, value in self._moment(shown).items():
+            response.headers[name] = value
+        return response.make_conditional(request)
+
+    def _moment(self, shown: Shown) -> dict[str, str]:
+        """How old it is, and what time it is here: a screen's own clock may be wrong."""
+        age = shown.age(self._snapshots.ticks())
+        now = self._store.clock.now()
+        return {"X-Board-Age": f"{age:.1f}", "X-Board-Now": iso(now) or ""}
+
+    @roles("supervisor", "operator", poll=True, wall=True)
+    def history(self) -> ResponseReturnValue:
+        day = _day(request.args.get("jour"), _today(self._store))
+        ticks = self._snapshots.ticks()
+        known = self._history.get(day)
+        if known is None or ticks - known[0] > HISTORY_FRESH:
+            with self._store.database.statement() as connection:
+                found = {
+                    "today": board_history.of_day(connection, day),
+                    "yesterday": board_history.of_day(connection, day - timedelta(days=1)),
+                    "days": board_history.days(connection, day),
+                }
+            self._history = {**_newest(self._history, ticks), day: (ticks, found)}
+            known = self._history[day]
+        response = jsonify(known[1])
+        response.add_etag()
+        return response.make_conditional(request)
+
+    @roles("supervisor", "operator")
+    def acts(self) -> str:
+        before = request.args.get("avant", type=int)
+        with self._store.database.statement() as connection:
+            found = staff_rows.acts(connection, limit=ACTS_ON_A_PAGE, before=before)
+            names = desk_rows.names_of(connection, _people(found))
+        return render_template(
+            "board/acts.html",
+            acts=[_written(one, names, reasons=current().role == "supervisor") for one in found],
+            older=found[-1].number if len(found) == ACTS_ON_A_PAGE else None,
+            may_act=current().role == "supervisor",
+        )
+
+    @roles("supervisor", "operator")
+    def export(self) -> ResponseReturnValue:
+        today = _today(self._store)
+        first = _day(request.args.get("from"), today)
+        last = _day(request.args.get("to"), today)
+        if not timedelta() <= last - first < timedelta(days=LONGEST_EXPORT):
+            abort(HTTPStatus.BAD_REQUEST)
+        what = request.args.get("quoi", "quarters")
+        if what not in {"quarters", "acts"}:
+            abort(HTTPStatus.NOT_FOUND)
+        if not is_proved():
+            # A file leaves the house: whoever found the page open does not take it along.
+            if is_fetch():
+                return _refused(UNPROVED, "board.page")
+            wanted = request.full_path.rstrip("?")
+            return redirect(url_for("sign_in.proof_form", next=wanted))
+        export = board_history.Export(first, last)
+        with self._store.database.transaction() as connection:
+            details = {"from": first.isoformat(), "to": last.isoformat()}
+            record_act(connection, self._store, current().id, "export", what, details=details)
+        rows = self._quarters(export) if what == "quarters" else self._acts(export)
+        name = f"{what}-{first}-{last}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(_csv(rows), mimetype="text/csv; charset=utf-8", headers=headers)
+
+    def _quarters(self, export: board_history.Export) -> Iterator[Sequence[object]]:
+        yield ("at_utc", "at_paris", "name", "label", "value")
+        for day in export.days:
+            with self._store.database.statement() as connection:
+                found = board_history.quarters(connection, day)
+            for one in found:
+                local = one.at.astimezone(ZONE)
+                yield (
+                    iso(one.at),
+                    f"{local:%Y-%m-%d %H:%M}",
+                    one.name,
+                    one.label,
+                    f"{one.value:g}",
+                )
+
+    def _acts(self, export: board_history.Export) -> Iterator[Sequence[object]]:
+        # Why somebody looked for a person is in their own words, which may name that person. It is
+        # read on the page by those who answer for it: a file has no end, and no list of readers.
+        yield ("number", "at_utc", "staff_id", "what", "subject", "before", "after")
+        with self._store.database.statement() as connection:
+            found = list(board_history.acts_of(connection, export))
+        for one in found:
+            act = one.act
+            before, after = _change(act.details)
+            yield (
+                one.number, iso(one.at), act.staff_id, act.what, act.subject, before, after
+            )  # fmt: skip
+
+
+class _Acting:
+    """What supervisors do. Each answer says what came of it, and how to take it back."""
+
+    def __init__(self, parts: BoardParts) -> None:
+        self._store = parts.store
+        self._campaigns = parts.campaigns
+        self._control = parts.control
+
+    def add_to(self, board: Blueprint) -> None:
+        for path, name, view in (
+            ("/apercu", "look", self.look),
+            ("/files", "queues", self.queues),
+            ("/agents", "agents", self.agents),
+            ("/confier", "give", self.give),
+            ("/ecouter", "listen", self.listen),
+            ("/quitter", "leave", self.leave),
+            ("/plancher", "floor", self.floor),
+            ("/seuil", "threshold", self.threshold),
+            ("/alerte", "alert", self.alert),
+            ("/annuler", "undo", self.undo),
+        ):
+            board.add_url_rule(path, name, view, methods=["POST"])
+
+    @roles("supervisor")
+    def look(self) -> ResponseReturnValue:
+        """What an act would concern; nothing happens."""
+        reach = supervise.look_at(
+            self._store, queue_ids=_chosen("queue"), staff_ids=_chosen("agent")
+        )
+        return jsonify(vars(reach))
+
+    @roles("supervisor")
+    def queues(self) -> ResponseReturnValue:
+        store, who, form = self._store, current(), request.form
+        if not is_proved():
+            # Whoever rings, or waits, feels it.
+            return _refused(UNPROVED, "board.page")
+        chosen = _chosen("queue")
+        do: dict[str, Callable[[], int]] = {
+            "state": lambda: supervise.set_state(store, who, chosen, form.get("state", "")),
+            "announcement": lambda: supervise.set_announcement(
+                store, who, chosen, form.get("announcement", ""), form.get("announcement_en", "")
+            ),
+            "overflow": lambda: supervise.set_overflow(store, who, chosen, _number("minutes")),
+        }
+        return self._do(do.get(form.get("what", "")))
+
+    @roles("supervisor")
+    def agents(self) -> ResponseReturnValue:
+        store, who, form = self._store, current(), request.form
+        chosen = _chosen("agent")
+        if len(set(chosen)) > supervise.MANY and not is_proved():
+            return _refused(UNPROVED, "board.page")
+        do: dict[str, Callable[[], int]] = {
+            "queues": lambda: supervise.move_agents(store, who, chosen, _chosen("queue")),
+            "pause": lambda: supervise.pause_agents(store, who, chosen, form.get("reason", "")),
+            "sign_out": lambda: supervise.sign_out_agents(store, who, chosen),
+        }
+        return self._do(do.get(form.get("what", "")))
+
+    @roles("supervisor")
+    def give(self) -> ResponseReturnValue:
+        entry, agent = request.form.get("entry", ""), request.form.get("agent", "")
+
+        def do() -> int:
+            supervise.reassign(self._store, self._control, current(), entry, agent)
+            return 1
+
+        return self._do(do)
+
+    @roles("supervisor")
+    def listen(self) -> ResponseReturnValue:
+        if not is_proved():
+            # Whoever found the page open does not hear what people say to each other.
+            return _refused(UNPROVED, "board.page")
+        entry, mode = request.form.get("entry", ""), request.form.get("mode", "")
+        return self._asked(
+            lambda: monitor.listen_in(self._store, self._control, current().id, entry, mode)
+        )
+
+    @roles("supervisor")
+    def leave(self) -> ResponseReturnValue:
+        return self._asked(lambda: monitor.leave(self._store, self._control, current().id))
+
+    @roles("supervisor")
+    def floor(self) -> ResponseReturnValue:
+        if not is_proved():
+            return _refused(UNPROVED, "board.page")
+
+        def do() -> int:
+            campaign = self._campaigns.current()
+            percent = _number("percent") if request.form.get("percent", "").strip() else None
+            return supervise.set_floor(self._store, current(), campaign, percent)
+
+        return self._do(do)
+
+    @roles("supervisor")
+    def threshold(self) -> ResponseReturnValue:
+        def do() -> int:
+            given = request.form.get("value", "").strip().replace(",", ".")
+            try:
+                value = float(given) if given else None
+            except ValueError:
+                raise Refused("value") from None
+            name = request.form.get("name", "")
+            return supervise.set_threshold(self._store, current(), name, value)
+
+        return self._do(do)
+
+    @roles("supervisor")
+    def alert(self) -> ResponseReturnValue:
+        alert_id = request.form.get("alert", "")
+        return self._do(lambda: int(supervise.see_alert(self._store, current(), alert_id)))
+
+    @roles("supervisor")
+    def undo(self) -> ResponseReturnValue:
+        if not is_proved():
+            # It sets what an act on many may have set.
+            return _refused(UNPROVED, "board.acts")
+
+        def do() -> int:
+            supervise.undo(self._store, current(), _number("act"))
+            return 1
+
+        return self._do(do, back="board.acts")
+
+    def _do(self, do: Callable[[], int] | None, *, back: str = "board.page") -> ResponseReturnValue:
+        """Do it, and say how many changed and by which numbers it can be taken back."""
+        if do is None:
+            return _refused("value", back)
+        with self._store.database.statement() as connection:
+            before = max((one.number for one in staff_rows.acts(connection, limit=1)), default=0)
+        try:
+            changed = do()
+        except Refused as refused:
+            return _refused(refused.why, back)
+        if not is_fetch():
+            return redirect(url_for(back), HTTPStatus.SEE_OTHER)
+        undo: list[int] = []
+        if changed:
+            with self._store.database.statement() as connection:
+                # One change may be two acts: an announcement is in two languages.
+                mine = staff_rows.acts(
+                    connection, limit=2 * changed, staff_id=current().id, after=before
+                )
+            undo = [one.number for one in mine if one.act.what in supervise.CAN_BE_UNDONE]
+        return jsonify(done=True, changed=changed, undo=undo)
+
+    def _asked(self, do: Callable[[], Asked]) -> ResponseReturnValue:
+        asked = do()
+        if not (asked.done or asked.later):
+            return _refused(asked.why, "board.page")
+        if not is_fetch():
+            return redirect(url_for("board.page"), HTTPStatus.SEE_OTHER)
+        return jsonify(done=True, changed=1, undo=[])
+
+
+# ---------------------------------------------------------------- forms
+
+
+def _refused(why: str, back: str) -> ResponseReturnValue:
+    spoken = words()
+    key = f"board.why.{why}"
+    told = spoken[key] if key in spoken else spoken.text("board.why.other", code=why[:20])
+    if is_fetch():
+        return jsonify(done=False, why=why, message=told), HTTPStatus.CONFLICT
+    if why == UNPROVED:
+        return redirect(url_for("sign_in.proof_form", next=url_for(back)), HTTPStatus.SEE_OTHER)
+    return render_template("board/refused.html", told=told, back=url_for(back)), HTTPStatus.CONFLICT
+
+
+def _chosen(name: str) -> list[str]:
+    """The ids that were ticked."""
+    return request.form.getlist(name)[:_MOST_CHOSEN]
+
+
+def _number(name: str) -> int:
+    """Raises Refused."""
+    try:
+        return int(request.form.get(name, ""))
+    except ValueError:
+        raise Refused("value") from None
+
+
+def _day(text: str | None, otherwise: date) -> date:
+    if not text:
+        return otherwise
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        abort(HTTPStatus.BAD_REQUEST)
+    # Far from the ends of the calendar, where there is no day before.
+    if not timedelta(days=-4000) < found - otherwise < timedelta(days=4000):
+        abort(HTTPStatus.BAD_REQUEST)
+    return found
+
+
+def _today(store: Store) -> date:
+    return store.clock.now().astimezone(ZONE).date()
+
+
+# ---------------------------------------------------------------- views
+
+
+def _newest(
+    history: Mapping[date, tuple[float, dict[str, Any]]], ticks: float
+) -> dict[date, tuple[float, dict[str, Any]]]:
+    return {day: row for day, row in history.items() if ticks - row[0] <= HISTORY_FRESH}
+
+
+def _spoken() -> dict[str, Any]:
+    """Every word that the page's script needs."""
+    spoken = words()
+    return {
+        "board": spoken.part("board"),
+        "step": spoken.part("desk.step"),
+        "pause": spoken.part("desk.pause"),
+        "topic": spoken.part("desk.topic"),
+    }
+
+
+def _people(acts: Sequence[Written]) -> set[str]:
+    return {one.act.staff_id for one in acts} | {one.act.subject for one in acts}
+
+
+def _change(details: Mapping[str, Any]) -> tuple[str, str]:
+    """Before and after, as words; of other acts, all that is noted."""
+    if "after" in details or "before" in details:
+        return _told(details.get("before")), _told(details.get("after"))
+    return "", ", ".join(f"{name} {_told(value)}" for name, value in details.items())
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " ".join(str(one) for one in value) or "—"
+    return str(value)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """An act as the page shows it."""
+
+    number: int
+    at: datetime
+    who: str
+    what: str
+    subject: str
+    before: str
+    after: str
+    why: str
+    can_be_undone: bool
+
+
+def _written(one: Written, names: Mapping[str, str], *, reasons: bool) -> _Line:
+    """`reasons`: what was typed for a search is shown, too: to those who answer for agents."""
+    act, spoken = one.act, words()
+    before, after = _change(act.details)
+    what = f"board.act.{act.what}"
+    return _Line(
+        one.number,
+        one.at.astimezone(ZONE),
+        names.get(act.staff_id, act.staff_id),
+        spoken[what] if what in spoken else act.what.replace("_", " "),
+        names.get(act.subject, act.subject),
+        before,
+        after,
+        act.why if reasons or act.what not in LOOKS else "",
+        can_be_undone=act.what in supervise.CAN_BE_UNDONE,
+    )
+
+
+def _csv(rows: Iterator[Sequence[object]]) -> Iterator[bytes]:
+    """As spreadsheets of this country read it: semicolons, and the mark of UTF-8 in front."""
+    yield "\ufeff".encode()
+    for row in rows:
+        text = io.StringIO()
+        csv.writer(text, delimiter=";", lineterminator="\r\n").writerow(map(_cell, row))
+        yield text.getvalue().encode()
+
+
+def _cell(value: object) -> str:
+    """No spreadsheet takes a text of somebody's for a formula."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULAS) else text
