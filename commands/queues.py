@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import click
 
-from models.queue import entries
+from models.queue import queues
 from services.accounts import staff as accounts
 from services.ports import CallControl
 from services.queue.provider_queues import make_queues
@@ -53,7 +53,7 @@ def _add_making(group: click.Group, store: Store, control: Callable[[], CallCont
                     f"{queue_id} is no name of a queue: a language, or fr-bretagne"
                 )
             with store.database.transaction() as connection:
-                new = entries.add_queue(
+                new = queues.add_queue(
                     connection,
                     store.clock,
                     queue_id,
@@ -76,8 +76,8 @@ def _add_making(group: click.Group, store: Store, control: Callable[[], CallCont
     def show() -> None:
         """List queues: name, language, region, state, overflow, size, provider's id, members."""
         with store.database.statement() as connection:
-            members = entries.memberships(connection)
-            for one in entries.all_queues(connection):
+            members = queues.memberships(connection)
+            for one in queues.all_queues(connection):
                 there = sum(one.id in theirs for theirs in members.values())
                 columns = (
                     one.id,
@@ -112,7 +112,7 @@ def _change(store: Store, queue_id: str, login: str, *, there: bool) -> None:
     try:
         with store.database.statement() as connection:
             found = accounts.find(connection, store, login)
-            theirs = set(entries.memberships(connection).get(found.id, ()))
+            theirs = set(queues.memberships(connection).get(found.id, ()))
         wanted = theirs | {queue_id} if there else theirs - {queue_id}
         accounts.set_queues(store, login, sorted(wanted))
     except accounts.StaffRefused as error:

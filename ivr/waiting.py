@@ -20,7 +20,7 @@ from flows.speech import Line
 from flows.steps.line import position, round_wait, wait
 from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, Waiting, out_of_the_queue, waiting_document
-from models.queue.entries import Queue
+from models.queue.queues import Queue
 from prompts.catalogue import languages, load
 from services.call.world import Service
 from services.queue import entries

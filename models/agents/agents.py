@@ -35,7 +35,7 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.prepared import Prepared
-from models.queue import entries
+from models.queue import queues
 from models.tables import (
     agent,
     agent_queue,
@@ -234,7 +234,7 @@ class Free:
 
     staff_id: str
     since: datetime
-    entries: frozenset[str]
+    queues: frozenset[str]
     # Those whose national queue is among them: whoever overflows anywhere is theirs, too.
     overflow_languages: frozenset[str]
 
@@ -278,7 +278,7 @@ def _nationals(connection: Connection) -> dict[str, str]:
 
 def reserve(connection: Connection, clock: Clock, entry_id: str, staff_id: str) -> bool:
     """Give a waiting entry to an agent; False when somebody else was quicker."""
-    return entries.move(
+    return queues.move(
         connection,
         clock,
         entry_id,
@@ -291,7 +291,7 @@ def reserve(connection: Connection, clock: Clock, entry_id: str, staff_id: str) 
 
 def answered(connection: Connection, clock: Clock, entry_id: str, staff_id: str) -> bool:
     """The agent is there: the conversation begins."""
-    return entries.move(
+    return queues.move(
         connection,
         clock,
         entry_id,
@@ -306,7 +306,7 @@ def answered(connection: Connection, clock: Clock, entry_id: str, staff_id: str)
 
 def wait_again(connection: Connection, clock: Clock, entry_id: str, staff_id: str) -> bool:
     """Back into the line at the same place: nobody answered, or the agent's line broke."""
-    return entries.move(
+    return queues.move(
         connection,
         clock,
         entry_id,
@@ -322,7 +322,7 @@ def wait_again(connection: Connection, clock: Clock, entry_id: str, staff_id: st
 
 def end_talk(connection: Connection, clock: Clock, entry_id: str, after: str, outcome: str) -> bool:
     """A conversation is over: wrapup, or done where nobody has anything left to say of it."""
-    return entries.move(
+    return queues.move(
         connection,
         clock,
         entry_id,

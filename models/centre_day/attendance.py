@@ -39,7 +39,7 @@ from models.tables import (
     waiting_entry,
     waiting_offer,
 )
-from models.waiting_list.entries import holder_of
+from models.waiting_list.waiting import holder_of
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import one_after_another
 from models.prepared import Prepared
-from models.queue import entries as queues
+from models.queue import queues
 from models.tables import (
     agent,
     booking,

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from models.call.calls import FIRST_FINAL_RANK
 from models.clock import Clock
 from models.crypto import Vault
-from models.queue import entries
+from models.queue import queues
 from models.tables import booking, call, leg, message, queue_entry
 
 OVER = ("done", "left", "lost")
@@ -36,7 +36,7 @@ OVER = ("done", "left", "lost")
 DISPLACED = "displaced"
 # Nobody listens to a machine for longer, whatever the provider forgot to tell.
 LONGEST_TALK = timedelta(hours=1)
-_CALLBACK = entries.CALLBACK
+_CALLBACK = queues.CALLBACK
 # The outcome of a lost promise whose person rang by themselves, and of the place that they have.
 CAME_BACK = "came_back"
 _OLD_KEY = "callback:"
@@ -114,11 +114,11 @@ class OldPromise:
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewPromise) -> bool:
     """Store a promise; False when a live one of this number is there."""
-    return entries.add(
+    return queues.add(
         connection,
         clock,
         vault,
-        entries.NewEntry(
+        queues.NewEntry(
             id=new.id,
             queue_id=new.queue_id,
             kind=_CALLBACK,
@@ -145,7 +145,7 @@ def live_of(connection: Connection, phone_idx: bytes) -> str | None:
     statement = select(queue_entry.c.id).where(
         queue_entry.c.phone_idx == phone_idx,
         queue_entry.c.kind == _CALLBACK,
-        queue_entry.c.state.in_(entries.LIVE),
+        queue_entry.c.state.in_(queues.LIVE),
     )
     return connection.execute(statement.limit(1)).scalar_one_or_none()
 
@@ -173,7 +173,7 @@ def refresh(
     """Promise anew what a promise that waits is to carry; its place stays."""
     values: dict[str, Any] = {"promised_at": clock.at()}
     if known is not None:
-        values |= entries.sealed_known(vault, entry_id, known)
+        values |= queues.sealed_known(vault, entry_id, known)
     if origin_call_id is not None:
         values["origin_call_id"] = origin_call_id
     if reason:
@@ -340,7 +340,7 @@ def take_lost_place(
     found = connection.execute(statement).scalar_one_or_none()
     if found is None or not _change(connection, clock, found, ("lost",), {"outcome": CAME_BACK}):
         return None
-    entry = entries.load(connection, vault, found)
+    entry = queues.load(connection, vault, found)
     return Lost(entry.joined_at, entry.known, entry.origin_call_id) if entry else None
 
 
@@ -556,7 +556,7 @@ def _change(
     states: Collection[str],
     values: Mapping[str, Any],
 ) -> bool:
-    return entries.change(connection, clock, entry_id, states, if_kind=_CALLBACK, **values)
+    return queues.change(connection, clock, entry_id, states, if_kind=_CALLBACK, **values)
 
 
 # ---------------------------------------------------------------- tries

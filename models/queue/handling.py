@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, t
 
 from models.clock import Clock
 from models.prepared import Prepared
-from models.queue.entries import AT_WORK, PAGE_LOST
+from models.queue.queues import AT_WORK, PAGE_LOST
 from models.tables import agent, agent_queue, agent_queue_member, leg, queue_entry, staff
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, exists, func, select, text, update
 
 from models.clock import Clock
 from models.crypto import Vault
-from models.queue import callbacks, entries
+from models.queue import callbacks, queues
 from models.tables import booking, leg, message, queue_entry
 
 # The outcomes of a place that went to a person's own wish to be rung; and once it was taken anew.
@@ -68,8 +68,8 @@ def displaced(connection: Connection, *, limit: int) -> list[str]:
     other = queue_entry.alias("other_promise")
     in_the_way = exists().where(
         other.c.phone_idx == queue_entry.c.phone_idx,
-        other.c.kind == entries.CALLBACK,
-        other.c.state.in_(entries.LIVE),
+        other.c.kind == queues.CALLBACK,
+        other.c.state.in_(queues.LIVE),
     )
     statement = (
         select(queue_entry.c.id)
@@ -99,7 +99,7 @@ def taken_anew(connection: Connection, clock: Clock, entry_id: str) -> None:
 def agent_spoke(connection: Connection, entry_id: str) -> bool:
     """Whether an agent spoke with whoever was rung for this place, in one of its calls."""
     calls = select(leg.c.provider_sid).where(
-        leg.c.entry_id == entry_id, leg.c.kind == entries.CALLBACK
+        leg.c.entry_id == entry_id, leg.c.kind == queues.CALLBACK
     )
     number = select(queue_entry.c.phone_idx).where(queue_entry.c.id == entry_id)
     statement = select(queue_entry.c.id).where(

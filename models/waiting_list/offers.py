@@ -39,7 +39,7 @@ from models.tables import (
     waiting_entry,
     waiting_offer,
 )
-from models.waiting_list.entries import KILOMETRES_PER_DEGREE, Entry, of_row
+from models.waiting_list.waiting import KILOMETRES_PER_DEGREE, Entry, of_row
 
 # No more are looked at for who was passed over.
 _MOST_PAIRS = 2000

@@ -14,8 +14,8 @@ from datetime import timedelta
 from models.agents import agents
 from models.agents.agents import Leg
 from models.call import calls
-from models.queue import entries
-from models.queue.entries import Entry
+from models.queue import queues
+from models.queue.queues import Entry
 from services.agents import connect_agent
 from services.agents.presence import TIMED_OUT
 from services.agents.provider_commands import GONE
@@ -46,7 +46,7 @@ def ask_after(store: Store, control: CallControl, call_over: CallOver) -> int:
             if not agents.note_asked(connection, store.clock, entry_id, SILENT):
                 # Another process asks.
                 continue
-            entry = entries.load(connection, store.vault, entry_id)
+            entry = queues.load(connection, store.vault, entry_id)
             legs = agents.legs_of(
                 connection, store.vault, entry_id, ("agent", "third", "supervisor")
             )
@@ -96,7 +96,7 @@ def _end_wrapups_of_nobody(store: Store) -> int:
     ended = 0
     for entry_id in left:
         with store.database.transaction() as connection:
-            ended += entries.move(
+            ended += queues.move(
                 connection, store.clock, entry_id, ("wrapup",), "done", wrapup_code=TIMED_OUT
             )
     return ended

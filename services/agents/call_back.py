@@ -26,9 +26,9 @@ from models.call import turns
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import NewMessage
-from models.queue import callbacks, entries, voice
+from models.queue import callbacks, queues, voice
 from models.queue.callbacks import Promised
-from models.queue.entries import Entry
+from models.queue.queues import Entry
 from prompts.catalogue import load
 from services.agents import connect_agent, provider_commands
 from services.agents.provider_commands import Kind, NewIntent
@@ -509,7 +509,7 @@ def _free(connection: Connection, store: Store, promise: Promised) -> None:
     """The agent who waited for an answer has time again, and their line is let go."""
     if promise.staff_id is None:
         return
-    entry = entries.load(connection, store.vault, promise.id)
+    entry = queues.load(connection, store.vault, promise.id)
     if entry is not None:
         connect_agent.hang_up_legs(connection, store, entry, kinds=("agent", "supervisor", "third"))
     connect_agent.free_agent(connection, store, promise.staff_id, promise.id)

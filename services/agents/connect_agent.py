@@ -25,9 +25,8 @@ from models.agents.agents import Claimed, Leg
 from models.call import turns
 from models.call.turns import Body
 from models.database import Connection
-from models.queue import callbacks
-from models.queue import entries as queues
-from models.queue.entries import Entry
+from models.queue import callbacks, queues
+from models.queue.queues import Entry
 from services.agents.command_store import RING_PATHS, Kind, NewIntent, add
 from services.queue import entries
 from services.store import Store

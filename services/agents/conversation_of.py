@@ -5,8 +5,8 @@ from __future__ import annotations
 from models.agents import agents
 from models.agents.agents import Leg
 from models.database import Connection
-from models.queue import entries
-from models.queue.entries import Entry
+from models.queue import queues
+from models.queue.queues import Entry
 from services.store import Store
 
 OTHER_CALL = "other_call"
@@ -19,7 +19,7 @@ def talk_of(connection: Connection, store: Store, staff_id: str, entry_id: str) 
     is up to a second late; what it wants is decided here, with the lock, and not before. A
     colleague who was asked into a conversation has none of their own.
     """
-    entry = entries.load(connection, store.vault, entry_id, lock=True) if entry_id else None
+    entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
     if entry is not None and entry.state == "talking" and entry.staff_id == staff_id:
         return entry
     return OTHER_CALL if has_another(connection, staff_id, entry_id) else "not_talking"

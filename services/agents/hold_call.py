@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.agents import agents
 from models.database import Connection
-from models.queue.entries import Entry
+from models.queue.queues import Entry
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.conversation_of import talk_of

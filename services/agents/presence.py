@@ -15,7 +15,7 @@ import structlog
 from models.agents import agents
 from models.agents.agents import Agent, Leg, Pending
 from models.database import Connection
-from models.queue import entries
+from models.queue import queues
 from models.supervision import settings
 from services.agents import connect_agent
 from services.agents.provider_commands import Asked, no
@@ -136,7 +136,7 @@ def current(store: Store, staff_id: str) -> Current:
             return Current(Agent(staff_id, OFFLINE, now, "", None, None, BROWSER, now, 0))
         entry = None
         if agent.entry_id is not None:
-            entry = entries.load(connection, store.vault, agent.entry_id)
+            entry = queues.load(connection, store.vault, agent.entry_id)
         if entry is None:
             return Current(agent)
         until = None
@@ -202,7 +202,7 @@ def free_stranded(store: Store) -> int:
 def _free_stranded(
     connection: Connection, store: Store, staff_id: str, entry_id: str | None
 ) -> bool:
-    entry = entries.load(connection, store.vault, entry_id, lock=True) if entry_id else None
+    entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
     # With both locked: they may have been freed meanwhile, and have somebody else.
     agents.get(connection, staff_id, lock=True)
     still = agents.stranded(connection, store.clock, STRANDED_AFTER)
@@ -218,12 +218,12 @@ def end_wrapup(
     connection: Connection, store: Store, staff_id: str, entry_id: str, *, code: str, note: str = ""
 ) -> list[str]:
     """A conversation is wrapped up: its agent is free. Gives the intents that end their lines."""
-    entry = entries.load(connection, store.vault, entry_id, lock=True)
+    entry = queues.load(connection, store.vault, entry_id, lock=True)
     asked: list[str] = []
     # One that was handed on is another's.
     if entry is not None and entry.staff_id == staff_id:
-        said = {"wrapup_code": code, **entries.sealed_note(store.vault, entry_id, note)}
-        entries.move(connection, store.clock, entry_id, ("wrapup",), "done", **said)
+        said = {"wrapup_code": code, **queues.sealed_note(store.vault, entry_id, note)}
+        queues.move(connection, store.clock, entry_id, ("wrapup",), "done", **said)
         handed_on = entry.outcome == connect_agent.TRANSFERRED
         kinds = ("agent", "supervisor") if handed_on else ("agent", "third", "supervisor")
         asked = connect_agent.hang_up_legs(connection, store, entry, kinds=kinds, at_once=False)

@@ -29,8 +29,8 @@ from enum import StrEnum
 
 from models.agents import agents
 from models.agents.agents import Claimed, Leg
-from models.queue import callbacks, entries
-from models.queue.entries import Entry
+from models.queue import callbacks, queues
+from models.queue.queues import Entry
 from services.agents import connect_agent
 from services.agents.call_rate import take_permit
 from services.agents.command_store import RING_PATHS, Kind, NewIntent, add
@@ -167,7 +167,7 @@ class _Task:
         found = None
         if self.claimed.entry_id:
             with self.store.database.statement() as connection:
-                found = entries.load(connection, self.store.vault, self.claimed.entry_id)
+                found = queues.load(connection, self.store.vault, self.claimed.entry_id)
         if found is None:
             raise _Moot
         return found
@@ -245,7 +245,7 @@ def _fail(task: _Task, code: str) -> Result:
     with store.database.transaction() as connection:
         if task.claimed.entry_id:
             # The entry first, as whoever settles its intents has it.
-            entries.load(connection, store.vault, task.claimed.entry_id, lock=True)
+            queues.load(connection, store.vault, task.claimed.entry_id, lock=True)
         if not agents.finish(connection, store.clock, task.claimed, "failed", code[:12]):
             return Result.NOT_OURS
         gone = code in GONE
@@ -266,7 +266,7 @@ def _ring(task: _Task) -> None:
         with store.database.transaction() as connection:
             # The entry first, as everybody has it.
             if leg.entry_id:
-                entries.load(connection, store.vault, leg.entry_id, lock=True)
+                queues.load(connection, store.vault, leg.entry_id, lock=True)
             over = agents.move_leg(connection, store.clock, leg.id, "ended", outcome="moot")
             if over and leg.entry_id and leg.kind == "callback" and not task.claimed.ambiguous:
                 callbacks.take_try_back(connection, store.clock, leg.entry_id)
@@ -325,7 +325,7 @@ def _bring(task: _Task) -> None:
     if entry.state != "talking" or entry.call_id != call_sid:
         raise _Moot
     with task.store.database.statement() as connection:
-        queue = entries.find_queue(connection, entry.queue_id)
+        queue = queues.find_queue(connection, entry.queue_id)
     # Who is taken over from the menu, or came back from a broken line, is in no queue.
     if queue and queue.provider_sid and not arguments.get("menu"):
         try:

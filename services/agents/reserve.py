@@ -17,8 +17,8 @@ from datetime import timedelta
 from models.agents import agents
 from models.agents.agents import Free, NewLeg
 from models.database import Connection
-from models.queue import entries as queues
-from models.queue.entries import Candidate
+from models.queue import queues
+from models.queue.queues import Candidate
 from services.agents import connect_agent, provider_commands
 from services.agents.provider_commands import Kind, NewIntent
 from services.ports import CallControl

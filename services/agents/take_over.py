@@ -11,8 +11,8 @@ from flows.session import Session
 from models.agents import agents
 from models.call import turns
 from models.database import Connection
-from models.queue import entries
-from models.queue.entries import Entry, NewEntry
+from models.queue import queues
+from models.queue.queues import Entry, NewEntry
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.connect_agent import TAKEN
@@ -56,7 +56,7 @@ def _why_not(connection: Connection, store: Store, call_id: str) -> str:
     """What became of a call that does not struggle, or not any more."""
     if not agents.goes_on(connection, call_id):
         return "gone"
-    entry = entries.of_call(connection, store.vault, call_id)
+    entry = queues.of_call(connection, store.vault, call_id)
     return "taken" if entry is not None and entry.state != "waiting" else "not_struggling"
 
 
@@ -67,7 +67,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
     newest = turns.newest(connection, store.vault, call_id)
     if newest is None or newest.body is None or not agents.goes_on(connection, call_id):
         return "gone"
-    waits = entries.of_call(connection, store.vault, call_id, lock=True)
+    waits = queues.of_call(connection, store.vault, call_id, lock=True)
     if waits is not None:
         return _from_the_line(connection, store, staff_id, waits)
     session = Session.from_json(newest.body.session)
@@ -75,7 +75,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
     new = NewEntry(
         id=entry_id,
         queue_id=_national(connection, session.language),
-        kind=entries.CALL,
+        kind=queues.CALL,
         language=session.language,
         call_id=call_id,
         origin_call_id=call_id,
@@ -85,7 +85,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
         state="reserved",
         staff_id=staff_id,
     )
-    if not entries.add(connection, store.clock, store.vault, new):
+    if not queues.add(connection, store.clock, store.vault, new):
         return "taken"
     return ring_agent(connection, store, staff_id, entry_id, _FREE) or "not_free"
 
@@ -101,5 +101,5 @@ def _from_the_line(
 
 def _national(connection: Connection, language: str) -> str:
     """The national queue of a language."""
-    there = {one.language: one.id for one in entries.all_queues(connection) if not one.region}
+    there = {one.language: one.id for one in queues.all_queues(connection) if not one.region}
     return there.get(language) or there[_DEFAULT]

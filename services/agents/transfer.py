@@ -11,8 +11,8 @@ from __future__ import annotations
 from models.agents import agents
 from models.agents.agents import NewLeg
 from models.database import Connection
-from models.queue import entries
-from models.queue.entries import Entry
+from models.queue import queues
+from models.queue.queues import Entry
 from services.accounts.staff import record_act
 from services.agents import connect_agent, provider_commands
 from services.agents.call_back import kind_of
@@ -104,7 +104,7 @@ def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -
         asked = set_hold(connection, store, entry, on=False)
         clock = store.clock
         if third.staff_id is not None:
-            entries.change(
+            queues.change(
                 connection,
                 clock,
                 entry.id,

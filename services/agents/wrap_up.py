@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.agents import agents
-from models.queue import entries
+from models.queue import queues
 from services.agents import provider_commands
 from services.agents.connect_agent import FINISHED, close_talk, hang_up_legs
 from services.agents.conversation_of import OTHER_CALL, talk_of
@@ -48,7 +48,7 @@ def hang_up(store: Store, control: CallControl, staff_id: str, entry_id: str) ->
             agent = agents.get(connection, staff_id)
             left = None
             if agent is not None and agent.state in {"wrapup", "talking"} and agent.entry_id:
-                left = entries.load(connection, store.vault, agent.entry_id)
+                left = queues.load(connection, store.vault, agent.entry_id)
             if agent is None or left is None:
                 return no("not_talking")
             kinds = ("agent", "third", "supervisor") if agent.state == "wrapup" else ("third",)
@@ -73,7 +73,7 @@ def wrap_up(  # noqa: PLR0917 (a sentence: who, whom, what it was)
         return no("code")
     with store.database.transaction() as connection:
         # Locked first: whose it is cannot change any more.
-        entries.load(connection, store.vault, entry_id, lock=True)
+        queues.load(connection, store.vault, entry_id, lock=True)
         agent = agents.get(connection, staff_id)
         if agent is None or agent.entry_id not in {None, entry_id}:
             return no(OTHER_CALL if agent else "not_wrapup")

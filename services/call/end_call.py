@@ -14,7 +14,7 @@ from models.call import calls, turns
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import NewMessage
-from models.queue import entries as queues
+from models.queue import queues
 from prompts.catalogue import load
 from services.agents import connect_agent
 from services.call.resume_call import RESUME_WITHIN, chosen_places, new_code

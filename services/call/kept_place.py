@@ -7,8 +7,8 @@ from datetime import date
 from flows.session import Kept, Offer, Session
 from flows.world import Unbooked
 from models.database import Connection
-from models.waiting_list import entries as waiting
-from models.waiting_list.entries import Entry
+from models.waiting_list import waiting
+from models.waiting_list.waiting import Entry
 from prompts.catalogue import load
 from services.booking.confirm_booking import NotBooked
 from services.call.take_turn import Turn

@@ -15,9 +15,8 @@ from flows.world import (
     Unavailable,
 )
 from models.database import Connection
-from models.queue import callbacks
-from models.queue import entries as queues
-from models.queue.entries import Door
+from models.queue import callbacks, queues
+from models.queue.queues import Door
 from services.agents import connect_agent
 from services.agents.connect_agent import How
 from services.call.take_turn import Turn

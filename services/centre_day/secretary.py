@@ -25,8 +25,7 @@ from models.centre_day.operations import Operation
 from models.database import Connection
 from models.desk import desk as rows
 from models.slots.places import HeldPlace, Window
-from models.waiting_list import entries as waiting
-from models.waiting_list import offers
+from models.waiting_list import offers, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.booking.confirm_booking import Booked, NotBooked

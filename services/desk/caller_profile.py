@@ -18,8 +18,8 @@ from flows.understanding import is_digits
 from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import Contact, TurnRow
-from models.queue import entries
-from models.queue.entries import Entry
+from models.queue import queues
+from models.queue.queues import Entry
 from services.agents.call_back import kind_of
 from services.booking.find_booking import Found, read_booking
 from services.call.resume_call import chosen_places
@@ -347,4 +347,4 @@ def draft_of(entry: Entry) -> dict[str, Any]:
 
 def entry_of(connection: Connection, store: Store, entry_id: str) -> Entry | None:
     """An entry of the line."""
-    return entries.load(connection, store.vault, entry_id)
+    return queues.load(connection, store.vault, entry_id)

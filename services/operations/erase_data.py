@@ -21,9 +21,8 @@ from models.database import Connection, unhurried
 from models.messages import outbox, phone_lines
 from models.online import web_sessions
 from models.partners import bookings as partner_bookings
-from models.queue import callbacks, entries
-from models.waiting_list import entries as waiting
-from models.waiting_list import offers
+from models.queue import callbacks, queues
+from models.waiting_list import offers, waiting
 from services.attempts import KEPT
 from services.store import Store
 
@@ -87,7 +86,7 @@ def _bookings(connection: Connection, clock: Clock) -> dict[str, int]:
 
 def _people_in_line(connection: Connection, clock: Clock) -> dict[str, int]:
     callbacks.end_forgotten(connection, clock, AFTER_PLACE)
-    return {"people in line": entries.erase(connection, clock, AFTER_PLACE)}
+    return {"people in line": queues.erase(connection, clock, AFTER_PLACE)}
 
 
 def _visits(connection: Connection, clock: Clock) -> dict[str, int]:

@@ -18,8 +18,8 @@ from typing import Any
 from flows.session import CallerKind, Session
 from flows.world import AfterQueue, NoPerson, Unavailable
 from models.database import Connection
-from models.queue import callbacks, entries
-from models.queue.entries import CALL, CALLBACK, Door, Entry, NewEntry
+from models.queue import callbacks, queues
+from models.queue.queues import CALL, CALLBACK, Door, Entry, NewEntry
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import Hours, hours_of
 from services.centres.towns import regions_of
@@ -134,7 +134,7 @@ def why_closed(door: Door, hours: Hours, now: datetime, pace: Pace) -> Unavailab
     queue = door.queue
     if queue.state in _SHUT:
         return Unavailable(_SHUT[queue.state])
-    if queue.state == entries.HOURS and not hours.is_open(now):
+    if queue.state == queues.HOURS and not hours.is_open(now):
         why = NoPerson.HOLIDAY if hours.is_holiday(now) else NoPerson.HOURS
         return Unavailable(why, opens_at=hours.next_opening(now))
     if not door.agents:
@@ -149,13 +149,13 @@ def why_closed(door: Door, hours: Hours, now: datetime, pace: Pace) -> Unavailab
 
 def _longest(state: str, hours: Hours, now: datetime) -> timedelta:
     """How long somebody may wait on the line: not until after everybody has gone home."""
-    closes = hours.closes_at(now) if state == entries.HOURS else None
+    closes = hours.closes_at(now) if state == queues.HOURS else None
     return LONGEST_WAIT if closes is None else min(LONGEST_WAIT, closes - now)
 
 
 def has_place(connection: Connection, store: Store, caller: Caller, campaign: Campaign) -> bool:
     """Whether somebody has a place already, so that no new one is needed."""
-    mine = entries.of_call(connection, store.vault, caller.call_id)
+    mine = queues.of_call(connection, store.vault, caller.call_id)
     return bool(mine or _old_place(connection, store, caller, campaign))
 
 
@@ -169,7 +169,7 @@ def join(
     clock, queue = store.clock, door.queue
     overflow = timedelta(minutes=queue.overflow_minutes)
     overflow_at = clock.now() + overflow if queue.region else None
-    mine = entries.of_call(connection, store.vault, caller.call_id, lock=True)
+    mine = queues.of_call(connection, store.vault, caller.call_id, lock=True)
     if mine is not None and mine.state not in _STILL:
         # An agent is about to have them.
         return mine.id
@@ -178,7 +178,7 @@ def join(
         known, origin = dict(old.known), old.origin_call_id
         if caller.known.get("born") or not known.get("born"):
             known, origin = {**known, **caller.known}, caller.call_id
-        taken = entries.move(
+        taken = queues.move(
             connection,
             clock,
             old.id,
@@ -195,13 +195,13 @@ def join(
             expected_at=None,
             reason=caller.reason[:40],
             outcome="",
-            **entries.sealed_known(store.vault, old.id, known),
-            **entries.sealed_number(store.vault, old.id, caller.number or old.number),
+            **queues.sealed_known(store.vault, old.id, known),
+            **queues.sealed_number(store.vault, old.id, caller.number or old.number),
         )
         if taken:
             return old.id
     # Whoever rings while they are being rung has the place of that promise.
-    being_rung = entries.promise_to(connection, store.vault, caller.number)
+    being_rung = queues.promise_to(connection, store.vault, caller.number)
     has_place = (
         being_rung and being_rung.state == "reserved" and being_rung.reason not in BY_MACHINE
     )
@@ -228,9 +228,9 @@ def join(
         overflow_at=overflow_at,
         outcome=callbacks.CAME_BACK if lost else "",
     )
-    if entries.add(connection, clock, store.vault, new):
+    if queues.add(connection, clock, store.vault, new):
         return new.id
-    mine = entries.of_call(connection, store.vault, caller.call_id)
+    mine = queues.of_call(connection, store.vault, caller.call_id)
     if mine is None:
         raise RuntimeError("a place is in the way of another and cannot be found")
     return mine.id
@@ -241,9 +241,9 @@ def _old_place(
 ) -> Entry | None:
     """The place that somebody has already, of a call before this one or by a promise."""
     vault = store.vault
-    earlier = entries.load(connection, vault, caller.earlier) if caller.earlier else None
+    earlier = queues.load(connection, vault, caller.earlier) if caller.earlier else None
     found = [earlier] if earlier and _may_come_back(earlier, store, campaign, named=True) else []
-    of_number = entries.live_of_number(connection, vault, caller.number)
+    of_number = queues.live_of_number(connection, vault, caller.number)
     found += (one for one in of_number if _may_come_back(one, store, campaign))
     return min(found, key=lambda one: (one.joined_at, one.id), default=None)
 
@@ -257,7 +257,7 @@ def _old_place_locked(
     for the promise to the number.
     """
     while found := _old_place(connection, store, caller, campaign):
-        locked = entries.load(connection, store.vault, found.id, lock=True)
+        locked = queues.load(connection, store.vault, found.id, lock=True)
         named = found.id == caller.earlier
         if locked is not None and _may_come_back(locked, store, campaign, named=named):
             return locked
@@ -280,14 +280,14 @@ def _may_come_back(entry: Entry, store: Store, campaign: Campaign, *, named: boo
 def leave(connection: Connection, store: Store, entry_id: str, outcome: str = TO_MACHINE) -> bool:
     """Give a place up; False when an agent has it, or it is over."""
     clock = store.clock
-    return entries.move(
+    return queues.move(
         connection, clock, entry_id, _STILL, "left", outcome=outcome, ended_at=clock.at()
     )
 
 
 def keep_for_number(connection: Connection, store: Store, entry_id: str) -> bool:
     """Keep a place while its caller types where they can be rung; False as for `leave`."""
-    return entries.move(connection, store.clock, entry_id, _STILL, "kept", outcome=_NUMBER)
+    return queues.move(connection, store.clock, entry_id, _STILL, "kept", outcome=_NUMBER)
 
 
 def promise(
@@ -305,7 +305,7 @@ def promise(
     two promises to one number one is left, with the better place.
     """
     clock, vault = store.clock, store.vault
-    entry = entries.load(connection, vault, entry_id, lock=True)
+    entry = queues.load(connection, vault, entry_id, lock=True)
     if entry is None or entry.state not in _STILL:
         return False
     number = number or entry.number
@@ -314,7 +314,7 @@ def promise(
     if entry.kind == CALLBACK and entry.number == number:
         return True
     joined_at = entry.joined_at
-    other = entries.promise_to(connection, vault, number, lock=True)
+    other = queues.promise_to(connection, vault, number, lock=True)
     if other is not None and other.id != entry.id:
         if callbacks.message_of(connection, other.id):
             # What is to be told there is told when they have spoken with somebody.
@@ -329,7 +329,7 @@ def promise(
             if other.reason not in BY_MACHINE:
                 joined_at = min(joined_at, other.joined_at)
             leave(connection, store, other.id, MERGED)
-    return entries.move(
+    return queues.move(
         connection,
         clock,
         entry_id,
@@ -345,7 +345,7 @@ def promise(
         expected_at=at,
         reason=reason,
         outcome="",
-        **entries.sealed_number(vault, entry_id, number),
+        **queues.sealed_number(vault, entry_id, number),
     )
 
 
@@ -355,11 +355,11 @@ def cut(connection: Connection, store: Store, call_id: str) -> None:
     Nothing for a call without a place, and for one that an agent talks on or rings for: that is
     services.agents.connect_agent's.
     """
-    entry = entries.of_call(connection, store.vault, call_id, lock=True)
+    entry = queues.of_call(connection, store.vault, call_id, lock=True)
     if entry is None or entry.kind != CALL or entry.state not in _STILL:
         return
     if not promise(connection, store, entry.id, reason=Reason.CUT):
-        entries.move(connection, store.clock, entry.id, _STILL, "kept")
+        queues.move(connection, store.clock, entry.id, _STILL, "kept")
 
 
 # ------------------------------------------------------------------ in the provider's queue
@@ -369,7 +369,7 @@ def cut(connection: Connection, store: Store, call_id: str) -> None:
 class Heard:
     """What somebody who waits may be told; `promise_at` (aware): when they could be rung."""
 
-    place: entries.Standing
+    place: queues.Standing
     wait_seconds: int | None
     promise_at: datetime | None
 
@@ -384,7 +384,7 @@ def listen(
     lease = campaign.hold_lease if renews else None
     with store.database.statement() as connection:
         with store.database.together(connection) if lease else nullcontext():
-            place = entries.standing_of_call(connection, store.clock, call_id, lease)
+            place = queues.standing_of_call(connection, store.clock, call_id, lease)
         if place is None:
             return None
         forecast = outlook.read(connection, store, campaign, place.language)
@@ -402,7 +402,7 @@ def wish_callback(
     A place that is theirs no more counts as done: a copy of this has no second effect.
     """
     with store.database.transaction() as connection:
-        place = entries.standing_of_call(connection, store.clock, call_id)
+        place = queues.standing_of_call(connection, store.clock, call_id)
         if place is None or place.entry_id != place_id:
             return True
         forecast = outlook.read(connection, store, campaign, place.language)
@@ -418,7 +418,7 @@ def wish_callback(
 def wish_machine(store: Store, call_id: str, place_id: str) -> bool:
     """They would rather go on with the machine; False, and a copy, as in `wish_callback`."""
     with store.database.transaction() as connection:
-        place = entries.standing_of_call(connection, store.clock, call_id)
+        place = queues.standing_of_call(connection, store.clock, call_id)
         if place is None or place.entry_id != place_id:
             return True
         return leave(connection, store, place_id)
@@ -427,7 +427,7 @@ def wish_machine(store: Store, call_id: str, place_id: str) -> bool:
 def expire_kept(store: Store, campaign: Campaign) -> int:
     """Let places go whose callers did not come back within the campaign's resume window."""
     with store.database.transaction() as connection:
-        return entries.expire_kept(connection, store.clock, campaign.resume_window)
+        return queues.expire_kept(connection, store.clock, campaign.resume_window)
 
 
 # ------------------------------------------------------------------ a place as it is
@@ -435,8 +435,8 @@ def expire_kept(store: Store, campaign: Campaign) -> int:
 
 def after_queue(connection: Connection, store: Store, entry_id: str, call_id: str) -> AfterQueue:
     """What has become of a place, for a caller who is not in the provider's queue any more."""
-    entry = entries.load(connection, store.vault, entry_id) if entry_id else None
-    entry = entry or entries.last_of_call(connection, store.vault, call_id)
+    entry = queues.load(connection, store.vault, entry_id) if entry_id else None
+    entry = entry or queues.last_of_call(connection, store.vault, call_id)
     if entry is None:
         return AfterQueue.GONE
     if entry.state == "talking":

@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Any
 
 from models.database import Connection
-from models.queue import callbacks, entries
+from models.queue import callbacks, queues
 from models.queue.callbacks import NewPromise
-from models.queue.entries import Queue
+from models.queue.queues import Queue
 from services.centres.towns import regions_of
 from services.store import Store
 
@@ -130,8 +130,8 @@ def _give_old_place(connection: Connection, store: Store, new: NewPromise) -> No
     place: dict[str, Any] = {"joined_at": lost.joined_at}
     if lost.known.get("born") and not new.known.get("born"):
         place |= {"origin_call_id": lost.origin_call_id}
-        place |= entries.sealed_known(store.vault, new.id, {**new.known, **lost.known})
-    entries.change(connection, store.clock, new.id, ("waiting",), **place)
+        place |= queues.sealed_known(store.vault, new.id, {**new.known, **lost.known})
+    queues.change(connection, store.clock, new.id, ("waiting",), **place)
 
 
 def _say_anew(connection: Connection, store: Store, kept: str, new: NewPromise) -> None:
@@ -160,7 +160,7 @@ def _note_told(
 ) -> None:
     if expected_at is not None:
         seconds = max((expected_at - store.clock.now()).total_seconds(), 0.0)
-        entries.mark_told(connection, store.clock, entry_id, round(seconds))
+        queues.mark_told(connection, store.clock, entry_id, round(seconds))
 
 
 def _reason(known: Mapping[str, Any]) -> Reason:
@@ -180,7 +180,7 @@ def _queue_for(connection: Connection, language: str, departement: str | None) -
         return national
     theirs = (
         one
-        for one in entries.all_queues(connection)
+        for one in queues.all_queues(connection)
         if one.language == national.language
         and one.region.casefold() in regions
         and one.state != "closed"
@@ -190,7 +190,7 @@ def _queue_for(connection: Connection, language: str, departement: str | None) -
 
 def national_queue(connection: Connection, language: str) -> Queue:
     """The national queue of a language; French where it has none."""
-    national = {one.language: one for one in entries.all_queues(connection) if not one.region}
+    national = {one.language: one for one in queues.all_queues(connection) if not one.region}
     return national.get(language) or national["fr"]
 
 

@@ -5,7 +5,7 @@ A queue that a document names into being would hold a hundred or a thousand, as 
 
 from __future__ import annotations
 
-from models.queue import entries
+from models.queue import queues
 from services.ports import Busy, CallControl, NoAnswer, Refused
 from services.store import Store
 
@@ -19,7 +19,7 @@ def make_queues(
     they are taken by their call where the queue's id is not known.
     """
     with store.database.statement() as connection:
-        wanted = [one for one in entries.all_queues(connection) if anew or one.provider_sid is None]
+        wanted = [one for one in queues.all_queues(connection) if anew or one.provider_sid is None]
     made, failed = [], []
     for one in wanted:
         try:
@@ -28,6 +28,6 @@ def make_queues(
             failed.append(one.id)
             continue
         with store.database.transaction() as connection:
-            entries.set_queue(connection, store.clock, one.id, provider_sid=sid)
+            queues.set_queue(connection, store.clock, one.id, provider_sid=sid)
         made.append(one.id)
     return made, failed

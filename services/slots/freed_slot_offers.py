@@ -30,9 +30,9 @@ from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.slots import places
-from models.waiting_list import entries, offers
-from models.waiting_list.entries import Entry, Freed
+from models.waiting_list import offers, waiting
 from models.waiting_list.offers import NewOffer
+from models.waiting_list.waiting import Entry, Freed
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
@@ -71,7 +71,7 @@ def offer_freed(
     """
     if not place_ids or not campaign.is_open(store.clock.now()):
         return 0
-    found = entries.freed(connection, store.clock, campaign.name, place_ids)
+    found = waiting.freed(connection, store.clock, campaign.name, place_ids)
     offered = 0
     for _, some in groupby(
         sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
@@ -185,8 +185,8 @@ class _Queue:
 
     def _candidates(
         self, one: Freed, most_doses: int, unsuited: Sequence[str] = ()
-    ) -> list[entries.Candidate]:
-        return entries.candidates(
+    ) -> list[waiting.Candidate]:
+        return waiting.candidates(
             self.connection,
             self.campaign.name,
             one,
@@ -204,7 +204,7 @@ class _Queue:
             if not found:
                 return False
             for candidate in found:
-                entry = entries.load(
+                entry = waiting.load(
                     self.connection, self.store.vault, candidate.id, only_waiting=True
                 )
                 if entry is None or entry.doses > most_doses:
@@ -212,7 +212,7 @@ class _Queue:
                     continue
                 if candidate.booked:
                     # Their person booked otherwise; nobody else would notice.
-                    entries.end(self.connection, self.store.clock, entry.id, "taken")
+                    waiting.end(self.connection, self.store.clock, entry.id, "taken")
                     continue
                 came = self._offer_to(entry, one)
                 if came is _Came.OFFERED:
@@ -238,7 +238,7 @@ class _Queue:
         when = self._when(entry, one.start_at)
         if when is None:
             return _Came.NOT_TO_THEM
-        holder = entries.holder_of(entry.id)
+        holder = waiting.holder_of(entry.id)
         # Of two appointments the first may be another than the one that was freed.
         asked: tuple[int, ...] = ()
         if entry.doses > 1 and entry.offers:
@@ -251,7 +251,7 @@ class _Queue:
         message = NewMessage(
             id=self.store.chance.identifier(),
             kind="waiting_offer",
-            dedupe_key=entries.offer_key(entry.id, pair.first.slot_id),
+            dedupe_key=waiting.offer_key(entry.id, pair.first.slot_id),
             recipient=entry.number,
             payload={
                 "entry": entry.id,
@@ -274,7 +274,7 @@ class _Queue:
             # They were asked about this very hour before.
             give_back_holds(self.connection, holder)
             return _Came.NOT_TO_THEM
-        entries.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
+        waiting.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
         new = NewOffer(message.id, entry, pair.first.slot_id)
         offers.add(self.connection, clock, new, message.due_at)
         return _Came.OFFERED

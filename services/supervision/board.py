@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flows.steps import STEPS
-from models.queue.entries import Queue
+from models.queue.queues import Queue
 from models.supervision.alerts import Alert
 from models.supervision.board import AgentSeen, EntrySeen, InLine, Promised, Texts
 from services.queue.wait_estimate import Pace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.agents import agents
 from models.agents.agents import NewLeg
-from models.queue import entries
+from models.queue import queues
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.connect_agent import hang_up_leg
@@ -27,7 +27,7 @@ def listen_in(
     if mode not in MODES:
         return no("mode")
     with store.database.transaction() as connection:
-        entry = entries.load(connection, store.vault, entry_id, lock=True)
+        entry = queues.load(connection, store.vault, entry_id, lock=True)
         if entry is None or entry.state != "talking":
             return no("gone")
         to = line_of(connection, store, staff_id)

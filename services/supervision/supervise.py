@@ -15,8 +15,8 @@ from models.accounts import staff as staff_rows
 from models.accounts.staff import Staff, Written
 from models.agents import agents
 from models.database import Connection
-from models.queue import entries
-from models.queue.entries import Queue
+from models.queue import queues
+from models.queue.queues import Queue
 from models.supervision import alerts, board, settings
 from services.accounts.staff import record_act
 from services.agents import connect_agent, presence, provider_commands, reserve, take_over, transfer
@@ -85,7 +85,7 @@ class Refused(Exception):
 class Reach:
     """How much an act would concern: queues, people who wait in them, and agents."""
 
-    entries: int = 0
+    queues: int = 0
     waiting: int = 0
     agents: int = 0
     busy: int = 0
@@ -99,7 +99,7 @@ def set_state(store: Store, who: Staff, queue_ids: Sequence[str], state: str) ->
 
     Whoever waits keeps their place: it decides about those who come.
     """
-    if state not in entries.STATES:
+    if state not in queues.STATES:
         raise Refused("value")
     return _set_queues(store, who, queue_ids, {QUEUE_STATE: state})
 
@@ -144,7 +144,7 @@ def _set_queues(
                 before = getattr(queue, _COLUMNS[what])
                 if before == value:
                     continue
-                entries.set_queue(connection, store.clock, queue_id, **{_COLUMNS[what]: value})
+                queues.set_queue(connection, store.clock, queue_id, **{_COLUMNS[what]: value})
                 _record(
                     connection, store, who, what=what, subject=queue_id, before=before, after=value
                 )
@@ -153,7 +153,7 @@ def _set_queues(
 
 
 def _queue(connection: Connection, queue_id: str) -> Queue:
-    found = entries.find_queue(connection, queue_id)
+    found = queues.find_queue(connection, queue_id)
     if found is None:
         raise Refused("queue")
     return found
@@ -258,7 +258,7 @@ def reassign(store: Store, control: CallControl, who: Staff, entry_id: str, staf
     Whom an agent talks with stays theirs: that is a transfer, at their desk.
     """
     with store.database.transaction() as connection:
-        entry = entries.load(connection, store.vault, entry_id, lock=True)
+        entry = queues.load(connection, store.vault, entry_id, lock=True)
         if entry is None or entry.state not in {"waiting", "reserved"}:
             raise Refused("gone")
         if entry.reason in BY_MACHINE:
@@ -345,7 +345,7 @@ def see_alert(store: Store, who: Staff, alert_id: str) -> bool:
 def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str]) -> Reach:
     """What an act would concern at this moment; nothing is changed."""
     with store.database.statement() as connection:
-        known = {one.id for one in entries.all_queues(connection)} & set(queue_ids)
+        known = {one.id for one in queues.all_queues(connection)} & set(queue_ids)
         line = board.in_line(connection)
         working = {one.staff_id: one.state for one in board.agents(connection)}
     concerned = [working[one] for one in set(staff_ids) if one in working]
@@ -394,7 +394,7 @@ def _set_back(
     connection: Connection, store: Store, who: Staff, *, what: str, subject: str, value: Any
 ) -> None:
     if what in _COLUMNS:
-        entries.set_queue(connection, store.clock, subject, **{_COLUMNS[what]: value})
+        queues.set_queue(connection, store.clock, subject, **{_COLUMNS[what]: value})
     elif what == AGENT_QUEUES:
         _agent(connection, store, subject)
         staff_rows.set_queues(connection, subject, value)

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import structlog
 
-from models.queue import entries
-from models.queue.entries import Queue
+from models.queue import queues
+from models.queue.queues import Queue
 from models.supervision import alerts, board, snapshots, tallies
 from models.supervision import settings as board_settings
 from models.supervision.board import InLine
@@ -60,7 +60,7 @@ class WriteBoard:
         with store.database.statement() as connection:
             settings = board_settings.read(connection)
             limits = board_alerts.thresholds(settings)
-            all_queues = entries.all_queues(connection)
+            all_queues = queues.all_queues(connection)
             lasting = alerts.raised(connection)
             line = board.in_line(connection)
             paces = {one: read_pace(connection, one) for one in _languages(all_queues)}
@@ -150,7 +150,7 @@ def _rung_by(
 
 
 def _is_open(queue: Queue, campaign: Campaign, store: Store) -> bool:
-    if queue.state == entries.HOURS:
+    if queue.state == queues.HOURS:
         return hours_of(campaign).is_open(store.clock.now())
     return queue.state == "open"
 

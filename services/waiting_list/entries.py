@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from models.database import Connection
-from models.waiting_list import entries, offers
-from models.waiting_list.entries import Entry, NewEntry, Offered
+from models.waiting_list import offers, waiting
 from models.waiting_list.offers import Outcome
+from models.waiting_list.waiting import Entry, NewEntry, Offered
 from prompts.catalogue import Catalogue
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
@@ -126,7 +126,7 @@ def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) 
         not_before=who.not_before,
         for_other=who.for_other,
     )
-    return entries.add(connection, store.clock, store.vault, new)
+    return waiting.add(connection, store.clock, store.vault, new)
 
 
 def _rank(connection: Connection, store: Store, campaign: Campaign, who: Waiter) -> int:
@@ -136,7 +136,7 @@ def _rank(connection: Connection, store: Store, campaign: Campaign, who: Waiter)
     if not who.for_other or who.rank != 1:
         return who.rank
     there = find(connection, store, campaign, born=who.born, number=who.number)
-    entry = entries.load(connection, store.vault, there) if there else None
+    entry = waiting.load(connection, store.vault, there) if there else None
     # For somebody else twice is the same person again, as far as anybody knows.
     return 1 if entry is None or entry.for_other else 2
 
@@ -151,18 +151,18 @@ def find(
     rank: int = 1,
 ) -> str | None:
     """The live entry of a person; None when they are not on the list."""
-    return entries.find(connection, store.vault, campaign.name, born=born, number=number, rank=rank)
+    return waiting.find(connection, store.vault, campaign.name, born=born, number=number, rank=rank)
 
 
 def position(connection: Connection, store: Store, entry_id: str) -> Standing | None:
     """Where an entry stands; None for one that is unknown or long over. Writes nothing."""
-    entry = entries.load(connection, store.vault, entry_id)
+    entry = waiting.load(connection, store.vault, entry_id)
     if entry is None:
         return None
     if entry.state == State.WAITING:
-        return Standing(State.WAITING, entries.people_ahead(connection, entry_id))
+        return Standing(State.WAITING, waiting.people_ahead(connection, entry_id))
     if entry.state == State.OFFERED:
-        offer = entries.offered_to(connection, store.clock, entry_id)
+        offer = waiting.offered_to(connection, store.clock, entry_id)
         return Standing(State.OFFERED, 0, tuple(offer), entry.offered_until)
     return Standing(State(entry.state))
 
@@ -175,7 +175,7 @@ def leave(connection: Connection, store: Store, campaign: Campaign, entry_id: st
     entry = _lock_live(connection, store, entry_id)
     if entry is None:
         return False
-    entries.end(connection, store.clock, entry_id, State.GONE)
+    waiting.end(connection, store.clock, entry_id, State.GONE)
     offers.end(connection, store.clock, entry_id, Outcome.LEFT)
     _pass_on(connection, store, campaign, entry_id)
     return True
@@ -202,13 +202,13 @@ def accept(
     booked for another hour, though it is what they are offered by now. Raises
     services.booking.confirm_booking.NoReference.
     """
-    entry = entries.load(connection, store.vault, entry_id, lock=True)
+    entry = waiting.load(connection, store.vault, entry_id, lock=True)
     if entry is None or entry.state in (State.WAITING, State.GONE):
         return NotBooked()
     if entry.state == State.TAKEN:
-        reference = entries.reference_of(connection, store.vault, entry_id)
+        reference = waiting.reference_of(connection, store.vault, entry_id)
         return NotBooked() if reference is None else Booked(reference, None)
-    held = entries.offered_to(connection, store.clock, entry_id)
+    held = waiting.offered_to(connection, store.clock, entry_id)
     if _is_another(held, chosen):
         return NotBooked()
     if len(held) != entry.doses:
@@ -216,7 +216,7 @@ def accept(
         _gone(connection, store, campaign, entry)
         return NotBooked()
     request = _request(
-        entry, held, taker=Taker(channel, entries.holder_of(entry_id)), text_to=text_to
+        entry, held, taker=Taker(channel, waiting.holder_of(entry_id)), text_to=text_to
     )
     booked = confirm_booking(
         connection,
@@ -227,7 +227,7 @@ def accept(
         national_number=national_number,
     )
     if isinstance(booked, Booked):
-        entries.end(connection, store.clock, entry_id, State.TAKEN)
+        waiting.end(connection, store.clock, entry_id, State.TAKEN)
         offers.end(connection, store.clock, entry_id, Outcome.TAKEN)
     else:
         _not_booked(connection, store, campaign, entry, held)
@@ -269,8 +269,8 @@ def _not_booked(
     given back in the attempt is passed on like one that is held still.
     """
     also = [one.place_id for one in held]
-    if entries.is_booked(connection, entry.id):
-        entries.end(connection, store.clock, entry.id, State.TAKEN)
+    if waiting.is_booked(connection, entry.id):
+        waiting.end(connection, store.clock, entry.id, State.TAKEN)
         offers.end(connection, store.clock, entry.id, Outcome.BOOKED)
         _pass_on(connection, store, campaign, entry.id, also)
     else:
@@ -296,9 +296,9 @@ def decline(
     entry = _lock_live(connection, store, entry_id)
     if entry is None or entry.state != State.OFFERED:
         return False
-    if _is_another(entries.offered_to(connection, store.clock, entry_id), chosen):
+    if _is_another(waiting.offered_to(connection, store.clock, entry_id), chosen):
         return False
-    entries.set_waiting(connection, store.clock, entry.id, behind=entry.offers > 1)
+    waiting.set_waiting(connection, store.clock, entry.id, behind=entry.offers > 1)
     offers.end(connection, store.clock, entry.id, Outcome.REFUSED)
     _pass_on(connection, store, campaign, entry.id)
     return True
@@ -313,7 +313,7 @@ class Everybody:
 
     def anybody(self) -> bool:
         with self.store.database.statement() as connection:
-            return entries.anybody(connection)
+            return waiting.anybody(connection)
 
     def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
         """Offer new places, in the caller's transaction: campaigns in the order they opened."""
@@ -333,7 +333,7 @@ def advance(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
     done = free_cancelled(store, campaign_of)
     while True:
         with store.database.statement() as connection:
-            over = entries.lapsed(connection, store.clock, limit=AT_ONCE)
+            over = waiting.lapsed(connection, store.clock, limit=AT_ONCE)
             lost = offers.untellable(connection, limit=AT_ONCE)
         passed = sum(
             _pass_on_alone(store, campaign_of(name), entry_id)
@@ -355,33 +355,33 @@ def _pass_on_alone(store: Store, campaign: Campaign | None, entry_id: str) -> bo
 
 def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
     with store.database.transaction() as connection:
-        lapsed = entries.is_lapsed(connection, store.clock, entry_id)
+        lapsed = waiting.is_lapsed(connection, store.clock, entry_id)
         lost = None if lapsed else offers.why_untellable(connection, entry_id)
         if not lapsed and lost is None:
             return False
-        entry = entries.load(connection, store.vault, entry_id)
+        entry = waiting.load(connection, store.vault, entry_id)
         clock, outcome = store.clock, Outcome.LAPSED
-        if entries.is_booked(connection, entry_id):
+        if waiting.is_booked(connection, entry_id):
             outcome = Outcome.BOOKED
-            entries.end(connection, clock, entry_id, State.TAKEN)
+            waiting.end(connection, clock, entry_id, State.TAKEN)
         elif entry is None or campaign is None:
             outcome = Outcome.GONE
-            entries.end(connection, clock, entry_id, State.GONE)
+            waiting.end(connection, clock, entry_id, State.GONE)
         elif lost == offers.TOO_LATE:
             # No fault of theirs; and they are not asked about the same hour again, or two such
             # people would have it by turns.
             outcome = Outcome.UNTOLD
-            entries.set_waiting(connection, clock, entry_id)
+            waiting.set_waiting(connection, clock, entry_id)
             offers.uncount(connection, entry_id)
         elif lost is None and not offers.was_told(connection, entry_id):
             # Nobody could answer: they are asked again, and may be about the same hour.
             outcome = Outcome.UNTOLD
-            entries.set_waiting(connection, clock, entry_id)
+            waiting.set_waiting(connection, clock, entry_id)
             offers.forget(connection, clock, entry_id)
         elif entry.offers > 1:
-            entries.end(connection, clock, entry_id, State.GONE)
+            waiting.end(connection, clock, entry_id, State.GONE)
         else:
-            entries.set_waiting(connection, clock, entry_id)
+            waiting.set_waiting(connection, clock, entry_id)
         offers.end(connection, clock, entry_id, outcome)
         freed = _pass_on(connection, store, campaign, entry_id)
         if outcome is Outcome.UNTOLD and campaign is not None:
@@ -398,7 +398,7 @@ def _gone(
     also: Sequence[int] = (),
 ) -> None:
     """The place is not to be had any more, which is no fault of theirs."""
-    entries.set_waiting(connection, store.clock, entry.id)
+    waiting.set_waiting(connection, store.clock, entry.id)
     offers.end(connection, store.clock, entry.id, Outcome.GONE)
     _pass_on(connection, store, campaign, entry.id, also)
 
@@ -411,12 +411,12 @@ def _pass_on(
     also: Sequence[int] = (),
 ) -> list[int]:
     """Give what an entry holds to those behind it; nobody sees it free in between."""
-    freed = sorted({*pass_on_holds(connection, entries.holder_of(entry_id)), *also})
+    freed = sorted({*pass_on_holds(connection, waiting.holder_of(entry_id)), *also})
     if campaign is not None:
         offer_freed(connection, store, campaign, freed, but_not=entry_id)
     return freed
 
 
 def _lock_live(connection: Connection, store: Store, entry_id: str) -> Entry | None:
-    entry = entries.load(connection, store.vault, entry_id, lock=True)
+    entry = waiting.load(connection, store.vault, entry_id, lock=True)
     return entry if entry and entry.state in (State.WAITING, State.OFFERED) else None

@@ -13,7 +13,7 @@ from models import attempts
 from models.attempts import Asked, Subject
 from models.database import Connection
 from models.waiting_list import offers
-from models.waiting_list.entries import Entry
+from models.waiting_list.waiting import Entry
 from services.attempts import TRIES_A_CALL, TRIES_A_DAY
 from services.store import Store
 

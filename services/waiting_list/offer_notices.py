@@ -18,8 +18,8 @@ from models.booking import bookings
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import Claimed, NewMessage
-from models.waiting_list import entries, offers
-from models.waiting_list.entries import Entry, Offered
+from models.waiting_list import offers, waiting
+from models.waiting_list.waiting import Entry, Offered
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
@@ -52,7 +52,7 @@ class OfferNotices:
     def offer(self, connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
         """What somebody is told of a place that is kept for them; None once it is not."""
         told = claimed.payload
-        entry = entries.load(connection, store.vault, str(told.get("entry", "")))
+        entry = waiting.load(connection, store.vault, str(told.get("entry", "")))
         campaign = self.campaign_of(str(told.get("campaign", "")))
         # A text after a call that reached nobody tells of the same offer.
         offer_id = str(told.get("of", claimed.id))
@@ -61,7 +61,7 @@ class OfferNotices:
         if offers.is_over(connection, offer_id):
             return None
         now = store.clock.now()
-        held = entries.offered_to(connection, store.clock, entry.id)
+        held = waiting.offered_to(connection, store.clock, entry.id)
         over = entry.offered_until is None or entry.offered_until <= now
         if over or [one.slot_id for one in held] != list(told.get("slots", ())):
             return None

@@ -21,7 +21,7 @@ from models.accounts.staff import Staff
 from models.desk import cases
 from models.desk.cases import NewCase
 from models.messages import outbox
-from models.queue import entries
+from models.queue import queues
 from models.tables import message
 from services.accounts.staff import set_phone
 from services.call.world import Service
@@ -224,8 +224,8 @@ def desk_stage(browser: Browser, database_url: str) -> Iterator[DeskStage]:
         )
         # A queue is made at the provider as at a release, before anybody waits in it.
         with made.database.transaction() as connection:
-            entries.add_queue(connection, made.store.clock, "fr", "fr")
-            entries.set_queue(connection, made.store.clock, "fr", state="open")
+            queues.add_queue(connection, made.store.clock, "fr", "fr")
+            queues.set_queue(connection, made.store.clock, "fr", state="open")
         dispatching = threading.Thread(target=run_beside, args=(tasks, stop))
         dispatching.start()
         staged = DeskStage(

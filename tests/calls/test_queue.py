@@ -22,8 +22,8 @@ from werkzeug.test import Client
 
 from ivr.call_control import TwilioCallControl
 from models.clock import FixedClock
-from models.queue import entries as queues
-from models.queue.entries import Entry
+from models.queue import queues
+from models.queue.queues import Entry
 from models.tables import queue_entry
 from services.agents import provider_commands, reserve
 from services.call.world import Service

@@ -10,8 +10,8 @@ import pytest
 
 from ivr.agent_lines import bring
 from ivr.twiml import Addresses
-from models.queue import entries as queues
-from models.queue.entries import Entry
+from models.queue import queues
+from models.queue.queues import Entry
 from models.supervision import snapshots
 from services.agents.connect_agent import agent_enters
 from services.campaign.opening_hours import hours_of

@@ -17,7 +17,7 @@ import pytest
 
 from models.accounts.staff import Staff
 from models.desk import desk as rows
-from models.queue import entries as queues
+from models.queue import queues
 from simulator.sip.parts import RATE, Sound, coded, pcm_of
 from simulator.sip.ring_handset import Handset, HandsetCall
 from simulator.sip.ring_rtp import Stream, Ticker

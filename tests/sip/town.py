@@ -25,7 +25,7 @@ from ivr.messenger import TwilioMessenger
 from jobs import dispatcher
 from jobs.timed import run_beside
 from launcher import inherited
-from models.queue import entries
+from models.queue import queues
 from models.tables import turn
 from services.call.world import Service
 from services.centres.directory import Directory
@@ -237,8 +237,8 @@ def town(database_url: str, folder: Path, *, agents: bool = False) -> Iterator[T
                 make_call_back(settings, service, made.woken),
             )
             with made.database.transaction() as connection:
-                entries.add_queue(connection, made.store.clock, "fr", "fr")
-                entries.set_queue(connection, made.store.clock, "fr", state="open")
+                queues.add_queue(connection, made.store.clock, "fr", "fr")
+                queues.set_queue(connection, made.store.clock, "fr", state="open")
             dispatching = threading.Thread(target=run_beside, args=(tasks, stop))
             dispatching.start()
             stack.callback(dispatching.join)

@@ -15,8 +15,8 @@ from sqlalchemy import func, select, update
 from flows.world import Answered
 from models.messages import outbox
 from models.messages.outbox import NewMessage
-from models.queue import entries
-from models.queue.entries import NewEntry
+from models.queue import queues
+from models.queue.queues import NewEntry
 from models.tables import leg, message, queue_entry
 from services.agents import call_back
 from services.campaign.call_hours import next_call_at
@@ -49,7 +49,7 @@ def waits_on_the_line(office: Office, call_id: str, number: str = "") -> str:
     made = office.store.chance.identifier()
     entry = NewEntry(made, "fr", "call", "fr", call_id=call_id, number=number)
     with office.store.database.transaction() as connection:
-        assert entries.add(connection, office.store.clock, office.store.vault, entry)
+        assert queues.add(connection, office.store.clock, office.store.vault, entry)
     return entry.id
 
 
@@ -76,7 +76,7 @@ def test_a_number_has_one_live_promise_which_keeps_its_place(office: Office):
     assert kept.joined_at == place
     assert kept.origin_call_id == "CA2"
     with office.store.database.statement() as connection:
-        entry = entries.load(connection, office.store.vault, first)
+        entry = queues.load(connection, office.store.vault, first)
     assert entry
     assert entry.known["born"] == "1941-03-12"
     assert entry.known["reason"] == "offers"
@@ -151,7 +151,7 @@ def test_who_is_rung_again_has_kept_the_place(office: Office):
     office.passes(QUARTER)
     office.ready(staff_id)
     with office.store.database.statement() as connection:
-        next_ones = entries.candidates(connection, office.store.clock, ["fr"])
+        next_ones = queues.candidates(connection, office.store.clock, ["fr"])
     assert next_ones[0].id == first
 
 
@@ -506,7 +506,7 @@ def test_an_agent_who_picks_up_after_the_last_minute_dials_nobody(office: Office
 )
 def test_numbers_that_cost_or_are_nobodys_are_never_dialled(office: Office, number: str):
     entry = office.promises(MOBILE)
-    sealed = entries.sealed_number(office.store.vault, entry, number)
+    sealed = queues.sealed_number(office.store.vault, entry, number)
     change(office.store.database, update(queue_entry).values(**sealed))
     staff_id = office.agent()
     office.reserves()

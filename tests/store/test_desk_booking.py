@@ -18,8 +18,8 @@ from models.booking import history
 from models.call import turns
 from models.call.turns import Body
 from models.desk import desk as rows
-from models.queue import entries
-from models.queue.entries import NewEntry
+from models.queue import queues
+from models.queue.queues import NewEntry
 from services.accounts.staff import read_acts
 from services.booking.change_booking import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
 from services.booking.find_booking import read_booking
@@ -507,17 +507,17 @@ def test_somebody_is_put_on_the_waiting_list_once(at):
 
 def in_line(made: House, call_id: str, number: str = MOBILE, entry_id: str = DESK.entry_id):
     with made.database.transaction() as connection:
-        entries.add_queue(connection, made.store.clock, "fr", "fr")
+        queues.add_queue(connection, made.store.clock, "fr", "fr")
         new = NewEntry(
             entry_id, "fr", "call", "fr", call_id=call_id, origin_call_id=call_id, number=number,
             known=made.session(call_id).known,
         )  # fmt: skip
-        assert entries.add(connection, made.store.clock, made.store.vault, new)
+        assert queues.add(connection, made.store.clock, made.store.vault, new)
 
 
 def file(made: House, desk: Desk = DESK):
     with made.database.transaction() as connection:
-        entry = entries.load(connection, made.store.vault, desk.entry_id)
+        entry = queues.load(connection, made.store.vault, desk.entry_id)
         assert entry is not None
         return read_file(connection, made.store, entry, desk_holder=desk.holder)
 
@@ -584,8 +584,8 @@ def test_earlier_contacts_of_the_line_are_told_with_their_notes(at):
     in_line(at, first.sid, entry_id="d" * 32)
     with at.database.transaction() as connection:
         clock, vault = at.store.clock, at.store.vault
-        note = entries.sealed_note(vault, "d" * 32, "Rappeler après 14 h")
-        assert entries.move(
+        note = queues.sealed_note(vault, "d" * 32, "Rappeler après 14 h")
+        assert queues.move(
             connection, clock, "d" * 32, ["waiting"], "done", wrapup_code="callback_later", **note
         )
     at.clock.advance(timedelta(minutes=5))

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from jobs import dispatcher, timed
 from jobs.timed import Task
 from models.agents import agents
-from models.queue import entries
+from models.queue import queues
 from models.tables import agent, queue_entry
 from services.agents import presence
 from services.agents.call_back import CallBack
@@ -38,7 +38,7 @@ def planned(floor: Floor) -> dict[str, Task]:
 
 def sids(floor: Floor) -> dict[str, str | None]:
     with floor.house.database.statement() as connection:
-        return {one.id: one.provider_sid for one in entries.all_queues(connection)}
+        return {one.id: one.provider_sid for one in queues.all_queues(connection)}
 
 
 def test_every_task_can_be_done_in_an_empty_house(floor: Floor) -> None:

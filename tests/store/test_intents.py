@@ -12,7 +12,7 @@ import pytest
 
 from flows import steps as conversation
 from models.agents import agents
-from models.queue import entries
+from models.queue import queues
 from services.accounts.staff import read_acts
 from services.agents import (
     connect_agent,
@@ -257,7 +257,7 @@ def test_a_caller_who_is_in_no_queue_is_brought_by_their_call(floor: Floor) -> N
     entry_id = floor.waits()
     call_id = floor.entry(entry_id).call_id or ""
     with floor.house.database.transaction() as connection:
-        entries.set_queue(connection, floor.house.clock, "fr", provider_sid="QU" + "1" * 32)
+        queues.set_queue(connection, floor.house.clock, "fr", provider_sid="QU" + "1" * 32)
     floor.control.out_of_queue.add(call_id)
     who = floor.agent()
     floor.reserves()

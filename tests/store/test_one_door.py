@@ -32,7 +32,7 @@ THE_DOOR = {
     "models/slots/places.py": "the statements behind it",
     "models/slots/slots.py": "opens slots: new places, which nobody has yet",
     "models/call/turns.py": "a live call's holds are renewed by the statement that saves its session",
-    "models/queue/entries.py": "what a caller in the line had chosen is renewed where their place is read",
+    "models/queue/queues.py": "what a caller in the line had chosen is renewed where their place is read",
     "models/partners/mirror.py": "as a partner's agenda shows: nobody gets or loses one by it",
     "models/centre_day/operations.py": "an operator blocks, unblocks and adds places; nobody gets one by it",
     "jobs/scheduler.py": "tidies up holds that have run out: they were free already",

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from models.agents import agents
 from models.call import calls
-from models.queue import entries
+from models.queue import queues
 from models.tables import queue_entry
 from services.agents import connect_agent
 from services.agents.call_back import ON_THE_LINE, STRANDED_FOR
@@ -230,7 +230,7 @@ def test_who_left_the_line_for_the_machine_is_not_hung_up_on(service: House):
     entry_id = floor.waits()
     call_id = floor.entry(entry_id).call_id or ""
     with service.database.transaction() as connection:
-        assert entries.move(
+        assert queues.move(
             connection, service.clock, entry_id, ("waiting",), "left", outcome="machine"
         )
         after = connect_agent.after_agent(connection, floor.store, call_id)

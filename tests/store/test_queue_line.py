@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from flows.world import AfterQueue, NoPerson
-from models.queue import entries as queues
-from models.queue.entries import Door, Entry, NewEntry, Queue, Standing
+from models.queue import queues
+from models.queue.queues import Door, Entry, NewEntry, Queue, Standing
 from services.campaign.opening_hours import USUAL, Hours
 from services.queue import entries
 from services.queue.entries import Caller

@@ -13,7 +13,7 @@ import pytest
 
 from models.accounts import staff as staff_rows
 from models.agents import agents
-from models.queue import entries
+from models.queue import queues
 from services.agents import presence, provider_commands, reserve
 from services.agents.reserve import Reserved
 from tests.support.floor import Floor
@@ -27,13 +27,13 @@ def floor(service: House) -> Floor:
 
 def region(floor: Floor, name: str = "fr-bretagne") -> str:
     with floor.house.database.transaction() as connection:
-        entries.add_queue(connection, floor.house.clock, name, name[:2], "Bretagne")
+        queues.add_queue(connection, floor.house.clock, name, name[:2], "Bretagne")
     return name
 
 
 def member(floor: Floor, staff_id: str, *names: str) -> None:
     with floor.house.database.transaction() as connection:
-        entries.set_memberships(connection, staff_id, names)
+        queues.set_memberships(connection, staff_id, names)
 
 
 def test_the_oldest_place_gets_the_agent_who_is_idle_longest(floor: Floor) -> None:
@@ -214,17 +214,17 @@ def test_whoever_looks_while_another_reserves_passes_nobody_over(
 ) -> None:
     staff = [floor.agent() for _ in range(2)]
     oldest, next_, last = (floor.waits(number="") for _ in range(3))
-    real = entries.candidates
+    real = queues.candidates
     first_look = iter((True,))
 
-    def candidates(*arguments: Any, **named: Any) -> list[entries.Candidate]:
+    def candidates(*arguments: Any, **named: Any) -> list[queues.Candidate]:
         if next(first_look, False):
             # Another dispatcher is quicker: here, between the two looks of the slower one.
             with floor.house.database.transaction() as connection:
                 assert reserve.reserve_entry(connection, floor.store, staff[0], oldest)
         return real(*arguments, **named)
 
-    monkeypatch.setattr(entries, "candidates", candidates)
+    monkeypatch.setattr(queues, "candidates", candidates)
     floor.reserves()
     assert floor.entry(oldest).staff_id == staff[0]
     assert floor.entry(next_).staff_id == staff[1]
@@ -258,8 +258,8 @@ def both_at_once(
 
 def guard_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither locks nor conditions: as if one looked first and wrote then."""
-    load, get, move, change = entries.load, agents.get, agents.move, entries.change
-    monkeypatch.setattr(entries, "load", lambda c, v, i, lock=False: load(c, v, i))
+    load, get, move, change = queues.load, agents.get, agents.move, queues.change
+    monkeypatch.setattr(queues, "load", lambda c, v, i, lock=False: load(c, v, i))
     monkeypatch.setattr(agents, "get", lambda c, i, lock=False: get(c, i))
     monkeypatch.setattr(
         agents,
@@ -267,7 +267,7 @@ def guard_off(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda c, k, i, before, *a, **v: move(c, k, i, ("ready", "reserved"), *a, **v),
     )
     monkeypatch.setattr(
-        entries,
+        queues,
         "change",
         lambda c, k, i, states, **v: change(c, k, i, ("waiting", "reserved"), **v),
     )

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import select, update
 
 from models.centre_day import attendance
-from models.queue import entries as queues
+from models.queue import queues
 from models.tables import appointment, place, waiting_entry
-from models.waiting_list import entries as waiting
+from models.waiting_list import waiting
 from services.accounts.staff import read_acts
 from services.booking.confirm_booking import Booked
 from services.call.world import Service

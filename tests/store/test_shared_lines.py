@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from models.database import Connection
-from models.queue import entries as queues
+from models.queue import queues
 from models.tables import queue_entry
 from services.call.end_call import record_call_status
 from services.queue import entries

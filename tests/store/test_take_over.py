@@ -14,7 +14,7 @@ from flows.session import Session
 from ivr import agent_lines
 from ivr.twiml import Addresses
 from models.call import turns
-from models.queue import entries as queues
+from models.queue import queues
 from services.accounts.staff import read_acts
 from services.agents import connect_agent, struggling, take_over
 from services.booking.confirm_booking import confirm_booking

@@ -20,7 +20,7 @@ from sqlalchemy import func, select, update
 from jobs import scheduler
 from models.booking import bookings
 from models.tables import appointment, message, place, waiting_entry
-from models.waiting_list import entries as waiting
+from models.waiting_list import waiting
 from prompts.catalogue import load
 from services.booking.change_booking import By, Moved, Unchanged, cancel, move
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking

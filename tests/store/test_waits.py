@@ -29,7 +29,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from models.agents import agents
-from models.queue import entries, handling
+from models.queue import handling, queues
 from models.queue.handling import PUTS_DOWN
 from models.supervision import snapshots
 from models.tables import leg, queue_entry
@@ -238,18 +238,18 @@ def test_the_wait_that_is_told_in_the_queue_is_the_wait_that_is(service: House):
     begins = clock.moment
     day.measures(10 * SECOND, begins + 4 * HOUR)
     with store.database.statement() as connection:
-        door = entries.doors(connection, clock, "fr")[0]
+        door = queues.doors(connection, clock, "fr")[0]
 
     def rings(number: int) -> None:
         call_id = f"CA{number:032x}"
         with store.database.transaction() as connection:
             caller = Caller(call_id, a_mobile(number), "fr")
             entry_id = join(connection, store, CAMPAIGN, caller, door)
-            place = entries.standing(connection, clock, entry_id)
+            place = queues.standing(connection, clock, entry_id)
             assert place is not None
             wait = wait_seconds(place.ahead, read_pace(connection))
             assert wait is not None
-            entries.mark_told(connection, clock, entry_id, wait)
+            queues.mark_told(connection, clock, entry_id, wait)
 
     # As many as agents serve for three quarters of an hour, then sixty more within ten minutes.
     for number in range(40):
@@ -414,8 +414,8 @@ def owes(house: House, count: int, due: datetime) -> None:
     with house.database.transaction() as connection:
         for _ in range(count):
             made = house.store.chance.identifier()
-            new = entries.NewEntry(made, "fr", "callback", "fr", due_at=due)
-            assert entries.add(connection, house.clock, house.store.vault, new)
+            new = queues.NewEntry(made, "fr", "callback", "fr", due_at=due)
+            assert queues.add(connection, house.clock, house.store.vault, new)
 
 
 def promised_at(house: House, now: datetime, pace: Pace) -> datetime | None:

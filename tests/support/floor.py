@@ -13,8 +13,8 @@ from sqlalchemy import select
 from models.agents import agents
 from models.agents.agents import Agent, Leg
 from models.clock import FixedClock
-from models.queue import entries
-from models.queue.entries import Entry, NewEntry
+from models.queue import queues
+from models.queue.queues import Entry, NewEntry
 from models.tables import intent, leg
 from services.agents import connect_agent, presence, provider_commands, reserve
 from services.agents.connect_agent import Brought, Entering
@@ -87,12 +87,12 @@ class Floor:
         call_id = call_id or (a_call() if kind == "call" else None)
         new = NewEntry(entry_id, queue, kind, queue[:2], call_id=call_id, number=number, **more)
         with self.house.database.transaction() as connection:
-            assert entries.add(connection, self.house.clock, self.store.vault, new)
+            assert queues.add(connection, self.house.clock, self.store.vault, new)
         return entry_id
 
     def entry(self, entry_id: str) -> Entry:
         with self.house.database.statement() as connection:
-            found = entries.load(connection, self.store.vault, entry_id)
+            found = queues.load(connection, self.store.vault, entry_id)
         assert found is not None
         return found
 

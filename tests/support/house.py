@@ -35,8 +35,8 @@ from models.call import turns
 from models.clock import Clock, FixedClock
 from models.crypto import Vault
 from models.database import Database
-from models.queue import entries as queues
-from models.queue.entries import Entry
+from models.queue import queues
+from models.queue.queues import Entry
 from models.slots import slots
 from models.tables import centre, message, place, postcode, queue_entry
 from prompts.catalogue import Catalogue, load

@@ -17,8 +17,8 @@ import pytest
 from sqlalchemy import event, select
 
 from models.agents import agents as agent_rows
-from models.queue import entries
-from models.queue.entries import NewEntry
+from models.queue import queues
+from models.queue.queues import NewEntry
 from models.supervision import tallies
 from models.tables import agent, agent_queue, alert, board_setting, queue_entry, staff_act
 from prompts.screens import LANGUAGES, screen
@@ -86,7 +86,7 @@ class Board:
         with self.made.database.transaction() as connection:
             new = NewEntry(entry, "fr", "call", "fr", call_id=f"CA{entry}", number=MOBILE,
                            known={"born": "1942-03-12"}, state=state, **more)  # fmt: skip
-            assert entries.add(connection, self.made.clock, self.made.store.vault, new)
+            assert queues.add(connection, self.made.clock, self.made.store.vault, new)
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ def test_looking_first_counts_whom_it_concerns_and_changes_nothing(board: Board)
         clock_of(board.made).advance(timedelta(seconds=1))
         with board.made.database.transaction() as connection:
             new = NewEntry(f"E{number}", "fr", "call", "fr", call_id=f"CA{number}")
-            entries.add(connection, board.made.clock, board.made.store.vault, new)
+            queues.add(connection, board.made.clock, board.made.store.vault, new)
     works(board.made.database, "anna", "talking", board.made.clock.now())
     works(board.made.database, "ben", "ready", board.made.clock.now(), name="Ben")
     found = board.does("/apercu", queue=["fr", "nowhere"], agent=["anna", "ben", "nobody"])
@@ -322,7 +322,7 @@ def test_agents_are_moved_paused_and_sent_home_each_with_a_line(board: Board):
     ]
     board.does("/annuler", act=moved["undo"][0])
     with made.database.statement() as connection:
-        assert entries.memberships(connection) == {"anna": ["en"]}
+        assert queues.memberships(connection) == {"anna": ["en"]}
     assert (
         board.does("/agents", 409, what="pause", agent="nobody", reason="lunch")["why"] == "agent"
     )
@@ -379,7 +379,7 @@ def test_what_the_machine_rings_is_no_line_and_is_given_to_nobody(board: Board):
             new = NewEntry(f"M{number}", "fr", "callback", "fr", number=a_mobile(number),
                            reason="appointment", mode="machine", state=state,
                            message_id=f"message{number}")  # fmt: skip
-            assert entries.add(connection, made.clock, made.store.vault, new)
+            assert queues.add(connection, made.clock, made.store.vault, new)
     board.writes()
     told = board.sees().json
     assert (told["line"]["callbacks"], told["line"]["reserved"], told["entries"]) == (0, 0, [])

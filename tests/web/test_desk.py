@@ -15,8 +15,8 @@ from sqlalchemy import event
 from flows.steps import STEPS
 from models.agents import agents as agent_rows
 from models.desk import desk as rows
-from models.queue import entries
-from models.queue.entries import NewEntry
+from models.queue import queues
+from models.queue.queues import NewEntry
 from models.supervision import snapshots
 from models.tables import centre, leg
 from prompts.screens import LANGUAGES, screen
@@ -100,15 +100,15 @@ class Desk:
         call_id = phone.sid if phone else None
         with made.database.transaction() as connection:
             clock = made.store.clock
-            entries.add_queue(connection, clock, "fr", "fr")
+            queues.add_queue(connection, clock, "fr", "fr")
             new = NewEntry(
                 entry.pop("id", ENTRY), "fr", entry.pop("kind", "call"), "fr", call_id=call_id,
                 origin_call_id=call_id, number=entry.pop("number", MOBILE), reason="offers",
                 known=made.session(call_id).known if call_id else {}, staff_id=self.staff.id,
                 state=state,
             )  # fmt: skip
-            assert entries.add(connection, clock, vault, new)
-            entries.change(
+            assert queues.add(connection, clock, vault, new)
+            queues.change(
                 connection, clock, new.id, [state], conference_sid="CF1", answered_at=clock.at()
             )
             agent_rows.begin(connection, clock, self.staff.id)
@@ -118,7 +118,7 @@ class Desk:
 
     def draft(self) -> dict[str, Any]:
         with self.made.database.statement() as connection:
-            entry = entries.load(connection, self.made.store.vault, ENTRY)
+            entry = queues.load(connection, self.made.store.vault, ENTRY)
         assert entry is not None
         return draft_of(entry)
 
@@ -625,7 +625,7 @@ def test_hanging_up_needs_a_code_before_the_next_caller(busy):
     assert busy.state()["state"] == "ready"
     assert busy.made.held() == 0
     with busy.made.database.statement() as connection:
-        assert entries.note_of(connection, busy.made.store.vault, ENTRY) == "Rappeler le matin"
+        assert queues.note_of(connection, busy.made.store.vault, ENTRY) == "Rappeler le matin"
 
 
 def test_a_number_that_costs_or_is_abroad_is_not_rung(busy):
@@ -639,7 +639,7 @@ def test_a_number_that_costs_or_is_abroad_is_not_rung(busy):
 def test_a_call_of_the_menu_is_taken(desk):
     phone = desk.made.phone("+33612000001").goes_to("postcode")
     with desk.made.database.transaction() as connection:
-        entries.add_queue(connection, desk.made.store.clock, "fr", "fr")
+        queues.add_queue(connection, desk.made.store.clock, "fr", "fr")
     desk.posts("/pret", voice="browser")
     # It goes on by itself: knowing its id is not enough.
     assert desk.posts("/prendre", call_id=phone.sid).json["why"] == "not_struggling"
@@ -659,7 +659,7 @@ def test_a_caller_goes_back_to_the_machine_with_their_places(busy):
     assert busy.posts("/rendre", step="offers").json["done"]
     with busy.made.database.statement() as connection:
         clock = busy.made.store.clock
-        entry = entries.load(connection, busy.made.store.vault, ENTRY)
+        entry = queues.load(connection, busy.made.store.vault, ENTRY)
         assert entry is not None
         assert len(rows.held_by(connection, clock, [entry.call_id or ""])) == 3
         assert rows.held_by(connection, clock, [f"desk:{ENTRY}"]) == []

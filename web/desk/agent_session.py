@@ -17,8 +17,8 @@ from models.agents import agents as agent_rows
 from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import Now
-from models.queue import entries
-from models.queue.entries import Entry
+from models.queue import queues
+from models.queue.queues import Entry
 from services.accounts.staff import READ_FILE
 from services.accounts.staff import read_file as say_that_it_is_read
 from services.agents import hand_back, presence, wrap_up
@@ -85,7 +85,7 @@ def seat_of(
     wish's own transaction, and stays so until its end, for the entry is locked. Raises OtherCall.
     """
     if about:
-        entries.load(connection, store.vault, about, lock=True)
+        queues.load(connection, store.vault, about, lock=True)
     now = rows.now_of(connection, staff.id)
     if about is not None:
         has = now.entry_id if now is not None and now.state in WITH_ENTRY else None
@@ -93,7 +93,7 @@ def seat_of(
             raise OtherCall
     entry = None
     if now is not None and now.entry_id and now.state in WITH_ENTRY:
-        entry = entries.load(connection, store.vault, now.entry_id)
+        entry = queues.load(connection, store.vault, now.entry_id)
     if entry is None:
         return Seat(staff, now, None, Desk(staff.id))
     desk = Desk(
@@ -127,7 +127,7 @@ def go_on_with_their_places(
     """What the caller's call holds is the desk's, once for each entry; False where it was."""
     if seat.entry is None:
         return False
-    entry = entries.load(connection, store.vault, seat.entry.id, lock=True)
+    entry = queues.load(connection, store.vault, seat.entry.id, lock=True)
     if entry is None or draft_of(entry).get(TAKEN):
         return False
     file = read_file(connection, store, entry)

@@ -23,7 +23,7 @@ from flask.typing import ResponseReturnValue
 from models.accounts import staff as staff_rows
 from models.accounts.staff import Written
 from models.desk import desk as desk_rows
-from models.queue import entries as queue_rows
+from models.queue import queues as queue_rows
 from services.accounts.sign_in import LONGEST
 from services.accounts.staff import READ_FILE, record_act
 from services.agents.presence import PAUSES
