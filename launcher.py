@@ -41,8 +41,8 @@ from honcho.process import Process
 
 import config
 
-from simulator.sip import extra
-from simulator.sip import settings as sip
+from exchange.sip import extra
+from exchange.sip import settings as sip
 
 HOST = "127.0.0.1"
 # Every process started here carries this variable, so that none can hide in another group.

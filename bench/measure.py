@@ -32,7 +32,7 @@ from bench import (
 )
 from bench.load import CONNECTIONS, Load, Script
 from bench.servers import CannotMeasure, House, Web
-from simulator.transport import HttpTransport, Outgoing, Reply
+from exchange.transport import HttpTransport, Outgoing, Reply
 
 # Three times what a run is expected to need: connections are not served alike, above all where
 # they wait for SQLite's one writer.

@@ -42,10 +42,10 @@ import prompts.catalogue
 import wiring
 
 from bench import floors, servers, stock, traffic
+from exchange.transport import WsgiTransport
 from flows.session import Session
 from models.crypto import Vault
 from services import logs
-from simulator.transport import WsgiTransport
 
 WARM_CALLS, CALLS = 30, 120
 LONE_CALLS, LONE_TURNS = 20, 40

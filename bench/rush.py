@@ -36,10 +36,10 @@ from bench import rush_picture, screens, servers, stock, traffic, visitors
 from bench.load import Script
 from bench.servers import CannotMeasure, House, Web
 from bench.visitors import BOOKED, Connections, Person, Visitor, people
+from exchange.transport import HttpTransport
 from models.database import Database
 from models.tables import arrival, booking, centre, place, postcode, snapshot
 from services.admission import waiting_room
-from simulator.transport import HttpTransport
 from tests.support.postgres import OwnServer, own_server
 
 CREATE_APP = "wiring:create_app"

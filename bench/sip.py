@@ -30,7 +30,7 @@ import launcher
 
 from bench import traffic
 from bench.servers import CannotMeasure, free_port, resident_mib
-from simulator.sip import extra
+from exchange.sip import extra
 
 CALLS: Final = 100
 A_SECOND: Final = 10.0
@@ -176,7 +176,7 @@ def _telephones(folder: Path, service_port: int) -> Iterator[tuple[int, subproce
             _start(command, environment, output, stack)
             for command in (
                 ["-m", "simulator", "--port", str(simulator_port)],
-                ["-m", "simulator.sip"],
+                ["-m", "exchange.sip"],
             )
         ]
         _pin(started[1].pid, 0)

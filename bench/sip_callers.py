@@ -19,12 +19,12 @@ from typing import Any
 import launcher
 
 from bench.sip import A_SECOND, CALLS, KEYS, NUMBER, PROMPT, QUESTIONS
-from simulator.sip.parts import pcm_of
-from simulator.sip.ring_handset import Handset, HandsetCall, NotAnswered
-from simulator.sip.ring_rtp import Traffic
-from simulator.sip.ring_script import is_loud
-from simulator.sip.voice import Voice
-from simulator.twiml import Piece
+from exchange.sip.parts import pcm_of
+from exchange.sip.voice import Voice
+from exchange.twiml import Piece
+from simulator.ring.handset import Handset, HandsetCall, NotAnswered
+from simulator.ring.rtp import Traffic
+from simulator.ring.script import is_loud
 
 # Seconds from one group of keys to the next, the time of a webhook between them included.
 THINKS = (1.5, 3.5)

@@ -16,8 +16,8 @@ from urllib.parse import quote_plus
 
 from twilio.request_validator import RequestValidator
 
-from simulator.exchange import Call, Gather
-from simulator.transport import Transport
+from exchange.interpreter import Call, Gather
+from exchange.transport import Transport
 
 BASE = "https://allo.example"
 TOKEN = "a-token-of-the-bench"  # noqa: S105 - it signs nothing but these requests

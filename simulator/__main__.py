@@ -8,7 +8,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from simulator.settings import Settings
+from exchange.settings import Settings
 
 HOST = "127.0.0.1"
 # Pages of devices and telephones ask all the time, and some of their requests wait for a second.
@@ -48,7 +48,7 @@ def main() -> int:
         sys.stderr.write(f"simulator: port {port} of {HOST} is already in use.\n")
         return 1
     Granian(
-        "simulator.rest:create_app",
+        "exchange.rest.app:create_app",
         factory=True,
         address=HOST,
         port=port,

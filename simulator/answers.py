@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from simulator.exchange import Call, Gather, HangUp, Input, Keys, QueueWait, Silence, Speech
-from simulator.numbers import is_valid, receives_sms, to_e164, to_national
+from exchange.interpreter import Call, Gather, HangUp, Input, Keys, QueueWait, Silence, Speech
+from exchange.numbers import is_valid, receives_sms, to_e164, to_national
 
 # Never chosen unasked: a person, the same again, one step back, slower.
 RESERVED_KEYS = frozenset("089*#")

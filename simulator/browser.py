@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from simulator.clock import OwnPaced
-from simulator.exchange import (
+from exchange.clock import OwnPaced
+from exchange.interpreter import (
     Call,
     ConferenceWait,
     Gather,

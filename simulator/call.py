@@ -17,10 +17,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from simulator.answers import AnswersLeg, MissingAnswer, parse_answers
-from simulator.clock import Clock, VirtualClock, WallClock
-from simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
-from simulator.exchange import (
+from exchange.clock import Clock, VirtualClock, WallClock
+from exchange.interpreter import (
     API_VERSION,
     Call,
     ConferenceWait,
@@ -34,9 +32,14 @@ from simulator.exchange import (
     Silence,
     Speech,
 )
-from simulator.legs import KeysLeg, Leg, drive
-from simulator.numbers import to_e164
-from simulator.orders import Lines
+from exchange.legs import KeysLeg, Leg, drive
+from exchange.numbers import to_e164
+from exchange.orders import Lines
+from exchange.remote import RemoteSwitchboard
+from exchange.settings import Settings
+from exchange.transport import HttpTransport
+from simulator.answers import AnswersLeg, MissingAnswer, parse_answers
+from simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
 from simulator.outcomes import (
     SMS_PROMISE,
     Ending,
@@ -46,9 +49,6 @@ from simulator.outcomes import (
     table,
 )
 from simulator.people import TEMPERAMENTS, Person, somebody
-from simulator.remote import RemoteSwitchboard
-from simulator.settings import Settings
-from simulator.transport import HttpTransport
 
 BOOKED, NOT_BOOKED, UNUSABLE = 0, 1, 2
 SMS_PATIENCE_S = 70.0

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from simulator.exchange import Call, Gather, HangUp, Input, QueueWait
-from simulator.legs import drive
+from exchange.interpreter import Call, Gather, HangUp, Input, QueueWait
+from exchange.legs import drive
 from simulator.outcomes import Report, Witness, report
 from simulator.people import TEMPERAMENTS, Person, somebody
 

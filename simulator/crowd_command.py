@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import click
 import requests
 
+from exchange.settings import Settings
 from simulator.guests import (
     MOST_AGENTS,
     MOST_GUESTS,
@@ -27,7 +28,6 @@ from simulator.guests import (
     Plan,
     table,
 )
-from simulator.settings import Settings
 
 DONE, UNUSABLE, INTERRUPTED = 0, 2, 130
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -14,18 +14,18 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, request
 
+from exchange.clock import OwnPaced
+from exchange.devices import Devices
+from exchange.interpreter import Call
+from exchange.legs import MachineLeg
+from exchange.rest.paths import Refused
+from exchange.settings import Settings
+from exchange.subscribers import Rung
+from exchange.switchboard import Switchboard
+from exchange.transport import Transport
 from simulator.agents import Agent, HttpWeb, Manners
-from simulator.clock import OwnPaced
 from simulator.crowd_run import CrowdRun, Surroundings
-from simulator.devices import Devices
-from simulator.exchange import Call
 from simulator.guests import MOST_AGENTS, Guest, Plan
-from simulator.legs import MachineLeg
-from simulator.paths import Refused
-from simulator.settings import Settings
-from simulator.subscribers import Rung
-from simulator.switchboard import Switchboard
-from simulator.transport import Transport
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Waiting is not played faster than this: each round asks the service for a document.

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from simulator.answers import read_menu
-from simulator.exchange import (
+from exchange.interpreter import (
     Call,
     ConferenceWait,
     Gather,
@@ -20,6 +19,7 @@ from simulator.exchange import (
     QueueWait,
     Silence,
 )
+from simulator.answers import read_menu
 from simulator.outcomes import Ending, ending, heard_reference
 from simulator.people import PROMISES, TEMPERAMENTS, Person, Silent, somebody
 

@@ -24,8 +24,8 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, jsonify, request
 
-from simulator.clock import Clock
-from simulator.paths import CutBody
+from exchange.clock import Clock
+from exchange.rest.paths import CutBody
 
 PARIS = ZoneInfo("Europe/Paris")
 ACCEPT = "application/vnd.keldoc-v1+json"

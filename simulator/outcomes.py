@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
-from simulator.exchange import Call, Gather, HangUp, Heard, Input, Keys, QueueWait, Silence, Speech
-from simulator.legs import Leg
+from exchange.interpreter import (
+    Call,
+    Gather,
+    HangUp,
+    Heard,
+    Input,
+    Keys,
+    QueueWait,
+    Silence,
+    Speech,
+)
+from exchange.legs import Leg
 
 WORDS_PER_MINUTE = 160
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\D)")

@@ -13,6 +13,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import ClassVar
 
+from exchange.interpreter import Call, Gather, HangUp, Input, Keys, QueueWait, Silence, Speech
+from exchange.numbers import is_valid, receives_sms, to_national
 from simulator import sayings
 from simulator.answers import (
     NO,
@@ -27,8 +29,6 @@ from simulator.answers import (
     read_menu,
     read_question,
 )
-from simulator.exchange import Call, Gather, HangUp, Input, Keys, QueueWait, Silence, Speech
-from simulator.numbers import is_valid, receives_sms, to_national
 from simulator.outcomes import heard_references
 
 # Whoever has not got through after so many answers gives up, and the service is to blame.

@@ -22,20 +22,20 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
+from exchange.calls import FINAL, CallRecord
+from exchange.clock import Clock
+from exchange.interpreter import BY_API, Call
+from exchange.legs import drive
+from exchange.messages import Message
+from exchange.numbers import WITHHELD, is_valid, receives_sms, to_e164, to_national
+from exchange.orders import Mailbox
+from exchange.settings import Settings
+from exchange.store import Store
+from exchange.subscribers import Rung
+from exchange.switchboard import Switchboard, spawn
+from exchange.transport import Transport
 from simulator.browser import AWAY_S, BrowserLeg, LineClock
-from simulator.calls import FINAL, CallRecord
-from simulator.clock import Clock
-from simulator.exchange import BY_API, Call
-from simulator.legs import drive
-from simulator.messages import Message
-from simulator.numbers import WITHHELD, is_valid, receives_sms, to_e164, to_national
-from simulator.orders import Mailbox
 from simulator.rung_phone import RungPages
-from simulator.settings import Settings
-from simulator.store import Store
-from simulator.subscribers import Rung
-from simulator.switchboard import Switchboard, spawn
-from simulator.transport import Transport
 
 log = logging.getLogger(__name__)
 

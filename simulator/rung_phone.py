@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.subscribers import Rung
+from exchange.subscribers import Rung
 
 # A page that asked for nothing for so long (seconds) is not there to be rung. A browser lets pages
 # that nobody looks at ask less often.

@@ -8,11 +8,11 @@ import urllib.request
 from pathlib import Path
 
 from bench import sip
-from simulator.twiml import parse
+from exchange.twiml import parse
 
 
 def test_without_the_extra_it_says_so_and_measures_nothing(monkeypatch, tmp_path: Path):
-    monkeypatch.setattr("simulator.sip.extra.missing", lambda: ["aiortp"])
+    monkeypatch.setattr("exchange.sip.extra.missing", lambda: ["aiortp"])
     said: list[str] = []
     assert sip.measure(tmp_path, said.append) == ({}, [])
     assert said == ["telephones over SIP are left out: `make sip` installs what they need"]

@@ -13,7 +13,7 @@ from flask import Flask
 import config
 
 from bench import floors, load, measure, profile, servers, traffic
-from simulator.transport import WsgiTransport
+from exchange.transport import WsgiTransport
 from tests.support.house import House, mornings
 
 

@@ -15,6 +15,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import update
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from exchange.interpreter import Keys
+from exchange.numbers import to_e164
+from exchange.rest.app import create_app
+from exchange.settings import Settings
+from exchange.transport import HttpTransport
 from jobs import dispatcher
 from jobs.timed import Task, run_beside
 from models.accounts.staff import Staff
@@ -27,11 +32,6 @@ from services.accounts.staff import set_phone
 from services.call.world import Service
 from services.centres.directory import Directory
 from simulator.answers import AnswersLeg
-from simulator.exchange import Keys
-from simulator.numbers import to_e164
-from simulator.rest import create_app
-from simulator.settings import Settings
-from simulator.transport import HttpTransport
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.running_clock import RunningClock

@@ -9,8 +9,8 @@ import sys
 
 from pathlib import Path
 
+from exchange.interpreter import Keys
 from simulator.answers import AnswersLeg
-from simulator.exchange import Keys
 from tests.browser.album import album
 from tests.browser.stage import Stage, Visitor, chromium, stage
 from tests.support.parts import BROWSER, find_chromium, lacking

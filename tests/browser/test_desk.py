@@ -17,15 +17,15 @@ from playwright.sync_api import Browser, Page, expect
 
 import config
 
+from exchange.clock import WallClock
+from exchange.orders import Ring
+from exchange.remote import RemoteSwitchboard
+from exchange.settings import Settings
+from exchange.transport import HttpTransport
 from services.accounts.staff import read_acts
 from services.call.world import Service
 from services.centres.directory import Directory
 from services.messages.deliver_message import deliver_message
-from simulator.clock import WallClock
-from simulator.orders import Ring
-from simulator.remote import RemoteSwitchboard
-from simulator.settings import Settings
-from simulator.transport import HttpTransport
 from tests.browser.desk_stage import (
     AtDesk,
     DeskStage,

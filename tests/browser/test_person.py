@@ -10,10 +10,10 @@ import pytest
 from flask import Flask, Response, request
 from playwright.sync_api import expect
 
-from simulator.calls import CallRecord
-from simulator.clock import VirtualClock
-from simulator.exchange import Call, ConferenceWait, Gather, Input, QueueWait, Silence
-from simulator.numbers import to_e164
+from exchange.calls import CallRecord
+from exchange.clock import VirtualClock
+from exchange.interpreter import Call, ConferenceWait, Gather, Input, QueueWait, Silence
+from exchange.numbers import to_e164
 from tests.browser.stage import simulated
 from tests.support.house import ACCOUNT, TOKEN
 

@@ -11,8 +11,8 @@ import pytest
 from flask import Flask, Response, request
 from playwright.sync_api import expect
 
+from exchange.transport import ConnectFailed, Outgoing, Reply
 from simulator.answers import AnswersLeg
-from simulator.transport import ConnectFailed, Outgoing, Reply
 from tests.browser.stage import simulated
 
 pytestmark = pytest.mark.browser

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from exchange.clock import VirtualClock
+from exchange.interpreter import Call, Gather
+from exchange.orders import Drop, Ring
+from exchange.remote import RemoteSwitchboard
+from exchange.settings import Settings
 from models.accounts import staff as staff_rows
 from services.accounts import staff as accounts
 from services.agents import presence
 from simulator.agents import Work
-from simulator.clock import VirtualClock
-from simulator.exchange import Call, Gather
-from simulator.orders import Drop, Ring
-from simulator.remote import RemoteSwitchboard
-from simulator.settings import Settings
 from tests.calls.test_queue import Town, talks
 from tests.simulator.conftest import Served
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House

@@ -20,6 +20,20 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import Client
 
+from exchange.clock import VirtualClock
+from exchange.interpreter import (
+    Call,
+    ConferenceWait,
+    Gather,
+    HangUp,
+    Input,
+    Keys,
+    QueueWait,
+    Silence,
+)
+from exchange.rest.app import create_app
+from exchange.settings import Settings
+from exchange.transport import WsgiTransport
 from ivr.call_control import TwilioCallControl
 from models.clock import FixedClock
 from models.queue import queues
@@ -31,13 +45,8 @@ from services.centres.directory import Directory
 from services.queue.provider_queues import make_queues
 from simulator.agents import Agent, Answer, Manners
 from simulator.answers import read_menu
-from simulator.clock import VirtualClock
 from simulator.crowd_place import PlainDevice
-from simulator.exchange import Call, ConferenceWait, Gather, HangUp, Input, Keys, QueueWait, Silence
 from simulator.people import PROMISES
-from simulator.rest import create_app
-from simulator.settings import Settings
-from simulator.transport import WsgiTransport
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
 from wiring import Parts, make_app
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from exchange.interpreter import Gather
 from models.tables import turn
-from simulator.exchange import Gather
 from tests.ivr.line import Line
 from tests.support.house import House, Phone
 

@@ -17,12 +17,12 @@ import pytest
 
 from sqlalchemy import func, select
 
+from exchange.interpreter import Call, Speech
+from exchange.legs import drive
 from models.clock import FixedClock
 from models.tables import booking, message, queue_entry, waiting_entry
 from prompts.catalogue import PAUSE, languages, load
 from simulator.crowd import MIXED, people, ring, ring_all
-from simulator.exchange import Call, Speech
-from simulator.legs import drive
 from simulator.outcomes import Ending, Report, Witness, sentences, table
 from simulator.people import TEMPERAMENTS, Person, somebody
 from tests.support.house import House, campaign_with, house, mornings

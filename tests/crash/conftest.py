@@ -26,9 +26,9 @@ from honcho.environ import parse_procfile
 import config
 import launcher
 
+from exchange.interpreter import Call
+from exchange.transport import ConnectFailed, HttpTransport, Outgoing, ReadTimedOut, Reply
 from models.clock import DatabaseClock
-from simulator.exchange import Call
-from simulator.transport import ConnectFailed, HttpTransport, Outgoing, ReadTimedOut, Reply
 from tests.support import parts
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT, keep

@@ -19,10 +19,10 @@ import pytest
 
 from sqlalchemy import func, make_url, select
 
+from exchange.transport import Outgoing, Reply, WsgiTransport
 from models.clock import DatabaseClock
 from models.migrations.runner import upgrade
 from models.tables import history, place
-from simulator.transport import Outgoing, Reply, WsgiTransport
 from tests.crash.conftest import wait_for
 from tests.store.tools import rows_of, soon
 from tests.support.house import MOBILE, House, Phone, house

@@ -19,9 +19,9 @@ import redis
 
 from sqlalchemy import func, select
 
+from exchange.transport import HttpTransport, Outgoing, Reply
 from launcher import inherited
 from models.tables import message
-from simulator.transport import HttpTransport, Outgoing, Reply
 from tests.crash.conftest import Caller, Town, wait_for
 from tests.ivr.line import goes_on_or_ends, read
 from tests.store.tools import rows_of, soon

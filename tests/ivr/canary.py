@@ -19,6 +19,7 @@ from typing import Any
 from prometheus_client import generate_latest
 from sqlalchemy import Connection, select
 
+from exchange.interpreter import Call
 from models.tables import booking
 from services import logs
 from services.booking.change_booking import By, cancel
@@ -26,7 +27,6 @@ from services.messages.deliver_message import deliver_message
 from services.ports import NoAnswer, Refused
 from services.slots.allocate import Channel
 from services.store import CryptographicChance
-from simulator.exchange import Call
 from tests.ivr.conftest import furnish
 from tests.ivr.faults import Faults, FaultyTransport
 from tests.ivr.line import Line, read

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
+from exchange.transport import Outgoing, Reply, Transport, WsgiTransport
 from models.database import Database
-from simulator.transport import Outgoing, Reply, Transport, WsgiTransport
 from tests.support.house import House
 
 

@@ -1,6 +1,6 @@
 """A bare telephone line: posts signed webhooks one at a time and reads the documents strictly.
 
-Where simulator.exchange.Call plays a whole call, this leaves each delivery to the test: twice,
+Where exchange.interpreter.Call plays a whole call, this leaves each delivery to the test: twice,
 late, out of order, from several threads at once, or with keys that no telephone has.
 """
 
@@ -13,8 +13,8 @@ from urllib.parse import urldefrag, urlsplit
 
 from flask import Flask
 
-from simulator.signing import signature
-from simulator.twiml import Verb, parse
+from exchange.signing import signature
+from exchange.twiml import Verb, parse
 from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN
 
 INCOMING = f"{BASE}/voice/incoming"
@@ -112,7 +112,7 @@ class Line:
 
 
 def read(body: bytes) -> Document:
-    """Raises simulator.twiml.TwimlError for a document that the provider would not play."""
+    """Raises exchange.twiml.TwimlError for a document that the provider would not play."""
     return Document(body, parse(body, "text/xml; charset=utf-8"))
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from exchange.signing import signature
+from exchange.twiml import Verb
 from models.accounts import staff as staff_rows
 from services.agents import hand_back, hold_call, presence, transfer, wrap_up
 from services.supervision import monitor
-from simulator.signing import signature
-from simulator.twiml import Verb
 from tests.ivr.conftest import furnish
 from tests.ivr.line import Document, Line
 from tests.support.floor import Floor

@@ -20,9 +20,9 @@ from werkzeug.serving import make_server
 
 import ivr.call_control
 
+from exchange.rest.validation import EXTRACT, Contract
 from ivr.call_control import TwilioCallControl
 from services.ports import Busy, NoAnswer, Refused
-from simulator.validation import EXTRACT, Contract
 from tests.support.house import ACCOUNT, BASE, TOKEN
 
 QUEUE, CALL, CONFERENCE = "QU" + "1" * 32, "CA" + "2" * 32, "CF" + "3" * 32

@@ -10,10 +10,10 @@ import pytest
 
 from sqlalchemy import func, select
 
+from exchange.numbers import to_national
 from models.tables import booking
 from models.tables import turn as turn_table
 from services.operations.erase_data import erase_data
-from simulator.numbers import to_national
 from tests.ivr.line import (
     INCOMING,
     Document,

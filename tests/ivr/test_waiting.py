@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exchange.twiml import Verb
 from ivr.agent_lines import bring
 from ivr.twiml import Addresses
 from models.queue import queues
@@ -16,7 +17,6 @@ from models.supervision import snapshots
 from services.agents.connect_agent import agent_enters
 from services.campaign.opening_hours import hours_of
 from services.queue import entries, wait_estimate
-from simulator.twiml import Verb
 from tests.ivr.line import Document, Line
 from tests.store.tools import as_in_production, on_the_wire
 from tests.support.floor import Floor, a_call

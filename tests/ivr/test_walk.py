@@ -17,6 +17,7 @@ import pytest
 
 from sqlalchemy import select
 
+from exchange.twiml import MAX_DOCUMENT_BYTES, TwimlError
 from flows.engine import PERSON_STEPS
 from flows.session import CallerKind, Whom
 from flows.speech import Heard, Outcome, queued
@@ -26,7 +27,6 @@ from ivr.twiml import Addresses, render
 from models.clock import FixedClock
 from models.tables import appointment
 from prompts.catalogue import load
-from simulator.twiml import MAX_DOCUMENT_BYTES, TwimlError
 from tests.flows.walk import (
     FIVE_HUNDRED,
     LONG_SILENCE,

@@ -17,8 +17,8 @@ import pytest
 import config
 import launcher
 
-from simulator.sip import extra
-from simulator.sip import settings as sip
+from exchange.sip import extra
+from exchange.sip import settings as sip
 from tests.support.keeper import ROOT
 
 
@@ -114,7 +114,7 @@ def test_no_two_may_share_a_port():
 def test_telephones_are_started_where_there_is_a_plan_for_them():
     with_them = launcher.lines_to_start(sip.read(sip_settings()))
     without = launcher.lines_to_start(None)
-    assert with_them == without | {"telephones": "python -m simulator.sip"}
+    assert with_them == without | {"telephones": "python -m exchange.sip"}
     assert {"web", "worker", "scheduler", "dispatcher", "simulator"} == set(without)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import launcher
 
-from simulator.sip import extra
+from exchange.sip import extra
 from tests.support import checks, parts
 from tests.support.keeper import ROOT
 

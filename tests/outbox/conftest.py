@@ -16,6 +16,13 @@ import pytest
 from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from exchange.clock import Clock as SimulatorClock
+from exchange.clock import VirtualClock
+from exchange.faults import Faults
+from exchange.messages import Message
+from exchange.rest.app import create_app
+from exchange.settings import Settings
+from exchange.transport import WsgiTransport
 from ivr.messenger import TwilioMessenger
 from jobs.scheduler import sweep
 from models.messages import outbox
@@ -24,13 +31,6 @@ from models.tables import message
 from services.call.world import Service
 from services.centres.directory import Directory
 from services.messages.deliver_message import Means, deliver_message
-from simulator.clock import Clock as SimulatorClock
-from simulator.clock import VirtualClock
-from simulator.faults import Faults
-from simulator.messages import Message
-from simulator.rest import create_app
-from simulator.settings import Settings
-from simulator.transport import WsgiTransport
 from tests.store.tools import clock_of
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House, house
 from wiring_delivery import make_means

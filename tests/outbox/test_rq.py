@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 import redis
 
+from exchange.clock import WallClock
 from jobs.queues import DELIVER, RedisWakeUp, connect, outbox_queue, wake_worker
 from jobs.scheduler import sweep
 from launcher import inherited
 from models.clock import DatabaseClock
-from simulator.clock import WallClock
 from tests.outbox.conftest import Office, Provider, messenger_to
 from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT

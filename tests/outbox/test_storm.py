@@ -22,13 +22,13 @@ import redis
 
 from sqlalchemy import select
 
+from exchange.clock import WallClock
 from jobs.queues import RedisWakeUp
 from launcher import inherited
 from models.clock import DatabaseClock
 from models.messages import outbox
 from models.tables import message
 from services.messages.deliver_message import KINDS
-from simulator.clock import WallClock
 from tests.outbox.conftest import Office, Provider
 from tests.outbox.test_delivery import Killed
 from tests.store.tools import clock_of, confirms, holds, near

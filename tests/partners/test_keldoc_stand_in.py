@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 import requests
 
+from exchange.clock import VirtualClock
+from exchange.rest.app import create_app
+from exchange.settings import Settings
 from jobs.partner_mirror import make_keldoc
 from partners.keldoc_booking import (
     ACCEPT,
@@ -28,10 +31,7 @@ from partners.keldoc_booking import (
 )
 from partners.partners_file import BadPartnersFile, read_partners_file
 from services.ports import Busy, NoAnswer, PartnerPatient, PartnerTime, Refused
-from simulator.clock import VirtualClock
 from simulator.keldoc import KEY, SECRET, Diary, Open
-from simulator.rest import create_app
-from simulator.settings import Settings
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keldoc import AGENDA, FIRST, SECOND, listening
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from exchange.interpreter import Gather
 from flows.questions import Question
 from flows.steps import STEPS
 from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, load
 from prompts.check import longest
 from simulator.answers import read_menu
-from simulator.exchange import Gather
 from tests.flows.fake_world import FakeWorld
 from tests.flows.walk import CAMPAIGNS, my_weathers, walk, weathers
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exchange.segments import segment_count
 from jobs.feeds import CENTRES_EXTRACT, read_centres
 from prompts.catalogue import load
 from services.centres.import_centres import CentreRecord
@@ -27,7 +28,6 @@ from services.messages.confirmation_text import (
     septets,
     to_gsm,
 )
-from simulator.segments import segment_count
 
 PARIS = ZoneInfo("Europe/Paris")
 REFERENCE = "4521738908"

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from exchange.twiml import SAY_LIMITS, parse
 from flows.speech import Line, Listen, Outcome, Speech
 from ivr.twiml import Addresses, apology, render
 from prompts.catalogue import FOLDER, NoSuchSentence, in_twos, load, national, spaced
-from simulator.twiml import SAY_LIMITS, parse
 from tests.ivr.line import Document, goes_on_or_ends
 from tests.prompts.sentences import FRENCH, LANGUAGES, spoken_lines
 from tests.support.each import each

@@ -8,11 +8,11 @@ import pytest
 from flask import Flask, Response, request
 from werkzeug.serving import make_server
 
-from simulator.clock import VirtualClock
-from simulator.exchange import Call
-from simulator.rest import create_app
-from simulator.settings import Settings
-from simulator.transport import Outgoing, Reply, WsgiTransport
+from exchange.clock import VirtualClock
+from exchange.interpreter import Call
+from exchange.rest.app import create_app
+from exchange.settings import Settings
+from exchange.transport import Outgoing, Reply, WsgiTransport
 
 TOKEN = "test-token"
 SID = "AC" + "0" * 31 + "9"

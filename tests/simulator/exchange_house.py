@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from simulator.clock import VirtualClock
-from simulator.exchange import Call
-from simulator.rest import create_app
-from simulator.transport import Outgoing
+from exchange.clock import VirtualClock
+from exchange.interpreter import Call
+from exchange.rest.app import create_app
+from exchange.transport import Outgoing
 from tests.simulator.conftest import BASE, SID, TOKEN, Documents
 
 START = datetime(2021, 2, 1, 9, 0, tzinfo=UTC)

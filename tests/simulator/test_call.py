@@ -7,12 +7,12 @@ import pytest
 
 from flask import Flask
 
+from exchange.interpreter import Call, Gather, HangUp, Keys, Silence, Speech
+from exchange.legs import KeysLeg, drive
+from exchange.transport import Reply, WsgiTransport
 from simulator.answers import AnswersLeg, parse_answers, read_menu, read_question
 from simulator.call import Printer, Reported, TerminalLeg, main
-from simulator.exchange import Call, Gather, HangUp, Keys, Silence, Speech
-from simulator.legs import KeysLeg, drive
 from simulator.outcomes import heard_reference
-from simulator.transport import Reply, WsgiTransport
 from tests.simulator.conftest import BASE, Documents
 
 TOKEN = "test-token"

@@ -6,8 +6,8 @@ import pytest
 
 from twilio.request_validator import RequestValidator
 
-from simulator.exchange import ConferenceWait, Gather, QueueWait
-from simulator.transport import ConnectFailed
+from exchange.interpreter import ConferenceWait, Gather, QueueWait
+from exchange.transport import ConnectFailed
 from tests.simulator.conftest import BASE, TOKEN
 from tests.simulator.test_rest import conforms
 

@@ -12,18 +12,18 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 
+from exchange.clock import VirtualClock
+from exchange.devices import Devices
+from exchange.interpreter import Call, ConferenceWait, HangUp, Keys, QueueWait, Silence
+from exchange.legs import MachineLeg
+from exchange.orders import Seat
+from exchange.rest.app import create_app
 from simulator.agents import Agent
-from simulator.clock import VirtualClock
 from simulator.crowd_command import Unusable, command, demonstration_agents, lead, wanted
 from simulator.crowd_place import CrowdPlace, PacedClock, PlainDevice
 from simulator.crowd_run import GRACE_S, CrowdRun, Surroundings
-from simulator.devices import Devices
-from simulator.exchange import Call, ConferenceWait, HangUp, Keys, QueueWait, Silence
 from simulator.guests import ENDS, Fate, Guest, Plan, counted, guests, table
-from simulator.legs import MachineLeg
-from simulator.orders import Seat
 from simulator.people import somebody
-from simulator.rest import create_app
 from tests.simulator.conftest import SID, TOKEN
 from tests.simulator.test_agents import CALM, House
 

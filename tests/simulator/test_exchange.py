@@ -4,8 +4,8 @@ import pytest
 
 from twilio.request_validator import RequestValidator
 
-from simulator.exchange import APPLICATION_ERROR, Call, Keys, Overrides, QueueWait, Silence
-from simulator.transport import ConnectFailed, ReadTimedOut, Reply
+from exchange.interpreter import APPLICATION_ERROR, Call, Keys, Overrides, QueueWait, Silence
+from exchange.transport import ConnectFailed, ReadTimedOut, Reply
 
 BASE = "http://service.test"
 TOKEN = "test-token"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from simulator.clock import VirtualClock
-from simulator.exchange import Call
-from simulator.orders import Mailbox, Press, Redirect, Ring, StopRinging, read, written
-from simulator.remote import RemoteSwitchboard, Taken, Unreachable
-from simulator.rest import create_app
+from exchange.clock import VirtualClock
+from exchange.interpreter import Call
+from exchange.orders import Mailbox, Press, Redirect, Ring, StopRinging, read, written
+from exchange.remote import RemoteSwitchboard, Taken, Unreachable
+from exchange.rest.app import create_app
 from tests.simulator.conftest import BASE, SID, TOKEN
 from tests.simulator.test_live_calls import SERVICE, makes_call, status, told
 
@@ -789,12 +789,12 @@ def started_anew(here, settings) -> None:
 # A process with one telephone whose owner always answers, and talks on and on.
 ELSEWHERE = """
 import sys
-from simulator.clock import OwnPaced
-from simulator.exchange import HangUp, Silence
-from simulator.legs import drive
-from simulator.remote import RemoteSwitchboard
-from simulator.settings import Settings
-from simulator.switchboard import spawn
+from exchange.clock import OwnPaced
+from exchange.interpreter import HangUp, Silence
+from exchange.legs import drive
+from exchange.remote import RemoteSwitchboard
+from exchange.settings import Settings
+from exchange.switchboard import spawn
 from tests.simulator.conftest import SID, TOKEN, Documents
 
 class Talks:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from simulator.clock import OwnPaced, VirtualClock
-from simulator.exchange import Call, Gather, HangUp, HungUp, Keys, Silence
-from simulator.legs import drive
-from simulator.orders import Seat
+from exchange.clock import OwnPaced, VirtualClock
+from exchange.interpreter import Call, Gather, HangUp, HungUp, Keys, Silence
+from exchange.legs import drive
+from exchange.orders import Seat
 from tests.simulator.conftest import BASE, SID, TOKEN
 
 ENQUEUE = '<Enqueue action="/after" waitUrl="/wait">fr</Enqueue>'

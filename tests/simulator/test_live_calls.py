@@ -6,7 +6,7 @@ import pytest
 
 from twilio.request_validator import RequestValidator
 
-from simulator.exchange import Gather
+from exchange.interpreter import Gather
 from tests.simulator.conftest import BASE, TOKEN
 from tests.simulator.test_rest import conforms
 

@@ -5,8 +5,8 @@ import wave
 
 import pytest
 
-from simulator.media import Recordings, seconds
-from simulator.transport import ConnectFailed, Reply
+from exchange.media import Recordings, seconds
+from exchange.transport import ConnectFailed, Reply
 from tests.simulator.conftest import BASE, Documents
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from exchange import numbers
+from exchange.openapi import extract
+from exchange.segments import segment_count
+from exchange.settings import Settings
+from exchange.signing import signature
+from exchange.store import Store
 from simulator import __main__ as server
-from simulator import numbers
-from simulator.openapi import extract
-from simulator.segments import segment_count
-from simulator.settings import Settings
-from simulator.signing import signature
-from simulator.store import Store
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 FORM = {

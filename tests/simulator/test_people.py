@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from exchange.interpreter import Call, HangUp, Keys, Silence, Speech
+from exchange.legs import KeysLeg
+from exchange.transport import WsgiTransport
 from simulator.call import main
 from simulator.crowd import MIXED, people, ring, ring_all
-from simulator.exchange import Call, HangUp, Keys, Silence, Speech
-from simulator.legs import KeysLeg
 from simulator.outcomes import Ending, Report, Witness, ending, says_again, spoken_seconds, table
 from simulator.people import FIRST_BORN, LAST_BORN, TEMPERAMENTS, TOWNS, Person, born, somebody
-from simulator.transport import WsgiTransport
 
 TOKEN = "test-token"
 GIVEN = {"dob": "12031942", "postcode": "75011"}

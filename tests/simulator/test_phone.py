@@ -10,13 +10,13 @@ import pytest
 
 from flask import Flask, request
 
+from exchange.interpreter import Call, Gather, Keys
+from exchange.messages import Message
+from exchange.rest.app import create_app
+from exchange.transport import ConnectFailed, Reply, WsgiTransport
 from simulator import browser
 from simulator.answers import AnswersLeg
-from simulator.exchange import Call, Gather, Keys
-from simulator.messages import Message
 from simulator.phone import MOST_KEPT, Phone, blueprint
-from simulator.rest import create_app
-from simulator.transport import ConnectFailed, Reply, WsgiTransport
 from tests.simulator.conftest import SID, TOKEN, make_service, twiml
 
 HOME = "http://localhost"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from simulator.exchange import Gather, QueueWait
+from exchange.interpreter import Gather, QueueWait
 from tests.simulator.conftest import BASE
 from tests.simulator.test_rest import conforms
 

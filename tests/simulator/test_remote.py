@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from simulator.clock import VirtualClock
-from simulator.exchange import Call, QueueWait
-from simulator.orders import Mailbox, Redirect, Seat, Seated, read, written
-from simulator.remote import RemoteSwitchboard, Unreachable
+from exchange.clock import VirtualClock
+from exchange.interpreter import Call, QueueWait
+from exchange.orders import Mailbox, Redirect, Seat, Seated, read, written
+from exchange.remote import RemoteSwitchboard, Unreachable
 from tests.simulator.conftest import BASE, SID, TOKEN, Documents
 
 DOCUMENTS = {

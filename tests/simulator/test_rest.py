@@ -20,9 +20,9 @@ from twilio.rest import Client
 
 import simulator
 
-from simulator.clock import VirtualClock
-from simulator.rest import create_app
-from simulator.transport import Reply
+from exchange.clock import VirtualClock
+from exchange.rest.app import create_app
+from exchange.transport import Reply
 
 TOKEN = "test-token"
 SID = "AC" + "0" * 31 + "9"

@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 import pytest
 
-from simulator.exchange import HOLD_MUSIC, Call, Heard
-from simulator.transport import ReadTimedOut
-from simulator.twiml import Piece
+from exchange.interpreter import HOLD_MUSIC, Call, Heard
+from exchange.transport import ReadTimedOut
+from exchange.twiml import Piece
 from tests.simulator.conftest import BASE
 
 ABSENT = {"url": "", "digits": "", "loop": 1}

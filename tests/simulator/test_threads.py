@@ -2,10 +2,10 @@
 
 import threading
 
-from simulator.background import Background
-from simulator.clock import VirtualClock, WallClock
-from simulator.exchange import Call, HangUp, Silence
-from simulator.switchboard import Switchboard
+from exchange.background import Background
+from exchange.clock import VirtualClock, WallClock
+from exchange.interpreter import Call, HangUp, Silence
+from exchange.switchboard import Switchboard
 from tests.simulator.conftest import BASE, SID, TOKEN, Documents
 
 PATIENCE_S = 20

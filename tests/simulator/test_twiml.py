@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.twiml import TwimlError, Verb, parse
+from exchange.twiml import TwimlError, Verb, parse
 
 XML = "text/xml"
 

@@ -16,16 +16,16 @@ from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Any, Self
 
-from simulator.exchange import Call
-from simulator.orders import Lines, Order, Seat
-from simulator.settings import Settings
-from simulator.sip.calls import Calls
-from simulator.sip.leg import LEAD_S, SipLeg, Studio
-from simulator.sip.parts import Law, Line, Media, Sound
-from simulator.sip.settings import Account, Plan
-from simulator.switchboard import spawn
-from simulator.transport import Outgoing, Reply, Transport
-from simulator.twiml import CHARACTERS_PER_SECOND, Piece
+from exchange.interpreter import Call
+from exchange.orders import Lines, Order, Seat
+from exchange.settings import Settings
+from exchange.sip.calls import Calls
+from exchange.sip.leg import LEAD_S, SipLeg, Studio
+from exchange.sip.parts import Law, Line, Media, Sound
+from exchange.sip.settings import Account, Plan
+from exchange.switchboard import spawn
+from exchange.transport import Outgoing, Reply, Transport
+from exchange.twiml import CHARACTERS_PER_SECOND, Piece
 
 BASE = "http://service.test"
 NUMBER = "+33974750001"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from operator import mul
 
-from simulator.sip.line import RtpLine, everybody
-from simulator.sip.parts import FRAME, FRAME_S, RATE, Media, Sound
-from simulator.sip.ticker import Ticker
+from exchange.sip.line import RtpLine, everybody
+from exchange.sip.parts import FRAME, FRAME_S, RATE, Media, Sound
+from exchange.sip.ticker import Ticker
 from tests.sip.rtp_peer import Network, RtpPeer
 
 OURS = "192.0.2.1"

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from simulator.sip.parts import FRAME, RATE, Sound, pcm_of
-from simulator.sip.ring_tones import tone
+from exchange.sip.parts import FRAME, RATE, Sound, pcm_of
+from simulator.ring.tones import tone
 from tests.sip.town import PATIENCE_S, eventually, free_port
 
 MODULES = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from aiortp.dtmf import DTMF_EVENTS, DtmfEvent
 from aiortp.packet import RtpPacket
 
-from simulator.sip.parts import FRAME_S, RATE, Sound
-from simulator.sip.ports import Datagrams
+from exchange.sip.parts import FRAME_S, RATE, Sound
+from exchange.sip.ports import Datagrams
 
 PAYLOADS = {"PCMU": 0, "PCMA": 8}
 

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 
 import pytest
 
+from exchange.sip.parts import RATE, Sound, coded, pcm_of
 from models.accounts.staff import Staff
 from models.desk import desk as rows
 from models.queue import queues
-from simulator.sip.parts import RATE, Sound, coded, pcm_of
-from simulator.sip.ring_handset import Handset, HandsetCall
-from simulator.sip.ring_rtp import Stream, Ticker
-from simulator.sip.ring_tones import loudness, tone
+from simulator.ring.handset import Handset, HandsetCall
+from simulator.ring.rtp import Stream, Ticker
+from simulator.ring.tones import loudness, tone
 from tests.sip.town import NATIONAL, PASSWORD, PATIENCE_S, Town, eventually, speaks, town
 from tests.support.house import MOBILE, StaffClient
 

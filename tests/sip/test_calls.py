@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from simulator.numbers import WITHHELD
-from simulator.orders import Drop, Mailbox, Ring
-from simulator.remote import Taken
-from simulator.settings import Settings
-from simulator.sip.calls import caller_of, number_of
-from simulator.sip.settings import Account, Trunk
-from simulator.switchboard import Switchboard
-from simulator.transport import WsgiTransport
+from exchange.numbers import WITHHELD
+from exchange.orders import Drop, Mailbox, Ring
+from exchange.remote import Taken
+from exchange.settings import Settings
+from exchange.sip.calls import caller_of, number_of
+from exchange.sip.settings import Account, Trunk
+from exchange.switchboard import Switchboard
+from exchange.transport import WsgiTransport
 from tests.sip.house import BASE, Documents, SipHouse, plan
 from tests.support import house as service_house
 from tests.support.house import House, mornings

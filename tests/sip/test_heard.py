@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from simulator.sip.parts import RATE
-from simulator.sip.ring import key_groups, reference_in
-from simulator.sip.ring_handset import Handset
-from simulator.sip.ring_script import Caller, Rung
-from simulator.sip.voice import Voice
-from simulator.twiml import Verb, parse
+from exchange.sip.parts import RATE
+from exchange.sip.voice import Voice
+from exchange.twiml import Verb, parse
+from simulator.ring.handset import Handset
+from simulator.ring.ring import key_groups, reference_in
+from simulator.ring.script import Caller, Rung
 from tests.sip.town import BOOKING, NATIONAL, Town, town
 from tests.support.house import MOBILE
 

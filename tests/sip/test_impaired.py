@@ -13,9 +13,9 @@ from random import Random
 
 import pytest
 
-from simulator.sip.parts import pcm_of
-from simulator.sip.ring import reference_in
-from simulator.sip.ring_handset import Address, Handset, HandsetCall
+from exchange.sip.parts import pcm_of
+from simulator.ring.handset import Address, Handset, HandsetCall
+from simulator.ring.ring import reference_in
 from tests.sip.town import NATIONAL, PATIENCE_S, Town, town
 from tests.support.house import MOBILE
 

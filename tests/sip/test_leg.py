@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from simulator.orders import Announce, Complete, Redirect, Released
-from simulator.settings import Settings
-from simulator.sip.leg import LEAD_S, TAIL_S
-from simulator.switchboard import Switchboard
+from exchange.orders import Announce, Complete, Redirect, Released
+from exchange.settings import Settings
+from exchange.sip.leg import LEAD_S, TAIL_S
+from exchange.switchboard import Switchboard
 from tests.sip.house import BASE, Documents, SipHouse
 
 MENU = (

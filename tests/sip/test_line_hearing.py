@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from simulator.sip.parts import FRAME, WIDTH, Media, Sound
+from exchange.sip.parts import FRAME, WIDTH, Media, Sound
 from tests.sip.line_stage import OURS, Caller, Stage, tone, tones
 from tests.sip.rtp_peer import Network
 

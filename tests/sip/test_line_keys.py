@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from simulator.sip.parts import Media
+from exchange.sip.parts import Media
 from tests.sip.line_stage import Caller, Stage, tone
 from tests.sip.rtp_peer import Network
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from simulator.sip.parts import FRAME, Sound
+from exchange.sip.parts import FRAME, Sound
 from tests.sip.line_stage import OURS, Caller, Stage, tone, tones
 
 # A good packet of the telephone's own source: version 2, PCMU, number 7, time 800, source 0x5EED.

@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from simulator.sip.line import RtpLine, open_line
-from simulator.sip.parts import Line, Media
-from simulator.sip.ports import NoPort, open_pair
-from simulator.sip.ticker import Ticker
+from exchange.sip.line import RtpLine, open_line
+from exchange.sip.parts import Line, Media
+from exchange.sip.ports import NoPort, open_pair
+from exchange.sip.ticker import Ticker
 from tests.sip.line_stage import Caller, Stage, tone
 from tests.sip.rtp_peer import RtpPeer, bound, live
 

@@ -6,9 +6,9 @@ import pytest
 
 from aiortp.packet import RtcpPacket, RtcpSrPacket
 
-from simulator.sip.parts import FRAME, SILENCE, Media, Sound
-from simulator.sip.playing import MOST_SOUNDS
-from simulator.sip.ticker import MOST_AT_ONCE
+from exchange.sip.parts import FRAME, SILENCE, Media, Sound
+from exchange.sip.playing import MOST_SOUNDS
+from exchange.sip.ticker import MOST_AT_ONCE
 from tests.sip.line_stage import OURS, Caller, Stage, tone
 
 SECOND = tone(400, 1)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from simulator.orders import Seat
-from simulator.sip import mixer as mixing
-from simulator.sip.line import RtpLine
-from simulator.sip.mixer import Mixer, all_but_each
-from simulator.sip.parts import FRAME, RATE, WIDTH, Sound, pcm_of
+from exchange.orders import Seat
+from exchange.sip import mixer as mixing
+from exchange.sip.line import RtpLine
+from exchange.sip.mixer import Mixer, all_but_each
+from exchange.sip.parts import FRAME, RATE, WIDTH, Sound, pcm_of
 from tests.sip.line_stage import Caller, Stage, has_tone, tone
 from tests.sip.rtp_peer import RtpPeer
 

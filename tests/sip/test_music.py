@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from simulator.sip import music
-from simulator.sip.parts import RATE
+from exchange.sip import music
+from exchange.sip.parts import RATE
 from tests.sip.tones import audioop
 
 

@@ -20,13 +20,13 @@ import requests
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
+from exchange.rest.app import create_app
+from exchange.settings import Settings
+from exchange.sip import __main__ as command
+from exchange.sip import extra
+from exchange.sip.settings import DEVELOPMENT_PASSWORD
+from exchange.transport import HttpTransport
 from launcher import inherited
-from simulator.rest import create_app
-from simulator.settings import Settings
-from simulator.sip import __main__ as command
-from simulator.sip import extra
-from simulator.sip.settings import DEVELOPMENT_PASSWORD
-from simulator.transport import HttpTransport
 from tests.sip.sip_client import SipClient
 
 # Never a measure: how long a test waits for what must come.
@@ -55,7 +55,7 @@ class Town:
         self._simulator = self._simulates(simulated(self.url)) if simulated else None
         self.port = free_port()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "simulator.sip"],
+            [sys.executable, "-m", "exchange.sip"],
             env={
                 **inherited(),
                 "SERVICE_URL": self.url,
@@ -187,7 +187,7 @@ def test_it_ends_when_nobody_ever_rang(town: Town):
 def test_a_port_that_is_taken_is_said_in_one_sentence(town: Town):
     town.says()
     again = subprocess.run(
-        [sys.executable, "-m", "simulator.sip"],
+        [sys.executable, "-m", "exchange.sip"],
         env={**inherited(), "SIP_PORT": str(town.port), "SIP_VOICE": "off"},
         capture_output=True,
         text=True,

@@ -11,16 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator.sip import recogniser as recognisers
-from simulator.sip.listening import (
-    BEFORE_FRAMES,
-    MOST_WAITING,
-    Endpoints,
-    Listener,
-    Understood,
-)
-from simulator.sip.recogniser import NoRecogniser, recogniser_of
-from simulator.sip.whisper import Whisper
+from exchange.sip import recogniser as recognisers
+from exchange.sip.listening import BEFORE_FRAMES, MOST_WAITING, Endpoints, Listener, Understood
+from exchange.sip.recogniser import NoRecogniser, recogniser_of
+from exchange.sip.whisper import Whisper
 from tests.sip.tones import tone
 
 FRAME = 320

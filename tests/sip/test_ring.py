@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from simulator.sip import ring, ring_files, ring_picture
-from simulator.sip.parts import FRAME, Law, Sound
-from simulator.sip.ring_handset import Handset, HandsetCall, NotAnswered
-from simulator.sip.ring_rtp import Ticker, Traffic
-from simulator.sip.ring_script import Caller, Listening, Recording
-from simulator.sip.ring_tones import key_tone, loudness, tone
+from exchange.sip.parts import FRAME, Law, Sound
+from simulator.ring import files, picture, ring
+from simulator.ring.handset import Handset, HandsetCall, NotAnswered
+from simulator.ring.rtp import Ticker, Traffic
+from simulator.ring.script import Caller, Listening, Recording
+from simulator.ring.tones import key_tone, loudness, tone
 
 SOON = 20.0
 QUICK = 0.001
@@ -420,8 +420,8 @@ def test_a_key_has_the_two_tones_of_its_row_and_column(key):
 
 def test_a_wav_has_the_caller_left_and_the_service_right(tmp_path: Path):
     file = tmp_path / "new" / "call.wav"
-    ring_files.write(file, PAUSE, PROMPT)
-    left, right = ring_files.read(file)
+    files.write(file, PAUSE, PROMPT)
+    left, right = files.read(file)
     assert (left, right) == (PAUSE, Sound(PROMPT.ulaw.ljust(len(PAUSE.ulaw), b"\xff")))
     # RIFF, WAVE, format 7 (µ-law), two channels, 8,000 samples of two bytes a second.
     assert file.read_bytes()[:12:4] == b"R" + bytes([len(file.read_bytes()) - 8 & 0xFF]) + b"W"
@@ -430,7 +430,7 @@ def test_a_wav_has_the_caller_left_and_the_service_right(tmp_path: Path):
 
 def test_the_picture_has_every_key_where_it_was_pressed():
     keys = [(2.0, "1"), (31.0, "7"), (31.2, "5"), (31.4, "0"), (40.0, "#")]
-    drawn = ET.fromstring(ring_picture.draw(Sound.silent(45), keys, "A call of 45 s"))  # noqa: S314
+    drawn = ET.fromstring(picture.draw(Sound.silent(45), keys, "A call of 45 s"))  # noqa: S314
     space = "{http://www.w3.org/2000/svg}"
     chips = [text.text for text in drawn.iter(f"{space}text") if text.get("class") == "d"]
     assert chips == ["1", "750", "#"]
@@ -443,7 +443,7 @@ def test_the_picture_has_every_key_where_it_was_pressed():
 
 def test_the_waveform_is_tall_where_somebody_speaks():
     voice = Sound(Sound.silent(5).ulaw + tone((440.0,), 5, 20_000).ulaw + Sound.silent(5).ulaw)
-    points = found(r'<polygon class="w" points="([^"]+)"', ring_picture.draw(voice, [], "x"))
+    points = found(r'<polygon class="w" points="([^"]+)"', picture.draw(voice, [], "x"))
     tall: dict[int, int] = {}
     for point in points.split():
         x, y = map(int, point.split(","))
@@ -477,7 +477,7 @@ def test_a_reference_is_read_out_of_a_text():
 
 
 def test_where_nobody_answers_it_says_so(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("simulator.sip.ring_handset.GIVES_UP_S", 0.1)
+    monkeypatch.setattr("simulator.ring.handset.GIVES_UP_S", 0.1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
         deaf.bind(("127.0.0.1", 0))
         where = f"127.0.0.1:{deaf.getsockname()[1]}"

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from simulator.orders import Drop, Mailbox, Ring
-from simulator.remote import Taken
-from simulator.sip.rung import GRACE_S, Rung
-from simulator.sip.settings import Account
-from simulator.sip.wire_parts import Contact, NotAllowed, Peer, Progress, TrunkNumber
+from exchange.orders import Drop, Mailbox, Ring
+from exchange.remote import Taken
+from exchange.sip.rung import GRACE_S, Rung
+from exchange.sip.settings import Account
+from exchange.sip.wire_parts import Contact, NotAllowed, Peer, Progress, TrunkNumber
 from tests.sip.sip_client import PATIENCE_S
 from tests.sip.wire_stage import TRUNK, MovedTimes, NotingEar, plan
 

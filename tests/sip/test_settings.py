@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.sip import settings as sip
+from exchange.sip import settings as sip
 
 TRUNK = """
 [trunk]

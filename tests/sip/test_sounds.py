@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from simulator.sip.kept import OVERHEAD
-from simulator.sip.narrow import Narrow, narrowed, spoken
-from simulator.sip.parts import pcm_of
-from simulator.sip.settings import FETCHED_BYTES
-from simulator.sip.sounds import AGAIN_S, FRESH_S, MOST_URLS, Sounds, Unplayable, decoded
-from simulator.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply
+from exchange.sip.kept import OVERHEAD
+from exchange.sip.narrow import Narrow, narrowed, spoken
+from exchange.sip.parts import pcm_of
+from exchange.sip.settings import FETCHED_BYTES
+from exchange.sip.sounds import AGAIN_S, FRESH_S, MOST_URLS, Sounds, Unplayable, decoded
+from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Reply
 from tests.sip.tones import audioop, decibels, riff, tone, wav
 
 BASE = "http://service.test"

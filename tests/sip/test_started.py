@@ -17,7 +17,7 @@ import pytest
 import config
 import launcher
 
-from simulator.sip import settings as sip
+from exchange.sip import settings as sip
 
 PATIENCE_S = 60.0
 LINUX = sys.platform == "linux"

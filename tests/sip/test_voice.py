@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from simulator.sip import voice as voices
-from simulator.sip.kept import OVERHEAD, Kept
-from simulator.sip.parts import WIDTH, Sound
-from simulator.sip.piped import Lost, Piped
-from simulator.sip.reading import sentences, voice_of
-from simulator.sip.voice import AFTER_SENTENCE_S, Voice
-from simulator.twiml import Piece
+from exchange.sip import voice as voices
+from exchange.sip.kept import OVERHEAD, Kept
+from exchange.sip.parts import WIDTH, Sound
+from exchange.sip.piped import Lost, Piped
+from exchange.sip.reading import sentences, voice_of
+from exchange.sip.voice import AFTER_SENTENCE_S, Voice
+from exchange.twiml import Piece
 from tests.sip.tones import audioop, tone, wav
 
 PROMPTS = Path(__file__).resolve().parents[2] / "prompts"

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from simulator.sip.wire import Timers
+from exchange.sip.wire import Timers
 from tests.sip.sip_client import SDP, Message
 from tests.sip.wire_stage import Stage, on_stage
 

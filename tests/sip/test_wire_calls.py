@@ -7,8 +7,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from simulator.sip.parts import Media
-from simulator.sip.wire import Timers
+from exchange.sip.parts import Media
+from exchange.sip.wire import Timers
 from tests.sip.sip_client import SDP, Message, written
 from tests.sip.wire_stage import NotingEar, Stage, media_of, on_stage
 

@@ -9,9 +9,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from simulator.sip.wire import Limits, NotAllowed
-from simulator.sip.wire_inbound import Inbound
-from simulator.sip.wire_parts import Buckets
+from exchange.sip.wire import Limits, NotAllowed
+from exchange.sip.wire_inbound import Inbound
+from exchange.sip.wire_parts import Buckets
 from tests.sip.sip_client import SipClient
 from tests.sip.test_wire_mangled import fence
 from tests.sip.wire_stage import PASSWORD, Stage, on_stage

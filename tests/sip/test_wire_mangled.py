@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from simulator.sip.wire import Limits
+from exchange.sip.wire import Limits
 from tests.sip.sip_client import SDP, Message, SipClient
 from tests.sip.wire_stage import Stage, on_stage
 

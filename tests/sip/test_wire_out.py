@@ -8,10 +8,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from simulator.sip.parts import Media
-from simulator.sip.wire import Contact, NotAllowed, Progress, Timers, TrunkNumber
-from simulator.sip.wire_outbound import Outbound
-from simulator.sip.wire_parts import Peer
+from exchange.sip.parts import Media
+from exchange.sip.wire import Contact, NotAllowed, Progress, Timers, TrunkNumber
+from exchange.sip.wire_outbound import Outbound
+from exchange.sip.wire_parts import Peer
 from tests.sip.sip_client import PATIENCE_S, SDP, Message, SipClient
 from tests.sip.wire_stage import PASSWORD, TRUNK, Stage, media_of, on_stage, plan
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from simulator.sip.wire import Contact, Limits
-from simulator.sip.wire_parts import Peer
-from simulator.sip.wire_registrar import NONCE_S
+from exchange.sip.wire import Contact, Limits
+from exchange.sip.wire_parts import Peer
+from exchange.sip.wire_registrar import NONCE_S
 from tests.sip.sip_client import Message, SipClient, digest
 from tests.sip.wire_stage import PASSWORD, TRUNK, Stage, on_stage
 

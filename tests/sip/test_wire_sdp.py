@@ -2,8 +2,8 @@
 
 import pytest
 
-from simulator.sip import wire_sdp
-from simulator.sip.parts import Media
+from exchange.sip import wire_sdp
+from exchange.sip.parts import Media
 from tests.sip.sip_client import SDP
 from tests.sip.wire_stage import Stage, media_of, on_stage
 

@@ -21,6 +21,10 @@ from flask import Flask, Response
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
+from exchange.rest.app import create_app
+from exchange.settings import Settings
+from exchange.sip.parts import FRAME, FRAME_S, RATE
+from exchange.transport import HttpTransport
 from ivr.messenger import TwilioMessenger
 from jobs import dispatcher
 from jobs.timed import run_beside
@@ -30,11 +34,7 @@ from models.tables import turn
 from services.call.world import Service
 from services.centres.directory import Directory
 from services.messages.deliver_message import deliver_message
-from simulator.rest import create_app
-from simulator.settings import Settings
-from simulator.sip.parts import FRAME, FRAME_S, RATE
-from simulator.sip.ring_script import is_loud
-from simulator.transport import HttpTransport
+from simulator.ring.script import is_loud
 from tests.browser.stage import Quiet
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.keeper import ROOT
@@ -113,7 +113,7 @@ class Town:
         self.log = self.folder / "telephones.log"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "simulator.sip"],
+                [sys.executable, "-m", "exchange.sip"],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any, Concatenate, ParamSpec
 
-from simulator.sip.parts import Ear, Law, Media, Sound
-from simulator.sip.settings import Account, Plan, Trunk
-from simulator.sip.wire import Contact, Limits, Progress, TrunkNumber, Wire
-from simulator.sip.wire_inbound import Inbound
-from simulator.sip.wire_outbound import Outbound
+from exchange.sip.parts import Ear, Law, Media, Sound
+from exchange.sip.settings import Account, Plan, Trunk
+from exchange.sip.wire import Contact, Limits, Progress, TrunkNumber, Wire
+from exchange.sip.wire_inbound import Inbound
+from exchange.sip.wire_outbound import Outbound
 from tests.sip.sip_client import PATIENCE_S, Dialling, Message, SipClient
 
 PASSWORD = "a-password-of-a-test"

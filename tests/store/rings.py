@@ -11,6 +11,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from exchange.interpreter import Call
+from exchange.switchboard import Switchboard
+from exchange.transport import WsgiTransport
 from flows.session import Session
 from models.agents import agents
 from models.queue import callbacks
@@ -20,9 +23,6 @@ from services.agents.call_back import CallBack
 from services.agents.connect_agent import Brought
 from services.agents.wrap_up import hang_up, wrap_up
 from services.queue.promise_callback import RING_AFTER, promise
-from simulator.exchange import Call
-from simulator.switchboard import Switchboard
-from simulator.transport import WsgiTransport
 from tests.store.tools import clock_of, rows_of
 from tests.support.house import ACCOUNT, BASE, TOKEN, House
 

@@ -412,8 +412,8 @@ def test_a_turn_that_comes_after_the_end_of_its_call_keeps_nothing(one_place: Ho
 
 
 def _last_gather_answered(caller: Phone, digits: str):
-    from simulator.signing import signature  # noqa: PLC0415 (used by this one story)
-    from simulator.transport import Outgoing  # noqa: PLC0415
+    from exchange.signing import signature  # noqa: PLC0415 (used by this one story)
+    from exchange.transport import Outgoing  # noqa: PLC0415
 
     turn = next(r for r in reversed(caller.requests) if "/voice/turn" in r.url)
     number = int(turn.url.rpartition("n=")[2]) + 1

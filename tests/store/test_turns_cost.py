@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from exchange.transport import WsgiTransport
 from models.centres.directory import Postcode
 from models.database import Connection
 from services.call.world import Service
 from services.centres.directory import Directory
-from simulator.transport import WsgiTransport
 from tests.ivr.line import Line
 from tests.store.tools import as_in_production, on_the_wire
 from tests.support.floor import Floor

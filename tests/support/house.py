@@ -25,6 +25,8 @@ from werkzeug.datastructures import Headers
 
 import config
 
+from exchange.interpreter import Call
+from exchange.transport import WsgiTransport
 from flows.session import Session
 from flows.world import World  # noqa: F401  (re-exported for tests of steps)
 from models.accounts import staff as staff_rows
@@ -46,8 +48,6 @@ from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.short_links import Links
 from services.store import Store
-from simulator.exchange import Call
-from simulator.transport import WsgiTransport
 from tests.support.shared_work import share_statements, share_url_builders
 from wiring import Parts, make_app
 

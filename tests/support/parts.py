@@ -17,8 +17,8 @@ from typing import NoReturn
 
 import pytest
 
+from exchange.sip import extra
 from launcher import find_redis_server
-from simulator.sip import extra
 
 
 @dataclass(frozen=True)

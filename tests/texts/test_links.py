@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from exchange.segments import segment_count
 from prompts.catalogue import languages, load
 from services.messages import texts
 from services.messages.sms_parts import Encoding, encoding, parts
 from services.messages.texts import Dose, Where
 from services.short_links import Kind, Links
-from simulator.segments import segment_count
 from tests.texts.examples import ABOUT, HALL, NUMBER, REFERENCE, SECOND, START, UNTIL, WAS
 from tests.texts.test_texts import HEALTH, WRITTEN_NUMBER, places
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from exchange.segments import GSM7_BASIC, GSM7_EXTENSION, segment_count
 from services.messages.sms_parts import (
     SIZES,
     Encoding,
@@ -25,7 +26,6 @@ from services.messages.sms_parts import (
     to_gsm,
     units,
 )
-from simulator.segments import GSM7_BASIC, GSM7_EXTENSION, segment_count
 
 VECTORS = json.loads(Path(__file__).with_name("segment_vectors.json").read_text("utf-8"))["vectors"]
 # Of the header that says which part of which text this is.

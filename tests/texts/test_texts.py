@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exchange.segments import segment_count
 from jobs.feeds import read_centres
 from prompts.catalogue import languages, load
 from services.campaign.campaign import Campaign
@@ -24,7 +25,6 @@ from services.messages import texts
 from services.messages.discreet_place import discreet, says_health
 from services.messages.sms_parts import Encoding, encoding, parts, to_gsm
 from services.messages.texts import NAMES, PIECE, Dose, Where
-from simulator.segments import segment_count
 from tests.support.house import CAMPAIGN
 from tests.texts import examples
 from tests.texts.examples import (

@@ -1,0 +1,61 @@
+"""The telephone exchange: one call, from the first webhook to the status callback.
+
+A call runs by itself until the caller has to do something, at a <Gather>, in a queue or in a
+conference; then it waits for `press`, `say`, `silence` or `hang_up`. Time is a clock that is given.
+With a switchboard, others can act on it, too: it looks into its mailbox whenever it has listened
+or waited, and stops what it does for a redirection or its end.
+
+`caller` is what a caller does, hears and waits for, and `collector` how a <Gather> takes that of a
+live one; `call` is the call in hand; `script` plays its documents, with `queueing` for <Enqueue>
+and `talking` for <Dial>; `stage` is what these verbs share: sound, time, orders, documents;
+`webhooks` sends the requests, and `steps` says where to.
+"""
+
+from exchange.interpreter.call import NORMAL_ENDS, Call
+from exchange.interpreter.caller import (
+    DEFAULT_GATHER_TIMEOUT_S,
+    HOLD_MUSIC,
+    ConferenceWait,
+    Gather,
+    HangUp,
+    Heard,
+    HungUp,
+    Input,
+    Keys,
+    QueueWait,
+    Silence,
+    Speech,
+    Wait,
+)
+from exchange.interpreter.collector import Collector
+from exchange.interpreter.script import APPLICATION_ERROR, BY_API
+from exchange.interpreter.stage import API_VERSION, MAX_DOCUMENTS_WITHOUT_WAITING, PLACES
+from exchange.interpreter.steps import CallError
+from exchange.interpreter.webhooks import Overrides, SentRequest
+
+__all__ = [
+    "API_VERSION",
+    "APPLICATION_ERROR",
+    "BY_API",
+    "DEFAULT_GATHER_TIMEOUT_S",
+    "HOLD_MUSIC",
+    "MAX_DOCUMENTS_WITHOUT_WAITING",
+    "NORMAL_ENDS",
+    "PLACES",
+    "Call",
+    "CallError",
+    "Collector",
+    "ConferenceWait",
+    "Gather",
+    "HangUp",
+    "Heard",
+    "HungUp",
+    "Input",
+    "Keys",
+    "Overrides",
+    "QueueWait",
+    "SentRequest",
+    "Silence",
+    "Speech",
+    "Wait",
+]

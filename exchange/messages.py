@@ -1,0 +1,182 @@
+"""SMS as Twilio keeps them: the record, its life, and the callbacks that tell it."""
+
+import logging
+import uuid
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import urldefrag
+
+from exchange.background import Background
+from exchange.clock import Clock
+from exchange.faults import Faults
+from exchange.interpreter import API_VERSION, Overrides
+from exchange.segments import segment_count
+from exchange.signing import signature
+from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
+
+log = logging.getLogger(__name__)
+
+CALLBACK_ATTEMPTS = 3
+CALLBACK_RETRY_S = 0.5
+ERROR_MESSAGES = {
+    30003: "Unreachable destination handset",
+    30005: "Unknown destination handset",
+    30006: "Landline or unreachable carrier",
+    30008: "Unknown error",
+}
+
+
+@dataclass
+class Message:
+    """One SMS; instants are aware and in UTC."""
+
+    account_sid: str
+    sender: str
+    recipient: str
+    body: str
+    date_created: datetime
+    status_callback: str = ""
+    sid: str = field(default_factory=lambda: f"SM{uuid.uuid4().hex}")
+    status: str = "queued"
+    date_updated: datetime | None = None
+    date_sent: datetime | None = None
+    error_code: int | None = None
+
+    @property
+    def uri(self) -> str:
+        """The path of the resource on the REST server."""
+        return f"/{API_VERSION}/Accounts/{self.account_sid}/Messages/{self.sid}.json"
+
+    def resource(self) -> dict[str, Any]:
+        """Return the resource with every field of Twilio's schema."""
+        return {
+            "account_sid": self.account_sid,
+            "api_version": API_VERSION,
+            "body": self.body,
+            "date_created": format_datetime(self.date_created),
+            "date_sent": self.date_sent and format_datetime(self.date_sent),
+            "date_updated": format_datetime(self.date_updated or self.date_created),
+            "direction": "outbound-api",
+            "error_code": self.error_code,
+            "error_message": ERROR_MESSAGES.get(self.error_code or 0),
+            "from": self.sender,
+            "messaging_service_sid": None,
+            "num_media": "0",
+            "num_segments": str(segment_count(self.body)),
+            "price": None,
+            "price_unit": "USD",
+            "sid": self.sid,
+            "status": self.status,
+            "subresource_uris": {"media": self.uri.replace(".json", "/Media.json")},
+            "to": self.recipient,
+            "uri": self.uri,
+        }
+
+
+class MessageLife:
+    """Takes a message from `queued` to its end and tells each step to its status callback."""
+
+    def __init__(
+        self,
+        *,
+        faults: Faults,
+        background: Background,
+        transport: Transport,
+        auth_token: str,
+        clock: Clock,
+        step_s: float = 0.05,
+    ) -> None:
+        self._faults, self._background, self._transport = faults, background, transport
+        self._auth_token, self._clock, self._step_s = auth_token, clock, step_s
+
+    def begin(self, message: Message) -> None:
+        """Have the message sent; returns at once."""
+        self._background.add(self._step_s, lambda: self._send(message))
+
+    def _send(self, message: Message) -> None:
+        self._enter(message, "sending")
+        message.date_sent = self._clock.now()
+        self._enter(message, "sent")
+        error_code = self._faults.undeliverable.get(message.recipient)
+        final = "undelivered" if error_code else "delivered"
+        events: list[tuple[str, int | None]] = [("sent", None), (final, error_code)]
+        if self._faults.shuffle_status_callbacks:
+            # Reversed is the one disorder that always shows a status going backwards.
+            events.reverse()
+            self._enter(message, final, error_code)
+        self._tell(message, events, final, error_code)
+
+    def _tell(
+        self,
+        message: Message,
+        events: list[tuple[str, int | None]],
+        final: str,
+        error_code: int | None,
+    ) -> None:
+        """Post the events one after the other; the message ends when the last is due."""
+        status, code = events[0]
+        if status == final:
+            self._enter(message, final, error_code)
+
+        def go_on() -> None:
+            if events[1:]:
+                self._tell(message, events[1:], final, error_code)
+
+        self._post(message, status, code, lambda: self._background.add(self._step_s, go_on))
+
+    def _post(
+        self,
+        message: Message,
+        status: str,
+        error_code: int | None,
+        afterwards: Callable[[], None],
+        attempt: int = 1,
+    ) -> None:
+        if not message.status_callback or self._faults.drops(status):
+            afterwards()
+            return
+        form = {
+            "ApiVersion": API_VERSION,
+            "MessageStatus": status,
+            "SmsSid": message.sid,
+            "SmsStatus": status,
+            "To": message.recipient,
+            "From": message.sender,
+            "MessageSid": message.sid,
+            "AccountSid": message.account_sid,
+        }
+        if error_code is not None:
+            form["ErrorCode"] = str(error_code)
+        url = urldefrag(message.status_callback).url
+        headers = {"X-Twilio-Signature": signature(self._auth_token, url, form)}
+        overrides = Overrides.of(message.status_callback)
+        outgoing = Outgoing(
+            "POST",
+            url,
+            form,
+            headers,
+            overrides.connect_timeout_s,
+            overrides.read_timeout_s,
+        )
+        try:
+            answered = self._transport.send(outgoing).status in range(200, 300)
+        except (ConnectFailed, ReadTimedOut):
+            answered = False
+        if answered or attempt >= CALLBACK_ATTEMPTS:
+            if not answered:
+                log.warning("no 2xx for the %s callback of %s", status, message.sid)
+            afterwards()
+            return
+        self._background.add(
+            CALLBACK_RETRY_S * attempt,
+            lambda: self._post(message, status, error_code, afterwards, attempt + 1),
+        )
+
+    def _enter(self, message: Message, status: str, error_code: int | None = None) -> None:
+        message.error_code = error_code
+        message.date_updated = self._clock.now()
+        message.status = status

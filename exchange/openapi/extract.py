@@ -1,0 +1,164 @@
+"""Cut the two published schemas down to what the simulator checks requests and documents against.
+
+    python -m exchange.openapi.extract --openapi twilio_api_v2010.json --twiml twiml_schema.json
+
+The first is Twilio's OpenAPI description (github.com/twilio/twilio-oai, MIT). The second lists
+verbs, attributes and enumerations as the SDKs name them (twilio-python and twilio-node, MIT); it
+is rewritten here in the names that stand in an XML document.
+"""
+
+import argparse
+import json
+
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+OPENAPI_EXTRACT = HERE / "twilio_api_v2010_extract.json"
+TWIML_EXTRACT = HERE.parent / "twiml_schema.json"
+
+ACCOUNT = "/2010-04-01/Accounts/{AccountSid}"
+KEPT_OPERATIONS = {
+    f"{ACCOUNT}/Messages.json": ("post", "get"),
+    f"{ACCOUNT}/Messages/{{Sid}}.json": ("get",),
+    f"{ACCOUNT}/Calls.json": ("post", "get"),
+    f"{ACCOUNT}/Calls/{{Sid}}.json": ("get", "post"),
+    f"{ACCOUNT}/Queues.json": ("post", "get"),
+    f"{ACCOUNT}/Queues/{{Sid}}.json": ("get", "post", "delete"),
+    f"{ACCOUNT}/Queues/{{QueueSid}}/Members.json": ("get",),
+    f"{ACCOUNT}/Queues/{{QueueSid}}/Members/{{CallSid}}.json": ("get", "post"),
+    f"{ACCOUNT}/Conferences.json": ("get",),
+    f"{ACCOUNT}/Conferences/{{Sid}}.json": ("get", "post"),
+    f"{ACCOUNT}/Conferences/{{ConferenceSid}}/Participants.json": ("post", "get"),
+    f"{ACCOUNT}/Conferences/{{ConferenceSid}}/Participants/{{CallSid}}.json": (
+        "get",
+        "post",
+        "delete",
+    ),
+}
+DROPPED_KEYS = {"description", "summary", "tags", "examples", "example", "x-twilio", "headers"}
+
+# In the SDKs the text of an element is a parameter like any other; in XML it is no attribute.
+TEXT_PARAMETERS = {
+    "Say": "message",
+    "Play": "url",
+    "Enqueue": "name",
+    "Dial": "number",
+    "Sip": "sipUrl",
+    "Uri": "sipUrl",
+    "Client": "identity",
+}
+RENAMED_ATTRIBUTES = {"interpretAs": "interpret-as", "xmlLang": "xml:lang"}
+KEPT_ENUMS = (
+    "GatherInput",
+    "GatherLanguage",
+    "RejectReason",
+    "SayLanguage",
+    "SayVoice",
+    "SsmlBreakStrength",
+    "SsmlEmphasisLevel",
+    "SsmlLangXmlLang",
+    "SsmlPhonemeAlphabet",
+    "SsmlSayAsInterpretAs",
+)
+
+
+def extract_openapi(source: dict[str, Any]) -> dict[str, Any]:
+    """Return the kept operations of `source` with the schemas they refer to."""
+    paths: dict[str, Any] = {
+        path: {method: _pruned(source["paths"][path][method]) for method in methods}
+        for path, methods in KEPT_OPERATIONS.items()
+    }
+    schemas: dict[str, Any] = {}
+    wanted = _references(paths)
+    while wanted:
+        name = wanted.pop()
+        if name not in schemas:
+            schemas[name] = _pruned(source["components"]["schemas"][name])
+            wanted |= _references(schemas[name])
+    return {
+        "openapi": source["openapi"],
+        "info": {
+            "title": "Twilio - Api (extract: Messages, Calls, Queues, Conferences)",
+            "version": source["info"]["version"],
+            "description": "Made by extract.py from twilio/twilio-oai; MIT, see LICENSE.",
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": source["components"]["securitySchemes"],
+            "schemas": dict(sorted(schemas.items())),
+        },
+    }
+
+
+def extract_twiml(source: dict[str, Any]) -> dict[str, Any]:
+    """Return the voice verbs of `source` in XML names: attributes, children, text or not."""
+    elements: dict[str, dict[str, Any]] = {
+        "Response": {"attributes": [], "children": [], "text": False},
+    }
+    for parent, description in source["voice"].items():
+        for name, details in description["children"].items():
+            attributes = set(details["attributes"])
+            text_parameters = {TEXT_PARAMETERS.get(name), "words"} & attributes
+            kept = sorted(RENAMED_ATTRIBUTES.get(a, a) for a in attributes - text_parameters)
+            elements[name] = {
+                "attributes": kept,
+                "children": [],
+                "text": details["text"] or bool(text_parameters),
+            }
+        elements.setdefault(parent, {"attributes": [], "children": [], "text": False})
+    for parent, description in source["voice"].items():
+        elements[parent]["children"] = sorted(description["children"])
+    return {
+        "source": source["source"],
+        "licence": "MIT, see openapi/LICENSE; rewritten in XML names by openapi/extract.py",
+        "elements": dict(sorted(elements.items())),
+        "enums": {name: sorted(source["enums"][name]) for name in KEPT_ENUMS},
+    }
+
+
+def _pruned(node: Any) -> Any:
+    """Drop prose and examples, but never a parameter that happens to bear such a name."""
+    if isinstance(node, list):
+        return [_pruned(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    pruned = {}
+    for key, value in node.items():
+        if key == "properties":
+            pruned[key] = {name: _pruned(schema) for name, schema in value.items()}
+        elif key == "responses":
+            pruned[key] = {
+                status: {"description": response["description"], **_pruned(response)}
+                for status, response in value.items()
+            }
+        elif key not in DROPPED_KEYS:
+            pruned[key] = _pruned(value)
+    return pruned
+
+
+def _references(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return set().union(*(_references(item) for item in node))
+    if not isinstance(node, dict):
+        return set()
+    found = set().union(*(_references(value) for value in node.values()))
+    if "$ref" in node:
+        found.add(node["$ref"].rsplit("/", 1)[1])
+    return found
+
+
+def main() -> None:
+    """Write both extracts beside this file."""
+    parser = argparse.ArgumentParser(description="Make the extracts of Twilio's schemas.")
+    parser.add_argument("--openapi", type=Path, required=True, help="twilio_api_v2010.json")
+    parser.add_argument("--twiml", type=Path, required=True, help="twiml_schema.json")
+    arguments = parser.parse_args()
+    openapi = extract_openapi(json.loads(arguments.openapi.read_text("utf-8")))
+    OPENAPI_EXTRACT.write_text(json.dumps(openapi, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    twiml = extract_twiml(json.loads(arguments.twiml.read_text("utf-8")))
+    TWIML_EXTRACT.write_text(json.dumps(twiml, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What is told of a call that is not answered yet, never was, or ended where nobody can tell it."""
+
+import math
+import threading
+
+from email.utils import format_datetime
+from urllib.parse import urldefrag
+
+from exchange.calls import CallRecord
+from exchange.clock import Clock
+from exchange.interpreter import API_VERSION, PLACES, Overrides
+from exchange.signing import signature
+from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
+
+SIP_CODES = {"busy": "486", "no-answer": "487", "failed": "404"}
+
+
+class Progress:
+    """Sends status callbacks of calls by their records, which number them; safe between threads."""
+
+    def __init__(self, transport: Transport, auth_token: str, clock: Clock) -> None:
+        self._transport, self._auth_token, self._clock = transport, auth_token, clock
+        self._lock = threading.Lock()
+
+    def tell(self, record: CallRecord, status: str, seconds: int = 0) -> None:
+        """Tell a status of Twilio's, once; of one that ends a call, after how many `seconds`."""
+        event = status if status in {"initiated", "ringing"} else "completed"
+        if not record.status_callback or event not in record.status_events:
+            return
+        with self._lock:
+            number, record.sequence = record.sequence, record.sequence + 1
+        form = {
+            "AccountSid": record.account_sid,
+            "ApiVersion": API_VERSION,
+            "CallSid": record.sid,
+            "CallStatus": status,
+            "From": record.sender,
+            "To": record.recipient,
+            "Called": record.recipient,
+            "Caller": record.sender,
+            "Direction": record.direction,
+            "CallbackSource": "call-progress-events",
+            "SequenceNumber": str(number),
+            "Timestamp": format_datetime(self._clock.now()),
+            **PLACES,
+        }
+        if event == "completed":
+            form |= {"CallDuration": str(seconds), "Duration": str(math.ceil(seconds / 60))}
+            if status in SIP_CODES:
+                form["SipResponseCode"] = SIP_CODES[status]
+        url = urldefrag(record.status_callback).url
+        headers = {"X-Twilio-Signature": signature(self._auth_token, url, form)}
+        limits = Overrides.of(record.status_callback)
+        outgoing = Outgoing(
+            "POST", url, form, headers, limits.connect_timeout_s, limits.read_timeout_s
+        )
+        try:
+            self._transport.send(outgoing)
+        except (ConnectFailed, ReadTimedOut):
+            return

@@ -1,0 +1,190 @@
+"""Twilio's REST paths, as a Flask application: messages here, the rest in `rest_*.py`."""
+
+import time
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from flask import Flask, Response, jsonify, render_template_string, request
+
+from exchange.clock import Clock, WallClock
+from exchange.faults import Faults
+from exchange.messages import Message
+from exchange.numbers import is_sender, is_valid, receives_sms
+from exchange.rest.calls import add_calls, add_lines
+from exchange.rest.conferences import add_conferences
+from exchange.rest.devices import blueprint as devices
+from exchange.rest.far_phones import add_far_phones
+from exchange.rest.lookup import add_lookup
+from exchange.rest.paths import (
+    ACCOUNT,
+    Refused,
+    between,
+    created,
+    given_url,
+    matching,
+    not_found,
+    page,
+)
+from exchange.rest.queues import add_queues
+from exchange.rest.server import Simulator
+from exchange.settings import Settings
+from exchange.transport import HttpTransport, Transport
+from simulator.crowd_place import CrowdPlace
+from simulator.crowd_place import blueprint as crowd_paths
+from simulator.keldoc import blueprint as keldoc_paths
+from simulator.phone import Phone
+from simulator.phone import blueprint as telephone
+
+MAX_BODY = 1600
+STATUS_CALLBACK_THREADS = 8
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Twilio simulator</title></head><body>
+<h1>A stand-in for Twilio</h1>
+<p>It answers Twilio's REST paths for messages, calls, queues and conferences under /2010-04-01/.
+Nothing leaves this machine: no SMS is sent and no telephone rings.
+<a href="/telephone">A telephone to try</a>.</p>
+<h2>Last SMS</h2>
+{% if not messages %}<p>None yet.</p>{% endif %}
+{% for message in messages %}<p>{{ message.date_created.strftime("%Y-%m-%d %H:%M:%S") }} UTC,
+from {{ message.sender }} to {{ message.recipient }}, {{ message.status }}:<br>
+{{ message.body }}</p>{% endfor %}
+<h2>Last calls made by the service</h2>
+{% if not calls %}<p>None yet.</p>{% endif %}
+{% for call in calls %}<p>{{ call.date_created.strftime("%Y-%m-%d %H:%M:%S") }} UTC,
+from {{ call.sender }} to {{ call.recipient }}, {{ call.status }}:<br>
+{{ call.transcript | join(" ") }}</p>{% endfor %}
+</body></html>
+"""
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    faults: Faults | None = None,
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+    threads: int = STATUS_CALLBACK_THREADS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Flask:
+    """Make the application; one process must serve it, for its state is in memory.
+
+    With `threads=0` nothing happens in the background until
+    `app.extensions["simulator"].run_pending()` is called. `transport` carries the callbacks.
+    """
+    settings = settings or Settings()
+    simulator = Simulator(
+        settings,
+        faults=faults or Faults(),
+        transport=transport or HttpTransport(settings.service_base, settings.public_base),
+        clock=clock or WallClock(),
+        threads=threads,
+        sleep=sleep,
+    )
+    app = Flask(__name__)
+    app.extensions["simulator"] = simulator
+    app.register_error_handler(Refused, Refused.response)
+    app.register_error_handler(404, lambda _: not_found().response())
+    app.register_error_handler(405, lambda _: Refused(20004, "Method not allowed", 405).response())
+    _add_messages(app, simulator)
+    add_calls(app, simulator)
+    add_queues(app, simulator)
+    add_conferences(app, simulator)
+    add_lines(app, simulator)
+    add_far_phones(app, simulator)
+    add_lookup(app, simulator)
+    _add_control(app, simulator)
+    app.register_blueprint(devices(simulator.switchboard.devices, settings))
+    phone, crowd = Phone(simulator), CrowdPlace(simulator)
+    simulator.ringing.subscribers += [phone.rung, crowd]
+    app.register_blueprint(telephone(phone, settings))
+    app.register_blueprint(crowd_paths(crowd, simulator))
+    app.register_blueprint(keldoc_paths(simulator.keldoc, simulator.authenticate))
+    return app
+
+
+def _add_messages(app: Flask, simulator: Simulator) -> None:
+    @app.post(f"{ACCOUNT}/Messages.json")
+    def create_message(AccountSid: str) -> Response:  # noqa: N803 - the description's name
+        simulator.check(AccountSid)
+        message = _message(AccountSid, simulator.clock.now(), simulator.faults.line_types)
+        fault = simulator.take_fault()
+        simulator.messages.add(message)
+        resource = message.resource()
+        simulator.life.begin(message)
+        return created(resource, fault)
+
+    @app.get(f"{ACCOUNT}/Messages.json")
+    def list_messages(AccountSid: str) -> Response:  # noqa: N803
+        simulator.check(AccountSid)
+        wanted = between("DateSent")
+        found = [message for message in matching(simulator.messages) if wanted(message.date_sent)]
+        return page("messages", [(message.sid, message.resource()) for message in found])
+
+    @app.get(f"{ACCOUNT}/Messages/<Sid>.json")
+    def fetch_message(AccountSid: str, Sid: str) -> Response:  # noqa: N803
+        simulator.authenticate(AccountSid)
+        message = simulator.messages.get(Sid)
+        if message is None:
+            raise not_found()
+        return jsonify(message.resource())
+
+
+def _message(account_sid: str, now: datetime, line_types: Mapping[str, str]) -> Message:
+    """Return the message that the form asks for; raises Refused with Twilio's code."""
+    form = request.form
+    recipient, sender, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
+    if not recipient:
+        raise Refused(21604, "A 'To' phone number is required.")
+    if not sender:
+        raise Refused(21603, "A 'From' phone number is required.")
+    if not body.strip():
+        raise Refused(21602, "Message body is required.")
+    if len(body) > MAX_BODY:
+        message = f"The concatenated message body exceeds the {MAX_BODY} character limit."
+        raise Refused(21617, message)
+    if not is_valid(recipient):
+        raise Refused(21211, f"The 'To' number {recipient} is not a valid phone number.")
+    told = line_types.get(recipient)
+    if not (told == "mobile" if told else receives_sms(recipient)):
+        raise Refused(21614, f"To number: {recipient}, is not a mobile number")
+    if not is_sender(sender):
+        message = (
+            f"The From phone number {sender} is not a valid, SMS-capable inbound phone number"
+            " or short code for your account."
+        )
+        raise Refused(21606, message)
+    callback = given_url("StatusCallback", 21609)
+    return Message(account_sid, sender, recipient, body, now, status_callback=callback)
+
+
+def _add_control(app: Flask, simulator: Simulator) -> None:
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok", mimetype="text/plain")
+
+    @app.get("/")
+    def home() -> str:
+        return render_template_string(
+            PAGE,
+            messages=simulator.messages.newest_first()[:20],
+            calls=simulator.calls.newest_first()[:20],
+        )
+
+    @app.get("/_faults")
+    def show_faults() -> Response:
+        simulator.authenticate()
+        return jsonify(simulator.faults.state())
+
+    @app.post("/_faults")
+    def set_faults() -> Response:
+        simulator.authenticate()
+        wanted = request.get_json(silent=True)
+        if not isinstance(wanted, dict):
+            raise Refused(20001, "The body is not a JSON object")
+        try:
+            simulator.faults.set(wanted)
+        except (ValueError, TypeError) as error:
+            raise Refused(20001, str(error)) from error
+        return jsonify(simulator.faults.state())

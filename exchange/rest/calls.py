@@ -1,0 +1,267 @@
+"""The REST paths of calls, and the paths by which telephones elsewhere bring theirs in."""
+
+import re
+import threading
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+
+from exchange.calls import FINAL, CallRecord
+from exchange.interpreter import Call
+from exchange.numbers import is_valid
+from exchange.orders import NoSeat, Party, QueueRefused, Wish
+from exchange.rest.paths import (
+    ACCOUNT,
+    Refused,
+    between,
+    changed,
+    created,
+    given_twiml,
+    given_url,
+    matching,
+    not_found,
+    page,
+)
+from exchange.rest.server import Simulator
+from exchange.ringing import CLIENT
+
+CALL_SID = re.compile(r"CA[0-9a-f]{32}")
+CLIENT_NAME = re.compile(r"client:[A-Za-z0-9_.@+-]{1,120}")
+DIRECTIONS = {"inbound", "outbound-api", "outbound-dial"}
+CALL_EVENTS = {"initiated", "ringing", "answered", "completed"}
+# A request for orders may wait this long (seconds); so many at a time, for all paths share threads.
+PATIENCE_S = 1.0
+MOST_PATIENT = 3
+
+
+def add_calls(app: Flask, simulator: Simulator) -> None:
+    """Add create, list, fetch and update."""
+
+    @app.post(f"{ACCOUNT}/Calls.json")
+    def create_call(AccountSid: str) -> Response:  # noqa: N803 - the description's name
+        simulator.check(AccountSid)
+        record = _call(AccountSid, simulator.clock.now())
+        fault = simulator.take_call_fault()
+        simulator.calls.add(record)
+        resource = record.resource()
+        simulator.ringing.begin(record)
+        return created(resource, fault)
+
+    @app.get(f"{ACCOUNT}/Calls.json")
+    def list_calls(AccountSid: str) -> Response:  # noqa: N803
+        simulator.check(AccountSid)
+        started, ended = between("StartTime"), between("EndTime")
+        status, parent = request.args.get("Status"), request.args.get("ParentCallSid")
+        found = [
+            record
+            for record in matching(simulator.calls)
+            if started(record.start_time)
+            and ended(record.end_time)
+            and status in {None, record.status}
+            and parent in {None, record.parent_sid}
+        ]
+        return page("calls", [(record.sid, record.resource()) for record in found])
+
+    @app.get(f"{ACCOUNT}/Calls/<Sid>.json")
+    def fetch_call(AccountSid: str, Sid: str) -> Response:  # noqa: N803
+        simulator.authenticate(AccountSid)
+        return jsonify(_known_call(simulator, Sid).resource())
+
+    @app.post(f"{ACCOUNT}/Calls/<Sid>.json")
+    def update_call(AccountSid: str, Sid: str) -> Response:  # noqa: N803
+        simulator.authenticate(AccountSid)
+        record = _known_call(simulator, Sid)
+        simulator.check(AccountSid)
+        form = request.form
+        status, twiml, url = form.get("Status"), given_twiml(), given_url("Url", 21205)
+        callback = given_url("StatusCallback", 21609)
+        fault = simulator.take_fault()
+        if callback:
+            _report_to(simulator, record, callback)
+        if status is not None:
+            simulator.ringing.end(record, status)
+        elif twiml or url:
+            method = form.get("Method", "POST")
+            switchboard = simulator.switchboard
+            if not switchboard.redirect(record.sid, url, method=method, twiml=twiml):
+                raise Refused(21220, "Call is not in-progress. Cannot redirect.")
+            record.date_updated = simulator.clock.now()
+        return changed(record.resource(), fault)
+
+
+def _report_to(simulator: Simulator, record: CallRecord, callback: str) -> None:
+    record.status_callback = callback
+    call = simulator.switchboard.live(record.sid)
+    if isinstance(call, Call):
+        call.report_to(callback)
+
+
+def _known_call(simulator: Simulator, sid: str) -> CallRecord:
+    record = simulator.calls.get(sid)
+    if record is None:
+        raise not_found()
+    return record
+
+
+def _call(account_sid: str, now: datetime) -> CallRecord:
+    """Return the call that the form asks for; raises Refused with Twilio's code."""
+    form = request.form
+    recipient, sender = numbers()
+    url, twiml = given_url("Url", 21205), given_twiml()
+    if not url and not twiml:
+        raise Refused(21205, "Url parameter is required.")
+    return CallRecord(
+        account_sid,
+        sender,
+        recipient,
+        now,
+        url=url,
+        method=form.get("Method", "POST"),
+        twiml=twiml,
+        fallback_url=given_url("FallbackUrl", 21205),
+        status_callback=given_url("StatusCallback", 21609),
+        status_events=events(),
+        timeout_s=form.get("Timeout", 60, int),
+    )
+
+
+def numbers() -> tuple[str, str]:
+    """Return whom to ring and who rings, as the form has them; raises Refused."""
+    form = request.form
+    recipient, sender = form.get("To", ""), form.get("From", "")
+    if not recipient:
+        raise Refused(21201, "No 'To' number is specified")
+    if not sender:
+        raise Refused(21213, "No 'From' number is specified")
+    if recipient.startswith(CLIENT):
+        if not CLIENT_NAME.fullmatch(recipient):
+            raise Refused(21217, f"{recipient} is not a valid client name")
+    elif not is_valid(recipient):
+        raise Refused(21211, f"The 'To' number {recipient} is not a valid phone number.")
+    if not is_valid(sender):
+        raise Refused(21212, f"The caller ID {sender} is not a valid phone number")
+    return recipient, sender
+
+
+def events() -> tuple[str, ...]:
+    """Return the call events that the form asks to be told of; raises Refused."""
+    given = tuple(" ".join(request.form.getlist("StatusCallbackEvent")).split()) or ("completed",)
+    if set(given) - CALL_EVENTS:
+        raise Refused(21626, f"Invalid StatusCallbackEvent {' '.join(given)}")
+    return given
+
+
+def add_lines(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - one small route after another
+    """Add what a telephone in another process asks; see `remote.RemoteSwitchboard`."""
+    switchboard, boxes = simulator.switchboard, simulator.boxes
+    patient = threading.BoundedSemaphore(MOST_PATIENT)
+
+    def party(sid: str) -> Party:
+        simulator.authenticate()
+        call = switchboard.live(sid)
+        if call is None:
+            raise not_found()
+        return call
+
+    @app.post("/_calls")
+    def register_call() -> Response:
+        """Show a call in Calls.json; with `Box`, it can also be reached.
+
+        One that the service asked for and that is over does not come to life again: the answer
+        says how it ended.
+        """
+        simulator.authenticate()
+        form, now = request.form, simulator.clock.now()
+        status, life = form.get("CallStatus", "in-progress"), ""
+        record = _shown(simulator, form)
+        if record.status in FINAL and (status in FINAL or record.direction != "inbound"):
+            return jsonify(record.resource())
+        if status in FINAL and form.get("Box") and not boxes.runs(form["Box"], record.sid):
+            # Who was not sure to have had it has not.
+            return jsonify(record.resource())
+        record.status, record.date_updated = status, now
+        if status in FINAL:
+            record.duration = form.get("CallDuration", 0, int)
+            boxes.end(record.sid, status)
+            record.end_time = now
+        elif form.get("Box"):
+            life = boxes.begin(form["Box"], form)
+        return jsonify({**record.resource(), "life": life})
+
+    @app.get("/_orders")
+    def orders() -> Response:
+        simulator.authenticate()
+        box, after = request.args.get("box", ""), request.args.get("after", 0, int)
+        known = request.args.get("life", "")
+        waits = request.args.get("wait") != "0" and patient.acquire(blocking=False)
+        try:
+            life, found = boxes.orders(box, after, PATIENCE_S if waits else 0, known)
+        finally:
+            if waits:
+                patient.release()
+        return jsonify(life=life, orders=found)
+
+    @app.post("/_calls/<sid>/queue")
+    def enqueue(sid: str) -> Response:
+        call = party(sid)
+        try:
+            return jsonify(sid=switchboard.enqueue(call, fields()["queue"]))
+        except QueueRefused as refused:
+            return jsonify(refused=refused.result, sid=refused.sid)
+
+    @app.get("/_calls/<sid>/queue")
+    def figures(sid: str) -> Response:
+        return jsonify(switchboard.figures(party(sid)))
+
+    @app.delete("/_calls/<sid>/queue")
+    def leave_queue(sid: str) -> Response:
+        return jsonify(left=switchboard.leave_queue(party(sid)))
+
+    @app.post("/_calls/<sid>/conference")
+    def join(sid: str) -> Response:
+        call, given = party(sid), fields()
+        try:
+            seat = switchboard.join(call, Wish(**{**given, "events": tuple(given["events"])}))
+        except NoSeat as refused:
+            return jsonify(refused=str(refused))
+        return jsonify(asdict(seat))
+
+    @app.delete("/_calls/<sid>/conference")
+    def leave_conference(sid: str) -> Response:
+        switchboard.leave_conference(party(sid), request.args.get("reason", ""))
+        return jsonify(left=True)
+
+
+def _shown(simulator: Simulator, form: Mapping[str, str]) -> CallRecord:
+    """Return the record of a call that runs elsewhere, made if need be; raises Refused."""
+    sid, direction = form.get("CallSid", ""), form.get("Direction", "inbound")
+    if not CALL_SID.fullmatch(sid):
+        raise Refused(20001, "CallSid is not the SID of a call")
+    if direction not in DIRECTIONS:
+        raise Refused(20001, "Direction is none of a call's")
+    record = simulator.calls.get(sid)
+    if record is None:
+        now = simulator.clock.now()
+        record = CallRecord(
+            simulator.settings.twilio_account_sid,
+            form.get("From", ""),
+            form.get("To", ""),
+            now,
+            direction=direction,
+            sid=sid,
+            start_time=now,
+        )
+        simulator.calls.add(record)
+    return record
+
+
+def fields() -> dict[str, Any]:
+    """Return the request's JSON object; raises Refused."""
+    given = request.get_json(silent=True)
+    if not isinstance(given, dict):
+        raise Refused(20001, "The body is not a JSON object")
+    return given

@@ -1,0 +1,111 @@
+"""The REST paths of queues and of those who wait in them."""
+
+from http import HTTPStatus
+
+from flask import Flask, Response, jsonify, request
+
+from exchange.queues import MOST_MAX_SIZE, Queue
+from exchange.rest.paths import ACCOUNT, Refused, changed, created, given_url, not_found, page
+from exchange.rest.server import Simulator
+
+MAX_NAME = 64
+
+
+def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PLR0915 - routes
+    """Add queues and their members."""
+    switchboard = simulator.switchboard
+
+    def known(sid: str) -> Queue:
+        queue = switchboard.queue(sid)
+        if queue is None:
+            raise not_found()
+        return queue
+
+    @app.post(f"{ACCOUNT}/Queues.json")
+    def create_queue(AccountSid: str) -> Response:  # noqa: N803 - the description's name
+        simulator.check(AccountSid)
+        name, size = _name(), _size()
+        if not name:
+            raise Refused(20001, "Missing required parameter FriendlyName in the post body")
+        fault = simulator.take_fault()
+        try:
+            queue = switchboard.make_queue(name, size)
+        except ValueError as error:
+            message = f"A queue already exists in this account with that name: {name}"
+            raise Refused(22003, message) from error
+        return created(switchboard.queue_resource(queue), fault)
+
+    @app.get(f"{ACCOUNT}/Queues.json")
+    def list_queues(AccountSid: str) -> Response:  # noqa: N803
+        simulator.check(AccountSid)
+        found = [(queue.sid, switchboard.queue_resource(queue)) for queue in switchboard.queues()]
+        return page("queues", found)
+
+    @app.get(f"{ACCOUNT}/Queues/<Sid>.json")
+    def fetch_queue(AccountSid: str, Sid: str) -> Response:  # noqa: N803
+        simulator.authenticate(AccountSid)
+        return jsonify(switchboard.queue_resource(known(Sid)))
+
+    @app.post(f"{ACCOUNT}/Queues/<Sid>.json")
+    def update_queue(AccountSid: str, Sid: str) -> Response:  # noqa: N803
+        simulator.authenticate(AccountSid)
+        queue = known(Sid)
+        simulator.check(AccountSid)
+        name, size = _name(), _size()
+        other = switchboard.queue_named(name) if name else None
+        if other is not None and other is not queue:
+            raise Refused(22003, f"A queue already exists in this account with that name: {name}")
+        fault = simulator.take_fault()
+        switchboard.change_queue(queue, name=name, max_size=size)
+        return changed(switchboard.queue_resource(queue), fault)
+
+    @app.delete(f"{ACCOUNT}/Queues/<Sid>.json")
+    def delete_queue(AccountSid: str, Sid: str) -> Response:  # noqa: N803
+        simulator.authenticate(AccountSid)
+        known(Sid)
+        simulator.take_fault()
+        if not switchboard.delete_queue(Sid):
+            raise Refused(22002, f"Queue {Sid} is not empty", HTTPStatus.CONFLICT)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    @app.get(f"{ACCOUNT}/Queues/<QueueSid>/Members.json")
+    def list_members(AccountSid: str, QueueSid: str) -> Response:  # noqa: N803
+        simulator.authenticate(AccountSid)
+        known(QueueSid)
+        simulator.check(AccountSid)
+        return page("queue_members", switchboard.members(QueueSid))
+
+    @app.get(f"{ACCOUNT}/Queues/<QueueSid>/Members/<CallSid>.json")
+    def fetch_member(AccountSid: str, QueueSid: str, CallSid: str) -> Response:  # noqa: N803
+        simulator.authenticate(AccountSid)
+        found = dict(switchboard.members(known(QueueSid).sid))
+        resource = next(iter(found.values()), None) if CallSid == "Front" else found.get(CallSid)
+        if resource is None:
+            raise not_found()
+        return jsonify(resource)
+
+    @app.post(f"{ACCOUNT}/Queues/<QueueSid>/Members/<CallSid>.json")
+    def take_member(AccountSid: str, QueueSid: str, CallSid: str) -> Response:  # noqa: N803
+        simulator.check(AccountSid)
+        url = given_url("Url", 21205)
+        if not url:
+            raise Refused(21205, "Url parameter is required.")
+        fault = simulator.take_fault()
+        resource = switchboard.take(QueueSid, CallSid, url, request.form.get("Method", "POST"))
+        if resource is None:
+            raise not_found()
+        return changed(resource, fault)
+
+
+def _name() -> str:
+    name = request.form.get("FriendlyName", "").strip()
+    if len(name) > MAX_NAME:
+        raise Refused(20001, f"FriendlyName is longer than {MAX_NAME} characters")
+    return name
+
+
+def _size() -> int | None:
+    size: int | None = request.form.get("MaxSize", None, int)
+    if size is not None and not 0 <= size <= MOST_MAX_SIZE:
+        raise Refused(20001, f"MaxSize is not between 0 and {MOST_MAX_SIZE}")
+    return size
