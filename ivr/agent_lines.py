@@ -1,8 +1,8 @@
 """Webhooks of the lines that we ring for agents, supervisors and third persons.
 
-What is answered here is decided by one transaction in services.agents.connect_agent; nothing is asked of
-the provider. A line that fails here fails aloud (503): the provider asks again, and an agent who is
-not reached after that leaves the caller's place as it was.
+What is answered here is decided by one transaction in services.agents.connect_agent; nothing is
+asked of the provider. A line that fails here fails aloud (503): the provider asks again, and an
+agent who is not reached after that leaves the caller's place as it was.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a line is, by the provider's Lookup v2 and its own client. Workers only.
 
 The port services.ports.LineTypes. A look-up costs money and time, so it is asked for only where an
-operator wants it (`TWILIO_LOOKUP`), and what it says is remembered (services.messages.look_up_line).
+operator wants it (`TWILIO_LOOKUP`), and what it says is remembered
+(services.messages.look_up_line).
 """
 
 from __future__ import annotations

@@ -34,6 +34,9 @@ from tests.support.postgres import (
 from tests.support.redis_server import running_redis
 from tests.support.shared_work import share_statements
 
+# Fixtures that tests of several folders share.
+pytest_plugins = ["tests.support.stages", "tests.support.imports", "tests.support.office"]
+
 _run_folder = pytest.StashKey[Path]()
 _at_end = pytest.StashKey[ExitStack]()
 TEMPLATE = "template_migrated"

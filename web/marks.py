@@ -63,8 +63,8 @@ def public_form(view: View) -> View:
     """For anybody, with forms that carry no token of a session: a page that all share has none.
 
     That a page of ours sends them is what the browser says of their origin; a view that acts for
-    somebody in particular proves for itself who that is (`web.online.booking_cookie`, a reference and a
-    date of birth).
+    somebody in particular proves for itself who that is (`web.online.booking_cookie`, a reference
+    and a date of birth).
     """
     setattr(view, _MARK, Who(frozenset(), public=True, free_form=True))
     return view

@@ -140,7 +140,7 @@ def visit() -> Visit | None:
 
 
 def is_proved() -> bool:
-    """Whether whoever asks gave their password a moment ago (`services.accounts.sign_in.PROVED_FOR`)."""
+    """Whether who asks gave their password a moment ago (`accounts.sign_in.PROVED_FOR`)."""
     found = visit()
     return found is not None and parts().sign_in.is_proved(found)
 

@@ -37,8 +37,8 @@ _READING: Final = "reading"
 class PartnerCentre:
     """A centre as a partner tells it. `id` is `platform:its own id`, the same at every reading.
 
-    `phone` is E.164 or a short number; `territory` as in models.centres.geography; `link` leads to where
-    the partner books. `phone_only`: the partner shows the centre and books nothing there.
+    `phone` is E.164 or a short number; `territory` as in models.centres.geography; `link` leads to
+    where the partner books. `phone_only`: the partner shows the centre and books nothing there.
     """
 
     id: str

@@ -2,7 +2,8 @@
 
 A page of the room looks again by itself, so whoever is there is seen every few seconds. A worker
 counts them by groups of buckets in memory, and tells once a second with what it measures; the
-process that lets people in passes over those who have gone (`services.admission.admission_controller`).
+process that lets people in passes over those who have gone
+(`services.admission.admission_controller`).
 
 Somebody who was told to look again in so many seconds counts until a little after that. Who asks
 more often counts once, and who asks two workers twice: never more than there are tickets, which is

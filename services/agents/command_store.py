@@ -1,4 +1,4 @@
-"""Questions to the provider as they are stored, with what causes them: see services.agents.provider_commands."""
+"""Commands to the provider as they are stored, with their cause: see `provider_commands`."""
 
 from __future__ import annotations
 

@@ -77,8 +77,8 @@ class Current:
 def ready(store: Store, staff_id: str, *, voice: str = "") -> Asked:
     """From offline, paused or wrapup (its code given) to ready. `voice`: browser or phone.
 
-    Call services.agents.reserve.reserve_for after it. Why not: `busy`, `wrapup_code` (it is missing),
-    `no_phone`.
+    Call services.agents.reserve.reserve_for after it. Why not: `busy`, `wrapup_code` (it is
+    missing), `no_phone`.
     """
     with store.database.transaction() as connection:
         agents.begin(connection, store.clock, staff_id)

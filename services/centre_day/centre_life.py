@@ -11,7 +11,8 @@ How it is done, so that it may be stopped at any moment and run again:
 2. places are blocked, booked ones too, some in each transaction, with their ids in the operation.
    A blocked place can be neither held nor confirmed, so whoever has one was booked before, and is
    found in
-3. a transaction for each booking: see services/centre_day/move_people.py. What is done is not done again;
+3. a transaction for each booking: see services/centre_day/move_people.py. What is done is not done
+again;
 4. what the operation opens is opened for all, and the operation is marked as done.
 
 Asking for the same once more goes on with an operation that is not done. Undoing goes the same way

@@ -492,7 +492,7 @@ class MovePeople:
         there: Mapping[int, tuple[int, str, datetime]],
         became: Mapping[int, Became],
     ) -> list[dict[str, Any]]:
-        """Each dose as services/booking/change_booking.py tells of it; moments carry the centre's zone."""
+        """Each dose as `change_booking` tells of it; moments carry the centre's zone."""
         was = {one.dose: one.start_at for one in file.live}
         where = changes.addresses(connection, {centre_id for _, centre_id, _ in there.values()})
         told = []

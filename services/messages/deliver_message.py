@@ -2,8 +2,8 @@
 
 The way: a text where the line takes texts, else a call, else somebody looks at it. Hours, the cap
 of a number and the spend breaker may put a message off or turn it to a call, and never touch the
-first confirmation of a booking (services.messages.topics). What may have reached the provider already is
-looked up there before anything is sent again.
+first confirmation of a booking (services.messages.topics). What may have reached the provider
+already is looked up there before anything is sent again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What follows a message that did not come to its person: once more, a call, or a case.
 
-A row that follows one up is written with the failure (models.messages.outbox.move_state) and looks at it a
-minute later, when reports that contradict each other have all come: what is done depends on where
-they left the message, and not on which came first.
+A row that follows one up is written with the failure (models.messages.outbox.move_state) and looks
+at it a minute later, when reports that contradict each other have all come: what is done depends on
+where they left the message, and not on which came first.
 """
 
 from __future__ import annotations

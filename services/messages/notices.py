@@ -24,8 +24,8 @@ APPOINTMENT = "appointment"
 class CallPlan:
     """How something is told by telephone.
 
-    `reason` is one of services.queue.promise_callback.Reason, of a call by the machine. `known` holds
-    ids only (`booking_id`, `entry` …), for it is read before anybody has said who they are.
+    `reason` is one of services.queue.promise_callback.Reason, of a call by the machine. `known`
+    holds ids only (`booking_id`, `entry` …), for it is read before anybody has said who they are.
     `due_at` and `until` (UTC): not before, and of no use after; None for at once, and for ever.
     """
 
@@ -66,5 +66,6 @@ Render = Callable[[Connection, Store, Claimed], Ready | Later | None]
 
 # Promise the call that tells a message, in the transaction given; `claimed.recipient` is whom to
 # ring. False while the number has another live promise. The promise is an entry of the line whose
-# `message_id` is the message's; whoever ends it moves the message by models.messages.outbox.move_state.
+# `message_id` is the message's; whoever ends it moves the message by
+# models.messages.outbox.move_state.
 Arrange = Callable[[Connection, Store, Claimed, CallPlan], bool]

@@ -1,7 +1,7 @@
 """Tell somebody at a later moment: a row of the outbox that is due then.
 
-Its words are made when it goes (`services.waiting_list.offer_notices`), for the moment may be put off: the
-campaign opens later than it was said, or somebody's turn comes on another day.
+Its words are made when it goes (`services.waiting_list.offer_notices`), for the moment may be put
+off: the campaign opens later than it was said, or somebody's turn comes on another day.
 """
 
 from __future__ import annotations

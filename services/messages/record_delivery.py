@@ -20,7 +20,7 @@ def record_delivery(
     message_id: str | None = None,
     error_code: str | None = None,
 ) -> bool:
-    """Advance a message to `state` (a key of models.messages.outbox.STATE_RANK); False if nothing moved.
+    """Advance a message to `state` (a key of outbox.STATE_RANK); False if nothing moved.
 
     `message_id` comes with the address that we gave when sending: a report may be quicker than the
     provider's answer to us, or stand in for an answer that was lost.

@@ -1,9 +1,9 @@
 """Remind people of their appointments, and ring whoever asked for it in the evening.
 
-Each day is written once, in sets (`models.messages.reminders`), when the hour has come by the clock of its
-centres; what missed its hour is written later, as long as that makes sense. A row says of which
-appointment it is, and no more: whether it is still there, who is told and how, is found when it is
-delivered.
+Each day is written once, in sets (`models.messages.reminders`), when the hour has come by the clock
+of its centres; what missed its hour is written later, as long as that makes sense. A row says of
+which appointment it is, and no more: whether it is still there, who is told and how, is found when
+it is delivered.
 """
 
 from __future__ import annotations

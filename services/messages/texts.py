@@ -86,7 +86,7 @@ class Dose:
 
     @classmethod
     def of_payload(cls, told: Mapping[str, Any]) -> Self:
-        """From `doses` of a message that services.booking.change_booking or move_people has stored."""
+        """From `doses` of a message that `change_booking` or `move_people` has stored."""
         was = told.get("was")
         return cls(
             dose=told["dose"],
@@ -211,7 +211,7 @@ def closed(
     number: str,
     link: str = "",
 ) -> str:
-    """Moved by us. `kind` is a services.centre_day.centre_life.Kind; `back`: to where it was before that.
+    """Moved by us. `kind` is a centre_day.centre_life.Kind; `back`: to where it was before that.
 
     `doses` as for `changed`. Raises ValueError where none has moved.
     """

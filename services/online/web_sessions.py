@@ -258,7 +258,8 @@ def new_visit(  # noqa: PLR0917
 ) -> Visit:
     """Store a visit that begins here, or with what is known already (number 1).
 
-    `place` is where it begins (`services.online.attempts.place_outside`); empty: it counts for none.
+    `place` is where it begins (`services.online.attempts.place_outside`); empty: it counts for
+    none.
     """
     session = session or Session(step=FIRST_STEP)
     visit = Visit(visit_id, 1, language, session.but(language=language), typed=typed or {})

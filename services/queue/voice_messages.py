@@ -1,10 +1,10 @@
 """A message that goes by telephone: a promise to ring that no agent waits for.
 
 It is rung like every number that the machine rings, in the same hours and as often
-(`services.agents.call_back`). Whoever picks up proves to be a person first, and hears what it is about
-only after the birth date. What becomes of the call becomes of the message: delivered when it was
-heard, undelivered when it was rung in vain or nobody there wants it, dropped when there is nothing
-left to tell.
+(`services.agents.call_back`). Whoever picks up proves to be a person first, and hears what it is
+about only after the birth date. What becomes of the call becomes of the message: delivered when it
+was heard, undelivered when it was rung in vain or nobody there wants it, dropped when there is
+nothing left to tell.
 
 A number has one live promise. A person's own wish to be rung goes before a message: the message's
 place in the line ends, and is taken anew once that promise is over (`resume_displaced`).

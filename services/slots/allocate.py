@@ -1,7 +1,7 @@
 """The one door to places: every channel that takes one comes through here.
 
-Places are given back in services/slots/give_back.py. Nothing else in the project writes who holds or has
-a place (a test reads the code for it), and behind both stands `uq_appointment_place`.
+Places are given back in services/slots/give_back.py. Nothing else in the project writes who holds
+or has a place (a test reads the code for it), and behind both stands `uq_appointment_place`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """The waiting list: join it, leave it, hear one's position, take or refuse what is offered.
 
-`services.slots.freed_slot_offers` decides whom a freed place is offered to; here is what becomes of the offer. A
-place that is refused, or not taken in time, goes to the next in the transaction in which it ends.
-Whoever had it keeps their old position after their first offer. A later refusal puts them behind
-the others of their class, and a later offer without any answer ends their entry. An offer that
-never left the house is none: they keep their position. Nobody is asked about the same hour twice.
+`services.slots.freed_slot_offers` decides whom a freed place is offered to; here is what becomes of
+the offer. A place that is refused, or not taken in time, goes to the next in the transaction in
+which it ends. Whoever had it keeps their old position after their first offer. A later refusal puts
+them behind the others of their class, and a later offer without any answer ends their entry. An
+offer that never left the house is none: they keep their position. Nobody is asked about the same
+hour twice.
 """
 
 from __future__ import annotations
@@ -306,7 +307,7 @@ def decline(
 
 @dataclass(frozen=True)
 class Everybody:
-    """Those who wait, of all campaigns: for who opens slots (see services.slots.open_slots.Offers)."""
+    """Those who wait, of all campaigns: for who opens slots (see slots.open_slots.Offers)."""
 
     store: Store
     campaigns: Callable[[], Sequence[Campaign]]

@@ -13,7 +13,7 @@ from bench import store
 from bench.by_hand import ByHand, driver_sql
 from models.database import Database
 from models.tables import appointment, booking, history, message, place
-from tests.store.tools import on_the_wire
+from tests.support.rows import on_the_wire
 
 HOLDER = "CA" + "0" * 31
 WRITES = re.compile(r"\b(UPDATE|INSERT INTO|SELECT count\(\*\).*? FROM) (\w+)", re.DOTALL)

@@ -21,7 +21,7 @@ from services.centres.directory import Directory
 from services.supervision.counts import day_before, day_begins, quarter_of
 from services.supervision.write_board import WriteBoard
 from tests.browser.stage import served
-from tests.store.board_day import SECOND, Day, bad_text
+from tests.supervision.board_day import SECOND, Day, bad_text
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, NOON, House, StaffClient, house, mornings
 from wiring import Parts, make_app

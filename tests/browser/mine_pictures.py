@@ -13,8 +13,8 @@ from pathlib import Path
 from services.short_links import Links
 from tests.browser.album import album, found_chromium
 from tests.browser.book_stage import Person, Site, site
+from tests.online.visitors import text_to
 from tests.support.house import MOBILE
-from tests.web.visitors import text_to
 
 # Those that the docs show.
 SHOWN = frozenset({"see", "offers", "code"})

@@ -15,8 +15,8 @@ import config
 
 from models.tables import agent, agent_queue, staff_act
 from tests.browser.board_stage import BoardStage, board_stage, opens
-from tests.store.board_day import recount, shown
-from tests.store.tools import rows_of
+from tests.supervision.board_day import recount, shown
+from tests.support.rows import rows_of
 
 pytestmark = pytest.mark.browser
 AXE = config.VAR / "static" / "axe.min.js"

@@ -15,9 +15,9 @@ from services.call.world import Service
 from services.centres.directory import Directory
 from services.messages.reminders import plan
 from services.ports import Messenger
-from tests.store.rings import Office, Ring, Rung
-from tests.store.tools import clock_of, rows_of
+from tests.agents.rings import Office, Ring, Rung
 from tests.support.house import House
+from tests.support.rows import clock_of, rows_of
 from wiring import make_call_back
 from wiring_delivery import make_means
 

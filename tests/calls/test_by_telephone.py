@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from models.queue import callbacks
+from tests.agents.rings import Rung
 from tests.calls.telephone import Post
-from tests.store.rings import Rung
-from tests.store.tools import clock_of
 from tests.support.house import LANDLINE, MOBILE, WITHHELD, House, house, mornings
+from tests.support.rows import clock_of
 
 BORN, OTHER_BORN = "12031942", "05061944"
 HEALTH = ("vaccin", "dose", "santé", "médecin")

@@ -21,10 +21,12 @@ from services.queue.promise_callback import RING_AFTER
 from services.queue.voice_messages import arrange
 from services.waiting_list.entries import State
 from services.waiting_list.offer_notices import OfferNotices
+from tests.agents.rings import Office
 from tests.ivr.line import Line
 from tests.ivr.test_callback_lines import Answers
-from tests.store.rings import Office
-from tests.store.test_waiting import (
+from tests.support.house import House, Phone, campaign_with, house, mornings
+from tests.support.rows import clock_of, on_the_wire, rows_of
+from tests.waiting_list.test_waiting import (
     OFFER,
     advances,
     books,
@@ -38,8 +40,6 @@ from tests.store.test_waiting import (
     stands,
     tells,
 )
-from tests.store.tools import clock_of, on_the_wire, rows_of
-from tests.support.house import House, Phone, campaign_with, house, mornings
 
 BORN, OTHER = "12031942", "13031942"
 LANDLINE = "+33491000001"

@@ -23,8 +23,7 @@ from services.slots.allocate import Channel
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
 from services.waiting_list.entries import State, Waiter, advance, join, position
 from tests.ivr.line import Line, read
-from tests.store.test_attempts import looks
-from tests.store.tools import change, clock_of, rows_of
+from tests.online.test_attempts import looks
 from tests.support.house import (
     LANDLINE,
     MOBILE,
@@ -36,6 +35,7 @@ from tests.support.house import (
     mornings,
 )
 from tests.support.house import house as open_house
+from tests.support.rows import change, clock_of, rows_of
 
 BORN, OTHER = "12031942", "13031942"
 UNKNOWN = "0000000001"

@@ -11,7 +11,6 @@ from sqlalchemy import select
 from flows.session import Session
 from models.tables import call, place
 from services.call.resume_call import RESUME_WITHIN
-from tests.store.tools import clock_of, rows_of
 from tests.support.house import (
     LANDLINE,
     MOBILE,
@@ -22,6 +21,7 @@ from tests.support.house import (
     house,
     mornings,
 )
+from tests.support.rows import clock_of, rows_of
 
 MINUTE = timedelta(minutes=1)
 BORN = "12031942"

@@ -22,7 +22,7 @@ from services.call import resume_call
 from services.call.resume_call import CODE_TRIES, VISIT_CODE_LIVES
 from services.online import web_sessions
 from services.online.web_sessions import for_web
-from tests.store.tools import clock_of
+from tests.online.visitors import BORN, OTHER_DAY, Visitor, link_in, text_to
 from tests.support.house import (
     LANDLINE,
     MOBILE,
@@ -33,7 +33,7 @@ from tests.support.house import (
     house,
     mornings,
 )
-from tests.web.visitors import BORN, OTHER_DAY, Visitor, link_in, text_to
+from tests.support.rows import clock_of
 
 MINUTE = timedelta(minutes=1)
 _CODE = re.compile(r">(\d\d) (\d\d) (\d\d)<")

@@ -24,9 +24,9 @@ from models.clock import DatabaseClock
 from models.migrations.runner import upgrade
 from models.tables import history, place
 from tests.crash.conftest import wait_for
-from tests.store.tools import rows_of, soon
 from tests.support.house import MOBILE, House, Phone, house
 from tests.support.postgres import OwnServer
+from tests.support.rows import rows_of, soon
 
 COMMIT = b"COMMIT\0"
 

@@ -24,9 +24,9 @@ from launcher import inherited
 from models.tables import message
 from tests.crash.conftest import Caller, Town, wait_for
 from tests.ivr.line import goes_on_or_ends, read
-from tests.store.tools import rows_of, soon
 from tests.support import parts
 from tests.support.redis_server import running_redis
+from tests.support.rows import rows_of, soon
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 

@@ -11,8 +11,8 @@ import pytest
 from flows.session import Session
 from prompts.catalogue import load
 from services.queue.promise_callback import RING_AFTER
+from tests.agents.rings import OURS, Office, Rung
 from tests.ivr.webhooks import Webhook
-from tests.store.rings import OURS, Office, Rung
 from tests.support.house import ACCOUNT, LANDLINE, MOBILE, House
 
 GREETING = "Bonjour. Ici Allô Rendez-vous."

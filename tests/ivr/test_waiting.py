@@ -18,9 +18,9 @@ from services.agents.connect_agent import agent_enters
 from services.campaign.opening_hours import hours_of
 from services.queue import entries, wait_estimate
 from tests.ivr.line import Document, Line
-from tests.store.tools import as_in_production, on_the_wire
 from tests.support.floor import Floor, a_call
 from tests.support.house import BASE, MOBILE, WITHHELD, House
+from tests.support.rows import as_in_production, on_the_wire
 
 WAIT = "/voice/wait"
 

@@ -16,9 +16,9 @@ from models.partners import rows
 from models.partners.rows import PartnerCentre, PartnerSlot
 from services.partners.booking import Asked
 from services.partners.offers import Moment, PartnerOffer, Way, near
+from tests.desk.test_desk import Desk
 from tests.support.house import MOBILE, NOON, POSTCODES, House, campaign_with, house, mornings
 from tests.support.keldoc import CENTRE, FIRST, MORNING, SECOND, Beside, beside
-from tests.web.test_desk import Desk
 
 _, _, _TERRITORY, LATITUDE, LONGITUDE = POSTCODES["75011"]
 SESSION = Session(

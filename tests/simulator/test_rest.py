@@ -18,7 +18,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-import simulator
+import exchange
 
 from exchange.clock import VirtualClock
 from exchange.rest.app import create_app
@@ -31,7 +31,7 @@ CALLS = f"/2010-04-01/Accounts/{SID}/Calls.json"
 MOBILE = "+33612345678"
 CALLBACK = "https://service.test/sms/status"
 OPENAPI = json.loads(
-    (Path(simulator.__file__).parent / "openapi/twilio_api_v2010_extract.json").read_text("utf-8")
+    (Path(exchange.__file__).parent / "openapi/twilio_api_v2010_extract.json").read_text("utf-8")
 )
 
 

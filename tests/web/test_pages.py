@@ -9,8 +9,8 @@ import pytest
 from flask import Blueprint, Flask, render_template_string
 
 from services.accounts import staff as accounts
+from tests.support.forms import PASSWORD, Browser
 from tests.support.house import House
-from tests.web.browser import PASSWORD, Browser
 from web import pages
 from web.staff_only import public, roles
 

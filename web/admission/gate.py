@@ -5,12 +5,13 @@ Telephone webhooks pass through it untouched, always; new calls that get the sho
 `ivr`, behind the check of their signature. In front of the web it
 
 - answers pages that are the same for everybody from memory (`web.admission.kept_pages`),
-- lets as many requests through at a time as leaves threads to the telephone (`services.admission.load_shedder`),
+- lets as many requests through at a time as leaves threads to the telephone
+(`services.admission.load_shedder`),
   those of visits that have begun first, and says so to the others (`web.admission.crowd`),
 - lets people begin a visit as fast as the web can serve them (`web.admission.room`).
 
-What it measures and hears of beside requests is `web.admission.ledger`'s. Nothing of this happens before
-`begin`: a server's worker calls it, a command or a test does not.
+What it measures and hears of beside requests is `web.admission.ledger`'s. Nothing of this happens
+before `begin`: a server's worker calls it, a command or a test does not.
 """
 
 from __future__ import annotations

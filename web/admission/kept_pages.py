@@ -1,4 +1,4 @@
-"""Pages for everybody, from memory where they are (`web.admission.kept_answers`), else from the application.
+"""Pages for everybody, from memory where they are (`kept_answers`), else from the application.
 
 Only what `web.cacheable` says everybody may have is kept, by its path and by the part of its query
 that says which page it is: nobody can ask past the memory with a query that means nothing.

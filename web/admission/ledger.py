@@ -97,7 +97,7 @@ class Ledger:
         self._read()
 
     def load(self, counts: Counter[tuple[str, str]], since: float) -> dict[str, Any]:
-        """What was measured in `since` seconds, as `services.admission.admission_controller.Loads` reads it."""
+        """What was measured in `since` seconds, as `admission_controller.Loads` reads it."""
         measured = asdict(self._pressure.measured())
         for name in ("steps", "web"):
             measured[name] /= since

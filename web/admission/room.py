@@ -1,7 +1,8 @@
 """The waiting room as each worker has it: tickets, and the page that says who stands where.
 
-No answer of it asks the store. How far the room is comes from a snapshot that `web.admission.ledger`
-reads once a second; what is told of it is worked out some times a second and kept.
+No answer of it asks the store. How far the room is comes from a snapshot that
+`web.admission.ledger` reads once a second; what is told of it is worked out some times a second and
+kept.
 """
 
 from __future__ import annotations

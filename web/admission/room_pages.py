@@ -46,7 +46,7 @@ class NotMade(Exception):
 
 @dataclass(frozen=True)
 class Page:
-    """A page with places for what differs: numbers are those of `web.admission.waiting_room.LETTERS`."""
+    """A page with places for what differs: numbers are those of `waiting_room.LETTERS`."""
 
     headers: Headers
     parts: tuple[bytes | int, ...]

@@ -75,7 +75,7 @@ class MyParts:
     service: Service
     wake_up: WakeUp
     cookie: MyCookie
-    web_sessions: VisitCookie
+    visits: VisitCookie
 
 
 class Wrong(Exception):

@@ -78,8 +78,8 @@ def downgrade() -> None:
     _acts_are_kept_for_good()
 
 
-# So long acts are kept (services.operations.erase_data.ACTS_KEPT); by the database's own clock, which nobody
-# who asks can move.
+# So long acts are kept (services.operations.erase_data.ACTS_KEPT); by the database's own clock,
+# which nobody who asks can move.
 _KEPT = "365 days"
 
 

@@ -1,0 +1,476 @@
+"""What stands in front of the application: who is let in, what is kept, and what gives way."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from flask import Response, request
+from sqlalchemy import event, select
+
+from models.tables import visit
+from services.admission.admission_controller import Inlet
+from services.admission.load_shedder import Level
+from services.admission.waiting_room import Ticket
+from services.online import web_sessions
+from tests.support.house import BASE, NOON, House, campaign_with, house
+from web.admission.gate import Gate
+from web.admission.waiting_room import VISIT
+from web.marks import public, public_form
+
+OPENING = NOON + timedelta(minutes=10)
+FORM = {"Origin": BASE, "Sec-Fetch-Site": "same-origin"}
+TICKET = "__Host-allo-ticket"
+CROWDED = "Beaucoup de monde nous appelle"
+
+
+@pytest.fixture
+def stood(database_url: str) -> Iterator[House]:
+    """A service ten minutes before an opening, with its gate shut and no thread of its own."""
+    with house(database_url, campaign=campaign_with(opens_at=OPENING)) as made:
+        gate_of(made).begin(threads=False)
+        yield made
+
+
+@pytest.fixture
+def open_house(sqlite_url: str) -> Iterator[House]:
+    """The same with a campaign that has long been open."""
+    with house(sqlite_url) as made:
+        gate_of(made).begin(threads=False)
+        yield made
+
+
+def gate_of(made: House, app: Any = None) -> Gate:
+    found: Gate = (app or made.app).extensions["allo_gate"]
+    return found
+
+
+def inlet_of(made: House, app: Any = None) -> Inlet:
+    return Inlet(made.store, gate_of(made, app).parts.campaigns)
+
+
+def statements(made: House) -> list[str]:
+    """Every statement that the store gets from here on."""
+    seen: list[str] = []
+    for engine in made.database.engines:
+        event.listen(engine, "before_cursor_execute", lambda *a: seen.append(a[2]))
+    return seen
+
+
+def a_second(made: House, inlet: Inlet, *gates: Gate) -> None:
+    """What happens each second beside requests: workers tell, people are let in, workers hear."""
+    made.clock.advance(timedelta(seconds=1))  # type: ignore[attr-defined]
+    for gate in gates:
+        gate.ledger.write()
+    inlet()
+    for gate in gates:
+        gate.ledger.write()
+
+
+def come(made: House, address: str, app: Any = None) -> Any:
+    """A browser of somebody, who has asked for the waiting room once."""
+    browser = (app or made.app).test_client()
+    browser.environ_base["REMOTE_ADDR"] = address
+    browser.get("/salle", base_url=BASE)
+    return browser
+
+
+def ask(browser: Any, path: str = "/salle", method: str = "get", **more: Any) -> Response:
+    answer: Response = getattr(browser, method)(path, base_url=BASE, headers=FORM, **more)
+    return answer
+
+
+# ---------------------------------------------------------------- the room
+
+
+def test_the_room_costs_no_store_and_says_all_that_one_wants_to_know(stood: House):
+    browser = come(stood, "192.0.2.1")
+    seen = statements(stood)
+    page = ask(browser)
+    other = come(stood, "192.0.2.2")
+    english = ask(other, "/salle?lang=en")
+    polled = ask(browser, "/salle/etat")
+    assert seen == []
+    assert page.status_code == english.status_code == 200
+    text = page.get_data(as_text=True)
+    for words in (
+        "à 9\u00a0h\u00a010",
+        "tiré au sort",
+        "+33974750001",
+        "n’est pas derrière",
+        "Recharger",
+    ):
+        assert words in text
+    assert "drawn at random" in english.get_data(as_text=True)
+    assert "<noscript><meta http-equiv" in text
+    assert polled.get_json()["kind"] == "before"
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "Set-Cookie" not in page.headers
+    assert browser.get_cookie(TICKET, domain="allo.example") is not None
+
+
+def test_nobody_begins_before_the_opening_and_one_after_another_then(stood: House):
+    """Two workers and one process that lets people in: what each shows is what all agree on."""
+    second = stood.application()
+    gates = gate_of(stood), gate_of(stood, second)
+    gates[1].begin(threads=False)
+    inlet = inlet_of(stood)
+    browsers = [come(stood, f"192.0.2.{n}", (stood.app, second)[n % 2]) for n in range(60)]
+    a_second(stood, inlet, *gates)
+    assert "59 personnes" in ask(browsers[0]).get_data(as_text=True)
+    refused = ask(browsers[0], "/rendez-vous", "post")
+    assert (refused.status_code, refused.headers["Location"]) == (303, "/salle")
+    stood.clock.moment = OPENING  # type: ignore[attr-defined]
+    order: list[int] = []
+    for _ in range(12):
+        a_second(stood, inlet, *gates)
+        order += [n for n, b in enumerate(browsers) if n not in order and is_let_in(b)]
+    assert sorted(order) == list(range(60))
+    assert order != list(range(60))
+    ranks = [rank_of(gates[0], browsers[n]) for n in order]
+    # As they were drawn; those of one second may stand in any order.
+    assert ranks[:10] != ranks[-10:]
+    assert max(ranks[:10]) < min(ranks[-10:])
+
+
+def rank_of(gate: Gate, browser: Any) -> int:
+    found = gate.room.tickets.read(ticket_of(browser))
+    assert found is not None
+    return found.rank
+
+
+def ticket_of(browser: Any) -> str:
+    return str(browser.get_cookie(TICKET, domain="allo.example").value)
+
+
+def is_let_in(browser: Any) -> bool:
+    answer = ask(browser)
+    return answer.status_code == 303 and answer.headers["Location"] == "/rendez-vous"
+
+
+def test_a_position_is_told_and_a_ticket_lets_one_visit_in_on_either_worker(stood: House):
+    inlet = inlet_of(stood)
+    second = stood.application()
+    gates = gate_of(stood), gate_of(stood, second)
+    gates[1].begin(threads=False)
+    early = come(stood, "192.0.2.1")
+    stood.clock.moment = OPENING + timedelta(seconds=2)  # type: ignore[attr-defined]
+    room, start = gates[0].room, int(OPENING.timestamp())
+    for n in range(300):
+        # A crowd between this one and the next, whose browsers show the room.
+        room.presence.seen(room.ranks.take(start, f"{n}".encode(), start + 1), 30)
+    late = come(stood, "192.0.2.9")
+    a_second(stood, inlet, *gates)
+    waits = ask(late, "/salle").get_data(as_text=True)
+    assert "personnes sont avant vous" in waits
+    assert "Temps d’attente estimé" in waits
+    told = ask(late, "/salle/etat").get_json()
+    assert told["kind"] == "waiting"
+    assert 5 <= told["each"] <= 30
+    # Of the one who is let in, a copy of the ticket is the same visit, whoever answers.
+    for _ in range(3):
+        a_second(stood, inlet, *gates)
+    assert is_let_in(early)
+    ticket = ticket_of(early)
+    begun = {began(app, ticket) for app in (stood.app, second)}
+    assert len(web_sessions) == 1
+    assert began(stood.app, ticket_of(late)) is None
+    # Forged, or of another service: none.
+    forged = ticket[:-1] + ("A" if ticket[-1] != "A" else "B")
+    assert began(stood.app, forged) is None
+
+
+def began(app: Any, ticket: str) -> str | None:
+    """The id of the visit that this ticket would begin; None where it is sent to wait."""
+    gate: Gate = app.extensions["allo_gate"]
+    seen: list[str | None] = []
+
+    def behind(environ: dict[str, Any], start: Any) -> list[bytes]:
+        seen.append(environ.get(VISIT))
+        start("200 OK", [])
+        return [b""]
+
+    before, gate.app = gate.app, behind
+    try:
+        browser = app.test_client()
+        browser.set_cookie(TICKET, ticket, domain="allo.example", secure=True)
+        browser.post("/rendez-vous", base_url=BASE, headers=FORM)
+    finally:
+        gate.app = before
+    return seen[0] if seen else None
+
+
+def test_a_ticket_is_one_visit_of_the_real_pages_however_often_it_is_used(stood: House):
+    inlet, gate = inlet_of(stood), gate_of(stood)
+    browser = come(stood, "192.0.2.1")
+    stood.clock.moment = OPENING  # type: ignore[attr-defined]
+    for _ in range(3):
+        a_second(stood, inlet, gate)
+    ticket = ticket_of(browser)
+    name = gate.room.tickets.visit_of(gate.room.tickets.read(ticket) or Ticket(b"", 0, 0))
+    copy = stood.app.test_client()
+    copy.set_cookie(TICKET, ticket, domain="allo.example", secure=True)
+    for one in (browser, copy, browser):
+        answer = ask(one, "/rendez-vous", "post", data={"whom": "self"})
+        assert answer.status_code == 303
+        assert answer.headers["Location"].startswith("/rendez-vous/")
+    with stood.database.statement() as connection:
+        assert connection.execute(select(visit.c.id)).scalars().all() == [name]
+    # Once it is over, the next visit takes a ticket of its own.
+    web_sessions.end(stood.store, name)
+    copy.delete_cookie("__Host-allo-visit", domain="allo.example")
+    again = ask(copy, "/rendez-vous", "post", data={"whom": "self"})
+    assert (again.status_code, again.headers["Location"]) == (303, "/salle")
+    assert copy.get_cookie(TICKET, domain="allo.example") is None
+
+
+def test_the_telephone_is_never_asked_for_a_ticket(stood: House):
+    stood.opens_centre()
+    phone = stood.phone().dial()
+    assert phone.heard
+    assert not phone.errors
+    assert gate_of(stood).room.ranks.counted() == {}
+
+
+def test_a_ticket_costs_the_same_again_and_again_and_is_counted_once(stood: House):
+    browser = come(stood, "192.0.2.1")
+    first = ticket_of(browser)
+    for _ in range(5):
+        ask(browser)
+        ask(browser, "/rendez-vous")
+    assert ticket_of(browser) == first
+    assert sum(gate_of(stood).room.ranks.counted().values()) == 1
+    # A script without cookies gets no ticket from the address that only tells.
+    nobody = stood.app.test_client()
+    assert ask(nobody, "/salle/etat").get_json() == {"kind": "lost"}
+    assert gate_of(stood).room.ranks.counted() == {}
+
+
+def test_without_the_process_that_lets_people_in_it_goes_on_slowly(stood: House):
+    browser = come(stood, "192.0.2.1")
+    stood.clock.moment = OPENING + timedelta(seconds=2)  # type: ignore[attr-defined]
+    gate_of(stood).room.look(0.0)
+    assert not is_let_in(browser)
+    stood.clock.moment = OPENING + timedelta(seconds=1100)  # type: ignore[attr-defined]
+    assert is_let_in(browser)
+    # Long after it there is no room at all.
+    stood.clock.moment = OPENING + timedelta(hours=2)  # type: ignore[attr-defined]
+    assert is_let_in(stood.app.test_client())
+
+
+# ---------------------------------------------------------------- kept pages
+
+
+@pytest.fixture
+def asked(open_house: House) -> list[str]:
+    """Pages of a test's own behind the gate, and what reached them."""
+    seen: list[str] = []
+
+    @public
+    def kept() -> Response:
+        seen.append(request.args.get("lang", "fr"))
+        answer = Response(f"words in {seen[-1]} " * 100, mimetype="text/html")
+        answer.headers["Cache-Control"] = "public, max-age=60, stale-while-revalidate=600"
+        answer.set_etag("a-tag")
+        return answer
+
+    @public
+    def own() -> Response:
+        seen.append("own")
+        return Response("mine", headers={"Cache-Control": "no-store"})
+
+    @public_form
+    def form() -> str:
+        seen.append(request.form.get("who", ""))
+        return "taken"
+
+    app = open_house.app
+    app._got_first_request = False
+    app.add_url_rule("/essai", "kept", kept)
+    app.add_url_rule("/essai-a-soi", "own", own)
+    app.add_url_rule("/rendez-vous/essai", "form", form, methods=["POST"])
+    return seen
+
+
+def test_pages_for_everybody_are_made_once_for_each_language(open_house: House, asked: list[str]):
+    gate, now = gate_of(open_house), [0.0]
+    gate.pages.ticks = lambda: now[0]
+    browser = open_house.app.test_client()
+    first = ask(browser, "/essai")
+    for query in ("", "?utm=1", "?lang=de", "?lang=fr"):
+        assert ask(browser, f"/essai{query}").data == first.data
+    assert b"words in en" in ask(browser, "/essai?x=1&lang=en").data
+    assert asked == ["fr", "en"]
+    zipped = browser.get("/essai", base_url=BASE, headers={"Accept-Encoding": "br, gzip"})
+    assert gzip.decompress(zipped.data) == first.data
+    assert zipped.headers["Vary"] == "Accept-Encoding"
+    again = browser.get("/essai", base_url=BASE, headers={"If-None-Match": '"a-tag"'})
+    assert (again.status_code, again.data) == (304, b"")
+    assert browser.head("/essai", base_url=BASE).data == b""
+    assert asked == ["fr", "en"]
+    now[0] = 61.0
+    assert ask(browser, "/essai").status_code == 200
+    assert asked == ["fr", "en", "fr"]
+    # What is somebody's own is never kept.
+    ask(browser, "/essai-a-soi")
+    ask(browser, "/essai-a-soi")
+    assert asked[3:] == ["own", "own"]
+
+
+def test_an_old_page_is_shown_when_there_is_no_room_for_the_next(
+    open_house: House, asked: list[str]
+):
+    gate, now = gate_of(open_house), [0.0]
+    gate.pages.ticks = lambda: now[0]
+    browser = open_house.app.test_client()
+    page = ask(browser, "/essai").data
+    now[0] = 100.0
+    while gate.pressure.web_begins(goes_on=True):
+        pass
+    # Nobody may fetch it, but it was promised to be shown a little longer where that is so.
+    assert ask(browser, "/essai?lang=en").status_code == 503
+    assert asked == ["fr"]
+    for _ in range(4):
+        gate.pressure.web_done(0.0, 0.0)
+    assert ask(browser, "/essai").data == page
+
+
+# ---------------------------------------------------------------- what gives way
+
+
+def test_a_form_that_finds_no_room_comes_back_with_what_was_typed(
+    open_house: House, asked: list[str]
+):
+    gate = gate_of(open_house)
+    browser = open_house.app.test_client()
+    while gate.pressure.web_begins(goes_on=True):
+        pass
+    typed = {"who": 'Zoë "Z" <b>', "year": "1942"}
+    answer = ask(browser, "/rendez-vous/essai?lang=en", "post", data=typed)
+    text = answer.get_data(as_text=True)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "2"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert 'name="who" value="Zoë &quot;Z&quot; &lt;b&gt;"' in text
+    assert 'action="/rendez-vous/essai?lang=en"' in text
+    assert "crowd" in text
+    assert "maintenance" in ask(browser, "/rendez-vous/x").get_data(as_text=True).lower()
+    assert asked == []
+    for _ in range(4):
+        gate.pressure.web_done(0.0, 0.0)
+    assert ask(browser, "/rendez-vous/essai", "post", data=typed).data == b"taken"
+    assert asked == [typed["who"]]
+
+
+def test_screens_ask_less_often_and_steps_of_a_call_are_always_answered(open_house: House):
+    open_house.opens_centre()
+    gate = gate_of(open_house)
+    agent = open_house.signs_in("agent")
+    phone = open_house.phone().dial()
+    gate.pressure.level = Level.CALLS
+    gate.pressure._refused = 1.0
+    answers = [agent.get("/poste/etat").status_code for _ in range(8)]
+    assert answers.count(503) == 6
+    assert set(answers) == {200, 503}
+    # A call that has begun goes on as if nothing was; a new one hears that there are too many.
+    heard = len(phone.heard)
+    phone.press("1")
+    assert len(phone.heard) > heard
+    assert not any(CROWDED in one.text for one in phone.heard)
+    crowded = open_house.phone("+33698765432").dial()
+    assert any(CROWDED in one.text for one in crowded.heard)
+    crowded.press("1")
+    assert crowded.ended_normally
+    assert [(one.number, one.reason) for one in open_house.promises()] == [
+        ("+33698765432", "unfinished")
+    ]
+    # Whoever stays is greeted as soon as there is room.
+    stays = open_house.phone("+33611111111").dial()
+    gate.pressure._refused = 0.0
+    stays.stays_silent()
+    assert stays.step == "welcome"
+    assert stays.waiting is not None
+
+
+def test_more_than_there_is_room_for_at_a_time_is_turned_away_and_counted(stood: House):
+    """Threads in earnest: as many as are let through at a time, and not one more."""
+    gate = gate_of(stood)
+    inside, most, leave = [0], [0], threading.Event()
+    counting = threading.Lock()
+
+    def slow(environ: dict[str, Any], start: Any) -> list[bytes]:
+        with counting:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        leave.wait(10)
+        with counting:
+            inside[0] -= 1
+        start("200 OK", [])
+        return [b"done"]
+
+    gate.crowd.page("crowded", "fr")
+    gate.app = slow
+    statuses: list[str] = []
+
+    def one() -> None:
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/rendez-vous/x", "QUERY_STRING": ""}
+        gate(environ, lambda status, _headers: statuses.append(status))
+
+    threads = [threading.Thread(target=one) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    while len(statuses) < 17:
+        leave.wait(0.005)
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert most == [3]
+    assert sorted(statuses) == ["200 OK"] * 3 + ["503 Service Unavailable"] * 17
+    load = gate.ledger.load(gate.tally.counts, 1.0)
+    assert load["away"] == load["lost"] == 0
+    assert gate.tally.counts["given_way", "visit"] == 17
+
+
+def test_visits_that_have_begun_go_first_each_with_one_answer_at_a_time(
+    open_house: House, asked: list[str]
+):
+    gate = gate_of(open_house)
+    browser, nobody = open_house.app.test_client(), open_house.app.test_client()
+    written = Response()
+    gate.visits.write(written, "W1")
+    browser.set_cookie(
+        gate.visits.name,
+        written.headers["Set-Cookie"].split("=", 1)[1].split(";")[0],
+        domain="allo.example",
+        secure=True,
+    )
+    for _ in range(3):
+        assert gate.pressure.web_begins(goes_on=False)
+    assert ask(nobody, "/rendez-vous/essai", "post", data={"who": "new"}).status_code == 503
+    assert ask(browser, "/rendez-vous/essai", "post", data={"who": "begun"}).status_code == 200
+    gate.inside.add("W1")
+    assert ask(browser, "/rendez-vous/essai", "post", data={"who": "copy"}).status_code == 503
+    assert asked == ["begun"]
+
+
+def test_before_it_begins_everything_passes(sqlite_url: str):
+    with house(sqlite_url, campaign=campaign_with(opens_at=OPENING)) as made:
+        answer = made.app.test_client().get("/salle", base_url=BASE)
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/rendez-vous")
+
+
+def test_what_is_measured_reaches_the_process_that_lets_people_in(stood: House):
+    gate, inlet = gate_of(stood), inlet_of(stood)
+    gate.pressure.web_begins(goes_on=True)
+    gate.pressure.web_done(0.2, 0.1)
+    gate.tally.counts["away", "start"] = 50
+    a_second(stood, inlet, gate)
+    assert gate.room.told.details["workers"] == 1
+    assert gate.room.told.details["away"] > 10

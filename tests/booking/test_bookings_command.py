@@ -1,0 +1,236 @@
+"""`flask bookings`: export, show, cancel, restore, move."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sqlalchemy import update
+
+from models.booking import changes
+from models.booking.changes import BookingFile
+from models.tables import booking
+from prompts.catalogue import load
+from services.booking.confirm_booking import Booked, confirm_booking
+from services.slots.give_back import UNDO_WITHIN
+from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
+from tests.support.rows import booked_places, change, clock_of, holds, request_for
+
+HEADER = "reference,channel,centre_id,centre_name,start,dose,state,created_at"
+
+
+@pytest.fixture
+def town(service: House) -> House:
+    """Two centres, a campaign of two doses, and one person booked at the nearer one."""
+    service.campaign = campaign_with(doses=2, horizon_days=60)
+    service.app = service.application()
+    for gid in ("1", "2"):
+        service.opens_centre(gid, kilometres=float(gid), starts=mornings(40))
+    return service
+
+
+@pytest.fixture
+def booked(town: House) -> BookingFile:
+    return books(town)
+
+
+def books(house: House, holder: str = "CA-1", **changes_: Any) -> BookingFile:
+    held = holds(house, holder, campaign=house.campaign)[0]
+    request = replace(request_for(held, holder), **{"number": MOBILE, **changes_})
+    with house.database.transaction() as connection:
+        done = confirm_booking(
+            connection,
+            house.store,
+            house.campaign,
+            request,
+            catalogue=load("fr"),
+            national_number="+33974750001",
+        )
+        assert isinstance(done, Booked)
+        found = changes.find_by_reference(connection, house.store.vault, done.reference)
+    assert found is not None
+    return found
+
+
+def run(house: House, *arguments: str) -> str:
+    result = house.app.test_cli_runner().invoke(args=["bookings", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def fails(house: House, *arguments: str, code: int = 1) -> str:
+    result = house.app.test_cli_runner().invoke(args=["bookings", *arguments])
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    return result.stderr.strip()
+
+
+# ---------------------------------------------------------------- export
+
+
+def test_the_export_is_what_the_contract_says(town: House, booked: BookingFile):
+    assert run(town, "export").splitlines() == [
+        HEADER,
+        (
+            f"{booked.reference},phone,1,Salle des fêtes,2026-11-26T10:00+01:00,1,confirmed,"
+            "2026-11-25T08:00:00+00:00"
+        ),
+        (
+            f"{booked.reference},phone,1,Salle des fêtes,2026-12-17T10:00+01:00,2,confirmed,"
+            "2026-11-25T08:00:00+00:00"
+        ),
+    ]
+
+
+def test_people_are_told_on_demand_and_at_the_end(town: House, booked: BookingFile):
+    books(town, "desk-1", number=LANDLINE, name="Durand, Jeanne")
+    rows = list(csv.DictReader(io.StringIO(run(town, "export", "--with-people"))))
+    assert ",".join(rows[0]) == f"{HEADER},born,phone,name,postcode"
+    assert {row["phone"] for row in rows} == {MOBILE, LANDLINE}
+    assert {row["name"] for row in rows} == {"", "Durand, Jeanne"}
+    assert {(row["born"], row["postcode"]) for row in rows} == {("1942-03-12", "75011")}
+    assert MOBILE not in run(town, "export")
+
+
+def test_each_dose_is_exported_with_its_own_centre(town: House, booked: BookingFile):
+    run(town, "cancel", booked.reference, "--dose", "2", "--why", "ill")
+    run(
+        town, "move", booked.reference, "--first", "2026-11-30T10:00", "--centre", "2", "--why", "x"
+    )
+    rows = list(csv.DictReader(io.StringIO(run(town, "export"))))
+    assert [(row["dose"], row["centre_id"], row["state"]) for row in rows] == [
+        ("1", "2", "confirmed"),
+        ("2", "1", "cancelled"),
+    ]
+
+
+def test_what_is_erased_is_empty(town: House, booked: BookingFile):
+    gone = dict.fromkeys(
+        ("reference_enc", "reference_idx", "dob_enc", "phone_enc", "name_enc", "postcode")
+    )
+    change(town.database, update(booking).values(erased_at=NOON, **gone))
+    rows = list(csv.DictReader(io.StringIO(run(town, "export", "--with-people"))))
+    people = ("reference", "born", "phone", "name", "postcode")
+    assert {row[one] for row in rows for one in people} == {""}
+
+
+# ---------------------------------------------------------------- show
+
+
+def test_show_tells_all_but_who(town: House, booked: BookingFile):
+    run(town, "move", booked.reference, "--second", "2026-12-20T10:00", "--why", "flooded")
+
+    told = run(town, "show", booked.reference)
+
+    where = "Salle des fêtes, 75011 Paris 11e (centre 1)"
+    assert told.splitlines() == [
+        "state: confirmed, version 2",
+        "campaign: tests",
+        "booked: 2026-11-25T08:00:00+00:00 by phone",
+        (f"dose 1: confirmed, 2026-11-26T10:00+01:00, {where}, place {booked.live[0].place_id}"),
+        (
+            f"dose 2: confirmed, 2026-12-20T10:00+01:00, {where}, "
+            f"place {booked.live[1].place_id + 3}"
+        ),
+        "history:",
+        "  2026-11-25T08:00:00+00:00 booked by caller (phone)",
+        (
+            "  2026-11-25T08:00:00+00:00 moved by operator (supervisor), flooded: "
+            "dose 1 kept 2026-11-26T09:00:00+00:00; dose 2 moved 2026-12-20T09:00:00+00:00"
+        ),
+    ]
+
+
+def test_show_tells_who_on_demand(town: House, booked: BookingFile):
+    spaced = " ".join(booked.reference)
+    told = run(town, "show", spaced, "--with-people").splitlines()
+    assert {"born: 1942-03-12", f"phone: {MOBILE}", "postcode: 75011", "rank: 1"} <= set(told)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "0000000000"),
+        ("show", "nonsense"),
+        ("cancel", "0000000000", "--why", "x"),
+        ("restore", "0000000000", "--why", "x"),
+        ("move", "0000000000", "--first", "2026-12-01T10:00", "--why", "x"),
+    ],
+)
+def test_an_unknown_reference_is_one_sentence(town: House, arguments: tuple[str, ...]):
+    said = fails(town, *arguments)
+    assert said == "Error: no booking has this reference (an erased one has none)"
+
+
+# ---------------------------------------------------------------- cancel, restore, move
+
+
+def test_cancel_and_restore(town: House, booked: BookingFile):
+    assert run(town, "cancel", booked.reference, "--why", "moved away").splitlines() == [
+        "dose 1: cancelled (2026-11-26T09:00:00+00:00)",
+        (
+            "dose 2: cancelled, for its interval counts from the first dose"
+            " (2026-12-17T09:00:00+00:00)"
+        ),
+    ]
+    assert booked_places(town.database) == 0
+    assert "it is cancelled already" in fails(town, "cancel", booked.reference, "--why", "again")
+    assert len(run(town, "restore", booked.reference, "--why", "mistaken").splitlines()) == 2
+    assert booked_places(town.database) == 2
+    run(town, "cancel", booked.reference, "--dose", "2", "--why", "ill")
+    clock_of(town).advance(UNDO_WITHIN + timedelta(minutes=1))
+    assert "more than ten minutes" in fails(town, "restore", booked.reference, "--why", "x")
+    assert booked_places(town.database) == 1
+
+
+def test_the_second_alone(town: House, booked: BookingFile):
+    said = run(town, "cancel", booked.reference, "--dose", "2", "--why", "ill").splitlines()
+    assert said[0].startswith("dose 1: stays; its second dose is missing now")
+
+
+def test_move(town: House, booked: BookingFile):
+    said = run(
+        town, "move", booked.reference, "--first", "2026-12-02T10:00", "--centre", "2", "--why", "x"
+    )
+    assert said.splitlines() == [
+        "dose 1: moved (2026-12-02T09:00:00+00:00)",
+        "dose 2: moved along with the first dose (2026-12-23T09:00:00+00:00)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--second", "2027-01-02T10:00"), "not be as far apart"),
+        (("--first", "2026-12-02T10:07"), "centre 1 has no slot at 2026-12-02T10:07"),
+        (("--first", "2026-12-02T10:00", "--centre", "9"), "there is no centre 9"),
+        (("--first", "2026-11-26T10:00"), "it is there already"),
+    ],
+)
+def test_what_cannot_move_says_why(
+    town: House, booked: BookingFile, options: tuple[str, ...], why: str
+):
+    assert why in fails(town, "move", booked.reference, *options, "--why", "x")
+    with town.database.statement() as connection:
+        assert changes.load(connection, town.store.vault, booked.id) == booked
+
+
+def test_options_that_make_no_sense(town: House, booked: BookingFile):
+    said = fails(town, "move", booked.reference, "--why", "x", code=2)
+    assert "--first, --second or both" in said
+    said = fails(town, "cancel", booked.reference, "--why", "x" * 81, code=2)
+    assert "1 to 80 letters" in said
+
+
+def test_a_campaign_that_is_no_more_can_still_be_cancelled(town: House, booked: BookingFile):
+    change(town.database, update(booking).values(campaign="spring"))
+    said = fails(town, "move", booked.reference, "--first", "2026-12-02T10:00", "--why", "x")
+    assert "the campaign spring" in said
+    run(town, "cancel", booked.reference, "--why", "x")
+    assert booked_places(town.database) == 0

@@ -1,0 +1,230 @@
+"""Reading an edition of the official file of centres."""
+
+from __future__ import annotations
+
+import gzip
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from partners import official_centres
+from services.centres.import_centres import HOURS_NOTE, CentreRecord, FileRefused
+from tests.support.imports import HEADER, centre_row, write_centres
+
+
+def read_one(tmp_path: Path, header: tuple[str, ...] = HEADER, **cells: str) -> CentreRecord:
+    feed = official_centres.read(
+        write_centres(tmp_path / "c.csv", [centre_row("1", **cells)], header)
+    )
+    assert not feed.refused
+    return feed.records[0]
+
+
+def test_a_row(tmp_path):
+    record = read_one(
+        tmp_path,
+        adr_num="3",
+        rdv_mardi="ouvert",
+        lieu_tel="3975",
+        date_ouverture="18/01/2021",
+        rdv_site_web="https://partners.doctolib.fr/x?y=1",
+    )
+    assert record.street == "3 Rue de la Gare"
+    assert record.hours == {
+        0: (("09:00", "12:00"),),
+        1: (("09:00", "12:00"), ("14:00", "17:00")),
+    }
+    assert record.phones == ("+33299740000", "3975")
+    assert record.opens_on == date(2021, 1, 18)
+    assert record.booking_mode == "partner"
+    assert record.booking_link == "https://partners.doctolib.fr/x?y=1"
+
+
+def test_a_later_edition(tmp_path):
+    later = ("centre_type", *reversed(HEADER), "rdv_tel2", "centre_fermeture")
+    record = read_one(
+        tmp_path,
+        (*later, "reserve_professionels_sante"),
+        rdv_tel2="0299740001",
+        date_ouverture="2021-01-18",
+        date_fermeture="2021-06-30",
+        centre_fermeture="t",
+        reserve_professionels_sante="t",
+    )
+    assert record.phones == ("+33299740000", "+33299740001")
+    assert (record.opens_on, record.closes_on) == (date(2021, 1, 18), date(2021, 6, 30))
+    assert record.closed
+    assert record.booking_mode == "reserved"
+
+
+def test_words_about_hours_go_into_the_notes(tmp_path):
+    record = read_one(tmp_path, rdv_lundi="à préciser", rdv_mardi="15h", rdv_modalites="Sur RDV")
+    assert record.hours == {}
+    assert record.notes == f"Sur RDV\n{HOURS_NOTE}lundi « à préciser », mardi « 15h »"
+
+
+@pytest.mark.parametrize(
+    ("cell", "link", "note"),
+    [
+        ("https://www.maiia.com/x", "https://www.maiia.com/x", ""),
+        ("www.ch-macon.fr/rdv", "https://www.ch-macon.fr/rdv", ""),
+        ("Doctolib en cours", "", "Rendez-vous en ligne : Doctolib en cours"),
+        ("vaccin@sdis34.fr", "", "Rendez-vous en ligne : vaccin@sdis34.fr"),
+        ("javascript:alert(1)", "", "Rendez-vous en ligne : javascript:alert(1)"),
+    ],
+)
+def test_only_web_addresses_are_links(tmp_path, cell, link, note):
+    record = read_one(tmp_path, rdv_site_web=cell)
+    assert (record.booking_link, record.notes) == (link, note)
+
+
+@pytest.mark.parametrize(
+    ("terms", "reserved"),
+    [
+        ("Réservé aux professionnels de santé libéraux", True),
+        ("Réservé aux professionnels", True),
+        ("Ouvert tous professionnels", True),
+        ("Centre réservé exclusivement aux personnels de santé", True),
+        ("Rendez-vous par téléphone, uniquement pour les professionnels de santé.", True),
+        ("Pour les professionnels de santé libéraux", True),
+        ("Réservé aux professionnels, tél. 05 75 75 75 75", True),
+        ("accueille les professionnels de santé de plus de 50 ans", True),
+        ("Réservé aux professionnels de santé et aux personnes de plus de 75 ans", False),
+        ("Ouvert tous professionnels, public 75 ans et plus", False),
+        ("Ouvert aux professionnels de santé libéraux et personnes > 75 ans", False),
+        ("Ouvert au public (+75 ans) et professionnels de santé", False),
+        ("personnels de santé et personnes de plus de 75ans", False),
+        ("Réservé aux personnes de plus de 75 ans", False),
+        ("ouvert seulement aux professionnels. Il sera ouvert à la population le 28", False),
+        ("Pour les professionnels de santé, contacter le 01.45.68.80.22", False),
+        ("Prise de rendez-vous pour les professionnels de santé au 01 44 90 74 08", False),
+        ("Un autre numéro est disponible pour les PS : +33233626051.", False),
+        ("Venir avec sa carte professionnelle", False),
+        ("", False),
+    ],
+)
+def test_reserved_to_professionals(terms, reserved):
+    mode = official_centres.booking_mode(name="CH", terms=terms, link="")
+    assert mode == ("reserved" if reserved else "own_phone")
+
+
+@pytest.mark.parametrize(
+    ("name", "terms", "mode"),
+    [
+        ("CHRU Tours - réservé aux professionnels", "", "reserved"),
+        ("CH de Vesoul - centre pour professionnels de santé", "", "reserved"),
+        ("CH de Beaugency - réservé aux professionels", "75+ et PS", "partner"),
+        ("Communauté professionnelle territoriale de santé", "", "partner"),
+        ("Maison de Santé Pluriprofessionnelle", "", "partner"),
+    ],
+)
+def test_names_that_reserve(name, terms, mode):
+    assert official_centres.booking_mode(name=name, terms=terms, link="DOCTOLIB") == mode
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"gid": ""}, "no gid"),
+        ({"gid": "a b"}, "is not an identifier"),
+        ({"gid": "1"}, "gid 1 is already on line 2"),
+        ({"nom": " "}, "no name"),
+        ({"com_cp": "1000"}, "postcode '1000' cannot be"),
+        ({"lat_coor1": "abc"}, "is not two numbers"),
+        ({"lat_coor1": "nan"}, "is not near"),
+        ({"lat_coor1": ""}, "latitude without longitude"),
+        ({"lat_coor1": "-1.2161", "long_coor1": "48.1226"}, "is not near"),
+        ({"date_ouverture": "31/02/2021"}, "is not a date"),
+    ],
+)
+def test_a_bad_row_is_named_and_the_rest_goes_in(tmp_path, cells, reason):
+    rows = [centre_row("1"), centre_row("2", **cells), centre_row("3")]
+    feed = official_centres.read(write_centres(tmp_path / "c.csv", rows))
+    assert [record.id for record in feed.records] == ["1", "3"]
+    (refused,) = feed.refused
+    assert refused.line == 3
+    assert reason in refused.reason
+    assert feed.rows == 3
+
+
+def test_rows_that_cannot_be_taken_apart(tmp_path):
+    path = write_centres(tmp_path / "c.csv", [centre_row(str(n)) for n in range(1, 6)])
+    lines = path.read_text(encoding="utf-8").split("\n")
+    lines[2] = lines[2].replace("Centre 2", '"Centre 2')
+    lines[3] = lines[3].replace("Centre 3", 'Centre" 3').replace("Rue", 'R"u"e')
+    lines[4] = lines[4].replace(";", "", 1)
+    path.write_text("\n".join(lines), encoding="utf-8")
+    feed = official_centres.read(path)
+    assert [record.id for record in feed.records] == ["1", "5"]
+    assert [row.line for row in feed.refused] == [3, 4, 5]
+    # The centres behind swallowed lines are known, so that they are not taken for gone.
+    assert [row.id for row in feed.refused][:2] == ["2", "3"]
+
+
+def refuse(path: Path) -> str:
+    with pytest.raises(FileRefused) as refused:
+        official_centres.read(path)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b" \r\n", "empty"),
+        (b"\xef\xbb\xbf", "no column"),
+        (b";;;\r\n", "no column"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"PK\x03\x04xx", "a ZIP archive"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+        (b"gid;nom\0;\r\n", "binary data"),
+        ("gid;nom;r\xe9f\r\n".encode("latin-1"), "not UTF-8 (line 1)"),
+        (b"a;b\r\n1;2\r\n", "no column"),
+        (";".join(HEADER).encode() + b"\r\n", "a header and no rows"),
+        (";".join((*HEADER, "gid")).encode() + b"\r\n", "column gid is there twice"),
+    ],
+)
+def test_what_is_no_file_of_centres(tmp_path, content, reason):
+    path = tmp_path / "c.csv"
+    path.write_bytes(content)
+    assert reason in refuse(path)
+
+
+def test_a_broken_archive_is_refused(tmp_path):
+    path = tmp_path / "c.csv.gz"
+    path.write_bytes(gzip.compress(b"gid;nom\r\n" * 50)[:-10])
+    assert "cannot be read" in refuse(path)
+
+
+def test_every_cut_inside_the_last_line_is_seen(tmp_path):
+    rows = [centre_row("1"), centre_row("2", nom="Gymnase « été »", rdv_modalites='Sur rdv; "ici"')]
+    whole = write_centres(tmp_path / "whole.csv", rows).read_bytes()
+    begin = whole.index(b"\r\n2;") + 2
+    path = tmp_path / "cut.csv"
+    for end in range(begin + 1, len(whole)):
+        path.write_bytes(whole[:end])
+        assert "incomplete" in refuse(path), whole[begin:end]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
+    path = write_centres(tmp_path / "c.csv", [centre_row("1")])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(official_centres.read(path).records) == 1
+
+
+def test_the_real_file(official_file):
+    feed = official_centres.read(official_file)
+    assert feed.rows == len(feed.records) == 854
+    assert [record.id for record in feed.records if record.latitude is None] == ["695", "698"]
+    silent = [record for record in feed.records if not record.hours]
+    assert len(silent) == 138
+    assert sum(HOURS_NOTE not in record.notes for record in silent) == 110
+    named = official_centres.PLATFORMS
+    platform = [
+        r for r in feed.records if any(n in (r.booking_link + r.notes).lower() for n in named)
+    ]
+    assert len(platform) >= 640
+    assert {r.booking_mode for r in feed.records} == {"partner", "own_phone", "reserved"}
+    assert feed.phones_unusable == 9

@@ -1,0 +1,148 @@
+"""Every text that leaves, as somebody might get it: for reading, and for the table of the docs.
+
+`python -m tests.messages.examples` writes the table of docs/messages.md anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from prompts.catalogue import Catalogue, load
+from services.messages import texts
+from services.messages.sms_parts import parts
+from services.messages.texts import Dose, Where
+from tests.support.keeper import ROOT
+
+PAGE = ROOT / "docs" / "messages.md"
+BEGIN = "<!-- texts: python -m tests.messages.examples -->"
+END = "<!-- end of texts -->"
+
+PARIS = ZoneInfo("Europe/Paris")
+REFERENCE = "4521738908"
+NUMBER = "+33974750001"
+# The longest day and month of the year in letters, at a long hour.
+START = datetime(2026, 9, 30, 10, 45, tzinfo=PARIS)
+SECOND = datetime(2026, 10, 21, 12, 45, tzinfo=PARIS)
+WAS = datetime(2026, 9, 23, 11, 15, tzinfo=PARIS)
+SECOND_WAS = datetime(2026, 10, 14, 10, 30, tzinfo=PARIS)
+UNTIL = datetime(2026, 9, 23, 16, 30, tzinfo=PARIS)
+HALL = Where("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e")
+GYM = Where("30 route de Rennes", "Gymnase Jaurès", "35500", "Vitré")
+LINK = "https://allo.example/s/4k0QZr8Wm2TdXb1"
+ABOUT = {"reference": REFERENCE, "number": NUMBER}
+
+Made = Callable[[Catalogue], str]
+
+
+def of_place(where: Where, other: Where | None = None) -> Iterator[tuple[str, Made]]:
+    """Each text that tells of a place, by its key in `[text]` without its shorter forms.
+
+    `other` is where a second dose is, when the two are apart.
+    """
+    one = Dose(1, START, where)
+    two = Dose(2, SECOND, other or where)
+    moved, moved_two = replace(one, was=WAS), replace(two, was=SECOND_WAS)
+    apart = replace(moved_two, where=other or replace(where, street=f"{where.street}, aile B"))
+    both = (START, SECOND)
+
+    def tell(make: Callable[..., str], *doses: Dose, **more: object) -> Made:
+        return lambda catalogue: make(catalogue, doses=doses, **more, **ABOUT)
+
+    def remind(*, tomorrow: bool = False, which: int | None = None) -> Made:
+        return lambda catalogue: texts.reminder(
+            catalogue, start=START, where=where, tomorrow=tomorrow, which=which, **ABOUT
+        )
+
+    def book(make: Callable[..., str], starts: Sequence[datetime]) -> Made:
+        return lambda catalogue: make(catalogue, starts=starts, where=where, **ABOUT)
+
+    def offer(starts: Sequence[datetime]) -> Made:
+        return lambda catalogue: texts.offer(
+            catalogue, starts=starts, where=where, until=UNTIL, number=NUMBER
+        )
+
+    yield "confirmation", book(texts.confirmation, (START,))
+    yield "confirmation_both", book(texts.confirmation, both)
+    yield "changed", tell(texts.changed, moved)
+    yield "changed_both", tell(texts.changed, moved, moved_two)
+    yield "changed_apart", tell(texts.changed, moved, apart)
+    yield "changed_first", tell(texts.changed, moved, two)
+    yield "changed_second", tell(texts.changed, one, moved_two)
+    yield "restored", tell(texts.restored, replace(one, became="restored"))
+    back, back_two = (replace(each, became="restored") for each in (one, two))
+    yield "restored_both", tell(texts.restored, back, back_two)
+    yield "restored_second", tell(texts.restored, replace(one, became="kept"), back_two)
+    day = {"kind": "day_closed"}
+    yield "closed", tell(texts.closed, moved, **day)
+    yield "closed_both", tell(texts.closed, moved, moved_two, **day)
+    yield "closed_apart", tell(texts.closed, moved, apart, **day)
+    yield "closed_first", tell(texts.closed, moved, two, **day)
+    yield "closed_second", tell(texts.closed, one, moved_two, **day)
+    yield "kept", tell(texts.kept, one)
+    yield "kept_both", tell(texts.kept, one, two)
+    yield "reminder", remind()
+    yield "reminder_tomorrow", remind(tomorrow=True, which=2)
+    yield "evening", book(texts.evening, (START,))
+    yield "evening_both", book(texts.evening, both)
+    yield "offer", offer((START,))
+    yield "offer_both", offer(both)
+
+
+def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
+    """The other texts."""
+    one, two = Dose(1, START, HALL), Dose(2, SECOND, HALL)
+
+    def tell(make: Callable[..., str], *doses: Dose, **more: object) -> Made:
+        return lambda catalogue: make(catalogue, doses=doses, **more, **ABOUT)
+
+    gone = replace(one, became="cancelled")
+    yield "cancelled", tell(texts.cancelled, gone)
+    gone_two = replace(two, became="cancelled_with_first")
+    yield "cancelled_both", tell(texts.cancelled, gone, gone_two)
+    kept = replace(one, became="kept_second_missing")
+    yield "cancelled_second", tell(texts.cancelled, kept, replace(two, became="cancelled"))
+    yield "closed_case", tell(texts.case, one, kind="centre_closed")
+    yield "closed_case_both", tell(texts.case, one, two, kind="day_closed")
+    for name in ("opening", "turn"):
+        yield name, lambda catalogue, name=name: texts.news(catalogue, name, number=NUMBER)  # type: ignore[misc]
+    for name in ("callback_missed", "callback_lost", "callback_late"):
+        yield (
+            name,
+            lambda catalogue, name=name: texts.callback(  # type: ignore[misc]
+                catalogue, name, due=START, number=NUMBER
+            ),
+        )
+    yield (
+        "unfinished",
+        lambda catalogue: texts.unfinished(catalogue, town=town, until=UNTIL, number=NUMBER),
+    )
+    yield "finish", lambda catalogue: texts.finish(catalogue, number=NUMBER, link=LINK)
+    for key in sorted(load("fr").texts):
+        if key.startswith("reply_"):
+            name = key.removeprefix("reply_")
+            yield key, lambda catalogue, name=name: texts.reply(catalogue, name, number=NUMBER)  # type: ignore[misc]
+
+
+def table() -> str:
+    """Each text in both languages, with the parts that it takes."""
+    rows = ["| text | parts | in French | in English |", "|---|---|---|---|"]
+    for key, make in (*of_place(HALL), *of_no_place()):
+        french, english = make(load("fr")), make(load("en"))
+        taken = "/".join(dict.fromkeys(str(parts(text)) for text in (french, english)))
+        rows.append(f"| `{key}` | {taken} | {french} | {english} |")
+    return "\n".join(rows)
+
+
+def in_page(page: str) -> str:
+    """The page with the table as it must be."""
+    begin, end = page.index(BEGIN), page.index(END)
+    return f"{page[:begin]}{BEGIN}\n{table()}\n{page[end:]}"
+
+
+if __name__ == "__main__":
+    path = Path(PAGE)
+    path.write_text(in_page(path.read_text("utf-8")), "utf-8")

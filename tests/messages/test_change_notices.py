@@ -1,0 +1,213 @@
+"""Whoever has an appointment that is changed is told of what it is now, once, the right way."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sqlalchemy import select
+
+from models.clock import FixedClock
+from models.desk import cases
+from models.messages import outbox
+from models.tables import booking, queue_entry
+from services.booking.change_booking import By, cancel, undo_cancel
+from services.campaign.campaigns import Campaigns
+from services.centre_day.centre_life import CentreLife, Wish
+from services.centres.directory import Directory
+from services.messages.change_notices import renders
+from services.messages.notices import Ready
+from services.slots.allocate import Channel, Taker
+from tests.support.house import LANDLINE, MOBILE, campaign_with, mornings
+from tests.support.office import Office, Provider
+
+# Nine o'clock in the evening in Paris.
+EVENING = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
+NUMBER = "+33974750001"
+BY_PHONE = By("the caller", Channel.PHONE)
+BY_US = By("supervisor1", Channel.SUPERVISOR)
+
+
+def books(office: Office, number: str = MOBILE, *, first: int = 5) -> str:
+    office.house.opens_centre("1", starts=mornings(6, first=first))
+    caller = office.house.phone(number).goes_to("reach")
+    caller.presses("1" if number == MOBILE else "2").goes_to("reference")
+    office.sweeps()
+    with office.house.database.statement() as connection:
+        return str(connection.execute(select(booking.c.id)).scalar_one())
+
+
+def cancels(office: Office, booking_id: str, by: By = BY_PHONE) -> None:
+    house = office.house
+    with house.database.transaction() as connection:
+        cancel(connection, house.store, house.campaign, booking_id, by=by)
+
+
+def restores(office: Office, booking_id: str, by: By = BY_PHONE) -> None:
+    house = office.house
+    with house.database.transaction() as connection:
+        taker = Taker(by.channel, "somebody")
+        undo_cancel(connection, house.store, house.campaign, taker, booking_id, by=by)
+
+
+def kinds(office: Office) -> list[tuple[str, str, str, str | None]]:
+    rows = office.house.messages()
+    return [(row.kind, row.topic, row.state, row.way) for row in rows if row.kind != "sms"]
+
+
+def at(office: Office, moment: datetime) -> None:
+    assert isinstance(office.house.clock, FixedClock)
+    office.house.clock.moment = moment
+
+
+def test_a_cancellation_is_written_to_its_person(whole_office: Office, provider: Provider):
+    booking_id = books(whole_office)
+    cancels(whole_office, booking_id)
+    assert whole_office.sweeps() == 1
+    assert kinds(whole_office) == [("booking_cancelled", "cancellation", "sent", "text")]
+    text = provider.texts(MOBILE)[-1]
+    assert "annulé" in text.body
+    assert "09 74 75 00 01" in text.body
+    (row,) = whole_office.house.messages("booking_cancelled")
+    assert row.parts == 1
+
+
+def test_of_two_changes_in_a_row_the_last_one_tells(whole_office: Office, provider: Provider):
+    booking_id = books(whole_office)
+    cancels(whole_office, booking_id)
+    restores(whole_office, booking_id)
+    whole_office.sweeps()
+    assert kinds(whole_office) == [
+        ("booking_cancelled", "cancellation", "dropped", None),
+        ("booking_changed", "restored", "sent", "text"),
+    ]
+    confirmation, restored = provider.texts(MOBILE)
+    assert restored.body != confirmation.body
+    assert "rétabli" in restored.body
+
+
+@pytest.mark.parametrize(
+    ("by", "first", "leaves"),
+    [
+        # Whoever did it waits for it; what we did waits for the morning.
+        (BY_PHONE, 5, "sent"),
+        (BY_US, 5, "pending"),
+        # Unless the appointment is early tomorrow: then it cannot wait.
+        (BY_US, 1, "sent"),
+    ],
+)
+def test_at_night(whole_office: Office, provider: Provider, by: By, first: int, leaves: str):
+    booking_id = books(whole_office, first=first)
+    at(whole_office, EVENING)
+    cancels(whole_office, booking_id, by)
+    whole_office.sweeps()
+    assert [state for _, _, state, _ in kinds(whole_office)] == [leaves]
+    at(whole_office, EVENING + timedelta(hours=11))
+    whole_office.sweeps()
+    assert [state for _, _, state, _ in kinds(whole_office)] == ["sent"]
+
+
+def test_a_landline_is_rung_about_a_change_and_costs_no_text(
+    whole_office: Office, provider: Provider
+):
+    booking_id = books(whole_office, LANDLINE)
+    cancels(whole_office, booking_id, BY_US)
+    restores(whole_office, booking_id, BY_US)
+    whole_office.sweeps()
+    assert kinds(whole_office)[-1] == ("booking_changed", "restored", "sent", "call")
+    assert provider.texts() == []
+    with whole_office.house.database.statement() as connection:
+        (call,) = connection.execute(
+            select(queue_entry).where(queue_entry.c.message_id.is_not(None))
+        )
+    assert (call.reason, call.mode) == ("appointment", "machine")
+
+
+def test_what_has_begun_is_told_to_nobody(whole_office: Office, provider: Provider):
+    booking_id = books(whole_office)
+    cancels(whole_office, booking_id)
+    whole_office.later(days=6)
+    whole_office.sweeps()
+    assert kinds(whole_office)[0][2] == "dropped"
+    with whole_office.house.database.statement() as connection:
+        assert cases.waiting(connection, limit=9) == []
+
+
+def test_whom_we_move_is_rung_where_the_campaign_does_without_that_text(whole_office: Office):
+    """Nobody may find a closed door because a text was saved."""
+    house = whole_office.house
+    booking_id = books(whole_office)
+    house.opens_centre("2", starts=mornings(6, first=5))
+    directory = Directory(house.database, centres_fresh_seconds=0)
+    CentreLife(house.store, Campaigns.fixed(house.campaign), directory=directory).close_centre(
+        "1", Wish("la salle est inondée")
+    )
+    (row,) = house.messages("booking_changed")
+    render = renders(lambda _: campaign_with(texts=("confirmation",)), NUMBER)["booking_changed"]
+    with house.database.transaction() as connection:
+        lease = timedelta(seconds=25)
+        claimed = outbox.claim(connection, house.clock, house.store.vault, row.id, lease)
+        assert claimed is not None
+        ready = render(connection, house.store, claimed)
+    assert isinstance(ready, Ready)
+    assert ready.text == ""
+    assert ready.call is not None
+    assert ready.call.known["booking_id"] == booking_id
+
+
+# ---------------------------------------------------------------- an answer that is lost
+
+
+def test_the_words_that_left_are_looked_for_and_not_the_words_of_now(
+    whole_office: Office, provider: Provider
+):
+    """The line breaks while a notice leaves, and what it tells changes before it is looked up."""
+    office = whole_office
+    booking_id = books(office)
+    cancels(office, booking_id)
+    (row,) = office.house.messages("booking_cancelled")
+    provider.does_next("cut")
+    assert office.delivers(row.id) == "no answer"
+    restores(office, booking_id)
+    office.later(seconds=5)
+    assert office.delivers(row.id) == "found"
+    assert len([text for text in provider.texts(MOBILE) if "annulé" in text.body]) == 1
+
+
+def test_a_notice_that_never_left_is_made_anew(whole_office: Office, provider: Provider):
+    office = whole_office
+    booking_id = books(office)
+    cancels(office, booking_id)
+    (row,) = office.house.messages("booking_cancelled")
+    provider.does_next("500")
+    assert office.delivers(row.id) == "no answer"
+    restores(office, booking_id)
+    office.later(seconds=5)
+    assert office.delivers(row.id) == "dropped"
+    assert not any("annulé" in text.body for text in provider.texts(MOBILE))
+
+
+# SQLite has one writer at a time: there, nobody comes in between.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_relay_that_lost_its_claim_while_it_made_the_words_sends_nothing(
+    whole_office: Office, provider: Provider
+):
+    office = whole_office
+    booking_id = books(office)
+    cancels(office, booking_id)
+    (row,) = office.house.messages("booking_cancelled")
+    real, nested = office.means.notices["booking_cancelled"], list[str]()
+
+    def slow(*arguments: Any) -> Ready | Any:
+        if not nested:
+            nested.append("…")
+            office.later(seconds=26)
+            nested.append(office.delivers(row.id))
+        return real(*arguments)
+
+    office.means.notices["booking_cancelled"] = slow  # type: ignore[index]
+    assert office.delivers(row.id) == "taken over"
+    assert nested[1] == "sent"
+    assert len(provider.texts(MOBILE)) == 2

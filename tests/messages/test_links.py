@@ -1,0 +1,101 @@
+"""Links in texts: for every real centre, no part more than without, and always where it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from exchange.segments import segment_count
+from prompts.catalogue import languages, load
+from services.messages import texts
+from services.messages.sms_parts import Encoding, encoding, parts
+from services.messages.texts import Dose, Where
+from services.short_links import Kind, Links
+from tests.messages.examples import ABOUT, HALL, NUMBER, REFERENCE, SECOND, START, UNTIL, WAS
+from tests.messages.test_texts import HEALTH, WRITTEN_NUMBER, places
+
+LINK = Links("https://allo.example", "secret").of_booking(REFERENCE, [START, SECOND])
+LINKED = {**ABOUT, "link": LINK}
+BOTH = (START, SECOND)
+
+
+def confirmations(language: str, **more: object) -> Iterator[tuple[Where, str, str]]:
+    """Each with and without the link, of one appointment and of two."""
+    catalogue = load(language)
+    for where in places():
+        for starts in ((START,), BOTH):
+            given = {"starts": starts, "where": where, **more}
+            yield (
+                where,
+                texts.confirmation(catalogue, **given, **LINKED),  # type: ignore[arg-type]
+                texts.confirmation(catalogue, **given, **ABOUT),  # type: ignore[arg-type]
+            )
+
+
+def test_a_confirmation_stays_one_part_and_the_common_one_has_its_link():
+    told = {language: list(confirmations(language)) for language in languages()}
+    for where, text, _ in (one for each in told.values() for one in each):
+        assert parts(text) == segment_count(text) == 1, (where, text)
+        assert encoding(text) is Encoding.GSM_7
+        assert REFERENCE in text
+        assert WRITTEN_NUMBER in text
+        assert not HEALTH.search(text.replace(LINK, "")), text
+    for each in told.values():
+        alone = each[::2]
+        assert sum(LINK in text for _, text, _ in alone) > 0.93 * len(alone)
+    assert sum(LINK in text for _, text, _ in told["fr"][1::2]) > 0.5 * len(places())
+
+
+def test_a_link_costs_nobody_any_part_of_the_address():
+    for where, text, without in confirmations("fr"):
+        if LINK in text:
+            assert where.town == "" or f"{where.postcode} " in text, text
+        else:
+            assert text == without
+
+
+def test_a_reminder_and_what_was_asked_for_on_a_page_always_have_it():
+    for language in languages():
+        catalogue = load(language)
+        for where in places():
+            for tomorrow, which in ((False, None), (True, 2)):
+                text = texts.reminder(
+                    catalogue, start=START, where=where, tomorrow=tomorrow, which=which, **LINKED
+                )
+                assert text.endswith(LINK), text
+                assert parts(text) <= 2, text
+        for _, text, _ in confirmations(language, asked=True):
+            assert LINK in text
+            assert parts(text) <= 2
+            assert WRITTEN_NUMBER in text
+
+
+def test_other_texts_have_it_where_it_takes_no_part_more():
+    one, two = Dose(1, START, HALL), Dose(2, SECOND, HALL)
+    moved, gone = replace(one, was=WAS), replace(one, became="cancelled")
+    for language in languages():
+        catalogue = load(language)
+        for make, doses in (
+            (texts.changed, (moved,)),
+            (texts.changed, (moved, two)),
+            (texts.cancelled, (gone,)),
+            (texts.restored, (replace(one, became="restored"),)),
+            (texts.kept, (one,)),
+        ):
+            text, without = (make(catalogue, doses=doses, **about) for about in (LINKED, ABOUT))
+            assert parts(text) == parts(without), text
+            assert text in {without, f"{without} {LINK}"}
+
+
+def test_what_is_to_be_finished_has_its_link_and_the_number_in_one_part():
+    link = Links("https://allo.example", "secret").of_code("204061", START)
+    assert f"/{Kind.CODE}/" in link
+    longest = max((where.town for where in places()), key=len)
+    for language in languages():
+        catalogue = load(language)
+        text = texts.unfinished(catalogue, town=longest, until=UNTIL, number=NUMBER, link=link)
+        for told in (text, texts.finish(catalogue, number=NUMBER, link=link)):
+            assert parts(told) == 1, told
+            assert link in told
+            assert WRITTEN_NUMBER in told
+            assert encoding(told) is Encoding.GSM_7

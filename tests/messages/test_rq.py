@@ -1,0 +1,227 @@
+"""The worker and the scheduler as real processes, with a real Redis that may vanish."""
+
+from __future__ import annotations
+
+import base64
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from exchange.clock import WallClock
+from jobs.queues import DELIVER, RedisWakeUp, connect, outbox_queue, wake_worker
+from jobs.scheduler import sweep
+from launcher import inherited
+from models.clock import DatabaseClock
+from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN, House, house
+from tests.support.keeper import ROOT
+from tests.support.office import Office, Provider, messenger_to
+
+PATIENCE = 45.0
+SECRET_BODY = "Votre rendez-vous : jeudi à 10 h. Référence 04 52 17 88 03"
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Look again until it is so; the test fails when it takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE:.0f} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def real_time(database_url: str) -> Iterator[House]:
+    with house(database_url, clock=DatabaseClock()) as made:
+        yield made
+
+
+@pytest.fixture
+def provider(real_time: House) -> Iterator[Provider]:
+    made = Provider(real_time, WallClock())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def office(real_time: House, provider: Provider) -> Iterator[Office]:
+    messenger = messenger_to(provider.url)
+    yield Office(real_time, messenger)
+    messenger._http.session.close()
+
+
+@contextmanager
+def running(command: str, office: Office, provider: Provider, redis_url: str, log: Path):
+    """`flask worker` or `flask scheduler`, as the Procfile starts it; killed at the end."""
+    env = inherited() | {
+        "FLASK_APP": "wiring:create_app",
+        "DATABASE_URL": office.house.database.url.render_as_string(hide_password=False),
+        "REDIS_URL": redis_url,
+        "DATA_KEYS": base64.b64encode(bytes(range(32))).decode(),
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_API_BASE_URL": provider.url,
+        "PUBLIC_BASE_URL": BASE,
+        "PYTHONUNBUFFERED": "1",
+    }
+    with log.open("w") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "flask", command],
+            cwd=ROOT,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> str:
+    """The URL of a Redis that is not there."""
+    return f"unix://{tmp_path / 'no.sock'}"
+
+
+def test_a_real_worker_delivers_what_it_is_told_of(
+    office: Office, provider: Provider, redis_url: str, tmp_path: Path
+):
+    log = tmp_path / "worker.log"
+    message_id = office.writes(body=SECRET_BODY)
+    with running("worker", office, provider, redis_url, log):
+        RedisWakeUp(redis_url).message(message_id)
+        wait_for(lambda: office.state(message_id) == "sent", "the text leaves")
+    (text,) = provider.texts()
+    assert text.body == SECRET_BODY
+    written = log.read_text("utf-8")
+    for personal in (MOBILE, MOBILE[1:], "612345678", "04 52", "jeudi"):
+        assert personal not in written
+    assert message_id in written
+
+
+def test_a_worker_that_is_told_to_end_ends_at_once_and_well(
+    office: Office, provider: Provider, redis_url: str, tmp_path: Path
+):
+    message_id = office.writes()
+    with running("worker", office, provider, redis_url, tmp_path / "log") as worker:
+        RedisWakeUp(redis_url).message(message_id)
+        wait_for(lambda: office.state(message_id) == "sent", "the text leaves")
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(timeout=10) == 0
+
+
+def test_redis_is_told_an_id_and_nothing_else(office: Office, redis_url: str):
+    message_id = office.writes(body=SECRET_BODY)
+    wake_worker(outbox_queue(connect(redis_url)), message_id)
+    with redis.Redis.from_url(redis_url) as client:
+        stored = everything_in(client)
+    assert message_id.encode() in stored
+    assert DELIVER.encode() in stored
+    for personal in (MOBILE, MOBILE[1:], "612345678", "rendez-vous", "jeudi", "04 52"):
+        assert personal.encode() not in stored
+    # JSON, not pickle: whoever can write to Redis must not be able to run code.
+    assert b"\x80\x04" not in stored
+    assert b"\x80\x05" not in stored
+
+
+def everything_in(client: Any) -> bytes:
+    import zlib  # noqa: PLC0415 (RQ packs what it stores)
+
+    found: list[bytes] = []
+    for key in client.keys("*"):
+        found.append(key)
+        kind = client.type(key)
+        if kind == b"hash":
+            for name, value in client.hgetall(key).items():
+                found += [name, value]
+                try:
+                    found.append(zlib.decompress(value))
+                except zlib.error:
+                    continue
+        elif kind == b"list":
+            found += client.lrange(key, 0, -1)
+        elif kind == b"set":
+            found += client.smembers(key)
+        elif kind == b"zset":
+            found += [member for member, _ in client.zrange(key, 0, -1, withscores=True)]
+        else:
+            found.append(client.get(key) or b"")
+    return b"\n".join(found)
+
+
+def test_a_caller_does_not_notice_that_redis_is_gone(nowhere: str):
+    wake_up = RedisWakeUp(nowhere)
+    for number in range(100):
+        wake_up.message(f"{number:032x}")
+    wait_for(wake_up._waiting.empty, "the wake-ups are given up")
+
+
+def test_a_caller_does_not_wait_for_a_redis_that_is_silent():
+    """A Redis that takes connections and never answers is worse than one that is gone."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        wake_up = RedisWakeUp(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        for number in range(10):
+            wake_up.message(f"{number:032x}")
+        # The calls have gone on while the thread that tells Redis still waits for its first answer.
+        assert not wake_up._waiting.empty()
+        wait_for(wake_up._waiting.empty, "the wake-ups are given up")
+
+
+def test_wake_ups_go_on_when_redis_comes_back(office: Office, redis_url: str, nowhere: str):
+    wake_up = RedisWakeUp(redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+        for number in range(2):
+            wake_up.message(f"{number:032x}")
+            wait_for(partial(longer_than, client, number), "the wake-up")
+            client.client_kill_filter(_type="normal", skipme=True)
+
+
+def longer_than(client: Any, number: int) -> bool:
+    return bool(client.llen("rq:queue:outbox") > number)
+
+
+def test_what_redis_forgot_the_sweep_finds(office: Office, provider: Provider, redis_url: str):
+    message_id = office.writes()
+    wake_worker(outbox_queue(connect(redis_url)), message_id)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    assert sweep(office.house.store, office.messenger) == 1
+    assert office.state(message_id) == "sent"
+    assert len(provider.texts()) == 1
+
+
+def test_the_scheduler_delivers_where_there_is_no_redis(
+    office: Office, provider: Provider, nowhere: str, tmp_path: Path
+):
+    message_id = office.writes()
+    with running("scheduler", office, provider, nowhere, tmp_path / "log") as scheduler:
+        wait_for(lambda: office.state(message_id) == "sent", "the text leaves")
+        scheduler.send_signal(signal.SIGTERM)
+        assert scheduler.wait(timeout=10) == 0
+    assert len(provider.texts()) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_worker_without_redis_says_so_in_one_sentence(
+    office: Office, provider: Provider, nowhere: str, tmp_path: Path
+):
+    log = tmp_path / "log"
+    with running("worker", office, provider, nowhere, log) as worker:
+        assert worker.wait(timeout=30) != 0
+    (sentence,) = [line for line in log.read_text("utf-8").splitlines() if line.startswith("Error")]
+    assert "REDIS_URL" in sentence

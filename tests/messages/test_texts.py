@@ -1,0 +1,383 @@
+"""Every text, in both languages, for every real centre: short enough, discreet, and of use."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange.segments import segment_count
+from jobs.feeds import read_centres
+from prompts.catalogue import languages, load
+from services.campaign.campaign import Campaign
+from services.centre_day.centre_life import Kind
+from services.messages import texts
+from services.messages.discreet_place import discreet, says_health
+from services.messages.sms_parts import Encoding, encoding, parts, to_gsm
+from services.messages.texts import NAMES, PIECE, Dose, Where
+from tests.messages import examples
+from tests.messages.examples import (
+    ABOUT,
+    BEGIN,
+    END,
+    GYM,
+    HALL,
+    NUMBER,
+    PAGE,
+    REFERENCE,
+    SECOND,
+    SECOND_WAS,
+    START,
+    WAS,
+    in_page,
+    of_no_place,
+    of_place,
+)
+from tests.support.house import CAMPAIGN
+
+WRITTEN_NUMBER = "09 74 75 00 01"
+# What no text may say; streets that are called after a doctor are known by "Dr" alone.
+HEALTH = re.compile(
+    r"vaccin|covid|h[oô]pital|hospi|clini|m[eé]dica|m[eé]decin|sant[eé]\b|\bsoins?\b|soign"
+    r"|\bCHR?U?\b|ehpad|pharma|infirmi|dispensaire|chirurg|docteur|patient|\bdoses?\b|malad|injec",
+    re.IGNORECASE,
+)
+# The one answer to whoever writes of an emergency speaks of one.
+URGENT = "reply_emergency"
+derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+
+
+@lru_cache
+def places() -> tuple[Where, ...]:
+    """Where the 854 centres are; a place that several share is looked at once."""
+    return tuple(
+        dict.fromkeys(
+            Where(one.street, one.name, one.postcode, one.town) for one in read_centres().records
+        )
+    )
+
+
+@lru_cache
+def every_text(language: str) -> list[tuple[str, Where | None, str]]:
+    catalogue = load(language)
+    told: list[tuple[str, Where | None, str]] = [
+        (key, where, make(catalogue)) for where in places() for key, make in of_place(where)
+    ]
+    longest = max((where.town for where in places()), key=len)
+    return [*told, *((key, None, make(catalogue)) for key, make in of_no_place(longest))]
+
+
+def each_text() -> Iterator[tuple[str, Where | None, str]]:
+    for language in languages():
+        yield from every_text(language)
+
+
+# ---------------------------------------------------------------- all of them
+
+
+def test_each_key_is_a_text_that_is_looked_at_here_or_a_piece_of_one():
+    """Or a new text would be in no test and in no table."""
+    looked_at = {key for key, _ in (*of_place(HALL), *of_no_place())}
+    for language in languages():
+        for key in load(language).texts:
+            if key.startswith(PIECE):
+                continue
+            assert re.sub("_(short|brief|link)", "", key) in looked_at, key
+            assert texts.name_of(key) in NAMES, key
+
+
+def test_no_text_is_longer_than_two_parts_and_no_confirmation_than_one():
+    for key, where, text in each_text():
+        most = 1 if key.startswith("confirmation") else 2
+        assert encoding(text) is Encoding.GSM_7, (key, where)
+        assert parts(text) == segment_count(text), (key, where)
+        assert 1 <= parts(text) <= most, (key, where, text)
+
+
+def test_no_text_says_a_word_about_health():
+    told = [(key, text) for key, _, text in each_text() if key != URGENT and HEALTH.search(text)]
+    assert not told, told[:5]
+
+
+def test_each_text_names_the_number_to_ring_and_nobody_is_to_answer():
+    for key, where, text in each_text():
+        assert WRITTEN_NUMBER in text, (key, where)
+        assert not re.search(r"répond|reply|écrivez[ -]nous|renvoyez", text, re.IGNORECASE), key
+        assert "?" not in text, key
+
+
+def test_each_text_of_a_place_says_when_and_where_and_of_which_booking():
+    for key, where, text in each_text():
+        if where is None:
+            continue
+        assert to_gsm(f"{where.postcode} {where.town}".strip()) in text, (key, text)
+        assert key.startswith("offer") or REFERENCE in text, (key, text)
+        days = r"30/0?9|30 septembre|30 September|21/10|21 octobre|21 October"
+        assert re.search(days, text), (key, text)
+
+
+def test_where_a_street_would_tell_the_text_says_how_to_learn_it():
+    hidden = [where for where in places() if not where.told]
+    assert 5 < len(hidden) < 20
+    for where in hidden:
+        text = texts.confirmation(
+            load("fr"), starts=(START,), where=where, reference=REFERENCE, number=NUMBER
+        )
+        assert f"{to_gsm(where.commune)} (pour l'adresse, appelez-nous)" in text
+
+
+def test_every_text_is_well_punctuated():
+    broken = re.compile(r"\s[.,]|,\s*[.,]|\.\.|\s{2}|^\s|\s$|\(\)|\{|\}")
+    assert not [(key, text) for key, _, text in each_text() if broken.search(text)][:5]
+
+
+def test_people_are_spoken_to_politely_and_in_whole_words():
+    """An appointment is no "RDV", but where the longest address left no room."""
+    for key, where, text in every_text("fr"):
+        assert not re.search(r"\b(tu|ton|ta|tes|toi|svp|stp|cf|pb|tjs|dispo)\b", text), (key, text)
+        if "RDV" in text:
+            assert key == "confirmation_both", key
+            assert where is not None
+            plain = text.replace("2 RDV", "Vos deux rendez-vous")
+            assert parts(plain) > 1, text
+
+
+@derandomized
+@given(
+    street=st.text(max_size=160),
+    name=st.text(max_size=120),
+    town=st.text(max_size=60),
+    key=st.sampled_from(sorted(key for key, _ in of_place(HALL))),
+    language=st.sampled_from(languages()),
+)
+def test_no_place_whatever_makes_a_text_too_long(
+    street: str, name: str, town: str, key: str, language: str
+):
+    where = Where(street, name, "75011", town)
+    text = dict(of_place(where, replace(where, street=f"{street} bis")))[key](load(language))
+    assert parts(text) <= (1 if key.startswith("confirmation") else 2)
+    assert WRITTEN_NUMBER in text
+    assert key.startswith("offer") or REFERENCE in text
+
+
+# ---------------------------------------------------------------- what of a place is told
+
+
+def test_what_is_told_of_the_real_centres_says_nothing(shared: Path):
+    """Over the whole file as it was published, by the names that pass."""
+    (file,) = (shared / "data" / "centres").glob("*.csv")
+    with file.open(encoding="utf-8-sig") as opened:
+        rows = list(csv.DictReader(opened, delimiter=";"))
+    assert len(rows) == 854
+    told = [
+        where
+        for row in rows
+        for where in (
+            discreet(f"{row['adr_num']} {row['adr_voie']}"),
+            discreet(row["nom"]),
+            discreet(row["com_nom"]),
+        )
+    ]
+    assert not [where for where in told if HEALTH.search(where)][:10]
+    # And no town is taken for a hospital.
+    assert all(discreet(row["com_nom"]) for row in rows if row["com_nom"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Hôpital Nord", "CHU de Rennes", "C.H.I.C ALENCON", "Ch Langres", "MSP Les glycines"),
+        *("CPTS Tinée Vésubie", "CDV31 Boulogne", "CV LE FOSSAT", "ELSAN", "Croix Rouge", "Covax"),
+        *("GHBS", "Bâtiment Onc'Oriant", "BATIMENT DE CHIRURGIE", "Médipôle de Cluses", "CeGIDD"),
+        *("Institut de Formation des Aides-Soignants", "réservé aux professionnels", "AP-HP"),
+        *("Rue de l'Hospice", "Avenue des Infirmeries", "Maison médicale", "EHPAD Les Tilleuls"),
+        *("IHU, Méditerranée Infection", "Centre de vaccination", "Centre municipal de santé"),
+    ],
+)
+def test_a_name_that_tells_is_left_out(name: str):
+    assert says_health(name)
+    assert discreet(name) in {"", "Méditerranée"}
+
+
+@pytest.mark.parametrize(
+    ("street", "told"),
+    [
+        ("12 Rue du Docteur Roux", "12 Rue du Dr Roux"),
+        ("1 Rue Docteur et Madame Delmas", "1 Rue Dr et Madame Delmas"),
+        ("27 Rue de la Concorde", "27 Rue de la Concorde"),
+        ("CHEMIN DE LA PLANE", "CHEMIN DE LA PLANE"),
+        ("Place du Centre", "Place du Centre"),
+        ("Centre culturel", "Centre culturel"),
+        ("5 rue X - Maison médicale", "5 rue X"),
+        # What a spreadsheet made of house numbers reads like an hour.
+        ("1:00 AM Place Victor Pauchet", "1 Place Victor Pauchet"),
+        ("02-avr rue Henri Dunant", "2-4 rue Henri Dunant"),
+        ("10-déc rue Cornet, 93500 PANTIN", "10-12 rue Cornet"),
+        ("64 64 route de lisieux", "64 route de lisieux"),
+        ("3 rue de Berry 93330 Neuilly-sur-Marne", "3 rue de Berry"),
+    ],
+)
+def test_a_street_is_told_as_its_sign_has_it(street: str, told: str):
+    assert discreet(street) == told
+
+
+# ---------------------------------------------------------------- how each reads
+
+
+def french(key: str) -> str:
+    return dict((*of_place(HALL), *of_no_place()))[key](load("fr"))
+
+
+def test_a_move_tells_the_new_hour_and_the_old_one():
+    assert french("changed") == (
+        "Votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, 12 rue de la Paix,"
+        " 75011 Paris 11e, au lieu du mer. 23/09 à 11h15. Référence 4521738908. Pour toute"
+        " question, appelez le 09 74 75 00 01"
+    )
+
+
+def test_a_move_of_one_dose_says_that_the_other_stays():
+    assert "Le second ne change pas : mer. 21/10 à 12h45." in french("changed_first")
+    assert "Le premier ne change pas : mer. 30/09 à 10h45." in french("changed_second")
+
+
+def test_doses_that_move_to_two_places_are_told_with_both():
+    one, two = Dose(1, START, HALL, was=WAS), Dose(2, SECOND, GYM, was=SECOND_WAS)
+    text = texts.changed(load("fr"), doses=(one, two), **ABOUT)
+    assert "Le premier : mer. 30/09 à 10h45, 12 rue de la Paix, 75011 Paris 11e." in text
+    assert "Le second : mer. 21/10 à 12h45, 30 route de Rennes, 35500 Vitré." in text
+
+
+def test_nothing_that_moved_makes_no_text():
+    with pytest.raises(ValueError, match="none of these appointments has moved"):
+        texts.changed(load("fr"), doses=(Dose(1, START, HALL),), **ABOUT)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_whoever_is_moved_by_us_hears_why_in_plain_words(kind: Kind):
+    doses = (Dose(1, START, HALL, was=WAS),)
+    for language in languages():
+        text = texts.closed(load(language), doses=doses, kind=kind, back=False, **ABOUT)
+        assert re.match(r"[A-Z][^.]+\. (Votre nouveau|Your new)", text), text
+        assert not re.search("operation|capacity|_", text)
+    back = texts.closed(load("fr"), doses=doses, kind=kind, back=True, **ABOUT)
+    assert back.startswith("Votre ancienne date est de nouveau possible. ")
+
+
+def test_a_case_promises_that_a_person_rings_and_tells_of_the_dose_that_goes():
+    doses = (Dose(1, START, HALL), Dose(2, SECOND, HALL))
+
+    def told(*gone: int) -> str:
+        return texts.case(load("fr"), doses=doses, kind="day_closed", gone=gone, **ABOUT)
+
+    text = told(2)
+    assert "Celui du mercredi 21 octobre à 12h45 ne peut pas avoir lieu." in text
+    assert "Une personne vous appellera" in text
+    assert "30/09" not in text
+    assert "Ceux du mer. 30/09 à 10h45 et du mer. 21/10" in told()
+
+
+def test_what_is_stored_of_a_change_becomes_its_text():
+    """The payloads of services.booking.change_booking and services.centre_day.move_people."""
+    dose = {
+        "dose": 1,
+        "became": "moved",
+        "start": START.isoformat(),
+        "was": WAS.isoformat(),
+        "time_zone": "Europe/Paris",
+        "centre_id": "1",
+        "name": "Salle",
+        "street": "12 rue de la Paix",
+        "postcode": "75011",
+        "town": "Paris",
+    }
+    payload = {"what": "moved", "reference": REFERENCE, "version": 2, "doses": [dose]}
+    by_us = {"operation": "x", "kind": "hour_moved"}
+
+    def text(**more: object) -> str:
+        return texts.of_change(load("fr"), {**payload, **more}, number=NUMBER)
+
+    assert text().startswith(
+        "Votre rendez-vous est déplacé : mercredi 30 septembre à 10h45, 12 rue"
+    )
+    assert text(**by_us).startswith("L'heure de votre rendez-vous a changé. ")
+    assert text(**by_us, undo=True).startswith("Votre ancienne date est de nouveau possible. ")
+    stays = [{**dose, "became": "kept", "was": None}]
+    assert text(what="kept", doses=stays, **by_us).startswith("Votre rendez-vous est maintenu : ")
+    assert "Une personne vous appellera" in text(what="case", case="c", doses=stays, **by_us)
+    gone = [{**dose, "became": "cancelled", "was": None}]
+    assert "est annulé" in text(what="cancelled", doses=gone)
+    back = [{**dose, "became": "restored", "was": None}]
+    assert "est rétabli" in text(what="restored", doses=back)
+    with pytest.raises(KeyError):
+        text(what="lost")
+
+
+def test_a_reminder_of_one_of_two_says_which():
+    def remind(**more: object) -> str:
+        where = {"start": START, "where": Where("1 rue X", "", "35500", "Vitré")}
+        return texts.reminder(load("fr"), **where, **ABOUT, **more)  # type: ignore[arg-type]
+
+    assert remind().startswith(
+        "Rappel : votre rendez-vous est mercredi 30 septembre à 10h45, 1 rue"
+    )
+    assert remind(which=1).startswith("Rappel : votre premier rendez-vous est mer")
+    assert remind(which=2, tomorrow=True).startswith("Rappel : votre second rendez-vous est demain")
+    assert "demain, mercredi 30 septembre" in remind(tomorrow=True)
+
+
+def test_hours_are_those_of_the_moments_given():
+    """Whoever calls gives them in the centre's own zone; nothing here changes it."""
+    there = datetime.fromisoformat("2026-09-30T07:30:00+04:00")
+    for language, hour in (("fr", "à 7h30"), ("en", "at 7:30 am")):
+        text = texts.confirmation(
+            load(language), starts=(there,), where=HALL, reference=REFERENCE, number=NUMBER
+        )
+        assert hour in text
+
+
+# ---------------------------------------------------------------- what a campaign leaves out
+
+
+def campaign(*listed: str) -> Campaign:
+    return replace(CAMPAIGN, texts=listed)
+
+
+def test_a_campaign_that_lists_none_sends_all():
+    assert texts.left_out(campaign()) == ()
+    assert all(texts.wanted(campaign(), name) for name in NAMES)
+    # A booking outlives its campaign.
+    assert all(texts.wanted(None, name) for name in NAMES)
+
+
+def test_a_campaign_sends_what_it_lists_and_the_confirmation():
+    listed = campaign("reminder_tomorrow_short", "callback_lost")
+    assert {name for name in NAMES if texts.wanted(listed, name)} == {
+        *("confirmation", "reminder", "callback_lost")
+    }
+    assert set(texts.left_out(listed)) == set(NAMES) - {
+        *("confirmation", "reminder", "callback_lost")
+    }
+
+
+# ---------------------------------------------------------------- for reading
+
+
+def test_the_page_shows_each_text_as_it_is_sent():
+    """`python -m tests.messages.examples` writes it anew."""
+    page = PAGE.read_text("utf-8")
+    assert in_page(page) == page
+    assert page.index(BEGIN) < page.index(END)
+    for name in NAMES:
+        assert f"`{name}`" in page
+    assert examples.table().count("\n") > 40

@@ -1,0 +1,204 @@
+"""Tries are counted in the database, by call, number and reference, and the counts are strict."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from sqlalchemy import func, select
+from structlog.testing import capture_logs
+
+from models.booking import changes
+from models.tables import attempt, booking
+from services import attempts
+from services.attempts import MOST_WRONG_BORNE, TRIES_A_CALL, TRIES_A_DAY, changes_need_a_person
+from services.booking.find_booking import Found, NotFound, find_booking
+from services.operations.erase_data import erase_data
+from tests.booking.test_changes import books
+from tests.support.house import LANDLINE, MOBILE, House, a_mobile, mornings
+from tests.support.rows import clock_of, on_the_wire, rows_of
+
+BORN, OTHER = date(1942, 3, 12), date(1941, 3, 12)
+UNKNOWN = "0000000001"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def booked(service: House) -> tuple[House, str]:
+    """A booking, and its reference."""
+    service.opens_centre("1", starts=mornings(5))
+    return service, books(service).reference
+
+
+def looks(
+    house: House,
+    reference: str,
+    born: date = BORN,
+    *,
+    caller: str = MOBILE,
+    call_id: str = "CA-1",
+) -> Found | NotFound:
+    with house.database.transaction() as connection:
+        return find_booking(
+            connection,
+            house.store,
+            reference=reference,
+            born=born,
+            caller=caller,
+            call_id=call_id,
+        )
+
+
+def test_both_right_find_it(booked: tuple[House, str]):
+    house, reference = booked
+    found = looks(house, reference)
+    assert isinstance(found, Found)
+    assert found.file.reference == reference
+    assert [one.dose for one in found.file.live] == [1]
+
+
+@pytest.mark.parametrize("wrong", ["reference", "birth date"])
+def test_what_was_wrong_makes_no_difference(booked: tuple[House, str], wrong: str):
+    house, reference = booked
+    asked: Any = (UNKNOWN, BORN) if wrong == "reference" else (reference, OTHER)
+    tries = [looks(house, *asked) for _ in range(TRIES_A_CALL)]
+    assert tries == [NotFound(person=False), NotFound(person=False), NotFound(person=True)]
+
+
+def test_known_and_unknown_send_the_same_statements(booked: tuple[House, str]):
+    house, reference = booked
+    sent = []
+    for asked, call_id in (((reference, OTHER), "CA-1"), ((UNKNOWN, BORN), "CA-2")):
+        with on_the_wire(house.database) as said:
+            looks(house, *asked, call_id=call_id)
+        # Values differ, and with them the lengths of lists that are expanded.
+        sent.append([one.split(" WHERE ")[0][:200] for one in said])
+    assert len(sent[0]) == len(sent[1])
+    if house.database.is_sqlite:
+        assert [one[:40] for one in sent[0]] == [one[:40] for one in sent[1]]
+
+
+def test_after_three_wrong_ones_a_right_one_finds_nothing_in_this_call(
+    booked: tuple[House, str],
+):
+    house, reference = booked
+    for _ in range(TRIES_A_CALL):
+        looks(house, UNKNOWN, caller="")
+    assert looks(house, reference, caller="") == NotFound(person=True)
+    assert isinstance(looks(house, reference, caller="", call_id="CA-2"), Found)
+
+
+def test_a_right_one_is_no_trytoo_many(booked: tuple[House, str]):
+    house, reference = booked
+    for number in range(2 * TRIES_A_DAY):
+        assert isinstance(looks(house, reference, call_id=f"CA-{number % 2}"), Found)
+
+
+def test_five_wrong_ones_a_day_close_a_number(booked: tuple[House, str]):
+    house, reference = booked
+    for number in range(TRIES_A_DAY):
+        looks(house, f"000000000{number}", call_id=f"CA-{number}")
+    assert looks(house, reference, call_id="CA-9") == NotFound(person=True)
+    # Not the reference: from another line it is found.
+    assert isinstance(looks(house, reference, caller=LANDLINE, call_id="CA-10"), Found)
+    clock_of(house).advance(DAY)
+    assert isinstance(looks(house, reference, call_id="CA-11"), Found)
+
+
+def test_five_wrong_ones_a_day_close_a_reference_and_not_for_agents(booked: tuple[House, str]):
+    house, reference = booked
+    for number in range(TRIES_A_DAY):
+        looks(house, reference, OTHER, caller=a_mobile(number), call_id=f"CA-{number}")
+    assert looks(house, reference, caller=LANDLINE, call_id="CA-9") == NotFound(person=True)
+    with house.database.statement() as connection:
+        assert changes.find_by_reference(connection, house.store.vault, reference) is not None
+    # Whoever is right while it is closed does not close it for longer.
+    clock_of(house).advance(DAY)
+    assert isinstance(looks(house, reference, caller=LANDLINE, call_id="CA-10"), Found)
+
+
+def test_a_withheld_number_has_no_count_of_its_own(booked: tuple[House, str]):
+    house, reference = booked
+    for number in range(3 * TRIES_A_DAY):
+        looks(house, f"00000000{number:02d}", caller="", call_id=f"CA-{number}")
+    assert isinstance(looks(house, reference, caller="", call_id="CA-99"), Found)
+
+
+def test_lines_that_try_at_once_have_no_more_tries_than_one_after_the_other(
+    booked: tuple[House, str],
+):
+    house, reference = booked
+
+    def guesses(number: int) -> Found | NotFound:
+        born = BORN if number >= TRIES_A_DAY else OTHER
+        return looks(house, reference, born, caller=a_mobile(number), call_id=f"CA-{number}")
+
+    with ThreadPoolExecutor(8) as threads:
+        wrong = list(threads.map(guesses, range(TRIES_A_DAY)))
+        right = list(threads.map(guesses, range(TRIES_A_DAY, 3 * TRIES_A_DAY)))
+    # Exactly one of the five was the last.
+    assert wrong.count(NotFound(person=True)) == 1
+    assert right == [NotFound(person=True)] * (2 * TRIES_A_DAY)
+
+
+def test_counts_are_lost_with_nothing_but_the_database(booked: tuple[House, str]):
+    """Not with a restart of the web server, and not with Redis, which they never saw."""
+    house, reference = booked
+    for _ in range(TRIES_A_CALL):
+        looks(house, UNKNOWN)
+    house.app = house.application()
+    assert looks(house, reference) == NotFound(person=True)
+
+
+def test_nothing_is_looked_up_where_nothing_can_be_counted(
+    booked: tuple[House, str], monkeypatch: pytest.MonkeyPatch
+):
+    house, reference = booked
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise OSError("no room left")
+
+    monkeypatch.setattr("models.attempts.add", broken)
+    with pytest.raises(OSError, match="no room"):
+        looks(house, reference)
+
+
+def test_many_wrong_ones_of_all_need_a_person_for_changes_and_raise_one_alert(service: House):
+    def need() -> bool:
+        with service.database.statement() as connection:
+            return changes_need_a_person(connection, service.store)
+
+    with capture_logs() as logs:
+        for number in range(MOST_WRONG_BORNE):
+            looks(service, f"{number:010d}", caller="", call_id=f"CA-{number}")
+        assert not need()
+        for number in range(5):
+            looks(service, f"1{number:09d}", caller="", call_id=f"CB-{number}")
+    assert need()
+    (alert,) = [one for one in logs if one["event"] == "alert"]
+    assert (alert["alert"], alert["log_level"]) == ("wrong look-ups", "error")
+    assert alert["wrong"] == MOST_WRONG_BORNE + 1
+    clock_of(service).advance(attempts.LOOK_BACK)
+    assert not need()
+
+
+def test_where_nearly_all_are_right_a_few_dozen_wrong_ones_are_none():
+    assert not attempts.too_many(MOST_WRONG_BORNE + 1, 10_000)
+    assert attempts.too_many(101, 10_000)
+
+
+def test_no_row_says_what_was_tried_and_all_are_forgotten(booked: tuple[House, str]):
+    house, reference = booked
+    looks(house, reference)
+    rows = rows_of(house.database, select(attempt))
+    known = {MOBILE.encode(), reference.encode(), BORN.isoformat().encode()}
+    index = rows_of(house.database, select(booking.c.reference_idx))[0][0]
+    assert {row.kind for row in rows} == {"call", "caller", "reference", "all"}
+    assert not {row.subject_idx for row in rows} & known
+    assert index in {row.subject_idx for row in rows}
+    clock_of(house).advance(2 * DAY + timedelta(seconds=1))
+    assert erase_data(house.store)["tries"] == len(rows)
+    assert rows_of(house.database, select(func.count()).select_from(attempt)) == [(0,)]

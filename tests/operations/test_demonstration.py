@@ -1,0 +1,180 @@
+"""`flask demo`: from the extracts that the project ships."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sqlalchemy import Select, func, select, update
+
+from jobs import feeds
+from models.centres.geography import distance_km
+from models.clock import FixedClock
+from models.database import Database
+from models.tables import centre, place, postcode, slot
+from services.centres.import_postcodes import PostcodeFeed, TownRow
+from services.operations.demonstration import DemonstrationReport, prepare
+from tests.support.imports import Run, centre_row, write_centres
+
+
+def test_the_extracts_say_what_the_published_files_say(official_file, laposte_file):
+    assert feeds.read_centres() == feeds.read_centres(official_file)
+    assert feeds.read_postcodes() == feeds.read_postcodes(laposte_file)
+
+
+@pytest.fixture
+def demo(run):
+    result = run("demo")
+    assert result.exit_code == 0
+    return result.stdout.splitlines()
+
+
+def one(database: Database, statement: Select[Any]) -> Any:
+    with database.statement() as connection:
+        return connection.execute(statement).one()
+
+
+def counts(database: Database) -> tuple[int, ...]:
+    return tuple(
+        one(database, select(func.count()).select_from(table))[0] for table in (slot, place)
+    )
+
+
+def test_a_fresh_installation(run, demo, database, clock):
+    assert demo[0].startswith("postcodes: 39193 read, 6328 codes, 6328 new")
+    assert demo[1] == (
+        "centres: 854 read, 854 new, 0 updated, 0 unchanged, "
+        "852 placed, 2 without position, 0 refused"
+    )
+    assert demo[2].startswith("110 centres have no hours and get no slots: ")
+    assert len(demo[2].split(": ")[1].split(", ")) == 110
+    modes = select(centre.c.booking_mode).distinct().order_by(centre.c.booking_mode)
+    with database.statement() as connection:
+        assert list(connection.execute(modes).scalars()) == ["ours", "reserved"]
+        without = connection.execute(
+            select(func.count())
+            .select_from(centre.outerjoin(slot))
+            .where(slot.c.id.is_(None), centre.c.hours != "{}")
+        ).scalar_one()
+    assert without == 0
+    first, last = one(database, select(func.min(slot.c.start_at), func.max(slot.c.start_at)))
+    assert first > clock.moment
+    assert timedelta(days=34) <= last - clock.moment < timedelta(days=35)
+    check_near(database)
+    check_again(run, database, clock)
+
+
+def check_near(database: Database) -> None:
+    """Callers hear places that a person there would call near."""
+    for code, town, kilometres in (
+        ("75011", "Paris", 2),
+        ("35000", "Rennes", 2),
+        ("13001", "Marseille", 10),
+        ("97410", "Saint-Pierre", 5),
+        ("20000", "Ajaccio", 6),
+    ):
+        here = one(database, select(postcode).where(postcode.c.code == code))
+        with database.statement() as connection:
+            near = connection.execute(
+                select(centre).where(
+                    centre.c.territory == here.territory,
+                    centre.c.booking_mode == "ours",
+                    centre.c.latitude.is_not(None),
+                    centre.c.hours != "{}",
+                )
+            ).all()
+        distance, name = min(
+            (distance_km(here.latitude, here.longitude, c.latitude, c.longitude), c.town)
+            for c in near
+        )
+        assert distance < kilometres, code
+        assert name == town
+
+
+def check_again(run: Run, database: Database, clock: FixedClock) -> None:
+    """A second start adds nothing; the next day adds one day; an import keeps `ours`."""
+    before = counts(database)
+    again = run("demo").stdout.splitlines()
+    assert again[-1] == "0 slots opened, 0 already there, 0 places added, 0 centres"
+    assert counts(database) == before
+    clock.advance(timedelta(days=1))
+    next_day = run("demo").stdout.splitlines()
+    opened = int(next_day[-1].split()[0])
+    assert 0 < opened < before[0] / 10
+    rows = list(csv.DictReader(io.StringIO(run("slots", "list", "--centre", "493").stdout)))
+    starts = [row["start"] for row in rows]
+    assert starts == sorted(set(starts))
+    assert all(start.endswith("+04:00") for start in starts)
+    with database.transaction() as connection:
+        connection.execute(update(centre).where(centre.c.id == "493").values(fingerprint="old"))
+    assert "1 updated, 853 unchanged" in run("centres", "import", feeds.CENTRES_EXTRACT).stdout
+    assert one(database, select(centre).where(centre.c.id == "493")).booking_mode == "ours"
+
+
+@pytest.fixture
+def small(database, clock, tmp_path):
+    """A demonstration of two centres, one of which closed for good in the file."""
+    rows = [centre_row("1"), centre_row("2", date_fermeture="17/01/2021")]
+    centres = write_centres(tmp_path / "c.csv", rows)
+
+    def start(*, refresh: bool = False) -> DemonstrationReport:
+        return prepare(
+            database,
+            clock,
+            read_postcodes=lambda: PostcodeFeed(
+                1, [TownRow("35500", "35360", "Vitré", 48.1, -1.2)]
+            ),
+            read_centres=lambda: feeds.read_centres(centres),
+            refresh=refresh,
+        )
+
+    return start
+
+
+def test_a_closing_date_in_the_past_is_forgotten(small, database):
+    report = small()
+    assert report.opened.centres == 2
+    assert one(database, select(func.count()).where(centre.c.closes_on.is_not(None)))[0] == 0
+
+
+def test_a_start_tops_up_and_doubles_nothing(small, database, clock):
+    # Five Mondays of six half hours; this Monday's are still to come.
+    assert small().opened.opened.slots == 2 * 5 * 6
+    assert small().opened.opened.slots == 0
+    clock.advance(timedelta(days=7))
+    assert small().opened.opened.slots == 2 * 6
+    assert counts(database) == (2 * 6 * 6, 2 * 2 * 6 * 6)
+
+
+def test_refresh_reads_the_extracts_anew(small, database):
+    small()
+    with database.transaction() as connection:
+        connection.execute(update(centre).values(name="x", fingerprint="old"))
+    again = small()
+    assert (again.centres, again.postcodes) == (None, None)
+    fresh = small(refresh=True)
+    assert fresh.centres is not None
+    assert (fresh.centres.new, fresh.centres.updated) == (0, 2)
+    assert one(database, select(centre).where(centre.c.id == "1")).name == "Centre 1"
+
+
+def test_centres_without_hours_are_named(database, clock, tmp_path):
+    rows = [
+        centre_row("1"),
+        centre_row("2", rdv_lundi="fermé"),
+        centre_row("3", rdv_lundi="à préciser"),
+    ]
+    path = write_centres(tmp_path / "c.csv", rows)
+    report = prepare(
+        database,
+        clock,
+        read_postcodes=lambda: PostcodeFeed(1, [TownRow("35500", "35360", "Vitré", 48.1, -1.2)]),
+        read_centres=lambda: feeds.read_centres(path),
+    )
+    assert (report.without_hours, report.unclear_hours) == (["2"], ["3"])
+    assert "1 centres have no hours and get no slots: 2" in report.lines()

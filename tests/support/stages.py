@@ -1,0 +1,31 @@
+"""A service on each database, for tests that look at its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.house import House, house, mornings
+
+
+@pytest.fixture
+def service(database_url: str) -> Iterator[House]:
+    """Postcodes only: each test opens the centres and slots that its story needs."""
+    with house(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def three_centres(service: House) -> House:
+    """Three centres near 75011 with twenty mornings of two places each."""
+    for gid, kilometres in (("1", 0.4), ("2", 4.1), ("3", 12.2)):
+        service.opens_centre(gid, kilometres=kilometres, starts=mornings(20), capacity=2)
+    return service
+
+
+@pytest.fixture
+def made(sqlite_url: str) -> Iterator[House]:
+    """On SQLite alone, for pages: what the database has no part in."""
+    with house(sqlite_url) as one:
+        yield one
