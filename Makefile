@@ -102,7 +102,7 @@ sip: ## make .venv hold what telephones over SIP need, too; `make run` then has 
 
 .PHONY: run
 run: setup ## the whole service here, with a telephone to call it (PORT=8100 make run for another port)
-	@exec $(RUN) launcher.py
+	@exec $(RUN) -m launcher
 
 .PHONY: call
 call: setup ## a telephone in the terminal that calls the running service (ARGS='--help')

@@ -67,13 +67,15 @@ from services.accounts.staff import demonstration_accounts
 from services.admission.load_shedder import Pressure
 from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
-from services.call.world import Service, vocabulary
 from services.campaign.campaign import BadCampaign
-from services.campaign.campaigns import Campaigns, text_names
+from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.messages.texts import text_names
 from services.ports import CallControl, WakeUp
+from services.service import Service
 from services.short_links import Links
 from services.store import Store
+from services.vocabulary import vocabulary
 from web.browser_session import Cookies
 from web.online.booking_cookie import VisitCookie
 from web.online.my_cookie import MyCookie

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import config
 
 from models.messages.outbox import Claimed
-from services.call.world import Service
 from services.messages import change_notices, reminders, resend
 from services.messages.deliver_message import Means
 from services.messages.notices import Render
@@ -15,6 +14,7 @@ from services.messages.spend import Breaker
 from services.partners.deliver import Attendant
 from services.ports import LineTypes
 from services.queue import voice_messages
+from services.service import Service
 from services.store import Store
 from services.waiting_list.offer_notices import OfferNotices
 

@@ -21,8 +21,8 @@ from flows.understanding.postcodes import postcodes
 from flows.understanding.town_names import towns
 from flows.understanding.words import command, yes_no
 from jobs import feeds
-from services.call.world import vocabulary
 from services.centres.towns import town_table_of
+from services.vocabulary import vocabulary
 
 # The sentences that the tests use.
 SENTENCES = config.ROOT / "tests" / "understanding" / "data"

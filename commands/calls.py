@@ -20,7 +20,7 @@ from flows.steps.common import reads_back
 from flows.steps.line import LINE_STEPS
 from flows.walking import Walk, left_alone, walk
 from prompts.catalogue import COUNTRY_LANGUAGE, PAUSE, Catalogue, load
-from services.call.world import vocabulary
+from services.vocabulary import vocabulary
 
 COLOURS = {
     "menu": "#dbeafe",

@@ -11,8 +11,8 @@ import click
 
 from ivr.conversation import LANGUAGE
 from services.campaign.campaign import BadCampaign, Campaign, Eligible
-from services.campaign.campaigns import files_of, load_all, text_names
-from services.messages.texts import ALWAYS, NAMES, left_out
+from services.campaign.campaigns import files_of, load_all
+from services.messages.texts import ALWAYS, NAMES, left_out, text_names
 
 
 def make() -> click.Group:

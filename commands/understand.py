@@ -23,8 +23,8 @@ from flows.understanding.vocabulary import IncompleteVocabulary, Vocabulary
 from flows.understanding.words import command, yes_no
 from jobs import feeds
 from models.clock import Clock
-from services.call.world import vocabulary
 from services.centres.towns import town_table_of
+from services.vocabulary import vocabulary
 
 NOTHING = "?"
 Understood = Callable[[str, Vocabulary], tuple[str, ...]]

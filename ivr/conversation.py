@@ -16,8 +16,9 @@ from prompts.catalogue import load
 from services.call.end_call import record_call_status
 from services.call.resume_call import find_earlier
 from services.call.take_turn import AlreadyAnswered, Turn
-from services.call.world import CallWorld, Service
+from services.call.world import CallWorld
 from services.ports import WakeUp
+from services.service import Service
 from services.store import Store
 from services.telemetry import (
     BOOKINGS,

@@ -21,8 +21,9 @@ from ivr.caller import read_caller
 from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, crowded, told_and_over
 from prompts.catalogue import load
+from services.messages.notices import Reason
 from services.queue.entries import what_is_known
-from services.queue.promise_callback import Reason, promise_callback
+from services.queue.promise_callback import promise_callback
 from services.store import Store
 from services.telemetry import GIVEN_WAY, PROMISES
 

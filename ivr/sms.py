@@ -11,9 +11,9 @@ import structlog
 from flask import Blueprint, Response, request
 from twilio.twiml.messaging_response import MessagingResponse
 
-from services.call.world import Service
 from services.messages.incoming_text import Written, take_text
 from services.messages.record_delivery import record_delivery
+from services.service import Service
 from services.store import Store
 from services.telemetry import FAILURES
 

@@ -22,9 +22,9 @@ from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, Waiting, out_of_the_queue, waiting_document
 from models.queue.queues import Queue
 from prompts.catalogue import languages, load
-from services.call.world import Service
 from services.queue import entries
 from services.queue.entries import Heard
+from services.service import Service
 from services.store import Store
 from services.telemetry import FAILURES
 

@@ -35,13 +35,13 @@ from services.agents.provider_commands import Kind, NewIntent
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
+from services.messages.notices import Reason
 from services.messages.topics import Topic
 from services.ports import CallControl, WakeUp
 from services.queue import voice_messages
 from services.queue.promise_callback import (
     MACHINE,
     UNLESS_BOOKED,
-    Reason,
     adopt_old_promises,
     end_where_needless,
 )

@@ -9,11 +9,10 @@ from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.partners import bookings
+from services.messages.notices import PARTNER
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
 from services.store import Store
 
-# The kind of the outbox' messages that are for a partner.
-PARTNER: Final = "partner"
 _AT_ONCE: Final = timedelta()
 
 

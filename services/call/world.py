@@ -39,13 +39,12 @@ from services.call.my_appointment import MyAppointments
 from services.call.person import InLine
 from services.call.resume_call import find_by_code, new_code, take_up
 from services.call.take_turn import Turn
-from services.campaign.campaign import Campaign
-from services.campaign.campaigns import Campaigns
 from services.campaign.eligibility import eligibility
-from services.centres.directory import Directory, Near
+from services.centres.directory import Near
 from services.centres.main_towns import main_town_postcodes
 from services.centres.named_centre import named_centre
 from services.centres.towns import departement_name
+from services.messages.notices import Reason
 from services.messages.promises import Promise, promise_news
 from services.partners.near import (
     OLDEST_ON_THE_PHONE,
@@ -54,40 +53,17 @@ from services.partners.near import (
     near_place,
     ordinary,
 )
-from services.queue.entries import OUTLOOK_SECONDS, Outlook, what_is_known
-from services.queue.promise_callback import Reason, promise
+from services.queue.entries import what_is_known
+from services.queue.promise_callback import promise
+from services.service import Service
 from services.slots.allocate import Channel, Chosen, Pair, Taker
 from services.slots.give_back import returning
 from services.slots.hold_adjacent import hold_beside
 from services.slots.hold_slot import Wanted, hold_slots
-from services.slots.look_beyond import WHOLE_LAND_KILOMETRES, Beyond
+from services.slots.look_beyond import WHOLE_LAND_KILOMETRES
+from services.vocabulary import vocabulary
 from services.waiting_list import entries
 from services.waiting_list.entries import Waiter
-
-
-class Service:
-    """What all calls share."""
-
-    def __init__(
-        self,
-        directory: Directory,
-        campaign: Campaign | Campaigns,
-        national_number: str,
-        caller_id: str = "",
-    ) -> None:
-        """`caller_id` is what people see when we ring them; the number to ring where not given."""
-        self.directory = directory
-        self.campaigns = campaign if isinstance(campaign, Campaigns) else Campaigns.fixed(campaign)
-        self.national_number = national_number
-        self.caller_id = caller_id or national_number
-        self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
-        # Where nothing is to be remembered, neither is this.
-        self.outlook = Outlook(fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds))
-
-    @property
-    def campaign(self) -> Campaign:
-        """The campaign of now."""
-        return self.campaigns.current()
 
 
 class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
@@ -467,13 +443,6 @@ def _at(offer: Offer, held: Pair) -> Offer:
 @lru_cache
 def _languages() -> tuple[str, ...]:
     return languages()
-
-
-@lru_cache
-def vocabulary(language: str) -> Vocabulary:
-    """The words of a language. Raises FileNotFoundError for one that is not here."""
-    catalogue = load(language)
-    return Vocabulary.read(language, catalogue.locale, catalogue.heard)
 
 
 def _day_begins(search: Search, near: Sequence[Near]) -> datetime:

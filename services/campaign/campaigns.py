@@ -10,7 +10,6 @@ import os
 import stat
 import threading
 import time
-import tomllib
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +18,8 @@ from pathlib import Path
 
 import structlog
 
-from prompts.catalogue import FOLDER
 from services.campaign.campaign import BadCampaign, Campaign
 from services.campaign.file import line_of_name, load
-from services.messages.texts import NAMES, name_of
 
 log = structlog.get_logger()
 
@@ -36,16 +33,6 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def text_names(language: str) -> frozenset[str]:
-    """The names of the written messages of a language ("fr"), which a campaign may name.
-
-    Those of services.messages.texts, and the keys of `[text]` that belong to one of them.
-    """
-    with (FOLDER / f"{language}.toml").open("rb") as file:
-        keys = tomllib.load(file)["text"]
-    return frozenset({*NAMES, *(key for key in keys if name_of(key))})
 
 
 def files_of(source: Path) -> list[Path]:

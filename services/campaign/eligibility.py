@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 from flows.world import Eligibility
 from services.campaign.campaign import Campaign
-from services.messages.promises import LONGEST_PROMISE
 
 # Who may book from a day on is told in the morning, not at midnight.
 MORNING = time(9)
+# As long as somebody may wait on the list: beyond that nobody remembers having asked.
+LONGEST_PROMISE = timedelta(days=180)
 
 
 def eligibility(

@@ -29,11 +29,11 @@ from models.waiting_list import offers, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.booking.confirm_booking import Booked, NotBooked
-from services.call.world import Service
 from services.campaign.campaign import Campaign
 from services.desk.booking import Made, Order, Person, Refusal, Refused, book, is_nonce
 from services.desk.offers import Desk, for_desks
 from services.messages.phone_capabilities import takes_texts
+from services.service import Service
 from services.slots.allocate import Allocate, Channel, Taker
 from services.slots.give_back import close_place, give_back_holds
 from services.store import Store

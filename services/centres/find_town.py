@@ -7,9 +7,9 @@ from typing import Final
 
 from flows.understanding.town_names import towns as named_towns
 from models.database import Connection
-from services.call.world import vocabulary
 from services.centres.directory import Directory
 from services.centres.towns import departement_name
+from services.vocabulary import vocabulary
 
 MOST_TOWNS: Final = 6
 _POSTCODE_DIGITS: Final = 5

@@ -37,13 +37,13 @@ from services.booking.change_booking import (
 from services.booking.confirm_booking import NotBooked, Request, confirm_booking
 from services.booking.find_booking import Found, read_booking
 from services.booking.my_bookings import places_of
-from services.call.world import Service
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.desk.offers import Desk, DeskWorld, for_desks
 from services.messages.confirmation_text import text_of_booking
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
+from services.service import Service
 from services.slots.allocate import Channel, Chosen, second_window
 from services.store import Store
 

@@ -23,8 +23,9 @@ from services.desk.booking import Refusal, Refused
 from services.desk.caller_profile import BOOKED
 from services.desk.search import count
 from services.messages import phone_capabilities
+from services.messages.notices import Reason
 from services.messages.phone_capabilities import Kind
-from services.queue.promise_callback import Reason, promise
+from services.queue.promise_callback import promise
 from services.store import Store
 
 # What came of a case, in a word; words for each are below desk.case.word.

@@ -22,7 +22,6 @@ from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.call import resume_call
 from services.call.resume_call import RESUME_WITHIN
-from services.call.world import Service
 from services.desk.booking import DAY, TEXTS_A_DAY, Refusal, Refused, Texted, is_nonce
 from services.desk.offers import Desk, for_desks
 from services.desk.search import count
@@ -30,6 +29,7 @@ from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
 from services.online import web_sessions
+from services.service import Service
 from services.store import Store
 
 CODE_DIGITS = 6

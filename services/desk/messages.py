@@ -15,7 +15,6 @@ from models.messages import messages, outbox
 from models.messages.messages import MessageRow
 from models.messages.outbox import FAILING, NewMessage
 from services.booking.find_booking import Found, read_booking
-from services.call.world import Service
 from services.campaign.call_hours import next_call_at
 from services.desk.booking import DAY, TEXTS_A_DAY, Refusal, Refused, is_nonce
 from services.desk.offers import Desk
@@ -24,6 +23,7 @@ from services.messages.deliver_message import VOICE
 from services.messages.phone_capabilities import Way
 from services.messages.reminders import Ahead, ahead_of
 from services.messages.topics import Topic
+from services.service import Service
 from services.store import Store
 
 # As often as a text, and for the same reason: whoever is there is not rung all day.

@@ -22,8 +22,9 @@ from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import Held
 from services.call.take_turn import Turn
-from services.call.world import CallWorld, Service
+from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
+from services.service import Service
 from services.slots.allocate import Allocate, Channel, Taker, second_window
 from services.slots.give_back import give_back_holds, give_back_some, returning, take_back
 from services.store import Store

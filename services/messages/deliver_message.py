@@ -21,14 +21,13 @@ from models.desk.cases import NewCase
 from models.messages import outbox
 from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, Claimed
 from models.waiting_list.offers import TOO_LATE
-from services.booking.partner_message import PARTNER
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import delivery_failures
 from services.messages.change_notices import call_about
 from services.messages.delivery_failures import ForSomebody
 from services.messages.look_up_line import look_up_line
-from services.messages.notices import Arrange, CallPlan, Later, Ready, Render
+from services.messages.notices import PARTNER, Arrange, CallPlan, Later, Ready, Render
 from services.messages.phone_capabilities import (
     REFUSAL,
     Line,

@@ -27,12 +27,12 @@ from models.messages import incoming, phone_lines
 from models.messages.incoming import Before
 from prompts.catalogue import languages, load
 from services.attempts import count_text
-from services.call.world import vocabulary
 from services.campaign.campaign import Campaign
 from services.messages import phone_capabilities, sms_parts, texts
 from services.messages.confirmation_text import text_of_booking
 from services.messages.topics import Topic
 from services.store import Store
+from services.vocabulary import vocabulary
 
 # Answers that a number gets in 24 hours: two machines that answer each other come to an end.
 MOST_ANSWERS = 10

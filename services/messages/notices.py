@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from models.database import Connection
@@ -18,13 +19,29 @@ from services.store import Store
 
 # Why a machine rings about a booking: `known` has its `booking_id` and the `topic` of the message.
 APPOINTMENT = "appointment"
+# The kind of the outbox' messages that are for a partner.
+PARTNER = "partner"
+
+
+class Reason(StrEnum):
+    """Why a number is rung."""
+
+    ASKED = "asked"  # for a person
+    SILENT = "silent"  # nothing was ever pressed or said
+    UNFINISHED = "unfinished"  # hung up between choice and confirmation
+    CUT = "cut"  # the line of somebody who waited for a person
+    CASE = "case"  # an agent has something to settle with them
+    # A message is told by telephone: services.queue.voice_messages.
+    APPOINTMENT = "appointment"
+    OFFER = "offer"
+    NEWS = "news"
 
 
 @dataclass(frozen=True)
 class CallPlan:
     """How something is told by telephone.
 
-    `reason` is one of services.queue.promise_callback.Reason, of a call by the machine. `known`
+    `reason` is a Reason, of a call by the machine. `known`
     holds ids only (`booking_id`, `entry` …), for it is read before anybody has said who they are.
     `due_at` and `until` (UTC): not before, and of no use after; None for at once, and for ever.
     """

@@ -7,7 +7,7 @@ off: the campaign opens later than it was said, or somebody's turn comes on anot
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flows.world import News
@@ -17,8 +17,6 @@ from models.messages.outbox import NewMessage
 from services.messages.topics import Topic
 from services.store import Store
 
-# As long as somebody may wait on the list: beyond that nobody remembers having asked.
-LONGEST_PROMISE = timedelta(days=180)
 # News that waits for one number: anybody can type one, and whoever has it is not to be flooded. A
 # couple of two campaigns has as many.
 MOST_NEWS = 4

@@ -9,12 +9,14 @@ Moments are aware and in the centre's own time zone; `number` (E.164) is the num
 
 from __future__ import annotations
 
+import tomllib
+
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from prompts.catalogue import Catalogue, written_number
+from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
 from services.messages.discreet_place import discreet
 from services.messages.sms_parts import parts, septets, to_gsm
@@ -100,6 +102,16 @@ class Dose:
 def name_of(key: str) -> str:
     """The text that a key of `[text]` belongs to; empty for a piece."""
     return next((name for name in NAMES if key == name or key.startswith(f"{name}_")), "")
+
+
+def text_names(language: str) -> frozenset[str]:
+    """The names of the written messages of a language ("fr"), which a campaign may name.
+
+    Those of NAMES, and the keys of `[text]` that belong to one of them.
+    """
+    with (FOLDER / f"{language}.toml").open("rb") as file:
+        keys = tomllib.load(file)["text"]
+    return frozenset({*NAMES, *(key for key in keys if name_of(key))})
 
 
 def wanted(campaign: Campaign | None, name: str) -> bool:

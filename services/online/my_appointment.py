@@ -32,13 +32,13 @@ from services.booking.my_bookings import told
 from services.booking.text_booking import ONE_IN
 from services.call import resume_call
 from services.call.resume_call import CODE_LIVES
-from services.call.world import Service
 from services.messages.confirmation_text import text_of_booking
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
 from services.online import web_sessions
 from services.online.attempts import before_try, count_try, count_wish
 from services.online.web_sessions import Visit, WebWorld, for_web
+from services.service import Service
 from services.store import Store
 
 # The questions of the telephone that have a page here.

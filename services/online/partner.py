@@ -14,13 +14,13 @@ from typing import Any
 from flows.session import Offer, Whom
 from models.database import Connection
 from models.online.web_sessions import PARTNER_WAITS
-from services.call.world import Service
 from services.online.answers import NotTaken, typed_number
 from services.online.web_sessions import Done, Outcome, Visit, WebWorld
 from services.partners import booking
 from services.partners import offers as partner_offers
 from services.partners.booking import NotAsked, PartnerOrder, Stage, State, Why
 from services.partners.offers import Moment, PartnerOffer
+from services.service import Service
 from services.store import Store
 
 # Pages that no telephone has: the visit stays at its question meanwhile.

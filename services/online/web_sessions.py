@@ -26,9 +26,10 @@ from models.online import web_sessions
 from models.online.web_sessions import VisitRow
 from models.slots import slots
 from services.call.take_turn import AlreadyAnswered, Turn
-from services.call.world import CallWorld, Service
+from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
 from services.centres.directory import Near
+from services.service import Service
 from services.slots.allocate import Channel, Taker
 from services.slots.give_back import give_back_holds, take_back
 from services.store import Store

@@ -16,8 +16,8 @@ from models.database import Connection
 from models.desk import desk as rows
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
-from services.call.world import Service
 from services.centre_day.secretary import Day, day_of, today_of
+from services.service import Service
 from services.slots.allocate import Allocate, Channel, Chosen, Taker
 from services.store import Store
 

@@ -18,9 +18,9 @@ from models.database import Connection
 from models.partners import bookings as rows
 from models.partners.bookings import DoseThere, NewOrder, OrderRow, Visitor
 from services.booking.partner_message import send
-from services.call.world import Service
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
+from services.service import Service
 from services.slots.allocate import Allocate, Channel, Taker, second_window
 from services.store import Store
 

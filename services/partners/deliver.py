@@ -46,7 +46,6 @@ from models.partners.bookings import (
 from prompts.catalogue import load
 from services.booking.change_booking import undoable
 from services.booking.confirm_booking import Booked, Request, confirm_booking
-from services.call.world import Service
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.retry_plan import next_try
@@ -54,6 +53,7 @@ from services.messages.topics import Topic
 from services.partners.booking import LEASE as HOLD_LEASE
 from services.partners.booking import for_partner
 from services.ports import Busy, NoAnswer, PartnerBooker, PartnerPatient, PartnerTime, Refused
+from services.service import Service
 from services.slots.allocate import Channel, Chosen, Taker
 from services.slots.give_back import UNDO_GRACE, give_back_holds, undoing
 from services.store import Store

@@ -23,7 +23,8 @@ from models.queue.queues import CALL, CALLBACK, Door, Entry, NewEntry
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import Hours, hours_of
 from services.centres.towns import regions_of
-from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER, Reason
+from services.messages.notices import Reason
+from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER
 from services.queue.wait_estimate import Pace, can_promise, read_owed, read_pace, wait_seconds, when
 from services.store import Store
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from models.database import Connection
@@ -18,22 +17,8 @@ from models.queue import callbacks, queues
 from models.queue.callbacks import NewPromise
 from models.queue.queues import Queue
 from services.centres.towns import regions_of
+from services.messages.notices import Reason
 from services.store import Store
-
-
-class Reason(StrEnum):
-    """Why a number is rung."""
-
-    ASKED = "asked"  # for a person
-    SILENT = "silent"  # nothing was ever pressed or said
-    UNFINISHED = "unfinished"  # hung up between choice and confirmation
-    CUT = "cut"  # the line of somebody who waited for a person
-    CASE = "case"  # an agent has something to settle with them
-    # A message is told by telephone: services.queue.voice_messages.
-    APPOINTMENT = "appointment"
-    OFFER = "offer"
-    NEWS = "news"
-
 
 AGENT, MACHINE = "agent", "machine"
 # Promises of these reasons are no place in the line: nobody had asked for a person.

@@ -24,9 +24,9 @@ from models.messages import outbox
 from models.messages.outbox import Claimed
 from models.queue import callbacks, voice
 from models.queue.callbacks import NewPromise, Promised
-from services.messages.notices import CallPlan
+from services.messages.notices import CallPlan, Reason
 from services.messages.topics import Topic
-from services.queue.promise_callback import MACHINE, RING_AFTER, Reason, national_queue
+from services.queue.promise_callback import MACHINE, RING_AFTER, national_queue
 from services.store import Store
 
 # What an entry that delivers a message came to.

@@ -24,11 +24,10 @@ from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.messages import texts
-from services.messages.notices import CallPlan, Later, Ready, Render
+from services.messages.notices import CallPlan, Later, Ready, Reason, Render
 from services.messages.offer_hours import may_ring
 from services.messages.texts import Where
 from services.messages.topics import Topic
-from services.queue.promise_callback import Reason
 from services.store import Store
 from services.waiting_list.entries import State
 

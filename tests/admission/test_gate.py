@@ -21,8 +21,8 @@ from services.admission.waiting_room import Ticket
 from services.online import web_sessions
 from tests.support.house import BASE, NOON, House, campaign_with, house
 from web.admission.gate import Gate
-from web.admission.waiting_room import VISIT
 from web.marks import public, public_form
+from web.tickets import VISIT
 
 OPENING = NOON + timedelta(minutes=10)
 FORM = {"Origin": BASE, "Sec-Fetch-Site": "same-origin"}
@@ -180,7 +180,7 @@ def test_a_position_is_told_and_a_ticket_lets_one_visit_in_on_either_worker(stoo
     assert is_let_in(early)
     ticket = ticket_of(early)
     begun = {began(app, ticket) for app in (stood.app, second)}
-    assert len(web_sessions) == 1
+    assert len(begun) == 1
     assert began(stood.app, ticket_of(late)) is None
     # Forged, or of another service: none.
     forged = ticket[:-1] + ("A" if ticket[-1] != "A" else "B")

@@ -17,9 +17,9 @@ from models.queue import queues
 from models.tables import agent, queue_entry
 from services.agents import presence
 from services.agents.call_back import CallBack
-from services.call.world import Service
 from services.centres.directory import Directory
 from services.queue.provider_queues import make_queues
+from services.service import Service
 from tests.support.floor import Floor
 from tests.support.house import CAMPAIGN, House
 from wiring import Parts, make_app

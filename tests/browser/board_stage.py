@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from models.supervision import tallies
 from models.tables import agent, agent_queue, agent_queue_member, centre, queue_entry
-from services.call.world import Service
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.service import Service
 from services.supervision.counts import day_before, day_begins, quarter_of
 from services.supervision.write_board import WriteBoard
 from tests.browser.stage import served

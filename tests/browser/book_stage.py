@@ -12,8 +12,8 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
-from services.call.world import Service
 from services.centres.directory import Directory
+from services.service import Service
 from tests.browser.stage import PATIENCE_MS, Quiet
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.running_clock import RunningClock

@@ -29,8 +29,8 @@ from models.messages import outbox
 from models.queue import queues
 from models.tables import message
 from services.accounts.staff import set_phone
-from services.call.world import Service
 from services.centres.directory import Directory
+from services.service import Service
 from simulator.answers import AnswersLeg
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings

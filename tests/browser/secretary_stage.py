@@ -11,9 +11,9 @@ from flask import Flask
 from playwright.sync_api import Browser, Page
 
 from services.accounts.staff import make_demonstration
-from services.call.world import Service
 from services.centre_day.secretary import AtCentre, State, day_of, mark, read_day
 from services.centres.directory import Directory
+from services.service import Service
 from services.store import Store
 from services.waiting_list.entries import Waiter, join
 from tests.browser.stage import served

@@ -23,9 +23,9 @@ from exchange.remote import RemoteSwitchboard
 from exchange.settings import Settings
 from exchange.transport import HttpTransport
 from services.accounts.staff import read_acts
-from services.call.world import Service
 from services.centres.directory import Directory
 from services.messages.deliver_message import deliver_message
+from services.service import Service
 from tests.browser.desk_stage import (
     AtDesk,
     DeskStage,

@@ -11,8 +11,8 @@ import pytest
 from exchange.transport import WsgiTransport
 from models.centres.directory import Postcode
 from models.database import Connection
-from services.call.world import Service
 from services.centres.directory import Directory
+from services.service import Service
 from tests.ivr.line import Line
 from tests.support.floor import Floor
 from tests.support.house import LANDLINE, MOBILE, House, Phone, campaign_with, house, mornings

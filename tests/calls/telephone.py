@@ -11,10 +11,10 @@ from sqlalchemy import select
 from jobs.scheduler import sweep
 from models.messages.outbox import FOLLOW_UP
 from models.tables import message, queue_entry
-from services.call.world import Service
 from services.centres.directory import Directory
 from services.messages.reminders import plan
 from services.ports import Messenger
+from services.service import Service
 from tests.agents.rings import Office, Ring, Rung
 from tests.support.house import House
 from tests.support.rows import clock_of, rows_of

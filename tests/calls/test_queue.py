@@ -40,9 +40,9 @@ from models.queue import queues
 from models.queue.queues import Entry
 from models.tables import queue_entry
 from services.agents import provider_commands, reserve
-from services.call.world import Service
 from services.centres.directory import Directory
 from services.queue.provider_queues import make_queues
+from services.service import Service
 from simulator.agents import Agent, Answer, Manners
 from simulator.answers import read_menu
 from simulator.crowd_place import PlainDevice

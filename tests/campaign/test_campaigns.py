@@ -15,12 +15,12 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from models.tables import booking
-from services.call.world import Service
 from services.campaign import campaigns as module
 from services.campaign import file
 from services.campaign.campaign import BadCampaign
 from services.campaign.campaigns import LOOK_SECONDS, Campaigns, choose
 from services.centres.directory import Directory
+from services.service import Service
 from tests.campaign.files import save, small
 from tests.support.house import NOON, House, campaign_with, house, mornings
 

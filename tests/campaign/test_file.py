@@ -11,8 +11,8 @@ import pytest
 
 from services.campaign import file
 from services.campaign.campaign import REMINDERS, AgentsHours, BadCampaign, Eligible, Reminder
-from services.campaign.campaigns import text_names
 from services.campaign.file import load, says_illness
+from services.messages.texts import text_names
 from tests.campaign.files import DEMONSTRATION, EXAMPLE, small
 from tests.support.keeper import ROOT
 

@@ -18,13 +18,13 @@ from models.tables import appointment, place, waiting_entry
 from models.waiting_list import waiting
 from services.accounts.staff import read_acts
 from services.booking.confirm_booking import Booked
-from services.call.world import Service
 from services.centre_day import secretary, secretary_hours
 from services.centre_day.secretary import Answer, AtCentre, State, WalkIn
 from services.centre_day.secretary_hours import Hours, HoursRefused
 from services.centres.directory import Directory
 from services.desk.booking import Made, Refusal, Refused
 from services.operations.erase_data import erase_data
+from services.service import Service
 from services.slots.allocate import Allocate, Channel, Taker
 from services.waiting_list import entries as waiting_list
 from services.waiting_list.entries import Waiter

@@ -16,9 +16,9 @@ from models.accounts import staff as staff_rows
 from models.tables import centre
 from services.accounts import staff as accounts
 from services.accounts.staff import read_acts
-from services.call.world import Service
 from services.centres.directory import Directory
 from services.operations.demonstration_people import add_people
+from services.service import Service
 from tests.support.house import BASE, House, StaffClient, a_mobile, house
 
 # Half past six in Paris; the slots of that day were at nine and are at a quarter to seven.

@@ -6,10 +6,10 @@ from sqlalchemy import event
 
 from flows.understanding.town_names import towns
 from models.centres import geography
-from services.call.world import vocabulary
 from services.centres.directory import Directory
 from services.centres.import_postcodes import PostcodeFeed, TownRow, import_postcodes
 from services.centres.towns import areas, departement_name
+from services.vocabulary import vocabulary
 
 FEED = PostcodeFeed(
     rows=4,

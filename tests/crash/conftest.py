@@ -155,7 +155,7 @@ class Town:
 
     def web_is_back(self) -> bool:
         """Whether calls are answered. granian gives up when a worker dies twice within seconds;
-        whoever started it then starts it again, as launcher.py and any platform do.
+        whoever started it then starts it again, as the launcher and any platform do.
         """
         if self.running["web"].poll() is not None:
             self.starts("web")

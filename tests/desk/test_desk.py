@@ -25,7 +25,6 @@ from services.agents.hand_back import STEPS as BACK_STEPS
 from services.agents.presence import PAUSES
 from services.agents.wrap_up import CODES
 from services.booking.change_booking import WhyNot
-from services.call.world import Service
 from services.centre_day.centre_life import Kind as OperationKind
 from services.centres.directory import Directory
 from services.desk.booking import Refusal
@@ -36,6 +35,7 @@ from services.messages.deliver_message import UNDELIVERED
 from services.messages.incoming_text import WRONG_NUMBER
 from services.messages.retry_plan import FATES
 from services.messages.topics import Topic
+from services.service import Service
 from tests.support.house import MOBILE, House, Phone, StaffClient, mornings
 from wiring import Parts, make_app
 

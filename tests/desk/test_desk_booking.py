@@ -26,7 +26,7 @@ from services.booking.find_booking import read_booking
 from services.booking.my_bookings import told
 from services.call.end_call import record_call_status
 from services.call.take_turn import Turn
-from services.call.world import CallWorld, Service
+from services.call.world import CallWorld
 from services.centres.directory import Directory
 from services.desk.booking import (
     Made,
@@ -57,6 +57,7 @@ from services.desk.offers import (
     towns,
 )
 from services.desk.search import ByPerson, ByReference, NoReason, search
+from services.service import Service
 from services.slots.allocate import Allocate, Channel, Taker
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, WITHHELD, House, Phone, house, mornings
 

@@ -26,7 +26,7 @@ from flows.rehearsal import (
 )
 from flows.session import Offer
 from flows.understanding.vocabulary import Vocabulary
-from services.call.world import vocabulary
+from services.vocabulary import vocabulary
 
 
 @dataclass

@@ -19,8 +19,9 @@ from exchange.transport import Outgoing, Reply, WsgiTransport
 from exchange.twiml import parse
 from ivr.conversation import Conversation
 from models.tables import booking, message, place
-from services.call.world import CallWorld, Service
+from services.call.world import CallWorld
 from services.centres.directory import Directory
+from services.service import Service
 from tests.ivr.faults import Faults, FaultyTransport, connection_lost, refused
 from tests.ivr.line import Document, Line, goes_on_or_ends, promises_a_call_back, read
 from tests.ivr.plays import BOOKING, no_place_is_given_twice, play, to_the_end

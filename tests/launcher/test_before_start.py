@@ -250,7 +250,7 @@ def test_the_launcher_starts_nothing_on_a_busy_port(busy_port):
     env = launcher.inherited() | {"PORT": str(busy_port)}
     env.pop("SIMULATOR_PORT", None)
     done = subprocess.run(
-        [sys.executable, "launcher.py"],
+        [sys.executable, "-m", "launcher"],
         cwd=ROOT,
         env=env,
         capture_output=True,

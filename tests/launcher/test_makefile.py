@@ -78,7 +78,7 @@ case "$*" in
   *version_info*|"-V"|*ensurepip*) exit 0 ;;
   "-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
   "-m pip install"*) echo "$*" >>pip.log; [ ! -e pip.fails ] ; exit $? ;;
-  launcher.py) echo launched ;;
+  "-m launcher") echo launched ;;
 esac
 """
 

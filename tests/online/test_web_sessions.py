@@ -16,13 +16,13 @@ from sqlalchemy import event, select
 from flows.session import Session
 from models.online import web_sessions as rows
 from models.tables import place, visit
-from services.call.world import Service
 from services.centres.directory import Directory
 from services.desk.booking import Made, Order, Person, book
 from services.desk.offers import Desk, Wish, find_offers, towns
 from services.online import answers, web_sessions
 from services.online.web_sessions import LEASE, Act, Answered, Visit, WebWorld
 from services.operations.erase_data import erase_data
+from services.service import Service
 from services.slots.allocate import Channel
 from tests.support.house import CAMPAIGN, House, a_mobile, mornings
 from tests.support.rows import clock_of

@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import event, update
 
 from models.tables import centre
-from services.call.world import Service
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.public.write_state import WriteState
+from services.service import Service
 from tests.support.house import BASE, CAMPAIGN, NOON, House, mornings
 from web.public.words import Sayings
 from wiring import Parts, make_app

@@ -31,9 +31,9 @@ from jobs.timed import run_beside
 from launcher import inherited
 from models.queue import queues
 from models.tables import turn
-from services.call.world import Service
 from services.centres.directory import Directory
 from services.messages.deliver_message import deliver_message
+from services.service import Service
 from simulator.ring.script import is_loud
 from tests.browser.stage import Quiet
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings

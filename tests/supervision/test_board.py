@@ -24,9 +24,9 @@ from models.tables import agent, agent_queue, alert, board_setting, queue_entry,
 from prompts.screens import LANGUAGES, screen
 from services.accounts import staff as accounts
 from services.accounts.staff import record_act
-from services.call.world import Service
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.service import Service
 from services.slots.allocate import Channel
 from services.supervision.alerts import DEFAULTS, RANGES
 from services.supervision.board import service

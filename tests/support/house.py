@@ -43,9 +43,9 @@ from models.slots import slots
 from models.tables import centre, message, place, postcode, queue_entry
 from prompts.catalogue import Catalogue, load
 from services.accounts import passwords, second_factor
-from services.call.world import Service
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
+from services.service import Service
 from services.short_links import Links
 from services.store import Store
 from tests.support.shared_work import share_statements, share_url_builders

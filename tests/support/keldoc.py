@@ -20,12 +20,12 @@ from models.partners import bookings
 from models.partners.bookings import OrderRow
 from models.tables import agent_case, message, place
 from partners.keldoc_booking import Account, BookedCentre, Keldoc
-from services.call.world import Service
 from services.centres.directory import Directory
 from services.messages.deliver_message import Means, deliver_message
 from services.partners.booking import Asked, NotAsked, PartnerOrder, ask
 from services.partners.deliver import Attendant
 from services.ports import PartnerBooker
+from services.service import Service
 from services.slots.allocate import Channel, Taker
 from simulator.keldoc import KEY, SECRET, Diary, Open, blueprint
 from tests.support.house import MOBILE, NOON, House, house

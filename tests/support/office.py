@@ -28,9 +28,9 @@ from jobs.scheduler import sweep
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.tables import message
-from services.call.world import Service
 from services.centres.directory import Directory
 from services.messages.deliver_message import Means, deliver_message
+from services.service import Service
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
 from tests.support.rows import clock_of
 from wiring_delivery import make_means

@@ -23,10 +23,10 @@ from models.slots import slots
 from models.tables import appointment, centre, place, postcode
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
-from services.call.world import Service
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory, Near
 from services.queue.entries import Outlook
+from services.service import Service
 from services.slots.allocate import Channel, Chosen, Taker
 from services.slots.hold_slot import Held, Wanted, hold_slots
 from tests.support.house import CAMPAIGN, NOON, House

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.understanding.messages import Wish, wish
-from services.call.world import vocabulary
 from services.messages.incoming_text import understood
+from services.vocabulary import vocabulary
 
 derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=300)
 

@@ -20,13 +20,13 @@ from flows.world import News
 from models.messages import outbox
 from models.tables import message, place, slot, waiting_entry, waiting_offer
 from services.booking.confirm_booking import Booked, NotBooked
-from services.call.world import Service
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.messages import phone_capabilities
 from services.messages.deliver_message import deliver_message
 from services.messages.notices import Later, Ready
 from services.messages.promises import MOST_NEWS, Promise, promise_news
+from services.service import Service
 from services.slots.allocate import Channel
 from services.waiting_list import entries as waiting_list
 from services.waiting_list.entries import State

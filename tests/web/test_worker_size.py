@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 from flows.understanding.vocabulary import Phrases
-from services.call.world import vocabulary
+from services.vocabulary import vocabulary
 from tests.support.keeper import ROOT
 
 # Resident memory (MiB) of a worker that has answered nothing yet. After a busy day it may have 150,

@@ -32,8 +32,9 @@ from web.admission.ledger import Ledger
 from web.admission.parts import Environ, GateParts, Tally, Wsgi, briefly, with_cookie
 from web.admission.room import RoomOfWorker
 from web.admission.room_pages import RoomPages
-from web.admission.waiting_room import ROOM, START, VISIT, WAITED
+from web.admission.waiting_room import START
 from web.online.booking_cookie import VisitCookie
+from web.tickets import ROOM, VISIT, WAITED
 
 # Older than this (seconds) by the proxy in front, and whoever asked has gone away.
 TOO_OLD: Final = 10.0

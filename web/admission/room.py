@@ -37,8 +37,9 @@ from web.admission.parts import (
     language_of,
 )
 from web.admission.room_pages import about, told, words_of
-from web.admission.waiting_room import POLL, ROOM, START, TICKET, VISIT
+from web.admission.waiting_room import POLL, START
 from web.online.asked_centre import asked_in
+from web.tickets import ROOM, TICKET, VISIT
 
 # Bodies of pages that are kept, of 3 kB each.
 SHOWN: Final = 256

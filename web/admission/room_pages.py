@@ -21,8 +21,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from prompts.screens import screen
-from web.admission.waiting_room import ASKED, LETTERS, ROOM, Asked
+from web.admission.waiting_room import ASKED, LETTERS, Asked
 from web.public.words import Sayings
+from web.tickets import ROOM
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 Headers = list[tuple[str, str]]

@@ -8,26 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Final, cast
+from typing import Final
 
-from flask import Blueprint, Response, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from web.marks import public
 from web.online.asked_centre import asked_centre
 from web.pages import language, speak_by_address, to, words
 from web.public.words import Sayings
+from web.tickets import ROOM
 
-ROOM: Final = "/salle"
 POLL: Final = "/salle/etat"
 START: Final = "/rendez-vous"
 # Where the gate puts an `Asked` of what it asks for.
 ASKED: Final = "allo.room"
-# Where the application finds the id of the visit that a ticket lets in, and the name of its cookie.
-VISIT: Final = "allo.visit"
-TICKET: Final = "allo.ticket"
-# Where it finds whether people wait to begin a visit.
-WAITED: Final = "allo.waited"
 
 
 @dataclass(frozen=True)
@@ -51,28 +46,6 @@ class Asked:
 
     kind: str
     opening: int
-
-
-def visit_of_ticket() -> str:
-    """The id that a visit must have that begins now: one ticket is one visit; empty: any."""
-    return str(request.environ.get(VISIT, ""))
-
-
-def people_wait() -> bool:
-    """Whether there is a room that one waits in before a visit begins."""
-    return bool(request.environ.get(WAITED))
-
-
-def ticket_is_used() -> Response:
-    """Whoever begins another visit takes another ticket, behind those who wait."""
-    name = request.environ.get(TICKET, "")
-    speak_by_address()
-    response = redirect(to(ROOM), 303)
-    if name:
-        response.delete_cookie(
-            name, secure=name.startswith("__"), httponly=True, samesite="Lax", path="/"
-        )
-    return cast("Response", response)
 
 
 def blueprint() -> Blueprint:

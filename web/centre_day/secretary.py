@@ -30,13 +30,13 @@ from models.centre_day import attendance
 from models.centre_day.attendance import CentreName
 from models.desk import desk as desk_rows
 from services.booking.confirm_booking import Booked
-from services.call.world import Service
 from services.centre_day import secretary, secretary_hours
 from services.centre_day.secretary import Answer, AtCentre, State, WalkIn
 from services.centre_day.secretary_hours import Hours, HoursRefused
 from services.desk.booking import LONGEST_NAME, Refused
 from services.desk.offers import reach
 from services.messages.phone_capabilities import takes_texts
+from services.service import Service
 from services.store import Store
 from web.desk.agent_session import new_nonce
 from web.desk.forms import birth

@@ -25,12 +25,12 @@ from services.agents import hand_back, presence, wrap_up
 from services.agents.presence import PAUSES, Current
 from services.agents.provider_commands import Asked
 from services.booking.find_booking import Found
-from services.call.world import Service
 from services.desk import cases
 from services.desk.caller_profile import File, draft_of, read_file
 from services.desk.messages import Told, told
 from services.desk.offers import Desk, hand_to_call, let_go, take_over
 from services.ports import CallControl, WakeUp
+from services.service import Service
 from services.store import Store
 from web.desk.state import WITH_ENTRY, DeskState, iso
 from web.desk.view import Written

@@ -25,7 +25,6 @@ from flask.typing import ResponseReturnValue
 
 from flows.session import Session
 from models.public.centres import PublicCentre
-from services.call.world import Service
 from services.online import answers, partner, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_outside
@@ -33,8 +32,8 @@ from services.online.web_sessions import Act, Outcome, Visit
 from services.partners.offers import PartnerOffer
 from services.ports import WakeUp
 from services.public.centres import PublicCentres
+from services.service import Service
 from services.store import Store
-from web.admission.waiting_room import people_wait, ticket_is_used, visit_of_ticket
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
@@ -43,6 +42,7 @@ from web.online.booking_view import View, appointments_of
 from web.online.calendar_file import calendar_file
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
+from web.tickets import people_wait, ticket_is_used, visit_of_ticket
 
 # The page of each question, by its name on the telephone.
 SLUGS: Final = {

@@ -10,11 +10,11 @@ from flows.session import Offer, Whom
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import Eligibility
 from prompts.catalogue import written_number
-from services.call.world import Service
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.online.partner import offer_of
 from services.online.web_sessions import Visit
+from services.service import Service
 from web.online.calendar_file import Appointment
 from web.online.held_offers import HeldOffers
 

@@ -18,14 +18,15 @@ from flask.typing import ResponseReturnValue
 from flows.understanding import COUNTRY_ZONE, NotUnderstood, checked_date, is_digits
 from flows.understanding.dates import dates
 from models.database import Connection
-from services.call.world import Service, vocabulary
 from services.online import my_appointment, web_sessions
 from services.online.attempts import place_of
 from services.online.my_appointment import MENUS, OFFERS, PERSON, POSTCODE
 from services.online.web_sessions import Act, Visit
 from services.ports import WakeUp
+from services.service import Service
 from services.short_links import Kind
 from services.store import Store
+from services.vocabulary import vocabulary
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.booking_cookie import VisitCookie

@@ -14,7 +14,6 @@ from flask.typing import ResponseReturnValue
 from models.centres.directory import Postcode
 from models.database import Connection
 from models.public.centres import PublicCentre
-from services.call.world import Service
 from services.centres.find_town import NamedTown, find_towns
 from services.centres.towns import areas, departement_name
 from services.public.centres import (
@@ -25,6 +24,7 @@ from services.public.centres import (
     today_at,
     week_of,
 )
+from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable
 from web.marks import public, public_form

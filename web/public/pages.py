@@ -13,10 +13,10 @@ from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from services.call.world import Service
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import hours_of
 from services.public.state import booking_told
+from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable, true_until
 from web.marks import SIGNED, public

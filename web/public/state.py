@@ -7,9 +7,9 @@ from typing import Any, Final
 from flask import Blueprint, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
-from services.call.world import Service
 from services.campaign.opening_hours import Hours, hours_of
 from services.public.state import Latest, put_together
+from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable
 from web.marks import public

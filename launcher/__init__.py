@@ -736,7 +736,3 @@ def main() -> int:
             print("\n".join(report), file=sys.stderr, flush=True)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
