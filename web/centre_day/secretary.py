@@ -40,9 +40,9 @@ from services.service import Service
 from services.store import Store
 from web.desk.agent_session import new_nonce
 from web.desk.forms import birth
-from web.desk.view import Written
 from web.pages import words
 from web.staff_only import current, is_fetch, is_proved, roles
+from web.written import Written
 
 # Days ahead and behind that a page may be asked for.
 _FARTHEST: Final = timedelta(days=366)

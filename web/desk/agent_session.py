@@ -33,9 +33,9 @@ from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.store import Store
 from web.desk.state import WITH_ENTRY, DeskState, iso
-from web.desk.view import Written
 from web.desk.voice_token import device_page
 from web.pages import with_voice, words
+from web.written import Written
 
 # Why a file is read without a typed reason.
 CALL = "call"

@@ -77,9 +77,9 @@ from web.desk.agent_session import (
     told_of,
 )
 from web.desk.forms import Typed, Understood
-from web.desk.view import Written
 from web.pages import words
 from web.staff_only import current
+from web.written import Written
 
 View = Callable[..., Any]
 FORM = "form"

@@ -18,9 +18,9 @@ from services.desk.search import TooManyFiles
 from web.desk.agent_session import DeskParts, Page, Seat, has_read, new_nonce, seat_of, told_of
 from web.desk.caller import Caller, as_function
 from web.desk.state import iso
-from web.desk.view import Written
 from web.pages import words
 from web.staff_only import current
+from web.written import Written
 
 View = Callable[..., Any]
 _ID = re.compile(r"[0-9a-f]{1,32}")

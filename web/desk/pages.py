@@ -46,9 +46,9 @@ from web.desk.agent_session import (
 from web.desk.caller import Caller
 from web.desk.cases import CasePages
 from web.desk.state import DeskState, entry_of
-from web.desk.view import Written
 from web.pages import words
 from web.staff_only import current, roles
+from web.written import Written
 
 VOICES = ("browser", "phone")
 _MOST_WORDS = 3

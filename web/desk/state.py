@@ -25,7 +25,7 @@ from services.agents import presence
 from services.agents.presence import Current
 from services.agents.struggling import Struggling, struggling
 from services.store import Store
-from web.desk.view import Written
+from web.written import Written
 
 BOARD = "board"
 # Seconds that what all desks share is good for.

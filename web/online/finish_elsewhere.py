@@ -13,10 +13,10 @@ from services.call import resume_call
 from services.call.resume_call import VISIT_CODE_LIVES
 from services.online import web_sessions
 from services.online.web_sessions import Visit, for_web
-from web.desk.view import Written
 from web.marks import public, public_form
 from web.online.booking import SLUGS, BookingParts
 from web.pages import words
+from web.written import Written
 
 PATH: Final = "/rendez-vous/telephone"
 _MOST_LETTERS = 60

@@ -9,7 +9,7 @@ from functools import cached_property
 from flows.session import Offer
 from prompts.screens import Screen
 from services.online.web_sessions import Visit
-from web.desk.view import Written
+from web.written import Written
 
 
 @dataclass(frozen=True)
