@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 
 from commands.common_call import path_seconds
-from flows import call_map
-from flows.call_map import MOST_CHOICES, MOST_MENUS, CallMap, Edge
 from flows.engine import ENDED, PERSON_STEPS
-from flows.rehearsal import Rehearsal, common_path, ringing
 from flows.steps.common import reads_back
 from flows.steps.line import LINE_STEPS
-from flows.walking import Walk, left_alone, walk
+from flows.verification import call_map
+from flows.verification.call_map import MOST_CHOICES, MOST_MENUS, CallMap, Edge
+from flows.verification.rehearsal import Rehearsal, common_path, ringing
+from flows.verification.walking import Walk, left_alone, walk
 from prompts.catalogue import COUNTRY_LANGUAGE, PAUSE, Catalogue, load
 from services.vocabulary import vocabulary
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.rehearsal import (
+from flows.speech import Heard, Line
+from flows.understanding.vocabulary import Vocabulary
+from flows.verification.rehearsal import (
     LAST_STEP,
     TYPICAL_CENTRES,
     Exchange,
@@ -15,8 +17,6 @@ from flows.rehearsal import (
     offers,
     ringing,
 )
-from flows.speech import Heard, Line
-from flows.understanding.vocabulary import Vocabulary
 from flows.world import Rules
 from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, read
 from prompts.reading_time import NORMAL, SLOW, Pace, seconds

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tables and queries of staff: accounts, sessions, acts."""

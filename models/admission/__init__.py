@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tables and queries of who came to the waiting room."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tables and queries of agents at work, their lines, and commands to the provider."""

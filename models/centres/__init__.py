@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tables and queries of centres, postcodes, and where they lie."""

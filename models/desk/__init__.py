@@ -1,1 +1,1 @@
-"""TODO."""
+"""Queries of the agents' desk, and cases for an agent."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Recounts of the whole store, for `flask store verify`."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tables and queries of what partners told, and of orders of ours at them."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tables and queries of the supervisors' board: counts, tallies, alerts, snapshots."""

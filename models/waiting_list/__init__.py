@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tables and queries of the waiting list and of offers of freed places."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Accounts of staff: passwords, second factor, sessions."""

@@ -1,1 +1,4 @@
-"""TODO."""
+"""Agents at work on calls.
+
+Presence, reservations, connections, transfers, commands to the provider.
+"""

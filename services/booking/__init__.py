@@ -1,1 +1,1 @@
-"""TODO."""
+"""Bookings: confirmed, found, moved, cancelled, restored, and recounted."""

@@ -1,1 +1,4 @@
-"""TODO."""
+"""A telephone call.
+
+Its turns, the outside that its conversation asks, its resumption and its end.
+"""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What the agents' desk does for a caller: profile, search, offers, bookings, cases, messages."""

@@ -1,1 +1,4 @@
-"""TODO."""
+"""Messages to people.
+
+Their words, their way (text or call), their delivery and what follows a failure.
+"""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Online bookings: web sessions, their answers, and my appointment on the site."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Operation of the whole: erasing what is due, and filling a demonstration."""

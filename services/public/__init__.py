@@ -1,1 +1,1 @@
-"""TODO."""
+"""What everybody may see: the state of the service, centres, incidents, the feed of slots."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Slots and their places: opened, searched, held, given back. Only here are places taken."""

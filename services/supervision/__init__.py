@@ -1,1 +1,1 @@
-"""TODO."""
+"""The supervisors' board: counts, history, alerts, and what supervisors change."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flows.rehearsal import (
+from flows.session import Offer
+from flows.understanding.vocabulary import Vocabulary
+from flows.verification.rehearsal import (
     APART,
     FAR,
     FAR_CENTRES,
@@ -24,8 +26,6 @@ from flows.rehearsal import (
     offers,
     ringing,
 )
-from flows.session import Offer
-from flows.understanding.vocabulary import Vocabulary
 from services.vocabulary import vocabulary
 
 

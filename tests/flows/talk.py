@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Self
 
 from flows.engine import advance
-from flows.rehearsal import earlier
 from flows.session import CallerKind, Session
 from flows.speech import RING, SILENCE, Input, Line, Speech, keys, spoken
 from flows.steps.resume import offer_to_resume
-from flows.walking import Turn
+from flows.verification.rehearsal import earlier
+from flows.verification.walking import Turn
 from tests.flows.fake_world import FakeWorld, ringing
 
 SENSIBLE = {

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 import commands.calls
 
-from flows import call_map, walking
-from flows.call_map import MOST_MENUS, CallMap, Edge
 from flows.engine import ENDED
 from flows.steps import STEPS
-from flows.walking import left_alone
+from flows.verification import call_map, walking
+from flows.verification.call_map import MOST_MENUS, CallMap, Edge
+from flows.verification.walking import left_alone
 from tests.flows.fake_world import FakeWorld
 from tests.flows.walk import walk
 

@@ -10,7 +10,7 @@ from flows.engine import PERSON_STEPS
 from flows.session import CallerKind
 from flows.speech import Outcome
 from flows.steps import STEPS
-from flows.walking import Turn
+from flows.verification.walking import Turn
 from flows.world import Unbooked
 from tests.flows.fake_world import OWN_PHONE, PARTNER, FakeWorld, closed, not_yet_open, offers
 from tests.flows.talk import Talk, same_but

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from flows.engine import advance
-from flows.rehearsal import OPENING, PARIS
 from flows.session import CallerKind
 from flows.speech import FAILED, RETURNED, RING, Outcome, keys, queued
 from flows.steps.line import round_wait, wait
 from flows.steps.with_agent import taken
-from flows.walking import QUEUE_RESULTS
+from flows.verification.rehearsal import OPENING, PARIS
+from flows.verification.walking import QUEUE_RESULTS
 from flows.world import (
     AfterAgent,
     AfterQueue,

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.engine import Lost, advance
-from flows.rehearsal import MY_PAIR, kept_place, my_booking
 from flows.session import CallerKind, Moving, Offer, Proving, Session
 from flows.speech import SILENCE, Input, keys
 from flows.steps import STEPS
+from flows.verification.rehearsal import MY_PAIR, kept_place, my_booking
 from prompts.catalogue import load
 from tests.flows.fake_world import PAIRS, PLENTY, FakeWorld, ringing, two_doses
 from tests.flows.talk import Talk

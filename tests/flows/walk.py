@@ -6,9 +6,9 @@ import gc
 
 from functools import lru_cache, partial
 
-from flows import walking
 from flows.steps import STEPS
-from flows.walking import (
+from flows.verification import walking
+from flows.verification.walking import (
     COMMANDS,
     FIVE_HUNDRED,
     LONG_SILENCE,

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from commands.common_call import common_call, vocabulary_of
 from commands.prompts import make
 from flows.engine import advance
-from flows.rehearsal import Rehearsal, ringing
 from flows.speech import RING, keys
+from flows.verification.rehearsal import Rehearsal, ringing
 from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER, Part, Take, languages, load, read
 from prompts.check import check
 from prompts.reading_time import seconds

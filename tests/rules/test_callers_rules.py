@@ -20,10 +20,10 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from flows.engine import ENDED, PERSON_STEPS
-from flows.rehearsal import my_booking
 from flows.session import CallerKind, MineState
 from flows.speech import Heard, Outcome, Speech
 from flows.steps import STEPS
+from flows.verification.rehearsal import my_booking
 from ivr.twiml import apology, elsewhere
 from prompts.catalogue import load
 from prompts.reading_time import seconds, words

@@ -18,7 +18,14 @@ MOST_AT_THE_START = 118
 # Brought along by libraries, or for what few requests do: imported where it is used.
 NEVER = ("rich", "pygments", "requests", "icalendar", "twilio.rest", "pandas", "fhir", "PIL")
 # Of commands, of the processes beside the web, and of migrations.
-ELSEWHERE = ("alembic", "mako", "partners", "commands.slots", "jobs.worker", "flows.walking")
+ELSEWHERE = (
+    "alembic",
+    "mako",
+    "partners",
+    "commands.slots",
+    "jobs.worker",
+    "flows.verification.walking",
+)
 PROGRAM = f"""
 import sys, wiring
 app = wiring.create_app()

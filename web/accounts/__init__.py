@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pages of accounts: signing in and out, the second factor, the password."""

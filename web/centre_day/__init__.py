@@ -1,1 +1,1 @@
-"""TODO."""
+"""/centre: pages of a centre's secretary."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""/poste: pages of the agents."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""/rendez-vous and /mon-rendez-vous: online booking, and my appointment."""

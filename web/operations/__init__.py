@@ -1,1 +1,4 @@
-"""TODO."""
+"""For machines and development.
+
+Health, metrics, files of pages, recordings, the way to the telephone.
+"""

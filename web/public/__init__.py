@@ -1,1 +1,4 @@
-"""TODO."""
+"""Pages for everybody.
+
+Home, centres, the state of the service, the feed, and what is shown without a store.
+"""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""/supervision: the supervisors' board."""

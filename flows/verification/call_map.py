@@ -1,6 +1,6 @@
 """The conversation as a map, drawn from what it does: steps, what leads from one to the next, ends.
 
-The map is made of the turns of `flows.walking`, so it cannot differ from the code. A read-back is a
+The map is made of the turns of `walking`, so it cannot differ from the code. A read-back is a
 menu that only asks whether what was understood is right.
 """
 
@@ -14,7 +14,7 @@ from flows.engine import ENDED
 from flows.speech import Heard, Outcome
 from flows.steps import HELD, STEPS
 from flows.steps.common import reads_back
-from flows.walking import Turn
+from flows.verification.walking import Turn
 
 START = "ring"
 # The call script: keys that mean the same everywhere are no choices of a menu.

@@ -18,7 +18,27 @@ from typing import Any
 
 from flows.engine import PERSON_STEPS, advance
 from flows.questions import Question
-from flows.rehearsal import (
+from flows.session import CallerKind, MineState, Offer, Session, Whom
+from flows.speech import (
+    RETURNED,
+    RING,
+    SILENCE,
+    Heard,
+    Input,
+    Outcome,
+    Speech,
+    keys,
+    queued,
+    spoken,
+)
+from flows.steps import HELD
+from flows.steps.called_back import ABOUT_SOMETHING
+from flows.steps.called_back import STEP as CALLED_BACK
+from flows.steps.kept_place import KEPT_PLACE
+from flows.steps.my_changes import MY_FACTS
+from flows.steps.offers import SECOND_COMES_WITH_IT
+from flows.steps.resume import offer_to_resume
+from flows.verification.rehearsal import (
     CODE,
     FAR,
     FAR_CENTRES,
@@ -41,26 +61,6 @@ from flows.rehearsal import (
     offers,
     ringing,
 )
-from flows.session import CallerKind, MineState, Offer, Session, Whom
-from flows.speech import (
-    RETURNED,
-    RING,
-    SILENCE,
-    Heard,
-    Input,
-    Outcome,
-    Speech,
-    keys,
-    queued,
-    spoken,
-)
-from flows.steps import HELD
-from flows.steps.called_back import ABOUT_SOMETHING
-from flows.steps.called_back import STEP as CALLED_BACK
-from flows.steps.kept_place import KEPT_PLACE
-from flows.steps.my_changes import MY_FACTS
-from flows.steps.offers import SECOND_COMES_WITH_IT
-from flows.steps.resume import offer_to_resume
 from flows.world import (
     AfterAgent,
     AfterQueue,
