@@ -90,7 +90,7 @@ class _Views:
 
     def _form_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
         login = request.form.get("login", "")
-        return _page("sign_in.html", status, problem=problem, login=login)
+        return _page("accounts/sign_in.html", status, problem=problem, login=login)
 
     # The second factor
 
@@ -111,7 +111,7 @@ class _Views:
     def _code_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
         found = _lacking("code")
         hint = self._sign_in.demonstration_code(found) if found else ""
-        return _page("code.html", status, problem=problem, hint=hint)
+        return _page("accounts/code.html", status, problem=problem, hint=hint)
 
     @public
     def enrol_form(self) -> ResponseReturnValue:
@@ -149,7 +149,7 @@ class _Views:
         login = found.staff.login if found else ""
         secret = self._sign_in.offered_secret(token())
         return _page(
-            "enrol.html",
+            "accounts/enrol.html",
             status,
             problem=problem,
             asks_password=found is not None and needs(found) == "",
@@ -183,7 +183,7 @@ class _Views:
         found = _changing()
         login = found.staff.login if found else ""
         first = bool(_lacking("password"))
-        return _page("password.html", status, problem=problem, first=first, login=login)
+        return _page("accounts/password.html", status, problem=problem, first=first, login=login)
 
     # Out
 
@@ -228,7 +228,7 @@ class _Views:
         return redirect(_wanted() or url_for("sign_in.account"), HTTPStatus.SEE_OTHER)
 
     def _proof_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
-        return _page("proof.html", status, problem=problem)
+        return _page("accounts/proof.html", status, problem=problem)
 
     @roles("supervisor", "operator")
     def open_wall(self) -> ResponseReturnValue:
@@ -275,7 +275,7 @@ class _Views:
         with self._store.database.statement() as connection:
             phone = accounts.phone_of(connection, self._store, who.id)
         return _page(
-            "account.html",
+            "accounts/account.html",
             status,
             problem=problem,
             phone=request.form.get("phone", phone or ""),

@@ -64,7 +64,7 @@ def blueprint() -> Blueprint:
         moment = Sayings(words()).moment(opening) if asked.kind == "before" else ""
         told = {"kind": asked.kind, "moment": moment, "poll": to(POLL), "marks": MARKS}
         name = "page" if asked.kind in {"before", "waiting"} else "crowded"
-        return render_template(f"room/{name}.html", room=told)
+        return render_template(f"admission/{name}.html", room=told)
 
     @room.get(POLL)
     @public

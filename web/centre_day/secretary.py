@@ -102,7 +102,7 @@ class _Views:
     def _choice(self) -> str:
         with self._store.database.statement() as connection:
             found = attendance.centres(connection)
-        return render_template("secretary/choice.html", centres=found)
+        return render_template("centre_day/choice.html", centres=found)
 
     def _day_page(self, at: AtCentre, typed: Typed | None = None) -> str:
         whole = secretary.read_day(at)
@@ -110,7 +110,7 @@ class _Views:
         counts = secretary.counts([one.shown for one in whole.people], whole.hours, now)
         names = self._names({one.who for one in whole.ringing})
         return render_template(
-            "secretary/page.html",
+            "centre_day/page.html",
             **self._frame(at),
             whole=whole,
             counts=counts,
@@ -162,7 +162,7 @@ class _Views:
     def printed(self) -> ResponseReturnValue:
         at = self._here()
         return render_template(
-            "secretary/print.html", **self._frame(at), people=secretary.print_list(at)
+            "centre_day/print.html", **self._frame(at), people=secretary.print_list(at)
         )
 
     # ------------------------------------------------------------ who came
@@ -236,7 +236,7 @@ class _Views:
             why = str(made.why) if isinstance(made, Refused) else "gone"
             return self._again(at, typed, why)
         return render_template(
-            "secretary/booked.html",
+            "centre_day/booked.html",
             **self._frame(at),
             file=file,
             texted=takes_texts(number),
@@ -292,7 +292,7 @@ class _Views:
         except HoursRefused as refused:
             return self._back(at, f"hours_{refused}", anchor="hours")
         return render_template(
-            "secretary/closing.html",
+            "centre_day/closing.html",
             **self._frame(at),
             hours=hours,
             found=found,

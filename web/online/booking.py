@@ -167,7 +167,12 @@ class Browser:
         path = f"{START}?{query}" if query else START
         centre = self.centre(asked)
         return render_template(
-            "book/start.html", wrong=wrong, typed={}, centre=centre, asked=asked, path=path
+            "online/booking/start.html",
+            wrong=wrong,
+            typed={},
+            centre=centre,
+            asked=asked,
+            path=path,
         )
 
     def settled(self, visit: Visit) -> Visit:
@@ -189,9 +194,11 @@ class Browser:
     ) -> ResponseReturnValue:
         """The page of a question; after a wrong answer with what was typed there."""
         if visit.outcome == Outcome.TAKEN_UP:
-            return render_template("mine/elsewhere.html", done=visit.done, view=self.view(visit))
+            return render_template(
+                "online/my_appointment/elsewhere.html", done=visit.done, view=self.view(visit)
+            )
         page = render_template(
-            f"book/{step}.html",
+            f"online/booking/{step}.html",
             visit=visit,
             partners=self.partners(visit) if step in _WITH_PARTNERS else (),
             s=visit.session,
@@ -305,7 +312,7 @@ def _add_resume(pages: Blueprint, browser: Browser) -> None:
         if visit is None or not _is_begun(visit):
             return redirect(START, HTTPStatus.SEE_OTHER)
         token, asked = browser.cookie.token(visit.id), asked_centre(request.args)
-        return render_template("book/resume.html", token=token, asked=asked.fields)
+        return render_template("online/booking/resume.html", token=token, asked=asked.fields)
 
     @pages.post(f"{START}/reprendre")
     @public_form
@@ -382,7 +389,7 @@ def _is_begun(visit: Visit) -> bool:
 
 
 def _gone() -> ResponseReturnValue:
-    return render_template("book/gone.html"), HTTPStatus.GONE
+    return render_template("online/booking/gone.html"), HTTPStatus.GONE
 
 
 def _late() -> str:

@@ -51,7 +51,7 @@ def blueprint(parts: BookingParts) -> Blueprint:
             found = resume_call.new_visit_code(connection, store, campaign, visit.id)
         until = (store.clock.now() + VISIT_CODE_LIVES).isoformat()
         return render_template(
-            "mine/code.html",
+            "online/my_appointment/code.html",
             code=" ".join(found[at : at + 2] for at in range(0, len(found), 2)),
             until=Written(words()).hour(until, COUNTRY_ZONE.key),
             back=page_of(visit),

@@ -107,7 +107,7 @@ def _add_asking(pages: Blueprint, parts: MyParts) -> None:
     @public
     @cacheable()
     def ask() -> str:
-        return render_template("mine/ask.html", typed={}, wrong=None)
+        return render_template("online/my_appointment/ask.html", typed={}, wrong=None)
 
     @pages.post(HOME)
     @public_form
@@ -115,7 +115,7 @@ def _add_asking(pages: Blueprint, parts: MyParts) -> None:
         try:
             reference, born = _reference(), _birth_date(store)
         except Wrong as wrong:
-            page = render_template("mine/ask.html", typed=_typed(), wrong=wrong)
+            page = render_template("online/my_appointment/ask.html", typed=_typed(), wrong=wrong)
             return page, HTTPStatus.UNPROCESSABLE_ENTITY
         place = place_of(address())
         with store.database.transaction() as connection:
@@ -130,7 +130,7 @@ def _add_asking(pages: Blueprint, parts: MyParts) -> None:
     @public
     @cacheable()
     def sent() -> str:
-        return render_template("mine/sent.html")
+        return render_template("online/my_appointment/sent.html")
 
 
 def _reference() -> str:
@@ -215,7 +215,11 @@ def _link_page(
     kind: Kind, *, wrong: Wrong | None = None, refused: bool = False
 ) -> ResponseReturnValue:
     page = render_template(
-        "mine/link.html", kind=str(kind), wrong=wrong, refused=refused, typed=_typed()
+        "online/my_appointment/link.html",
+        kind=str(kind),
+        wrong=wrong,
+        refused=refused,
+        typed=_typed(),
     )
     is_right = wrong is None and not refused
     return page, HTTPStatus.OK if is_right else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -258,7 +262,7 @@ class Mine:
     def shows(self, visit: Visit, step: str) -> ResponseReturnValue:
         step = step or my_appointment.menu_of(visit)
         page = render_template(
-            f"mine/{step}.html",
+            f"online/my_appointment/{step}.html",
             visit=visit,
             s=visit.session,
             mine=visit.session.mine,
@@ -359,7 +363,7 @@ def _add_pages(pages: Blueprint, mine: Mine) -> None:
 
 
 def _gone() -> ResponseReturnValue:
-    return render_template("mine/gone.html"), HTTPStatus.GONE
+    return render_template("online/my_appointment/gone.html"), HTTPStatus.GONE
 
 
 def _typed() -> dict[str, str]:

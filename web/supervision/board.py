@@ -111,7 +111,7 @@ class _Reading:
         found = visit()
         hangs = found is not None and found.wall
         return render_template(
-            "board/page.html",
+            "supervision/page.html",
             wall=wall,
             until=(found.began_at + LONGEST) if found and hangs else None,
             may_act=current().role == "supervisor" and not wall,
@@ -185,7 +185,7 @@ class _Reading:
             found = staff_rows.acts(connection, limit=ACTS_ON_A_PAGE, before=before)
             names = desk_rows.names_of(connection, _people(found))
         return render_template(
-            "board/acts.html",
+            "supervision/acts.html",
             acts=[_written(one, names, reasons=current().role == "supervisor") for one in found],
             older=found[-1].number if len(found) == ACTS_ON_A_PAGE else None,
             may_act=current().role == "supervisor",
@@ -413,7 +413,9 @@ def _refused(why: str, back: str) -> ResponseReturnValue:
         return jsonify(done=False, why=why, message=told), HTTPStatus.CONFLICT
     if why == UNPROVED:
         return redirect(url_for("sign_in.proof_form", next=url_for(back)), HTTPStatus.SEE_OTHER)
-    return render_template("board/refused.html", told=told, back=url_for(back)), HTTPStatus.CONFLICT
+    return render_template(
+        "supervision/refused.html", told=told, back=url_for(back)
+    ), HTTPStatus.CONFLICT
 
 
 def _chosen(name: str) -> list[str]:
