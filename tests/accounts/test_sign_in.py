@@ -372,7 +372,7 @@ def test_in_production_they_do_not_sign_in_and_their_sessions_are_over(made: Hou
 MEASURE = """
 import re, sys
 from concurrent.futures import ThreadPoolExecutor
-from services import passwords
+from services.accounts import passwords
 
 def resident():
     with open("/proc/self/status") as status:

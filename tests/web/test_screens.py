@@ -101,10 +101,10 @@ def test_every_act_of_staff_has_words():
     """The history is read by supervisors, and not by us."""
     found = set(ALSO)
     for path in [
-        ROOT / "services" / "staff.py",
-        ROOT / "services" / "sign_in.py",
-        ROOT / "services" / "supervise.py",
-        ROOT / "web" / "board.py",
+        ROOT / "services/accounts/staff.py",
+        ROOT / "services/accounts/sign_in.py",
+        ROOT / "services/supervision/supervise.py",
+        ROOT / "web/supervision/board.py",
     ]:
         for one, other in ACT.findall(path.read_text("utf-8")):
             found.add(one or other)
