@@ -8,7 +8,6 @@ import lean  # noqa: F401 (before all that it keeps out)
 import sys
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -52,14 +51,10 @@ import web.public.unanswered
 import web.staff_only
 import web.supervision.board
 
-from ivr.call_control import TwilioCallControl
-from ivr.conversation import LANGUAGE, Conversation
+from ivr.conversation import Conversation
 from ivr.twiml import Addresses
 from ivr.voice_token import VoiceAccount, make_token
-from jobs.queues import RedisWakeUp
-from jobs.tasks import Ports
-from models.crypto import Vault
-from models.database import Database, NotDurable
+from models.database import NotDurable
 from prompts.catalogue import languages
 from services import logs
 from services.accounts.sign_in import SignIn
@@ -68,46 +63,17 @@ from services.admission.load_shedder import Pressure
 from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.campaign.campaign import BadCampaign
-from services.campaign.campaigns import Campaigns
-from services.centres.directory import Directory
-from services.messages.texts import text_names
-from services.ports import CallControl, WakeUp
+from services.ports import WakeUp
 from services.service import Service
-from services.short_links import Links
 from services.store import Store
 from services.vocabulary import vocabulary
 from web.browser_session import Cookies
 from web.online.booking_cookie import VisitCookie
 from web.online.my_cookie import MyCookie
-from wiring_delivery import make_attendant, make_line_types, make_means
+from wiring_delivery import make_means
+from wiring_parts import Parts, make_control, make_parts
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the web application is made of; tests put their own in."""
-
-    settings: config.Settings
-    store: Store
-    service: Service
-    wake_up: WakeUp
-    # None: the provider's REST, by the settings.
-    control: CallControl | None = None
-
-
-def make_parts(settings: config.Settings) -> Parts:
-    """The real parts. Raises services.campaign.campaign.BadCampaign."""
-    database = Database(settings.database_url, durable=settings.environment == "production")
-    links = Links(settings.public_base_url, settings.secret_key)
-    store = Store(database, Vault(settings.vault_keys()), links=links)
-    service = Service(
-        directory=Directory(store.database),
-        campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
-        national_number=settings.national_number,
-        caller_id=settings.outbound_caller_id,
-    )
-    return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
 
 
 class LateCommands(AppGroup):
@@ -260,18 +226,6 @@ def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp)
     return CallBack(lambda: service.campaign, service.national_number, wake_up, wanted)
 
 
-def make_control(settings: config.Settings) -> CallControl:
-    """What acts on live calls; light enough for a web worker."""
-    return TwilioCallControl(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token,
-        api_base_url=settings.twilio_api_base_url,
-        public_base_url=settings.public_base_url,
-        caller_id=settings.outbound_caller_id,
-        calls_per_second=settings.calls_per_second,
-    )
-
-
 def create_app() -> Flask:
     """For the server and for `flask`: settings from the environment, one sentence if they fail."""
     try:
@@ -318,26 +272,6 @@ def _refuse_known_passwords(store: Store) -> None:
             f"ENVIRONMENT is production and everybody knows the password of {', '.join(known)}:"
             f" flask staff disable {known[0]}"
         )
-
-
-def make_ports(settings: config.Settings, store: Store, service: Service) -> Ports:
-    """What jobs need. The provider's REST client is loaded here and in no web worker."""
-    from ivr.messenger import TwilioMessenger  # noqa: PLC0415 (see above)
-
-    messenger = TwilioMessenger(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token,
-        api_base_url=settings.twilio_api_base_url,
-        public_base_url=settings.public_base_url,
-        sender=settings.sms_sender,
-    )
-    means = make_means(
-        settings,
-        service,
-        line_types=make_line_types(settings),
-        partner=make_attendant(settings, store, service),
-    )
-    return Ports(store, messenger, means)
 
 
 def _add_commands(parts: Parts, call_back: CallBack, group: AppGroup) -> None:

@@ -47,7 +47,7 @@ from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_pace
 from services.waiting_list.entries import Everybody
-from wiring import Parts, make_control, make_ports
+from wiring_parts import Parts, make_control, make_ports
 
 # Seconds.
 PACE_EVERY = 1

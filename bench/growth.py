@@ -11,8 +11,6 @@ from pathlib import Path
 
 from sqlalchemy import delete, make_url, text
 
-import wiring
-
 from bench import servers, stock
 from flows.session import Session
 from flows.world import Search
@@ -20,7 +18,7 @@ from models.database import Database
 from models.tables import place, slot
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
-from wiring import Parts
+from wiring_parts import Parts
 
 TIMES = 10
 # Rounds over all postcodes, on one database and on the other.
@@ -76,7 +74,7 @@ def _copy(url: str, folder: Path) -> str:
 
 def _alternating(urls: tuple[str, str], redis_url: str, postcodes: list[str]) -> list[float]:
     """Searches a second on each, as medians of short turns one after the other."""
-    both = [wiring.make_parts(servers.settings(url, redis_url)) for url in urls]
+    both = [wiring_parts.make_parts(servers.settings(url, redis_url)) for url in urls]
     try:
         for parts in both:
             for code in postcodes:

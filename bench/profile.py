@@ -40,6 +40,7 @@ import models.call.turns
 import models.prepared
 import prompts.catalogue
 import wiring
+import wiring_parts
 
 from bench import floors, servers, stock, traffic
 from exchange.transport import WsgiTransport
@@ -290,7 +291,7 @@ class _Subject:
     """The service's application on one database, and callers for it."""
 
     def __init__(self, settings: config.Settings) -> None:
-        self.app = wiring.make_app(wiring.make_parts(settings))
+        self.app = wiring.make_app(wiring_parts.make_parts(settings))
         postcodes = stock.choose_postcodes(settings.database_url)
         self.pattern = traffic.rehearse(WsgiTransport(self.app), postcodes[0])
         self.signer = traffic.Signer(self.pattern)

@@ -22,7 +22,8 @@ from services.queue.provider_queues import make_queues
 from services.service import Service
 from tests.support.floor import Floor
 from tests.support.house import CAMPAIGN, House
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from tests.browser.stage import served
 from tests.supervision.board_day import SECOND, Day, bad_text
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, NOON, House, StaffClient, house, mornings
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 # Eleven in Paris: some hours of the day lie behind.
 ELEVEN = NOON + timedelta(hours=2, minutes=7, seconds=30)

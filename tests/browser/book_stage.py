@@ -17,7 +17,8 @@ from services.service import Service
 from tests.browser.stage import PATIENCE_MS, Quiet
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.running_clock import RunningClock
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 # Two doses, and everything in reach is offered: what a couple of January 2021 met.
 CAMPAIGN = campaign_with(doses=2, few_places=1)

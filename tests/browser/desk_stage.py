@@ -35,7 +35,8 @@ from simulator.answers import AnswersLeg
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.running_clock import RunningClock
-from wiring import Parts, make_app, make_call_back, make_control
+from wiring import make_app, make_call_back
+from wiring_parts import Parts, make_control
 
 BORN = {"dob": "12031942", "postcode": "75011"}
 MOBILE = "+33612345678"

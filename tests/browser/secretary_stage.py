@@ -19,7 +19,8 @@ from services.waiting_list.entries import Waiter, join
 from tests.browser.stage import served
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, House, a_mobile, house
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 EVENING = datetime(2026, 11, 26, 17, 30, tzinfo=UTC)
 FIRST = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)

@@ -17,7 +17,8 @@ from tests.ivr.line import Line
 from tests.support.floor import Floor
 from tests.support.house import LANDLINE, MOBILE, House, Phone, campaign_with, house, mornings
 from tests.support.rows import as_in_production, on_the_wire
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 EFFECT = ("BEGIN", "COMMIT", "SAVEPOINT", "ROLLBACK")
 

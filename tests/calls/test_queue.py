@@ -48,7 +48,8 @@ from simulator.answers import read_menu
 from simulator.crowd_place import PlainDevice
 from simulator.people import PROMISES
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 PASSWORD = "quatre chevaux et une selle"
 CALM = Manners(pauses=0.0, loses_page=0.0, loses_voice=0.0, misses=0.0)

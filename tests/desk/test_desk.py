@@ -37,7 +37,8 @@ from services.messages.retry_plan import FATES
 from services.messages.topics import Topic
 from services.service import Service
 from tests.support.house import MOBILE, House, Phone, StaffClient, mornings
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 ENTRY = "e" * 32
 HTMX = {"HX-Request": "true"}

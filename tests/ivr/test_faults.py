@@ -27,7 +27,8 @@ from tests.ivr.line import Document, Line, goes_on_or_ends, promises_a_call_back
 from tests.ivr.plays import BOOKING, no_place_is_given_twice, play, to_the_end
 from tests.support.house import BASE, LANDLINE, MOBILE, WITHHELD, House, Phone, a_mobile
 from tests.support.keeper import ROOT
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 # The ring, ten answers of the caller's, and the status at the end.
 WEBHOOKS = len(BOOKING) + 2

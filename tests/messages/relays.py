@@ -28,7 +28,7 @@ from jobs.scheduler import sweep
 from jobs.tasks import Ports, deliver, give
 from services import logs
 from services.messages import deliver_message
-from wiring import make_parts, make_ports
+from wiring_parts import make_parts, make_ports
 
 LIFE = 0.5
 BETWEEN_SWEEPS = 0.1

@@ -21,7 +21,8 @@ from services.public.write_state import WriteState
 from services.service import Service
 from tests.support.house import BASE, CAMPAIGN, NOON, House, mornings
 from web.public.words import Sayings
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 FIXED = ("/", "/confidentialite", "/accessibilite", "/robots.txt", "/.well-known/security.txt")
 CENTRES = ("/centres", "/centres/dep/75", "/centres/1")

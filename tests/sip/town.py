@@ -39,7 +39,8 @@ from tests.browser.stage import Quiet
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.keeper import ROOT
 from tests.support.running_clock import RunningClock
-from wiring import Parts, make_app, make_call_back, make_control
+from wiring import make_app, make_call_back
+from wiring_parts import Parts, make_control
 
 # Seconds that anything may take: never, on a machine that works.
 PATIENCE_S = 30.0

@@ -40,7 +40,8 @@ from tests.support.house import CAMPAIGN, MOBILE, House, StaffClient, a_mobile, 
 from tests.support.rows import clock_of, holds, rows_of
 from web.marks import SIGNED, who_may
 from web.supervision.tiles import tiles
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 JSON = {"Accept": "application/json"}
 

@@ -49,7 +49,8 @@ from services.service import Service
 from services.short_links import Links
 from services.store import Store
 from tests.support.shared_work import share_statements, share_url_builders
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 BASE = "https://allo.example"
 TOKEN = "a-token-of-the-tests"

@@ -30,7 +30,8 @@ from services.service import Service
 from services.slots.allocate import Channel, Chosen, Taker
 from services.slots.hold_slot import Held, Wanted, hold_slots
 from tests.support.house import CAMPAIGN, NOON, House
-from wiring import Parts, make_app
+from wiring import make_app
+from wiring_parts import Parts
 
 # Position of 75011 in tests.support.house.
 PARIS = (48.859, 2.378)

@@ -1,0 +1,80 @@
+"""Parts that the web application and `flask …` are both made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import config
+
+from ivr.call_control import TwilioCallControl
+from ivr.conversation import LANGUAGE
+from jobs.queues import RedisWakeUp
+from jobs.tasks import Ports
+from models.crypto import Vault
+from models.database import Database
+from services.campaign.campaigns import Campaigns
+from services.centres.directory import Directory
+from services.messages.texts import text_names
+from services.ports import CallControl, WakeUp
+from services.service import Service
+from services.short_links import Links
+from services.store import Store
+from wiring_delivery import make_attendant, make_line_types, make_means
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the web application is made of; tests put their own in."""
+
+    settings: config.Settings
+    store: Store
+    service: Service
+    wake_up: WakeUp
+    # None: the provider's REST, by the settings.
+    control: CallControl | None = None
+
+
+def make_parts(settings: config.Settings) -> Parts:
+    """The real parts. Raises services.campaign.campaign.BadCampaign."""
+    database = Database(settings.database_url, durable=settings.environment == "production")
+    links = Links(settings.public_base_url, settings.secret_key)
+    store = Store(database, Vault(settings.vault_keys()), links=links)
+    service = Service(
+        directory=Directory(store.database),
+        campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
+        national_number=settings.national_number,
+        caller_id=settings.outbound_caller_id,
+    )
+    return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
+
+
+def make_control(settings: config.Settings) -> CallControl:
+    """What acts on live calls; light enough for a web worker."""
+    return TwilioCallControl(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+        public_base_url=settings.public_base_url,
+        caller_id=settings.outbound_caller_id,
+        calls_per_second=settings.calls_per_second,
+    )
+
+
+def make_ports(settings: config.Settings, store: Store, service: Service) -> Ports:
+    """What jobs need. The provider's REST client is loaded here and in no web worker."""
+    from ivr.messenger import TwilioMessenger  # noqa: PLC0415 (see above)
+
+    messenger = TwilioMessenger(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+        public_base_url=settings.public_base_url,
+        sender=settings.sms_sender,
+    )
+    means = make_means(
+        settings,
+        service,
+        line_types=make_line_types(settings),
+        partner=make_attendant(settings, store, service),
+    )
+    return Ports(store, messenger, means)
