@@ -11,6 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import delete, make_url, text
 
+import wiring_parts
+
 from bench import servers, stock
 from flows.session import Session
 from flows.world import Search
