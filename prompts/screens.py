@@ -13,10 +13,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from prompts.catalogue import COUNTRY_LANGUAGE
+
 FOLDER = Path(__file__).resolve().parent / "pages"
-# The country's own first; the others have all that it has.
-LANGUAGES = ("fr", "en")
-# In French these stand apart from their word, and never alone at the start of a line.
+# The frame of every page: a language of pages is one that has this file.
+FRAME = "page"
+
+
+def languages(folder: Path = FOLDER) -> tuple[str, ...]:
+    """The languages of pages: the country's own first, then by name; they have all that it has."""
+    found = sorted(path.name.split(".")[1] for path in folder.glob(f"{FRAME}.*.toml"))
+    return tuple(sorted(found, key=lambda name: name != COUNTRY_LANGUAGE))
+
+
+LANGUAGES = languages()
+# Where a language ties them (French), these stand apart from their word, and never alone at the
+# start of a line.
 _APART = re.compile(r"(?<=\S) (?=[?!:;»%])|(?<=«) ")
 _TIED = "\u00a0"
 
@@ -50,6 +62,11 @@ class Screen:
         words = self[key]
         return words.format(**values) if values else words
 
+    @property
+    def locale(self) -> str:
+        """The locale by which Babel writes days and numbers on these pages."""
+        return self["page.language.locale"]
+
     def part(self, name: str) -> dict[str, str]:
         """All words of one file, for a script: `part("desk")["ready"]`."""
         start = f"{name}."
@@ -74,7 +91,7 @@ def read(folder: Path, language: str) -> Screen:
     for path in sorted(folder.glob(f"*.{language}.toml")):
         with path.open("rb") as file:
             words.update(_flat(path.name.split(".", 1)[0], tomllib.load(file)))
-    if language == "fr":
+    if words.get(f"{FRAME}.language.ties") == "yes":
         words = {key: _APART.sub(_TIED, text) for key, text in words.items()}
     return Screen(language, words)
 

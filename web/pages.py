@@ -149,7 +149,7 @@ def _add_headers(response: Response) -> Response:
 
 
 def speak(code: str) -> None:
-    """Let this one answer be in a language ("fr", "en"), whatever a browser asks or remembers."""
+    """Let this one answer be in a language ("fr"), whatever a browser asks or remembers."""
     g.language = code if code in LANGUAGES else LANGUAGES[0]
 
 
@@ -205,6 +205,7 @@ def _for_templates() -> dict[str, Any]:
     spoken = words()
     return {
         "language": spoken.language,
+        "languages": [(code, screen(code)["page.language.name"]) for code in LANGUAGES],
         "t": spoken.text,
         "words": spoken.part,
         "me": None if g.get("for_everybody") or not current_user.is_authenticated else current_user,

@@ -9,14 +9,12 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
 
 from prompts.catalogue import written_number
 from prompts.screens import Screen
 
 PARIS = ZoneInfo("Europe/Paris")
-_DAY_HOUR = {"fr": "EEEE d MMMM 'à' H'h'mm", "en": "EEEE d MMMM 'at' HH:mm"}
-_HOUR = {"fr": "H'h'mm", "en": "HH:mm"}
-_DAY = {"fr": "d MMMM y", "en": "d MMMM y"}
 # Where one key means the same at every question.
 _EVERYWHERE = {"0": "any_0", "9": "any_9", "8": "any_8", "*": "any_star"}
 _CHECK = "_check"
@@ -70,23 +68,26 @@ class Written:
     def day_hour(self, moment: datetime | str, zone: str = PARIS.key) -> str:
         """A day with its hour, by the clock of a zone. `moment` is aware, or ISO 8601."""
         local = _local(moment, zone)
-        told = format_datetime(local, _DAY_HOUR[self.language], locale=self.language)
-        return self._first(local.date(), told)
+        pattern = self._pattern("first_day_hour" if local.day == 1 else "day_hour")
+        return format_datetime(local, pattern, locale=self.words.locale)
 
-    def _first(self, day: date, told: str) -> str:
-        """In French the first of a month is no plain number."""
-        if self.language != "fr" or day.day != 1:
-            return told
-        return re.sub(r"(^|\s)1 ", r"\g<1>1er ", told, count=1)
+    def _pattern(self, name: str) -> str:
+        return self.words[f"page.language.{name}"]
 
     def hour(self, moment: datetime | str, zone: str = PARIS.key) -> str:
         """An hour, by the clock of a zone."""
-        return format_datetime(_local(moment, zone), _HOUR[self.language], locale=self.language)
+        local = _local(moment, zone)
+        return format_datetime(local, self._pattern("hour"), locale=self.words.locale)
 
     def day(self, day: date | str) -> str:
         """A day of the calendar, with its year."""
         found = date.fromisoformat(day) if isinstance(day, str) else day
-        return self._first(found, format_date(found, _DAY[self.language], locale=self.language))
+        pattern = self._pattern("first_day" if found.day == 1 else "day")
+        return format_date(found, pattern, locale=self.words.locale)
+
+    def weekday(self, day: date) -> str:
+        """A day with its weekday and year."""
+        return format_date(day, self._pattern("weekday"), locale=self.words.locale)
 
     def number(self, number: str) -> str:
         """A number as people write it: 06 12 34 56 78."""
@@ -98,9 +99,8 @@ class Written:
 
     def kilometres(self, kilometres: float) -> str:
         """A distance as the crow flies; less than ten with its tenths."""
-        short = kilometres < 10  # noqa: PLR2004 (see above)
-        told = f"{kilometres:.1f}" if short else f"{kilometres:.0f}"
-        told = told.replace(".", ",") if self.language == "fr" else told
+        pattern = "0.0" if kilometres < 10 else "0"  # noqa: PLR2004 (see above)
+        told = format_decimal(kilometres, pattern, locale=self.words.locale)
         return self.words.text("desk.file.kilometres", km=told)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from models.clock import DatabaseClock
+from prompts.catalogue import COUNTRY_LANGUAGE
+from prompts.screens import LANGUAGES
 from services.campaign.campaigns import Campaigns
 from services.store import Store
 
@@ -73,8 +75,12 @@ class Tally:
 
 
 def language_of(query: str) -> str:
-    """The language of an address: French, or what it says. As `web.pages.speak_by_address`."""
-    return "en" if query and "lang=en" in query.split("&") else "fr"
+    """The language of an address: what it says, else the country's (`web.pages.speak`)."""
+    for pair in query.split("&") if query else ():
+        name, _, code = pair.partition("=")
+        if name == "lang":
+            return code if code in LANGUAGES else COUNTRY_LANGUAGE
+    return COUNTRY_LANGUAGE
 
 
 def briefly(start_response: Any, seconds: int) -> Iterable[bytes]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from models.supervision.snapshots import Snapshot
+from prompts.catalogue import COUNTRY_LANGUAGE
 from services.admission.admission_controller import LEAST, read_room
 from services.admission.presence import Presence
 from services.admission.waiting_room import (
@@ -243,7 +244,7 @@ class RoomOfWorker:
         if not view.since <= now < view.until:
             view = self.look(now)
         query = environ["QUERY_STRING"]
-        language = language_of(query) if query else "fr"
+        language = language_of(query)
         room = view.room
         if room is None or path not in _IN_THE_ROOM:
             return _json(start_response, go=_in(START, language)) if path == POLL else None
@@ -316,7 +317,7 @@ def _with_asked(path: str, query: str) -> str:
 
 
 def _in(path: str, language: str) -> str:
-    return path if language == "fr" else f"{path}?lang={language}"
+    return path if language == COUNTRY_LANGUAGE else f"{path}?lang={language}"
 
 
 def _see_other(start_response: Any, path: str, cookie: str) -> Iterable[bytes]:

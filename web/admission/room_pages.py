@@ -20,6 +20,7 @@ from functools import lru_cache, partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import screen
 from web.admission.waiting_room import ASKED, LETTERS, Asked
 from web.public.words import Sayings
@@ -95,7 +96,7 @@ class RoomPages:
             "REQUEST_METHOD": "GET",
             "SCRIPT_NAME": "",
             "PATH_INFO": ROOM,
-            "QUERY_STRING": "" if language == "fr" else f"lang={language}",
+            "QUERY_STRING": "" if language == COUNTRY_LANGUAGE else f"lang={language}",
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "80",
             "SERVER_PROTOCOL": "HTTP/1.1",

@@ -20,7 +20,6 @@ from datetime import time as clock_time
 from http import HTTPStatus
 from typing import Any, Final
 
-from babel.dates import format_date
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -129,7 +128,7 @@ class _Views:
             "at": at,
             "written": written,
             "today": today,
-            "day_words": format_date(at.day.day, "EEEE d MMMM y", locale=written.language),
+            "day_words": written.weekday(at.day.day),
             "is_today": at.day.day == today,
             "one_day": timedelta(days=1),
             "chooses": _chooses(),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
+from prompts.catalogue import COUNTRY_LANGUAGE
+
 CENTRE: Final = "centre"
 SLOT: Final = "creneau"
 _MOST_LETTERS = 64
@@ -28,7 +30,7 @@ class AskedCentre:
 
     def query(self, code: str) -> str:
         """The address' query in a language: one for each that means something else."""
-        return urlencode(({"lang": code} if code == "en" else {}) | self.fields)
+        return urlencode(({"lang": code} if code != COUNTRY_LANGUAGE else {}) | self.fields)
 
     @property
     def fields(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from prompts.screens import LANGUAGES
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import hours_of
 from services.public.state import booking_told
@@ -100,7 +101,7 @@ def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint
         return _text(
             f"Contact: {contact or f'tel:{service.national_number}'}",
             f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
-            "Preferred-Languages: fr, en",
+            f"Preferred-Languages: {', '.join(LANGUAGES)}",
             f"Canonical: {setting().public_base_url}/.well-known/security.txt",
         )
 

@@ -11,13 +11,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
 
 from prompts.catalogue import written_number
 from prompts.screens import Screen
 from services.campaign.opening_hours import Hours
 
 COUNTRY: Final = "Europe/Paris"
-_LOCALES: Final = {"fr": "fr", "en": "en_GB"}
 _MINUTE: Final = 60
 # Waits are told by the minute up to here, then by fives.
 _EXACT_MINUTES: Final = 10
@@ -37,19 +37,16 @@ class Sayings:
     def _text(self, key: str, **values: object) -> str:
         return self.words.text(f"public.say.{key}", **values)
 
-    def _locale(self) -> str:
-        return _LOCALES[self.words.language]
-
     def day(self, when: date) -> str:
         """A day with its year: "mardi 1er décembre 2026"."""
         pattern = self._text("first_day" if when.day == 1 else "day")
-        return format_date(when, pattern, locale=self._locale())
+        return format_date(when, pattern, locale=self.words.locale)
 
     def hour(self, when: datetime | str, zone: str = COUNTRY) -> str:
         """An hour of that zone's clock: "9 h", "14 h 05"."""
         local = _local(when, zone)
         pattern = self._text("hour_minutes" if local.minute else "hour")
-        return _kept_together(format_datetime(local, pattern, locale=self._locale()))
+        return _kept_together(format_datetime(local, pattern, locale=self.words.locale))
 
     def moment(self, when: datetime | str, zone: str = COUNTRY) -> str:
         """A day and an hour by that zone's clock."""
@@ -64,7 +61,7 @@ class Sayings:
         """A moment of the coming weeks, by the clock of where it is."""
         local = _local(when, zone)
         pattern = self._text("first_near_day" if local.day == 1 else "near_day")
-        day = format_date(local, pattern, locale=self._locale())
+        day = format_date(local, pattern, locale=self.words.locale)
         return self._text("at", day=day, hour=self.hour(when, zone))
 
     def from_now(self, when: datetime | str, now: datetime | str, zone: str = COUNTRY) -> str:
@@ -117,8 +114,7 @@ class Sayings:
 
     def count(self, number: int) -> str:
         """A number with its thousands apart."""
-        apart = "\u202f" if self.words.language == "fr" else ","
-        return f"{number:,}".replace(",", apart)
+        return format_decimal(number, locale=self.words.locale)
 
     def phone(self, number: str) -> str:
         """As people here write it: "09 74 75 00 01"; a short one is left alone."""
@@ -165,7 +161,7 @@ class Sayings:
     def _clock(self, minute: int) -> str:
         pattern = self._text("hour_minutes" if minute % 60 else "hour")
         at = datetime(2000, 1, 1) + timedelta(minutes=minute)  # noqa: DTZ001 (a clock, no moment)
-        return _kept_together(format_datetime(at, pattern, locale=self._locale()))
+        return _kept_together(format_datetime(at, pattern, locale=self.words.locale))
 
 
 def _minutes(text: str) -> int:
