@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 import click
 
+from babel import Locale
+
 from models.public.incidents import Incident
+from prompts.catalogue import COUNTRY_LANGUAGE, languages
 from services.public import incidents
 from services.store import Store
+
+# Incidents are told in these, whatever others there are.
+REQUIRED: Final = frozenset({COUNTRY_LANGUAGE, "en"})
 
 
 def make(store: Store) -> click.Group:
@@ -26,12 +34,13 @@ def make(store: Store) -> click.Group:
         epilog='Example: flask incidents begin --fr "Une partie des appels est coupée."'
         ' --en "Some calls are cut off."'
     )
-    @click.option("--fr", "french", required=True, help="One or two sentences, in French.")
-    @click.option("--en", "english", required=True, help="The same in English.")
-    def begin(*, french: str, english: str) -> None:
+    @_in_each_language
+    def begin(**texts: str | None) -> None:
         """Tell the public that something is wrong, from now on; prints the incident's id."""
-        in_french, in_english = _checked(french, "--fr"), _checked(english, "--en")
-        click.echo(incidents.tell(store, in_french, in_english, "operator"))
+        told = {
+            code: _checked(text, f"--{code}") for code, text in texts.items() if text is not None
+        }
+        click.echo(incidents.tell(store, told.pop(COUNTRY_LANGUAGE), told, "operator"))
 
     @group.command(epilog="Example: flask incidents end 0f3a…")
     @click.argument("incident_id", metavar="ID")
@@ -61,6 +70,16 @@ def make(store: Store) -> click.Group:
     return group
 
 
+def _in_each_language(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each language; in French and English it must be given."""
+    for code in reversed(languages()):
+        name = Locale.parse(code).get_language_name("en")
+        command = click.option(
+            f"--{code}", code, required=code in REQUIRED, help=f"One or two sentences, in {name}."
+        )(command)
+    return command
+
+
 def _checked(text: str, option: str) -> str:
     """Raises click.ClickException."""
     text = " ".join(text.split())
@@ -73,7 +92,8 @@ def _checked(text: str, option: str) -> str:
 
 def _line(one: Incident) -> str:
     moments = (_moment(one.began_at), _moment(one.ended_at))
-    return "\t".join((one.id, one.kind, *moments, one.who, one.text_en or "-"))
+    text = one.translations.get("en") or one.text or "-"
+    return "\t".join((one.id, one.kind, *moments, one.who, text))
 
 
 def _moment(at: datetime | None) -> str:

@@ -147,7 +147,7 @@ def _announcement(queue: Queue, language: str) -> Line:
 
     Where they were not given in it, that there are some is said, and who can tell them.
     """
-    given = {LANGUAGE: queue.announcement, "en": queue.announcement_en}.get(language)
+    given = {**queue.translations, LANGUAGE: queue.announcement}.get(language)
     if not given:
         return Line("queue_announcement_elsewhere")
     return Line("queue_announcement", {"announcement": given})

@@ -680,11 +680,11 @@ agent_queue = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column(
-        "announcement_en",
+        "translations",
         Text,
         nullable=False,
-        server_default="",
-        comment="the same for who speaks English",
+        server_default="{}",
+        comment="JSON: the announcement by the code of another language",
     ),
 )
 
@@ -1006,11 +1006,17 @@ incident = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("kind", String(20), nullable=False, comment="store, overload, partner, told"),
-    Column("text_fr", Text, nullable=False, server_default=""),
-    Column("text_en", Text, nullable=False, server_default=""),
+    Column("text", Text, nullable=False, server_default="", comment="in French, or a platform"),
     Column("began_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("who", String(60), nullable=False, comment="system, or who told it"),
+    Column(
+        "translations",
+        Text,
+        nullable=False,
+        server_default="{}",
+        comment="JSON: the text by the code of another language",
+    ),
 )
 Index("ix_incident_began_at", incident.c.began_at)
 

@@ -205,6 +205,7 @@ def _for_templates() -> dict[str, Any]:
     spoken = words()
     return {
         "language": spoken.language,
+        "country": LANGUAGES[0],
         "languages": [(code, screen(code)["page.language.name"]) for code in LANGUAGES],
         "t": spoken.text,
         "words": spoken.part,

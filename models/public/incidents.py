@@ -6,11 +6,14 @@ time: whoever begins or ends one holds the lock of `one_at_a_time` until the tra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+import json
 
-from sqlalchemy import Connection, insert, or_, select, update
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, insert, or_, select, update
 
 from models.clock import Clock
 from models.dialects import one_after_another
@@ -25,21 +28,29 @@ SYSTEM: Final = "system"
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """`text_fr` and `text_en` are what somebody wrote; of PARTNER the name of the platform.
+    """`text` is what an operator wrote in French; of PARTNER the name of the platform.
 
-    `ended_at` is None while it goes on. `who`: SYSTEM, or who told it.
+    `translations` has the text by the code of another language ("en"). `ended_at` is None while it
+    goes on. `who`: SYSTEM, or who told it.
     """
 
     id: str
     kind: str
-    text_fr: str
-    text_en: str
+    text: str
     began_at: datetime
     ended_at: datetime | None
     who: str
+    translations: Mapping[str, str]
 
 
 _COLUMNS = tuple(incident.c[name] for name in Incident.__dataclass_fields__)
+
+
+def _incidents(connection: Connection, statement: Select[Any]) -> list[Incident]:
+    return [
+        replace(Incident(*row), translations=json.loads(row.translations))
+        for row in connection.execute(statement)
+    ]
 
 
 def one_at_a_time(connection: Connection) -> None:
@@ -53,8 +64,8 @@ def begin(
     incident_id: str,
     *,
     kind: str,
-    text_fr: str = "",
-    text_en: str = "",
+    text: str = "",
+    translations: Mapping[str, str] | None = None,
     who: str = SYSTEM,
     began_at: datetime | None = None,
     ended_at: datetime | None = None,
@@ -64,8 +75,8 @@ def begin(
         insert(incident).values(
             id=incident_id,
             kind=kind,
-            text_fr=text_fr,
-            text_en=text_en,
+            text=text,
+            translations=json.dumps(dict(translations or {}), sort_keys=True),
             began_at=began_at or clock.at(),
             ended_at=ended_at,
             who=who,
@@ -102,10 +113,10 @@ def recent(connection: Connection, since: datetime, most: int) -> list[Incident]
         .order_by(incident.c.began_at.desc(), incident.c.id)
         .limit(most)
     )
-    return [Incident(*row) for row in connection.execute(statement)]
+    return _incidents(connection, statement)
 
 
 def latest(connection: Connection, most: int) -> list[Incident]:
     """The newest, whether they go on or not."""
     statement = select(*_COLUMNS).order_by(incident.c.began_at.desc(), incident.c.id).limit(most)
-    return [Incident(*row) for row in connection.execute(statement)]
+    return _incidents(connection, statement)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -73,28 +73,35 @@ class Queue:
     announcement: str
     provider_sid: str | None
     max_size: int
-    announcement_en: str = ""
+    # The announcement by the code of another language ("en").
+    translations: Mapping[str, str] = field(default_factory=dict)
 
 
 _QUEUE = tuple(
     agent_queue.c[name]
     for name in (
         "id", "language", "region", "state", "overflow_minutes", "announcement", "provider_sid",
-        "max_size", "announcement_en",
+        "max_size", "translations",
     )
 )  # fmt: skip
+
+
+def _queue(values: Sequence[Any]) -> Queue:
+    """From the values of _QUEUE."""
+    *plain, translations = values
+    return replace(Queue(*plain), translations=json.loads(translations))
 
 
 def all_queues(connection: Connection) -> list[Queue]:
     """Every queue, those of a language together and its national one first."""
     order = (agent_queue.c.language, agent_queue.c.region, agent_queue.c.id)
-    return [Queue(*row) for row in connection.execute(select(*_QUEUE).order_by(*order))]
+    return [_queue(row) for row in connection.execute(select(*_QUEUE).order_by(*order))]
 
 
 def find_queue(connection: Connection, queue_id: str) -> Queue | None:
     """One queue."""
     row = connection.execute(select(*_QUEUE).where(agent_queue.c.id == queue_id)).one_or_none()
-    return Queue(*row) if row else None
+    return _queue(row) if row else None
 
 
 def add_queue(
@@ -121,10 +128,12 @@ def add_queue(
 def set_queue(connection: Connection, clock: Clock, queue_id: str, **values: Any) -> bool:
     """Change columns of a queue: state, overflow_minutes, announcements, provider_sid, max_size."""
     unknown = values.keys() - {
-        "state", "overflow_minutes", "announcement", "announcement_en", "provider_sid", "max_size",
+        "state", "overflow_minutes", "announcement", "translations", "provider_sid", "max_size",
     }  # fmt: skip
     if unknown or values.get("state", HOURS) not in STATES:
         raise ValueError(f"no such setting of a queue: {unknown or values['state']}")
+    if "translations" in values:
+        values["translations"] = json.dumps(values["translations"], sort_keys=True)
     statement = update(agent_queue).where(agent_queue.c.id == queue_id)
     return connection.execute(statement.values(**values, updated_at=clock.at())).rowcount == 1
 
@@ -166,7 +175,7 @@ def doors(connection: Connection, clock: Clock, language: str) -> list[Door]:
     rows = _doors(clock).rows(connection, {"the_language": language})
     found = []
     for row in rows:
-        queue = Queue(*row[: len(_QUEUE)])
+        queue = _queue(row[: len(_QUEUE)])
         found.append(Door(queue, row.agents, row.on_the_line, row.waiting))
     return found
 
@@ -674,7 +683,7 @@ def _standing_from(statement: Prepared, connection: Connection, which: str) -> S
         outcome=row.outcome,
         rings=row.phone_idx is not None,
         told_seconds=row.told_seconds,
-        queue=Queue(*(getattr(row, column.name) for column in _QUEUE)),
+        queue=_queue([getattr(row, column.name) for column in _QUEUE]),
         ahead=row.ahead,
         agents=row.agents,
     )

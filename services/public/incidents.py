@@ -5,7 +5,7 @@ An overload is called an overload and a failure a failure; nothing here is ever 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -38,7 +38,7 @@ def keep_up(connection: Connection, store: Store, found: Collection[Found]) -> i
     """
     incidents.one_at_a_time(connection)
     running = {
-        (one.kind, one.text_fr): one
+        (one.kind, one.text): one
         for one in incidents.recent(connection, store.clock.now(), MOST_SHOWN)
         if one.ended_at is None and one.who == SYSTEM and one.kind in _LOOKED_AFTER
     }
@@ -50,8 +50,7 @@ def keep_up(connection: Connection, store: Store, found: Collection[Found]) -> i
             store.clock,
             store.chance.identifier(),
             kind=kind,
-            text_fr=subject,
-            text_en=subject,
+            text=subject,
         )
     for one in ended:
         incidents.end(connection, store.clock, one.id)
@@ -84,8 +83,11 @@ def record_outage(store: Store, began_at: datetime, ended_at: datetime) -> bool:
     return True
 
 
-def tell(store: Store, text_fr: str, text_en: str, who: str) -> str:
-    """Begin one in somebody's own words, in both languages; gives its id."""
+def tell(store: Store, text: str, translations: Mapping[str, str], who: str) -> str:
+    """Begin one in an operator's own words; gives its id.
+
+    `text` is French; `translations` has it by the code of other languages.
+    """
     incident_id = store.chance.identifier()
     with store.database.transaction() as connection:
         incidents.begin(
@@ -93,8 +95,8 @@ def tell(store: Store, text_fr: str, text_en: str, who: str) -> str:
             store.clock,
             incident_id,
             kind=TOLD,
-            text_fr=text_fr,
-            text_en=text_en,
+            text=text,
+            translations=translations,
             who=who,
         )
     return incident_id

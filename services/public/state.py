@@ -20,6 +20,7 @@ import structlog
 from models.public.incidents import OVERLOAD, STORE
 from models.supervision import snapshots
 from models.supervision.snapshots import Snapshot
+from prompts.catalogue import COUNTRY_LANGUAGE, languages
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import hours_of
 from services.centres.towns import departement_name
@@ -165,14 +166,15 @@ def _incidents(body: Mapping[str, Any], known: Known, now: datetime) -> list[dic
     if known.failing_since is None:
         return written
     began = iso(known.failing_since)
-    return [{"kind": STORE, "fr": "", "en": "", "began_at": began, "ended_at": None}, *written]
+    texts = dict.fromkeys(languages(), "")
+    return [{"kind": STORE, **texts, "began_at": began, "ended_at": None}, *written]
 
 
 def _telephone(
     campaign: Campaign, number: str, body: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
     hours = hours_of(campaign)
-    line = body.get("telephone", {}).get("fr", {})
+    line = body.get("telephone", {}).get(COUNTRY_LANGUAGE, {})
     return {
         "number": number,
         # Of people: the machine answers at any hour.

@@ -22,6 +22,7 @@ from models.public.incidents import OVERLOAD, PARTNER, Incident
 from models.queue import handling
 from models.slots.places import Share
 from models.supervision import board, snapshots
+from prompts.catalogue import languages
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.phone_share import phone_floor
@@ -35,7 +36,6 @@ NAME: Final = "state"
 FREE: Final = "free"
 # Of who waits in front of the web, written by whoever lets them in.
 ROOM: Final = "room"
-LANGUAGES: Final = ("fr", "en")
 # Writings in which all départements are counted once: half a minute, in small bites.
 COUNTED_WITHIN: Final = 6
 LISTED_FOR: Final = timedelta(minutes=10)
@@ -136,7 +136,7 @@ class WriteState:
                 if one.tried_at is not None and now - one.tried_at <= PARTNER_GONE
             ]
             room = _room(connection, now)
-            telephone = {one: self._line(connection, one) for one in LANGUAGES}
+            telephone = {one: self._line(connection, one) for one in languages()}
         found = {(PARTNER, one.platform) for one in feeds if _is_old(one, now)}
         if self._is_overloaded(room, now):
             found.add((OVERLOAD, ""))
@@ -252,8 +252,7 @@ def partner_told(feed: Feed) -> dict[str, Any]:
 def incident_told(one: Incident) -> dict[str, Any]:
     return {
         "kind": one.kind,
-        "fr": one.text_fr,
-        "en": one.text_en,
+        **{language: one.translations.get(language, one.text) for language in languages()},
         "began_at": iso(one.began_at),
         "ended_at": iso(one.ended_at),
     }

@@ -231,7 +231,7 @@ def line(facts: Facts) -> dict[str, Any]:
                 "open": facts.doors.get(queue.id, False),
                 "overflow_minutes": queue.overflow_minutes,
                 "announcement": queue.announcement,
-                "announcement_en": queue.announcement_en,
+                "translations": dict(queue.translations),
                 "calls": number("call", "waiting", queue.id),
                 "callbacks": number("callback", "waiting", queue.id),
                 "longest": longest(queue.id),

@@ -35,7 +35,7 @@ MANY: Final = 1
 # Acts that set something, by their word in the history, and so can be taken back.
 QUEUE_STATE: Final = "queue_state"
 ANNOUNCEMENT: Final = "queue_announcement"
-ANNOUNCEMENT_EN: Final = "queue_announcement_en"
+TRANSLATIONS: Final = "queue_translations"
 OVERFLOW: Final = "queue_overflow"
 AGENT_QUEUES: Final = "agent_queues"
 FLOOR: Final = "phone_floor"
@@ -44,13 +44,15 @@ UNDONE: Final = "undone"
 _COLUMNS: Final = {
     QUEUE_STATE: "state",
     ANNOUNCEMENT: "announcement",
-    ANNOUNCEMENT_EN: "announcement_en",
+    TRANSLATIONS: "translations",
     OVERFLOW: "overflow_minutes",
 }
 CAN_BE_UNDONE: Final = frozenset({*_COLUMNS, AGENT_QUEUES, FLOOR, THRESHOLD})
 # What a supervisor may see of acts on their page; reading files has a page of its own.
 ACTS: Final = (
     *sorted(CAN_BE_UNDONE),
+    # As it was called while English was the only other language.
+    "queue_announcement_en",
     UNDONE,
     "entry_reassigned",
     "agent_signed_out",
@@ -105,17 +107,23 @@ def set_state(store: Store, who: Staff, queue_ids: Sequence[str], state: str) ->
 
 
 def set_announcement(
-    store: Store, who: Staff, queue_ids: Sequence[str], text: str, english: str = ""
+    store: Store,
+    who: Staff,
+    queue_ids: Sequence[str],
+    text: str,
+    translations: Mapping[str, str] | None = None,
 ) -> int:
-    """What is said to who waits, in French and in English; empty for nothing. Raises Refused.
+    """What callers in the queue hear, in French; empty for nothing. Raises Refused.
 
-    English alone is not taken. Without it, who speaks English hears that there is one in French.
+    `translations` are by the code of another language ("en"), and not taken without the French.
+    A caller whose language has none hears that there is one in another language.
     """
-    text, english = _spoken(text), _spoken(english)
-    if english and not text:
+    text = _spoken(text)
+    spoken = {code: _spoken(words) for code, words in (translations or {}).items()}
+    others = {code: words for code, words in spoken.items() if words}
+    if others and not text:
         raise Refused("announcement")
-    said = {ANNOUNCEMENT: text, ANNOUNCEMENT_EN: english}
-    return _set_queues(store, who, queue_ids, said)
+    return _set_queues(store, who, queue_ids, {ANNOUNCEMENT: text, TRANSLATIONS: others})
 
 
 def _spoken(text: str) -> str:
@@ -133,7 +141,7 @@ def set_overflow(store: Store, who: Staff, queue_ids: Sequence[str], minutes: in
 
 
 def _set_queues(
-    store: Store, who: Staff, queue_ids: Sequence[str], values: Mapping[str, str | int]
+    store: Store, who: Staff, queue_ids: Sequence[str], values: Mapping[str, Any]
 ) -> int:
     """Set what these acts set; gives in how many queues anything changed."""
     changed = set()

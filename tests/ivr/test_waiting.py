@@ -178,7 +178,7 @@ def test_what_a_supervisor_says_is_heard_by_who_waits(floor: Floor):
 
 def announces(floor: Floor, french: str, english: str = "") -> None:
     """A supervisor's words for whoever waits, whatever they speak."""
-    texts = {"announcement": french, "announcement_en": english}
+    texts = {"announcement": french, "translations": {"en": english} if english else {}}
     with floor.house.database.transaction() as connection:
         for queue in ("fr", "en"):
             assert queues.set_queue(connection, floor.house.clock, queue, **texts)

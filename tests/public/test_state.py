@@ -236,6 +236,7 @@ def test_it_is_served_from_memory_while_the_store_is_down(
                 "kind": "store",
                 "fr": "",
                 "en": "",
+                "es": "",
                 "began_at": "2026-11-25T08:02:00Z",
                 "ended_at": None,
             }
@@ -358,7 +359,7 @@ def test_incidents_begin_and_end_by_themselves_once(on_both: House):
     def write() -> list[tuple[str, str, bool]]:
         for one in writers:
             one()
-        return sorted((one.kind, one.text_fr, one.ended_at is None) for one in told(made))
+        return sorted((one.kind, one.text, one.ended_at is None) for one in told(made))
 
     assert write() == []
     passes(made, timedelta(minutes=61))
@@ -417,7 +418,7 @@ def test_somebody_tells_of_an_incident_and_of_its_end(site: House):
 def test_what_an_operator_writes_is_text(site: House):
     from services.public.incidents import tell  # noqa: PLC0415
 
-    tell(site.store, "<script>alert(1)</script>", "<b>x</b>", "operator")
+    tell(site.store, "<script>alert(1)</script>", {"en": "<b>x</b>"}, "operator")
     writer(site)()
     page = site.application().test_client().get("/etat").text
     assert "&lt;script&gt;" in page

@@ -346,7 +346,7 @@ Board.showQueues = () => {
     const opened = Board.t(one.open ? "queues.open_now" : "queues.closed_now");
     const shown = one.state === "hours" ? `${Board.t("queues.hours")} (${opened})` : Board.t(`queues.${one.state}`);
     Board.set(cells[1].firstChild, shown);
-    Board.set(cells[1].lastChild, one.announcement ? Board.t("queues.announcement", { text: [one.announcement, one.announcement_en].filter(Boolean).join(" / ") }) : "");
+    Board.set(cells[1].lastChild, one.announcement ? Board.t("queues.announcement", { text: [one.announcement, ...Object.values(one.translations)].join(" / ") }) : "");
     Board.set(cells[2], Board.number(one.calls));
     Board.set(cells[3], Board.number(one.callbacks));
     const wait = one.longest ? Board.seconds(one.longest) : 0;

@@ -24,6 +24,8 @@ from models.accounts import staff as staff_rows
 from models.accounts.staff import Written
 from models.desk import desk as desk_rows
 from models.queue import queues as queue_rows
+from prompts.catalogue import COUNTRY_LANGUAGE
+from prompts.screens import LANGUAGES
 from services.accounts.sign_in import LONGEST
 from services.accounts.staff import READ_FILE, record_act
 from services.agents.presence import PAUSES
@@ -286,7 +288,7 @@ class _Acting:
         do: dict[str, Callable[[], int]] = {
             "state": lambda: supervise.set_state(store, who, chosen, form.get("state", "")),
             "announcement": lambda: supervise.set_announcement(
-                store, who, chosen, form.get("announcement", ""), form.get("announcement_en", "")
+                store, who, chosen, form.get("announcement", ""), _translations()
             ),
             "overflow": lambda: supervise.set_overflow(store, who, chosen, _number("minutes")),
         }
@@ -386,7 +388,7 @@ class _Acting:
         undo: list[int] = []
         if changed:
             with self._store.database.statement() as connection:
-                # One change may be two acts: an announcement is in two languages.
+                # One change may be two acts: an announcement, and its translations.
                 mine = staff_rows.acts(
                     connection, limit=2 * changed, staff_id=current().id, after=before
                 )
@@ -421,6 +423,15 @@ def _refused(why: str, back: str) -> ResponseReturnValue:
 def _chosen(name: str) -> list[str]:
     """The ids that were ticked."""
     return request.form.getlist(name)[:_MOST_CHOSEN]
+
+
+def _translations() -> dict[str, str]:
+    """The announcement in the languages other than the country's, by their codes."""
+    return {
+        code: request.form.get(f"announcement_{code}", "")
+        for code in LANGUAGES
+        if code != COUNTRY_LANGUAGE
+    }
 
 
 def _number(name: str) -> int:
