@@ -64,7 +64,7 @@ from prompts.catalogue import languages
 from services import logs
 from services.accounts.sign_in import SignIn
 from services.accounts.staff import demonstration_accounts
-from services.admission.load_shedder import Pressure
+from services.admission.load_shedder import LoadShedder
 from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.campaign.campaign import BadCampaign
@@ -77,9 +77,9 @@ from services.short_links import Links
 from services.store import Store
 from services.vocabulary import vocabulary
 from web.browser_session import Cookies
-from web.online.booking_cookie import VisitCookie
+from web.online.booking_cookie import WebSessionCookie
 from web.online.my_cookie import MyCookie
-from wiring_delivery import make_attendant, make_line_types, make_means
+from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
 
 log = structlog.get_logger()
 
@@ -135,7 +135,7 @@ class LateCommands(AppGroup):
 def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
-    pressure = Pressure(settings.web_threads, queue=settings.web_queue)
+    pressure = LoadShedder(settings.web_threads, queue=settings.web_queue)
     app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     ivr.signature.guard(
@@ -180,7 +180,7 @@ def make_app(parts: Parts) -> Flask:
     centres = web.public.centres.remembered(store, parts.service)
     app.register_blueprint(web.public.centres.blueprint(store, parts.service, centres))
     app.register_blueprint(web.public.state.blueprint(store, parts.service))
-    visit_cookie = VisitCookie(
+    visit_cookie = WebSessionCookie(
         settings.secret_key, https=settings.public_base_url.startswith("https://")
     )
     booking = web.online.booking.BookingParts(
@@ -207,7 +207,7 @@ def make_app(parts: Parts) -> Flask:
     return app
 
 
-def _put_gate_in_front(app: Flask, parts: Parts, pressure: Pressure) -> None:
+def _put_gate_in_front(app: Flask, parts: Parts, pressure: LoadShedder) -> None:
     """It lets everything pass until `begin`, which `create_app` calls for a server's workers."""
     settings = parts.settings
     gate = web.admission.gate.Gate(
@@ -256,7 +256,7 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
 
 def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp) -> CallBack:
     """How promises to ring back are kept, by the campaign of now."""
-    wanted = make_means(settings, service).still_wanted
+    wanted = make_delivery_dependencies(settings, service).still_wanted
     return CallBack(lambda: service.campaign, service.national_number, wake_up, wanted)
 
 
@@ -331,11 +331,11 @@ def make_ports(settings: config.Settings, store: Store, service: Service) -> Por
         public_base_url=settings.public_base_url,
         sender=settings.sms_sender,
     )
-    means = make_means(
+    means = make_delivery_dependencies(
         settings,
         service,
         line_types=make_line_types(settings),
-        partner=make_attendant(settings, store, service),
+        partner=make_order_processor(settings, store, service),
     )
     return Ports(store, messenger, means)
 

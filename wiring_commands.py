@@ -45,8 +45,8 @@ from services.operations.demonstration_people import add_people
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
-from services.queue.wait_estimate import write_pace
-from services.waiting_list.entries import Everybody
+from services.queue.wait_estimate import write_throughput
+from services.waiting_list.entries import SlotReleaseNotifier
 from wiring import Parts, make_control, make_ports
 
 # Seconds.
@@ -92,7 +92,9 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.processes.make_worker(settings.redis_url, ports),
         commands.prompts.make(),
         commands.queues.make(store, control),
-        commands.slots.make(store.database, store.clock, life, Everybody(store, campaigns.all)),
+        commands.slots.make(
+            store.database, store.clock, life, SlotReleaseNotifier(store, campaigns.all)
+        ),
         commands.staff.make(store, production=settings.environment == "production"),
         commands.store.make(store, campaigns.all),
         commands.understand.make(store.clock),
@@ -124,7 +126,7 @@ def _more_tasks(parts: Parts) -> list[Task]:
     """What else the dispatcher does: the supervisors' board, and what the line's pace is."""
     settings, store = parts.settings, parts.store
     return [
-        Task("pace", PACE_EVERY, lambda: write_pace(store, settings.calls_per_second)),
+        Task("pace", PACE_EVERY, lambda: write_throughput(store, settings.calls_per_second)),
         *inlet_tasks(
             store,
             parts.service.campaigns,

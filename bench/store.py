@@ -36,7 +36,7 @@ from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.hold_slot import Wanted as Wish
 from services.slots.hold_slot import hold_slots
 from services.store import Store
@@ -135,7 +135,7 @@ class Service:
 
     def allocate(self, centre_id: str, holder: str) -> bool:
         store = self.store
-        taker = Taker(Channel.PHONE, holder)
+        taker = Holder(Channel.PHONE, holder)
         now = datetime.now(UTC)
         with store.database.transaction() as connection:
             door = Allocate(connection, store, CAMPAIGN, taker)
@@ -398,7 +398,7 @@ class _Searcher:
         )
         started = time.perf_counter()
         with contextlib.suppress(_Undo), database.transaction() as connection:
-            taker = Taker(Channel.PHONE, f"CA{number:032x}")
+            taker = Holder(Channel.PHONE, f"CA{number:032x}")
             held = hold_slots(connection, self._store, self._campaign, taker, wanted)
             if not held or any(one.second is None for one in held):
                 raise CannotMeasure("a search among many slots found no pair")

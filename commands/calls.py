@@ -15,7 +15,7 @@ from commands.common_call import path_seconds
 from flows import call_map
 from flows.call_map import MOST_CHOICES, MOST_MENUS, CallMap, Edge
 from flows.engine import ENDED, PERSON_STEPS
-from flows.rehearsal import Rehearsal, common_path, ringing
+from flows.rehearsal import RehearsedWorld, common_path, ringing
 from flows.steps.common import reads_back
 from flows.steps.line import LINE_STEPS
 from flows.walking import Walk, left_alone, walk
@@ -132,7 +132,7 @@ def _walk_all() -> None:
         raise SystemExit(1)
 
 
-_make = partial(Rehearsal, vocabularies=vocabulary)
+_make = partial(RehearsedWorld, vocabularies=vocabulary)
 
 
 def _walk() -> Walk:

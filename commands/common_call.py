@@ -10,7 +10,7 @@ from flows.rehearsal import (
     LAST_STEP,
     TYPICAL_CENTRES,
     Exchange,
-    Rehearsal,
+    RehearsedWorld,
     common_path,
     offers,
     ringing,
@@ -19,7 +19,7 @@ from flows.speech import Heard, Line
 from flows.understanding.vocabulary import Vocabulary
 from flows.world import Rules
 from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, read
-from prompts.reading_time import NORMAL, SLOW, Pace, seconds
+from prompts.reading_time import NORMAL, SLOW, VoicePauses, seconds
 
 # The bars: one person, two appointments.
 MOST_ANSWERS = 10
@@ -101,7 +101,7 @@ def common_call(
     `doses` of the campaign, `found` offers. Raises NoSuchSentence where the language lacks one.
     """
     catalogues = {name: read(folder / f"{name}.toml") for name in languages(folder)}
-    world = Rehearsal(
+    world = RehearsedWorld(
         found=offers(found, second=doses > 1, centres=TYPICAL_CENTRES),
         rules_=Rules("rehearsal", minimum_age=75, horizon_days=35, doses=doses),
         spoken_here=languages(folder),
@@ -116,7 +116,9 @@ def common_call(
     )
 
 
-def _turn(exchange: Exchange, catalogues: dict[str, Catalogue], language: str, pace: Pace) -> Turn:
+def _turn(
+    exchange: Exchange, catalogues: dict[str, Catalogue], language: str, pace: VoicePauses
+) -> Turn:
     spoken: list[str] = []
     until_offer = None
     for line in exchange.speech.lines:

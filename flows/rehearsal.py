@@ -35,9 +35,9 @@ from flows.world import (
     NotMine,
     Order,
     OwnPhone,
+    QueuePlace,
     Rules,
     Search,
-    Standing,
     TakenUp,
     Town,
     Unavailable,
@@ -217,7 +217,7 @@ def cut_call(
 
 
 @dataclass
-class Rehearsal:
+class RehearsedWorld:
     """A World. `found` is what a search finds, and finds again; None would be a mistake."""
 
     found: tuple[Offer, ...] = PLENTY
@@ -258,7 +258,7 @@ class Rehearsal:
     answered: Answered = Answered.MACHINE
     # Whether there is a line for a person, and when a promised call would come; None: it must not
     # be promised. What becomes of a place in the line, and why a caller is back from an agent.
-    person: Standing | Unavailable = field(default_factory=lambda: Unavailable(NoPerson.NOBODY))
+    person: QueuePlace | Unavailable = field(default_factory=lambda: Unavailable(NoPerson.NOBODY))
     callback_after: timedelta | None = timedelta()
     place: AfterQueue = AfterQueue.WAITING
     place_promised: bool = True
@@ -432,7 +432,7 @@ class Rehearsal:
     def callback_refused(self, rung_for: str) -> None:
         self.rung.append((rung_for, "refused"))
 
-    def join_queue(self, session: Session, reason: str) -> Standing | Unavailable:
+    def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
         self.line.append(("join", reason))
         return self.person
 
@@ -475,7 +475,7 @@ class Rehearsal:
         self.paces.append(slow)
 
 
-def earlier(world: Rehearsal) -> Earlier:
+def earlier(world: RehearsedWorld) -> Earlier:
     """What whoever rings from the same line hears of the call that was cut."""
     if world.cut is None or not world.cut.kept:
         return Earlier("CA1", "fr")

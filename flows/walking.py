@@ -33,7 +33,7 @@ from flows.rehearsal import (
     REFERENCE,
     TOWNS,
     WHEN_WE_RING,
-    Rehearsal,
+    RehearsedWorld,
     cut_call,
     earlier,
     kept_place,
@@ -71,14 +71,14 @@ from flows.world import (
     NoPerson,
     NotChanged,
     NotMine,
-    Standing,
+    QueuePlace,
     Unavailable,
     Unbooked,
 )
 
 # Makes an outside for one turn, with these options of it.
-Make = Callable[..., Rehearsal]
-Weathers = dict[str, Callable[[], Rehearsal]]
+Make = Callable[..., RehearsedWorld]
+Scenarios = dict[str, Callable[[], RehearsedWorld]]
 
 # Sentences that stand before a question each time it is put.
 LEADS = frozenset(
@@ -134,7 +134,7 @@ AT_THE_LINE = frozenset({"welcome", *PERSON_STEPS, *HELD})
 COMMON_LINES = frozenset({"line: open", "line: no promise", f"line: {NoPerson.CLOSED}"})
 
 
-def weathers(make: Make) -> Weathers:
+def scenarios(make: Make) -> Scenarios:
     """What the outside can be like when a turn asks something of it."""
     return {
         "plenty": make,
@@ -188,7 +188,7 @@ def weathers(make: Make) -> Weathers:
     }
 
 
-def my_weathers(make: Make) -> Weathers:
+def my_scenarios(make: Make) -> Scenarios:
     """What there may be of an appointment, for whoever rings about one."""
     second = my_booking(first_start="", second_start=MY_PAIR.second_start)
     of_mine = {
@@ -208,7 +208,7 @@ def my_weathers(make: Make) -> Weathers:
         "cancelled, undo": my_booking(state=MineState.CANCELLED, undo=True),
         "both cancelled, undo": replace(MY_PAIR, state=MineState.CANCELLED, undo=True),
     }
-    found: dict[str, Callable[[], Rehearsal]] = {
+    found: dict[str, Callable[[], RehearsedWorld]] = {
         f"mine: {name}": partial(make, mine=mine) for name, mine in of_mine.items()
     }
     for why in NotChanged:
@@ -224,12 +224,12 @@ def my_weathers(make: Make) -> Weathers:
     }
 
 
-def line_weathers(make: Make) -> Weathers:
+def line_scenarios(make: Make) -> Scenarios:
     """What the line for a person can be like, and a place in it."""
-    found: Weathers = {
-        "line: open": partial(make, person=Standing(A_PLACE, "fr", 3, 300)),
-        "line: next": partial(make, person=Standing(A_PLACE, "fr", 0)),
-        "line: rung in vain": partial(make, person=Standing(A_PLACE, "fr", 0, rung_in_vain=True)),
+    found: Scenarios = {
+        "line: open": partial(make, person=QueuePlace(A_PLACE, "fr", 3, 300)),
+        "line: next": partial(make, person=QueuePlace(A_PLACE, "fr", 0)),
+        "line: rung in vain": partial(make, person=QueuePlace(A_PLACE, "fr", 0, rung_in_vain=True)),
         "line: no promise": partial(make, callback_after=None),
         "line: later today": partial(make, callback_after=timedelta(hours=3)),
         "line: tomorrow": partial(make, callback_after=timedelta(hours=24)),
@@ -237,7 +237,7 @@ def line_weathers(make: Make) -> Weathers:
     }
     for seconds in (30, 3600, 5000, 7000, 9000):
         found[f"line: {seconds} seconds"] = partial(
-            make, person=Standing(A_PLACE, "fr", 1, seconds)
+            make, person=QueuePlace(A_PLACE, "fr", 1, seconds)
         )
     for why in NoPerson:
         none = Unavailable(why, opens_at=OPENING.astimezone(PARIS), wait_seconds=5000)
@@ -253,11 +253,11 @@ def line_weathers(make: Make) -> Weathers:
     return found
 
 
-def rung_weathers(make: Make, session: Session) -> Weathers:
+def rung_scenarios(make: Make, session: Session) -> Scenarios:
     """What there is for somebody whom we rang."""
     by_machine = session.rung_as not in {"asked", "cut"}
     there = (Answered.MACHINE,) if by_machine else (Answered.AGENT, Answered.LINE)
-    found: Weathers = {
+    found: Scenarios = {
         f"rung: {one.name.lower()}": partial(make, answered=one) for one in (*there, Answered.OVER)
     }
     if Answered.MACHINE in there:
@@ -266,20 +266,20 @@ def rung_weathers(make: Make, session: Session) -> Weathers:
     return found
 
 
-def not_yet_open(make: Make) -> Rehearsal:
+def not_yet_open(make: Make) -> RehearsedWorld:
     return make(rules_=replace(make().rules_, opens_at=OPENING))
 
 
-def closed(make: Make) -> Rehearsal:
+def closed(make: Make) -> RehearsedWorld:
     return make(rules_=replace(make().rules_, closes_at=MORNING))
 
 
-def two_doses(make: Make, found: tuple[Offer, ...] = PAIRS, **options: Any) -> Rehearsal:
+def two_doses(make: Make, found: tuple[Offer, ...] = PAIRS, **options: Any) -> RehearsedWorld:
     """A campaign in which everybody comes twice."""
     return make(found=found, rules_=replace(make().rules_, doses=2), **options)
 
 
-CAMPAIGNS: Mapping[str, Callable[[Make], Rehearsal]] = {
+CAMPAIGNS: Mapping[str, Callable[[Make], RehearsedWorld]] = {
     "not yet open": not_yet_open,
     "closed": closed,
 }
@@ -351,7 +351,7 @@ def turns_of(make: Make, session: Session) -> Iterator[Turn | Broken]:
     """All turns from one session. What asks nothing of the outside is tried in one weather."""
     for heard in inputs(session.step):
         line = False
-        for name, world in _weathers_for(make, session):
+        for name, world in _scenarios_for(make, session):
             yield _turn(session, heard, name, world)
             asked = (world.searches, world.orders, world.promises, world.taken_up, world.looks)
             line = line or bool(world.line)
@@ -359,12 +359,12 @@ def turns_of(make: Make, session: Session) -> Iterator[Turn | Broken]:
             if not any((*asked, *effects)):
                 break
         if line:
-            for name, weather in line_weathers(_campaign_of(make, session)).items():
+            for name, weather in line_scenarios(_campaign_of(make, session)).items():
                 if name in COMMON_LINES or session.step in AT_THE_LINE:
                     yield _turn(session, heard, name, weather())
 
 
-def _turn(session: Session, heard: Input, weather: str, world: Rehearsal) -> Turn | Broken:
+def _turn(session: Session, heard: Input, weather: str, world: RehearsedWorld) -> Turn | Broken:
     try:
         after, speech = advance(session, heard, world)
     except Exception as error:  # noqa: BLE001 (the test says what was raised, and where)
@@ -376,16 +376,16 @@ def _turn(session: Session, heard: Input, weather: str, world: Rehearsal) -> Tur
     return Turn(session, heard, weather, after, speech)
 
 
-def _weathers_for(make: Make, session: Session) -> Iterator[tuple[str, Rehearsal]]:
+def _scenarios_for(make: Make, session: Session) -> Iterator[tuple[str, RehearsedWorld]]:
     campaign = _not_open(session)
     if campaign:
         yield campaign, CAMPAIGNS[campaign](make)
         return
-    found = my_weathers(make) if session.proving else weathers(make)
+    found = my_scenarios(make) if session.proving else scenarios(make)
     if session.step == KEPT_PLACE or (session.is_offered and session.step == "date_of_birth_check"):
-        found = kept_weathers(make)
+        found = kept_scenarios(make)
     if session.step == CALLED_BACK:
-        found = rung_weathers(make, session)
+        found = rung_scenarios(make, session)
     yield from ((name, weather()) for name, weather in found.items())
 
 
@@ -437,9 +437,9 @@ KEPT: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def kept_weathers(make: Make) -> Weathers:
+def kept_scenarios(make: Make) -> Scenarios:
     """What whoever rings while a place is kept at their number may meet."""
-    found: Weathers = {
+    found: Scenarios = {
         name: partial(make, **{"kept": kept_place(), **options}) for name, options in KEPT.items()
     }
     return found | {"kept for somebody else": make}
@@ -454,7 +454,7 @@ def place_is_kept(make: Make) -> list[Turn]:
         found.append(Turn(session, heard, "kept", after, speech))
         session = after
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
-        for name, weather in kept_weathers(make).items():
+        for name, weather in kept_scenarios(make).items():
             session = ringing(kind).but(
                 step="date_of_birth_check", alive=True, born=OLD_ENOUGH, is_offered=True
             )
@@ -489,7 +489,7 @@ FAR_AWAY = {
 
 
 def far_away(make: Make) -> list[Turn]:
-    worlds = {**weathers(make), **my_weathers(make)}
+    worlds = {**scenarios(make), **my_scenarios(make)}
     found = []
     for weather, pressed in FAR_AWAY.values():
         session, _ = advance(ringing(), RING, worlds[weather]())
@@ -636,7 +636,7 @@ def left_alone(make: Make, found: Walk) -> list[str]:
         if turn.speech.listen is not None
     }
     for session in kinds.values():
-        world = next(iter(_weathers_for(make, session)))[1]
+        world = next(iter(_scenarios_for(make, session)))[1]
         after, speech = session, None
         for _ in range(MOST_SILENCE):
             after, speech = advance(after, SILENCE, world)

@@ -241,7 +241,7 @@ class NoPerson(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class QueuePlace:
     """A place in the line. `queue` is its queue; `ahead` come first.
 
     `wait_seconds` is how long that takes; None where nobody knows yet. `rung_in_vain`: it is the
@@ -489,7 +489,7 @@ class World(Protocol):
         """Speak to this number slowly, or not, from its first word in later calls (changes)."""
         ...
 
-    def join_queue(self, session: Session, reason: str) -> Standing | Unavailable:
+    def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
         """Put the caller into the line for a person, or say why not (changes if it does).
 
         Whoever had a place keeps it: of an earlier call that was cut, or of a promise.

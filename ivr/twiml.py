@@ -35,7 +35,7 @@ _ENDS = re.compile(r"\||(?<=[.!?:;,])\s+")
 
 
 @dataclass(frozen=True)
-class Pace:
+class SpeechRate:
     """Waits in seconds, pauses in milliseconds. The first key has `first_key` + `between` seconds.
 
     The provider's time-out starts after what is nested in the Gather and again at each key, so a
@@ -50,8 +50,8 @@ class Pace:
     end_of_speech: int
 
 
-NORMAL = Pace(pause=400, menu_first_key=5, entry_first_key=7, between=5, end_of_speech=3)
-SLOW = Pace(pause=900, menu_first_key=8, entry_first_key=10, between=8, end_of_speech=5)
+NORMAL = SpeechRate(pause=400, menu_first_key=5, entry_first_key=7, between=5, end_of_speech=3)
+SLOW = SpeechRate(pause=900, menu_first_key=8, entry_first_key=10, between=8, end_of_speech=5)
 # How long a centre's own telephone may ring before the caller is back here.
 RING_SECONDS = 30
 
@@ -381,7 +381,7 @@ def _sentences(
     return found
 
 
-def _ears(listen: Listen, pace: Pace) -> dict[str, Any]:
+def _ears(listen: Listen, pace: SpeechRate) -> dict[str, Any]:
     """What a Gather takes. Whole sentences are waited for: never `auto`, which cuts a pause off."""
     if not listen.speech:
         return {"input": "dtmf"}
@@ -484,7 +484,7 @@ def nothing() -> str:
     return str(VoiceResponse())
 
 
-def _says(sentences: list[_Sentence], pace: Pace, *, slow: bool) -> list[Say | Play]:
+def _says(sentences: list[_Sentence], pace: SpeechRate, *, slow: bool) -> list[Say | Play]:
     """One <Say> for each run of sentences in one language, and a <Play> for each recording."""
     spoken: list[Say | Play] = []
     for (said_in, recording), run in groupby(sentences, lambda one: (one.catalogue, one.recording)):
@@ -495,7 +495,9 @@ def _says(sentences: list[_Sentence], pace: Pace, *, slow: bool) -> list[Say | P
     return spoken
 
 
-def _say(catalogue: Catalogue, sentences: list[str], pace: Pace, *, slow: bool = False) -> Say:
+def _say(
+    catalogue: Catalogue, sentences: list[str], pace: SpeechRate, *, slow: bool = False
+) -> Say:
     say = Say(language=catalogue.voice_language, voice=catalogue.voice)
     for position, piece in enumerate(_pieces(PAUSE.join(sentences), slow=slow)):
         if position:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.timed import Task
-from services.admission.admission_controller import Inlet
+from services.admission.admission_controller import AdmissionController
 from services.campaign.campaigns import Campaigns
 from services.store import Store
 
@@ -14,5 +14,5 @@ INLET_EVERY = 1.0
 def inlet_tasks(
     store: Store, campaigns: Campaigns, *, most: float = 0.0, mode: str = "auto"
 ) -> list[Task]:
-    """One task each second; see `services.admission.admission_controller.Inlet`."""
-    return [Task("inlet", INLET_EVERY, Inlet(store, campaigns, most=most, mode=mode))]
+    """One task each second; see `services.admission.admission_controller.AdmissionController`."""
+    return [Task("inlet", INLET_EVERY, AdmissionController(store, campaigns, most=most, mode=mode))]

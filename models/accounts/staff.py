@@ -23,7 +23,7 @@ from models.prepared import Prepared
 from models.tables import ROLES, agent, agent_queue, agent_queue_member, staff, staff_act
 from models.tables import staff_session as session
 
-__all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Account", "Act", "Staff", "Visit"]
+__all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Account", "Act", "Staff", "StaffSession"]
 
 # Whose sessions begin with a second factor.
 STRONG_ROLES = frozenset({"supervisor", "secretary", "operator"})
@@ -69,7 +69,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Visit:
+class StaffSession:
     """A session that is not over, as far as the store can tell; limits of time are not looked at.
 
     `strong`: the second factor was given. `has_totp`: the account has one. `proved_at`: when the
@@ -112,7 +112,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Session:
+class StaffSessionView:
     """A session as its owner sees it: a name for it that opens nothing, and its moments (UTC)."""
 
     name: str
@@ -306,13 +306,13 @@ _VISIT = Prepared(
 )
 
 
-def visit(connection: Connection, token: str) -> Visit | None:
+def staff_session(connection: Connection, token: str) -> StaffSession | None:
     """Whose session it is, or None when there is no such session any more; one statement."""
     rows = _VISIT.rows(connection, {"token": hash_of(token)})
     if not rows:
         return None
     row = rows[0]
-    return Visit(
+    return StaffSession(
         staff=_staff(row),
         began_at=row.created_at,
         seen_at=row.seen_at,
@@ -363,7 +363,7 @@ def end_sessions(connection: Connection, clock: Clock, staff_id: str) -> int:
 
 def sessions_of(
     connection: Connection, staff_id: str, since: datetime, token: str
-) -> list[Session]:
+) -> list[StaffSessionView]:
     """Sessions of somebody that are not over and began after `since`; `token` is of this one."""
     statement = (
         select(session.c.token_idx, session.c.created_at, session.c.seen_at, session.c.wall)
@@ -378,7 +378,7 @@ def sessions_of(
     )
     here = hash_of(token)
     return [
-        Session(
+        StaffSessionView(
             row.token_idx.hex()[:_NAME],
             row.created_at,
             row.seen_at,

@@ -658,7 +658,7 @@ def set_mode(connection: Connection, clock: Clock, leg_id: str, mode: str) -> No
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedCommand:
     """An intent to carry out until its lease runs out.
 
     `ambiguous`: an earlier try may have reached the provider. `age` is since it was stored.
@@ -687,7 +687,7 @@ class Pending:
     created_at: datetime
 
 
-def add_intent(
+def add_command(
     connection: Connection,
     clock: Clock,
     vault: Vault,
@@ -714,7 +714,7 @@ def add_intent(
     return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
 
 
-def intent_id(connection: Connection, key: str) -> str:
+def command_id(connection: Connection, key: str) -> str:
     """The id of the intent with this key."""
     found: str = connection.execute(select(intent.c.id).where(intent.c.key == key)).scalar_one()
     return found
@@ -738,7 +738,7 @@ def _is_free(clock: Clock) -> ColumnElement[bool]:
 
 def claim(
     connection: Connection, clock: Clock, vault: Vault, wanted: str, lease: timedelta
-) -> Claimed | None:
+) -> ClaimedCommand | None:
     """Take an intent for `lease`; None when somebody else has it, or it is over.
 
     Whoever has just stored it need not wait for it to be free.
@@ -769,7 +769,7 @@ def claim(
     if row is None:
         return None
     arguments = json.loads(vault.open_text(row.arguments_enc, f"intent.arguments:{row.id}") or "{}")
-    return Claimed(
+    return ClaimedCommand(
         id=row.id,
         kind=row.kind,
         staff_id=row.staff_id,
@@ -782,7 +782,7 @@ def claim(
     )
 
 
-def keep(connection: Connection, clock: Clock, claimed: Claimed, lease: timedelta) -> bool:
+def keep(connection: Connection, clock: Clock, claimed: ClaimedCommand, lease: timedelta) -> bool:
     """Prolong a claim between two questions; False when somebody else has taken it over."""
     kept = connection.execute(
         update(intent)
@@ -792,7 +792,7 @@ def keep(connection: Connection, clock: Clock, claimed: Claimed, lease: timedelt
     return kept.rowcount == 1
 
 
-def _is_ours(claimed: Claimed) -> ColumnElement[bool]:
+def _is_ours(claimed: ClaimedCommand) -> ColumnElement[bool]:
     return and_(
         intent.c.id == claimed.id,
         intent.c.state == "doing",
@@ -801,7 +801,11 @@ def _is_ours(claimed: Claimed) -> ColumnElement[bool]:
 
 
 def finish(
-    connection: Connection, clock: Clock, claimed: Claimed, state: str, error_code: str | None
+    connection: Connection,
+    clock: Clock,
+    claimed: ClaimedCommand,
+    state: str,
+    error_code: str | None,
 ) -> bool:
     """Done or failed; False when somebody else has taken it over meanwhile."""
     finished = connection.execute(
@@ -815,7 +819,7 @@ def finish(
 def put_back(
     connection: Connection,
     clock: Clock,
-    claimed: Claimed,
+    claimed: ClaimedCommand,
     *,
     after: timedelta,
     error_code: str,

@@ -148,7 +148,7 @@ def set_memberships(connection: Connection, staff_id: str, queue_ids: Collection
 
 
 @dataclass(frozen=True)
-class Door:
+class QueueStatus:
     """A queue with what decides whether somebody is let in now.
 
     `agents` answer its callers, at once or when they are done with one; `on_the_line` wait in it,
@@ -161,18 +161,18 @@ class Door:
     waiting: int
 
 
-def doors(connection: Connection, clock: Clock, language: str) -> list[Door]:
+def queue_statuses(connection: Connection, clock: Clock, language: str) -> list[QueueStatus]:
     """The queues of a language, the national one first; one statement."""
-    rows = _doors(clock).rows(connection, {"the_language": language})
+    rows = _queue_statuses(clock).rows(connection, {"the_language": language})
     found = []
     for row in rows:
         queue = Queue(*row[: len(_QUEUE)])
-        found.append(Door(queue, row.agents, row.on_the_line, row.waiting))
+        found.append(QueueStatus(queue, row.agents, row.on_the_line, row.waiting))
     return found
 
 
 @lru_cache
-def _doors(clock: Clock) -> Prepared:
+def _queue_statuses(clock: Clock) -> Prepared:
     statement = (
         select(
             *_QUEUE,
@@ -612,7 +612,7 @@ def in_states(
 
 
 @dataclass(frozen=True)
-class Standing:
+class QueuePosition:
     """A place in the line as whoever has it sees it, and their queue.
 
     `ahead` wait and are due, have older places, and may be taken by the same agents; `agents` are
@@ -634,14 +634,14 @@ class Standing:
     agents: int
 
 
-def standing(connection: Connection, clock: Clock, entry_id: str) -> Standing | None:
+def queue_position(connection: Connection, clock: Clock, entry_id: str) -> QueuePosition | None:
     """Where an entry stands; one statement."""
-    return _standing_from(_standing(clock, by_call=False), connection, entry_id)
+    return _queue_position_from(_queue_position(clock, by_call=False), connection, entry_id)
 
 
-def standing_of_call(
+def queue_position_of_call(
     connection: Connection, clock: Clock, call_id: str, lease: timedelta | None = None
-) -> Standing | None:
+) -> QueuePosition | None:
     """Where the live entry of a call stands; one statement.
 
     With a `lease` it renews what the call holds, too (on SQLite, which cannot write where it reads,
@@ -650,7 +650,9 @@ def standing_of_call(
     if lease and connection.dialect.name == "sqlite":
         _renewal(clock, lease).count(connection, {"the_holder": call_id})
         lease = None
-    return _standing_from(_standing(clock, by_call=True, lease=lease), connection, call_id)
+    return _queue_position_from(
+        _queue_position(clock, by_call=True, lease=lease), connection, call_id
+    )
 
 
 @lru_cache
@@ -658,12 +660,14 @@ def _renewal(clock: Clock, lease: timedelta) -> Prepared:
     return Prepared(renewal(clock, lease))
 
 
-def _standing_from(statement: Prepared, connection: Connection, which: str) -> Standing | None:
+def _queue_position_from(
+    statement: Prepared, connection: Connection, which: str
+) -> QueuePosition | None:
     rows = statement.rows(connection, {"which": which, "the_holder": which})
     if not rows:
         return None
     row = rows[0]
-    return Standing(
+    return QueuePosition(
         entry_id=row.entry_id,
         kind=row.kind,
         state=row.entry_state,
@@ -681,7 +685,7 @@ def _standing_from(statement: Prepared, connection: Connection, which: str) -> S
 
 
 @lru_cache
-def _standing(clock: Clock, *, by_call: bool, lease: timedelta | None = None) -> Prepared:
+def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = None) -> Prepared:
     before, national = queue_entry.alias("before"), agent_queue.alias("national")
     older = tuple_(before.c.joined_at, before.c.id) < tuple_(
         queue_entry.c.joined_at, queue_entry.c.id

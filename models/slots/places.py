@@ -86,7 +86,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SlotQuery:
     """Free places that start in any of the windows, not of these slots.
 
     With `apart` only those with another free place at the same centre so many days later; without
@@ -171,7 +171,7 @@ def look(
     connection: Connection,
     clock: Clock,
     centre_ids: Sequence[str],
-    wish: Wish,
+    wish: SlotQuery,
     *,
     count_up_to: int,
 ) -> Reach:
@@ -222,7 +222,7 @@ def hold(
     clock: Clock,
     holder: str,
     centre_ids: Sequence[str],
-    wish: Wish,
+    wish: SlotQuery,
     *,
     lease: timedelta,
     longest: timedelta,

@@ -20,7 +20,7 @@ import structlog
 
 from models import attempts
 from models.accounts import staff as rows
-from models.accounts.staff import STRONG_ROLES, Account, Session, Staff, Visit
+from models.accounts.staff import STRONG_ROLES, Account, Staff, StaffSession, StaffSessionView
 from models.attempts import Asked, Subject
 from models.database import Connection
 from services.accounts import passwords, second_factor
@@ -86,7 +86,7 @@ class Begun:
     staff: Staff
 
 
-def needs(visit: Visit) -> str:
+def needs(visit: StaffSession) -> str:
     """What is still to be done before somebody is in: "code", "password", "enrol" or ""."""
     if visit.has_totp and not visit.strong:
         return "code"
@@ -114,11 +114,11 @@ class SignIn:
         self._demonstration = demonstration
         self._ticks = ticks
         # Who asked a moment ago, by the session's token.
-        self._seen: dict[str, tuple[float, Visit]] = {}
+        self._seen: dict[str, tuple[float, StaffSession]] = {}
 
     # Sessions
 
-    def visit(self, token: str, *, poll: bool = False, moment: bool = False) -> Visit | None:
+    def visit(self, token: str, *, poll: bool = False, moment: bool = False) -> StaffSession | None:
         """Whose session it is; None when it is over. `poll`: a page asked, and not a person.
 
         `moment`: what was found less than MOMENT ago in this process will do.
@@ -136,10 +136,10 @@ class SignIn:
             self._seen.pop(token, None)
         return found
 
-    def _visit(self, token: str, *, poll: bool) -> Visit | None:
+    def _visit(self, token: str, *, poll: bool) -> StaffSession | None:
         store = self._store
         with store.database.statement() as connection:
-            found = rows.visit(connection, token)
+            found = rows.staff_session(connection, token)
         if found is None or (found.demonstration and not self._demonstration):
             return None
         now = store.clock.now()
@@ -167,7 +167,7 @@ class SignIn:
         with store.database.one_writer(), store.database.statement() as connection:
             rows.end_session(connection, store.clock, token)
 
-    def sessions(self, staff: Staff, token: str) -> Sequence[Session]:
+    def sessions(self, staff: Staff, token: str) -> Sequence[StaffSessionView]:
         """Where somebody is signed in; `token` is of the session that asks."""
         store = self._store
         since = store.clock.now() - LONGEST_IN_CALL
@@ -184,7 +184,7 @@ class SignIn:
                 record_act(connection, store, staff.id, "session_ended", staff.id)
         return ended
 
-    def open_wall(self, visit: Visit, token: str) -> Begun:
+    def open_wall(self, visit: StaffSession, token: str) -> Begun:
         """Make this browser a screen on a wall: its session ends, and one begins that only reads.
 
         It lasts LONGEST, without anybody at it. Raises Unproved, and Wrong where the session was
@@ -200,7 +200,7 @@ class SignIn:
             record_act(connection, store, visit.staff.id, "wall_opened", visit.staff.id)
         return Begun(begun, visit.staff)
 
-    def is_proved(self, visit: Visit) -> bool:
+    def is_proved(self, visit: StaffSession) -> bool:
         """Whether the password was given at this session within PROVED_FOR."""
         return self._store.clock.now() - visit.proved_at <= PROVED_FOR
 
@@ -239,7 +239,7 @@ class SignIn:
         SIGN_INS.labels("right").inc()
         return Begun(token, account.staff)
 
-    def give_code(self, visit: Visit, token: str, code: str, origin: Origin) -> Begun:
+    def give_code(self, visit: StaffSession, token: str, code: str, origin: Origin) -> Begun:
         """The second factor; a code is taken once. The session gets a new token.
 
         Raises Wrong, Closed.
@@ -256,7 +256,7 @@ class SignIn:
             attempts.succeed(connection, tries)
             return self._renew(connection, staff, token, strong=True)
 
-    def prove(self, visit: Visit, token: str, password: str, origin: Origin) -> None:
+    def prove(self, visit: StaffSession, token: str, password: str, origin: Origin) -> None:
         """Whoever sits at a session is whose it is: asked before what would outlast the session.
 
         That it was proved is good for PROVED_FOR at this session. Raises Wrong, Closed,
@@ -276,7 +276,7 @@ class SignIn:
         """The second factor that a session may take."""
         return second_factor.secret_for(self._key, token)
 
-    def enrol(self, visit: Visit, token: str, code: str, origin: Origin) -> Begun:
+    def enrol(self, visit: StaffSession, token: str, code: str, origin: Origin) -> Begun:
         """Take the second factor that was offered, by a code of it. The session gets a new token.
 
         Raises Wrong (also where there is one already: only an operator takes it away), Closed.
@@ -296,7 +296,7 @@ class SignIn:
             return self._renew(connection, staff, token, strong=True)
 
     def change_password(
-        self, visit: Visit, token: str, *, old: str | None, new: str, origin: Origin
+        self, visit: StaffSession, token: str, *, old: str | None, new: str, origin: Origin
     ) -> Begun:
         """Another password; every other session ends, this one gets a new token.
 
@@ -326,7 +326,7 @@ class SignIn:
             record_act(connection, store, staff.id, "staff_password", staff.id)
         return begun
 
-    def demonstration_code(self, visit: Visit) -> str:
+    def demonstration_code(self, visit: StaffSession) -> str:
         """A code that an account for demonstration can give; "" for everybody else."""
         if not (self._demonstration and visit.demonstration):
             return ""

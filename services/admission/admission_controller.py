@@ -112,7 +112,7 @@ class Loads:
         )
 
 
-class Inlet:
+class AdmissionController:
     """The task of the process that lets people in. Not for several threads."""
 
     def __init__(

@@ -31,7 +31,7 @@ from models.queue.callbacks import Promised
 from models.queue.queues import Entry
 from prompts.catalogue import load
 from services.agents import connect_agent, provider_commands
-from services.agents.provider_commands import Kind, NewIntent
+from services.agents.provider_commands import CommandKind, NewCommand
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
@@ -166,8 +166,8 @@ class CallBack:
         return provider_commands.add(
             connection,
             store,
-            NewIntent(
-                Kind.DIAL_CALLBACK,
+            NewCommand(
+                CommandKind.DIAL_CALLBACK,
                 f"dial:{made}",
                 staff_id=promise.staff_id,
                 entry_id=promise.id,
@@ -442,7 +442,7 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
     if promise.state == "waiting" or not ours or not _agent_has_them(connection, store, promise):
         return Answered.LINE
     callbacks.answered(connection, clock, promise.id, call_id, "talking")
-    agents.settle(connection, clock, promise.id, (Kind.DIAL_CALLBACK,))
+    agents.settle(connection, clock, promise.id, (CommandKind.DIAL_CALLBACK,))
     return Answered.AGENT
 
 

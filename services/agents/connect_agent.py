@@ -21,13 +21,13 @@ from enum import StrEnum
 from flows.session import Session
 from flows.steps.line import QUEUE
 from models.agents import agents
-from models.agents.agents import Claimed, Leg
+from models.agents.agents import ClaimedCommand, Leg
 from models.call import turns
 from models.call.turns import Body
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import Entry
-from services.agents.command_store import RING_PATHS, Kind, NewIntent, add
+from services.agents.command_store import RING_PATHS, CommandKind, NewCommand, add
 from services.queue import entries
 from services.store import Store
 
@@ -218,8 +218,8 @@ def _begin_talk(  # noqa: PLR0917
         outcome=brought.outcome,
         body=Body("", brought.session.to_json(), brought.document),
     )
-    wish = NewIntent(
-        Kind.BRING_CALLER,
+    wish = NewCommand(
+        CommandKind.BRING_CALLER,
         f"bring:{taken.call_id}:{taken.number}",
         staff_id=staff_id,
         entry_id=entry.id,
@@ -327,7 +327,7 @@ def _seen(  # noqa: PLR0917 (what seen_in_conference has)
         if leg is not None and leg.entry_id == entry_id:
             agents.move_leg(connection, store.clock, leg.id, "joined")
         return
-    agents.settle(connection, store.clock, entry_id, (Kind.BRING_CALLER,))
+    agents.settle(connection, store.clock, entry_id, (CommandKind.BRING_CALLER,))
     if entry.state != "talking" and not _with(connection, store, entry):
         # Brought into a conversation that was over by then: nobody will ever come.
         return_caller(connection, store, entry, again=True)
@@ -424,7 +424,7 @@ def give_back(connection: Connection, store: Store, entry: Entry, staff_id: str,
         given = agents.wait_again(connection, clock, entry.id, staff_id)
     if not given:
         return False
-    agents.settle(connection, clock, entry.id, (Kind.RING_AGENT,))
+    agents.settle(connection, clock, entry.id, (CommandKind.RING_AGENT,))
     hang_up_legs(connection, store, entry)
     if why:
         _pause_for(connection, store, staff_id, entry.id, why)
@@ -515,15 +515,15 @@ def return_caller(
     newest = turns.newest(connection, store.vault, entry.call_id)
     number = newest.number + 1 if newest else 0
     path = f"{_TURN_PATH}?n={number}&returned=1"
-    new = NewIntent(
-        Kind.REDIRECT,
+    new = NewCommand(
+        CommandKind.REDIRECT,
         f"return:{entry.call_id}:{number}{':again' if again else ''}",
         entry_id=entry.id,
         arguments={"call_sid": entry.call_id, "path": path},
         at_once=at_once,
     )
     # Nobody is brought into a conversation that is over.
-    agents.settle(connection, store.clock, entry.id, (Kind.BRING_CALLER,))
+    agents.settle(connection, store.clock, entry.id, (CommandKind.BRING_CALLER,))
     return [add(connection, store, new)]
 
 
@@ -563,8 +563,8 @@ def hang_up_theirs(connection: Connection, store: Store, entry: Entry, staff_id:
 
 def hang_up_leg(connection: Connection, store: Store, leg: Leg, *, at_once: bool = False) -> str:
     """Store the intent to end one line."""
-    new = NewIntent(
-        Kind.HANG_UP,
+    new = NewCommand(
+        CommandKind.HANG_UP,
         f"hang_up:{leg.id}",
         entry_id=leg.entry_id,
         leg_id=leg.id,
@@ -595,7 +595,12 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
         return False
     agents.end_talk(connection, store.clock, entry.id, "wrapup", HUNG_UP)
     agents.move(connection, store.clock, entry.staff_id, ("talking",), "wrapup", entry_id=entry.id)
-    agents.settle(connection, store.clock, entry.id, (Kind.BRING_CALLER, Kind.HOLD, Kind.UNHOLD))
+    agents.settle(
+        connection,
+        store.clock,
+        entry.id,
+        (CommandKind.BRING_CALLER, CommandKind.HOLD, CommandKind.UNHOLD),
+    )
     others = agents.legs_of(connection, store.vault, entry.id, ("third",))
     if not any(one.state == "joined" and one.staff_id != entry.staff_id for one in others):
         hang_up_legs(connection, store, entry)
@@ -609,8 +614,8 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
 def release(
     connection: Connection,
     store: Store,
-    kind: Kind,
-    failed: Claimed,
+    kind: CommandKind,
+    failed: ClaimedCommand,
     *,
     gone: bool,
     asked: bool = True,
@@ -630,15 +635,15 @@ def release(
     if entry is None:
         return
     staff_id = leg.staff_id if leg is not None else entry.staff_id
-    if kind is Kind.RING_AGENT and staff_id is not None:
+    if kind is CommandKind.RING_AGENT and staff_id is not None:
         give_back(connection, store, entry, staff_id, _NO_LINE[asked])
-    elif kind is Kind.RING_THIRD and staff_id is not None:
+    elif kind is CommandKind.RING_THIRD and staff_id is not None:
         _pause_for(connection, store, staff_id, entry.id, "no_line")
-    elif kind is Kind.DIAL_CALLBACK:
+    elif kind is CommandKind.DIAL_CALLBACK:
         not_dialled(connection, store, entry, staff_id, tried=asked)
-    elif kind is Kind.HOLD:
+    elif kind is CommandKind.HOLD:
         agents.set_held(connection, store.clock, entry.id, on=False)
-    elif kind is Kind.BRING_CALLER:
+    elif kind is CommandKind.BRING_CALLER:
         missed(connection, store, entry, gone=gone)
 
 

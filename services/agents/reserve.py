@@ -20,7 +20,7 @@ from models.database import Connection
 from models.queue import queues
 from models.queue.queues import Candidate
 from services.agents import connect_agent, provider_commands
-from services.agents.provider_commands import Kind, NewIntent
+from services.agents.provider_commands import CommandKind, NewCommand
 from services.ports import CallControl
 from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
@@ -28,7 +28,7 @@ from services.store import Store
 # A ring of 25 seconds, and time for its news to come: without any it is over.
 RINGS = timedelta(seconds=provider_commands.RING_SECONDS + 10)
 # The account's rate of calls may hold up a ring for as long as its intent lives.
-ASKED = provider_commands.TOO_LATE[Kind.RING_AGENT] + timedelta(seconds=5)
+ASKED = provider_commands.TOO_LATE[CommandKind.RING_AGENT] + timedelta(seconds=5)
 BROWSER, PHONE = "browser", "phone"
 
 
@@ -161,8 +161,8 @@ def ring_agent(
     leg_id = store.chance.identifier()
     new = NewLeg(leg_id, kind, entry_id, to, staff_id)
     agents.add_leg(connection, store.clock, store.vault, new)
-    rings = NewIntent(
-        Kind.RING_AGENT if kind == "agent" else Kind.RING_THIRD,
+    rings = NewCommand(
+        CommandKind.RING_AGENT if kind == "agent" else CommandKind.RING_THIRD,
         f"ring:{leg_id}",
         staff_id=staff_id,
         entry_id=entry_id,

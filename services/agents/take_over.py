@@ -16,7 +16,7 @@ from models.queue.queues import Entry, NewEntry
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.connect_agent import TAKEN
-from services.agents.provider_commands import Asked, no
+from services.agents.provider_commands import CommandResult, no
 from services.agents.reserve import Reserved, line_of, reserve_entry, ring_agent
 from services.agents.struggling import struggles
 from services.ports import CallControl
@@ -30,7 +30,7 @@ _DEFAULT = "fr"
 
 def take_over(
     store: Store, control: CallControl, staff_id: str, call_id: str, *, any_call: bool = False
-) -> Asked:
+) -> CommandResult:
     """Take a call of the menu; `made` is the entry. The agent has time: ready, or paused.
 
     Only one that struggles at this moment, as all desks see; `any_call`: any that goes on, for

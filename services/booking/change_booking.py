@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
 from models.booking import bookings, changes, history
-from models.booking.changes import Address, BookedAppointment, BookingFile, ChangedMeanwhile
+from models.booking.changes import Address, BookedAppointment, BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
 from models.database import Connection
 from models.messages import outbox
@@ -34,7 +34,7 @@ from models.partners.bookings import is_mirrored
 from services.booking.partner_message import follow
 from services.campaign.campaign import Campaign
 from services.messages.topics import topic_of_change
-from services.slots.allocate import Allocate, Channel, Chosen, Taker, second_window
+from services.slots.allocate import Allocate, Channel, Chosen, Holder, second_window
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import (
     UNDO_WITHIN,
@@ -208,7 +208,7 @@ def move(
     connection: Connection,
     store: Store,
     campaign: Campaign,
-    taker: Taker,
+    taker: Holder,
     booking_id: str,
     *,
     to: Mapping[int, Chosen],
@@ -245,7 +245,7 @@ def undo_cancel(
     connection: Connection,
     store: Store,
     campaign: Campaign,
-    taker: Taker,
+    taker: Holder,
     booking_id: str,
     *,
     by: By,
@@ -276,7 +276,7 @@ def undo_cancel(
         return Unchanged(WhyNot.BOOKED_AGAIN)
 
 
-def undoable(connection: Connection, store: Store, file: BookingFile) -> bool:
+def undoable(connection: Connection, store: Store, file: BookingDetails) -> bool:
     """Whether the newest change is a cancellation that can be taken back now.
 
     The same statements for any booking, and for one that is not there.
@@ -331,7 +331,7 @@ class _OneChange:
         connection: Connection,
         store: Store,
         campaign: Campaign | None,
-        file: BookingFile,
+        file: BookingDetails,
         *,
         what: str,
         by: By,
@@ -550,7 +550,7 @@ def _not_begun(one: _OneChange, doses: Iterable[int]) -> None:
 
 
 def _cancelled_last(
-    connection: Connection, store: Store, file: BookingFile
+    connection: Connection, store: Store, file: BookingDetails
 ) -> dict[int, BookedAppointment]:
     """The appointments that the newest change cancelled, and that have not begun, by dose."""
     # That somebody will come changes nothing, and takes nobody's way back.

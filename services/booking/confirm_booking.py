@@ -17,7 +17,7 @@ from services.campaign.campaign import Campaign
 from services.messages.confirmation_text import confirmation_text, text_of_booking
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.give_back import give_back_holds, give_back_places
 from services.store import Store
 
@@ -39,7 +39,7 @@ class Request:
     confirmation goes as a text, or None for nowhere. `start_at` is UTC.
     """
 
-    taker: Taker
+    taker: Holder
     chosen: tuple[Chosen, ...]
     centre_id: str
     local_starts: tuple[datetime, ...]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from models.booking import changes
-from models.booking.changes import Address, BookingFile
+from models.booking.changes import Address, BookingDetails
 from models.database import Connection
 from services.attempts import before_look_up, count_look_up
 from services.booking.change_booking import undoable
@@ -24,7 +24,7 @@ from services.store import Store
 class Found:
     """A booking, where its appointments are, and whether a cancellation can be taken back now."""
 
-    file: BookingFile
+    file: BookingDetails
     centres: Mapping[str, Address]
     undo: bool
 

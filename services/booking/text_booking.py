@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from models.booking import changes
-from models.booking.changes import NOBODY, Address, BookedAppointment, BookingFile
+from models.booking.changes import NOBODY, Address, BookedAppointment, BookingDetails
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import NewMessage
@@ -83,7 +83,7 @@ def text_booking(
 
 def _body(  # noqa: PLR0917
     store: Store,
-    file: BookingFile,
+    file: BookingDetails,
     ahead: Sequence[BookedAppointment],
     centres: Mapping[str, Address],
     catalogue: Catalogue,

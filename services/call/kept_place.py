@@ -14,7 +14,7 @@ from services.booking.confirm_booking import NotBooked
 from services.call.take_turn import Turn
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.messages.phone_capabilities import Way, way_of
+from services.messages.phone_capabilities import ContactWay, way_of
 from services.queue import voice_messages
 from services.waiting_list import entries, kept_places
 from services.waiting_list.entries import State
@@ -57,7 +57,7 @@ class KeptPlaces:
             # It ran out, and nobody has passed it on yet.
             return None
         first, second = held[0], held[1] if len(held) > 1 else None
-        texts = way_of(connection, store, entry.number) is Way.TEXT
+        texts = way_of(connection, store, entry.number) is ContactWay.TEXT
         offer = Offer(
             place_id=first.place_id,
             slot_id=first.slot_id,

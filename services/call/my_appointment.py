@@ -16,7 +16,7 @@ from services.booking.text_booking import text_booking
 from services.call.take_turn import Turn
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.slots.allocate import Channel, Taker
+from services.slots.allocate import Channel, Holder
 
 _ASKED = {Channel.PHONE: "asked for by telephone", Channel.WEB: "asked for on the site"}
 
@@ -29,7 +29,7 @@ class MyAppointments:
     _national_number: str
     _turn: Turn
     _session: Session
-    _taker: Taker
+    _taker: Holder
     messages: list[str]
 
     def find_booking(self, reference: str, born: date) -> Mine | NotMine:

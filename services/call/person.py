@@ -11,12 +11,12 @@ from flows.world import (
     AfterQueue,
     BackFromAgent,
     NoPerson,
-    Standing,
+    QueuePlace,
     Unavailable,
 )
 from models.database import Connection
 from models.queue import callbacks, queues
-from models.queue.queues import Door
+from models.queue.queues import QueueStatus
 from services.agents import connect_agent
 from services.agents.connect_agent import How
 from services.call.take_turn import Turn
@@ -24,8 +24,8 @@ from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import Hours, hours_of
 from services.centres.directory import Directory
 from services.queue import entries
-from services.queue.entries import Caller, Forecast, Outlook
-from services.queue.wait_estimate import Pace, wait_seconds
+from services.queue.entries import Caller, WaitEstimate, WaitEstimates
+from services.queue.wait_estimate import Throughput, wait_seconds
 
 # Spoken everywhere, so whoever speaks a language without a queue is not left alone.
 _COUNTRY_LANGUAGE = "fr"
@@ -46,7 +46,7 @@ class InLine:
     _turn: Turn
     _session: Session
     _directory: Directory
-    _outlook: Outlook
+    _outlook: WaitEstimates
 
     def now(self) -> datetime:
         raise NotImplementedError
@@ -54,13 +54,13 @@ class InLine:
     def _renew(self) -> None:
         raise NotImplementedError
 
-    def join_queue(self, session: Session, reason: str) -> Standing | Unavailable:
+    def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
         turn, store = self._turn, self._turn.store
         departement = self._departement(session)
         door = self._door(session.language, departement)
         if door is None:
             return Unavailable(NoPerson.CLOSED)
-        pace = self._forecast().pace if door.agents else Pace()
+        pace = self._forecast().pace if door.agents else Throughput()
         caller = Caller(
             call_id=turn.call_id,
             number=entries.number_of(session),
@@ -82,13 +82,13 @@ class InLine:
         # What was chosen is kept while they wait. After the line: the end of their call, which may
         # come just then, has the two in this order.
         self._renew()
-        place = queues.standing(connection, store.clock, entry_id)
+        place = queues.queue_position(connection, store.clock, entry_id)
         ahead = place.ahead if place else 0
         wait = wait_seconds(ahead, pace)
         if wait is not None:
             queues.mark_told(connection, store.clock, entry_id, wait)
         tried = place is not None and place.outcome == callbacks.CAME_BACK
-        return Standing(entry_id, door.queue.id, ahead, wait, rung_in_vain=tried)
+        return QueuePlace(entry_id, door.queue.id, ahead, wait, rung_in_vain=tried)
 
     def leave_queue(self) -> None:
         turn = self._turn
@@ -98,7 +98,7 @@ class InLine:
         turn, line = self._turn, self._session.line
         forecast = self._forecast()
         connection = turn.transaction()
-        place = queues.standing(connection, turn.store.clock, line)
+        place = queues.queue_position(connection, turn.store.clock, line)
         at = forecast.callback_at
         if place is not None:
             at = entries.place_promise(
@@ -143,15 +143,15 @@ class InLine:
     def _zone(self) -> ZoneInfo:
         return self._hours.zone
 
-    def _forecast(self) -> Forecast:
+    def _forecast(self) -> WaitEstimate:
         turn = self._turn
         language = self._session.language
         return self._outlook.read(turn.reading(), turn.store, self._campaign, language)
 
-    def _door(self, language: str, departement: str | None) -> Door | None:
+    def _door(self, language: str, departement: str | None) -> QueueStatus | None:
         turn = self._turn
         for spoken in dict.fromkeys((language, _COUNTRY_LANGUAGE)):
-            doors = queues.doors(turn.reading(), turn.store.clock, spoken)
+            doors = queues.queue_statuses(turn.reading(), turn.store.clock, spoken)
             door = entries.choose(doors, departement)
             if door is not None:
                 return door

@@ -56,7 +56,7 @@ from services.partners.near import (
 from services.queue.entries import what_is_known
 from services.queue.promise_callback import promise
 from services.service import Service
-from services.slots.allocate import Channel, Chosen, Pair, Taker
+from services.slots.allocate import Channel, Chosen, Holder, Pair
 from services.slots.give_back import returning
 from services.slots.hold_adjacent import hold_beside
 from services.slots.hold_slot import Wanted, hold_slots
@@ -80,7 +80,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
         self._session = session
         self.messages: list[str] = []
         self._holds = bool(session.offers)
-        self._taker = Taker(Channel.PHONE, turn.call_id)
+        self._taker = Holder(Channel.PHONE, turn.call_id)
         # The call that a booking or a promise is of, where there is one.
         self._call_id: str | None = turn.call_id
         self._directory = service.directory

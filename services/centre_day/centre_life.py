@@ -54,7 +54,7 @@ from services.centres.directory import Directory
 from services.centres.import_centres import Progress, Watch, no_watch
 from services.slots.open_slots import MOST_DAYS, MOST_PLACES
 from services.store import Store
-from services.waiting_list.entries import Everybody
+from services.waiting_list.entries import SlotReleaseNotifier
 
 OPERATOR: Final = "operator"
 IMPORT: Final = "import"
@@ -128,7 +128,7 @@ class LifeReport:
 
 
 @dataclass(frozen=True)
-class Wish:
+class OperationRequest:
     """Who wants an operation, and why (80 letters at most, and nobody's data)."""
 
     why: str
@@ -152,11 +152,11 @@ class CentreLife:
         self.campaigns = campaigns
         self._directory = directory or Directory(store.database)
         self._ticks = ticks
-        self._waiting = Everybody(store, campaigns.all)
+        self._waiting = SlotReleaseNotifier(store, campaigns.all)
 
     # ------------------------------------------------------------ what an operator asks for
 
-    def close_centre(self, centre_id: str, wish: Wish) -> LifeReport:
+    def close_centre(self, centre_id: str, wish: OperationRequest) -> LifeReport:
         """Close a centre from now on. Raises LifeRefused."""
         _check(wish)
         span = (self.store.clock.now(), _FOREVER)
@@ -176,7 +176,7 @@ class CentreLife:
         self,
         centre_id: str,
         day: date,
-        wish: Wish,
+        wish: OperationRequest,
         *,
         hours: tuple[clock_time, clock_time] | None = None,
     ) -> LifeReport:
@@ -206,7 +206,7 @@ class CentreLife:
         return self._carry_out(begun.id, wish.watch)
 
     def set_capacity(
-        self, centre_id: str, first: date, last: date, capacity: int, wish: Wish
+        self, centre_id: str, first: date, last: date, capacity: int, wish: OperationRequest
     ) -> LifeReport:
         """Let each slot of some days (the centre's own, both included) have so many places.
 
@@ -238,7 +238,7 @@ class CentreLife:
         return self._carry_out(begun.id, wish.watch)
 
     def move_hour(
-        self, centre_id: str, day: date, start: clock_time, to: clock_time, wish: Wish
+        self, centre_id: str, day: date, start: clock_time, to: clock_time, wish: OperationRequest
     ) -> LifeReport:
         """Move a slot with the people in it to another hour of its day, by the centre's clock.
 
@@ -271,7 +271,7 @@ class CentreLife:
                 return self._would_move_hour(connection, centre, span, places)
         return self._carry_out(begun.id, wish.watch)
 
-    def undo(self, operation_id: str, wish: Wish) -> LifeReport:
+    def undo(self, operation_id: str, wish: OperationRequest) -> LifeReport:
         """Take an operation back, as far as nobody has changed anything since.
 
         Operations that touch the same time of a centre are undone newest first. Undoing twice does
@@ -296,7 +296,7 @@ class CentreLife:
 
     # ------------------------------------------------------------ after an import
 
-    def settle(self, wish: Wish) -> list[LifeReport]:
+    def settle(self, wish: OperationRequest) -> list[LifeReport]:
         """Close in earnest what an import closed, and go on with what was stopped.
 
         The places of centres that are closed, or not ours to book for any more, are blocked. People
@@ -370,18 +370,22 @@ class CentreLife:
 
     # ------------------------------------------------------------ beginning
 
-    def _beginning(self, wish: Wish) -> AbstractContextManager[Connection]:
+    def _beginning(self, wish: OperationRequest) -> AbstractContextManager[Connection]:
         # A dry run only reads, and keeps nobody waiting.
         database = self.store.database
         return database.statement() if wish.dry_run else database.transaction()
 
-    def _centre(self, connection: Connection, centre_id: str, wish: Wish) -> CentreState:
+    def _centre(
+        self, connection: Connection, centre_id: str, wish: OperationRequest
+    ) -> CentreState:
         found = operations.centre_state(connection, centre_id, lock=not wish.dry_run)
         if found is None:
             raise LifeRefused(f"there is no centre {centre_id}")
         return found
 
-    def _open_centre(self, connection: Connection, centre_id: str, wish: Wish) -> CentreState:
+    def _open_centre(
+        self, connection: Connection, centre_id: str, wish: OperationRequest
+    ) -> CentreState:
         found = self._centre(connection, centre_id, wish)
         if found.closed:
             raise LifeRefused(f"centre {centre_id} ({found.name}) is closed")
@@ -436,7 +440,7 @@ class CentreLife:
         connection: Connection,
         kind: Kind,
         centre_id: str,
-        wish: Wish,
+        wish: OperationRequest,
         *,
         span: Span,
         wants: dict[str, Any] | None = None,
@@ -488,7 +492,7 @@ class CentreLife:
         self,
         connection: Connection,
         centre: CentreState,
-        wish: Wish,
+        wish: OperationRequest,
         *,
         source: SlotState,
         places: Sequence[PlaceState],
@@ -842,7 +846,7 @@ def _difference(
     return [], blocked, missing - len(blocked)
 
 
-def _check(wish: Wish) -> None:
+def _check(wish: OperationRequest) -> None:
     if not wish.why.strip():
         raise LifeRefused("say why: it is written into the history of each booking")
     if len(wish.why) > MOST_WHY:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from models.booking import changes, history
-from models.booking.changes import BookedAppointment, BookingFile
+from models.booking.changes import BookedAppointment, BookingDetails
 from models.booking.history import Change
 from models.centre_day import operations
 from models.centre_day.operations import CentreState, FreeSlot, Operation, Ranges
@@ -32,7 +32,7 @@ from services.campaign.campaigns import Campaigns
 from services.centre_day.other_place import Plan, Stock, Uprooted, other_places
 from services.centres.directory import Directory
 from services.messages.topics import Topic
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
 from services.store import Store
@@ -92,7 +92,7 @@ class MovePeople:
     def __post_init__(self) -> None:
         self._near: dict[tuple[str, str | None], list[str]] = {}
         # One transaction holds, books and gives back, so all share a name.
-        self._taker = Taker(Channel.SUPERVISOR, f"op:{self.operation.id}")
+        self._taker = Holder(Channel.SUPERVISOR, f"op:{self.operation.id}")
 
     # -------------------------------------------------------- away
 
@@ -133,7 +133,7 @@ class MovePeople:
             self.stock.take(one.slot_id)
         return Fate.MOVED
 
-    def goes(self, file: BookingFile) -> dict[int, BookedAppointment]:
+    def goes(self, file: BookingDetails) -> dict[int, BookedAppointment]:
         """The doses that cannot stay, by dose: none that has begun."""
         now = self.store.clock.now()
         return {
@@ -145,7 +145,7 @@ class MovePeople:
     def _plan(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         campaign: Campaign,
         goes: Mapping[int, BookedAppointment],
     ) -> Plan | None:
@@ -185,7 +185,7 @@ class MovePeople:
     def _take(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         campaign: Campaign,
         goes: Mapping[int, BookedAppointment],
     ) -> dict[int, tuple[int, str, datetime]] | None:
@@ -250,7 +250,7 @@ class MovePeople:
     def _move(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         campaign: Campaign,
         to: Mapping[int, tuple[int, str, datetime]],
         *,
@@ -292,7 +292,7 @@ class MovePeople:
         })  # fmt: skip
 
     def _make_case(
-        self, connection: Connection, file: BookingFile, goes: Mapping[int, BookedAppointment]
+        self, connection: Connection, file: BookingDetails, goes: Mapping[int, BookedAppointment]
     ) -> None:
         new = NewCase(
             id=self.store.chance.identifier(),
@@ -349,7 +349,7 @@ class MovePeople:
         return Fate.BACK if may and len(free) == len(places) else Fate.STAYS
 
     def _go_back(
-        self, connection: Connection, file: BookingFile, old: Sequence[tuple[Any, ...]]
+        self, connection: Connection, file: BookingDetails, old: Sequence[tuple[Any, ...]]
     ) -> Fate:
         campaign = self.campaigns.by_name(file.campaign)
         taken = self._old_places(connection, file, campaign, old) if campaign else None
@@ -365,7 +365,7 @@ class MovePeople:
     def _old_places(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         campaign: Campaign,
         old: Sequence[tuple[Any, ...]],
     ) -> dict[int, tuple[int, str, datetime]] | None:
@@ -391,7 +391,7 @@ class MovePeople:
             return None
 
     def _close_case(
-        self, connection: Connection, file: BookingFile, details: Mapping[str, Any]
+        self, connection: Connection, file: BookingDetails, details: Mapping[str, Any]
     ) -> Fate:
         if not cases.close(connection, self.store.clock, details["case"]):
             # An agent has settled it.
@@ -441,7 +441,7 @@ class MovePeople:
     def _tell_as_it_is(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         kind: str,
         key: str,
         payload: dict[str, Any],
@@ -454,7 +454,7 @@ class MovePeople:
     def _tell(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         kind: str,
         key: str,
         payload: dict[str, Any],
@@ -488,7 +488,7 @@ class MovePeople:
     def _doses(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         there: Mapping[int, tuple[int, str, datetime]],
         became: Mapping[int, Became],
     ) -> list[dict[str, Any]]:

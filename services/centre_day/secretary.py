@@ -34,7 +34,7 @@ from services.desk.booking import Made, Order, Person, Refusal, Refused, book, i
 from services.desk.offers import Desk, for_desks
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.give_back import close_place, give_back_holds
 from services.store import Store
 from services.waiting_list import entries
@@ -362,7 +362,7 @@ def ring_next(connection: Connection, at: AtCentre) -> Next | None:
         return None
     tried = attendance.rung_since(connection, RUNG, at.day.window[0])
     # Only to see which it would be; what is looked for is who may have it.
-    seeker = Taker(Channel.WAITING, f"ring:{at.who.id}")
+    seeker = Holder(Channel.WAITING, f"ring:{at.who.id}")
     probe = _hold_any(connection, at, Allocate(connection, store, campaign, seeker))
     if probe is None:
         return None
@@ -404,7 +404,7 @@ def _ring(
         return None
     holder = waiting.holder_of(entry.id)
     ringing = replace(campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
-    door = Allocate(connection, store, ringing, Taker(Channel.WAITING, holder))
+    door = Allocate(connection, store, ringing, Holder(Channel.WAITING, holder))
     first = door.hold_slot(slot_id)
     if first is None:
         return None

@@ -17,7 +17,7 @@ from models.slots.slots import Opened
 from services.booking.change_booking import MOST_WHY
 from services.centre_day.secretary import DAY_CLOSED, AtCentre
 from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts
-from services.waiting_list.entries import Everybody
+from services.waiting_list.entries import SlotReleaseNotifier
 
 if TYPE_CHECKING:
     from services.centre_day.centre_life import CentreLife
@@ -75,7 +75,7 @@ def open_hours(at: AtCentre, hours: Hours, every: int, capacity: int) -> Opened:
     if not starts or len(starts) > _MOST_SLOTS:
         raise HoursRefused("past" if found and not starts else "figures")
     wanted = slots.Wanted(day.centre.id, starts, capacity)
-    waiting = Everybody(store, at.service.campaigns.all)
+    waiting = SlotReleaseNotifier(store, at.service.campaigns.all)
     opened = slots.open_slots(store.database, [wanted], waiting.offer)
     with store.database.transaction() as connection:
         details = {"day": day.day.isoformat(), "hours": "-".join(interval)}
@@ -113,7 +113,7 @@ def close_hours(at: AtCentre, hours: Hours, *, why: str, people: int) -> Closing
 
 def reopen(at: AtCentre, operation_id: str) -> int:
     """Open again what was closed; gives how many are back. Raises HoursRefused."""
-    from services.centre_day.centre_life import LifeRefused, Wish  # noqa: PLC0415 (see _life)
+    from services.centre_day.centre_life import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
     from services.centre_day.move_people import Fate  # noqa: PLC0415
 
     with at.store.database.statement() as connection:
@@ -121,7 +121,7 @@ def reopen(at: AtCentre, operation_id: str) -> int:
     if found is None or found.centre_id != at.day.centre.id or found.kind != DAY_CLOSED:
         raise HoursRefused("unknown")
     try:
-        report = _life(at).undo(operation_id, Wish(why="reopened", who=at.who.id))
+        report = _life(at).undo(operation_id, OperationRequest(why="reopened", who=at.who.id))
     except LifeRefused as refused:
         raise HoursRefused("later") from refused
     back = Counter(report.fates.values())[Fate.BACK]
@@ -131,13 +131,13 @@ def reopen(at: AtCentre, operation_id: str) -> int:
 
 
 def _close(at: AtCentre, hours: Hours, *, why: str, dry_run: bool) -> Closing:
-    from services.centre_day.centre_life import LifeRefused, Wish  # noqa: PLC0415 (see _life)
+    from services.centre_day.centre_life import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
     from services.centre_day.move_people import Fate  # noqa: PLC0415
 
     span = hours.span
     if span is not None and span[0] >= span[1]:
         raise HoursRefused("hours")
-    wish = Wish(why=why, who=at.who.id, dry_run=dry_run)
+    wish = OperationRequest(why=why, who=at.who.id, dry_run=dry_run)
     try:
         report = _life(at).close_day(at.day.centre.id, at.day.day, wish, hours=span)
     except LifeRefused as refused:

@@ -24,7 +24,7 @@ from services.desk.caller_profile import BOOKED
 from services.desk.search import count
 from services.messages import phone_capabilities
 from services.messages.notices import Reason
-from services.messages.phone_capabilities import Kind
+from services.messages.phone_capabilities import PhoneKind
 from services.queue.promise_callback import promise
 from services.store import Store
 
@@ -102,7 +102,7 @@ def open_case(
     """The file of a case that waits, in the caller's transaction; None where it is closed.
 
     `read`: it was not shown lately, so that it is written down and counts with what was searched
-    for. Raises services.desk.search.TooManyFiles.
+    for. Raises services.desk.search.TooManyProfiles.
     """
     case = cases.get(connection, case_id)
     if case is None or case.closed_at is not None:
@@ -117,7 +117,7 @@ def open_case(
         read_file(connection, store, staff, case.booking_id, why=f"case {case.kind}", case=case.id)
     found = read_booking(connection, store, case.booking_id)
     number = found.file.number if found else None
-    may_ring = phone_capabilities.kind_of_number(number) is not Kind.NONE
+    may_ring = phone_capabilities.kind_of_number(number) is not PhoneKind.NONE
     return Opened(shown, found, may_ring)
 
 
@@ -138,7 +138,7 @@ def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bo
     found = read_booking(connection, store, case.booking_id)
     number = found.file.number if found else None
     # An agent rings whom a text said to be somebody else, too: only they can find out.
-    if found is None or not number or phone_capabilities.kind_of_number(number) is Kind.NONE:
+    if found is None or not number or phone_capabilities.kind_of_number(number) is PhoneKind.NONE:
         return Refused(Refusal.NO_CALLS)
     file = found.file
     known: dict[str, Any] = {

@@ -44,7 +44,7 @@ def take_up(  # noqa: PLR0917
     """What a code is for, with its places under the desk's name, in the caller's transaction.
 
     None for a wrong code, and where somebody else was quicker. A try counts as a file that is
-    searched for. Raises services.desk.search.TooManyFiles.
+    searched for. Raises services.desk.search.TooManyProfiles.
     """
     rows.alone(connection, desk.holder)
     count(connection, store, staff, 1, why=_WHY)
@@ -97,7 +97,7 @@ def send_link(
     visit, _ = web_sessions.from_call(
         connection, store, service.campaign, _session(desk, begun), holders=(desk.holder,)
     )
-    code = resume_call.new_visit_code(connection, store, service.campaign, visit.id)
+    code = resume_call.new_web_session_code(connection, store, service.campaign, visit.id)
     if not code:
         return Refused(Refusal.UNKNOWN)
     link = store.links.of_code(code, store.clock.now() + RESUME_WITHIN)

@@ -20,7 +20,7 @@ from services.desk.booking import DAY, TEXTS_A_DAY, Refusal, Refused, is_nonce
 from services.desk.offers import Desk
 from services.messages import phone_capabilities
 from services.messages.deliver_message import VOICE
-from services.messages.phone_capabilities import Way
+from services.messages.phone_capabilities import ContactWay
 from services.messages.reminders import Ahead, ahead_of
 from services.messages.topics import Topic
 from services.service import Service
@@ -153,7 +153,7 @@ def have_called(
     if found is None or not any(one.start_at > now for one in found.file.live):
         return Refused(Refusal.UNKNOWN)
     number = found.file.number or ""
-    if phone_capabilities.way_of(connection, store, number) is Way.NONE:
+    if phone_capabilities.way_of(connection, store, number) is ContactWay.NONE:
         return Refused(Refusal.NO_CALLS)
     key = f"{VOICE}:{booking_id}:"
     if rows.has_message(connection, key + nonce):

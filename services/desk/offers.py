@@ -25,7 +25,7 @@ from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker, second_window
+from services.slots.allocate import Allocate, Channel, Holder, second_window
 from services.slots.give_back import give_back_holds, give_back_some, returning, take_back
 from services.store import Store
 
@@ -50,12 +50,12 @@ class Desk:
         return f"desk:{self.entry_id or self.staff_id}"
 
     @property
-    def taker(self) -> Taker:
-        return Taker(Channel.AGENT, self.holder)
+    def taker(self) -> Holder:
+        return Holder(Channel.AGENT, self.holder)
 
 
 @dataclass(frozen=True)
-class Wish:
+class SearchCriteria:
     """Whom appointments are for, and where and when they would go.
 
     `born` has one date for each person who comes. `from_day` is by the centre's calendar. For a
@@ -147,7 +147,7 @@ def towns(
 
 
 def find_offers(
-    connection: Connection, store: Store, service: Service, desk: Desk, wish: Wish
+    connection: Connection, store: Store, service: Service, desk: Desk, wish: SearchCriteria
 ) -> Found:
     """Give back what the desk holds, then find and hold up to three slots."""
     rows.alone(connection, desk.holder)
@@ -176,7 +176,7 @@ def find_offers(
     return Found(far=far, own=own)
 
 
-def _session(desk: Desk, wish: Wish) -> Session:
+def _session(desk: Desk, wish: SearchCriteria) -> Session:
     town = wish.town
     return Session(
         language=desk.language,
@@ -195,7 +195,7 @@ def _session(desk: Desk, wish: Wish) -> Session:
     )
 
 
-def _search(session: Session, wish: Wish, world: CallWorld) -> Search:
+def _search(session: Session, wish: SearchCriteria, world: CallWorld) -> Search:
     """As in a call; for two people, not before either may come."""
     search = plain_search(session, world)
     first = search.first_day
@@ -211,7 +211,7 @@ def _search(session: Session, wish: Wish, world: CallWorld) -> Search:
     )
 
 
-def _own_slots(wish: Wish) -> tuple[int, ...]:
+def _own_slots(wish: SearchCriteria) -> tuple[int, ...]:
     """Where a booking that is to move is already."""
     return wish.mine.slots if wish.mine else ()
 

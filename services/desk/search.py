@@ -34,7 +34,7 @@ class NoReason(Exception):
     """Nothing is looked up without a reason of at least SHORTEST_REASON letters."""
 
 
-class TooManyFiles(Exception):
+class TooManyProfiles(Exception):
     """MOST_FILES were searched for within FILES_WITHIN; that this was one more is written down."""
 
 
@@ -93,5 +93,5 @@ def count(connection: Connection, store: Store, staff: Staff, files: int, *, why
     (before,) = attempts.counts(connection, store.clock, asked)
     if before + files > MOST_FILES:
         record_act(connection, store, staff.id, TOO_MANY, "", why, {"files": before})
-        raise TooManyFiles
+        raise TooManyProfiles
     attempts.add(connection, store.clock, [subject] * files, good=True)

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from models.booking import changes
-from models.booking.changes import BookingFile
+from models.booking.changes import BookingDetails
 from models.database import Connection
 from models.messages.outbox import Claimed
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.messages import texts
 from services.messages.notices import APPOINTMENT, CallPlan, Ready, Render
-from services.messages.phone_capabilities import Way, way_of
+from services.messages.phone_capabilities import ContactWay, way_of
 from services.messages.topics import Topic, topic_of_change
 from services.store import Store
 
@@ -45,7 +45,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
         wanted = texts.wanted(campaign_of(file.campaign), _text_name(payload))
         if not wanted and not by_us:
             return None
-        if payload.get("asked") and way_of(connection, store, file.number) is not Way.TEXT:
+        if payload.get("asked") and way_of(connection, store, file.number) is not ContactWay.TEXT:
             # Whoever changed it themselves heard of it then: nobody is rung to be told again.
             return None
         return Ready(
@@ -60,7 +60,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
     return dict.fromkeys(("booking_changed", "booking_cancelled", "case"), render)
 
 
-def _text(store: Store, file: BookingFile, payload: Mapping[str, Any], number: str) -> str:
+def _text(store: Store, file: BookingDetails, payload: Mapping[str, Any], number: str) -> str:
     # Of what is cancelled there is a page as well: it can be taken back there for ten minutes.
     link = store.link_of(file.reference, [one.start_at for one in file.appointments])
     return texts.of_change(load(file.language), payload, number=number, link=link)
@@ -78,7 +78,7 @@ def call_about(
     return _call(file, topic, ahead) if ahead else None
 
 
-def _call(file: BookingFile, topic: Topic, moments: list[datetime]) -> CallPlan:
+def _call(file: BookingDetails, topic: Topic, moments: list[datetime]) -> CallPlan:
     known = {"booking_id": file.id, "topic": str(topic)}
     return CallPlan(APPOINTMENT, file.language, known, until=max(moments))
 

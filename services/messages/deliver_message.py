@@ -30,7 +30,7 @@ from services.messages.look_up_line import look_up_line
 from services.messages.notices import PARTNER, Arrange, CallPlan, Later, Ready, Render
 from services.messages.phone_capabilities import (
     REFUSAL,
-    Line,
+    PhoneCapabilities,
     given_anew,
     line_from,
     line_of,
@@ -91,7 +91,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Means:
+class DeliveryDependencies:
     """What a relay has beside a store and a messenger.
 
     `notices` say what a message of their kind has become. `arrange` None: nothing is told by call,
@@ -125,7 +125,7 @@ class Means:
         return root is not None and isinstance(self.render(connection, store, root), Ready)
 
 
-_NO_MEANS = Means()
+_NO_MEANS = DeliveryDependencies()
 
 
 def as_written(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
@@ -150,7 +150,7 @@ def manner_of(claimed: Claimed) -> Manner:
 
 
 def deliver_message(
-    store: Store, messenger: Messenger, message_id: str, means: Means = _NO_MEANS
+    store: Store, messenger: Messenger, message_id: str, means: DeliveryDependencies = _NO_MEANS
 ) -> str:
     """Deliver a message if it is due; gives a word for the log: what came of it.
 
@@ -180,7 +180,7 @@ class _ToSend:
 class _Delivery:
     store: Store
     messenger: Messenger
-    means: Means
+    means: DeliveryDependencies
     claimed: Claimed
 
     def deliver(self) -> str:
@@ -304,7 +304,7 @@ class _Delivery:
         index = store.vault.index("phone", self.claimed.recipient) or b""
         return outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
 
-    def _line(self) -> Line:
+    def _line(self) -> PhoneCapabilities:
         claimed = self.claimed
         # For the first confirmation the number was given, read back and agreed to just then.
         first = topic_of(claimed) is Topic.CONFIRMATION

@@ -9,7 +9,7 @@ import structlog
 from models.messages.phone_lines import Remembered
 from services.messages.phone_capabilities import (
     REFUSAL,
-    Kind,
+    PhoneKind,
     kind_of_number,
     remember_kind,
     remembered_of,
@@ -31,7 +31,7 @@ def look_up_line(
     Whatever fails changes nothing: the number's plan says what it can get. What cannot be told is
     remembered too, and not asked again before FRESH_FOR.
     """
-    if kind_of_number(number) is Kind.NONE or _is_fresh(store, known):
+    if kind_of_number(number) is PhoneKind.NONE or _is_fresh(store, known):
         return known
     try:
         kind = types.kind(number)
@@ -39,7 +39,7 @@ def look_up_line(
         log.warning("line not looked up", error=type(error).__name__)
         return known
     with store.database.transaction() as connection:
-        remember_kind(connection, store, number, Kind(kind) if kind else None, "lookup")
+        remember_kind(connection, store, number, PhoneKind(kind) if kind else None, "lookup")
         return remembered_of(connection, store, number)
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from models.booking import changes
-from models.booking.changes import BookedAppointment, BookingFile
+from models.booking.changes import BookedAppointment, BookingDetails
 from models.database import Connection
 from models.messages import reminders
 from models.messages.outbox import Claimed
@@ -182,19 +182,19 @@ def _reminder(
     return Ready(file.number or "", text, latest=mine.start_at - TOO_LATE)
 
 
-def _file(connection: Connection, store: Store, claimed: Claimed) -> BookingFile | None:
+def _file(connection: Connection, store: Store, claimed: Claimed) -> BookingDetails | None:
     """The booking of a message, where somebody can be told of it."""
     file = changes.load(connection, store.vault, claimed.booking_id or "")
     return file if file is not None and file.number else None
 
 
-def _ahead(connection: Connection, store: Store, file: BookingFile) -> list[BookedAppointment]:
+def _ahead(connection: Connection, store: Store, file: BookingDetails) -> list[BookedAppointment]:
     """What is still to come; nobody is reminded of what was told to be no more."""
     now, gone = store.clock.now(), reminders.cannot_be(connection, file.id)
     return [one for one in file.live if one.start_at > now and one.dose not in gone]
 
 
-def _call(file: BookingFile, topic: Topic, start_at: datetime) -> CallPlan:
+def _call(file: BookingDetails, topic: Topic, start_at: datetime) -> CallPlan:
     known = {"booking_id": file.id, "topic": str(topic)}
     return CallPlan(APPOINTMENT, file.language, known, until=start_at - TOO_LATE)
 
@@ -213,7 +213,7 @@ class Ahead:
 
 def ahead_of(
     campaign: Campaign | None,
-    file: BookingFile,
+    file: BookingDetails,
     zones: Mapping[str, str],
     now: datetime,
     *,

@@ -10,7 +10,7 @@ from services.campaign.campaign import Campaign
 from services.campaign.text_hours import next_text_at
 from services.messages.delivery_failures import ForSomebody
 from services.messages.notices import CallPlan, Ready
-from services.messages.phone_capabilities import Kind, Line
+from services.messages.phone_capabilities import PhoneCapabilities, PhoneKind
 from services.messages.topics import Manner
 
 
@@ -46,7 +46,7 @@ Route = ByText | ByCall | Wait | Drop | ForSomebody
 def choose(
     ready: Ready,
     manner: Manner,
-    line: Line,
+    line: PhoneCapabilities,
     *,
     now: datetime,
     campaign: Campaign | None,
@@ -74,10 +74,10 @@ def choose(
     return _by_call(ready, manner, over) if over else ByText()
 
 
-def _unreachable(line: Line) -> str:
+def _unreachable(line: PhoneCapabilities) -> str:
     if line.wrong:
         return "wrong"
-    return "no way" if line.kind is Kind.NONE else ""
+    return "no way" if line.kind is PhoneKind.NONE else ""
 
 
 def _opens(

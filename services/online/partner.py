@@ -15,7 +15,7 @@ from flows.session import Offer, Whom
 from models.database import Connection
 from models.online.web_sessions import PARTNER_WAITS
 from services.online.answers import NotTaken, typed_number
-from services.online.web_sessions import Done, Outcome, Visit, WebWorld
+from services.online.web_sessions import Done, Outcome, WebSession, WebWorld
 from services.partners import booking
 from services.partners import offers as partner_offers
 from services.partners.booking import NotAsked, PartnerOrder, Stage, State, Why
@@ -29,19 +29,19 @@ _WISH, _ORDER = "partner", "partner_order"
 
 
 def near(
-    connection: Connection, store: Store, service: Service, visit: Visit
+    connection: Connection, store: Store, service: Service, visit: WebSession
 ) -> tuple[PartnerOffer, ...]:
     """What partners have near, beside ours."""
     return partner_offers.near(connection, store, service, visit.session)
 
 
-def wished(visit: Visit) -> dict[str, Any]:
+def wished(visit: WebSession) -> dict[str, Any]:
     """What of a partner's was chosen: its centre, and the slot of each dose; empty for nothing."""
     found: dict[str, Any] = json.loads(visit.typed.get(_WISH, "{}"))
     return found
 
 
-def choose(visit: Visit, world: WebWorld, choice: str) -> Visit:
+def choose(visit: WebSession, world: WebWorld, choice: str) -> WebSession:
     """`choice` is a centre of a partner and our slot there, as its form has it."""
     partner_id, _, slot = choice.rpartition("/")
     offers = partner_offers.near(
@@ -78,12 +78,12 @@ def _kept(offer: PartnerOffer, moment: Moment) -> dict[str, Any]:
     }
 
 
-def offer_of(visit: Visit) -> Offer:
+def offer_of(visit: WebSession) -> Offer:
     """What was chosen, as an offer. Nothing is held for it yet."""
     return Offer.from_dict(wished(visit))
 
 
-def ask(visit: Visit, world: WebWorld, first: str, last: str, number: str) -> Visit:
+def ask(visit: WebSession, world: WebWorld, first: str, last: str, number: str) -> WebSession:
     """Ask for it at the partner, once; the answer is waited for on the next page."""
     visit = visit.with_typed(first_name=first, last_name=last, number=number)
     if not wished(visit):
@@ -119,13 +119,13 @@ def ask(visit: Visit, world: WebWorld, first: str, last: str, number: str) -> Vi
     return replace(visit.at(kept), page=WAITS).with_typed(**{_ORDER: asked.id})
 
 
-def state(connection: Connection, store: Store, visit: Visit) -> State | None:
+def state(connection: Connection, store: Store, visit: WebSession) -> State | None:
     """How far the order of this visit is."""
     order_id = visit.typed.get(_ORDER, "")
     return booking.state_of(connection, store, order_id) if order_id else None
 
 
-def settle(visit: Visit, world: WebWorld) -> Visit:
+def settle(visit: WebSession, world: WebWorld) -> WebSession:
     """On with what the partner said; while it says nothing, everything stays as it is."""
     found = state(world.turn.reading(), world.turn.store, visit)
     if found is not None and found.stage is Stage.ASKED:

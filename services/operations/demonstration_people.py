@@ -18,7 +18,7 @@ from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centre_day.secretary import Day, day_of, today_of
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.store import Store
 
 LOGIN: Final = "secretary"
@@ -58,7 +58,7 @@ def _fill(
     connection: Connection, store: Store, service: Service, day: Day, count: int
 ) -> int | None:
     """How many are new on a day; None for one without places."""
-    taker = Taker(Channel.PHONE, f"demonstration:{day.day.isoformat()}")
+    taker = Holder(Channel.PHONE, f"demonstration:{day.day.isoformat()}")
     if rows.bookings_of_keys(connection, [f"{taker.holder}:1"]):
         return 0
     now = store.clock.now()
@@ -78,7 +78,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
     connection: Connection,
     store: Store,
     service: Service,
-    taker: Taker,
+    taker: Holder,
     day: Day,
     slot_id: int,
     number: int,

@@ -21,7 +21,7 @@ from services.booking.partner_message import send
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker, second_window
+from services.slots.allocate import Allocate, Channel, Holder, second_window
 from services.store import Store
 
 # So long the places are kept without a try at the partner, and each try keeps them anew.
@@ -63,7 +63,7 @@ class PartnerOrder:
     """
 
     key: str
-    taker: Taker
+    taker: Holder
     centre_id: str
     slot_id: int
     first_name: str
@@ -199,7 +199,7 @@ def _hold(  # noqa: PLR0917
     order_id: str,
 ) -> list[DoseThere]:
     """Hold a place for each dose under the order's own name. Raises _NotAsked."""
-    taker = Taker(order.taker.channel, rows.holder_of(order_id))
+    taker = Holder(order.taker.channel, rows.holder_of(order_id))
     door = Allocate(connection, store, for_partner(campaign), taker)
     doses = []
     for number, (slot_id, start_at) in enumerate(starts, start=1):

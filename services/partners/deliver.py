@@ -54,7 +54,7 @@ from services.partners.booking import LEASE as HOLD_LEASE
 from services.partners.booking import for_partner
 from services.ports import Busy, NoAnswer, PartnerBooker, PartnerPatient, PartnerTime, Refused
 from services.service import Service
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, give_back_holds, undoing
 from services.store import Store
 from services.telemetry import BOOKINGS
@@ -79,7 +79,7 @@ _WHO: Final = "system"
 log = structlog.get_logger()
 
 
-class Attendant:
+class OrderProcessor:
     """Attends to the orders of one installation. `booker` None: no partner is configured.
 
     A partner that does not answer takes no more than some of those who deliver, and for a moment
@@ -259,7 +259,7 @@ class _Attempt:
         zone = ZoneInfo(where.time_zone)
         number = visitor.number
         request = Request(
-            taker=Taker(Channel(order.channel), order.holder),
+            taker=Holder(Channel(order.channel), order.holder),
             chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in order.doses),
             centre_id=order.centre_id,
             local_starts=tuple(one.start_at.astimezone(zone) for one in order.doses),

@@ -32,7 +32,7 @@ from zoneinfo import ZoneInfo
 from models.public import feed
 from models.public.feed import FeedCentre, FeedSlot, Seen
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
 
 PATH: Final = "/api/slots"
@@ -231,7 +231,7 @@ class SmartFeed:
         for one in centres:
             with store.database.statement() as connection:
                 # What stands here is what somebody finds who comes by it: the web's places.
-                door = Allocate(connection, store, campaign, Taker(Channel.WEB, "feed"))
+                door = Allocate(connection, store, campaign, Holder(Channel.WEB, "feed"))
                 now = store.clock.now()
                 found = feed.slots_of(
                     connection,

@@ -26,7 +26,7 @@ from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.phone_share import phone_floor
 from services.public import incidents
-from services.queue.wait_estimate import read_pace, wait_seconds
+from services.queue.wait_estimate import read_throughput, wait_seconds
 from services.store import Store
 from services.supervision.board import iso
 
@@ -166,7 +166,7 @@ class WriteState:
     def _line(self, connection: Connection, language: str) -> dict[str, Any]:
         """Who waits for a person in one language, and how long whoever rings now would."""
         owed = handling.owed(connection, self._store.clock, language)
-        pace = read_pace(connection, language)
+        pace = read_throughput(connection, language)
         return {
             "waiting": owed.due,
             "agents": pace.agents,

@@ -19,13 +19,20 @@ from flows.session import CallerKind, Session
 from flows.world import AfterQueue, NoPerson, Unavailable
 from models.database import Connection
 from models.queue import callbacks, queues
-from models.queue.queues import CALL, CALLBACK, Door, Entry, NewEntry
+from models.queue.queues import CALL, CALLBACK, Entry, NewEntry, QueueStatus
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import Hours, hours_of
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER
-from services.queue.wait_estimate import Pace, can_promise, read_owed, read_pace, wait_seconds, when
+from services.queue.wait_estimate import (
+    Throughput,
+    can_promise,
+    read_owed,
+    read_throughput,
+    wait_seconds,
+    when,
+)
 from services.store import Store
 
 # Nobody is asked to hold the line for longer than this; their place can wait for them.
@@ -72,18 +79,18 @@ def what_is_known(session: Session) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Forecast:
+class WaitEstimate:
     """How fast the line moves, and when a call that is promised now will be made (UTC).
 
     `later`: as in models.queue.handling.Owed.
     """
 
-    pace: Pace
+    pace: Throughput
     callback_at: datetime | None
     later: tuple[tuple[datetime, datetime], ...] = ()
 
 
-class Outlook:
+class WaitEstimates:
     """The forecast of now for a language, read once for all who ask within a second.
 
     One for each process.
@@ -99,18 +106,18 @@ class Outlook:
     ) -> None:
         self._fresh = fresh_seconds
         self._ticks = ticks
-        self._known: dict[tuple[str, Hours], tuple[float, Forecast]] = {}
+        self._known: dict[tuple[str, Hours], tuple[float, WaitEstimate]] = {}
 
     def read(
         self, connection: Connection, store: Store, campaign: Campaign, language: str
-    ) -> Forecast:
+    ) -> WaitEstimate:
         hours, ticks = hours_of(campaign), self._ticks()
         known = self._known.get((language, hours))
         if known and ticks - known[0] < self._fresh:
             return known[1]
         owed, now = read_owed(connection, store, language), store.clock.now()
         at = can_promise(connection, store, hours, now, language=language, owed=owed)
-        found = Forecast(read_pace(connection, language), at, owed.later)
+        found = WaitEstimate(read_throughput(connection, language), at, owed.later)
         self._known[language, hours] = (ticks, found)
         return found
 
@@ -118,7 +125,7 @@ class Outlook:
 # ------------------------------------------------------------------ the door
 
 
-def choose(doors: Sequence[Door], departement: str | None) -> Door | None:
+def choose(doors: Sequence[QueueStatus], departement: str | None) -> QueueStatus | None:
     """The door of a caller's region, if an operator made one that is not closed; else the national.
 
     `doors` are those of one language; None where it has none.
@@ -130,7 +137,9 @@ def choose(doors: Sequence[Door], departement: str | None) -> Door | None:
     return next((door for door in doors if not door.queue.region), None)
 
 
-def why_closed(door: Door, hours: Hours, now: datetime, pace: Pace) -> Unavailable | None:
+def why_closed(
+    door: QueueStatus, hours: Hours, now: datetime, pace: Throughput
+) -> Unavailable | None:
     """Why nobody is let in now; None where they are."""
     queue = door.queue
     if queue.state in _SHUT:
@@ -164,7 +173,7 @@ def has_place(connection: Connection, store: Store, caller: Caller, campaign: Ca
 
 
 def join(
-    connection: Connection, store: Store, campaign: Campaign, caller: Caller, door: Door
+    connection: Connection, store: Store, campaign: Campaign, caller: Caller, door: QueueStatus
 ) -> str:
     """A place in the line, on the line; gives its id. An older place of theirs stays theirs."""
     clock, queue = store.clock, door.queue
@@ -370,13 +379,13 @@ def cut(connection: Connection, store: Store, call_id: str) -> None:
 class Heard:
     """What somebody who waits may be told; `promise_at` (aware): when they could be rung."""
 
-    place: queues.Standing
+    place: queues.QueuePosition
     wait_seconds: int | None
     promise_at: datetime | None
 
 
 def listen(
-    store: Store, campaign: Campaign, outlook: Outlook, call_id: str, *, renews: bool = False
+    store: Store, campaign: Campaign, outlook: WaitEstimates, call_id: str, *, renews: bool = False
 ) -> Heard | None:
     """Where a call stands; None when it has no place. One statement, beside the forecast.
 
@@ -385,7 +394,7 @@ def listen(
     lease = campaign.hold_lease if renews else None
     with store.database.statement() as connection:
         with store.database.together(connection) if lease else nullcontext():
-            place = queues.standing_of_call(connection, store.clock, call_id, lease)
+            place = queues.queue_position_of_call(connection, store.clock, call_id, lease)
         if place is None:
             return None
         forecast = outlook.read(connection, store, campaign, place.language)
@@ -395,7 +404,7 @@ def listen(
 
 
 def wish_callback(
-    store: Store, campaign: Campaign, outlook: Outlook, call_id: str, place_id: str
+    store: Store, campaign: Campaign, outlook: WaitEstimates, call_id: str, place_id: str
 ) -> bool:
     """They would rather be rung: at their number, or at one that they are asked for now.
 
@@ -403,7 +412,7 @@ def wish_callback(
     A place that is theirs no more counts as done: a copy of this has no second effect.
     """
     with store.database.transaction() as connection:
-        place = queues.standing_of_call(connection, store.clock, call_id)
+        place = queues.queue_position_of_call(connection, store.clock, call_id)
         if place is None or place.entry_id != place_id:
             return True
         forecast = outlook.read(connection, store, campaign, place.language)
@@ -419,7 +428,7 @@ def wish_callback(
 def wish_machine(store: Store, call_id: str, place_id: str) -> bool:
     """They would rather go on with the machine; False, and a copy, as in `wish_callback`."""
     with store.database.transaction() as connection:
-        place = queues.standing_of_call(connection, store.clock, call_id)
+        place = queues.queue_position_of_call(connection, store.clock, call_id)
         if place is None or place.entry_id != place_id:
             return True
         return leave(connection, store, place_id)
@@ -451,7 +460,7 @@ def after_queue(connection: Connection, store: Store, entry_id: str, call_id: st
 
 
 def place_promise(
-    ahead: int, hours: Hours, now: datetime, forecast: Forecast, *, joined_at: datetime
+    ahead: int, hours: Hours, now: datetime, forecast: WaitEstimate, *, joined_at: datetime
 ) -> datetime | None:
     """When somebody with this place will be rung if they are promised it now (UTC or aware).
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from models.database import Connection
 from models.slots import places
-from models.slots.places import Apart, HeldPlace, Reach, Share, Window, Wish
+from models.slots.places import Apart, HeldPlace, Reach, Share, SlotQuery, Window
 from services.campaign.campaign import Campaign
 from services.campaign.phone_share import phone_floor
 from services.store import Store
@@ -37,7 +37,7 @@ _WITHOUT_SHARE = frozenset({Channel.WEB, Channel.PARTNER})
 
 
 @dataclass(frozen=True)
-class Taker:
+class Holder:
     """`holder` is a call, a web session, a desk: it has one set of live holds (40 letters)."""
 
     channel: Channel
@@ -72,7 +72,7 @@ class Allocate:
     """Take places for one taker, in the caller's transaction."""
 
     def __init__(
-        self, connection: Connection, store: Store, campaign: Campaign, taker: Taker
+        self, connection: Connection, store: Store, campaign: Campaign, taker: Holder
     ) -> None:
         self.connection = connection
         self.store = store
@@ -86,12 +86,12 @@ class Allocate:
         windows: tuple[Window, ...],
         skip_slots: tuple[int, ...] = (),
         zone: ZoneInfo | None = None,
-    ) -> Wish:
+    ) -> SlotQuery:
         """First appointments in these windows (UTC) that this taker may have.
 
         `zone` is that of the centres, where they have one and the same.
         """
-        return Wish(windows, skip_slots, self.share(), self._apart, zone.key if zone else "")
+        return SlotQuery(windows, skip_slots, self.share(), self._apart, zone.key if zone else "")
 
     def share(self) -> Share | None:
         """Which places the taker may have; None means all.
@@ -107,7 +107,7 @@ class Allocate:
             return None
         return Share(self._floor, self.store.clock.now() + self.campaign.phone_share_until)
 
-    def look(self, centre_ids: Sequence[str], wish: Wish) -> Reach:
+    def look(self, centre_ids: Sequence[str], wish: SlotQuery) -> Reach:
         """Look without taking; counts no further than `campaign.few_places`."""
         return places.look(
             self.connection,
@@ -120,7 +120,7 @@ class Allocate:
     def hold(
         self,
         centre_ids: Sequence[str],
-        wish: Wish,
+        wish: SlotQuery,
         zone: ZoneInfo,
         *,
         patient: bool = False,

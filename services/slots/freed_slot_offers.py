@@ -36,7 +36,7 @@ from models.waiting_list.waiting import Entry, Freed
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
-from services.slots.allocate import Allocate, Channel, Pair, Taker
+from services.slots.allocate import Allocate, Channel, Holder, Pair
 from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
 from services.store import Store
 
@@ -285,7 +285,7 @@ class _Queue:
         campaign = replace(
             self.campaign, doses=entry.doses, hold_lease=when.hold, hold_longest=when.hold
         )
-        door = Allocate(self.connection, self.store, campaign, Taker(Channel.WAITING, holder))
+        door = Allocate(self.connection, self.store, campaign, Holder(Channel.WAITING, holder))
         zone = ZoneInfo(one.time_zone)
         first = door.hold_slot(one.slot_id)
         if first is None:

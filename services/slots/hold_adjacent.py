@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from models.database import Connection
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Allocate, Pair, Taker
+from services.slots.allocate import Allocate, Holder, Pair
 from services.slots.give_back import give_back_some
 from services.store import Store
 
@@ -21,7 +21,7 @@ def hold_beside(
     connection: Connection,
     store: Store,
     campaign: Campaign,
-    taker: Taker,
+    taker: Holder,
     *,
     centre_id: str,
     start: datetime,

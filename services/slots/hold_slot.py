@@ -9,10 +9,10 @@ from time import monotonic as time_passed
 from zoneinfo import ZoneInfo
 
 from models.database import Connection
-from models.slots.places import HeldPlace, Window, Wish
+from models.slots.places import HeldPlace, SlotQuery, Window
 from services.campaign.campaign import Campaign
 from services.centres.directory import Near
-from services.slots.allocate import Allocate, Pair, Taker
+from services.slots.allocate import Allocate, Holder, Pair
 from services.slots.give_back import give_back_holds, give_back_kept
 from services.store import Store
 
@@ -59,7 +59,7 @@ class Held:
 
 
 def hold_slots(
-    connection: Connection, store: Store, campaign: Campaign, taker: Taker, wanted: Wanted
+    connection: Connection, store: Store, campaign: Campaign, taker: Holder, wanted: Wanted
 ) -> list[Held]:
     """Hold the earliest free slot of the nearest centres, in the caller's transaction.
 
@@ -191,7 +191,7 @@ class _Search:
                 held += self.hold([first.centre_id], moment, had)
         return held
 
-    def _wish(self, after: datetime, skip_slots: tuple[int, ...] = ()) -> Wish:
+    def _wish(self, after: datetime, skip_slots: tuple[int, ...] = ()) -> SlotQuery:
         wanted = self.wanted
         return self.door.wish(
             windows(after, self.horizon, wanted.part_of_day, self.zone),

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from models.database import Connection
 from services.campaign.campaign import Campaign
 from services.centres.directory import Near
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
 
 # Farther than any two places on one land: from Brest to Menton it is 1,060 kilometres.
@@ -58,7 +58,7 @@ class Beyond:
         horizon = now + timedelta(days=campaign.horizon_days)
         if not_before >= horizon:
             return None
-        door = Allocate(connection, store, campaign, Taker(Channel.PHONE, ""))
+        door = Allocate(connection, store, campaign, Holder(Channel.PHONE, ""))
         wish = door.wish(((not_before, horizon),))
         give_up_at = self._ticks() + MOST_SECONDS
         for start in range(0, len(near), _RING):

@@ -20,7 +20,7 @@ from flows.steps import STEPS
 from models.queue.queues import Queue
 from models.supervision.alerts import Alert
 from models.supervision.board import AgentSeen, EntrySeen, InLine, Promised, Texts
-from services.queue.wait_estimate import Pace
+from services.queue.wait_estimate import Throughput
 from services.supervision.counts import GOODBYE, MINUTE, ZONE, Seen
 from services.supervision.messages import MessageFacts
 
@@ -72,7 +72,7 @@ class Facts:
     messages: MessageFacts
     places: Mapping[str, int]
     # By language; and whether and when agents will have rung all who were promised a call.
-    paces: Mapping[str, Pace]
+    paces: Mapping[str, Throughput]
     rung_by: datetime | None
     alerts: Sequence[Alert]
     thresholds: Mapping[str, float]

@@ -233,7 +233,7 @@ def _each(
     *,
     what: str,
     after: str,
-    do: Callable[[str], provider_commands.Asked],
+    do: Callable[[str], provider_commands.CommandResult],
 ) -> int:
     """Do something to agents one by one, each with its line in the history first."""
     before: dict[str, str] = {}

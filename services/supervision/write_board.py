@@ -18,7 +18,7 @@ from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.opening_hours import Hours, hours_of
 from services.campaign.phone_share import raised_floor
-from services.queue.wait_estimate import ASSUMED_AGENTS, Pace, read_pace, when
+from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
 from services.supervision.board import Facts, put_together
@@ -63,7 +63,7 @@ class WriteBoard:
             all_queues = queues.all_queues(connection)
             lasting = alerts.raised(connection)
             line = board.in_line(connection)
-            paces = {one: read_pace(connection, one) for one in _languages(all_queues)}
+            paces = {one: read_throughput(connection, one) for one in _languages(all_queues)}
             before = snapshots.get(connection, NAME) if self._first else None
             facts = Facts(
                 now=now,
@@ -129,7 +129,7 @@ def _languages(all_queues: Sequence[Queue]) -> list[str]:
 def _rung_by(
     all_queues: Sequence[Queue],
     line: Sequence[InLine],
-    paces: Mapping[str, Pace],
+    paces: Mapping[str, Throughput],
     hours: Hours,
     now: datetime,
 ) -> datetime | None:

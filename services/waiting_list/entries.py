@@ -25,7 +25,7 @@ from models.waiting_list.waiting import Entry, NewEntry, Offered
 from prompts.catalogue import Catalogue
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.freed_slot_offers import free_cancelled, offer_freed
 from services.slots.give_back import pass_on_holds
 from services.store import Store
@@ -80,7 +80,7 @@ class Waiter:
 
 
 @dataclass(frozen=True)
-class Standing:
+class WaitingListPosition:
     """`ahead` is how many come before them; None once they wait no more.
 
     `offer` is what is held for them at this moment, the first appointment first, until
@@ -155,17 +155,17 @@ def find(
     return waiting.find(connection, store.vault, campaign.name, born=born, number=number, rank=rank)
 
 
-def position(connection: Connection, store: Store, entry_id: str) -> Standing | None:
+def position(connection: Connection, store: Store, entry_id: str) -> WaitingListPosition | None:
     """Where an entry stands; None for one that is unknown or long over. Writes nothing."""
     entry = waiting.load(connection, store.vault, entry_id)
     if entry is None:
         return None
     if entry.state == State.WAITING:
-        return Standing(State.WAITING, waiting.people_ahead(connection, entry_id))
+        return WaitingListPosition(State.WAITING, waiting.people_ahead(connection, entry_id))
     if entry.state == State.OFFERED:
         offer = waiting.offered_to(connection, store.clock, entry_id)
-        return Standing(State.OFFERED, 0, tuple(offer), entry.offered_until)
-    return Standing(State(entry.state))
+        return WaitingListPosition(State.OFFERED, 0, tuple(offer), entry.offered_until)
+    return WaitingListPosition(State(entry.state))
 
 
 def leave(connection: Connection, store: Store, campaign: Campaign, entry_id: str) -> bool:
@@ -217,7 +217,7 @@ def accept(
         _gone(connection, store, campaign, entry)
         return NotBooked()
     request = _request(
-        entry, held, taker=Taker(channel, waiting.holder_of(entry_id)), text_to=text_to
+        entry, held, taker=Holder(channel, waiting.holder_of(entry_id)), text_to=text_to
     )
     booked = confirm_booking(
         connection,
@@ -236,7 +236,7 @@ def accept(
 
 
 def _request(
-    entry: Entry, held: Sequence[Offered], *, taker: Taker, text_to: str | None
+    entry: Entry, held: Sequence[Offered], *, taker: Holder, text_to: str | None
 ) -> Request:
     where = held[0]
     zone = ZoneInfo(where.time_zone)
@@ -306,7 +306,7 @@ def decline(
 
 
 @dataclass(frozen=True)
-class Everybody:
+class SlotReleaseNotifier:
     """Those who wait, of all campaigns: for who opens slots (see slots.open_slots.Offers)."""
 
     store: Store

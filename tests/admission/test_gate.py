@@ -15,7 +15,7 @@ from flask import Response, request
 from sqlalchemy import event, select
 
 from models.tables import visit
-from services.admission.admission_controller import Inlet
+from services.admission.admission_controller import AdmissionController
 from services.admission.load_shedder import Level
 from services.admission.waiting_room import Ticket
 from services.online import web_sessions
@@ -51,8 +51,8 @@ def gate_of(made: House, app: Any = None) -> Gate:
     return found
 
 
-def inlet_of(made: House, app: Any = None) -> Inlet:
-    return Inlet(made.store, gate_of(made, app).parts.campaigns)
+def inlet_of(made: House, app: Any = None) -> AdmissionController:
+    return AdmissionController(made.store, gate_of(made, app).parts.campaigns)
 
 
 def statements(made: House) -> list[str]:
@@ -63,7 +63,7 @@ def statements(made: House) -> list[str]:
     return seen
 
 
-def a_second(made: House, inlet: Inlet, *gates: Gate) -> None:
+def a_second(made: House, inlet: AdmissionController, *gates: Gate) -> None:
     """What happens each second beside requests: workers tell, people are let in, workers hear."""
     made.clock.advance(timedelta(seconds=1))  # type: ignore[attr-defined]
     for gate in gates:

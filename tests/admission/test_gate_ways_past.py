@@ -17,7 +17,7 @@ from models.admission import arrivals
 from models.supervision.snapshots import Snapshot
 from models.tables import visit
 from services.admission import admission_controller
-from services.admission.load_shedder import Level, Pressure
+from services.admission.load_shedder import Level, LoadShedder
 from services.admission.waiting_room import DRAWN, Room
 from tests.admission.test_gate import (
     FORM,
@@ -270,6 +270,6 @@ def test_nobody_but_the_provider_tells_how_slow_the_telephone_is(opened: House):
 
 @pytest.mark.parametrize("threads", [2, 3, 4])
 def test_a_worker_with_few_threads_lets_visits_begin_too(threads: int):
-    pressure: Any = Pressure(threads)
+    pressure: Any = LoadShedder(threads)
     assert pressure.web_begins(goes_on=False)
     pressure.web_done(0.0, 0.0)

@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from services.admission.admission_controller import FIRST, LEAST, SERVED_PART, Inlet, Loads
+from services.admission.admission_controller import (
+    FIRST,
+    LEAST,
+    SERVED_PART,
+    AdmissionController,
+    Loads,
+)
 from services.admission.load_shedder import (
     ASSUMED_CPU,
     BEGIN_AT_ONCE,
@@ -19,7 +25,7 @@ from services.admission.load_shedder import (
     OF_A_WORKER,
     REQUESTS,
     Level,
-    Pressure,
+    LoadShedder,
 )
 from services.admission.waiting_room import (
     DRAW,
@@ -195,7 +201,7 @@ class Inside:
         campaigns = Campaigns.fixed(campaign, now=lambda: self.now)
         # What is tested here asks it for nothing else.
         store: Any = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now))
-        self.inlet = Inlet(store, campaigns, **options)
+        self.inlet = AdmissionController(store, campaigns, **options)
         self.room = Room()
         self.crowd = Crowd([], [])
 
@@ -310,7 +316,7 @@ class Worker:
 
     def __init__(self, threads: int = 6) -> None:
         self.now = 100.0
-        self.pressure = Pressure(threads, ticks=lambda: self.now)
+        self.pressure = LoadShedder(threads, ticks=lambda: self.now)
 
     def looks(self, seconds: float, *, step: float = 0.0, web: float = 0.0) -> Level:
         """So long, with steps of `step` seconds and that many seconds of web work a second."""
@@ -344,7 +350,7 @@ def test_two_threads_are_always_left_to_the_telephone():
 
 
 def test_a_visit_that_has_begun_waits_for_its_turn():
-    pressure = Pressure(3, queue=1, patience=60.0)
+    pressure = LoadShedder(3, queue=1, patience=60.0)
     assert pressure.web_begins(goes_on=True)
     taken: list[bool] = []
     waits = threading.Thread(target=lambda: taken.append(pressure.web_begins(goes_on=True)))
@@ -363,7 +369,7 @@ def test_a_visit_that_has_begun_waits_for_its_turn():
 
 
 def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to_others():
-    pressure = Pressure(3, queue=1, patience=0.0)
+    pressure = LoadShedder(3, queue=1, patience=0.0)
     assert pressure.web_begins(goes_on=True)
     assert not pressure.web_begins(goes_on=True)
     assert pressure.waiting == 0
@@ -372,7 +378,7 @@ def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to
 
 
 def test_nobody_who_came_later_passes_a_visit_that_waits():
-    pressure = Pressure(4, queue=3, patience=60.0)
+    pressure = LoadShedder(4, queue=3, patience=60.0)
     while pressure.web_begins(goes_on=False):
         pass
     assert pressure.web_begins(goes_on=True)

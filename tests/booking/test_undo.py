@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select, update
 
 from jobs.scheduler import tidy
-from models.booking.changes import BookingFile
+from models.booking.changes import BookingDetails
 from models.tables import place
 from services.booking.change_booking import (
     By,
@@ -27,7 +27,7 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import PASSED_ON_BEFORE, UNDO_GRACE, UNDO_WITHIN
 from services.waiting_list.entries import State, Waiter, advance, join, position
 from tests.booking.test_changes import at_once, books, read, slot_on
@@ -55,7 +55,7 @@ def pairs(service: House) -> House:
     return service
 
 
-def cancels(house: House, file: BookingFile, *doses: int) -> None:
+def cancels(house: House, file: BookingDetails, *doses: int) -> None:
     with house.database.transaction() as connection:
         done = cancel(
             connection, house.store, house.campaign, file.id, set(doses) or None, by=CALLER
@@ -63,9 +63,9 @@ def cancels(house: House, file: BookingFile, *doses: int) -> None:
     assert isinstance(done, Cancelled)
 
 
-def takes_back(house: House, file: BookingFile) -> Restored | Unchanged:
+def takes_back(house: House, file: BookingDetails) -> Restored | Unchanged:
     with house.database.transaction() as connection:
-        taker = Taker(Channel.PHONE, "CA-undo")
+        taker = Holder(Channel.PHONE, "CA-undo")
         return undo_cancel(connection, house.store, house.campaign, taker, file.id, by=CALLER)
 
 
@@ -222,7 +222,7 @@ def test_what_no_undo_reaches_any_more_is_freed_at_once(pairs: House, then: str)
         assert read(pairs, file.id).live == (first,)
     else:
         with pairs.database.transaction() as connection:
-            taker, to = Taker(Channel.PHONE, "CA-move"), slot_on(pairs, 3)
+            taker, to = Holder(Channel.PHONE, "CA-move"), slot_on(pairs, 3)
             args = (connection, pairs.store, pairs.campaign, taker, file.id)
             chosen = Chosen(0, to.slot_id, to.start_at)
             assert isinstance(move(*args, to={1: chosen}, by=CALLER), Moved)

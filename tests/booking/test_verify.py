@@ -26,7 +26,7 @@ from models.operations import verify
 from models.tables import appointment, booking, history, message, place, slot
 from services.booking import change_booking
 from services.booking.change_booking import By, Cancelled, Moved, Restored
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, house, mornings
 from tests.support.rows import clock_of, holds, rows_of
 
@@ -90,7 +90,7 @@ def test_a_varied_day_leaves_no_contradiction(two_doses: House):
         assert isinstance(change_booking.cancel(*args, first.id, by=by), Cancelled)
         assert isinstance(change_booking.cancel(*args, second.id, [2], by=by), Cancelled)
         assert isinstance(change_booking.cancel(*args, third.id, by=by), Cancelled)
-        taker = Taker(Channel.PHONE, "back")
+        taker = Holder(Channel.PHONE, "back")
         assert isinstance(change_booking.undo_cancel(*args, taker, third.id, by=by), Restored)
     (held, *_) = holds(service, "mover", campaign=TWO_DOSES)
     with connect() as connection:
@@ -104,7 +104,7 @@ def test_a_varied_day_leaves_no_contradiction(two_doses: House):
             .limit(1)
         ).one()
         moved = change_booking.move(
-            *(connection, service.store, TWO_DOSES, Taker(Channel.PHONE, "mover"), fourth.id),
+            *(connection, service.store, TWO_DOSES, Holder(Channel.PHONE, "mover"), fourth.id),
             to={2: Chosen(other.id, other.slot_id, other.start_at)},
             by=by,
         )

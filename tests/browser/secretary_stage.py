@@ -78,7 +78,7 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
 def _filled(made: House, service: Service, people: int) -> AtCentre:
     from models.centre_day import attendance  # noqa: PLC0415 (beside the only place that needs it)
     from services.operations.demonstration_people import _book  # noqa: PLC0415
-    from services.slots.allocate import Channel, Taker  # noqa: PLC0415
+    from services.slots.allocate import Channel, Holder  # noqa: PLC0415
 
     store: Store = made.store
     with made.database.transaction() as connection:
@@ -87,7 +87,7 @@ def _filled(made: House, service: Service, people: int) -> AtCentre:
         day = day_of(centre, FIRST.date())
         hours = attendance.hours(connection, store.clock, "1", day.window)
         slots = [one.slot_id for one in hours for _ in range(one.free)]
-        taker = Taker(Channel.PHONE, "stage")
+        taker = Holder(Channel.PHONE, "stage")
         for number, slot_id in enumerate(slots[:people], 1):
             _book(connection, store, service, taker, day, slot_id, number)
         for number in (1, 2):

@@ -36,7 +36,7 @@ from tests.browser.desk_stage import (
 )
 from tests.browser.stage import PATIENCE_MS
 from tests.support.house import ACCOUNT, TOKEN
-from wiring_delivery import make_means
+from wiring_delivery import make_delivery_dependencies
 
 pytestmark = pytest.mark.browser
 
@@ -180,7 +180,7 @@ def test_an_agent_with_time_finds_what_arrived_nowhere_and_has_it_called(
     (asked,) = house.messages("voice")
     assert asked.booking_id == booking_id
     parts = Service(Directory(house.database), house.campaign, house.settings.national_number)
-    means = make_means(house.settings, parts)
+    means = make_delivery_dependencies(house.settings, parts)
     assert deliver_message(house.store, NobodyWrites(), asked.id, means) == "call"
     assert [one.reason for one in house.promises()] == ["appointment"]
 

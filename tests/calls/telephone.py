@@ -19,7 +19,7 @@ from tests.agents.rings import Office, Ring, Rung
 from tests.support.house import House
 from tests.support.rows import clock_of, rows_of
 from wiring import make_call_back
-from wiring_delivery import make_means
+from wiring_delivery import make_delivery_dependencies
 
 PARIS = ZoneInfo("Europe/Paris")
 # How often the processes beside the web look at what is due: seldom, while the hour is far.
@@ -47,7 +47,7 @@ class Post:
         self.house, self.texts = house, Texts()
         self.office = Office(house)
         service = _service_of(house)
-        self.means = make_means(house.settings, service)
+        self.means = make_delivery_dependencies(house.settings, service)
         self.office.call_back = make_call_back(house.settings, service, house.woken)
         self.rung: list[Ring] = []
 

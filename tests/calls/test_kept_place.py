@@ -15,7 +15,7 @@ from flows.world import News
 from models.tables import queue_entry
 from services.attempts import TRIES_A_DAY
 from services.booking.verify_store import verify_store
-from services.messages.deliver_message import Means, deliver_message
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.messages.promises import Promise, promise_news
 from services.queue.promise_callback import RING_AFTER
 from services.queue.voice_messages import arrange
@@ -270,7 +270,7 @@ class Ringing:
     def __init__(self, town: House) -> None:
         self.town, self.office, self.provider = town, Office(town), Provider()
         notices = OfferNotices({town.campaign.name: town.campaign}.get, "+33974750001")
-        self.means = Means(
+        self.means = DeliveryDependencies(
             notices=notices.renders(), arrange=arrange, campaign=lambda: town.campaign
         )
 

@@ -18,7 +18,7 @@ from services.attempts import MOST_WRONG_BORNE
 from services.booking.change_booking import By, cancel
 from services.booking.verify_store import verify_store
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, Wish
+from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.slots.allocate import Channel
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
 from services.waiting_list.entries import State, Waiter, advance, join, position
@@ -120,7 +120,7 @@ def closes(service: House, *centres: str) -> None:
     """Centres close, for whoever is booked there: where nothing else is free it is a case."""
     life = CentreLife(service.store, Campaigns.fixed(service.campaign))
     for one in centres:
-        life.close_centre(one, Wish("no heating"))
+        life.close_centre(one, OperationRequest("no heating"))
 
 
 def test_an_appointment_whose_place_is_closed_is_not_told_as_one_that_stands(service: House):

@@ -25,7 +25,7 @@ from services.centres.directory import Directory
 from services.desk.booking import Made, Refusal, Refused
 from services.operations.erase_data import erase_data
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from services.waiting_list import entries as waiting_list
 from services.waiting_list.entries import Waiter
 from tests.support.house import CAMPAIGN, MOBILE, House, a_mobile
@@ -196,7 +196,7 @@ def test_what_an_absent_person_left_is_given_once_and_only_when_somebody_says_so
     # What was made of an absence and not taken is gone with it.
     say(at, second, State.ABSENT, "")
     with evening.database.transaction() as connection:
-        door = Allocate(connection, evening.store, CAMPAIGN, Taker(Channel.AGENT, "desk:somebody"))
+        door = Allocate(connection, evening.store, CAMPAIGN, Holder(Channel.AGENT, "desk:somebody"))
         held = secretary._hold_any(connection, at, door)
         assert held is not None
         connection.execute(update(place).where(place.c.id == held.place_id).values(held_by=None))

@@ -23,7 +23,7 @@ from commands import centres as centres_commands
 from commands import operations as operations_commands
 from commands import slots as slots_commands
 from models.booking import changes, history
-from models.booking.changes import BookingFile
+from models.booking.changes import BookingDetails
 from models.centre_day.operations import holds_id, ids_in, with_ids
 from models.desk import cases
 from models.tables import centre, metadata, place, slot
@@ -31,10 +31,16 @@ from services.booking.change_booking import By, cancel
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.verify_store import verify_store
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, Kind, LifeRefused, LifeReport, Wish
+from services.centre_day.centre_life import (
+    CentreLife,
+    Kind,
+    LifeRefused,
+    LifeReport,
+    OperationRequest,
+)
 from services.centre_day.move_people import Fate
 from services.centres.directory import Directory
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.waiting_list.entries import Waiter, join
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.imports import centre_row, write_centres
@@ -51,7 +57,7 @@ from tests.support.rows import (
 )
 
 PARIS_ZONE = ZoneInfo("Europe/Paris")
-WHY = Wish("la salle est inondée")
+WHY = OperationRequest("la salle est inondée")
 TWO_DOSES = campaign_with(doses=2)
 # Wednesday 25 November 2026 is NOON; the week after begins on Monday 30.
 MONDAY = date(2026, 11, 30)
@@ -91,7 +97,7 @@ def books(
     """Somebody with a telephone of their own is booked at these times; gives the booking's id."""
     number = f"+336{next(_NUMBERS)}" if number == "" else number
     holder = f"CA-{next(_NUMBERS)}"
-    taker = Taker(Channel.PHONE, holder)
+    taker = Holder(Channel.PHONE, holder)
     with house.database.transaction() as connection:
         door = Allocate(connection, house.store, house.campaign, taker)
         held = [door.hold_slot(slot_at(house, gid, start)) for start in starts]
@@ -123,7 +129,7 @@ def books(
     return found.id
 
 
-def file_of(house: House, booking_id: str) -> BookingFile:
+def file_of(house: House, booking_id: str) -> BookingDetails:
     with house.database.statement() as connection:
         found = changes.load(connection, house.store.vault, booking_id)
     assert found is not None
@@ -231,7 +237,7 @@ def test_a_centre_with_two_hundred_booked_closes_and_opens_again(
     shown = list(life(service).lines_of(found))
     assert Counter(line.what for _, line in shown) == {"moved": 150, "case": 50}
 
-    undone = life(service).undo(report.operation_id, Wish(""))
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
 
     assert Counter(undone.fates.values()) == {Fate.BACK: 150, Fate.CASE_CLOSED: 50}
     assert {one: where(service, one) for one in two_hundred} == before
@@ -242,7 +248,7 @@ def test_a_centre_with_two_hundred_booked_closes_and_opens_again(
     is_sound(service)
 
     state = everything(service)
-    again = life(service).undo(report.operation_id, Wish(""))
+    again = life(service).undo(report.operation_id, OperationRequest(""))
     assert again.nothing_to_do
     assert everything(service) == state
 
@@ -261,7 +267,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(service: House, two_hundr
     assert Counter(done.fates.values()) == Counter(dry.fates.values())
 
     state = everything(service)
-    back = life(service).undo(done.operation_id, Wish("", dry_run=True))
+    back = life(service).undo(done.operation_id, OperationRequest("", dry_run=True))
     assert everything(service) == state
     assert Counter(back.fates.values()) == {Fate.BACK: 150, Fate.CASE_CLOSED: 50}
 
@@ -289,10 +295,10 @@ def test_what_was_stopped_goes_on(service: House, after: int):
         life(service).close_centre("1", WHY)
 
     with pytest.raises(KeyboardInterrupt):
-        life(service).undo(report.operation_id, Wish("", watch=stopped(after)))
+        life(service).undo(report.operation_id, OperationRequest("", watch=stopped(after)))
     with pytest.raises(LifeRefused, match=r"being undone|closed already"):
         life(service).close_centre("1", WHY)
-    undone = life(service).undo(report.operation_id, Wish(""))
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
     assert Counter(undone.fates.values()) == {Fate.BACK: 10, Fate.CASE_CLOSED: 10}
     assert all(len(lines(service, one)) == 3 for one in booked)
     assert booked_places(service.database) == 20
@@ -403,7 +409,7 @@ def test_a_hold_on_a_blocked_place_cannot_be_confirmed(service: House):
     held = holds(service, "CA-1")[0]
     change(service.database, update(place).values(blocked=True))
     with service.database.transaction() as connection:
-        door = Allocate(connection, service.store, service.campaign, Taker(Channel.PHONE, "CA-1"))
+        door = Allocate(connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1"))
         chosen = Chosen(held.place.place_id, held.place.slot_id, held.place.start_at)
         assert door.book([chosen], "nobody") is None
     assert booked_places(service.database) == 0
@@ -431,7 +437,7 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
     held = {}
     with service.database.transaction() as connection:
         for number in range(callers):
-            taker = Taker(Channel.PHONE, f"CA-{number}")
+            taker = Holder(Channel.PHONE, f"CA-{number}")
             door = Allocate(connection, service.store, service.campaign, taker)
             held[number] = door.hold_slot(slot_at(service, "1", starts[number % 4]))
     together = threading.Barrier(callers // 2 + 1, timeout=20)
@@ -455,7 +461,7 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
                 service.store,
                 service.campaign,
                 Request(
-                    taker=Taker(Channel.PHONE, f"CA-{number}"),
+                    taker=Holder(Channel.PHONE, f"CA-{number}"),
                     chosen=(Chosen(offer.place_id, offer.slot_id, offer.start_at),),
                     centre_id="1",
                     local_starts=(offer.start_at,),
@@ -540,7 +546,7 @@ def test_both_doses_go_to_one_centre_within_the_interval(two_doses: House):
         (2, "4", at(MONDAY + timedelta(days=28), 9)),
     ]
     is_sound(two_doses)
-    life(two_doses).undo(report.operation_id, Wish(""))
+    life(two_doses).undo(report.operation_id, OperationRequest(""))
     assert where(two_doses, one) == [(1, "1", first), (2, "1", second)]
     is_sound(two_doses)
 
@@ -588,7 +594,7 @@ def test_a_dose_that_moves_along_gives_its_place_to_others(two_doses: House):
     assert report.fates == {one: Fate.MOVED}
     assert where(two_doses, one) == [(1, "2", first), (2, "2", second)]
     assert free_at(two_doses, "1") == 1
-    life(two_doses).undo(report.operation_id, Wish(""))
+    life(two_doses).undo(report.operation_id, OperationRequest(""))
     assert where(two_doses, one) == [(1, "1", first), (2, "1", second)]
 
 
@@ -626,7 +632,7 @@ def test_a_day_closes_and_the_same_week_goes_before_another_centre(service: Hous
         life(service).close_day("1", MONDAY, WHY)
     with pytest.raises(LifeRefused, match="2026-11-24 is past"):
         life(service).close_day("1", date(2026, 11, 24), WHY)
-    life(service).undo(report.operation_id, Wish(""))
+    life(service).undo(report.operation_id, OperationRequest(""))
     assert {where(service, one)[0] for one in booked} == {(1, "1", days[0])}
 
 
@@ -692,7 +698,7 @@ def test_the_surplus_of_people_is_moved_and_comes_back(service: House):
     # What is cut to what it is changes nothing, and is an operation all the same.
     assert life(service).set_capacity("1", MONDAY, MONDAY, 2, WHY).blocked == 0
     for one in life(service).newest(limit=2):
-        life(service).undo(one.id, Wish(""))
+        life(service).undo(one.id, OperationRequest(""))
     assert all(where(service, one) == [(1, "1", monday)] for one in booked)
     assert usable(service, "1", monday) == [1, 2, 3, 4]
     assert not open_cases(service)
@@ -710,10 +716,10 @@ def test_capacity_is_added_and_taken_away_again(service: House):
     booked = [books(service, "1", monday) for _ in range(4)]
     is_sound(service)
     with pytest.raises(LifeRefused, match="came later"):
-        life(service).undo(cut.operation_id, Wish(""))
+        life(service).undo(cut.operation_id, OperationRequest(""))
 
     service.opens_centre("2", kilometres=2, starts=[monday], capacity=2)
-    undone = life(service).undo(added.operation_id, Wish(""))
+    undone = life(service).undo(added.operation_id, OperationRequest(""))
     assert Counter(undone.fates.values()) == {Fate.MOVED: 2, Fate.CASE: 1}
     assert usable(service, "1", monday) == [1]
     assert Counter(where(service, one)[0][1] for one in booked) == {"1": 2, "2": 2}
@@ -769,7 +775,7 @@ def test_an_hour_moves_with_the_people_in_it(service: House):
     is_sound(service)
     # One more in it since: the hour goes back with everybody who is in it.
     booked.append(books(service, "1", eleven))
-    undone = life(service).undo(report.operation_id, Wish(""))
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
     assert Counter(undone.fates.values()) == {Fate.BACK: 2, Fate.MOVED: 1}
     assert all(where(service, one) == [(1, "1", nine)] for one in booked)
     assert usable(service, "1", eleven) == []
@@ -819,7 +825,7 @@ def test_whoever_changed_since_is_left_alone(service: House):
     with service.database.transaction() as connection:
         by = By("caller", Channel.PHONE)
         cancel(connection, service.store, service.campaign, cancels, by=by)
-    undone = life(service).undo(report.operation_id, Wish(""))
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
     assert undone.fates == {stays: Fate.BACK, cancels: Fate.CHANGED}
     assert where(service, cancels) == []
     assert free_at(service, "1") == 2
@@ -832,7 +838,7 @@ def test_whoever_cannot_go_back_is_told_where_they_are(service: House):
     one = books(service, "1", starts[0])
     report = life(service).close_centre("1", WHY)
     clock_of(service).advance(starts[0] - NOON + timedelta(hours=1))
-    undone = life(service).undo(report.operation_id, Wish(""))
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
     assert undone.fates == {one: Fate.STAYS}
     assert where(service, one) == [(1, "2", starts[1])]
     assert [what for what, _ in lines(service, one)] == ["booked", "moved", "kept"]
@@ -849,7 +855,9 @@ def test_a_case_that_an_agent_settled_is_not_touched(service: House):
         assert (case.kind, case.operation_id) == (Kind.CENTRE, report.operation_id)
         assert cases.close(connection, service.clock, case.id)
         assert not cases.close(connection, service.clock, case.id)
-    assert life(service).undo(report.operation_id, Wish("")).fates == {one: Fate.CHANGED}
+    assert life(service).undo(report.operation_id, OperationRequest("")).fates == {
+        one: Fate.CHANGED
+    }
 
 
 def test_a_closed_day_at_a_closed_centre_is_undone_last_first(service: House):
@@ -858,10 +866,10 @@ def test_a_closed_day_at_a_closed_centre_is_undone_last_first(service: House):
     closed = life(service).close_centre("1", WHY)
     assert (day.blocked, closed.blocked) == (1, 2)
     with pytest.raises(LifeRefused, match="came later"):
-        life(service).undo(day.operation_id, Wish(""))
-    life(service).undo(closed.operation_id, Wish(""))
+        life(service).undo(day.operation_id, OperationRequest(""))
+    life(service).undo(closed.operation_id, OperationRequest(""))
     assert free_at(service, "1") == 2
-    life(service).undo(day.operation_id, Wish(""))
+    life(service).undo(day.operation_id, OperationRequest(""))
     assert free_at(service, "1") == 3
 
 
@@ -929,7 +937,7 @@ def test_an_import_that_was_cut_is_finished_by_the_next(service: House, run: Any
     # The import was killed when it had closed the centre, or in the middle of its people.
     change(service.database, update(centre).where(centre.c.id == "1").values(closed_at=NOON))
     with pytest.raises(KeyboardInterrupt):
-        life(service).settle(Wish("no longer so", "import", watch=stopped(0)))
+        life(service).settle(OperationRequest("no longer so", "import", watch=stopped(0)))
     assert where(service, one)[0][1] == "1"
     run("centres", "import", from_file[1:])
     assert where(service, one)[0][1] == "2"
@@ -942,7 +950,7 @@ def test_a_closing_that_was_cut_does_not_go_on_at_a_centre_that_is_back(
     one = books(service, "1", mornings(1, first=5)[0])
     change(service.database, update(centre).where(centre.c.id == "1").values(closed_at=NOON))
     with pytest.raises(KeyboardInterrupt):
-        life(service).settle(Wish("no longer so", "import", watch=stopped(0)))
+        life(service).settle(OperationRequest("no longer so", "import", watch=stopped(0)))
     back = run("centres", "import", from_file)
     assert "centre 1 is back" in back.stdout
     assert where(service, one)[0][1] == "1"
@@ -975,16 +983,16 @@ def test_a_centre_that_books_otherwise_is_never_offered(service: House, mode: st
     assert near(service) == []
     assert holds(service, "CA-2", near=known) == []
 
-    (report,) = life(service).settle(Wish("par son propre numéro", "import"))
+    (report,) = life(service).settle(OperationRequest("par son propre numéro", "import"))
 
     assert report.kind == Kind.NOT_OURS
     assert report.fates == {one: Fate.CASE}
     assert free_at(service, "1") == 0
-    assert life(service).settle(Wish("par son propre numéro", "import")) == []
+    assert life(service).settle(OperationRequest("par son propre numéro", "import")) == []
     with service.database.transaction() as connection:
-        door = Allocate(connection, service.store, service.campaign, Taker(Channel.PHONE, "CA-1"))
+        door = Allocate(connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1"))
         assert door.book([Chosen(held.place.place_id, held.place.slot_id, NOON)], "nobody") is None
-    life(service).undo(report.operation_id, Wish(""))
+    life(service).undo(report.operation_id, OperationRequest(""))
     assert [o.centre.id for o in near(service)] == ["1"]
     assert free_at(service, "1") == 5
     assert not open_cases(service)

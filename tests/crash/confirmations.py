@@ -35,7 +35,7 @@ from models.tables import appointment, booking
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.centres.directory import Directory, Near
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.hold_slot import Held, Wanted, hold_slots
 from services.store import Store
 from tests.support.house import CAMPAIGN, POSTCODES
@@ -166,7 +166,7 @@ class Worker:
                 self.near = Directory(database).nearest(
                     connection, latitude, longitude, "metropole", CAMPAIGN.radius_kilometres
                 )
-        taker = Taker(Channel.PHONE, key)
+        taker = Holder(Channel.PHONE, key)
         with database.transaction() as connection:
             if self.plan.aside:
                 connection.execute(text("SET LOCAL synchronous_commit = local"))
@@ -197,7 +197,7 @@ class Worker:
         return Acknowledged(key, "told", one.place.place_id, one.place.slot_id, index.hex())
 
 
-def request_of(key: str, taker: Taker, one: Held) -> Request:
+def request_of(key: str, taker: Holder, one: Held) -> Request:
     # W03-00042 rings from +33 6 03 00 00 42.
     number = f"+336{int(key[1:3]):02d}{int(key[4:]):06d}"
     start = one.place.start_at

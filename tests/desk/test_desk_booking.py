@@ -42,11 +42,11 @@ from services.desk.booking import (
     text_again,
     wait_for_place,
 )
-from services.desk.caller_profile import draft_of, read_file
+from services.desk.caller_profile import draft_of, read_caller_profile
 from services.desk.offers import (
     HOLD_LONGEST,
     Desk,
-    Wish,
+    SearchCriteria,
     find_offers,
     hand_to_call,
     hold_for_second,
@@ -58,7 +58,7 @@ from services.desk.offers import (
 )
 from services.desk.search import ByPerson, ByReference, NoReason, search
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, WITHHELD, House, Phone, house, mornings
 
 BORN, OTHER = date(1942, 3, 12), date(1944, 7, 1)
@@ -79,7 +79,7 @@ def at(three_centres: House) -> House:
 
 
 def find(made: House, desk: Desk = DESK, **wish) -> tuple[Offer, ...]:
-    wished = Wish(born=wish.pop("born", (BORN,)), town=PARIS, **wish)
+    wished = SearchCriteria(born=wish.pop("born", (BORN,)), town=PARIS, **wish)
     with made.database.transaction() as connection:
         return find_offers(connection, made.store, service_of(made), desk, wished).offers
 
@@ -269,7 +269,7 @@ def test_of_a_slot_whose_hold_ran_out_in_the_queue_another_place_will_do(at):
     session = at.session(phone.sid)
     at.clock.advance(timedelta(minutes=15))
     # The very place went meanwhile; the slot has two.
-    someone = Taker(Channel.WEB, "web:1")
+    someone = Holder(Channel.WEB, "web:1")
     with at.database.transaction() as connection:
         quick = Allocate(connection, at.store, replace(at.campaign, phone_share=0), someone)
         assert quick.hold_slot(session.choice.slot_id) is not None
@@ -385,14 +385,14 @@ def test_a_day_and_a_centre_can_be_asked_for(at):
     later = find(at, from_day=date(2026, 12, 10))
     assert min(one.local_start.date() for one in later) >= date(2026, 12, 10)
     with at.database.transaction() as connection:
-        wish = Wish(born=(BORN,), town=PARIS, centre="zanzibar")
+        wish = SearchCriteria(born=(BORN,), town=PARIS, centre="zanzibar")
         found = find_offers(connection, at.store, service_of(at), DESK, wish)
     assert found.no_such_centre
 
 
 def test_who_may_not_book_yet_is_told_from_when(at):
     with at.database.transaction() as connection:
-        wish = Wish(born=(date(1952, 1, 1),), town=PARIS)
+        wish = SearchCriteria(born=(date(1952, 1, 1),), town=PARIS)
         found = find_offers(connection, at.store, service_of(at), DESK, wish)
     assert found.offers == ()
     assert found.not_yet is not None
@@ -520,7 +520,7 @@ def file(made: House, desk: Desk = DESK):
     with made.database.transaction() as connection:
         entry = queues.load(connection, made.store.vault, desk.entry_id)
         assert entry is not None
-        return read_file(connection, made.store, entry, desk_holder=desk.holder)
+        return read_caller_profile(connection, made.store, entry, desk_holder=desk.holder)
 
 
 def test_the_file_shows_what_was_typed_and_misheard_and_where_it_stopped(at):

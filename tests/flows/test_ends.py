@@ -10,7 +10,7 @@ import pytest
 from flows.session import CallerKind, Session, Whom
 from flows.speech import RETURNED, Line, Outcome
 from flows.steps.tell import known_number
-from flows.world import Far, NamedCentre, News, Standing
+from flows.world import Far, NamedCentre, News, QueuePlace
 from prompts.catalogue import load
 from tests.flows.fake_world import (
     FAR,
@@ -226,7 +226,7 @@ def test_a_centre_at_a_partner_is_named_with_its_age_and_somebody_is_passed():
 
 
 def test_where_it_has_no_telephone_an_agent_is_passed_who_has_it_on_the_screen():
-    person = Standing("e" * 32, "fr", 3, 290)
+    person = QueuePlace("e" * 32, "fr", 3, 290)
     talk = Talk(FakeWorld(found=(), own=PARTNER, person=person)).goes_to("partner_centre")
     assert "Il y a plus d'une heure" in heard(talk)
     talk.presses("1")

@@ -18,7 +18,7 @@ from flows.world import (
     AfterQueue,
     BackFromAgent,
     NoPerson,
-    Standing,
+    QueuePlace,
     TakenUp,
     Unavailable,
     Unbooked,
@@ -27,7 +27,7 @@ from tests.flows.fake_world import MOBILE, FakeWorld, ringing
 from tests.flows.talk import Talk
 
 PLACE = "e" * 32
-OPEN = Standing(PLACE, "fr", 3, 290)
+OPEN = QueuePlace(PLACE, "fr", 3, 290)
 HELD = ["leave", "bridged", "bridging-in-process", "redirected", "redirected-from-bridged"]
 NOT_HELD = ["queue-full", "system-error", "error", ""]
 
@@ -55,7 +55,7 @@ def test_whoever_asks_for_a_person_is_in_the_line_at_once_and_hears_where():
 
 
 def test_where_nobody_knows_how_long_it_takes_no_time_is_told():
-    talk = Talk(FakeWorld(person=Standing(PLACE, "fr", 0))).presses("0")
+    talk = Talk(FakeWorld(person=QueuePlace(PLACE, "fr", 0))).presses("0")
     assert talk.said == ["person_passed", "queue_next", "queue_stay"]
 
 

@@ -45,15 +45,15 @@ turns_of = partial(walking.turns_of, FakeWorld)
 
 
 def weathers() -> dict[str, FakeWorld]:
-    return {name: make() for name, make in walking.weathers(FakeWorld).items()}  # type: ignore[misc]
+    return {name: make() for name, make in walking.scenarios(FakeWorld).items()}  # type: ignore[misc]
 
 
 def my_weathers() -> dict[str, FakeWorld]:
-    return {name: make() for name, make in walking.my_weathers(FakeWorld).items()}  # type: ignore[misc]
+    return {name: make() for name, make in walking.my_scenarios(FakeWorld).items()}  # type: ignore[misc]
 
 
 def kept_weathers() -> dict[str, FakeWorld]:
-    return {name: make() for name, make in walking.kept_weathers(FakeWorld).items()}  # type: ignore[misc]
+    return {name: make() for name, make in walking.kept_scenarios(FakeWorld).items()}  # type: ignore[misc]
 
 
 __all__ = [

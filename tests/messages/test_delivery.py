@@ -19,7 +19,7 @@ from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.tables import message
 from services.booking.confirm_booking import Booked
-from services.messages.deliver_message import Means
+from services.messages.deliver_message import DeliveryDependencies
 from services.messages.notices import Ready
 from services.messages.topics import Topic
 from services.ports import Busy, NoAnswer, Refused
@@ -395,7 +395,7 @@ def test_one_whose_words_cannot_be_made_holds_up_no_other_and_is_looked_at(
     with office.house.database.transaction() as connection:
         assert outbox.add(connection, office.house.clock, office.house.store.vault, wrong)
     others = [office.writes(f"+3361235{number:04d}") for number in range(40)]
-    office = replace(office, means=Means(notices={"booking_changed": _has_no_words}))
+    office = replace(office, means=DeliveryDependencies(notices={"booking_changed": _has_no_words}))
     assert office.sweeps() == 41
     assert {office.state(one) for one in others} == {"sent"}
     assert (office.state(wrong.id), office.row(wrong.id).error_code) == ("sending", "error")

@@ -16,7 +16,7 @@ from models.supervision import alerts
 from models.tables import booking, queue_entry
 from services.campaign.campaign import AgentsHours
 from services.messages import spend
-from services.messages.deliver_message import Means
+from services.messages.deliver_message import DeliveryDependencies
 from services.messages.spend import Breaker
 from services.messages.topics import MANNERS, Topic
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
@@ -230,5 +230,5 @@ def calls(office: Office) -> list[Any]:
 
 def test_means_of_tools_know_no_hours(office: Office, provider: Provider):
     at(office, "2026-11-26T01:30")
-    assert office.means == Means(breaker=office.means.breaker)
+    assert office.means == DeliveryDependencies(breaker=office.means.breaker)
     assert office.delivers(office.writes(topic=Topic.NEWS)) == "sent"

@@ -14,8 +14,8 @@ import pytest
 from ivr.lookup import TwilioLineTypes
 from models.messages import outbox
 from services.messages import phone_capabilities, retry_plan
-from services.messages.deliver_message import Means
-from services.messages.phone_capabilities import Kind, Way
+from services.messages.deliver_message import DeliveryDependencies
+from services.messages.phone_capabilities import ContactWay, PhoneKind
 from services.messages.retry_plan import FATES, Again, Fate, next_try
 from services.messages.topics import MANNERS, Topic
 from services.ports import Busy, NoAnswer, Refused
@@ -23,7 +23,7 @@ from tests.support.house import ACCOUNT, MOBILE, TOKEN, House
 from tests.support.office import Office, Provider
 
 PAGE = (Path(__file__).parents[2] / "docs" / "messages.md").read_text("utf-8")
-WAYS = {"text": Way.TEXT, "call": Way.CALL, "nothing": Way.NONE}
+WAYS = {"text": ContactWay.TEXT, "call": ContactWay.CALL, "nothing": ContactWay.NONE}
 LINES = re.findall(r"^\| (.+) \| (\+\d+)(?: (\w+))? \| (text|call|nothing) \|$", PAGE, re.MULTILINE)
 VOIP = "+33974750001"
 
@@ -47,7 +47,7 @@ def test_each_line_gets_what_the_table_says(  # noqa: PLR0917
         elif known == "wrong":
             phone_capabilities.mark_wrong(connection, store, number)
         elif known:
-            phone_capabilities.remember_kind(connection, store, number, Kind(known), "lookup")
+            phone_capabilities.remember_kind(connection, store, number, PhoneKind(known), "lookup")
             provider.faults.set({"line_types": {number: known}})
         assert phone_capabilities.way_of(connection, store, number) is WAYS[way], what
     text = office.writes(number, topic=Topic.CONFIRMATION)
@@ -58,16 +58,16 @@ def test_each_line_gets_what_the_table_says(  # noqa: PLR0917
 
 def test_a_number_that_was_never_given_gets_nothing(service: House):
     with service.database.statement() as connection:
-        assert phone_capabilities.way_of(connection, service.store, None) is Way.NONE
-        assert phone_capabilities.way_of(connection, service.store, "") is Way.NONE
+        assert phone_capabilities.way_of(connection, service.store, None) is ContactWay.NONE
+        assert phone_capabilities.way_of(connection, service.store, "") is ContactWay.NONE
 
 
 def test_who_wants_texts_again_gets_them(service: House):
     with service.database.transaction() as connection:
         phone_capabilities.stop_texts(connection, service.store, MOBILE)
-        assert phone_capabilities.way_of(connection, service.store, MOBILE) is Way.CALL
+        assert phone_capabilities.way_of(connection, service.store, MOBILE) is ContactWay.CALL
         phone_capabilities.allow_texts(connection, service.store, MOBILE)
-        assert phone_capabilities.way_of(connection, service.store, MOBILE) is Way.TEXT
+        assert phone_capabilities.way_of(connection, service.store, MOBILE) is ContactWay.TEXT
 
 
 # ---------------------------------------------------------------- Lookup
@@ -113,7 +113,7 @@ class Asked:
 
 
 def asking(office: Office, types: Any) -> Office:
-    office.means = Means(line_types=types)
+    office.means = DeliveryDependencies(line_types=types)
     return office
 
 

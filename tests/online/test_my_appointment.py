@@ -12,7 +12,7 @@ from sqlalchemy import event, select
 from models.tables import attempt, booking, history, visit
 from services.attempts import TRIES_A_DAY
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, Wish
+from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.online.attempts import WISHES_A_REFERENCE, WRONG_A_PLACE
 from tests.online.visitors import BORN, OTHER_DAY, Visitor, link_in, text_to
 from tests.support.house import (
@@ -167,7 +167,7 @@ def test_an_appointment_whose_place_closes_is_shown_as_such(made: House):
     _, link = booked(made)
     early = Visitor(made).opens_link(link).reads("Votre rendez-vous")
     life = CentreLife(made.store, Campaigns.fixed(made.campaign))
-    life.close_centre("1", Wish("no heating"))
+    life.close_centre("1", OperationRequest("no heating"))
     for visitor in (early.goes(early.path), Visitor(made).opens_link(link)):
         visitor.reads("n’aura pas lieu", "Une personne vous appellera", "Déplacer")
         assert "Ajouter à mon agenda" not in visitor.page

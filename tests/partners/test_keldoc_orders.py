@@ -31,7 +31,7 @@ from services.booking.change_booking import (
 from services.operations.erase_data import erase_data
 from services.partners.booking import Asked, NotAsked, Stage, Why, state_of
 from services.ports import PartnerTime
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from simulator.keldoc import Refusal, take_as_public
 from tests.support.house import NOON, campaign_with
 from tests.support.keldoc import (
@@ -394,7 +394,7 @@ def test_a_cancellation_goes_there_once_nobody_can_take_it_back(on_both: Beside)
     assert isinstance(done, Cancelled)
     assert one.delivers() == []
     with one.house.database.transaction() as connection:
-        taker = Taker(Channel.WEB, "W1")
+        taker = Holder(Channel.WEB, "W1")
         back = undo_cancel(connection, store, campaign, taker, booking_id, by=by(one))
     assert isinstance(back, Restored)
     # What was cancelled is there again, and stays there.
@@ -418,7 +418,7 @@ def test_who_moves_to_a_centre_of_ours_is_taken_away_there_at_once(keldoc: Besid
     keldoc.house.opens_centre("1", starts=[MORNING + timedelta(days=1)])
     with keldoc.house.database.transaction() as connection:
         to = {1: Chosen(0, keldoc.slot(MORNING + timedelta(days=1)), MORNING + timedelta(days=1))}
-        taker = Taker(Channel.WEB, "W1")
+        taker = Holder(Channel.WEB, "W1")
         campaign = keldoc.house.campaign
         done = move(
             connection, keldoc.house.store, campaign, taker, booking_id, to=to, by=by(keldoc)
@@ -440,9 +440,9 @@ def test_the_last_place_has_one_winner(on_both: Beside):
     slot = one.slot()
     start = threading.Barrier(4)
     takers = {
-        "web": Taker(Channel.WEB, "W1"),
-        "phone": Taker(Channel.AGENT, "desk:entry"),
-        "desk": Taker(Channel.AGENT, "desk:agent"),
+        "web": Holder(Channel.WEB, "W1"),
+        "phone": Holder(Channel.AGENT, "desk:entry"),
+        "desk": Holder(Channel.AGENT, "desk:agent"),
     }
 
     def ours(name: str) -> str:

@@ -27,7 +27,7 @@ from models.centres import centres
 from models.tables import centre, place, slot
 from services.centres.import_centres import import_centres
 from services.public.smart_feed import EVERYTHING_AFTER, Publisher, SmartFeed, fhir_id
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from tests.support.house import BASE, NOON, House, house, mornings
 
 NUMBER = "+33974750001"
@@ -113,7 +113,7 @@ def test_it_says_what_the_public_may_have_and_nothing_else(
             ids[row.start_at] = row.id
         # One is held, two are blocked, one is not released yet; the last one is the phone's.
         door = Allocate(
-            connection, service.store, service.campaign, Taker(Channel.AGENT, "desk:one")
+            connection, service.store, service.campaign, Holder(Channel.AGENT, "desk:one")
         )
         assert door.hold_slot(ids[starts[0]])
         mine = update(place).where(place.c.slot_id == ids[starts[1]])
@@ -184,7 +184,7 @@ def test_what_is_written_anew_is_what_changed(
     service.opens_slots("2", mornings(1, first=9))
     with service.database.transaction() as connection:
         door = Allocate(
-            connection, service.store, service.campaign, Taker(Channel.PHONE, "somebody")
+            connection, service.store, service.campaign, Holder(Channel.PHONE, "somebody")
         )
         ours = slot.select().where(slot.c.centre_id == "2", slot.c.start_at == mornings(3)[2])
         assert door.hold_slot(connection.execute(ours).one().id)

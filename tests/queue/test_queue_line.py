@@ -15,11 +15,11 @@ import pytest
 
 from flows.world import AfterQueue, NoPerson
 from models.queue import queues
-from models.queue.queues import Door, Entry, NewEntry, Queue, Standing
+from models.queue.queues import Entry, NewEntry, Queue, QueuePosition, QueueStatus
 from services.campaign.opening_hours import USUAL, Hours
 from services.queue import entries
 from services.queue.entries import Caller
-from services.queue.wait_estimate import Pace
+from services.queue.wait_estimate import Throughput
 from tests.support.floor import Floor, a_call
 from tests.support.house import LANDLINE, MOBILE, NOON, House, a_mobile
 from tests.support.rows import on_the_wire
@@ -34,10 +34,10 @@ class Line:
         self.house = house
         self.store = house.store
 
-    def door(self, language: str = "fr", departement: str | None = None) -> Door:
+    def door(self, language: str = "fr", departement: str | None = None) -> QueueStatus:
         with self.house.database.statement() as connection:
             found = entries.choose(
-                queues.doors(connection, self.house.clock, language), departement
+                queues.queue_statuses(connection, self.house.clock, language), departement
             )
         assert found is not None
         return found
@@ -74,9 +74,9 @@ class Line:
         with self.house.database.statement() as connection:
             return queues.in_states(connection, self.store.vault, LIVE)
 
-    def standing(self, entry_id: str) -> Standing:
+    def standing(self, entry_id: str) -> QueuePosition:
         with self.house.database.statement() as connection:
-            found = queues.standing(connection, self.house.clock, entry_id)
+            found = queues.queue_position(connection, self.house.clock, entry_id)
         assert found is not None
         return found
 
@@ -363,12 +363,12 @@ def test_agents_are_counted_who_answer_this_queue(service: House):
 
 def a_door(
     state: str = "hours", *, agents: int = 2, on_the_line: int = 0, most: int = 5000
-) -> Door:
+) -> QueueStatus:
     queue = Queue("fr", "fr", "", state, 3, "", None, most)
-    return Door(queue, agents, on_the_line, on_the_line)
+    return QueueStatus(queue, agents, on_the_line, on_the_line)
 
 
-BUSY = Pace(agents=1, share=1.0, mean=300.0)
+BUSY = Throughput(agents=1, share=1.0, mean=300.0)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,7 @@ BUSY = Pace(agents=1, share=1.0, mean=300.0)
         (a_door("open", on_the_line=6), NOON + timedelta(hours=10, minutes=45), None),
     ],
 )
-def test_why_nobody_is_let_in(door: Door, at: datetime, why: NoPerson | None):
+def test_why_nobody_is_let_in(door: QueueStatus, at: datetime, why: NoPerson | None):
     found = entries.why_closed(door, Hours(USUAL), at, BUSY)
     assert (found and found.why) == why
 

@@ -32,7 +32,7 @@ from models.tables import place
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centres.directory import Directory, Near
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import give_back_holds
 from services.slots.hold_slot import Held, Wanted, hold_slots
 from services.store import Store
@@ -106,7 +106,7 @@ class Member:
         """Let one caller search and confirm until it is booked, or hears that all is taken."""
         channel = CHANNELS[number % len(CHANNELS)]
         story = Story(number, channel)
-        taker = Taker(channel, f"{channel}-{number:05d}")
+        taker = Holder(channel, f"{channel}-{number:05d}")
         since: dict[int, float] = {}
         while not story.end:
             held = self.searches(taker, story, since)
@@ -118,7 +118,7 @@ class Member:
             self.confirms(taker, self.chance.choice(held), story, since)
         return story
 
-    def searches(self, taker: Taker, story: Story, since: dict[int, float]) -> list[Held] | None:
+    def searches(self, taker: Holder, story: Story, since: dict[int, float]) -> list[Held] | None:
         """Hold what is offered; None when the transaction failed. What was held is given back."""
         story.asked = time.monotonic()
         held: list[Held] = []
@@ -140,7 +140,7 @@ class Member:
         since |= {one.place.place_id: story.asked for one in held}
         return held
 
-    def confirms(self, taker: Taker, one: Held, story: Story, since: dict[int, float]) -> None:
+    def confirms(self, taker: Holder, one: Held, story: Story, since: dict[int, float]) -> None:
         born, number = date(1942, 3, 12), f"+336{story.number:08d}"
         local = one.place.start_at.astimezone(ZoneInfo(one.near.centre.time_zone))
         request = Request(

@@ -48,8 +48,8 @@ from services.booking.change_booking import (
 from services.booking.confirm_booking import Booked
 from services.call.end_call import record_call_status
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, LifeRefused, Wish
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.centre_day.centre_life import CentreLife, LifeRefused, OperationRequest
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.give_back import keep_for_return
 from services.slots.hold_slot import Held
 from services.waiting_list.entries import advance
@@ -60,9 +60,9 @@ CALLERS = ("CA-a", "CA-b", "CA-c", "CA-d")
 CENTRES = ("1", "2")
 DAY = timedelta(days=1)
 PARIS = ZoneInfo("Europe/Paris")
-DESK = Taker(Channel.AGENT, "desk-1")
+DESK = Holder(Channel.AGENT, "desk-1")
 AGENT = By("agent-1", Channel.AGENT, "asked for it")
-OPERATOR = Wish("a test")
+OPERATOR = OperationRequest("a test")
 callers = st.sampled_from(CALLERS)
 centres = st.sampled_from(CENTRES)
 
@@ -337,7 +337,7 @@ class Places(RuleBasedStateMachine):
         house = self.house
         chosen = request_for(self.offered[caller], caller).chosen
         with suppress(Died), house.database.transaction() as connection:
-            door = Allocate(connection, house.store, house.campaign, Taker(Channel.PHONE, caller))
+            door = Allocate(connection, house.store, house.campaign, Holder(Channel.PHONE, caller))
             door.book(chosen, "never-committed")
             raise Died
         assert self.count() == before

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from models.tables import appointment, booking, history, place
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.hold_slot import Held
 from tests.support.house import LANDLINE, House, campaign_with, house, mornings
 from tests.support.rows import (
@@ -399,7 +399,7 @@ def test_a_second_alone_can_be_held_for_a_first_that_stays(two_doses: House):
     starts = [FIRST, *(FIRST + days * DAY for days in (20, 22, 29))]
     two_doses.opens_centre("1", starts=starts)
     with two_doses.database.transaction() as connection:
-        door = Allocate(connection, two_doses.store, TWO, Taker(Channel.AGENT, "desk-1"))
+        door = Allocate(connection, two_doses.store, TWO, Holder(Channel.AGENT, "desk-1"))
         held = door.hold_second(FIRST, "1", ZoneInfo(ZONE))
         assert held
         assert held.start_at == FIRST + 22 * DAY

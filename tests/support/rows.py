@@ -25,9 +25,9 @@ from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory, Near
-from services.queue.entries import Outlook
+from services.queue.entries import WaitEstimates
 from services.service import Service
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.hold_slot import Held, Wanted, hold_slots
 from tests.support.house import CAMPAIGN, NOON, House
 from wiring import Parts, make_app
@@ -150,7 +150,7 @@ def holds(
     if "near" not in options:
         options["near"] = near(house)
     with house.database.transaction() as connection:
-        taker = Taker(options.pop("channel", Channel.PHONE), holder)
+        taker = Holder(options.pop("channel", Channel.PHONE), holder)
         return hold_slots(connection, house.store, campaign, taker, Wanted(**options))
 
 
@@ -162,7 +162,7 @@ def confirms(house: House, holder: str, held: Held, *, text_to: str | None = Non
 
 def confirms_as(house: House, channel: Channel, holder: str, held: Held) -> Booked | None:
     """A confirmation of another channel than the telephone."""
-    request = replace(request_for(held, holder), taker=Taker(channel, holder), call_id=None)
+    request = replace(request_for(held, holder), taker=Holder(channel, holder), call_id=None)
     found = orders(house, request)
     return found if isinstance(found, Booked) else None
 
@@ -191,7 +191,7 @@ def as_in_production(house: House) -> None:
         directory.nearest(connection, *PARIS, "metropole", CAMPAIGN.radius_kilometres)
     service = Service(directory, house.campaign, house.settings.national_number)
     # As if all of it happened within the second for which a forecast is kept.
-    service.outlook = Outlook(fresh_seconds=3600)
+    service.outlook = WaitEstimates(fresh_seconds=3600)
     with house.database.statement() as connection:
         service.outlook.read(connection, house.store, house.campaign, "fr")
     house.app = make_app(Parts(house.settings, house.store, service, house.woken))
@@ -201,7 +201,7 @@ def request_for(held: Held, holder: str) -> Request:
     """What a caller would order who chose this offer and wants no text."""
     places = [held.place, *([held.second] if held.second else [])]
     return Request(
-        taker=Taker(Channel.PHONE, holder),
+        taker=Holder(Channel.PHONE, holder),
         chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
         centre_id=held.place.centre_id,
         local_starts=tuple(one.start_at for one in places),

@@ -60,7 +60,7 @@ from tests.waiting_list.test_waiting import (
     stands,
     tells,
 )
-from wiring_delivery import make_means
+from wiring_delivery import make_delivery_dependencies
 
 PARIS_TIME = ZoneInfo("Europe/Paris")
 LANDLINE = "+33491000001"
@@ -239,7 +239,7 @@ def test_a_number_that_nothing_reaches_is_no_reason_to_wait(service: House, way:
 def delivers(house: House, entry_id: str) -> str:
     """The message about the offer of an entry is taken by a relay; its word for what came of it."""
     parts = Service(Directory(house.database), house.campaign, house.settings.national_number)
-    means = make_means(house.settings, parts)
+    means = make_delivery_dependencies(house.settings, parts)
     return deliver_message(house.store, Taken(), message_of(house, entry_id).id, means)
 
 

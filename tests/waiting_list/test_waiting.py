@@ -26,11 +26,11 @@ from services.booking.change_booking import By, Moved, Unchanged, cancel, move
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.operations.erase_data import erase_data
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.freed_slot_offers import GRACE, free_places_of, offer_freed, offer_lasts
 from services.slots.open_slots import open_slots
 from services.waiting_list import entries as waiting_list
-from services.waiting_list.entries import Everybody, NoPhone, NoPlace, State, Waiter
+from services.waiting_list.entries import NoPhone, NoPlace, SlotReleaseNotifier, State, Waiter
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import (
     PARIS,
@@ -144,7 +144,7 @@ def holder(house: House, place_id: int) -> str | None:
     return str(held_by).removeprefix("waiting:")
 
 
-def stands(house: House, entry_id: str) -> waiting_list.Standing:
+def stands(house: House, entry_id: str) -> waiting_list.WaitingListPosition:
     with house.database.statement() as connection:
         found = waiting_list.position(connection, house.store, entry_id)
     assert found is not None
@@ -888,7 +888,7 @@ def race(house: House, other: House, number: int) -> Counter[str]:
         held = holds(worker, name, channel=channel, near=nearby)
         if not held:
             return "none free"
-        request = replace(request_for(held[0], name), taker=Taker(channel, name))
+        request = replace(request_for(held[0], name), taker=Holder(channel, name))
         return "won" if isinstance(confirms_request(worker, request), Booked) else "gone"
 
     def reschedules() -> str:
@@ -898,7 +898,7 @@ def race(house: House, other: House, number: int) -> Counter[str]:
                 connection,
                 other.store,
                 CAMPAIGN,
-                Taker(Channel.PHONE, f"move-{number}"),
+                Holder(Channel.PHONE, f"move-{number}"),
                 mine,
                 to={1: chosen},
                 by=By("caller", Channel.PHONE),
@@ -960,7 +960,7 @@ def opens_new(
         hours=[("09:00", "11:00")],
         every=60,
         capacity=capacity,
-        offers=Everybody(house.store, lambda: [campaign]),
+        offers=SlotReleaseNotifier(house.store, lambda: [campaign]),
     )
     return report.opened.places
 

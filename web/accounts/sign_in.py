@@ -12,14 +12,14 @@ from flask_login import current_user
 from markupsafe import Markup
 from werkzeug import Response
 
-from models.accounts.staff import ROLES, Staff, Visit
+from models.accounts.staff import ROLES, Staff, StaffSession
 from services.accounts import known_device, passwords, second_factor
 from services.accounts import staff as accounts
 from services.accounts.sign_in import Begun, Closed, Origin, SignIn, Unproved, Wrong, needs
 from services.store import Store
 from web.browser_session import Cookies
 from web.pages import leads, words
-from web.staff_only import address, current, is_fetch, public, roles, token, visit
+from web.staff_only import address, current, is_fetch, public, roles, staff_session, token
 
 # Where the missing step of a session is done.
 _STEPS = {
@@ -132,7 +132,7 @@ class _Views:
             lambda: self._sign_in.enrol(found, token(), code, self._origin()), self._enrol_page
         )
 
-    def _unproved(self, found: Visit, password: str) -> tuple[str, int] | None:
+    def _unproved(self, found: StaffSession, password: str) -> tuple[str, int] | None:
         """Why somebody at an open session is not known to be whose it is; None when they are."""
         try:
             self._sign_in.prove(found, token(), password, self._origin())
@@ -214,7 +214,7 @@ class _Views:
     @roles(*ROLES)
     def prove(self) -> ResponseReturnValue:
         """The password once more: good for some minutes, for what concerns many."""
-        found = visit()
+        found = staff_session()
         wrong = found and self._unproved(found, request.form.get("password", ""))
         if wrong:
             if not is_fetch():
@@ -233,7 +233,7 @@ class _Views:
     @roles("supervisor", "operator")
     def open_wall(self) -> ResponseReturnValue:
         """Make this browser a screen on a wall: it is nobody's any more."""
-        found = visit()
+        found = staff_session()
         if found is None:
             return _to_start()
         try:
@@ -259,7 +259,7 @@ class _Views:
 
     @roles(*ROLES)
     def phone(self) -> ResponseReturnValue:
-        found = visit()
+        found = staff_session()
         wrong = found and self._unproved(found, request.form.get("password", ""))
         if wrong:
             # Callers would be rung through to whoever found the page open.
@@ -271,7 +271,7 @@ class _Views:
         return redirect(url_for("sign_in.account"))
 
     def _account_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
-        who, found = current(), visit()
+        who, found = current(), staff_session()
         with self._store.database.statement() as connection:
             phone = accounts.phone_of(connection, self._store, who.id)
         return _page(
@@ -326,23 +326,23 @@ def _page(template: str, status: int, **values: object) -> ResponseReturnValue:
     return render_template(template, wanted=_wanted(), **values), status
 
 
-def _lacking(step: str) -> Visit | None:
+def _lacking(step: str) -> StaffSession | None:
     """The session that asks, if this is what it lacks next."""
-    found = visit()
+    found = staff_session()
     return found if found and needs(found) == step else None
 
 
-def _enrolling() -> Visit | None:
+def _enrolling() -> StaffSession | None:
     """Whoever has to take a second factor, and whoever is in and has none."""
-    found = visit()
+    found = staff_session()
     if found is None or found.has_totp or needs(found) not in {"enrol", ""}:
         return None
     return found
 
 
-def _changing() -> Visit | None:
+def _changing() -> StaffSession | None:
     """Whoever has to choose a password, and whoever is in."""
-    found = visit()
+    found = staff_session()
     return found if found and needs(found) in {"password", ""} else None
 
 

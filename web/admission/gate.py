@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from flask import Request
 
-from services.admission.load_shedder import Pressure
+from services.admission.load_shedder import LoadShedder
 from web.admission.crowd import Crowd
 from web.admission.kept_pages import PagesForAll
 from web.admission.ledger import Ledger
@@ -33,7 +33,7 @@ from web.admission.parts import Environ, GateParts, Tally, Wsgi, briefly, with_c
 from web.admission.room import RoomOfWorker
 from web.admission.room_pages import RoomPages
 from web.admission.waiting_room import START
-from web.online.booking_cookie import VisitCookie
+from web.online.booking_cookie import WebSessionCookie
 from web.tickets import ROOM, VISIT, WAITED
 
 # Older than this (seconds) by the proxy in front, and whoever asked has gone away.
@@ -58,7 +58,7 @@ _READS: Final = frozenset({"GET", "HEAD"})
 class Gate:
     """One for each web worker."""
 
-    def __init__(self, app: Wsgi, parts: GateParts, pressure: Pressure) -> None:
+    def __init__(self, app: Wsgi, parts: GateParts, pressure: LoadShedder) -> None:
         self.app, self.parts = app, parts
         self.pressure = pressure
         self.hops = parts.hops
@@ -68,7 +68,7 @@ class Gate:
         self.room = RoomOfWorker(parts, self.crowd, self.tally)
         self.pages = PagesForAll(app, pressure, self.crowd, self.tally)
         self.ledger = Ledger(parts.store, pressure, self.room, self.tally)
-        self.visits = VisitCookie(parts.secret_key, https=parts.https)
+        self.visits = WebSessionCookie(parts.secret_key, https=parts.https)
         # Visits that have an answer under way.
         self.inside: set[str] = set()
         self._polls = 0

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from services.admission.load_shedder import Pressure
+from services.admission.load_shedder import LoadShedder
 from web.admission import kept_answers
 from web.admission.crowd import Crowd
 from web.admission.kept_answers import Kept, KeptAnswers
@@ -28,7 +28,7 @@ _CONDITIONS: Final = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
 class PagesForAll:
     """One memory for each worker."""
 
-    def __init__(self, app: Wsgi, pressure: Pressure, crowd: Crowd, tally: Tally) -> None:
+    def __init__(self, app: Wsgi, pressure: LoadShedder, crowd: Crowd, tally: Tally) -> None:
         self.app = app
         self._pressure, self._crowd, self._tally = pressure, crowd, tally
         self.ticks: Callable[[], float] = pressure.ticks

@@ -18,7 +18,7 @@ import structlog
 
 from models.admission import arrivals
 from models.supervision import snapshots
-from services.admission.load_shedder import LOOK_EVERY, Pressure
+from services.admission.load_shedder import LOOK_EVERY, LoadShedder
 from services.admission.waiting_room import NAME
 from services.store import Store
 from services.telemetry import GATE_ANSWERS, GIVEN_WAY, ROOM_TICKETS
@@ -38,7 +38,9 @@ log = structlog.get_logger()
 class Ledger:
     """One for each web worker."""
 
-    def __init__(self, store: Store, pressure: Pressure, room: RoomOfWorker, tally: Tally) -> None:
+    def __init__(
+        self, store: Store, pressure: LoadShedder, room: RoomOfWorker, tally: Tally
+    ) -> None:
         self._store, self._pressure, self._room, self._tally = store, pressure, room, tally
         self._ticks: Callable[[], float] = pressure.ticks
         self.worker = secrets.token_hex(8)

@@ -42,16 +42,24 @@ from services.desk.booking import (
     text_again,
     wait_for_place,
 )
-from services.desk.caller_profile import BOOKED, File, Given, draft_of
+from services.desk.caller_profile import BOOKED, CallerDetails, CallerProfile, draft_of
 from services.desk.messages import Asked, have_called
 from services.desk.offers import Found as FoundOffers
-from services.desk.offers import OnDesk, Wish, find_offers, hold_for_second, keep, on_desk, towns
+from services.desk.offers import (
+    OnDesk,
+    SearchCriteria,
+    find_offers,
+    hold_for_second,
+    keep,
+    on_desk,
+    towns,
+)
 from services.desk.search import (
     REFERENCE_DIGITS,
     ByPerson,
     ByReference,
     NoReason,
-    TooManyFiles,
+    TooManyProfiles,
     count,
     search,
 )
@@ -66,14 +74,14 @@ from web.desk.agent_session import (
     CHOSEN,
     HEARD,
     TAKEN,
+    AgentSession,
+    DeskPage,
     DeskParts,
-    Page,
-    Seat,
-    file_of,
+    agent_session_of,
+    caller_profile_of,
     go_on_with_their_places,
     has_read,
     new_nonce,
-    seat_of,
     told_of,
 )
 from web.desk.forms import Typed, Understood
@@ -126,7 +134,7 @@ class Panel:
 class Caller:
     """The routes of /poste that have to do with appointments."""
 
-    def __init__(self, parts: DeskParts, page: Page) -> None:
+    def __init__(self, parts: DeskParts, page: DeskPage) -> None:
         self._parts = parts
         self._store = parts.store
         self._service = parts.service
@@ -159,14 +167,16 @@ class Caller:
             "/partenaire", "partner_state", agents(as_function(self.partner_state)), methods=["GET"]
         )
 
-    def _seat(self, connection: Connection) -> Seat:
+    def _seat(self, connection: Connection) -> AgentSession:
         """The agent with the caller whom the page's form is about. Raises OtherCall."""
         about = forms.about(request.form)
-        return seat_of(connection, self._store, current(), about=about)
+        return agent_session_of(connection, self._store, current(), about=about)
 
     # ------------------------------------------------------------ the form
 
-    def panel(self, connection: Connection, seat: Seat, file: File | None) -> Panel:
+    def panel(
+        self, connection: Connection, seat: AgentSession, file: CallerProfile | None
+    ) -> Panel:
         """The form as it stands: as the agent left it, or with what the caller gave."""
         form = Typed()
         if file is not None:
@@ -184,7 +194,7 @@ class Caller:
         campaign = self._service.campaign
         return tuple(dict.fromkeys(one.group for one in campaign.eligible if one.group))
 
-    def _on_desk(self, connection: Connection, seat: Seat, form: Typed) -> list[OnDesk]:
+    def _on_desk(self, connection: Connection, seat: AgentSession, form: Typed) -> list[OnDesk]:
         campaign = self._service.campaign
         alone = form.booking_id and form.moving != Moving.BOTH
         if alone:
@@ -192,18 +202,18 @@ class Caller:
         town = self._town(connection, seat, form)
         return on_desk(connection, self._store, campaign, seat.desk, town)
 
-    def _town(self, connection: Connection, seat: Seat, form: Typed) -> Town | None:
+    def _town(self, connection: Connection, seat: AgentSession, form: Typed) -> Town | None:
         if not form.postcode:
             return None
         found = towns(connection, self._store, self._service, seat.desk, form.postcode)
         return found[0] if found else None
 
-    def _moving(self, connection: Connection, seat: Seat, form: Typed) -> Found | None:
+    def _moving(self, connection: Connection, seat: AgentSession, form: Typed) -> Found | None:
         if not form.booking_id or not self._may_see(connection, seat, form.booking_id):
             return None
         return read_booking(connection, self._store, form.booking_id)
 
-    def _asked(self, connection: Connection, seat: Seat) -> tuple[Panel, Understood]:
+    def _asked(self, connection: Connection, seat: AgentSession) -> tuple[Panel, Understood]:
         form = forms.typed(request.form)
         today = self._store.clock.now().astimezone(COUNTRY_ZONE).date()
         meant = forms.understand(form, today)
@@ -219,7 +229,7 @@ class Caller:
             abort(HTTPStatus.CONFLICT)
         return panel, meant
 
-    def _where(self, connection: Connection, seat: Seat, panel: Panel) -> Town | None:
+    def _where(self, connection: Connection, seat: AgentSession, panel: Panel) -> Town | None:
         """The town that the form means; where it means several, the panel asks which."""
         form = panel.form
         found = towns(connection, self._store, self._service, seat.desk, form.place)
@@ -254,7 +264,7 @@ class Caller:
     def _find(
         self,
         connection: Connection,
-        seat: Seat,
+        seat: AgentSession,
         panel: Panel,
         meant: Understood,
         town: Town,
@@ -268,7 +278,7 @@ class Caller:
         mine = None
         if panel.moving is not None:
             mine = told(panel.moving, self._store.clock.now(), self._service.campaign.name)
-        wish = Wish(
+        wish = SearchCriteria(
             born=_born(panel, meant),
             town=town,
             groups=tuple(form.groups),
@@ -291,7 +301,7 @@ class Caller:
             self._show_known(connection, seat, panel, meant)
 
     def _show_known(
-        self, connection: Connection, seat: Seat, panel: Panel, meant: Understood
+        self, connection: Connection, seat: AgentSession, panel: Panel, meant: Understood
     ) -> None:
         """An appointment that the first person has already, on this number."""
         campaign = self._service.campaign
@@ -300,7 +310,7 @@ class Caller:
             self._open_known(connection, seat, panel, booking_id, meant.number)
 
     def _open_known(
-        self, connection: Connection, seat: Seat, panel: Panel, booking_id: str, number: str
+        self, connection: Connection, seat: AgentSession, panel: Panel, booking_id: str, number: str
     ) -> None:
         """Show it; on another number than the caller's own it counts as a search."""
         own = number == seat.desk.number or has_read(connection, self._store, seat, booking_id)
@@ -308,7 +318,7 @@ class Caller:
             if not own:
                 count(connection, self._store, seat.staff, 1, why=CALL)
             panel.known = self._read(connection, seat, booking_id)
-        except TooManyFiles:
+        except TooManyProfiles:
             panel.notice = words()["desk.search.too_many"]
 
     def choose(self) -> Any:
@@ -344,15 +354,15 @@ class Caller:
         with self._store.database.transaction() as connection:
             seat = self._seat(connection)
             go_on_with_their_places(connection, self._store, self._service, seat)
-            seat = seat_of(connection, self._store, current())
-            panel = self.panel(connection, seat, file_of(connection, self._store, seat))
+            seat = agent_session_of(connection, self._store, current())
+            panel = self.panel(connection, seat, caller_profile_of(connection, self._store, seat))
             panel.focus = "offers"
             return self._answer(connection, seat, panel)
 
     def keep(self) -> Any:
         """The page is open: what it shows stays held."""
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = agent_session_of(connection, self._store, current())
             keep(connection, self._store, self._service.campaign, seat.desk)
         return "", HTTPStatus.NO_CONTENT
 
@@ -409,7 +419,7 @@ class Caller:
             text=bool(form.text),
         )
 
-    def _booked(self, connection: Connection, seat: Seat, panel: Panel, made: Made) -> None:
+    def _booked(self, connection: Connection, seat: AgentSession, panel: Panel, made: Made) -> None:
         found = [self._read(connection, seat, one) for one in made.booking_ids]
         panel.done = tuple(one for one in found if one is not None)
         panel.repeated, panel.focus = made.repeated, "done"
@@ -423,7 +433,7 @@ class Caller:
         rows.remember(connection, self._store.vault, entry.id, draft)
 
     def _not_booked(
-        self, connection: Connection, seat: Seat, panel: Panel, refused: Refused
+        self, connection: Connection, seat: AgentSession, panel: Panel, refused: Refused
     ) -> None:
         if "nonce" not in panel.wrong:
             panel.notice = words()[f"desk.refused.{refused.why}"]
@@ -466,7 +476,7 @@ class Caller:
         with self._store.database.transaction() as connection:
             seat = self._seat(connection)
             booking_id = "" if "stop" in request.form else request.form.get("booking_id", "")
-            file = file_of(connection, self._store, seat)
+            file = caller_profile_of(connection, self._store, seat)
             panel = self.panel(connection, seat, file)
             form = panel.form
             form.booking_id = form.moving = form.version = form.seen = ""
@@ -485,7 +495,9 @@ class Caller:
             self._remember(connection, seat, form)
             return self._answer(connection, seat, panel)
 
-    def _again(self, connection: Connection, seat: Seat, form: Typed) -> tuple[Panel, Understood]:
+    def _again(
+        self, connection: Connection, seat: AgentSession, form: Typed
+    ) -> tuple[Panel, Understood]:
         today = self._store.clock.now().astimezone(COUNTRY_ZONE).date()
         meant = forms.understand(form, today)
         panel = Panel(form, groups=self._groups(), nonce=new_nonce())
@@ -608,7 +620,12 @@ class Caller:
         return page
 
     def _try(
-        self, do: Callable[..., Any], connection: Connection, seat: Seat, *args: Any, **options: Any
+        self,
+        do: Callable[..., Any],
+        connection: Connection,
+        seat: AgentSession,
+        *args: Any,
+        **options: Any,
     ) -> Any:
         try:
             return do(connection, self._store, self._service, seat.desk, *args, **options)
@@ -645,7 +662,7 @@ class Caller:
         elif number and born:
             by = ByPerson(number, born)
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = agent_session_of(connection, self._store, current())
             found: tuple[Found, ...] = ()
             notice = ""
             if by is None:
@@ -656,7 +673,7 @@ class Caller:
                     notice = "" if found else words()["desk.search.nothing"]
                 except NoReason:
                     notice = words()["desk.search.need_reason"]
-                except TooManyFiles:
+                except TooManyProfiles:
                     notice = words()["desk.search.too_many"]
             more = {"results": found, "search_notice": notice}
             return self._render("desk/results.html", connection, seat, None, **more)
@@ -668,7 +685,7 @@ class Caller:
         code = "".join(one for one in request.form.get("code", "") if one.isdecimal())
         with self._store.database.transaction() as connection:
             seat = self._seat(connection)
-            panel = self.panel(connection, seat, file_of(connection, self._store, seat))
+            panel = self.panel(connection, seat, caller_profile_of(connection, self._store, seat))
             panel.focus = "wrong"
             if seat.entry is None:
                 panel.notice = words()["desk.code.no_caller"]
@@ -678,11 +695,13 @@ class Caller:
                 panel = self._taken_up(connection, seat, panel, code)
             return self._answer(connection, seat, panel)
 
-    def _taken_up(self, connection: Connection, seat: Seat, panel: Panel, code: str) -> Panel:
+    def _taken_up(
+        self, connection: Connection, seat: AgentSession, panel: Panel, code: str
+    ) -> Panel:
         staff, desk = seat.staff, seat.desk
         try:
             session = elsewhere.take_up(connection, self._store, self._service, staff, desk, code)
-        except TooManyFiles:
+        except TooManyProfiles:
             panel.notice = words()["desk.search.too_many"]
             return panel
         if session is None:
@@ -723,7 +742,7 @@ class Caller:
     def _send_link(
         self,
         connection: Connection,
-        seat: Seat,
+        seat: AgentSession,
         panel: Panel,
         meant: Understood,
         town: Town | None,
@@ -743,7 +762,12 @@ class Caller:
     # ------------------------------------------------------------ at a partner
 
     def _partners(
-        self, connection: Connection, seat: Seat, panel: Panel, meant: Understood, town: Town
+        self,
+        connection: Connection,
+        seat: AgentSession,
+        panel: Panel,
+        meant: Understood,
+        town: Town,
     ) -> None:
         """What partners have near, beside ours; not for what moves, nor for two at once."""
         if panel.moving is not None or panel.form.two or not meant.born:
@@ -791,7 +815,7 @@ class Caller:
 
     @staticmethod
     def _partner_order(
-        seat: Seat, panel: Panel, meant: Understood, slots: tuple[int, ...], nonce: str
+        seat: AgentSession, panel: Panel, meant: Understood, slots: tuple[int, ...], nonce: str
     ) -> PartnerOrder:
         form = panel.form
         return PartnerOrder(
@@ -817,7 +841,7 @@ class Caller:
         """What became of an order of this agent; a script asks for it until it is over."""
         order_id = request.args.get("order", "")
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = agent_session_of(connection, self._store, current())
             mine = bool(_ID.fullmatch(order_id)) and is_of(
                 connection, self._store, order_id, seat.staff.id
             )
@@ -825,7 +849,9 @@ class Caller:
             if found is None:
                 abort(HTTPStatus.NOT_FOUND)
             if not request.headers.get("HX-Request"):
-                panel = self.panel(connection, seat, file_of(connection, self._store, seat))
+                panel = self.panel(
+                    connection, seat, caller_profile_of(connection, self._store, seat)
+                )
                 panel.partner_order, panel.focus = found, "partner"
                 return self._answer(connection, seat, panel)
             card = None
@@ -836,7 +862,7 @@ class Caller:
 
     # ------------------------------------------------------------ tools
 
-    def _read(self, connection: Connection, seat: Seat, booking_id: str) -> Found | None:
+    def _read(self, connection: Connection, seat: AgentSession, booking_id: str) -> Found | None:
         """A booking, and that this agent reads it: the call is the reason, or one was given."""
         if not has_read(connection, self._store, seat, booking_id):
             why = CALL if seat.entry else ""
@@ -844,13 +870,13 @@ class Caller:
             say_that_it_is_read(connection, self._store, seat.staff, booking_id, why=why, **details)
         return read_booking(connection, self._store, booking_id)
 
-    def _may_see(self, connection: Connection, seat: Seat, booking_id: str) -> bool:
+    def _may_see(self, connection: Connection, seat: AgentSession, booking_id: str) -> bool:
         """Whether it was shown to this agent lately, by a search or in a call of theirs."""
         return bool(_ID.fullmatch(booking_id)) and has_read(
             connection, self._store, seat, booking_id
         )
 
-    def _mine(self, connection: Connection, seat: Seat, booking_id: str) -> Found:
+    def _mine(self, connection: Connection, seat: AgentSession, booking_id: str) -> Found:
         found = None
         if self._may_see(connection, seat, booking_id) or self._in_file(
             connection, seat, booking_id
@@ -860,11 +886,11 @@ class Caller:
             abort(HTTPStatus.NOT_FOUND)
         return found
 
-    def _in_file(self, connection: Connection, seat: Seat, booking_id: str) -> bool:
-        file = file_of(connection, self._store, seat)
+    def _in_file(self, connection: Connection, seat: AgentSession, booking_id: str) -> bool:
+        file = caller_profile_of(connection, self._store, seat)
         return file is not None and any(one.file.id == booking_id for one in file.bookings)
 
-    def _remember(self, connection: Connection, seat: Seat, form: Typed) -> None:
+    def _remember(self, connection: Connection, seat: AgentSession, form: Typed) -> None:
         if seat.entry is None:
             return
         draft = {**draft_of(seat.entry), FORM: forms.as_draft(form)}
@@ -875,15 +901,20 @@ class Caller:
         for one in messages:
             self._parts.wake_up.message(one)
 
-    def _answer(self, connection: Connection, seat: Seat, panel: Panel) -> Any:
+    def _answer(self, connection: Connection, seat: AgentSession, panel: Panel) -> Any:
         return self._render("desk/booking.html", connection, seat, panel)
 
-    def _card(self, connection: Connection, seat: Seat, found: Found, notice: str) -> Any:
+    def _card(self, connection: Connection, seat: AgentSession, found: Found, notice: str) -> Any:
         more = {"found": found, "notice": notice}
         return self._render("desk/card.html", connection, seat, None, **more)
 
     def _render(
-        self, part: str, connection: Connection, seat: Seat, panel: Panel | None, **more: Any
+        self,
+        part: str,
+        connection: Connection,
+        seat: AgentSession,
+        panel: Panel | None,
+        **more: Any,
     ) -> Any:
         """A part for a script, else the whole page with it."""
         if request.headers.get("HX-Request"):
@@ -898,8 +929,8 @@ class Caller:
                 told_of=asked,
                 **more,
             )
-        seat = seat_of(connection, self._store, current())
-        file = file_of(connection, self._store, seat)
+        seat = agent_session_of(connection, self._store, current())
+        file = caller_profile_of(connection, self._store, seat)
         more.setdefault("told_of", told_of(self._store, self._service, connection))
         return self._page.whole(
             seat, file, panel=panel or self.panel(connection, seat, file), **more
@@ -915,7 +946,7 @@ def as_function(view: View) -> View:
     return answered
 
 
-def _tell_heard(seat: Seat, panel: Panel) -> None:
+def _tell_heard(seat: AgentSession, panel: Panel) -> None:
     if seat.entry is not None:
         draft = draft_of(seat.entry)
         panel.heard = tuple(draft.get(HEARD, ()))
@@ -936,9 +967,9 @@ def _begun(session: Session) -> Typed:
     )
 
 
-def _given(file: File) -> Typed:
+def _given(file: CallerProfile) -> Typed:
     """The form with what the caller gave."""
-    given: Given = file.given
+    given: CallerDetails = file.given
     number = given.number
     if not number and file.caller.kind != CallerKind.NONE:
         number = file.caller.number

@@ -14,8 +14,16 @@ from models.database import Connection
 from services.desk import cases
 from services.desk.booking import Refused
 from services.desk.cases import Opened
-from services.desk.search import TooManyFiles
-from web.desk.agent_session import DeskParts, Page, Seat, has_read, new_nonce, seat_of, told_of
+from services.desk.search import TooManyProfiles
+from web.desk.agent_session import (
+    AgentSession,
+    DeskPage,
+    DeskParts,
+    agent_session_of,
+    has_read,
+    new_nonce,
+    told_of,
+)
 from web.desk.caller import Caller, as_function
 from web.desk.state import iso
 from web.pages import words
@@ -29,7 +37,7 @@ _ID = re.compile(r"[0-9a-f]{1,32}")
 class CasePages:
     """The routes of /poste that have to do with cases. None is about a caller."""
 
-    def __init__(self, parts: DeskParts, page: Page, caller: Caller) -> None:
+    def __init__(self, parts: DeskParts, page: DeskPage, caller: Caller) -> None:
         self._parts = parts
         self._store = parts.store
         self._page = page
@@ -100,13 +108,13 @@ class CasePages:
         seen = has_read(connection, self._store, seat, booking_id)
         try:
             found = cases.open_case(connection, self._store, seat.staff, case_id, read=not seen)
-        except TooManyFiles:
+        except TooManyProfiles:
             return None, words()["desk.search.too_many"]
         return found, "" if found else words()["desk.case.closed_before"]
 
-    def _seat(self, connection: Connection) -> Seat:
+    def _seat(self, connection: Connection) -> AgentSession:
         """The agent, who has nobody on the line: whoever has a caller has no time for this."""
-        seat = seat_of(connection, self._store, current())
+        seat = agent_session_of(connection, self._store, current())
         if seat.entry is not None:
             abort(HTTPStatus.CONFLICT)
         return seat

@@ -13,7 +13,7 @@ from prompts.catalogue import written_number
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.online.partner import offer_of
-from services.online.web_sessions import Visit
+from services.online.web_sessions import WebSession
 from services.service import Service
 from web.online.calendar_file import Appointment
 from web.online.held_offers import HeldOffers
@@ -148,7 +148,7 @@ class View(HeldOffers):
         return self.campaign.second_after_days
 
 
-def appointments_of(visit: Visit) -> list[Appointment]:
+def appointments_of(visit: WebSession) -> list[Appointment]:
     """What was booked in a visit, for a calendar."""
     found = []
     for one in visit.done:

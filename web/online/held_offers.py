@@ -8,7 +8,7 @@ from functools import cached_property
 
 from flows.session import Offer
 from prompts.screens import Screen
-from services.online.web_sessions import Visit
+from services.online.web_sessions import WebSession
 from web.written import Written
 
 
@@ -16,7 +16,7 @@ from web.written import Written
 class HeldOffers:
     """A visit at one moment (UTC), and the words of its language."""
 
-    visit: Visit
+    visit: WebSession
     words: Screen
     now: datetime
 

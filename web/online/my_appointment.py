@@ -21,7 +21,7 @@ from models.database import Connection
 from services.online import my_appointment, web_sessions
 from services.online.attempts import place_of
 from services.online.my_appointment import MENUS, OFFERS, PERSON, POSTCODE
-from services.online.web_sessions import Act, Visit
+from services.online.web_sessions import Act, WebSession
 from services.ports import WakeUp
 from services.service import Service
 from services.short_links import Kind
@@ -29,7 +29,7 @@ from services.store import Store
 from services.vocabulary import vocabulary
 from web.cacheable import cacheable
 from web.marks import public, public_form
-from web.online.booking_cookie import VisitCookie
+from web.online.booking_cookie import WebSessionCookie
 from web.online.calendar_file import calendar_file
 from web.online.finish_elsewhere import page_of
 from web.online.my_cookie import MyCookie
@@ -76,7 +76,7 @@ class MyParts:
     service: Service
     wake_up: WakeUp
     cookie: MyCookie
-    visits: VisitCookie
+    visits: WebSessionCookie
 
 
 class Wrong(Exception):
@@ -204,7 +204,7 @@ def _add_links(pages: Blueprint, parts: MyParts) -> None:
 
 def _open(  # noqa: PLR0917
     connection: Connection, parts: MyParts, kind: Kind, named: str, born: date, place: str
-) -> Visit | None:
+) -> WebSession | None:
     store, service = parts.store, parts.service
     if kind is Kind.CODE:
         return my_appointment.open_unfinished(connection, store, service, named, born, place)
@@ -221,7 +221,7 @@ def _link_page(
     return page, HTTPStatus.OK if is_right else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def _led_in(parts: MyParts, kind: Kind, visit: Visit) -> Response:
+def _led_in(parts: MyParts, kind: Kind, visit: WebSession) -> Response:
     if kind is Kind.CODE:
         # To the page of the question that is asked now.
         response = make_response(redirect(page_of(visit), HTTPStatus.SEE_OTHER))
@@ -242,7 +242,7 @@ class Mine:
         self.parts = parts
         self.store = parts.store
 
-    def visit(self) -> Visit | None:
+    def visit(self) -> WebSession | None:
         visit_id = self.parts.cookie.read(request, self.store.clock.now())
         visit = web_sessions.load(self.store, visit_id) if visit_id else None
         return visit if visit and visit.session.mine and not visit.is_over else None
@@ -255,7 +255,7 @@ class Mine:
             now = my_appointment.as_it_is(connection, self.store, self.parts.service, visit)
         return self.shows(now, "")
 
-    def shows(self, visit: Visit, step: str) -> ResponseReturnValue:
+    def shows(self, visit: WebSession, step: str) -> ResponseReturnValue:
         step = step or my_appointment.menu_of(visit)
         page = render_template(
             f"mine/{step}.html",
@@ -286,7 +286,7 @@ class Mine:
         return self._leads_to(answered.visit)
 
     @staticmethod
-    def _act(slug: str, visit: Visit) -> Act | None:
+    def _act(slug: str, visit: WebSession) -> Act | None:
         """What the button means; None for one that is on no page of ours."""
         step = my_appointment.menu_of(visit) if slug == _SEE else _STEPS.get(slug, "")
         wish, where, place = _field("wish"), _field("where"), _field("place")
@@ -302,7 +302,7 @@ class Mine:
         return lambda visit, world: my_appointment.press(visit, world, step, key)
 
     @staticmethod
-    def _leads_to(visit: Visit) -> Response:
+    def _leads_to(visit: WebSession) -> Response:
         slug = SLUGS.get(visit.step, _SEE)
         return make_response(redirect(f"{HOME}/{slug}", HTTPStatus.SEE_OTHER))
 

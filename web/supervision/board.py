@@ -27,7 +27,7 @@ from models.queue import queues as queue_rows
 from services.accounts.sign_in import LONGEST
 from services.accounts.staff import READ_FILE, record_act
 from services.agents.presence import PAUSES
-from services.agents.provider_commands import Asked
+from services.agents.provider_commands import CommandResult
 from services.campaign.campaigns import Campaigns
 from services.desk.search import SEARCHED, TOO_MANY
 from services.ports import CallControl
@@ -41,7 +41,7 @@ from services.supervision.snapshots import Shown, Snapshots
 from services.supervision.supervise import Refused
 from services.supervision.write_board import NAME
 from web.pages import words
-from web.staff_only import current, is_fetch, is_proved, roles, visit
+from web.staff_only import current, is_fetch, is_proved, roles, staff_session
 from web.supervision.tiles import tiles
 
 LONGEST_EXPORT: Final = 31
@@ -108,7 +108,7 @@ class _Reading:
         return self._page(wall=True)
 
     def _page(self, *, wall: bool) -> str:
-        found = visit()
+        found = staff_session()
         hangs = found is not None and found.wall
         return render_template(
             "board/page.html",
@@ -393,7 +393,7 @@ class _Acting:
             undo = [one.number for one in mine if one.act.what in supervise.CAN_BE_UNDONE]
         return jsonify(done=True, changed=changed, undo=undo)
 
-    def _asked(self, do: Callable[[], Asked]) -> ResponseReturnValue:
+    def _asked(self, do: Callable[[], CommandResult]) -> ResponseReturnValue:
         asked = do()
         if not (asked.done or asked.later):
             return _refused(asked.why, "board.page")
