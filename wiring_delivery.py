@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import config
 
-from models.messages.outbox import Claimed
+from models.messages.outbox import ClaimedMessage
 from services.messages import change_notices, reminders, resend
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.notices import Render
-from services.messages.spend import Breaker
+from services.messages.spend import SpendBreaker
 from services.partners.deliver import OrderProcessor
 from services.ports import LineTypes
 from services.queue import voice_messages
@@ -35,7 +35,7 @@ def make_delivery_dependencies(
     service: Service,
     *,
     line_types: LineTypes | None = None,
-    partner: Callable[[Claimed], str] | None = None,
+    partner: Callable[[ClaimedMessage], str] | None = None,
 ) -> DeliveryDependencies:
     """What relays have beside the store and the provider.
 
@@ -46,7 +46,7 @@ def make_delivery_dependencies(
         arrange=voice_messages.arrange,
         campaign=lambda: service.campaign,
         line_types=line_types,
-        breaker=Breaker(settings.sms_parts_per_day),
+        breaker=SpendBreaker(settings.sms_parts_per_day),
         partner=partner,
     )
 

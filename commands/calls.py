@@ -13,7 +13,7 @@ import click
 
 from commands.common_call import path_seconds
 from flows import call_map
-from flows.call_map import MOST_CHOICES, MOST_MENUS, CallMap, Edge
+from flows.call_map import MOST_CHOICES, MOST_MENUS, CallMap, MapEdge
 from flows.engine import ENDED, PERSON_STEPS
 from flows.rehearsal import RehearsedWorld, common_path, ringing
 from flows.steps.common import reads_back
@@ -181,7 +181,7 @@ def _label(step: str, catalogue: Catalogue) -> str:
     return f"{step}\n{said[:MOST_LABEL]}{'…' if len(said) > MOST_LABEL else ''}" if said else step
 
 
-def _is_drawn(edge: Edge) -> bool:
+def _is_drawn(edge: MapEdge) -> bool:
     """Ways that are the same everywhere would hide the others: the legend tells them."""
     if edge.end in {edge.start, ENDED}:
         return False

@@ -34,7 +34,7 @@ def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
 
 
 @dataclass(frozen=True)
-class Turn:
+class CommonCallTurn:
     """One answer of the service in the common call: its question, and how long it speaks."""
 
     step: str
@@ -48,7 +48,7 @@ class CommonCall:
     """The call of somebody who answers everything at once and takes the first offer."""
 
     answers: int
-    turns: tuple[Turn, ...]
+    turns: tuple[CommonCallTurn, ...]
 
     @property
     def seconds(self) -> float:
@@ -118,7 +118,7 @@ def common_call(
 
 def _turn(
     exchange: Exchange, catalogues: dict[str, Catalogue], language: str, pace: VoicePauses
-) -> Turn:
+) -> CommonCallTurn:
     spoken: list[str] = []
     until_offer = None
     for line in exchange.speech.lines:
@@ -128,7 +128,7 @@ def _turn(
             until_offer = seconds(PAUSE.join([*spoken, until]), pace)
         spoken.append(whole)
     step = exchange.after.step
-    return Turn(step, seconds(PAUSE.join(spoken), pace), until_offer)
+    return CommonCallTurn(step, seconds(PAUSE.join(spoken), pace), until_offer)
 
 
 def _read(line: Line, catalogue: Catalogue, *, slow: bool) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from models.database import Database
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.centres.import_centres import Progress, no_progress
 from services.slots.list_slots import HEADER, UnknownCentre, list_slots
-from services.slots.open_slots import Offers, SlotsRefused, open_slots, parse_hours
+from services.slots.open_slots import ReleaseOffers, SlotsRefused, open_slots, parse_hours
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def progress_bar(what: str, total: int) -> Iterator[Progress]:
 
 
 def make(
-    database: Database, clock: Clock, life: CentreLife, offers: Offers | None = None
+    database: Database, clock: Clock, life: CentreLife, offers: ReleaseOffers | None = None
 ) -> click.Group:
     """The commands `slots …`; `offers` are those who wait for new places."""
 
@@ -52,7 +52,7 @@ def make(
     return slots
 
 
-def _open(database: Database, clock: Clock, offers: Offers | None) -> click.Command:
+def _open(database: Database, clock: Clock, offers: ReleaseOffers | None) -> click.Command:
     @click.command(
         "open",
         epilog="Example: flask slots open --centre 21 --from 2021-01-18 --days 5 "

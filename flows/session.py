@@ -81,7 +81,7 @@ class MineState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Mine:
+class CallerBooking:
     """A booking that the caller proved to be theirs. Moments are ISO 8601 in UTC.
 
     Of a booking with something ahead only that is here, else all of it; an appointment that is not
@@ -127,7 +127,7 @@ class Mine:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptOffer:
     """A place that is kept for somebody of the waiting list, who proved to be them.
 
     `until` is ISO 8601 in UTC. `text_to` is where a confirmation goes as a text; empty: nowhere.
@@ -256,14 +256,14 @@ class Session:
     asked: str = ""
     # How often nothing was found by it.
     sought: int = 0
-    mine: Mine | None = None
+    mine: CallerBooking | None = None
     doomed: tuple[int, ...] = ()
     moving: str = Moving.NONE
 
     # Whether a place is kept for somebody of the waiting list who is rung at this line; and which,
     # once the birth date proved that it is for whoever speaks.
     is_offered: bool = False
-    kept: Kept | None = None
+    kept: KeptOffer | None = None
 
     # A call of this line that was cut, not taken up so far: its id, and the town of what is kept
     # of it, until when (ISO 8601 in UTC) by which zone's clock.
@@ -360,9 +360,9 @@ class Session:
         for name in _OFFERS & values.keys():
             values[name] = tuple(Offer.from_dict(offer) for offer in values[name])
         if "mine" in values:
-            values["mine"] = Mine.from_dict(values["mine"])
+            values["mine"] = CallerBooking.from_dict(values["mine"])
         if "kept" in values:
-            values["kept"] = Kept.from_dict(values["kept"])
+            values["kept"] = KeptOffer.from_dict(values["kept"])
         return _NEW.but(**values)
 
 
@@ -376,6 +376,6 @@ _TUPLES = frozenset(
     }
 )
 _OFFER = tuple(field.name for field in fields(Offer))
-_MINE = tuple(field.name for field in fields(Mine))
+_MINE = tuple(field.name for field in fields(CallerBooking))
 _DEFAULTS = {field.name: field.default for field in fields(Session)}
 _NEW = Session()

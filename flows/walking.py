@@ -48,8 +48,8 @@ from flows.speech import (
     SILENCE,
     Heard,
     Input,
-    Outcome,
     Speech,
+    TurnOutcome,
     keys,
     queued,
     spoken,
@@ -64,14 +64,14 @@ from flows.steps.resume import offer_to_resume
 from flows.world import (
     AfterAgent,
     AfterQueue,
-    Answered,
     BackFromAgent,
-    Calls,
     NamedCentre,
     NoPerson,
     NotChanged,
     NotMine,
     QueuePlace,
+    ReminderHours,
+    RungPerson,
     Unavailable,
     Unbooked,
 )
@@ -178,7 +178,7 @@ def scenarios(make: Make) -> Scenarios:
         "a centre named, nothing": partial(make, found=(), named_centre=CENTRE),
         "one place for two": partial(make, beside=False),
         "rung in the evening only": partial(make, calls=replace(WHEN_WE_RING, before=None)),
-        "too near to be rung": partial(make, calls=Calls()),
+        "too near to be rung": partial(make, calls=ReminderHours()),
         "cut, not kept": partial(make, cut=cut_call(kept=False)),
         "cut before all was told": partial(
             make, cut=cut_call("ready", reference=REFERENCE), mine=my_booking()
@@ -256,12 +256,13 @@ def line_scenarios(make: Make) -> Scenarios:
 def rung_scenarios(make: Make, session: Session) -> Scenarios:
     """What there is for somebody whom we rang."""
     by_machine = session.rung_as not in {"asked", "cut"}
-    there = (Answered.MACHINE,) if by_machine else (Answered.AGENT, Answered.LINE)
+    there = (RungPerson.MACHINE,) if by_machine else (RungPerson.AGENT, RungPerson.LINE)
     found: Scenarios = {
-        f"rung: {one.name.lower()}": partial(make, answered=one) for one in (*there, Answered.OVER)
+        f"rung: {one.name.lower()}": partial(make, answered=one)
+        for one in (*there, RungPerson.OVER)
     }
-    if Answered.MACHINE in there:
-        taken = partial(make, answered=Answered.MACHINE, cut=None)
+    if RungPerson.MACHINE in there:
+        taken = partial(make, answered=RungPerson.MACHINE, cut=None)
         found["rung: taken up elsewhere"] = taken
     return found
 
@@ -286,7 +287,7 @@ CAMPAIGNS: Mapping[str, Callable[[Make], RehearsedWorld]] = {
 
 
 @dataclass(frozen=True)
-class Turn:
+class WalkTurn:
     """One turn of the walk: from where, what was heard, in which weather, and what came of it."""
 
     before: Session
@@ -347,7 +348,7 @@ def place(session: Session) -> Session:
     return same
 
 
-def turns_of(make: Make, session: Session) -> Iterator[Turn | Broken]:
+def turns_of(make: Make, session: Session) -> Iterator[WalkTurn | Broken]:
     """All turns from one session. What asks nothing of the outside is tried in one weather."""
     for heard in inputs(session.step):
         line = False
@@ -364,7 +365,7 @@ def turns_of(make: Make, session: Session) -> Iterator[Turn | Broken]:
                     yield _turn(session, heard, name, weather())
 
 
-def _turn(session: Session, heard: Input, weather: str, world: RehearsedWorld) -> Turn | Broken:
+def _turn(session: Session, heard: Input, weather: str, world: RehearsedWorld) -> WalkTurn | Broken:
     try:
         after, speech = advance(session, heard, world)
     except Exception as error:  # noqa: BLE001 (the test says what was raised, and where)
@@ -373,7 +374,7 @@ def _turn(session: Session, heard: Input, weather: str, world: RehearsedWorld) -
             f"{type(error).__name__}: {error} at {session.step} after {shown!r} ({weather}),"
             f" trail {session.trail}, chosen {session.chosen}, offers {len(session.offers)}"
         )
-    return Turn(session, heard, weather, after, speech)
+    return WalkTurn(session, heard, weather, after, speech)
 
 
 def _scenarios_for(make: Make, session: Session) -> Iterator[tuple[str, RehearsedWorld]]:
@@ -404,7 +405,7 @@ def _campaign_of(make: Make, session: Session) -> Make:
 class Walk:
     """Everything that was met; `complete` unless the bound on places was hit."""
 
-    turns: tuple[Turn, ...] = field(repr=False)
+    turns: tuple[WalkTurn, ...] = field(repr=False)
     broken: tuple[str, ...] = field(repr=False)
     places: int
     complete: bool
@@ -414,14 +415,14 @@ class Walk:
         return frozenset(turn.after.step for turn in self.turns)
 
 
-def starts(make: Make) -> list[Turn]:
+def starts(make: Make) -> list[WalkTurn]:
     """Each kind of caller rings in each kind of campaign."""
     found = []
     worlds = {"open": make(), **{name: campaign(make) for name, campaign in CAMPAIGNS.items()}}
     for kind in CallerKind:
         for name, world in worlds.items():
             session = ringing(kind)
-            found.append(Turn(session, RING, name, *advance(session, RING, world)))
+            found.append(WalkTurn(session, RING, name, *advance(session, RING, world)))
     found += [*long_silence(make), *rings_again(make), *told_later(make), *far_away(make)]
     return [*found, *rung_by_us(make), *never_called(make), *place_is_kept(make)]
 
@@ -445,13 +446,13 @@ def kept_scenarios(make: Make) -> Scenarios:
     return found | {"kept for somebody else": make}
 
 
-def place_is_kept(make: Make) -> list[Turn]:
+def place_is_kept(make: Make) -> list[WalkTurn]:
     """Whoever waits rings, or was rung, and gives the birth date."""
     found = []
     session = ringing().but(is_offered=True)
     for heard in (RING, *map(keys, ("1", "1", "12031942", "1"))):
         after, speech = advance(session, heard, make(kept=kept_place()))
-        found.append(Turn(session, heard, "kept", after, speech))
+        found.append(WalkTurn(session, heard, "kept", after, speech))
         session = after
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
         for name, weather in kept_scenarios(make).items():
@@ -460,19 +461,19 @@ def place_is_kept(make: Make) -> list[Turn]:
             )
             for pressed in ("1", "1"):
                 after, speech = advance(session, keys(pressed), weather())
-                found.append(Turn(session, keys(pressed), name, after, speech))
+                found.append(WalkTurn(session, keys(pressed), name, after, speech))
                 session = after
                 if speech.listen is None:
                     break
     return found
 
 
-def never_called(make: Make) -> list[Turn]:
+def never_called(make: Make) -> list[WalkTurn]:
     """Whoever needs a person, whom nobody can answer and nobody can call."""
     world = make(callback_after=None)
     session = ringing().but(step="person", alive=True, no_promise=True, born=OLD_ENOUGH)
     return [
-        Turn(session, heard, "line: no promise", *advance(session, heard, world))
+        WalkTurn(session, heard, "line: no promise", *advance(session, heard, world))
         for heard in (keys("9"), keys("1"))
     ]
 
@@ -488,19 +489,19 @@ FAR_AWAY = {
 }
 
 
-def far_away(make: Make) -> list[Turn]:
+def far_away(make: Make) -> list[WalkTurn]:
     worlds = {**scenarios(make), **my_scenarios(make)}
     found = []
     for weather, pressed in FAR_AWAY.values():
         session, _ = advance(ringing(), RING, worlds[weather]())
         for one in pressed:
             after, speech = advance(session, keys(one), worlds[weather]())
-            found.append(Turn(session, keys(one), weather, after, speech))
+            found.append(WalkTurn(session, keys(one), weather, after, speech))
             session = after
     return found
 
 
-def told_later(make: Make) -> list[Turn]:
+def told_later(make: Make) -> list[WalkTurn]:
     """Whoever cannot be booked now is told later: one, or the first of two."""
     found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
@@ -511,21 +512,21 @@ def told_later(make: Make) -> list[Turn]:
             for session, pressed in ((young, "2"), (waits, "1")):
                 heard, world = keys(pressed), make(tell_at=OPENING)
                 after, speech = advance(session, heard, world)
-                found.append(Turn(session, heard, "told by age", after, speech))
+                found.append(WalkTurn(session, heard, "told by age", after, speech))
     return found
 
 
-def rings_again(make: Make) -> list[Turn]:
+def rings_again(make: Make) -> list[WalkTurn]:
     """The line was cut: what was chosen is kept, or no more than the answers are."""
     found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
         for world in (make(), make(cut=cut_call(kept=False))):
             session = offer_to_resume(ringing(kind), earlier(world))
-            found.append(Turn(session, RING, "cut", *advance(session, RING, world)))
+            found.append(WalkTurn(session, RING, "cut", *advance(session, RING, world)))
     return found
 
 
-def rung_by_us(make: Make) -> list[Turn]:
+def rung_by_us(make: Make) -> list[WalkTurn]:
     """A promise to ring back is kept: by an agent, or by the machine where the call was left."""
     found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
@@ -542,18 +543,18 @@ def rung_by_us(make: Make) -> list[Turn]:
                 earlier=earlier_call,
                 line=A_PLACE if rung_as in {"asked", "cut"} else "",
             )
-            found.append(Turn(session, RING, "rung", *advance(session, RING, make())))
+            found.append(WalkTurn(session, RING, "rung", *advance(session, RING, make())))
     return found
 
 
-def long_silence(make: Make) -> list[Turn]:
+def long_silence(make: Make) -> list[WalkTurn]:
     """Somebody without a number asks for a person and then says nothing for very long."""
     world = make()
     session, _ = advance(ringing(CallerKind.NONE), RING, world)
     found = []
     for heard in (keys("0"), *[SILENCE] * (LONG_SILENCE + 2)):
         after, speech = advance(session, heard, world)
-        found.append(Turn(session, heard, "plenty", after, speech))
+        found.append(WalkTurn(session, heard, "plenty", after, speech))
         session = after
     return found
 
@@ -649,7 +650,7 @@ def left_alone(make: Make, found: Walk) -> list[str]:
         nobody = not after.alive or after.caller_kind == CallerKind.NONE or after.no_promise
         if session.step == CALLED_BACK:
             continue
-        if speech.outcome is not Outcome.PROMISED and not (booked or nobody):
+        if speech.outcome is not TurnOutcome.PROMISED and not (booked or nobody):
             left[f"{session.step}: {speech.lines[-1].key} after silence"] = None
     return list(left)
 

@@ -84,11 +84,11 @@ class Addresses:
         """Where a call comes to when it is out of the queue, for whatever reason."""
         return f"{self._base}/voice/turn?n={number}&queued=1{OVERRIDES}"
 
-    def wait(self, waiting: Waiting) -> str:
+    def wait(self, waiting: QueueListener) -> str:
         """What is heard by who waits in the queue."""
         return f"{self._base}/voice/wait?{waiting.query}{OVERRIDES}"
 
-    def wait_key(self, waiting: Waiting) -> str:
+    def wait_key(self, waiting: QueueListener) -> str:
         """Where a key goes that is pressed there."""
         return f"{self._base}/voice/wait-key?{waiting.query}{OVERRIDES}"
 
@@ -115,7 +115,7 @@ class Addresses:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueueListener:
     """Who waits in the queue: the voice they hear, and how far what they hear has come.
 
     `keeps`: something is held for them. `told` is the shortest wait (seconds) that they heard of,
@@ -280,7 +280,7 @@ def _connect(
         response.dial(to.dial, timeout=RING_SECONDS, action=returned)
     elif to.queue:
         queued = addresses.queued(next_number)
-        waiting = Waiting(catalogue.language, slow=slow, keeps=to.keeps)
+        waiting = QueueListener(catalogue.language, slow=slow, keeps=to.keeps)
         response.enqueue(
             to.queue,
             action=queued,
@@ -315,8 +315,8 @@ def waiting_document(  # noqa: PLR0917
     addresses: Addresses,
     lines: Sequence[Line],
     offers: Line | None,
-    now: Waiting,
-    then: Waiting,
+    now: QueueListener,
+    then: QueueListener,
     *,
     music: bool = True,
 ) -> str:
@@ -352,7 +352,7 @@ def waiting_document(  # noqa: PLR0917
 
 
 def out_of_the_queue(
-    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], now: Waiting
+    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], now: QueueListener
 ) -> str:
     """The call leaves the queue, after these lines; the turn behind it says what comes."""
     pace = SLOW if now.slow else NORMAL

@@ -28,7 +28,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AttemptCountQuery:
     """How many tries of a subject in the last `within`; `failed`: only those that were wrong."""
 
     subject: Subject
@@ -41,7 +41,7 @@ def wait_for_others(connection: Connection, subjects: Sequence[Subject]) -> None
     one_after_another(connection, [one.kind.encode() + one.idx for one in subjects])
 
 
-def counts(connection: Connection, clock: Clock, asked: Sequence[Asked]) -> list[int]:
+def counts(connection: Connection, clock: Clock, asked: Sequence[AttemptCountQuery]) -> list[int]:
     """How many tries there were, in the order asked; one statement."""
     columns = [
         select(func.count())

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from flows.questions import End, Go, Move
 from flows.session import Session
-from flows.speech import Line, Outcome
+from flows.speech import Line, TurnOutcome
 from flows.world import NoPerson, QueuePlace, Unavailable, World
 
 QUEUE = "queue"
@@ -52,7 +52,7 @@ def enter(session: Session, place: QueuePlace, lines: tuple[Line, ...] = ()) -> 
 def to_queue(session: Session, lines: tuple[Line, ...]) -> End:
     """Into the queue (again), where their place is."""
     waits = session.moved(QUEUE)
-    return End(waits, lines, Outcome.QUEUED, queue=session.line_queue)
+    return End(waits, lines, TurnOutcome.QUEUED, queue=session.line_queue)
 
 
 def offer_instead(
@@ -120,7 +120,7 @@ def promised(session: Session, world: World, number: str, at: datetime | None) -
         at = _quarter(at)
         today = at.date() == world.now().astimezone(at.tzinfo).date()
         line = Line("promise_today" if today else "promise_day", {**ending, "at": at})
-    return End(session.but(number=number), (line,), Outcome.PROMISED)
+    return End(session.but(number=number), (line,), TurnOutcome.PROMISED)
 
 
 def _quarter(at: datetime) -> datetime:

@@ -7,7 +7,7 @@ is one or not. Whatever was wrong is told in the same words, too.
 from __future__ import annotations
 
 from flows.questions import End, Go, Miss, Move, Question, entry, menu
-from flows.session import CallerKind, Mine, MineState, Proving, Session, Whom
+from flows.session import CallerBooking, CallerKind, MineState, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.understanding import is_digits
@@ -109,7 +109,7 @@ def _tell_whom_we_rang(session: Session, world: World) -> Move:
     return show(session.but(reference=found.reference), found)
 
 
-def show(session: Session, mine: Mine, lines: tuple[Line, ...] = ()) -> Go:
+def show(session: Session, mine: CallerBooking, lines: tuple[Line, ...] = ()) -> Go:
     """What the booking is now; what was begun with it before is over."""
     shown = session.but(
         mine=mine, doomed=(), moving="", offers=(), offered=(), chosen=-1, trail=(), resume=""

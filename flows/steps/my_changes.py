@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from flows.questions import End, Go, Move, Question, menu
-from flows.session import Mine, Moving, Proving, Session, Whom
+from flows.session import CallerBooking, Moving, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments, to_person
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE
@@ -36,13 +36,13 @@ _NOT_BACK = {
 }
 
 
-def _mine(session: Session) -> Mine:
+def _mine(session: Session) -> CallerBooking:
     if session.mine is None:
         raise LookupError(f"no appointment was found before {session.step}")
     return session.mine
 
 
-def _facts(mine: Mine) -> dict[str, Any]:
+def _facts(mine: CallerBooking) -> dict[str, Any]:
     values: dict[str, Any] = {"place": mine.name, "street": mine.street, "town": mine.town}
     values |= zip(("start", "second"), mine.starts, strict=False)
     if mine.off:
@@ -51,7 +51,7 @@ def _facts(mine: Mine) -> dict[str, Any]:
     return values | {"second_place": mine.second_name, "second_town": mine.second_town}
 
 
-def _lead(mine: Mine) -> str:
+def _lead(mine: CallerBooking) -> str:
     """What there is, or that it cannot take place: nobody is to come to a closed door."""
     both = len(mine.starts) > 1
     if mine.off:
@@ -60,7 +60,7 @@ def _lead(mine: Mine) -> str:
     return ("my_apart" if mine.second_town else "my_both") if both else "my_one"
 
 
-def _kept(mine: Mine, said: str = "my_kept") -> tuple[Line, ...]:
+def _kept(mine: CallerBooking, said: str = "my_kept") -> tuple[Line, ...]:
     """That they lose nothing, which is not said of what cannot take place."""
     return () if mine.off else (Line(said),)
 
@@ -145,7 +145,7 @@ class MyCancelled(Patient):
         return _new_one(session, world) if pressed == ("2" if undo else "1") else NO_SUCH_KEY
 
 
-def _of_one_or_both(prompt: str, mine: Mine) -> Question:
+def _of_one_or_both(prompt: str, mine: CallerBooking) -> Question:
     both = "_both" if len(mine.starts) > 1 else ""
     return menu(f"{prompt}{both}", **_facts(mine))
 

@@ -229,7 +229,7 @@ def telephone(connection: Connection, vault: Vault, staff_id: str) -> str | None
 
 
 @dataclass(frozen=True)
-class Free:
+class FreeAgent:
     """An agent who is ready, idle since `since`, and the queues that are theirs."""
 
     staff_id: str
@@ -239,7 +239,7 @@ class Free:
     overflow_languages: frozenset[str]
 
 
-def free_agents(connection: Connection, staff_id: str | None = None) -> list[Free]:
+def free_agents(connection: Connection, staff_id: str | None = None) -> list[FreeAgent]:
     """Agents who are ready, idle longest first; `staff_id`: that one alone."""
     statement = (
         select(agent.c.staff_id, agent.c.since, staff.c.languages)
@@ -263,7 +263,7 @@ def free_agents(connection: Connection, staff_id: str | None = None) -> list[Fre
         spoken = {nationals[name] for name in one.languages.split() if name in nationals}
         mine = theirs.get(one.staff_id) or spoken
         overflow = {language for language, queue in nationals.items() if queue in mine}
-        found.append(Free(one.staff_id, one.since, frozenset(mine), frozenset(overflow)))
+        found.append(FreeAgent(one.staff_id, one.since, frozenset(mine), frozenset(overflow)))
     return found
 
 
@@ -444,7 +444,7 @@ def goes_on(connection: Connection, call_id: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class TroubledTurn:
     """One turn of a call whose newest turn went wrong. `at` is UTC."""
 
     call_id: str
@@ -467,7 +467,7 @@ def in_trouble(
     steps: Collection[str],
     *,
     call_id: str | None = None,
-) -> list[Trouble]:
+) -> list[TroubledTurn]:
     """The turns of calls of the menu whose newest turn, not older than that, went wrong.
 
     Calls that are over, at one of these `steps` or in the line are left out. A call's turns come
@@ -495,7 +495,7 @@ def in_trouble(
         .join(newest, newest.c.call_id == turn.c.call_id)
         .order_by(turn.c.call_id, turn.c.number.desc())
     )
-    return [Trouble(*row) for row in connection.execute(statement)]
+    return [TroubledTurn(*row) for row in connection.execute(statement)]
 
 
 # ------------------------------------------------------------------ legs

@@ -62,7 +62,7 @@ PAGE_LOST = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
-class Queue:
+class CallQueue:
     """A queue; `region` is empty for the national one of its language."""
 
     id: str
@@ -85,16 +85,16 @@ _QUEUE = tuple(
 )  # fmt: skip
 
 
-def all_queues(connection: Connection) -> list[Queue]:
+def all_queues(connection: Connection) -> list[CallQueue]:
     """Every queue, those of a language together and its national one first."""
     order = (agent_queue.c.language, agent_queue.c.region, agent_queue.c.id)
-    return [Queue(*row) for row in connection.execute(select(*_QUEUE).order_by(*order))]
+    return [CallQueue(*row) for row in connection.execute(select(*_QUEUE).order_by(*order))]
 
 
-def find_queue(connection: Connection, queue_id: str) -> Queue | None:
+def find_queue(connection: Connection, queue_id: str) -> CallQueue | None:
     """One queue."""
     row = connection.execute(select(*_QUEUE).where(agent_queue.c.id == queue_id)).one_or_none()
-    return Queue(*row) if row else None
+    return CallQueue(*row) if row else None
 
 
 def add_queue(
@@ -155,7 +155,7 @@ class QueueStatus:
     and `waiting` are those and the callbacks that are due and that agents make.
     """
 
-    queue: Queue
+    queue: CallQueue
     agents: int
     on_the_line: int
     waiting: int
@@ -166,7 +166,7 @@ def queue_statuses(connection: Connection, clock: Clock, language: str) -> list[
     rows = _queue_statuses(clock).rows(connection, {"the_language": language})
     found = []
     for row in rows:
-        queue = Queue(*row[: len(_QUEUE)])
+        queue = CallQueue(*row[: len(_QUEUE)])
         found.append(QueueStatus(queue, row.agents, row.on_the_line, row.waiting))
     return found
 
@@ -237,7 +237,7 @@ def _in_line(*which: ColumnElement[bool]) -> Any:
 
 
 @dataclass(frozen=True)
-class NewEntry:
+class NewQueueEntry:
     """Somebody who joins the line. `joined_at` None is now; so is `due_at`. Moments are UTC.
 
     Of a promise, `promised_at` is when it was made; None is now. `number` is E.164 or empty.
@@ -270,7 +270,7 @@ class NewEntry:
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueueEntry:
     """A place in the line. `number` is E.164, empty without one; moments are UTC."""
 
     id: str
@@ -305,7 +305,7 @@ class Entry:
     updated_at: datetime
 
 
-def add(connection: Connection, clock: Clock, vault: Vault, new: NewEntry) -> bool:
+def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:
     """Put somebody into the line; False when this call, or a promise to this number, is in it."""
     values = {
         "id": new.id,
@@ -377,19 +377,19 @@ def note_of(connection: Connection, vault: Vault, entry_id: str) -> str:
 
 def load(
     connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
-) -> Entry | None:
+) -> QueueEntry | None:
     """One entry; with `lock` nobody else changes it until the transaction ends."""
     return _one(connection, vault, queue_entry.c.id == entry_id, lock=lock)
 
 
 def of_call(
     connection: Connection, vault: Vault, call_id: str, *, lock: bool = False
-) -> Entry | None:
+) -> QueueEntry | None:
     """The live entry of a call that goes on: there is no second one."""
     return _one(connection, vault, _LIVE, queue_entry.c.call_id == call_id, lock=lock)
 
 
-def last_of_call(connection: Connection, vault: Vault, call_id: str) -> Entry | None:
+def last_of_call(connection: Connection, vault: Vault, call_id: str) -> QueueEntry | None:
     """The newest entry that a call is or was in, by itself or as the call it began with.
 
     One that is live comes before those that are over, whatever is noted of them later.
@@ -406,7 +406,7 @@ def last_of_call(connection: Connection, vault: Vault, call_id: str) -> Entry | 
     return _opened(vault, row) if row else None
 
 
-def live_of_number(connection: Connection, vault: Vault, number: str) -> list[Entry]:
+def live_of_number(connection: Connection, vault: Vault, number: str) -> list[QueueEntry]:
     """The live entries of a number (E.164), the oldest place first."""
     index = vault.index("phone", number or None)
     if index is None:
@@ -421,7 +421,7 @@ def live_of_number(connection: Connection, vault: Vault, number: str) -> list[En
 
 def promise_to(
     connection: Connection, vault: Vault, number: str, *, lock: bool = False
-) -> Entry | None:
+) -> QueueEntry | None:
     """The live promise to ring a number (E.164): there is no second one."""
     index = vault.index("phone", number or None)
     if index is None:
@@ -431,7 +431,7 @@ def promise_to(
 
 def _one(
     connection: Connection, vault: Vault, *where: ColumnElement[bool] | Any, lock: bool
-) -> Entry | None:
+) -> QueueEntry | None:
     statement = select(queue_entry).where(*where)
     if lock:
         statement = statement.with_for_update()
@@ -439,10 +439,10 @@ def _one(
     return _opened(vault, row) if row else None
 
 
-_PLAIN = tuple(one.name for one in fields(Entry) if one.name not in {"number", "known"})
+_PLAIN = tuple(one.name for one in fields(QueueEntry) if one.name not in {"number", "known"})
 
 
-def _opened(vault: Vault, row: Any) -> Entry:
+def _opened(vault: Vault, row: Any) -> QueueEntry:
     values = {name: getattr(row, name) for name in _PLAIN}
     try:
         number = vault.open_text(row.phone_enc, f"queue_entry.phone:{row.id}") or ""
@@ -450,7 +450,7 @@ def _opened(vault: Vault, row: Any) -> Entry:
     except CannotOpen:
         # Sealed with a key that is gone: the place counts all the same.
         number, known = "", {}
-    return Entry(**values, number=number, known=known)
+    return QueueEntry(**values, number=number, known=known)
 
 
 # ------------------------------------------------------------------ changes
@@ -548,7 +548,7 @@ def erase(connection: Connection, clock: Clock, older_than: timedelta) -> int:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class QueueCandidate:
     """Somebody whom an agent may take, in the order of the line."""
 
     id: str
@@ -572,7 +572,7 @@ def candidates(
     *,
     limit: int = 10,
     kinds: Collection[str] = (CALL, CALLBACK),
-) -> list[Candidate]:
+) -> list[QueueCandidate]:
     """Who waits and is due for a member of these queues, oldest place first.
 
     Of `overflow_languages` (those whose national queue is among them) also whoever waits anywhere
@@ -592,12 +592,12 @@ def candidates(
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
         .limit(limit)
     )
-    return [Candidate(*row) for row in connection.execute(statement)]
+    return [QueueCandidate(*row) for row in connection.execute(statement)]
 
 
 def in_states(
     connection: Connection, vault: Vault, states: Collection[str], *, limit: int = 1000
-) -> list[Entry]:
+) -> list[QueueEntry]:
     """Entries in these states, the oldest place first."""
     statement = (
         select(queue_entry)
@@ -629,7 +629,7 @@ class QueuePosition:
     outcome: str
     rings: bool
     told_seconds: int | None
-    queue: Queue
+    queue: CallQueue
     ahead: int
     agents: int
 
@@ -678,7 +678,7 @@ def _queue_position_from(
         outcome=row.outcome,
         rings=row.phone_idx is not None,
         told_seconds=row.told_seconds,
-        queue=Queue(*(getattr(row, column.name) for column in _QUEUE)),
+        queue=CallQueue(*(getattr(row, column.name) for column in _QUEUE)),
         ahead=row.ahead,
         agents=row.agents,
     )

@@ -150,7 +150,7 @@ class HeldPlace:
 
 
 @dataclass(frozen=True)
-class Reach:
+class FreeCentres:
     """Which centres have a free place, and how many there are in all, up to the count asked."""
 
     centre_ids: frozenset[str]
@@ -174,7 +174,7 @@ def look(
     wish: SlotQuery,
     *,
     count_up_to: int,
-) -> Reach:
+) -> FreeCentres:
     """Look without taking: one index seek a centre, however many slots there are.
 
     Only centres that are open and whose places are ours to give count.
@@ -185,7 +185,7 @@ def look(
     values = {"count_up_to": count_up_to, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(padded)}
     rows = _look(clock, size, wish.shape).rows(connection, values)
-    return Reach(
+    return FreeCentres(
         centre_ids=frozenset(row.id for row in rows if row.first is not None),
         places=max((row.places for row in rows), default=0),
     )

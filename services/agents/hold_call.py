@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.agents import agents
 from models.database import Connection
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.conversation_of import talk_of
@@ -32,7 +32,7 @@ def hold(
     return provider_commands.carry_out_all(store, control, asked)
 
 
-def set_hold(connection: Connection, store: Store, entry: Entry, *, on: bool) -> list[str]:
+def set_hold(connection: Connection, store: Store, entry: QueueEntry, *, on: bool) -> list[str]:
     """The same in a transaction that has locked the entry; gives the intent, if there is any."""
     if not agents.set_held(connection, store.clock, entry.id, on=on):
         return []

@@ -30,11 +30,11 @@ from enum import StrEnum
 from models.agents import agents
 from models.agents.agents import ClaimedCommand, Leg
 from models.queue import callbacks, queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.agents import connect_agent
 from services.agents.call_rate import take_permit
 from services.agents.command_store import RING_PATHS, CommandKind, NewCommand, add
-from services.ports import Busy, CallControl, NoAnswer, Refused
+from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
 from services.store import Store
 from services.telemetry import INTENTS
 
@@ -164,7 +164,7 @@ class _Task:
     claimed: ClaimedCommand
     kind: CommandKind
 
-    def entry(self) -> Entry:
+    def entry(self) -> QueueEntry:
         """The intent's entry. Raises _Moot."""
         found = None
         if self.claimed.entry_id:
@@ -210,7 +210,7 @@ def _carry_out(task: _Task) -> Result:
         result = _end(task, "moot")
     except _TakenOver:
         result = Result.NOT_OURS
-    except Refused as refused:
+    except ProviderRefused as refused:
         result = _fail(task, refused.code)
     except Busy as busy:
         result = _again(task, busy.after or AGAIN_AFTER, busy.code)
@@ -336,7 +336,7 @@ def _bring(task: _Task) -> None:
     if queue and queue.provider_sid and not arguments.get("menu"):
         try:
             task.control.take_from_queue(queue.provider_sid, call_sid, path)
-        except Refused as refused:
+        except ProviderRefused as refused:
             if refused.code not in GONE:
                 raise
         else:
@@ -402,7 +402,7 @@ def _unless_gone(ask: Callable[[], None]) -> None:
     """What is over already needs nothing more."""
     try:
         ask()
-    except Refused as refused:
+    except ProviderRefused as refused:
         if refused.code in GONE:
             raise _Moot from refused
         raise

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from models.agents import agents
-from models.agents.agents import Free, NewLeg
+from models.agents.agents import FreeAgent, NewLeg
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import Candidate
+from models.queue.queues import QueueCandidate
 from services.agents import connect_agent, provider_commands
 from services.agents.provider_commands import CommandKind, NewCommand
 from services.ports import CallControl
@@ -79,8 +79,8 @@ _Group = tuple[frozenset[str], frozenset[str]]
 
 
 def _waiting(
-    connection: Connection, store: Store, free: Sequence[Free]
-) -> dict[_Group, list[Candidate]]:
+    connection: Connection, store: Store, free: Sequence[FreeAgent]
+) -> dict[_Group, list[QueueCandidate]]:
     """For each kind of agent who is ready, as many of those who wait as there are such agents."""
     groups: dict[_Group, int] = {}
     for one in free:
@@ -96,8 +96,8 @@ def _waiting(
 
 
 def pairs(
-    free: Sequence[Free], waiting: dict[_Group, list[Candidate]]
-) -> list[tuple[Candidate, Free]]:
+    free: Sequence[FreeAgent], waiting: dict[_Group, list[QueueCandidate]]
+) -> list[tuple[QueueCandidate, FreeAgent]]:
     """Who comes first gets, of those who may take them, the agent who is idle longest.
 
     `free` is in the order of idleness.

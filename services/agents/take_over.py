@@ -12,7 +12,7 @@ from models.agents import agents
 from models.call import turns
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import Entry, NewEntry
+from models.queue.queues import NewQueueEntry, QueueEntry
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.connect_agent import TAKEN
@@ -72,7 +72,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
         return _from_the_line(connection, store, staff_id, waits)
     session = Session.from_json(newest.body.session)
     entry_id = store.chance.identifier()
-    new = NewEntry(
+    new = NewQueueEntry(
         id=entry_id,
         queue_id=_national(connection, session.language),
         kind=queues.CALL,
@@ -91,7 +91,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
 
 
 def _from_the_line(
-    connection: Connection, store: Store, staff_id: str, entry: Entry
+    connection: Connection, store: Store, staff_id: str, entry: QueueEntry
 ) -> Reserved | str:
     if entry.state != "waiting":
         return "taken"

@@ -12,7 +12,7 @@ from models.agents import agents
 from models.agents.agents import NewLeg
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.accounts.staff import record_act
 from services.agents import connect_agent, provider_commands
 from services.agents.call_back import kind_of
@@ -83,7 +83,7 @@ def to_number(
 
 def _may_ask(
     connection: Connection, store: Store, staff_id: str, entry_id: str
-) -> Entry | CommandResult:
+) -> QueueEntry | CommandResult:
     entry = talk_of(connection, store, staff_id, entry_id)
     if isinstance(entry, str):
         return no(entry)

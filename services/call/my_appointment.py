@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from flows.session import Mine, Moving, Offer, Session
+from flows.session import CallerBooking, Moving, Offer, Session
 from flows.world import NotChanged, NotMine
 from models.booking import changes
 from prompts.catalogue import load
@@ -32,7 +32,7 @@ class MyAppointments:
     _taker: Holder
     messages: list[str]
 
-    def find_booking(self, reference: str, born: date) -> Mine | NotMine:
+    def find_booking(self, reference: str, born: date) -> CallerBooking | NotMine:
         turn = self._turn
         found = find_booking(
             turn.transaction(),
@@ -63,7 +63,7 @@ class MyAppointments:
         self.messages.append(asked.message_id)
         return True
 
-    def booking_now(self, booking_id: str) -> Mine | None:
+    def booking_now(self, booking_id: str) -> CallerBooking | None:
         turn = self._turn
         found = read_booking(turn.reading(), turn.store, booking_id)
         return told(found, turn.store.clock.now(), self._campaign.name) if found else None
@@ -74,7 +74,7 @@ class MyAppointments:
             return False
         return attempts.changes_need_a_person(self._turn.reading(), self._turn.store)
 
-    def cancel_booking(self, mine: Mine, doses: tuple[int, ...]) -> NotChanged | None:
+    def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
         connection = self._turn.transaction()
         if self.changes_need_a_person():
             return NotChanged.PERSON
@@ -82,7 +82,7 @@ class MyAppointments:
         done = cancel(connection, self._turn.store, campaign, mine.id, doses, by=self._by(mine))
         return _refusal(done)
 
-    def move_booking(self, mine: Mine, offer: Offer, moving: Moving) -> NotChanged | None:
+    def move_booking(self, mine: CallerBooking, offer: Offer, moving: Moving) -> NotChanged | None:
         connection = self._turn.transaction()
         if self.changes_need_a_person():
             return NotChanged.PERSON
@@ -97,7 +97,7 @@ class MyAppointments:
         )
         return _refusal(done)
 
-    def undo_cancel(self, mine: Mine) -> NotChanged | None:
+    def undo_cancel(self, mine: CallerBooking) -> NotChanged | None:
         connection = self._turn.transaction()
         campaign = self._campaign_of(mine) or self._campaign
         done = undo_cancel(
@@ -105,14 +105,14 @@ class MyAppointments:
         )
         return _refusal(done)
 
-    def _campaign_of(self, mine: Mine) -> Campaign | None:
+    def _campaign_of(self, mine: CallerBooking) -> Campaign | None:
         """The booking's own, which need not be the one of now."""
         if mine.movable:
             return self._campaign
         names = changes.campaigns_of(self._turn.reading(), [mine.id])
         return self._campaigns.by_name(names.get(mine.id, ""))
 
-    def _by(self, mine: Mine) -> By:
+    def _by(self, mine: CallerBooking) -> By:
         turn = self._turn
         key = f"{turn.call_id}:{turn.number}"
         channel = self._taker.channel

@@ -21,10 +21,10 @@ from services.agents import connect_agent
 from services.agents.connect_agent import How
 from services.call.take_turn import Turn
 from services.campaign.campaign import Campaign
-from services.campaign.opening_hours import Hours, hours_of
+from services.campaign.opening_hours import OpeningHours, hours_of
 from services.centres.directory import Directory
 from services.queue import entries
-from services.queue.entries import Caller, WaitEstimate, WaitEstimates
+from services.queue.entries import QueueCaller, WaitEstimate, WaitEstimates
 from services.queue.wait_estimate import Throughput, wait_seconds
 
 # Spoken everywhere, so whoever speaks a language without a queue is not left alone.
@@ -39,7 +39,7 @@ _HOW = {
 }
 
 
-class InLine:
+class CallerInQueue:
     """For `services.call.world`."""
 
     _campaign: Campaign
@@ -61,7 +61,7 @@ class InLine:
         if door is None:
             return Unavailable(NoPerson.CLOSED)
         pace = self._forecast().pace if door.agents else Throughput()
-        caller = Caller(
+        caller = QueueCaller(
             call_id=turn.call_id,
             number=entries.number_of(session),
             language=session.language,
@@ -136,7 +136,7 @@ class InLine:
         )
 
     @property
-    def _hours(self) -> Hours:
+    def _hours(self) -> OpeningHours:
         return hours_of(self._campaign)
 
     @property

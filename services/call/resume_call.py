@@ -17,7 +17,7 @@ from flows.steps.resume import is_about_a_booking, is_worth_resuming
 from flows.steps.untold import is_untold
 from flows.world import Earlier, TakenUp
 from models import attempts
-from models.attempts import EVERYBODY, Asked, Subject
+from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.call import resume
 from models.database import Connection
 from models.online import codes, web_sessions
@@ -78,7 +78,7 @@ def find_by_code(
     this_call = Subject(_TRIES, vault.index("call", call_id) or b"")
     subjects = (this_call, _BY_ALL)
     attempts.wait_for_others(connection, subjects)
-    asked = [Asked(one, CODES_CLOSED) for one in subjects]
+    asked = [AttemptCountQuery(one, CODES_CLOSED) for one in subjects]
     by_this, by_all = attempts.counts(connection, clock, asked)
     if by_this >= CODE_TRIES or by_all >= WRONG_CODES:
         return None

@@ -19,9 +19,9 @@ from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import Contact, TurnRow
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.agents.call_back import kind_of
-from services.booking.find_booking import Found, read_booking
+from services.booking.find_booking import FoundBooking, read_booking
 from services.call.resume_call import chosen_places
 from services.slots.give_back import returning
 from services.store import Store
@@ -103,14 +103,14 @@ class CallerDetails:
 class CallerProfile:
     """A caller's file. Moments are UTC; `missing` are keys of what is still to be asked."""
 
-    entry: Entry
+    entry: QueueEntry
     caller: CallerContact
     given: CallerDetails
     stopped_at: str
     heard: tuple[CallerAnswer, ...]
     offers: tuple[OfferHeard, ...]
     missing: tuple[str, ...]
-    bookings: tuple[Found, ...]
+    bookings: tuple[FoundBooking, ...]
     contacts: tuple[Contact, ...]
     proved: bool = False
     asked_reference: str = ""
@@ -120,7 +120,7 @@ class CallerProfile:
 
 
 def read_caller_profile(
-    connection: Connection, store: Store, entry: Entry, *, desk_holder: str = ""
+    connection: Connection, store: Store, entry: QueueEntry, *, desk_holder: str = ""
 ) -> CallerProfile:
     """The file of an entry of the line. Whoever shows it writes down that it was read."""
     calls = list(dict.fromkeys(one for one in (entry.origin_call_id, entry.call_id) if one))
@@ -232,7 +232,7 @@ def _remembered(known: Mapping[str, Any]) -> CallerDetails:
 def _caller(
     connection: Connection,
     store: Store,
-    entry: Entry,
+    entry: QueueEntry,
     session: Session | None,
     line: bytes | None,
 ) -> CallerContact:
@@ -244,7 +244,7 @@ def _caller(
     )
 
 
-def _stopped_at(session: Session | None, entry: Entry) -> str:
+def _stopped_at(session: Session | None, entry: QueueEntry) -> str:
     """The question they were at before they asked for a person, or one was given to them."""
     if session is None:
         return str(entry.known.get("step", ""))
@@ -304,10 +304,10 @@ def _offers(  # noqa: PLR0917
 def _bookings(
     connection: Connection,
     store: Store,
-    entry: Entry,
+    entry: QueueEntry,
     calls: Sequence[str],
     session: Session | None,
-) -> tuple[Found, ...]:
+) -> tuple[FoundBooking, ...]:
     """What was booked in this call, by machine or desk, and what the caller proved to be theirs."""
     # Under these keys services.booking.confirm_booking books in a call, two at most.
     keys = [f"{call}:{occasion}" for call in calls for occasion in ("1", "2")]
@@ -341,12 +341,12 @@ def _contacts(
     return tuple(found)
 
 
-def draft_of(entry: Entry) -> dict[str, Any]:
+def draft_of(entry: QueueEntry) -> dict[str, Any]:
     """What agents filled in and did for an entry so far, see models.desk.desk.remember."""
     draft = entry.known.get(rows.DRAFT)
     return dict(draft) if isinstance(draft, dict) else {}
 
 
-def entry_of(connection: Connection, store: Store, entry_id: str) -> Entry | None:
+def entry_of(connection: Connection, store: Store, entry_id: str) -> QueueEntry | None:
     """An entry of the line."""
     return queues.load(connection, store.vault, entry_id)

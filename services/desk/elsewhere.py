@@ -22,7 +22,7 @@ from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.call import resume_call
 from services.call.resume_call import RESUME_WITHIN
-from services.desk.booking import DAY, TEXTS_A_DAY, Refusal, Refused, Texted, is_nonce
+from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, Texted, is_nonce
 from services.desk.offers import Desk, for_desks
 from services.desk.search import count
 from services.messages import texts
@@ -62,7 +62,7 @@ def take_up(  # noqa: PLR0917
 
 
 @dataclass(frozen=True)
-class Begun:
+class PartnerSearch:
     """What an agent has of somebody: `born` of each who comes, and where it is looked for.
 
     `offer` was chosen and is held by the desk; None where nothing is. `number` is E.164.
@@ -76,8 +76,14 @@ class Begun:
 
 
 def send_link(
-    connection: Connection, store: Store, service: Service, desk: Desk, begun: Begun, *, nonce: str
-) -> Texted | Refused:
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    begun: PartnerSearch,
+    *,
+    nonce: str,
+) -> Texted | BookingRefused:
     """Write a link to finish on the site, with the chosen place kept for it. Raises ValueError.
 
     It goes to the number that the agent was given; there the birth date opens it.
@@ -86,20 +92,20 @@ def send_link(
         raise ValueError("not a form of this desk")
     rows.alone(connection, desk.holder)
     if store.links is None or not begun.born:
-        return Refused(Refusal.UNKNOWN)
+        return BookingRefused(Refusal.UNKNOWN)
     if not takes_texts(begun.number):
-        return Refused(Refusal.NO_MOBILE)
+        return BookingRefused(Refusal.NO_MOBILE)
     if rows.has_message(connection, _KEY + nonce):
         return Texted()
     line = store.vault.index("phone", begun.number)
     if rows.count_texts(connection, store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
-        return Refused(Refusal.TOO_OFTEN)
+        return BookingRefused(Refusal.TOO_OFTEN)
     visit, _ = web_sessions.from_call(
         connection, store, service.campaign, _session(desk, begun), holders=(desk.holder,)
     )
     code = resume_call.new_web_session_code(connection, store, service.campaign, visit.id)
     if not code:
-        return Refused(Refusal.UNKNOWN)
+        return BookingRefused(Refusal.UNKNOWN)
     link = store.links.of_code(code, store.clock.now() + RESUME_WITHIN)
     body = texts.finish(load(desk.language), number=service.national_number, link=link)
     message = NewMessage(
@@ -117,7 +123,7 @@ def send_link(
     return Texted(message.id)
 
 
-def _session(desk: Desk, begun: Begun) -> Session:
+def _session(desk: Desk, begun: PartnerSearch) -> Session:
     session = Session(
         language=desk.language,
         whom=Whom.TWO if len(begun.born) > 1 else Whom.SELF,

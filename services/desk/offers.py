@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flows.session import CallerKind, Mine, Moving, Offer, Session, Whom
+from flows.session import CallerBooking, CallerKind, Moving, Offer, Session, Whom
 from flows.steps.offers import plain_search
 from flows.understanding import NotUnderstood, telephone
 from flows.world import Eligibility, Far, OwnPhone, Search, Town
@@ -20,7 +20,7 @@ from models.call import turns
 from models.centres.geography import distance_km
 from models.database import Connection
 from models.desk import desk as rows
-from models.desk.desk import Held
+from models.desk.desk import HeldAppointment
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
@@ -71,12 +71,12 @@ class SearchCriteria:
     within_kilometres: float = 0.0
     centre: str = ""
     skip_slots: tuple[int, ...] = ()
-    mine: Mine | None = None
+    mine: CallerBooking | None = None
     moving: str = Moving.NONE
 
 
 @dataclass(frozen=True)
-class Found:
+class OffersFound:
     """What is held now; where that is nothing, why, and where else there is something.
 
     `not_yet` is of the first person who may not book. `no_such_centre`: no name near means it.
@@ -148,7 +148,7 @@ def towns(
 
 def find_offers(
     connection: Connection, store: Store, service: Service, desk: Desk, wish: SearchCriteria
-) -> Found:
+) -> OffersFound:
     """Give back what the desk holds, then find and hold up to three slots."""
     rows.alone(connection, desk.holder)
     session = _session(desk, wish)
@@ -157,23 +157,23 @@ def find_offers(
         for born in wish.born:
             eligible = world.eligibility(born, wish.groups)
             if eligible.first_day is None:
-                return Found(not_yet=eligible)
+                return OffersFound(not_yet=eligible)
     search = _search(session, wish, world)
     if wish.centre:
         named = world.centre_named(wish.centre, search)
         if named is None:
-            return Found(no_such_centre=True)
+            return OffersFound(no_such_centre=True)
         search = replace(search, centre_id=named.id)
     offers = world.hold_nearest(search)
     if not offers and wish.skip_slots:
         # Nothing else is left: what was seen before is better than nothing.
         offers = world.hold_nearest(replace(search, skip_slots=_own_slots(wish)))
     if offers or wish.mine:
-        return Found(offers)
+        return OffersFound(offers)
     far = world.nearest_beyond(search)
     closer_than = far.kilometres / 2 if far else service.campaign.radius_kilometres
     own = world.own_phone(search, closer_than)
-    return Found(far=far, own=own)
+    return OffersFound(far=far, own=own)
 
 
 def _session(desk: Desk, wish: SearchCriteria) -> Session:
@@ -316,7 +316,9 @@ def on_desk(
     return sorted(offers, key=lambda each: (each.offer.kilometres, each.offer.start_at))
 
 
-def paired(held: Sequence[Held], campaign: Campaign) -> list[tuple[Held, Held | None]]:
+def paired(
+    held: Sequence[HeldAppointment], campaign: Campaign
+) -> list[tuple[HeldAppointment, HeldAppointment | None]]:
     """First appointments with their second ones, of places in the order of their starts."""
     if campaign.doses == 1:
         return [(one, None) for one in held]
@@ -340,7 +342,7 @@ def paired(held: Sequence[Held], campaign: Campaign) -> list[tuple[Held, Held | 
     return pairs
 
 
-def _offer(first: Held, second: Held | None, town: Town | None) -> Offer:
+def _offer(first: HeldAppointment, second: HeldAppointment | None, town: Town | None) -> Offer:
     away = 0.0
     if town is not None:
         away = distance_km(town.latitude, town.longitude, first.latitude, first.longitude)

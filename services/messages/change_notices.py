@@ -12,11 +12,11 @@ from typing import Any
 from models.booking import changes
 from models.booking.changes import BookingDetails
 from models.database import Connection
-from models.messages.outbox import Claimed
+from models.messages.outbox import ClaimedMessage
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.messages import texts
-from services.messages.notices import APPOINTMENT, CallPlan, Ready, Render
+from services.messages.notices import APPOINTMENT, CallPlan, ReadyNotice, Render
 from services.messages.phone_capabilities import ContactWay, way_of
 from services.messages.topics import Topic, topic_of_change
 from services.store import Store
@@ -32,7 +32,7 @@ CampaignOf = Callable[[str], Campaign | None]
 def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
     """The notices of changes, by kind."""
 
-    def render(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+    def render(connection: Connection, store: Store, claimed: ClaimedMessage) -> ReadyNotice | None:
         payload = claimed.payload
         file = changes.load(connection, store.vault, claimed.booking_id or "")
         if file is None or file.number is None or not payload:
@@ -48,7 +48,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
         if payload.get("asked") and way_of(connection, store, file.number) is not ContactWay.TEXT:
             # Whoever changed it themselves heard of it then: nobody is rung to be told again.
             return None
-        return Ready(
+        return ReadyNotice(
             file.number,
             # Whom we moved hears of it, if not by a text that the campaign does without, by a call.
             _text(store, file, payload, national_number) if wanted else "",

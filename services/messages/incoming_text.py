@@ -52,7 +52,7 @@ _ANSWERS = {
 
 
 @dataclass(frozen=True)
-class Written:
+class IncomingText:
     """A text that came in. `sid` is the provider's id, `sender` a number as the provider has it.
 
     `settled`: the provider knows STOP and START itself, and has answered this one.
@@ -65,7 +65,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TextReply:
     """What is answered, a text each. `wish` is for the log: a word of ours, never the sender's."""
 
     texts: tuple[str, ...]
@@ -77,18 +77,18 @@ class _Copy(Exception):
 
 
 def take_text(
-    store: Store, campaign: Campaign, written: Written, *, national_number: str
-) -> Answer:
+    store: Store, campaign: Campaign, written: IncomingText, *, national_number: str
+) -> TextReply:
     """Do what a text asks for, once, and say what is answered; a copy is answered the same."""
     try:
         number, _ = telephone(written.sender)
     except NotUnderstood:
         # A service, or a number of a land that books nothing here.
-        return Answer((), "unknown_sender")
+        return TextReply((), "unknown_sender")
     with store.database.statement() as connection:
         before = incoming.look(connection, store.clock, store.vault, written.sid, number)
     if before.answered is not None:
-        return Answer(before.answered, "copy")
+        return TextReply(before.answered, "copy")
     meant, language = understood(written.body, before.language)
     one = _OneText(
         store=store,
@@ -105,8 +105,8 @@ def take_text(
     except _Copy:
         with store.database.statement() as connection:
             before = incoming.look(connection, store.clock, store.vault, written.sid, number)
-        return Answer(before.answered or (), "copy")
-    return Answer(answered, str(meant or "unknown"))
+        return TextReply(before.answered or (), "copy")
+    return TextReply(answered, str(meant or "unknown"))
 
 
 def understood(body: str, language: str) -> tuple[Intent | None, str]:
@@ -126,7 +126,7 @@ def understood(body: str, language: str) -> tuple[Intent | None, str]:
 class _OneText:
     store: Store
     campaign: Campaign
-    written: Written
+    written: IncomingText
     # Of the row that stands for this text.
     row_id: str
     number: str

@@ -14,7 +14,7 @@ from services.messages.phone_capabilities import (
     remember_kind,
     remembered_of,
 )
-from services.ports import Busy, LineTypes, NoAnswer, Refused
+from services.ports import Busy, LineTypes, NoAnswer, ProviderRefused
 from services.store import Store
 
 # Numbers move between networks and kinds; half a year is what the provider's own data lasts.
@@ -35,7 +35,7 @@ def look_up_line(
         return known
     try:
         kind = types.kind(number)
-    except (Refused, Busy, NoAnswer) as error:
+    except (ProviderRefused, Busy, NoAnswer) as error:
         log.warning("line not looked up", error=type(error).__name__)
         return known
     with store.database.transaction() as connection:

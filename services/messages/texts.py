@@ -55,7 +55,7 @@ _SHORTEST_STREET = 8
 
 
 @dataclass(frozen=True)
-class Where:
+class MessagePlace:
     """A place as it is known; what of it may be told is found when a text is written."""
 
     street: str
@@ -82,7 +82,7 @@ class Dose:
 
     dose: int
     start: datetime
-    where: Where
+    where: MessagePlace
     was: datetime | None = None
     became: str = ""
 
@@ -93,7 +93,7 @@ class Dose:
         return cls(
             dose=told["dose"],
             start=datetime.fromisoformat(told["start"]),
-            where=Where(told["street"], told["name"], told["postcode"], told["town"]),
+            where=MessagePlace(told["street"], told["name"], told["postcode"], told["town"]),
             was=datetime.fromisoformat(was) if was else None,
             became=told.get("became", ""),
         )
@@ -137,7 +137,7 @@ def confirmation(
     catalogue: Catalogue,
     *,
     starts: Sequence[datetime],
-    where: Where,
+    where: MessagePlace,
     reference: str,
     number: str,
     link: str = "",
@@ -161,7 +161,7 @@ def evening(
     catalogue: Catalogue,
     *,
     starts: Sequence[datetime],
-    where: Where,
+    where: MessagePlace,
     reference: str,
     number: str,
     link: str = "",
@@ -176,7 +176,7 @@ def reminder(
     catalogue: Catalogue,
     *,
     start: datetime,
-    where: Where,
+    where: MessagePlace,
     reference: str,
     number: str,
     link: str = "",
@@ -344,7 +344,7 @@ def offer(
     catalogue: Catalogue,
     *,
     starts: Sequence[datetime],
-    where: Where,
+    where: MessagePlace,
     until: datetime,
     number: str,
 ) -> str:
@@ -463,7 +463,7 @@ class _Writer:
         self,
         keys: Sequence[str],
         values: Mapping[str, Any],
-        places: Mapping[str, Where],
+        places: Mapping[str, MessagePlace],
         *,
         most: int = _MOST_PARTS,
         brief: Sequence[str] = (),
@@ -496,7 +496,7 @@ class _Writer:
             text = self._filled(last, values, addresses) + link
         return text
 
-    def _address(self, where: Where) -> _Address:
+    def _address(self, where: MessagePlace) -> _Address:
         told, commune = to_gsm(where.told), to_gsm(where.commune)
         if not told:
             commune = to_gsm(self._catalogue.text("part_address", {"commune": commune}))

@@ -43,7 +43,7 @@ from flows.understanding.dates import dates
 from flows.understanding.digits import phone
 from flows.world import Town
 from services.campaign.campaign import Campaign
-from services.online.web_sessions import Done, Outcome, WebSession, WebWorld
+from services.online.web_sessions import Done, WebSession, WebSessionOutcome, WebWorld
 
 WHOM = {"self": Whom.SELF, "other": Whom.OTHER, "two": Whom.TWO}
 # The centre and the slot that somebody came for, beside what they typed.
@@ -329,7 +329,7 @@ def confirm(visit: WebSession, world: WebWorld) -> WebSession:
     made = Done(booked.reference, offer, session.number, _rung(visit, world, booked), session.born)
     done = (*visit.done, made)
     after = replace(visit.at(booked.moved("ready")), done=done)
-    return after if booked.is_first_of_two else replace(after, outcome=Outcome.BOOKED)
+    return after if booked.is_first_of_two else replace(after, outcome=WebSessionOutcome.BOOKED)
 
 
 def _rung(visit: WebSession, world: WebWorld, booked: Session) -> str:
@@ -405,7 +405,7 @@ def _follow(visit: WebSession, world: WebWorld, move: Move) -> WebSession:
     if isinstance(move, End):
         said, values = _told(move.lines)
         ended = visit.at(move.session.moved("told"), notice=said, **values)
-        return replace(ended, outcome=Outcome.WAITING)
+        return replace(ended, outcome=WebSessionOutcome.WAITING)
     session, step = move.session, move.step
     if step == "postcode" and session.postcode:
         return _search(visit, world, session)

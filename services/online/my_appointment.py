@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from flows.questions import Go, Move
-from flows.session import Mine, MineState, Moving, Proving, Session
+from flows.session import CallerBooking, MineState, Moving, Proving, Session
 from flows.steps import STEPS
 from flows.steps.my_appointment import show
 from flows.steps.offers import OtherOffers, search_nearest
@@ -27,7 +27,7 @@ from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.online import codes
 from prompts.catalogue import load as words_of
-from services.booking.find_booking import Found, read_booking
+from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import told
 from services.booking.text_booking import ONE_IN
 from services.call import resume_call
@@ -143,7 +143,7 @@ def _web_session_of(  # noqa: PLR0917
     connection: Connection,
     store: Store,
     service: Service,
-    found: Found,
+    found: FoundBooking,
     born: date,
     language: str,
 ) -> WebSession:
@@ -337,7 +337,7 @@ def as_it_is(
     return replace(visit, session=visit.session.but(mine=now))
 
 
-def _is_as_it_was(connection: Connection, store: Store, mine: Mine) -> bool:
+def _is_as_it_was(connection: Connection, store: Store, mine: CallerBooking) -> bool:
     begun = mine.state == MineState.AHEAD and min(mine.starts) <= store.clock.now()
     # What can be taken back, or begins, changes by itself.
     if mine.undo or begun:

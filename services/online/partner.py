@@ -15,10 +15,10 @@ from flows.session import Offer, Whom
 from models.database import Connection
 from models.online.web_sessions import PARTNER_WAITS
 from services.online.answers import NotTaken, typed_number
-from services.online.web_sessions import Done, Outcome, WebSession, WebWorld
+from services.online.web_sessions import Done, WebSession, WebSessionOutcome, WebWorld
 from services.partners import booking
 from services.partners import offers as partner_offers
-from services.partners.booking import NotAsked, PartnerOrder, Stage, State, Why
+from services.partners.booking import NotAsked, OrderStage, OrderState, PartnerOrder, Why
 from services.partners.offers import Moment, PartnerOffer
 from services.service import Service
 from services.store import Store
@@ -119,7 +119,7 @@ def ask(visit: WebSession, world: WebWorld, first: str, last: str, number: str) 
     return replace(visit.at(kept), page=WAITS).with_typed(**{_ORDER: asked.id})
 
 
-def state(connection: Connection, store: Store, visit: WebSession) -> State | None:
+def state(connection: Connection, store: Store, visit: WebSession) -> OrderState | None:
     """How far the order of this visit is."""
     order_id = visit.typed.get(_ORDER, "")
     return booking.state_of(connection, store, order_id) if order_id else None
@@ -128,9 +128,9 @@ def state(connection: Connection, store: Store, visit: WebSession) -> State | No
 def settle(visit: WebSession, world: WebWorld) -> WebSession:
     """On with what the partner said; while it says nothing, everything stays as it is."""
     found = state(world.turn.reading(), world.turn.store, visit)
-    if found is not None and found.stage is Stage.ASKED:
+    if found is not None and found.stage is OrderStage.ASKED:
         return visit
-    if found is None or found.stage is Stage.REFUSED:
+    if found is None or found.stage is OrderStage.REFUSED:
         # A number that was given for it is asked for again, with what may be its text.
         fresh = visit.session.but(number_answered=visit.session.second_person)
         return visit.at(fresh, notice="partner_refused")
@@ -142,4 +142,4 @@ def settle(visit: WebSession, world: WebWorld) -> WebSession:
         reference=found.reference, offers=(), offered=(), chosen=-1, beside=(), trail=()
     )
     after = replace(visit.at(booked.moved("ready")), done=done)
-    return after if booked.is_first_of_two else replace(after, outcome=Outcome.BOOKED)
+    return after if booked.is_first_of_two else replace(after, outcome=WebSessionOutcome.BOOKED)

@@ -28,7 +28,7 @@ from models.slots import slots
 from services.call.take_turn import AlreadyAnswered, Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
-from services.centres.directory import Near
+from services.centres.directory import NearbyCentre
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.slots.give_back import give_back_holds, take_back
@@ -48,7 +48,7 @@ class TooManyHere(Exception):
     """One place holds so much that it gets nothing more until some of that is booked or free."""
 
 
-class Outcome:
+class WebSessionOutcome:
     """How a visit ended; empty while it goes on."""
 
     GOES_ON = ""
@@ -93,7 +93,7 @@ class WebSession:
     number: int
     language: str
     session: Session
-    outcome: str = Outcome.GOES_ON
+    outcome: str = WebSessionOutcome.GOES_ON
     typed: Mapping[str, str] = field(default_factory=dict)
     done: tuple[Done, ...] = ()
     notice: str = ""
@@ -110,7 +110,7 @@ class WebSession:
 
     @property
     def is_over(self) -> bool:
-        return self.outcome != Outcome.GOES_ON
+        return self.outcome != WebSessionOutcome.GOES_ON
 
     def at(self, session: Session, *, notice: str = "", **values: Any) -> WebSession:
         """The same with another session; the last notice was said."""
@@ -121,7 +121,7 @@ class WebSession:
 
 
 @dataclass(frozen=True)
-class Answered:
+class WebAnswer:
     """Where the visit is now. `acted`: this very answer led there.
 
     `is_copy`: the same answer led there when it came for the first time; else it came too late, for
@@ -228,7 +228,7 @@ class WebWorld(CallWorld):
         until = start + timedelta(seconds=1)
         return self.hold_nearest(replace(search, not_before=start, not_after=until))
 
-    def _near(self, search: Search, radius_kilometres: float) -> list[Near]:
+    def _near(self, search: Search, radius_kilometres: float) -> list[NearbyCentre]:
         if not search.centre_id:
             return super()._near(search, radius_kilometres)
         # One that was asked for may be as far away as it is.
@@ -238,7 +238,7 @@ class WebWorld(CallWorld):
         away = 0.0
         if search.latitude or search.longitude:
             away = distance_km(search.latitude, search.longitude, found.latitude, found.longitude)
-        return [Near(away, found)] if away >= search.beyond_kilometres else []
+        return [NearbyCentre(away, found)] if away >= search.beyond_kilometres else []
 
 
 Act = Callable[[WebSession, WebWorld], WebSession]
@@ -354,7 +354,7 @@ def read(connection: Connection, store: Store, visit_id: str) -> WebSession | No
 
 def answer(  # noqa: PLR0917
     store: Store, service: Service, visit: WebSession, number: int, act: Act, said: str = ""
-) -> Answered:
+) -> WebAnswer:
     """Act on a visit as it was read just now, once for each `number`.
 
     `said` is the answer word for word: the same once more is a copy. Whatever `act` raises leaves
@@ -372,7 +372,7 @@ def answer(  # noqa: PLR0917
     except AlreadyAnswered:
         return _late(load(store, visit.id) or visit, number, heard)
     after = replace(after, number=number + 1)
-    return Answered(after, acted=True, message_ids=tuple(world.messages))
+    return WebAnswer(after, acted=True, message_ids=tuple(world.messages))
 
 
 def _holds_on(before: WebSession, after: WebSession) -> bool:
@@ -381,12 +381,12 @@ def _holds_on(before: WebSession, after: WebSession) -> bool:
     return bool(held) and after.session.offers == before.session.offers and not after.is_over
 
 
-def _late(visit: WebSession, number: int, heard: str) -> Answered:
+def _late(visit: WebSession, number: int, heard: str) -> WebAnswer:
     is_copy = number == visit.number - 1 and heard == visit.last
-    return Answered(visit, acted=False, is_copy=is_copy)
+    return WebAnswer(visit, acted=False, is_copy=is_copy)
 
 
-def end(store: Store, visit_id: str, outcome: str = Outcome.ENDED) -> bool:
+def end(store: Store, visit_id: str, outcome: str = WebSessionOutcome.ENDED) -> bool:
     """Somebody leaves: what was held is free at once. False where it was over before."""
     with store.database.transaction() as connection:
         ended = web_sessions.end(connection, store.clock, visit_id, outcome)

@@ -16,7 +16,7 @@ from models.database import Connection
 from models.desk import desk as rows
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
-from services.centre_day.secretary import Day, day_of, today_of
+from services.centre_day.secretary import CentreDay, day_of, today_of
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.store import Store
@@ -55,7 +55,7 @@ def add_people(store: Store, service: Service, count: int) -> int:
 
 
 def _fill(
-    connection: Connection, store: Store, service: Service, day: Day, count: int
+    connection: Connection, store: Store, service: Service, day: CentreDay, count: int
 ) -> int | None:
     """How many are new on a day; None for one without places."""
     taker = Holder(Channel.PHONE, f"demonstration:{day.day.isoformat()}")
@@ -79,7 +79,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
     store: Store,
     service: Service,
     taker: Holder,
-    day: Day,
+    day: CentreDay,
     slot_id: int,
     number: int,
 ) -> int:

@@ -26,7 +26,7 @@ from models.desk import cases
 from models.desk import desk as desk_rows
 from models.desk.cases import NewCase
 from models.messages import outbox
-from models.messages.outbox import Claimed, NewMessage
+from models.messages.outbox import ClaimedMessage, NewMessage
 from models.partners import bookings as rows
 from models.partners import mirror
 from models.partners.bookings import (
@@ -52,7 +52,14 @@ from services.messages.retry_plan import next_try
 from services.messages.topics import Topic
 from services.partners.booking import LEASE as HOLD_LEASE
 from services.partners.booking import for_partner
-from services.ports import Busy, NoAnswer, PartnerBooker, PartnerPatient, PartnerTime, Refused
+from services.ports import (
+    Busy,
+    NoAnswer,
+    PartnerBooker,
+    PartnerPatient,
+    PartnerTime,
+    ProviderRefused,
+)
 from services.service import Service
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, give_back_holds, undoing
@@ -93,7 +100,7 @@ class OrderProcessor:
         self._at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
         self._quiet_until: datetime | None = None
 
-    def __call__(self, claimed: Claimed) -> str:
+    def __call__(self, claimed: ClaimedMessage) -> str:
         """Do what is due about the order of a claimed message; gives a word for the log."""
         now = self._store.clock.now()
         if self._quiet_until is not None and now < self._quiet_until:
@@ -110,7 +117,7 @@ class OrderProcessor:
         self._quiet_until = self._store.clock.now() + QUIET if done == NOTHING_CAME else None
         return done
 
-    def _later(self, claimed: Claimed, at: datetime) -> str:
+    def _later(self, claimed: ClaimedMessage, at: datetime) -> str:
         with self._store.database.transaction() as connection:
             outbox.put_off(connection, self._store.clock, claimed, at, "partner busy")
         return "put off"
@@ -133,7 +140,7 @@ class _Attempt:
     store: Store
     service: Service
     booker: PartnerBooker | None
-    claimed: Claimed
+    claimed: ClaimedMessage
     order_id: str
 
     def run(self) -> str:
@@ -149,7 +156,7 @@ class _Attempt:
             if order.state in GOES_ON:
                 return self._go_on(order)
             return self._take_back(order)
-        except Refused as refused:
+        except ProviderRefused as refused:
             return self._ours(order, refused.code)
         except (Busy, NoAnswer) as error:
             return self._again(order, error)
@@ -209,7 +216,7 @@ class _Attempt:
         self._keep()
         try:
             appointment = booker.prepare(time, agenda, patient)
-        except Refused as refused:
+        except ProviderRefused as refused:
             if refused.code in _NEVER:
                 raise _None(one.dose) from refused
             raise
@@ -221,7 +228,7 @@ class _Attempt:
         self._keep()
         try:
             booker.confirm(_time(order, one), one.agenda, patient, one.appointment)
-        except Refused as refused:
+        except ProviderRefused as refused:
             if refused.code in _NEVER:
                 raise _None(one.dose) from refused
             raise
@@ -306,7 +313,7 @@ class _Attempt:
                 return self._done(connection, "refused")
         try:
             return self._take_back(replace(now, state=UNDOING))
-        except Refused as refused:
+        except ProviderRefused as refused:
             return self._ours(order, refused.code)
         except (Busy, NoAnswer) as error:
             return self._again(replace(now, state=UNDOING), error)
@@ -445,7 +452,7 @@ class _Attempt:
     def _booker(self, order: OrderRow) -> PartnerBooker:
         """Raises Refused where there are no keys for that centre (any more)."""
         if self.booker is None or not self.booker.knows(order.centre_id):
-            raise Refused("no keys")
+            raise ProviderRefused("no keys")
         return self.booker
 
     def _keep(self) -> None:

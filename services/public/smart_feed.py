@@ -30,7 +30,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from models.public import feed
-from models.public.feed import FeedCentre, FeedSlot, Seen
+from models.public.feed import ChangeMarks, FeedCentre, FeedSlot
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
@@ -103,7 +103,7 @@ class SmartFeed:
         self._folder = folder
         self._publisher = publisher
         self._ticks = ticks
-        self._seen = Seen()
+        self._seen = ChangeMarks()
         self._held: set[str] = set()
         # When each département was written last; none where this process never did.
         self._written: dict[str, float] = {}

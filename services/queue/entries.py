@@ -19,9 +19,9 @@ from flows.session import CallerKind, Session
 from flows.world import AfterQueue, NoPerson, Unavailable
 from models.database import Connection
 from models.queue import callbacks, queues
-from models.queue.queues import CALL, CALLBACK, Entry, NewEntry, QueueStatus
+from models.queue.queues import CALL, CALLBACK, NewQueueEntry, QueueEntry, QueueStatus
 from services.campaign.campaign import Campaign
-from services.campaign.opening_hours import Hours, hours_of
+from services.campaign.opening_hours import OpeningHours, hours_of
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER
@@ -49,7 +49,7 @@ _STILL = ("waiting", "kept")
 
 
 @dataclass(frozen=True)
-class Caller:
+class QueueCaller:
     """Who wants a place. `number` (E.164) is where they can be rung, empty where they cannot.
 
     `earlier` is a place that this call, or one that it takes up, had. `known` is what they gave.
@@ -106,7 +106,7 @@ class WaitEstimates:
     ) -> None:
         self._fresh = fresh_seconds
         self._ticks = ticks
-        self._known: dict[tuple[str, Hours], tuple[float, WaitEstimate]] = {}
+        self._known: dict[tuple[str, OpeningHours], tuple[float, WaitEstimate]] = {}
 
     def read(
         self, connection: Connection, store: Store, campaign: Campaign, language: str
@@ -138,7 +138,7 @@ def choose(doors: Sequence[QueueStatus], departement: str | None) -> QueueStatus
 
 
 def why_closed(
-    door: QueueStatus, hours: Hours, now: datetime, pace: Throughput
+    door: QueueStatus, hours: OpeningHours, now: datetime, pace: Throughput
 ) -> Unavailable | None:
     """Why nobody is let in now; None where they are."""
     queue = door.queue
@@ -157,13 +157,15 @@ def why_closed(
     return None
 
 
-def _longest(state: str, hours: Hours, now: datetime) -> timedelta:
+def _longest(state: str, hours: OpeningHours, now: datetime) -> timedelta:
     """How long somebody may wait on the line: not until after everybody has gone home."""
     closes = hours.closes_at(now) if state == queues.HOURS else None
     return LONGEST_WAIT if closes is None else min(LONGEST_WAIT, closes - now)
 
 
-def has_place(connection: Connection, store: Store, caller: Caller, campaign: Campaign) -> bool:
+def has_place(
+    connection: Connection, store: Store, caller: QueueCaller, campaign: Campaign
+) -> bool:
     """Whether somebody has a place already, so that no new one is needed."""
     mine = queues.of_call(connection, store.vault, caller.call_id)
     return bool(mine or _old_place(connection, store, caller, campaign))
@@ -173,7 +175,7 @@ def has_place(connection: Connection, store: Store, caller: Caller, campaign: Ca
 
 
 def join(
-    connection: Connection, store: Store, campaign: Campaign, caller: Caller, door: QueueStatus
+    connection: Connection, store: Store, campaign: Campaign, caller: QueueCaller, door: QueueStatus
 ) -> str:
     """A place in the line, on the line; gives its id. An older place of theirs stays theirs."""
     clock, queue = store.clock, door.queue
@@ -223,7 +225,7 @@ def join(
     known, origin = dict(caller.known), caller.call_id
     if lost is not None and not known.get("born") and lost.known.get("born"):
         known, origin = {**lost.known, **known}, lost.origin_call_id or origin
-    new = NewEntry(
+    new = NewQueueEntry(
         id=store.chance.identifier(),
         queue_id=queue.id,
         kind=CALL,
@@ -247,8 +249,8 @@ def join(
 
 
 def _old_place(
-    connection: Connection, store: Store, caller: Caller, campaign: Campaign
-) -> Entry | None:
+    connection: Connection, store: Store, caller: QueueCaller, campaign: Campaign
+) -> QueueEntry | None:
     """The place that somebody has already, of a call before this one or by a promise."""
     vault = store.vault
     earlier = queues.load(connection, vault, caller.earlier) if caller.earlier else None
@@ -259,8 +261,8 @@ def _old_place(
 
 
 def _old_place_locked(
-    connection: Connection, store: Store, caller: Caller, campaign: Campaign
-) -> Entry | None:
+    connection: Connection, store: Store, caller: QueueCaller, campaign: Campaign
+) -> QueueEntry | None:
     """The same, so that nobody else takes it; what somebody was quicker with is not given.
 
     No other place of that number is locked: the end of another's line has its own, and then waits
@@ -274,7 +276,9 @@ def _old_place_locked(
     return None
 
 
-def _may_come_back(entry: Entry, store: Store, campaign: Campaign, *, named: bool = False) -> bool:
+def _may_come_back(
+    entry: QueueEntry, store: Store, campaign: Campaign, *, named: bool = False
+) -> bool:
     """`named`: by the very call, or one that took it up, so that its line must be over."""
     if entry.state == "kept":
         return store.clock.now() - entry.updated_at <= campaign.resume_window
@@ -376,7 +380,7 @@ def cut(connection: Connection, store: Store, call_id: str) -> None:
 
 
 @dataclass(frozen=True)
-class Heard:
+class WaitAnnouncement:
     """What somebody who waits may be told; `promise_at` (aware): when they could be rung."""
 
     place: queues.QueuePosition
@@ -386,7 +390,7 @@ class Heard:
 
 def listen(
     store: Store, campaign: Campaign, outlook: WaitEstimates, call_id: str, *, renews: bool = False
-) -> Heard | None:
+) -> WaitAnnouncement | None:
     """Where a call stands; None when it has no place. One statement, beside the forecast.
 
     `renews`: what it holds is kept for them as if they had answered a question.
@@ -400,7 +404,7 @@ def listen(
         forecast = outlook.read(connection, store, campaign, place.language)
     hours, now = hours_of(campaign), store.clock.now()
     at = place_promise(place.ahead, hours, now, forecast, joined_at=place.joined_at)
-    return Heard(place, wait_seconds(place.ahead, forecast.pace), at)
+    return WaitAnnouncement(place, wait_seconds(place.ahead, forecast.pace), at)
 
 
 def wish_callback(
@@ -460,7 +464,7 @@ def after_queue(connection: Connection, store: Store, entry_id: str, call_id: st
 
 
 def place_promise(
-    ahead: int, hours: Hours, now: datetime, forecast: WaitEstimate, *, joined_at: datetime
+    ahead: int, hours: OpeningHours, now: datetime, forecast: WaitEstimate, *, joined_at: datetime
 ) -> datetime | None:
     """When somebody with this place will be rung if they are promised it now (UTC or aware).
 

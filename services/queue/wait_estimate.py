@@ -27,7 +27,7 @@ from models.queue import handling
 from models.queue.handling import AtWork, Owed
 from models.supervision import snapshots
 from services.campaign.call_hours import calling_hours
-from services.campaign.opening_hours import Hours, tomorrow_evening
+from services.campaign.opening_hours import OpeningHours, tomorrow_evening
 from services.store import Store
 
 NAME = "pace"
@@ -218,7 +218,7 @@ def read_owed(connection: Connection, store: Store, language: str) -> Owed:
 def can_promise(
     connection: Connection,
     store: Store,
-    hours: Hours,
+    hours: OpeningHours,
     now: datetime,
     *,
     language: str = "fr",
@@ -239,7 +239,7 @@ def can_promise(
 def when(
     ahead: int,
     pace: Throughput,
-    hours: Hours,
+    hours: OpeningHours,
     now: datetime,
     *,
     usual: float,
@@ -275,7 +275,7 @@ def _after_all(
 
 
 def _served_at(
-    ahead: float, pace: Throughput, hours: Hours, now: datetime, usual: float
+    ahead: float, pace: Throughput, hours: OpeningHours, now: datetime, usual: float
 ) -> datetime | None:
     """The moment by which so many were served; None where that is not for weeks."""
     closes = hours.closes_at(now)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from models.database import Connection
 from models.slots import places
-from models.slots.places import Apart, HeldPlace, Reach, Share, SlotQuery, Window
+from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
 from services.campaign.campaign import Campaign
 from services.campaign.phone_share import phone_floor
 from services.store import Store
@@ -107,7 +107,7 @@ class Allocate:
             return None
         return Share(self._floor, self.store.clock.now() + self.campaign.phone_share_until)
 
-    def look(self, centre_ids: Sequence[str], wish: SlotQuery) -> Reach:
+    def look(self, centre_ids: Sequence[str], wish: SlotQuery) -> FreeCentres:
         """Look without taking; counts no further than `campaign.few_places`."""
         return places.look(
             self.connection,

@@ -32,7 +32,7 @@ from models.messages.outbox import NewMessage
 from models.slots import places
 from models.waiting_list import offers, waiting
 from models.waiting_list.offers import NewOffer
-from models.waiting_list.waiting import Entry, Freed
+from models.waiting_list.waiting import Freed, WaitingListEntry
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
@@ -185,7 +185,7 @@ class _Queue:
 
     def _candidates(
         self, one: Freed, most_doses: int, unsuited: Sequence[str] = ()
-    ) -> list[waiting.Candidate]:
+    ) -> list[waiting.WaitingListCandidate]:
         return waiting.candidates(
             self.connection,
             self.campaign.name,
@@ -227,14 +227,14 @@ class _Queue:
                     most_doses = 1
         return False
 
-    def _when(self, entry: Entry, start: datetime) -> _When | None:
+    def _when(self, entry: WaitingListEntry, start: datetime) -> _When | None:
         """When a place that starts then (UTC) is offered to them; None where it is too late."""
         now = self.store.clock.now()
         moment = tells_at(self.campaign, entry.number, now)
         lasts = offer_lasts(self.campaign, start - moment)
         return None if lasts is None else _When(moment, moment - now, lasts)
 
-    def _offer_to(self, entry: Entry, one: Freed) -> _Came:
+    def _offer_to(self, entry: WaitingListEntry, one: Freed) -> _Came:
         when = self._when(entry, one.start_at)
         if when is None:
             return _Came.NOT_TO_THEM
@@ -280,7 +280,7 @@ class _Queue:
         return _Came.OFFERED
 
     def _hold(
-        self, holder: str, entry: Entry, one: Freed, when: _When, asked: Sequence[int]
+        self, holder: str, entry: WaitingListEntry, one: Freed, when: _When, asked: Sequence[int]
     ) -> Pair | None:
         campaign = replace(
             self.campaign, doses=entry.doses, hold_lease=when.hold, hold_longest=when.hold
@@ -299,7 +299,12 @@ class _Queue:
         return self._hold_as_second(door, entry, one, when, tuple(asked))
 
     def _hold_as_second(
-        self, door: Allocate, entry: Entry, one: Freed, when: _When, asked: tuple[int, ...]
+        self,
+        door: Allocate,
+        entry: WaitingListEntry,
+        one: Freed,
+        when: _When,
+        asked: tuple[int, ...],
     ) -> Pair | None:
         """A freed place may be what a free first appointment had been without."""
         zone = ZoneInfo(one.time_zone)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from models.database import Connection
 from models.slots.places import HeldPlace, SlotQuery, Window
 from services.campaign.campaign import Campaign
-from services.centres.directory import Near
+from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Holder, Pair
 from services.slots.give_back import give_back_holds, give_back_kept
 from services.store import Store
@@ -30,14 +30,14 @@ AFTERNOON = (time(12, 30), time(23, 59, 59))
 
 
 @dataclass(frozen=True)
-class Wanted:
+class HoldRequest:
     """Where and when a caller would go.
 
     `near` are centres, nearest first. `not_before` is UTC. `part_of_day` is "morning", "afternoon"
     or empty; `skip_slots` were read to the caller before.
     """
 
-    near: Sequence[Near]
+    near: Sequence[NearbyCentre]
     not_before: datetime
     part_of_day: str = ""
     skip_slots: tuple[int, ...] = ()
@@ -50,17 +50,17 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldSlot:
     """A slot held for a caller, with the centre it is at; `second` where there are two doses."""
 
     place: HeldPlace
-    near: Near
+    near: NearbyCentre
     second: HeldPlace | None = None
 
 
 def hold_slots(
-    connection: Connection, store: Store, campaign: Campaign, taker: Holder, wanted: Wanted
-) -> list[Held]:
+    connection: Connection, store: Store, campaign: Campaign, taker: Holder, wanted: HoldRequest
+) -> list[HeldSlot]:
     """Hold the earliest free slot of the nearest centres, in the caller's transaction.
 
     Three centres where there are three; else the nearest one gives slots some hours and a day
@@ -82,7 +82,7 @@ def hold_slots(
     door = Allocate(connection, store, campaign, taker)
     search = _Search(door, wanted, horizon)
     held = search.hold_or_make_sure()
-    found = [Held(one.first, search.centres[one.first.centre_id], one.second) for one in held]
+    found = [HeldSlot(one.first, search.centres[one.first.centre_id], one.second) for one in held]
     return sorted(found, key=lambda one: (one.near.kilometres, one.place.start_at))
 
 
@@ -107,7 +107,7 @@ def windows(
 @dataclass
 class _Search:
     door: Allocate
-    wanted: Wanted
+    wanted: HoldRequest
     horizon: datetime
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from models.database import Connection
 from services.campaign.campaign import Campaign
-from services.centres.directory import Near
+from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
 
@@ -41,9 +41,9 @@ class Beyond:
         connection: Connection,
         store: Store,
         campaign: Campaign,
-        near: Sequence[Near],
+        near: Sequence[NearbyCentre],
         not_before: datetime,
-    ) -> Near | None:
+    ) -> NearbyCentre | None:
         """The first of these centres, all on one land, with a free slot after `not_before` (UTC).
 
         With two doses, a slot that has a second one.

@@ -23,7 +23,7 @@ def flask(made: House, *arguments: str, stdin: str = "") -> Result:
     return made.app.test_cli_runner().invoke(args=["staff", *arguments], input=stdin)
 
 
-def account(made: House, login: str) -> rows.Account:
+def account(made: House, login: str) -> rows.StaffAccount:
     with made.database.statement() as connection:
         found = rows.by_login(connection, made.store.vault, login)
     assert found is not None

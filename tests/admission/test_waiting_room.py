@@ -33,7 +33,7 @@ from services.admission.waiting_room import (
     FARTHEST,
     MILLI,
     SPACING,
-    Crowd,
+    OpeningCrowd,
     Ranks,
     Room,
     Ticket,
@@ -149,7 +149,7 @@ def test_counts_that_could_not_be_written_are_not_lost():
 
 
 def test_the_frontier_goes_on_by_people_and_not_by_ranks():
-    crowd = Crowd([10, 20, 30], [100, 100, 300])
+    crowd = OpeningCrowd([10, 20, 30], [100, 100, 300])
     assert crowd.beyond(0) == 500
     assert crowd.advance(0, 50, DRAWN) == (10_500, 50)
     assert crowd.advance(10_500, 60, DRAWN) == (20_100, 60)
@@ -161,7 +161,7 @@ def test_the_frontier_goes_on_by_people_and_not_by_ranks():
 
 
 def test_a_position_is_what_stands_between_and_gets_smaller():
-    crowd = Crowd(range(1000), [10] * 1000)
+    crowd = OpeningCrowd(range(1000), [10] * 1000)
     ranks, people = crowd.shape(0)
     assert people[-1] == 10_000
     room = Room(at=AT, active=True, opening=AT, speed=MILLI, rate=10.0, ranks=ranks, people=people)
@@ -203,7 +203,7 @@ class Inside:
         store: Any = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now))
         self.inlet = AdmissionController(store, campaigns, **options)
         self.room = Room()
-        self.crowd = Crowd([], [])
+        self.crowd = OpeningCrowd([], [])
 
     def passes(self, seconds: int, loads: Loads = QUIET) -> Room:
         for _ in range(seconds):
@@ -217,7 +217,7 @@ def test_the_room_is_there_before_the_opening_and_gone_when_nobody_waits():
     assert not inside.passes(60).active
     assert inside.passes(10 * 60).active
     assert inside.room.opening == AT
-    inside.crowd = Crowd(range(1024), [2] * 1024)
+    inside.crowd = OpeningCrowd(range(1024), [2] * 1024)
     before = inside.passes(60)
     assert (before.waiting, before.frontier) == (2048, 0)
     inside.now = OPENING
@@ -239,7 +239,7 @@ def test_a_crowd_at_a_stroke_is_not_let_in_before_it_is_counted():
     came = opened.opening + 1.6
     assert not opened.lets_in(Ticket(b"", opened.opening, DRAWN + 1600), came)
     first = (opened.opening, DRAWN + 1600)
-    inside.crowd = Crowd([DRAWN // MILLI + 1], [160])
+    inside.crowd = OpeningCrowd([DRAWN // MILLI + 1], [160])
     let_in = inside.passes(2, replace(QUIET, first=(first,)))
     # They stand in what is left of that second, the first of them at its beginning.
     inside_now = (let_in.frontier - 1600 - DRAWN) / 400 * 160
@@ -250,7 +250,7 @@ def test_a_crowd_at_a_stroke_is_not_let_in_before_it_is_counted():
 def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
     inside = Inside()
     inside.now = OPENING - timedelta(seconds=5)
-    inside.crowd = Crowd(range(1024), [1000] * 1024)
+    inside.crowd = OpeningCrowd(range(1024), [1000] * 1024)
     assert inside.passes(6).rate == pytest.approx(FIRST, rel=0.3)
     up = inside.passes(10).rate
     assert up > FIRST
@@ -275,7 +275,7 @@ def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
 def test_it_never_lets_in_more_than_processors_carry_or_than_was_set():
     inside = Inside()
     inside.now = OPENING
-    inside.crowd = Crowd(range(1024), [100_000] * 1024)
+    inside.crowd = OpeningCrowd(range(1024), [100_000] * 1024)
     slow = replace(QUIET, cpu=0.030)
     # Two workers, of which six tenths are the web's; thirteen requests of 30 ms for a visit.
     assert inside.passes(300, slow).rate == pytest.approx(0.6 * 2 / 0.39, abs=0.01)
@@ -303,7 +303,7 @@ def test_phantoms_do_not_hold_up_people():
     """Tickets that nobody comes back for cost nothing, so the rate goes on rising."""
     inside = Inside()
     inside.now = OPENING
-    inside.crowd = Crowd(range(1024), [500] * 1024)
+    inside.crowd = OpeningCrowd(range(1024), [500] * 1024)
     idle = replace(QUIET, web=50.0, cpu=0.0005)
     assert inside.passes(120, idle).rate > 15 * FIRST
 

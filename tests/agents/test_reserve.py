@@ -217,7 +217,7 @@ def test_whoever_looks_while_another_reserves_passes_nobody_over(
     real = queues.candidates
     first_look = iter((True,))
 
-    def candidates(*arguments: Any, **named: Any) -> list[queues.Candidate]:
+    def candidates(*arguments: Any, **named: Any) -> list[queues.QueueCandidate]:
         if next(first_look, False):
             # Another dispatcher is quicker: here, between the two looks of the slower one.
             with floor.house.database.transaction() as connection:

@@ -38,7 +38,7 @@ from services.booking.confirm_booking import Booked, NotBooked, confirm_booking
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import State, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, Waiter, advance, join, position
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
 from tests.support.house import house as open_house
 from tests.support.rows import (
@@ -642,7 +642,7 @@ def test_what_becomes_free_is_for_whoever_waits(town: House, how: str):
     with town.database.statement() as connection:
         standing = position(connection, town.store, entry)
     assert standing is not None
-    assert standing.state is State.OFFERED
+    assert standing.state is EntryState.OFFERED
 
 
 # ---------------------------------------------------------------- races

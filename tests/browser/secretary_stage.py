@@ -11,7 +11,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page
 
 from services.accounts.staff import make_demonstration
-from services.centre_day.secretary import AtCentre, State, day_of, mark, read_day
+from services.centre_day.secretary import AtCentre, AttendanceState, day_of, mark, read_day
 from services.centres.directory import Directory
 from services.service import Service
 from services.store import Store
@@ -68,7 +68,7 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
         at = _filled(made, service, people)
         made.clock.moment = EVENING  # type: ignore[attr-defined]
         for one in read_day(at).people[: people - 4]:
-            state = State.ABSENT if one.key[-3] in "01" else State.PRESENT
+            state = AttendanceState.ABSENT if one.key[-3] in "01" else AttendanceState.PRESENT
             with made.database.transaction() as connection:
                 mark(connection, at, one.booking_id, one.dose, state=state, seen="")
         with served(app) as url:

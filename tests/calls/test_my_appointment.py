@@ -21,7 +21,7 @@ from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.slots.allocate import Channel
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import State, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, Waiter, advance, join, position
 from tests.ivr.line import Line, read
 from tests.online.test_attempts import looks
 from tests.support.house import (
@@ -237,7 +237,7 @@ def test_taken_back_in_another_call_within_ten_minutes_though_somebody_waits(ser
     gives(service, reference).answers("3", "1").hangs_up()
     clock_of(service).advance(UNDO_WITHIN - timedelta(seconds=1))
     advance(service.store, {service.campaign.name: service.campaign}.get)
-    assert standing(service, entry) is State.WAITING
+    assert standing(service, entry) is EntryState.WAITING
 
     caller = gives(service, reference).hears_text("Pour revenir sur cette annulation, tapez 1")
     caller.presses("1").hears_text("vous êtes de nouveau attendu")
@@ -246,7 +246,7 @@ def test_taken_back_in_another_call_within_ten_minutes_though_somebody_waits(ser
     caller.presses("3").presses("1").hangs_up()
     clock_of(service).advance(UNDO_WITHIN + UNDO_GRACE / 2)
     advance(service.store, {service.campaign.name: service.campaign}.get)
-    assert standing(service, entry) is State.OFFERED
+    assert standing(service, entry) is EntryState.OFFERED
 
 
 def first_place(service: House) -> int:
@@ -260,7 +260,7 @@ def waits(service: House) -> str:
         return join(connection, service.store, service.campaign, who)
 
 
-def standing(service: House, entry: str) -> State:
+def standing(service: House, entry: str) -> EntryState:
     with service.database.statement() as connection:
         found = position(connection, service.store, entry)
     assert found is not None

@@ -33,12 +33,12 @@ from services.booking.verify_store import verify_store
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import (
     CentreLife,
-    Kind,
     LifeRefused,
     LifeReport,
+    OperationKind,
     OperationRequest,
 )
-from services.centre_day.move_people import Fate
+from services.centre_day.move_people import MoveOutcome
 from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.waiting_list.entries import Waiter, join
@@ -187,13 +187,13 @@ def nobody_is_lost(house: House, gid: str, report: LifeReport, booked: Sequence[
     for booking_id, fate in report.fates.items():
         centres = {one.centre_id for one in file_of(house, booking_id).live}
         assert centres
-        if fate is Fate.MOVED:
+        if fate is MoveOutcome.MOVED:
             assert gid not in centres
             assert booking_id not in waiting
             assert lines(house, booking_id)[-1] == ("moved", WHY.why)
             assert told(house, booking_id) == ["booking_changed"]
         else:
-            assert fate is Fate.CASE
+            assert fate is MoveOutcome.CASE
             assert gid in centres
             assert waiting[booking_id] == 1
             assert lines(house, booking_id)[-1] == ("case", WHY.why)
@@ -222,7 +222,7 @@ def test_a_centre_with_two_hundred_booked_closes_and_opens_again(
 
     report = life(service).close_centre("1", WHY)
 
-    assert Counter(report.fates.values()) == {Fate.MOVED: 150, Fate.CASE: 50}
+    assert Counter(report.fates.values()) == {MoveOutcome.MOVED: 150, MoveOutcome.CASE: 50}
     assert report.blocked == 300
     nobody_is_lost(service, "1", report, two_hundred)
     assert booked_places(service.database) == 200
@@ -239,7 +239,7 @@ def test_a_centre_with_two_hundred_booked_closes_and_opens_again(
 
     undone = life(service).undo(report.operation_id, OperationRequest(""))
 
-    assert Counter(undone.fates.values()) == {Fate.BACK: 150, Fate.CASE_CLOSED: 50}
+    assert Counter(undone.fates.values()) == {MoveOutcome.BACK: 150, MoveOutcome.CASE_CLOSED: 50}
     assert {one: where(service, one) for one in two_hundred} == before
     assert not open_cases(service)
     assert free_at(service, "1") == 100
@@ -257,7 +257,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(service: House, two_hundr
     state = everything(service)
     dry = life(service).close_centre("1", replace(WHY, dry_run=True))
     assert everything(service) == state
-    assert Counter(dry.fates.values()) == {Fate.MOVED: 150, Fate.CASE: 50}
+    assert Counter(dry.fates.values()) == {MoveOutcome.MOVED: 150, MoveOutcome.CASE: 50}
     assert dry.last_line() == (
         "dry run, nothing is changed: 200 booked, 150 moved, 50 cases for an agent; "
         "300 places blocked, 0 opened"
@@ -269,7 +269,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(service: House, two_hundr
     state = everything(service)
     back = life(service).undo(done.operation_id, OperationRequest("", dry_run=True))
     assert everything(service) == state
-    assert Counter(back.fates.values()) == {Fate.BACK: 150, Fate.CASE_CLOSED: 50}
+    assert Counter(back.fates.values()) == {MoveOutcome.BACK: 150, MoveOutcome.CASE_CLOSED: 50}
 
 
 @pytest.mark.parametrize("after", [0, 1, 7, 19])
@@ -288,7 +288,7 @@ def test_what_was_stopped_goes_on(service: House, after: int):
     report = life(service).close_centre("1", WHY)
 
     assert report.operation_id == begun[0].id
-    assert Counter(report.fates.values()) == {Fate.MOVED: 10, Fate.CASE: 10}
+    assert Counter(report.fates.values()) == {MoveOutcome.MOVED: 10, MoveOutcome.CASE: 10}
     nobody_is_lost(service, "1", report, booked)
     assert all(len(lines(service, one)) == 2 for one in booked)
     with pytest.raises(LifeRefused, match="closed already"):
@@ -299,7 +299,7 @@ def test_what_was_stopped_goes_on(service: House, after: int):
     with pytest.raises(LifeRefused, match=r"being undone|closed already"):
         life(service).close_centre("1", WHY)
     undone = life(service).undo(report.operation_id, OperationRequest(""))
-    assert Counter(undone.fates.values()) == {Fate.BACK: 10, Fate.CASE_CLOSED: 10}
+    assert Counter(undone.fates.values()) == {MoveOutcome.BACK: 10, MoveOutcome.CASE_CLOSED: 10}
     assert all(len(lines(service, one)) == 3 for one in booked)
     assert booked_places(service.database) == 20
     is_sound(service)
@@ -330,7 +330,7 @@ def test_what_is_past_stays(service: House):
     first, later = books(service, "1", mornings(1)[0]), books(service, "1", mornings(2)[1])
     clock_of(service).advance(timedelta(days=1, hours=2))
     report = life(service).close_centre("1", WHY)
-    assert report.fates == {later: Fate.MOVED}
+    assert report.fates == {later: MoveOutcome.MOVED}
     assert where(service, first) == [(1, "1", mornings(1)[0])]
     assert report.blocked == 2
 
@@ -340,7 +340,7 @@ def test_whoever_cannot_be_told_is_a_case(service: House):
     service.opens_centre("2", kilometres=2, starts=mornings(3))
     nobody = books(service, "1", mornings(1)[0], number=None)
     report = life(service).close_centre("1", WHY)
-    assert report.fates == {nobody: Fate.CASE}
+    assert report.fates == {nobody: MoveOutcome.CASE}
     assert told(service, nobody) == []
     assert open_cases(service)[nobody] == 1
 
@@ -350,7 +350,7 @@ def test_nobody_is_sent_beyond_the_radius_or_over_a_sea(service: House):
     service.opens_centre("far", kilometres=130, starts=mornings(3))
     opens_centre_at(service, "island", 48.9, 2.4, territory="corse", starts=mornings(3))
     booked = books(service, "1", mornings(1)[0])
-    assert life(service).close_centre("1", WHY).fates == {booked: Fate.CASE}
+    assert life(service).close_centre("1", WHY).fates == {booked: MoveOutcome.CASE}
 
 
 def test_the_distance_is_from_where_the_person_lives(service: House):
@@ -378,7 +378,7 @@ def test_nobody_has_less_than_a_day_to_hear_of_an_earlier_time(service: House):
     service.opens_centre("2", kilometres=2, starts=[soon])
     one = books(service, "1", booked_for)
     report = life(service).close_centre("1", WHY)
-    assert report.fates == {one: Fate.CASE}
+    assert report.fates == {one: MoveOutcome.CASE}
 
 
 def test_nobody_is_moved_to_a_day_before_the_birthday_that_lets_them_in(service: House):
@@ -398,7 +398,7 @@ def test_a_campaign_that_is_gone_makes_cases(service: House):
     service.opens_centre("2", kilometres=2, starts=mornings(3))
     one = books(service, "1", mornings(1)[0])
     service.campaign = campaign_with(name="another")
-    assert life(service).close_centre("1", WHY).fates == {one: Fate.CASE}
+    assert life(service).close_centre("1", WHY).fates == {one: MoveOutcome.CASE}
 
 
 # ---------------------------------------------------------------- the door
@@ -540,7 +540,7 @@ def test_both_doses_go_to_one_centre_within_the_interval(two_doses: House):
     two_doses.opens_centre("4", kilometres=4, starts=[first, at(MONDAY + timedelta(days=28), 9)])
     one = books(two_doses, "1", first, second)
     report = life(two_doses).close_centre("1", WHY)
-    assert report.fates == {one: Fate.MOVED}
+    assert report.fates == {one: MoveOutcome.MOVED}
     assert where(two_doses, one) == [
         (1, "4", first),
         (2, "4", at(MONDAY + timedelta(days=28), 9)),
@@ -557,7 +557,7 @@ def test_where_no_centre_has_both_nothing_is_half_moved(two_doses: House):
     two_doses.opens_centre("2", kilometres=2, starts=[first])
     two_doses.opens_centre("3", kilometres=3, starts=[second])
     one = books(two_doses, "1", first, second)
-    assert life(two_doses).close_centre("1", WHY).fates == {one: Fate.CASE}
+    assert life(two_doses).close_centre("1", WHY).fates == {one: MoveOutcome.CASE}
     assert where(two_doses, one) == [(1, "1", first), (2, "1", second)]
 
 
@@ -569,7 +569,7 @@ def test_a_second_dose_whose_first_was_given_goes_elsewhere_in_its_interval(two_
     )
     one = books(two_doses, "1", first, second)
     clock_of(two_doses).advance(timedelta(days=8))
-    assert life(two_doses).close_centre("1", WHY).fates == {one: Fate.MOVED}
+    assert life(two_doses).close_centre("1", WHY).fates == {one: MoveOutcome.MOVED}
     assert where(two_doses, one) == [(1, "1", first), (2, "2", at(MONDAY + timedelta(days=24), 9))]
 
 
@@ -580,7 +580,7 @@ def test_a_day_closes_and_one_dose_moves_within_its_centre(two_doses: House):
     two_doses.opens_centre("2", kilometres=0.1, starts=[first, second])
     one = books(two_doses, "1", first, second)
     report = life(two_doses).close_day("1", MONDAY, WHY)
-    assert report.fates == {one: Fate.MOVED}
+    assert report.fates == {one: MoveOutcome.MOVED}
     assert where(two_doses, one) == [(1, "1", tuesday), (2, "1", second)]
     is_sound(two_doses)
 
@@ -591,7 +591,7 @@ def test_a_dose_that_moves_along_gives_its_place_to_others(two_doses: House):
     two_doses.opens_centre("2", kilometres=3, starts=[first, second])
     one = books(two_doses, "1", first, second)
     report = life(two_doses).close_day("1", MONDAY, WHY)
-    assert report.fates == {one: Fate.MOVED}
+    assert report.fates == {one: MoveOutcome.MOVED}
     assert where(two_doses, one) == [(1, "2", first), (2, "2", second)]
     assert free_at(two_doses, "1") == 1
     life(two_doses).undo(report.operation_id, OperationRequest(""))
@@ -624,7 +624,7 @@ def test_a_day_closes_and_the_same_week_goes_before_another_centre(service: Hous
     dry = life(service).close_day("1", MONDAY, replace(WHY, dry_run=True))
     assert everything(service) == state
     report = life(service).close_day("1", MONDAY, WHY)
-    assert report.fates == dry.fates == dict.fromkeys(booked, Fate.MOVED)
+    assert report.fates == dry.fates == dict.fromkeys(booked, MoveOutcome.MOVED)
     assert {where(service, one)[0] for one in booked} == {(1, "1", days[1])}
     assert free_at(service, "1") == 2
     is_sound(service)
@@ -688,7 +688,7 @@ def test_the_surplus_of_people_is_moved_and_comes_back(service: House):
     dry = life(service).set_capacity("1", MONDAY, MONDAY, 2, wish)
     assert everything(service) == state
     report = life(service).set_capacity("1", MONDAY, MONDAY, 2, WHY)
-    assert Counter(report.fates.values()) == {Fate.MOVED: 1, Fate.CASE: 1}
+    assert Counter(report.fates.values()) == {MoveOutcome.MOVED: 1, MoveOutcome.CASE: 1}
     assert Counter(dry.fates.values()) == Counter(report.fates.values())
     # The highest numbers had to go.
     gone = {place_id for one, place_id in held_before.items() if one in report.fates}
@@ -720,7 +720,7 @@ def test_capacity_is_added_and_taken_away_again(service: House):
 
     service.opens_centre("2", kilometres=2, starts=[monday], capacity=2)
     undone = life(service).undo(added.operation_id, OperationRequest(""))
-    assert Counter(undone.fates.values()) == {Fate.MOVED: 2, Fate.CASE: 1}
+    assert Counter(undone.fates.values()) == {MoveOutcome.MOVED: 2, MoveOutcome.CASE: 1}
     assert usable(service, "1", monday) == [1]
     assert Counter(where(service, one)[0][1] for one in booked) == {"1": 2, "2": 2}
     assert sum(open_cases(service).values()) == 1
@@ -766,7 +766,7 @@ def test_an_hour_moves_with_the_people_in_it(service: House):
     dry = move("1", MONDAY, time(9), time(11), replace(WHY, dry_run=True))
     assert everything(service) == state
     report = move("1", MONDAY, time(9), time(11), WHY)
-    assert report.fates == dry.fates == dict.fromkeys(booked, Fate.MOVED)
+    assert report.fates == dry.fates == dict.fromkeys(booked, MoveOutcome.MOVED)
     assert (report.blocked, report.opened) == (dry.blocked, dry.opened) == (3, 3)
     assert all(where(service, one) == [(1, "1", eleven)] for one in booked)
     assert usable(service, "1", nine) == []
@@ -776,7 +776,7 @@ def test_an_hour_moves_with_the_people_in_it(service: House):
     # One more in it since: the hour goes back with everybody who is in it.
     booked.append(books(service, "1", eleven))
     undone = life(service).undo(report.operation_id, OperationRequest(""))
-    assert Counter(undone.fates.values()) == {Fate.BACK: 2, Fate.MOVED: 1}
+    assert Counter(undone.fates.values()) == {MoveOutcome.BACK: 2, MoveOutcome.MOVED: 1}
     assert all(where(service, one) == [(1, "1", nine)] for one in booked)
     assert usable(service, "1", eleven) == []
     is_sound(service)
@@ -826,7 +826,7 @@ def test_whoever_changed_since_is_left_alone(service: House):
         by = By("caller", Channel.PHONE)
         cancel(connection, service.store, service.campaign, cancels, by=by)
     undone = life(service).undo(report.operation_id, OperationRequest(""))
-    assert undone.fates == {stays: Fate.BACK, cancels: Fate.CHANGED}
+    assert undone.fates == {stays: MoveOutcome.BACK, cancels: MoveOutcome.CHANGED}
     assert where(service, cancels) == []
     assert free_at(service, "1") == 2
 
@@ -839,7 +839,7 @@ def test_whoever_cannot_go_back_is_told_where_they_are(service: House):
     report = life(service).close_centre("1", WHY)
     clock_of(service).advance(starts[0] - NOON + timedelta(hours=1))
     undone = life(service).undo(report.operation_id, OperationRequest(""))
-    assert undone.fates == {one: Fate.STAYS}
+    assert undone.fates == {one: MoveOutcome.STAYS}
     assert where(service, one) == [(1, "2", starts[1])]
     assert [what for what, _ in lines(service, one)] == ["booked", "moved", "kept"]
     assert told(service, one) == ["booking_changed", "booking_changed"]
@@ -852,11 +852,11 @@ def test_a_case_that_an_agent_settled_is_not_touched(service: House):
     report = life(service).close_centre("1", WHY)
     with service.database.transaction() as connection:
         (case,) = cases.of_booking(connection, one)
-        assert (case.kind, case.operation_id) == (Kind.CENTRE, report.operation_id)
+        assert (case.kind, case.operation_id) == (OperationKind.CENTRE, report.operation_id)
         assert cases.close(connection, service.clock, case.id)
         assert not cases.close(connection, service.clock, case.id)
     assert life(service).undo(report.operation_id, OperationRequest("")).fates == {
-        one: Fate.CHANGED
+        one: MoveOutcome.CHANGED
     }
 
 
@@ -985,8 +985,8 @@ def test_a_centre_that_books_otherwise_is_never_offered(service: House, mode: st
 
     (report,) = life(service).settle(OperationRequest("par son propre numéro", "import"))
 
-    assert report.kind == Kind.NOT_OURS
-    assert report.fates == {one: Fate.CASE}
+    assert report.kind == OperationKind.NOT_OURS
+    assert report.fates == {one: MoveOutcome.CASE}
     assert free_at(service, "1") == 0
     assert life(service).settle(OperationRequest("par son propre numéro", "import")) == []
     with service.database.transaction() as connection:

@@ -34,9 +34,9 @@ from models.database import Database
 from models.tables import appointment, booking
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
-from services.centres.directory import Directory, Near
+from services.centres.directory import Directory, NearbyCentre
 from services.slots.allocate import Channel, Chosen, Holder
-from services.slots.hold_slot import Held, Wanted, hold_slots
+from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.store import Store
 from tests.support.house import CAMPAIGN, POSTCODES
 
@@ -100,7 +100,7 @@ class Worker:
         self.number = number
         self.store = Store(Database(plan.url, pool_size=2), Vault(KEYS), DatabaseClock())
         self.catalogue = load("fr")
-        self.near: list[Near] = []
+        self.near: list[NearbyCentre] = []
 
     def works(self) -> None:
         file = journal_of(Path(self.plan.folder), self.number)
@@ -170,7 +170,7 @@ class Worker:
         with database.transaction() as connection:
             if self.plan.aside:
                 connection.execute(text("SET LOCAL synchronous_commit = local"))
-            wanted = Wanted(self.near, store.clock.now() + CAMPAIGN.lead)
+            wanted = HoldRequest(self.near, store.clock.now() + CAMPAIGN.lead)
             held = hold_slots(connection, store, CAMPAIGN, taker, wanted)
         one = held[int(key[4:]) % len(held)]
         request = request_of(key, taker, one)
@@ -197,7 +197,7 @@ class Worker:
         return Acknowledged(key, "told", one.place.place_id, one.place.slot_id, index.hex())
 
 
-def request_of(key: str, taker: Holder, one: Held) -> Request:
+def request_of(key: str, taker: Holder, one: HeldSlot) -> Request:
     # W03-00042 rings from +33 6 03 00 00 42.
     number = f"+336{int(key[1:3]):02d}{int(key[4:]):06d}"
     start = one.place.start_at

@@ -16,7 +16,7 @@ from flows.steps import STEPS
 from models.agents import agents as agent_rows
 from models.desk import desk as rows
 from models.queue import queues
-from models.queue.queues import NewEntry
+from models.queue.queues import NewQueueEntry
 from models.supervision import snapshots
 from models.tables import centre, leg
 from prompts.screens import LANGUAGES, screen
@@ -25,7 +25,7 @@ from services.agents.hand_back import STEPS as BACK_STEPS
 from services.agents.presence import PAUSES
 from services.agents.wrap_up import CODES
 from services.booking.change_booking import WhyNot
-from services.centre_day.centre_life import Kind as OperationKind
+from services.centre_day.centre_life import OperationKind
 from services.centres.directory import Directory
 from services.desk.booking import Refusal
 from services.desk.caller_profile import draft_of
@@ -101,7 +101,7 @@ class Desk:
         with made.database.transaction() as connection:
             clock = made.store.clock
             queues.add_queue(connection, clock, "fr", "fr")
-            new = NewEntry(
+            new = NewQueueEntry(
                 entry.pop("id", ENTRY), "fr", entry.pop("kind", "call"), "fr", call_id=call_id,
                 origin_call_id=call_id, number=entry.pop("number", MOBILE), reason="offers",
                 known=made.session(call_id).known if call_id else {}, staff_id=self.staff.id,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flows.session import Moving, Offer, Whom
-from flows.world import Order as CallersOrder
+from flows.world import BookingOrder as CallersOrder
 from flows.world import Town
 from models.accounts.staff import Staff
 from models.booking import history
@@ -19,7 +19,7 @@ from models.call import turns
 from models.call.turns import Body
 from models.desk import desk as rows
 from models.queue import queues
-from models.queue.queues import NewEntry
+from models.queue.queues import NewQueueEntry
 from services.accounts.staff import read_acts
 from services.booking.change_booking import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
 from services.booking.find_booking import read_booking
@@ -29,11 +29,11 @@ from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.centres.directory import Directory
 from services.desk.booking import (
+    BookingRefused,
+    DeskOrder,
     Made,
-    Order,
-    Person,
+    PersonToBook,
     Refusal,
-    Refused,
     Texted,
     book,
     cancel_booking,
@@ -84,8 +84,10 @@ def find(made: House, desk: Desk = DESK, **wish) -> tuple[Offer, ...]:
         return find_offers(connection, made.store, service_of(made), desk, wished).offers
 
 
-def books(made: House, *people: Person, desk: Desk = DESK, number=MOBILE, nonce=NONCE, **more):
-    order = Order(tuple(people), "75011", number, nonce, **more)
+def books(
+    made: House, *people: PersonToBook, desk: Desk = DESK, number=MOBILE, nonce=NONCE, **more
+):
+    order = DeskOrder(tuple(people), "75011", number, nonce, **more)
     with made.database.transaction() as connection:
         return book(connection, made.store, service_of(made), desk, order)
 
@@ -107,7 +109,7 @@ def gives_up_at_the_offers(made: House, *, number: str = MOBILE) -> Phone:
 
 def test_one_person_is_booked_with_a_name_a_text_and_the_agent_in_the_history(at):
     offer, *_ = find(at)
-    made = books(at, Person(BORN, offer.places, name="Odette Martin"))
+    made = books(at, PersonToBook(BORN, offer.places, name="Odette Martin"))
     assert isinstance(made, Made)
     (booking_id,) = made.booking_ids
     file = file_of(at, booking_id)
@@ -128,7 +130,7 @@ def test_two_people_are_booked_beside_one_another_in_one_go(at):
         beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
     assert beside is not None
     assert beside.centre_id == offer.centre_id
-    made = books(at, Person(BORN, offer.places), Person(OTHER, beside.places))
+    made = books(at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, beside.places))
     assert isinstance(made, Made)
     first, second = (file_of(at, one) for one in made.booking_ids)
     assert (first.born, second.born) == (BORN, OTHER)
@@ -141,7 +143,7 @@ def test_twins_of_one_birth_date_are_two_people(at):
     with at.database.transaction() as connection:
         beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
     assert beside is not None
-    made = books(at, Person(BORN, offer.places), Person(BORN, beside.places))
+    made = books(at, PersonToBook(BORN, offer.places), PersonToBook(BORN, beside.places))
     assert isinstance(made, Made)
     assert [file_of(at, one).rank for one in made.booking_ids] == [1, 2]
 
@@ -150,18 +152,20 @@ def test_of_two_people_neither_is_booked_when_one_cannot_be(service):
     at = service
     at.opens_centre("1", starts=mornings(20), capacity=4)
     first, *_ = find(at)
-    assert isinstance(books(at, Person(OTHER, first.places)), Made)
+    assert isinstance(books(at, PersonToBook(OTHER, first.places)), Made)
     offer, *_ = find(at, born=(BORN, OTHER))
     with at.database.transaction() as connection:
         beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
     assert beside is not None
-    refused = books(at, Person(BORN, offer.places), Person(OTHER, beside.places), nonce="b" * 24)
-    assert isinstance(refused, Refused)
+    refused = books(
+        at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, beside.places), nonce="b" * 24
+    )
+    assert isinstance(refused, BookingRefused)
     assert (refused.why, refused.person) == (Refusal.KNOWN, 1)
     assert file_of(at, refused.booking_id).born == OTHER
     assert len(at.bookings()) == 1
     # What was held still is: the agent books the one alone.
-    alone = books(at, Person(BORN, offer.places), nonce="c" * 24)
+    alone = books(at, PersonToBook(BORN, offer.places), nonce="c" * 24)
     assert isinstance(alone, Made)
 
 
@@ -173,15 +177,15 @@ def test_both_appointments_of_two_doses_are_booked_for_both(service):
     with service.database.transaction() as connection:
         beside = hold_for_second(connection, service.store, service_of(service), DESK, offer)
     assert beside is not None
-    made = books(service, Person(BORN, offer.places), Person(OTHER, beside.places))
+    made = books(service, PersonToBook(BORN, offer.places), PersonToBook(OTHER, beside.places))
     assert isinstance(made, Made)
     assert [len(file_of(service, one).live) for one in made.booking_ids] == [2, 2]
 
 
 def test_a_form_sent_twice_books_once(at):
     offer, *_ = find(at)
-    made = books(at, Person(BORN, offer.places))
-    again = books(at, Person(BORN, offer.places))
+    made = books(at, PersonToBook(BORN, offer.places))
+    again = books(at, PersonToBook(BORN, offer.places))
     assert isinstance(again, Made)
     assert (again.booking_ids, again.repeated) == (made.booking_ids, True)
     assert again.message_ids == ()
@@ -196,7 +200,7 @@ def test_two_copies_of_a_form_at_once_book_once(database_url):
 
         def send() -> None:
             start.wait()
-            done.append(books(made, Person(BORN, offer.places)))
+            done.append(books(made, PersonToBook(BORN, offer.places)))
 
         both = [threading.Thread(target=send) for _ in range(2)]
         for one in both:
@@ -211,18 +215,18 @@ def test_two_copies_of_a_form_at_once_book_once(database_url):
 
 def test_who_is_booked_already_is_shown_to_the_agent_and_not_booked_again(at):
     offer, *_ = find(at)
-    made = books(at, Person(BORN, offer.places))
+    made = books(at, PersonToBook(BORN, offer.places))
     offer, *_ = find(at)
-    refused = books(at, Person(BORN, offer.places), nonce="b" * 24)
-    assert refused == Refused(Refusal.KNOWN, 0, made.booking_ids[0])
-    someone_else = Person(BORN, offer.places, someone_else=True)
+    refused = books(at, PersonToBook(BORN, offer.places), nonce="b" * 24)
+    assert refused == BookingRefused(Refusal.KNOWN, 0, made.booking_ids[0])
+    someone_else = PersonToBook(BORN, offer.places, someone_else=True)
     assert isinstance(books(at, someone_else, nonce="c" * 24), Made)
 
 
 def test_nobody_is_booked_on_a_day_on_which_they_are_too_young(at):
     offer, *_ = find(at)
-    young = Person(date(1999, 1, 1), offer.places)
-    assert books(at, young) == Refused(Refusal.TOO_YOUNG, 0)
+    young = PersonToBook(date(1999, 1, 1), offer.places)
+    assert books(at, young) == BookingRefused(Refusal.TOO_YOUNG, 0)
     assert at.bookings() == []
 
 
@@ -233,11 +237,11 @@ def test_a_place_that_somebody_else_took_is_told(service):
     service.clock.advance(timedelta(minutes=11))
     (theirs,) = find(service, other)
     assert theirs.place_id == offer.place_id
-    assert books(service, Person(BORN, offer.places)) == Refused(Refusal.GONE, 0)
+    assert books(service, PersonToBook(BORN, offer.places)) == BookingRefused(Refusal.GONE, 0)
 
 
 def test_a_place_of_a_closed_centre_or_of_nobody_is_not_booked(at):
-    assert books(at, Person(BORN, (987654,))) == Refused(Refusal.NOT_OFFERED, 0)
+    assert books(at, PersonToBook(BORN, (987654,))) == BookingRefused(Refusal.NOT_OFFERED, 0)
     with pytest.raises(ValueError, match="order"):
         books(at, nonce="short")
 
@@ -258,7 +262,7 @@ def test_the_agent_goes_on_with_the_slot_that_the_caller_chose(at):
     assert {one.offer.place_id for one in there} == {one.place_id for one in session.offers}
     # The line ends, and nothing of it is lost: it is the desk's.
     record_call_status(at.store, at.campaign, phone.sid, "completed")
-    made = books(at, Person(BORN, chosen.places), desk=desk)
+    made = books(at, PersonToBook(BORN, chosen.places), desk=desk)
     assert isinstance(made, Made)
     assert file_of(at, made.booking_ids[0]).live[0].place_id == chosen.place_id
 
@@ -413,7 +417,7 @@ def test_a_place_is_found_by_postcode_and_nonsense_is_nowhere(at):
 
 def booked(made: House, nonce: str = NONCE) -> str:
     offer, *_ = find(made)
-    done = books(made, Person(BORN, offer.places), nonce=nonce)
+    done = books(made, PersonToBook(BORN, offer.places), nonce=nonce)
     assert isinstance(done, Made)
     return done.booking_ids[0]
 
@@ -478,7 +482,7 @@ def test_the_text_is_sent_again_three_times_a_day_and_to_the_number_on_file(at):
         assert len(at.messages("sms")) == number + 2
     # The same form again is no other text; a new one is one too many.
     assert change(at, text_again, booking_id, nonce="d" * 24) == Texted()
-    assert change(at, text_again, booking_id, nonce="e" * 24) == Refused(Refusal.TOO_OFTEN)
+    assert change(at, text_again, booking_id, nonce="e" * 24) == BookingRefused(Refusal.TOO_OFTEN)
     texts = [at.text_of(one) for one in at.messages("sms")]
     assert all(file_of(at, booking_id).reference in one for one in texts)
     at.clock.advance(timedelta(hours=25))
@@ -487,11 +491,11 @@ def test_the_text_is_sent_again_three_times_a_day_and_to_the_number_on_file(at):
 
 def test_no_text_goes_to_a_landline(at):
     offer, *_ = find(at)
-    made = books(at, Person(BORN, offer.places), number=LANDLINE)
+    made = books(at, PersonToBook(BORN, offer.places), number=LANDLINE)
     assert isinstance(made, Made)
     assert made.message_ids == ()
     refused = change(at, text_again, made.booking_ids[0], nonce=NONCE)
-    assert refused == Refused(Refusal.NO_MOBILE)
+    assert refused == BookingRefused(Refusal.NO_MOBILE)
 
 
 def test_somebody_is_put_on_the_waiting_list_once(at):
@@ -500,7 +504,7 @@ def test_somebody_is_put_on_the_waiting_list_once(at):
     assert change(at, wait_for_place, born=BORN, number=MOBILE, town=PARIS) == 0
     assert change(at, wait_for_place, born=OTHER, number=LANDLINE, town=PARIS) == 1
     refused = change(at, wait_for_place, born=BORN, number="", town=PARIS)
-    assert refused == Refused(Refusal.NO_NUMBER)
+    assert refused == BookingRefused(Refusal.NO_NUMBER)
 
 
 # ---------------------------------------------------------------- the file
@@ -509,7 +513,7 @@ def test_somebody_is_put_on_the_waiting_list_once(at):
 def in_line(made: House, call_id: str, number: str = MOBILE, entry_id: str = DESK.entry_id):
     with made.database.transaction() as connection:
         queues.add_queue(connection, made.store.clock, "fr", "fr")
-        new = NewEntry(
+        new = NewQueueEntry(
             entry_id, "fr", "call", "fr", call_id=call_id, origin_call_id=call_id, number=number,
             known=made.session(call_id).known,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from flows.rehearsal import earlier
 from flows.session import CallerKind, Session
 from flows.speech import RING, SILENCE, Input, Line, Speech, keys, spoken
 from flows.steps.resume import offer_to_resume
-from flows.walking import Turn
+from flows.walking import WalkTurn
 from tests.flows.fake_world import FakeWorld, ringing
 
 SENSIBLE = {
@@ -51,7 +51,7 @@ class Talk:
         self._hear(RING)
         return self
 
-    def stands_after(self, turn: Turn) -> Self:
+    def stands_after(self, turn: WalkTurn) -> Self:
         """Where a turn of the walk came to."""
         self.session, self.speech = turn.after, turn.speech
         return self

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import commands.calls
 
 from flows import call_map, walking
-from flows.call_map import MOST_MENUS, CallMap, Edge
+from flows.call_map import MOST_MENUS, CallMap, MapEdge
 from flows.engine import ENDED
 from flows.steps import STEPS
 from flows.walking import left_alone
@@ -53,7 +53,7 @@ def test_a_step_that_leads_nowhere_is_a_dead_end(found: CallMap):
 
 def test_two_steps_that_only_lead_to_each_other_have_no_exit(found: CallMap):
     kept = tuple(one for one in found.edges if one.start not in {"town", "town_which"})
-    round_and_round = (Edge("town", "town_which", ("1",)), Edge("town_which", "town", ("1",)))
+    round_and_round = (MapEdge("town", "town_which", ("1",)), MapEdge("town_which", "town", ("1",)))
     broken = replace(found, edges=kept + round_and_round)
     assert broken.dead_ends() == []
     assert {"town", "town_which"} <= set(broken.without_exit())
@@ -65,8 +65,8 @@ def test_a_menu_under_three_others_is_too_deep(found: CallMap):
         found,
         edges=(
             *only_there,
-            Edge("part_of_day", "couple_choice", ("3",)),
-            Edge("couple_choice", "waiting", ("1",)),
+            MapEdge("part_of_day", "couple_choice", ("3",)),
+            MapEdge("couple_choice", "waiting", ("1",)),
         ),
     )
     assert broken.menus_deep()["couple_choice"] == MOST_MENUS + 1

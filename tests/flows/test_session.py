@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.engine import Lost, advance
+from flows.engine import ConversationLost, advance
 from flows.rehearsal import MY_PAIR, kept_place, my_booking
 from flows.session import CallerKind, Moving, Offer, Proving, Session
 from flows.speech import SILENCE, Input, keys
@@ -214,7 +214,7 @@ def test_the_same_session_input_and_world_give_the_same_answer(
         world = weathers()[weather]
         try:
             after, speech = advance(session, said, world)
-        except (IndexError, ValueError, OverflowError, Lost) as error:
+        except (IndexError, ValueError, OverflowError, ConversationLost) as error:
             # That it fails is another test's matter; here, that it does so every time.
             return type(error)
         return after, speech, world.searches, world.orders, world.promises
@@ -238,7 +238,7 @@ def test_a_session_that_was_stored_between_turns_makes_no_difference():
 
 @pytest.mark.parametrize("step", ["", "no such step"])
 def test_a_session_at_no_step_is_an_error_of_ours_that_says_so(step: str):
-    with pytest.raises(Lost):
+    with pytest.raises(ConversationLost):
         advance(Session(step=step), keys("1"), FakeWorld())
 
 

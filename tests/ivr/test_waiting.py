@@ -12,7 +12,7 @@ from exchange.twiml import Verb
 from ivr.agent_lines import bring
 from ivr.twiml import Addresses
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from models.supervision import snapshots
 from services.agents.connect_agent import agent_enters
 from services.campaign.opening_hours import hours_of
@@ -62,7 +62,7 @@ def waits(floor: Floor, number: str = MOBILE) -> Waits:
     return Waits(floor.house.app, number).enters()
 
 
-def place_of(floor: Floor, line: Line) -> Entry:
+def place_of(floor: Floor, line: Line) -> QueueEntry:
     with floor.house.database.statement() as connection:
         found = queues.last_of_call(connection, floor.store.vault, line.sid)
     assert found is not None

@@ -18,7 +18,7 @@ from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.centres.directory import Directory
 from services.messages.change_notices import renders
-from services.messages.notices import Ready
+from services.messages.notices import ReadyNotice
 from services.slots.allocate import Channel, Holder
 from tests.support.house import LANDLINE, MOBILE, campaign_with, mornings
 from tests.support.office import Office, Provider
@@ -151,7 +151,7 @@ def test_whom_we_move_is_rung_where_the_campaign_does_without_that_text(whole_of
         claimed = outbox.claim(connection, house.clock, house.store.vault, row.id, lease)
         assert claimed is not None
         ready = render(connection, house.store, claimed)
-    assert isinstance(ready, Ready)
+    assert isinstance(ready, ReadyNotice)
     assert ready.text == ""
     assert ready.call is not None
     assert ready.call.known["booking_id"] == booking_id
@@ -200,7 +200,7 @@ def test_a_relay_that_lost_its_claim_while_it_made_the_words_sends_nothing(
     (row,) = office.house.messages("booking_cancelled")
     real, nested = office.means.notices["booking_cancelled"], list[str]()
 
-    def slow(*arguments: Any) -> Ready | Any:
+    def slow(*arguments: Any) -> ReadyNotice | Any:
         if not nested:
             nested.append("…")
             office.later(seconds=26)

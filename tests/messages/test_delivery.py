@@ -20,9 +20,9 @@ from models.messages.outbox import NewMessage
 from models.tables import message
 from services.booking.confirm_booking import Booked
 from services.messages.deliver_message import DeliveryDependencies
-from services.messages.notices import Ready
+from services.messages.notices import ReadyNotice
 from services.messages.topics import Topic
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 from tests.support.house import BASE, MOBILE, House, mornings
 from tests.support.office import Office, Provider
 from tests.support.rows import change, confirms, holds, near
@@ -74,7 +74,7 @@ class Refusing:
 
     def send(self, *_: Any) -> str:
         self.asked += 1
-        raise Refused(self.code)
+        raise ProviderRefused(self.code)
 
     def find(self, *_: Any) -> None:
         return None
@@ -411,7 +411,7 @@ def test_one_whose_words_cannot_be_made_holds_up_no_other_and_is_looked_at(
     assert (case.message_id, case.why) == (wrong.id, "change error")
 
 
-def _has_no_words(*_: Any) -> Ready:
+def _has_no_words(*_: Any) -> ReadyNotice:
     raise ZeroDivisionError
 
 

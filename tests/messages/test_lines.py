@@ -16,9 +16,9 @@ from models.messages import outbox
 from services.messages import phone_capabilities, retry_plan
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.phone_capabilities import ContactWay, PhoneKind
-from services.messages.retry_plan import FATES, Again, Fate, next_try
+from services.messages.retry_plan import FATES, Again, ErrorMeaning, next_try
 from services.messages.topics import MANNERS, Topic
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House
 from tests.support.office import Office, Provider
 
@@ -133,7 +133,7 @@ def test_a_ported_number_is_asked_about_once_and_remembered(
     assert counting.numbers == []
 
 
-@pytest.mark.parametrize("answer", [NoAnswer(), Busy("20429"), Refused("20404")])
+@pytest.mark.parametrize("answer", [NoAnswer(), Busy("20429"), ProviderRefused("20404")])
 def test_a_look_up_that_fails_changes_nothing(office: Office, provider: Provider, answer: Any):
     types = Asked(answer)
     asking(office, types)
@@ -197,11 +197,11 @@ def test_the_page_names_every_code():
     plan = PAGE[PAGE.index("## What is done about each error") :]
     rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", plan, re.MULTILINE))
     words = {
-        "ours": Fate.OURS,
-        "one more text": Fate.ONCE_LATER,
-        "remembered as a landline": Fate.LANDLINE,
-        "remembered as STOP": Fate.STOPPED,
-        "never again": Fate.DEAD_END,
+        "ours": ErrorMeaning.OURS,
+        "one more text": ErrorMeaning.ONCE_LATER,
+        "remembered as a landline": ErrorMeaning.LANDLINE,
+        "remembered as STOP": ErrorMeaning.STOPPED,
+        "never again": ErrorMeaning.DEAD_END,
     }
     told = {
         code: next(fate for word, fate in words.items() if then.startswith(word))
@@ -216,8 +216,8 @@ def test_the_page_names_every_code():
 
 @pytest.mark.parametrize("code", ["21211", "21614", "21635", "21610", "30006"])
 def test_some_errors_are_never_tried_again(code: str):
-    assert next_try(Refused(code), 1) is None
-    assert retry_plan.fate(code) is not Fate.ONCE_LATER
+    assert next_try(ProviderRefused(code), 1) is None
+    assert retry_plan.fate(code) is not ErrorMeaning.ONCE_LATER
 
 
 def test_waits_double_up_to_five_minutes_and_end_after_a_day():
@@ -237,7 +237,7 @@ def test_a_header_says_when_and_never_sooner_than_a_second():
     )
 
 
-@pytest.mark.parametrize("error", [NoAnswer(), Busy("x"), Refused("20003")])
+@pytest.mark.parametrize("error", [NoAnswer(), Busy("x"), ProviderRefused("20003")])
 def test_what_is_in_doubt_stays_so_until_it_is_settled(error: Any):
     again = next_try(error, 2, ambiguous=True)
     assert again is not None

@@ -25,7 +25,7 @@ from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Reminder
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
-from services.centre_day.move_people import Fate
+from services.centre_day.move_people import MoveOutcome
 from services.centres.directory import Directory
 from services.messages.reminders import calls_about, plan
 from services.slots.allocate import Channel, Chosen, Holder
@@ -460,7 +460,7 @@ def test_nobody_is_reminded_of_what_was_told_to_be_no_more(service: House):
     directory = Directory(service.database, centres_fresh_seconds=0)
     life = CentreLife(service.store, Campaigns.fixed(service.campaign), directory=directory)
     report = life.close_centre("1", OperationRequest("la salle est inondée"))
-    assert set(report.fates.values()) == {Fate.CASE}
+    assert set(report.fates.values()) == {MoveOutcome.CASE}
     post = Post(service)
     for moment in ("2026-11-25 18:00", "2026-12-08 10:00", "2026-12-09 09:00"):
         assert goes_to(service, local(moment)) > 0

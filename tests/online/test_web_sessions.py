@@ -17,10 +17,10 @@ from flows.session import Session
 from models.online import web_sessions as rows
 from models.tables import place, visit
 from services.centres.directory import Directory
-from services.desk.booking import Made, Order, Person, book
+from services.desk.booking import DeskOrder, Made, PersonToBook, book
 from services.desk.offers import Desk, SearchCriteria, find_offers, towns
 from services.online import answers, web_sessions
-from services.online.web_sessions import LEASE, Act, Answered, WebSession, WebWorld
+from services.online.web_sessions import LEASE, Act, WebAnswer, WebSession, WebWorld
 from services.operations.erase_data import erase_data
 from services.service import Service
 from services.slots.allocate import Channel
@@ -51,7 +51,7 @@ class Site:
             house.store, "fr", web_sessions.new_id(house.store), session
         )
 
-    def tries(self, act: Act, said: str = "") -> Answered:
+    def tries(self, act: Act, said: str = "") -> WebAnswer:
         """Answer the page that was seen last; what it led to is not looked at."""
         visit = self.visit
         return web_sessions.answer(self.house.store, self.service, visit, visit.number, act, said)
@@ -149,7 +149,9 @@ def test_the_same_last_place_is_one_of_web_phone_and_desk(last_place: House):
         wish = SearchCriteria((date(1942, 3, 12),), town)
         (offer,) = find_offers(connection, last_place.store, service, desk, wish).offers
     clock.moment += timedelta(minutes=15)
-    order = Order((Person(date(1942, 3, 12), offer.places),), "75011", a_mobile(4), "0" * 24)
+    order = DeskOrder(
+        (PersonToBook(date(1942, 3, 12), offer.places),), "75011", a_mobile(4), "0" * 24
+    )
 
     def by_desk() -> bool:
         with last_place.database.transaction() as connection:

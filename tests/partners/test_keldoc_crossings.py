@@ -17,7 +17,7 @@ from services.booking.change_booking import (
     undo_cancel,
 )
 from services.centre_day.centre_life import CentreLife, OperationRequest
-from services.centre_day.move_people import Fate
+from services.centre_day.move_people import MoveOutcome
 from services.operations.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
 from tests.partners.test_keldoc_orders import asked, keldoc, on_both, stage
@@ -122,12 +122,12 @@ def test_who_was_moved_away_from_there_does_not_come_back_unasked(keldoc: Beside
     keldoc.house.opens_centre("1", starts=[MORNING + timedelta(days=1)])
     life = CentreLife(keldoc.house.store, keldoc.service.campaigns)
     closed = life.close_day(CENTRE, MORNING.date(), OperationRequest("flood"))
-    assert closed.fates == {booking_id: Fate.MOVED}
+    assert closed.fates == {booking_id: MoveOutcome.MOVED}
     assert keldoc.delivers() == ["undone"]
 
     back = life.undo(closed.operation_id, OperationRequest("dry"))
 
-    assert back.fates == {booking_id: Fate.STAYS}
+    assert back.fates == {booking_id: MoveOutcome.STAYS}
     (now,) = keldoc.house.bookings()
     assert (now.centre_id, now.state) == ("1", "confirmed")
 

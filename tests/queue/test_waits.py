@@ -35,7 +35,7 @@ from models.supervision import snapshots
 from models.tables import leg, queue_entry
 from services.agents import call_back, presence
 from services.campaign.opening_hours import hours_of, tomorrow_evening
-from services.queue.entries import Caller, WaitEstimates, join, place_promise
+from services.queue.entries import QueueCaller, WaitEstimates, join, place_promise
 from services.queue.promise_callback import promise
 from services.queue.wait_estimate import (
     NAME,
@@ -243,7 +243,7 @@ def test_the_wait_that_is_told_in_the_queue_is_the_wait_that_is(service: House):
     def rings(number: int) -> None:
         call_id = f"CA{number:032x}"
         with store.database.transaction() as connection:
-            caller = Caller(call_id, a_mobile(number), "fr")
+            caller = QueueCaller(call_id, a_mobile(number), "fr")
             entry_id = join(connection, store, CAMPAIGN, caller, door)
             place = queues.queue_position(connection, clock, entry_id)
             assert place is not None
@@ -414,7 +414,7 @@ def owes(house: House, count: int, due: datetime) -> None:
     with house.database.transaction() as connection:
         for _ in range(count):
             made = house.store.chance.identifier()
-            new = queues.NewEntry(made, "fr", "callback", "fr", due_at=due)
+            new = queues.NewQueueEntry(made, "fr", "callback", "fr", due_at=due)
             assert queues.add(connection, house.clock, house.store.vault, new)
 
 

@@ -17,7 +17,7 @@ from ivr.twiml import Addresses, render
 from prompts.catalogue import PAUSE, load
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
-from tests.flows.walk import CAMPAIGNS, Turn, my_weathers, walk, weathers
+from tests.flows.walk import CAMPAIGNS, WalkTurn, my_weathers, walk, weathers
 from tests.flows.walk import place as place_of
 from tests.ivr.line import Document, read
 from tests.support.house import BASE
@@ -126,16 +126,16 @@ def prompts() -> Iterator[Place]:
     yield from {place.name: place for place in places()}.values()
 
 
-def reached(turns: tuple[Turn, ...], by: set[Heard]) -> tuple[Turn, ...]:
+def reached(turns: tuple[WalkTurn, ...], by: set[Heard]) -> tuple[WalkTurn, ...]:
     """The turns that a call can come to in which nothing else than `by` is ever heard."""
-    ways: dict[Session, list[Turn]] = {}
-    waiting: list[Turn] = []
+    ways: dict[Session, list[WalkTurn]] = {}
+    waiting: list[WalkTurn] = []
     for turn in turns:
         if turn.heard.kind is Heard.RING:
             waiting.append(turn)
         elif turn.heard.kind in by:
             ways.setdefault(_without_words(turn.before), []).append(turn)
-    found: list[Turn] = []
+    found: list[WalkTurn] = []
     while waiting:
         turn = waiting.pop()
         found.append(turn)

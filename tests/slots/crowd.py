@@ -31,10 +31,10 @@ from models.slots.places import HeldPlace
 from models.tables import place
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
-from services.centres.directory import Directory, Near
+from services.centres.directory import Directory, NearbyCentre
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import give_back_holds
-from services.slots.hold_slot import Held, Wanted, hold_slots
+from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.store import Store
 from tests.support.house import CAMPAIGN, POSTCODES
 
@@ -96,7 +96,7 @@ class Member:
         self.catalogue = load("fr")
         *_, latitude, longitude = POSTCODES["75011"]
         with self.store.database.statement() as connection:
-            self.near: list[Near] = Directory(self.store.database).nearest(
+            self.near: list[NearbyCentre] = Directory(self.store.database).nearest(
                 connection, latitude, longitude, "metropole", CAMPAIGN.radius_kilometres
             )
         with self.store.database.transaction() as connection:
@@ -118,13 +118,15 @@ class Member:
             self.confirms(taker, self.chance.choice(held), story, since)
         return story
 
-    def searches(self, taker: Holder, story: Story, since: dict[int, float]) -> list[Held] | None:
+    def searches(
+        self, taker: Holder, story: Story, since: dict[int, float]
+    ) -> list[HeldSlot] | None:
         """Hold what is offered; None when the transaction failed. What was held is given back."""
         story.asked = time.monotonic()
-        held: list[Held] = []
+        held: list[HeldSlot] = []
         try:
             with self.store.database.transaction() as connection:
-                wanted = Wanted(self.near, self.store.clock.now() + CAMPAIGN.lead)
+                wanted = HoldRequest(self.near, self.store.clock.now() + CAMPAIGN.lead)
                 held = hold_slots(connection, self.store, CAMPAIGN, taker, wanted)
                 self.may_fail()
         except RolledBack:
@@ -140,7 +142,7 @@ class Member:
         since |= {one.place.place_id: story.asked for one in held}
         return held
 
-    def confirms(self, taker: Holder, one: Held, story: Story, since: dict[int, float]) -> None:
+    def confirms(self, taker: Holder, one: HeldSlot, story: Story, since: dict[int, float]) -> None:
         born, number = date(1942, 3, 12), f"+336{story.number:08d}"
         local = one.place.start_at.astimezone(ZoneInfo(one.near.centre.time_zone))
         request = Request(

@@ -16,7 +16,7 @@ from models.tables import place
 from services.call import resume_call
 from services.centre_day import secretary
 from services.centre_day.secretary import WalkIn
-from services.desk.booking import Refused
+from services.desk.booking import BookingRefused
 from services.online import partner, web_sessions
 from tests.centre_day.test_centre_day import NONCE, at_centre
 from tests.online.test_web_sessions import serving
@@ -96,7 +96,7 @@ def test_a_place_that_is_made_for_somebody_goes_with_a_refusal(service: House, b
 
     with service.database.transaction() as connection:
         walk_in = WalkIn(born, NONCE, number=MOBILE, extra=True)
-        assert isinstance(secretary.book_now(connection, at, walk_in), Refused)
+        assert isinstance(secretary.book_now(connection, at, walk_in), BookingRefused)
 
     with service.database.statement() as connection:
         assert connection.execute(select(func.count()).select_from(place)).scalar_one() == 1

@@ -51,7 +51,7 @@ from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, LifeRefused, OperationRequest
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.give_back import keep_for_return
-from services.slots.hold_slot import Held
+from services.slots.hold_slot import HeldSlot
 from services.waiting_list.entries import advance
 from tests.support.house import House, campaign_with, mornings
 from tests.support.rows import change, clock_of, doubles, holds, near, orders, request_for, rows_of
@@ -97,7 +97,7 @@ class Places(RuleBasedStateMachine):
         )
         self.numbers = itertools.count(1)
         # What each caller was offered last: it may have run out meanwhile.
-        self.offered: dict[str, Held] = {}
+        self.offered: dict[str, HeldSlot] = {}
         self.sweeper_lives = True
         self.operations: list[str] = []
         # Bookings that were confirmed to somebody, and those that were cancelled since.
@@ -141,7 +141,7 @@ class Places(RuleBasedStateMachine):
         for other, before in owners.items():
             assert self.holder_count(other) == before, "a live hold of somebody else was touched"
 
-    def confirms(self, caller: str, held: Held) -> bool:
+    def confirms(self, caller: str, held: HeldSlot) -> bool:
         before = self.booked_places()
         request = replace(request_for(held, caller), occasion=str(next(self.numbers)))
         booked = isinstance(orders(self.house, request), Booked)
@@ -526,7 +526,7 @@ class Place:
         return self.start_at.astimezone(PARIS).date()
 
 
-def held_places(held: Held) -> list[tuple[int, int]]:
+def held_places(held: HeldSlot) -> list[tuple[int, int]]:
     return [(one.place_id, one.slot_id) for one in (held.place, held.second) if one]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text, update
 
 from models.tables import appointment, booking, history, place
 from services.slots.allocate import Allocate, Channel, Holder
-from services.slots.hold_slot import Held
+from services.slots.hold_slot import HeldSlot
 from tests.support.house import LANDLINE, House, campaign_with, house, mornings
 from tests.support.rows import (
     PARIS,
@@ -54,11 +54,11 @@ def local(day: date, hour: int, minute: int = 0, zone: str = ZONE) -> datetime:
     return datetime.combine(day, time(hour, minute), tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-def pairs(held: list[Held]) -> list[tuple[datetime, datetime]]:
+def pairs(held: list[HeldSlot]) -> list[tuple[datetime, datetime]]:
     return [(one.place.start_at, one.second.start_at) for one in held if one.second]
 
 
-def pair_of(held: list[Held]) -> tuple[datetime, datetime]:
+def pair_of(held: list[HeldSlot]) -> tuple[datetime, datetime]:
     (found,) = pairs(held)
     return found
 

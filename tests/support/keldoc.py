@@ -19,10 +19,10 @@ from models.messages import outbox
 from models.partners import bookings
 from models.partners.bookings import OrderRow
 from models.tables import agent_case, message, place
-from partners.keldoc_booking import Account, BookedCentre, Keldoc
+from partners.keldoc_booking import BookedCentre, Keldoc, KeldocAccount
 from services.centres.directory import Directory
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
-from services.partners.booking import Asked, NotAsked, PartnerOrder, ask
+from services.partners.booking import NotAsked, PartnerOrder, PlacedOrder, ask
 from services.partners.deliver import OrderProcessor
 from services.ports import PartnerBooker
 from services.service import Service
@@ -133,7 +133,7 @@ class Beside:
         made["slot_id"] = made["slot_id"] or self.slot()
         return PartnerOrder(**made)
 
-    def asks(self, **changes: Any) -> Asked | NotAsked:
+    def asks(self, **changes: Any) -> PlacedOrder | NotAsked:
         with self.house.database.transaction() as connection:
             return ask(connection, self.house.store, self.service, self.order(**changes))
 
@@ -201,7 +201,7 @@ def beside(
         diary = Diary(made.clock, sleep)  # type: ignore[arg-type]
         with listening(diary) as base:
             keldoc = Keldoc(
-                Account(base, KEY, SECRET),
+                KeldocAccount(base, KEY, SECRET),
                 [BookedCentre(CENTRE, agendas, motives)],
                 now=made.clock.now,
                 timeouts=timeouts,

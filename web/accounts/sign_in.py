@@ -15,7 +15,15 @@ from werkzeug import Response
 from models.accounts.staff import ROLES, Staff, StaffSession
 from services.accounts import known_device, passwords, second_factor
 from services.accounts import staff as accounts
-from services.accounts.sign_in import Begun, Closed, Origin, SignIn, Unproved, Wrong, needs
+from services.accounts.sign_in import (
+    BegunSession,
+    Origin,
+    SignIn,
+    SignInClosed,
+    Unproved,
+    WrongCredentials,
+    needs,
+)
 from services.store import Store
 from web.browser_session import Cookies
 from web.pages import leads, words
@@ -78,7 +86,7 @@ class _Views:
 
     @public
     def enter(self) -> ResponseReturnValue:
-        def begin() -> Begun:
+        def begin() -> BegunSession:
             return self._sign_in.begin(
                 login=request.form.get("login", ""),
                 password=request.form.get("password", ""),
@@ -136,9 +144,9 @@ class _Views:
         """Why somebody at an open session is not known to be whose it is; None when they are."""
         try:
             self._sign_in.prove(found, token(), password, self._origin())
-        except Wrong:
+        except WrongCredentials:
             return "wrong_old", HTTPStatus.UNAUTHORIZED
-        except Closed:
+        except SignInClosed:
             return "closed", HTTPStatus.TOO_MANY_REQUESTS
         except passwords.TooBusy:
             return "busy", HTTPStatus.SERVICE_UNAVAILABLE
@@ -240,7 +248,7 @@ class _Views:
             begun = self._sign_in.open_wall(found, token())
         except Unproved:
             return redirect(url_for("sign_in.proof_form", next="/supervision?mur=1"))
-        except Wrong:
+        except WrongCredentials:
             return _to_start()
         answer = redirect(url_for("board.wall"), HTTPStatus.SEE_OTHER)
         self._cookies.sign_in(answer, begun.token)
@@ -290,13 +298,13 @@ class _Views:
         today = self._store.clock.now().date()
         return Origin(address(), known_device.read(self._store.vault, cookie, today))
 
-    def _attempt(self, act: Callable[[], Begun], again: Again) -> ResponseReturnValue:
+    def _attempt(self, act: Callable[[], BegunSession], again: Again) -> ResponseReturnValue:
         """Do a step, or show its form again with what was wrong."""
         try:
             begun = act()
-        except Wrong:
+        except WrongCredentials:
             return again("wrong", HTTPStatus.UNAUTHORIZED)
-        except Closed:
+        except SignInClosed:
             return again("closed", HTTPStatus.TOO_MANY_REQUESTS)
         except passwords.TooBusy:
             return again("busy", HTTPStatus.SERVICE_UNAVAILABLE)
@@ -304,7 +312,7 @@ class _Views:
             return again(f"password_{bad.key}", HTTPStatus.BAD_REQUEST)
         return self._go_on(begun)
 
-    def _go_on(self, begun: Begun) -> ResponseReturnValue:
+    def _go_on(self, begun: BegunSession) -> ResponseReturnValue:
         """To the step that is missing, or to where somebody wanted to go."""
         store, wanted = self._store, _wanted()
         fresh = self._sign_in.visit(begun.token)

@@ -26,10 +26,10 @@ from typing import Any, Final
 from flask import Request
 
 from services.admission.load_shedder import LoadShedder
-from web.admission.crowd import Crowd
+from web.admission.crowd import CrowdAnswers
 from web.admission.kept_pages import PagesForAll
 from web.admission.ledger import Ledger
-from web.admission.parts import Environ, GateParts, Tally, Wsgi, briefly, with_cookie
+from web.admission.parts import Environ, GateParts, LedgerTally, Wsgi, briefly, with_cookie
 from web.admission.room import RoomOfWorker
 from web.admission.room_pages import RoomPages
 from web.admission.waiting_room import START
@@ -63,8 +63,8 @@ class Gate:
         self.pressure = pressure
         self.hops = parts.hops
         self._ticks = pressure.ticks
-        self.tally = Tally()
-        self.crowd = Crowd(parts, RoomPages(app, parts.public_base_url), self.tally)
+        self.tally = LedgerTally()
+        self.crowd = CrowdAnswers(parts, RoomPages(app, parts.public_base_url), self.tally)
         self.room = RoomOfWorker(parts, self.crowd, self.tally)
         self.pages = PagesForAll(app, pressure, self.crowd, self.tally)
         self.ledger = Ledger(parts.store, pressure, self.room, self.tally)

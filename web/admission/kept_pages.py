@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from services.admission.load_shedder import LoadShedder
 from web.admission import kept_answers
-from web.admission.crowd import Crowd
-from web.admission.kept_answers import Kept, KeptAnswers
-from web.admission.parts import Environ, Tally, Wsgi, language_of
+from web.admission.crowd import CrowdAnswers
+from web.admission.kept_answers import CachedAnswer, KeptAnswers
+from web.admission.parts import Environ, LedgerTally, Wsgi, language_of
 from web.admission.waiting_room import START
 from web.online.asked_centre import NOTHING, asked_in
 
@@ -28,7 +28,9 @@ _CONDITIONS: Final = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
 class PagesForAll:
     """One memory for each worker."""
 
-    def __init__(self, app: Wsgi, pressure: LoadShedder, crowd: Crowd, tally: Tally) -> None:
+    def __init__(
+        self, app: Wsgi, pressure: LoadShedder, crowd: CrowdAnswers, tally: LedgerTally
+    ) -> None:
         self.app = app
         self._pressure, self._crowd, self._tally = pressure, crowd, tally
         self.ticks: Callable[[], float] = pressure.ticks
@@ -68,7 +70,9 @@ class PagesForAll:
         asked = asked_in(query) if path == START else NOTHING
         return (self.kept_for_centres if asked.centre else self.kept), asked.query(language)
 
-    def _from_memory(self, kept: Kept, environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def _from_memory(
+        self, kept: CachedAnswer, environ: Environ, start_response: Any
+    ) -> Iterable[bytes]:
         self._tally.counts["gate", "kept"] += 1
         return kept_answers.answer(kept, environ, start_response)
 
@@ -76,7 +80,7 @@ class PagesForAll:
         self,
         memory: KeptAnswers,
         key: str,
-        old: Kept | None,
+        old: CachedAnswer | None,
         environ: Environ,
         start_response: Any,
     ) -> Iterable[bytes]:

@@ -22,7 +22,7 @@ from services.admission.load_shedder import LOOK_EVERY, LoadShedder
 from services.admission.waiting_room import NAME
 from services.store import Store
 from services.telemetry import GATE_ANSWERS, GIVEN_WAY, ROOM_TICKETS
-from web.admission.parts import Tally
+from web.admission.parts import LedgerTally
 from web.admission.room import RoomOfWorker
 
 # Seconds between two wakings of the thread that measures, and between two writings.
@@ -39,7 +39,7 @@ class Ledger:
     """One for each web worker."""
 
     def __init__(
-        self, store: Store, pressure: LoadShedder, room: RoomOfWorker, tally: Tally
+        self, store: Store, pressure: LoadShedder, room: RoomOfWorker, tally: LedgerTally
     ) -> None:
         self._store, self._pressure, self._room, self._tally = store, pressure, room, tally
         self._ticks: Callable[[], float] = pressure.ticks

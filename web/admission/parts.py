@@ -51,7 +51,7 @@ class GateParts:
 
 
 @dataclass
-class Tally:
+class LedgerTally:
     """What happened since the ledger was written last.
 
     Several threads add to it without a lock: the telephone is not to wait for a count, and one that

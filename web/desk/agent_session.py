@@ -18,16 +18,16 @@ from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import Now
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.accounts.staff import READ_FILE
 from services.accounts.staff import read_file as say_that_it_is_read
 from services.agents import hand_back, presence, wrap_up
 from services.agents.presence import PAUSES, Current
 from services.agents.provider_commands import CommandResult
-from services.booking.find_booking import Found
+from services.booking.find_booking import FoundBooking
 from services.desk import cases
 from services.desk.caller_profile import CallerProfile, draft_of, read_caller_profile
-from services.desk.messages import Told, told
+from services.desk.messages import BookingMessages, told
 from services.desk.offers import Desk, hand_to_call, let_go, take_over
 from services.ports import CallControl, WakeUp
 from services.service import Service
@@ -35,7 +35,7 @@ from services.store import Store
 from web.desk.state import WITH_ENTRY, DeskState, iso
 from web.desk.voice_token import device_page
 from web.pages import with_voice, words
-from web.written import Written
+from web.written import DeskWords
 
 # Why a file is read without a typed reason.
 CALL = "call"
@@ -64,7 +64,7 @@ class AgentSession:
 
     staff: Staff
     now: Now | None
-    entry: Entry | None
+    entry: QueueEntry | None
     desk: Desk
 
     @property
@@ -162,10 +162,10 @@ def give_their_places_back(
 
 def told_of(
     store: Store, service: Service, connection: Connection | None = None
-) -> Callable[[Found], Told]:
+) -> Callable[[FoundBooking], BookingMessages]:
     """What a template asks a booking's messages by; in a transaction, or with one of its own."""
 
-    def read(found: Found) -> Told:
+    def read(found: FoundBooking) -> BookingMessages:
         if connection is not None:
             return told(connection, store, service, found)
         with store.database.statement() as own:
@@ -195,7 +195,7 @@ class DeskPage:
         return {
             "seat": seat,
             "file": file,
-            "w": Written(words()),
+            "w": DeskWords(words()),
             "iso": iso,
             "new_nonce": new_nonce,
             "told_of": told_of(store, self._parts.service),

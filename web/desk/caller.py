@@ -23,15 +23,15 @@ from models.desk import desk as rows
 from services.accounts.staff import read_file as say_that_it_is_read
 from services.accounts.staff import record_act
 from services.booking.change_booking import Changed, Unchanged
-from services.booking.find_booking import Found, read_booking
+from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import told
 from services.desk import elsewhere
 from services.desk.booking import (
+    BookingRefused,
+    DeskOrder,
     Made,
-    Order,
-    Person,
+    PersonToBook,
     Refusal,
-    Refused,
     Texted,
     book,
     cancel_booking,
@@ -43,8 +43,8 @@ from services.desk.booking import (
     wait_for_place,
 )
 from services.desk.caller_profile import BOOKED, CallerDetails, CallerProfile, draft_of
-from services.desk.messages import Asked, have_called
-from services.desk.offers import Found as FoundOffers
+from services.desk.messages import RequestedCall, have_called
+from services.desk.offers import OffersFound as FoundOffers
 from services.desk.offers import (
     OnDesk,
     SearchCriteria,
@@ -65,7 +65,7 @@ from services.desk.search import (
 )
 from services.messages.phone_capabilities import takes_texts
 from services.partners import offers as partner_offers
-from services.partners.booking import NotAsked, PartnerOrder, State, ask, is_of, state_of
+from services.partners.booking import NotAsked, OrderState, PartnerOrder, ask, is_of, state_of
 from services.partners.offers import PartnerOffer
 from services.telemetry import BOOKINGS
 from web.desk import forms
@@ -84,10 +84,10 @@ from web.desk.agent_session import (
     new_nonce,
     told_of,
 )
-from web.desk.forms import Typed, Understood
+from web.desk.forms import BookingForm, Understood
 from web.pages import words
 from web.staff_only import current
-from web.written import Written
+from web.written import DeskWords
 
 View = Callable[..., Any]
 FORM = "form"
@@ -101,7 +101,7 @@ _CENTRE_LETTERS = 40
 class Panel:
     """The middle of the page: the form, what was found, what is to be read back, what was done."""
 
-    form: Typed
+    form: BookingForm
     offers: list[OnDesk] = field(default_factory=list)
     wrong: tuple[str, ...] = ()
     towns: tuple[Town, ...] = ()
@@ -110,11 +110,11 @@ class Panel:
     read_back: tuple[Offer, ...] = ()
     beside_none: bool = False
     notice: str = ""
-    done: tuple[Found, ...] = ()
+    done: tuple[FoundBooking, ...] = ()
     repeated: bool = False
     # What was asked for is known already: an appointment there is.
-    known: Found | None = None
-    moving: Found | None = None
+    known: FoundBooking | None = None
+    moving: FoundBooking | None = None
     nonce: str = ""
     number: str = ""
     takes_texts: bool = False
@@ -128,10 +128,10 @@ class Panel:
     held_by_call: bool = False
     # What partners have near, and what was asked for at one of them.
     partners: tuple[PartnerOffer, ...] = ()
-    partner_order: State | None = None
+    partner_order: OrderState | None = None
 
 
-class Caller:
+class CallerRoutes:
     """The routes of /poste that have to do with appointments."""
 
     def __init__(self, parts: DeskParts, page: DeskPage) -> None:
@@ -178,7 +178,7 @@ class Caller:
         self, connection: Connection, seat: AgentSession, file: CallerProfile | None
     ) -> Panel:
         """The form as it stands: as the agent left it, or with what the caller gave."""
-        form = Typed()
+        form = BookingForm()
         if file is not None:
             kept = draft_of(file.entry).get(FORM)
             form = forms.from_draft(kept) if isinstance(kept, dict) else _given(file)
@@ -194,7 +194,9 @@ class Caller:
         campaign = self._service.campaign
         return tuple(dict.fromkeys(one.group for one in campaign.eligible if one.group))
 
-    def _on_desk(self, connection: Connection, seat: AgentSession, form: Typed) -> list[OnDesk]:
+    def _on_desk(
+        self, connection: Connection, seat: AgentSession, form: BookingForm
+    ) -> list[OnDesk]:
         campaign = self._service.campaign
         alone = form.booking_id and form.moving != Moving.BOTH
         if alone:
@@ -202,13 +204,15 @@ class Caller:
         town = self._town(connection, seat, form)
         return on_desk(connection, self._store, campaign, seat.desk, town)
 
-    def _town(self, connection: Connection, seat: AgentSession, form: Typed) -> Town | None:
+    def _town(self, connection: Connection, seat: AgentSession, form: BookingForm) -> Town | None:
         if not form.postcode:
             return None
         found = towns(connection, self._store, self._service, seat.desk, form.postcode)
         return found[0] if found else None
 
-    def _moving(self, connection: Connection, seat: AgentSession, form: Typed) -> Found | None:
+    def _moving(
+        self, connection: Connection, seat: AgentSession, form: BookingForm
+    ) -> FoundBooking | None:
         if not form.booking_id or not self._may_see(connection, seat, form.booking_id):
             return None
         return read_booking(connection, self._store, form.booking_id)
@@ -385,7 +389,7 @@ class Caller:
             try:
                 made = book(connection, self._store, self._service, seat.desk, order)
             except ValueError:
-                made = Refused(Refusal.UNKNOWN)
+                made = BookingRefused(Refusal.UNKNOWN)
                 panel.wrong = ("nonce",)
             if isinstance(made, Made):
                 messages = made.message_ids
@@ -401,16 +405,16 @@ class Caller:
     @staticmethod
     def _order(
         panel: Panel, meant: Understood, choices: list[tuple[int, ...]], nonce: str
-    ) -> Order:
+    ) -> DeskOrder:
         form = panel.form
         names = (form.name1, form.name2)
         people = [
-            Person(born, places, name, someone_else=bool(form.someone_else) and number == 0)
+            PersonToBook(born, places, name, someone_else=bool(form.someone_else) and number == 0)
             for number, (born, places, name) in enumerate(
                 zip(meant.born, choices, names, strict=False)
             )
         ]
-        return Order(
+        return DeskOrder(
             people=tuple(people),
             postcode=form.postcode,
             number=meant.number,
@@ -433,7 +437,7 @@ class Caller:
         rows.remember(connection, self._store.vault, entry.id, draft)
 
     def _not_booked(
-        self, connection: Connection, seat: AgentSession, panel: Panel, refused: Refused
+        self, connection: Connection, seat: AgentSession, panel: Panel, refused: BookingRefused
     ) -> None:
         if "nonce" not in panel.wrong:
             panel.notice = words()[f"desk.refused.{refused.why}"]
@@ -496,7 +500,7 @@ class Caller:
             return self._answer(connection, seat, panel)
 
     def _again(
-        self, connection: Connection, seat: AgentSession, form: Typed
+        self, connection: Connection, seat: AgentSession, form: BookingForm
     ) -> tuple[Panel, Understood]:
         today = self._store.clock.now().astimezone(COUNTRY_ZONE).date()
         meant = forms.understand(form, today)
@@ -553,7 +557,7 @@ class Caller:
         with self._store.database.transaction() as connection:
             seat = self._seat(connection)
             found = self._mine(connection, seat, form.get("booking_id", ""))
-            panel = Panel(Typed())
+            panel = Panel(BookingForm())
             done = self._try(
                 do,
                 connection,
@@ -584,7 +588,7 @@ class Caller:
                 if done.message_id:
                     message = (done.message_id,)
                     record_act(connection, self._store, seat.staff.id, TEXTED, found.file.id)
-            elif isinstance(done, Refused):
+            elif isinstance(done, BookingRefused):
                 notice = words()[f"desk.refused.{done.why}"]
             else:
                 notice = words()["desk.wrong.nonce"]
@@ -602,15 +606,15 @@ class Caller:
             done = self._try(
                 have_called, connection, seat, found.file.id, nonce=form.get("nonce", "")
             )
-            if isinstance(done, Asked):
+            if isinstance(done, RequestedCall):
                 notice = words()["desk.card.called"]
                 if done.at is not None:
-                    moment = Written(words()).day_hour(done.at)
+                    moment = DeskWords(words()).day_hour(done.at)
                     notice = words().text("desk.card.called_from", moment=moment)
                 if done.message_id:
                     message = (done.message_id,)
                     record_act(connection, self._store, seat.staff.id, CALLED, found.file.id)
-            elif isinstance(done, Refused):
+            elif isinstance(done, BookingRefused):
                 often = done.why is Refusal.TOO_OFTEN
                 notice = words()["desk.card.called_often" if often else f"desk.refused.{done.why}"]
             else:
@@ -654,7 +658,7 @@ class Caller:
         reference = "".join(one for one in form.get("reference", "") if one.isdecimal())
         today = self._store.clock.now().astimezone(COUNTRY_ZONE).date()
         born = forms.birth(form.get("born", ""), today)
-        typed = Typed(number=form.get("number", ""), born1=form.get("born", ""))
+        typed = BookingForm(number=form.get("number", ""), born1=form.get("born", ""))
         number = forms.understand(typed, today).number
         by: ByReference | ByPerson | None = None
         if len(reference) == REFERENCE_DIGITS:
@@ -663,7 +667,7 @@ class Caller:
             by = ByPerson(number, born)
         with self._store.database.transaction() as connection:
             seat = agent_session_of(connection, self._store, current())
-            found: tuple[Found, ...] = ()
+            found: tuple[FoundBooking, ...] = ()
             notice = ""
             if by is None:
                 notice = words()["desk.search.need_what"]
@@ -730,7 +734,7 @@ class Caller:
                     panel.notice = words()["desk.link.sent"]
                     message = (done.message_id,) if done.message_id else ()
                     panel.offers = self._on_desk(connection, seat, panel.form)
-                elif isinstance(done, Refused):
+                elif isinstance(done, BookingRefused):
                     panel.notice = words()[f"desk.refused.{done.why}"]
                 else:
                     panel.notice = words()["desk.wrong.nonce"]
@@ -748,7 +752,7 @@ class Caller:
         town: Town | None,
     ) -> Any:
         chosen = (request.form.getlist("places") or [""])[0]
-        begun = elsewhere.Begun(
+        begun = elsewhere.PartnerSearch(
             born=meant.born,
             number=meant.number,
             town=town,
@@ -862,7 +866,9 @@ class Caller:
 
     # ------------------------------------------------------------ tools
 
-    def _read(self, connection: Connection, seat: AgentSession, booking_id: str) -> Found | None:
+    def _read(
+        self, connection: Connection, seat: AgentSession, booking_id: str
+    ) -> FoundBooking | None:
         """A booking, and that this agent reads it: the call is the reason, or one was given."""
         if not has_read(connection, self._store, seat, booking_id):
             why = CALL if seat.entry else ""
@@ -876,7 +882,7 @@ class Caller:
             connection, self._store, seat, booking_id
         )
 
-    def _mine(self, connection: Connection, seat: AgentSession, booking_id: str) -> Found:
+    def _mine(self, connection: Connection, seat: AgentSession, booking_id: str) -> FoundBooking:
         found = None
         if self._may_see(connection, seat, booking_id) or self._in_file(
             connection, seat, booking_id
@@ -890,7 +896,7 @@ class Caller:
         file = caller_profile_of(connection, self._store, seat)
         return file is not None and any(one.file.id == booking_id for one in file.bookings)
 
-    def _remember(self, connection: Connection, seat: AgentSession, form: Typed) -> None:
+    def _remember(self, connection: Connection, seat: AgentSession, form: BookingForm) -> None:
         if seat.entry is None:
             return
         draft = {**draft_of(seat.entry), FORM: forms.as_draft(form)}
@@ -904,7 +910,9 @@ class Caller:
     def _answer(self, connection: Connection, seat: AgentSession, panel: Panel) -> Any:
         return self._render("desk/booking.html", connection, seat, panel)
 
-    def _card(self, connection: Connection, seat: AgentSession, found: Found, notice: str) -> Any:
+    def _card(
+        self, connection: Connection, seat: AgentSession, found: FoundBooking, notice: str
+    ) -> Any:
         more = {"found": found, "notice": notice}
         return self._render("desk/card.html", connection, seat, None, **more)
 
@@ -918,7 +926,7 @@ class Caller:
     ) -> Any:
         """A part for a script, else the whole page with it."""
         if request.headers.get("HX-Request"):
-            written = Written(words())
+            written = DeskWords(words())
             asked = told_of(self._store, self._service, connection)
             return render_template(
                 part,
@@ -953,28 +961,28 @@ def _tell_heard(seat: AgentSession, panel: Panel) -> None:
         panel.chosen_before = draft.get(CHOSEN, 0)
 
 
-def _begun(session: Session) -> Typed:
+def _begun(session: Session) -> BookingForm:
     """The form with what was given on the site, or in a call that was cut."""
     number = session.number or session.caller
-    return Typed(
+    return BookingForm(
         people="2" if session.is_first_of_two else "1",
         born1=_typed_date(session.born),
         place=session.postcode,
         postcode=session.postcode,
-        number=Written(words()).number(number),
+        number=DeskWords(words()).number(number),
         groups=list(session.groups),
         text="" if session.number_answered and not session.number else "1",
     )
 
 
-def _given(file: CallerProfile) -> Typed:
+def _given(file: CallerProfile) -> BookingForm:
     """The form with what the caller gave."""
     given: CallerDetails = file.given
     number = given.number
     if not number and file.caller.kind != CallerKind.NONE:
         number = file.caller.number
-    written = Written(words())
-    return Typed(
+    written = DeskWords(words())
+    return BookingForm(
         people="2" if given.whom == Whom.TWO else "1",
         born1=_typed_date(given.born),
         place=given.postcode,
@@ -998,8 +1006,8 @@ def _born(panel: Panel, meant: Understood) -> tuple[Any, ...]:
     return (born,) if born else ()
 
 
-def _waiting(ahead: int | Refused) -> str:
-    if isinstance(ahead, Refused):
+def _waiting(ahead: int | BookingRefused) -> str:
+    if isinstance(ahead, BookingRefused):
         return words()[f"desk.refused.{ahead.why}"]
     if not ahead:
         return words()["desk.booking.waiting_first"]

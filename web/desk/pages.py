@@ -43,12 +43,12 @@ from web.desk.agent_session import (
     go_on_with_their_places,
     wants_json,
 )
-from web.desk.caller import Caller
+from web.desk.caller import CallerRoutes
 from web.desk.cases import CasePages
 from web.desk.state import DeskState, entry_of
 from web.pages import words
 from web.staff_only import current, roles
-from web.written import Written
+from web.written import DeskWords
 
 VOICES = ("browser", "phone")
 _MOST_WORDS = 3
@@ -68,7 +68,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     desk = Blueprint("desk", __name__, url_prefix="/poste")
     agents = roles("agent", "supervisor")
 
-    caller = Caller(parts, page_of)
+    caller = CallerRoutes(parts, page_of)
     caller.add_to(desk, agents)
     CasePages(parts, page_of, caller).add_to(desk, agents)
 
@@ -128,7 +128,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @desk.get("/etat")
     @roles("agent", "supervisor", poll=True, moment=True)
     def etat() -> Any:
-        text, tag = state.body(current().id, Written(words()))
+        text, tag = state.body(current().id, DeskWords(words()))
         response = Response(text, mimetype="application/json")
         response.set_etag(tag)
         # Clocks of browsers are wrong: the page counts by this one.
@@ -250,7 +250,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         with store.database.statement() as connection:
             found = rows.offices(connection, asked) if asked else []
         return render_template(
-            "desk/centres.html", offices=_with_numbers(found), w=Written(words()), seat=seat()
+            "desk/centres.html", offices=_with_numbers(found), w=DeskWords(words()), seat=seat()
         )
 
     @desk.post("/rendre")

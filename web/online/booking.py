@@ -28,7 +28,7 @@ from models.public.centres import PublicCentre
 from services.online import answers, partner, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_outside
-from services.online.web_sessions import Act, Outcome, WebSession
+from services.online.web_sessions import Act, WebSession, WebSessionOutcome
 from services.partners.offers import PartnerOffer
 from services.ports import WakeUp
 from services.public.centres import PublicCentres
@@ -38,7 +38,7 @@ from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
 from web.online.booking_cookie import WebSessionCookie
-from web.online.booking_view import View, appointments_of
+from web.online.booking_view import BookingViews, appointments_of
 from web.online.calendar_file import calendar_file
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
@@ -147,8 +147,8 @@ class Browser:
         visit_id = self.cookie.read(request)
         return web_sessions.load(self.store, visit_id) if visit_id else None
 
-    def view(self, visit: WebSession) -> View:
-        return View(visit, words(), self.store.clock.now(), self.parts.service)
+    def view(self, visit: WebSession) -> BookingViews:
+        return BookingViews(visit, words(), self.store.clock.now(), self.parts.service)
 
     def partners(self, visit: WebSession) -> tuple[PartnerOffer, ...]:
         """What partners have near, beside ours."""
@@ -188,7 +188,7 @@ class Browser:
         form: Form | None = None,
     ) -> ResponseReturnValue:
         """The page of a question; after a wrong answer with what was typed there."""
-        if visit.outcome == Outcome.TAKEN_UP:
+        if visit.outcome == WebSessionOutcome.TAKEN_UP:
             return render_template("mine/elsewhere.html", done=visit.done, view=self.view(visit))
         page = render_template(
             f"book/{step}.html",
@@ -378,7 +378,7 @@ def _add_steps(pages: Blueprint, browser: Browser) -> None:
 
 def _is_begun(visit: WebSession) -> bool:
     """Whether something would be lost if it were begun anew."""
-    return visit.outcome == Outcome.GOES_ON and bool(visit.session.born or visit.done)
+    return visit.outcome == WebSessionOutcome.GOES_ON and bool(visit.session.born or visit.done)
 
 
 def _gone() -> ResponseReturnValue:

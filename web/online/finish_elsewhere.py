@@ -16,7 +16,7 @@ from services.online.web_sessions import WebSession, for_web
 from web.marks import public, public_form
 from web.online.booking import SLUGS, BookingParts
 from web.pages import words
-from web.written import Written
+from web.written import DeskWords
 
 PATH: Final = "/rendez-vous/telephone"
 _MOST_LETTERS = 60
@@ -53,7 +53,7 @@ def blueprint(parts: BookingParts) -> Blueprint:
         return render_template(
             "mine/code.html",
             code=" ".join(found[at : at + 2] for at in range(0, len(found), 2)),
-            until=Written(words()).hour(until, COUNTRY_ZONE.key),
+            until=DeskWords(words()).hour(until, COUNTRY_ZONE.key),
             back=page_of(visit),
         )
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from flows.session import Offer
 from prompts.screens import Screen
 from services.online.web_sessions import WebSession
-from web.written import Written
+from web.written import DeskWords
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class HeldOffers:
     now: datetime
 
     @cached_property
-    def written(self) -> Written:
-        return Written(self.words)
+    def written(self) -> DeskWords:
+        return DeskWords(self.words)
 
     def start(self, offer: Offer) -> str:
         return self.written.day_hour(offer.start_at, offer.time_zone)

@@ -24,7 +24,7 @@ from services.online.my_appointment import MENUS, OFFERS, PERSON, POSTCODE
 from services.online.web_sessions import Act, WebSession
 from services.ports import WakeUp
 from services.service import Service
-from services.short_links import Kind
+from services.short_links import LinkKind
 from services.store import Store
 from services.vocabulary import vocabulary
 from web.cacheable import cacheable
@@ -79,7 +79,7 @@ class MyParts:
     visits: WebSessionCookie
 
 
-class Wrong(Exception):
+class InvalidInput(Exception):
     """What was typed means nothing: the field to change, and the key of why."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -93,7 +93,7 @@ def blueprint(parts: MyParts) -> Blueprint:
     pages = Blueprint("mine", __name__)
     _add_asking(pages, parts)
     _add_links(pages, parts)
-    _add_pages(pages, Mine(parts))
+    _add_pages(pages, MyAppointmentPages(parts))
     return pages
 
 
@@ -114,7 +114,7 @@ def _add_asking(pages: Blueprint, parts: MyParts) -> None:
     def asked() -> ResponseReturnValue:
         try:
             reference, born = _reference(), _birth_date(store)
-        except Wrong as wrong:
+        except InvalidInput as wrong:
             page = render_template("mine/ask.html", typed=_typed(), wrong=wrong)
             return page, HTTPStatus.UNPROCESSABLE_ENTITY
         place = place_of(address())
@@ -137,7 +137,7 @@ def _reference() -> str:
     typed = _field("reference")
     reference = "".join(letter for letter in typed if letter.isdecimal() and letter.isascii())
     if len(reference) != _REFERENCE_DIGITS:
-        raise Wrong("reference", "reference_empty" if not typed.strip() else "reference")
+        raise InvalidInput("reference", "reference_empty" if not typed.strip() else "reference")
     return reference
 
 
@@ -145,16 +145,16 @@ def _birth_date(store: Store) -> date:
     """What stands in three fields, or all of it in the first. Raises Wrong."""
     day, month, year = (_field(name).strip() for name in ("day", "month", "year"))
     if not (day or month or year):
-        raise Wrong("day", "date_empty")
+        raise InvalidInput("day", "date_empty")
     today = store.clock.now().astimezone(COUNTRY_ZONE).date()
     if is_digits(day) and is_digits(month) and is_digits(year):
         try:
             return checked_date(int(year), int(month), int(day), today)
         except NotUnderstood:
-            raise Wrong("day", "date") from None
+            raise InvalidInput("day", "date") from None
     found = dates(f"{day} {month} {year}".strip(), vocabulary(language()), today)
     if len(found) != 1:
-        raise Wrong("day", "date")
+        raise InvalidInput("day", "date")
     return found[0]
 
 
@@ -164,10 +164,10 @@ def _birth_date(store: Store) -> date:
 def _add_links(pages: Blueprint, parts: MyParts) -> None:
     store = parts.store
 
-    def opened(kind: Kind, token: str) -> ResponseReturnValue:
+    def opened(kind: LinkKind, token: str) -> ResponseReturnValue:
         try:
             born = _birth_date(store)
-        except Wrong as wrong:
+        except InvalidInput as wrong:
             return _link_page(kind, wrong=wrong)
         links = store.links
         named = links.read(kind, token, store.clock.now().date()) if links else None
@@ -184,35 +184,35 @@ def _add_links(pages: Blueprint, parts: MyParts) -> None:
     @pages.get("/r/<string:token>")
     @public
     def link(token: str) -> ResponseReturnValue:
-        return _link_page(Kind.BOOKING)
+        return _link_page(LinkKind.BOOKING)
 
     @pages.post("/r/<string:token>")
     @public_form
     def open_link(token: str) -> ResponseReturnValue:
-        return opened(Kind.BOOKING, token)
+        return opened(LinkKind.BOOKING, token)
 
     @pages.get("/s/<string:token>")
     @public
     def unfinished(token: str) -> ResponseReturnValue:
-        return _link_page(Kind.CODE)
+        return _link_page(LinkKind.CODE)
 
     @pages.post("/s/<string:token>")
     @public_form
     def go_on(token: str) -> ResponseReturnValue:
-        return opened(Kind.CODE, token)
+        return opened(LinkKind.CODE, token)
 
 
 def _open(  # noqa: PLR0917
-    connection: Connection, parts: MyParts, kind: Kind, named: str, born: date, place: str
+    connection: Connection, parts: MyParts, kind: LinkKind, named: str, born: date, place: str
 ) -> WebSession | None:
     store, service = parts.store, parts.service
-    if kind is Kind.CODE:
+    if kind is LinkKind.CODE:
         return my_appointment.open_unfinished(connection, store, service, named, born, place)
     return my_appointment.open_booking(connection, store, service, named, born, place, language())
 
 
 def _link_page(
-    kind: Kind, *, wrong: Wrong | None = None, refused: bool = False
+    kind: LinkKind, *, wrong: InvalidInput | None = None, refused: bool = False
 ) -> ResponseReturnValue:
     page = render_template(
         "mine/link.html", kind=str(kind), wrong=wrong, refused=refused, typed=_typed()
@@ -221,8 +221,8 @@ def _link_page(
     return page, HTTPStatus.OK if is_right else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def _led_in(parts: MyParts, kind: Kind, visit: WebSession) -> Response:
-    if kind is Kind.CODE:
+def _led_in(parts: MyParts, kind: LinkKind, visit: WebSession) -> Response:
+    if kind is LinkKind.CODE:
         # To the page of the question that is asked now.
         response = make_response(redirect(page_of(visit), HTTPStatus.SEE_OTHER))
         parts.visits.write(response, visit.id)
@@ -235,7 +235,7 @@ def _led_in(parts: MyParts, kind: Kind, visit: WebSession) -> Response:
 # ------------------------------------------------------------------ the appointment
 
 
-class Mine:
+class MyAppointmentPages:
     """The pages of somebody who proved that an appointment is theirs."""
 
     def __init__(self, parts: MyParts) -> None:
@@ -327,7 +327,7 @@ class Mine:
         return response
 
 
-def _add_pages(pages: Blueprint, mine: Mine) -> None:
+def _add_pages(pages: Blueprint, mine: MyAppointmentPages) -> None:
     def add(path: str, name: str, view: Callable[..., Any], *, form: bool = False) -> None:
         marked = public_form(view) if form else public(view)
         pages.add_url_rule(f"{HOME}/{path}", name, marked, methods=["POST" if form else "GET"])

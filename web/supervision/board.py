@@ -21,7 +21,7 @@ from flask import Blueprint, Response, abort, jsonify, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from models.accounts import staff as staff_rows
-from models.accounts.staff import Written
+from models.accounts.staff import RecordedAct
 from models.desk import desk as desk_rows
 from models.queue import queues as queue_rows
 from services.accounts.sign_in import LONGEST
@@ -37,8 +37,8 @@ from services.supervision import monitor, supervise
 from services.supervision.alerts import DEFAULTS, RANGES
 from services.supervision.board import iso
 from services.supervision.counts import ZONE
-from services.supervision.snapshots import Shown, Snapshots
-from services.supervision.supervise import Refused
+from services.supervision.snapshots import SnapshotRead, Snapshots
+from services.supervision.supervise import ActRefused
 from services.supervision.write_board import NAME
 from web.pages import words
 from web.staff_only import current, is_fetch, is_proved, roles, staff_session
@@ -147,14 +147,14 @@ class _Reading:
             self._on_walls = made
         return self._told(shown, made[1], f"{tag}-wall")
 
-    def _told(self, shown: Shown, body: str, tag: str) -> ResponseReturnValue:
+    def _told(self, shown: SnapshotRead, body: str, tag: str) -> ResponseReturnValue:
         response = Response(body, mimetype="application/json")
         response.set_etag(tag)
         for name, value in self._moment(shown).items():
             response.headers[name] = value
         return response.make_conditional(request)
 
-    def _moment(self, shown: Shown) -> dict[str, str]:
+    def _moment(self, shown: SnapshotRead) -> dict[str, str]:
         """How old it is, and what time it is here: a screen's own clock may be wrong."""
         age = shown.age(self._snapshots.ticks())
         now = self._store.clock.now()
@@ -348,7 +348,7 @@ class _Acting:
             try:
                 value = float(given) if given else None
             except ValueError:
-                raise Refused("value") from None
+                raise ActRefused("value") from None
             name = request.form.get("name", "")
             return supervise.set_threshold(self._store, current(), name, value)
 
@@ -379,7 +379,7 @@ class _Acting:
             before = max((one.number for one in staff_rows.acts(connection, limit=1)), default=0)
         try:
             changed = do()
-        except Refused as refused:
+        except ActRefused as refused:
             return _refused(refused.why, back)
         if not is_fetch():
             return redirect(url_for(back), HTTPStatus.SEE_OTHER)
@@ -426,7 +426,7 @@ def _number(name: str) -> int:
     try:
         return int(request.form.get(name, ""))
     except ValueError:
-        raise Refused("value") from None
+        raise ActRefused("value") from None
 
 
 def _day(text: str | None, otherwise: date) -> date:
@@ -466,7 +466,7 @@ def _spoken() -> dict[str, Any]:
     }
 
 
-def _people(acts: Sequence[Written]) -> set[str]:
+def _people(acts: Sequence[RecordedAct]) -> set[str]:
     return {one.act.staff_id for one in acts} | {one.act.subject for one in acts}
 
 
@@ -500,7 +500,7 @@ class _Line:
     can_be_undone: bool
 
 
-def _written(one: Written, names: Mapping[str, str], *, reasons: bool) -> _Line:
+def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> _Line:
     """`reasons`: what was typed for a search is shown, too: to those who answer for agents."""
     act, spoken = one.act, words()
     before, after = _change(act.details)
