@@ -135,7 +135,7 @@ class LateCommands(AppGroup):
 def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
-    pressure = LoadShedder(settings.web_threads, queue=settings.web_queue)
+    load_shedder = LoadShedder(settings.web_threads, queue=settings.web_queue)
     app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     ivr.signature.guard(
@@ -152,7 +152,7 @@ def make_app(parts: Parts) -> Flask:
         vocabulary(language)
     addresses = Addresses(settings.public_base_url)
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
-    crowd = ivr.crowded.Crowded(store, addresses, pressure.refuses_call)
+    crowd = ivr.crowded.Crowded(store, addresses, load_shedder.refuses_call)
     app.register_blueprint(ivr.voice.blueprint(conversation, addresses, crowd))
     app.register_blueprint(ivr.waiting.blueprint(store, parts.service, addresses))
     call_back = make_call_back(settings, parts.service, parts.wake_up)
@@ -203,11 +203,11 @@ def make_app(parts: Parts) -> Flask:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.public.unanswered.register(app, StoreAnswers(store.database))
-    _put_gate_in_front(app, parts, pressure)
+    _put_gate_in_front(app, parts, load_shedder)
     return app
 
 
-def _put_gate_in_front(app: Flask, parts: Parts, pressure: LoadShedder) -> None:
+def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> None:
     """It lets everything pass until `begin`, which `create_app` calls for a server's workers."""
     settings = parts.settings
     gate = web.admission.gate.Gate(
@@ -221,7 +221,7 @@ def _put_gate_in_front(app: Flask, parts: Parts, pressure: LoadShedder) -> None:
             hops=settings.proxy_hops,
             mode=settings.web_room,
         ),
-        pressure,
+        load_shedder,
     )
     app.wsgi_app = gate  # type: ignore[method-assign]
     app.extensions["allo_gate"] = gate

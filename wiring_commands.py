@@ -34,8 +34,8 @@ import commands.understand
 import config
 
 from jobs import partner_feeds, partner_mirror
+from jobs.admission import admission_tasks
 from jobs.board import board_tasks
-from jobs.inlet import inlet_tasks
 from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
@@ -127,7 +127,7 @@ def _more_tasks(parts: Parts) -> list[Task]:
     settings, store = parts.settings, parts.store
     return [
         Task("pace", PACE_EVERY, lambda: write_throughput(store, settings.calls_per_second)),
-        *inlet_tasks(
+        *admission_tasks(
             store,
             parts.service.campaigns,
             most=settings.web_inlet_most,

@@ -135,18 +135,18 @@ class ServiceBookings:
 
     def allocate(self, centre_id: str, holder: str) -> bool:
         store = self.store
-        taker = Holder(Channel.PHONE, holder)
+        channel_holder = Holder(Channel.PHONE, holder)
         now = datetime.now(UTC)
         with store.database.transaction() as connection:
-            door = Allocate(connection, store, CAMPAIGN, taker)
-            wish = door.wish(((now, now + timedelta(days=400)),))
-            held = door.hold([centre_id], wish, PARIS)
+            allocator = Allocate(connection, store, CAMPAIGN, channel_holder)
+            wish = allocator.wish(((now, now + timedelta(days=400)),))
+            held = allocator.hold([centre_id], wish, PARIS)
         if not held:
             return False
         first = held[0].first
         number = int(holder[2:34], 16)
         request = Request(
-            taker=taker,
+            holder=channel_holder,
             chosen=(Chosen(first.place_id, first.slot_id, first.start_at),),
             centre_id=centre_id,
             local_starts=(first.start_at.astimezone(PARIS),),
@@ -398,8 +398,8 @@ class _Searcher:
         )
         started = time.perf_counter()
         with contextlib.suppress(_Undo), database.transaction() as connection:
-            taker = Holder(Channel.PHONE, f"CA{number:032x}")
-            held = hold_slots(connection, self._store, self._campaign, taker, wanted)
+            holder = Holder(Channel.PHONE, f"CA{number:032x}")
+            held = hold_slots(connection, self._store, self._campaign, holder, wanted)
             if not held or any(one.second is None for one in held):
                 raise CannotMeasure("a search among many slots found no pair")
             raise _Undo

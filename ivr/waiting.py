@@ -65,7 +65,7 @@ class _Edge:
             found = entries.listen(
                 self._store,
                 self._service.campaign,
-                self._service.outlook,
+                self._service.wait_estimates,
                 request.form["CallSid"],
                 renews=now.keeps,
             )
@@ -95,7 +95,9 @@ class _Edge:
         if pressed == MACHINE_KEY:
             return entries.wish_machine(self._store, call_id, place)
         service = self._service
-        return entries.wish_callback(self._store, service.campaign, service.outlook, call_id, place)
+        return entries.wish_callback(
+            self._store, service.campaign, service.wait_estimates, call_id, place
+        )
 
     def _round(self, found: WaitAnnouncement, now: QueueListener) -> str:
         place = found.place

@@ -26,7 +26,7 @@ class Service:
         self.caller_id = caller_id or national_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
         # Where nothing is to be remembered, neither is this.
-        self.outlook = WaitEstimates(
+        self.wait_estimates = WaitEstimates(
             fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds)
         )
 

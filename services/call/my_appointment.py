@@ -29,7 +29,7 @@ class MyAppointments:
     _national_number: str
     _turn: Turn
     _session: Session
-    _taker: Holder
+    _holder: Holder
     messages: list[str]
 
     def find_booking(self, reference: str, born: date) -> CallerBooking | NotMine:
@@ -69,7 +69,7 @@ class MyAppointments:
         return told(found, turn.store.clock.now(), self._campaign.name) if found else None
 
     def changes_need_a_person(self) -> bool:
-        if self._taker.channel is Channel.WEB:
+        if self._holder.channel is Channel.WEB:
             # Whoever is there came by a link that was written to the number on file.
             return False
         return attempts.changes_need_a_person(self._turn.reading(), self._turn.store)
@@ -90,7 +90,7 @@ class MyAppointments:
             connection,
             self._turn.store,
             self._campaign,
-            self._taker,
+            self._holder,
             mine.id,
             to=places_of(offer, moving),
             by=self._by(mine),
@@ -101,7 +101,7 @@ class MyAppointments:
         connection = self._turn.transaction()
         campaign = self._campaign_of(mine) or self._campaign
         done = undo_cancel(
-            connection, self._turn.store, campaign, self._taker, mine.id, by=self._by(mine)
+            connection, self._turn.store, campaign, self._holder, mine.id, by=self._by(mine)
         )
         return _refusal(done)
 
@@ -115,7 +115,7 @@ class MyAppointments:
     def _by(self, mine: CallerBooking) -> By:
         turn = self._turn
         key = f"{turn.call_id}:{turn.number}"
-        channel = self._taker.channel
+        channel = self._holder.channel
         return By("caller", channel, _ASKED[channel], key, mine.version)
 
 

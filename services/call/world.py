@@ -80,11 +80,11 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces, ByTelephone):
         self._session = session
         self.messages: list[str] = []
         self._holds = bool(session.offers)
-        self._taker = Holder(Channel.PHONE, turn.call_id)
+        self._holder = Holder(Channel.PHONE, turn.call_id)
         # The call that a booking or a promise is of, where there is one.
         self._call_id: str | None = turn.call_id
         self._directory = service.directory
-        self._outlook = service.outlook
+        self._wait_estimates = service.wait_estimates
 
     def now(self) -> datetime:
         return self._turn.store.clock.now()
@@ -139,7 +139,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces, ByTelephone):
             self._turn.transaction(),
             self._turn.store,
             campaign,
-            self._taker,
+            self._holder,
             HoldRequest(
                 near=near,
                 not_before=max(search.not_before, self.now() + campaign.lead, earliest),
@@ -189,7 +189,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces, ByTelephone):
             self._turn.transaction(),
             self._turn.store,
             self._campaign,
-            self._taker,
+            self._holder,
             centre_id=offer.centre_id,
             start=datetime.fromisoformat(offer.start_at),
             zone=ZoneInfo(offer.time_zone),
@@ -372,7 +372,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces, ByTelephone):
             chosen.append(Chosen(offer.second_place_id, offer.second_slot_id, second_start))
             local_starts.append(offer.local_second)
         request = Request(
-            taker=self._taker,
+            holder=self._holder,
             chosen=tuple(chosen),
             centre_id=offer.centre_id,
             local_starts=tuple(local_starts),
@@ -388,7 +388,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces, ByTelephone):
             for_other=order.for_other,
             groups=order.groups,
             # Two people of one call: a copy of the first one's booking is none of the second's.
-            occasion="2" if order.second_person else "1",
+            idempotency_suffix="2" if order.second_person else "1",
         )
         booked = confirm_booking(
             turn.transaction(),

@@ -92,7 +92,7 @@ class MovePeople:
     def __post_init__(self) -> None:
         self._near: dict[tuple[str, str | None], list[str]] = {}
         # One transaction holds, books and gives back, so all share a name.
-        self._taker = Holder(Channel.SUPERVISOR, f"op:{self.operation.id}")
+        self._holder = Holder(Channel.SUPERVISOR, f"op:{self.operation.id}")
 
     # -------------------------------------------------------- away
 
@@ -190,7 +190,7 @@ class MovePeople:
         goes: Mapping[int, BookedAppointment],
     ) -> dict[int, tuple[int, str, datetime]] | None:
         """Book other places beside the old ones; None when there are none."""
-        door = Allocate(connection, self.store, campaign, self._taker)
+        allocator = Allocate(connection, self.store, campaign, self._holder)
         looked_again = False
         for _ in range(MOST_TRIES):
             plan = self._plan(connection, file, campaign, goes)
@@ -205,7 +205,7 @@ class MovePeople:
                 with connection.begin_nested():
                     if self.to_slot is not None:
                         self._unblock_one(connection, self.to_slot.slot_id, self.opens)
-                    taken = self._book(door, file.id, plan)
+                    taken = self._book(allocator, file.id, plan)
             except _Gone:
                 if self.to_slot is not None:
                     break
@@ -216,18 +216,18 @@ class MovePeople:
         return None
 
     def _book(
-        self, door: Allocate, booking_id: str, plan: Plan
+        self, allocator: Allocate, booking_id: str, plan: Plan
     ) -> dict[int, tuple[int, str, datetime]]:
         """Hold a place of each slot, then book them together. Raises _Gone."""
         held = {}
         for dose, one in sorted(plan.items()):
-            found = door.hold_slot(one.slot_id)
+            found = allocator.hold_slot(one.slot_id)
             if found is None:
                 self.stock.is_gone(one.slot_id)
                 raise _Gone
             held[dose] = found
         chosen = [Chosen(one.place_id, one.slot_id, one.start_at) for one in held.values()]
-        place_ids = door.book(chosen, booking_id)
+        place_ids = allocator.book(chosen, booking_id)
         # It gives all of a booking's places back when it fails, the old ones too.
         if place_ids is None:
             raise _Gone
@@ -379,14 +379,14 @@ class MovePeople:
         if is_mirrored(connection, self.centre.id):
             # What its partner had was taken away when they left.
             return None
-        door = Allocate(connection, self.store, campaign, self._taker)
+        allocator = Allocate(connection, self.store, campaign, self._holder)
         try:
             with connection.begin_nested():
                 for _, place_id, slot_id, *_ in old:
                     # Their own place where that is blocked; any free one of the slot will do.
                     if operations.holds_id(self.from_places, place_id):
                         self._unblock_one(connection, slot_id, [[place_id, place_id]])
-                return self._book(door, file.id, plan)
+                return self._book(allocator, file.id, plan)
         except _Gone:
             return None
 

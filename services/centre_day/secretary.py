@@ -270,8 +270,8 @@ def book_now(connection: Connection, at: AtCentre, walk_in: WalkIn) -> Made | Bo
     desk = Desk(at.who.id, number=walk_in.number)
     if not is_nonce(walk_in.nonce):
         raise ValueError("not a form of this page")
-    rows.alone(connection, desk.holder)
-    key = f"{desk.holder}:{walk_in.nonce}1"
+    rows.alone(connection, desk.holder_id)
+    key = f"{desk.holder_id}:{walk_in.nonce}1"
     before = rows.bookings_of_keys(connection, [key])
     if before:
         # An earlier copy of the form did it, with a place that is not to be had twice.
@@ -295,15 +295,15 @@ def _book_one(
 ) -> Made | BookingRefused:
     """Book them for a place that is found or made; what was made stands also where they cannot."""
     campaign = for_desks(at.service.campaign)
-    door = Allocate(connection, at.store, campaign, desk.taker)
-    held = _hold_any(connection, at, door)
+    allocator = Allocate(connection, at.store, campaign, desk.holder)
+    held = _hold_any(connection, at, allocator)
     if held is None and walk_in.extra:
-        held = _hold_extra(connection, at, door)
+        held = _hold_extra(connection, at, allocator)
     if held is None:
         return BookingRefused(Refusal.GONE)
     places = [held.place_id]
     if campaign.doses > 1:
-        second = door.hold_second(held.start_at, at.day.centre.id, at.day.zone)
+        second = allocator.hold_second(held.start_at, at.day.centre.id, at.day.zone)
         if second is None:
             return BookingRefused(Refusal.NOT_OFFERED)
         places.append(second.place_id)
@@ -313,12 +313,12 @@ def _book_one(
     return book(connection, at.store, at.service, desk, order)
 
 
-def _hold_any(connection: Connection, at: AtCentre, door: Allocate) -> HeldPlace | None:
+def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
     """Hold a place of today: one that is free, or one made of what an absent person left."""
     centre_id, window, clock = at.day.centre.id, at.day.window, at.store.clock
     found = attendance.hours(connection, clock, centre_id, window)
     for hour in attendance.earliest_free(found, clock.now())[:MOST_TRIES]:
-        held = door.hold_slot(hour.slot_id)
+        held = allocator.hold_slot(hour.slot_id)
         if held is not None:
             return held
     absent = attendance.next_absent(connection, centre_id, window)
@@ -328,10 +328,10 @@ def _hold_any(connection: Connection, at: AtCentre, door: Allocate) -> HeldPlace
     operations.lock_slot(connection, slot_id)
     (made,) = operations.add_places(connection, slot_id, 1)
     attendance.give_away(connection, booking_id, dose, made)
-    return door.hold_slot(slot_id)
+    return allocator.hold_slot(slot_id)
 
 
-def _hold_extra(connection: Connection, at: AtCentre, door: Allocate) -> HeldPlace | None:
+def _hold_extra(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
     """Make a place beside those of the hour of now and hold it; None on a day without any hour."""
     clock = at.store.clock
     found = attendance.hours(connection, clock, at.day.centre.id, at.day.window)
@@ -342,7 +342,7 @@ def _hold_extra(connection: Connection, at: AtCentre, door: Allocate) -> HeldPla
     operations.lock_slot(connection, hour.slot_id)
     operations.add_places(connection, hour.slot_id, 1)
     at.record(connection, EXTRA, slot=hour.slot_id)
-    return door.hold_slot(hour.slot_id)
+    return allocator.hold_slot(hour.slot_id)
 
 
 # ---------------------------------------------------------------- the waiting list, by telephone
@@ -384,7 +384,7 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
     probe = _hold_any(connection, at, Allocate(connection, store, campaign, seeker))
     if probe is None:
         return None
-    give_back_holds(connection, seeker.holder)
+    give_back_holds(connection, seeker.id)
     for freed in waiting.freed(connection, store.clock, campaign.name, [probe.place_id]):
         for _ in range(MOST_TRIES):
             found = waiting.candidates(
@@ -422,11 +422,11 @@ def _ring(
         return None
     holder = waiting.holder_of(entry.id)
     ringing = replace(campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
-    door = Allocate(connection, store, ringing, Holder(Channel.WAITING, holder))
-    first = door.hold_slot(slot_id)
+    allocator = Allocate(connection, store, ringing, Holder(Channel.WAITING, holder))
+    first = allocator.hold_slot(slot_id)
     if first is None:
         return None
-    if entry.doses > 1 and not door.hold_second(first.start_at, at.day.centre.id, at.day.zone):
+    if entry.doses > 1 and not allocator.hold_second(first.start_at, at.day.centre.id, at.day.zone):
         give_back_holds(connection, holder)
         return None
     _, until = waiting.set_offered(connection, store.clock, entry.id, RING_FOR)

@@ -145,17 +145,17 @@ def book(
     """
     if not 1 <= len(order.people) <= MOST_PEOPLE or not is_nonce(order.nonce):
         raise ValueError("not an order of this desk")
-    rows.alone(connection, desk.holder)
-    occasions = [f"{order.nonce}{number}" for number in range(1, len(order.people) + 1)]
-    keys = [f"{desk.holder}:{one}" for one in occasions]
+    rows.alone(connection, desk.holder_id)
+    idempotency_suffixes = [f"{order.nonce}{number}" for number in range(1, len(order.people) + 1)]
+    keys = [f"{desk.holder_id}:{one}" for one in idempotency_suffixes]
     made = rows.bookings_of_keys(connection, keys)
     if made:
         return Made(tuple(made[key] for key in keys if key in made), repeated=True)
     try:
         with connection.begin_nested():
             messages = [
-                _book_one(connection, store, service, desk, order, number, occasion)
-                for number, occasion in enumerate(occasions)
+                _book_one(connection, store, service, desk, order, number, idempotency_suffix)
+                for number, idempotency_suffix in enumerate(idempotency_suffixes)
             ]
     except _NotMade as not_made:
         return not_made.refused
@@ -171,7 +171,7 @@ def _book_one(  # noqa: PLR0917
     desk: Desk,
     order: DeskOrder,
     number: int,
-    occasion: str,
+    idempotency_suffix: str,
 ) -> str | None:
     """Book one of them; gives the message. Raises _NotMade."""
     campaign, person = for_desks(service.campaign), order.people[number]
@@ -182,7 +182,7 @@ def _book_one(  # noqa: PLR0917
         raise _NotMade(BookingRefused(Refusal.TOO_YOUNG, number))
     twin = number > 0 and person.born == order.people[0].born
     request = Request(
-        taker=desk.taker,
+        holder=desk.holder,
         chosen=chosen,
         centre_id=where.centre_id,
         local_starts=tuple(one.start_at.astimezone(zone) for one in chosen),
@@ -200,7 +200,7 @@ def _book_one(  # noqa: PLR0917
         name=person.name.strip()[:LONGEST_NAME] or None,
         calls=order.calls and bool(order.number),
         who=desk.staff_id,
-        occasion=occasion,
+        idempotency_suffix=idempotency_suffix,
     )
     # The first person's booking gives back what else this desk holds; the second's place is still
     # this transaction's, and is taken anew.
@@ -273,7 +273,7 @@ def move_booking(  # noqa: PLR0917
     seen: int,
 ) -> Moved | Unchanged:
     """Put appointments on these places; what they had is given back. Raises ValueError."""
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     by = _by(desk, nonce, seen, "moved for a caller")
     found = rows.places_of(connection, places)
     if not found or len(found) != len(places):
@@ -297,7 +297,7 @@ def move_booking(  # noqa: PLR0917
     )
     to = places_of(offer, moving)
     campaign = for_desks(service.campaign)
-    return move(connection, store, campaign, desk.taker, booking_id, to=to, by=by)
+    return move(connection, store, campaign, desk.holder, booking_id, to=to, by=by)
 
 
 def cancel_booking(  # noqa: PLR0917
@@ -330,7 +330,7 @@ def restore_booking(
     """Take back a cancellation of less than ten minutes ago. Raises ValueError."""
     by = _by(desk, nonce, seen, "restored for a caller")
     campaign = _campaign_of(connection, service, booking_id) or service.campaign
-    return undo_cancel(connection, store, campaign, desk.taker, booking_id, by=by)
+    return undo_cancel(connection, store, campaign, desk.holder, booking_id, by=by)
 
 
 def _campaign_of(connection: Connection, service: Service, booking_id: str) -> Campaign | None:
@@ -342,7 +342,7 @@ def _campaign_of(connection: Connection, service: Service, booking_id: str) -> C
 def _by(desk: Desk, nonce: str, seen: int, why: str) -> By:
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
-    return By(desk.staff_id, Channel.AGENT, why, f"{desk.holder}:{nonce}", seen)
+    return By(desk.staff_id, Channel.AGENT, why, f"{desk.holder_id}:{nonce}", seen)
 
 
 def is_nonce(nonce: str) -> bool:
@@ -365,7 +365,7 @@ def wait_for_place(
     """Put somebody on the waiting list; gives how many come before them. `number` is E.164."""
     if not number:
         return BookingRefused(Refusal.NO_NUMBER)
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     campaign = service.campaign
     eligible = eligibility(campaign, born, groups, store.clock.now())
     wait = WaitingListRequest(

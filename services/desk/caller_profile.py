@@ -310,7 +310,7 @@ def _bookings(
 ) -> tuple[FoundBooking, ...]:
     """What was booked in this call, by machine or desk, and what the caller proved to be theirs."""
     # Under these keys services.booking.confirm_booking books in a call, two at most.
-    keys = [f"{call}:{occasion}" for call in calls for occasion in ("1", "2")]
+    keys = [f"{call}:{idempotency_suffix}" for call in calls for idempotency_suffix in ("1", "2")]
     made = rows.bookings_of_keys(connection, keys)
     ids = [made[key] for key in keys if key in made]
     ids += draft_of(entry).get(BOOKED, [])

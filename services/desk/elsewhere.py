@@ -46,14 +46,14 @@ def take_up(  # noqa: PLR0917
     None for a wrong code, and where somebody else was quicker. A try counts as a file that is
     searched for. Raises services.desk.search.TooManyProfiles.
     """
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     count(connection, store, staff, 1, why=_WHY)
     campaign = for_desks(service.campaign)
     earlier_id = resume_call.of_code(connection, store, code)
     if earlier_id is None:
         return None
     taken = resume_call.take_up(
-        connection, store, campaign, desk.holder, earlier_id, into_call=False
+        connection, store, campaign, desk.holder_id, earlier_id, into_call=False
     )
     if taken is None:
         return None
@@ -90,7 +90,7 @@ def send_link(
     """
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     if store.links is None or not begun.born:
         return BookingRefused(Refusal.UNKNOWN)
     if not takes_texts(begun.number):
@@ -101,7 +101,7 @@ def send_link(
     if rows.count_texts(connection, store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
     visit, _ = web_sessions.from_call(
-        connection, store, service.campaign, _session(desk, begun), holders=(desk.holder,)
+        connection, store, service.campaign, _session(desk, begun), holders=(desk.holder_id,)
     )
     code = resume_call.new_web_session_code(connection, store, service.campaign, visit.id)
     if not code:

@@ -45,13 +45,13 @@ class Desk:
     language: str = "fr"
 
     @property
-    def holder(self) -> str:
+    def holder_id(self) -> str:
         """The name that its places are held under (37 letters)."""
         return f"desk:{self.entry_id or self.staff_id}"
 
     @property
-    def taker(self) -> Holder:
-        return Holder(Channel.AGENT, self.holder)
+    def holder(self) -> Holder:
+        return Holder(Channel.AGENT, self.holder_id)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class _Work(Turn):
     """A desk's request in the place of a call's turn: its transaction is there already."""
 
     def __init__(self, store: Store, connection: Connection, desk: Desk) -> None:
-        super().__init__(store, desk.holder, 0)
+        super().__init__(store, desk.holder_id, 0)
         self._given = connection
 
     def reading(self) -> Connection:
@@ -125,7 +125,7 @@ class DeskWorld(CallWorld):
         session = session or Session(language=desk.language, caller=desk.number)
         super().__init__(service, _Work(store, connection, desk), session)
         self._campaign = for_desks(self._campaign)
-        self._taker = desk.taker
+        self._holder = desk.holder
         self._holds = True
 
 
@@ -150,7 +150,7 @@ def find_offers(
     connection: Connection, store: Store, service: Service, desk: Desk, wish: SearchCriteria
 ) -> OffersFound:
     """Give back what the desk holds, then find and hold up to three slots."""
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     session = _session(desk, wish)
     world = DeskWorld(service, store, connection, desk, session)
     if not wish.mine:
@@ -225,7 +225,7 @@ def hold_for_second(  # noqa: PLR0917
     instead_of: Sequence[Offer] = (),
 ) -> Offer | None:
     """A place for a second person beside the first's, within the hour; None where none is free."""
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     world = DeskWorld(service, store, connection, desk)
     beside = world.hold_beside(offer, tuple(instead_of))
     return beside[0] if beside else None
@@ -245,13 +245,13 @@ def take_over(  # noqa: PLR0917
     taken from a call whose own confirmation was quicker: that is a booking by now. Again, it gives
     what is held already.
     """
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     campaign = for_desks(service.campaign)
     kept_as = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
-    holders = (kept_as, call_id, desk.holder)
+    holders = (kept_as, call_id, desk.holder_id)
     took = []
     for number, offer in enumerate((*session.offers, *session.beside)):
-        had = take_back(connection, store, campaign, holders, offer.places, holder=desk.holder)
+        had = take_back(connection, store, campaign, holders, offer.places, holder=desk.holder_id)
         again = offer
         if not had and number == session.chosen and not session.reference:
             found = _same_slot(connection, store, campaign, desk, offer)
@@ -264,15 +264,15 @@ def take_over(  # noqa: PLR0917
 def _same_slot(
     connection: Connection, store: Store, campaign: Campaign, desk: Desk, offer: Offer
 ) -> Offer | None:
-    door = Allocate(connection, store, campaign, desk.taker)
-    first = door.hold_slot(offer.slot_id)
+    allocator = Allocate(connection, store, campaign, desk.holder)
+    first = allocator.hold_slot(offer.slot_id)
     if first is None:
         return None
     if not offer.second_slot_id:
         return replace(offer, place_id=first.place_id)
-    second = door.hold_slot(offer.second_slot_id)
+    second = allocator.hold_slot(offer.second_slot_id)
     if second is None:
-        give_back_some(connection, desk.holder, [first.place_id])
+        give_back_some(connection, desk.holder_id, [first.place_id])
         return None
     return replace(offer, place_id=first.place_id, second_place_id=second.place_id)
 
@@ -287,18 +287,18 @@ def hand_to_call(  # noqa: PLR0917
 ) -> None:
     """The machine goes on: what the call was offered is its own again, the rest is free."""
     for offer in (*session.offers, *session.beside):
-        take_back(connection, store, campaign, (desk.holder,), offer.places, holder=call_id)
-    give_back_holds(connection, desk.holder)
+        take_back(connection, store, campaign, (desk.holder_id,), offer.places, holder=call_id)
+    give_back_holds(connection, desk.holder_id)
 
 
 def keep(connection: Connection, store: Store, campaign: Campaign, desk: Desk) -> None:
     """The page is open: what it shows is held on, up to HOLD_LONGEST after it was found."""
-    turns.renew(connection, store.clock, desk.holder, campaign.hold_lease)
+    turns.renew(connection, store.clock, desk.holder_id, campaign.hold_lease)
 
 
 def let_go(connection: Connection, desk: Desk) -> int:
     """The caller is served: whatever was held besides is free at once."""
-    return give_back_holds(connection, desk.holder)
+    return give_back_holds(connection, desk.holder_id)
 
 
 def on_desk(
@@ -308,7 +308,7 @@ def on_desk(
 
     With two doses, a second appointment belongs to the first one that it can follow.
     """
-    held = rows.held_by(connection, store.clock, [desk.holder])
+    held = rows.held_by(connection, store.clock, [desk.holder_id])
     offers = [
         OnDesk(_offer(one, second, town), min(one.until, second.until) if second else one.until)
         for one, second in paired(held, campaign)

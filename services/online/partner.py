@@ -95,7 +95,7 @@ def ask(visit: WebSession, world: WebWorld, first: str, last: str, number: str) 
     session, offer = visit.session, offer_of(visit)
     order = PartnerOrder(
         key=f"{visit.id}:{visit.number}",
-        taker=world.taker,
+        holder=world.holder,
         centre_id=offer.centre_id,
         slot_id=offer.slot_id,
         first_name=first,

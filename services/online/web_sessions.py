@@ -177,7 +177,7 @@ class WebWorld(CallWorld):
     def __init__(self, service: Service, turn: WebSessionTurn, session: Session) -> None:
         super().__init__(service, turn, session)
         self._campaign = for_web(self._campaign)
-        self._taker = Holder(Channel.WEB, turn.call_id)
+        self._holder = Holder(Channel.WEB, turn.call_id)
         self._call_id = None
         self._holds = bool(session.offers or session.beside)
 
@@ -190,8 +190,8 @@ class WebWorld(CallWorld):
         return self._service
 
     @property
-    def taker(self) -> Holder:
-        return self._taker
+    def holder(self) -> Holder:
+        return self._holder
 
     @property
     def turn(self) -> Turn:
@@ -208,7 +208,7 @@ class WebWorld(CallWorld):
 
     def let_go(self) -> None:
         """Give back all that this visit holds (changes)."""
-        give_back_holds(self._turn.transaction(), self._taker.holder)
+        give_back_holds(self._turn.transaction(), self._holder.id)
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
         """As everywhere, but no place may keep very much from all others. Raises TooManyHere."""

@@ -58,8 +58,8 @@ def _fill(
     connection: Connection, store: Store, service: Service, day: CentreDay, count: int
 ) -> int | None:
     """How many are new on a day; None for one without places."""
-    taker = Holder(Channel.PHONE, f"demonstration:{day.day.isoformat()}")
-    if rows.bookings_of_keys(connection, [f"{taker.holder}:1"]):
+    holder = Holder(Channel.PHONE, f"demonstration:{day.day.isoformat()}")
+    if rows.bookings_of_keys(connection, [f"{holder.id}:1"]):
         return 0
     now = store.clock.now()
     hours = attendance.hours(connection, store.clock, day.centre.id, day.window)
@@ -69,7 +69,7 @@ def _fill(
         return None
     chosen = slots[: min(count, len(slots) * 2 // 3)]
     return sum(
-        _book(connection, store, service, taker, day, slot_id, number)
+        _book(connection, store, service, holder, day, slot_id, number)
         for number, slot_id in enumerate(chosen, 1)
     )
 
@@ -78,25 +78,25 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
     connection: Connection,
     store: Store,
     service: Service,
-    taker: Holder,
+    holder: Holder,
     day: CentreDay,
     slot_id: int,
     number: int,
 ) -> int:
     campaign = service.campaign
-    door = Allocate(connection, store, campaign, taker)
-    held = door.hold_slot(slot_id)
+    allocator = Allocate(connection, store, campaign, holder)
+    held = allocator.hold_slot(slot_id)
     if held is None:
         return 0
     places = [held]
     if campaign.doses > 1:
-        second = door.hold_second(held.start_at, day.centre.id, day.zone)
+        second = allocator.hold_second(held.start_at, day.centre.id, day.zone)
         if second is None:
             return 0
         places.append(second)
     where = changes.addresses(connection, [day.centre.id])[day.centre.id]
     request = Request(
-        taker=taker,
+        holder=holder,
         chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
         centre_id=where.centre_id,
         local_starts=tuple(one.start_at.astimezone(day.zone) for one in places),
@@ -110,7 +110,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
         text_to=None,
         # Names are taken by agents and the web alone: not everybody has one.
         name=_NAMES[number % len(_NAMES)] if number % 3 else None,
-        occasion=str(number),
+        idempotency_suffix=str(number),
     )
     booked = confirm_booking(
         connection,

@@ -57,13 +57,13 @@ class OrderStage(StrEnum):
 class PartnerOrder:
     """One person's appointment at a centre that is booked at its partner.
 
-    `key` names the form: the same key twice is one order (at most 80 letters). `taker` is the
+    `key` names the form: the same key twice is one order (at most 80 letters). `holder` is the
     channel that asks; its own holds stay as they are. Slots are ours (`Moment`); the second is 0
     where there is one dose. `number` is E.164 or empty; a text goes there where `text` is set.
     """
 
     key: str
-    taker: Holder
+    holder: Holder
     centre_id: str
     slot_id: int
     first_name: str
@@ -168,7 +168,7 @@ def _ask(
         key=order.key,
         platform=rows.KELDOC,
         centre_id=where.centre_id,
-        channel=order.taker.channel,
+        channel=order.holder.channel,
         campaign=campaign.name,
         visitor=Patient(
             first_name=order.first_name,
@@ -201,11 +201,11 @@ def _hold(  # noqa: PLR0917
     order_id: str,
 ) -> list[DoseThere]:
     """Hold a place for each dose under the order's own name. Raises _NotAsked."""
-    taker = Holder(order.taker.channel, rows.holder_of(order_id))
-    door = Allocate(connection, store, for_partner(campaign), taker)
+    holder = Holder(order.holder.channel, rows.holder_of(order_id))
+    allocator = Allocate(connection, store, for_partner(campaign), holder)
     doses = []
     for number, (slot_id, start_at) in enumerate(starts, start=1):
-        held = door.hold_slot(slot_id)
+        held = allocator.hold_slot(slot_id)
         if held is None:
             raise _NotAsked(Why.GONE)
         doses.append(DoseThere(number, held.place_id, slot_id, start_at))
@@ -263,7 +263,7 @@ def _is_booked(
     connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder
 ) -> bool:
     """Whether our booking would not be made, for this person or this number has one already."""
-    if order.number and order.taker.channel is Channel.WEB:
+    if order.number and order.holder.channel is Channel.WEB:
         live = bookings.count_of_number(connection, store.vault, campaign.name, order.number)
         if live >= campaign.per_number:
             return True

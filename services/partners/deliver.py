@@ -266,7 +266,7 @@ class _Attempt:
         zone = ZoneInfo(where.time_zone)
         number = visitor.number
         request = Request(
-            taker=Holder(Channel(order.channel), order.holder),
+            holder=Holder(Channel(order.channel), order.holder),
             chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in order.doses),
             centre_id=order.centre_id,
             local_starts=tuple(one.start_at.astimezone(zone) for one in order.doses),

@@ -231,14 +231,14 @@ class SmartFeed:
         for one in centres:
             with store.database.statement() as connection:
                 # What stands here is what somebody finds who comes by it: the web's places.
-                door = Allocate(connection, store, campaign, Holder(Channel.WEB, "feed"))
+                allocator = Allocate(connection, store, campaign, Holder(Channel.WEB, "feed"))
                 now = store.clock.now()
                 found = feed.slots_of(
                     connection,
                     store.clock,
                     one.id,
                     (now + campaign.lead, now + timedelta(days=campaign.horizon_days)),
-                    door.share(),
+                    allocator.share(),
                 )
             yield "".join(self._lines(one, found))
 

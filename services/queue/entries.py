@@ -91,7 +91,7 @@ class WaitEstimate:
 
 
 class WaitEstimates:
-    """The forecast of now for a language, read once for all who ask within a second.
+    """The estimate of now for a language, read once for all who ask within a second.
 
     One for each process.
 
@@ -131,27 +131,27 @@ def choose(doors: Sequence[QueueStatus], departement: str | None) -> QueueStatus
     `doors` are those of one language; None where it has none.
     """
     regions = regions_of(departement)
-    for door in doors:
-        if door.queue.region.casefold() in regions and door.queue.state != "closed":
-            return door
-    return next((door for door in doors if not door.queue.region), None)
+    for status in doors:
+        if status.queue.region.casefold() in regions and status.queue.state != "closed":
+            return status
+    return next((status for status in doors if not status.queue.region), None)
 
 
 def why_closed(
-    door: QueueStatus, hours: OpeningHours, now: datetime, pace: Throughput
+    status: QueueStatus, hours: OpeningHours, now: datetime, pace: Throughput
 ) -> Unavailable | None:
     """Why nobody is let in now; None where they are."""
-    queue = door.queue
+    queue = status.queue
     if queue.state in _SHUT:
         return Unavailable(_SHUT[queue.state])
     if queue.state == queues.HOURS and not hours.is_open(now):
         why = NoPerson.HOLIDAY if hours.is_holiday(now) else NoPerson.HOURS
         return Unavailable(why, opens_at=hours.next_opening(now))
-    if not door.agents:
+    if not status.agents:
         return Unavailable(NoPerson.NOBODY)
-    if door.on_the_line >= queue.max_size:
+    if status.on_the_line >= queue.max_size:
         return Unavailable(NoPerson.FULL)
-    wait = wait_seconds(door.waiting, pace)
+    wait = wait_seconds(status.waiting, pace)
     if wait is not None and timedelta(seconds=wait) > _longest(queue.state, hours, now):
         return Unavailable(NoPerson.TOO_LONG, wait_seconds=wait)
     return None
@@ -175,10 +175,14 @@ def has_place(
 
 
 def join(
-    connection: Connection, store: Store, campaign: Campaign, caller: QueueCaller, door: QueueStatus
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    caller: QueueCaller,
+    status: QueueStatus,
 ) -> str:
     """A place in the line, on the line; gives its id. An older place of theirs stays theirs."""
-    clock, queue = store.clock, door.queue
+    clock, queue = store.clock, status.queue
     overflow = timedelta(minutes=queue.overflow_minutes)
     overflow_at = clock.now() + overflow if queue.region else None
     mine = queues.of_call(connection, store.vault, caller.call_id, lock=True)
@@ -389,7 +393,12 @@ class WaitAnnouncement:
 
 
 def listen(
-    store: Store, campaign: Campaign, outlook: WaitEstimates, call_id: str, *, renews: bool = False
+    store: Store,
+    campaign: Campaign,
+    wait_estimates: WaitEstimates,
+    call_id: str,
+    *,
+    renews: bool = False,
 ) -> WaitAnnouncement | None:
     """Where a call stands; None when it has no place. One statement, beside the forecast.
 
@@ -401,14 +410,14 @@ def listen(
             place = queues.queue_position_of_call(connection, store.clock, call_id, lease)
         if place is None:
             return None
-        forecast = outlook.read(connection, store, campaign, place.language)
+        estimate = wait_estimates.read(connection, store, campaign, place.language)
     hours, now = hours_of(campaign), store.clock.now()
-    at = place_promise(place.ahead, hours, now, forecast, joined_at=place.joined_at)
-    return WaitAnnouncement(place, wait_seconds(place.ahead, forecast.pace), at)
+    at = place_promise(place.ahead, hours, now, estimate, joined_at=place.joined_at)
+    return WaitAnnouncement(place, wait_seconds(place.ahead, estimate.pace), at)
 
 
 def wish_callback(
-    store: Store, campaign: Campaign, outlook: WaitEstimates, call_id: str, place_id: str
+    store: Store, campaign: Campaign, wait_estimates: WaitEstimates, call_id: str, place_id: str
 ) -> bool:
     """They would rather be rung: at their number, or at one that they are asked for now.
 
@@ -419,9 +428,9 @@ def wish_callback(
         place = queues.queue_position_of_call(connection, store.clock, call_id)
         if place is None or place.entry_id != place_id:
             return True
-        forecast = outlook.read(connection, store, campaign, place.language)
+        estimate = wait_estimates.read(connection, store, campaign, place.language)
         hours, now = hours_of(campaign), store.clock.now()
-        at = place_promise(place.ahead, hours, now, forecast, joined_at=place.joined_at)
+        at = place_promise(place.ahead, hours, now, estimate, joined_at=place.joined_at)
         if at is None:
             return False
         if place.rings:
@@ -464,18 +473,18 @@ def after_queue(connection: Connection, store: Store, entry_id: str, call_id: st
 
 
 def place_promise(
-    ahead: int, hours: OpeningHours, now: datetime, forecast: WaitEstimate, *, joined_at: datetime
+    ahead: int, hours: OpeningHours, now: datetime, estimate: WaitEstimate, *, joined_at: datetime
 ) -> datetime | None:
     """When somebody with this place will be rung if they are promised it now (UTC or aware).
 
     `ahead` who are due come before them, and whoever has an older place and is rung later. None:
     not until tomorrow evening, so that it must not be promised.
     """
-    pace = forecast.pace
+    pace = estimate.pace
     usual = pace.usual or pace.agents
     if not usual:
-        return forecast.callback_at
-    later = [due for due, joined in forecast.later if joined < joined_at]
+        return estimate.callback_at
+    later = [due for due, joined in estimate.later if joined < joined_at]
     return when(ahead, pace, hours, now, usual=usual, later=later)
 
 

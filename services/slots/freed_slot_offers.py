@@ -285,22 +285,22 @@ class _Queue:
         campaign = replace(
             self.campaign, doses=entry.doses, hold_lease=when.hold, hold_longest=when.hold
         )
-        door = Allocate(self.connection, self.store, campaign, Holder(Channel.WAITING, holder))
+        allocator = Allocate(self.connection, self.store, campaign, Holder(Channel.WAITING, holder))
         zone = ZoneInfo(one.time_zone)
-        first = door.hold_slot(one.slot_id)
+        first = allocator.hold_slot(one.slot_id)
         if first is None:
             return None
         if entry.doses == 1:
             return Pair(first)
-        second = door.hold_second(first.start_at, one.centre_id, zone)
+        second = allocator.hold_second(first.start_at, one.centre_id, zone)
         if second is not None:
             return Pair(first, second)
         give_back_holds(self.connection, holder)
-        return self._hold_as_second(door, entry, one, when, tuple(asked))
+        return self._hold_as_second(allocator, entry, one, when, tuple(asked))
 
     def _hold_as_second(
         self,
-        door: Allocate,
+        allocator: Allocate,
         entry: WaitingListEntry,
         one: Freed,
         when: _When,
@@ -319,6 +319,6 @@ class _Queue:
             earliest = max(earliest, entry.not_before)
         if earliest >= closes:
             return None
-        wish = door.wish(((max(opens, earliest), closes),), asked)
-        held = door.hold([one.centre_id], wish, zone)
+        wish = allocator.wish(((max(opens, earliest), closes),), asked)
+        held = allocator.hold([one.centre_id], wish, zone)
         return held[0] if held else None

@@ -21,7 +21,7 @@ def hold_beside(
     connection: Connection,
     store: Store,
     campaign: Campaign,
-    taker: Holder,
+    holder: Holder,
     *,
     centre_id: str,
     start: datetime,
@@ -34,12 +34,12 @@ def hold_beside(
     it. `instead_of` are places that were held so before: they are given back first.
     """
     if instead_of:
-        give_back_some(connection, taker.holder, instead_of)
-    door = Allocate(connection, store, campaign, taker)
+        give_back_some(connection, holder.id, instead_of)
+    allocator = Allocate(connection, store, campaign, holder)
     not_before = max(start - WITHIN, store.clock.now() + campaign.lead)
     for opens, closes in ((start, start + WITHIN + _INCLUSIVE), (not_before, start)):
         if opens < closes:
-            held = door.hold([centre_id], door.wish(((opens, closes),), (), zone), zone)
+            held = allocator.hold([centre_id], allocator.wish(((opens, closes),), (), zone), zone)
             if held:
                 return held[0]
     return None

@@ -59,28 +59,28 @@ class HeldSlot:
 
 
 def hold_slots(
-    connection: Connection, store: Store, campaign: Campaign, taker: Holder, wanted: HoldRequest
+    connection: Connection, store: Store, campaign: Campaign, holder: Holder, wanted: HoldRequest
 ) -> list[HeldSlot]:
     """Hold the earliest free slot of the nearest centres, in the caller's transaction.
 
     Three centres where there are three; else the nearest one gives slots some hours and a day
     apart. Where fewer than `campaign.few_places` are free in reach, a single slot is held, so that
-    the last places go to as many callers. What the taker held before is given back first. An empty
+    the last places go to as many callers. What the holder held before is given back first. An empty
     list means that the last look saw nothing free, or that what it saw was somebody's for as long
     as a caller can wait (PATIENCE_IN_ALL).
     """
     if wanted.holds:
-        give_back_holds(connection, taker.holder)
+        give_back_holds(connection, holder.id)
     if wanted.returning:
         # Kept since the line was cut: whoever rings again searches among it, too.
-        give_back_kept(connection, wanted.returning, taker.holder)
+        give_back_kept(connection, wanted.returning, holder.id)
     horizon = store.clock.now() + timedelta(days=campaign.horizon_days)
     if wanted.not_after is not None:
         horizon = min(horizon, wanted.not_after)
     if not wanted.near or wanted.not_before >= horizon:
         return []
-    door = Allocate(connection, store, campaign, taker)
-    search = _Search(door, wanted, horizon)
+    allocator = Allocate(connection, store, campaign, holder)
+    search = _Search(allocator, wanted, horizon)
     held = search.hold_or_make_sure()
     found = [HeldSlot(one.first, search.centres[one.first.centre_id], one.second) for one in held]
     return sorted(found, key=lambda one: (one.near.kilometres, one.place.start_at))
@@ -106,7 +106,7 @@ def windows(
 
 @dataclass
 class _Search:
-    door: Allocate
+    allocator: Allocate
     wanted: HoldRequest
     horizon: datetime
 
@@ -153,14 +153,14 @@ class _Search:
 
     def look(self) -> tuple[list[str], bool]:
         """The nearest centres with a free slot, at most three; and whether few places are left."""
-        few_places = self.door.campaign.few_places
+        few_places = self.allocator.campaign.few_places
         near = [one for one in self.wanted.near if one.centre.id not in self.contested]
         found: list[str] = []
         count = 0
         start, size = 0, FIRST_RING
         while start < len(near) and (len(found) < MOST_OFFERS or count < few_places):
             ring = [one.centre.id for one in near[start : start + size]]
-            reach = self.door.look(ring, self._wish(self.wanted.not_before))
+            reach = self.allocator.look(ring, self._wish(self.wanted.not_before))
             found += [one for one in ring if one in reach.centre_ids]
             count += reach.places
             start, size = start + size, NEXT_RING
@@ -176,7 +176,7 @@ class _Search:
     ) -> list[Pair]:
         """Hold the first free slot of each of these centres, from `after` on."""
         wish = self._wish(after, skip_slots)
-        return self.door.hold(centre_ids, wish, self.zone, patient=patient)
+        return self.allocator.hold(centre_ids, wish, self.zone, patient=patient)
 
     def later_at(self, first: HeldPlace) -> list[Pair]:
         """Two more slots at the one centre: some hours later if that is the same day, and a day."""
@@ -193,7 +193,7 @@ class _Search:
 
     def _wish(self, after: datetime, skip_slots: tuple[int, ...] = ()) -> SlotQuery:
         wanted = self.wanted
-        return self.door.wish(
+        return self.allocator.wish(
             windows(after, self.horizon, wanted.part_of_day, self.zone),
             wanted.skip_slots + skip_slots,
             self.zone,

@@ -58,15 +58,15 @@ class Beyond:
         horizon = now + timedelta(days=campaign.horizon_days)
         if not_before >= horizon:
             return None
-        door = Allocate(connection, store, campaign, Holder(Channel.PHONE, ""))
-        wish = door.wish(((not_before, horizon),))
+        allocator = Allocate(connection, store, campaign, Holder(Channel.PHONE, ""))
+        wish = allocator.wish(((not_before, horizon),))
         give_up_at = self._ticks() + MOST_SECONDS
         for start in range(0, len(near), _RING):
             if self._ticks() > give_up_at:
                 # A caller is waiting: nothing is promised, and nothing is remembered.
                 return None
             ring = near[start : start + _RING]
-            free = door.look([one.centre.id for one in ring], wish).centre_ids
+            free = allocator.look([one.centre.id for one in ring], wish).centre_ids
             for one in ring:
                 if one.centre.id in free:
                     return one

@@ -217,7 +217,7 @@ def accept(
         _gone(connection, store, campaign, entry)
         return NotBooked()
     request = _request(
-        entry, held, taker=Holder(channel, waiting.holder_of(entry_id)), text_to=text_to
+        entry, held, holder=Holder(channel, waiting.holder_of(entry_id)), text_to=text_to
     )
     booked = confirm_booking(
         connection,
@@ -236,12 +236,12 @@ def accept(
 
 
 def _request(
-    entry: WaitingListEntry, held: Sequence[Offered], *, taker: Holder, text_to: str | None
+    entry: WaitingListEntry, held: Sequence[Offered], *, holder: Holder, text_to: str | None
 ) -> Request:
     where = held[0]
     zone = ZoneInfo(where.time_zone)
     return Request(
-        taker=taker,
+        holder=holder,
         chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in held),
         centre_id=where.centre_id,
         local_starts=tuple(one.start_at.astimezone(zone) for one in held),

@@ -168,7 +168,7 @@ def test_who_comes_back_after_their_turn_is_let_in_at_once(sqlite_url: str):
         gates = gate_of(made), gate_of(made, second)
         for gate in gates:
             gate.begin(threads=False)
-        inlet, start = inlet_of(made), int(opening.timestamp())
+        controller, start = inlet_of(made), int(opening.timestamp())
         # Whoever is there will have been seen by them once.
         made.clock.advance(timedelta(seconds=SEES_ALL))  # type: ignore[attr-defined]
         now = made.clock.now().timestamp()
@@ -176,11 +176,11 @@ def test_who_comes_back_after_their_turn_is_let_in_at_once(sqlite_url: str):
         for number in range(3000):
             # Those who left with them, and showed no page of the room since.
             gates[number % 2].room.ranks.take(start, str(number).encode(), now)
-        a_second(made, inlet, *gates)
+        a_second(made, controller, *gates)
         stays = come(made, "192.0.2.9", second)
         assert not is_let_in(stays)
         for _ in range(9):
-            a_second(made, inlet, *gates)
+            a_second(made, controller, *gates)
         assert is_let_in(stays)
         assert ask(left).headers["Location"] == "/rendez-vous"
         assert gates[0].room.told.frontier > DRAWN

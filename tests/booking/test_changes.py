@@ -130,7 +130,7 @@ def moves(
     to: dict[int, Chosen],
     *,
     by: By = CALLER,
-    taker: Holder | None = None,
+    holder: Holder | None = None,
     campaign: Campaign | None = None,
 ) -> Moved | Unchanged:
     with house.database.transaction() as connection:
@@ -138,7 +138,7 @@ def moves(
             connection,
             house.store,
             campaign or house.campaign,
-            taker or Holder(Channel.PHONE, f"CA-move-{threading.get_ident()}"),
+            holder or Holder(Channel.PHONE, f"CA-move-{threading.get_ident()}"),
             file.id,
             to=to,
             by=by,
@@ -147,8 +147,8 @@ def moves(
 
 def takes_back(house: House, file: BookingDetails, *, by: By = CALLER) -> Restored | Unchanged:
     with house.database.transaction() as connection:
-        taker = Holder(Channel.PHONE, "CA-undo")
-        return undo_cancel(connection, house.store, house.campaign, taker, file.id, by=by)
+        holder = Holder(Channel.PHONE, "CA-undo")
+        return undo_cancel(connection, house.store, house.campaign, holder, file.id, by=by)
 
 
 def became(result: Changed | Unchanged) -> dict[int, Became]:
@@ -367,12 +367,12 @@ def test_both_move_together(town: House):
 
 def test_what_was_held_for_the_move_is_what_is_booked(town: House):
     file = books(town)
-    taker = Holder(Channel.PHONE, "CA-9")
+    holder = Holder(Channel.PHONE, "CA-9")
     held = holds(town, "CA-9", campaign=town.campaign)
     place_held = held[0].place
     chosen = Chosen(place_held.place_id, place_held.slot_id, place_held.start_at)
 
-    result = moves(town, file, {1: chosen}, taker=taker)
+    result = moves(town, file, {1: chosen}, holder=holder)
 
     assert isinstance(result, Moved)
     assert read(town, file.id).live[0].place_id == place_held.place_id
@@ -416,7 +416,7 @@ def test_only_a_supervisor_moves_people_to_a_centre_that_takes_nobody(town: Hous
     to = {1: slot_on(town, 2, "2")}
     assert moves(town, file, to) == Unchanged(WhyNot.NOT_OFFERED)
     supervisor = Holder(Channel.SUPERVISOR, "op-1")
-    assert isinstance(moves(town, file, to, taker=supervisor), Moved)
+    assert isinstance(moves(town, file, to, holder=supervisor), Moved)
 
 
 def test_nobody_moves_to_a_day_on_which_they_are_too_young(town: House):

@@ -51,7 +51,7 @@ def asks(
     held = holds(service, holder, channel=channel)[0]
     request = replace(
         request_for(held, holder),
-        taker=Holder(channel, holder),
+        holder=Holder(channel, holder),
         born=born,
         number=number,
         call_id=None,
@@ -177,7 +177,7 @@ def test_a_care_home_with_one_line_gets_a_place_for_each(roomy: House):
             channel=Channel.AGENT,
             born=date(1930, month, 1),
             number=LANDLINE,
-            occasion=str(month),
+            idempotency_suffix=str(month),
         )
         assert isinstance(done, Booked)
     assert bookings_of(roomy) == 12

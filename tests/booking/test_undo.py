@@ -65,8 +65,8 @@ def cancels(house: House, file: BookingDetails, *doses: int) -> None:
 
 def takes_back(house: House, file: BookingDetails) -> Restored | Unchanged:
     with house.database.transaction() as connection:
-        taker = Holder(Channel.PHONE, "CA-undo")
-        return undo_cancel(connection, house.store, house.campaign, taker, file.id, by=CALLER)
+        holder = Holder(Channel.PHONE, "CA-undo")
+        return undo_cancel(connection, house.store, house.campaign, holder, file.id, by=CALLER)
 
 
 def waits(house: House, number: str = LANDLINE) -> str:
@@ -222,8 +222,8 @@ def test_what_no_undo_reaches_any_more_is_freed_at_once(pairs: House, then: str)
         assert read(pairs, file.id).live == (first,)
     else:
         with pairs.database.transaction() as connection:
-            taker, to = Holder(Channel.PHONE, "CA-move"), slot_on(pairs, 3)
-            args = (connection, pairs.store, pairs.campaign, taker, file.id)
+            holder, to = Holder(Channel.PHONE, "CA-move"), slot_on(pairs, 3)
+            args = (connection, pairs.store, pairs.campaign, holder, file.id)
             chosen = Chosen(0, to.slot_id, to.start_at)
             assert isinstance(move(*args, to={1: chosen}, by=CALLER), Moved)
     assert holders(pairs) == {}

@@ -90,8 +90,8 @@ def test_a_varied_day_leaves_no_contradiction(two_doses: House):
         assert isinstance(change_booking.cancel(*args, first.id, by=by), Cancelled)
         assert isinstance(change_booking.cancel(*args, second.id, [2], by=by), Cancelled)
         assert isinstance(change_booking.cancel(*args, third.id, by=by), Cancelled)
-        taker = Holder(Channel.PHONE, "back")
-        assert isinstance(change_booking.undo_cancel(*args, taker, third.id, by=by), Restored)
+        holder = Holder(Channel.PHONE, "back")
+        assert isinstance(change_booking.undo_cancel(*args, holder, third.id, by=by), Restored)
     (held, *_) = holds(service, "mover", campaign=TWO_DOSES)
     with connect() as connection:
         other = connection.execute(

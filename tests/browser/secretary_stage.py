@@ -87,9 +87,9 @@ def _filled(made: House, service: Service, people: int) -> AtCentre:
         day = day_of(centre, FIRST.date())
         hours = attendance.hours(connection, store.clock, "1", day.window)
         slots = [one.slot_id for one in hours for _ in range(one.free)]
-        taker = Holder(Channel.PHONE, "stage")
+        holder = Holder(Channel.PHONE, "stage")
         for number, slot_id in enumerate(slots[:people], 1):
-            _book(connection, store, service, taker, day, slot_id, number)
+            _book(connection, store, service, holder, day, slot_id, number)
         for number in (1, 2):
             waiter = Waiter(
                 born=FIRST.date().replace(year=1941, day=number),

@@ -198,8 +198,10 @@ def test_what_an_absent_person_left_is_given_once_and_only_when_somebody_says_so
     # What was made of an absence and not taken is gone with it.
     say(at, second, AttendanceState.ABSENT, "")
     with evening.database.transaction() as connection:
-        door = Allocate(connection, evening.store, CAMPAIGN, Holder(Channel.AGENT, "desk:somebody"))
-        held = secretary._hold_any(connection, at, door)
+        allocator = Allocate(
+            connection, evening.store, CAMPAIGN, Holder(Channel.AGENT, "desk:somebody")
+        )
+        held = secretary._hold_any(connection, at, allocator)
         assert held is not None
         connection.execute(update(place).where(place.c.id == held.place_id).values(held_by=None))
     assert count(at).free_past == 1

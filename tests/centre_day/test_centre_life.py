@@ -97,17 +97,17 @@ def books(
     """Somebody with a telephone of their own is booked at these times; gives the booking's id."""
     number = f"+336{next(_NUMBERS)}" if number == "" else number
     holder = f"CA-{next(_NUMBERS)}"
-    taker = Holder(Channel.PHONE, holder)
+    channel_holder = Holder(Channel.PHONE, holder)
     with house.database.transaction() as connection:
-        door = Allocate(connection, house.store, house.campaign, taker)
-        held = [door.hold_slot(slot_at(house, gid, start)) for start in starts]
+        allocator = Allocate(connection, house.store, house.campaign, channel_holder)
+        held = [allocator.hold_slot(slot_at(house, gid, start)) for start in starts]
         assert all(held)
         booked = confirm_booking(
             connection,
             house.store,
             house.campaign,
             Request(
-                taker=taker,
+                holder=channel_holder,
                 chosen=tuple(Chosen(o.place_id, o.slot_id, o.start_at) for o in held if o),
                 centre_id=gid,
                 local_starts=starts,
@@ -409,9 +409,11 @@ def test_a_hold_on_a_blocked_place_cannot_be_confirmed(service: House):
     held = holds(service, "CA-1")[0]
     change(service.database, update(place).values(blocked=True))
     with service.database.transaction() as connection:
-        door = Allocate(connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1"))
+        allocator = Allocate(
+            connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1")
+        )
         chosen = Chosen(held.place.place_id, held.place.slot_id, held.place.start_at)
-        assert door.book([chosen], "nobody") is None
+        assert allocator.book([chosen], "nobody") is None
     assert booked_places(service.database) == 0
 
 
@@ -437,9 +439,9 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
     held = {}
     with service.database.transaction() as connection:
         for number in range(callers):
-            taker = Holder(Channel.PHONE, f"CA-{number}")
-            door = Allocate(connection, service.store, service.campaign, taker)
-            held[number] = door.hold_slot(slot_at(service, "1", starts[number % 4]))
+            holder = Holder(Channel.PHONE, f"CA-{number}")
+            allocator = Allocate(connection, service.store, service.campaign, holder)
+            held[number] = allocator.hold_slot(slot_at(service, "1", starts[number % 4]))
     together = threading.Barrier(callers // 2 + 1, timeout=20)
     blocked = threading.Event()
 
@@ -461,7 +463,7 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
                 service.store,
                 service.campaign,
                 Request(
-                    taker=Holder(Channel.PHONE, f"CA-{number}"),
+                    holder=Holder(Channel.PHONE, f"CA-{number}"),
                     chosen=(Chosen(offer.place_id, offer.slot_id, offer.start_at),),
                     centre_id="1",
                     local_starts=(offer.start_at,),
@@ -990,8 +992,13 @@ def test_a_centre_that_books_otherwise_is_never_offered(service: House, mode: st
     assert free_at(service, "1") == 0
     assert life(service).settle(OperationRequest("par son propre numéro", "import")) == []
     with service.database.transaction() as connection:
-        door = Allocate(connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1"))
-        assert door.book([Chosen(held.place.place_id, held.place.slot_id, NOON)], "nobody") is None
+        allocator = Allocate(
+            connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1")
+        )
+        assert (
+            allocator.book([Chosen(held.place.place_id, held.place.slot_id, NOON)], "nobody")
+            is None
+        )
     life(service).undo(report.operation_id, OperationRequest(""))
     assert [o.centre.id for o in near(service)] == ["1"]
     assert free_at(service, "1") == 5

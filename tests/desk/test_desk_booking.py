@@ -343,7 +343,7 @@ def test_handed_back_to_the_machine_the_caller_has_what_was_offered(at):
         take_over(connection, at.store, service_of(at), DESK, session, phone.sid)
     with at.database.transaction() as connection:
         hand_to_call(connection, at.store, at.campaign, DESK, session, phone.sid)
-        assert rows.held_by(connection, at.store.clock, [DESK.holder]) == []
+        assert rows.held_by(connection, at.store.clock, [DESK.holder.id]) == []
         held = rows.held_by(connection, at.store.clock, [phone.sid])
     assert {one.place_id for one in held} == {one.place_id for one in session.offers}
 
@@ -524,7 +524,7 @@ def file(made: House, desk: Desk = DESK):
     with made.database.transaction() as connection:
         entry = queues.load(connection, made.store.vault, desk.entry_id)
         assert entry is not None
-        return read_caller_profile(connection, made.store, entry, desk_holder=desk.holder)
+        return read_caller_profile(connection, made.store, entry, desk_holder=desk.holder_id)
 
 
 def test_the_file_shows_what_was_typed_and_misheard_and_where_it_stopped(at):

@@ -48,8 +48,8 @@ def cancels(office: Office, booking_id: str, by: By = BY_PHONE) -> None:
 def restores(office: Office, booking_id: str, by: By = BY_PHONE) -> None:
     house = office.house
     with house.database.transaction() as connection:
-        taker = Holder(by.channel, "somebody")
-        undo_cancel(connection, house.store, house.campaign, taker, booking_id, by=by)
+        holder = Holder(by.channel, "somebody")
+        undo_cancel(connection, house.store, house.campaign, holder, booking_id, by=by)
 
 
 def kinds(office: Office) -> list[tuple[str, str, str, str | None]]:

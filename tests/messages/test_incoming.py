@@ -182,8 +182,8 @@ def test_yes_takes_nobody_the_way_back_from_a_cancellation(caller: Writer):
         history.add(
             connection, house.clock, row.id, history.Change("caller", "text", history.SAID_YES)
         )
-        taker = Holder(Channel.PHONE, "a call")
-        done = undo_cancel(connection, house.store, house.campaign, taker, row.id, by=by)
+        holder = Holder(Channel.PHONE, "a call")
+        done = undo_cancel(connection, house.store, house.campaign, holder, row.id, by=by)
     assert isinstance(done, Restored)
 
 

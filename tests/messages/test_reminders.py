@@ -84,7 +84,7 @@ def books(
             .limit(1)
         ).one()
         request = Request(
-            taker=Holder(Channel.AGENT, f"desk:{next(_holders)}"),
+            holder=Holder(Channel.AGENT, f"desk:{next(_holders)}"),
             chosen=(Chosen(row.id, row.slot_id, start),),
             centre_id=gid,
             local_starts=(start.astimezone(PARIS),),

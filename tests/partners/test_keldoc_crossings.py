@@ -42,10 +42,10 @@ def cancels(one: Beside, booking_id: str) -> None:
 
 
 def restores(one: Beside, booking_id: str) -> None:
-    taker = Holder(Channel.WEB, "W1")
+    holder = Holder(Channel.WEB, "W1")
     with one.house.database.transaction() as connection:
         done = undo_cancel(
-            connection, one.house.store, one.house.campaign, taker, booking_id, by=BY_CALLER
+            connection, one.house.store, one.house.campaign, holder, booking_id, by=BY_CALLER
         )
     assert isinstance(done, Restored)
 

@@ -397,8 +397,8 @@ def test_a_cancellation_goes_there_once_nobody_can_take_it_back(on_both: Beside)
     assert isinstance(done, Cancelled)
     assert one.delivers() == []
     with one.house.database.transaction() as connection:
-        taker = Holder(Channel.WEB, "W1")
-        back = undo_cancel(connection, store, campaign, taker, booking_id, by=by(one))
+        holder = Holder(Channel.WEB, "W1")
+        back = undo_cancel(connection, store, campaign, holder, booking_id, by=by(one))
     assert isinstance(back, Restored)
     # What was cancelled is there again, and stays there.
     assert one.delivers(timedelta(minutes=13)) == ["needless", "needless"]
@@ -421,10 +421,10 @@ def test_who_moves_to_a_centre_of_ours_is_taken_away_there_at_once(keldoc: Besid
     keldoc.house.opens_centre("1", starts=[MORNING + timedelta(days=1)])
     with keldoc.house.database.transaction() as connection:
         to = {1: Chosen(0, keldoc.slot(MORNING + timedelta(days=1)), MORNING + timedelta(days=1))}
-        taker = Holder(Channel.WEB, "W1")
+        holder = Holder(Channel.WEB, "W1")
         campaign = keldoc.house.campaign
         done = move(
-            connection, keldoc.house.store, campaign, taker, booking_id, to=to, by=by(keldoc)
+            connection, keldoc.house.store, campaign, holder, booking_id, to=to, by=by(keldoc)
         )
     assert isinstance(done, Moved)
 
@@ -451,7 +451,7 @@ def test_the_last_place_has_one_winner(on_both: Beside):
     def ours(name: str) -> str:
         start.wait()
         number = f"+3361234560{len(name)}"
-        found = one.asks(key=f"{name}:1", taker=takers[name], slot_id=slot, number=number)
+        found = one.asks(key=f"{name}:1", holder=takers[name], slot_id=slot, number=number)
         return name if isinstance(found, PlacedOrder) else ""
 
     def public() -> str:

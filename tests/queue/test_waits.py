@@ -512,10 +512,10 @@ def test_a_place_on_the_line_counts_who_is_put_off_until_the_morning(service: Ho
         snapshots.put(connection, service.clock, NAME, {"fr": asdict(NIGHT)})
     forget_throughput()
     with service.database.statement() as connection:
-        forecast = WaitEstimates(fresh_seconds=0).read(connection, service.store, CAMPAIGN, "fr")
-    assert place_promise(0, HOURS, now, forecast, joined_at=now) == MORNING + 30 * MINUTE
+        estimate = WaitEstimates(fresh_seconds=0).read(connection, service.store, CAMPAIGN, "fr")
+    assert place_promise(0, HOURS, now, estimate, joined_at=now) == MORNING + 30 * MINUTE
     # Whose place is older is not behind those who came later.
-    assert place_promise(0, HOURS, now, forecast, joined_at=NOON - HOUR) == MORNING
+    assert place_promise(0, HOURS, now, estimate, joined_at=NOON - HOUR) == MORNING
 
 
 def test_what_a_person_takes_is_known_at_night_too(service: House):

@@ -106,20 +106,20 @@ class Member:
         """Let one caller search and confirm until it is booked, or hears that all is taken."""
         channel = CHANNELS[number % len(CHANNELS)]
         story = Story(number, channel)
-        taker = Holder(channel, f"{channel}-{number:05d}")
+        holder = Holder(channel, f"{channel}-{number:05d}")
         since: dict[int, float] = {}
         while not story.end:
-            held = self.searches(taker, story, since)
+            held = self.searches(holder, story, since)
             if held is None:
                 continue
             if not held:
                 story.end = "complet"
                 break
-            self.confirms(taker, self.chance.choice(held), story, since)
+            self.confirms(holder, self.chance.choice(held), story, since)
         return story
 
     def searches(
-        self, taker: Holder, story: Story, since: dict[int, float]
+        self, holder: Holder, story: Story, since: dict[int, float]
     ) -> list[HeldSlot] | None:
         """Hold what is offered; None when the transaction failed. What was held is given back."""
         story.asked = time.monotonic()
@@ -127,7 +127,7 @@ class Member:
         try:
             with self.store.database.transaction() as connection:
                 wanted = HoldRequest(self.near, self.store.clock.now() + CAMPAIGN.lead)
-                held = hold_slots(connection, self.store, CAMPAIGN, taker, wanted)
+                held = hold_slots(connection, self.store, CAMPAIGN, holder, wanted)
                 self.may_fail()
         except RolledBack:
             story.rolled_back += 1
@@ -142,11 +142,13 @@ class Member:
         since |= {one.place.place_id: story.asked for one in held}
         return held
 
-    def confirms(self, taker: Holder, one: HeldSlot, story: Story, since: dict[int, float]) -> None:
+    def confirms(
+        self, holder: Holder, one: HeldSlot, story: Story, since: dict[int, float]
+    ) -> None:
         born, number = date(1942, 3, 12), f"+336{story.number:08d}"
         local = one.place.start_at.astimezone(ZoneInfo(one.near.centre.time_zone))
         request = Request(
-            taker=taker,
+            holder=holder,
             chosen=(Chosen(one.place.place_id, one.place.slot_id, one.place.start_at),),
             centre_id=one.place.centre_id,
             local_starts=(local,),
@@ -158,7 +160,7 @@ class Member:
             postcode="75011",
             number=number,
             text_to=number,
-            name="Durand" if taker.channel in {Channel.WEB, Channel.AGENT} else None,
+            name="Durand" if holder.channel in {Channel.WEB, Channel.AGENT} else None,
         )
         while True:
             try:
@@ -177,7 +179,7 @@ class Member:
                 if self.chance.random() < 0.5:
                     continue  # once more with the same place
                 with self.store.database.transaction() as connection:
-                    give_back_holds(connection, taker.holder)
+                    give_back_holds(connection, holder.id)
                 self.are_free(since, story)
                 return
             if isinstance(booked, Booked):

@@ -143,7 +143,7 @@ class Places(RuleBasedStateMachine):
 
     def confirms(self, caller: str, held: HeldSlot) -> bool:
         before = self.booked_places()
-        request = replace(request_for(held, caller), occasion=str(next(self.numbers)))
+        request = replace(request_for(held, caller), idempotency_suffix=str(next(self.numbers)))
         booked = isinstance(orders(self.house, request), Booked)
         # All doses or none.
         assert self.booked_places() == before + self.doses * booked
@@ -337,8 +337,10 @@ class Places(RuleBasedStateMachine):
         house = self.house
         chosen = request_for(self.offered[caller], caller).chosen
         with suppress(Died), house.database.transaction() as connection:
-            door = Allocate(connection, house.store, house.campaign, Holder(Channel.PHONE, caller))
-            door.book(chosen, "never-committed")
+            allocator = Allocate(
+                connection, house.store, house.campaign, Holder(Channel.PHONE, caller)
+            )
+            allocator.book(chosen, "never-committed")
             raise Died
         assert self.count() == before
 

@@ -360,8 +360,8 @@ def test_a_second_that_goes_between_look_and_hold_leaves_no_first_held(
             change_in(self, lost.place_id)
         return found
 
-    def change_in(door: Allocate, place_id: int) -> None:
-        door.connection.execute(
+    def change_in(allocator: Allocate, place_id: int) -> None:
+        allocator.connection.execute(
             update(place).where(place.c.id == place_id).values(held_by="CA-quicker")
         )
 
@@ -399,8 +399,8 @@ def test_a_second_alone_can_be_held_for_a_first_that_stays(two_doses: House):
     starts = [FIRST, *(FIRST + days * DAY for days in (20, 22, 29))]
     two_doses.opens_centre("1", starts=starts)
     with two_doses.database.transaction() as connection:
-        door = Allocate(connection, two_doses.store, TWO, Holder(Channel.AGENT, "desk-1"))
-        held = door.hold_second(FIRST, "1", ZoneInfo(ZONE))
+        allocator = Allocate(connection, two_doses.store, TWO, Holder(Channel.AGENT, "desk-1"))
+        held = allocator.hold_second(FIRST, "1", ZoneInfo(ZONE))
         assert held
         assert held.start_at == FIRST + 22 * DAY
-        assert door.hold_second(FIRST, "1", ZoneInfo(ZONE)) is None
+        assert allocator.hold_second(FIRST, "1", ZoneInfo(ZONE)) is None

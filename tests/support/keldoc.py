@@ -120,7 +120,7 @@ class Beside:
     def order(self, **changes: Any) -> PartnerOrder:
         values: dict[str, Any] = {
             "key": "W1:1",
-            "taker": Holder(Channel.WEB, "W1"),
+            "holder": Holder(Channel.WEB, "W1"),
             "centre_id": CENTRE,
             "slot_id": 0,
             "first_name": "Jeanne",

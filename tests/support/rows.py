@@ -150,8 +150,8 @@ def holds(
     if "near" not in options:
         options["near"] = near(house)
     with house.database.transaction() as connection:
-        taker = Holder(options.pop("channel", Channel.PHONE), holder)
-        return hold_slots(connection, house.store, campaign, taker, HoldRequest(**options))
+        channel_holder = Holder(options.pop("channel", Channel.PHONE), holder)
+        return hold_slots(connection, house.store, campaign, channel_holder, HoldRequest(**options))
 
 
 def confirms(
@@ -164,7 +164,7 @@ def confirms(
 
 def confirms_as(house: House, channel: Channel, holder: str, held: HeldSlot) -> Booked | None:
     """A confirmation of another channel than the telephone."""
-    request = replace(request_for(held, holder), taker=Holder(channel, holder), call_id=None)
+    request = replace(request_for(held, holder), holder=Holder(channel, holder), call_id=None)
     found = orders(house, request)
     return found if isinstance(found, Booked) else None
 
@@ -192,10 +192,10 @@ def as_in_production(house: House) -> None:
         directory.postcode(connection, "75011")
         directory.nearest(connection, *PARIS, "metropole", CAMPAIGN.radius_kilometres)
     service = Service(directory, house.campaign, house.settings.national_number)
-    # As if all of it happened within the second for which a forecast is kept.
-    service.outlook = WaitEstimates(fresh_seconds=3600)
+    # As if all of it happened within the second for which an estimate is kept.
+    service.wait_estimates = WaitEstimates(fresh_seconds=3600)
     with house.database.statement() as connection:
-        service.outlook.read(connection, house.store, house.campaign, "fr")
+        service.wait_estimates.read(connection, house.store, house.campaign, "fr")
     house.app = make_app(Parts(house.settings, house.store, service, house.woken))
 
 
@@ -203,7 +203,7 @@ def request_for(held: HeldSlot, holder: str) -> Request:
     """What a caller would order who chose this offer and wants no text."""
     places = [held.place, *([held.second] if held.second else [])]
     return Request(
-        taker=Holder(Channel.PHONE, holder),
+        holder=Holder(Channel.PHONE, holder),
         chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
         centre_id=held.place.centre_id,
         local_starts=tuple(one.start_at for one in places),

@@ -888,7 +888,7 @@ def race(house: House, other: House, number: int) -> Counter[str]:
         held = holds(worker, name, channel=channel, near=nearby)
         if not held:
             return "none free"
-        request = replace(request_for(held[0], name), taker=Holder(channel, name))
+        request = replace(request_for(held[0], name), holder=Holder(channel, name))
         return "won" if isinstance(confirms_request(worker, request), Booked) else "gone"
 
     def reschedules() -> str:

@@ -29,11 +29,11 @@ class PagesForAll:
     """One memory for each worker."""
 
     def __init__(
-        self, app: Wsgi, pressure: LoadShedder, crowd: CrowdAnswers, tally: LedgerTally
+        self, app: Wsgi, load_shedder: LoadShedder, crowd: CrowdAnswers, tally: LedgerTally
     ) -> None:
         self.app = app
-        self._pressure, self._crowd, self._tally = pressure, crowd, tally
-        self.ticks: Callable[[], float] = pressure.ticks
+        self._load_shedder, self._crowd, self._tally = load_shedder, crowd, tally
+        self.ticks: Callable[[], float] = load_shedder.ticks
         self.kept = KeptAnswers()
         # There are as many as anybody makes up: they put no page out of the other memory.
         self.kept_for_centres = KeptAnswers(MOST_CENTRES, MOST_CENTRES_BYTES)
@@ -89,7 +89,7 @@ class PagesForAll:
         def started(status: str, headers: Any, _error: Any = None) -> None:
             got[:] = status, headers
 
-        if not self._pressure.web_begins(goes_on=False):
+        if not self._load_shedder.web_begins(goes_on=False):
             if old is not None and self.ticks() < old.usable_until:
                 return self._from_memory(old, environ, start_response)
             return self._crowd.answer(environ, start_response, "page")
@@ -108,7 +108,7 @@ class PagesForAll:
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
 
     def _whole(self, environ: Environ, start_response: Any) -> bytes:
-        with self._pressure.turn:
+        with self._load_shedder.turn:
             began, cpu = self.ticks(), time.thread_time()
             try:
                 answer = self.app(environ, start_response)
@@ -119,4 +119,4 @@ class PagesForAll:
                     if close:
                         close()
             finally:
-                self._pressure.web_done(self.ticks() - began, time.thread_time() - cpu)
+                self._load_shedder.web_done(self.ticks() - began, time.thread_time() - cpu)

@@ -120,7 +120,7 @@ def caller_profile_of(
     entry_id = seat.entry.id
     if not has_read(connection, store, seat, entry_id):
         say_that_it_is_read(connection, store, seat.staff, entry_id, why=CALL)
-    return read_caller_profile(connection, store, seat.entry, desk_holder=seat.desk.holder)
+    return read_caller_profile(connection, store, seat.entry, desk_holder=seat.desk.holder_id)
 
 
 def go_on_with_their_places(

@@ -823,8 +823,8 @@ class CallerRoutes:
     ) -> PartnerOrder:
         form = panel.form
         return PartnerOrder(
-            key=f"{seat.desk.holder}:{nonce}",
-            taker=seat.desk.taker,
+            key=f"{seat.desk.holder_id}:{nonce}",
+            holder=seat.desk.holder,
             centre_id=request.form.get("partner_centre", "")[:_CENTRE_LETTERS],
             slot_id=slots[0],
             second_slot_id=slots[1] if len(slots) > 1 else 0,
