@@ -89,12 +89,12 @@ def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Sessi
 def _answer(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     """Answer keys, words or silence at a question."""
     if heard.kind is Heard.SILENCE:
-        session, step = session.but(quiet=session.quiet + 1), STEPS[session.step]
+        session, step = session.but(silent_turns=session.silent_turns + 1), STEPS[session.step]
         leads_on = step.silence_leads_on and session.alive
         move = step.give_up(session, world) if leads_on else Miss("reason.silence")
         return _settle(session, move, world)
-    if not session.alive or session.quiet:
-        session = session.but(alive=True, quiet=0)
+    if not session.alive or session.silent_turns:
+        session = session.but(alive=True, silent_turns=0)
     if heard.kind is Heard.SPEECH:
         return _listen(session, heard, world)
     wish = _command(session, heard.keys)
@@ -120,10 +120,10 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     wish = command(text, world.vocabulary(session.language))
     belief = 1.0 if heard.confidence is None else heard.confidence
     unsure = belief < UNSURE_BELOW
-    spoke = session.but(speaks=True, deaf="")
+    spoke = session.but(speaks=True, speech_off_at="")
     if wish in _REPLIES and session.replied != wish:
         # What is said into a room may be said again and again: the second time it is noise.
-        replied = session.but(replied=str(wish), deaf=session.step if unsure else "")
+        replied = session.but(replied=str(wish), speech_off_at=session.step if unsure else "")
         reply = (Line(_REPLIES[wish]),)
         if replied.misses + 1 < STEPS[session.step].patience:
             return replied, _ask(replied, world, TurnOutcome.REPEATED, reply)
@@ -156,13 +156,13 @@ def _not_understood(
     In "keys or words" whatever comes first wins, and noise would cut a number in half while it is
     typed.
     """
-    return _settle(session.but(deaf=session.step), Miss(f"reason.{reason}"), world)
+    return _settle(session.but(speech_off_at=session.step), Miss(f"reason.{reason}"), world)
 
 
 def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
     """Do what is the same at every question; none of it counts as a failed try."""
     # Whoever asks for anything may speak again.
-    session = session.but(deaf="")
+    session = session.but(speech_off_at="")
     if wish == "person":
         return _to_person(session, world)
     if wish == "back":
@@ -298,7 +298,7 @@ def _open_to_words(session: Session, question: Question, world: World) -> Listen
     A step may take words from the first try, where keys alone are hard.
     """
     listen = question.listen
-    if session.deaf == session.step:
+    if session.speech_off_at == session.step:
         return replace(listen, speech=False)
     if listen.speech or session.misses or session.speaks:
         expected = hints(world.vocabulary(session.language), session.step)

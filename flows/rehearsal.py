@@ -228,7 +228,7 @@ class RehearsedWorld:
     reference: str | Unbooked = REFERENCE
     promises_new: bool = True
     # Whether a second person finds a place beside the first.
-    beside: bool = True
+    adjacent: bool = True
     spoken_here: tuple[str, ...] = ("fr", "en")
     # A call that was cut and may be taken up; None: another has taken it up.
     cut: TakenUp | None = field(default_factory=cut_call)
@@ -370,9 +370,9 @@ class RehearsedWorld:
         found = self.found_anew if anew else self.found
         return found or ()
 
-    def hold_beside(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
         self.asked_beside.append(offer)
-        return (replace(offer, place_id=offer.place_id + 500),) if self.beside else ()
+        return (replace(offer, place_id=offer.place_id + 500),) if self.adjacent else ()
 
     def languages(self) -> tuple[str, ...]:
         return self.spoken_here

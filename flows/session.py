@@ -175,11 +175,11 @@ class Session:
     misses: int = 0
     trail: tuple[str, ...] = ()
     resume: str = ""
-    quiet: int = 0
+    silent_turns: int = 0
     # Whether the caller answered in words before; the step at which words were only noise; and
     # whether what was understood last is to be read back with more care.
     speaks: bool = False
-    deaf: str = ""
+    speech_off_at: str = ""
     unsure: bool = False
     # The wish that was answered last at this step, without moving on.
     replied: str = ""
@@ -195,7 +195,7 @@ class Session:
     second_person: bool = False
     first_reference: str = ""
     first_born: str = ""
-    beside: tuple[Offer, ...] = ()
+    adjacent: tuple[Offer, ...] = ()
 
     year: int = 0
     month: int = 0
@@ -255,9 +255,9 @@ class Session:
     proving: str = Proving.NOTHING
     asked: str = ""
     # How often nothing was found by it.
-    sought: int = 0
+    lookup_count: int = 0
     mine: CallerBooking | None = None
-    doomed: tuple[int, ...] = ()
+    doses_to_cancel: tuple[int, ...] = ()
     moving: str = Moving.NONE
 
     # Whether a place is kept for somebody of the waiting list who is rung at this line; and which,
@@ -338,7 +338,7 @@ class Session:
 
     def moved(self, step: str, **changes: Any) -> Session:
         """At another step, with the count of failed tries back to none."""
-        return self.but(step=step, misses=0, deaf="", replied="", **changes)
+        return self.but(step=step, misses=0, speech_off_at="", replied="", **changes)
 
     def to_json(self) -> str:
         values = {}
@@ -346,13 +346,15 @@ class Session:
             default = _DEFAULTS[name]
             # Most are the very default, which is quicker to see than that they are equal.
             if value is not default and value != default:
-                values[name] = [vars(offer) for offer in value] if name in _OFFERS else value
+                stored = _STORED_AS.get(name, name)
+                values[stored] = [vars(offer) for offer in value] if name in _OFFERS else value
         return _COMPACT.encode(values)
 
     @staticmethod
     def from_json(text: str) -> Session:
         """Read what `to_json` wrote. Fields of a later version are ignored."""
-        values = {name: value for name, value in json.loads(text).items() if name in _DEFAULTS}
+        found = {_READ_AS.get(name, name): value for name, value in json.loads(text).items()}
+        values = {name: value for name, value in found.items() if name in _DEFAULTS}
         for name in _TUPLES & values.keys():
             values[name] = tuple(values[name])
         if "towns_found" in values:
@@ -368,10 +370,27 @@ class Session:
 
 # A dataclass is written as its fields.
 _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=vars)
-_OFFERS = frozenset({"offers", "beside"})
+# Fields that are stored by another name: calls of the version before go on, in both directions.
+_STORED_AS = {
+    "silent_turns": "quiet",
+    "speech_off_at": "deaf",
+    "adjacent": "beside",
+    "lookup_count": "sought",
+    "doses_to_cancel": "doomed",
+}
+_READ_AS = {stored: name for name, stored in _STORED_AS.items()}
+_OFFERS = frozenset({"offers", "adjacent"})
 _TUPLES = frozenset(
     {
-        *("trail", "offered", "rings_at", "groups", "groups_refused", "towns_found", "doomed"),
+        *(
+            "trail",
+            "offered",
+            "rings_at",
+            "groups",
+            "groups_refused",
+            "towns_found",
+            "doses_to_cancel",
+        ),
         "candidate",
     }
 )

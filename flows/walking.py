@@ -176,7 +176,7 @@ def scenarios(make: Make) -> Scenarios:
         "three towns named": partial(make, named_towns=LYON),
         "a centre named": partial(make, named_centre=CENTRE),
         "a centre named, nothing": partial(make, found=(), named_centre=CENTRE),
-        "one place for two": partial(make, beside=False),
+        "one place for two": partial(make, adjacent=False),
         "rung in the evening only": partial(make, calls=replace(WHEN_WE_RING, before=None)),
         "too near to be rung": partial(make, calls=ReminderHours()),
         "cut, not kept": partial(make, cut=cut_call(kept=False)),
@@ -322,15 +322,15 @@ def place(session: Session) -> Session:
             trail.append(step)
     same = session.but(trail=tuple(trail[-TRAIL:]), slow=False, offered=session.offered[:1])
     same = same.but(wants_person=False)
-    if session.quiet < LONG_SILENCE:
-        same = same.but(quiet=0)
+    if session.silent_turns < LONG_SILENCE:
+        same = same.but(silent_turns=0)
     if session.step not in {"birth_month", "birth_day"}:
         # Of no more use once there is a whole date; a place that needs them has just got them.
         same = same.but(year=0, month=0)
     if session.proving:
         # One reference is like another, and so are all tries after the first.
         asked = REFERENCE if session.asked else ""
-        same = same.but(asked=asked, sought=min(session.sought, 1))
+        same = same.but(asked=asked, lookup_count=min(session.lookup_count, 1))
     if session.born:
         # Of a date of birth it only matters whether it is one for this campaign.
         same = same.but(born=OLD_ENOUGH if session.born < "1951" else TOO_YOUNG)
@@ -562,10 +562,10 @@ def long_silence(make: Make) -> list[WalkTurn]:
 def _features(at: Session) -> tuple[object, ...]:
     """What makes one place of a step worth a visit after another."""
     chosen = 0 <= at.chosen < len(at.offers)
-    line = (at.caller_kind, bool(at.quiet), at.misses, at.alive)
+    line = (at.caller_kind, bool(at.silent_turns), at.misses, at.alive)
     pairs = any(offer.second_start_at for offer in at.offers)
     mine = at.mine and (at.mine.state, len(at.mine.starts), at.mine.undo)
-    about_mine = (at.proving, bool(at.asked), mine, at.moving, at.doomed)
+    about_mine = (at.proving, bool(at.asked), mine, at.moving, at.doses_to_cancel)
     written_to = (at.number_answered, bool(at.number), pairs)
     # Together: what tells one way through the conversation from another.
     way = (

@@ -390,7 +390,7 @@ class World(Protocol):
         """
         ...
 
-    def hold_beside(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
         """Hold one more, at the same centre within the hour, for a second person (changes).
 
         What was held so before is given back. Empty when nothing is free there.

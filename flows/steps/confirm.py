@@ -68,9 +68,9 @@ class Confirm(Patient):
             # No way on from there: the same answers would only come to the same end.
             looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
             return Go(looked_at, "person", (Line("person_needed"),), remember=False)
-        if session.beside and not session.second_person:
+        if session.adjacent and not session.second_person:
             # Booking gave back all else that the call held; within this turn nobody sees it free.
-            session = session.but(beside=world.hold_beside(offer, ()))
+            session = session.but(adjacent=world.hold_adjacent(offer, ()))
         # From here nothing leads back: what is booked is booked.
         booked = session.but(reference=reference, trail=(), person_reason="")
         return Go(booked, "ready", outcome=TurnOutcome.BOOKED, remember=False)

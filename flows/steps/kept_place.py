@@ -35,10 +35,10 @@ def tell_kept_place(session: Session, world: World) -> Go | None:
 
 def not_theirs(session: Session) -> Go:
     """Whom we rang gave another birth date: once more, then somebody looks at it."""
-    if session.sought + 1 >= MOST_DATES:
+    if session.lookup_count + 1 >= MOST_DATES:
         return to_somebody(session.but(is_offered=False))
-    told = Line("kept_place_not_found", wording=session.sought)
-    again = session.but(sought=session.sought + 1, trail=())
+    told = Line("kept_place_not_found", wording=session.lookup_count)
+    again = session.but(lookup_count=session.lookup_count + 1, trail=())
     return Go(again, "date_of_birth", (told,), remember=False)
 
 

@@ -174,7 +174,7 @@ def _begin_cancel(session: Session) -> Go:
     if len(mine.starts) > 1:
         return Go(session, "my_cancel_which")
     dose = FIRST if mine.first_start else SECOND
-    return Go(session.but(doomed=(dose,)), "my_cancel_check")
+    return Go(session.but(doses_to_cancel=(dose,)), "my_cancel_check")
 
 
 class MyCancelWhich(Patient):
@@ -184,8 +184,12 @@ class MyCancelWhich(Patient):
         return menu("my_cancel_which", **_facts(_mine(session)))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        doomed = {"1": (SECOND,), "2": (FIRST, SECOND)}.get(pressed)
-        return Go(session.but(doomed=doomed), "my_cancel_check") if doomed else NO_SUCH_KEY
+        doses_to_cancel = {"1": (SECOND,), "2": (FIRST, SECOND)}.get(pressed)
+        return (
+            Go(session.but(doses_to_cancel=doses_to_cancel), "my_cancel_check")
+            if doses_to_cancel
+            else NO_SUCH_KEY
+        )
 
 
 class MyCancelCheck(Patient):
@@ -197,7 +201,7 @@ class MyCancelCheck(Patient):
         mine = _mine(session)
         prompt = "my_cancel_check"
         if len(mine.starts) > 1:
-            prompt += "_both" if len(session.doomed) > 1 else "_second"
+            prompt += "_both" if len(session.doses_to_cancel) > 1 else "_second"
         return menu(prompt, **_facts(mine))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
@@ -206,12 +210,12 @@ class MyCancelCheck(Patient):
             return show(session, mine, _kept(mine))
         if pressed != "1":
             return NO_SUCH_KEY
-        why = world.cancel_booking(mine, session.doomed)
+        why = world.cancel_booking(mine, session.doses_to_cancel)
         if why is NotChanged.CHANGED:
             return _after(session, world, Line("my_changed"))
         if why is not None:
             return to_somebody(session)
-        stays = len(mine.starts) > len(session.doomed)
+        stays = len(mine.starts) > len(session.doses_to_cancel)
         return _after(session, world, *([Line("my_second_cancelled")] if stays else []))
 
 

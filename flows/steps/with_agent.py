@@ -39,8 +39,8 @@ def _handed_back(session: Session, world: World, step: str) -> Move:
     An agent may have booked, moved or given anything back: nothing of that is told from memory.
     """
     fresh = session.but(
-        trail=(), resume="", reference="", offers=(), offered=(), chosen=-1, beside=(), typed="",
-        proving=Proving.NOTHING, asked="", mine=None, doomed=(), moving=Moving.NONE,
+        trail=(), resume="", reference="", offers=(), offered=(), chosen=-1, adjacent=(), typed="",
+        proving=Proving.NOTHING, asked="", mine=None, doses_to_cancel=(), moving=Moving.NONE,
     )  # fmt: skip
     if step != "offers":
         return back_to_machine(fresh, world, step or "welcome")

@@ -58,7 +58,7 @@ from services.queue.promise_callback import promise
 from services.service import Service
 from services.slots.allocate import Channel, Chosen, Holder, Pair
 from services.slots.give_back import returning
-from services.slots.hold_adjacent import hold_beside
+from services.slots.hold_adjacent import hold_adjacent
 from services.slots.hold_slot import HoldRequest, hold_slots
 from services.slots.look_beyond import WHOLE_LAND_KILOMETRES
 from services.vocabulary import vocabulary
@@ -184,8 +184,8 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces, ByTelephone):
             away = distance_km(search.latitude, search.longitude, centre.latitude, centre.longitude)
         return [NearbyCentre(away, centre)], earliest, latest
 
-    def hold_beside(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
-        held = hold_beside(
+    def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        held = hold_adjacent(
             self._turn.transaction(),
             self._turn.store,
             self._campaign,

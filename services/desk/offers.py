@@ -227,8 +227,8 @@ def hold_for_second(  # noqa: PLR0917
     """A place for a second person beside the first's, within the hour; None where none is free."""
     rows.alone(connection, desk.holder_id)
     world = DeskWorld(service, store, connection, desk)
-    beside = world.hold_beside(offer, tuple(instead_of))
-    return beside[0] if beside else None
+    adjacent = world.hold_adjacent(offer, tuple(instead_of))
+    return adjacent[0] if adjacent else None
 
 
 def take_over(  # noqa: PLR0917
@@ -250,7 +250,7 @@ def take_over(  # noqa: PLR0917
     kept_as = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
     holders = (kept_as, call_id, desk.holder_id)
     took = []
-    for number, offer in enumerate((*session.offers, *session.beside)):
+    for number, offer in enumerate((*session.offers, *session.adjacent)):
         had = take_back(connection, store, campaign, holders, offer.places, holder=desk.holder_id)
         again = offer
         if not had and number == session.chosen and not session.reference:
@@ -286,7 +286,7 @@ def hand_to_call(  # noqa: PLR0917
     call_id: str,
 ) -> None:
     """The machine goes on: what the call was offered is its own again, the rest is free."""
-    for offer in (*session.offers, *session.beside):
+    for offer in (*session.offers, *session.adjacent):
         take_back(connection, store, campaign, (desk.holder_id,), offer.places, holder=call_id)
     give_back_holds(connection, desk.holder_id)
 

@@ -368,13 +368,13 @@ def _without_offers(session: Session, world: WebWorld) -> Session:
 
     A place that is held beside the first one's, for the second of two, depends on none of these.
     """
-    beside = session.beside if session.second_person else ()
+    adjacent = session.adjacent if session.second_person else ()
     # What was read before is offered again: it was given back, and other answers may want it.
     session = session.but(offered=())
-    if session.offers in {(), beside}:
-        return session.but(offers=(), chosen=-1, beside=beside)
+    if session.offers in {(), adjacent}:
+        return session.but(offers=(), chosen=-1, adjacent=adjacent)
     world.let_go()
-    return session.but(offers=(), chosen=-1, beside=())
+    return session.but(offers=(), chosen=-1, adjacent=())
 
 
 def _search(visit: WebSession, world: WebWorld, session: Session) -> WebSession:
@@ -386,7 +386,7 @@ def _search(visit: WebSession, world: WebWorld, session: Session) -> WebSession:
         offers = world.hold_slot(int(slot), plain_search(session, world))
         if offers:
             # As after any search: what was found is not found again by "other days".
-            there = session.but(offers=offers, offered=(int(slot),), chosen=-1, beside=())
+            there = session.but(offers=offers, offered=(int(slot),), chosen=-1, adjacent=())
             return visit.at(there.moved("offers"))
     found = _follow(visit, world, search_nearest(session, world))
     is_there = slot and found.step == "offers" and not found.notice

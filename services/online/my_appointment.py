@@ -262,7 +262,7 @@ def may_show(visit: WebSession, step: str) -> bool:
     return {
         "my_cancel_which": both,
         "my_move_which": both,
-        "my_cancel_check": bool(session.doomed),
+        "my_cancel_check": bool(session.doses_to_cancel),
         OFFERS: moving and bool(session.offers),
         "my_move_check": moving and 0 <= session.chosen < len(session.offers),
         "my_nothing_else": moving and session.step == "my_nothing_else",

@@ -139,7 +139,7 @@ def settle(visit: WebSession, world: WebWorld) -> WebSession:
     done = (*visit.done, made)
     world.let_go()
     booked = session.but(
-        reference=found.reference, offers=(), offered=(), chosen=-1, beside=(), trail=()
+        reference=found.reference, offers=(), offered=(), chosen=-1, adjacent=(), trail=()
     )
     after = replace(visit.at(booked.moved("ready")), done=done)
     return after if booked.is_first_of_two else replace(after, outcome=WebSessionOutcome.BOOKED)

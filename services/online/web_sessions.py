@@ -179,7 +179,7 @@ class WebWorld(CallWorld):
         self._campaign = for_web(self._campaign)
         self._holder = Holder(Channel.WEB, turn.call_id)
         self._call_id = None
-        self._holds = bool(session.offers or session.beside)
+        self._holds = bool(session.offers or session.adjacent)
 
     @property
     def campaign(self) -> Campaign:
@@ -294,7 +294,9 @@ def from_call(
     """
     visit_id = new_id(store)
     # What was said of the call itself (its tries, its way) is none of the visit's.
-    session = session.but(misses=0, deaf="", replied="", quiet=0, trail=(), resume="", speaks=False)
+    session = session.but(
+        misses=0, speech_off_at="", replied="", silent_turns=0, trail=(), resume="", speaks=False
+    )
     kept = False
     if not session.reference and 0 <= session.chosen < len(session.offers):
         kept = take_back(
@@ -306,7 +308,7 @@ def from_call(
             holder=visit_id,
         )
         # Only what was chosen was kept; another place of its slot may do at the confirmation.
-        session = session.but(offers=(session.choice,), chosen=0, beside=())
+        session = session.but(offers=(session.choice,), chosen=0, adjacent=())
     done: tuple[Done, ...] = ()
     if session.reference and session.offers:
         done = (Done(session.reference, session.choice, session.number, born=session.born),)
@@ -377,7 +379,7 @@ def answer(  # noqa: PLR0917
 
 def _holds_on(before: WebSession, after: WebSession) -> bool:
     """Whether what was held before is held on: what this answer found has its whole time."""
-    held = after.session.offers or after.session.beside
+    held = after.session.offers or after.session.adjacent
     return bool(held) and after.session.offers == before.session.offers and not after.is_over
 
 

@@ -340,10 +340,10 @@ class _Attempt:
         """Take away what the partner has and should not: of an order, or of a booking since."""
         if order.state == BOOKED and self._may_come_back(order):
             return self._look_again()
-        doomed = self._doomed(order)
+        doses_to_cancel = self._doses_to_cancel(order)
         doses = list(order.doses)
         for number, one in enumerate(doses):
-            if one.dose not in doomed:
+            if one.dose not in doses_to_cancel:
                 continue
             self._keep()
             self._booker(order).cancel(order.centre_id, one.appointment)
@@ -354,7 +354,7 @@ class _Attempt:
             if all(one.removed or not one.appointment for one in doses):
                 seen = (BOOKED, UNDOING)
                 rows.change(connection, store.clock, order.id, seen=seen, state=UNDONE)
-            return self._done(connection, "undone" if doomed else "needless")
+            return self._done(connection, "undone" if doses_to_cancel else "needless")
 
     def _may_come_back(self, order: OrderRow) -> bool:
         """Whether it was cancelled so lately that this may be taken back, once more perhaps.
@@ -375,7 +375,7 @@ class _Attempt:
             outbox.put_off(connection, store.clock, self.claimed, later, "undoable")
         return "put off"
 
-    def _doomed(self, order: OrderRow) -> set[int]:
+    def _doses_to_cancel(self, order: OrderRow) -> set[int]:
         there = {one.dose: one for one in order.doses if one.appointment and not one.removed}
         if order.state != BOOKED:
             return set(there)

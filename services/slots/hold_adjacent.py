@@ -17,7 +17,7 @@ WITHIN = timedelta(hours=1)
 _INCLUSIVE = timedelta(seconds=1)
 
 
-def hold_beside(
+def hold_adjacent(
     connection: Connection,
     store: Store,
     campaign: Campaign,

@@ -422,8 +422,8 @@ def test_a_couple_goes_on_with_a_place_beside_the_first(service: House):
     assert again.step == "confirm"
     held = kept_by(service, again.sid)
     assert chosen < held
-    (beside,) = service.session(again.sid).beside
-    assert held == chosen | set(beside.places)
+    (adjacent,) = service.session(again.sid).adjacent
+    assert held == chosen | set(adjacent.places)
 
 
 @pytest.mark.parametrize("step", ["ready", "reference"])
@@ -454,6 +454,6 @@ def test_the_second_of_two_goes_on_where_the_line_was_cut(service: House):
     assert again.step == "offers"
     assert (session.born, session.second_person) == ("1944-03-13", True)
     # Beside the first one, as before.
-    assert session.offers == session.beside
+    assert session.offers == session.adjacent
     again.goes_to("reference")
     assert len(service.bookings()) == 2

@@ -127,10 +127,10 @@ def test_one_person_is_booked_with_a_name_a_text_and_the_agent_in_the_history(at
 def test_two_people_are_booked_beside_one_another_in_one_go(at):
     offer, *_ = find(at, born=(BORN, OTHER))
     with at.database.transaction() as connection:
-        beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
-    assert beside is not None
-    assert beside.centre_id == offer.centre_id
-    made = books(at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, beside.places))
+        adjacent = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+    assert adjacent is not None
+    assert adjacent.centre_id == offer.centre_id
+    made = books(at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places))
     assert isinstance(made, Made)
     first, second = (file_of(at, one) for one in made.booking_ids)
     assert (first.born, second.born) == (BORN, OTHER)
@@ -141,9 +141,9 @@ def test_two_people_are_booked_beside_one_another_in_one_go(at):
 def test_twins_of_one_birth_date_are_two_people(at):
     offer, *_ = find(at, born=(BORN, BORN))
     with at.database.transaction() as connection:
-        beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
-    assert beside is not None
-    made = books(at, PersonToBook(BORN, offer.places), PersonToBook(BORN, beside.places))
+        adjacent = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+    assert adjacent is not None
+    made = books(at, PersonToBook(BORN, offer.places), PersonToBook(BORN, adjacent.places))
     assert isinstance(made, Made)
     assert [file_of(at, one).rank for one in made.booking_ids] == [1, 2]
 
@@ -155,10 +155,10 @@ def test_of_two_people_neither_is_booked_when_one_cannot_be(service):
     assert isinstance(books(at, PersonToBook(OTHER, first.places)), Made)
     offer, *_ = find(at, born=(BORN, OTHER))
     with at.database.transaction() as connection:
-        beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
-    assert beside is not None
+        adjacent = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+    assert adjacent is not None
     refused = books(
-        at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, beside.places), nonce="b" * 24
+        at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places), nonce="b" * 24
     )
     assert isinstance(refused, BookingRefused)
     assert (refused.why, refused.person) == (Refusal.KNOWN, 1)
@@ -175,9 +175,9 @@ def test_both_appointments_of_two_doses_are_booked_for_both(service):
     offer, *_ = find(service, born=(BORN, OTHER))
     assert len(offer.places) == 2
     with service.database.transaction() as connection:
-        beside = hold_for_second(connection, service.store, service_of(service), DESK, offer)
-    assert beside is not None
-    made = books(service, PersonToBook(BORN, offer.places), PersonToBook(OTHER, beside.places))
+        adjacent = hold_for_second(connection, service.store, service_of(service), DESK, offer)
+    assert adjacent is not None
+    made = books(service, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places))
     assert isinstance(made, Made)
     assert [len(file_of(service, one).live) for one in made.booking_ids] == [2, 2]
 

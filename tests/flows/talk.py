@@ -96,7 +96,7 @@ class Talk:
     def _towards(self, step: str) -> str:
         """What to press here to come to `step`."""
         if step == "couple_choice":
-            self.world.beside = False
+            self.world.adjacent = False
         mobile = self.session.caller_kind == CallerKind.MOBILE
         reachable = self.session.caller_kind != CallerKind.NONE
         special = {

@@ -56,7 +56,7 @@ sessions = st.builds(
     misses=st.integers(0, 3),
     trail=st.lists(st.sampled_from(sorted(STEPS)), max_size=6).map(tuple),
     resume=st.sampled_from(["", *STEPS]),
-    quiet=st.integers(0, 4),
+    silent_turns=st.integers(0, 4),
     caller=texts,
     caller_kind=st.sampled_from([str(kind) for kind in CallerKind]),
     year=st.integers(0, 9999),
@@ -77,11 +77,11 @@ sessions = st.builds(
     person_reason=texts,
     proving=st.sampled_from([*Proving]).map(str),
     asked=texts,
-    sought=st.integers(0, 3),
+    lookup_count=st.integers(0, 3),
     mine=st.none() | st.sampled_from([my_booking(), MY_PAIR]),
     is_offered=st.booleans(),
     kept=st.none() | st.sampled_from([kept_place(), kept_place(second=True, text_to="")]),
-    doomed=st.lists(st.integers(1, 2), max_size=2).map(tuple),
+    doses_to_cancel=st.lists(st.integers(1, 2), max_size=2).map(tuple),
     moving=st.sampled_from([*Moving]).map(str),
 )
 
@@ -100,7 +100,7 @@ def test_every_field_survives_on_its_own():
     other: dict[str, Any] = {"str": "x", "bool": True, "int": 7, "float": 1.5}
     for field in dataclasses.fields(Session):
         value: Any
-        if field.name in {"offers", "beside"}:
+        if field.name in {"offers", "adjacent"}:
             value = PLENTY
         elif field.name == "mine":
             value = MY_PAIR

@@ -143,7 +143,7 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
             # Nobody can be rung, and they press a key for the end, or say nothing for very long.
             "goodbye_later": (
                 after.no_promise
-                and (turn.heard.keys == "1" or (silent and after.quiet >= LONG_SILENCE))
+                and (turn.heard.keys == "1" or (silent and after.silent_turns >= LONG_SILENCE))
             )
             # Whoever refuses what is no longer theirs to take.
             or (before.step == "kept_place_check" and turn.heard.kind is not Heard.SILENCE),
@@ -159,7 +159,9 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
                 after.reference != "" and turn.heard.keys == "1",
             ),
             "goodbye_unreachable": (
-                before.caller_kind == CallerKind.NONE and silent and after.quiet >= LONG_SILENCE
+                before.caller_kind == CallerKind.NONE
+                and silent
+                and after.silent_turns >= LONG_SILENCE
             ),
             "own_centre_dial": turn.speech.dial != "",
             "goodbye": turn.heard.keys in ENDING_KEYS.get(before.step, ())
@@ -184,8 +186,13 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
 
 def test_whoever_presses_keys_is_never_told_that_nothing_is_heard(walked: Walk):
     pressing = (turn for turn in walked.turns if turn.heard.kind is Heard.KEYS)
-    deaf = ("goodbye_silent", "goodbye_silent_promised", "goodbye_unreachable", "reason.silence")
-    none_of(t for t in pressing if {line.key for line in t.speech.lines} & {*deaf})
+    said_to_silence = (
+        "goodbye_silent",
+        "goodbye_silent_promised",
+        "goodbye_unreachable",
+        "reason.silence",
+    )
+    none_of(t for t in pressing if {line.key for line in t.speech.lines} & {*said_to_silence})
 
 
 def test_a_person_again_slower_and_back_are_no_mistake_at_any_step(walked: Walk):

@@ -113,7 +113,9 @@ def places() -> tuple[Place, ...]:
         if turn.speech.listen is None or after.language != "fr" or told in met:
             continue
         met.add(told)
-        fresh = after.but(misses=0, quiet=0, unsure=False, deaf="", replied="", alive=True)
+        fresh = after.but(
+            misses=0, silent_turns=0, unsure=False, speech_off_at="", replied="", alive=True
+        )
         place = Place("", fresh, turn.weather)
         question = place.question()
         name = ", ".join(filter(None, (question.lead, question.prompt)))
@@ -145,7 +147,7 @@ def reached(turns: tuple[WalkTurn, ...], by: set[Heard]) -> tuple[WalkTurn, ...]
 
 def _without_words(session: Session) -> Session:
     """A place is the same one, whether it was come to by keys or by words."""
-    return place_of(session).but(speaks=False, deaf="", replied="", unsure=False)
+    return place_of(session).but(speaks=False, speech_off_at="", replied="", unsure=False)
 
 
 def sentences(marked: str) -> list[str]:

@@ -321,7 +321,7 @@ def test_rule_05_silence_at_every_prompt_ends_no_call_and_leads_to_nothing_harde
             raise AssertionError(f"{place}: never ends, but listens at {talk.step}")
         # Not alone: booked, or with a promise. Who cannot be rung is waited for very long.
         unpromised = place.session.caller_kind == CallerKind.NONE or talk.session.no_promise
-        nobody = unpromised and talk.session.quiet > 20
+        nobody = unpromised and talk.session.silent_turns > 20
         assert talk.promised or talk.session.reference or nobody, f"{place}: {talk.said}"
 
 

@@ -340,10 +340,12 @@ class CallerRoutes:
                 return self._answer(connection, seat, panel)
             panel.read_back, panel.focus = (chosen,), "read_back"
             if panel.form.two:
-                beside = hold_for_second(connection, self._store, self._service, seat.desk, chosen)
-                panel.beside_none = beside is None
-                panel.read_back = (chosen, beside) if beside is not None else ()
-                panel.focus = "read_back" if beside else "offers"
+                adjacent = hold_for_second(
+                    connection, self._store, self._service, seat.desk, chosen
+                )
+                panel.beside_none = adjacent is None
+                panel.read_back = (chosen, adjacent) if adjacent is not None else ()
+                panel.focus = "read_back" if adjacent else "offers"
             self._remember(connection, seat, panel.form)
             panel.nonce = new_nonce()
             return self._answer(connection, seat, panel)

@@ -72,9 +72,9 @@ class MyView(HeldOffers):
         return f"mine.menu.off_{which}"
 
     @property
-    def doomed(self) -> list[AppointmentView]:
+    def appointments_to_cancel(self) -> list[AppointmentView]:
         """Those that are to be cancelled."""
-        if self.visit.session.doomed == (SECOND,) and len(self.told) > 1:
+        if self.visit.session.doses_to_cancel == (SECOND,) and len(self.told) > 1:
             return self.told[1:]
         return self.told
 
