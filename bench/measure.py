@@ -290,7 +290,7 @@ class _One:
         stage = at_work.WorkdayStage(
             service=self._webs["service"].port,
             provider=servers.provider_port(),
-            agents=[(one.id, one.cookie) for one in desks],
+            agents=[(desk.id, desk.cookie) for desk in desks],
             probe=(watchers[-1].id, watchers[-1].cookie),
             boards=[one.cookie for one in watchers[:-1]],
             form=self._signer.form,
@@ -306,7 +306,7 @@ class _One:
             load.replay(script, self._webs["service"].port, rate=rate)
         seen = work[0]
         faults = seen.faults() + eyes[0].faults()
-        self._outcome.void += [f"{self._kind}: people at work: {one}" for one in faults]
+        self._outcome.void += [f"{self._kind}: people at work: {fault}" for fault in faults]
         webhooks = seen.webhooks + script.times_ms()
         found = {
             "queue_webhook_p99_ms": statistics.quantiles(webhooks, n=100)[98],

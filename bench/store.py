@@ -214,8 +214,10 @@ def crowd(url: str) -> AllocationRates:
 def _race(url: str, centres: list[str]) -> float:
     command = [sys.executable, "-m", "bench.crowd", url, str(CROWD_PLACES)]
     processes = [
-        subprocess.Popen([*command, one], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for one in centres
+        subprocess.Popen(
+            [*command, centre], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for centre in centres
     ]
     for process in processes:
         assert process.stdout is not None  # noqa: S101 - asked for

@@ -177,7 +177,7 @@ def _label(step: str, catalogue: Catalogue) -> str:
         return step
     pieces = catalogue.parts(step)[0].text.split(PAUSE)
     # Each menu offers a person first: that tells no menu from another.
-    said = next((one.strip(" .") for one in pieces if not _OFFERS_PERSON.search(one)), "")
+    said = next((piece.strip(" .") for piece in pieces if not _OFFERS_PERSON.search(piece)), "")
     return f"{step}\n{said[:MOST_LABEL]}{'…' if len(said) > MOST_LABEL else ''}" if said else step
 
 

@@ -256,7 +256,7 @@ class PlatformFeed:
     def _pauses(self) -> int:
         with self.database.statement() as connection:
             feeds = rows.freshness(connection)
-        told = next((one.details for one in feeds if one.platform == self.platform.name), {})
+        told = next((feed.details for feed in feeds if feed.platform == self.platform.name), {})
         return int(told.get(_PAUSES, 0))
 
     def _details(self, pauses: int) -> dict[str, int]:
@@ -309,7 +309,7 @@ def feed_tasks(path: str, database: Database, clock: Clock) -> list[Task]:
         log.error("no partner is read", why=str(bad))
         return []
     feeds = feeds_of(told, database, clock)
-    return [Task(f"partner {one.platform.name}", LOOK, one.step) for one in feeds]
+    return [Task(f"partner {feed.platform.name}", LOOK, feed.step) for feed in feeds]
 
 
 class NotNow(Exception):

@@ -242,7 +242,7 @@ def _booking(data: Mapping[str, Any]) -> Reading:
     if not (motives or agendas or centres or listed or "profile" in data or "doctors" in data):
         raise NotAnAnswer("this is JSON, but no answer of Doctolib that is known")
     notes = [*told_centres((*centres, *listed)), *told_motives(motives)]
-    if agendas and all(one.disabled for one in agendas):
+    if agendas and all(agenda.disabled for agenda in agendas):
         notes.append(_BOOKED_BY_PHONE)
     kind = "a list of centres" if listed and not (motives or centres) else PAGE
     return Reading(

@@ -72,7 +72,7 @@ def _listed(plan: ReadingPlan) -> Part:
             except (Failed, NotAnAnswer) as no:
                 yield ReadingTrouble(f"list of {departement}", str(no))
                 break
-            links += [LinkToRead(f"{SITE}{one.link}") for one in rows if one.link.startswith("/")]
+            links += [LinkToRead(f"{SITE}{row.link}") for row in rows if row.link.startswith("/")]
             if not rows:
                 break
     return links
@@ -85,7 +85,7 @@ def _page(plan: ReadingPlan, page: str, links: Sequence[LinkToRead]) -> Part:
     link = without_query(links[0].link)
     gids = {one.parts.place if one.parts else "": one.gid for one in links}
     # What has a link is another centre that the page shows beside its own places.
-    places = [one for one in booking.centres if not one.link]
+    places = [centre for centre in booking.centres if not centre.link]
     profile = text_of(inside(payload, "data", "profile", "id"))
     for missing in gids.keys() - {"", *map(own_id, places)}:
         yield ReadingTrouble(page, f"the page has no {missing}")
@@ -148,8 +148,8 @@ def _place(plan: ReadingPlan, context: Context, booking: Reading, place: Partner
 def agendas_of(booking: Reading, motive: Motive, practice: str) -> list[str]:
     """Agendas of a practice that are open to the web for a motive, in the page's order."""
     return [
-        one.id
-        for one in booking.agendas
-        if one.id in motive.agendas
-        and (not one.motives_at or motive.id in one.motives_at.get(practice, ()))
+        agenda.id
+        for agenda in booking.agendas
+        if agenda.id in motive.agendas
+        and (not agenda.motives_at or motive.id in agenda.motives_at.get(practice, ()))
     ]

@@ -103,7 +103,7 @@ class Keldoc:
         timeouts: tuple[float, float] = TIMEOUTS,
     ) -> None:
         self._account = account
-        self.centres = {one.centre_id: one for one in centres}
+        self.centres = {centre.centre_id: centre for centre in centres}
         self._now = now
         self._timeouts = timeouts
         self._durations: tuple[datetime, Mapping[int, timedelta]] | None = None
@@ -331,7 +331,7 @@ def _never_connected(error: BaseException) -> bool:
         reason = getattr(seen, "reason", None)
         if isinstance(seen, NewConnectionError) or isinstance(reason, NewConnectionError):
             return True
-        arguments = [one for one in seen.args if isinstance(one, BaseException)]
+        arguments = [arg for arg in seen.args if isinstance(arg, BaseException)]
         seen = seen.__cause__ or (arguments[0] if arguments else None)
     return False
 

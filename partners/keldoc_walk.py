@@ -110,7 +110,7 @@ def _window(plan: ReadingPlan, first: int, agendas: Sequence[str]) -> list[tuple
     return [
         ("from", (plan.today + timedelta(days=first)).isoformat()),
         ("to", (plan.today + timedelta(days=last)).isoformat()),
-        *(("agenda_ids[]", one) for one in agendas),
+        *(("agenda_ids[]", agenda) for agenda in agendas),
     ]
 
 

@@ -77,9 +77,9 @@ def _centre(plan: ReadingPlan, centre: PartnerCentreRow) -> Part:
     rows = yield from _pages(plan, "/consultation-reason-hcd", [("rootCenterId", own)], _PAGE)
     reasons = maiia.read({"items": rows}, Context()).motives
     slots: list[ReadSlot] = []
-    left_out = sum(bool(one.excluded) for one in reasons)
+    left_out = sum(bool(reason.excluded) for reason in reasons)
     # Several ids have one name, and it is asked for by name.
-    by_name: dict[str, Motive] = {one.name: one for one in reasons if not one.excluded}
+    by_name: dict[str, Motive] = {reason.name: reason for reason in reasons if not reason.excluded}
     for name, motive in by_name.items():
         start = datetime.combine(plan.today, time(), UTC)
         query = [

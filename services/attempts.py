@@ -56,8 +56,8 @@ def before_look_up(
     """
     subjects = _look_up(store, reference, caller, call_id)
     attempts.wait_for_others(connection, subjects)
-    limits = [TRIES_A_CALL if one.kind == "call" else TRIES_A_DAY for one in subjects]
-    asked = [AttemptCountQuery(one, DAY) for one in subjects]
+    limits = [TRIES_A_CALL if subject.kind == "call" else TRIES_A_DAY for subject in subjects]
+    asked = [AttemptCountQuery(subject, DAY) for subject in subjects]
     *failed, wrong, everything = attempts.counts(connection, store.clock, [*asked, *_LATELY])
     pairs = list(zip(failed, limits, strict=True))
     return Tries(
@@ -101,7 +101,7 @@ def count_text(connection: Connection, store: Store, *, caller: str, call_id: st
         Subject("text_caller", store.vault.index("phone", caller) or b""),
     ]
     attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(one, DAY, failed=False) for one in subjects]
+    asked = [AttemptCountQuery(subject, DAY, failed=False) for subject in subjects]
     in_call, in_day = attempts.counts(connection, store.clock, asked)
     if in_call >= TRIES_A_CALL or in_day >= TRIES_A_DAY:
         return False

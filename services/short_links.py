@@ -52,7 +52,7 @@ class Links:
 
         Empty where there is no reference any more.
         """
-        until = max((one.date() for one in starts), default=None)
+        until = max((start.date() for start in starts), default=None)
         if until is None or not reference:
             return ""
         return self._address(LinkKind.BOOKING, int(reference), until + GOOD_AFTER)

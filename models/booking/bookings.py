@@ -172,7 +172,7 @@ def wish_calls(
     connection: Connection, vault: Vault, references: Sequence[str], *, wish: bool = True
 ) -> int:
     """Note that whoever has these bookings (ten digits each) wants to be rung; gives how many."""
-    found = [vault.index("reference", one) for one in references]
+    found = [vault.index("reference", reference) for reference in references]
     statement = update(booking).where(booking.c.reference_idx.in_(found)).values(calls=wish)
     return connection.execute(statement).rowcount
 

@@ -331,7 +331,7 @@ def read_doses(text: str) -> tuple[DoseThere, ...]:
 
 
 def _doses_json(doses: Sequence[DoseThere]) -> str:
-    return json.dumps([asdict(one) | {"start_at": one.start_at.isoformat()} for one in doses])
+    return json.dumps([asdict(dose) | {"start_at": dose.start_at.isoformat()} for dose in doses])
 
 
 def _where(order_id: str) -> str:

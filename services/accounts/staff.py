@@ -94,7 +94,7 @@ def add(
         raise StaffRefused(f"a name has 1 to {LONGEST_NAME} letters")
     if role not in ROLES:
         raise StaffRefused(f"{role!r} is no role: {', '.join(ROLES)}")
-    if not languages or not all(_LANGUAGE.fullmatch(one) for one in languages):
+    if not languages or not all(_LANGUAGE.fullmatch(language) for language in languages):
         raise StaffRefused("languages are codes of two letters, such as fr and en")
     if centre_id is not None and role != "secretary":
         raise StaffRefused("only a secretary belongs to a centre")

@@ -98,17 +98,17 @@ class Loads:
 
     @classmethod
     def of(cls, loads: Sequence[WorkerLoad]) -> Loads:
-        web = sum(one.body.get("web", 0.0) for one in loads)
-        cpu = sum(one.body.get("web_cpu", 0.0) * one.body.get("web", 0.0) for one in loads)
+        web = sum(load.body.get("web", 0.0) for load in loads)
+        cpu = sum(load.body.get("web_cpu", 0.0) * load.body.get("web", 0.0) for load in loads)
         return cls(
             workers=len(loads),
-            level=max((one.body.get("level", 0) for one in loads), default=0),
-            away=sum(one.body.get("away", 0.0) for one in loads),
-            lost=sum(one.body.get("lost", 0.0) for one in loads),
+            level=max((load.body.get("level", 0) for load in loads), default=0),
+            away=sum(load.body.get("away", 0.0) for load in loads),
+            lost=sum(load.body.get("lost", 0.0) for load in loads),
             web=web,
             cpu=cpu / web if web else 0.0,
-            present=tuple(one.body.get("present") for one in loads),
-            first=tuple(tuple(one.body.get("first", (0, 0))) for one in loads),
+            present=tuple(load.body.get("present") for load in loads),
+            first=tuple(tuple(load.body.get("first", (0, 0))) for load in loads),
         )
 
 

@@ -102,7 +102,7 @@ class Presence:
         if second <= self._swept:
             return
         self._swept = second
-        for one in [one for one in self._leaves if one <= second]:
+        for one in [leave for leave in self._leaves if leave <= second]:
             for group, people in self._leaves.pop(one).items():
                 self._there[group] -= people
                 if not self._there[group]:

@@ -606,7 +606,7 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
         (CommandKind.BRING_CALLER, CommandKind.HOLD, CommandKind.UNHOLD),
     )
     others = agents.legs_of(connection, store.vault, entry.id, ("third",))
-    if not any(one.state == "joined" and one.staff_id != entry.staff_id for one in others):
+    if not any(other.state == "joined" and other.staff_id != entry.staff_id for other in others):
         hang_up_legs(connection, store, entry)
     # Otherwise agent and third person finish their sentence; whoever leaves first ends it.
     return True

@@ -34,5 +34,7 @@ def has_another(connection: Connection, staff_id: str, entry_id: str) -> bool:
 def third_of(connection: Connection, store: Store, entry: QueueEntry) -> Leg | None:
     """The third person of a conversation, rung or there."""
     thirds = agents.legs_of(connection, store.vault, entry.id, ("third",))
-    others = [one for one in thirds if one.staff_id is None or one.staff_id != entry.staff_id]
+    others = [
+        third for third in thirds if third.staff_id is None or third.staff_id != entry.staff_id
+    ]
     return others[-1] if others else None

@@ -65,12 +65,12 @@ class Current:
     @property
     def third(self) -> Leg | None:
         """The third person of a transfer, rung or there."""
-        return next((one for one in self.legs if one.kind == "third"), None)
+        return next((leg for leg in self.legs if leg.kind == "third"), None)
 
     @property
     def heard_by(self) -> tuple[tuple[str, str], ...]:
         """Supervisors in the line: their id, and listen, whisper or join."""
-        there = (one for one in self.legs if one.kind == "supervisor" and one.state == "joined")
+        there = (leg for leg in self.legs if leg.kind == "supervisor" and leg.state == "joined")
         return tuple((one.staff_id or "", one.mode) for one in there)
 
 

@@ -116,7 +116,7 @@ def carry_out_all(
         with store.database.statement() as connection:
             codes = agents.error_codes(connection, asked)
         return CommandResult(done=False, why=next(iter(codes), "failed"), intents=asked, made=made)
-    later = any(one is not Result.DONE for one in results)
+    later = any(result is not Result.DONE for result in results)
     return CommandResult(done=True, later=later, intents=asked, made=made)
 
 

@@ -83,4 +83,4 @@ def _judged(turns: list[TroubledTurn]) -> Struggling | None:
 
 def _alive(turns: Iterable[TroubledTurn]) -> bool:
     """Whether anything but silence came after the ring."""
-    return any(one.number and one.outcome != "silent" for one in turns)
+    return any(turn.number and turn.outcome != "silent" for turn in turns)

@@ -363,7 +363,9 @@ class _OneChange:
         self, dose: int, became: Became, *, to: tuple[int, str, datetime] | None = None
     ) -> None:
         """Remember what became of a dose, for the answer, the history and the message."""
-        was = next(one for one in self.file.appointments if one.dose == dose)
+        was = next(
+            appointment for appointment in self.file.appointments if appointment.dose == dose
+        )
         centre_id, start_at, was_at = was.centre_id, was.start_at, None
         if to is not None:
             place_id, centre_id, start_at = to

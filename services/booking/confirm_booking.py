@@ -147,7 +147,7 @@ def confirm_booking(
             what="booked",
             details={
                 "places": list(place_ids),
-                "starts": [one.isoformat() for one in starts],
+                "starts": [start.isoformat() for start in starts],
                 # `flask store verify` asks the outbox for it.
                 "text": request.text_to is not None,
                 **({"for": "other"} if request.for_other else {}),

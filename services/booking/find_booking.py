@@ -99,7 +99,7 @@ def read_booking(connection: Connection, store: Store, booking_id: str) -> Found
 
 def _read(connection: Connection, store: Store, booking_id: str | None) -> FoundBooking:
     file = changes.load_as_any(connection, store.vault, booking_id)
-    centres = {one.centre_id for one in file.appointments} or {file.centre_id}
+    centres = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
     return FoundBooking(
         file=file,
         centres=changes.addresses(connection, centres),

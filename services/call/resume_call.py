@@ -78,7 +78,7 @@ def find_by_code(
     this_call = Subject(_TRIES, vault.index("call", call_id) or b"")
     subjects = (this_call, _BY_ALL)
     attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(one, CODES_CLOSED) for one in subjects]
+    asked = [AttemptCountQuery(subject, CODES_CLOSED) for subject in subjects]
     by_this, by_all = attempts.counts(connection, clock, asked)
     if by_this >= CODE_TRIES or by_all >= WRONG_CODES:
         return None

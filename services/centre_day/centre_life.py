@@ -194,7 +194,7 @@ class CentreLife:
             centre = self._open_centre(connection, centre_id, wish)
             span = self._ahead(centre, day, day)
             if hours is not None:
-                start, end = (_moment(centre, day, one) for one in hours)
+                start, end = (_moment(centre, day, hour) for hour in hours)
                 span = (max(span[0], start), min(span[1], end))
             places = self._open_places(connection, centre_id, span)
             begun = self._unfinished(connection, OperationKind.DAY, centre_id, wants)
@@ -408,7 +408,7 @@ class CentreLife:
     def _open_places(self, connection: Connection, centre_id: str, span: Span) -> list[PlaceState]:
         """Places that are not blocked, booked ones too."""
         slots = operations.slots_in(connection, centre_id, *span)
-        found = operations.places_of(connection, self.store.clock, [one.id for one in slots])
+        found = operations.places_of(connection, self.store.clock, [slot.id for slot in slots])
         return [one for one in found if not one.blocked]
 
     def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
@@ -483,7 +483,7 @@ class CentreLife:
             raise LifeRefused(f"centre {centre.id} has no slot with open places at that hour")
         there = operations.slots_in(connection, centre.id, after, after + _MOMENT)
         others = operations.places_of(connection, self.store.clock, [one.id for one in there])
-        if any(not one.blocked or one.booked for one in others):
+        if any(not other.blocked or other.booked for other in others):
             raise LifeRefused(
                 f"centre {centre.id} has a slot at the new hour already: "
                 "cut its capacity to 0 first, or choose another hour"
@@ -610,11 +610,11 @@ class CentreLife:
         """Cut or add places, a slot in each transaction."""
         with self.store.database.statement() as connection:
             slots = operations.slots_in(connection, begun.centre_id, *_span_of(begun))
-        for one in slots:
+        for slot in slots:
             with self.store.database.transaction() as connection:
                 current = self._locked(connection, begun.id)
-                operations.lock_slot(connection, one.id)
-                places = operations.places_of(connection, self.store.clock, [one.id], lock=True)
+                operations.lock_slot(connection, slot.id)
+                places = operations.places_of(connection, self.store.clock, [slot.id], lock=True)
                 surplus, blocked, missing = _difference(
                     places, current.details["wants"]["capacity"]
                 )
@@ -623,7 +623,7 @@ class CentreLife:
                 operations.set_blocked(connection, more, blocked=False)
                 if missing:
                     more += self._add_places(
-                        connection, one.id, missing, like=one.id, blocked=False
+                        connection, slot.id, missing, like=slot.id, blocked=False
                     )
                 if more:
                     opened = operations.with_ids(current.details["opened"], more)
@@ -758,7 +758,7 @@ class CentreLife:
         """Block these places, and what becomes of the people, without writing anything."""
         people = self._imagined(centre, kind, places)
         people.stock.hidden = Counter(
-            one.slot_id for one in places if not one.booked and not one.held
+            place.slot_id for place in places if not place.booked and not place.held
         )
         return self._count(connection, people, span, len(places), opened)
 
@@ -770,7 +770,7 @@ class CentreLife:
         slots: Sequence[SlotState],
         capacity: int,
     ) -> LifeReport:
-        by_slot: dict[int, list[PlaceState]] = {one.id: [] for one in slots}
+        by_slot: dict[int, list[PlaceState]] = {slot.id: [] for slot in slots}
         for place in operations.places_of(connection, self.store.clock, list(by_slot)):
             by_slot[place.slot_id].append(place)
         surplus: list[PlaceState] = []
@@ -813,7 +813,7 @@ class CentreLife:
     ) -> MovePeople:
         now = self.store.clock.now()
         imagined = Operation("", kind, centre.id, "", "", now, None, {})
-        ranges = operations.with_ids([], [one.id for one in places])
+        ranges = operations.with_ids([], [place.id for place in places])
         return self._people(centre, imagined, ranges)
 
     def _count(
@@ -840,14 +840,14 @@ def _difference(
 
     Free places are cut before held ones, and those before booked ones, the highest numbers first.
     """
-    usable = [one for one in places if not one.blocked]
+    usable = [place for place in places if not place.blocked]
     if len(usable) > capacity:
         ordered = sorted(usable, key=lambda one: (one.booked, one.held, -one.number))
         return ordered[: len(usable) - capacity], [], 0
     missing = capacity - len(usable)
     # Somebody whose place was cut and who could not be moved has it again before anybody else.
     blocked = sorted(
-        (one for one in places if one.blocked), key=lambda one: (not one.booked, one.number)
+        (place for place in places if place.blocked), key=lambda one: (not one.booked, one.number)
     )[:missing]
     return [], blocked, missing - len(blocked)
 

@@ -195,8 +195,8 @@ def counts(states: Sequence[str], hours: Sequence[Hour], now: datetime) -> DayCo
         booked=len(states),
         present=said[AttendanceState.PRESENT],
         absent=said[AttendanceState.ABSENT] + said[attendance.GIVEN],
-        free_ahead=sum(one.free for one in hours if one.start_at >= now),
-        free_past=sum(one.free for one in hours if one.start_at < now),
+        free_ahead=sum(hour.free for hour in hours if hour.start_at >= now),
+        free_past=sum(hour.free for hour in hours if hour.start_at < now),
         left=said[AttendanceState.ABSENT],
     )
 

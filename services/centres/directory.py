@@ -66,9 +66,9 @@ def _latitude(centre: BookableCentre) -> float:
 
 def _ordinary(numbers: Sequence[str]) -> str:
     """The first number that costs nobody more than a call; empty for none."""
-    for one in numbers:
+    for number in numbers:
         try:
-            return telephone(one)[0]
+            return telephone(number)[0]
         except NotUnderstood:
             continue
     return ""

@@ -160,7 +160,7 @@ def book(
     except _NotMade as not_made:
         return not_made.refused
     made = rows.bookings_of_keys(connection, keys)
-    sent = tuple(one for one in messages if one)
+    sent = tuple(message for message in messages if message)
     return Made(tuple(made[key] for key in keys), sent)
 
 
@@ -228,7 +228,7 @@ def _chosen(
     not_offered = _NotMade(BookingRefused(Refusal.NOT_OFFERED, number))
     if len(places) != len(person.places) or len(places) != campaign.doses:
         raise not_offered
-    found = [places[one] for one in person.places]
+    found = [places[place] for place in person.places]
     where = changes.addresses(connection, [found[0].centre_id]).get(found[0].centre_id)
     if (
         where is None

@@ -283,8 +283,8 @@ def _offers(  # noqa: PLR0917
     for turn in turns:
         if turn.body is None or '"offers"' not in turn.body.session:
             continue
-        for one in Session.from_json(turn.body.session).offers:
-            found[one.slot_id] = one
+        for offer in Session.from_json(turn.body.session).offers:
+            found[offer.slot_id] = offer
     if not found or session is None:
         return ()
     holders = {desk_holder, *calls} - {""}

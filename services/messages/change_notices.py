@@ -62,7 +62,9 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
 
 def _text(store: Store, file: BookingDetails, payload: Mapping[str, Any], number: str) -> str:
     # Of what is cancelled there is a page as well: it can be taken back there for ten minutes.
-    link = store.link_of(file.reference, [one.start_at for one in file.appointments])
+    link = store.link_of(
+        file.reference, [appointment.start_at for appointment in file.appointments]
+    )
     return texts.of_change(load(file.language), payload, number=number, link=link)
 
 
@@ -87,7 +89,7 @@ def _ahead(payload: Mapping[str, Any], now: datetime) -> list[datetime]:
     """The moments, old and new, that a change is about and that have not passed."""
     told = [one.get(name) for one in payload.get("doses", ()) for name in ("start", "was")]
     moments = [datetime.fromisoformat(one) for one in told if one]
-    return [one for one in moments if one > now]
+    return [moment for moment in moments if moment > now]
 
 
 def _text_name(payload: Mapping[str, Any]) -> str:

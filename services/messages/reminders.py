@@ -78,11 +78,11 @@ def _due(campaign: Campaign, zone_name: str, now: datetime) -> list[_Due]:
     if now >= _moment(today, LATEST.hour * 60, zone):
         return []
     found = []
-    for one in campaign.reminders:
-        if now >= _moment(today, one.at, zone):
-            day = today + timedelta(days=one.days_before)
-            what = f"days{one.days_before}"
-            found.append(_Due(_day(what, campaign, zone_name, day), one.by_call))
+    for reminder in campaign.reminders:
+        if now >= _moment(today, reminder.at, zone):
+            day = today + timedelta(days=reminder.days_before)
+            what = f"days{reminder.days_before}"
+            found.append(_Due(_day(what, campaign, zone_name, day), reminder.by_call))
     evening = campaign.evening_call
     if evening is not None and now >= _moment(today, evening, zone):
         found.append(_Due(_day(EVENING, campaign, zone_name, today), None))
@@ -283,7 +283,7 @@ def calls_about(
 
     def before(start: datetime) -> datetime | None:
         day = start.astimezone(zone).date()
-        rung = (one for one in campaign.reminders if one.by_call)
+        rung = (reminder for reminder in campaign.reminders if reminder.by_call)
         moments = (_moment(day - timedelta(days=one.days_before), one.at, zone) for one in rung)
         far = (moment for moment in moments if moment > now + UNLESS_LATELY)
         return next((at for one in far if (at := allowed(one, start)) is not None), None)

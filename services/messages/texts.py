@@ -243,7 +243,7 @@ def case(
     link: str = "",
 ) -> str:
     """It cannot take place, and a person will ring. `gone`: which doses; none given: all."""
-    told = [one for one in doses if one.dose in gone] or list(doses)
+    told = [dose for dose in doses if dose.dose in gone] or list(doses)
     key = "closed_case_both" if len(told) > 1 else "closed_case"
     values = {
         "start": told[0].start,
@@ -277,8 +277,8 @@ def cancelled(
     link: str = "",
 ) -> str:
     """Cancelled, whole or the second alone; `doses` are all, what became of each in `became`."""
-    gone = [one for one in doses if one.became.startswith("cancelled")] or list(doses)
-    stays = [one for one in doses if one not in gone]
+    gone = [dose for dose in doses if dose.became.startswith("cancelled")] or list(doses)
+    stays = [dose for dose in doses if dose not in gone]
     if stays:
         key = "cancelled_second"
         values = {"start": stays[0].start, "second": gone[-1].start}
@@ -297,7 +297,7 @@ def restored(
     link: str = "",
 ) -> str:
     """A cancellation was taken back; `doses` are all that are live now."""
-    back = [one for one in doses if one.became == "restored"] or list(doses)
+    back = [dose for dose in doses if dose.became == "restored"] or list(doses)
     key = "restored_both" if len(back) > 1 else "restored_second"
     if len(doses) == 1:
         key = "restored"
@@ -397,7 +397,7 @@ def reply(catalogue: Catalogue, name: str, *, number: str) -> str:
 
 
 def _moved(writer: _Writer, name: str, doses: Sequence[Dose], values: Mapping[str, Any]) -> str:
-    moved = [one for one in doses if one.was is not None]
+    moved = [dose for dose in doses if dose.was is not None]
     if not moved:
         raise ValueError("none of these appointments has moved")
     given = {

@@ -85,7 +85,7 @@ def before_try(connection: Connection, store: Store, *, what: str, place: str) -
         Subject("web_place", index("web place", place) or b""),
     )
     attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(one, DAY) for one in subjects]
+    asked = [AttemptCountQuery(subject, DAY) for subject in subjects]
     by_what, by_place, wrong, everything = attempts.counts(
         connection, store.clock, [*asked, *_LATELY]
     )
@@ -110,7 +110,7 @@ def count_wish(connection: Connection, store: Store, *, reference: str, place: s
         Subject("web_wish_place", index("web place", place) or b""),
     )
     attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(one, DAY, failed=False) for one in subjects]
+    asked = [AttemptCountQuery(subject, DAY, failed=False) for subject in subjects]
     by_reference, by_place = attempts.counts(connection, store.clock, asked)
     attempts.add(connection, store.clock, subjects, good=True)
     return by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE

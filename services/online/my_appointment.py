@@ -273,7 +273,7 @@ def may_show(visit: WebSession, step: str) -> bool:
 
 def choose(visit: WebSession, world: WebWorld, place: str) -> WebSession:
     """One of the offers, by the id of its first place."""
-    places = [str(one.place_id) for one in visit.session.offers]
+    places = [str(offer.place_id) for offer in visit.session.offers]
     if place not in places:
         return visit
     return press(visit, world, OFFERS, str(places.index(place) + 1))

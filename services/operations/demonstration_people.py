@@ -97,9 +97,9 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
     where = changes.addresses(connection, [day.centre.id])[day.centre.id]
     request = Request(
         holder=holder,
-        chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
+        chosen=tuple(Chosen(place.place_id, place.slot_id, place.start_at) for place in places),
         centre_id=where.centre_id,
-        local_starts=tuple(one.start_at.astimezone(day.zone) for one in places),
+        local_starts=tuple(place.start_at.astimezone(day.zone) for place in places),
         street=where.street,
         centre_name=where.name,
         town=where.town,

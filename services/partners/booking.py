@@ -234,7 +234,7 @@ def state_of(connection: Connection, store: Store, order_id: str) -> OrderState 
         centre_id=row.centre_id,
         centre_name=where.name if where else "",
         town=where.town if where else "",
-        starts=tuple(one.start_at.astimezone(zone) for one in row.doses),
+        starts=tuple(dose.start_at.astimezone(zone) for dose in row.doses),
         time_zone=zone.key,
         booking_id=row.booking_id,
         reference=reference,

@@ -267,9 +267,11 @@ class _Attempt:
         number = visitor.number
         request = Request(
             holder=Holder(Channel(order.channel), order.holder),
-            chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in order.doses),
+            chosen=tuple(
+                Chosen(dose.place_id, dose.slot_id, dose.start_at) for dose in order.doses
+            ),
             centre_id=order.centre_id,
-            local_starts=tuple(one.start_at.astimezone(zone) for one in order.doses),
+            local_starts=tuple(dose.start_at.astimezone(zone) for dose in order.doses),
             street=where.street,
             centre_name=where.name,
             town=where.town,
@@ -351,7 +353,7 @@ class _Attempt:
             self._change(order, seen=(BOOKED, UNDOING), doses=doses)
         store = self.store
         with store.database.transaction() as connection:
-            if all(one.removed or not one.appointment for one in doses):
+            if all(dose.removed or not dose.appointment for dose in doses):
                 seen = (BOOKED, UNDOING)
                 rows.change(connection, store.clock, order.id, seen=seen, state=UNDONE)
             return self._done(connection, "undone" if doses_to_cancel else "needless")

@@ -63,7 +63,7 @@ class Matcher:
     """Our centres, ready to be compared with."""
 
     def __init__(self, centres: Sequence[OurCentre]) -> None:
-        self._by_id = {one.id: one for one in centres}
+        self._by_id = {centre.id: centre for centre in centres}
         self._by_page: dict[tuple[str, str], list[tuple[OurCentre, PartnerLink]]] = defaultdict(
             list
         )
@@ -179,7 +179,7 @@ def _unsure(told: PartnerCentreRow, ours: Sequence[OurCentre]) -> CentreMatch:
 
 
 def _scores(told: PartnerCentreRow, ours: Sequence[OurCentre]) -> list[tuple[int, OurCentre]]:
-    scores = [(likeness(told.name, one.name), one) for one in ours]
+    scores = [(likeness(told.name, our.name), our) for our in ours]
     return sorted(scores, key=lambda pair: (-pair[0], pair[1].id))
 
 

@@ -228,7 +228,7 @@ def _spread(moments: list[Moment]) -> list[Moment]:
         if one.start_at.date() not in days:
             days.add(one.start_at.date())
             others.append(one)
-    left = [one for one in moments if one not in soonest and one not in others]
+    left = [moment for moment in moments if moment not in soonest and moment not in others]
     chosen = (soonest + others + left)[:MOST_MOMENTS]
     return sorted(chosen, key=lambda one: one.start_at)
 

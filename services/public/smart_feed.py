@@ -154,7 +154,7 @@ class SmartFeed:
         written = self._written.get(code)
         if written is None or self._ticks() - written >= EVERYTHING_AFTER:
             return True
-        return any(one.id in changed for one in centres)
+        return any(centre.id in changed for centre in centres)
 
     # ------------------------------------------------------------ files
 
@@ -228,7 +228,7 @@ class SmartFeed:
     def _slots(self, centres: Sequence[FeedCentre], campaign: Campaign) -> Iterator[str]:
         """The slots of some centres, a text of many lines for each of them."""
         store = self._store
-        for one in centres:
+        for centre in centres:
             with store.database.statement() as connection:
                 # What stands here is what somebody finds who comes by it: the web's places.
                 allocator = Allocate(connection, store, campaign, Holder(Channel.WEB, "feed"))
@@ -236,11 +236,11 @@ class SmartFeed:
                 found = feed.slots_of(
                     connection,
                     store.clock,
-                    one.id,
+                    centre.id,
                     (now + campaign.lead, now + timedelta(days=campaign.horizon_days)),
                     allocator.share(),
                 )
-            yield "".join(self._lines(one, found))
+            yield "".join(self._lines(centre, found))
 
     def _lines(self, one: FeedCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
         # Put together by hand: a million times json.dumps takes half a minute.

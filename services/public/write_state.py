@@ -137,7 +137,7 @@ class WriteState:
             ]
             room = _room(connection, now)
             telephone = {one: self._line(connection, one) for one in LANGUAGES}
-        found = {(PARTNER, one.platform) for one in feeds if _is_old(one, now)}
+        found = {(PARTNER, feed.platform) for feed in feeds if _is_old(feed, now)}
         if self._is_overloaded(room, now):
             found.add((OVERLOAD, ""))
         counted = self._places.counted
@@ -147,7 +147,7 @@ class WriteState:
                 "telephone": telephone,
                 "room": room_told(room, now),
                 "places": places_told(counted, campaign.horizon_days) if counted else None,
-                "partners": [partner_told(one) for one in feeds],
+                "partners": [partner_told(feed) for feed in feeds],
                 "incidents": [incident_told(one) for one in incidents.to_show(connection, now)],
             }
             snapshots.put(connection, store.clock, NAME, body)

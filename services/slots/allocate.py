@@ -186,12 +186,14 @@ class Allocate:
 
     def _with_second(self, firsts: list[HeldPlace], zone: ZoneInfo, *, patient: bool) -> list[Pair]:
         # One UPDATE holds a second at each centre, so no centre may come twice; it never does.
-        starts = {one.centre_id: one.start_at for one in firsts}
+        starts = {first.centre_id: first.start_at for first in firsts}
         seconds = self._seconds(starts, zone, patient=patient)
-        alone = [one.place_id for one in firsts if one.centre_id not in seconds]
+        alone = [first.place_id for first in firsts if first.centre_id not in seconds]
         if alone:
             places.release_some(self.connection, self.holder.id, alone)
-        return [Pair(one, seconds[one.centre_id]) for one in firsts if one.centre_id in seconds]
+        return [
+            Pair(first, seconds[first.centre_id]) for first in firsts if first.centre_id in seconds
+        ]
 
     def _seconds(
         self, firsts: dict[str, datetime], zone: ZoneInfo, *, patient: bool = False

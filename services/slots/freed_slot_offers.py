@@ -171,7 +171,7 @@ class _Queue:
         """Offer these, by their start; all of them are at one centre."""
         now = self.store.clock.now()
         horizon = now + timedelta(days=self.campaign.horizon_days)
-        wanted = [one for one in places if one.start_at < horizon]
+        wanted = [place for place in places if place.start_at < horizon]
         offered = Counter[bool]()
         for one in wanted:
             if offer_lasts(self.campaign, one.start_at - now) is None:

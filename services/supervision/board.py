@@ -95,14 +95,14 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "agents": agents(facts.agents, facts.members),
         "entries": [
             {
-                "id": one.id,
-                "queue": one.queue_id,
-                "kind": one.kind,
-                "state": one.state,
-                "since": iso(one.since),
-                "staff": one.staff_id,
+                "id": entry.id,
+                "queue": entry.queue_id,
+                "kind": entry.kind,
+                "state": entry.state,
+                "since": iso(entry.since),
+                "staff": entry.staff_id,
             }
-            for one in facts.entries
+            for entry in facts.entries
         ],
         "callbacks": callbacks(facts),
         "told": told(facts.seen.errors),
@@ -135,14 +135,14 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "funnel": funnel(facts.seen),
         "alerts": [
             {
-                "id": one.id,
-                "name": one.name,
-                "value": one.value,
-                "threshold": one.threshold,
-                "since": iso(one.began_at),
-                "seen": one.seen_by is not None,
+                "id": alert.id,
+                "name": alert.name,
+                "value": alert.value,
+                "threshold": alert.threshold,
+                "since": iso(alert.began_at),
+                "seen": alert.seen_by is not None,
             }
-            for one in facts.alerts
+            for alert in facts.alerts
         ],
         "thresholds": dict(facts.thresholds),
         "floor": {"set": facts.floor, "campaign": facts.floor_of_campaign},
@@ -196,18 +196,18 @@ def line(facts: Facts) -> dict[str, Any]:
 
     def number(kind: str, state: str, queue: str = "") -> int:
         return sum(
-            one.count
-            for one in rows
-            if one.kind == kind and one.state == state and queue in {"", one.queue_id}
+            row.count
+            for row in rows
+            if row.kind == kind and row.state == state and queue in {"", row.queue_id}
         )
 
     def longest(queue: str = "") -> str | None:
         waits = [
-            one.since
-            for one in rows
-            if one.kind == "call"
-            and one.state in {"waiting", "reserved"}
-            and queue in {"", one.queue_id}
+            row.since
+            for row in rows
+            if row.kind == "call"
+            and row.state in {"waiting", "reserved"}
+            and queue in {"", row.queue_id}
         ]
         return iso(min(waits, default=None))
 
@@ -254,7 +254,7 @@ def _queues_of(
     if mine is not None:
         return set(mine)
     spoken = agent.languages.split()
-    return {one.id for one in queues if not one.region and one.language in spoken}
+    return {queue.id for queue in queues if not queue.region and queue.language in spoken}
 
 
 def _percent(part: float, whole: float) -> int | None:

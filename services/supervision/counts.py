@@ -334,12 +334,12 @@ class Counting:
             newest.booked |= board.bookings_since(connection, since)
             newest.answered |= {row.id: row for row in board.answered_between(connection, since)}
             newest.left |= {row.id: row for row in board.left_between(connection, since)}
-        moments = [self._last_at, *(one.at for one in turns), *ends.values()]
+        moments = [self._last_at, *(turn.at for turn in turns), *ends.values()]
         self._last_at = min(max(moments), now)
 
     def _take_turns(self, connection: Connection, turns: list[TurnSeen]) -> None:
         known = self._newest.turns
-        fresh = [one for one in turns if (one.call_id, one.number) not in known]
+        fresh = [turn for turn in turns if (turn.call_id, turn.number) not in known]
         lacking = [
             (one.call_id, one.number - 1)
             for one in fresh

@@ -69,7 +69,10 @@ class WriteBoard:
                 now=now,
                 seen=seen,
                 queues=all_queues,
-                doors={one.id: _is_open(one, campaign, self._store) for one in all_queues},
+                doors={
+                    all_queue.id: _is_open(all_queue, campaign, self._store)
+                    for all_queue in all_queues
+                },
                 line=line,
                 entries=board.entries(connection, ENTRIES_SHOWN),
                 promised=board.promised(connection, now),
@@ -123,7 +126,7 @@ class WriteBoard:
 
 
 def _languages(all_queues: Sequence[CallQueue]) -> list[str]:
-    return sorted({one.language for one in all_queues})
+    return sorted({all_queue.language for all_queue in all_queues})
 
 
 def _rung_by(
@@ -134,7 +137,7 @@ def _rung_by(
     now: datetime,
 ) -> datetime | None:
     """When the last of those who wait now will have been served; None: not by tomorrow evening."""
-    language_of = {one.id: one.language for one in all_queues}
+    language_of = {all_queue.id: all_queue.language for all_queue in all_queues}
     ahead = Counter[str]()
     for one in line:
         if one.state == "waiting":

@@ -36,7 +36,7 @@ def find(
     )
     attempts.wait_for_others(connection, subjects)
     in_call, in_day = attempts.counts(
-        connection, store.clock, [AttemptCountQuery(one, _DAY) for one in subjects]
+        connection, store.clock, [AttemptCountQuery(subject, _DAY) for subject in subjects]
     )
     found = offers.of_line(connection, store.vault, number, born.isoformat())
     attempts.add(connection, store.clock, subjects, good=bool(found))

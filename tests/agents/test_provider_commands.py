@@ -364,7 +364,7 @@ def test_a_page_that_is_closed_in_a_conversation_changes_nothing(floor: Floor) -
     now = presence.current(floor.store, who)
     assert (now.agent.state, now.entry_id, now.entry_state) == ("talking", entry_id, "talking")
     assert now.is_mine
-    assert [one.kind for one in now.legs] == ["agent"]
+    assert [leg.kind for leg in now.legs] == ["agent"]
     assert now.call_id == floor.entry(entry_id).call_id
 
 

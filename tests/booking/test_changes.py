@@ -153,7 +153,7 @@ def takes_back(house: House, file: BookingDetails, *, by: By = CALLER) -> Restor
 
 def became(result: Changed | Unchanged) -> dict[int, Became]:
     assert isinstance(result, Changed), result
-    return {one.dose: one.became for one in result.doses}
+    return {dose.dose: dose.became for dose in result.doses}
 
 
 def agrees(house: House) -> None:
@@ -661,7 +661,7 @@ def at_once(*stories: Callable[[], Any]) -> list[Any]:
 
 
 def won(results: Sequence[Any]) -> list[Any]:
-    return [one for one in results if isinstance(one, Changed)]
+    return [result for result in results if isinstance(result, Changed)]
 
 
 def test_cancel_against_move(town: House):

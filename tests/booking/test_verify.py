@@ -83,8 +83,11 @@ def test_a_varied_day_leaves_no_contradiction(two_doses: House):
     assert len(references) == 4
     by = By("caller", Channel.PHONE)
     with connect() as connection:
-        files = [find_by_reference(connection, service.store.vault, one) for one in references]
-    first, second, third, fourth = (one for one in files if one)
+        files = [
+            find_by_reference(connection, service.store.vault, reference)
+            for reference in references
+        ]
+    first, second, third, fourth = (file for file in files if file)
     with connect() as connection:
         args = (connection, service.store, TWO_DOSES)
         assert isinstance(change_booking.cancel(*args, first.id, by=by), Cancelled)

@@ -143,8 +143,8 @@ def test_both_people_are_booked_by_the_keyboard_alone(staged: DeskStage, desk: A
     wraps_up(desk, "Vient avec sa sœur")
 
     bookings = staged.house.bookings()
-    assert [one.channel for one in bookings] == ["agent", "agent"]
-    assert len({one.start_at for one in bookings}) == 1
+    assert [booking.channel for booking in bookings] == ["agent", "agent"]
+    assert len({booking.start_at for booking in bookings}) == 1
     read = [one.act for one in read_acts(staged.house.store)][-1]
     assert (read.what, read.why, read.staff_id) == ("read_file", "call", desk.staff.id)
     assert page.url.endswith("/poste")
@@ -216,7 +216,7 @@ def test_what_is_done_for_the_caller_before_is_refused_and_said(staged: DeskStag
     desk.presses("Alt+x")
     expect(page.locator("#trouble")).to_be_visible()
     desk.is_("talking")
-    assert all("409" in one for one in desk.troubles)
+    assert all("409" in trouble for trouble in desk.troubles)
     desk.troubles.clear()
 
 

@@ -97,7 +97,7 @@ class Post:
         return all(one in self.rung for one in self._to_callers())
 
     def _to_callers(self) -> list[Ring]:
-        return [one for one in self.office.control.rings if not one.to.startswith("client:")]
+        return [ring for ring in self.office.control.rings if not ring.to.startswith("client:")]
 
     def picks_up(self, number: str, by: str = "") -> Rung:
         """Somebody or something answers the ring of now, or the next one `by` an hour."""
@@ -111,7 +111,7 @@ class Post:
         """Topic, state and way of each message, in order."""
         told = select(message).where(message.c.kind != FOLLOW_UP)
         rows = rows_of(self.house.database, told.order_by(message.c.created_at))
-        return [(one.topic, one.state, one.way) for one in rows if topic in ("", one.topic)]
+        return [(row.topic, row.state, row.way) for row in rows if topic in ("", row.topic)]
 
     def entries(self) -> list[Any]:
         told = select(queue_entry).where(queue_entry.c.message_id.is_not(None))

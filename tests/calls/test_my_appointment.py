@@ -119,8 +119,8 @@ def test_a_past_appointment_says_so_and_nothing_can_be_done_with_it(service: Hou
 def closes(service: House, *centres: str) -> None:
     """Centres close, for whoever is booked there: where nothing else is free it is a case."""
     life = CentreLife(service.store, Campaigns.fixed(service.campaign))
-    for one in centres:
-        life.close_centre(one, OperationRequest("no heating"))
+    for centre in centres:
+        life.close_centre(centre, OperationRequest("no heating"))
 
 
 def test_an_appointment_whose_place_is_closed_is_not_told_as_one_that_stands(service: House):
@@ -443,7 +443,7 @@ def test_with_nothing_else_near_the_old_one_stays(service: House):
 
 
 def answers_of(caller: Phone) -> list[bytes]:
-    return [NUMBER_OF_TURN.sub(b"", one) for one in caller.documents]
+    return [NUMBER_OF_TURN.sub(b"", document) for document in caller.documents]
 
 
 def test_known_and_unknown_hear_the_same_bytes_for_a_wrong_look_up(service: House):

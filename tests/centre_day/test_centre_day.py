@@ -328,6 +328,6 @@ def test_hours_are_opened_and_closed_with_a_look_first(service: House):
     assert secretary.read_day(tomorrow).closed == []
     assert [one.start_at for one in people(tomorrow)] == [MORNING]
     acts = [one.act.what for one in read_acts(service.store)]
-    assert [one for one in acts if one.startswith("hours")] == [
+    assert [act for act in acts if act.startswith("hours")] == [
         "hours_reopened", "hours_closed", "hours_opened", "hours_opened",
     ]  # fmt: skip

@@ -516,7 +516,7 @@ def test_two_operators_close_the_same_centre(service: House):
 
     with ThreadPoolExecutor(2) as threads:
         reports = [one for one in threads.map(closes, range(2)) if one]
-    assert len({one.operation_id for one in reports}) == 1
+    assert len({report.operation_id for report in reports}) == 1
     nobody_is_lost(service, "1", reports[0], booked)
 
 
@@ -889,8 +889,10 @@ def run(service: House, tmp_path: Any) -> Any:
 
     def invoke(*arguments: object) -> Result:
         texts = [
-            str(write_centres(tmp_path / "centres.csv", one)) if isinstance(one, list) else str(one)
-            for one in arguments
+            str(write_centres(tmp_path / "centres.csv", argument))
+            if isinstance(argument, list)
+            else str(argument)
+            for argument in arguments
         ]
         result = CliRunner().invoke(group, texts)
         if result.exception and not isinstance(result.exception, SystemExit):

@@ -363,7 +363,7 @@ def test_who_is_booked_already_is_shown_and_that_is_written_down(busy):
     part = busy.does("/offres", **FORM)
     assert "déjà un rendez-vous" in part
     acts = [one.act for one in read_acts(busy.made.store) if one.act.details.get("entry")]
-    assert {one.why for one in acts} == {"call"}
+    assert {act.why for act in acts} == {"call"}
 
 
 def test_somebody_is_put_on_the_waiting_list(busy):
@@ -530,7 +530,7 @@ def test_a_file_that_is_read_again_later_is_in_the_history_again(busy):
     busy.client.get("/poste")
     busy.client.get("/poste/dossier")
     acts = [one.act for one in read_acts(busy.made.store) if one.act.subject == ENTRY]
-    assert [one.what for one in acts] == ["read_file", "read_file"]
+    assert [act.what for act in acts] == ["read_file", "read_file"]
 
 
 def test_who_missed_a_call_is_told_that_no_other_comes(desk):
@@ -602,7 +602,7 @@ def test_every_form_of_the_page_names_its_caller(busy):
     ]
     for page in pages:
         forms = re.findall(r'<form[^>]*method="post"[^>]*action="/poste.*?</form>', page, re.DOTALL)
-        assert [one for one in forms if f'name="entry" value="{ENTRY}"' not in one] == []
+        assert [form for form in forms if f'name="entry" value="{ENTRY}"' not in form] == []
 
 
 def test_a_caller_waits_with_music_and_comes_back(busy):

@@ -259,7 +259,7 @@ def test_the_agent_goes_on_with_the_slot_that_the_caller_chose(at):
         took = take_over(connection, at.store, service_of(at), desk, session, phone.sid)
         there = on_desk(connection, at.store, at.campaign, desk, PARIS)
     assert chosen in took
-    assert {one.offer.place_id for one in there} == {one.place_id for one in session.offers}
+    assert {one.offer.place_id for one in there} == {offer.place_id for offer in session.offers}
     # The line ends, and nothing of it is lost: it is the desk's.
     record_call_status(at.store, at.campaign, phone.sid, "completed")
     made = books(at, PersonToBook(BORN, chosen.places), desk=desk)
@@ -345,7 +345,7 @@ def test_handed_back_to_the_machine_the_caller_has_what_was_offered(at):
         hand_to_call(connection, at.store, at.campaign, DESK, session, phone.sid)
         assert rows.held_by(connection, at.store.clock, [DESK.holder.id]) == []
         held = rows.held_by(connection, at.store.clock, [phone.sid])
-    assert {one.place_id for one in held} == {one.place_id for one in session.offers}
+    assert {one.place_id for one in held} == {offer.place_id for offer in session.offers}
 
 
 # ---------------------------------------------------------------- holds
@@ -484,7 +484,7 @@ def test_the_text_is_sent_again_three_times_a_day_and_to_the_number_on_file(at):
     assert change(at, text_again, booking_id, nonce="d" * 24) == Texted()
     assert change(at, text_again, booking_id, nonce="e" * 24) == BookingRefused(Refusal.TOO_OFTEN)
     texts = [at.text_of(one) for one in at.messages("sms")]
-    assert all(file_of(at, booking_id).reference in one for one in texts)
+    assert all(file_of(at, booking_id).reference in text for text in texts)
     at.clock.advance(timedelta(hours=25))
     assert isinstance(change(at, text_again, booking_id, nonce="f" * 24), Texted)
 
@@ -543,7 +543,7 @@ def test_the_file_shows_what_was_typed_and_misheard_and_where_it_stopped(at):
     assert (read.given.postcode, read.given.town) == ("75011", "Paris 11e")
     assert (read.caller.number, read.caller.kind) == (MOBILE, "mobile")
     assert len(read.offers) == 3
-    assert all(one.until for one in read.offers)
+    assert all(offer.until for offer in read.offers)
     assert read.missing == ("second", "slot", "number")
 
 
@@ -555,7 +555,7 @@ def test_the_file_says_which_offers_are_held_and_which_were_heard_before(at):
     in_line(at, phone.sid)
     read = file(at)
     assert len(read.offers) == 6
-    assert [one.until is None for one in read.offers] == [True] * 3 + [False] * 3
+    assert [offer.until is None for offer in read.offers] == [True] * 3 + [False] * 3
     assert [one.offer for one in read.offers[:3]] == list(heard_first)
 
 
@@ -600,8 +600,8 @@ def test_earlier_contacts_of_the_line_are_told_with_their_notes(at):
     in_line(at, second.sid)
     read = file(at)
     assert read.caller.rings == 2
-    assert {one.kind for one in read.contacts} == {"call", "entry"}
-    (entry,) = [one for one in read.contacts if one.kind == "entry"]
+    assert {contact.kind for contact in read.contacts} == {"call", "entry"}
+    (entry,) = [contact for contact in read.contacts if contact.kind == "entry"]
     assert (entry.note, entry.code) == ("Rappeler après 14 h", "callback_later")
 
 
@@ -632,7 +632,7 @@ def test_a_search_needs_a_reason_and_everything_it_shows_is_written_down(at):
         assert len(search(connection, at.store, who, person, reason="rappelle")) == 1
         assert search(connection, at.store, who, ByPerson(MOBILE, OTHER), reason="rappelle") == ()
     acts = [one.act for one in read_acts(at.store)]
-    assert [(one.what, one.subject) for one in acts] == [
+    assert [(act.what, act.subject) for act in acts] == [
         ("searched", ""),
         ("read_file", booking_id),
         ("read_file", booking_id),

@@ -46,13 +46,13 @@ def test_silence_at_every_question_ends_with_a_person_or_a_promise():
 
 
 def test_a_step_that_leads_nowhere_is_a_dead_end(found: CallMap):
-    broken = replace(found, edges=tuple(one for one in found.edges if one.start != "postcode"))
+    broken = replace(found, edges=tuple(edge for edge in found.edges if edge.start != "postcode"))
     assert broken.dead_ends() == ["postcode"]
     assert "postcode" in broken.without_exit()
 
 
 def test_two_steps_that_only_lead_to_each_other_have_no_exit(found: CallMap):
-    kept = tuple(one for one in found.edges if one.start not in {"town", "town_which"})
+    kept = tuple(edge for edge in found.edges if edge.start not in {"town", "town_which"})
     round_and_round = (MapEdge("town", "town_which", ("1",)), MapEdge("town_which", "town", ("1",)))
     broken = replace(found, edges=kept + round_and_round)
     assert broken.dead_ends() == []
@@ -60,7 +60,7 @@ def test_two_steps_that_only_lead_to_each_other_have_no_exit(found: CallMap):
 
 
 def test_a_menu_under_three_others_is_too_deep(found: CallMap):
-    only_there = tuple(one for one in found.edges if one.end not in {"couple_choice", "waiting"})
+    only_there = tuple(edge for edge in found.edges if edge.end not in {"couple_choice", "waiting"})
     broken = replace(
         found,
         edges=(

@@ -54,7 +54,7 @@ class Provider:
             return Response(json.dumps(body), status, headers, mimetype="application/json")
 
         for path, methods in json.loads(EXTRACT.read_text("utf-8"))["paths"].items():
-            allowed = [one.upper() for one in methods if one in {"get", "post", "delete"}]
+            allowed = [method.upper() for method in methods if method in {"get", "post", "delete"}]
             rule = path.replace("{", "<").replace("}", ">")
             made.add_url_rule(rule, path, answer, methods=allowed)
         return made

@@ -377,7 +377,7 @@ def test_one_that_cannot_be_opened_holds_up_no_other(office: Office, provider: P
         update(message).where(message.c.id == spoilt).values(payload_enc=sealed),
     )
     assert office.sweeps() == 41
-    assert {office.state(one) for one in others} == {"sent"}
+    assert {office.state(other) for other in others} == {"sent"}
     # It is not lost: with the key it may be opened again.
     row = office.row(spoilt)
     assert (row.state, row.error_code) == ("pending", "unreadable")
@@ -397,7 +397,7 @@ def test_one_whose_words_cannot_be_made_holds_up_no_other_and_is_looked_at(
     others = [office.writes(f"+3361235{number:04d}") for number in range(40)]
     office = replace(office, means=DeliveryDependencies(notices={"booking_changed": _has_no_words}))
     assert office.sweeps() == 41
-    assert {office.state(one) for one in others} == {"sent"}
+    assert {office.state(other) for other in others} == {"sent"}
     assert (office.state(wrong.id), office.row(wrong.id).error_code) == ("sending", "error")
     # After a day of tries it is a case for somebody, and ends.
     change(

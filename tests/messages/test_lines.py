@@ -222,7 +222,7 @@ def test_some_errors_are_never_tried_again(code: str):
 
 def test_waits_double_up_to_five_minutes_and_end_after_a_day():
     waits = [next_try(Busy("x"), number) for number in range(1, retry_plan.MOST_ATTEMPTS)]
-    seconds = [one.after.total_seconds() for one in waits if one]
+    seconds = [wait.after.total_seconds() for wait in waits if wait]
     assert seconds[:8] == [5, 10, 20, 40, 80, 160, 300, 300]
     assert timedelta(hours=23) < timedelta(seconds=sum(seconds)) < timedelta(hours=26)
     assert next_try(Busy("x"), retry_plan.MOST_ATTEMPTS) is None

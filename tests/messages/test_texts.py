@@ -62,8 +62,8 @@ def places() -> tuple[MessagePlace, ...]:
     """Where the 854 centres are; a place that several share is looked at once."""
     return tuple(
         dict.fromkeys(
-            MessagePlace(one.street, one.name, one.postcode, one.town)
-            for one in read_centres().records
+            MessagePlace(record.street, record.name, record.postcode, record.town)
+            for record in read_centres().records
         )
     )
 

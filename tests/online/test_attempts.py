@@ -178,7 +178,7 @@ def test_many_wrong_ones_of_all_need_a_person_for_changes_and_raise_one_alert(se
         for number in range(5):
             looks(service, f"1{number:09d}", caller="", call_id=f"CB-{number}")
     assert need()
-    (alert,) = [one for one in logs if one["event"] == "alert"]
+    (alert,) = [log for log in logs if log["event"] == "alert"]
     assert (alert["alert"], alert["log_level"]) == ("wrong look-ups", "error")
     assert alert["wrong"] == MOST_WRONG_BORNE + 1
     clock_of(service).advance(attempts.LOOK_BACK)

@@ -102,9 +102,12 @@ def test_known_and_unknown_get_the_same_bytes_the_same_work_and_the_same_headers
         for engine in quick.database.engines:
             event.remove(engine, "before_cursor_execute", note)
         assert visitor.answer is not None
-        headers = [one for one in visitor.answer.headers if one[0] != "Date"]
+        headers = [header for header in visitor.answer.headers if header[0] != "Date"]
         # The last word on the message itself: kept or taken back, one statement each.
-        work = [one.split(" SAVEPOINT")[0].replace("ROLLBACK TO", "RELEASE") for one in statements]
+        work = [
+            statement.split(" SAVEPOINT")[0].replace("ROLLBACK TO", "RELEASE")
+            for statement in statements
+        ]
         told[name] = (visitor.page, headers, visitor.path, work)
     assert told["known"] == told["unknown"] == told["wrong date"]
     assert len(told["known"][3]) > 5

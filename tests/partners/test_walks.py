@@ -33,7 +33,7 @@ API = "/api/patients/v2"
 
 
 def plan(*links: LinkToRead | str, **more: object) -> ReadingPlan:
-    wanted = tuple(LinkToRead(one) if isinstance(one, str) else one for one in links)
+    wanted = tuple(LinkToRead(link) if isinstance(link, str) else link for link in links)
     return ReadingPlan("https://partner.example", TODAY, links=wanted, **more)  # type: ignore[arg-type]
 
 

@@ -301,7 +301,7 @@ def test_the_whole_of_it_is_valid_for_every_centre_of_the_official_file(
 def _places(connection: Any, columns: list[Any]) -> None:
     from sqlalchemy import literal, select  # noqa: PLC0415
 
-    chosen = [literal(one) if isinstance(one, int) else one for one in columns]
+    chosen = [literal(column) if isinstance(column, int) else column for column in columns]
     names = ["slot_id", "number", "centre_id", "start_at"]
     connection.execute(insert(place).from_select(names, select(*chosen)))
 

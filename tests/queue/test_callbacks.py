@@ -512,7 +512,7 @@ def test_numbers_that_cost_or_are_nobodys_are_never_dialled(office: Office, numb
     office.reserves()
     office.agent_picks_up(staff_id)
     office.sweeps()
-    assert [one for one in office.control.rings if not one.to.startswith("client:")] == []
+    assert [ring for ring in office.control.rings if not ring.to.startswith("client:")] == []
     assert office.entry(entry).state == "lost"
     assert office.state(staff_id) == "ready"
     assert texts(office.house) == []

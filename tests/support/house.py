@@ -285,7 +285,7 @@ class House:
         with self.database.statement() as connection:
             found = connection.execute(statement).scalars().all()
             entries = [queues.load(connection, self.store.vault, one) for one in found]
-        return [one for one in entries if one is not None]
+        return [entry for entry in entries if entry is not None]
 
     def text_of(self, row: Any) -> str:
         """The personal part of a message, opened."""

@@ -340,7 +340,7 @@ def test_blocked_held_unreleased_and_booked_places_are_not_offered(service: Hous
 def test_a_place_that_starts_soon_is_offered_for_a_shorter_time_or_to_all(service: House):
     hour = timedelta(hours=1)
     lengths = [offer_lasts(CAMPAIGN, start * hour) for start in (24, 3, 2.9, 2, 1.5, 1.2, 1.1, 0)]
-    minutes = [one and one / MINUTE for one in lengths]
+    minutes = [length and length / MINUTE for length in lengths]
     # The campaign's lead is an hour.
     assert minutes == [120, 120, 60, 60, 30, None, None, None]
 
@@ -790,7 +790,7 @@ def test_no_place_is_sold_past_those_who_wait(service: House, second_worker: Hou
         assert searching.result() > 0
     assert seen == []
     assert booked_places(service.database) == rounds
-    states = Counter(stands(service, one).state for one in entries)
+    states = Counter(stands(service, entry).state for entry in entries)
     assert states[EntryState.TAKEN] == rounds
 
 
@@ -818,7 +818,7 @@ def test_200_wait_and_50_places_are_freed_by_8_threads(service: House, second_wo
     assert None not in takers
     assert len(set(takers)) == 50
     # Who was being offered a place elsewhere just then is passed over, and nobody else.
-    offered = sorted(entries.index(str(one)) for one in takers)
+    offered = sorted(entries.index(str(taker)) for taker in takers)
     assert offered == list(range(50))
     assert len(service.messages("waiting_offer")) == 50
 
@@ -982,7 +982,7 @@ def test_new_places_of_two_doses_are_offered_in_pairs(service: House):
     service.opens_centre("1")
     entries = [joins(service, number, campaign=TWO_DOSES) for number in range(3)]
     opens_new(service, days=30, campaign=TWO_DOSES)
-    assert [len(stands(service, one).offer) for one in entries] == [2, 2, 2]
+    assert [len(stands(service, entry).offer) for entry in entries] == [2, 2, 2]
     assert stands(service, entries[0]).offer[0].place_id == place_ids(service)[0]
 
 

@@ -95,7 +95,7 @@ def _made(headers: Headers, body: bytes, now: float) -> CachedAnswer | None:
     fresh = now + seconds.get("max-age", 0)
     if fresh <= now:
         return None
-    headers = [one for one in headers if one[0].lower() not in _OF_A_CONNECTION]
+    headers = [header for header in headers if header[0].lower() not in _OF_A_CONNECTION]
     etag = names.get("etag", "")
     small, small_headers = b"", None
     if len(body) >= LEAST_BYTES and names.get("content-type", "").startswith(_SMALLER):

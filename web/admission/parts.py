@@ -87,7 +87,7 @@ def with_cookie(start_response: Any, cookie: str) -> Any:
     """Answer with a cookie beside, which is one person's: so nobody else may keep the answer."""
 
     def start(status: str, headers: Headers, *error: Any) -> Any:
-        own = [one for one in headers if one[0].lower() not in _OF_KEEPING]
+        own = [header for header in headers if header[0].lower() not in _OF_KEEPING]
         own += [("Cache-Control", "no-store"), ("Set-Cookie", cookie)]
         return start_response(status, own, *error)
 

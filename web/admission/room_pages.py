@@ -62,7 +62,7 @@ class RoomPageTemplate:
     ) -> bytes:
         values = (ahead, wait, each, form, address)
         return b"".join(
-            [values[one] if one.__class__ is int else one for one in self.parts]  # type: ignore[misc]
+            [values[part] if part.__class__ is int else part for part in self.parts]  # type: ignore[misc]
         )
 
 

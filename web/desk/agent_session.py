@@ -137,8 +137,8 @@ def go_on_with_their_places(
         take_over(connection, store, service, seat.desk, file.session, seat.desk.call_id)
     heard: dict[str, Any] = {HEARD: [], CHOSEN: 0}
     if file.session is not None:
-        heard[HEARD] = [one.offer.slot_id for one in file.offers]
-        heard[CHOSEN] = next((one.offer.slot_id for one in file.offers if one.chosen), 0)
+        heard[HEARD] = [offer.offer.slot_id for offer in file.offers]
+        heard[CHOSEN] = next((offer.offer.slot_id for offer in file.offers if offer.chosen), 0)
     draft = {**draft_of(entry), **heard, TAKEN: True}
     rows.remember(connection, store.vault, entry.id, draft)
     return True

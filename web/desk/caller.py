@@ -187,7 +187,7 @@ class CallerRoutes:
         panel.moving = self._moving(connection, seat, form)
         _tell_heard(seat, panel)
         if file is not None and not draft_of(file.entry).get(TAKEN):
-            panel.held_by_call = any(one.until for one in file.offers)
+            panel.held_by_call = any(offer.until for offer in file.offers)
         return panel
 
     def _groups(self) -> tuple[str, ...]:
@@ -353,7 +353,7 @@ class CallerRoutes:
     @staticmethod
     def _chosen(panel: Panel, choice: str) -> Offer | None:
         wanted = forms.places(choice)
-        return next((one.offer for one in panel.offers if one.offer.places == wanted), None)
+        return next((offer.offer for offer in panel.offers if offer.offer.places == wanted), None)
 
     def go_on(self) -> Any:
         """Take the caller's own places over, and show them."""
@@ -896,7 +896,7 @@ class CallerRoutes:
 
     def _in_file(self, connection: Connection, seat: AgentSession, booking_id: str) -> bool:
         file = caller_profile_of(connection, self._store, seat)
-        return file is not None and any(one.file.id == booking_id for one in file.bookings)
+        return file is not None and any(booking.file.id == booking_id for booking in file.bookings)
 
     def _remember(self, connection: Connection, seat: AgentSession, form: BookingForm) -> None:
         if seat.entry is None:
@@ -906,8 +906,8 @@ class CallerRoutes:
 
     def _wake(self, messages: tuple[str, ...]) -> None:
         # Only now is it true; what is told to others before the commit might never have been.
-        for one in messages:
-            self._parts.wake_up.message(one)
+        for message in messages:
+            self._parts.wake_up.message(message)
 
     def _answer(self, connection: Connection, seat: AgentSession, panel: Panel) -> Any:
         return self._render("desk/booking.html", connection, seat, panel)

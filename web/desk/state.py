@@ -211,7 +211,7 @@ def call_of(
 
 
 def _newest(legs: tuple[Leg, ...], kind: str) -> Leg | None:
-    found = [one for one in legs if one.kind == kind and one.state != _OVER]
+    found = [leg for leg in legs if leg.kind == kind and leg.state != _OVER]
     return found[-1] if found else None
 
 

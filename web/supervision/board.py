@@ -467,7 +467,7 @@ def _spoken() -> dict[str, Any]:
 
 
 def _people(acts: Sequence[RecordedAct]) -> set[str]:
-    return {one.act.staff_id for one in acts} | {one.act.subject for one in acts}
+    return {act.act.staff_id for act in acts} | {act.act.subject for act in acts}
 
 
 def _change(details: Mapping[str, Any]) -> tuple[str, str]:
