@@ -76,7 +76,7 @@ class DoseThere:
 
 
 @dataclass(frozen=True)
-class Patient:
+class OrderedPerson:
     """Who comes, as the channel took it. `number` is E.164 or empty."""
 
     first_name: str
@@ -102,7 +102,7 @@ class NewOrder:
     centre_id: str
     channel: str
     campaign: str
-    visitor: Patient
+    visitor: OrderedPerson
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class OrderRow:
     channel: str
     holder: str
     booking_id: str
-    visitor: Patient | None
+    visitor: OrderedPerson | None
     campaign: str
     patient: str
     doses: tuple[DoseThere, ...]
@@ -302,7 +302,7 @@ def _opened(row: Any, vault: Vault) -> OrderRow:
         campaign = kept["campaign"]
         fields = kept["visitor"]
         fields |= {"born": date.fromisoformat(fields["born"]), "groups": tuple(fields["groups"])}
-        visitor = Patient(**fields)
+        visitor = OrderedPerson(**fields)
     return OrderRow(
         id=row.id,
         key=row.key,

@@ -16,7 +16,7 @@ from models.booking import bookings, changes
 from models.booking.changes import Address
 from models.database import Connection
 from models.partners import bookings as rows
-from models.partners.bookings import DoseThere, NewOrder, OrderRow, Patient
+from models.partners.bookings import DoseThere, NewOrder, OrderedPerson, OrderRow
 from services.booking.partner_message import send
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
@@ -170,7 +170,7 @@ def _ask(
         centre_id=where.centre_id,
         channel=order.holder.channel,
         campaign=campaign.name,
-        visitor=Patient(
+        visitor=OrderedPerson(
             first_name=order.first_name,
             last_name=order.last_name,
             born=order.born,

@@ -17,7 +17,7 @@ from models.database import Connection
 from models.partners import rows
 from models.partners.rows import Feed
 from models.public import centres
-from models.public.centres import FreePlaces
+from models.public.centres import FreeAtCentre
 from models.public.incidents import OVERLOAD, PARTNER, Incident
 from models.queue import handling
 from models.slots.places import Share
@@ -53,7 +53,7 @@ class Counted:
     """All centres, as they were between two moments not far apart; `at` is the first (UTC)."""
 
     at: datetime
-    free: Mapping[str, FreePlaces]
+    free: Mapping[str, FreeAtCentre]
 
 
 class CountFree:
@@ -64,7 +64,7 @@ class CountFree:
         self._left: list[str] = []
         self._each = 0
         self._begun: datetime | None = None
-        self._found: dict[str, FreePlaces] = {}
+        self._found: dict[str, FreeAtCentre] = {}
         self.counted: Counted | None = None
 
     def refresh(self, connection: Connection, until: datetime, share: Share | None) -> bool:
@@ -238,7 +238,7 @@ def places_told(counted: Counted, days: int) -> dict[str, Any]:
     }
 
 
-def _sums(some: Iterable[FreePlaces]) -> dict[str, int]:
+def _sums(some: Iterable[FreeAtCentre]) -> dict[str, int]:
     free = web = 0
     for one in some:
         free, web = free + one.all, web + one.web
