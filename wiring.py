@@ -59,7 +59,7 @@ from prompts.catalogue import languages
 from services import logs
 from services.accounts.sign_in import SignIn
 from services.accounts.staff import demonstration_accounts
-from services.admission.load_shedder import Pressure
+from services.admission.load_shedder import LoadShedder
 from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.campaign.campaign import BadCampaign
@@ -68,9 +68,9 @@ from services.service import Service
 from services.store import Store
 from services.vocabulary import vocabulary
 from web.browser_session import Cookies
-from web.online.booking_cookie import VisitCookie
+from web.online.booking_cookie import WebSessionCookie
 from web.online.my_cookie import MyCookie
-from wiring_delivery import make_means
+from wiring_delivery import make_delivery_dependencies
 from wiring_parts import Parts, make_control, make_parts
 
 log = structlog.get_logger()
@@ -101,7 +101,7 @@ class LateCommands(AppGroup):
 def make_app(parts: Parts) -> Flask:
     """The web application and the commands, from these parts."""
     settings, store = parts.settings, parts.store
-    pressure = Pressure(settings.web_threads, queue=settings.web_queue)
+    load_shedder = LoadShedder(settings.web_threads, queue=settings.web_queue)
     app = Flask("allo", static_folder=None, template_folder=str(config.ROOT / "web" / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
     ivr.signature.guard(
@@ -118,7 +118,7 @@ def make_app(parts: Parts) -> Flask:
         vocabulary(language)
     addresses = Addresses(settings.public_base_url)
     conversation = Conversation(store, parts.service, addresses, parts.wake_up)
-    crowd = ivr.crowded.Crowded(store, addresses, pressure.refuses_call)
+    crowd = ivr.crowded.Crowded(store, addresses, load_shedder.refuses_call)
     app.register_blueprint(ivr.voice.blueprint(conversation, addresses, crowd))
     app.register_blueprint(ivr.waiting.blueprint(store, parts.service, addresses))
     call_back = make_call_back(settings, parts.service, parts.wake_up)
@@ -146,7 +146,7 @@ def make_app(parts: Parts) -> Flask:
     centres = web.public.centres.remembered(store, parts.service)
     app.register_blueprint(web.public.centres.blueprint(store, parts.service, centres))
     app.register_blueprint(web.public.state.blueprint(store, parts.service))
-    visit_cookie = VisitCookie(
+    visit_cookie = WebSessionCookie(
         settings.secret_key, https=settings.public_base_url.startswith("https://")
     )
     booking = web.online.booking.BookingParts(
@@ -169,11 +169,11 @@ def make_app(parts: Parts) -> Flask:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.public.unanswered.register(app, StoreAnswers(store.database))
-    _put_gate_in_front(app, parts, pressure)
+    _put_gate_in_front(app, parts, load_shedder)
     return app
 
 
-def _put_gate_in_front(app: Flask, parts: Parts, pressure: Pressure) -> None:
+def _put_gate_in_front(app: Flask, parts: Parts, load_shedder: LoadShedder) -> None:
     """It lets everything pass until `begin`, which `create_app` calls for a server's workers."""
     settings = parts.settings
     gate = web.admission.gate.Gate(
@@ -187,7 +187,7 @@ def _put_gate_in_front(app: Flask, parts: Parts, pressure: Pressure) -> None:
             hops=settings.proxy_hops,
             mode=settings.web_room,
         ),
-        pressure,
+        load_shedder,
     )
     app.wsgi_app = gate  # type: ignore[method-assign]
     app.extensions["allo_gate"] = gate
@@ -222,7 +222,7 @@ def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
 
 def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp) -> CallBack:
     """How promises to ring back are kept, by the campaign of now."""
-    wanted = make_means(settings, service).still_wanted
+    wanted = make_delivery_dependencies(settings, service).still_wanted
     return CallBack(lambda: service.campaign, service.national_number, wake_up, wanted)
 
 

@@ -34,8 +34,8 @@ import commands.understand
 import config
 
 from jobs import partner_feeds, partner_mirror
+from jobs.admission import admission_tasks
 from jobs.board import board_tasks
-from jobs.inlet import inlet_tasks
 from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
@@ -45,8 +45,8 @@ from services.operations.demonstration_people import add_people
 from services.ports import CallControl
 from services.public.smart_feed import Publisher, SmartFeed
 from services.public.write_state import WriteState
-from services.queue.wait_estimate import write_pace
-from services.waiting_list.entries import Everybody
+from services.queue.wait_estimate import write_throughput
+from services.waiting_list.entries import SlotReleaseNotifier
 from wiring_parts import Parts, make_control, make_ports
 
 # Seconds.
@@ -92,7 +92,9 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.processes.make_worker(settings.redis_url, ports),
         commands.prompts.make(),
         commands.queues.make(store, control),
-        commands.slots.make(store.database, store.clock, life, Everybody(store, campaigns.all)),
+        commands.slots.make(
+            store.database, store.clock, life, SlotReleaseNotifier(store, campaigns.all)
+        ),
         commands.staff.make(store, production=settings.environment == "production"),
         commands.store.make(store, campaigns.all),
         commands.understand.make(store.clock),
@@ -124,8 +126,8 @@ def _more_tasks(parts: Parts) -> list[Task]:
     """What else the dispatcher does: the supervisors' board, and what the line's pace is."""
     settings, store = parts.settings, parts.store
     return [
-        Task("pace", PACE_EVERY, lambda: write_pace(store, settings.calls_per_second)),
-        *inlet_tasks(
+        Task("pace", PACE_EVERY, lambda: write_throughput(store, settings.calls_per_second)),
+        *admission_tasks(
             store,
             parts.service.campaigns,
             most=settings.web_inlet_most,

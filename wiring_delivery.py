@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import config
 
-from models.messages.outbox import Claimed
+from models.messages.outbox import ClaimedMessage
 from services.messages import change_notices, reminders, resend
-from services.messages.deliver_message import Means
+from services.messages.deliver_message import DeliveryDependencies
 from services.messages.notices import Render
-from services.messages.spend import Breaker
-from services.partners.deliver import Attendant
+from services.messages.spend import SpendBreaker
+from services.partners.deliver import OrderProcessor
 from services.ports import LineTypes
 from services.queue import voice_messages
 from services.service import Service
@@ -30,33 +30,35 @@ def make_notices(service: Service) -> dict[str, Render]:
     return {**first, **resend.renders(first, number)}
 
 
-def make_means(
+def make_delivery_dependencies(
     settings: config.Settings,
     service: Service,
     *,
     line_types: LineTypes | None = None,
-    partner: Callable[[Claimed], str] | None = None,
-) -> Means:
+    partner: Callable[[ClaimedMessage], str] | None = None,
+) -> DeliveryDependencies:
     """What relays have beside the store and the provider.
 
     Without `line_types` and `partner` in a web worker, which delivers nothing.
     """
-    return Means(
+    return DeliveryDependencies(
         notices=make_notices(service),
         arrange=voice_messages.arrange,
         campaign=lambda: service.campaign,
         line_types=line_types,
-        breaker=Breaker(settings.sms_parts_per_day),
+        breaker=SpendBreaker(settings.sms_parts_per_day),
         partner=partner,
     )
 
 
-def make_attendant(settings: config.Settings, store: Store, service: Service) -> Attendant:
+def make_order_processor(
+    settings: config.Settings, store: Store, service: Service
+) -> OrderProcessor:
     """Who attends to orders at partners, with those that the operator's file says we book at."""
     from jobs.partner_mirror import make_keldoc  # noqa: PLC0415 (HTTP's client: workers only)
 
     keldoc = make_keldoc(settings.partners, settings.keldoc_key, settings.keldoc_secret)
-    return Attendant(store, service, keldoc)
+    return OrderProcessor(store, service, keldoc)
 
 
 def make_line_types(settings: config.Settings) -> LineTypes | None:

@@ -19,7 +19,7 @@ from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.short_links import Links
 from services.store import Store
-from wiring_delivery import make_attendant, make_line_types, make_means
+from wiring_delivery import make_delivery_dependencies, make_line_types, make_order_processor
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ def make_ports(settings: config.Settings, store: Store, service: Service) -> Por
         public_base_url=settings.public_base_url,
         sender=settings.sms_sender,
     )
-    means = make_means(
+    dependencies = make_delivery_dependencies(
         settings,
         service,
         line_types=make_line_types(settings),
-        partner=make_attendant(settings, store, service),
+        partner=make_order_processor(settings, store, service),
     )
-    return Ports(store, messenger, means)
+    return Ports(store, messenger, dependencies)

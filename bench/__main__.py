@@ -12,8 +12,8 @@ import config
 from bench import load, measure, profile, report, rush, servers, sip, understand
 from bench.traffic import Astray
 
-FULL = measure.Plan(rounds=3, seconds=5)
-QUICK = measure.Plan(rounds=1, seconds=3)
+FULL = measure.MeasurePlan(rounds=3, seconds=5)
+QUICK = measure.MeasurePlan(rounds=1, seconds=3)
 MISSED, CANNOT = 1, 2
 
 
@@ -50,13 +50,13 @@ def run(*, quick: bool) -> int:
             kind: measure.measure(kind, folder, redis_url, plan, say)
             for kind in (servers.POSTGRES, servers.SQLITE)
         }
-        with measure.Parts(say).part("rush"):
+        with measure.PartTimes(say).part("rush"):
             rushed, void = rush.measure(
                 folder, redis_url, say, seconds=rush.SHORT if quick else rush.COMES
             )
         outcomes[servers.POSTGRES].store |= rushed
         outcomes[servers.POSTGRES].void += void
-        with measure.Parts(say).part("telephones"):
+        with measure.PartTimes(say).part("telephones"):
             telephones, void = sip.measure(folder, say)
         outcomes[servers.POSTGRES].store |= telephones
         outcomes[servers.POSTGRES].void += void

@@ -1,9 +1,9 @@
 """A house at work: two hundred callers in the line, agents who talk, boards that are looked at.
 
 `python -m bench.at_work FILE` is all of them, and the provider between them, in a process of its
-own, for whoever stands in FILE (see `Stage`). It says when the provider can be asked and, after a
-word on its input, when the line is as long as it should be; from the second word to the third it
-measures, and then writes what it saw.
+own, for whoever stands in FILE (see `WorkdayStage`). It says when the provider can be asked and,
+after a word on its input, when the line is as long as it should be; from the second word to the
+third it measures, and then writes what it saw.
 
 An agent does something every few seconds, over and over: hold, search for slots, take back, hang
 up, wrap up; the next caller comes. Callers ask for what they hear as the provider would, each half
@@ -70,7 +70,7 @@ FORM = {
 
 
 @dataclass(frozen=True)
-class Stage:
+class WorkdayStage:
     """Who is there. `agents` are ids and cookies; `probe` pauses and goes on, for boards to see."""
 
     service: int
@@ -83,7 +83,7 @@ class Stage:
 
 
 @dataclass
-class Seen:
+class WorkdayFigures:
     """Milliseconds: webhooks and acts to their answers, events until a board shows them."""
 
     webhooks: list[float] = field(default_factory=list)
@@ -107,13 +107,15 @@ class Seen:
 
 
 @contextmanager
-def opened(stage: Stage, file: Path, prepare: Callable[[], object]) -> Iterator[list[Seen]]:
+def opened(
+    stage: WorkdayStage, file: Path, prepare: Callable[[], object]
+) -> Iterator[list[WorkdayFigures]]:
     """Everybody is there; the list has what they saw once the block is over.
 
     `prepare` is called when the provider can be asked. Raises CannotMeasure when no line forms.
     """
     file.write_text(json.dumps(asdict(stage)), "utf-8")
-    seen: list[Seen] = []
+    seen: list[WorkdayFigures] = []
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.at_work", str(file)],
         cwd=config.ROOT,
@@ -134,7 +136,7 @@ def opened(stage: Stage, file: Path, prepare: Callable[[], object]) -> Iterator[
             process.stdin.flush()
         yield seen
         said, _ = process.communicate("stop\n", timeout=20)
-        seen.append(Seen(**json.loads(said)))
+        seen.append(WorkdayFigures(**json.loads(said)))
     finally:
         if process.poll() is None:
             process.kill()
@@ -222,15 +224,15 @@ def _post(path: str, cookie: str, token: str, form: Mapping[str, str]) -> bytes:
 # ---------------------------------------------------------------- everybody
 
 
-class House:
+class WorkdayHouse:
     """Callers, agents, boards, and the provider between them."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: WorkdayStage) -> None:
         self._stage = stage
         self.is_full = asyncio.Event()
         self._validator = RequestValidator(traffic.TOKEN)
         self._http = _Http(stage.service)
-        self.seen, self._counts = Seen(), False
+        self.seen, self._counts = WorkdayFigures(), False
         self._tasks: set[asyncio.Task[None]] = set()
         # By call: where its caller, or whoever we rang, is sent next.
         self._sent: dict[str, asyncio.Queue[str]] = {}
@@ -253,7 +255,7 @@ class House:
         """From now on it counts."""
         self._counts = True
 
-    def stop(self) -> Seen:
+    def stop(self) -> WorkdayFigures:
         """What was seen."""
         self._counts = False
         return self.seen
@@ -521,8 +523,8 @@ _ACTS: Sequence[tuple[str, Mapping[str, str]]] = (
 )
 
 
-async def _main(stage: Stage) -> None:
-    house, words = House(stage), asyncio.Queue[str]()
+async def _main(stage: WorkdayStage) -> None:
+    house, words = WorkdayHouse(stage), asyncio.Queue[str]()
     loop = asyncio.get_running_loop()
 
     def listen() -> None:
@@ -545,4 +547,4 @@ async def _main(stage: Stage) -> None:
 
 if __name__ == "__main__":
     _given = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    asyncio.run(_main(Stage(**_given)))
+    asyncio.run(_main(WorkdayStage(**_given)))

@@ -7,13 +7,13 @@ import os
 import sys
 import time
 
-from bench.store import Service
+from bench.store import ServiceBookings
 
 
 def main() -> None:
     """Say "ready", wait for a line, book, and print what came of it as JSON."""
     url, places, centre_id = sys.argv[1:4]
-    service = Service(url)
+    service = ServiceBookings(url)
     print("ready", flush=True)
     sys.stdin.readline()
     began = time.time()

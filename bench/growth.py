@@ -68,7 +68,7 @@ def _copy(url: str, folder: Path) -> str:
         connection.execute(delete(slot).where(slot.c.id % TIMES != 0))
     target.dispose()
     for one in (url, few):
-        counts = stock.Counts(one)
+        counts = stock.RowCounts(one)
         counts.settle()
         counts.close()
     return few

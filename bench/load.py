@@ -30,7 +30,7 @@ END = b"\0"
 
 
 @dataclass(frozen=True)
-class Load:
+class LoadRun:
     """What one run of wrk saw.
 
     `sent` counts requests by connection, one of which may be unanswered when time was up;
@@ -104,7 +104,7 @@ def dealt(things: Sequence[Any]) -> list[list[Any]]:
 
 def replay(
     script: Script, port: int, *, seconds: float = 0.0, again: bool = False, rate: float = 0.0
-) -> Load:
+) -> LoadRun:
     """Send a script for `seconds`, or to its end where that is 0; `again` and again if so wished.
 
     Requests leave at `rate` a second in all, or each as soon as the one ahead was answered.
@@ -127,7 +127,7 @@ def replay(
             process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes]) -> Load:
+def _wait(process: subprocess.Popen[bytes]) -> LoadRun:
     assert process.stderr is not None  # noqa: S101 - it was asked for
     # wrk sleeps to the end of its duration although its threads have stopped: wake it then.
     threads = Path(f"/proc/{process.pid}/task")
@@ -150,7 +150,7 @@ def _wait(process: subprocess.Popen[bytes]) -> Load:
     # All that wrk used, reading its files included, so the share is rather too large.
     used = usage.ru_utime + usage.ru_stime
     share = used / (result["seconds"] * (os.cpu_count() or 1))
-    return Load(**result | {"sent": tuple(result["sent"])}, share=share)
+    return LoadRun(**result | {"sent": tuple(result["sent"])}, share=share)
 
 
 def _ended(pid: int) -> bool:

@@ -19,11 +19,11 @@ from structlog.testing import capture_logs
 from bench import store
 from bench.servers import CannotMeasure
 from models.booking import bookings
-from models.booking.bookings import BookingRow, Person
+from models.booking.bookings import BookedPerson, BookingRow
 from models.messages.outbox import any_since
 from prompts.catalogue import load
 from services.booking.find_booking import NotFound, find_booking
-from services.booking.text_booking import ONE_IN, Asked, text_booking
+from services.booking.text_booking import ONE_IN, TextRequested, text_booking
 from services.store import Store
 
 # Of each of the four kinds; each by a caller and in a call of its own, so that no limit is reached.
@@ -43,7 +43,7 @@ def gap_ms(url: str) -> float:
     """
     booked = _booked(url)
     with (
-        contextlib.closing(store.Service(url)) as service,
+        contextlib.closing(store.ServiceBookings(url)) as service,
         # Nobody is to be told that somebody seems to be guessing here.
         capture_logs(),
     ):
@@ -56,11 +56,11 @@ def _gap(times: Times) -> float:
     return abs(known - unknown)
 
 
-def _booked(url: str) -> list[tuple[str, Person]]:
+def _booked(url: str) -> list[tuple[str, BookedPerson]]:
     """Fill the database; the reference and the person of each booking."""
     wanted = WARM + LOOK_UPS
     centres = store.fill(url, CENTRES, wanted // CENTRES, 1)
-    with contextlib.closing(store.Service(url)) as service:
+    with contextlib.closing(store.ServiceBookings(url)) as service:
         for number, holder in zip(range(wanted), store.holders(), strict=False):
             if not service.allocate(centres[number % CENTRES], holder):
                 raise CannotMeasure("a booking was refused")
@@ -69,13 +69,13 @@ def _booked(url: str) -> list[tuple[str, Person]]:
             return list(_people(rows))
 
 
-def _people(rows: Iterator[BookingRow]) -> Iterator[tuple[str, Person]]:
+def _people(rows: Iterator[BookingRow]) -> Iterator[tuple[str, BookedPerson]]:
     for row in rows:
         assert row.person is not None  # noqa: S101 - asked for
         yield row.reference, row.person
 
 
-def _by_reference(store_: Store, booked: list[tuple[str, Person]]) -> Times:
+def _by_reference(store_: Store, booked: list[tuple[str, BookedPerson]]) -> Times:
     numbers = _numbers("+3373")
 
     def look_up(reference: str, call_id: str) -> bool:
@@ -95,7 +95,7 @@ def _by_reference(store_: Store, booked: list[tuple[str, Person]]) -> Times:
     return _in_turns([reference for reference, _ in booked], others, look_up)
 
 
-def _by_number(store_: Store, booked: list[tuple[str, Person]]) -> Times:
+def _by_number(store_: Store, booked: list[tuple[str, BookedPerson]]) -> Times:
     catalogue = load("fr")
     born = date.fromisoformat(booked[0][1].born)
 
@@ -110,7 +110,7 @@ def _by_number(store_: Store, booked: list[tuple[str, Person]]) -> Times:
                 catalogue=catalogue,
                 national_number="+33974750001",
             )
-        return isinstance(asked, Asked)
+        return isinstance(asked, TextRequested)
 
     numbers = [person.number for _, person in booked]
     times = _in_turns(numbers, _numbers("+3374"), look_up)

@@ -30,7 +30,7 @@ from bench import (
     traffic,
     visits,
 )
-from bench.load import CONNECTIONS, Load, Script
+from bench.load import CONNECTIONS, LoadRun, Script
 from bench.servers import CannotMeasure, House, Web
 from exchange.transport import HttpTransport, Outgoing, Reply
 
@@ -52,11 +52,11 @@ WATCHERS, WORK_SECONDS = 4, 25.0
 KEPT_UP = 0.9
 Say = Callable[[str], None]
 # A run, and why it counts for nothing.
-Seen = tuple[Load, list[str]]
+Seen = tuple[LoadRun, list[str]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class MeasurePlan:
     """How long it all takes: `seconds` for each of `rounds` × 4 runs."""
 
     rounds: int
@@ -64,7 +64,7 @@ class Plan:
 
 
 @dataclass
-class Outcome:
+class Measurement:
     """What was seen on one database; rates are answers a second, one for each run that counts."""
 
     rates: dict[str, list[float]] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Outcome:
         return statistics.median(runs) if runs else None
 
 
-class Parts:
+class PartTimes:
     """Says how long each part took, so that the whole can be kept under a quarter of an hour."""
 
     def __init__(self, say: Say) -> None:
@@ -102,10 +102,10 @@ class Parts:
             self._say(f"({name}: {self.seconds[name]:.0f} s)")
 
 
-def measure(kind: str, folder: Path, redis_url: str, plan: Plan, say: Say) -> Outcome:
+def measure(kind: str, folder: Path, redis_url: str, plan: MeasurePlan, say: Say) -> Measurement:
     """Build, fill and measure. Raises CannotMeasure."""
-    outcome = Outcome()
-    parts = Parts(say)
+    outcome = Measurement()
+    parts = PartTimes(say)
     if kind == servers.POSTGRES:
         url = servers.postgres_url(folder)
         outcome.facts = servers.postgres_facts(url)
@@ -122,7 +122,7 @@ def measure(kind: str, folder: Path, redis_url: str, plan: Plan, say: Say) -> Ou
         outcome.search_growth_ratio = growth.ratio(url, folder, redis_url)
     floors.fill(url)
     with ExitStack() as stack:
-        counts = stack.enter_context(contextlib.closing(stock.Counts(url)))
+        counts = stack.enter_context(contextlib.closing(stock.RowCounts(url)))
         counts.settle()
         webs = {
             name: stack.enter_context(servers.web(house, name, factory))
@@ -169,7 +169,7 @@ class _CountingTransport:
     """Remembers which webhook of the rehearsal made the booking."""
 
     inner: HttpTransport
-    counts: stock.Counts
+    counts: stock.RowCounts
     sent: int = 0
     booked_by: int = -1
 
@@ -189,10 +189,10 @@ class _One:
         self,
         house: House,
         webs: dict[str, Web],
-        counts: stock.Counts,
+        counts: stock.RowCounts,
         *,
-        plan: Plan,
-        outcome: Outcome,
+        plan: MeasurePlan,
+        outcome: Measurement,
         say: Say,
     ) -> None:
         self._kind, self._webs, self._counts = house.kind, webs, counts
@@ -287,10 +287,10 @@ class _One:
         if full is None:
             return
         watchers = screens.hire(self._house, WATCHERS, 1)
-        stage = at_work.Stage(
+        stage = at_work.WorkdayStage(
             service=self._webs["service"].port,
             provider=servers.provider_port(),
-            agents=[(one.id, one.cookie) for one in desks],
+            agents=[(desk.id, desk.cookie) for desk in desks],
             probe=(watchers[-1].id, watchers[-1].cookie),
             boards=[one.cookie for one in watchers[:-1]],
             form=self._signer.form,
@@ -306,7 +306,7 @@ class _One:
             load.replay(script, self._webs["service"].port, rate=rate)
         seen = work[0]
         faults = seen.faults() + eyes[0].faults()
-        self._outcome.void += [f"{self._kind}: people at work: {one}" for one in faults]
+        self._outcome.void += [f"{self._kind}: people at work: {fault}" for fault in faults]
         webhooks = seen.webhooks + script.times_ms()
         found = {
             "queue_webhook_p99_ms": statistics.quantiles(webhooks, n=100)[98],
@@ -363,7 +363,7 @@ class _One:
         faults = self._wrong("turns", before, seen.answers, sum(seen.sent))
         return seen, _unfinished(seen) + faults
 
-    def _expect(self, name: str, seen: Load) -> None:
+    def _expect(self, name: str, seen: LoadRun) -> None:
         """Prepare for the fastest run so far, whatever slowed the others down."""
         self._guess[name] = max(self._guess[name], seen.rate)
 
@@ -376,7 +376,7 @@ class _One:
 
     # Requests
 
-    def _some(self, count: int) -> Iterator[traffic.Caller]:
+    def _some(self, count: int) -> Iterator[traffic.TrafficCaller]:
         return itertools.islice(self._callers, count)
 
     def _write(self, name: str, calls: list[list[bytes]]) -> Script:
@@ -413,7 +413,7 @@ def bookings(sent: int, webhooks: int, booked_by: int) -> int:
     return calls + (begun > booked_by)
 
 
-def _unfinished(seen: Load) -> list[str]:
+def _unfinished(seen: LoadRun) -> list[str]:
     return [f"{seen.finished} connections ran out of requests"] if seen.finished else []
 
 

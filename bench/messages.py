@@ -164,7 +164,7 @@ def _provider() -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Growth:
+class OutboxGrowth:
     """The slowest of a hundred, in milliseconds, of a look at what is due and of a claim."""
 
     few_ms: float
@@ -175,7 +175,7 @@ class Growth:
         return self.many_ms / self.few_ms
 
 
-def growth(few_url: str, many_url: str) -> Growth:
+def growth(few_url: str, many_url: str) -> OutboxGrowth:
     """Ask each of two databases of PostgreSQL that are filled, in slices one after the other."""
     stores = [_store(url) for url in (few_url, many_url)]
     times: list[list[float]] = [[], []]
@@ -187,7 +187,7 @@ def growth(few_url: str, many_url: str) -> Growth:
     for store in stores:
         store.database.dispose()
     few, most = (1000 * statistics.quantiles(seen, n=100)[98] for seen in times)
-    return Growth(few, most)
+    return OutboxGrowth(few, most)
 
 
 def _ask(store: Store) -> float:

@@ -248,7 +248,7 @@ def run(out: TextIO = sys.stdout) -> None:
             for step in ("migrate", "demo"):
                 servers.command(step, environment=env)
             floors.fill(url)
-            with contextlib.closing(stock.Counts(url)) as counts:
+            with contextlib.closing(stock.RowCounts(url)) as counts:
                 counts.settle()
             _profile(kind, servers.settings(url, redis_url), out)
 

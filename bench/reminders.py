@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, func, insert, literal, select
 from models.crypto import Vault
 from models.database import Database
 from models.messages import reminders
-from models.messages.reminders import Day
+from models.messages.reminders import ReminderDay
 from models.migrations.runner import upgrade
 from models.tables import appointment, booking, centre, history, message, place, slot
 from services.messages.reminders import UNLESS_LATELY
@@ -41,7 +41,9 @@ def ratio(url: str) -> float:
     planned, bare = [], []
     for number in range(DAYS):
         begins = (_FIRST + timedelta(days=number)).replace(hour=0)
-        day = Day("days2", CAMPAIGN, ZONE, begins.date(), begins, begins + timedelta(days=1))
+        day = ReminderDay(
+            "days2", CAMPAIGN, ZONE, begins.date(), begins, begins + timedelta(days=1)
+        )
         with store.database.transaction() as connection:
             started = time.perf_counter()
             reminders.claim(connection, store.clock, day)
@@ -68,7 +70,7 @@ def ratio(url: str) -> float:
     return statistics.median(planned) / statistics.median(bare)
 
 
-def _bare(connection: Connection, store: Store, day: Day) -> None:
+def _bare(connection: Connection, store: Store, day: ReminderDay) -> None:
     """As many rows of the same table, from the appointments of the same day."""
     number = appointment.c.id
     hex_id = (

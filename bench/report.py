@@ -17,7 +17,7 @@ import config
 
 from bench.at_work import ACT_EVERY, WAITING
 from bench.load import CONNECTIONS, MOST_OF_THE_MACHINE
-from bench.measure import WATCHERS, Outcome, Plan
+from bench.measure import WATCHERS, Measurement, MeasurePlan
 from bench.servers import POSTGRES, POSTGRES_SETTINGS, SQLITE
 from bench.sip import A_SECOND, CALLS
 
@@ -77,8 +77,8 @@ SYNC_SECONDS = 1.0
 
 
 def flatten(
-    outcomes: Mapping[str, Outcome],
-    plan: Plan,
+    outcomes: Mapping[str, Measurement],
+    plan: MeasurePlan,
     machine: Mapping[str, str | int],
     seconds: float,
     elsewhere: Mapping[str, float],

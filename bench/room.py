@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Opening(House):
+class RoomOpening(House):
     """The same house with a campaign that opens soon."""
 
     def environment(self, name: str) -> dict[str, str]:
@@ -40,7 +40,7 @@ class Opening(House):
 
 def measure(house: House, say: Say) -> tuple[dict[str, float], list[str]]:
     """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
-    opening = Opening(house.folder, house.kind, house.database_url, house.redis_url)
+    opening = RoomOpening(house.folder, house.kind, house.database_url, house.redis_url)
     void: list[str] = []
     rates: dict[str, list[float]] = {"room": [], "constant": []}
     with ExitStack() as stack:

@@ -2,8 +2,8 @@
 
 `measure` finds out what the web alone can book, lets the rush come over the service with its
 dispatcher on a PostgreSQL of its own, and once more with that server stopped hard in the middle and
-started again. `python -m bench.rush FILE` is the rush, in a process of its own (see `Plan`): nobody
-waits for an answer before the next one comes.
+started again. `python -m bench.rush FILE` is the rush, in a process of its own (see `RushPlan`):
+nobody waits for an answer before the next one comes.
 
 Few places are free in one territory, far from all others, and more people of there want one than
 the web may give: what is left of them is the telephone's share.
@@ -35,7 +35,7 @@ import launcher
 from bench import rush_picture, screens, servers, stock, traffic, visitors
 from bench.load import Script
 from bench.servers import CannotMeasure, House, Web
-from bench.visitors import BOOKED, Connections, Person, Visitor, people
+from bench.visitors import BOOKED, Connections, Visitor, VisitorIdentity, people
 from exchange.transport import HttpTransport
 from models.database import Database
 from models.tables import arrival, booking, centre, place, postcode, snapshot
@@ -70,7 +70,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RushPlan:
     """Who comes, a second. `calls` holds the webhooks of each caller, as `bench.traffic` signs."""
 
     port: int
@@ -85,7 +85,7 @@ class Plan:
 
 
 @dataclass
-class Seen:
+class RushObservations:
     """What was to be seen; lists are a moment (seconds since the stroke) and a value."""
 
     # Milliseconds of every webhook, and of those that ring.
@@ -119,7 +119,7 @@ def measure(
         for step in ("migrate", "demo"):
             servers.command(step, environment=env)
         few = _leave_few_places(house.database_url)
-        counts = stock.Counts(house.database_url)
+        counts = stock.RowCounts(house.database_url)
         counts.settle()
         counts.close()
         postcodes = stock.choose_postcodes(house.database_url)
@@ -245,7 +245,7 @@ def _capacity(service: Web, house: House, postcodes: list[str], say: Say) -> flo
     # Once to warm up.
     for number in range(2):
         seed = time.time_ns() % 2**32
-        plan = visitors.Plan(service.port, AT_ONCE, CAPACITY_SECONDS, seed, postcodes)
+        plan = visitors.VisitorsPlan(service.port, AT_ONCE, CAPACITY_SECONDS, seed, postcodes)
         seen = visitors.seen_by(plan, house.folder)
         best = max(best, seen.bookings if number else 0.0)
     if not best:
@@ -263,11 +263,11 @@ def _rush(  # noqa: PLR0917 (all of the same measurement)
     say: Say,
     *,
     after: float = AFTER,
-) -> Seen:
+) -> RushObservations:
     visitors_a_second = TIMES * capacity
     callers_a_second = visitors_a_second / WEB_FOR_ONE_CALL
     calls = _calls(service, postcodes, callers_a_second * seconds, house.folder)
-    plan = Plan(
+    plan = RushPlan(
         service.port,
         visitors_a_second,
         callers_a_second,
@@ -291,7 +291,7 @@ def _rush(  # noqa: PLR0917 (all of the same measurement)
     )
     if done.returncode:
         raise CannotMeasure(f"the rush failed: {done.stderr.strip().splitlines()[-1:]}")
-    seen = Seen(**json.loads(done.stdout))
+    seen = RushObservations(**json.loads(done.stdout))
     say(
         f"rush: {len(seen.came)} came on the web, {len(seen.rings)} rang; {seen.ends};"
         f" {seen.turned_away} × later; over after {seen.recovery} s,"
@@ -309,7 +309,7 @@ def _calls(service: Web, postcodes: list[str], count: float, folder: Path) -> Pa
     return file
 
 
-def _figures(seen: Seen, capacity: float, seconds: float) -> dict[str, float]:
+def _figures(seen: RushObservations, capacity: float, seconds: float) -> dict[str, float]:
     """What of it has a bar. Bookings count from when the first could have been made on."""
     rings = [ms for _, ms in seen.rings]
     every = [ms for _, ms in seen.webhooks]
@@ -337,9 +337,9 @@ def _figures(seen: Seen, capacity: float, seconds: float) -> dict[str, float]:
 
 
 class _Rush:
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: RushPlan) -> None:
         self._plan = plan
-        self._seen = Seen()
+        self._seen = RushObservations()
         self._chance = random.Random(plan.seed)  # noqa: S311 - nothing secret
         # As many as a proxy keeps open to two workers; callers have their own, as the provider has.
         self._web = Connections(plan.port, 64)
@@ -350,7 +350,7 @@ class _Rush:
     def _now(self) -> float:
         return time.monotonic() - self._began
 
-    async def comes(self) -> Seen:
+    async def comes(self) -> RushObservations:
         plan = self._plan
         self._began = time.monotonic()
         everybody = [
@@ -388,7 +388,7 @@ class _Rush:
             found.append(lambda person=person: self._visit(person))  # type: ignore[misc]
         return found
 
-    async def _visit(self, person: Person) -> None:
+    async def _visit(self, person: VisitorIdentity) -> None:
         seen, plan = self._seen, self._plan
         seen.came.append((self._now(), 1))
         until = self._began + plan.comes + plan.stays
@@ -447,7 +447,9 @@ class _Rush:
         while (at := self._now() - over) < plan.after:
             if empty is not None and at - empty > STEADY:
                 break
-            person = Person("12031942", plan.postcodes[0], "0612345678", f"172.16.0.{number % 250}")
+            person = VisitorIdentity(
+                "12031942", plan.postcodes[0], "0612345678", f"172.16.0.{number % 250}"
+            )
             visitor = Visitor(self._web, person, until=time.monotonic() + 5)
             page = await visitor.ask(visitors.START)
             led = await visitor.ask(visitors.START, {"whom": "self"})
@@ -466,7 +468,7 @@ class _Rush:
 
 
 def main(file: str) -> None:
-    plan = Plan(**json.loads(Path(file).read_text("utf-8")))
+    plan = RushPlan(**json.loads(Path(file).read_text("utf-8")))
     print(json.dumps(asdict(asyncio.run(_Rush(plan).comes()))))
 
 

@@ -23,7 +23,7 @@ Points = Sequence[tuple[float, float]]
 
 
 class Rushed(Protocol):
-    """What of bench.rush.Seen is drawn."""
+    """What of bench.rush.RushObservations is drawn."""
 
     came: list[tuple[float, int]]
     web: list[tuple[float, int]]

@@ -47,7 +47,7 @@ _PREFIX = "__Host-" if traffic.BASE.startswith("https") else ""
 
 
 @dataclass(frozen=True)
-class Seen:
+class ScreenFigures:
     """What the screens got in `seconds`."""
 
     answers: int
@@ -123,9 +123,9 @@ def dispatcher(house: House) -> Iterator[None]:
 
 
 @contextmanager
-def opened(web: Web, file: Path) -> Iterator[list[Seen]]:
+def opened(web: Web, file: Path) -> Iterator[list[ScreenFigures]]:
     """Screens that are looked at; the list has what they saw once the block is over."""
-    seen: list[Seen] = []
+    seen: list[ScreenFigures] = []
     with contextlib.ExitStack() as stack:
         crowd = subprocess.Popen(
             [sys.executable, "-m", "bench.screens", str(web.port), str(file)],
@@ -140,7 +140,7 @@ def opened(web: Web, file: Path) -> Iterator[list[Seen]]:
         yield seen
         crowd.send_signal(signal.SIGTERM)
         said, _ = crowd.communicate(timeout=20)
-        seen.append(Seen(**json.loads(said)))
+        seen.append(ScreenFigures(**json.loads(said)))
 
 
 def _wait_until_written(house: House, began: datetime, writer: subprocess.Popen[bytes]) -> None:

@@ -34,7 +34,7 @@ TIMES = 200
 
 
 @dataclass
-class Caller:
+class SipCaller:
     """One of them, with the keys that it presses; it hears when the first sound comes."""
 
     sender: str
@@ -82,7 +82,7 @@ async def main(port: int) -> None:
     loop = asyncio.get_running_loop()
     chance = Random("a hundred callers")  # noqa: S311 - behaviour, not a secret
     callers = [
-        Caller(
+        SipCaller(
             f"+33612{number:06d}",
             ["".join(chance.choices("0123456789", k=KEYS)) for _ in range(QUESTIONS)],
         )
@@ -90,7 +90,7 @@ async def main(port: int) -> None:
     ]
     async with Handset((launcher.HOST, port), "callers") as handset:
         await _word()
-        first = Caller("+33612999999", ["0000"])
+        first = SipCaller("+33612999999", ["0000"])
         await first.rings(handset, chance)
         await first.hangs_up()
         _tell(

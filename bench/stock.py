@@ -52,7 +52,7 @@ def choose_postcodes(database_url: str) -> list[str]:
     raise CannotMeasure(f"only {len(chosen)} postcodes have {CENTRES} centres with slots near")
 
 
-class Counts:
+class RowCounts:
     """Counts rows of the service's tables, from outside the service."""
 
     def __init__(self, database_url: str) -> None:

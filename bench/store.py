@@ -31,13 +31,13 @@ from models.centres.centres import insert_new
 from models.crypto import Vault
 from models.database import Database
 from models.migrations.runner import upgrade
-from models.slots.slots import Wanted, open_slots
+from models.slots.slots import SlotsToOpen, open_slots
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
-from services.slots.hold_slot import Wanted as Wish
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.slots.hold_slot import HoldRequest as Wish
 from services.slots.hold_slot import hold_slots
 from services.store import Store
 
@@ -64,7 +64,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Crowd:
+class AllocationRates:
     """Places allocated a second by sixteen processes: all at one slot, and each at its own."""
 
     one_slot: float
@@ -85,7 +85,7 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     first = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     hours = [first + timedelta(hours=number) for number in range(starts)]
     for one in ids:
-        open_slots(database, [Wanted(one, hours, capacity)])
+        open_slots(database, [SlotsToOpen(one, hours, capacity)])
     if not database.is_sqlite:
         with database.statement() as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
@@ -122,7 +122,7 @@ def _centre(one: str, number: int, now: datetime) -> dict[str, object]:
     }
 
 
-class Service:
+class ServiceBookings:
     """A held and confirmed booking by the service's own code."""
 
     def __init__(self, url: str) -> None:
@@ -135,18 +135,18 @@ class Service:
 
     def allocate(self, centre_id: str, holder: str) -> bool:
         store = self.store
-        taker = Taker(Channel.PHONE, holder)
+        channel_holder = Holder(Channel.PHONE, holder)
         now = datetime.now(UTC)
         with store.database.transaction() as connection:
-            door = Allocate(connection, store, CAMPAIGN, taker)
-            wish = door.wish(((now, now + timedelta(days=400)),))
-            held = door.hold([centre_id], wish, PARIS)
+            allocator = Allocate(connection, store, CAMPAIGN, channel_holder)
+            wish = allocator.wish(((now, now + timedelta(days=400)),))
+            held = allocator.hold([centre_id], wish, PARIS)
         if not held:
             return False
         first = held[0].first
         number = int(holder[2:34], 16)
         request = Request(
-            taker=taker,
+            holder=channel_holder,
             chosen=(Chosen(first.place_id, first.slot_id, first.start_at),),
             centre_id=centre_id,
             local_starts=(first.start_at.astimezone(PARIS),),
@@ -182,7 +182,7 @@ def ratio(url: str) -> float:
     names = holders()
     turn = itertools.cycle(centres)
     with (
-        contextlib.closing(Service(url)) as service,
+        contextlib.closing(ServiceBookings(url)) as service,
         contextlib.closing(ByHand(make_url(url))) as by_hand,
     ):
         both: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
@@ -205,17 +205,19 @@ def holders() -> Iterator[str]:
     return (f"CA{stamp:012x}{number:020x}" for number in itertools.count())
 
 
-def crowd(url: str) -> Crowd:
+def crowd(url: str) -> AllocationRates:
     """Let sixteen processes book until nothing is left. Raises CannotMeasure."""
     one = fill(url, PROCESSES + 1, 1, CROWD_PLACES)
-    return Crowd(one_slot=_race(url, [one[0]] * PROCESSES), apart=_race(url, one[1:]))
+    return AllocationRates(one_slot=_race(url, [one[0]] * PROCESSES), apart=_race(url, one[1:]))
 
 
 def _race(url: str, centres: list[str]) -> float:
     command = [sys.executable, "-m", "bench.crowd", url, str(CROWD_PLACES)]
     processes = [
-        subprocess.Popen([*command, one], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for one in centres
+        subprocess.Popen(
+            [*command, centre], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for centre in centres
     ]
     for process in processes:
         assert process.stdout is not None  # noqa: S101 - asked for
@@ -293,7 +295,7 @@ def measure(url: str, folder: Path, redis_url: str, say: Say) -> dict[str, float
 
 
 @dataclass(frozen=True)
-class Growth:
+class SearchGrowth:
     """The slowest of a hundred searches, in milliseconds."""
 
     few_ms: float
@@ -304,7 +306,7 @@ class Growth:
         return self.many_ms / self.few_ms
 
 
-def growth(few_url: str, many_url: str) -> Growth:
+def growth(few_url: str, many_url: str) -> SearchGrowth:
     """Search each of two databases of PostgreSQL that are filled, in slices one after the other."""
     both = [_Searcher(url) for url in (few_url, many_url)]
     try:
@@ -316,7 +318,7 @@ def growth(few_url: str, many_url: str) -> Growth:
             for seen, searcher in zip(times, both, strict=True):
                 seen += [searcher.search(start + number) for number in range(100)]
         few, many = (1000 * statistics.quantiles(seen, n=100)[98] for seen in times)
-        return Growth(few, many)
+        return SearchGrowth(few, many)
     finally:
         for searcher in both:
             searcher.close()
@@ -398,8 +400,8 @@ class _Searcher:
         )
         started = time.perf_counter()
         with contextlib.suppress(_Undo), database.transaction() as connection:
-            taker = Taker(Channel.PHONE, f"CA{number:032x}")
-            held = hold_slots(connection, self._store, self._campaign, taker, wanted)
+            holder = Holder(Channel.PHONE, f"CA{number:032x}")
+            held = hold_slots(connection, self._store, self._campaign, holder, wanted)
             if not held or any(one.second is None for one in held):
                 raise CannotMeasure("a search among many slots found no pair")
             raise _Undo

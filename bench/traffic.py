@@ -45,7 +45,7 @@ class Webhook:
 
 
 @dataclass(frozen=True)
-class Caller:
+class TrafficCaller:
     """What is different from call to call; `born` as typed, DDMMYYYY."""
 
     call_id: str
@@ -89,11 +89,11 @@ def rehearsed_postcode(pattern: Sequence[Webhook]) -> str:
     raise Astray("no postcode was asked for")
 
 
-def callers(postcodes: Sequence[str], seed: int) -> Iterator[Caller]:
+def callers(postcodes: Sequence[str], seed: int) -> Iterator[TrafficCaller]:
     """Endless callers, no two alike in call id; the same `seed` gives the same ones."""
     chance = random.Random(seed)  # noqa: S311 - nothing secret
     for number in itertools.count():
-        yield Caller(
+        yield TrafficCaller(
             call_id=f"CA{chance.getrandbits(64):016x}{seed:08x}{number:08x}",
             # Not the same in every run: a number has only so many bookings.
             number=f"+3361{chance.randrange(10**7):07d}",
@@ -119,15 +119,15 @@ class Signer:
         """The form of a call's first webhook."""
         return dict(self._pattern[0].form)
 
-    def call(self, caller: Caller) -> list[bytes]:
+    def call(self, caller: TrafficCaller) -> list[bytes]:
         """Every webhook of one call, in order."""
         return [self.webhook(webhook, caller) for webhook in self._pattern]
 
-    def start(self, caller: Caller) -> list[bytes]:
+    def start(self, caller: TrafficCaller) -> list[bytes]:
         """Return the webhooks that lead to the question for the date of birth."""
         return self.call(caller)[: self._asks_for_date()]
 
-    def lone_turns(self, caller: Caller, count: int) -> list[bytes]:
+    def lone_turns(self, caller: TrafficCaller, count: int) -> list[bytes]:
         """After `start`: the date of birth, one step back with the star, the date again, and so on.
 
         Each of them reads the call's newest turn, moves its session and stores the next turn.
@@ -142,7 +142,7 @@ class Signer:
             turns.append(self.webhook(Webhook(target, form), caller))
         return turns
 
-    def webhook(self, webhook: Webhook, caller: Caller) -> bytes:
+    def webhook(self, webhook: Webhook, caller: TrafficCaller) -> bytes:
         own = {"CallSid": caller.call_id, "From": caller.number, "Caller": caller.number}
         typed = {BORN: caller.born, self._postcode: caller.postcode}
         form = {

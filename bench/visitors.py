@@ -1,7 +1,7 @@
 """Visitors of the web: each plays public booking from page to page, as a browser would.
 
-`python -m bench.visitors FILE` is some of them at a time for some seconds (see `Plan`), in a
-process of its own; it writes what it saw as one line of JSON.
+`python -m bench.visitors FILE` is some of them at a time for some seconds (see `VisitorsPlan`), in
+a process of its own; it writes what it saw as one line of JSON.
 
 A page is read as far as a visit needs it: the hidden fields, the offers, where it leads to. Those
 of the peer (bench/peers/form_handler.py) have the same names.
@@ -54,7 +54,7 @@ ENDS = {"fait": BOOKED} | dict.fromkeys(("attente", "pas-encore", "ouverture", "
 
 
 @dataclass(frozen=True)
-class Person:
+class VisitorIdentity:
     """Who visits: a date of birth (DDMMYYYY), where they live, and the place they ask from."""
 
     born: str
@@ -64,7 +64,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Answer:
+class PageAnswer:
     """What came back; `ms` from the moment it was asked for."""
 
     status: int
@@ -147,17 +147,17 @@ class Visitor:
     """One person with a browser. `think` gives the seconds between a page and its form."""
 
     def __init__(
-        self, connections: Connections, person: Person, *, until: float, think: Any = None
+        self, connections: Connections, person: VisitorIdentity, *, until: float, think: Any = None
     ) -> None:
         self._connections, self._person, self._until = connections, person, until
         self._think = think
         self._cookies: dict[str, str] = {}
-        self.answers: list[Answer] = []
+        self.answers: list[PageAnswer] = []
         # Seconds in the waiting room, and whether anything of the visit was turned away.
         self.waited = 0.0
         self.turned_away = 0
 
-    async def ask(self, path: str, form: Mapping[str, str] | None = None) -> Answer:
+    async def ask(self, path: str, form: Mapping[str, str] | None = None) -> PageAnswer:
         body = "" if form is None else urlencode(form)
         lines = [
             f"{'GET' if form is None else 'POST'} {path} HTTP/1.1",
@@ -180,7 +180,7 @@ class Visitor:
         for cookie in headers.get("set-cookie", ()):
             name, _, value = cookie.partition(";")[0].partition("=")
             self._cookies[name] = value
-        answer = Answer(
+        answer = PageAnswer(
             status,
             headers.get("location", [""])[0].removeprefix(traffic.BASE),
             found.decode("utf-8"),
@@ -218,7 +218,7 @@ class Visitor:
                 form = self._fills_in(path.rpartition("/")[2], answer.body)
         return ASTRAY
 
-    async def _waits(self, answer: Answer) -> bool:
+    async def _waits(self, answer: PageAnswer) -> bool:
         """In the waiting room, as long as its page says; False: gave up."""
         began = time.monotonic()
         each = float(_EACH.findall(answer.body)[0])
@@ -256,11 +256,11 @@ class Visitor:
         return hidden | fields.get(slug, {})
 
 
-def people(postcodes: Sequence[str], seed: int) -> list[Person]:
+def people(postcodes: Sequence[str], seed: int) -> list[VisitorIdentity]:
     """A hundred thousand of them; the same `seed` gives the same ones."""
     chance = random.Random(seed)  # noqa: S311 - nothing secret
     return [
-        Person(
+        VisitorIdentity(
             born=f"{chance.randint(1, 28):02d}{chance.randint(1, 12):02d}"
             f"{chance.randint(*traffic.YEARS)}",
             postcode=chance.choice(postcodes),
@@ -275,7 +275,7 @@ def people(postcodes: Sequence[str], seed: int) -> list[Person]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class VisitorsPlan:
     """`visitors` at a time for `seconds`, each of whom is followed by another one."""
 
     port: int
@@ -286,7 +286,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Seen:
+class VisitorFigures:
     """What they saw. `share` is their own part of the machine's processors."""
 
     seconds: float
@@ -319,7 +319,7 @@ class Seen:
         return found
 
 
-def seen_by(plan: Plan, folder: Path) -> Seen:
+def seen_by(plan: VisitorsPlan, folder: Path) -> VisitorFigures:
     """Let them come. Raises CannotMeasure."""
     file = folder / "visitors.json"
     file.write_text(json.dumps(asdict(plan)), "utf-8")
@@ -334,10 +334,10 @@ def seen_by(plan: Plan, folder: Path) -> Seen:
     )
     if done.returncode:
         raise CannotMeasure(f"the visitors failed: {done.stderr.strip().splitlines()[-1:]}")
-    return Seen(**json.loads(done.stdout))
+    return VisitorFigures(**json.loads(done.stdout))
 
 
-async def _come(plan: Plan) -> Seen:
+async def _come(plan: VisitorsPlan) -> VisitorFigures:
     # More of them than people, in turn: else a handful may all have met the same worker.
     connections = Connections(plan.port, SPREAD * plan.visitors)
     waiting = iter(people(plan.postcodes, plan.seed))
@@ -359,10 +359,10 @@ async def _come(plan: Plan) -> Seen:
     seconds = time.monotonic() - began
     used = os.times()
     share = (used.user + used.system) / (seconds * (os.cpu_count() or 1))
-    return Seen(seconds, answers, ends, turned_away, connections.broken, share)
+    return VisitorFigures(seconds, answers, ends, turned_away, connections.broken, share)
 
 
 if __name__ == "__main__":
     print(json.dumps(asdict(asyncio.run(
-        _come(Plan(**json.loads(Path(sys.argv[1]).read_text("utf-8"))))
+        _come(VisitorsPlan(**json.loads(Path(sys.argv[1]).read_text("utf-8"))))
     ))))  # fmt: skip

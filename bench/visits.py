@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from bench import servers, stock
 from bench.peers import form_handler
 from bench.servers import House, Web
-from bench.visitors import Plan, Seen, seen_by
+from bench.visitors import VisitorFigures, VisitorsPlan, seen_by
 
 # At the same time: as many as find a thread in two workers while the telephone has its own, even
 # where most of them come to the same one.
@@ -29,14 +29,14 @@ def measure(
     postcodes = stock.choose_postcodes(house.database_url)
     form_handler.fill(house.database_url)
     kind, void = house.kind, list[str]()
-    seen: dict[str, list[Seen]] = {"service": [], "peer": []}
+    seen: dict[str, list[VisitorFigures]] = {"service": [], "peer": []}
     with ExitStack() as stack:
         peer = stack.enter_context(
             servers.web(house, "peer", "bench.peers.form_handler:create_app")
         )
         for number in range(rounds + 1):
             for name, web in (("service", service), ("peer", peer)):
-                plan = Plan(web.port, VISITORS, SECONDS, time.time_ns() % 2**32, postcodes)
+                plan = VisitorsPlan(web.port, VISITORS, SECONDS, time.time_ns() % 2**32, postcodes)
                 one = seen_by(plan, house.folder)
                 # The first round is to warm up.
                 if not number:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from models.booking import bookings, changes, history
-from models.booking.changes import Address, BookingFile
+from models.booking.changes import Address, BookingDetails
 from models.booking.history import HistoryLine
 from models.database import Connection
 from services.booking.change_booking import (
@@ -29,7 +29,7 @@ from services.booking.change_booking import (
     undo_cancel,
 )
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.store import Store
 
 COLUMNS = (
@@ -143,7 +143,7 @@ def _show(store: Store) -> click.Command:
     return show
 
 
-def _told(file: BookingFile, centres: dict[str, Address], *, with_people: bool) -> Iterator[str]:
+def _told(file: BookingDetails, centres: dict[str, Address], *, with_people: bool) -> Iterator[str]:
     yield f"state: {file.state}, version {file.version}"
     yield f"campaign: {file.campaign}"
     yield f"booked: {_utc(file.created_at)} by {file.channel}"
@@ -200,7 +200,7 @@ def _restore(store: Store, campaign_of: Callable[[str], Campaign | None]) -> cli
         with store.database.transaction() as connection:
             file = _found(connection, store, reference)
             campaign = _campaign(campaign_of, file)
-            _tell(undo_cancel(connection, store, campaign, _taker(store), file.id, by=by))
+            _tell(undo_cancel(connection, store, campaign, _holder(store), file.id, by=by))
 
     return restore
 
@@ -235,12 +235,12 @@ def _move(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.
                 dose: _slot(connection, centre_id or file.centre_id, moment)
                 for dose, moment in wanted.items()
             }
-            _tell(move(connection, store, campaign, _taker(store), file.id, to=to, by=by))
+            _tell(move(connection, store, campaign, _holder(store), file.id, to=to, by=by))
 
     return move_
 
 
-def _found(connection: Connection, store: Store, reference: str) -> BookingFile:
+def _found(connection: Connection, store: Store, reference: str) -> BookingDetails:
     digits = "".join(letter for letter in reference if letter.isdigit())
     found = changes.find_by_reference(connection, store.vault, digits)
     if found is None:
@@ -248,7 +248,7 @@ def _found(connection: Connection, store: Store, reference: str) -> BookingFile:
     return found
 
 
-def _campaign(campaign_of: Callable[[str], Campaign | None], file: BookingFile) -> Campaign:
+def _campaign(campaign_of: Callable[[str], Campaign | None], file: BookingDetails) -> Campaign:
     campaign = campaign_of(file.campaign)
     if campaign is None:
         raise click.ClickException(
@@ -274,8 +274,8 @@ def _by(why: str) -> By:
     return By(who="operator", channel=Channel.SUPERVISOR, why=why.strip())
 
 
-def _taker(store: Store) -> Taker:
-    return Taker(Channel.SUPERVISOR, f"op:{store.chance.identifier()}")
+def _holder(store: Store) -> Holder:
+    return Holder(Channel.SUPERVISOR, f"op:{store.chance.identifier()}")
 
 
 def _tell(result: Changed | Unchanged) -> None:

@@ -16,8 +16,8 @@ from flows.engine import ENDED, PERSON_STEPS
 from flows.steps.common import reads_back
 from flows.steps.line import LINE_STEPS
 from flows.verification import call_map
-from flows.verification.call_map import MOST_CHOICES, MOST_MENUS, CallMap, Edge
-from flows.verification.rehearsal import Rehearsal, common_path, ringing
+from flows.verification.call_map import MOST_CHOICES, MOST_MENUS, CallMap, MapEdge
+from flows.verification.rehearsal import RehearsedWorld, common_path, ringing
 from flows.verification.walking import Walk, left_alone, walk
 from prompts.catalogue import COUNTRY_LANGUAGE, PAUSE, Catalogue, load
 from services.vocabulary import vocabulary
@@ -132,7 +132,7 @@ def _walk_all() -> None:
         raise SystemExit(1)
 
 
-_make = partial(Rehearsal, vocabularies=vocabulary)
+_make = partial(RehearsedWorld, vocabularies=vocabulary)
 
 
 def _walk() -> Walk:
@@ -177,11 +177,11 @@ def _label(step: str, catalogue: Catalogue) -> str:
         return step
     pieces = catalogue.parts(step)[0].text.split(PAUSE)
     # Each menu offers a person first: that tells no menu from another.
-    said = next((one.strip(" .") for one in pieces if not _OFFERS_PERSON.search(one)), "")
+    said = next((piece.strip(" .") for piece in pieces if not _OFFERS_PERSON.search(piece)), "")
     return f"{step}\n{said[:MOST_LABEL]}{'…' if len(said) > MOST_LABEL else ''}" if said else step
 
 
-def _is_drawn(edge: Edge) -> bool:
+def _is_drawn(edge: MapEdge) -> bool:
     """Ways that are the same everywhere would hide the others: the legend tells them."""
     if edge.end in {edge.start, ENDED}:
         return False

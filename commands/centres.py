@@ -11,7 +11,7 @@ from commands.wishes import carry_out, why_options
 from jobs import feeds
 from models.clock import Clock
 from models.database import Database
-from services.centre_day.centre_life import IMPORT, CentreLife, Wish
+from services.centre_day.centre_life import IMPORT, CentreLife, OperationRequest
 from services.centres.import_centres import FileRefused, import_centres
 
 EXIT_ALL_REFUSED = 3
@@ -67,7 +67,7 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
         Run again it goes on where it was stopped. `flask operations undo` opens it again; an import
         does not.
         """
-        wish = Wish(why, who, dry_run, progress_bar)
+        wish = OperationRequest(why, who, dry_run, progress_bar)
         carry_out(lambda each: life.close_centre(centre_id, each), wish, yes=yes)
 
     return centres
@@ -75,7 +75,9 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
 
 def _tell_booked(life: CentreLife) -> None:
     """See to the people at centres that this import, or one that was stopped, has closed."""
-    for done in life.settle(Wish("no longer so in the official file", IMPORT, watch=progress_bar)):
+    for done in life.settle(
+        OperationRequest("no longer so in the official file", IMPORT, watch=progress_bar)
+    ):
         click.echo(f"centre {done.centre_id}: {done.last_line()}")
     for closing in life.came_back():
         click.echo(

@@ -12,14 +12,14 @@ from flows.verification.rehearsal import (
     LAST_STEP,
     TYPICAL_CENTRES,
     Exchange,
-    Rehearsal,
+    RehearsedWorld,
     common_path,
     offers,
     ringing,
 )
 from flows.world import Rules
 from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, read
-from prompts.reading_time import NORMAL, SLOW, Pace, seconds
+from prompts.reading_time import NORMAL, SLOW, VoicePauses, seconds
 
 # The bars: one person, two appointments.
 MOST_ANSWERS = 10
@@ -34,7 +34,7 @@ def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
 
 
 @dataclass(frozen=True)
-class Turn:
+class CommonCallTurn:
     """One answer of the service in the common call: its question, and how long it speaks."""
 
     step: str
@@ -48,7 +48,7 @@ class CommonCall:
     """The call of somebody who answers everything at once and takes the first offer."""
 
     answers: int
-    turns: tuple[Turn, ...]
+    turns: tuple[CommonCallTurn, ...]
 
     @property
     def seconds(self) -> float:
@@ -101,7 +101,7 @@ def common_call(
     `doses` of the campaign, `found` offers. Raises NoSuchSentence where the language lacks one.
     """
     catalogues = {name: read(folder / f"{name}.toml") for name in languages(folder)}
-    world = Rehearsal(
+    world = RehearsedWorld(
         found=offers(found, second=doses > 1, centres=TYPICAL_CENTRES),
         rules_=Rules("rehearsal", minimum_age=75, horizon_days=35, doses=doses),
         spoken_here=languages(folder),
@@ -116,7 +116,9 @@ def common_call(
     )
 
 
-def _turn(exchange: Exchange, catalogues: dict[str, Catalogue], language: str, pace: Pace) -> Turn:
+def _turn(
+    exchange: Exchange, catalogues: dict[str, Catalogue], language: str, pace: VoicePauses
+) -> CommonCallTurn:
     spoken: list[str] = []
     until_offer = None
     for line in exchange.speech.lines:
@@ -126,7 +128,7 @@ def _turn(exchange: Exchange, catalogues: dict[str, Catalogue], language: str, p
             until_offer = seconds(PAUSE.join([*spoken, until]), pace)
         spoken.append(whole)
     step = exchange.after.step
-    return Turn(step, seconds(PAUSE.join(spoken), pace), until_offer)
+    return CommonCallTurn(step, seconds(PAUSE.join(spoken), pace), until_offer)
 
 
 def _read(line: Line, catalogue: Catalogue, *, slow: bool) -> tuple[str, str]:

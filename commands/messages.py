@@ -16,7 +16,7 @@ from commands.wishes import yes_option
 from flows.understanding import COUNTRY_ZONE
 from models.messages import messages
 from models.messages.messages import MessageRow
-from services.messages.resend import NotAgain, Plan, carry_out, plan_one, plan_topic
+from services.messages.resend import NotAgain, ResendPlan, carry_out, plan_one, plan_topic
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -139,7 +139,7 @@ def _plan(
     topic: str | None,
     states: Iterable[str],
     since: str | None,
-) -> Plan:
+) -> ResendPlan:
     """Raises click.ClickException."""
     if bool(message_id) == bool(topic):
         raise click.UsageError("say the ID of a message, or --topic and --since")

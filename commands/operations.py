@@ -7,7 +7,7 @@ import click
 from commands.slots import progress_bar
 from commands.wishes import carry_out, dry_run_option, yes_option
 from models.centre_day.operations import Operation
-from services.centre_day.centre_life import CentreLife, LifeRefused, Wish
+from services.centre_day.centre_life import CentreLife, LifeRefused, OperationRequest
 
 
 def make(life: CentreLife) -> click.Group:
@@ -68,7 +68,7 @@ def make(life: CentreLife) -> click.Group:
         closed; whoever stays is told so. May be run again when it was stopped; undoing twice does
         nothing.
         """
-        wish = Wish("", dry_run=dry_run, watch=progress_bar)
+        wish = OperationRequest("", dry_run=dry_run, watch=progress_bar)
         carry_out(lambda each: life.undo(operation_id, each), wish, yes=yes)
 
     return group

@@ -14,10 +14,10 @@ import click
 from commands.wishes import as_day, as_time, carry_out, why_options
 from models.clock import Clock
 from models.database import Database
-from services.centre_day.centre_life import CentreLife, Wish
+from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.centres.import_centres import Progress, no_progress
 from services.slots.list_slots import HEADER, UnknownCentre, list_slots
-from services.slots.open_slots import Offers, SlotsRefused, open_slots, parse_hours
+from services.slots.open_slots import ReleaseOffers, SlotsRefused, open_slots, parse_hours
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def progress_bar(what: str, total: int) -> Iterator[Progress]:
 
 
 def make(
-    database: Database, clock: Clock, life: CentreLife, offers: Offers | None = None
+    database: Database, clock: Clock, life: CentreLife, offers: ReleaseOffers | None = None
 ) -> click.Group:
     """The commands `slots …`; `offers` are those who wait for new places."""
 
@@ -52,7 +52,7 @@ def make(
     return slots
 
 
-def _open(database: Database, clock: Clock, offers: Offers | None) -> click.Command:
+def _open(database: Database, clock: Clock, offers: ReleaseOffers | None) -> click.Command:
     @click.command(
         "open",
         epilog="Example: flask slots open --centre 21 --from 2021-01-18 --days 5 "
@@ -145,7 +145,7 @@ def _close_day(life: CentreLife) -> click.Command:
 
         Run again it goes on where it was stopped. `flask operations undo` takes it back.
         """
-        wish = Wish(why, who, dry_run, progress_bar)
+        wish = OperationRequest(why, who, dry_run, progress_bar)
         carry_out(lambda each: life.close_day(centre_id, as_day(day), each), wish, yes=yes)
 
     return close_day
@@ -178,7 +178,7 @@ def _capacity(life: CentreLife) -> click.Command:
         Free places go first. What is cut stays in the list as blocked, and is the first to come
         back when capacity is added.
         """
-        wish = Wish(why, who, dry_run, progress_bar)
+        wish = OperationRequest(why, who, dry_run, progress_bar)
         carry_out(
             lambda each: life.set_capacity(centre_id, as_day(first), as_day(last), capacity, each),
             wish,
@@ -211,7 +211,7 @@ def _move_hour(life: CentreLife) -> click.Command:
         yes: bool,
     ) -> None:
         """Move a slot with the people in it to another hour of the same day."""
-        wish = Wish(why, who, dry_run, progress_bar)
+        wish = OperationRequest(why, who, dry_run, progress_bar)
         carry_out(
             lambda each: life.move_hour(centre_id, as_day(day), as_time(start), as_time(to), each),
             wish,

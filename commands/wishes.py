@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from services.centre_day.centre_life import OPERATOR, LifeRefused, LifeReport, Wish
+from services.centre_day.centre_life import OPERATOR, LifeRefused, LifeReport, OperationRequest
 
 Command = Callable[..., Any]
 
@@ -43,7 +43,9 @@ def why_options(command: Command) -> Command:
     return command
 
 
-def carry_out(operation: Callable[[Wish], LifeReport], wish: Wish, *, yes: bool) -> None:
+def carry_out(
+    operation: Callable[[OperationRequest], LifeReport], wish: OperationRequest, *, yes: bool
+) -> None:
     """Do it and print what was done; a refusal is one sentence and exit status 1.
 
     Where somebody is booked it says first how many and what would become of them, and asks, unless

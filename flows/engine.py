@@ -11,7 +11,7 @@ from dataclasses import replace
 from flows.hints import hints
 from flows.questions import End, Go, Miss, Move, Question
 from flows.session import CallerKind, Session
-from flows.speech import Heard, Input, Line, Listen, Outcome, Speech
+from flows.speech import Heard, Input, Line, Listen, Speech, TurnOutcome
 from flows.steps import HELD, STEPS, first_step
 from flows.steps.common import reads_back
 from flows.steps.line import LINE_STEPS, QUEUE, knock
@@ -40,7 +40,7 @@ _COMMANDS = {
     "8": "slower",
     "*": "back", "**": "back",
 }  # fmt: skip
-_TRIED_IN_VAIN = frozenset({Outcome.MISSED, Outcome.SILENT})
+_TRIED_IN_VAIN = frozenset({TurnOutcome.MISSED, TurnOutcome.SILENT})
 # What is said before the question is put again.
 _REPLIES = {Command.EMERGENCY: "emergency", Command.WAIT: "take_your_time"}
 _SPOKEN = {
@@ -51,7 +51,7 @@ _SPOKEN = {
 }
 
 
-class Lost(Exception):
+class ConversationLost(Exception):
     """The conversation went round without listening, or the session names no step."""
 
 
@@ -60,17 +60,17 @@ def advance(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if heard.kind is Heard.RING:
         return _settle(session, Go(session, first_step(session, world), remember=False), world)
     if session.step == ENDED:
-        return session, _speech(session, (Line("goodbye"),), None, Outcome.ENDED)
+        return session, _speech(session, (Line("goodbye"),), None, TurnOutcome.ENDED)
     if session.step in HELD:
         return _back_from_line(session, heard, world)
     if session.step not in STEPS:
-        raise Lost(f"no step {session.step!r}")
+        raise ConversationLost(f"no step {session.step!r}")
     if heard.kind is Heard.FAILED and session.step not in PERSON_STEPS:
         # Something of ours fails at this very question: no third time, but a person.
         return _to_person(session.but(alive=True), world, into_queue=session.alive)
     if heard.kind in {Heard.RETURNED, Heard.QUEUED, Heard.FAILED}:
         # From a line that we had connected: the question that was there is there again.
-        return session, _ask(session, world, Outcome.REPEATED)
+        return session, _ask(session, world, TurnOutcome.REPEATED)
     return _answer(session, heard, world)
 
 
@@ -82,19 +82,19 @@ def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Sessi
         result = "returned"
     if heard.kind is Heard.QUEUED and result == HUNG_UP:
         # Nobody hears it. Where they were is kept for when they ring again.
-        return session, _speech(session, (), None, Outcome.ENDED)
+        return session, _speech(session, (), None, TurnOutcome.ENDED)
     return _settle(session, HELD[session.step].back(session, result, world), world)
 
 
 def _answer(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
     """Answer keys, words or silence at a question."""
     if heard.kind is Heard.SILENCE:
-        session, step = session.but(quiet=session.quiet + 1), STEPS[session.step]
+        session, step = session.but(silent_turns=session.silent_turns + 1), STEPS[session.step]
         leads_on = step.silence_leads_on and session.alive
         move = step.give_up(session, world) if leads_on else Miss("reason.silence")
         return _settle(session, move, world)
-    if not session.alive or session.quiet:
-        session = session.but(alive=True, quiet=0)
+    if not session.alive or session.silent_turns:
+        session = session.but(alive=True, silent_turns=0)
     if heard.kind is Heard.SPEECH:
         return _listen(session, heard, world)
     wish = _command(session, heard.keys)
@@ -120,17 +120,17 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     wish = command(text, world.vocabulary(session.language))
     belief = 1.0 if heard.confidence is None else heard.confidence
     unsure = belief < UNSURE_BELOW
-    spoke = session.but(speaks=True, deaf="")
+    spoke = session.but(speaks=True, speech_off_at="")
     if wish in _REPLIES and session.replied != wish:
         # What is said into a room may be said again and again: the second time it is noise.
-        replied = session.but(replied=str(wish), deaf=session.step if unsure else "")
+        replied = session.but(replied=str(wish), speech_off_at=session.step if unsure else "")
         reply = (Line(_REPLIES[wish]),)
         if replied.misses + 1 < STEPS[session.step].patience:
-            return replied, _ask(replied, world, Outcome.REPEATED, reply)
+            return replied, _ask(replied, world, TurnOutcome.REPEATED, reply)
         # No other wording is left, and nobody asked for the same again.
         question = STEPS[session.step].question(replied, world)
         listen = _open_to_words(replied, question, world)
-        return replied, _speech(replied, reply, listen, Outcome.REPEATED)
+        return replied, _speech(replied, reply, listen, TurnOutcome.REPEATED)
     # Nothing is agreed to by a word that was hardly heard.
     hardly_heard = unsure and not wish and reads_back(session.step)
     if hardly_heard or (wish and unsure) or belief < NOISE_BELOW or wish in _REPLIES:
@@ -156,13 +156,13 @@ def _not_understood(
     In "keys or words" whatever comes first wins, and noise would cut a number in half while it is
     typed.
     """
-    return _settle(session.but(deaf=session.step), Miss(f"reason.{reason}"), world)
+    return _settle(session.but(speech_off_at=session.step), Miss(f"reason.{reason}"), world)
 
 
 def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
     """Do what is the same at every question; none of it counts as a failed try."""
     # Whoever asks for anything may speak again.
-    session = session.but(deaf="")
+    session = session.but(speech_off_at="")
     if wish == "person":
         return _to_person(session, world)
     if wish == "back":
@@ -170,14 +170,14 @@ def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
         if trail:
             step, trail = trail[-1], trail[:-1]
         session = session.moved(step, trail=trail)
-        return session, _ask(session, world, Outcome.BACK)
+        return session, _ask(session, world, TurnOutcome.BACK)
     lines: tuple[Line, ...] = ()
     if wish == "slower":
         if session.caller and not session.slow:
             world.remember_pace(slow=True)
         session = session.but(slow=True)
         lines = (Line("slower"),)
-    return session, _ask(session, world, Outcome.REPEATED, lines)
+    return session, _ask(session, world, TurnOutcome.REPEATED, lines)
 
 
 def _to_person(
@@ -196,7 +196,7 @@ def _settle(
     `unsure`: what was understood is read back in more words than the first wording has.
     """
     lines: tuple[Line, ...] = ()
-    outcome: Outcome | None = None
+    outcome: TurnOutcome | None = None
     for _ in range(STEP_LIMIT):
         if isinstance(move, Go):
             move = _through_the_door(session, move, world, into_queue=into_queue)
@@ -215,7 +215,9 @@ def _settle(
             session = move.session.moved(move.step, trail=trail, unsure=careful)
             return session, _ask(session, world, outcome, lines)
         # A miss: the next wording, or the next easier way.
-        outcome = outcome or (Outcome.SILENT if move.reason == "reason.silence" else Outcome.MISSED)
+        outcome = outcome or (
+            TurnOutcome.SILENT if move.reason == "reason.silence" else TurnOutcome.MISSED
+        )
         session = session.but(misses=session.misses + 1)
         step = STEPS[session.step]
         why = Line(move.reason, wording=_reproach(move.reason, session.misses, step.patience))
@@ -228,7 +230,7 @@ def _settle(
                 lines += (why,)
         else:
             return session, _ask(session, world, outcome, (*lines, why))
-    raise Lost(f"no end at {session.step}")
+    raise ConversationLost(f"no end at {session.step}")
 
 
 def _through_the_door(session: Session, move: Go, world: World, *, into_queue: bool) -> Move:
@@ -271,11 +273,13 @@ def _nobody_there(session: Session, world: World) -> End:
     """Nothing was ever pressed: a spoken goodbye and, once per number, a promise to ring back."""
     reachable = session.caller_kind != CallerKind.NONE and world.callback_at() is not None
     if reachable and world.promise_callback(session.caller, "silent"):
-        return End(session, (Line("goodbye_silent_promised"),), Outcome.PROMISED)
-    return End(session, (Line("goodbye_silent"),), Outcome.SILENT)
+        return End(session, (Line("goodbye_silent_promised"),), TurnOutcome.PROMISED)
+    return End(session, (Line("goodbye_silent"),), TurnOutcome.SILENT)
 
 
-def _ask(session: Session, world: World, outcome: Outcome, before: tuple[Line, ...] = ()) -> Speech:
+def _ask(
+    session: Session, world: World, outcome: TurnOutcome, before: tuple[Line, ...] = ()
+) -> Speech:
     question = STEPS[session.step].question(session, world)
     keys = (question.lead, question.prompt) if question.lead else (question.prompt,)
     # Whoever asked for a moment hears the question in other words, though it was no mistake.
@@ -294,7 +298,7 @@ def _open_to_words(session: Session, question: Question, world: World) -> Listen
     A step may take words from the first try, where keys alone are hard.
     """
     listen = question.listen
-    if session.deaf == session.step:
+    if session.speech_off_at == session.step:
         return replace(listen, speech=False)
     if listen.speech or session.misses or session.speaks:
         expected = hints(world.vocabulary(session.language), session.step)
@@ -303,6 +307,6 @@ def _open_to_words(session: Session, question: Question, world: World) -> Listen
 
 
 def _speech(
-    session: Session, lines: tuple[Line, ...], listen: Listen | None, outcome: Outcome
+    session: Session, lines: tuple[Line, ...], listen: Listen | None, outcome: TurnOutcome
 ) -> Speech:
     return Speech(lines, listen, outcome, language=session.language, slow=session.slow)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flows.session import Session
-from flows.speech import Line, Listen, Outcome
+from flows.speech import Line, Listen, TurnOutcome
 from flows.world import World
 
 
@@ -43,7 +43,7 @@ class Go:
     session: Session
     step: str
     lines: tuple[Line, ...] = ()
-    outcome: Outcome = Outcome.ASKED
+    outcome: TurnOutcome = TurnOutcome.ASKED
     # False where "one step back" must not come here again.
     remember: bool = True
 
@@ -64,7 +64,7 @@ class End:
 
     session: Session
     lines: tuple[Line, ...]
-    outcome: Outcome = Outcome.ENDED
+    outcome: TurnOutcome = TurnOutcome.ENDED
     dial: str = ""
     queue: str = ""
     conference: str = ""

@@ -81,7 +81,7 @@ class MineState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Mine:
+class CallerBooking:
     """A booking that the caller proved to be theirs. Moments are ISO 8601 in UTC.
 
     Of a booking with something ahead only that is here, else all of it; an appointment that is not
@@ -127,7 +127,7 @@ class Mine:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptOffer:
     """A place that is kept for somebody of the waiting list, who proved to be them.
 
     `until` is ISO 8601 in UTC. `text_to` is where a confirmation goes as a text; empty: nowhere.
@@ -175,11 +175,11 @@ class Session:
     misses: int = 0
     trail: tuple[str, ...] = ()
     resume: str = ""
-    quiet: int = 0
+    silent_turns: int = 0
     # Whether the caller answered in words before; the step at which words were only noise; and
     # whether what was understood last is to be read back with more care.
     speaks: bool = False
-    deaf: str = ""
+    speech_off_at: str = ""
     unsure: bool = False
     # The wish that was answered last at this step, without moving on.
     replied: str = ""
@@ -195,7 +195,7 @@ class Session:
     second_person: bool = False
     first_reference: str = ""
     first_born: str = ""
-    beside: tuple[Offer, ...] = ()
+    adjacent: tuple[Offer, ...] = ()
 
     year: int = 0
     month: int = 0
@@ -255,15 +255,15 @@ class Session:
     proving: str = Proving.NOTHING
     asked: str = ""
     # How often nothing was found by it.
-    sought: int = 0
-    mine: Mine | None = None
-    doomed: tuple[int, ...] = ()
+    lookup_count: int = 0
+    mine: CallerBooking | None = None
+    doses_to_cancel: tuple[int, ...] = ()
     moving: str = Moving.NONE
 
     # Whether a place is kept for somebody of the waiting list who is rung at this line; and which,
     # once the birth date proved that it is for whoever speaks.
     is_offered: bool = False
-    kept: Kept | None = None
+    kept: KeptOffer | None = None
 
     # A call of this line that was cut, not taken up so far: its id, and the town of what is kept
     # of it, until when (ISO 8601 in UTC) by which zone's clock.
@@ -338,7 +338,7 @@ class Session:
 
     def moved(self, step: str, **changes: Any) -> Session:
         """At another step, with the count of failed tries back to none."""
-        return self.but(step=step, misses=0, deaf="", replied="", **changes)
+        return self.but(step=step, misses=0, speech_off_at="", replied="", **changes)
 
     def to_json(self) -> str:
         values = {}
@@ -346,13 +346,15 @@ class Session:
             default = _DEFAULTS[name]
             # Most are the very default, which is quicker to see than that they are equal.
             if value is not default and value != default:
-                values[name] = [vars(offer) for offer in value] if name in _OFFERS else value
+                stored = _STORED_AS.get(name, name)
+                values[stored] = [vars(offer) for offer in value] if name in _OFFERS else value
         return _COMPACT.encode(values)
 
     @staticmethod
     def from_json(text: str) -> Session:
         """Read what `to_json` wrote. Fields of a later version are ignored."""
-        values = {name: value for name, value in json.loads(text).items() if name in _DEFAULTS}
+        found = {_READ_AS.get(name, name): value for name, value in json.loads(text).items()}
+        values = {name: value for name, value in found.items() if name in _DEFAULTS}
         for name in _TUPLES & values.keys():
             values[name] = tuple(values[name])
         if "towns_found" in values:
@@ -360,22 +362,39 @@ class Session:
         for name in _OFFERS & values.keys():
             values[name] = tuple(Offer.from_dict(offer) for offer in values[name])
         if "mine" in values:
-            values["mine"] = Mine.from_dict(values["mine"])
+            values["mine"] = CallerBooking.from_dict(values["mine"])
         if "kept" in values:
-            values["kept"] = Kept.from_dict(values["kept"])
+            values["kept"] = KeptOffer.from_dict(values["kept"])
         return _NEW.but(**values)
 
 
 # A dataclass is written as its fields.
 _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=vars)
-_OFFERS = frozenset({"offers", "beside"})
+# Fields that are stored by another name: calls of the version before go on, in both directions.
+_STORED_AS = {
+    "silent_turns": "quiet",
+    "speech_off_at": "deaf",
+    "adjacent": "beside",
+    "lookup_count": "sought",
+    "doses_to_cancel": "doomed",
+}
+_READ_AS = {stored: name for name, stored in _STORED_AS.items()}
+_OFFERS = frozenset({"offers", "adjacent"})
 _TUPLES = frozenset(
     {
-        *("trail", "offered", "rings_at", "groups", "groups_refused", "towns_found", "doomed"),
+        *(
+            "trail",
+            "offered",
+            "rings_at",
+            "groups",
+            "groups_refused",
+            "towns_found",
+            "doses_to_cancel",
+        ),
         "candidate",
     }
 )
 _OFFER = tuple(field.name for field in fields(Offer))
-_MINE = tuple(field.name for field in fields(Mine))
+_MINE = tuple(field.name for field in fields(CallerBooking))
 _DEFAULTS = {field.name: field.default for field in fields(Session)}
 _NEW = Session()

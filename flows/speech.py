@@ -83,7 +83,7 @@ class Listen:
         return self.digits == 1
 
 
-class Outcome(StrEnum):
+class TurnOutcome(StrEnum):
     """What a turn came to; counted by step in the metrics."""
 
     ASKED = "asked"  # answered, and the next question put
@@ -104,7 +104,7 @@ class Speech:
 
     lines: tuple[Line, ...]
     listen: Listen | None
-    outcome: Outcome
+    outcome: TurnOutcome
     language: str = "fr"
     slow: bool = False
     # E.164: the caller is connected there after the lines, and comes back when that is over.

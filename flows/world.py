@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import Enum, StrEnum, auto
 from typing import Protocol
 
-from flows.session import Kept, Mine, Moving, Offer, Session
+from flows.session import CallerBooking, KeptOffer, Moving, Offer, Session
 from flows.understanding.vocabulary import Vocabulary
 
 
@@ -120,7 +120,7 @@ class Eligibility:
 
 
 @dataclass(frozen=True)
-class Wait:
+class WaitingListRequest:
     """Somebody who waits for a place near a position. `number` is E.164."""
 
     born: date
@@ -144,7 +144,7 @@ class News(StrEnum):
 
 
 @dataclass(frozen=True)
-class Order:
+class BookingOrder:
     """What is confirmed: one person, a place for each dose. `number` may be empty."""
 
     offer: Offer
@@ -217,7 +217,7 @@ class NotChanged(Enum):
     PERSON = auto()
 
 
-class Answered(Enum):
+class RungPerson(Enum):
     """What there is for somebody whom we rang, now that they have shown to be there."""
 
     AGENT = auto()  # an agent, who waits for them
@@ -241,7 +241,7 @@ class NoPerson(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class QueuePlace:
     """A place in the line. `queue` is its queue; `ahead` come first.
 
     `wait_seconds` is how long that takes; None where nobody knows yet. `rung_in_vain`: it is the
@@ -268,7 +268,7 @@ class Unavailable:
 
 
 @dataclass(frozen=True)
-class Calls:
+class ReminderHours:
     """When whoever asks for it is rung about a new booking, by the centre's clock.
 
     In the `evening` of that day or the next, and `before` the first appointment; None: not so.
@@ -357,25 +357,25 @@ class World(Protocol):
         """The nearest centre that books elsewhere, if it is closer than so many kilometres."""
         ...
 
-    def join_waiting_list(self, wait: Wait) -> int | None:
+    def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
         """Put somebody on the list; gives how many come before them (changes).
 
         None where nobody can wait: a postcode without a position.
         """
         ...
 
-    def kept_place(self, born: date) -> Kept | None:
+    def kept_place(self, born: date) -> KeptOffer | None:
         """What is kept for whoever of this line waits and was born then (changes: tries count).
 
         None, too, after too many wrong ones: nobody learns from us who waits.
         """
         ...
 
-    def take_place(self, kept: Kept) -> str | Unbooked:
+    def take_place(self, kept: KeptOffer) -> str | Unbooked:
         """Book what is kept; gives the reference (changes)."""
         ...
 
-    def refuse_place(self, kept: Kept) -> bool:
+    def refuse_place(self, kept: KeptOffer) -> bool:
         """Somebody else may have it; gives whether they are still on the list (changes)."""
         ...
 
@@ -390,7 +390,7 @@ class World(Protocol):
         """
         ...
 
-    def hold_beside(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
         """Hold one more, at the same centre within the hour, for a second person (changes).
 
         What was held so before is given back. Empty when nothing is free there.
@@ -401,11 +401,11 @@ class World(Protocol):
         """The languages that are spoken here, the country's own first."""
         ...
 
-    def confirm(self, order: Order) -> str | Unbooked:
+    def confirm(self, order: BookingOrder) -> str | Unbooked:
         """Book all doses or none; gives the reference (changes)."""
         ...
 
-    def calls_about(self, offer: Offer) -> Calls:
+    def calls_about(self, offer: Offer) -> ReminderHours:
         """When we would ring the calling number about what was booked there."""
         ...
 
@@ -417,14 +417,14 @@ class World(Protocol):
         """The number to ring us at, or the one that people see when `we_ring` them (E.164)."""
         ...
 
-    def rung_about(self, rung_for: str, born: date) -> Mine | NotMine:
+    def rung_about(self, rung_for: str, born: date) -> CallerBooking | NotMine:
         """The booking that we ring about, or another told of on this line, by its birth date.
 
         It counts as told when it is found (changes: each try counts).
         """
         ...
 
-    def find_booking(self, reference: str, born: date) -> Mine | NotMine:
+    def find_booking(self, reference: str, born: date) -> CallerBooking | NotMine:
         """The booking of a reference and a birth date (changes: each try counts)."""
         ...
 
@@ -435,7 +435,7 @@ class World(Protocol):
         """
         ...
 
-    def booking_now(self, booking_id: str) -> Mine | None:
+    def booking_now(self, booking_id: str) -> CallerBooking | None:
         """What a booking that was proved to be the caller's is by now."""
         ...
 
@@ -443,15 +443,15 @@ class World(Protocol):
         """Whether nobody can cancel or move from here for the moment: somebody may be guessing."""
         ...
 
-    def cancel_booking(self, mine: Mine, doses: tuple[int, ...]) -> NotChanged | None:
+    def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
         """Cancel these appointments; the second goes with the first (changes)."""
         ...
 
-    def move_booking(self, mine: Mine, offer: Offer, moving: Moving) -> NotChanged | None:
+    def move_booking(self, mine: CallerBooking, offer: Offer, moving: Moving) -> NotChanged | None:
         """Put appointments where this offer is, and give back where they were (changes)."""
         ...
 
-    def undo_cancel(self, mine: Mine) -> NotChanged | None:
+    def undo_cancel(self, mine: CallerBooking) -> NotChanged | None:
         """Take the cancellation back that was the last change (changes)."""
         ...
 
@@ -459,7 +459,7 @@ class World(Protocol):
         """Store the promise to ring `number`; False when one is already kept (changes)."""
         ...
 
-    def callback_answered(self, rung_for: str) -> Answered:
+    def callback_answered(self, rung_for: str) -> RungPerson:
         """A person is there, at the number that we rang to keep a promise (changes)."""
         ...
 
@@ -489,7 +489,7 @@ class World(Protocol):
         """Speak to this number slowly, or not, from its first word in later calls (changes)."""
         ...
 
-    def join_queue(self, session: Session, reason: str) -> Standing | Unavailable:
+    def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
         """Put the caller into the line for a person, or say why not (changes if it does).
 
         Whoever had a place keeps it: of an earlier call that was cut, or of a promise.

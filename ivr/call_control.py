@@ -26,7 +26,7 @@ from urllib3.exceptions import (
 )
 
 from ivr.twiml import OVERRIDES
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 
 # For connecting and for the answer together.
 SECONDS = 3.0
@@ -84,7 +84,7 @@ class TwilioCallControl:
         if sid is None:
             try:
                 return str(self._ask("POST", "/Queues.json", deadline, form=form)["sid"])
-            except Refused:
+            except ProviderRefused:
                 sid = self._queue_named(name, deadline)
                 if sid is None:
                     raise
@@ -244,7 +244,7 @@ def _read(status: int, headers: Mapping[str, str], data: bytes) -> dict[str, Any
         return _raise(Busy(_code(data, status), _seconds(headers.get("Retry-After"))))
     if status >= _SERVER_ERROR:
         return _raise(NoAnswer(_code(data, status)))
-    return _raise(Refused(_GONE if status == _NOT_FOUND else _code(data, status)))
+    return _raise(ProviderRefused(_GONE if status == _NOT_FOUND else _code(data, status)))
 
 
 def _raise(error: Exception) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import structlog
 
 from flask import Blueprint, Response, request
 
-from ivr.conversation import LANGUAGE, Answer, Conversation
+from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
 from ivr.twiml import Addresses, nothing, sorry_called_back, told_and_over
 from prompts.catalogue import load
 from services.agents.call_back import CallBack
@@ -78,7 +78,7 @@ class _Lines:
         )
         return _xml(answer.document)
 
-    def _answer(self, call_id: str, try_id: str) -> Answer:
+    def _answer(self, call_id: str, try_id: str) -> TurnAnswer:
         known = self._conversation.first_answer(call_id)
         if known is not None:
             return known
@@ -86,7 +86,7 @@ class _Lines:
             session = self._call_back.rung(connection, self._store, try_id, call_id)
         if session is None:
             # Rung twice for one promise, or for one that is over by now.
-            return Answer(told_and_over(load(LANGUAGE), "callback_over"), "", "over")
+            return TurnAnswer(told_and_over(load(LANGUAGE), "callback_over"), "", "over")
         return self._conversation.rung(call_id, session)
 
     def status(self) -> Response:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from flows.engine import PERSON_STEPS, advance
 from flows.session import Session
-from flows.speech import FAILED, RING, Heard, Input, Outcome, Speech
+from flows.speech import FAILED, RING, Heard, Input, Speech, TurnOutcome
 from flows.steps.line import LINE_STEPS, QUEUE, WITH_AGENT
 from flows.steps.resume import offer_to_resume
 from ivr.caller import read_caller
 from ivr.twiml import Addresses, render
-from models.call.turns import Body, Stored
+from models.call.turns import Body, StoredTurn
 from prompts.catalogue import load
 from services.call.end_call import record_call_status
 from services.call.resume_call import find_earlier
@@ -47,7 +47,7 @@ class AnswerErased(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class TurnAnswer:
     """The document, and where the call is; `step` is empty for a copy of an earlier answer."""
 
     document: str
@@ -66,12 +66,12 @@ class Conversation:
         self._addresses = addresses
         self._wake_up = wake_up
 
-    def ring(self, call_id: str, caller: str) -> Answer:
+    def ring(self, call_id: str, caller: str) -> TurnAnswer:
         """A new call, or a copy of its first webhook."""
         with Turn(self._store, call_id, 0) as turn:
             return self._ring(turn, caller)
 
-    def turn(self, call_id: str, number: int, heard: Input, caller: str) -> Answer:
+    def turn(self, call_id: str, number: int, heard: Input, caller: str) -> TurnAnswer:
         """Answer turn `number`: anew, or as it was answered before."""
         with Turn(self._store, call_id, number) as turn:
             newest = turn.newest()
@@ -80,7 +80,7 @@ class Conversation:
         # A call we never heard of, or lost: greeted like any other, never left in silence.
         return self.ring(call_id, caller)
 
-    def _follow(self, turn: Turn, newest: Stored, heard: Input) -> Answer:
+    def _follow(self, turn: Turn, newest: StoredTurn, heard: Input) -> TurnAnswer:
         if newest.number != turn.number - 1:
             # A copy, or a turn that the call has gone past: the newest answer it may hear.
             return _replayed(newest)
@@ -88,7 +88,7 @@ class Conversation:
             raise AnswerErased
         return self._take(turn, Session.from_json(newest.body.session), heard)
 
-    def again(self, call_id: str, number: int, caller: str, failed: int) -> Answer:
+    def again(self, call_id: str, number: int, caller: str, failed: int) -> TurnAnswer:
         """Say the last answer once more, after a failure of ours; a person after several.
 
         `failed` is how many answers in a row were lost at this question.
@@ -103,15 +103,15 @@ class Conversation:
             if failed >= FAILURES_PATIENCE:
                 return self._follow(turn, newest, FAILED)
             said_again = _replayed(newest).document
-            return Answer(self._addresses.after_failures(said_again, failed))
+            return TurnAnswer(self._addresses.after_failures(said_again, failed))
 
-    def first_answer(self, call_id: str) -> Answer | None:
+    def first_answer(self, call_id: str) -> TurnAnswer | None:
         """What a call was answered first, where it was."""
         with Turn(self._store, call_id, 0) as turn:
             newest = turn.newest()
         return _replayed(newest) if newest else None
 
-    def rung(self, call_id: str, session: Session) -> Answer:
+    def rung(self, call_id: str, session: Session) -> TurnAnswer:
         """The first answer on a line that we rang ourselves: a call of its number from here on."""
         with Turn(self._store, call_id, 0) as turn:
             turn.start_call(session.caller or None)
@@ -129,7 +129,7 @@ class Conversation:
             wake_up=self._wake_up,
         )
 
-    def _ring(self, turn: Turn, caller: str) -> Answer:
+    def _ring(self, turn: Turn, caller: str) -> TurnAnswer:
         number, kind = read_caller(caller)
         started = turn.start_call(number or None)
         if started.is_new:
@@ -147,7 +147,7 @@ class Conversation:
             session = offer_to_resume(session, earlier) if earlier else session
         return self._take(turn, session, RING)
 
-    def _take(self, turn: Turn, session: Session, heard: Input) -> Answer:
+    def _take(self, turn: Turn, session: Session, heard: Input) -> TurnAnswer:
         world = CallWorld(self._service, turn, session)
         try:
             after, speech = advance(session, heard, world)
@@ -168,21 +168,21 @@ class Conversation:
         for message_id in world.messages:
             self._wake_up.message(message_id)
         TURNS.labels(after.step, speech.outcome).inc()
-        if speech.outcome is Outcome.BOOKED:
+        if speech.outcome is TurnOutcome.BOOKED:
             BOOKINGS.labels("phone").inc()
-        elif speech.outcome is Outcome.PROMISED:
+        elif speech.outcome is TurnOutcome.PROMISED:
             PROMISES.inc()
         _count_person(session, after, speech.outcome)
         _count_queue(session, heard, speech)
-        return Answer(document, after.step, speech.outcome)
+        return TurnAnswer(document, after.step, speech.outcome)
 
 
-def _count_person(before: Session, after: Session, outcome: Outcome) -> None:
+def _count_person(before: Session, after: Session, outcome: TurnOutcome) -> None:
     """Count once for each call that it asked for a person, and once that it came to one."""
     # Whoever goes on with a call that was cut has asked in that one.
     if after.wants_person and not before.wants_person and after.step in _OF_PERSON:
         PERSON_ASKED.inc()
-    if after.wants_person and before.step in _OF_PERSON and outcome is Outcome.PROMISED:
+    if after.wants_person and before.step in _OF_PERSON and outcome is TurnOutcome.PROMISED:
         PERSON_REACHED.labels("promise").inc()
 
 
@@ -194,7 +194,7 @@ def _count_queue(before: Session, heard: Input, speech: Speech) -> None:
         QUEUE_LEFT.labels(result if result in _RESULTS else "other").inc()
 
 
-def _count_agent(stored: Stored, number: int) -> None:
+def _count_agent(stored: StoredTurn, number: int) -> None:
     """A caller is brought to their agent: at this address the turn that says so is heard."""
     if stored.step != WITH_AGENT or stored.number != number or stored.body is None:
         return
@@ -203,8 +203,8 @@ def _count_agent(stored: Stored, number: int) -> None:
         PERSON_REACHED.labels("agent").inc()
 
 
-def _replayed(stored: Stored) -> Answer:
+def _replayed(stored: StoredTurn) -> TurnAnswer:
     if stored.body is None:
         raise AnswerErased
     TURNS_REPLAYED.inc()
-    return Answer(stored.body.answer)
+    return TurnAnswer(stored.body.answer)

@@ -13,7 +13,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from ivr.messenger import RedirectedHttpClient, translated
-from services.messages.phone_capabilities import Kind
+from services.messages.phone_capabilities import PhoneKind
 
 # A text waits for it.
 ANSWER_SECONDS = 3.0
@@ -21,11 +21,11 @@ _PACKAGE = "line_type_intelligence"
 # The provider's words that say something about texts and calls; of others (tollFree, premium,
 # sharedCost, uan, voicemail, pager, unknown) the number's plan knows more.
 _KINDS = {
-    "mobile": Kind.MOBILE,
-    "landline": Kind.LANDLINE,
-    "fixedVoip": Kind.VOIP,
-    "nonFixedVoip": Kind.VOIP,
-    "personal": Kind.MOBILE,
+    "mobile": PhoneKind.MOBILE,
+    "landline": PhoneKind.LANDLINE,
+    "fixedVoip": PhoneKind.VOIP,
+    "nonFixedVoip": PhoneKind.VOIP,
+    "personal": PhoneKind.MOBILE,
 }
 
 

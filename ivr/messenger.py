@@ -17,7 +17,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from ivr.call_control import LOOPBACK
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 
 # Seconds to connect, and again to wait for an answer; the lease of a message is longer than both.
 # (The client's own default is to wait for ever, and it takes no pair.)
@@ -105,7 +105,7 @@ def translated(error: Exception, http: RedirectedHttpClient) -> Exception:
         code = str(error.code or error.status)
         if error.status == _TOO_MANY:
             return Busy(code, http.retry_after)
-        return NoAnswer(code) if error.status >= _SERVER_ERROR else Refused(code)
+        return NoAnswer(code) if error.status >= _SERVER_ERROR else ProviderRefused(code)
     # Not connected means not sent; everything else may have arrived.
     not_connected = isinstance(error, requests.ConnectTimeout) or (
         isinstance(error, requests.ConnectionError) and "NewConnectionError" in repr(error)

@@ -100,7 +100,7 @@ class SignatureCheck:
         if environ.get("QUERY_STRING"):
             url += "?" + environ["QUERY_STRING"]
         signature = incoming.headers[HEADER]
-        return any(_fits(one, url, fields, signature) for one in self._validators)
+        return any(_fits(validator, url, fields, signature) for validator in self._validators)
 
     def _check_ids(self, incoming: Request) -> None:
         form = incoming.form

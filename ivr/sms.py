@@ -11,7 +11,7 @@ import structlog
 from flask import Blueprint, Response, request
 from twilio.twiml.messaging_response import MessagingResponse
 
-from services.messages.incoming_text import Written, take_text
+from services.messages.incoming_text import IncomingText, take_text
 from services.messages.record_delivery import record_delivery
 from services.service import Service
 from services.store import Store
@@ -74,7 +74,7 @@ def blueprint(store: Store, service: Service | None = None, *, reply_number: str
             # Nothing depends on a reply by text, and our sender may be unable to receive any.
             log.info("message received", sid=sid)
             return _xml()
-        written = Written(
+        written = IncomingText(
             sid,
             sender=request.form.get("From", ""),
             body=request.form.get("Body", ""),

@@ -35,7 +35,7 @@ _ENDS = re.compile(r"\||(?<=[.!?:;,])\s+")
 
 
 @dataclass(frozen=True)
-class Pace:
+class SpeechRate:
     """Waits in seconds, pauses in milliseconds. The first key has `first_key` + `between` seconds.
 
     The provider's time-out starts after what is nested in the Gather and again at each key, so a
@@ -50,8 +50,8 @@ class Pace:
     end_of_speech: int
 
 
-NORMAL = Pace(pause=400, menu_first_key=5, entry_first_key=7, between=5, end_of_speech=3)
-SLOW = Pace(pause=900, menu_first_key=8, entry_first_key=10, between=8, end_of_speech=5)
+NORMAL = SpeechRate(pause=400, menu_first_key=5, entry_first_key=7, between=5, end_of_speech=3)
+SLOW = SpeechRate(pause=900, menu_first_key=8, entry_first_key=10, between=8, end_of_speech=5)
 # How long a centre's own telephone may ring before the caller is back here.
 RING_SECONDS = 30
 
@@ -84,11 +84,11 @@ class Addresses:
         """Where a call comes to when it is out of the queue, for whatever reason."""
         return f"{self._base}/voice/turn?n={number}&queued=1{OVERRIDES}"
 
-    def wait(self, waiting: Waiting) -> str:
+    def wait(self, waiting: QueueListener) -> str:
         """What is heard by who waits in the queue."""
         return f"{self._base}/voice/wait?{waiting.query}{OVERRIDES}"
 
-    def wait_key(self, waiting: Waiting) -> str:
+    def wait_key(self, waiting: QueueListener) -> str:
         """Where a key goes that is pressed there."""
         return f"{self._base}/voice/wait-key?{waiting.query}{OVERRIDES}"
 
@@ -115,7 +115,7 @@ class Addresses:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueueListener:
     """Who waits in the queue: the voice they hear, and how far what they hear has come.
 
     `keeps`: something is held for them. `told` is the shortest wait (seconds) that they heard of,
@@ -280,7 +280,7 @@ def _connect(
         response.dial(to.dial, timeout=RING_SECONDS, action=returned)
     elif to.queue:
         queued = addresses.queued(next_number)
-        waiting = Waiting(catalogue.language, slow=slow, keeps=to.keeps)
+        waiting = QueueListener(catalogue.language, slow=slow, keeps=to.keeps)
         response.enqueue(
             to.queue,
             action=queued,
@@ -315,8 +315,8 @@ def waiting_document(  # noqa: PLR0917
     addresses: Addresses,
     lines: Sequence[Line],
     offers: Line | None,
-    now: Waiting,
-    then: Waiting,
+    now: QueueListener,
+    then: QueueListener,
     *,
     music: bool = True,
 ) -> str:
@@ -352,7 +352,7 @@ def waiting_document(  # noqa: PLR0917
 
 
 def out_of_the_queue(
-    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], now: Waiting
+    catalogue: Catalogue, addresses: Addresses, lines: Sequence[Line], now: QueueListener
 ) -> str:
     """The call leaves the queue, after these lines; the turn behind it says what comes."""
     pace = SLOW if now.slow else NORMAL
@@ -381,7 +381,7 @@ def _sentences(
     return found
 
 
-def _ears(listen: Listen, pace: Pace) -> dict[str, Any]:
+def _ears(listen: Listen, pace: SpeechRate) -> dict[str, Any]:
     """What a Gather takes. Whole sentences are waited for: never `auto`, which cuts a pause off."""
     if not listen.speech:
         return {"input": "dtmf"}
@@ -484,7 +484,7 @@ def nothing() -> str:
     return str(VoiceResponse())
 
 
-def _says(sentences: list[_Sentence], pace: Pace, *, slow: bool) -> list[Say | Play]:
+def _says(sentences: list[_Sentence], pace: SpeechRate, *, slow: bool) -> list[Say | Play]:
     """One <Say> for each run of sentences in one language, and a <Play> for each recording."""
     spoken: list[Say | Play] = []
     for (said_in, recording), run in groupby(sentences, lambda one: (one.catalogue, one.recording)):
@@ -495,7 +495,9 @@ def _says(sentences: list[_Sentence], pace: Pace, *, slow: bool) -> list[Say | P
     return spoken
 
 
-def _say(catalogue: Catalogue, sentences: list[str], pace: Pace, *, slow: bool = False) -> Say:
+def _say(
+    catalogue: Catalogue, sentences: list[str], pace: SpeechRate, *, slow: bool = False
+) -> Say:
     say = Say(language=catalogue.voice_language, voice=catalogue.voice)
     for position, piece in enumerate(_pieces(PAUSE.join(sentences), slow=slow)):
         if position:

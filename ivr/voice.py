@@ -12,7 +12,7 @@ import structlog
 from flask import Blueprint, Response, abort, request
 
 from flows.speech import RETURNED, SILENCE, Input, keys, queued, spoken
-from ivr.conversation import LANGUAGE, Answer, Conversation
+from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
 from ivr.crowded import Crowded
 from ivr.twiml import NEWEST, Addresses, apology, nothing
 from prompts.catalogue import load
@@ -118,7 +118,7 @@ class _Edge:
         return _xml(nothing())
 
     def _answered(
-        self, number: int, tries: int, take: Callable[[str, str], Answer], *, failed: int = 0
+        self, number: int, tries: int, take: Callable[[str, str], TurnAnswer], *, failed: int = 0
     ) -> Response:
         """Answer, or apologise and come back: `tries` counts that, `failed` lost answers on end."""
         started = time.perf_counter()
@@ -130,7 +130,7 @@ class _Edge:
             answer = take(call_id, form.get("To" if ours else "From", ""))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
             sorry = apology(load(LANGUAGE), self._addresses, number, tries, failed=failed)
-            answer = Answer(sorry, "", "failed")
+            answer = TurnAnswer(sorry, "", "failed")
             FAILURES.labels(type(error).__name__).inc()
             # The exception's own text may carry what the caller said; its place does not.
             log.error(

@@ -19,11 +19,11 @@ from flask import Blueprint, Response, request
 from flows.speech import Line
 from flows.steps.line import position, round_wait, wait
 from ivr.conversation import LANGUAGE
-from ivr.twiml import Addresses, Waiting, out_of_the_queue, waiting_document
-from models.queue.queues import Queue
+from ivr.twiml import Addresses, QueueListener, out_of_the_queue, waiting_document
+from models.queue.queues import CallQueue
 from prompts.catalogue import languages, load
 from services.queue import entries
-from services.queue.entries import Heard
+from services.queue.entries import WaitAnnouncement
 from services.service import Service
 from services.store import Store
 from services.telemetry import FAILURES
@@ -65,7 +65,7 @@ class _Edge:
             found = entries.listen(
                 self._store,
                 self._service.campaign,
-                self._service.outlook,
+                self._service.wait_estimates,
                 request.form["CallSid"],
                 renews=now.keeps,
             )
@@ -95,9 +95,11 @@ class _Edge:
         if pressed == MACHINE_KEY:
             return entries.wish_machine(self._store, call_id, place)
         service = self._service
-        return entries.wish_callback(self._store, service.campaign, service.outlook, call_id, place)
+        return entries.wish_callback(
+            self._store, service.campaign, service.wait_estimates, call_id, place
+        )
 
-    def _round(self, found: Heard, now: Waiting) -> str:
+    def _round(self, found: WaitAnnouncement, now: QueueListener) -> str:
         place = found.place
         now = replace(now, place=place.entry_id)
         then = replace(now, round=min(now.round + 1, _MOST_ROUNDS))
@@ -118,7 +120,7 @@ class _Edge:
             lines.append(_announcement(place.queue, now.language))
         return self._heard(now, lines, _offers(found, now.round), then)
 
-    def _nobody_left(self, found: Heard, now: Waiting, then: Waiting) -> str:
+    def _nobody_left(self, found: WaitAnnouncement, now: QueueListener, then: QueueListener) -> str:
         """No agent answers this line any more: their place can wait without them."""
         lines = [Line("queue_nobody_left")]
         pressed = CALLBACK_KEY if found.promise_at else MACHINE_KEY
@@ -129,20 +131,22 @@ class _Edge:
             return self._out(now, lines)
         return self._heard(now, [Line("queue_agent_coming")], None, then)
 
-    def _heard(self, now: Waiting, lines: list[Line], offers: Line | None, then: Waiting) -> str:
+    def _heard(
+        self, now: QueueListener, lines: list[Line], offers: Line | None, then: QueueListener
+    ) -> str:
         return waiting_document(load(now.language), self._addresses, lines, offers, now, then)
 
-    def _again(self, now: Waiting, lines: list[Line] | None = None) -> str:
+    def _again(self, now: QueueListener, lines: list[Line] | None = None) -> str:
         """At once what they heard before, from the beginning."""
         return waiting_document(
             load(now.language), self._addresses, lines or [], None, now, now, music=False
         )
 
-    def _out(self, now: Waiting, lines: Sequence[Line] = ()) -> str:
+    def _out(self, now: QueueListener, lines: Sequence[Line] = ()) -> str:
         return out_of_the_queue(load(now.language), self._addresses, lines, now)
 
 
-def _announcement(queue: Queue, language: str) -> Line:
+def _announcement(queue: CallQueue, language: str) -> Line:
     """A supervisor's words in the caller's language; nobody's voice reads another one's.
 
     Where they were not given in it, that there are some is said, and who can tell them.
@@ -153,7 +157,7 @@ def _announcement(queue: Queue, language: str) -> Line:
     return Line("queue_announcement", {"announcement": given})
 
 
-def _offers(found: Heard, rounds: int) -> Line:
+def _offers(found: WaitAnnouncement, rounds: int) -> Line:
     key = "person_waits"
     if found.promise_at is None:
         key = "person_waits_machine"
@@ -162,10 +166,10 @@ def _offers(found: Heard, rounds: int) -> Line:
     return Line(key, wording=0 if rounds < LATER else 1)
 
 
-def _waiting(args: Mapping[str, str]) -> Waiting:
+def _waiting(args: Mapping[str, str]) -> QueueListener:
     """The query of one of these addresses; whatever is strange in it is as at the beginning."""
     language, place = args.get("language", ""), args.get("place", "")
-    return Waiting(
+    return QueueListener(
         language=language if language in _SPOKEN else LANGUAGE,
         slow=args.get("slow") == "1",
         keeps=args.get("keeps") == "1",

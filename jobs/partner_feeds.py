@@ -25,17 +25,17 @@ from models.partners.rows import Claim
 from partners import doctolib_walk, keldoc_walk, maiia_walk
 from partners.partners_file import BadPartnersFile, PartnersFile, Platform, read_partners_file
 from partners.walking import (
-    Answer,
     Ask,
     Asker,
     Blocked,
-    Found,
+    CentreReading,
     Gone,
-    Plan,
+    LinkToRead,
+    PartnerAnswer,
+    ReadingPlan,
+    ReadingTrouble,
     Step,
-    Trouble,
     Walk,
-    Wanted,
 )
 from services.partners import slots as partner_slots
 from services.partners.links import DOCTOLIB, KELDOC, MAIIA, read_link
@@ -52,7 +52,7 @@ __all__ = [
 
 # Seconds between two looks of a task.
 LOOK: Final = 0.5
-WALKS: Final[Mapping[str, Callable[[Plan], Walk]]] = {
+WALKS: Final[Mapping[str, Callable[[ReadingPlan], Walk]]] = {
     DOCTOLIB: doctolib_walk.walk,
     MAIIA: maiia_walk.walk,
     KELDOC: keldoc_walk.walk,
@@ -76,7 +76,7 @@ log = structlog.get_logger()
 
 
 @dataclass
-class Counts:
+class RoundCounts:
     """What one round came to."""
 
     centres: int = 0
@@ -95,7 +95,7 @@ class PlatformFeed:
     clock: Clock
     polite: Asker
     told: Callable[[str], None] = lambda _line: None
-    counts: Counts = field(default_factory=Counts)
+    counts: RoundCounts = field(default_factory=RoundCounts)
     _walk: Walk | None = None
     _ask: Ask | None = None
     _matcher: Matcher | None = None
@@ -140,9 +140,9 @@ class PlatformFeed:
             for centre in ours:
                 link = read_link(centre.booking_link)
                 if link and link.platform == self.platform.name:
-                    links += [Wanted(centre.booking_link)] * (centre.booking_link not in named)
+                    links += [LinkToRead(centre.booking_link)] * (centre.booking_link not in named)
                     named.add(centre.booking_link)
-        plan = Plan(
+        plan = ReadingPlan(
             host=self.platform.host,
             today=self.clock.now().astimezone(_PARIS).date(),
             days=self.platform.days,
@@ -151,7 +151,7 @@ class PlatformFeed:
             more_hosts={"timetables": self.platform.timetables},
         )
         self._matcher = Matcher(ours)
-        self.counts = Counts()
+        self.counts = RoundCounts()
         self._bad_in_a_row = 0
         self._sign_at = self.clock.now() + _SIGN
         self._walk = WALKS[self.platform.name](plan)
@@ -183,7 +183,7 @@ class PlatformFeed:
             with self.database.transaction() as connection:
                 rows.still_reading(connection, self.clock, self.platform.name)
 
-    def _advance(self, answer: Answer | None) -> None:
+    def _advance(self, answer: PartnerAnswer | None) -> None:
         """Send the answer, and take in what the walk finds until it asks again or ends."""
         walk, self._ask = self._walk, None
         if walk is None:
@@ -199,7 +199,7 @@ class PlatformFeed:
             raise
         self._ask = step
 
-    def _next(self, walk: Walk, answer: Answer | None) -> Step | None:
+    def _next(self, walk: Walk, answer: PartnerAnswer | None) -> Step | None:
         """What the walk says next; None where it is over, or where a reader broke on an answer."""
         try:
             return walk.send(answer)
@@ -209,8 +209,8 @@ class PlatformFeed:
             self._give_up(f"{type(error).__name__} in reading", 0)
         return None
 
-    def _take_in(self, found: Found | Gone | Trouble) -> None:
-        if isinstance(found, Trouble):
+    def _take_in(self, found: CentreReading | Gone | ReadingTrouble) -> None:
+        if isinstance(found, ReadingTrouble):
             self.counts.troubles += 1
             log.warning("partner", platform=self.platform.name, what=found.what, why=found.why)
             self.told(f"{found.what}: not read, {found.why}")
@@ -256,7 +256,7 @@ class PlatformFeed:
     def _pauses(self) -> int:
         with self.database.statement() as connection:
             feeds = rows.freshness(connection)
-        told = next((one.details for one in feeds if one.platform == self.platform.name), {})
+        told = next((feed.details for feed in feeds if feed.platform == self.platform.name), {})
         return int(told.get(_PAUSES, 0))
 
     def _details(self, pauses: int) -> dict[str, int]:
@@ -309,14 +309,14 @@ def feed_tasks(path: str, database: Database, clock: Clock) -> list[Task]:
         log.error("no partner is read", why=str(bad))
         return []
     feeds = feeds_of(told, database, clock)
-    return [Task(f"partner {one.platform.name}", LOOK, one.step) for one in feeds]
+    return [Task(f"partner {feed.platform.name}", LOOK, feed.step) for feed in feeds]
 
 
 class NotNow(Exception):
     """One sentence: why a platform is not read at the moment."""
 
 
-def run_round(feed: PlatformFeed) -> Counts:
+def run_round(feed: PlatformFeed) -> RoundCounts:
     """Read a platform once from end to end, due or not; the pauses between requests are kept.
 
     Raises NotNow where somebody else reads it, or where it refused and is left in peace.

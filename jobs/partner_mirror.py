@@ -13,8 +13,8 @@ import structlog
 from jobs.timed import Task
 from partners.keldoc_file import read_booking
 from services.campaign.campaign import Campaign
-from services.partners.mirror import Shown, forget_others, mirror_partner
-from services.ports import Busy, NoAnswer, Refused
+from services.partners.mirror import FreeMoment, forget_others, mirror_partner
+from services.ports import Busy, NoAnswer, ProviderRefused
 from services.store import Store
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def mirror_all(store: Store, keldoc: Keldoc, campaign: Campaign) -> int:
     for centre_id in keldoc.centres:
         try:
             read += _mirror(store, keldoc, campaign, centre_id)
-        except (Refused, Busy, NoAnswer) as error:
+        except (ProviderRefused, Busy, NoAnswer) as error:
             code = "" if isinstance(error, NoAnswer) else error.code
             log.warning("mirror", centre=centre_id, error=type(error).__name__, code=code)
         except Exception as error:  # noqa: BLE001 (the others are read all the same)
@@ -52,7 +52,11 @@ def _mirror(store: Store, keldoc: Keldoc, campaign: Campaign, centre_id: str) ->
     done = mirror_partner(
         store,
         centre_id,
-        [Shown(one.start_at, one.agendas, one.doses) for one in times if one.start_at > asked_at],
+        [
+            FreeMoment(one.start_at, one.agendas, one.doses)
+            for one in times
+            if one.start_at > asked_at
+        ],
         since=asked_at,
         until=ends.astimezone(UTC),
         asked_at=asked_at,
@@ -83,10 +87,10 @@ def make_keldoc(path: str, key: str, secret: str) -> Keldoc | None:
         log.error("nothing is booked at a partner", why="KELDOC_KEY or KELDOC_SECRET is missing")
         return None
     # Its HTTP client is loaded where somebody is asked: every command is made for `flask`.
-    from partners.keldoc_booking import Account, Keldoc  # noqa: PLC0415
+    from partners.keldoc_booking import Keldoc, KeldocAccount  # noqa: PLC0415
 
     base, centres = found
-    return Keldoc(Account(base, key, secret), centres)
+    return Keldoc(KeldocAccount(base, key, secret), centres)
 
 
 def mirror_tasks(

@@ -51,7 +51,7 @@ def outbox_queue(connection: Redis) -> Queue:
     return Queue(OUTBOX, connection=connection, serializer=JSONSerializer)
 
 
-class Breaker:
+class RetryBreaker:
     """After a failure nothing is tried for a while; then one try decides what comes next."""
 
     def __init__(self, pause: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,7 +88,7 @@ class RedisWakeUp:
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds."""
         self._url = url
-        self._breaker = Breaker(PAUSE, clock)
+        self._breaker = RetryBreaker(PAUSE, clock)
         self._outbox: Queue | None = None
         self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
         self._started = False

@@ -19,7 +19,7 @@ from models.messages import outbox
 from models.slots import places
 from services.campaign.campaign import Campaign
 from services.messages import reminders, spend
-from services.messages.deliver_message import KINDS, Means, deliver_message
+from services.messages.deliver_message import KINDS, DeliveryDependencies, deliver_message
 from services.operations.erase_data import erase_data
 from services.ports import Messenger
 from services.store import Store
@@ -36,7 +36,7 @@ _AT_ONCE = 200
 _SENDERS = 8
 _SWEEP = "sweep"
 _FAILED = "failed"
-_NO_MEANS = Means()
+_NO_MEANS = DeliveryDependencies()
 
 # A campaign by its name; None where there is none (any more).
 CampaignOf = Callable[[str], Campaign | None]
@@ -47,7 +47,7 @@ log = structlog.get_logger()
 __all__ = ["Task", "run", "run_once", "sweep", "tasks", "tidy"]
 
 
-def sweep(store: Store, messenger: Messenger, means: Means = _NO_MEANS) -> int:
+def sweep(store: Store, messenger: Messenger, means: DeliveryDependencies = _NO_MEANS) -> int:
     """Deliver everything that is due; gives how many were tried."""
     tried = 0
     with ThreadPoolExecutor(_SENDERS, thread_name_prefix="sweep") as senders:
@@ -63,7 +63,9 @@ def sweep(store: Store, messenger: Messenger, means: Means = _NO_MEANS) -> int:
                 return tried
 
 
-def _deliver(store: Store, messenger: Messenger, message_id: str, means: Means) -> str:
+def _deliver(
+    store: Store, messenger: Messenger, message_id: str, means: DeliveryDependencies
+) -> str:
     """What came of one message; whatever goes wrong with it, all others leave."""
     try:
         return deliver_message(store, messenger, message_id, means)
@@ -82,7 +84,7 @@ def tasks(
     store: Store,
     messenger: Messenger,
     campaign_of: CampaignOf,
-    means: Means = _NO_MEANS,
+    means: DeliveryDependencies = _NO_MEANS,
     campaigns: AllCampaigns = tuple,
 ) -> list[Task]:
     parts_a_day = means.breaker.parts_a_day
@@ -101,7 +103,7 @@ def run(  # noqa: PLR0917 (what the process is made of)
     store: Store,
     messenger: Messenger,
     campaign_of: CampaignOf,
-    means: Means,
+    means: DeliveryDependencies,
     campaigns: AllCampaigns,
     more: Sequence[Task] = (),
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from services.messages.deliver_message import Means, deliver_message
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.ports import Messenger
 from services.store import Store
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 class Ports:
     store: Store
     messenger: Messenger
-    means: Means = field(default_factory=Means)
+    means: DeliveryDependencies = field(default_factory=DeliveryDependencies)
 
 
 _ports: list[Ports] = []

@@ -28,7 +28,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AttemptCountQuery:
     """How many tries of a subject in the last `within`; `failed`: only those that were wrong."""
 
     subject: Subject
@@ -38,10 +38,10 @@ class Asked:
 
 def wait_for_others(connection: Connection, subjects: Sequence[Subject]) -> None:
     """Until the transaction ends nobody else tries for these: each sees the count of all before."""
-    one_after_another(connection, [one.kind.encode() + one.idx for one in subjects])
+    one_after_another(connection, [subject.kind.encode() + subject.idx for subject in subjects])
 
 
-def counts(connection: Connection, clock: Clock, asked: Sequence[Asked]) -> list[int]:
+def counts(connection: Connection, clock: Clock, asked: Sequence[AttemptCountQuery]) -> list[int]:
     """How many tries there were, in the order asked; one statement."""
     columns = [
         select(func.count())
@@ -61,8 +61,8 @@ def counts(connection: Connection, clock: Clock, asked: Sequence[Asked]) -> list
 def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> None:
     """Count one try for each of these; one statement."""
     rows = [
-        {"kind": one.kind, "subject_idx": one.idx, "at": clock.at(), "good": good}
-        for one in subjects
+        {"kind": subject.kind, "subject_idx": subject.idx, "at": clock.at(), "good": good}
+        for subject in subjects
     ]
     connection.execute(insert(connection, attempt).values(rows))
 
@@ -73,8 +73,8 @@ def begin(connection: Connection, clock: Clock, subjects: Sequence[Subject]) -> 
     What takes long to check is then checked outside the transaction, and nobody gets in between.
     """
     rows = [
-        {"kind": one.kind, "subject_idx": one.idx, "at": clock.at(), "good": False}
-        for one in subjects
+        {"kind": subject.kind, "subject_idx": subject.idx, "at": clock.at(), "good": False}
+        for subject in subjects
     ]
     statement = insert(connection, attempt).values(rows).returning(attempt.c.id)
     return list(connection.execute(statement).scalars())

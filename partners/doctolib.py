@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from models.centres import geography
-from models.partners.rows import PartnerCentre
+from models.partners.rows import PartnerCentreRow
 from partners import motives as words
 from partners.phones import read_phones
 from partners.reading import (
@@ -242,7 +242,7 @@ def _booking(data: Mapping[str, Any]) -> Reading:
     if not (motives or agendas or centres or listed or "profile" in data or "doctors" in data):
         raise NotAnAnswer("this is JSON, but no answer of Doctolib that is known")
     notes = [*told_centres((*centres, *listed)), *told_motives(motives)]
-    if agendas and all(one.disabled for one in agendas):
+    if agendas and all(agenda.disabled for agenda in agendas):
         notes.append(_BOOKED_BY_PHONE)
     kind = "a list of centres" if listed and not (motives or centres) else PAGE
     return Reading(
@@ -308,7 +308,7 @@ def _ids(value: object) -> frozenset[str]:
     return frozenset(map(text_of, value)) if isinstance(value, list) else frozenset()
 
 
-def _places(data: Mapping[str, Any]) -> Iterator[PartnerCentre]:
+def _places(data: Mapping[str, Any]) -> Iterator[PartnerCentreRow]:
     profile = text_of(inside(data, "profile", "name_with_title"))
     closed = [agenda.disabled for agenda in _agendas(data)]
     for one in objects(data.get("places")):
@@ -331,7 +331,7 @@ def _places(data: Mapping[str, Any]) -> Iterator[PartnerCentre]:
         )
 
 
-def _listed(data: Mapping[str, Any]) -> Iterator[PartnerCentre]:
+def _listed(data: Mapping[str, Any]) -> Iterator[PartnerCentreRow]:
     for one in objects(data.get("doctors")):
         link = text_of(one.get("link"))
         place = text_of(one.get("place_id"))
@@ -359,11 +359,11 @@ def _centre(
     phone: str = "",
     link: str = "",
     phone_only: bool = False,
-) -> PartnerCentre:
+) -> PartnerCentreRow:
     postcode = postcode if geography.is_postcode(postcode) else ""
     departement = geography.departement("", postcode)
     latitude, longitude = position(*where)
-    return PartnerCentre(
+    return PartnerCentreRow(
         id=f"{PLATFORM}:{own}"[:80],
         platform=PLATFORM,
         name=name,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from models.partners.rows import PartnerCentre
+from models.partners.rows import PartnerCentreRow
 from partners import doctolib
 from partners.reading import (
     Context,
@@ -24,12 +24,12 @@ from partners.walking import (
     MOST_PAGES,
     Failed,
     Gone,
+    LinkToRead,
     PageGone,
     Part,
-    Plan,
-    Trouble,
+    ReadingPlan,
+    ReadingTrouble,
     Walk,
-    Wanted,
     asked,
     expected,
     found,
@@ -43,9 +43,9 @@ SITE: Final = "https://www.doctolib.fr"
 _WINDOW: Final = 14
 
 
-def walk(plan: Plan) -> Walk:
+def walk(plan: ReadingPlan) -> Walk:
     """Read the pages of the plan; of a page that several links name, each place once."""
-    wanted: dict[str, list[Wanted]] = defaultdict(list)
+    wanted: dict[str, list[LinkToRead]] = defaultdict(list)
     listed = yield from _listed(plan)
     for one in (*plan.links, *listed):
         link = one.parts
@@ -57,12 +57,12 @@ def walk(plan: Plan) -> Walk:
         except PageGone:
             yield Gone(without_query(links[0].link))
         except (Failed, NotAnAnswer) as no:
-            yield Trouble(page, str(no))
+            yield ReadingTrouble(page, str(no))
 
 
-def _listed(plan: Plan) -> Part:
+def _listed(plan: ReadingPlan) -> Part:
     """Links of the platform's own list of a département, page by page until an empty one."""
-    links: list[Wanted] = []
+    links: list[LinkToRead] = []
     for departement in plan.departements:
         for number in range(1, MOST_PAGES):
             url = f"{plan.host}/vaccination-covid-19/{quote(departement)}.json"
@@ -70,25 +70,25 @@ def _listed(plan: Plan) -> Part:
                 payload = yield from asked(url, [("page", str(number))])
                 rows = doctolib.read(payload, Context()).centres
             except (Failed, NotAnAnswer) as no:
-                yield Trouble(f"list of {departement}", str(no))
+                yield ReadingTrouble(f"list of {departement}", str(no))
                 break
-            links += [Wanted(f"{SITE}{one.link}") for one in rows if one.link.startswith("/")]
+            links += [LinkToRead(f"{SITE}{row.link}") for row in rows if row.link.startswith("/")]
             if not rows:
                 break
     return links
 
 
-def _page(plan: Plan, page: str, links: Sequence[Wanted]) -> Part:
+def _page(plan: ReadingPlan, page: str, links: Sequence[LinkToRead]) -> Part:
     payload = yield from asked(f"{plan.host}/booking/{quote(page)}.json")
     booking = expected(doctolib.read(payload, Context()), doctolib.PAGE)
     context = Context().plus(booking)
     link = without_query(links[0].link)
     gids = {one.parts.place if one.parts else "": one.gid for one in links}
     # What has a link is another centre that the page shows beside its own places.
-    places = [one for one in booking.centres if not one.link]
+    places = [centre for centre in booking.centres if not centre.link]
     profile = text_of(inside(payload, "data", "profile", "id"))
     for missing in gids.keys() - {"", *map(own_id, places)}:
-        yield Trouble(page, f"the page has no {missing}")
+        yield ReadingTrouble(page, f"the page has no {missing}")
     for place in places:
         own = own_id(place)
         if "" not in gids and own not in gids:
@@ -109,7 +109,7 @@ def _page(plan: Plan, page: str, links: Sequence[Wanted]) -> Part:
         )
 
 
-def _place(plan: Plan, context: Context, booking: Reading, place: PartnerCentre) -> Part:
+def _place(plan: ReadingPlan, context: Context, booking: Reading, place: PartnerCentreRow) -> Part:
     slots: list[ReadSlot] = []
     left_out = 0
     practice = own_id(place).removeprefix("practice-")
@@ -148,8 +148,8 @@ def _place(plan: Plan, context: Context, booking: Reading, place: PartnerCentre)
 def agendas_of(booking: Reading, motive: Motive, practice: str) -> list[str]:
     """Agendas of a practice that are open to the web for a motive, in the page's order."""
     return [
-        one.id
-        for one in booking.agendas
-        if one.id in motive.agendas
-        and (not one.motives_at or motive.id in one.motives_at.get(practice, ()))
+        agenda.id
+        for agenda in booking.agendas
+        if agenda.id in motive.agendas
+        and (not agenda.motives_at or motive.id in agenda.motives_at.get(practice, ()))
     ]

@@ -33,7 +33,7 @@ class Meaning(Enum):
 
 
 @dataclass(frozen=True)
-class Day:
+class HoursCell:
     """One cell: local times "HH:MM", in rising order; none unless it means hours."""
 
     meaning: Meaning
@@ -69,26 +69,26 @@ _BETWEEN = re.compile(r"[\s/,;-]*")
 _LAST_MINUTE = 24 * 60
 
 
-def read_day(cell: str) -> Day:
+def read_day(cell: str) -> HoursCell:
     """Read the hours of one day. `ouvert` alone means 9 to 12 and 14 to 17 (issue 10.1)."""
     text = _plain(cell)
     if text in _CLOSED:
-        return Day(Meaning.CLOSED if text else Meaning.EMPTY)
+        return HoursCell(Meaning.CLOSED if text else Meaning.EMPTY)
     for pattern, intervals in _OPEN:
         if pattern.fullmatch(text):
-            return Day(Meaning.HOURS, intervals)
+            return HoursCell(Meaning.HOURS, intervals)
     if _NOT_TOLD.fullmatch(text):
-        return Day(Meaning.NOT_TOLD)
+        return HoursCell(Meaning.NOT_TOLD)
     times = _times(_HARMLESS.sub(" ", text))
     if times is None or len(times) % 2:
-        return Day(Meaning.UNCLEAR)
+        return HoursCell(Meaning.UNCLEAR)
     pairs = list(zip(times[::2], times[1::2], strict=True))
     kept = [pair for pair in pairs if pair[0] < pair[1]]
     rising = all(before[1] <= after[0] for before, after in pairwise(kept))
     if not kept or not rising:
-        return Day(Meaning.UNCLEAR)
+        return HoursCell(Meaning.UNCLEAR)
     told = tuple((_clock(start), _clock(end)) for start, end in kept)
-    return Day(Meaning.HOURS, told, partial=len(kept) < len(pairs))
+    return HoursCell(Meaning.HOURS, told, partial=len(kept) < len(pairs))
 
 
 def _plain(cell: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from models.centres import geography
-from models.partners.rows import PartnerCentre
+from models.partners.rows import PartnerCentreRow
 from partners import motives as words
 from partners.phones import read_phones
 from partners.reading import (
@@ -233,7 +233,7 @@ def phone_of(payload: object) -> str:
     return next(iter(read_phones(told)), "")
 
 
-def with_phone(centre: PartnerCentre, phone: str, *, alone: bool) -> PartnerCentre:
+def with_phone(centre: PartnerCentreRow, phone: str, *, alone: bool) -> PartnerCentreRow:
     """The centre with its telephone; `alone` where nothing is booked there in another way."""
     return replace(centre, phone=phone, phone_only=alone)
 
@@ -244,7 +244,7 @@ def vaccination_specialties(payload: object) -> list[str]:
     return [own for own in told if own in VACCINATION]
 
 
-def _cabinets(rows: list[dict[str, Any]]) -> Iterator[PartnerCentre]:
+def _cabinets(rows: list[dict[str, Any]]) -> Iterator[PartnerCentreRow]:
     for row in rows:
         own = text_of(row.get("id"))
         if own:
@@ -285,13 +285,13 @@ def _list_of_centres(results: Mapping[str, Any]) -> Reading:
 
 def _centre(
     own: str, *, name: str, location: str, where: tuple[object, object], link: str = ""
-) -> PartnerCentre:
+) -> PartnerCentreRow:
     """`location` is one text: a comma may be missing before the code, "France" glued to its end."""
     told = _ADDRESS.match(_COUNTRY.sub("", location))
     postcode = told["postcode"] if told and geography.is_postcode(told["postcode"]) else ""
     departement = geography.departement("", postcode)
     latitude, longitude = position(*where)
-    return PartnerCentre(
+    return PartnerCentreRow(
         id=f"{PLATFORM}:{own}"[:80],
         platform=PLATFORM,
         name=name,

@@ -28,7 +28,7 @@ from requests.exceptions import ConnectTimeout, RequestException
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from partners.in_time import in_time
-from services.ports import Busy, NoAnswer, PartnerPatient, PartnerTime, Refused
+from services.ports import Busy, NoAnswer, PartnerPatient, PartnerTime, ProviderRefused
 
 CONTENT_TYPE: Final = "application/json"
 ACCEPT: Final = "application/vnd.keldoc-v1+json"
@@ -51,7 +51,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
-class Account:
+class KeldocAccount:
     """An installation's access. `base` ends in the path of the API, without a final slash."""
 
     base: str
@@ -96,14 +96,14 @@ class Keldoc:
 
     def __init__(
         self,
-        account: Account,
+        account: KeldocAccount,
         centres: Sequence[BookedCentre],
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         timeouts: tuple[float, float] = TIMEOUTS,
     ) -> None:
         self._account = account
-        self.centres = {one.centre_id: one for one in centres}
+        self.centres = {centre.centre_id: centre for centre in centres}
         self._now = now
         self._timeouts = timeouts
         self._durations: tuple[datetime, Mapping[int, timedelta]] | None = None
@@ -153,7 +153,7 @@ class Keldoc:
         """See the port."""
         try:
             self._request("DELETE", f"/appointments/{appointment}")
-        except Refused as refused:
+        except ProviderRefused as refused:
             if refused.code != str(_NOT_FOUND):
                 raise
 
@@ -239,7 +239,7 @@ class Keldoc:
             self._durations = (now, told)
         found = self._durations[1].get(motive)
         if found is None:
-            raise Refused("no motive")
+            raise ProviderRefused("no motive")
         return found
 
     # ------------------------------------------------------------ a request
@@ -305,7 +305,7 @@ def _check(response: requests.Response) -> None:
     if status >= _BROKEN_FROM:
         # It broke, and nobody knows after what.
         raise NoAnswer
-    raise Refused(str(status))
+    raise ProviderRefused(str(status))
 
 
 def _json_of(response: requests.Response) -> Any:
@@ -331,7 +331,7 @@ def _never_connected(error: BaseException) -> bool:
         reason = getattr(seen, "reason", None)
         if isinstance(seen, NewConnectionError) or isinstance(reason, NewConnectionError):
             return True
-        arguments = [one for one in seen.args if isinstance(one, BaseException)]
+        arguments = [arg for arg in seen.args if isinstance(arg, BaseException)]
         seen = seen.__cause__ or (arguments[0] if arguments else None)
     return False
 
@@ -340,7 +340,7 @@ def _id_of(answer: Any) -> str:
     """The id of what was made. Raises Refused: without it nothing can be confirmed or undone."""
     found = answer.get("id") if isinstance(answer, dict) else None
     if isinstance(found, bool) or not isinstance(found, int | str) or not str(found).isdecimal():
-        raise Refused("no id")
+        raise ProviderRefused("no id")
     return str(found)
 
 

@@ -44,7 +44,7 @@ def mistakes(booking: Any) -> Iterator[Mistake]:
     for number, one in enumerate(centres):
         for entry, sentence in _centre_mistakes(one):
             yield ("centres", number, *entry), sentence
-    names = [one.get("centre") for one in centres if isinstance(one, dict)]
+    names = [centre.get("centre") for centre in centres if isinstance(centre, dict)]
     for name in {one for one in names if names.count(one) > 1}:
         yield ("centres",), f"centre {name} is there twice"
 

@@ -7,18 +7,18 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-from models.partners.rows import PartnerCentre
+from models.partners.rows import PartnerCentreRow
 from partners import keldoc
 from partners.reading import Context, NotAnAnswer, ReadSlot, inside, own_id, text_of
 from partners.walking import (
     Failed,
     Gone,
+    LinkToRead,
     PageGone,
     Part,
-    Plan,
-    Trouble,
+    ReadingPlan,
+    ReadingTrouble,
     Walk,
-    Wanted,
     asked,
     expected,
     found,
@@ -34,7 +34,7 @@ _WINDOW: Final = 5
 _PARTS: Final = 3
 
 
-def walk(plan: Plan) -> Walk:
+def walk(plan: ReadingPlan) -> Walk:
     """Read the pages of the plan, cabinet by cabinet."""
     for wanted in plan.links:
         link = wanted.parts
@@ -45,10 +45,10 @@ def walk(plan: Plan) -> Walk:
         except PageGone:
             yield Gone(without_query(wanted.link))
         except (Failed, NotAnAnswer) as no:
-            yield Trouble(link.page, str(no))
+            yield ReadingTrouble(link.page, str(no))
 
 
-def _page(plan: Plan, wanted: Wanted, page: str, place: str) -> Part:
+def _page(plan: ReadingPlan, wanted: LinkToRead, page: str, place: str) -> Part:
     parts = page.split("/")
     if len(parts) < _PARTS:
         raise Failed("the link has fewer parts than a page of Keldoc")
@@ -77,7 +77,7 @@ def _page(plan: Plan, wanted: Wanted, page: str, place: str) -> Part:
             )
 
 
-def _cabinet(plan: Plan, base: str, cabinet: PartnerCentre) -> Part:
+def _cabinet(plan: ReadingPlan, base: str, cabinet: PartnerCentreRow) -> Part:
     url = f"{base}/{quote(own_id(cabinet), safe='')}/motive_categories"
     answer = keldoc.read((yield from part_of_page(url)), Context())
     motives = expected(answer, "a cabinet's motives", "an empty list").motives
@@ -105,16 +105,16 @@ def _cabinet(plan: Plan, base: str, cabinet: PartnerCentre) -> Part:
     return slots, left_out, by_phone
 
 
-def _window(plan: Plan, first: int, agendas: Sequence[str]) -> list[tuple[str, str]]:
+def _window(plan: ReadingPlan, first: int, agendas: Sequence[str]) -> list[tuple[str, str]]:
     last = min(first + _WINDOW, plan.days) - 1
     return [
         ("from", (plan.today + timedelta(days=first)).isoformat()),
         ("to", (plan.today + timedelta(days=last)).isoformat()),
-        *(("agenda_ids[]", one) for one in agendas),
+        *(("agenda_ids[]", agenda) for agenda in agendas),
     ]
 
 
-def _says_all(plan: Plan, payload: Any) -> bool:
+def _says_all(plan: ReadingPlan, payload: Any) -> bool:
     """Whether an answer without slots tells that further windows have none either."""
     if keldoc.phone_of(payload):
         return True
@@ -122,7 +122,7 @@ def _says_all(plan: Plan, payload: Any) -> bool:
     return next_day > (plan.today + timedelta(days=plan.days - 1)).isoformat()
 
 
-def _reached(centre: PartnerCentre, by_phone: str, *, has_slots: bool) -> PartnerCentre:
+def _reached(centre: PartnerCentreRow, by_phone: str, *, has_slots: bool) -> PartnerCentreRow:
     if not by_phone:
         return centre
     return keldoc.with_phone(centre, by_phone, alone=not has_slots)

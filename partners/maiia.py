@@ -13,7 +13,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from models.centres import geography
-from models.partners.rows import PartnerCentre
+from models.partners.rows import PartnerCentreRow
 from partners import motives as words
 from partners.phones import read_phones
 from partners.reading import (
@@ -50,7 +50,7 @@ def read(payload: Any, context: Context) -> Reading:
 
 def _items(items: list[Any], total: object, context: Context) -> Reading:
     found = Collector()
-    centres: dict[str, PartnerCentre] = {}
+    centres: dict[str, PartnerCentreRow] = {}
     motives: dict[str, Motive] = {}
     slots = strange = 0
     for number, item in enumerate(items):
@@ -87,7 +87,7 @@ def _items(items: list[Any], total: object, context: Context) -> Reading:
 
 
 def _take_centre(
-    item: Mapping[str, Any], where: str, centres: dict[str, PartnerCentre], found: Collector
+    item: Mapping[str, Any], where: str, centres: dict[str, PartnerCentreRow], found: Collector
 ) -> None:
     """A centre has a row for each practitioner; the first of them with a link says most."""
     centre = _centre(item)
@@ -148,7 +148,7 @@ def _reason(item: Mapping[str, Any]) -> Motive:
     )
 
 
-def _centre(item: Mapping[str, Any]) -> PartnerCentre | None:
+def _centre(item: Mapping[str, Any]) -> PartnerCentreRow | None:
     told = item["center"]
     own = text_of(told.get("id"))
     if not own:
@@ -162,7 +162,7 @@ def _centre(item: Mapping[str, Any]) -> PartnerCentre | None:
     phone = text_of(inside(told, "publicInformation", "officeInformation", "phoneNumber"))
     zone = text_of(inside(item, "settings", "timeZone"))
     url = text_of(told.get("url")) or text_of(item.get("url"))
-    return PartnerCentre(
+    return PartnerCentreRow(
         id=f"{PLATFORM}:{own}"[:80],
         platform=PLATFORM,
         name=text_of(told.get("name")),

@@ -7,18 +7,18 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from models.centres import geography
-from models.partners.rows import PartnerCentre
+from models.partners.rows import PartnerCentreRow
 from partners import maiia
 from partners.reading import Context, Motive, NotAnAnswer, ReadSlot, own_id
 from partners.walking import (
     MOST_PAGES,
     Failed,
+    LinkToRead,
     PageGone,
     Part,
-    Plan,
-    Trouble,
+    ReadingPlan,
+    ReadingTrouble,
     Walk,
-    Wanted,
     asked,
     found,
 )
@@ -31,16 +31,16 @@ _PAGE: Final = 50
 _SLOTS_A_PAGE: Final = 500
 
 
-def walk(plan: Plan) -> Walk:
+def walk(plan: ReadingPlan) -> Walk:
     """Read the centres of the plan; all pages of the list first, for only they have addresses."""
-    listed: dict[str, PartnerCentre] = {}
+    listed: dict[str, PartnerCentreRow] = {}
     for speciality in _SPECIALITIES:
         query = [("AllVaccinationPlaces", "true"), ("speciality.shortName", speciality)]
         try:
             rows = yield from _pages(plan, "/hcd", query, _PAGE)
             rows_read = maiia.read({"items": rows}, Context()).centres
         except (Failed, NotAnAnswer) as no:
-            yield Trouble(f"the list of {speciality}", str(no))
+            yield ReadingTrouble(f"the list of {speciality}", str(no))
             continue
         for one in rows_read:
             listed.setdefault(one.id, one)
@@ -49,13 +49,15 @@ def walk(plan: Plan) -> Walk:
             slots, left_out = yield from _centre(plan, centre)
             yield found(centre, slots, left_out, gid)
         except (Failed, NotAnAnswer) as no:
-            yield Trouble(own_id(centre), str(no))
+            yield ReadingTrouble(own_id(centre), str(no))
 
 
-def _chosen(plan: Plan, listed: Sequence[PartnerCentre]) -> list[tuple[PartnerCentre, str]]:
+def _chosen(
+    plan: ReadingPlan, listed: Sequence[PartnerCentreRow]
+) -> list[tuple[PartnerCentreRow, str]]:
     """Centres that a link names, by its centre id or its path, and those of the départements."""
-    by_place: dict[str, Wanted] = {}
-    by_page: dict[str, Wanted] = {}
+    by_place: dict[str, LinkToRead] = {}
+    by_page: dict[str, LinkToRead] = {}
     for one in plan.links:
         link = one.parts
         if link and link.platform == maiia.PLATFORM:
@@ -70,14 +72,14 @@ def _chosen(plan: Plan, listed: Sequence[PartnerCentre]) -> list[tuple[PartnerCe
     return chosen
 
 
-def _centre(plan: Plan, centre: PartnerCentre) -> Part:
+def _centre(plan: ReadingPlan, centre: PartnerCentreRow) -> Part:
     own = own_id(centre)
     rows = yield from _pages(plan, "/consultation-reason-hcd", [("rootCenterId", own)], _PAGE)
     reasons = maiia.read({"items": rows}, Context()).motives
     slots: list[ReadSlot] = []
-    left_out = sum(bool(one.excluded) for one in reasons)
+    left_out = sum(bool(reason.excluded) for reason in reasons)
     # Several ids have one name, and it is asked for by name.
-    by_name: dict[str, Motive] = {one.name: one for one in reasons if not one.excluded}
+    by_name: dict[str, Motive] = {reason.name: reason for reason in reasons if not reason.excluded}
     for name, motive in by_name.items():
         start = datetime.combine(plan.today, time(), UTC)
         query = [
@@ -94,7 +96,7 @@ def _centre(plan: Plan, centre: PartnerCentre) -> Part:
     return slots, left_out
 
 
-def _pages(plan: Plan, path: str, query: Sequence[tuple[str, str]], size: int) -> Part:
+def _pages(plan: ReadingPlan, path: str, query: Sequence[tuple[str, str]], size: int) -> Part:
     """The items of all pages; a short page is the last. An answer 404 is an empty list."""
     items: list[Any] = []
     for number in range(MOST_PAGES):

@@ -104,7 +104,7 @@ _BELOW = re.compile(r"\bmoins de (\d\d)\b|(?:^|[ (])-(\d\d) ?ans\b|(?:<=?|≤) ?
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class MotiveVerdict:
     """`bookable_for` is `public`, `age>=N`, `age<N`, `age=N-M`, `condition` or `professionals`."""
 
     dose: int
@@ -112,7 +112,9 @@ class Judged:
     excluded: str = ""
 
 
-def judge(name: str, category: str = "", *, dose: int = 0, vaccination: bool = False) -> Judged:
+def judge(
+    name: str, category: str = "", *, dose: int = 0, vaccination: bool = False
+) -> MotiveVerdict:
     """Judge a motive by its name and its category's.
 
     `dose` and `vaccination` are what the partner's own fields tell, and go before the words.
@@ -121,7 +123,7 @@ def judge(name: str, category: str = "", *, dose: int = 0, vaccination: bool = F
     both = f"{around} | {words}"
     # A category for professionals and others may hold a motive for professionals alone.
     reserved = PROFESSIONALS if _is_reserved(words) or _is_reserved(around) else ""
-    found = Judged(dose or _dose(words) or _dose(around), reserved or _for_whom(both))
+    found = MotiveVerdict(dose or _dose(words) or _dose(around), reserved or _for_whom(both))
     why = ""
     if _TEST.search(words):
         why = IS_A_TEST
@@ -131,7 +133,7 @@ def judge(name: str, category: str = "", *, dose: int = 0, vaccination: bool = F
         why = NOT_A_VACCINATION
     elif found.bookable_for == PROFESSIONALS:
         why = FOR_PROFESSIONALS
-    return Judged(found.dose, found.bookable_for, why)
+    return MotiveVerdict(found.dose, found.bookable_for, why)
 
 
 def is_reserved_centre(name: str) -> bool:

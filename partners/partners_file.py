@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from partners import keldoc_file
-from partners.walking import Wanted
+from partners.walking import LinkToRead
 from services.campaign.toml_lines import Entry, lines_of
 from services.partners.links import DOCTOLIB, KELDOC, MAIIA, PLATFORMS, read_link
 
@@ -71,7 +71,7 @@ class Platform:
     between: float = 2.0
     every: float = 15.0
     days: int = 7
-    links: tuple[Wanted, ...] = ()
+    links: tuple[LinkToRead, ...] = ()
     departements: tuple[str, ...] = ()
     from_our_centres: bool = False
     timetables: str = TIMETABLES
@@ -206,7 +206,7 @@ def _host(reader: _Reader, entry: Entry, value: object) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _links(reader: _Reader, name: str, told: object) -> Iterator[Wanted]:
+def _links(reader: _Reader, name: str, told: object) -> Iterator[LinkToRead]:
     """Links, or tables `{ link = "…", gid = "…" }`."""
     if not isinstance(told, list):
         reader.wrong((name, "centres"), "centres is a list of booking links")
@@ -221,7 +221,7 @@ def _links(reader: _Reader, name: str, told: object) -> Iterator[Wanted]:
         if parts is None or parts.platform != name:
             reader.wrong(entry, f"{link!r} is no booking link of {name}")
             continue
-        yield Wanted(link, gid)
+        yield LinkToRead(link, gid)
 
 
 def _departements(reader: _Reader, name: str, told: object) -> Iterator[str]:

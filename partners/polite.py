@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from partners.in_time import in_time
 from partners.reading import LARGEST_BYTES, shortened
-from partners.walking import GONE, NOT_FOUND, OK, Answer, Ask, Blocked
+from partners.walking import GONE, NOT_FOUND, OK, Ask, Blocked, PartnerAnswer
 
 __all__ = ["Blocked", "Manners", "Polite"]
 
@@ -104,7 +104,7 @@ class Polite:
         """Seconds until the host of this address may be asked again."""
         return max(0.0, self._host(url).next_at - self.clock())
 
-    def get(self, ask: Ask) -> Answer:
+    def get(self, ask: Ask) -> PartnerAnswer:
         """Ask, at once or when it is polite. Raises Blocked; an Answer with `why` for the rest."""
         retrying = tenacity.Retrying(
             sleep=self.sleep,
@@ -116,8 +116,8 @@ class Polite:
         try:
             status, content = retrying(self._follow, ask)
         except (_Unusable, _Passing) as no:
-            return Answer(0, why=str(no))
-        return Answer(status, content)
+            return PartnerAnswer(0, why=str(no))
+        return PartnerAnswer(status, content)
 
     # -------------------------------------------------------------- one request
 

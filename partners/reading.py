@@ -17,7 +17,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from models.centres import geography
-from models.partners.rows import PartnerCentre
+from models.partners.rows import PartnerCentreRow
 from partners.motives import is_reserved_centre
 
 # Real answers have some tens of kilobytes; a whole département's list less than one megabyte.
@@ -104,7 +104,7 @@ class Reading:
     slots: tuple[ReadSlot, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
-    centres: tuple[PartnerCentre, ...] = ()
+    centres: tuple[PartnerCentreRow, ...] = ()
     motives: tuple[Motive, ...] = ()
     agendas: tuple[Agenda, ...] = ()
     repeated: int = 0
@@ -119,7 +119,7 @@ class Context:
 
     motives: Mapping[str, Motive] = field(default_factory=dict)
     agendas: Mapping[str, Agenda] = field(default_factory=dict)
-    centres: Mapping[str, PartnerCentre] = field(default_factory=dict)
+    centres: Mapping[str, PartnerCentreRow] = field(default_factory=dict)
     centre: str = ""
     motive: str = ""
     zone: ZoneInfo = PARIS
@@ -162,7 +162,7 @@ def by_time(slot: ReadSlot) -> tuple[datetime, str, str, int]:
     return slot.start_at, slot.centre, slot.motive, slot.dose
 
 
-def own_id(centre: PartnerCentre) -> str:
+def own_id(centre: PartnerCentreRow) -> str:
     """The partner's own id of a centre, without our prefix."""
     return centre.id.partition(":")[2]
 
@@ -343,7 +343,7 @@ def told_motives(motives: Sequence[Motive]) -> tuple[str, ...]:
     )
 
 
-def told_centres(centres: Sequence[PartnerCentre]) -> tuple[str, ...]:
+def told_centres(centres: Sequence[PartnerCentreRow]) -> tuple[str, ...]:
     """A sentence for each centre."""
     return tuple(
         f"centre {own_id(one)} {shortened(one.name, 100)!r}, {one.postcode} {one.town}".rstrip(", ")

@@ -1,8 +1,8 @@
 """Walks over a partner's answers: which are asked for, in which order, and what comes of them.
 
-A walk asks nothing itself. It yields what it wants to know (`Ask`) and is sent the `Answer`; in
-between it yields what it found. So whoever drives it decides when the next question is polite, can
-stop at any of them, and a test needs no network.
+A walk asks nothing itself. It yields what it wants to know (`Ask`) and is sent the `PartnerAnswer`;
+in between it yields what it found. So whoever drives it decides when the next question is polite,
+can stop at any of them, and a test needs no network.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, Protocol
 
-from models.partners.rows import PartnerCentre, PartnerSlot
+from models.partners.rows import PartnerCentreRow, PartnerSlot
 from partners.motives import is_reserved_centre
 from partners.reading import NotAnAnswer, Reading, ReadSlot, parse, shortened
 from services.partners.links import PartnerLink, read_link
@@ -35,7 +35,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PartnerAnswer:
     """`status` 200, 404, 410, or 0 where nothing usable came: `why` says what did."""
 
     status: int
@@ -60,16 +60,16 @@ class Asker(Protocol):
         """Seconds until this address may be asked."""
         ...
 
-    def get(self, ask: Ask) -> Answer:
+    def get(self, ask: Ask) -> PartnerAnswer:
         """Ask. Raises Blocked."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CentreReading:
     """A centre and everything that is free there."""
 
-    centre: PartnerCentre
+    centre: PartnerCentreRow
     slots: tuple[PartnerSlot, ...] = ()
     left_out: int = 0
     gid: str = ""
@@ -83,7 +83,7 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ReadingTrouble:
     """A centre of which not everything could be read: what was known of it stays as it is."""
 
     what: str
@@ -91,7 +91,7 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LinkToRead:
     """A booking link to be read; `gid` is the centre of ours that the operator says it is."""
 
     link: str
@@ -103,7 +103,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReadingPlan:
     """What to read of one platform: by links, or by départements (INSEE) of its own list.
 
     `host` is where it is asked, `days` how far ahead. `today` is the day in Paris.
@@ -112,7 +112,7 @@ class Plan:
     host: str
     today: date
     days: int = 7
-    links: tuple[Wanted, ...] = ()
+    links: tuple[LinkToRead, ...] = ()
     departements: tuple[str, ...] = ()
     more_hosts: Mapping[str, str] | None = None
 
@@ -120,10 +120,10 @@ class Plan:
         return (self.more_hosts or {}).get(name, self.host)
 
 
-Step = Ask | Found | Gone | Trouble
-Walk = Generator[Step, Answer | None, None]
+Step = Ask | CentreReading | Gone | ReadingTrouble
+Walk = Generator[Step, PartnerAnswer | None, None]
 # What a part of a walk gives back to the walk.
-Part = Generator[Step, Answer | None, Any]
+Part = Generator[Step, PartnerAnswer | None, Any]
 
 
 class Failed(Exception):
@@ -134,7 +134,9 @@ class PageGone(Failed):
     """The partner says that there is no such thing (any more)."""
 
 
-def asked(url: str, query: Sequence[tuple[str, str]] = ()) -> Generator[Step, Answer | None, Any]:
+def asked(
+    url: str, query: Sequence[tuple[str, str]] = ()
+) -> Generator[Step, PartnerAnswer | None, Any]:
     """Ask once; gives the JSON. Raises PageGone or Failed."""
     answer = yield Ask(url, tuple(query))
     if answer is None:
@@ -151,7 +153,7 @@ def asked(url: str, query: Sequence[tuple[str, str]] = ()) -> Generator[Step, An
 
 def part_of_page(
     url: str, query: Sequence[tuple[str, str]] = ()
-) -> Generator[Step, Answer | None, Any]:
+) -> Generator[Step, PartnerAnswer | None, Any]:
     """Ask for something of a page that there is: without it the page is not gone. Raises Failed."""
     try:
         return (yield from asked(url, query))
@@ -169,11 +171,13 @@ def expected(read: Reading, *kinds: str) -> Reading:
     return read
 
 
-def found(centre: PartnerCentre, slots: Sequence[ReadSlot], left_out: int, gid: str = "") -> Found:
+def found(
+    centre: PartnerCentreRow, slots: Sequence[ReadSlot], left_out: int, gid: str = ""
+) -> CentreReading:
     """A centre with its slots as they are stored; none where its name is for professionals."""
     if is_reserved_centre(centre.name):
-        return Found(centre, (), left_out + len(slots), gid)
-    return Found(centre, tuple(map(_stored, slots)), left_out, gid)
+        return CentreReading(centre, (), left_out + len(slots), gid)
+    return CentreReading(centre, tuple(map(_stored, slots)), left_out, gid)
 
 
 def _stored(slot: ReadSlot) -> PartnerSlot:
@@ -181,7 +185,7 @@ def _stored(slot: ReadSlot) -> PartnerSlot:
     return PartnerSlot(slot.start_at, slot.dose, motive, slot.bookable_for, slot.seconds_at)
 
 
-def with_link(centre: PartnerCentre, link: str) -> PartnerCentre:
+def with_link(centre: PartnerCentreRow, link: str) -> PartnerCentreRow:
     return replace(centre, link=link)
 
 

@@ -243,7 +243,7 @@ class _Language:
         for name in sorted(_names(parts) - {name for one in theirs for name in _names(one)}):
             yield f"{{{name}}} is not given; {long} has the values there are"
             return
-        if any(_unknown_formats(one, self.catalogue) for one in theirs):
+        if any(_unknown_formats(their, self.catalogue) for their in theirs):
             return
         values = {**longest([part for one in theirs for part in one]), **longest(parts)}
         short, full = (self.catalogue.say(one, values, number) for one in (key, long))

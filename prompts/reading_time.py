@@ -17,16 +17,16 @@ _MINUTE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
-class Pace:
+class VoicePauses:
     """Where a voice pauses, and for how many seconds."""
 
     ends: re.Pattern[str]
     pause: float
 
 
-NORMAL = Pace(ends=re.compile(r"\|"), pause=0.4)
+NORMAL = VoicePauses(ends=re.compile(r"\|"), pause=0.4)
 # What 8 asks for: more and longer pauses, and the same voice.
-SLOW = Pace(ends=re.compile(r"\||(?<=[.!?:;,])\s+"), pause=0.9)
+SLOW = VoicePauses(ends=re.compile(r"\||(?<=[.!?:;,])\s+"), pause=0.9)
 WORDS_A_MINUTE = 160
 
 
@@ -40,12 +40,12 @@ def _heard(word: str) -> int:
     return max(1, sum(runs))
 
 
-def seconds(marked: str, pace: Pace = NORMAL) -> float:
+def seconds(marked: str, pace: VoicePauses = NORMAL) -> float:
     """How long a text takes in which "|" marks the pauses."""
     pauses = max(0, len(pieces(marked, pace)) - 1)
     return words(marked) * _MINUTE / WORDS_A_MINUTE + pauses * pace.pause
 
 
-def pieces(marked: str, pace: Pace = NORMAL) -> list[str]:
+def pieces(marked: str, pace: VoicePauses = NORMAL) -> list[str]:
     """What is said in one breath."""
     return [piece.strip() for piece in pace.ends.split(marked) if piece.strip()]

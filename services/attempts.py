@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 
 from models import attempts
-from models.attempts import EVERYBODY, Asked, Subject
+from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.database import Connection
 from services.store import Store
 
@@ -29,7 +29,7 @@ MOST_WRONG_BORNE = 30
 KEPT = timedelta(days=2)
 
 _ALL = Subject("all", EVERYBODY)
-_LATELY = (Asked(_ALL, LOOK_BACK), Asked(_ALL, LOOK_BACK, failed=False))
+_LATELY = (AttemptCountQuery(_ALL, LOOK_BACK), AttemptCountQuery(_ALL, LOOK_BACK, failed=False))
 
 log = structlog.get_logger()
 
@@ -56,8 +56,8 @@ def before_look_up(
     """
     subjects = _look_up(store, reference, caller, call_id)
     attempts.wait_for_others(connection, subjects)
-    limits = [TRIES_A_CALL if one.kind == "call" else TRIES_A_DAY for one in subjects]
-    asked = [Asked(one, DAY) for one in subjects]
+    limits = [TRIES_A_CALL if subject.kind == "call" else TRIES_A_DAY for subject in subjects]
+    asked = [AttemptCountQuery(subject, DAY) for subject in subjects]
     *failed, wrong, everything = attempts.counts(connection, store.clock, [*asked, *_LATELY])
     pairs = list(zip(failed, limits, strict=True))
     return Tries(
@@ -101,7 +101,7 @@ def count_text(connection: Connection, store: Store, *, caller: str, call_id: st
         Subject("text_caller", store.vault.index("phone", caller) or b""),
     ]
     attempts.wait_for_others(connection, subjects)
-    asked = [Asked(one, DAY, failed=False) for one in subjects]
+    asked = [AttemptCountQuery(subject, DAY, failed=False) for subject in subjects]
     in_call, in_day = attempts.counts(connection, store.clock, asked)
     if in_call >= TRIES_A_CALL or in_day >= TRIES_A_DAY:
         return False

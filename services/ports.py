@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 
 
-class Refused(Exception):
+class ProviderRefused(Exception):
     """The provider said no, and would again: `code` is its own."""
 
     def __init__(self, code: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
-from services.queue.entries import OUTLOOK_SECONDS, Outlook
+from services.queue.entries import OUTLOOK_SECONDS, WaitEstimates
 from services.slots.look_beyond import Beyond
 
 
@@ -26,7 +26,9 @@ class Service:
         self.caller_id = caller_id or national_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
         # Where nothing is to be remembered, neither is this.
-        self.outlook = Outlook(fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds))
+        self.wait_estimates = WaitEstimates(
+            fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds)
+        )
 
     @property
     def campaign(self) -> Campaign:

@@ -33,7 +33,7 @@ _DAY_ONE = date(2020, 1, 1)
 GOOD_AFTER = timedelta(days=2)
 
 
-class Kind(StrEnum):
+class LinkKind(StrEnum):
     """What a link names. One of a kind is none of the other: each has keys of its own."""
 
     BOOKING = "r"  # a reference of ten digits
@@ -52,19 +52,19 @@ class Links:
 
         Empty where there is no reference any more.
         """
-        until = max((one.date() for one in starts), default=None)
+        until = max((start.date() for start in starts), default=None)
         if until is None or not reference:
             return ""
-        return self._address(Kind.BOOKING, int(reference), until + GOOD_AFTER)
+        return self._address(LinkKind.BOOKING, int(reference), until + GOOD_AFTER)
 
     def of_code(self, code: str, until: datetime) -> str:
         """The address to go on at with a code, good for the day of `until` (UTC).
 
         That the code itself ran out before is for whoever looks it up.
         """
-        return self._address(Kind.CODE, int(code), until.date())
+        return self._address(LinkKind.CODE, int(code), until.date())
 
-    def read(self, kind: Kind, token: str, today: date) -> str | None:
+    def read(self, kind: LinkKind, token: str, today: date) -> str | None:
         """The reference or the code that a token names; None for one that is not good today.
 
         `today` is the day in UTC.
@@ -80,10 +80,10 @@ class Links:
         until = _DAY_ONE + timedelta(days=value & ((1 << _DAY_BITS) - 1))
         if today > until:
             return None
-        digits = 10 if kind is Kind.BOOKING else 6
+        digits = 10 if kind is LinkKind.BOOKING else 6
         return f"{value >> _DAY_BITS:0{digits}d}"
 
-    def token(self, kind: Kind, number: int, until: date) -> str:
+    def token(self, kind: LinkKind, number: int, until: date) -> str:
         """The letters of a link."""
         days = max(0, min((until - _DAY_ONE).days, (1 << _DAY_BITS) - 1))
         named = ((number << _DAY_BITS) | days).to_bytes(_NAMED_BYTES)
@@ -95,13 +95,13 @@ class Links:
             letters.append(_ALPHABET[letter])
         return "".join(reversed(letters))
 
-    def _address(self, kind: Kind, number: int, until: date) -> str:
+    def _address(self, kind: LinkKind, number: int, until: date) -> str:
         return f"{self.base_url}/{kind}/{self.token(kind, number, until)}"
 
-    def _tag(self, kind: Kind, named: bytes) -> bytes:
+    def _tag(self, kind: LinkKind, named: bytes) -> bytes:
         return self._hash(f"short link {kind} tag", named)[:_TAG_BYTES]
 
-    def _stream(self, kind: Kind, tag: bytes) -> bytes:
+    def _stream(self, kind: LinkKind, tag: bytes) -> bytes:
         return self._hash(f"short link {kind} stream", tag)[:_NAMED_BYTES]
 
     def _hash(self, purpose: str, told: bytes) -> bytes:

@@ -31,7 +31,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
-from models.accounts.staff import Staff, Visit
+from models.accounts.staff import Staff, StaffSession
 from services.accounts.sign_in import SignIn, needs
 from web.browser_session import BrowserSession, Cookies
 from web.marks import SIGNED, Who, public, public_form, roles, who_may
@@ -69,7 +69,7 @@ def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) ->
 
 
 def _load(_request: object) -> Staff | None:
-    found = visit()
+    found = staff_session()
     return found.staff if found and not needs(found) else None
 
 
@@ -122,7 +122,7 @@ def token() -> str:
     return session.token if isinstance(session._get_current_object(), BrowserSession) else ""  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def visit() -> Visit | None:
+def staff_session() -> StaffSession | None:
     """The session that asks, which may lack something (`services.accounts.sign_in.needs`).
 
     That of a screen on a wall is none but where its mark says so: whoever takes it finds a service
@@ -135,13 +135,13 @@ def visit() -> Visit | None:
         if found is not None and found.wall and not (who is not None and who.wall):
             found = None
         g.allo_visit = found
-    told: Visit | None = g.allo_visit
+    told: StaffSession | None = g.allo_visit
     return told
 
 
 def is_proved() -> bool:
     """Whether who asks gave their password a moment ago (`accounts.sign_in.PROVED_FOR`)."""
-    found = visit()
+    found = staff_session()
     return found is not None and parts().sign_in.is_proved(found)
 
 

@@ -16,7 +16,7 @@ TICKET: Final = "allo.ticket"
 WAITED: Final = "allo.waited"
 
 
-def visit_of_ticket() -> str:
+def web_session_of_ticket() -> str:
     """The id that a visit must have that begins now: one ticket is one visit; empty: any."""
     return str(request.environ.get(VISIT, ""))
 

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"\+?[0-9]{6,}")
 
 
 @dataclass(frozen=True)
-class Written:
+class DeskWords:
     """The words of one language, for the templates of a desk."""
 
     words: Screen

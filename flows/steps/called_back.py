@@ -16,7 +16,7 @@ from flows.steps.line import QUEUE
 from flows.steps.queue import with_agent
 from flows.steps.resume import Resume
 from flows.understanding.words import choice
-from flows.world import Answered, World
+from flows.world import RungPerson, World
 
 STEP = "callback_check"
 # A person alone is behind these: an agent waits at the other end already.
@@ -50,12 +50,12 @@ class CalledBack(Spoken):
         if pressed not in PROOFS:
             return NO_SUCH_KEY
         answered = world.callback_answered(session.rung_for)
-        if answered is Answered.OVER:
+        if answered is RungPerson.OVER:
             return End(session, (Line("callback_over"),))
-        if answered is Answered.MACHINE:
+        if answered is RungPerson.MACHINE:
             return _goes_on(session, pressed, world)
         passed = (Line("callback_to_person"),)
-        if answered is Answered.AGENT:
+        if answered is RungPerson.AGENT:
             return with_agent(_with_what_was_given(session, world), passed)
         # The agent was lost while it rang: the place in the line is the first one all the same.
         return Go(session.but(wants_person=True), QUEUE, passed, remember=False)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from flows.questions import Go, Move, Question, menu
 from flows.session import Session, Whom
-from flows.speech import Line, Outcome
+from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
 from flows.steps.offers import search_nearest
-from flows.world import Order, Unbooked, World
+from flows.world import BookingOrder, Unbooked, World
 
 # The reason of the promise: somebody must look at what was asked for.
 PERSON_NEEDED = "person_needed"
@@ -51,7 +51,7 @@ class Confirm(Patient):
         if world.rules().doses > 1 and not offer.second_start_at:
             # Read to the caller before the campaign had two: never half of what is needed.
             return search_nearest(session, world, lines=(Line("both_needed"),))
-        order = Order(
+        order = BookingOrder(
             offer=offer,
             born=session.born_on,
             postcode=session.postcode,
@@ -68,9 +68,9 @@ class Confirm(Patient):
             # No way on from there: the same answers would only come to the same end.
             looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
             return Go(looked_at, "person", (Line("person_needed"),), remember=False)
-        if session.beside and not session.second_person:
+        if session.adjacent and not session.second_person:
             # Booking gave back all else that the call held; within this turn nobody sees it free.
-            session = session.but(beside=world.hold_beside(offer, ()))
+            session = session.but(adjacent=world.hold_adjacent(offer, ()))
         # From here nothing leads back: what is booked is booked.
         booked = session.but(reference=reference, trail=(), person_reason="")
-        return Go(booked, "ready", outcome=Outcome.BOOKED, remember=False)
+        return Go(booked, "ready", outcome=TurnOutcome.BOOKED, remember=False)

@@ -71,6 +71,6 @@ def second_person(session: Session, world: World) -> Go:
 
 def offer_beside(session: Session, world: World) -> Move:
     """What is held beside the first one's appointment, else whatever is near."""
-    if session.beside and session.beside[0].local_start.date() >= first_day(session, world):
-        return Go(session.but(offers=session.beside, chosen=-1), "offers")
+    if session.adjacent and session.adjacent[0].local_start.date() >= first_day(session, world):
+        return Go(session.but(offers=session.adjacent, chosen=-1), "offers")
     return search_nearest(session, world)

@@ -10,8 +10,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from flows.questions import End, Go, Move, Question, menu
-from flows.session import Kept, Proving, Session, Whom
-from flows.speech import Line, Outcome
+from flows.session import KeptOffer, Proving, Session, Whom
+from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
 from flows.steps.confirm import PERSON_NEEDED
 from flows.steps.my_appointment import to_somebody
@@ -35,10 +35,10 @@ def tell_kept_place(session: Session, world: World) -> Go | None:
 
 def not_theirs(session: Session) -> Go:
     """Whom we rang gave another birth date: once more, then somebody looks at it."""
-    if session.sought + 1 >= MOST_DATES:
+    if session.lookup_count + 1 >= MOST_DATES:
         return to_somebody(session.but(is_offered=False))
-    told = Line("kept_place_not_found", wording=session.sought)
-    again = session.but(sought=session.sought + 1, trail=())
+    told = Line("kept_place_not_found", wording=session.lookup_count)
+    again = session.but(lookup_count=session.lookup_count + 1, trail=())
     return Go(again, "date_of_birth", (told,), remember=False)
 
 
@@ -55,12 +55,12 @@ class KeptPlace(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
             if world.refuse_place(_kept(session)):
-                return End(session, (Line("kept_place_refused"),), Outcome.PROMISED)
+                return End(session, (Line("kept_place_refused"),), TurnOutcome.PROMISED)
             return End(session, (Line("goodbye_later"),))
         return _take(session, world) if pressed == "1" else NO_SUCH_KEY
 
 
-def _kept(session: Session) -> Kept:
+def _kept(session: Session) -> KeptOffer:
     if session.kept is None:
         raise LookupError(f"no place is kept at {session.step}")
     return session.kept
@@ -89,4 +89,4 @@ def _take(session: Session, world: World) -> Move:
         trail=(),
         person_reason="",
     )
-    return Go(booked, "ready", outcome=Outcome.BOOKED, remember=False)
+    return Go(booked, "ready", outcome=TurnOutcome.BOOKED, remember=False)

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from flows.questions import End, Go, Move
 from flows.session import Session
-from flows.speech import Line, Outcome
-from flows.world import NoPerson, Standing, Unavailable, World
+from flows.speech import Line, TurnOutcome
+from flows.world import NoPerson, QueuePlace, Unavailable, World
 
 QUEUE = "queue"
 WITH_AGENT = "with_agent"
@@ -31,12 +31,12 @@ def knock(
 ) -> Move:
     """To a person: into the line if they can wait there, else to what can be promised."""
     found = world.join_queue(session, session.person_reason or session.resume or session.step)
-    if isinstance(found, Standing):
+    if isinstance(found, QueuePlace):
         return enter(session, found, lines)
     return offer_instead(session, world, (*lines, *why_not(found)), remember=remember)
 
 
-def enter(session: Session, place: Standing, lines: tuple[Line, ...] = ()) -> End:
+def enter(session: Session, place: QueuePlace, lines: tuple[Line, ...] = ()) -> End:
     """Into the queue, which tells where they stand and goes on from there by itself."""
     told = (
         *lines,
@@ -52,7 +52,7 @@ def enter(session: Session, place: Standing, lines: tuple[Line, ...] = ()) -> En
 def to_queue(session: Session, lines: tuple[Line, ...]) -> End:
     """Into the queue (again), where their place is."""
     waits = session.moved(QUEUE)
-    return End(waits, lines, Outcome.QUEUED, queue=session.line_queue)
+    return End(waits, lines, TurnOutcome.QUEUED, queue=session.line_queue)
 
 
 def offer_instead(
@@ -120,7 +120,7 @@ def promised(session: Session, world: World, number: str, at: datetime | None) -
         at = _quarter(at)
         today = at.date() == world.now().astimezone(at.tzinfo).date()
         line = Line("promise_today" if today else "promise_day", {**ending, "at": at})
-    return End(session.but(number=number), (line,), Outcome.PROMISED)
+    return End(session.but(number=number), (line,), TurnOutcome.PROMISED)
 
 
 def _quarter(at: datetime) -> datetime:

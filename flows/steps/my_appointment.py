@@ -7,7 +7,7 @@ is one or not. Whatever was wrong is told in the same words, too.
 from __future__ import annotations
 
 from flows.questions import End, Go, Miss, Move, Question, entry, menu
-from flows.session import CallerKind, Mine, MineState, Proving, Session, Whom
+from flows.session import CallerBooking, CallerKind, MineState, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.understanding import is_digits
@@ -91,8 +91,8 @@ def prove(session: Session, world: World) -> Move:
     if found is NotMine.PERSON:
         return to_somebody(session)
     if found is NotMine.TRY_AGAIN:
-        again = session.but(asked="", sought=session.sought + 1, trail=())
-        told = Line("my_not_found", wording=session.sought)
+        again = session.but(asked="", lookup_count=session.lookup_count + 1, trail=())
+        told = Line("my_not_found", wording=session.lookup_count)
         return Go(again, MY_APPOINTMENT, (told,), remember=False)
     return show(session.but(reference=session.asked), found)
 
@@ -103,16 +103,23 @@ def _tell_whom_we_rang(session: Session, world: World) -> Move:
     if found is NotMine.PERSON:
         return End(session, (Line("rung_not_told", {"number": world.our_number()}),))
     if found is NotMine.TRY_AGAIN:
-        again = session.but(sought=session.sought + 1, trail=())
-        told = Line("rung_not_found", wording=session.sought)
+        again = session.but(lookup_count=session.lookup_count + 1, trail=())
+        told = Line("rung_not_found", wording=session.lookup_count)
         return Go(again, "date_of_birth", (told,), remember=False)
     return show(session.but(reference=found.reference), found)
 
 
-def show(session: Session, mine: Mine, lines: tuple[Line, ...] = ()) -> Go:
+def show(session: Session, mine: CallerBooking, lines: tuple[Line, ...] = ()) -> Go:
     """What the booking is now; what was begun with it before is over."""
     shown = session.but(
-        mine=mine, doomed=(), moving="", offers=(), offered=(), chosen=-1, trail=(), resume=""
+        mine=mine,
+        doses_to_cancel=(),
+        moving="",
+        offers=(),
+        offered=(),
+        chosen=-1,
+        trail=(),
+        resume="",
     )
     return Go(shown, _SHOWN_AT[MineState(mine.state)], lines, remember=False)
 

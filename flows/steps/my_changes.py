@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from flows.questions import End, Go, Move, Question, menu
-from flows.session import Mine, Moving, Proving, Session, Whom
+from flows.session import CallerBooking, Moving, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments, to_person
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE
@@ -36,13 +36,13 @@ _NOT_BACK = {
 }
 
 
-def _mine(session: Session) -> Mine:
+def _mine(session: Session) -> CallerBooking:
     if session.mine is None:
         raise LookupError(f"no appointment was found before {session.step}")
     return session.mine
 
 
-def _facts(mine: Mine) -> dict[str, Any]:
+def _facts(mine: CallerBooking) -> dict[str, Any]:
     values: dict[str, Any] = {"place": mine.name, "street": mine.street, "town": mine.town}
     values |= zip(("start", "second"), mine.starts, strict=False)
     if mine.off:
@@ -51,7 +51,7 @@ def _facts(mine: Mine) -> dict[str, Any]:
     return values | {"second_place": mine.second_name, "second_town": mine.second_town}
 
 
-def _lead(mine: Mine) -> str:
+def _lead(mine: CallerBooking) -> str:
     """What there is, or that it cannot take place: nobody is to come to a closed door."""
     both = len(mine.starts) > 1
     if mine.off:
@@ -60,7 +60,7 @@ def _lead(mine: Mine) -> str:
     return ("my_apart" if mine.second_town else "my_both") if both else "my_one"
 
 
-def _kept(mine: Mine, said: str = "my_kept") -> tuple[Line, ...]:
+def _kept(mine: CallerBooking, said: str = "my_kept") -> tuple[Line, ...]:
     """That they lose nothing, which is not said of what cannot take place."""
     return () if mine.off else (Line(said),)
 
@@ -145,7 +145,7 @@ class MyCancelled(Patient):
         return _new_one(session, world) if pressed == ("2" if undo else "1") else NO_SUCH_KEY
 
 
-def _of_one_or_both(prompt: str, mine: Mine) -> Question:
+def _of_one_or_both(prompt: str, mine: CallerBooking) -> Question:
     both = "_both" if len(mine.starts) > 1 else ""
     return menu(f"{prompt}{both}", **_facts(mine))
 
@@ -174,7 +174,7 @@ def _begin_cancel(session: Session) -> Go:
     if len(mine.starts) > 1:
         return Go(session, "my_cancel_which")
     dose = FIRST if mine.first_start else SECOND
-    return Go(session.but(doomed=(dose,)), "my_cancel_check")
+    return Go(session.but(doses_to_cancel=(dose,)), "my_cancel_check")
 
 
 class MyCancelWhich(Patient):
@@ -184,8 +184,12 @@ class MyCancelWhich(Patient):
         return menu("my_cancel_which", **_facts(_mine(session)))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        doomed = {"1": (SECOND,), "2": (FIRST, SECOND)}.get(pressed)
-        return Go(session.but(doomed=doomed), "my_cancel_check") if doomed else NO_SUCH_KEY
+        doses_to_cancel = {"1": (SECOND,), "2": (FIRST, SECOND)}.get(pressed)
+        return (
+            Go(session.but(doses_to_cancel=doses_to_cancel), "my_cancel_check")
+            if doses_to_cancel
+            else NO_SUCH_KEY
+        )
 
 
 class MyCancelCheck(Patient):
@@ -197,7 +201,7 @@ class MyCancelCheck(Patient):
         mine = _mine(session)
         prompt = "my_cancel_check"
         if len(mine.starts) > 1:
-            prompt += "_both" if len(session.doomed) > 1 else "_second"
+            prompt += "_both" if len(session.doses_to_cancel) > 1 else "_second"
         return menu(prompt, **_facts(mine))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
@@ -206,12 +210,12 @@ class MyCancelCheck(Patient):
             return show(session, mine, _kept(mine))
         if pressed != "1":
             return NO_SUCH_KEY
-        why = world.cancel_booking(mine, session.doomed)
+        why = world.cancel_booking(mine, session.doses_to_cancel)
         if why is NotChanged.CHANGED:
             return _after(session, world, Line("my_changed"))
         if why is not None:
             return to_somebody(session)
-        stays = len(mine.starts) > len(session.doomed)
+        stays = len(mine.starts) > len(session.doses_to_cancel)
         return _after(session, world, *([Line("my_second_cancelled")] if stays else []))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flows.questions import End, Go, Move, Question, menu
 from flows.session import Session
-from flows.speech import Line, Outcome
+from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import FAR_MORE_KILOMETRES, found_or_not, search_nearest
 from flows.steps.tell import Tell, ask_number, known_number
@@ -31,7 +31,7 @@ class OwnCentre(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
             said = Line("own_centre_dial", {"place": session.own_name, "number": session.own_phone})
-            return End(session, (said,), Outcome.CONNECTED, dial=session.own_phone)
+            return End(session, (said,), TurnOutcome.CONNECTED, dial=session.own_phone)
         return self._on(session) if pressed == "2" else NO_SUCH_KEY
 
     def give_up(self, session: Session, world: World) -> Move:

@@ -88,7 +88,7 @@ def search_nearest(
         offers=offers,
         offered=session.offered + tuple(offer.slot_id for offer in offers),
         chosen=-1,
-        beside=(),
+        adjacent=(),
         # One step back must not lead to offers that are no more.
         trail=tuple(step for step in session.trail if step not in AFTER_SEARCH),
     )
@@ -177,9 +177,9 @@ def choose(session: Session, world: World) -> Move:
         return Go(session, MOVE_CHECK)
     if not session.is_first_of_two:
         return reach_or_confirm(session, world)
-    beside = world.hold_beside(session.choice, session.beside)
-    session = session.but(beside=beside)
-    return reach_or_confirm(session, world) if beside else Go(session, "couple_choice")
+    adjacent = world.hold_adjacent(session.choice, session.adjacent)
+    session = session.but(adjacent=adjacent)
+    return reach_or_confirm(session, world) if adjacent else Go(session, "couple_choice")
 
 
 def reach_or_confirm(session: Session, world: World) -> Go:
@@ -218,7 +218,7 @@ class Offers(Patient):
         offers = session.offers
         one_centre = len({offer.centre_id for offer in offers}) == 1 and len(offers) > 1
         prompt = f"offers_one_centre_{len(offers)}" if one_centre else f"offers_{len(offers)}"
-        if session.second_person and offers == session.beside:
+        if session.second_person and offers == session.adjacent:
             return replace(menu(prompt, **_values(session)), lead="offer_beside")
         if not all(offer.second_start_at for offer in offers):
             return menu(prompt, **_values(session))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from flows.questions import End, Go, Move, Question, menu
 from flows.session import Session
-from flows.speech import Line, Outcome
+from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import found_or_not
 from flows.world import World
@@ -45,7 +45,7 @@ class PartnerCentre(Patient):
         if pressed == "1" and session.own_phone:
             values = {"place": session.own_name, "number": session.own_phone}
             said = Line("own_centre_dial", values)
-            return End(session, (said,), Outcome.CONNECTED, dial=session.own_phone)
+            return End(session, (said,), TurnOutcome.CONNECTED, dial=session.own_phone)
         if pressed == "1":
             asked = session.but(resume=self.name, person_reason=PARTNER_REASON)
             said = Line("partner_centre_person", {"place": session.own_name})

@@ -81,7 +81,7 @@ class Person(Spoken):
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.no_promise:
-            if session.quiet >= QUIET_TURNS:
+            if session.silent_turns >= QUIET_TURNS:
                 return End(session, (Line("goodbye_later"),))
             if not session.resume:
                 return Go(session, "person", remember=False)
@@ -127,7 +127,7 @@ class PersonNumber(HearsNumber):
     def give_up(self, session: Session, world: World) -> Move:
         if session.caller_kind != CallerKind.NONE:
             return _promise(session, world, session.caller)
-        if session.quiet >= QUIET_TURNS:
+        if session.silent_turns >= QUIET_TURNS:
             return End(session, (Line("goodbye_unreachable"),))
         return Go(session, "person", remember=False)
 

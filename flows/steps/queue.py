@@ -9,7 +9,7 @@ from typing import Protocol
 
 from flows.questions import End, Go, Move
 from flows.session import Session
-from flows.speech import Line, Outcome
+from flows.speech import Line, TurnOutcome
 from flows.steps.line import (
     QUEUE,
     WITH_AGENT,
@@ -63,7 +63,7 @@ class Queue:
 def with_agent(session: Session, lines: tuple[Line, ...] = ()) -> End:
     """Into the conference of the agent who has them."""
     talks = session.moved(WITH_AGENT)
-    return End(talks, lines, Outcome.CONNECTED, conference=session.line)
+    return End(talks, lines, TurnOutcome.CONNECTED, conference=session.line)
 
 
 def back_to_machine(session: Session, world: World, step: str = "") -> Move:

@@ -123,8 +123,8 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
         speaks=session.speaks or was.speaks,
         alive=True,
         misses=0,
-        quiet=0,
-        deaf="",
+        silent_turns=0,
+        speech_off_at="",
         unsure=False,
         # One step back reads nobody's answers aloud either.
         trail=tuple(step for step in was.trail if step in _BACK_TO),
@@ -149,8 +149,8 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
     gone = was.chosen >= 0 and not taken.kept
     lines = (Line("resume_gone" if gone else "resumed"),)
     session = _with_place_beside(session, world).but(step=question)
-    if session.second_person and session.beside:
-        again = session.but(offers=session.beside, chosen=-1)
+    if session.second_person and session.adjacent:
+        again = session.but(offers=session.adjacent, chosen=-1)
         return Go(again, "offers", lines, remember=False)
     again = session.but(offers=(), offered=(), chosen=-1)
     return search_nearest(again, world, lines=lines)
@@ -158,6 +158,6 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
 
 def _with_place_beside(session: Session, world: World) -> Session:
     """For two people: the place beside the first one's went with the line, and is held again."""
-    if not session.beside:
+    if not session.adjacent:
         return session
-    return session.but(beside=world.hold_beside(session.beside[0], ()))
+    return session.but(adjacent=world.hold_adjacent(session.adjacent[0], ()))

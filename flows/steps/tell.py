@@ -10,13 +10,13 @@ from enum import StrEnum
 
 from flows.questions import End, Go, Miss, Move, Question, entry, menu
 from flows.session import CallerKind, Session, Whom
-from flows.speech import Line, Outcome
+from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.for_whom import second_person
 from flows.steps.offers import first_day
 from flows.steps.reach import NUMBER_DIGITS, HearsNumber
 from flows.understanding import NotUnderstood, telephone
-from flows.world import News, Wait, World
+from flows.world import News, WaitingListRequest, World
 
 
 class Tell(StrEnum):
@@ -68,12 +68,12 @@ def promise(
     if what is Tell.TURN and session.is_first_of_two:
         return _on_to_second(session, world, Line("turn_noted"))
     said = Line(f"{what}_promised_{'text' if by_text else 'call'}", {"ending": number[-2:]})
-    return End(session, (said,), Outcome.PROMISED)
+    return End(session, (said,), TurnOutcome.PROMISED)
 
 
 def _wait(session: Session, world: World, number: str) -> Move:
     ahead = world.join_waiting_list(
-        Wait(
+        WaitingListRequest(
             born=session.born_on,
             number=number,
             postcode=session.postcode,
@@ -92,7 +92,7 @@ def _wait(session: Session, world: World, number: str) -> Move:
     if session.is_first_of_two:
         return _on_to_second(session, world, Line("waiting_noted"))
     lines = (_place_in_line(ahead), Line("waiting_promised", {"ending": number[-2:]}))
-    return End(session, lines, Outcome.PROMISED)
+    return End(session, lines, TurnOutcome.PROMISED)
 
 
 def _place_in_line(ahead: int) -> Line:

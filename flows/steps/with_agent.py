@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.questions import End, Move
 from flows.session import Moving, Proving, Session
-from flows.speech import Line, Outcome, Speech
+from flows.speech import Line, Speech, TurnOutcome
 from flows.steps.line import WITH_AGENT, promised, to_queue
 from flows.steps.offers import search_nearest
 from flows.steps.queue import back_to_machine, with_agent
@@ -30,7 +30,7 @@ class WithAgent:
             return promised(session, world, session.caller, world.promised_at())
         if after.what is AfterAgent.HANDED_BACK:
             return _handed_back(session, world, after.step)
-        return End(session, (Line("goodbye"),), Outcome.ENDED)
+        return End(session, (Line("goodbye"),), TurnOutcome.ENDED)
 
 
 def _handed_back(session: Session, world: World, step: str) -> Move:
@@ -39,8 +39,8 @@ def _handed_back(session: Session, world: World, step: str) -> Move:
     An agent may have booked, moved or given anything back: nothing of that is told from memory.
     """
     fresh = session.but(
-        trail=(), resume="", reference="", offers=(), offered=(), chosen=-1, beside=(), typed="",
-        proving=Proving.NOTHING, asked="", mine=None, doomed=(), moving=Moving.NONE,
+        trail=(), resume="", reference="", offers=(), offered=(), chosen=-1, adjacent=(), typed="",
+        proving=Proving.NOTHING, asked="", mine=None, doses_to_cancel=(), moving=Moving.NONE,
     )  # fmt: skip
     if step != "offers":
         return back_to_machine(fresh, world, step or "welcome")

@@ -7,7 +7,14 @@ from datetime import date
 from typing import Final
 
 from flows.understanding import spoken_numbers as spoken
-from flows.understanding.spoken_numbers import Asked, Edge, Item, Kind, Mode, digits_of
+from flows.understanding.spoken_numbers import (
+    Item,
+    Mode,
+    NumberKind,
+    NumberPurpose,
+    NumberSpan,
+    digits_of,
+)
 from flows.understanding.typed import OLDEST_AGE, NotUnderstood, birthday, checked_date
 from flows.understanding.vocabulary import Vocabulary
 
@@ -15,7 +22,7 @@ from flows.understanding.vocabulary import Vocabulary
 # it is one only: grown-ups ring here, and a child's year is said in full or is heard to be wrong
 # when the date is read back. Where both make an adult ("zéro sept"), both are given and asked.
 ADULT: Final = 18
-_ROW: Final = frozenset({Kind.NUMBER, Kind.MONTH})
+_ROW: Final = frozenset({NumberKind.NUMBER, NumberKind.MONTH})
 _DAY_AND_MONTH: Final = 2
 _YEAR: Final = 4
 # Day, month and year one after the other in figures.
@@ -71,15 +78,15 @@ class _Reader:
 
     def read(self, row: tuple[Item, ...], mode: Mode) -> Iterator[date]:
         self._mode = mode
-        months = [index for index, item in enumerate(row) if item.kind is Kind.MONTH]
+        months = [index for index, item in enumerate(row) if item.kind is NumberKind.MONTH]
         if not months:
             yield from self._in_numbers(row)
         elif len(months) == 1:
             yield from self._with_month(row[: months[0]], row[months[0]], row[months[0] + 1 :])
 
-    def _paths(self, row: Sequence[Item], most_digits: int) -> Iterator[tuple[Edge, ...]]:
+    def _paths(self, row: Sequence[Item], most_digits: int) -> Iterator[tuple[NumberSpan, ...]]:
         edges = spoken.lattice(
-            row, self._vocabulary.language, self._mode, Asked.DATE, most_words=_MOST_WORDS
+            row, self._vocabulary.language, self._mode, NumberPurpose.DATE, most_words=_MOST_WORDS
         )
         yield from spoken.paths(edges, most_digits)
 
@@ -101,7 +108,9 @@ class _Reader:
             for first, second in self._in_two(after):
                 yield from self._dates(first, number, second, named=True)
 
-    def _in_two(self, row: Sequence[Item]) -> Iterator[tuple[Sequence[Edge], Sequence[Edge]]]:
+    def _in_two(
+        self, row: Sequence[Item]
+    ) -> Iterator[tuple[Sequence[NumberSpan], Sequence[NumberSpan]]]:
         for path in self._paths(row, _YEAR + _DAY_AND_MONTH):
             for cut in range(1, len(path)):
                 yield path[:cut], path[cut:]
@@ -126,7 +135,7 @@ class _Reader:
             if len(path[0].digits) == _YEAR and path[0].figures and len(digits) == _MOST_DIGITS:
                 yield from self._dates_of(digits[6:], digits[4:6], digits[:4])
 
-    def _is_a_year(self, path: Sequence[Edge]) -> bool:
+    def _is_a_year(self, path: Sequence[NumberSpan]) -> bool:
         """Whether 1, 9, 3, 5 is the year alone, and no first of September."""
         singly = len(path) == _YEAR and all(len(edge.digits) == 1 for edge in path)
         return singly and 0 <= self._today.year - int(digits_of(path)) <= OLDEST_AGE
@@ -134,7 +143,12 @@ class _Reader:
     # From parts to days
 
     def _dates(
-        self, day: Sequence[Edge], month: str, year: Sequence[Edge], *, named: bool = False
+        self,
+        day: Sequence[NumberSpan],
+        month: str,
+        year: Sequence[NumberSpan],
+        *,
+        named: bool = False,
     ) -> Iterator[date]:
         if not _is_small(day) or any(edge.ordinal for edge in year):
             return
@@ -170,8 +184,8 @@ class _Reader:
 
 
 def _in_three(
-    path: Sequence[Edge],
-) -> Iterator[tuple[Sequence[Edge], Sequence[Edge], Sequence[Edge]]]:
+    path: Sequence[NumberSpan],
+) -> Iterator[tuple[Sequence[NumberSpan], Sequence[NumberSpan], Sequence[NumberSpan]]]:
     """Day (or month), month (or day), and what may be a year."""
     for end_of_first in range(1, min(3, len(path))):
         first = path[:end_of_first]
@@ -183,12 +197,12 @@ def _in_three(
                 yield first, second, path[end_of_second:]
 
 
-def _is_small(part: Sequence[Edge]) -> bool:
+def _is_small(part: Sequence[NumberSpan]) -> bool:
     """Two digits at most, in one number or digit by digit."""
     return 0 < len(digits_of(part)) <= _DAY_AND_MONTH and _is_together(part)
 
 
-def _is_year(part: Sequence[Edge]) -> bool:
+def _is_year(part: Sequence[NumberSpan]) -> bool:
     """Two or four digits, as years are said: 1942, 19 42, 1 942, 1 9 4 2, 19 0 5."""
     if not _is_together(part):
         return False
@@ -198,17 +212,17 @@ def _is_year(part: Sequence[Edge]) -> bool:
     return sum(lengths) == _DAY_AND_MONTH
 
 
-def _is_article(day: Sequence[Edge]) -> bool:
+def _is_article(day: Sequence[NumberSpan]) -> bool:
     """Whether "un quatre octobre" is the fourth: only figures and zeros make a day of two words."""
     return len(day) > 1 and day[0].digits != "0" and not all(edge.figures for edge in day)
 
 
-def _is_together(part: Sequence[Edge]) -> bool:
+def _is_together(part: Sequence[NumberSpan]) -> bool:
     """Whether no word parts it: "un dimanche, le trois" is not the thirteenth."""
     return not any(edge.apart for edge in part[1:])
 
 
-def _is_layout(path: Sequence[Edge]) -> bool:
+def _is_layout(path: Sequence[NumberSpan]) -> bool:
     """Figures in twos, fours, sixes or eights, so that day, month and year are two digits each."""
     return len(digits_of(path)) in _LAYOUTS and all(
         edge.figures and not len(edge.digits) % _DAY_AND_MONTH for edge in path

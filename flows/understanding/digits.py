@@ -7,11 +7,11 @@ from itertools import islice
 from typing import Final
 
 from flows.understanding import spoken_numbers as spoken
-from flows.understanding.spoken_numbers import Asked, Item, Kind, Mode, digits_of
+from flows.understanding.spoken_numbers import Item, Mode, NumberKind, NumberPurpose, digits_of
 from flows.understanding.typed import NotUnderstood, telephone
 from flows.understanding.vocabulary import Vocabulary
 
-_ROW: Final = frozenset({Kind.NUMBER})
+_ROW: Final = frozenset({NumberKind.NUMBER})
 # 00 33 and nine more; and a row may hold so many readings before it says nothing any more.
 _LONGEST_NUMBER: Final = 14
 MOST_DIGITS: Final = 28
@@ -92,11 +92,11 @@ def _dialled(reading: str) -> Iterable[str]:
 def _readings(row: tuple[Item, ...], language: str, mode: Mode, most_digits: int) -> set[str]:
     if any(item.ordinal for item in row):
         return set()
-    edges = spoken.lattice(row, language, mode, Asked.DIGITS)
+    edges = spoken.lattice(row, language, mode, NumberPurpose.DIGITS)
     found = list(islice(spoken.paths(edges, most_digits), _MOST_PATHS + 1))
     return {digits_of(path) for path in found} if len(found) <= _MOST_PATHS else set()
 
 
 def _is_article(row: Sequence[Item], said: Sequence[Item]) -> bool:
     """Whether these are the "un" and "une" of a sentence, and not its only digit."""
-    return spoken.says_little(row) and any(item.kind is Kind.OTHER for item in said)
+    return spoken.says_little(row) and any(item.kind is NumberKind.OTHER for item in said)

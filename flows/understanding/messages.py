@@ -21,7 +21,7 @@ from flows.understanding.vocabulary import Vocabulary, plain
 from flows.understanding.words import emergency, yes_no
 
 
-class Wish(StrEnum):
+class Intent(StrEnum):
     """What a text asks for, or tells."""
 
     EMERGENCY = "emergency"
@@ -44,7 +44,7 @@ _SAID = "said"
 _ALONE = "alone"
 # Beside what undoes much, fewer words may stand that say something else: "ce n'est pas moi, c'est
 # ma mère" is of somebody whose mobile was given for another.
-_BESIDE: Mapping[Wish, int] = {Wish.STOP: 1, Wish.WRONG: 0, Wish.START: 2, Wish.YES: 3}
+_BESIDE: Mapping[Intent, int] = {Intent.STOP: 1, Intent.WRONG: 0, Intent.START: 2, Intent.YES: 3}
 _BESIDE_OTHERS = 8
 # A text is short; this is a letter.
 _MOST_WORDS = 60
@@ -55,70 +55,70 @@ _DRAWN = re.compile(r"(.)\1{2,}")
 _ONE_SLIP, _TWO_SLIPS = 4, 7
 # Of two, the one that matters more.
 _IN_ORDER = (
-    *(Wish.CANCEL, Wish.MOVE, Wish.CHANGE),
-    *(Wish.START, Wish.WHERE, Wish.YES, Wish.THANKS),
+    *(Intent.CANCEL, Intent.MOVE, Intent.CHANGE),
+    *(Intent.START, Intent.WHERE, Intent.YES, Intent.THANKS),
 )
-_DENIABLE = frozenset({*_IN_ORDER[:2], Wish.START, Wish.YES, Wish.STOP, Wish.WRONG})
+_DENIABLE = frozenset({*_IN_ORDER[:2], Intent.START, Intent.YES, Intent.STOP, Intent.WRONG})
 # What undoes much, and what else may be said with it.
 _SURE = (
-    (Wish.WRONG, (Wish.STOP, Wish.CHANGE, Wish.THANKS)),
-    (Wish.STOP, (Wish.YES, Wish.CHANGE, Wish.THANKS)),
+    (Intent.WRONG, (Intent.STOP, Intent.CHANGE, Intent.THANKS)),
+    (Intent.STOP, (Intent.YES, Intent.CHANGE, Intent.THANKS)),
 )
 
 
-def wish(text: str, vocabulary: Vocabulary) -> Wish | None:
+def intent_of(text: str, vocabulary: Vocabulary) -> Intent | None:
     """The one wish of a text in this language; None where it has none, or none that is sure."""
     drawn = _DRAWN.sub(r"\1", plain(text)).split()
     if len(drawn) > _MOST_WORDS:
         return None
     if emergency(text, vocabulary):
-        return Wish.EMERGENCY
+        return Intent.EMERGENCY
     words = [_spelt(word, vocabulary) for word in drawn if word not in vocabulary.hesitations]
     if not words:
-        return Wish.THANKS
+        return Intent.THANKS
     if (words[0],) in vocabulary.written["stop"] and len(words) <= _SHORT_ENOUGH:
-        return Wish.STOP
+        return Intent.STOP
     pieces = _lexicon(vocabulary)(words)
-    return _one_of(_wishes(pieces, words, vocabulary), pieces)
+    return _one_of(_intents(pieces, words, vocabulary), pieces)
 
 
-def _wishes(pieces: Sequence[Piece], words: Sequence[str], vocabulary: Vocabulary) -> set[Wish]:
+def _intents(pieces: Sequence[Piece], words: Sequence[str], vocabulary: Vocabulary) -> set[Intent]:
     if all(piece.is_(_ALONE) or piece.is_(_SMALL) for piece in pieces) and any(
         piece.is_(_ALONE) for piece in pieces
     ):
-        return {Wish.WHERE}
+        return {Intent.WHERE}
     strange = sum(piece.is_(UNKNOWN) or piece.is_(NUMBER) for piece in pieces)
     found = {
         one
-        for one in Wish
+        for one in Intent
         if any(piece.is_(one) for piece in pieces) and strange <= _BESIDE.get(one, _BESIDE_OTHERS)
     }
     said = yes_no(" ".join(words), vocabulary)
     if said is True:
-        found.add(Wish.YES)
+        found.add(Intent.YES)
     elif said is False:
         # "Non" to a reminder: they will not come.
-        found.add(Wish.CHANGE)
+        found.add(Intent.CHANGE)
     return found
 
 
-def _one_of(found: set[Wish], pieces: Sequence[Piece]) -> Wish | None:
-    if any(piece.is_(_NOT) and not any(piece.is_(one) for one in Wish) for piece in pieces):
+def _one_of(found: set[Intent], pieces: Sequence[Piece]) -> Intent | None:
+    if any(piece.is_(_NOT) and not any(piece.is_(one) for one in Intent) for piece in pieces):
         # "Je ne veux pas annuler"; a no by itself denies nothing.
         found -= _DENIABLE
-    if Wish.WRONG not in found and any(piece.is_(Wish.WRONG) for piece in pieces):
+    if Intent.WRONG not in found and any(piece.is_(Intent.WRONG) for piece in pieces):
         return None
     for one, with_it in _SURE:
         if one in found:
             # "Non, ce n'est pas moi, stop" is one wish; with anything else it is not sure.
             return one if found <= {one, *with_it} else None
-    if {Wish.CANCEL, Wish.MOVE} <= found:
-        return Wish.CHANGE
-    if {Wish.YES, Wish.CHANGE} <= found and not found & {Wish.CANCEL, Wish.MOVE}:
+    if {Intent.CANCEL, Intent.MOVE} <= found:
+        return Intent.CHANGE
+    if {Intent.YES, Intent.CHANGE} <= found and not found & {Intent.CANCEL, Intent.MOVE}:
         return None
     strange = any(piece.is_(UNKNOWN) or piece.is_(NUMBER) for piece in pieces)
     if strange:
-        found -= {Wish.THANKS}
+        found -= {Intent.THANKS}
     return next((one for one in _IN_ORDER if one in found), None)
 
 
@@ -155,7 +155,7 @@ def _lexicon(vocabulary: Vocabulary) -> Callable[[Sequence[str]], list[Piece]]:
         if len(phrase) > 1 and any((word,) in vocabulary.negators for word in phrase)
     )
     return Lexicon(
-        *((one, written[one]) for one in Wish if one in written),
+        *((one, written[one]) for one in Intent if one in written),
         (_ALONE, written["where_alone"]),
         (_NOT, vocabulary.negators),
         (_SMALL, vocabulary.fillers),

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from flows.understanding import spoken_numbers as spoken
-from flows.understanding.spoken_numbers import Asked, Gap, Item, Kind, Mode, digits_of
+from flows.understanding.spoken_numbers import Gap, Item, Mode, NumberKind, NumberPurpose, digits_of
 from flows.understanding.vocabulary import Vocabulary
 
 _DIGITS: Final = 5
@@ -16,7 +16,7 @@ _DIGITS: Final = 5
 _MOST_WORDS: Final = 12
 _TWO: Final = 2
 _TWO_DIGITS: Final = 10
-_ROW: Final = frozenset({Kind.NUMBER})
+_ROW: Final = frozenset({NumberKind.NUMBER})
 # The two départements of Corsica, both 20 in postcodes, and how the rest of those begins.
 _CORSICA: Final = {"a": ("0", "1"), "b": ("2", "6")}
 
@@ -27,7 +27,7 @@ def postcodes(text: str, vocabulary: Vocabulary, known: Callable[[str], bool]) -
     None when the number of digits is not five, or when two different ones are said.
     """
     said = [
-        replace(item, kind=Kind.OTHER) if item.ordinal else item
+        replace(item, kind=NumberKind.OTHER) if item.ordinal else item
         for item in spoken.standing(spoken.items_of(text, vocabulary))
     ]
     for letter, thirds in _CORSICA.items():
@@ -51,7 +51,7 @@ def _of_row(
     for mode in Mode:
         for items in (row, _without_article(row), spoken.said_once(row)):
             edges = spoken.lattice(
-                items, vocabulary.language, mode, Asked.POSTCODE, most_words=_MOST_WORDS
+                items, vocabulary.language, mode, NumberPurpose.POSTCODE, most_words=_MOST_WORDS
             )
             readings = {digits_of(path) for path in spoken.paths(edges, _DIGITS)}
             fitting = [code for code in readings if len(code) == _DIGITS and known(code)]
@@ -74,8 +74,8 @@ def _with_twenty(said: Sequence[Item], letter: str) -> list[Item]:
     """Make a 20 of the "deux A" before digits; nothing where there is none."""
     for at in range(1, len(said) - 1):
         two, between, after = said[at - 1 : at + 2]
-        first = at == 1 or said[at - 2].kind is not Kind.NUMBER
-        numbers = two.kind is Kind.NUMBER is after.kind
+        first = at == 1 or said[at - 2].kind is not NumberKind.NUMBER
+        numbers = two.kind is NumberKind.NUMBER is after.kind
         if numbers and first and two.number == _TWO and between.text == letter:
             twenty = replace(two, text="20", number=20, figures=True)
             return [*said[: at - 1], twenty, replace(after, gap=Gap.WALL), *said[at + 2 :]]

@@ -69,7 +69,7 @@ class Mode(Enum):
     LOOSE = auto()
 
 
-class Kind(Enum):
+class NumberKind(Enum):
     NUMBER = auto()
     MONTH = auto()
     LINK = auto()
@@ -83,7 +83,7 @@ class Kind(Enum):
 class Item:
     """A word of a sentence. `number` is a number by itself, or a month; `text` is for text2num."""
 
-    kind: Kind
+    kind: NumberKind
     text: str
     gap: Gap
     number: int = 0
@@ -101,7 +101,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class NumberSpan:
     """Some words of a row that are one number. `digits` keeps the zeros in front."""
 
     end: int
@@ -137,8 +137,8 @@ def items_of(text: str, vocabulary: Vocabulary, *, short_months: bool = False) -
         end = match.end()
         item = _item(match[0], gap, vocabulary)
         month = vocabulary.months.get(plain(match[0]))
-        if short_months and month and item.kind is Kind.NUMBER and after_figures:
-            item = Item(Kind.MONTH, match[0], gap, month)
+        if short_months and month and item.kind is NumberKind.NUMBER and after_figures:
+            item = Item(NumberKind.MONTH, match[0], gap, month)
         said.append(item)
     return _without_quantities(
         _split_figures(_glued(_repeated(said, vocabulary), vocabulary)), vocabulary
@@ -156,25 +156,25 @@ def _gap(between: str, *, first: bool) -> Gap:
 
 def _item(word: str, gap: Gap, vocabulary: Vocabulary) -> Item:
     if word[0] in "0123456789":
-        return Item(Kind.NUMBER, word, gap, int(word), figures=True)
+        return Item(NumberKind.NUMBER, word, gap, int(word), figures=True)
     bare = plain(word)
     if bare in vocabulary.zeros:
-        return Item(Kind.NUMBER, word, gap)
+        return Item(NumberKind.NUMBER, word, gap)
     number = _spelt(vocabulary.language, word)
     if number is not None:
-        return Item(Kind.NUMBER, word, gap, number.value, ordinal=number.ordinal)
+        return Item(NumberKind.NUMBER, word, gap, number.value, ordinal=number.ordinal)
     if bare in vocabulary.months:
-        return Item(Kind.MONTH, word, gap, vocabulary.months[bare])
+        return Item(NumberKind.MONTH, word, gap, vocabulary.months[bare])
     for kind, words in (
-        (Kind.CORRECTION, vocabulary.corrections),
-        (Kind.DENIAL, vocabulary.denials),
-        (Kind.HESITATION, vocabulary.hesitations),
-        (Kind.LINK, vocabulary.links),
-        (Kind.LINK, vocabulary.weekdays),
+        (NumberKind.CORRECTION, vocabulary.corrections),
+        (NumberKind.DENIAL, vocabulary.denials),
+        (NumberKind.HESITATION, vocabulary.hesitations),
+        (NumberKind.LINK, vocabulary.links),
+        (NumberKind.LINK, vocabulary.weekdays),
     ):
         if bare in words:
             return Item(kind, word, gap)
-    return Item(Kind.OTHER, word, gap)
+    return Item(NumberKind.OTHER, word, gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +200,18 @@ def _repeated(said: Sequence[Item], vocabulary: Vocabulary) -> list[Item]:
     found: list[Item] = []
     times, gap = 1, Gap.SPACE
     for item in said:
-        more = vocabulary.repeats.get(plain(item.text), 1) if item.kind is not Kind.NUMBER else 1
+        more = (
+            vocabulary.repeats.get(plain(item.text), 1) if item.kind is not NumberKind.NUMBER else 1
+        )
         if more > 1:
             times, gap = more, item.gap
             continue
-        if times > 1 and item.kind is Kind.NUMBER and item.number < 10 and not item.ordinal:  # noqa: PLR2004
-            digit = Item(Kind.NUMBER, str(item.number), Gap.WALL, item.number, figures=True)
+        if times > 1 and item.kind is NumberKind.NUMBER and item.number < 10 and not item.ordinal:  # noqa: PLR2004
+            digit = Item(NumberKind.NUMBER, str(item.number), Gap.WALL, item.number, figures=True)
             found += [replace(digit, gap=gap), *([digit] * (times - 1))]
         else:
             if times > 1:
-                found.append(Item(Kind.OTHER, "", gap))
+                found.append(Item(NumberKind.OTHER, "", gap))
             found.append(item)
         times = 1
     return found
@@ -220,13 +222,13 @@ def _glued(said: Sequence[Item], vocabulary: Vocabulary) -> list[Item]:
     found: list[Item] = []
     apart: Gap | None = None
     for index, item in enumerate(said):
-        if item.kind is Kind.HESITATION:
+        if item.kind is NumberKind.HESITATION:
             apart = max(apart or Gap.BREAK, Gap.BREAK)
             continue
         if (
-            item.kind in {Kind.LINK, Kind.OTHER}
+            item.kind in {NumberKind.LINK, NumberKind.OTHER}
             and found
-            and found[-1].kind is Kind.NUMBER
+            and found[-1].kind is NumberKind.NUMBER
             and apart is None
             and index + 1 < len(said)
             and _glues(found[-1], item, said[index + 1], vocabulary.language)
@@ -236,9 +238,9 @@ def _glued(said: Sequence[Item], vocabulary: Vocabulary) -> list[Item]:
         if apart is Gap.GLUE:
             text = f"{said[index - 1].text} {item.text}"
             found.append(replace(item, gap=Gap.GLUE, text=text))
-        elif item.kind is Kind.NUMBER and found and found[-1].kind is Kind.LINK:
+        elif item.kind is NumberKind.NUMBER and found and found[-1].kind is NumberKind.LINK:
             found.append(replace(item, gap=Gap.WALL))
-        elif apart is not None and item.kind is Kind.NUMBER:
+        elif apart is not None and item.kind is NumberKind.NUMBER:
             found.append(replace(item, gap=max(apart, item.gap)))
         else:
             found.append(item)
@@ -247,7 +249,7 @@ def _glued(said: Sequence[Item], vocabulary: Vocabulary) -> list[Item]:
 
 
 def _glues(before: Item, word: Item, after: Item, language: str) -> bool:
-    if after.kind is not Kind.NUMBER or before.figures or after.figures or not after.number:
+    if after.kind is not NumberKind.NUMBER or before.figures or after.figures or not after.number:
         return False
     if Gap.BREAK in {word.gap, after.gap}:
         return False
@@ -260,17 +262,17 @@ def _split_figures(said: Sequence[Item]) -> list[Item]:
     for index, item in enumerate(said):
         following = said[index + 1] if index + 1 < len(said) else None
         if (
-            item.kind is Kind.NUMBER
+            item.kind is NumberKind.NUMBER
             and item.figures
             and re.fullmatch(r"[2-9][1-9]", item.text)
             and following is not None
-            and following.kind is Kind.NUMBER
+            and following.kind is NumberKind.NUMBER
             and following.is_scale
             and following.number == _HUNDRED
         ):
             tens, units = f"{item.text[0]}0", item.text[1]
             found.append(replace(item, text=tens, number=int(tens)))
-            found.append(Item(Kind.NUMBER, units, Gap.WITHIN, int(units), figures=True))
+            found.append(Item(NumberKind.NUMBER, units, Gap.WITHIN, int(units), figures=True))
         else:
             found.append(item)
     return found
@@ -281,12 +283,12 @@ def _without_quantities(said: Sequence[Item], vocabulary: Vocabulary) -> tuple[I
     found = list(said)
     units = _units(vocabulary.locale)
     for index, item in enumerate(said):
-        if plain(item.text) not in units or item.kind is Kind.NUMBER:
+        if plain(item.text) not in units or item.kind is NumberKind.NUMBER:
             continue
         before = index - 1
-        while before >= 0 and found[before].kind is Kind.NUMBER:
+        while before >= 0 and found[before].kind is NumberKind.NUMBER:
             gap = found[before].gap
-            found[before] = replace(found[before], kind=Kind.OTHER)
+            found[before] = replace(found[before], kind=NumberKind.OTHER)
             if gap >= Gap.BREAK:
                 break
             before -= 1
@@ -314,34 +316,34 @@ def standing(said: Sequence[Item]) -> tuple[Item, ...]:
     none after, or a number is denied ("pas le douze").
     """
     for index, item in enumerate(said):
-        if item.kind is Kind.DENIAL:
-            following = next((i for i in said[index + 1 :] if i.kind is not Kind.LINK), None)
-            if following is not None and following.kind in {Kind.NUMBER, Kind.MONTH}:
+        if item.kind is NumberKind.DENIAL:
+            following = next((i for i in said[index + 1 :] if i.kind is not NumberKind.LINK), None)
+            if following is not None and following.kind in {NumberKind.NUMBER, NumberKind.MONTH}:
                 return ()
-    last = max((i for i, item in enumerate(said) if item.kind is Kind.CORRECTION), default=-1)
+    last = max((i for i, item in enumerate(said) if item.kind is NumberKind.CORRECTION), default=-1)
     tail = tuple(said[last + 1 :])
-    if any(item.kind is Kind.NUMBER for item in tail):
+    if any(item.kind is NumberKind.NUMBER for item in tail):
         return tail
     return ()
 
 
 def was_corrected(said: Sequence[Item]) -> bool:
     """Whether something was said of numbers before a correction."""
-    last = max((i for i, item in enumerate(said) if item.kind is Kind.CORRECTION), default=-1)
-    return any(item.kind is Kind.NUMBER for item in said[: max(last, 0)])
+    last = max((i for i, item in enumerate(said) if item.kind is NumberKind.CORRECTION), default=-1)
+    return any(item.kind is NumberKind.NUMBER for item in said[: max(last, 0)])
 
 
 # ---------------------------------------------------------------- from items to rows
 
 
-def rows_of(said: Sequence[Item], kinds: frozenset[Kind]) -> list[tuple[Item, ...]]:
+def rows_of(said: Sequence[Item], kinds: frozenset[NumberKind]) -> list[tuple[Item, ...]]:
     """Rows of such items with nothing but links between them; links are left out."""
     rows: list[tuple[Item, ...]] = []
     row: list[Item] = []
     for item in said:
         if item.kind in kinds:
             row.append(item)
-        elif item.kind is not Kind.LINK and row:
+        elif item.kind is not NumberKind.LINK and row:
             rows.append(tuple(row))
             row = []
     if row:
@@ -356,7 +358,7 @@ def without_article(row: tuple[Item, ...]) -> tuple[Item, ...]:
 
 def says_little(row: Sequence[Item]) -> bool:
     """Whether it is an article, "une seconde", "may": nothing that could be part of an answer."""
-    numbers = [item for item in row if item.kind is Kind.NUMBER]
+    numbers = [item for item in row if item.kind is NumberKind.NUMBER]
     if len(numbers) < len(row) and numbers:
         return False
     articles = sum(item.may_be_article for item in numbers)
@@ -379,7 +381,7 @@ def goes_on(row: Sequence[Item], said: Sequence[Item], vocabulary: Vocabulary) -
     if last + 1 == len(said):
         return False
     following = said[last + 1]
-    if following.kind is not Kind.OTHER or following.gap > Gap.SPACE:
+    if following.kind is not NumberKind.OTHER or following.gap > Gap.SPACE:
         return False
     return plain(following.text) not in _small_words(vocabulary)
 
@@ -393,11 +395,11 @@ def _small_words(vocabulary: Vocabulary) -> frozenset[str]:
 
 # ---------------------------------------------------------------- from rows to numbers
 
-Lattice = Sequence[Sequence[Edge]]
+Lattice = Sequence[Sequence[NumberSpan]]
 _Span = tuple[int, int]
 
 
-class Asked(Enum):
+class NumberPurpose(Enum):
     """What the numbers are for."""
 
     # Years end soon; they may be written "1900 42".
@@ -411,7 +413,7 @@ def lattice(
     row: Sequence[Item],
     language: str,
     mode: Mode,
-    asked: Asked,
+    asked: NumberPurpose,
     *,
     most_words: int = MOST_NUMBERS,
 ) -> Lattice:
@@ -424,9 +426,9 @@ def lattice(
     joins = [True] + [_may_join(row, at, mode, apart=apart) for at in range(1, count)]
     parts = [at == 0 or _may_part(row, at, mode) for at in range(count)] + [True]
     mixed = _mixed(row, joins, language, asked)
-    edges: list[list[Edge]] = []
+    edges: list[list[NumberSpan]] = []
     for start in range(count):
-        found: list[Edge] = []
+        found: list[NumberSpan] = []
         edges.append(found)
         if not parts[start]:
             continue
@@ -440,17 +442,17 @@ def lattice(
                     for edge in _edges(row, start, end, language, mixed)
                     if _is_wanted(row[start:end], edge, asked)
                 )
-        if asked is Asked.POSTCODE and start:
+        if asked is NumberPurpose.POSTCODE and start:
             found += _one_thousands(row, start, joins, language)
     return edges
 
 
-def _is_wanted(words: Sequence[Item], edge: Edge, asked: Asked) -> bool:
+def _is_wanted(words: Sequence[Item], edge: NumberSpan, asked: NumberPurpose) -> bool:
     """Whether these words may be this number, given what is asked for."""
-    if edge.figures or asked is Asked.DIGITS:
+    if edge.figures or asked is NumberPurpose.DIGITS:
         return True
     value = int(edge.digits)
-    if asked is Asked.DATE:
+    if asked is NumberPurpose.DATE:
         return value <= _LAST_YEAR
     if any(item.is_scale and item.number == _THOUSAND for item in words):
         return words[0].number != _THOUSAND  # "zéro mille" lacks something
@@ -459,7 +461,7 @@ def _is_wanted(words: Sequence[Item], edge: Edge, asked: Asked) -> bool:
 
 def _one_thousands(
     row: Sequence[Item], start: int, joins: Sequence[bool], language: str
-) -> Iterator[Edge]:
+) -> Iterator[NumberSpan]:
     """The 1000 of "zéro un mille", which no number but a postcode has."""
     if row[start - 1].number or not row[start].may_be_article:
         return
@@ -468,7 +470,7 @@ def _one_thousands(
             return
         number = _spelt(language, " ".join(item.text for item in row[start + 1 : end]))
         if number is not None:
-            yield Edge(end, str(number.value))
+            yield NumberSpan(end, str(number.value))
 
 
 def _may_join(row: Sequence[Item], at: int, mode: Mode, *, apart: bool) -> bool:
@@ -490,23 +492,23 @@ def _may_part(row: Sequence[Item], at: int, mode: Mode) -> bool:
 
 def _edges(
     row: Sequence[Item], start: int, end: int, language: str, mixed: Mapping[_Span, set[int]]
-) -> Iterator[Edge]:
+) -> Iterator[NumberSpan]:
     first = row[start]
     if end == start + 1 and (first.figures or first.number == 0):
-        yield Edge(end, first.text if first.figures else "0", first.figures, first.ordinal)
+        yield NumberSpan(end, first.text if first.figures else "0", first.figures, first.ordinal)
     elif any(item.figures for item in row[start:end]):
         if end == start + 2 and row[start + 1].gap is Gap.WITHIN:
-            yield Edge(end, str(first.number + row[start + 1].number), figures=True)
+            yield NumberSpan(end, str(first.number + row[start + 1].number), figures=True)
         for value in mixed.get((start, end), ()):
-            yield Edge(end, str(value))
+            yield NumberSpan(end, str(value))
     elif first.number:  # "zéro trois" is two numbers to us: the zero counts
         number = _spelt(language, " ".join(item.text for item in row[start:end]))
         if number is not None:
-            yield Edge(end, str(number.value), ordinal=number.ordinal)
+            yield NumberSpan(end, str(number.value), ordinal=number.ordinal)
 
 
 def _mixed(
-    row: Sequence[Item], joins: Sequence[bool], language: str, asked: Asked
+    row: Sequence[Item], joins: Sequence[bool], language: str, asked: NumberPurpose
 ) -> Mapping[_Span, set[int]]:
     """Numbers of words and figures together, by span: "mille 942", "35 mille 5 cent".
 
@@ -515,7 +517,7 @@ def _mixed(
     """
     found: dict[_Span, set[int]] = {}
     figures = [item.figures for item in row]
-    centuries = asked is Asked.DATE
+    centuries = asked is NumberPurpose.DATE
     if not any(figures) or (all(figures) and not centuries):
         return found
     for length in range(1, min(len(row), _LONGEST) + 1):
@@ -562,7 +564,7 @@ def _together(
     yield left + right
 
 
-def paths(edges: Lattice, most_digits: int) -> Iterator[tuple[Edge, ...]]:
+def paths(edges: Lattice, most_digits: int) -> Iterator[tuple[NumberSpan, ...]]:
     """The ways through the whole row that have the fewest digits, if those are not too many.
 
     Nobody says 20, 2 in one breath for others to understand, nor 4, 20 or 3, 100: words that can
@@ -572,7 +574,7 @@ def paths(edges: Lattice, most_digits: int) -> Iterator[tuple[Edge, ...]]:
     least = least_digits(edges)
     if not edges or least[0] > most_digits:
         return
-    waiting: list[tuple[int, tuple[Edge, ...]]] = [(0, ())]
+    waiting: list[tuple[int, tuple[NumberSpan, ...]]] = [(0, ())]
     while waiting:
         at, taken = waiting.pop()
         if at == len(edges):
@@ -595,5 +597,5 @@ def least_digits(edges: Lattice) -> Sequence[float]:
     return least
 
 
-def digits_of(path: Sequence[Edge]) -> str:
+def digits_of(path: Sequence[NumberSpan]) -> str:
     return "".join(edge.digits for edge in path)

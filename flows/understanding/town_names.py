@@ -372,7 +372,7 @@ class _Sentence:
             if at not in taken and (one[1] or one[0] >= 1000 or at in ends or self._says_area(at))  # noqa: PLR2004
         ]
         postcodes = [str(one).zfill(_POSTCODE_DIGITS) for one, _ in numbers if one >= 1000]  # noqa: PLR2004
-        small = tuple(one for one in numbers if one[0] < 1000)  # noqa: PLR2004
+        small = tuple(number for number in numbers if number[0] < 1000)  # noqa: PLR2004
         return _Where(departements, small, frozenset(postcodes))
 
     def _numbers(self) -> list[tuple[int, tuple[int, bool]]]:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flows.engine import ENDED
-from flows.speech import Heard, Outcome
+from flows.speech import Heard, TurnOutcome
 from flows.steps import HELD, STEPS
 from flows.steps.common import reads_back
-from flows.verification.walking import Turn
+from flows.verification.walking import WalkTurn
 
 START = "ring"
 # The call script: keys that mean the same everywhere are no choices of a menu.
@@ -30,14 +30,14 @@ _KINDS = {
     Heard.QUEUED: "out of the queue",
     Heard.RETURNED: "back",
 }
-_NO_WAY = frozenset({Outcome.BACK, Outcome.REPEATED})
+_NO_WAY = frozenset({TurnOutcome.BACK, TurnOutcome.REPEATED})
 MOST_CHOICES = 4
 MOST_MENUS = 3
 _ALL = frozenset({*STEPS, *HELD})
 
 
 @dataclass(frozen=True)
-class Edge:
+class MapEdge:
     """One way from a step to another, or to an end; `by` is what leads there."""
 
     start: str
@@ -49,7 +49,7 @@ class Edge:
 class CallMap:
     """What was met: edges, the choices of each menu, and which steps are menus."""
 
-    edges: tuple[Edge, ...] = ()
+    edges: tuple[MapEdge, ...] = ()
     choices: Mapping[str, frozenset[str]] = field(default_factory=dict)
     menus: frozenset[str] = frozenset()
 
@@ -114,7 +114,7 @@ class CallMap:
         return {step: keys for step, keys in self.choices.items() if len(keys) > MOST_CHOICES}
 
 
-def read(turns: Iterable[Turn]) -> CallMap:
+def read(turns: Iterable[WalkTurn]) -> CallMap:
     """Make the map of these turns."""
     turns = tuple(turns)
     choices = _choices(turns)
@@ -132,23 +132,23 @@ def read(turns: Iterable[Turn]) -> CallMap:
         and not reads_back(turn.after.step)
     }
     return CallMap(
-        edges=tuple(Edge(start, end, tuple(sorted(why))) for (start, end), why in by.items()),
+        edges=tuple(MapEdge(start, end, tuple(sorted(why))) for (start, end), why in by.items()),
         choices={step: keys for step, keys in choices.items() if step in menus},
         menus=frozenset(menus),
     )
 
 
-def _choices(turns: Iterable[Turn]) -> Mapping[str, frozenset[str]]:
+def _choices(turns: Iterable[WalkTurn]) -> Mapping[str, frozenset[str]]:
     """The keys that each step takes: at the first try a wrong one is always told to be wrong."""
     taken: dict[str, set[str]] = defaultdict(set)
     for turn in turns:
-        first_try = not turn.before.misses and turn.speech.outcome is not Outcome.MISSED
+        first_try = not turn.before.misses and turn.speech.outcome is not TurnOutcome.MISSED
         if turn.heard.kind is Heard.KEYS and turn.heard.keys in CHOICES and first_try:
             taken[turn.before.step].add(turn.heard.keys)
     return {step: frozenset(keys) for step, keys in taken.items()}
 
 
-def _cause(turn: Turn, choices: frozenset[str]) -> str:
+def _cause(turn: WalkTurn, choices: frozenset[str]) -> str:
     """What led from one step to the next; empty for what means the same everywhere."""
     heard = turn.heard
     if turn.speech.outcome in _NO_WAY:
@@ -162,5 +162,5 @@ def _cause(turn: Turn, choices: frozenset[str]) -> str:
     if heard.keys in EVERYWHERE:
         return ""
     # Whatever is pressed at the end of somebody's patience.
-    gave_up = bool(choices) or turn.speech.outcome is Outcome.MISSED
+    gave_up = bool(choices) or turn.speech.outcome is TurnOutcome.MISSED
     return NOT_UNDERSTOOD if gave_up else ANSWER

@@ -15,16 +15,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows.engine import advance
-from flows.session import CallerKind, Kept, Mine, MineState, Moving, Offer, Session
+from flows.session import CallerBooking, CallerKind, KeptOffer, MineState, Moving, Offer, Session
 from flows.speech import RING, SILENCE, Input, Speech, keys
 from flows.understanding import birthday
 from flows.understanding.vocabulary import Vocabulary
 from flows.world import (
     AfterAgent,
     AfterQueue,
-    Answered,
     BackFromAgent,
-    Calls,
+    BookingOrder,
     Earlier,
     Eligibility,
     Far,
@@ -33,16 +32,17 @@ from flows.world import (
     NoPerson,
     NotChanged,
     NotMine,
-    Order,
     OwnPhone,
+    QueuePlace,
+    ReminderHours,
     Rules,
+    RungPerson,
     Search,
-    Standing,
     TakenUp,
     Town,
     Unavailable,
     Unbooked,
-    Wait,
+    WaitingListRequest,
     World,
 )
 
@@ -70,7 +70,7 @@ APART = timedelta(days=22, minutes=30)
 
 
 # The same evening, and some days later.
-WHEN_WE_RING = Calls(
+WHEN_WE_RING = ReminderHours(
     MORNING.astimezone(PARIS).replace(hour=18),
     (MORNING + timedelta(days=8)).astimezone(PARIS).replace(hour=10),
 )
@@ -153,11 +153,13 @@ PAIRS = offers(second=True)
 
 
 @lru_cache
-def my_booking(*starts: datetime, state: MineState = MineState.AHEAD, **changes: Any) -> Mine:
+def my_booking(
+    *starts: datetime, state: MineState = MineState.AHEAD, **changes: Any
+) -> CallerBooking:
     """A booking at the nearest centre; of one start it is the first appointment."""
     first, *later = starts or (MORNING.replace(hour=9) + timedelta(days=3),)
     centre = CENTRES[0]
-    mine = Mine(
+    mine = CallerBooking(
         id="b" * 32,
         version=1,
         state=state,
@@ -174,10 +176,10 @@ def my_booking(*starts: datetime, state: MineState = MineState.AHEAD, **changes:
 
 
 @lru_cache
-def kept_place(*, second: bool = False, text_to: str = MOBILE) -> Kept:
+def kept_place(*, second: bool = False, text_to: str = MOBILE) -> KeptOffer:
     """A place that is kept for somebody of the waiting list, for two hours more."""
     (offer,) = offers(1, second=second)
-    return Kept("w" * 32, (MORNING + timedelta(hours=2)).isoformat(), text_to, offer)
+    return KeptOffer("w" * 32, (MORNING + timedelta(hours=2)).isoformat(), text_to, offer)
 
 
 FIRST_DAY = MORNING.replace(hour=9) + timedelta(days=3)
@@ -217,7 +219,7 @@ def cut_call(
 
 
 @dataclass
-class Rehearsal:
+class RehearsedWorld:
     """A World. `found` is what a search finds, and finds again; None would be a mistake."""
 
     found: tuple[Offer, ...] = PLENTY
@@ -226,7 +228,7 @@ class Rehearsal:
     reference: str | Unbooked = REFERENCE
     promises_new: bool = True
     # Whether a second person finds a place beside the first.
-    beside: bool = True
+    adjacent: bool = True
     spoken_here: tuple[str, ...] = ("fr", "en")
     # A call that was cut and may be taken up; None: another has taken it up.
     cut: TakenUp | None = field(default_factory=cut_call)
@@ -247,32 +249,32 @@ class Rehearsal:
     # How many wait before somebody; None where nobody can wait.
     ahead: int | None = 12
     # What a reference and a birth date find, and what it is after a change; and why not.
-    mine: Mine | NotMine = NotMine.TRY_AGAIN
+    mine: CallerBooking | NotMine = NotMine.TRY_AGAIN
     not_changed: NotChanged | None = None
     texts: bool = True
     guarded: bool = False
     # What is kept for somebody of the waiting list.
-    kept: Kept | None = None
+    kept: KeptOffer | None = None
     waits_on: bool = True
     # What there is for somebody whom we rang.
-    answered: Answered = Answered.MACHINE
+    answered: RungPerson = RungPerson.MACHINE
     # Whether there is a line for a person, and when a promised call would come; None: it must not
     # be promised. What becomes of a place in the line, and why a caller is back from an agent.
-    person: Standing | Unavailable = field(default_factory=lambda: Unavailable(NoPerson.NOBODY))
+    person: QueuePlace | Unavailable = field(default_factory=lambda: Unavailable(NoPerson.NOBODY))
     callback_after: timedelta | None = timedelta()
     place: AfterQueue = AfterQueue.WAITING
     place_promised: bool = True
     agent: BackFromAgent = field(default_factory=lambda: BackFromAgent(AfterAgent.FINISHED))
     asked_for: list[str] = field(default_factory=list)
     changed: list[tuple[str | int, ...]] = field(default_factory=list)
-    waits: list[Wait] = field(default_factory=list)
+    waits: list[WaitingListRequest] = field(default_factory=list)
     news: list[tuple[str, News, datetime, bool]] = field(default_factory=list)
     # What was done with what is kept.
     kept_places: list[str] = field(default_factory=list)
     # Reads that a weather may answer otherwise.
     looks: list[str] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
+    orders: list[BookingOrder] = field(default_factory=list)
     asked_beside: list[Offer] = field(default_factory=list)
     promises: list[tuple[str, str]] = field(default_factory=list)
     taken_up: list[str] = field(default_factory=list)
@@ -280,7 +282,7 @@ class Rehearsal:
     paces: list[bool] = field(default_factory=list)
     rung: list[tuple[str, str]] = field(default_factory=list)
     # When we would ring about a new booking, and who wished for it.
-    calls: Calls = field(default_factory=lambda: WHEN_WE_RING)
+    calls: ReminderHours = field(default_factory=lambda: WHEN_WE_RING)
     wishes: list[tuple[str, ...]] = field(default_factory=list)
     # What was done with a place in the line.
     line: list[tuple[str, ...]] = field(default_factory=list)
@@ -340,19 +342,19 @@ class Rehearsal:
             ),
         )
 
-    def join_waiting_list(self, wait: Wait) -> int | None:
+    def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
         self.waits.append(wait)
         return self.ahead
 
-    def kept_place(self, born: date) -> Kept | None:
+    def kept_place(self, born: date) -> KeptOffer | None:
         self.kept_places.append("asked")
         return self.kept
 
-    def take_place(self, kept: Kept) -> str | Unbooked:
+    def take_place(self, kept: KeptOffer) -> str | Unbooked:
         self.kept_places.append("taken")
         return self.reference
 
-    def refuse_place(self, kept: Kept) -> bool:
+    def refuse_place(self, kept: KeptOffer) -> bool:
         self.kept_places.append("refused")
         return self.waits_on
 
@@ -368,18 +370,18 @@ class Rehearsal:
         found = self.found_anew if anew else self.found
         return found or ()
 
-    def hold_beside(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
         self.asked_beside.append(offer)
-        return (replace(offer, place_id=offer.place_id + 500),) if self.beside else ()
+        return (replace(offer, place_id=offer.place_id + 500),) if self.adjacent else ()
 
     def languages(self) -> tuple[str, ...]:
         return self.spoken_here
 
-    def confirm(self, order: Order) -> str | Unbooked:
+    def confirm(self, order: BookingOrder) -> str | Unbooked:
         self.orders.append(order)
         return self.reference
 
-    def calls_about(self, offer: Offer) -> Calls:
+    def calls_about(self, offer: Offer) -> ReminderHours:
         self.looks.append("calls_about")
         return self.calls
 
@@ -389,12 +391,12 @@ class Rehearsal:
     def our_number(self, *, we_ring: bool = False) -> str:
         return OUR_CALLER_ID if we_ring else OUR_NUMBER
 
-    def rung_about(self, rung_for: str, born: date) -> Mine | NotMine:
+    def rung_about(self, rung_for: str, born: date) -> CallerBooking | NotMine:
         self.rung.append((rung_for, "told"))
         mine = self.mine
-        return replace(mine, reference=REFERENCE) if isinstance(mine, Mine) else mine
+        return replace(mine, reference=REFERENCE) if isinstance(mine, CallerBooking) else mine
 
-    def find_booking(self, reference: str, born: date) -> Mine | NotMine:
+    def find_booking(self, reference: str, born: date) -> CallerBooking | NotMine:
         self.asked_for.append(reference)
         return self.mine
 
@@ -402,22 +404,22 @@ class Rehearsal:
         self.asked_for.append("text")
         return self.texts
 
-    def booking_now(self, booking_id: str) -> Mine | None:
-        return self.mine if isinstance(self.mine, Mine) else None
+    def booking_now(self, booking_id: str) -> CallerBooking | None:
+        return self.mine if isinstance(self.mine, CallerBooking) else None
 
     def changes_need_a_person(self) -> bool:
         self.looks.append("changes_need_a_person")
         return self.guarded
 
-    def cancel_booking(self, mine: Mine, doses: tuple[int, ...]) -> NotChanged | None:
+    def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
         self.changed.append(("cancel", *doses))
         return self.not_changed
 
-    def move_booking(self, mine: Mine, offer: Offer, moving: Moving) -> NotChanged | None:
+    def move_booking(self, mine: CallerBooking, offer: Offer, moving: Moving) -> NotChanged | None:
         self.changed.append(("move", moving, offer.place_id))
         return self.not_changed
 
-    def undo_cancel(self, mine: Mine) -> NotChanged | None:
+    def undo_cancel(self, mine: CallerBooking) -> NotChanged | None:
         self.changed.append(("undo",))
         return self.not_changed
 
@@ -425,14 +427,14 @@ class Rehearsal:
         self.promises.append((number, reason))
         return self.promises_new
 
-    def callback_answered(self, rung_for: str) -> Answered:
+    def callback_answered(self, rung_for: str) -> RungPerson:
         self.rung.append((rung_for, "answered"))
         return self.answered
 
     def callback_refused(self, rung_for: str) -> None:
         self.rung.append((rung_for, "refused"))
 
-    def join_queue(self, session: Session, reason: str) -> Standing | Unavailable:
+    def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
         self.line.append(("join", reason))
         return self.person
 
@@ -475,7 +477,7 @@ class Rehearsal:
         self.paces.append(slow)
 
 
-def earlier(world: Rehearsal) -> Earlier:
+def earlier(world: RehearsedWorld) -> Earlier:
     """What whoever rings from the same line hears of the call that was cut."""
     if world.cut is None or not world.cut.kept:
         return Earlier("CA1", "fr")
@@ -510,7 +512,7 @@ def common_path(session: Session, world: World) -> tuple[Exchange, ...]:
     """The call of somebody who answers each question at once and takes the first offer.
 
     Nothing is pressed once the reference is told. Raises RuntimeError where the call comes to no
-    end, and flows.engine.Lost.
+    end, and flows.engine.ConversationLost.
     """
     met: list[Exchange] = []
     heard = RING

@@ -25,8 +25,8 @@ from flows.speech import (
     SILENCE,
     Heard,
     Input,
-    Outcome,
     Speech,
+    TurnOutcome,
     keys,
     queued,
     spoken,
@@ -53,7 +53,7 @@ from flows.verification.rehearsal import (
     REFERENCE,
     TOWNS,
     WHEN_WE_RING,
-    Rehearsal,
+    RehearsedWorld,
     cut_call,
     earlier,
     kept_place,
@@ -64,21 +64,21 @@ from flows.verification.rehearsal import (
 from flows.world import (
     AfterAgent,
     AfterQueue,
-    Answered,
     BackFromAgent,
-    Calls,
     NamedCentre,
     NoPerson,
     NotChanged,
     NotMine,
-    Standing,
+    QueuePlace,
+    ReminderHours,
+    RungPerson,
     Unavailable,
     Unbooked,
 )
 
 # Makes an outside for one turn, with these options of it.
-Make = Callable[..., Rehearsal]
-Weathers = dict[str, Callable[[], Rehearsal]]
+Make = Callable[..., RehearsedWorld]
+Scenarios = dict[str, Callable[[], RehearsedWorld]]
 
 # Sentences that stand before a question each time it is put.
 LEADS = frozenset(
@@ -134,7 +134,7 @@ AT_THE_LINE = frozenset({"welcome", *PERSON_STEPS, *HELD})
 COMMON_LINES = frozenset({"line: open", "line: no promise", f"line: {NoPerson.CLOSED}"})
 
 
-def weathers(make: Make) -> Weathers:
+def scenarios(make: Make) -> Scenarios:
     """What the outside can be like when a turn asks something of it."""
     return {
         "plenty": make,
@@ -176,9 +176,9 @@ def weathers(make: Make) -> Weathers:
         "three towns named": partial(make, named_towns=LYON),
         "a centre named": partial(make, named_centre=CENTRE),
         "a centre named, nothing": partial(make, found=(), named_centre=CENTRE),
-        "one place for two": partial(make, beside=False),
+        "one place for two": partial(make, adjacent=False),
         "rung in the evening only": partial(make, calls=replace(WHEN_WE_RING, before=None)),
-        "too near to be rung": partial(make, calls=Calls()),
+        "too near to be rung": partial(make, calls=ReminderHours()),
         "cut, not kept": partial(make, cut=cut_call(kept=False)),
         "cut before all was told": partial(
             make, cut=cut_call("ready", reference=REFERENCE), mine=my_booking()
@@ -188,7 +188,7 @@ def weathers(make: Make) -> Weathers:
     }
 
 
-def my_weathers(make: Make) -> Weathers:
+def my_scenarios(make: Make) -> Scenarios:
     """What there may be of an appointment, for whoever rings about one."""
     second = my_booking(first_start="", second_start=MY_PAIR.second_start)
     of_mine = {
@@ -208,7 +208,7 @@ def my_weathers(make: Make) -> Weathers:
         "cancelled, undo": my_booking(state=MineState.CANCELLED, undo=True),
         "both cancelled, undo": replace(MY_PAIR, state=MineState.CANCELLED, undo=True),
     }
-    found: dict[str, Callable[[], Rehearsal]] = {
+    found: dict[str, Callable[[], RehearsedWorld]] = {
         f"mine: {name}": partial(make, mine=mine) for name, mine in of_mine.items()
     }
     for why in NotChanged:
@@ -224,12 +224,12 @@ def my_weathers(make: Make) -> Weathers:
     }
 
 
-def line_weathers(make: Make) -> Weathers:
+def line_scenarios(make: Make) -> Scenarios:
     """What the line for a person can be like, and a place in it."""
-    found: Weathers = {
-        "line: open": partial(make, person=Standing(A_PLACE, "fr", 3, 300)),
-        "line: next": partial(make, person=Standing(A_PLACE, "fr", 0)),
-        "line: rung in vain": partial(make, person=Standing(A_PLACE, "fr", 0, rung_in_vain=True)),
+    found: Scenarios = {
+        "line: open": partial(make, person=QueuePlace(A_PLACE, "fr", 3, 300)),
+        "line: next": partial(make, person=QueuePlace(A_PLACE, "fr", 0)),
+        "line: rung in vain": partial(make, person=QueuePlace(A_PLACE, "fr", 0, rung_in_vain=True)),
         "line: no promise": partial(make, callback_after=None),
         "line: later today": partial(make, callback_after=timedelta(hours=3)),
         "line: tomorrow": partial(make, callback_after=timedelta(hours=24)),
@@ -237,7 +237,7 @@ def line_weathers(make: Make) -> Weathers:
     }
     for seconds in (30, 3600, 5000, 7000, 9000):
         found[f"line: {seconds} seconds"] = partial(
-            make, person=Standing(A_PLACE, "fr", 1, seconds)
+            make, person=QueuePlace(A_PLACE, "fr", 1, seconds)
         )
     for why in NoPerson:
         none = Unavailable(why, opens_at=OPENING.astimezone(PARIS), wait_seconds=5000)
@@ -253,40 +253,41 @@ def line_weathers(make: Make) -> Weathers:
     return found
 
 
-def rung_weathers(make: Make, session: Session) -> Weathers:
+def rung_scenarios(make: Make, session: Session) -> Scenarios:
     """What there is for somebody whom we rang."""
     by_machine = session.rung_as not in {"asked", "cut"}
-    there = (Answered.MACHINE,) if by_machine else (Answered.AGENT, Answered.LINE)
-    found: Weathers = {
-        f"rung: {one.name.lower()}": partial(make, answered=one) for one in (*there, Answered.OVER)
+    there = (RungPerson.MACHINE,) if by_machine else (RungPerson.AGENT, RungPerson.LINE)
+    found: Scenarios = {
+        f"rung: {one.name.lower()}": partial(make, answered=one)
+        for one in (*there, RungPerson.OVER)
     }
-    if Answered.MACHINE in there:
-        taken = partial(make, answered=Answered.MACHINE, cut=None)
+    if RungPerson.MACHINE in there:
+        taken = partial(make, answered=RungPerson.MACHINE, cut=None)
         found["rung: taken up elsewhere"] = taken
     return found
 
 
-def not_yet_open(make: Make) -> Rehearsal:
+def not_yet_open(make: Make) -> RehearsedWorld:
     return make(rules_=replace(make().rules_, opens_at=OPENING))
 
 
-def closed(make: Make) -> Rehearsal:
+def closed(make: Make) -> RehearsedWorld:
     return make(rules_=replace(make().rules_, closes_at=MORNING))
 
 
-def two_doses(make: Make, found: tuple[Offer, ...] = PAIRS, **options: Any) -> Rehearsal:
+def two_doses(make: Make, found: tuple[Offer, ...] = PAIRS, **options: Any) -> RehearsedWorld:
     """A campaign in which everybody comes twice."""
     return make(found=found, rules_=replace(make().rules_, doses=2), **options)
 
 
-CAMPAIGNS: Mapping[str, Callable[[Make], Rehearsal]] = {
+CAMPAIGNS: Mapping[str, Callable[[Make], RehearsedWorld]] = {
     "not yet open": not_yet_open,
     "closed": closed,
 }
 
 
 @dataclass(frozen=True)
-class Turn:
+class WalkTurn:
     """One turn of the walk: from where, what was heard, in which weather, and what came of it."""
 
     before: Session
@@ -321,15 +322,15 @@ def place(session: Session) -> Session:
             trail.append(step)
     same = session.but(trail=tuple(trail[-TRAIL:]), slow=False, offered=session.offered[:1])
     same = same.but(wants_person=False)
-    if session.quiet < LONG_SILENCE:
-        same = same.but(quiet=0)
+    if session.silent_turns < LONG_SILENCE:
+        same = same.but(silent_turns=0)
     if session.step not in {"birth_month", "birth_day"}:
         # Of no more use once there is a whole date; a place that needs them has just got them.
         same = same.but(year=0, month=0)
     if session.proving:
         # One reference is like another, and so are all tries after the first.
         asked = REFERENCE if session.asked else ""
-        same = same.but(asked=asked, sought=min(session.sought, 1))
+        same = same.but(asked=asked, lookup_count=min(session.lookup_count, 1))
     if session.born:
         # Of a date of birth it only matters whether it is one for this campaign.
         same = same.but(born=OLD_ENOUGH if session.born < "1951" else TOO_YOUNG)
@@ -347,11 +348,11 @@ def place(session: Session) -> Session:
     return same
 
 
-def turns_of(make: Make, session: Session) -> Iterator[Turn | Broken]:
+def turns_of(make: Make, session: Session) -> Iterator[WalkTurn | Broken]:
     """All turns from one session. What asks nothing of the outside is tried in one weather."""
     for heard in inputs(session.step):
         line = False
-        for name, world in _weathers_for(make, session):
+        for name, world in _scenarios_for(make, session):
             yield _turn(session, heard, name, world)
             asked = (world.searches, world.orders, world.promises, world.taken_up, world.looks)
             line = line or bool(world.line)
@@ -359,12 +360,12 @@ def turns_of(make: Make, session: Session) -> Iterator[Turn | Broken]:
             if not any((*asked, *effects)):
                 break
         if line:
-            for name, weather in line_weathers(_campaign_of(make, session)).items():
+            for name, weather in line_scenarios(_campaign_of(make, session)).items():
                 if name in COMMON_LINES or session.step in AT_THE_LINE:
                     yield _turn(session, heard, name, weather())
 
 
-def _turn(session: Session, heard: Input, weather: str, world: Rehearsal) -> Turn | Broken:
+def _turn(session: Session, heard: Input, weather: str, world: RehearsedWorld) -> WalkTurn | Broken:
     try:
         after, speech = advance(session, heard, world)
     except Exception as error:  # noqa: BLE001 (the test says what was raised, and where)
@@ -373,19 +374,19 @@ def _turn(session: Session, heard: Input, weather: str, world: Rehearsal) -> Tur
             f"{type(error).__name__}: {error} at {session.step} after {shown!r} ({weather}),"
             f" trail {session.trail}, chosen {session.chosen}, offers {len(session.offers)}"
         )
-    return Turn(session, heard, weather, after, speech)
+    return WalkTurn(session, heard, weather, after, speech)
 
 
-def _weathers_for(make: Make, session: Session) -> Iterator[tuple[str, Rehearsal]]:
+def _scenarios_for(make: Make, session: Session) -> Iterator[tuple[str, RehearsedWorld]]:
     campaign = _not_open(session)
     if campaign:
         yield campaign, CAMPAIGNS[campaign](make)
         return
-    found = my_weathers(make) if session.proving else weathers(make)
+    found = my_scenarios(make) if session.proving else scenarios(make)
     if session.step == KEPT_PLACE or (session.is_offered and session.step == "date_of_birth_check"):
-        found = kept_weathers(make)
+        found = kept_scenarios(make)
     if session.step == CALLED_BACK:
-        found = rung_weathers(make, session)
+        found = rung_scenarios(make, session)
     yield from ((name, weather()) for name, weather in found.items())
 
 
@@ -404,7 +405,7 @@ def _campaign_of(make: Make, session: Session) -> Make:
 class Walk:
     """Everything that was met; `complete` unless the bound on places was hit."""
 
-    turns: tuple[Turn, ...] = field(repr=False)
+    turns: tuple[WalkTurn, ...] = field(repr=False)
     broken: tuple[str, ...] = field(repr=False)
     places: int
     complete: bool
@@ -414,14 +415,14 @@ class Walk:
         return frozenset(turn.after.step for turn in self.turns)
 
 
-def starts(make: Make) -> list[Turn]:
+def starts(make: Make) -> list[WalkTurn]:
     """Each kind of caller rings in each kind of campaign."""
     found = []
     worlds = {"open": make(), **{name: campaign(make) for name, campaign in CAMPAIGNS.items()}}
     for kind in CallerKind:
         for name, world in worlds.items():
             session = ringing(kind)
-            found.append(Turn(session, RING, name, *advance(session, RING, world)))
+            found.append(WalkTurn(session, RING, name, *advance(session, RING, world)))
     found += [*long_silence(make), *rings_again(make), *told_later(make), *far_away(make)]
     return [*found, *rung_by_us(make), *never_called(make), *place_is_kept(make)]
 
@@ -437,42 +438,42 @@ KEPT: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def kept_weathers(make: Make) -> Weathers:
+def kept_scenarios(make: Make) -> Scenarios:
     """What whoever rings while a place is kept at their number may meet."""
-    found: Weathers = {
+    found: Scenarios = {
         name: partial(make, **{"kept": kept_place(), **options}) for name, options in KEPT.items()
     }
     return found | {"kept for somebody else": make}
 
 
-def place_is_kept(make: Make) -> list[Turn]:
+def place_is_kept(make: Make) -> list[WalkTurn]:
     """Whoever waits rings, or was rung, and gives the birth date."""
     found = []
     session = ringing().but(is_offered=True)
     for heard in (RING, *map(keys, ("1", "1", "12031942", "1"))):
         after, speech = advance(session, heard, make(kept=kept_place()))
-        found.append(Turn(session, heard, "kept", after, speech))
+        found.append(WalkTurn(session, heard, "kept", after, speech))
         session = after
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
-        for name, weather in kept_weathers(make).items():
+        for name, weather in kept_scenarios(make).items():
             session = ringing(kind).but(
                 step="date_of_birth_check", alive=True, born=OLD_ENOUGH, is_offered=True
             )
             for pressed in ("1", "1"):
                 after, speech = advance(session, keys(pressed), weather())
-                found.append(Turn(session, keys(pressed), name, after, speech))
+                found.append(WalkTurn(session, keys(pressed), name, after, speech))
                 session = after
                 if speech.listen is None:
                     break
     return found
 
 
-def never_called(make: Make) -> list[Turn]:
+def never_called(make: Make) -> list[WalkTurn]:
     """Whoever needs a person, whom nobody can answer and nobody can call."""
     world = make(callback_after=None)
     session = ringing().but(step="person", alive=True, no_promise=True, born=OLD_ENOUGH)
     return [
-        Turn(session, heard, "line: no promise", *advance(session, heard, world))
+        WalkTurn(session, heard, "line: no promise", *advance(session, heard, world))
         for heard in (keys("9"), keys("1"))
     ]
 
@@ -488,19 +489,19 @@ FAR_AWAY = {
 }
 
 
-def far_away(make: Make) -> list[Turn]:
-    worlds = {**weathers(make), **my_weathers(make)}
+def far_away(make: Make) -> list[WalkTurn]:
+    worlds = {**scenarios(make), **my_scenarios(make)}
     found = []
     for weather, pressed in FAR_AWAY.values():
         session, _ = advance(ringing(), RING, worlds[weather]())
         for one in pressed:
             after, speech = advance(session, keys(one), worlds[weather]())
-            found.append(Turn(session, keys(one), weather, after, speech))
+            found.append(WalkTurn(session, keys(one), weather, after, speech))
             session = after
     return found
 
 
-def told_later(make: Make) -> list[Turn]:
+def told_later(make: Make) -> list[WalkTurn]:
     """Whoever cannot be booked now is told later: one, or the first of two."""
     found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
@@ -511,21 +512,21 @@ def told_later(make: Make) -> list[Turn]:
             for session, pressed in ((young, "2"), (waits, "1")):
                 heard, world = keys(pressed), make(tell_at=OPENING)
                 after, speech = advance(session, heard, world)
-                found.append(Turn(session, heard, "told by age", after, speech))
+                found.append(WalkTurn(session, heard, "told by age", after, speech))
     return found
 
 
-def rings_again(make: Make) -> list[Turn]:
+def rings_again(make: Make) -> list[WalkTurn]:
     """The line was cut: what was chosen is kept, or no more than the answers are."""
     found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
         for world in (make(), make(cut=cut_call(kept=False))):
             session = offer_to_resume(ringing(kind), earlier(world))
-            found.append(Turn(session, RING, "cut", *advance(session, RING, world)))
+            found.append(WalkTurn(session, RING, "cut", *advance(session, RING, world)))
     return found
 
 
-def rung_by_us(make: Make) -> list[Turn]:
+def rung_by_us(make: Make) -> list[WalkTurn]:
     """A promise to ring back is kept: by an agent, or by the machine where the call was left."""
     found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
@@ -542,18 +543,18 @@ def rung_by_us(make: Make) -> list[Turn]:
                 earlier=earlier_call,
                 line=A_PLACE if rung_as in {"asked", "cut"} else "",
             )
-            found.append(Turn(session, RING, "rung", *advance(session, RING, make())))
+            found.append(WalkTurn(session, RING, "rung", *advance(session, RING, make())))
     return found
 
 
-def long_silence(make: Make) -> list[Turn]:
+def long_silence(make: Make) -> list[WalkTurn]:
     """Somebody without a number asks for a person and then says nothing for very long."""
     world = make()
     session, _ = advance(ringing(CallerKind.NONE), RING, world)
     found = []
     for heard in (keys("0"), *[SILENCE] * (LONG_SILENCE + 2)):
         after, speech = advance(session, heard, world)
-        found.append(Turn(session, heard, "plenty", after, speech))
+        found.append(WalkTurn(session, heard, "plenty", after, speech))
         session = after
     return found
 
@@ -561,10 +562,10 @@ def long_silence(make: Make) -> list[Turn]:
 def _features(at: Session) -> tuple[object, ...]:
     """What makes one place of a step worth a visit after another."""
     chosen = 0 <= at.chosen < len(at.offers)
-    line = (at.caller_kind, bool(at.quiet), at.misses, at.alive)
+    line = (at.caller_kind, bool(at.silent_turns), at.misses, at.alive)
     pairs = any(offer.second_start_at for offer in at.offers)
     mine = at.mine and (at.mine.state, len(at.mine.starts), at.mine.undo)
-    about_mine = (at.proving, bool(at.asked), mine, at.moving, at.doomed)
+    about_mine = (at.proving, bool(at.asked), mine, at.moving, at.doses_to_cancel)
     written_to = (at.number_answered, bool(at.number), pairs)
     # Together: what tells one way through the conversation from another.
     way = (
@@ -636,7 +637,7 @@ def left_alone(make: Make, found: Walk) -> list[str]:
         if turn.speech.listen is not None
     }
     for session in kinds.values():
-        world = next(iter(_weathers_for(make, session)))[1]
+        world = next(iter(_scenarios_for(make, session)))[1]
         after, speech = session, None
         for _ in range(MOST_SILENCE):
             after, speech = advance(after, SILENCE, world)
@@ -649,7 +650,7 @@ def left_alone(make: Make, found: Walk) -> list[str]:
         nobody = not after.alive or after.caller_kind == CallerKind.NONE or after.no_promise
         if session.step == CALLED_BACK:
             continue
-        if speech.outcome is not Outcome.PROMISED and not (booked or nobody):
+        if speech.outcome is not TurnOutcome.PROMISED and not (booked or nobody):
             left[f"{session.step}: {speech.lines[-1].key} after silence"] = None
     return list(left)
 

@@ -23,7 +23,7 @@ from models.prepared import Prepared
 from models.tables import ROLES, agent, agent_queue, agent_queue_member, staff, staff_act
 from models.tables import staff_session as session
 
-__all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Account", "Act", "Staff", "Visit"]
+__all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
 
 # Whose sessions begin with a second factor.
 STRONG_ROLES = frozenset({"supervisor", "secretary", "operator"})
@@ -55,7 +55,7 @@ class Staff:
 
 
 @dataclass(frozen=True)
-class Account:
+class StaffAccount:
     """An account with what proves that somebody is its owner. Never shown, never logged."""
 
     staff: Staff
@@ -69,7 +69,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Visit:
+class StaffSession:
     """A session that is not over, as far as the store can tell; limits of time are not looked at.
 
     `strong`: the second factor was given. `has_totp`: the account has one. `proved_at`: when the
@@ -103,7 +103,7 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Written:
+class RecordedAct:
     """An act as it was written; `at` is UTC."""
 
     number: int
@@ -112,7 +112,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Session:
+class StaffSessionView:
     """A session as its owner sees it: a name for it that opens nothing, and its moments (UTC)."""
 
     name: str
@@ -163,23 +163,23 @@ def everybody(connection: Connection) -> list[tuple[Staff, bool, bool]]:
     return [(_staff(row), row.disabled_at is not None, row.totp_enc is not None) for row in rows]
 
 
-def by_login(connection: Connection, vault: Vault, login: str) -> Account | None:
+def by_login(connection: Connection, vault: Vault, login: str) -> StaffAccount | None:
     return _account(connection, vault, select(staff).where(staff.c.login == login))
 
 
 def by_id(
     connection: Connection, vault: Vault, staff_id: str, *, lock: bool = False
-) -> Account | None:
+) -> StaffAccount | None:
     """An account; with `lock` others that would change it wait until this transaction ends."""
     statement = select(staff).where(staff.c.id == staff_id)
     return _account(connection, vault, statement.with_for_update() if lock else statement)
 
 
-def _account(connection: Connection, vault: Vault, statement: Any) -> Account | None:
+def _account(connection: Connection, vault: Vault, statement: Any) -> StaffAccount | None:
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    return Account(
+    return StaffAccount(
         staff=_staff(row),
         password_hash=row.password_hash,
         password_temporary=row.password_temporary,
@@ -306,13 +306,13 @@ _VISIT = Prepared(
 )
 
 
-def visit(connection: Connection, token: str) -> Visit | None:
+def staff_session(connection: Connection, token: str) -> StaffSession | None:
     """Whose session it is, or None when there is no such session any more; one statement."""
     rows = _VISIT.rows(connection, {"token": hash_of(token)})
     if not rows:
         return None
     row = rows[0]
-    return Visit(
+    return StaffSession(
         staff=_staff(row),
         began_at=row.created_at,
         seen_at=row.seen_at,
@@ -363,7 +363,7 @@ def end_sessions(connection: Connection, clock: Clock, staff_id: str) -> int:
 
 def sessions_of(
     connection: Connection, staff_id: str, since: datetime, token: str
-) -> list[Session]:
+) -> list[StaffSessionView]:
     """Sessions of somebody that are not over and began after `since`; `token` is of this one."""
     statement = (
         select(session.c.token_idx, session.c.created_at, session.c.seen_at, session.c.wall)
@@ -378,7 +378,7 @@ def sessions_of(
     )
     here = hash_of(token)
     return [
-        Session(
+        StaffSessionView(
             row.token_idx.hex()[:_NAME],
             row.created_at,
             row.seen_at,
@@ -435,7 +435,7 @@ def acts(
     subject: str | None = None,
     before: int | None = None,
     after: int | None = None,
-) -> list[Written]:
+) -> list[RecordedAct]:
     """The newest acts, newest first; `before` is the number of the last of the page before.
 
     `after`: only those that have a higher number.
@@ -452,12 +452,14 @@ def acts(
     return [_written(row) for row in connection.execute(statement)]
 
 
-def _written(row: Any) -> Written:
+def _written(row: Any) -> RecordedAct:
     act = Act(row.staff_id, row.what, row.subject, row.why, json.loads(row.details))
-    return Written(row.id, row.at, act)
+    return RecordedAct(row.id, row.at, act)
 
 
-def newest_acts(connection: Connection, what: str, subjects: Collection[str]) -> dict[str, Written]:
+def newest_acts(
+    connection: Connection, what: str, subjects: Collection[str]
+) -> dict[str, RecordedAct]:
     """The newest act of a kind on each of these, by what it was done to."""
     if not subjects:
         return {}

@@ -17,7 +17,7 @@ from models.tables import arrival, web_load
 
 
 @dataclass(frozen=True)
-class Load:
+class WorkerLoad:
     """What a worker wrote last; `age` is in seconds."""
 
     worker: str
@@ -70,14 +70,14 @@ def tell_load(connection: Connection, clock: Clock, worker: str, body: Mapping[s
     )
 
 
-def loads(connection: Connection, clock: Clock, fresh: timedelta) -> list[Load]:
+def loads(connection: Connection, clock: Clock, fresh: timedelta) -> list[WorkerLoad]:
     """What every worker measured that wrote within `fresh`."""
     statement = select(web_load.c.worker, web_load.c.at, web_load.c.body).where(
         web_load.c.at > clock.at(-fresh)
     )
     now = clock.now()
     return [
-        Load(row.worker, max((now - row.at).total_seconds(), 0.0), json.loads(row.body))
+        WorkerLoad(row.worker, max((now - row.at).total_seconds(), 0.0), json.loads(row.body))
         for row in connection.execute(statement)
     ]
 

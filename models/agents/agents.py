@@ -229,7 +229,7 @@ def telephone(connection: Connection, vault: Vault, staff_id: str) -> str | None
 
 
 @dataclass(frozen=True)
-class Free:
+class FreeAgent:
     """An agent who is ready, idle since `since`, and the queues that are theirs."""
 
     staff_id: str
@@ -239,7 +239,7 @@ class Free:
     overflow_languages: frozenset[str]
 
 
-def free_agents(connection: Connection, staff_id: str | None = None) -> list[Free]:
+def free_agents(connection: Connection, staff_id: str | None = None) -> list[FreeAgent]:
     """Agents who are ready, idle longest first; `staff_id`: that one alone."""
     statement = (
         select(agent.c.staff_id, agent.c.since, staff.c.languages)
@@ -263,7 +263,7 @@ def free_agents(connection: Connection, staff_id: str | None = None) -> list[Fre
         spoken = {nationals[name] for name in one.languages.split() if name in nationals}
         mine = theirs.get(one.staff_id) or spoken
         overflow = {language for language, queue in nationals.items() if queue in mine}
-        found.append(Free(one.staff_id, one.since, frozenset(mine), frozenset(overflow)))
+        found.append(FreeAgent(one.staff_id, one.since, frozenset(mine), frozenset(overflow)))
     return found
 
 
@@ -444,7 +444,7 @@ def goes_on(connection: Connection, call_id: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class TroubledTurn:
     """One turn of a call whose newest turn went wrong. `at` is UTC."""
 
     call_id: str
@@ -467,7 +467,7 @@ def in_trouble(
     steps: Collection[str],
     *,
     call_id: str | None = None,
-) -> list[Trouble]:
+) -> list[TroubledTurn]:
     """The turns of calls of the menu whose newest turn, not older than that, went wrong.
 
     Calls that are over, at one of these `steps` or in the line are left out. A call's turns come
@@ -495,7 +495,7 @@ def in_trouble(
         .join(newest, newest.c.call_id == turn.c.call_id)
         .order_by(turn.c.call_id, turn.c.number.desc())
     )
-    return [Trouble(*row) for row in connection.execute(statement)]
+    return [TroubledTurn(*row) for row in connection.execute(statement)]
 
 
 # ------------------------------------------------------------------ legs
@@ -658,7 +658,7 @@ def set_mode(connection: Connection, clock: Clock, leg_id: str, mode: str) -> No
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedCommand:
     """An intent to carry out until its lease runs out.
 
     `ambiguous`: an earlier try may have reached the provider. `age` is since it was stored.
@@ -687,7 +687,7 @@ class Pending:
     created_at: datetime
 
 
-def add_intent(
+def add_command(
     connection: Connection,
     clock: Clock,
     vault: Vault,
@@ -714,7 +714,7 @@ def add_intent(
     return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
 
 
-def intent_id(connection: Connection, key: str) -> str:
+def command_id(connection: Connection, key: str) -> str:
     """The id of the intent with this key."""
     found: str = connection.execute(select(intent.c.id).where(intent.c.key == key)).scalar_one()
     return found
@@ -738,7 +738,7 @@ def _is_free(clock: Clock) -> ColumnElement[bool]:
 
 def claim(
     connection: Connection, clock: Clock, vault: Vault, wanted: str, lease: timedelta
-) -> Claimed | None:
+) -> ClaimedCommand | None:
     """Take an intent for `lease`; None when somebody else has it, or it is over.
 
     Whoever has just stored it need not wait for it to be free.
@@ -769,7 +769,7 @@ def claim(
     if row is None:
         return None
     arguments = json.loads(vault.open_text(row.arguments_enc, f"intent.arguments:{row.id}") or "{}")
-    return Claimed(
+    return ClaimedCommand(
         id=row.id,
         kind=row.kind,
         staff_id=row.staff_id,
@@ -782,7 +782,7 @@ def claim(
     )
 
 
-def keep(connection: Connection, clock: Clock, claimed: Claimed, lease: timedelta) -> bool:
+def keep(connection: Connection, clock: Clock, claimed: ClaimedCommand, lease: timedelta) -> bool:
     """Prolong a claim between two questions; False when somebody else has taken it over."""
     kept = connection.execute(
         update(intent)
@@ -792,7 +792,7 @@ def keep(connection: Connection, clock: Clock, claimed: Claimed, lease: timedelt
     return kept.rowcount == 1
 
 
-def _is_ours(claimed: Claimed) -> ColumnElement[bool]:
+def _is_ours(claimed: ClaimedCommand) -> ColumnElement[bool]:
     return and_(
         intent.c.id == claimed.id,
         intent.c.state == "doing",
@@ -801,7 +801,11 @@ def _is_ours(claimed: Claimed) -> ColumnElement[bool]:
 
 
 def finish(
-    connection: Connection, clock: Clock, claimed: Claimed, state: str, error_code: str | None
+    connection: Connection,
+    clock: Clock,
+    claimed: ClaimedCommand,
+    state: str,
+    error_code: str | None,
 ) -> bool:
     """Done or failed; False when somebody else has taken it over meanwhile."""
     finished = connection.execute(
@@ -815,7 +819,7 @@ def finish(
 def put_back(
     connection: Connection,
     clock: Clock,
-    claimed: Claimed,
+    claimed: ClaimedCommand,
     *,
     after: timedelta,
     error_code: str,

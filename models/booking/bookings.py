@@ -50,7 +50,7 @@ class NewBooking:
 
 
 @dataclass(frozen=True)
-class Person:
+class BookedPerson:
     """Who comes. Empty is what was not taken, or has been erased; `born` is an ISO date."""
 
     born: str
@@ -72,7 +72,7 @@ class BookingRow:
     dose: int
     state: str
     created_at: datetime
-    person: Person | None = None
+    person: BookedPerson | None = None
 
 
 class Added(Enum):
@@ -172,7 +172,7 @@ def wish_calls(
     connection: Connection, vault: Vault, references: Sequence[str], *, wish: bool = True
 ) -> int:
     """Note that whoever has these bookings (ten digits each) wants to be rung; gives how many."""
-    found = [vault.index("reference", one) for one in references]
+    found = [vault.index("reference", reference) for reference in references]
     statement = update(booking).where(booking.c.reference_idx.in_(found)).values(calls=wish)
     return connection.execute(statement).rowcount
 
@@ -228,8 +228,8 @@ def export(
             )
 
 
-def _person(vault: Vault, row: Any) -> Person:
-    return Person(
+def _person(vault: Vault, row: Any) -> BookedPerson:
+    return BookedPerson(
         born=vault.open_text(row.dob_enc, _where("dob", row.id)) or "",
         number=vault.open_text(row.phone_enc, _where("phone", row.id)) or "",
         name=vault.open_text(row.name_enc, _where("name", row.id)) or "",

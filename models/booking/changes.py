@@ -56,7 +56,7 @@ class BookedAppointment:
 
 
 @dataclass(frozen=True)
-class BookingFile:
+class BookingDetails:
     """All about one booking; moments are UTC.
 
     `reference` is empty, and `born`, `number`, `postcode` and `name` are None, once they have been
@@ -88,7 +88,9 @@ class BookingFile:
         return tuple(one for one in self.appointments if one.state == "confirmed")
 
 
-def find_by_reference(connection: Connection, vault: Vault, reference: str) -> BookingFile | None:
+def find_by_reference(
+    connection: Connection, vault: Vault, reference: str
+) -> BookingDetails | None:
     """The booking with this reference (ten digits)."""
     found = id_by_reference(connection, vault, reference)
     return None if found is None else load(connection, vault, found)
@@ -141,7 +143,7 @@ def version_of(connection: Connection, booking_id: str) -> tuple[int | None, tup
     return (rows[0].version if rows else None), tuple(row.dose for row in rows if row.is_off)
 
 
-def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) -> BookingFile:
+def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) -> BookingDetails:
     """Read a booking, or do the same work for none: a stranger must not tell them by the time.
 
     What comes back for none has no appointment, and nobody's birth date.
@@ -163,7 +165,7 @@ def _sealed_of_nobody(vault: Vault) -> tuple[tuple[bytes | None, str], ...]:
     )
 
 
-NOBODY = BookingFile(
+NOBODY = BookingDetails(
     id="nobody",
     reference="",
     channel="",
@@ -184,7 +186,7 @@ NOBODY = BookingFile(
 
 def load(
     connection: Connection, vault: Vault, booking_id: str, *, lock: bool = False
-) -> BookingFile | None:
+) -> BookingDetails | None:
     """Read a booking; with `lock` nobody else changes it until the transaction ends."""
     statement = select(booking).where(booking.c.id == booking_id)
     if lock:
@@ -198,7 +200,7 @@ def load(
         return vault.open_text(sealed, f"booking.{column}:{booking_id}")
 
     born = opened(row.dob_enc, "dob")
-    return BookingFile(
+    return BookingDetails(
         id=row.id,
         reference=opened(row.reference_enc, "reference") or "",
         channel=row.channel,

@@ -46,7 +46,7 @@ TAKEN_UP = "taken up"
 
 
 @dataclass(frozen=True)
-class Left:
+class InterruptedCall:
     """What a call that is over, or seems so, was left with."""
 
     call_id: str
@@ -84,7 +84,7 @@ def left_by_line(  # noqa: PLR0917
     caller_idx: bytes,
     call_id: str,
     within: timedelta,
-) -> list[Left]:
+) -> list[InterruptedCall]:
     """What the calls of a line were left with less than `within` ago, newest first.
 
     `call_id` is the call that asks.
@@ -110,7 +110,7 @@ def _of_line(clock: Clock, within: timedelta) -> Prepared:
 
 def left_by_call(
     connection: Connection, clock: Clock, vault: Vault, call_id: str, within: timedelta
-) -> Left | None:
+) -> InterruptedCall | None:
     """What one call was left with less than `within` ago."""
     found = _opened(_of_call(clock, within).rows(connection, {"the_call": call_id}), vault)
     return found[0] if found else None
@@ -145,18 +145,18 @@ def _is_left_of(clock: Clock) -> ColumnElement[bool]:
     return or_(call.c.ended_at.is_not(None), turn.c.at <= clock.at(-SILENT_FOR))
 
 
-def _opened(rows: Sequence[Any], vault: Vault) -> list[Left]:
+def _opened(rows: Sequence[Any], vault: Vault) -> list[InterruptedCall]:
     found = []
     for row in rows:
         try:
             body = Body.open(row.body_enc, vault, row.id, row.number)
         except CannotOpen:
             continue
-        found.append(Left(row.id, row.number, body))
+        found.append(InterruptedCall(row.id, row.number, body))
     return found
 
 
-def close(connection: Connection, vault: Vault, left: Left, session: str) -> bool:
+def close(connection: Connection, vault: Vault, left: InterruptedCall, session: str) -> bool:
     """Leave `session` in its place; False when somebody else was quicker."""
     body = replace(left.body, session=session)
     statement = (

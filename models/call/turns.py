@@ -49,7 +49,7 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredTurn:
     """A turn as found: `body` is None once erased, or while another worker is still writing it."""
 
     number: int
@@ -71,14 +71,14 @@ _NEWEST = Prepared(
 
 def newest(
     connection: Connection, vault: Vault, call_id: str, number: int = 32767
-) -> Stored | None:
+) -> StoredTurn | None:
     """The newest turn of a call that is not later than `number`."""
     found = _NEWEST.rows(connection, {"call": call_id, "number": number})
     if not found:
         return None
     row = found[0]
     body = row.body_enc and Body.open(row.body_enc, vault, call_id, row.number)
-    return Stored(row.number, row.step, body or None)
+    return StoredTurn(row.number, row.step, body or None)
 
 
 def record(

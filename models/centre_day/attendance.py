@@ -105,7 +105,7 @@ class CentreName:
 
 
 @dataclass(frozen=True)
-class Rung:
+class RungCandidate:
     """Somebody of the waiting list for whom a place of this centre is held until `until` (UTC)."""
 
     entry_id: str
@@ -345,7 +345,9 @@ def take_back(connection: Connection, booking_id: str, dose: int) -> None:
 # ---------------------------------------------------------------- who is rung
 
 
-def rung(connection: Connection, clock: Clock, centre_id: str, window: Window) -> list[Rung]:
+def rung(
+    connection: Connection, clock: Clock, centre_id: str, window: Window
+) -> list[RungCandidate]:
     """Those of the waiting list whom a secretary of this centre rings, by their hour.
 
     An offer that was told by text or by a machine is none of these: it has a row of its own.
@@ -370,7 +372,7 @@ def rung(connection: Connection, clock: Clock, centre_id: str, window: Window) -
         .group_by(waiting_entry.c.id, waiting_entry.c.offered_until)
         .order_by(func.min(place.c.start_at), waiting_entry.c.id)
     )
-    return [Rung(*row) for row in connection.execute(statement)]
+    return [RungCandidate(*row) for row in connection.execute(statement)]
 
 
 def rung_since(connection: Connection, what: str, since: datetime) -> list[str]:

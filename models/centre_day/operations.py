@@ -93,7 +93,7 @@ class PlaceState:
 
 
 @dataclass(frozen=True)
-class FreeSlot:
+class CentreFreeSlot:
     """A slot with free places, whoever may have them; `start_at` is UTC."""
 
     slot_id: int
@@ -472,7 +472,7 @@ def latest_release(connection: Connection, slot_id: int) -> datetime | None:
 
 def free_slots(
     connection: Connection, clock: Clock, centre_id: str, start: datetime, end: datetime
-) -> list[FreeSlot]:
+) -> list[CentreFreeSlot]:
     """Slots with free places at a centre that is open and ours, by start; none at another one."""
     statement = (
         select(place.c.slot_id, place.c.centre_id, place.c.start_at, func.count())
@@ -492,7 +492,7 @@ def free_slots(
         .group_by(place.c.slot_id, place.c.centre_id, place.c.start_at)
         .order_by(place.c.start_at)
     )
-    return [FreeSlot(*row) for row in connection.execute(statement)]
+    return [CentreFreeSlot(*row) for row in connection.execute(statement)]
 
 
 def booked_at(

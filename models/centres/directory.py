@@ -49,7 +49,7 @@ _POSTCODE = Prepared(select(postcode).where(postcode.c.code == bindparam("the_co
 
 
 @dataclass(frozen=True, slots=True)
-class Postcode:
+class PostcodeArea:
     code: str
     main_town: str
     towns: tuple[str, ...]
@@ -100,12 +100,12 @@ def self_booking_centres(connection: Connection) -> list[SelfBookingCentre]:
     ]
 
 
-def find_postcode(connection: Connection, code: str) -> Postcode | None:
+def find_postcode(connection: Connection, code: str) -> PostcodeArea | None:
     found = _POSTCODE.rows(connection, {"the_code": code})
     if not found:
         return None
     row = found[0]
-    return Postcode(
+    return PostcodeArea(
         code=row.code,
         main_town=row.main_town,
         towns=tuple(town["name"] for town in json.loads(row.towns)),

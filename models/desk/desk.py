@@ -53,7 +53,7 @@ class TurnRow:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldAppointment:
     """A place that somebody holds, with its centre; moments are UTC."""
 
     place_id: int
@@ -125,7 +125,7 @@ def held_by(
     clock: Clock,
     holders: Collection[str],
     place_ids: Collection[int] | None = None,
-) -> list[Held]:
+) -> list[HeldAppointment]:
     """What these hold at this moment, soonest first; of these places alone, where they are given.
 
     A place of a closed day is held by nobody.
@@ -156,7 +156,7 @@ def held_by(
     )
     if place_ids is not None:
         statement = statement.where(place.c.id.in_(place_ids))
-    return [Held(*tuple(row)) for row in connection.execute(statement)]
+    return [HeldAppointment(*tuple(row)) for row in connection.execute(statement)]
 
 
 def places_of(connection: Connection, place_ids: Sequence[int]) -> dict[int, Any]:

@@ -99,7 +99,7 @@ def of_booking(connection: Connection, booking_id: str) -> list[MessageRow]:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class TopicBacklog:
     """How many messages about a topic wait, and since when the oldest does (UTC)."""
 
     topic: str
@@ -107,7 +107,7 @@ class Waiting:
     oldest: datetime
 
 
-def waiting_by_topic(connection: Connection, clock: Clock) -> list[Waiting]:
+def waiting_by_topic(connection: Connection, clock: Clock) -> list[TopicBacklog]:
     """What waits to leave, by topic; what is promised for later does not wait before that."""
     statement = (
         select(message.c.topic, func.count(), func.min(message.c.created_at))
@@ -115,7 +115,7 @@ def waiting_by_topic(connection: Connection, clock: Clock) -> list[Waiting]:
         .group_by(message.c.topic)
         .order_by(message.c.topic)
     )
-    return [Waiting(*row) for row in connection.execute(statement)]
+    return [TopicBacklog(*row) for row in connection.execute(statement)]
 
 
 def pending(connection: Connection, *, topic: str | None, limit: int) -> list[MessageRow]:

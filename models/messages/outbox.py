@@ -103,7 +103,7 @@ class NewMessage:
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedMessage:
     """A message that this relay may deliver until its lease runs out.
 
     `ambiguous` says that an earlier try may have reached the provider.
@@ -132,10 +132,10 @@ class Claimed:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredMessage:
     """A message as it is kept; nothing of it is claimed. Moments are UTC."""
 
-    claimed: Claimed
+    claimed: ClaimedMessage
     state: str
     way: str | None
     error_code: str | None
@@ -265,7 +265,7 @@ def _ids(each: Sequence[Any], *, descending: bool, limit: int) -> Select[tuple[s
 
 def claim(
     connection: Connection, clock: Clock, vault: Vault, message_id: str, lease: timedelta
-) -> Claimed | None:
+) -> ClaimedMessage | None:
     """Take a message that is due, for `lease`; None when another relay has it or it is done."""
     look, take = _claiming(clock, lease)
     found = look.rows(connection, {"of_id": message_id})
@@ -310,7 +310,7 @@ def _claiming(clock: Clock, lease: timedelta) -> tuple[Prepared, Prepared]:
 
 def load(
     connection: Connection, vault: Vault, message_id: str, *, lock: bool = False
-) -> Stored | None:
+) -> StoredMessage | None:
     """A message as it is kept, whatever its state; None where there is none."""
     statement = select(
         *_CLAIMED,
@@ -324,12 +324,12 @@ def load(
     if row is None:
         return None
     became = (row.state, row.way, row.error_code, row.updated_at, row.sent_at)
-    return Stored(_opened(row, vault), *became)
+    return StoredMessage(_opened(row, vault), *became)
 
 
-def _opened(row: Any, vault: Vault) -> Claimed:
+def _opened(row: Any, vault: Vault) -> ClaimedMessage:
     """Who it is for and what it carries are empty where they are made when it goes, or erased."""
-    return Claimed(
+    return ClaimedMessage(
         id=row.id,
         kind=row.kind,
         recipient=vault.open_text(row.recipient_enc, _where("recipient", row.id)) or "",
@@ -348,7 +348,7 @@ def about_to_text(
     connection: Connection,
     clock: Clock,
     vault: Vault,
-    claimed: Claimed,
+    claimed: ClaimedMessage,
     *,
     body: str,
     parts: int,
@@ -371,7 +371,9 @@ def about_to_text(
     return connection.execute(statement.values(**values)).rowcount == 1
 
 
-def told_by_call(connection: Connection, clock: Clock, vault: Vault, claimed: Claimed) -> bool:
+def told_by_call(
+    connection: Connection, clock: Clock, vault: Vault, claimed: ClaimedMessage
+) -> bool:
     """A call is promised that tells it; False when another relay has taken it over."""
     values = {
         "way": "call",
@@ -385,7 +387,7 @@ def told_by_call(connection: Connection, clock: Clock, vault: Vault, claimed: Cl
     return connection.execute(statement.values(**values)).rowcount == 1
 
 
-def drop(connection: Connection, clock: Clock, claimed: Claimed, why: str) -> bool:
+def drop(connection: Connection, clock: Clock, claimed: ClaimedMessage, why: str) -> bool:
     """Nobody is to be told by this one any more; `why` is a word of 12 letters at most."""
     statement = (
         update(message)
@@ -395,7 +397,9 @@ def drop(connection: Connection, clock: Clock, claimed: Claimed, why: str) -> bo
     return connection.execute(statement).rowcount == 1
 
 
-def put_off(connection: Connection, clock: Clock, claimed: Claimed, at: datetime, why: str) -> bool:
+def put_off(
+    connection: Connection, clock: Clock, claimed: ClaimedMessage, at: datetime, why: str
+) -> bool:
     """It is not to go before `at` (UTC), and its try does not count; `why` as in `drop`.
 
     Its age, by which alerts are raised, counts from then, as that of what was promised for later.
@@ -416,7 +420,7 @@ def put_off(connection: Connection, clock: Clock, claimed: Claimed, at: datetime
     return connection.execute(statement).rowcount == 1
 
 
-def _addressed(vault: Vault, claimed: Claimed) -> dict[str, Any]:
+def _addressed(vault: Vault, claimed: ClaimedMessage) -> dict[str, Any]:
     return {
         "recipient_enc": vault.seal_text(claimed.recipient, _where("recipient", claimed.id)),
         "recipient_idx": vault.index("phone", claimed.recipient),
@@ -456,7 +460,7 @@ def _sent(dialect: str, clock: Clock) -> Prepared:
     )
 
 
-def keep(connection: Connection, clock: Clock, claimed: Claimed, lease: timedelta) -> bool:
+def keep(connection: Connection, clock: Clock, claimed: ClaimedMessage, lease: timedelta) -> bool:
     """Prolong a claim before sending; False when another relay has taken it over meanwhile."""
     statement = (
         update(message)
@@ -469,7 +473,7 @@ def keep(connection: Connection, clock: Clock, claimed: Claimed, lease: timedelt
 def put_back(
     connection: Connection,
     clock: Clock,
-    claimed: Claimed,
+    claimed: ClaimedMessage,
     *,
     after: timedelta,
     error_code: str,
@@ -641,7 +645,7 @@ def _erasing(which: ColumnElement[bool]) -> Update:
     )
 
 
-def _is_ours(claimed: Claimed) -> Any:
+def _is_ours(claimed: ClaimedMessage) -> Any:
     return and_(message.c.state == "sending", message.c.attempts == claimed.attempts)
 
 

@@ -46,7 +46,7 @@ _LIVE = "confirmed"
 
 
 @dataclass(frozen=True)
-class Day:
+class ReminderDay:
     """The appointments of a campaign on one day by the clock of a zone, and of which reminder.
 
     `begins` and `ends` are that day's, in UTC; the end is not in it.
@@ -61,7 +61,7 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Told:
+class RemindedAppointment:
     """An appointment that a reminder is about; moments are UTC."""
 
     booking_id: str
@@ -77,7 +77,7 @@ def zones(connection: Connection) -> list[str]:
     return list(connection.execute(statement).scalars())
 
 
-def planned(connection: Connection, day: Day) -> bool:
+def planned(connection: Connection, day: ReminderDay) -> bool:
     """Whether that day was written already."""
     statement = select(reminder_plan.c.what).where(
         reminder_plan.c.what == day.what,
@@ -88,7 +88,7 @@ def planned(connection: Connection, day: Day) -> bool:
     return connection.execute(statement).first() is not None
 
 
-def claim(connection: Connection, clock: Clock, day: Day) -> bool:
+def claim(connection: Connection, clock: Clock, day: ReminderDay) -> bool:
     """Take a day to write it, in the transaction given; False when somebody else has, or does."""
     values = {
         "what": day.what,
@@ -103,7 +103,7 @@ def claim(connection: Connection, clock: Clock, day: Day) -> bool:
 def remind(
     connection: Connection,
     clock: Clock,
-    day: Day,
+    day: ReminderDay,
     *,
     topic: str,
     by_call: bool,
@@ -145,7 +145,7 @@ def remind(
 
 
 def ring_in_the_evening(
-    connection: Connection, clock: Clock, day: Day, *, topic: str, within: timedelta
+    connection: Connection, clock: Clock, day: ReminderDay, *, topic: str, within: timedelta
 ) -> int:
     """Write a message for each booking whose person wants to be rung and was not; gives how many.
 
@@ -194,7 +194,7 @@ def _row(
     ]
 
 
-def _write(connection: Connection, day: Day, rows: Select[Any]) -> int:
+def _write(connection: Connection, day: ReminderDay, rows: Select[Any]) -> int:
     new = insert_for(connection.dialect.name, message).from_select(_COLUMNS, rows)
     written = connection.execute(
         new.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
@@ -212,7 +212,7 @@ def _write(connection: Connection, day: Day, rows: Select[Any]) -> int:
     return written
 
 
-def told(connection: Connection, appointment_id: int) -> Told | None:
+def told(connection: Connection, appointment_id: int) -> RemindedAppointment | None:
     """The appointment of a reminder as it is now."""
     statement = select(
         appointment.c.booking_id,
@@ -222,7 +222,7 @@ def told(connection: Connection, appointment_id: int) -> Told | None:
         appointment.c.state,
     ).where(appointment.c.id == appointment_id)
     row = connection.execute(statement).one_or_none()
-    return Told(*row) if row else None
+    return RemindedAppointment(*row) if row else None
 
 
 def cannot_be(connection: Connection, booking_id: str) -> set[int]:

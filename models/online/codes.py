@@ -18,7 +18,7 @@ from models.tables import resume_code, visit
 VISIT = "W"
 
 
-def is_visit(holder: str) -> bool:
+def is_web_session(holder: str) -> bool:
     """Whether this is the id of a visit, where it may be a call's."""
     return holder.startswith(VISIT)
 
@@ -47,7 +47,7 @@ def set_code(
         return False
 
 
-def visit_of_code(connection: Connection, clock: Clock, code_idx: bytes) -> str | None:
+def web_session_of_code(connection: Connection, clock: Clock, code_idx: bytes) -> str | None:
     """The visit that a code is for, while it counts."""
     statement = select(visit.c.id).where(
         visit.c.code_idx == code_idx, visit.c.code_until > clock.at()

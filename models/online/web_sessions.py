@@ -25,7 +25,7 @@ _LOOK_BACK = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
-class VisitRow:
+class WebSessionRow:
     """A visit as found; `body` is empty once it was erased. Moments are UTC.
 
     `kept_until` is when the first of its places is not held any more; None where it holds none.
@@ -69,7 +69,7 @@ def add(
     connection.execute(new.on_conflict_do_nothing())
 
 
-def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> VisitRow | None:
+def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> WebSessionRow | None:
     """One visit by its id, with what it holds, in one statement."""
     found = _load(clock).rows(connection, {"the_visit": visit_id})
     if not found:
@@ -80,7 +80,7 @@ def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> V
     except CannotOpen:
         # Sealed with a key that is no more: as good as erased.
         body = ""
-    return VisitRow(
+    return WebSessionRow(
         row.id,
         row.number,
         row.step,

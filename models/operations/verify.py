@@ -362,7 +362,7 @@ def _capacity() -> Check:
 
 def _half_hold() -> Check:
     columns = (place.c.held_by, place.c.hold_expires_at, place.c.hold_limit_at)
-    there = [case((one.is_not(None), 1), else_=0) for one in columns]
+    there = [case((column.is_not(None), 1), else_=0) for column in columns]
     return Check(
         "half-hold",
         "place {place} has {there} of the 3 columns of a hold",

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
-from models.partners.rows import PartnerCentre
+from models.partners.rows import PartnerCentreRow
 from models.tables import (
     booking,
     centre,
@@ -76,7 +76,7 @@ class DoseThere:
 
 
 @dataclass(frozen=True)
-class Visitor:
+class OrderedPerson:
     """Who comes, as the channel took it. `number` is E.164 or empty."""
 
     first_name: str
@@ -102,7 +102,7 @@ class NewOrder:
     centre_id: str
     channel: str
     campaign: str
-    visitor: Visitor
+    visitor: OrderedPerson
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class OrderRow:
     channel: str
     holder: str
     booking_id: str
-    visitor: Visitor | None
+    visitor: OrderedPerson | None
     campaign: str
     patient: str
     doses: tuple[DoseThere, ...]
@@ -127,7 +127,7 @@ class OrderRow:
 
 
 @dataclass(frozen=True)
-class FreeSlot:
+class MirroredSlot:
     """A slot of ours that mirrors free moments of a partner. No `doses`: it may be either."""
 
     slot_id: int
@@ -170,7 +170,7 @@ def mirrored(connection: Connection) -> list[str]:
     return [one.removeprefix(MIRROR) for one in connection.execute(statement).scalars()]
 
 
-def centre_told(connection: Connection, centre_id: str) -> PartnerCentre | None:
+def centre_told(connection: Connection, centre_id: str) -> PartnerCentreRow | None:
     """A centre of ours as one of the partner's; None where no partner books it, or it is closed."""
     statement = select(centre).where(
         centre.c.id == centre_id, centre.c.booking_mode == "partner", centre.c.closed_at.is_(None)
@@ -179,7 +179,7 @@ def centre_told(connection: Connection, centre_id: str) -> PartnerCentre | None:
     if row is None:
         return None
     phones = json.loads(row.phones)
-    return PartnerCentre(
+    return PartnerCentreRow(
         id=f"{MIRROR}{row.id}",
         platform=KELDOC,
         name=row.name,
@@ -302,7 +302,7 @@ def _opened(row: Any, vault: Vault) -> OrderRow:
         campaign = kept["campaign"]
         fields = kept["visitor"]
         fields |= {"born": date.fromisoformat(fields["born"]), "groups": tuple(fields["groups"])}
-        visitor = Visitor(**fields)
+        visitor = OrderedPerson(**fields)
     return OrderRow(
         id=row.id,
         key=row.key,
@@ -331,7 +331,7 @@ def read_doses(text: str) -> tuple[DoseThere, ...]:
 
 
 def _doses_json(doses: Sequence[DoseThere]) -> str:
-    return json.dumps([asdict(one) | {"start_at": one.start_at.isoformat()} for one in doses])
+    return json.dumps([asdict(dose) | {"start_at": dose.start_at.isoformat()} for dose in doses])
 
 
 def _where(order_id: str) -> str:
@@ -347,7 +347,7 @@ def free_slots(
     partner_centre_ids: Collection[str],
     after: datetime,
     before: datetime,
-) -> dict[str, list[FreeSlot]]:
+) -> dict[str, list[MirroredSlot]]:
     """Slots with a free place at mirrored centres, soonest first, by the partner's centre.
 
     Only what the partner showed as free, too. Moments are UTC.
@@ -375,7 +375,7 @@ def free_slots(
         doses.add(dose)
     return {
         partner_id: [
-            FreeSlot(slot_id, start_at, frozenset() if 0 in doses else frozenset(doses))
+            MirroredSlot(slot_id, start_at, frozenset() if 0 in doses else frozenset(doses))
             for slot_id, (start_at, doses) in slots.items()
         ]
         for partner_id, slots in found.items()

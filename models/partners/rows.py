@@ -34,7 +34,7 @@ _READING: Final = "reading"
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerCentre:
+class PartnerCentreRow:
     """A centre as a partner tells it. `id` is `platform:its own id`, the same at every reading.
 
     `phone` is E.164 or a short number; `territory` as in models.centres.geography; `link` leads to
@@ -337,7 +337,7 @@ _FROM_PARTNER: Final = (
 
 
 def replace_centre(
-    connection: Connection, read_at: datetime, told: PartnerCentre, slots: Sequence[PartnerSlot]
+    connection: Connection, read_at: datetime, told: PartnerCentreRow, slots: Sequence[PartnerSlot]
 ) -> None:
     """Put what was read of one centre at `read_at` (UTC) in the place of what was known of it.
 

@@ -48,7 +48,7 @@ class PublicCentre:
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class FreeAtCentre:
     """What a centre of ours has free: all of it, and what the web may have of that now.
 
     `next_at` (UTC) is the first that the web may have; None for none.
@@ -102,7 +102,7 @@ def free_by_centre(
     departements: Sequence[str],
     until: datetime,
     share: Share | None,
-) -> dict[str, Free]:
+) -> dict[str, FreeAtCentre]:
     """What is free between now and `until` (UTC) in our centres of these départements, by centre.
 
     `share`: what the web may have; None: everything. A centre with nothing free is in it, too.
@@ -113,7 +113,7 @@ def free_by_centre(
         centre.c.booking_mode == "ours",
     )
     departement_of = {row.id: row.departement for row in connection.execute(theirs)}
-    found = {one: Free(where, 0, 0, None) for one, where in departement_of.items()}
+    found = {one: FreeAtCentre(where, 0, 0, None) for one, where in departement_of.items()}
     for_web = (
         or_(place.c.lot >= share.first_lot, place.c.start_at < share.common_before)
         if share
@@ -141,7 +141,7 @@ def free_by_centre(
         .group_by(place.c.centre_id)
     )
     for centre_id, count, web, next_at in connection.execute(statement):
-        found[centre_id] = Free(departement_of[centre_id], count, web, next_at)
+        found[centre_id] = FreeAtCentre(departement_of[centre_id], count, web, next_at)
     return found
 
 

@@ -58,7 +58,7 @@ class FeedSlot:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ChangeMarks:
     """How far the signs of change were read: numbers of rows that are only ever added."""
 
     history: int = 0
@@ -131,7 +131,7 @@ def _slots_of(clock: Clock, shared: bool) -> Prepared:  # noqa: FBT001
 # ---------------------------------------------------------------- signs of change
 
 
-def seen_now(connection: Connection) -> Seen:
+def seen_now(connection: Connection) -> ChangeMarks:
     """Where the signs are at this moment."""
     newest = connection.execute(
         select(
@@ -139,10 +139,10 @@ def seen_now(connection: Connection) -> Seen:
             select(func.max(slot.c.id)).scalar_subquery(),
         )
     ).one()
-    return Seen(newest[0] or 0, newest[1] or 0)
+    return ChangeMarks(newest[0] or 0, newest[1] or 0)
 
 
-def changed_since(connection: Connection, seen: Seen, moment: datetime) -> set[str]:
+def changed_since(connection: Connection, seen: ChangeMarks, moment: datetime) -> set[str]:
     """Centres with a change of a booking, a new slot, or an operation since then (UTC)."""
     found: set[str] = set()
     for statement in (

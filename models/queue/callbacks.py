@@ -70,7 +70,7 @@ class NewPromise:
 
 
 @dataclass(frozen=True)
-class Promised:
+class CallbackPromise:
     """A promise as found; `number` is empty once it is erased. Moments are UTC."""
 
     id: str
@@ -90,7 +90,7 @@ class Promised:
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostPromise:
     """The place of a promise that was lost, and what its person had given. UTC."""
 
     joined_at: datetime
@@ -118,7 +118,7 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewPromise) -> 
         connection,
         clock,
         vault,
-        queues.NewEntry(
+        queues.NewQueueEntry(
             id=new.id,
             queue_id=new.queue_id,
             kind=_CALLBACK,
@@ -187,7 +187,7 @@ def refresh(
 
 def load(
     connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
-) -> Promised | None:
+) -> CallbackPromise | None:
     """A promise; with `lock`, nobody else changes it until the transaction ends."""
     statement = select(queue_entry).where(
         queue_entry.c.id == entry_id, queue_entry.c.kind == _CALLBACK
@@ -197,7 +197,7 @@ def load(
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    return Promised(
+    return CallbackPromise(
         id=row.id,
         state=row.state,
         mode=row.mode,
@@ -315,7 +315,7 @@ def end(
 
 def take_lost_place(
     connection: Connection, clock: Clock, vault: Vault, number: str, within: timedelta
-) -> Lost | None:
+) -> LostPromise | None:
     """The oldest place that was lost so lately by rings in vain to a number (E.164); given once.
 
     The machine's own promises are no places.
@@ -341,7 +341,7 @@ def take_lost_place(
     if found is None or not _change(connection, clock, found, ("lost",), {"outcome": CAME_BACK}):
         return None
     entry = queues.load(connection, vault, found)
-    return Lost(entry.joined_at, entry.known, entry.origin_call_id) if entry else None
+    return LostPromise(entry.joined_at, entry.known, entry.origin_call_id) if entry else None
 
 
 def displace(connection: Connection, clock: Clock, entry_id: str) -> bool:
@@ -355,7 +355,7 @@ def message_of(connection: Connection, entry_id: str) -> str | None:
     return connection.execute(statement).scalar_one_or_none()
 
 
-def booked_since(connection: Connection, promise: Promised) -> bool:
+def booked_since(connection: Connection, promise: CallbackPromise) -> bool:
     """Whether somebody of this number was booked since the promise was made."""
     statement = select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _booked())
     return connection.execute(statement).first() is not None
@@ -378,7 +378,7 @@ def _booked() -> ColumnElement[bool]:
     )
 
 
-def served_since(connection: Connection, promise: Promised) -> bool:
+def served_since(connection: Connection, promise: CallbackPromise) -> bool:
     """Whether an agent has spoken with that number since, for its person rang by themselves.
 
     Not before the promise was made: that was somebody else of a number that several share.
@@ -405,7 +405,7 @@ def _served() -> ColumnElement[bool]:
 
 
 def on_the_line(
-    connection: Connection, clock: Clock, promise: Promised, *, menu_within: timedelta
+    connection: Connection, clock: Clock, promise: CallbackPromise, *, menu_within: timedelta
 ) -> bool:
     """Whether somebody waits or talks on that number at this moment, or is in the menu.
 

@@ -62,7 +62,7 @@ PAGE_LOST = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
-class Queue:
+class CallQueue:
     """A queue; `region` is empty for the national one of its language."""
 
     id: str
@@ -86,19 +86,19 @@ _QUEUE = tuple(
 )  # fmt: skip
 
 
-def _queue(values: Sequence[Any]) -> Queue:
+def _queue(values: Sequence[Any]) -> CallQueue:
     """From the values of _QUEUE."""
     *plain, translations = values
-    return replace(Queue(*plain), translations=json.loads(translations))
+    return replace(CallQueue(*plain), translations=json.loads(translations))
 
 
-def all_queues(connection: Connection) -> list[Queue]:
+def all_queues(connection: Connection) -> list[CallQueue]:
     """Every queue, those of a language together and its national one first."""
     order = (agent_queue.c.language, agent_queue.c.region, agent_queue.c.id)
     return [_queue(row) for row in connection.execute(select(*_QUEUE).order_by(*order))]
 
 
-def find_queue(connection: Connection, queue_id: str) -> Queue | None:
+def find_queue(connection: Connection, queue_id: str) -> CallQueue | None:
     """One queue."""
     row = connection.execute(select(*_QUEUE).where(agent_queue.c.id == queue_id)).one_or_none()
     return _queue(row) if row else None
@@ -157,31 +157,31 @@ def set_memberships(connection: Connection, staff_id: str, queue_ids: Collection
 
 
 @dataclass(frozen=True)
-class Door:
+class QueueStatus:
     """A queue with what decides whether somebody is let in now.
 
     `agents` answer its callers, at once or when they are done with one; `on_the_line` wait in it,
     and `waiting` are those and the callbacks that are due and that agents make.
     """
 
-    queue: Queue
+    queue: CallQueue
     agents: int
     on_the_line: int
     waiting: int
 
 
-def doors(connection: Connection, clock: Clock, language: str) -> list[Door]:
+def queue_statuses(connection: Connection, clock: Clock, language: str) -> list[QueueStatus]:
     """The queues of a language, the national one first; one statement."""
-    rows = _doors(clock).rows(connection, {"the_language": language})
+    rows = _queue_statuses(clock).rows(connection, {"the_language": language})
     found = []
     for row in rows:
         queue = _queue(row[: len(_QUEUE)])
-        found.append(Door(queue, row.agents, row.on_the_line, row.waiting))
+        found.append(QueueStatus(queue, row.agents, row.on_the_line, row.waiting))
     return found
 
 
 @lru_cache
-def _doors(clock: Clock) -> Prepared:
+def _queue_statuses(clock: Clock) -> Prepared:
     statement = (
         select(
             *_QUEUE,
@@ -246,7 +246,7 @@ def _in_line(*which: ColumnElement[bool]) -> Any:
 
 
 @dataclass(frozen=True)
-class NewEntry:
+class NewQueueEntry:
     """Somebody who joins the line. `joined_at` None is now; so is `due_at`. Moments are UTC.
 
     Of a promise, `promised_at` is when it was made; None is now. `number` is E.164 or empty.
@@ -279,7 +279,7 @@ class NewEntry:
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueueEntry:
     """A place in the line. `number` is E.164, empty without one; moments are UTC."""
 
     id: str
@@ -314,7 +314,7 @@ class Entry:
     updated_at: datetime
 
 
-def add(connection: Connection, clock: Clock, vault: Vault, new: NewEntry) -> bool:
+def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:
     """Put somebody into the line; False when this call, or a promise to this number, is in it."""
     values = {
         "id": new.id,
@@ -386,19 +386,19 @@ def note_of(connection: Connection, vault: Vault, entry_id: str) -> str:
 
 def load(
     connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
-) -> Entry | None:
+) -> QueueEntry | None:
     """One entry; with `lock` nobody else changes it until the transaction ends."""
     return _one(connection, vault, queue_entry.c.id == entry_id, lock=lock)
 
 
 def of_call(
     connection: Connection, vault: Vault, call_id: str, *, lock: bool = False
-) -> Entry | None:
+) -> QueueEntry | None:
     """The live entry of a call that goes on: there is no second one."""
     return _one(connection, vault, _LIVE, queue_entry.c.call_id == call_id, lock=lock)
 
 
-def last_of_call(connection: Connection, vault: Vault, call_id: str) -> Entry | None:
+def last_of_call(connection: Connection, vault: Vault, call_id: str) -> QueueEntry | None:
     """The newest entry that a call is or was in, by itself or as the call it began with.
 
     One that is live comes before those that are over, whatever is noted of them later.
@@ -415,7 +415,7 @@ def last_of_call(connection: Connection, vault: Vault, call_id: str) -> Entry | 
     return _opened(vault, row) if row else None
 
 
-def live_of_number(connection: Connection, vault: Vault, number: str) -> list[Entry]:
+def live_of_number(connection: Connection, vault: Vault, number: str) -> list[QueueEntry]:
     """The live entries of a number (E.164), the oldest place first."""
     index = vault.index("phone", number or None)
     if index is None:
@@ -430,7 +430,7 @@ def live_of_number(connection: Connection, vault: Vault, number: str) -> list[En
 
 def promise_to(
     connection: Connection, vault: Vault, number: str, *, lock: bool = False
-) -> Entry | None:
+) -> QueueEntry | None:
     """The live promise to ring a number (E.164): there is no second one."""
     index = vault.index("phone", number or None)
     if index is None:
@@ -440,7 +440,7 @@ def promise_to(
 
 def _one(
     connection: Connection, vault: Vault, *where: ColumnElement[bool] | Any, lock: bool
-) -> Entry | None:
+) -> QueueEntry | None:
     statement = select(queue_entry).where(*where)
     if lock:
         statement = statement.with_for_update()
@@ -448,10 +448,10 @@ def _one(
     return _opened(vault, row) if row else None
 
 
-_PLAIN = tuple(one.name for one in fields(Entry) if one.name not in {"number", "known"})
+_PLAIN = tuple(one.name for one in fields(QueueEntry) if one.name not in {"number", "known"})
 
 
-def _opened(vault: Vault, row: Any) -> Entry:
+def _opened(vault: Vault, row: Any) -> QueueEntry:
     values = {name: getattr(row, name) for name in _PLAIN}
     try:
         number = vault.open_text(row.phone_enc, f"queue_entry.phone:{row.id}") or ""
@@ -459,7 +459,7 @@ def _opened(vault: Vault, row: Any) -> Entry:
     except CannotOpen:
         # Sealed with a key that is gone: the place counts all the same.
         number, known = "", {}
-    return Entry(**values, number=number, known=known)
+    return QueueEntry(**values, number=number, known=known)
 
 
 # ------------------------------------------------------------------ changes
@@ -557,7 +557,7 @@ def erase(connection: Connection, clock: Clock, older_than: timedelta) -> int:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class QueueCandidate:
     """Somebody whom an agent may take, in the order of the line."""
 
     id: str
@@ -581,7 +581,7 @@ def candidates(
     *,
     limit: int = 10,
     kinds: Collection[str] = (CALL, CALLBACK),
-) -> list[Candidate]:
+) -> list[QueueCandidate]:
     """Who waits and is due for a member of these queues, oldest place first.
 
     Of `overflow_languages` (those whose national queue is among them) also whoever waits anywhere
@@ -601,12 +601,12 @@ def candidates(
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
         .limit(limit)
     )
-    return [Candidate(*row) for row in connection.execute(statement)]
+    return [QueueCandidate(*row) for row in connection.execute(statement)]
 
 
 def in_states(
     connection: Connection, vault: Vault, states: Collection[str], *, limit: int = 1000
-) -> list[Entry]:
+) -> list[QueueEntry]:
     """Entries in these states, the oldest place first."""
     statement = (
         select(queue_entry)
@@ -621,7 +621,7 @@ def in_states(
 
 
 @dataclass(frozen=True)
-class Standing:
+class QueuePosition:
     """A place in the line as whoever has it sees it, and their queue.
 
     `ahead` wait and are due, have older places, and may be taken by the same agents; `agents` are
@@ -638,19 +638,19 @@ class Standing:
     outcome: str
     rings: bool
     told_seconds: int | None
-    queue: Queue
+    queue: CallQueue
     ahead: int
     agents: int
 
 
-def standing(connection: Connection, clock: Clock, entry_id: str) -> Standing | None:
+def queue_position(connection: Connection, clock: Clock, entry_id: str) -> QueuePosition | None:
     """Where an entry stands; one statement."""
-    return _standing_from(_standing(clock, by_call=False), connection, entry_id)
+    return _queue_position_from(_queue_position(clock, by_call=False), connection, entry_id)
 
 
-def standing_of_call(
+def queue_position_of_call(
     connection: Connection, clock: Clock, call_id: str, lease: timedelta | None = None
-) -> Standing | None:
+) -> QueuePosition | None:
     """Where the live entry of a call stands; one statement.
 
     With a `lease` it renews what the call holds, too (on SQLite, which cannot write where it reads,
@@ -659,7 +659,9 @@ def standing_of_call(
     if lease and connection.dialect.name == "sqlite":
         _renewal(clock, lease).count(connection, {"the_holder": call_id})
         lease = None
-    return _standing_from(_standing(clock, by_call=True, lease=lease), connection, call_id)
+    return _queue_position_from(
+        _queue_position(clock, by_call=True, lease=lease), connection, call_id
+    )
 
 
 @lru_cache
@@ -667,12 +669,14 @@ def _renewal(clock: Clock, lease: timedelta) -> Prepared:
     return Prepared(renewal(clock, lease))
 
 
-def _standing_from(statement: Prepared, connection: Connection, which: str) -> Standing | None:
+def _queue_position_from(
+    statement: Prepared, connection: Connection, which: str
+) -> QueuePosition | None:
     rows = statement.rows(connection, {"which": which, "the_holder": which})
     if not rows:
         return None
     row = rows[0]
-    return Standing(
+    return QueuePosition(
         entry_id=row.entry_id,
         kind=row.kind,
         state=row.entry_state,
@@ -690,7 +694,7 @@ def _standing_from(statement: Prepared, connection: Connection, which: str) -> S
 
 
 @lru_cache
-def _standing(clock: Clock, *, by_call: bool, lease: timedelta | None = None) -> Prepared:
+def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = None) -> Prepared:
     before, national = queue_entry.alias("before"), agent_queue.alias("national")
     older = tuple_(before.c.joined_at, before.c.id) < tuple_(
         queue_entry.c.joined_at, queue_entry.c.id

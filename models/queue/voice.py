@@ -26,7 +26,7 @@ _GAVE_WAY = text(
 
 
 @dataclass(frozen=True)
-class Told:
+class VoiceNotice:
     """A place in the line with what it is to tell; `number` is empty once it is erased."""
 
     id: str
@@ -41,7 +41,9 @@ class Told:
     known: dict[str, Any] = field(repr=False)
 
 
-def load(connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False) -> Told | None:
+def load(
+    connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
+) -> VoiceNotice | None:
     """One of them; with `lock`, nobody else changes it until the transaction ends."""
     statement = select(queue_entry).where(queue_entry.c.id == entry_id)
     if lock:
@@ -49,7 +51,7 @@ def load(connection: Connection, vault: Vault, entry_id: str, *, lock: bool = Fa
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    return Told(
+    return VoiceNotice(
         id=row.id,
         queue_id=row.queue_id,
         state=row.state,

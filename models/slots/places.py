@@ -86,7 +86,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SlotQuery:
     """Free places that start in any of the windows, not of these slots.
 
     With `apart` only those with another free place at the same centre so many days later; without
@@ -150,7 +150,7 @@ class HeldPlace:
 
 
 @dataclass(frozen=True)
-class Reach:
+class FreeCentres:
     """Which centres have a free place, and how many there are in all, up to the count asked."""
 
     centre_ids: frozenset[str]
@@ -171,10 +171,10 @@ def look(
     connection: Connection,
     clock: Clock,
     centre_ids: Sequence[str],
-    wish: Wish,
+    wish: SlotQuery,
     *,
     count_up_to: int,
-) -> Reach:
+) -> FreeCentres:
     """Look without taking: one index seek a centre, however many slots there are.
 
     Only centres that are open and whose places are ours to give count.
@@ -185,7 +185,7 @@ def look(
     values = {"count_up_to": count_up_to, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(padded)}
     rows = _look(clock, size, wish.shape).rows(connection, values)
-    return Reach(
+    return FreeCentres(
         centre_ids=frozenset(row.id for row in rows if row.first is not None),
         places=max((row.places for row in rows), default=0),
     )
@@ -222,7 +222,7 @@ def hold(
     clock: Clock,
     holder: str,
     centre_ids: Sequence[str],
-    wish: Wish,
+    wish: SlotQuery,
     *,
     lease: timedelta,
     longest: timedelta,

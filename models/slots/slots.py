@@ -22,7 +22,7 @@ from models.types import Instant
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SlotsToOpen:
     """Slots that shall be there: aware moments, in rising order, with places for `capacity`.
 
     Nobody gets one of the new places before `released_at` (UTC); None means from now on.
@@ -50,7 +50,7 @@ def start_of(connection: Connection, slot_id: int, centre_id: str) -> datetime |
 
 
 @dataclass
-class Opened:
+class OpenedSlots:
     """What opening did. `larger` slots were there with more places than asked, and keep them."""
 
     slots: int = 0
@@ -58,7 +58,7 @@ class Opened:
     places: int = 0
     larger: int = 0
 
-    def add(self, other: Opened) -> None:
+    def add(self, other: OpenedSlots) -> None:
         self.slots += other.slots
         self.already += other.already
         self.places += other.places
@@ -80,9 +80,11 @@ class SlotCount:
 OnNew = Callable[[Connection, list[int]], object]
 
 
-def open_slots(database: Database, wanted: Sequence[Wanted], on_new: OnNew | None = None) -> Opened:
+def open_slots(
+    database: Database, wanted: Sequence[SlotsToOpen], on_new: OnNew | None = None
+) -> OpenedSlots:
     """Open what is not there yet, in one transaction; doing it again changes nothing."""
-    opened = Opened()
+    opened = OpenedSlots()
     with database.transaction() as connection:
         new: list[int] | None = None if on_new is None else []
         for some in wanted:
@@ -93,7 +95,7 @@ def open_slots(database: Database, wanted: Sequence[Wanted], on_new: OnNew | Non
     return opened
 
 
-def _open(connection: Connection, some: Wanted, new: list[int] | None) -> Opened:
+def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> OpenedSlots:
     """Open some; `new` gets the ids of the places that came, where somebody asks for them."""
     mine = and_(
         slot.c.centre_id == some.centre_id,
@@ -151,7 +153,7 @@ def _open(connection: Connection, some: Wanted, new: list[int] | None) -> Opened
         # Without this SQLAlchemy does not ask how many rows an INSERT wrote.
         counted = {"preserve_rowcount": True}
         places += connection.execute(statement, execution_options=counted).rowcount
-    return Opened(
+    return OpenedSlots(
         slots=len(missing),
         already=len(some.starts) - len(missing),
         places=places,

@@ -192,7 +192,7 @@ def bookings_between(connection: Connection, since: datetime, until: datetime) -
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredEntry:
     """Somebody an agent has spoken with. `told_seconds` were told at `told_at`. UTC."""
 
     id: str
@@ -206,7 +206,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class AbandonedEntry:
     """Somebody who waited on the line and left it unanswered. UTC."""
 
     id: str
@@ -216,23 +216,23 @@ class Left:
     outcome: str
 
 
-_ANSWERED = tuple(queue_entry.c[name] for name in Answered.__dataclass_fields__)
-_LEFT = tuple(queue_entry.c[name] for name in Left.__dataclass_fields__)
+_ANSWERED = tuple(queue_entry.c[name] for name in AnsweredEntry.__dataclass_fields__)
+_LEFT = tuple(queue_entry.c[name] for name in AbandonedEntry.__dataclass_fields__)
 
 
 def answered_between(
     connection: Connection, since: datetime, until: datetime | None = None
-) -> list[Answered]:
+) -> list[AnsweredEntry]:
     """Whom agents answered in a span, or from then on."""
     statement = select(*_ANSWERED).where(queue_entry.c.answered_at >= since)
     if until is not None:
         statement = statement.where(queue_entry.c.answered_at < until)
-    return [Answered(*row) for row in connection.execute(statement)]
+    return [AnsweredEntry(*row) for row in connection.execute(statement)]
 
 
 def left_between(
     connection: Connection, since: datetime, until: datetime | None = None
-) -> list[Left]:
+) -> list[AbandonedEntry]:
     """Who left the line in a span, or from then on; callbacks are no waiting on the line."""
     statement = select(*_LEFT).where(
         queue_entry.c.ended_at >= since,
@@ -242,11 +242,11 @@ def left_between(
     )
     if until is not None:
         statement = statement.where(queue_entry.c.ended_at < until)
-    return [Left(*row) for row in connection.execute(statement)]
+    return [AbandonedEntry(*row) for row in connection.execute(statement)]
 
 
 @dataclass(frozen=True, slots=True)
-class InLine:
+class QueueCounts:
     """Entries of one queue, kind and state; `since`: where the oldest of them stands (UTC).
 
     Of those on the line: since when they are, for a place may be older than that.
@@ -259,7 +259,7 @@ class InLine:
     since: datetime
 
 
-def in_line(connection: Connection) -> list[InLine]:
+def in_line(connection: Connection) -> list[QueueCounts]:
     """Everybody with a place, or with an agent, at this moment; whom the machine rings has none."""
     columns = (queue_entry.c.queue_id, queue_entry.c.kind, queue_entry.c.state)
     # Whoever rings for a place that was kept or promised is due from that moment on.
@@ -270,7 +270,7 @@ def in_line(connection: Connection) -> list[InLine]:
     for part in (_IN_LINE, _BUSY):
         statement = select(*columns, func.count(), func.min(since)).where(part, _FOR_AGENTS)
         statement = statement.group_by(*columns)
-        found += [InLine(*row) for row in connection.execute(statement)]
+        found += [QueueCounts(*row) for row in connection.execute(statement)]
     return found
 
 
@@ -302,7 +302,7 @@ def entries(connection: Connection, most: int) -> list[EntrySeen]:
 
 
 @dataclass(frozen=True, slots=True)
-class Promised:
+class OwedCallbacks:
     """Callbacks that are owed: how many, of these overdue, and the latest hour promised (UTC)."""
 
     count: int
@@ -311,7 +311,7 @@ class Promised:
     last: datetime | None
 
 
-def promised(connection: Connection, now: datetime) -> Promised:
+def promised(connection: Connection, now: datetime) -> OwedCallbacks:
     """Callbacks that nobody has made yet; messages that go by telephone are none."""
     late = case((queue_entry.c.expected_at < now, 1), else_=0)
     statement = select(
@@ -321,7 +321,7 @@ def promised(connection: Connection, now: datetime) -> Promised:
         func.max(queue_entry.c.expected_at),
     ).where(_IN_LINE, queue_entry.c.kind == "callback", queue_entry.c.message_id.is_(None))
     row = connection.execute(statement).one()
-    return Promised(int(row[0]), int(row[1]), row[2], row[3])
+    return OwedCallbacks(int(row[0]), int(row[1]), row[2], row[3])
 
 
 def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dict[str, int]:

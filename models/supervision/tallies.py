@@ -23,7 +23,7 @@ Counts = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
-class Tally:
+class TallyCount:
     """One number of one quarter; `at` is when the quarter begins (UTC)."""
 
     at: datetime
@@ -64,7 +64,7 @@ def sums(connection: Connection, since: datetime, until: datetime) -> dict[tuple
 
 def between(
     connection: Connection, since: datetime, until: datetime, names: Sequence[str] = ()
-) -> Iterator[Tally]:
+) -> Iterator[TallyCount]:
     """What is stored of this time, in its order; `names`: of these only."""
     statement = (
         select(tally.c.at, tally.c.name, tally.c.label, tally.c.value)
@@ -74,7 +74,7 @@ def between(
     if names:
         statement = statement.where(tally.c.name.in_(names))
     for row in connection.execute(statement):
-        yield Tally(*row)
+        yield TallyCount(*row)
 
 
 def forget(connection: Connection, clock: Clock, older_than: timedelta) -> int:

@@ -39,13 +39,13 @@ from models.tables import (
     waiting_entry,
     waiting_offer,
 )
-from models.waiting_list.waiting import KILOMETRES_PER_DEGREE, Entry, of_row
+from models.waiting_list.waiting import KILOMETRES_PER_DEGREE, WaitingListEntry, of_row
 
 # No more are looked at for who was passed over.
 _MOST_PAIRS = 2000
 
 
-class Outcome(StrEnum):
+class OfferOutcome(StrEnum):
     """What became of an offer."""
 
     TAKEN = "taken"
@@ -62,7 +62,7 @@ class NewOffer:
     """An offer of a slot to an entry, as the entry is; `id` is that of the message about it."""
 
     id: str
-    entry: Entry
+    entry: WaitingListEntry
     slot_id: int
 
 
@@ -84,7 +84,7 @@ def add(connection: Connection, clock: Clock, new: NewOffer, tells_at: datetime 
         insert_new(connection, clock, waiting_offer, later, "offered_at")
 
 
-def end(connection: Connection, clock: Clock, entry_id: str, outcome: Outcome) -> None:
+def end(connection: Connection, clock: Clock, entry_id: str, outcome: OfferOutcome) -> None:
     """The offer that an entry has is over; nothing where it has none. The entry must be locked.
 
     Whoever was to tell it by telephone, and has not begun to, does not any more.
@@ -224,7 +224,7 @@ def slots_asked(connection: Connection, entry_id: str) -> tuple[int, ...]:
     return tuple(int(one.removeprefix(key)) for one in connection.execute(statement).scalars())
 
 
-def of_line(connection: Connection, vault: Vault, number: str, born: str) -> list[Entry]:
+def of_line(connection: Connection, vault: Vault, number: str, born: str) -> list[WaitingListEntry]:
     """Entries of a number (E.164) and a birth date (ISO 8601) that are offered something.
 
     The offer that ends first comes first.
@@ -250,7 +250,7 @@ def _offered() -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True)
-class Counts:
+class OfferCounts:
     """Offers of all campaigns. `seconds` are those that each answer took, from when it was told.
 
     `out` are somebody's now, `untold` of them wait for the hour at which they may be told. What
@@ -263,7 +263,7 @@ class Counts:
     seconds: tuple[float, ...]
 
 
-def counts(connection: Connection, clock: Clock, since: datetime) -> Counts:
+def counts(connection: Connection, clock: Clock, since: datetime) -> OfferCounts:
     """What is offered now, and what became of the offers that ended since a moment (UTC)."""
     is_now = and_(waiting_offer.c.ended_at.is_(None))
     out, untold = connection.execute(
@@ -279,11 +279,11 @@ def counts(connection: Connection, clock: Clock, since: datetime) -> Counts:
     answered = connection.execute(
         select(waiting_offer.c.tells_at, waiting_offer.c.ended_at).where(
             waiting_offer.c.ended_at >= since,
-            waiting_offer.c.outcome.in_((Outcome.TAKEN, Outcome.REFUSED)),
+            waiting_offer.c.outcome.in_((OfferOutcome.TAKEN, OfferOutcome.REFUSED)),
         )
     )
     seconds = tuple(max((row[1] - row[0]).total_seconds(), 0.0) for row in answered)
-    return Counts(out, untold, {row[0]: row[1] for row in ended}, seconds)
+    return OfferCounts(out, untold, {row[0]: row[1] for row in ended}, seconds)
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ class Passed:
     Positions are in degrees.
     """
 
-    entry: Entry
+    entry: WaitingListEntry
     latitude: float | None
     longitude: float | None
     kilometres: float | None
@@ -380,7 +380,7 @@ def _passed_over(since: datetime) -> Select[Any]:
             ),
         )
         .where(
-            served.c.outcome == str(Outcome.TAKEN),
+            served.c.outcome == str(OfferOutcome.TAKEN),
             served.c.ended_at >= since,
             earlier.c.person_enc.is_not(None),
             or_(

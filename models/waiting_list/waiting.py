@@ -55,7 +55,7 @@ _FLAT = 1.04
 
 
 @dataclass(frozen=True)
-class NewEntry:
+class NewWaitingListEntry:
     """Somebody who waits: at `centre_id`, or within `kilometres` of a position (degrees).
 
     `number` (E.164) is where they are told. `not_before` is UTC: no earlier appointment will do.
@@ -82,7 +82,7 @@ class NewEntry:
 
 
 @dataclass(frozen=True)
-class Entry:
+class WaitingListEntry:
     """An entry with its person; moments are UTC. Erased ones are never given.
 
     `for_other`: whoever put them on the list did so for somebody else, or nobody knows.
@@ -123,7 +123,7 @@ class Freed:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class WaitingListCandidate:
     """An entry that a place may suit. `booked`: its person has an appointment by now."""
 
     id: str
@@ -155,7 +155,7 @@ def offer_key(entry_id: str, slot_id: int) -> str:
     return f"waiting:{entry_id}:{slot_id}"
 
 
-def add(connection: Connection, clock: Clock, vault: Vault, new: NewEntry) -> str:
+def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListEntry) -> str:
     """Put somebody on the list; gives the id of their live entry, which may be there already.
 
     A repeated wish changes nothing of the entry, for whoever repeats it may be a stranger.
@@ -216,7 +216,7 @@ def load(
     *,
     lock: bool = False,
     only_waiting: bool = False,
-) -> Entry | None:
+) -> WaitingListEntry | None:
     """Read an entry; None for one that is unknown or erased.
 
     With `lock` nobody else changes it until the transaction ends. With `only_waiting` it is locked
@@ -236,10 +236,10 @@ def load(
     return of_row(row, vault)
 
 
-def of_row(row: Any, vault: Vault) -> Entry:
+def of_row(row: Any, vault: Vault) -> WaitingListEntry:
     """The entry of a whole row that is not erased."""
     person = json.loads(vault.open_text(row.person_enc, _where("person", row.id)) or "{}")
-    return Entry(
+    return WaitingListEntry(
         id=row.id,
         campaign=row.campaign,
         state=row.state,
@@ -311,7 +311,7 @@ def candidates(
     most_kilometres: float,
     most_doses: int,
     without: Sequence[str] = (),
-) -> list[Candidate]:
+) -> list[WaitingListCandidate]:
     """The first entries that may want a place, in order; an empty list means that nobody does.
 
     Locks nothing. Those that were asked about this slot before are left out, and `without`.
@@ -327,7 +327,7 @@ def candidates(
         # Of neither kind anybody counts behind whom the other kind may have somebody unseen.
         rows = [row for row in at_centre if all_near or _key(row) < _key(by_distance[-1])]
         rows += [row for row in by_distance if whole or _key(row) < _key(at_centre[-1])]
-    return [Candidate(row.id, bool(row.booked)) for row in sorted(rows, key=_key)]
+    return [WaitingListCandidate(row.id, bool(row.booked)) for row in sorted(rows, key=_key)]
 
 
 def _near(connection: Connection, asks: _Asks, without: Sequence[str]) -> tuple[list[Any], bool]:

@@ -20,8 +20,8 @@ import structlog
 
 from models import attempts
 from models.accounts import staff as rows
-from models.accounts.staff import STRONG_ROLES, Account, Session, Staff, Visit
-from models.attempts import Asked, Subject
+from models.accounts.staff import STRONG_ROLES, Staff, StaffAccount, StaffSession, StaffSessionView
+from models.attempts import AttemptCountQuery, Subject
 from models.database import Connection
 from services.accounts import passwords, second_factor
 from services.accounts.known_device import Device
@@ -52,7 +52,7 @@ _TOKEN_BYTES = 32
 log = structlog.get_logger()
 
 
-class Wrong(Exception):
+class WrongCredentials(Exception):
     """Login, password or code: which one is not told."""
 
 
@@ -66,7 +66,7 @@ MOMENT = 2.0
 _MOST_SEEN = 2000
 
 
-class Closed(Exception):
+class SignInClosed(Exception):
     """Too many tries; open again within LOOK_BACK."""
 
 
@@ -79,14 +79,14 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Begun:
+class BegunSession:
     """A session's token, for the browser alone, and whose it is."""
 
     token: str
     staff: Staff
 
 
-def needs(visit: Visit) -> str:
+def needs(visit: StaffSession) -> str:
     """What is still to be done before somebody is in: "code", "password", "enrol" or ""."""
     if visit.has_totp and not visit.strong:
         return "code"
@@ -114,11 +114,11 @@ class SignIn:
         self._demonstration = demonstration
         self._ticks = ticks
         # Who asked a moment ago, by the session's token.
-        self._seen: dict[str, tuple[float, Visit]] = {}
+        self._seen: dict[str, tuple[float, StaffSession]] = {}
 
     # Sessions
 
-    def visit(self, token: str, *, poll: bool = False, moment: bool = False) -> Visit | None:
+    def visit(self, token: str, *, poll: bool = False, moment: bool = False) -> StaffSession | None:
         """Whose session it is; None when it is over. `poll`: a page asked, and not a person.
 
         `moment`: what was found less than MOMENT ago in this process will do.
@@ -136,10 +136,10 @@ class SignIn:
             self._seen.pop(token, None)
         return found
 
-    def _visit(self, token: str, *, poll: bool) -> Visit | None:
+    def _visit(self, token: str, *, poll: bool) -> StaffSession | None:
         store = self._store
         with store.database.statement() as connection:
-            found = rows.visit(connection, token)
+            found = rows.staff_session(connection, token)
         if found is None or (found.demonstration and not self._demonstration):
             return None
         now = store.clock.now()
@@ -167,7 +167,7 @@ class SignIn:
         with store.database.one_writer(), store.database.statement() as connection:
             rows.end_session(connection, store.clock, token)
 
-    def sessions(self, staff: Staff, token: str) -> Sequence[Session]:
+    def sessions(self, staff: Staff, token: str) -> Sequence[StaffSessionView]:
         """Where somebody is signed in; `token` is of the session that asks."""
         store = self._store
         since = store.clock.now() - LONGEST_IN_CALL
@@ -184,7 +184,7 @@ class SignIn:
                 record_act(connection, store, staff.id, "session_ended", staff.id)
         return ended
 
-    def open_wall(self, visit: Visit, token: str) -> Begun:
+    def open_wall(self, visit: StaffSession, token: str) -> BegunSession:
         """Make this browser a screen on a wall: its session ends, and one begins that only reads.
 
         It lasts LONGEST, without anybody at it. Raises Unproved, and Wrong where the session was
@@ -195,12 +195,12 @@ class SignIn:
         store = self._store
         with store.database.transaction() as connection:
             if not rows.end_session(connection, store.clock, token):
-                raise Wrong
+                raise WrongCredentials
             begun = self._new_session(connection, visit.staff, strong=visit.strong, wall=True)
             record_act(connection, store, visit.staff.id, "wall_opened", visit.staff.id)
-        return Begun(begun, visit.staff)
+        return BegunSession(begun, visit.staff)
 
-    def is_proved(self, visit: Visit) -> bool:
+    def is_proved(self, visit: StaffSession) -> bool:
         """Whether the password was given at this session within PROVED_FOR."""
         return self._store.clock.now() - visit.proved_at <= PROVED_FOR
 
@@ -208,7 +208,7 @@ class SignIn:
 
     def begin(
         self, *, login: str, password: str, origin: Origin, replaces: str | None = None
-    ) -> Begun:
+    ) -> BegunSession:
         """A session that may lack something: see `needs`. The one it replaces is over.
 
         Raises Wrong, Closed, passwords.TooBusy.
@@ -224,7 +224,7 @@ class SignIn:
             account = None
         if account is None:
             SIGN_INS.labels("wrong").inc()
-            raise Wrong
+            raise WrongCredentials
         outdated = passwords.is_outdated(account.password_hash)
         hashed = passwords.hash_of(password) if outdated else account.password_hash
         with store.database.transaction() as connection:
@@ -237,9 +237,9 @@ class SignIn:
             token = self._new_session(connection, account.staff, strong=False)
             record_act(connection, store, account.staff.id, "sign_in", account.staff.id)
         SIGN_INS.labels("right").inc()
-        return Begun(token, account.staff)
+        return BegunSession(token, account.staff)
 
-    def give_code(self, visit: Visit, token: str, code: str, origin: Origin) -> Begun:
+    def give_code(self, visit: StaffSession, token: str, code: str, origin: Origin) -> BegunSession:
         """The second factor; a code is taken once. The session gets a new token.
 
         Raises Wrong, Closed.
@@ -252,11 +252,11 @@ class SignIn:
             step = secret and second_factor.step_of(secret, code, store.clock.now())
             if not step or not rows.use_step(connection, staff.id, step):
                 SIGN_INS.labels("wrong_code").inc()
-                raise Wrong
+                raise WrongCredentials
             attempts.succeed(connection, tries)
             return self._renew(connection, staff, token, strong=True)
 
-    def prove(self, visit: Visit, token: str, password: str, origin: Origin) -> None:
+    def prove(self, visit: StaffSession, token: str, password: str, origin: Origin) -> None:
         """Whoever sits at a session is whose it is: asked before what would outlast the session.
 
         That it was proved is good for PROVED_FOR at this session. Raises Wrong, Closed,
@@ -267,7 +267,7 @@ class SignIn:
         with store.database.statement() as connection:
             account = rows.by_id(connection, store.vault, staff.id)
         if account is None or not passwords.fits(password, account.password_hash):
-            raise Wrong
+            raise WrongCredentials
         with store.database.transaction() as connection:
             attempts.succeed(connection, tries)
             rows.proved(connection, store.clock, token)
@@ -276,7 +276,7 @@ class SignIn:
         """The second factor that a session may take."""
         return second_factor.secret_for(self._key, token)
 
-    def enrol(self, visit: Visit, token: str, code: str, origin: Origin) -> Begun:
+    def enrol(self, visit: StaffSession, token: str, code: str, origin: Origin) -> BegunSession:
         """Take the second factor that was offered, by a code of it. The session gets a new token.
 
         Raises Wrong (also where there is one already: only an operator takes it away), Closed.
@@ -288,7 +288,7 @@ class SignIn:
             account = rows.by_id(connection, store.vault, staff.id, lock=True)
             step = second_factor.step_of(secret, code, store.clock.now())
             if not step or account is None or account.totp_secret is not None:
-                raise Wrong
+                raise WrongCredentials
             attempts.succeed(connection, tries)
             rows.change_secret(connection, store.clock, store.vault, staff.id, secret)
             rows.use_step(connection, staff.id, step)
@@ -296,8 +296,8 @@ class SignIn:
             return self._renew(connection, staff, token, strong=True)
 
     def change_password(
-        self, visit: Visit, token: str, *, old: str | None, new: str, origin: Origin
-    ) -> Begun:
+        self, visit: StaffSession, token: str, *, old: str | None, new: str, origin: Origin
+    ) -> BegunSession:
         """Another password; every other session ends, this one gets a new token.
 
         `old` may be left out where it was temporary, for it was given a moment ago. Raises Wrong,
@@ -309,11 +309,11 @@ class SignIn:
         with store.database.statement() as connection:
             account = rows.by_id(connection, store.vault, staff.id)
         if account is None:
-            raise Wrong
+            raise WrongCredentials
         if not account.password_temporary and (
             old is None or not passwords.fits(old, account.password_hash)
         ):
-            raise Wrong
+            raise WrongCredentials
         if passwords.fits(new, account.password_hash):
             raise passwords.BadPassword("same", "that is the password of now")
         hashed = passwords.hash_of(new)
@@ -326,7 +326,7 @@ class SignIn:
             record_act(connection, store, staff.id, "staff_password", staff.id)
         return begun
 
-    def demonstration_code(self, visit: Visit) -> str:
+    def demonstration_code(self, visit: StaffSession) -> str:
         """A code that an account for demonstration can give; "" for everybody else."""
         if not (self._demonstration and visit.demonstration):
             return ""
@@ -342,14 +342,14 @@ class SignIn:
 
     # Inside
 
-    def _usable(self, account: Account) -> bool:
+    def _usable(self, account: StaffAccount) -> bool:
         return not account.disabled and (self._demonstration or not account.demonstration)
 
-    def _lock_unchanged(self, connection: Connection, account: Account) -> None:
+    def _lock_unchanged(self, connection: Connection, account: StaffAccount) -> None:
         """Raises Wrong when the account is not what was looked at: it was changed meanwhile."""
         now = rows.by_id(connection, self._store.vault, account.staff.id, lock=True)
         if now is None or now.disabled or now.password_hash != account.password_hash:
-            raise Wrong
+            raise WrongCredentials
 
     def _new_session(
         self, connection: Connection, staff: Staff, *, strong: bool, wall: bool = False
@@ -360,13 +360,13 @@ class SignIn:
 
     def _renew(
         self, connection: Connection, staff: Staff, token: str, *, strong: bool, alone: bool = False
-    ) -> Begun:
+    ) -> BegunSession:
         """End a session and begin its successor. Raises Wrong when it was over already."""
         if not rows.end_session(connection, self._store.clock, token):
-            raise Wrong
+            raise WrongCredentials
         if alone:
             rows.end_sessions(connection, self._store.clock, staff.id)
-        return Begun(self._new_session(connection, staff, strong=strong), staff)
+        return BegunSession(self._new_session(connection, staff, strong=strong), staff)
 
     def _count(self, kind: str, login: str, origin: Origin) -> list[int]:
         """Count a try as wrong; gives what `attempts.succeed` takes back. Raises Closed."""
@@ -384,12 +384,12 @@ class SignIn:
         subjects = [subject for subject, _ in limits]
         with store.database.transaction() as connection:
             attempts.wait_for_others(connection, subjects)
-            asked = [Asked(subject, LOOK_BACK) for subject in subjects]
+            asked = [AttemptCountQuery(subject, LOOK_BACK) for subject in subjects]
             wrong = attempts.counts(connection, store.clock, asked)
             if any(count >= limit for count, (_, limit) in zip(wrong, limits, strict=True)):
                 SIGN_INS.labels("closed").inc()
                 log.warning("sign-in closed", kind=kind, known_device=device is not None)
-                raise Closed
+                raise SignInClosed
             return attempts.begin(connection, store.clock, subjects)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from flows.understanding import NotUnderstood, telephone
 from models.accounts import staff as rows
-from models.accounts.staff import ROLES, STRONG_ROLES, Act, Staff, Written
+from models.accounts.staff import ROLES, STRONG_ROLES, Act, RecordedAct, Staff
 from models.centres import centres, directory
 from models.centres.geography import distance_km
 from models.database import Connection
@@ -52,7 +52,7 @@ class StaffRefused(Exception):
 
 
 @dataclass(frozen=True)
-class Line:
+class AccountListEntry:
     """An account in the list of all."""
 
     staff: Staff
@@ -94,7 +94,7 @@ def add(
         raise StaffRefused(f"a name has 1 to {LONGEST_NAME} letters")
     if role not in ROLES:
         raise StaffRefused(f"{role!r} is no role: {', '.join(ROLES)}")
-    if not languages or not all(_LANGUAGE.fullmatch(one) for one in languages):
+    if not languages or not all(_LANGUAGE.fullmatch(language) for language in languages):
         raise StaffRefused("languages are codes of two letters, such as fr and en")
     if centre_id is not None and role != "secretary":
         raise StaffRefused("only a secretary belongs to a centre")
@@ -111,11 +111,11 @@ def add(
     return new
 
 
-def lines(store: Store) -> list[Line]:
+def lines(store: Store) -> list[AccountListEntry]:
     """All accounts by login."""
     with store.database.statement() as connection:
         return [
-            Line(one, disabled, strong, tuple(rows.queues_of(connection, one.id)))
+            AccountListEntry(one, disabled, strong, tuple(rows.queues_of(connection, one.id)))
             for one, disabled, strong in rows.everybody(connection)
         ]
 
@@ -355,7 +355,7 @@ def read_acts(
     staff_id: str | None = None,
     subject: str | None = None,
     before: int | None = None,
-) -> list[Written]:
+) -> list[RecordedAct]:
     """The newest acts, newest first; `before` is the number of the last one of the page before."""
     with store.database.statement() as connection:
         found = rows.acts(

@@ -20,12 +20,12 @@ from typing import Any, Final
 import structlog
 
 from models.admission import arrivals
-from models.admission.arrivals import Load
+from models.admission.arrivals import WorkerLoad
 from models.database import Connection
 from models.supervision import snapshots
 from services.admission.load_shedder import ASSUMED_CPU, OF_A_WORKER, REQUESTS, Level
 from services.admission.presence import Present
-from services.admission.waiting_room import BEFORE, DRAWN, MILLI, NAME, Crowd, Room
+from services.admission.waiting_room import BEFORE, DRAWN, MILLI, NAME, OpeningCrowd, Room
 from services.campaign.campaigns import Campaigns
 from services.store import Store
 
@@ -97,22 +97,22 @@ class Loads:
     first: Sequence[tuple[int, int]] = ()
 
     @classmethod
-    def of(cls, loads: Sequence[Load]) -> Loads:
-        web = sum(one.body.get("web", 0.0) for one in loads)
-        cpu = sum(one.body.get("web_cpu", 0.0) * one.body.get("web", 0.0) for one in loads)
+    def of(cls, loads: Sequence[WorkerLoad]) -> Loads:
+        web = sum(load.body.get("web", 0.0) for load in loads)
+        cpu = sum(load.body.get("web_cpu", 0.0) * load.body.get("web", 0.0) for load in loads)
         return cls(
             workers=len(loads),
-            level=max((one.body.get("level", 0) for one in loads), default=0),
-            away=sum(one.body.get("away", 0.0) for one in loads),
-            lost=sum(one.body.get("lost", 0.0) for one in loads),
+            level=max((load.body.get("level", 0) for load in loads), default=0),
+            away=sum(load.body.get("away", 0.0) for load in loads),
+            lost=sum(load.body.get("lost", 0.0) for load in loads),
             web=web,
             cpu=cpu / web if web else 0.0,
-            present=tuple(one.body.get("present") for one in loads),
-            first=tuple(tuple(one.body.get("first", (0, 0))) for one in loads),
+            present=tuple(load.body.get("present") for load in loads),
+            first=tuple(tuple(load.body.get("first", (0, 0))) for load in loads),
         )
 
 
-class Inlet:
+class AdmissionController:
     """The task of the process that lets people in. Not for several threads."""
 
     def __init__(
@@ -149,7 +149,7 @@ class Inlet:
         return room.waiting
 
     def next(
-        self, before: Room, loads: Loads, now: datetime, crowd: Callable[[int, int], Crowd]
+        self, before: Room, loads: Loads, now: datetime, crowd: Callable[[int, int], OpeningCrowd]
     ) -> Room:
         """The room of now, from that of a second ago. `crowd` reads an opening from a bucket on."""
         moment = now.timestamp()
@@ -289,7 +289,7 @@ def _carried(room: Room, loads: Loads) -> float:
     return OF_A_WORKER * max(loads.workers, 1) / (REQUESTS * cpu)
 
 
-def _advanced(room: Room, told: Crowd, since: float, moment: float, loads: Loads) -> Room:
+def _advanced(room: Room, told: OpeningCrowd, since: float, moment: float, loads: Loads) -> Room:
     newest = DRAWN + int((moment - room.opening) * MILLI)
     if room.crowded:
         first = _first(room, loads)
@@ -342,7 +342,7 @@ def _first(room: Room, loads: Loads) -> tuple[int, int]:
     return room.opening, min(ranks, default=0)
 
 
-def _speed(there: Crowd, frontier: int, rate: float, newest: int) -> int:
+def _speed(there: OpeningCrowd, frontier: int, rate: float, newest: int) -> int:
     """How far the frontier goes on in the next second, for workers that look in between."""
     then, _let_in = there.advance(frontier, rate, newest)
     return then - frontier
@@ -352,8 +352,8 @@ def _rate(rate: float, carried: float) -> float:
     return round(min(rate, carried), 2) if rate else 0.0
 
 
-def _crowd(connection: Connection, opening: int, bucket: int) -> Crowd:
-    return Crowd(*arrivals.since(connection, opening, bucket))
+def _crowd(connection: Connection, opening: int, bucket: int) -> OpeningCrowd:
+    return OpeningCrowd(*arrivals.since(connection, opening, bucket))
 
 
 def read_room(text: str, at: datetime) -> Room:

@@ -80,7 +80,7 @@ class Measured:
     web_cpu: float
 
 
-class Pressure:
+class LoadShedder:
     """One for each web worker; used by all of its threads. `ticks` is a monotonic clock."""
 
     def __init__(

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.admission.waiting_room import EACH, Crowd, Ticket
+from services.admission.waiting_room import EACH, OpeningCrowd, Ticket
 
 # Buckets that are counted together: eight seconds of those who came after an opening.
 GROUP: Final = 8
@@ -102,7 +102,7 @@ class Presence:
         if second <= self._swept:
             return
         self._swept = second
-        for one in [one for one in self._leaves if one <= second]:
+        for one in [leave for leave in self._leaves if leave <= second]:
             for group, people in self._leaves.pop(one).items():
                 self._there[group] -= people
                 if not self._there[group]:
@@ -131,7 +131,7 @@ class Present:
                     groups[int(group)] = groups.get(int(group), 0) + people
         return cls(opening, groups)
 
-    def among(self, crowd: Crowd) -> Crowd:
+    def among(self, crowd: OpeningCrowd) -> OpeningCrowd:
         """Those of a crowd of tickets who are there; the same of each bucket of a group."""
         tickets: dict[int, float] = {}
         for bucket, people in zip(crowd.buckets, crowd.people, strict=True):
@@ -145,4 +145,4 @@ class Present:
             people * share[bucket // GROUP]
             for bucket, people in zip(crowd.buckets, crowd.people, strict=True)
         ]
-        return Crowd(crowd.buckets, people_there)
+        return OpeningCrowd(crowd.buckets, people_there)

@@ -26,7 +26,7 @@ LOOK_EVERY: Final = 0.5
 log = structlog.get_logger()
 
 
-class Asked(Protocol):
+class StoreProbe(Protocol):
     """What is asked of `models.database.Database`."""
 
     def ping(self) -> None: ...
@@ -37,7 +37,9 @@ class Asked(Protocol):
 class StoreAnswers:
     """Of one worker. May be used by several threads."""
 
-    def __init__(self, database: Asked, *, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, database: StoreProbe, *, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
         """`ticks` is a monotonic clock in seconds."""
         self._database = database
         self._ticks = ticks

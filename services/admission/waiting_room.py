@@ -268,7 +268,7 @@ def look_again(seconds: float) -> int:
 
 
 @dataclass(frozen=True)
-class Crowd:
+class OpeningCrowd:
     """People of an opening: buckets in order, and how many (about) are in each."""
 
     buckets: Sequence[int]
@@ -279,21 +279,21 @@ class Crowd:
         here = bisect_left(self.buckets, max(bucket, DRAW))
         return float(sum(self.people[here:]))
 
-    def beginning(self, rank: int) -> Crowd:
+    def beginning(self, rank: int) -> OpeningCrowd:
         """The same, where nobody of the bucket of `rank` stands before it."""
         part = (rank // MILLI + 1) * MILLI - rank
         people = [
             count * MILLI / part if bucket == rank // MILLI else count
             for bucket, count in zip(self.buckets, self.people, strict=True)
         ]
-        return Crowd(self.buckets, people)
+        return OpeningCrowd(self.buckets, people)
 
-    def at_least(self, people: float, first: int, last: int) -> Crowd:
+    def at_least(self, people: float, first: int, last: int) -> OpeningCrowd:
         """The same with no fewer than so many in each bucket after the draw, `first` to `last`."""
         known = dict(zip(self.buckets, self.people, strict=True))
         for bucket in range(max(first, DRAW), last + 1):
             known[bucket] = max(known.get(bucket, 0.0), people)
-        return Crowd(*zip(*sorted(known.items()), strict=True)) if known else self
+        return OpeningCrowd(*zip(*sorted(known.items()), strict=True)) if known else self
 
     def beyond(self, frontier: int) -> float:
         """How many stand behind a frontier; those of its own bucket stand evenly in it."""

@@ -15,11 +15,11 @@ from models.agents import agents
 from models.agents.agents import Leg
 from models.call import calls
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.agents import connect_agent
 from services.agents.presence import TIMED_OUT
 from services.agents.provider_commands import GONE
-from services.ports import Busy, CallControl, NoAnswer, Refused
+from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
 from services.store import Store
 
 # So long nothing must have been heard; and so long it is, at the least, until the next question.
@@ -61,7 +61,7 @@ def ask_after(store: Store, control: CallControl, call_over: CallOver) -> int:
 
 
 def _ask(
-    store: Store, control: CallControl, call_over: CallOver, entry: Entry, legs: list[Leg]
+    store: Store, control: CallControl, call_over: CallOver, entry: QueueEntry, legs: list[Leg]
 ) -> int:
     """Ask after the lines of one entry. Raises Busy, NoAnswer."""
     over = 0
@@ -84,7 +84,7 @@ def _end_of(control: CallControl, call_sid: str, unknown: str) -> str:
     """
     try:
         status = control.status_of(call_sid)
-    except Refused as refused:
+    except ProviderRefused as refused:
         return unknown if refused.code in GONE else ""
     return status if calls.is_over(status) else ""
 

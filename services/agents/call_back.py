@@ -19,7 +19,7 @@ import structlog
 from flows.session import CallerKind, Session
 from flows.steps.resume import ENTRY_OF
 from flows.understanding import NotUnderstood, telephone
-from flows.world import Answered
+from flows.world import RungPerson
 from models.agents import agents
 from models.agents.agents import NewLeg
 from models.call import turns
@@ -27,11 +27,11 @@ from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.queue import callbacks, queues, voice
-from models.queue.callbacks import Promised
-from models.queue.queues import Entry
+from models.queue.callbacks import CallbackPromise
+from models.queue.queues import QueueEntry
 from prompts.catalogue import load
 from services.agents import connect_agent, provider_commands
-from services.agents.provider_commands import Kind, NewIntent
+from services.agents.provider_commands import CommandKind, NewCommand
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
@@ -101,7 +101,7 @@ class CallBack:
 
     # ------------------------------------------------------------ dialling
 
-    def dial(self, connection: Connection, store: Store, entry: Entry) -> None:
+    def dial(self, connection: Connection, store: Store, entry: QueueEntry) -> None:
         """The agent of a reserved promise is there: dial it, or let both go if it must not be.
 
         In the transaction that noted the agent.
@@ -144,7 +144,7 @@ class CallBack:
             promise = callbacks.load(connection, store.vault, found)
             return self._dial(connection, store, promise) if promise else None
 
-    def _dial(self, connection: Connection, store: Store, promise: Promised) -> str | None:
+    def _dial(self, connection: Connection, store: Store, promise: CallbackPromise) -> str | None:
         """Store one try and the wish to dial; gives the intent, None where it must not be."""
         if promise.state != "reserved" or agents.legs_of(
             connection, store.vault, promise.id, ("callback",)
@@ -166,8 +166,8 @@ class CallBack:
         return provider_commands.add(
             connection,
             store,
-            NewIntent(
-                Kind.DIAL_CALLBACK,
+            NewCommand(
+                CommandKind.DIAL_CALLBACK,
                 f"dial:{made}",
                 staff_id=promise.staff_id,
                 entry_id=promise.id,
@@ -181,7 +181,7 @@ class CallBack:
             ),
         )
 
-    def _is_over(self, connection: Connection, store: Store, promise: Promised) -> bool:
+    def _is_over(self, connection: Connection, store: Store, promise: CallbackPromise) -> bool:
         """Whether nobody is to be rung for it any more, or nobody can be; then it is ended."""
         # The provider may have refused to dial it each time.
         unusable = kind_of(promise.number) is None or promise.tries >= MOST_TRIES
@@ -248,7 +248,7 @@ class CallBack:
         return outcome
 
     def _missed(
-        self, connection: Connection, store: Store, promise: Promised, outcome: str
+        self, connection: Connection, store: Store, promise: CallbackPromise, outcome: str
     ) -> str | None:
         """Nobody was reached: once more, or lost. Gives the id of a text, if one was written."""
         if promise.message_id:
@@ -265,7 +265,9 @@ class CallBack:
             return self._write(connection, store, promise, "callback_missed", due)
         return None
 
-    def _not_told(self, connection: Connection, store: Store, promise: Promised) -> str | None:
+    def _not_told(
+        self, connection: Connection, store: Store, promise: CallbackPromise
+    ) -> str | None:
         """A message was not told by this try: once more, or by no call any more.
 
         Whatever answered counts the same, for its reports come in any order. Gives the id of a
@@ -283,12 +285,17 @@ class CallBack:
         _let_wait(connection, store, promise, due)
         return written
 
-    def _next_call(self, promise: Promised, moment: datetime) -> datetime:
+    def _next_call(self, promise: CallbackPromise, moment: datetime) -> datetime:
         machine = promise.mode == MACHINE
         return next_call_at(self.campaign(), promise.number, moment, machine=machine)
 
     def _end(
-        self, connection: Connection, store: Store, promise: Promised, state: str, outcome: str
+        self,
+        connection: Connection,
+        store: Store,
+        promise: CallbackPromise,
+        state: str,
+        outcome: str,
     ) -> None:
         callbacks.end(connection, store.clock, promise.id, state, outcome)
         _free(connection, store, promise)
@@ -298,7 +305,7 @@ class CallBack:
         self,
         connection: Connection,
         store: Store,
-        promise: Promised,
+        promise: CallbackPromise,
         text: str,
         due: datetime | None = None,
     ) -> str | None:
@@ -417,7 +424,7 @@ class CallBack:
 # ---------------------------------------------------------------- in the caller's transaction
 
 
-def answered(connection: Connection, store: Store, try_id: str, call_id: str) -> Answered:
+def answered(connection: Connection, store: Store, try_id: str, call_id: str) -> RungPerson:
     """A person has shown to be there, in their call's transaction; says to whom they go.
 
     The try is over with it: from here on this call is its person's own, and no line of ours that is
@@ -425,28 +432,28 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
     """
     leg = agents.get_leg(connection, store.vault, try_id)
     if leg is None or leg.entry_id is None:
-        return Answered.OVER
+        return RungPerson.OVER
     promise = callbacks.load(connection, store.vault, leg.entry_id, lock=True)
     if promise is not None and promise.message_id:
         is_there = voice_messages.is_there(connection, store, promise, try_id, call_id)
-        return Answered.MACHINE if is_there else Answered.OVER
+        return RungPerson.MACHINE if is_there else RungPerson.OVER
     ours = agents.move_leg(connection, store.clock, try_id, "ended", outcome=REACHED)
     if promise is None or promise.state not in {"waiting", "reserved"}:
-        return Answered.OVER
+        return RungPerson.OVER
     if ours:
         CALLBACKS.labels(REACHED).inc()
     clock = store.clock
     if promise.mode == MACHINE:
         callbacks.answered(connection, clock, promise.id, call_id, "done")
-        return Answered.MACHINE
+        return RungPerson.MACHINE
     if promise.state == "waiting" or not ours or not _agent_has_them(connection, store, promise):
-        return Answered.LINE
+        return RungPerson.LINE
     callbacks.answered(connection, clock, promise.id, call_id, "talking")
-    agents.settle(connection, clock, promise.id, (Kind.DIAL_CALLBACK,))
-    return Answered.AGENT
+    agents.settle(connection, clock, promise.id, (CommandKind.DIAL_CALLBACK,))
+    return RungPerson.AGENT
 
 
-def _agent_has_them(connection: Connection, store: Store, promise: Promised) -> bool:
+def _agent_has_them(connection: Connection, store: Store, promise: CallbackPromise) -> bool:
     return promise.staff_id is not None and agents.move(
         connection,
         store.clock,
@@ -475,7 +482,7 @@ def refused(connection: Connection, store: Store, try_id: str) -> None:
     _free(connection, store, promise)
 
 
-def _given(connection: Connection, store: Store, promise: Promised) -> Session:
+def _given(connection: Connection, store: Store, promise: CallbackPromise) -> Session:
     """What was given in the call that the promise was made in, as long as it is kept.
 
     Nothing of it is said before an agent hands the caller back to the machine, which reads no birth
@@ -491,21 +498,23 @@ def _given(connection: Connection, store: Store, promise: Promised) -> Session:
         resume=ENTRY_OF.get(was.resume, was.resume),
         trail=(),
         misses=0,
-        quiet=0,
+        silent_turns=0,
         alive=False,
-        deaf="",
+        speech_off_at="",
         unsure=False,
         replied="",
         resumed=True,
     )
 
 
-def _let_wait(connection: Connection, store: Store, promise: Promised, due: datetime) -> None:
+def _let_wait(
+    connection: Connection, store: Store, promise: CallbackPromise, due: datetime
+) -> None:
     callbacks.wait_again(connection, store.clock, promise.id, due)
     _free(connection, store, promise)
 
 
-def _free(connection: Connection, store: Store, promise: Promised) -> None:
+def _free(connection: Connection, store: Store, promise: CallbackPromise) -> None:
     """The agent who waited for an answer has time again, and their line is let go."""
     if promise.staff_id is None:
         return
@@ -528,6 +537,6 @@ def kind_of(number: str) -> CallerKind | None:
         return None
 
 
-def is_ours(promise: Promised) -> bool:
+def is_ours(promise: CallbackPromise) -> bool:
     """Whether its reason is one of those here, and not a step at which a person was asked for."""
     return promise.reason in set(Reason)

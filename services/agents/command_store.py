@@ -16,7 +16,7 @@ from services.store import Store
 DESKS_TURN = timedelta(seconds=1)
 
 
-class Kind(StrEnum):
+class CommandKind(StrEnum):
     """What can be asked; see above for the arguments."""
 
     RING_AGENT = "ring_agent"
@@ -34,21 +34,21 @@ class Kind(StrEnum):
 
 
 RING_PATHS = {
-    Kind.RING_AGENT: "/voice/agent",
-    Kind.RING_THIRD: "/voice/third",
-    Kind.RING_SUPERVISOR: "/voice/supervisor",
-    Kind.DIAL_CALLBACK: "/voice/callback",
+    CommandKind.RING_AGENT: "/voice/agent",
+    CommandKind.RING_THIRD: "/voice/third",
+    CommandKind.RING_SUPERVISOR: "/voice/supervisor",
+    CommandKind.DIAL_CALLBACK: "/voice/callback",
 }
 
 
 @dataclass(frozen=True)
-class NewIntent:
+class NewCommand:
     """Something to ask. The same `key` (80 letters) twice is one intent.
 
     `at_once`: nobody carries it out after the commit, so the dispatcher need not wait.
     """
 
-    kind: Kind
+    kind: CommandKind
     key: str
     staff_id: str | None = None
     entry_id: str | None = None
@@ -57,7 +57,7 @@ class NewIntent:
     at_once: bool = False
 
 
-def add(connection: Connection, store: Store, new: NewIntent) -> str:
+def add(connection: Connection, store: Store, new: NewCommand) -> str:
     """Store an intent in the caller's transaction; gives its id, or that of its key."""
     made = store.chance.identifier()
     values = {
@@ -68,7 +68,7 @@ def add(connection: Connection, store: Store, new: NewIntent) -> str:
         "entry_id": new.entry_id,
         "leg_id": new.leg_id,
     }
-    stored = agents.add_intent(
+    stored = agents.add_command(
         connection,
         store.clock,
         store.vault,
@@ -76,4 +76,4 @@ def add(connection: Connection, store: Store, new: NewIntent) -> str:
         new.arguments,
         not_before=timedelta() if new.at_once else DESKS_TURN,
     )
-    return made if stored else agents.intent_id(connection, new.key)
+    return made if stored else agents.command_id(connection, new.key)

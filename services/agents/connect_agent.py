@@ -21,13 +21,13 @@ from enum import StrEnum
 from flows.session import Session
 from flows.steps.line import QUEUE
 from models.agents import agents
-from models.agents.agents import Claimed, Leg
+from models.agents.agents import ClaimedCommand, Leg
 from models.call import turns
 from models.call.turns import Body
 from models.database import Connection
 from models.queue import callbacks, queues
-from models.queue.queues import Entry
-from services.agents.command_store import RING_PATHS, Kind, NewIntent, add
+from models.queue.queues import QueueEntry
+from services.agents.command_store import RING_PATHS, CommandKind, NewCommand, add
 from services.queue import entries
 from services.store import Store
 
@@ -52,7 +52,7 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True)
-class AfterAgent:
+class NextTurn:
     """What the caller's next turn is to do."""
 
     how: How
@@ -60,21 +60,21 @@ class AfterAgent:
     step: str = ""
 
 
-def after_agent(connection: Connection, store: Store, call_id: str) -> AfterAgent:
+def after_agent(connection: Connection, store: Store, call_id: str) -> NextTurn:
     """What happened to the newest entry of this call."""
     entry = queues.last_of_call(connection, store.vault, call_id)
     if entry is None:
-        return AfterAgent(How.FINISHED)
+        return NextTurn(How.FINISHED)
     if entry.state == "talking":
-        return AfterAgent(How.STILL, entry.id)
+        return NextTurn(How.STILL, entry.id)
     if entry.state in queues.LIVE:
-        return AfterAgent(How.LOST, entry.id)
+        return NextTurn(How.LOST, entry.id)
     if entry.outcome.startswith(BACK):
-        return AfterAgent(How.HANDED_BACK, entry.id, entry.outcome.removeprefix(BACK))
+        return NextTurn(How.HANDED_BACK, entry.id, entry.outcome.removeprefix(BACK))
     if entry.state == "left" and entry.outcome == entries.TO_MACHINE:
         # They wished for the machine while an agent was on the way who never came.
-        return AfterAgent(How.HANDED_BACK, entry.id)
-    return AfterAgent(How.FINISHED, entry.id)
+        return NextTurn(How.HANDED_BACK, entry.id)
+    return NextTurn(How.FINISHED, entry.id)
 
 
 # ------------------------------------------------------------------ somebody is there
@@ -103,7 +103,7 @@ class Brought:
 # (and is told), and the number of the turn after it.
 Bring = Callable[[Session, str, bool, int], Brought]
 # What rings the number of a callback, once its agent is there: see services.agents.call_back.
-DialCallback = Callable[[Connection, Store, Entry], None]
+DialCallback = Callable[[Connection, Store, QueueEntry], None]
 
 
 def picked_up(store: Store, leg_id: str, call_sid: str) -> Leg | None:
@@ -197,7 +197,7 @@ def _claim_turn(connection: Connection, store: Store, leg_id: str) -> _Claimed |
 def _begin_talk(  # noqa: PLR0917
     connection: Connection,
     store: Store,
-    entry: Entry,
+    entry: QueueEntry,
     staff_id: str,
     taken: _Claimed,
     bring: Bring,
@@ -218,8 +218,8 @@ def _begin_talk(  # noqa: PLR0917
         outcome=brought.outcome,
         body=Body("", brought.session.to_json(), brought.document),
     )
-    wish = NewIntent(
-        Kind.BRING_CALLER,
+    wish = NewCommand(
+        CommandKind.BRING_CALLER,
         f"bring:{taken.call_id}:{taken.number}",
         staff_id=staff_id,
         entry_id=entry.id,
@@ -271,7 +271,7 @@ def supervisor_enters(store: Store, leg_id: str, call_sid: str) -> Entering | No
 
 def _leg_and_entry(
     connection: Connection, store: Store, leg_id: str, call_sid: str
-) -> tuple[Leg, Entry]:
+) -> tuple[Leg, QueueEntry]:
     """Both locked, the entry first. Raises _NotTheirs for a line that is over.
 
     Nor is a second call of one line, should the provider ever make one, anybody's.
@@ -327,7 +327,7 @@ def _seen(  # noqa: PLR0917 (what seen_in_conference has)
         if leg is not None and leg.entry_id == entry_id:
             agents.move_leg(connection, store.clock, leg.id, "joined")
         return
-    agents.settle(connection, store.clock, entry_id, (Kind.BRING_CALLER,))
+    agents.settle(connection, store.clock, entry_id, (CommandKind.BRING_CALLER,))
     if entry.state != "talking" and not _with(connection, store, entry):
         # Brought into a conversation that was over by then: nobody will ever come.
         return_caller(connection, store, entry, again=True)
@@ -361,7 +361,7 @@ def leg_told(store: Store, leg_id: str, call_sid: str, status: str) -> Leg | Non
     return None
 
 
-def _left(connection: Connection, store: Store, leg: Leg, entry: Entry) -> None:
+def _left(connection: Connection, store: Store, leg: Leg, entry: QueueEntry) -> None:
     """What the end of one of our lines means for the conversation that it was in."""
     if leg.kind in {"supervisor", "callback"}:
         return
@@ -385,12 +385,12 @@ def _left(connection: Connection, store: Store, leg: Leg, entry: Entry) -> None:
         return_caller(connection, store, entry)
 
 
-def _with(connection: Connection, store: Store, entry: Entry) -> list[Leg]:
+def _with(connection: Connection, store: Store, entry: QueueEntry) -> list[Leg]:
     """The lines of ours that are in an entry's conversation or on their way there."""
     return agents.legs_of(connection, store.vault, entry.id, ("agent", "third"))
 
 
-def lose_agent(connection: Connection, store: Store, entry: Entry, staff_id: str) -> None:
+def lose_agent(connection: Connection, store: Store, entry: QueueEntry, staff_id: str) -> None:
     """The agent's line broke: the caller waits in front, the agent is asked whether all is well."""
     if not agents.wait_again(connection, store.clock, entry.id, staff_id):
         return
@@ -402,7 +402,9 @@ def lose_agent(connection: Connection, store: Store, entry: Entry, staff_id: str
     return_caller(connection, store, entry)
 
 
-def give_back(connection: Connection, store: Store, entry: Entry, staff_id: str, why: str) -> bool:
+def give_back(
+    connection: Connection, store: Store, entry: QueueEntry, staff_id: str, why: str
+) -> bool:
     """A reserved entry whose agent did not come waits on; they pause for `why` (empty: ready).
 
     Whom an agent wanted to take from the menu is there still, and in no line. False: it is not
@@ -424,7 +426,7 @@ def give_back(connection: Connection, store: Store, entry: Entry, staff_id: str,
         given = agents.wait_again(connection, clock, entry.id, staff_id)
     if not given:
         return False
-    agents.settle(connection, clock, entry.id, (Kind.RING_AGENT,))
+    agents.settle(connection, clock, entry.id, (CommandKind.RING_AGENT,))
     hang_up_legs(connection, store, entry)
     if why:
         _pause_for(connection, store, staff_id, entry.id, why)
@@ -433,7 +435,7 @@ def give_back(connection: Connection, store: Store, entry: Entry, staff_id: str,
     return True
 
 
-def _in_queue(connection: Connection, store: Store, entry: Entry) -> bool:
+def _in_queue(connection: Connection, store: Store, entry: QueueEntry) -> bool:
     """Whether its caller has come into the line by themselves, since an agent wanted them."""
     newest = turns.newest(connection, store.vault, entry.call_id or "")
     return newest is not None and newest.step == QUEUE
@@ -485,7 +487,7 @@ def release_colleague(connection: Connection, store: Store, leg: Leg, entry_id: 
 
 
 def close_talk(
-    connection: Connection, store: Store, entry: Entry, staff_id: str, outcome: str
+    connection: Connection, store: Store, entry: QueueEntry, staff_id: str, outcome: str
 ) -> list[str]:
     """The agent ends a conversation in some way: the caller returns to us, all others hang up.
 
@@ -501,7 +503,7 @@ def close_talk(
 def return_caller(
     connection: Connection,
     store: Store,
-    entry: Entry,
+    entry: QueueEntry,
     *,
     at_once: bool = True,
     again: bool = False,
@@ -515,22 +517,22 @@ def return_caller(
     newest = turns.newest(connection, store.vault, entry.call_id)
     number = newest.number + 1 if newest else 0
     path = f"{_TURN_PATH}?n={number}&returned=1"
-    new = NewIntent(
-        Kind.REDIRECT,
+    new = NewCommand(
+        CommandKind.REDIRECT,
         f"return:{entry.call_id}:{number}{':again' if again else ''}",
         entry_id=entry.id,
         arguments={"call_sid": entry.call_id, "path": path},
         at_once=at_once,
     )
     # Nobody is brought into a conversation that is over.
-    agents.settle(connection, store.clock, entry.id, (Kind.BRING_CALLER,))
+    agents.settle(connection, store.clock, entry.id, (CommandKind.BRING_CALLER,))
     return [add(connection, store, new)]
 
 
 def hang_up_legs(
     connection: Connection,
     store: Store,
-    entry: Entry,
+    entry: QueueEntry,
     *,
     kinds: tuple[str, ...] = ("agent", "third", "supervisor"),
     but: str = "",
@@ -551,7 +553,9 @@ def hang_up_legs(
     return asked
 
 
-def hang_up_theirs(connection: Connection, store: Store, entry: Entry, staff_id: str) -> list[str]:
+def hang_up_theirs(
+    connection: Connection, store: Store, entry: QueueEntry, staff_id: str
+) -> list[str]:
     """End the lines of one agent in a conversation that is none any more; gives the intents."""
     asked = []
     for leg in agents.legs_of(connection, store.vault, entry.id, ("agent", "third")):
@@ -563,8 +567,8 @@ def hang_up_theirs(connection: Connection, store: Store, entry: Entry, staff_id:
 
 def hang_up_leg(connection: Connection, store: Store, leg: Leg, *, at_once: bool = False) -> str:
     """Store the intent to end one line."""
-    new = NewIntent(
-        Kind.HANG_UP,
+    new = NewCommand(
+        CommandKind.HANG_UP,
         f"hang_up:{leg.id}",
         entry_id=leg.entry_id,
         leg_id=leg.id,
@@ -595,9 +599,14 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
         return False
     agents.end_talk(connection, store.clock, entry.id, "wrapup", HUNG_UP)
     agents.move(connection, store.clock, entry.staff_id, ("talking",), "wrapup", entry_id=entry.id)
-    agents.settle(connection, store.clock, entry.id, (Kind.BRING_CALLER, Kind.HOLD, Kind.UNHOLD))
+    agents.settle(
+        connection,
+        store.clock,
+        entry.id,
+        (CommandKind.BRING_CALLER, CommandKind.HOLD, CommandKind.UNHOLD),
+    )
     others = agents.legs_of(connection, store.vault, entry.id, ("third",))
-    if not any(one.state == "joined" and one.staff_id != entry.staff_id for one in others):
+    if not any(other.state == "joined" and other.staff_id != entry.staff_id for other in others):
         hang_up_legs(connection, store, entry)
     # Otherwise agent and third person finish their sentence; whoever leaves first ends it.
     return True
@@ -609,8 +618,8 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
 def release(
     connection: Connection,
     store: Store,
-    kind: Kind,
-    failed: Claimed,
+    kind: CommandKind,
+    failed: ClaimedCommand,
     *,
     gone: bool,
     asked: bool = True,
@@ -630,20 +639,20 @@ def release(
     if entry is None:
         return
     staff_id = leg.staff_id if leg is not None else entry.staff_id
-    if kind is Kind.RING_AGENT and staff_id is not None:
+    if kind is CommandKind.RING_AGENT and staff_id is not None:
         give_back(connection, store, entry, staff_id, _NO_LINE[asked])
-    elif kind is Kind.RING_THIRD and staff_id is not None:
+    elif kind is CommandKind.RING_THIRD and staff_id is not None:
         _pause_for(connection, store, staff_id, entry.id, "no_line")
-    elif kind is Kind.DIAL_CALLBACK:
+    elif kind is CommandKind.DIAL_CALLBACK:
         not_dialled(connection, store, entry, staff_id, tried=asked)
-    elif kind is Kind.HOLD:
+    elif kind is CommandKind.HOLD:
         agents.set_held(connection, store.clock, entry.id, on=False)
-    elif kind is Kind.BRING_CALLER:
+    elif kind is CommandKind.BRING_CALLER:
         missed(connection, store, entry, gone=gone)
 
 
 def not_dialled(
-    connection: Connection, store: Store, entry: Entry, staff_id: str | None, *, tried: bool
+    connection: Connection, store: Store, entry: QueueEntry, staff_id: str | None, *, tried: bool
 ) -> None:
     """The number of a promise was not dialled for this agent: later, and the agent is free.
 
@@ -661,7 +670,7 @@ def not_dialled(
         queues.change(connection, store.clock, entry.id, ("waiting",), due_at=due)
 
 
-def missed(connection: Connection, store: Store, entry: Entry, *, gone: bool) -> None:
+def missed(connection: Connection, store: Store, entry: QueueEntry, *, gone: bool) -> None:
     """The caller could not be brought: their place is kept, the agent free.
 
     One who is `gone` is treated as whoever is cut off; whom an agent wanted out of the menu had

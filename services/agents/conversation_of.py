@@ -6,13 +6,13 @@ from models.agents import agents
 from models.agents.agents import Leg
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.store import Store
 
 OTHER_CALL = "other_call"
 
 
-def talk_of(connection: Connection, store: Store, staff_id: str, entry_id: str) -> Entry | str:
+def talk_of(connection: Connection, store: Store, staff_id: str, entry_id: str) -> QueueEntry | str:
     """The entry, locked until the transaction ends, that this agent is talking with.
 
     Else why there is none: `not_talking`, or `other_call` where it is somebody else by now. A page
@@ -31,8 +31,10 @@ def has_another(connection: Connection, staff_id: str, entry_id: str) -> bool:
     return agent is not None and agent.entry_id not in {None, entry_id}
 
 
-def third_of(connection: Connection, store: Store, entry: Entry) -> Leg | None:
+def third_of(connection: Connection, store: Store, entry: QueueEntry) -> Leg | None:
     """The third person of a conversation, rung or there."""
     thirds = agents.legs_of(connection, store.vault, entry.id, ("third",))
-    others = [one for one in thirds if one.staff_id is None or one.staff_id != entry.staff_id]
+    others = [
+        third for third in thirds if third.staff_id is None or third.staff_id != entry.staff_id
+    ]
     return others[-1] if others else None

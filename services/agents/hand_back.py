@@ -10,7 +10,7 @@ from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.connect_agent import BACK, close_talk
 from services.agents.conversation_of import talk_of
-from services.agents.provider_commands import Asked, no
+from services.agents.provider_commands import CommandResult, no
 from services.ports import CallControl
 from services.store import Store
 
@@ -32,7 +32,9 @@ def possible(connection: Connection, store: Store, call_id: str) -> tuple[str, .
     )
 
 
-def hand_back(store: Store, control: CallControl, staff_id: str, entry_id: str, step: str) -> Asked:
+def hand_back(
+    store: Store, control: CallControl, staff_id: str, entry_id: str, step: str
+) -> CommandResult:
     """The caller goes on with the machine at `step`.
 
     Why not: `not_talking`, `other_call`, `step`.

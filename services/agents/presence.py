@@ -18,7 +18,7 @@ from models.database import Connection
 from models.queue import queues
 from models.supervision import settings
 from services.agents import connect_agent
-from services.agents.provider_commands import Asked, no
+from services.agents.provider_commands import CommandResult, no
 from services.agents.reserve import BROWSER, PHONE, line_of
 from services.store import Store
 
@@ -65,16 +65,16 @@ class Current:
     @property
     def third(self) -> Leg | None:
         """The third person of a transfer, rung or there."""
-        return next((one for one in self.legs if one.kind == "third"), None)
+        return next((leg for leg in self.legs if leg.kind == "third"), None)
 
     @property
     def heard_by(self) -> tuple[tuple[str, str], ...]:
         """Supervisors in the line: their id, and listen, whisper or join."""
-        there = (one for one in self.legs if one.kind == "supervisor" and one.state == "joined")
+        there = (leg for leg in self.legs if leg.kind == "supervisor" and leg.state == "joined")
         return tuple((one.staff_id or "", one.mode) for one in there)
 
 
-def ready(store: Store, staff_id: str, *, voice: str = "") -> Asked:
+def ready(store: Store, staff_id: str, *, voice: str = "") -> CommandResult:
     """From offline, paused or wrapup (its code given) to ready. `voice`: browser or phone.
 
     Call services.agents.reserve.reserve_for after it. Why not: `busy`, `wrapup_code` (it is
@@ -88,33 +88,33 @@ def ready(store: Store, staff_id: str, *, voice: str = "") -> Asked:
             return no("no_phone")
         agents.seen(connection, store.clock, staff_id)
         if agents.move(connection, store.clock, staff_id, ("offline", "paused"), "ready"):
-            return Asked(done=True)
+            return CommandResult(done=True)
         agent = agents.get(connection, staff_id)
         if agent is None or agent.state == "ready":
-            return Asked(done=True)
+            return CommandResult(done=True)
         agents.set_later(connection, staff_id, None)
         return no("wrapup_code" if agent.state == "wrapup" else "busy")
 
 
-def pause(store: Store, staff_id: str, reason: str) -> Asked:
+def pause(store: Store, staff_id: str, reason: str) -> CommandResult:
     """Pause at once, or after this call (`later`). Why not: `reason`."""
     if reason not in PAUSES:
         return no("reason")
     return _stop(store, staff_id, "paused", reason)
 
 
-def offline(store: Store, staff_id: str) -> Asked:
+def offline(store: Store, staff_id: str) -> CommandResult:
     """Go home: at once, or after this call (`later`)."""
     return _stop(store, staff_id, OFFLINE, "")
 
 
-def _stop(store: Store, staff_id: str, state: str, reason: str) -> Asked:
+def _stop(store: Store, staff_id: str, state: str, reason: str) -> CommandResult:
     with store.database.transaction() as connection:
         agents.begin(connection, store.clock, staff_id)
         if agents.move(connection, store.clock, staff_id, _FREE, state, reason=reason):
-            return Asked(done=True)
+            return CommandResult(done=True)
         agents.set_later(connection, staff_id, reason or state)
-        return Asked(done=True, later=True)
+        return CommandResult(done=True, later=True)
 
 
 def heartbeat(store: Store, staff_id: str) -> None:

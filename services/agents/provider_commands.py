@@ -28,13 +28,13 @@ from datetime import timedelta
 from enum import StrEnum
 
 from models.agents import agents
-from models.agents.agents import Claimed, Leg
+from models.agents.agents import ClaimedCommand, Leg
 from models.queue import callbacks, queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.agents import connect_agent
 from services.agents.call_rate import take_permit
-from services.agents.command_store import RING_PATHS, Kind, NewIntent, add
-from services.ports import Busy, CallControl, NoAnswer, Refused
+from services.agents.command_store import RING_PATHS, CommandKind, NewCommand, add
+from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
 from services.store import Store
 from services.telemetry import INTENTS
 
@@ -46,9 +46,9 @@ GONE = frozenset({"20404", "21220"})
 HOLD_PATH = "/voice/hold"
 
 __all__ = [
-    "Asked",
-    "Kind",
-    "NewIntent",
+    "CommandKind",
+    "CommandResult",
+    "NewCommand",
     "Result",
     "add",
     "carry_out",
@@ -60,14 +60,14 @@ __all__ = [
 
 # After so long nobody waits for it any more. A ring may be held up by the account's rate of calls.
 TOO_LATE = {
-    Kind.RING_AGENT: timedelta(seconds=60),
-    Kind.RING_THIRD: timedelta(seconds=60),
-    Kind.RING_SUPERVISOR: timedelta(seconds=60),
-    Kind.DIAL_CALLBACK: timedelta(seconds=60),
-    Kind.BRING_CALLER: timedelta(seconds=60),
-    Kind.HOLD: timedelta(seconds=15),
-    Kind.MUTE: timedelta(seconds=15),
-    Kind.COACH: timedelta(seconds=15),
+    CommandKind.RING_AGENT: timedelta(seconds=60),
+    CommandKind.RING_THIRD: timedelta(seconds=60),
+    CommandKind.RING_SUPERVISOR: timedelta(seconds=60),
+    CommandKind.DIAL_CALLBACK: timedelta(seconds=60),
+    CommandKind.BRING_CALLER: timedelta(seconds=60),
+    CommandKind.HOLD: timedelta(seconds=15),
+    CommandKind.MUTE: timedelta(seconds=15),
+    CommandKind.COACH: timedelta(seconds=15),
 }
 # Why such a one failed: a word among the provider's codes.
 TOO_OLD = "too_late"
@@ -86,7 +86,7 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True)
-class Asked:
+class CommandResult:
     """What became of somebody's wish at a desk.
 
     `why` is a word where it could not be (`not_talking`, `gone`, `taken`, …), or the provider's
@@ -101,21 +101,23 @@ class Asked:
     made: str = ""
 
 
-def no(why: str) -> Asked:
+def no(why: str) -> CommandResult:
     """It could not be."""
-    return Asked(done=False, why=why)
+    return CommandResult(done=False, why=why)
 
 
-def carry_out_all(store: Store, control: CallControl, ids: Iterable[str], made: str = "") -> Asked:
+def carry_out_all(
+    store: Store, control: CallControl, ids: Iterable[str], made: str = ""
+) -> CommandResult:
     """Do several, in order, right after the commit that stored them."""
     asked = tuple(ids)
     results = [carry_out(store, control, one) for one in asked]
     if Result.FAILED in results:
         with store.database.statement() as connection:
             codes = agents.error_codes(connection, asked)
-        return Asked(done=False, why=next(iter(codes), "failed"), intents=asked, made=made)
-    later = any(one is not Result.DONE for one in results)
-    return Asked(done=True, later=later, intents=asked, made=made)
+        return CommandResult(done=False, why=next(iter(codes), "failed"), intents=asked, made=made)
+    later = any(result is not Result.DONE for result in results)
+    return CommandResult(done=True, later=later, intents=asked, made=made)
 
 
 def sweep(store: Store, control: CallControl, workers: Executor | None = None) -> int:
@@ -149,7 +151,7 @@ def carry_out(store: Store, control: CallControl, intent_id: str) -> Result:
         claimed = agents.claim(connection, store.clock, store.vault, intent_id, LEASE)
     if claimed is None:
         return Result.NOT_OURS
-    kind = Kind(claimed.kind)
+    kind = CommandKind(claimed.kind)
     result = _carry_out(_Task(store, control, claimed, kind))
     INTENTS.labels(kind, result).inc()
     return result
@@ -159,10 +161,10 @@ def carry_out(store: Store, control: CallControl, intent_id: str) -> Result:
 class _Task:
     store: Store
     control: CallControl
-    claimed: Claimed
-    kind: Kind
+    claimed: ClaimedCommand
+    kind: CommandKind
 
-    def entry(self) -> Entry:
+    def entry(self) -> QueueEntry:
         """The intent's entry. Raises _Moot."""
         found = None
         if self.claimed.entry_id:
@@ -208,7 +210,7 @@ def _carry_out(task: _Task) -> Result:
         result = _end(task, "moot")
     except _TakenOver:
         result = Result.NOT_OURS
-    except Refused as refused:
+    except ProviderRefused as refused:
         result = _fail(task, refused.code)
     except Busy as busy:
         result = _again(task, busy.after or AGAIN_AFTER, busy.code)
@@ -294,8 +296,12 @@ def _ring(task: _Task) -> None:
         agents.move_leg(connection, store.clock, leg.id, "ringing", provider_sid=sid)
         if now is not None and now.state == "ended" and not now.provider_sid:
             arguments = {"call_sid": sid}
-            given_up = NewIntent(
-                Kind.HANG_UP, f"hang_up:{sid}", leg_id=leg.id, arguments=arguments, at_once=True
+            given_up = NewCommand(
+                CommandKind.HANG_UP,
+                f"hang_up:{sid}",
+                leg_id=leg.id,
+                arguments=arguments,
+                at_once=True,
             )
             add(connection, store, given_up)
 
@@ -303,7 +309,7 @@ def _ring(task: _Task) -> None:
 def _is_wanted(task: _Task, leg: Leg) -> bool:
     """Whether whom a line was to be rung for is there still."""
     entry = task.entry()
-    if task.kind in {Kind.RING_AGENT, Kind.DIAL_CALLBACK}:
+    if task.kind in {CommandKind.RING_AGENT, CommandKind.DIAL_CALLBACK}:
         return entry.state == "reserved" and entry.staff_id == leg.staff_id
     return entry.state == "talking"
 
@@ -330,7 +336,7 @@ def _bring(task: _Task) -> None:
     if queue and queue.provider_sid and not arguments.get("menu"):
         try:
             task.control.take_from_queue(queue.provider_sid, call_sid, path)
-        except Refused as refused:
+        except ProviderRefused as refused:
             if refused.code not in GONE:
                 raise
         else:
@@ -353,7 +359,7 @@ def _hang_up(task: _Task) -> None:
 
 
 def _hold(task: _Task) -> None:
-    entry, on = task.entry(), task.kind is Kind.HOLD
+    entry, on = task.entry(), task.kind is CommandKind.HOLD
     # The wish of now counts, in whatever order they are carried out.
     if not entry.conference_sid or not entry.call_id or (entry.held_at is not None) != on:
         raise _Moot
@@ -396,23 +402,23 @@ def _unless_gone(ask: Callable[[], None]) -> None:
     """What is over already needs nothing more."""
     try:
         ask()
-    except Refused as refused:
+    except ProviderRefused as refused:
         if refused.code in GONE:
             raise _Moot from refused
         raise
 
 
-_DO: dict[Kind, Callable[[_Task], None]] = {
-    Kind.RING_AGENT: _ring,
-    Kind.RING_THIRD: _ring,
-    Kind.RING_SUPERVISOR: _ring,
-    Kind.DIAL_CALLBACK: _ring,
-    Kind.BRING_CALLER: _bring,
-    Kind.REDIRECT: _redirect,
-    Kind.HANG_UP: _hang_up,
-    Kind.HOLD: _hold,
-    Kind.UNHOLD: _hold,
-    Kind.MUTE: _mute,
-    Kind.COACH: _coach,
-    Kind.END_CONFERENCE: _end_conference,
+_DO: dict[CommandKind, Callable[[_Task], None]] = {
+    CommandKind.RING_AGENT: _ring,
+    CommandKind.RING_THIRD: _ring,
+    CommandKind.RING_SUPERVISOR: _ring,
+    CommandKind.DIAL_CALLBACK: _ring,
+    CommandKind.BRING_CALLER: _bring,
+    CommandKind.REDIRECT: _redirect,
+    CommandKind.HANG_UP: _hang_up,
+    CommandKind.HOLD: _hold,
+    CommandKind.UNHOLD: _hold,
+    CommandKind.MUTE: _mute,
+    CommandKind.COACH: _coach,
+    CommandKind.END_CONFERENCE: _end_conference,
 }

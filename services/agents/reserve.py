@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from models.agents import agents
-from models.agents.agents import Free, NewLeg
+from models.agents.agents import FreeAgent, NewLeg
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import Candidate
+from models.queue.queues import QueueCandidate
 from services.agents import connect_agent, provider_commands
-from services.agents.provider_commands import Kind, NewIntent
+from services.agents.provider_commands import CommandKind, NewCommand
 from services.ports import CallControl
 from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
@@ -28,7 +28,7 @@ from services.store import Store
 # A ring of 25 seconds, and time for its news to come: without any it is over.
 RINGS = timedelta(seconds=provider_commands.RING_SECONDS + 10)
 # The account's rate of calls may hold up a ring for as long as its intent lives.
-ASKED = provider_commands.TOO_LATE[Kind.RING_AGENT] + timedelta(seconds=5)
+ASKED = provider_commands.TOO_LATE[CommandKind.RING_AGENT] + timedelta(seconds=5)
 BROWSER, PHONE = "browser", "phone"
 
 
@@ -79,8 +79,8 @@ _Group = tuple[frozenset[str], frozenset[str]]
 
 
 def _waiting(
-    connection: Connection, store: Store, free: Sequence[Free]
-) -> dict[_Group, list[Candidate]]:
+    connection: Connection, store: Store, free: Sequence[FreeAgent]
+) -> dict[_Group, list[QueueCandidate]]:
     """For each kind of agent who is ready, as many of those who wait as there are such agents."""
     groups: dict[_Group, int] = {}
     for one in free:
@@ -96,8 +96,8 @@ def _waiting(
 
 
 def pairs(
-    free: Sequence[Free], waiting: dict[_Group, list[Candidate]]
-) -> list[tuple[Candidate, Free]]:
+    free: Sequence[FreeAgent], waiting: dict[_Group, list[QueueCandidate]]
+) -> list[tuple[QueueCandidate, FreeAgent]]:
     """Who comes first gets, of those who may take them, the agent who is idle longest.
 
     `free` is in the order of idleness.
@@ -161,8 +161,8 @@ def ring_agent(
     leg_id = store.chance.identifier()
     new = NewLeg(leg_id, kind, entry_id, to, staff_id)
     agents.add_leg(connection, store.clock, store.vault, new)
-    rings = NewIntent(
-        Kind.RING_AGENT if kind == "agent" else Kind.RING_THIRD,
+    rings = NewCommand(
+        CommandKind.RING_AGENT if kind == "agent" else CommandKind.RING_THIRD,
         f"ring:{leg_id}",
         staff_id=staff_id,
         entry_id=entry_id,

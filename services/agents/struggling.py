@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import groupby, takewhile
 
 from models.agents import agents
-from models.agents.agents import REPEATED, WRONG, Trouble
+from models.agents.agents import REPEATED, WRONG, TroubledTurn
 from models.database import Connection
 from services.store import Store
 
@@ -61,7 +61,7 @@ def struggles(connection: Connection, store: Store, call_id: str) -> bool:
     return bool(turns) and _judged(turns) is not None
 
 
-def _judged(turns: list[Trouble]) -> Struggling | None:
+def _judged(turns: list[TroubledTurn]) -> Struggling | None:
     """What the turns of one call say, newest first; None where it is nothing so far."""
     newest = turns[0]
     if not _alive(turns):
@@ -81,6 +81,6 @@ def _judged(turns: list[Trouble]) -> Struggling | None:
     return Struggling(newest.call_id, newest.step, newest.outcome, why, trouble[-1].at, newest.at)
 
 
-def _alive(turns: Iterable[Trouble]) -> bool:
+def _alive(turns: Iterable[TroubledTurn]) -> bool:
     """Whether anything but silence came after the ring."""
-    return any(one.number and one.outcome != "silent" for one in turns)
+    return any(turn.number and turn.outcome != "silent" for turn in turns)

@@ -12,11 +12,11 @@ from models.agents import agents
 from models.call import turns
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import Entry, NewEntry
+from models.queue.queues import NewQueueEntry, QueueEntry
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.connect_agent import TAKEN
-from services.agents.provider_commands import Asked, no
+from services.agents.provider_commands import CommandResult, no
 from services.agents.reserve import Reserved, line_of, reserve_entry, ring_agent
 from services.agents.struggling import struggles
 from services.ports import CallControl
@@ -30,7 +30,7 @@ _DEFAULT = "fr"
 
 def take_over(
     store: Store, control: CallControl, staff_id: str, call_id: str, *, any_call: bool = False
-) -> Asked:
+) -> CommandResult:
     """Take a call of the menu; `made` is the entry. The agent has time: ready, or paused.
 
     Only one that struggles at this moment, as all desks see; `any_call`: any that goes on, for
@@ -72,7 +72,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
         return _from_the_line(connection, store, staff_id, waits)
     session = Session.from_json(newest.body.session)
     entry_id = store.chance.identifier()
-    new = NewEntry(
+    new = NewQueueEntry(
         id=entry_id,
         queue_id=_national(connection, session.language),
         kind=queues.CALL,
@@ -91,7 +91,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
 
 
 def _from_the_line(
-    connection: Connection, store: Store, staff_id: str, entry: Entry
+    connection: Connection, store: Store, staff_id: str, entry: QueueEntry
 ) -> Reserved | str:
     if entry.state != "waiting":
         return "taken"

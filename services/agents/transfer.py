@@ -12,13 +12,13 @@ from models.agents import agents
 from models.agents.agents import NewLeg
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.accounts.staff import record_act
 from services.agents import connect_agent, provider_commands
 from services.agents.call_back import kind_of
 from services.agents.conversation_of import talk_of, third_of
 from services.agents.hold_call import set_hold
-from services.agents.provider_commands import Asked, Kind, NewIntent, no
+from services.agents.provider_commands import CommandKind, CommandResult, NewCommand, no
 from services.agents.reserve import ring_agent
 from services.ports import CallControl
 from services.store import Store
@@ -30,7 +30,7 @@ THREE = "conference"
 
 def to_colleague(
     store: Store, control: CallControl, staff_id: str, entry_id: str, colleague_id: str
-) -> Asked:
+) -> CommandResult:
     """Ring a colleague who is ready; `made` is the leg. The caller is put on hold.
 
     Why not: `not_talking`, `other_call`, `not_yet`, `not_free` (the colleague), `already` (there is
@@ -40,7 +40,7 @@ def to_colleague(
         return no("not_free")
     with store.database.transaction() as connection:
         entry = _may_ask(connection, store, staff_id, entry_id)
-        if isinstance(entry, Asked):
+        if isinstance(entry, CommandResult):
             return entry
         rung = ring_agent(connection, store, colleague_id, entry.id, ("ready",), kind="third")
         if rung is None:
@@ -52,7 +52,7 @@ def to_colleague(
 
 def to_number(
     store: Store, control: CallControl, staff_id: str, entry_id: str, number: str
-) -> Asked:
+) -> CommandResult:
     """Ring another centre or any ordinary French number (E.164); `made` is the leg.
 
     Why not: `not_talking`, `other_call`, `not_yet`, `already`, `number` (foreign, short or
@@ -62,13 +62,17 @@ def to_number(
         return no("number")
     with store.database.transaction() as connection:
         entry = _may_ask(connection, store, staff_id, entry_id)
-        if isinstance(entry, Asked):
+        if isinstance(entry, CommandResult):
             return entry
         leg_id = store.chance.identifier()
         leg = NewLeg(leg_id, "third", entry.id, number)
         agents.add_leg(connection, store.clock, store.vault, leg)
-        rings = NewIntent(
-            Kind.RING_THIRD, f"ring:{leg_id}", staff_id=staff_id, entry_id=entry.id, leg_id=leg_id
+        rings = NewCommand(
+            CommandKind.RING_THIRD,
+            f"ring:{leg_id}",
+            staff_id=staff_id,
+            entry_id=entry.id,
+            leg_id=leg_id,
         )
         asked = [*set_hold(connection, store, entry, on=True)]
         asked.append(provider_commands.add(connection, store, rings))
@@ -77,7 +81,9 @@ def to_number(
     return provider_commands.carry_out_all(store, control, asked, made=leg_id)
 
 
-def _may_ask(connection: Connection, store: Store, staff_id: str, entry_id: str) -> Entry | Asked:
+def _may_ask(
+    connection: Connection, store: Store, staff_id: str, entry_id: str
+) -> QueueEntry | CommandResult:
     entry = talk_of(connection, store, staff_id, entry_id)
     if isinstance(entry, str):
         return no(entry)
@@ -86,7 +92,7 @@ def _may_ask(connection: Connection, store: Store, staff_id: str, entry_id: str)
     return no("already") if third_of(connection, store, entry) else entry
 
 
-def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -> CommandResult:
     """The agent leaves; caller and third talk on.
 
     A colleague has the entry from then on, and the agent is free. A conversation with somebody
@@ -129,7 +135,7 @@ def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -
     return provider_commands.carry_out_all(store, control, asked)
 
 
-def cancel(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+def cancel(store: Store, control: CallControl, staff_id: str, entry_id: str) -> CommandResult:
     """The third leaves, the caller is back. Why not: `not_talking`, `other_call`, `nobody`."""
     with store.database.transaction() as connection:
         entry = talk_of(connection, store, staff_id, entry_id)
@@ -146,7 +152,7 @@ def cancel(store: Store, control: CallControl, staff_id: str, entry_id: str) -> 
     return provider_commands.carry_out_all(store, control, asked)
 
 
-def join_three(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+def join_three(store: Store, control: CallControl, staff_id: str, entry_id: str) -> CommandResult:
     """All three talk. Why not: `not_talking`, `other_call`, `nobody` (no third who is there)."""
     with store.database.transaction() as connection:
         entry = talk_of(connection, store, staff_id, entry_id)

@@ -8,7 +8,7 @@ from services.agents import provider_commands
 from services.agents.connect_agent import FINISHED, close_talk, hang_up_legs
 from services.agents.conversation_of import OTHER_CALL, talk_of
 from services.agents.presence import end_wrapup
-from services.agents.provider_commands import Asked, no
+from services.agents.provider_commands import CommandResult, no
 from services.ports import CallControl
 from services.store import Store
 
@@ -30,7 +30,7 @@ CODES = (
 NOTE_LETTERS = 500
 
 
-def hang_up(store: Store, control: CallControl, staff_id: str, entry_id: str) -> Asked:
+def hang_up(store: Store, control: CallControl, staff_id: str, entry_id: str) -> CommandResult:
     """The agent ends the conversation: the caller hears goodbye.
 
     Why not: `not_talking`, `other_call`.
@@ -63,7 +63,7 @@ def wrap_up(  # noqa: PLR0917 (a sentence: who, whom, what it was)
     entry_id: str,
     code: str,
     note: str = "",
-) -> Asked:
+) -> CommandResult:
     """Say what it was; the agent is ready again, or pauses as they wished.
 
     `note` is cut after NOTE_LETTERS. Call services.agents.reserve.reserve_for after it. Why not:

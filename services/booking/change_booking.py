@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 
 from flows.understanding import birthday
 from models.booking import bookings, changes, history
-from models.booking.changes import Address, BookedAppointment, BookingFile, ChangedMeanwhile
+from models.booking.changes import Address, BookedAppointment, BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
 from models.database import Connection
 from models.messages import outbox
@@ -34,7 +34,7 @@ from models.partners.bookings import is_mirrored
 from services.booking.partner_message import follow
 from services.campaign.campaign import Campaign
 from services.messages.topics import topic_of_change
-from services.slots.allocate import Allocate, Channel, Chosen, Taker, second_window
+from services.slots.allocate import Allocate, Channel, Chosen, Holder, second_window
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import (
     UNDO_WITHIN,
@@ -208,22 +208,22 @@ def move(
     connection: Connection,
     store: Store,
     campaign: Campaign,
-    taker: Taker,
+    holder: Holder,
     booking_id: str,
     *,
     to: Mapping[int, Chosen],
     by: By,
 ) -> Moved | Unchanged:
-    """Move doses to places that the taker holds, or to any place of their slots.
+    """Move doses to places that the holder holds, or to any place of their slots.
 
     The new places are held and booked before the old ones are given back. `to` is by dose; of a
-    Chosen, the slot decides where and when, and place 0 is any place of it. What else the taker
+    Chosen, the slot decides where and when, and place 0 is any place of it. What else the holder
     holds is given back, unless nothing is changed.
     """
     try:
         with _change(connection, store, campaign, booking_id, what="moved", by=by) as one:
-            door = Allocate(connection, store, campaign, taker)
-            there = one.book(door, _Target(one, door, to).places())
+            allocator = Allocate(connection, store, campaign, holder)
+            there = one.book(allocator, _Target(one, allocator, to).places())
             one.version = changes.move_appointments(connection, store.clock, booking_id, there)
             for dose in one.live:
                 if dose in there:
@@ -245,7 +245,7 @@ def undo_cancel(
     connection: Connection,
     store: Store,
     campaign: Campaign,
-    taker: Taker,
+    holder: Holder,
     booking_id: str,
     *,
     by: By,
@@ -259,7 +259,7 @@ def undo_cancel(
         with _change(connection, store, campaign, booking_id, what="restored", by=by) as one:
             lost = _cancelled_last(connection, store, one.file)
             _nobody_else(one)
-            keeper = replace(taker, holder=undoing(booking_id))
+            keeper = replace(holder, id=undoing(booking_id))
             there = one.book(Allocate(connection, store, campaign, keeper), lost)
             one.version = changes.restore_appointments(connection, store.clock, booking_id, there)
             for dose in one.live:
@@ -276,7 +276,7 @@ def undo_cancel(
         return Unchanged(WhyNot.BOOKED_AGAIN)
 
 
-def undoable(connection: Connection, store: Store, file: BookingFile) -> bool:
+def undoable(connection: Connection, store: Store, file: BookingDetails) -> bool:
     """Whether the newest change is a cancellation that can be taken back now.
 
     The same statements for any booking, and for one that is not there.
@@ -331,7 +331,7 @@ class _OneChange:
         connection: Connection,
         store: Store,
         campaign: Campaign | None,
-        file: BookingFile,
+        file: BookingDetails,
         *,
         what: str,
         by: By,
@@ -363,7 +363,9 @@ class _OneChange:
         self, dose: int, became: Became, *, to: tuple[int, str, datetime] | None = None
     ) -> None:
         """Remember what became of a dose, for the answer, the history and the message."""
-        was = next(one for one in self.file.appointments if one.dose == dose)
+        was = next(
+            appointment for appointment in self.file.appointments if appointment.dose == dose
+        )
         centre_id, start_at, was_at = was.centre_id, was.start_at, None
         if to is not None:
             place_id, centre_id, start_at = to
@@ -375,11 +377,11 @@ class _OneChange:
         return tuple(self._told[dose] for dose in sorted(self._told))
 
     def book(
-        self, door: Allocate, where: Mapping[int, BookedAppointment]
+        self, allocator: Allocate, where: Mapping[int, BookedAppointment]
     ) -> dict[int, tuple[int, str, datetime]]:
         """Book these places, or others of their slots; gives for each dose what was booked."""
         chosen = [Chosen(each.place_id, each.slot_id, each.start_at) for each in where.values()]
-        place_ids = door.book(chosen, self.file.id)
+        place_ids = allocator.book(chosen, self.file.id)
         if place_ids is None:
             raise _Refused(WhyNot.GONE)
         return {
@@ -455,8 +457,8 @@ class _OneChange:
 class _Target:
     """Where the doses of a booking shall be after a move, and whether that may be."""
 
-    def __init__(self, one: _OneChange, door: Allocate, to: Mapping[int, Chosen]) -> None:
-        if one.file.campaign != door.campaign.name:
+    def __init__(self, one: _OneChange, allocator: Allocate, to: Mapping[int, Chosen]) -> None:
+        if one.file.campaign != allocator.campaign.name:
             raise _Refused(WhyNot.OTHER_CAMPAIGN)
         if not to or not set(to) <= set(one.live):
             raise _Refused(WhyNot.NOT_LIVE)
@@ -477,7 +479,7 @@ class _Target:
                 )
         if not self._moving:
             raise _Refused(WhyNot.ALREADY_THERE)
-        self._door = door
+        self._allocator = allocator
         self._file = one.file
         self._asked = to
         self._before = one.live
@@ -500,14 +502,14 @@ class _Target:
         if SECOND in self._asked:
             raise _Refused(why)
         first = self._after[FIRST]
-        second = self._door.hold_second(first.start_at, first.centre_id, self._zone())
+        second = self._allocator.hold_second(first.start_at, first.centre_id, self._zone())
         if second is None:
             raise _Refused(WhyNot.NO_SECOND)
         where = (second.place_id, second.slot_id, second.centre_id, second.start_at)
         return self._moving | {SECOND: BookedAppointment(SECOND, *where, "confirmed")}
 
     def _is_offered(self, centre_id: str) -> bool:
-        if self._door.taker.channel is not Channel.SUPERVISOR:
+        if self._allocator.holder.channel is not Channel.SUPERVISOR:
             return self._addresses[centre_id].bookable
         # Whom a supervisor moves goes where the supervisor says; but a place of ours alone is
         # somebody else's at a partner.
@@ -524,7 +526,7 @@ class _Target:
         )
         if _age_on(born, day) >= _age_on(born, before):
             return True
-        return self._door.campaign.eligible_on(born, day) is not None
+        return self._allocator.campaign.eligible_on(born, day) is not None
 
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self._addresses[self._after[FIRST].centre_id].time_zone)
@@ -533,7 +535,7 @@ class _Target:
         first, second = self._after[FIRST], self._after[SECOND]
         if first.centre_id != second.centre_id:
             return WhyNot.OTHER_CENTRE
-        least, most = self._door.campaign.second_after_days
+        least, most = self._allocator.campaign.second_after_days
         window = second_window(first.start_at, self._zone(), least, most, same_hour=False)
         return None if window[0] <= second.start_at < window[1] else WhyNot.INTERVAL
 
@@ -550,7 +552,7 @@ def _not_begun(one: _OneChange, doses: Iterable[int]) -> None:
 
 
 def _cancelled_last(
-    connection: Connection, store: Store, file: BookingFile
+    connection: Connection, store: Store, file: BookingDetails
 ) -> dict[int, BookedAppointment]:
     """The appointments that the newest change cancelled, and that have not begun, by dose."""
     # That somebody will come changes nothing, and takes nobody's way back.

@@ -17,7 +17,7 @@ from services.campaign.campaign import Campaign
 from services.messages.confirmation_text import confirmation_text, text_of_booking
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.give_back import give_back_holds, give_back_places
 from services.store import Store
 
@@ -33,13 +33,13 @@ class NoReference(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be booked: places held by `taker`, one for each dose, for one person.
+    """What is to be booked: places held by `holder`, one for each dose, for one person.
 
     `number` (E.164) is where the person can be reached or None; `text_to` is where the
     confirmation goes as a text, or None for nowhere. `start_at` is UTC.
     """
 
-    taker: Taker
+    holder: Holder
     chosen: tuple[Chosen, ...]
     centre_id: str
     local_starts: tuple[datetime, ...]
@@ -63,7 +63,7 @@ class Request:
     # Whether they want to be rung about it: the same evening, and before.
     calls: bool = False
     # A desk books many; which of the holder's bookings this is, so that a copy of it is none.
-    occasion: str = "1"
+    idempotency_suffix: str = "1"
 
 
 @dataclass(frozen=True)
@@ -108,18 +108,18 @@ def confirm_booking(
 
     if _too_many(connection, store, campaign, request):
         # As for a repeat: what cannot be booked is not kept from others either.
-        give_back_holds(connection, request.taker.holder)
+        give_back_holds(connection, request.holder.id)
         text_again()
         return NotBooked(person_needed=True)
-    door = Allocate(connection, store, campaign, request.taker)
-    place_ids = door.book(request.chosen, booking_id)
+    allocator = Allocate(connection, store, campaign, request.holder)
+    place_ids = allocator.book(request.chosen, booking_id)
     if place_ids is None:
         return NotBooked()
     starts = [one.start_at for one in request.chosen]
     new = NewBooking(
         id=booking_id,
-        idempotency_key=f"{request.taker.holder}:{request.occasion}",
-        channel=request.taker.channel,
+        idempotency_key=f"{request.holder.id}:{request.idempotency_suffix}",
+        channel=request.holder.channel,
         campaign=campaign.name,
         centre_id=request.centre_id,
         call_id=request.call_id,
@@ -143,11 +143,11 @@ def confirm_booking(
         booking_id,
         Change(
             who=request.who,
-            channel=request.taker.channel,
+            channel=request.holder.channel,
             what="booked",
             details={
                 "places": list(place_ids),
-                "starts": [one.isoformat() for one in starts],
+                "starts": [start.isoformat() for start in starts],
                 # `flask store verify` asks the outbox for it.
                 "text": request.text_to is not None,
                 **({"for": "other"} if request.for_other else {}),
@@ -214,7 +214,7 @@ def rank_of(
 
 def _too_many(connection: Connection, store: Store, campaign: Campaign, request: Request) -> bool:
     # A care home has one line for all: there, a person books.
-    if request.number is None or request.taker.channel not in _LIMITED:
+    if request.number is None or request.holder.channel not in _LIMITED:
         return False
     live = bookings.count_of_number(connection, store.vault, campaign.name, request.number)
     return live >= campaign.per_number

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from models.booking import changes
-from models.booking.changes import Address, BookingFile
+from models.booking.changes import Address, BookingDetails
 from models.database import Connection
 from services.attempts import before_look_up, count_look_up
 from services.booking.change_booking import undoable
@@ -21,10 +21,10 @@ from services.store import Store
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundBooking:
     """A booking, where its appointments are, and whether a cancellation can be taken back now."""
 
-    file: BookingFile
+    file: BookingDetails
     centres: Mapping[str, Address]
     undo: bool
 
@@ -44,7 +44,7 @@ def find_booking(
     born: date,
     caller: str,
     call_id: str,
-) -> Found | NotFound:
+) -> FoundBooking | NotFound:
     """Look up a booking for a caller, in their transaction, and count the try.
 
     `reference` is ten digits; `caller` is E.164 or empty. After three wrong tries in a call, or
@@ -70,7 +70,7 @@ def find_rung(  # noqa: PLR0917
     born: date,
     caller: str,
     call_id: str,
-) -> Found | NotFound:
+) -> FoundBooking | NotFound:
     """The booking that a number is rung about, by its birth date, and count the try.
 
     A line may be shared: of `others`, which are to be told of on the same line, the one of this
@@ -91,16 +91,16 @@ def find_rung(  # noqa: PLR0917
     return NotFound(person=found is not None or not tries.again)
 
 
-def read_booking(connection: Connection, store: Store, booking_id: str) -> Found | None:
+def read_booking(connection: Connection, store: Store, booking_id: str) -> FoundBooking | None:
     """A booking as it is now, for somebody who proved that it is theirs."""
     found = _read(connection, store, booking_id)
     return found if found.file.id == booking_id else None
 
 
-def _read(connection: Connection, store: Store, booking_id: str | None) -> Found:
+def _read(connection: Connection, store: Store, booking_id: str | None) -> FoundBooking:
     file = changes.load_as_any(connection, store.vault, booking_id)
-    centres = {one.centre_id for one in file.appointments} or {file.centre_id}
-    return Found(
+    centres = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
+    return FoundBooking(
         file=file,
         centres=changes.addresses(connection, centres),
         undo=undoable(connection, store, file),

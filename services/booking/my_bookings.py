@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from flows.session import Mine, MineState, Moving, Offer
+from flows.session import CallerBooking, MineState, Moving, Offer
 from flows.world import NotChanged
 from models.booking import changes
 from models.booking.changes import BookedAppointment
 from models.database import Connection
 from models.slots.places import Window
 from services.booking.change_booking import FIRST, SECOND, Unchanged, WhyNot
-from services.booking.find_booking import Found
+from services.booking.find_booking import FoundBooking
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Chosen, second_window
 from services.store import Store
@@ -41,7 +41,7 @@ def why_not(unchanged: Unchanged) -> NotChanged:
     return _WHY[unchanged.why]
 
 
-def told(found: Found, now: datetime, campaign: str) -> Mine:
+def told(found: FoundBooking, now: datetime, campaign: str) -> CallerBooking:
     """What the caller may hear of their booking. `campaign` is the one that is open."""
     file = found.file
     ahead = [one for one in file.live if one.start_at > now]
@@ -51,7 +51,7 @@ def told(found: Found, now: datetime, campaign: str) -> Mine:
     where = found.centres[shown[0].centre_id]
     elsewhere = {one.centre_id for one in shown} - {where.centre_id}
     second = found.centres[elsewhere.pop()] if elsewhere else None
-    return Mine(
+    return CallerBooking(
         id=file.id,
         version=file.version,
         state=state,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from models.booking import changes
-from models.booking.changes import NOBODY, Address, BookedAppointment, BookingFile
+from models.booking.changes import NOBODY, Address, BookedAppointment, BookingDetails
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import NewMessage
@@ -33,7 +33,7 @@ _NEVER = BookedAppointment(1, 0, 0, "nowhere", datetime(2100, 1, 1, tzinfo=UTC),
 
 
 @dataclass(frozen=True)
-class Asked:
+class TextRequested:
     """`message_id` is of the text, or of none: to be told to whoever delivers, in any case."""
 
     message_id: str
@@ -48,7 +48,7 @@ def text_booking(
     call_id: str,
     catalogue: Catalogue,
     national_number: str,
-) -> Asked | None:
+) -> TextRequested | None:
     """Put a text with the appointment, if there is one, into the outbox, in the transaction given.
 
     None when it was asked for too often; known or unknown, the same words and the same work, up to
@@ -78,12 +78,12 @@ def text_booking(
         savepoint.rollback()
     else:
         savepoint.commit()
-    return Asked(message.id)
+    return TextRequested(message.id)
 
 
 def _body(  # noqa: PLR0917
     store: Store,
-    file: BookingFile,
+    file: BookingDetails,
     ahead: Sequence[BookedAppointment],
     centres: Mapping[str, Address],
     catalogue: Catalogue,

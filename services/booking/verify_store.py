@@ -31,7 +31,9 @@ def verify_store(
 
     All of them are counted. Nothing that is said is personal.
     """
-    intervals = {one.name: one.second_after_days for one in campaigns if one.doses > 1}
+    intervals = {
+        campaign.name: campaign.second_after_days for campaign in campaigns if campaign.doses > 1
+    }
     contradictions = 0
     with verify.snapshot(store.database) as connection:
         for check in verify.checks(store.clock, intervals):

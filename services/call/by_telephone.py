@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from flows.session import Mine, Offer, Session
-from flows.world import Calls, NotMine
+from flows.session import CallerBooking, Offer, Session
+from flows.world import NotMine, ReminderHours
 from models.booking import bookings
 from services.booking.find_booking import NotFound, find_rung
 from services.booking.my_bookings import told
@@ -26,7 +26,7 @@ class ByTelephone:
     _turn: Turn
     _session: Session
 
-    def calls_about(self, offer: Offer) -> Calls:
+    def calls_about(self, offer: Offer) -> ReminderHours:
         starts = [offer.local_start, *([offer.local_second] if offer.local_second else [])]
         found = calls_about(
             self._campaign,
@@ -35,7 +35,7 @@ class ByTelephone:
             self._session.caller,
             self._turn.store.clock.now(),
         )
-        return Calls(found.evening, found.before)
+        return ReminderHours(found.evening, found.before)
 
     def wish_calls(self, references: tuple[str, ...]) -> None:
         turn = self._turn
@@ -44,7 +44,7 @@ class ByTelephone:
     def our_number(self, *, we_ring: bool = False) -> str:
         return self._caller_id if we_ring else self._national_number
 
-    def rung_about(self, rung_for: str, born: date) -> Mine | NotMine:
+    def rung_about(self, rung_for: str, born: date) -> CallerBooking | NotMine:
         turn = self._turn
         connection, store = turn.transaction(), turn.store
         rung = voice_messages.rung(connection, store, rung_for)

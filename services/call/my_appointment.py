@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from flows.session import Mine, Moving, Offer, Session
+from flows.session import CallerBooking, Moving, Offer, Session
 from flows.world import NotChanged, NotMine
 from models.booking import changes
 from prompts.catalogue import load
@@ -16,7 +16,7 @@ from services.booking.text_booking import text_booking
 from services.call.take_turn import Turn
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.slots.allocate import Channel, Taker
+from services.slots.allocate import Channel, Holder
 
 _ASKED = {Channel.PHONE: "asked for by telephone", Channel.WEB: "asked for on the site"}
 
@@ -29,10 +29,10 @@ class MyAppointments:
     _national_number: str
     _turn: Turn
     _session: Session
-    _taker: Taker
+    _holder: Holder
     messages: list[str]
 
-    def find_booking(self, reference: str, born: date) -> Mine | NotMine:
+    def find_booking(self, reference: str, born: date) -> CallerBooking | NotMine:
         turn = self._turn
         found = find_booking(
             turn.transaction(),
@@ -63,18 +63,18 @@ class MyAppointments:
         self.messages.append(asked.message_id)
         return True
 
-    def booking_now(self, booking_id: str) -> Mine | None:
+    def booking_now(self, booking_id: str) -> CallerBooking | None:
         turn = self._turn
         found = read_booking(turn.reading(), turn.store, booking_id)
         return told(found, turn.store.clock.now(), self._campaign.name) if found else None
 
     def changes_need_a_person(self) -> bool:
-        if self._taker.channel is Channel.WEB:
+        if self._holder.channel is Channel.WEB:
             # Whoever is there came by a link that was written to the number on file.
             return False
         return attempts.changes_need_a_person(self._turn.reading(), self._turn.store)
 
-    def cancel_booking(self, mine: Mine, doses: tuple[int, ...]) -> NotChanged | None:
+    def cancel_booking(self, mine: CallerBooking, doses: tuple[int, ...]) -> NotChanged | None:
         connection = self._turn.transaction()
         if self.changes_need_a_person():
             return NotChanged.PERSON
@@ -82,7 +82,7 @@ class MyAppointments:
         done = cancel(connection, self._turn.store, campaign, mine.id, doses, by=self._by(mine))
         return _refusal(done)
 
-    def move_booking(self, mine: Mine, offer: Offer, moving: Moving) -> NotChanged | None:
+    def move_booking(self, mine: CallerBooking, offer: Offer, moving: Moving) -> NotChanged | None:
         connection = self._turn.transaction()
         if self.changes_need_a_person():
             return NotChanged.PERSON
@@ -90,32 +90,32 @@ class MyAppointments:
             connection,
             self._turn.store,
             self._campaign,
-            self._taker,
+            self._holder,
             mine.id,
             to=places_of(offer, moving),
             by=self._by(mine),
         )
         return _refusal(done)
 
-    def undo_cancel(self, mine: Mine) -> NotChanged | None:
+    def undo_cancel(self, mine: CallerBooking) -> NotChanged | None:
         connection = self._turn.transaction()
         campaign = self._campaign_of(mine) or self._campaign
         done = undo_cancel(
-            connection, self._turn.store, campaign, self._taker, mine.id, by=self._by(mine)
+            connection, self._turn.store, campaign, self._holder, mine.id, by=self._by(mine)
         )
         return _refusal(done)
 
-    def _campaign_of(self, mine: Mine) -> Campaign | None:
+    def _campaign_of(self, mine: CallerBooking) -> Campaign | None:
         """The booking's own, which need not be the one of now."""
         if mine.movable:
             return self._campaign
         names = changes.campaigns_of(self._turn.reading(), [mine.id])
         return self._campaigns.by_name(names.get(mine.id, ""))
 
-    def _by(self, mine: Mine) -> By:
+    def _by(self, mine: CallerBooking) -> By:
         turn = self._turn
         key = f"{turn.call_id}:{turn.number}"
-        channel = self._taker.channel
+        channel = self._holder.channel
         return By("caller", channel, _ASKED[channel], key, mine.version)
 
 

@@ -11,21 +11,21 @@ from flows.world import (
     AfterQueue,
     BackFromAgent,
     NoPerson,
-    Standing,
+    QueuePlace,
     Unavailable,
 )
 from models.database import Connection
 from models.queue import callbacks, queues
-from models.queue.queues import Door
+from models.queue.queues import QueueStatus
 from services.agents import connect_agent
 from services.agents.connect_agent import How
 from services.call.take_turn import Turn
 from services.campaign.campaign import Campaign
-from services.campaign.opening_hours import Hours, hours_of
+from services.campaign.opening_hours import OpeningHours, hours_of
 from services.centres.directory import Directory
 from services.queue import entries
-from services.queue.entries import Caller, Forecast, Outlook
-from services.queue.wait_estimate import Pace, wait_seconds
+from services.queue.entries import QueueCaller, WaitEstimate, WaitEstimates
+from services.queue.wait_estimate import Throughput, wait_seconds
 
 # Spoken everywhere, so whoever speaks a language without a queue is not left alone.
 _COUNTRY_LANGUAGE = "fr"
@@ -39,14 +39,14 @@ _HOW = {
 }
 
 
-class InLine:
+class CallerInQueue:
     """For `services.call.world`."""
 
     _campaign: Campaign
     _turn: Turn
     _session: Session
     _directory: Directory
-    _outlook: Outlook
+    _wait_estimates: WaitEstimates
 
     def now(self) -> datetime:
         raise NotImplementedError
@@ -54,14 +54,14 @@ class InLine:
     def _renew(self) -> None:
         raise NotImplementedError
 
-    def join_queue(self, session: Session, reason: str) -> Standing | Unavailable:
+    def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
         turn, store = self._turn, self._turn.store
         departement = self._departement(session)
-        door = self._door(session.language, departement)
-        if door is None:
+        status = self._door(session.language, departement)
+        if status is None:
             return Unavailable(NoPerson.CLOSED)
-        pace = self._forecast().pace if door.agents else Pace()
-        caller = Caller(
+        pace = self._estimate().pace if status.agents else Throughput()
+        caller = QueueCaller(
             call_id=turn.call_id,
             number=entries.number_of(session),
             language=session.language,
@@ -70,7 +70,7 @@ class InLine:
             reason=reason,
             earlier=session.line,
         )
-        closed = entries.why_closed(door, self._hours, self.now(), pace)
+        closed = entries.why_closed(status, self._hours, self.now(), pace)
         if closed is not None:
             newcomer = closed.why not in _FOR_NEWCOMERS or not entries.has_place(
                 turn.reading(), store, caller, self._campaign
@@ -78,17 +78,17 @@ class InLine:
             if newcomer:
                 return closed
         connection = turn.transaction()
-        entry_id = entries.join(connection, store, self._campaign, caller, door)
+        entry_id = entries.join(connection, store, self._campaign, caller, status)
         # What was chosen is kept while they wait. After the line: the end of their call, which may
         # come just then, has the two in this order.
         self._renew()
-        place = queues.standing(connection, store.clock, entry_id)
+        place = queues.queue_position(connection, store.clock, entry_id)
         ahead = place.ahead if place else 0
         wait = wait_seconds(ahead, pace)
         if wait is not None:
             queues.mark_told(connection, store.clock, entry_id, wait)
         tried = place is not None and place.outcome == callbacks.CAME_BACK
-        return Standing(entry_id, door.queue.id, ahead, wait, rung_in_vain=tried)
+        return QueuePlace(entry_id, status.queue.id, ahead, wait, rung_in_vain=tried)
 
     def leave_queue(self) -> None:
         turn = self._turn
@@ -96,18 +96,18 @@ class InLine:
 
     def promise_place(self, number: str) -> bool:
         turn, line = self._turn, self._session.line
-        forecast = self._forecast()
+        estimate = self._estimate()
         connection = turn.transaction()
-        place = queues.standing(connection, turn.store.clock, line)
-        at = forecast.callback_at
+        place = queues.queue_position(connection, turn.store.clock, line)
+        at = estimate.callback_at
         if place is not None:
             at = entries.place_promise(
-                place.ahead, self._hours, self.now(), forecast, joined_at=place.joined_at
+                place.ahead, self._hours, self.now(), estimate, joined_at=place.joined_at
             )
         return entries.promise(connection, turn.store, line, number=number, at=at)
 
     def callback_at(self) -> datetime | None:
-        at = self._forecast().callback_at
+        at = self._estimate().callback_at
         return at.astimezone(self._zone) if at else None
 
     def promised_at(self) -> datetime | None:
@@ -136,25 +136,25 @@ class InLine:
         )
 
     @property
-    def _hours(self) -> Hours:
+    def _hours(self) -> OpeningHours:
         return hours_of(self._campaign)
 
     @property
     def _zone(self) -> ZoneInfo:
         return self._hours.zone
 
-    def _forecast(self) -> Forecast:
+    def _estimate(self) -> WaitEstimate:
         turn = self._turn
         language = self._session.language
-        return self._outlook.read(turn.reading(), turn.store, self._campaign, language)
+        return self._wait_estimates.read(turn.reading(), turn.store, self._campaign, language)
 
-    def _door(self, language: str, departement: str | None) -> Door | None:
+    def _door(self, language: str, departement: str | None) -> QueueStatus | None:
         turn = self._turn
         for spoken in dict.fromkeys((language, _COUNTRY_LANGUAGE)):
-            doors = queues.doors(turn.reading(), turn.store.clock, spoken)
-            door = entries.choose(doors, departement)
-            if door is not None:
-                return door
+            doors = queues.queue_statuses(turn.reading(), turn.store.clock, spoken)
+            status = entries.choose(doors, departement)
+            if status is not None:
+                return status
         return None
 
     def _departement(self, session: Session) -> str | None:

@@ -17,11 +17,11 @@ from flows.steps.resume import is_about_a_booking, is_worth_resuming
 from flows.steps.untold import is_untold
 from flows.world import Earlier, TakenUp
 from models import attempts
-from models.attempts import EVERYBODY, Asked, Subject
+from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.call import resume
 from models.database import Connection
 from models.online import codes, web_sessions
-from models.online.web_sessions import PARTNER_WAITS, VisitRow
+from models.online.web_sessions import PARTNER_WAITS, WebSessionRow
 from services.campaign.campaign import Campaign
 from services.slots.give_back import give_back_holds, keep_for_code, returning, take_back
 from services.store import Store
@@ -78,7 +78,7 @@ def find_by_code(
     this_call = Subject(_TRIES, vault.index("call", call_id) or b"")
     subjects = (this_call, _BY_ALL)
     attempts.wait_for_others(connection, subjects)
-    asked = [Asked(one, CODES_CLOSED) for one in subjects]
+    asked = [AttemptCountQuery(subject, CODES_CLOSED) for subject in subjects]
     by_this, by_all = attempts.counts(connection, clock, asked)
     if by_this >= CODE_TRIES or by_all >= WRONG_CODES:
         return None
@@ -96,10 +96,12 @@ def of_code(connection: Connection, store: Store, code: str) -> str | None:
     """The call, or the visit to the site, that a code is for; whoever asks counts the try."""
     index = _code_idx(store, code)
     found = resume.call_of_code(connection, store.clock, index)
-    return found or codes.visit_of_code(connection, store.clock, index)
+    return found or codes.web_session_of_code(connection, store.clock, index)
 
 
-def new_visit_code(connection: Connection, store: Store, campaign: Campaign, visit_id: str) -> str:
+def new_web_session_code(
+    connection: Connection, store: Store, campaign: Campaign, visit_id: str
+) -> str:
     """A code to finish a visit by telephone, in the caller's transaction.
 
     What was chosen is kept as for a line that was cut. Empty where there is nothing to go on from.
@@ -121,7 +123,7 @@ def new_code(connection: Connection, store: Store, call_id: str) -> str:
     for _ in range(_NEW_CODE_TRIES):
         code = store.chance.code()
         index = _code_idx(store, code)
-        if codes.visit_of_code(connection, store.clock, index):
+        if codes.web_session_of_code(connection, store.clock, index):
             # Told on a page to somebody else.
             continue
         if resume.add_code(connection, store.clock, index, call_id, CODE_LIVES):
@@ -144,8 +146,8 @@ def take_up(
     the name that `call_id` is. None when there is nothing left to go on from, or somebody was
     quicker.
     """
-    if codes.is_visit(earlier_id):
-        session = _close_visit(connection, store, earlier_id)
+    if codes.is_web_session(earlier_id):
+        session = _close_web_session(connection, store, earlier_id)
     else:
         session = _close_call(connection, store, campaign, earlier_id)
     if session is None:
@@ -170,7 +172,7 @@ def take_up(
 def _pass_code(connection: Connection, store: Store, earlier_id: str, call_id: str) -> bool:
     """Should this line be cut, too, the same code is good for it; whether it is a visit's."""
     clock = store.clock
-    if not codes.is_visit(earlier_id):
+    if not codes.is_web_session(earlier_id):
         resume.pass_codes(connection, clock, earlier_id, call_id, CODE_LIVES)
         return False
     code_idx = codes.take_code(connection, earlier_id)
@@ -179,7 +181,7 @@ def _pass_code(connection: Connection, store: Store, earlier_id: str, call_id: s
     )
 
 
-def give_visit_code(connection: Connection, store: Store, visit_id: str, code: str) -> bool:
+def give_web_session_code(connection: Connection, store: Store, visit_id: str, code: str) -> bool:
     """Let a code that is free be the one of a visit."""
     index = _code_idx(store, code)
     return codes.set_code(connection, store.clock, index, visit_id, VISIT_CODE_LIVES)
@@ -203,7 +205,7 @@ def _close_call(
     return session
 
 
-def _close_visit(connection: Connection, store: Store, visit_id: str) -> Session | None:
+def _close_web_session(connection: Connection, store: Store, visit_id: str) -> Session | None:
     savepoint = connection.begin_nested()
     # First: an answer that is on its way there comes to its end before this, or finds it over; so
     # what is read next is all that was ever done.
@@ -222,7 +224,7 @@ def left(
 ) -> Session | None:
     """What a call that is over, or a visit that is not, was left with."""
     within = _within(campaign)
-    if codes.is_visit(earlier_id):
+    if codes.is_web_session(earlier_id):
         row = web_sessions.load(connection, store.clock, store.vault, earlier_id)
         if row is None or row.outcome or row.seen_at < store.clock.now() - within:
             return None
@@ -231,7 +233,7 @@ def left(
     return Session.from_json(left.body.session) if left else None
 
 
-def _session_of(row: VisitRow | None) -> Session | None:
+def _session_of(row: WebSessionRow | None) -> Session | None:
     # What is being asked for at a partner would be booked there beside what it is gone on with.
     if row is None or not row.body or row.step == PARTNER_WAITS:
         return None

@@ -14,7 +14,7 @@ from typing import Self
 
 from models.call import calls, pace, turns
 from models.call.calls import Started
-from models.call.turns import Body, Stored
+from models.call.turns import Body, StoredTurn
 from models.database import Connection
 from services.store import Store
 
@@ -58,7 +58,7 @@ class Turn:
                 pace.still_rings(connection, store.clock, line)
         return started
 
-    def newest(self) -> Stored | None:
+    def newest(self) -> StoredTurn | None:
         """The newest turn of this call up to this one."""
         return turns.newest(self._connection(), self.store.vault, self.call_id, self.number)
 

@@ -12,20 +12,20 @@ from flows.session import Offer, Session
 from flows.understanding.town_names import towns as named_towns
 from flows.understanding.vocabulary import Vocabulary
 from flows.world import (
-    Answered,
+    BookingOrder,
     Earlier,
     Eligibility,
     Far,
     NamedCentre,
     News,
-    Order,
     OwnPhone,
     Rules,
+    RungPerson,
     Search,
     TakenUp,
     Town,
     Unbooked,
-    Wait,
+    WaitingListRequest,
 )
 from models.call import pace
 from models.centres.geography import distance_km
@@ -36,11 +36,11 @@ from services.booking.my_bookings import room_for_second
 from services.call.by_telephone import ByTelephone
 from services.call.kept_place import KeptPlaces
 from services.call.my_appointment import MyAppointments
-from services.call.person import InLine
+from services.call.person import CallerInQueue
 from services.call.resume_call import find_by_code, new_code, take_up
 from services.call.take_turn import Turn
 from services.campaign.eligibility import eligibility
-from services.centres.directory import Near
+from services.centres.directory import NearbyCentre
 from services.centres.main_towns import main_town_postcodes
 from services.centres.named_centre import named_centre
 from services.centres.towns import departement_name
@@ -56,17 +56,17 @@ from services.partners.near import (
 from services.queue.entries import what_is_known
 from services.queue.promise_callback import promise
 from services.service import Service
-from services.slots.allocate import Channel, Chosen, Pair, Taker
+from services.slots.allocate import Channel, Chosen, Holder, Pair
 from services.slots.give_back import returning
-from services.slots.hold_adjacent import hold_beside
-from services.slots.hold_slot import Wanted, hold_slots
+from services.slots.hold_adjacent import hold_adjacent
+from services.slots.hold_slot import HoldRequest, hold_slots
 from services.slots.look_beyond import WHOLE_LAND_KILOMETRES
 from services.vocabulary import vocabulary
 from services.waiting_list import entries
 from services.waiting_list.entries import Waiter
 
 
-class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
+class CallWorld(CallerInQueue, MyAppointments, KeptPlaces, ByTelephone):
     """One turn of one call. `messages` are the ids of what the outbox got in this turn."""
 
     def __init__(self, service: Service, turn: Turn, session: Session) -> None:
@@ -80,11 +80,11 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
         self._session = session
         self.messages: list[str] = []
         self._holds = bool(session.offers)
-        self._taker = Taker(Channel.PHONE, turn.call_id)
+        self._holder = Holder(Channel.PHONE, turn.call_id)
         # The call that a booking or a promise is of, where there is one.
         self._call_id: str | None = turn.call_id
         self._directory = service.directory
-        self._outlook = service.outlook
+        self._wait_estimates = service.wait_estimates
 
     def now(self) -> datetime:
         return self._turn.store.clock.now()
@@ -139,8 +139,8 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
             self._turn.transaction(),
             self._turn.store,
             campaign,
-            self._taker,
-            Wanted(
+            self._holder,
+            HoldRequest(
                 near=near,
                 not_before=max(search.not_before, self.now() + campaign.lead, earliest),
                 not_after=latest,
@@ -170,7 +170,9 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
             for one in held
         )
 
-    def _room_for_second(self, search: Search) -> tuple[list[Near], datetime, datetime | None]:
+    def _room_for_second(
+        self, search: Search
+    ) -> tuple[list[NearbyCentre], datetime, datetime | None]:
         """The one centre at which a second appointment may be, and from when until when (UTC)."""
         connection, store = self._turn.reading(), self._turn.store
         room = room_for_second(connection, store, self._campaign, search.second_of)
@@ -180,14 +182,14 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
         (earliest, latest), away = room[1], 0.0
         if search.latitude or search.longitude:
             away = distance_km(search.latitude, search.longitude, centre.latitude, centre.longitude)
-        return [Near(away, centre)], earliest, latest
+        return [NearbyCentre(away, centre)], earliest, latest
 
-    def hold_beside(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
-        held = hold_beside(
+    def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        held = hold_adjacent(
             self._turn.transaction(),
             self._turn.store,
             self._campaign,
-            self._taker,
+            self._holder,
             centre_id=offer.centre_id,
             start=datetime.fromisoformat(offer.start_at),
             zone=ZoneInfo(offer.time_zone),
@@ -198,7 +200,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
     def languages(self) -> tuple[str, ...]:
         return _languages()
 
-    def _near(self, search: Search, radius_kilometres: float) -> list[Near]:
+    def _near(self, search: Search, radius_kilometres: float) -> list[NearbyCentre]:
         near = self._service.directory.nearest(
             self._turn.reading(),
             search.latitude,
@@ -280,7 +282,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
     def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
         return eligibility(self._campaign, born, groups, self.now())
 
-    def join_waiting_list(self, wait: Wait) -> int | None:
+    def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
         campaign, store = self._campaign, self._turn.store
         if not (wait.latitude or wait.longitude):
             return None
@@ -360,7 +362,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
         if self._holds:
             self._turn.renew(self._campaign.hold_lease)
 
-    def confirm(self, order: Order) -> str | Unbooked:
+    def confirm(self, order: BookingOrder) -> str | Unbooked:
         offer = order.offer
         turn = self._turn
         first = Chosen(offer.place_id, offer.slot_id, datetime.fromisoformat(offer.start_at))
@@ -370,7 +372,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
             chosen.append(Chosen(offer.second_place_id, offer.second_slot_id, second_start))
             local_starts.append(offer.local_second)
         request = Request(
-            taker=self._taker,
+            holder=self._holder,
             chosen=tuple(chosen),
             centre_id=offer.centre_id,
             local_starts=tuple(local_starts),
@@ -386,7 +388,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
             for_other=order.for_other,
             groups=order.groups,
             # Two people of one call: a copy of the first one's booking is none of the second's.
-            occasion="2" if order.second_person else "1",
+            idempotency_suffix="2" if order.second_person else "1",
         )
         booked = confirm_booking(
             turn.transaction(),
@@ -402,7 +404,7 @@ class CallWorld(InLine, MyAppointments, KeptPlaces, ByTelephone):
             self.messages.append(booked.message_id)
         return booked.reference
 
-    def callback_answered(self, rung_for: str) -> Answered:
+    def callback_answered(self, rung_for: str) -> RungPerson:
         turn = self._turn
         return call_back.answered(turn.transaction(), turn.store, rung_for, turn.call_id)
 
@@ -445,7 +447,7 @@ def _languages() -> tuple[str, ...]:
     return languages()
 
 
-def _day_begins(search: Search, near: Sequence[Near]) -> datetime:
+def _day_begins(search: Search, near: Sequence[NearbyCentre]) -> datetime:
     """When the first day that a caller may have an appointment begins there (UTC)."""
     if search.first_day == date.min or not near:
         return search.not_before

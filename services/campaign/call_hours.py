@@ -12,7 +12,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.campaign.campaign import AgentsHours, Campaign
-from services.campaign.opening_hours import USUAL, Hours, hours_of
+from services.campaign.opening_hours import USUAL, OpeningHours, hours_of
 
 # French numbers whose clocks are not those of Paris.
 _ZONES = {
@@ -39,7 +39,7 @@ def next_call_at(
     agents = hours_of(campaign).agents
     if machine:
         agents = AgentsHours(USUAL.zone, (*[(agents.calls,)] * 6, ()), agents.calls)
-    hours = calling_hours(Hours(agents))
+    hours = calling_hours(OpeningHours(agents))
     found = moment
     for _ in range(_LOOKS):
         opens = hours.next_opening(found)
@@ -54,7 +54,7 @@ def next_call_at(
 
 
 @lru_cache
-def calling_hours(hours: Hours) -> Hours:
+def calling_hours(hours: OpeningHours) -> OpeningHours:
     """Those of the hours in which anybody may be rung."""
     earliest, latest = hours.agents.calls
     clipped = tuple(
@@ -65,7 +65,7 @@ def calling_hours(hours: Hours) -> Hours:
         )
         for day in hours.agents.weekdays
     )
-    return Hours(AgentsHours(hours.agents.zone, clipped, hours.agents.calls))
+    return OpeningHours(AgentsHours(hours.agents.zone, clipped, hours.agents.calls))
 
 
 def awake(number: str, moment: datetime, earliest: int, latest: int) -> datetime:

@@ -50,7 +50,7 @@ class Eligible:
 
 
 @dataclass(frozen=True)
-class Opening:
+class CampaignOpening:
     """When somebody's turn comes.
 
     They may book from `books_from` (UTC; None where the campaign has no such moment) an appointment
@@ -181,7 +181,7 @@ class Campaign:
                 return one
         return None
 
-    def opens_for(self, born: date, *, groups: Collection[str] = ()) -> Opening | None:
+    def opens_for(self, born: date, *, groups: Collection[str] = ()) -> CampaignOpening | None:
         """When somebody's turn comes: the way to the earliest appointment.
 
         None when it does not come before the campaign closes.
@@ -193,7 +193,7 @@ class Campaign:
             if day_from is not None and not self._closes_before(books_from, day_from):
                 earliest = max(day_from, self._day(books_from) if books_from else date.min)
                 early = books_from or datetime.min.replace(tzinfo=UTC)
-                found.append((earliest, early, Opening(books_from, day_from)))
+                found.append((earliest, early, CampaignOpening(books_from, day_from)))
         return min(found, key=lambda way: way[:2])[2] if found else None
 
     def _open_to(self, groups: Collection[str]) -> list[Eligible]:

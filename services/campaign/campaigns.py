@@ -56,10 +56,14 @@ def choose(campaigns: Sequence[Campaign], now: datetime) -> Campaign:
     The open one, and of several the one that opened last; when none is open the next to open, and
     when none will the one that closed last. Names decide where moments are the same.
     """
-    opened = [one for one in campaigns if one.is_open(now)]
+    opened = [campaign for campaign in campaigns if campaign.is_open(now)]
     if opened:
         return max(opened, key=lambda one: (one.opens_at or _EARLIEST, one.name))
-    coming = [one for one in campaigns if one.opens_at is not None and one.opens_at > now]
+    coming = [
+        campaign
+        for campaign in campaigns
+        if campaign.opens_at is not None and campaign.opens_at > now
+    ]
     if coming:
         return min(coming, key=lambda one: (one.opens_at or _EARLIEST, one.name))
     return max(campaigns, key=lambda one: (one.closes_at or _LATEST, one.name))

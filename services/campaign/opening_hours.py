@@ -22,7 +22,7 @@ _LOOK_AHEAD = timedelta(days=40)
 
 
 @dataclass(frozen=True)
-class Hours:
+class OpeningHours:
     """Opening hours of one campaign."""
 
     agents: AgentsHours = USUAL
@@ -94,16 +94,16 @@ def _is_holiday(day: date) -> bool:
 
 
 @lru_cache
-def _hours(agents: AgentsHours) -> Hours:
-    return Hours(agents)
+def _hours(agents: AgentsHours) -> OpeningHours:
+    return OpeningHours(agents)
 
 
-def hours_of(campaign: Campaign) -> Hours:
+def hours_of(campaign: Campaign) -> OpeningHours:
     """The hours in which agents answer for a campaign."""
     return _hours(campaign.agents_hours or USUAL)
 
 
-def tomorrow_evening(hours: Hours, now: datetime) -> datetime | None:
+def tomorrow_evening(hours: OpeningHours, now: datetime) -> datetime | None:
     """The end of what may be promised: when the last hours of the day after this one end.
 
     Where tomorrow is closed altogether it is the next day that is open. None when there is none.

@@ -37,8 +37,8 @@ from models.booking import history
 from models.booking.history import Change
 from models.centre_day import operations
 from models.centre_day.operations import (
+    CentreFreeSlot,
     CentreState,
-    FreeSlot,
     Operation,
     PlaceState,
     Ranges,
@@ -48,13 +48,13 @@ from models.database import Connection
 from models.partners.bookings import is_mirrored
 from services.booking.change_booking import MOST_WHY
 from services.campaign.campaigns import Campaigns
-from services.centre_day.move_people import Fate, MovePeople
+from services.centre_day.move_people import MoveOutcome, MovePeople
 from services.centre_day.other_place import Stock
 from services.centres.directory import Directory
 from services.centres.import_centres import Progress, Watch, no_watch
 from services.slots.open_slots import MOST_DAYS, MOST_PLACES
 from services.store import Store
-from services.waiting_list.entries import Everybody
+from services.waiting_list.entries import SlotReleaseNotifier
 
 OPERATOR: Final = "operator"
 IMPORT: Final = "import"
@@ -68,7 +68,7 @@ _ONE_DAY: Final = timedelta(days=1)
 Span = tuple[datetime, datetime]
 
 
-class Kind(StrEnum):
+class OperationKind(StrEnum):
     """Kinds of operations; what becomes a case is of the same kind."""
 
     CENTRE = "centre_closed"
@@ -79,13 +79,13 @@ class Kind(StrEnum):
 
 
 _SAID = {
-    Fate.MOVED: "moved",
-    Fate.CASE: "cases for an agent",
-    Fate.LEFT: "not there any more",
-    Fate.BACK: "moved back",
-    Fate.CASE_CLOSED: "cases closed",
-    Fate.STAYS: "stay where they are now",
-    Fate.CHANGED: "changed since and left alone",
+    MoveOutcome.MOVED: "moved",
+    MoveOutcome.CASE: "cases for an agent",
+    MoveOutcome.LEFT: "not there any more",
+    MoveOutcome.BACK: "moved back",
+    MoveOutcome.CASE_CLOSED: "cases closed",
+    MoveOutcome.STAYS: "stay where they are now",
+    MoveOutcome.CHANGED: "changed since and left alone",
 }
 
 
@@ -111,7 +111,7 @@ class LifeReport:
     nothing_to_do: bool = False
     blocked: int = 0
     opened: int = 0
-    fates: dict[str, Fate] = field(default_factory=dict)
+    fates: dict[str, MoveOutcome] = field(default_factory=dict)
 
     def last_line(self) -> str:
         if self.nothing_to_do:
@@ -128,7 +128,7 @@ class LifeReport:
 
 
 @dataclass(frozen=True)
-class Wish:
+class OperationRequest:
     """Who wants an operation, and why (80 letters at most, and nobody's data)."""
 
     why: str
@@ -152,23 +152,25 @@ class CentreLife:
         self.campaigns = campaigns
         self._directory = directory or Directory(store.database)
         self._ticks = ticks
-        self._waiting = Everybody(store, campaigns.all)
+        self._waiting = SlotReleaseNotifier(store, campaigns.all)
 
     # ------------------------------------------------------------ what an operator asks for
 
-    def close_centre(self, centre_id: str, wish: Wish) -> LifeReport:
+    def close_centre(self, centre_id: str, wish: OperationRequest) -> LifeReport:
         """Close a centre from now on. Raises LifeRefused."""
         _check(wish)
         span = (self.store.clock.now(), _FOREVER)
         with self._beginning(wish) as connection:
             centre = self._centre(connection, centre_id, wish)
-            begun = self._unfinished(connection, Kind.CENTRE, centre_id, {})
+            begun = self._unfinished(connection, OperationKind.CENTRE, centre_id, {})
             if begun is None and centre.closed and not self._is_unsettled(connection, centre_id):
                 raise LifeRefused(f"centre {centre_id} ({centre.name}) is closed already")
             if wish.dry_run:
                 places = self._open_places(connection, centre_id, span)
-                return self._would(connection, Kind.CENTRE, centre, span, places)
-            begun = begun or self._begin(connection, Kind.CENTRE, centre_id, wish, span=span)
+                return self._would(connection, OperationKind.CENTRE, centre, span, places)
+            begun = begun or self._begin(
+                connection, OperationKind.CENTRE, centre_id, wish, span=span
+            )
             operations.close_centre(connection, self.store.clock, centre_id)
         return self._carry_out(begun.id, wish.watch)
 
@@ -176,7 +178,7 @@ class CentreLife:
         self,
         centre_id: str,
         day: date,
-        wish: Wish,
+        wish: OperationRequest,
         *,
         hours: tuple[clock_time, clock_time] | None = None,
     ) -> LifeReport:
@@ -192,21 +194,21 @@ class CentreLife:
             centre = self._open_centre(connection, centre_id, wish)
             span = self._ahead(centre, day, day)
             if hours is not None:
-                start, end = (_moment(centre, day, one) for one in hours)
+                start, end = (_moment(centre, day, hour) for hour in hours)
                 span = (max(span[0], start), min(span[1], end))
             places = self._open_places(connection, centre_id, span)
-            begun = self._unfinished(connection, Kind.DAY, centre_id, wants)
+            begun = self._unfinished(connection, OperationKind.DAY, centre_id, wants)
             if begun is None and not places:
                 raise LifeRefused(f"centre {centre_id} has no open place on {day} from now on")
             if wish.dry_run:
-                return self._would(connection, Kind.DAY, centre, span, places)
+                return self._would(connection, OperationKind.DAY, centre, span, places)
             begun = begun or self._begin(
-                connection, Kind.DAY, centre_id, wish, span=span, wants=wants
+                connection, OperationKind.DAY, centre_id, wish, span=span, wants=wants
             )
         return self._carry_out(begun.id, wish.watch)
 
     def set_capacity(
-        self, centre_id: str, first: date, last: date, capacity: int, wish: Wish
+        self, centre_id: str, first: date, last: date, capacity: int, wish: OperationRequest
     ) -> LifeReport:
         """Let each slot of some days (the centre's own, both included) have so many places.
 
@@ -222,7 +224,7 @@ class CentreLife:
         with self._beginning(wish) as connection:
             centre = self._open_centre(connection, centre_id, wish)
             span = self._ahead(centre, first, last)
-            begun = self._unfinished(connection, Kind.CAPACITY, centre_id, wants)
+            begun = self._unfinished(connection, OperationKind.CAPACITY, centre_id, wants)
             slots = operations.slots_in(connection, centre_id, *span)
             if begun is None:
                 if not slots:
@@ -233,12 +235,12 @@ class CentreLife:
             if wish.dry_run:
                 return self._would_set_capacity(connection, centre, span, slots, capacity)
             begun = begun or self._begin(
-                connection, Kind.CAPACITY, centre_id, wish, span=span, wants=wants
+                connection, OperationKind.CAPACITY, centre_id, wish, span=span, wants=wants
             )
         return self._carry_out(begun.id, wish.watch)
 
     def move_hour(
-        self, centre_id: str, day: date, start: clock_time, to: clock_time, wish: Wish
+        self, centre_id: str, day: date, start: clock_time, to: clock_time, wish: OperationRequest
     ) -> LifeReport:
         """Move a slot with the people in it to another hour of its day, by the centre's clock.
 
@@ -257,7 +259,7 @@ class CentreLife:
             before, after = (_moment(centre, day, one) for one in (start, to))
             span = (before, before + _MOMENT)
             wants = _hours(before, after)
-            begun = self._unfinished(connection, Kind.HOUR, centre_id, wants)
+            begun = self._unfinished(connection, OperationKind.HOUR, centre_id, wants)
             if begun is None:
                 source, places = self._slot_to_move(connection, centre, before, after)
                 if wish.dry_run:
@@ -271,7 +273,7 @@ class CentreLife:
                 return self._would_move_hour(connection, centre, span, places)
         return self._carry_out(begun.id, wish.watch)
 
-    def undo(self, operation_id: str, wish: Wish) -> LifeReport:
+    def undo(self, operation_id: str, wish: OperationRequest) -> LifeReport:
         """Take an operation back, as far as nobody has changed anything since.
 
         Operations that touch the same time of a centre are undone newest first. Undoing twice does
@@ -296,7 +298,7 @@ class CentreLife:
 
     # ------------------------------------------------------------ after an import
 
-    def settle(self, wish: Wish) -> list[LifeReport]:
+    def settle(self, wish: OperationRequest) -> list[LifeReport]:
         """Close in earnest what an import closed, and go on with what was stopped.
 
         The places of centres that are closed, or not ours to book for any more, are blocked. People
@@ -305,7 +307,7 @@ class CentreLife:
         them.
         """
         _check(wish)
-        both = (Kind.CENTRE, Kind.NOT_OURS)
+        both = (OperationKind.CENTRE, OperationKind.NOT_OURS)
         with self.store.database.statement() as connection:
             centres = operations.unsettled(connection, self.store.clock)
             going_on = [
@@ -314,7 +316,7 @@ class CentreLife:
                 if one.who == wish.who and _is_unfinished(one) and self._still(connection, one)
             ]
         for centre in centres:
-            kind = Kind.CENTRE if centre.closed else Kind.NOT_OURS
+            kind = OperationKind.CENTRE if centre.closed else OperationKind.NOT_OURS
             span = (self.store.clock.now(), _FOREVER)
             with self.store.database.transaction() as connection:
                 self._centre(connection, centre.id, wish)
@@ -332,7 +334,7 @@ class CentreLife:
         """
         with self.store.database.statement() as connection:
             found = []
-            for one in operations.in_force(connection, kinds=(Kind.CENTRE,)):
+            for one in operations.in_force(connection, kinds=(OperationKind.CENTRE,)):
                 centre = operations.centre_state(connection, one.centre_id)
                 if one.who == IMPORT and centre is not None and not centre.closed:
                     found.append(one)
@@ -343,7 +345,7 @@ class CentreLife:
         centre = operations.centre_state(connection, one.centre_id)
         if centre is None:
             return False
-        return centre.closed if one.kind == Kind.CENTRE else centre.booking_mode != "ours"
+        return centre.closed if one.kind == OperationKind.CENTRE else centre.booking_mode != "ours"
 
     # ------------------------------------------------------------ looking
 
@@ -370,18 +372,22 @@ class CentreLife:
 
     # ------------------------------------------------------------ beginning
 
-    def _beginning(self, wish: Wish) -> AbstractContextManager[Connection]:
+    def _beginning(self, wish: OperationRequest) -> AbstractContextManager[Connection]:
         # A dry run only reads, and keeps nobody waiting.
         database = self.store.database
         return database.statement() if wish.dry_run else database.transaction()
 
-    def _centre(self, connection: Connection, centre_id: str, wish: Wish) -> CentreState:
+    def _centre(
+        self, connection: Connection, centre_id: str, wish: OperationRequest
+    ) -> CentreState:
         found = operations.centre_state(connection, centre_id, lock=not wish.dry_run)
         if found is None:
             raise LifeRefused(f"there is no centre {centre_id}")
         return found
 
-    def _open_centre(self, connection: Connection, centre_id: str, wish: Wish) -> CentreState:
+    def _open_centre(
+        self, connection: Connection, centre_id: str, wish: OperationRequest
+    ) -> CentreState:
         found = self._centre(connection, centre_id, wish)
         if found.closed:
             raise LifeRefused(f"centre {centre_id} ({found.name}) is closed")
@@ -402,12 +408,12 @@ class CentreLife:
     def _open_places(self, connection: Connection, centre_id: str, span: Span) -> list[PlaceState]:
         """Places that are not blocked, booked ones too."""
         slots = operations.slots_in(connection, centre_id, *span)
-        found = operations.places_of(connection, self.store.clock, [one.id for one in slots])
+        found = operations.places_of(connection, self.store.clock, [slot.id for slot in slots])
         return [one for one in found if not one.blocked]
 
     def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
         for one in operations.in_force(connection, centre_id=centre_id):
-            if one.kind == Kind.DAY and _touches(one, [span]):
+            if one.kind == OperationKind.DAY and _touches(one, [span]):
                 raise LifeRefused(
                     f"{one.details['wants']['day']} is closed by operation {one.id}: "
                     "undo that first, or leave the day out"
@@ -423,7 +429,7 @@ class CentreLife:
                 )
 
     def _unfinished(
-        self, connection: Connection, kind: Kind, centre_id: str, wants: dict[str, Any]
+        self, connection: Connection, kind: OperationKind, centre_id: str, wants: dict[str, Any]
     ) -> Operation | None:
         """The same operation, begun before and stopped."""
         for one in operations.in_force(connection, centre_id=centre_id):
@@ -434,9 +440,9 @@ class CentreLife:
     def _begin(
         self,
         connection: Connection,
-        kind: Kind,
+        kind: OperationKind,
         centre_id: str,
-        wish: Wish,
+        wish: OperationRequest,
         *,
         span: Span,
         wants: dict[str, Any] | None = None,
@@ -477,7 +483,7 @@ class CentreLife:
             raise LifeRefused(f"centre {centre.id} has no slot with open places at that hour")
         there = operations.slots_in(connection, centre.id, after, after + _MOMENT)
         others = operations.places_of(connection, self.store.clock, [one.id for one in there])
-        if any(not one.blocked or one.booked for one in others):
+        if any(not other.blocked or other.booked for other in others):
             raise LifeRefused(
                 f"centre {centre.id} has a slot at the new hour already: "
                 "cut its capacity to 0 first, or choose another hour"
@@ -488,7 +494,7 @@ class CentreLife:
         self,
         connection: Connection,
         centre: CentreState,
-        wish: Wish,
+        wish: OperationRequest,
         *,
         source: SlotState,
         places: Sequence[PlaceState],
@@ -499,7 +505,7 @@ class CentreLife:
         opened = self._add_places(connection, target, len(places), like=source.id, blocked=True)
         return self._begin(
             connection,
-            Kind.HOUR,
+            OperationKind.HOUR,
             centre.id,
             wish,
             span=span,
@@ -525,18 +531,18 @@ class CentreLife:
             centre = operations.centre_state(connection, begun.centre_id)
         if centre is None:
             raise LifeRefused(f"there is no centre {begun.centre_id}")
-        if begun.kind == Kind.CAPACITY:
+        if begun.kind == OperationKind.CAPACITY:
             self._adjust(begun)
         else:
             self._block_span(begun)
         begun = self.find(operation_id)
         people = self._people(centre, begun, begun.details["blocked"])
-        if begun.kind == Kind.HOUR:
+        if begun.kind == OperationKind.HOUR:
             people.to_slot = self._slot(begun, 1)
             people.opens = begun.details["opened"]
-        people.only_cases = begun.kind == Kind.NOT_OURS
+        people.only_cases = begun.kind == OperationKind.NOT_OURS
         fates = self._settle_people(begun, people, watch)
-        if begun.kind == Kind.HOUR:
+        if begun.kind == OperationKind.HOUR:
             self._unblock(begun.details["opened"])
         with self.store.database.transaction() as connection:
             done = self._locked(connection, begun.id)
@@ -568,10 +574,10 @@ class CentreLife:
             from_places,
         )
 
-    def _slot(self, one: Operation, which: int) -> FreeSlot:
+    def _slot(self, one: Operation, which: int) -> CentreFreeSlot:
         """Of a moved hour the slot that it was (0) or that took over (1)."""
         start = datetime.fromisoformat(one.details["wants"][("from", "to")[which]])
-        return FreeSlot(one.details["slots"][which], one.centre_id, start, 1)
+        return CentreFreeSlot(one.details["slots"][which], one.centre_id, start, 1)
 
     def _block_span(self, begun: Operation) -> None:
         """Block every place of the operation's time, passing over those just being written."""
@@ -604,11 +610,11 @@ class CentreLife:
         """Cut or add places, a slot in each transaction."""
         with self.store.database.statement() as connection:
             slots = operations.slots_in(connection, begun.centre_id, *_span_of(begun))
-        for one in slots:
+        for slot in slots:
             with self.store.database.transaction() as connection:
                 current = self._locked(connection, begun.id)
-                operations.lock_slot(connection, one.id)
-                places = operations.places_of(connection, self.store.clock, [one.id], lock=True)
+                operations.lock_slot(connection, slot.id)
+                places = operations.places_of(connection, self.store.clock, [slot.id], lock=True)
                 surplus, blocked, missing = _difference(
                     places, current.details["wants"]["capacity"]
                 )
@@ -617,7 +623,7 @@ class CentreLife:
                 operations.set_blocked(connection, more, blocked=False)
                 if missing:
                     more += self._add_places(
-                        connection, one.id, missing, like=one.id, blocked=False
+                        connection, slot.id, missing, like=slot.id, blocked=False
                     )
                 if more:
                     opened = operations.with_ids(current.details["opened"], more)
@@ -625,9 +631,11 @@ class CentreLife:
                     operations.save_details(connection, current.id, current.details)
                     self._waiting.offer(connection, more)
 
-    def _settle_people(self, begun: Operation, people: MovePeople, watch: Watch) -> dict[str, Fate]:
+    def _settle_people(
+        self, begun: Operation, people: MovePeople, watch: Watch
+    ) -> dict[str, MoveOutcome]:
         """Move whoever has one of the places, or open a case, until nobody is left to look at."""
-        fates: dict[str, Fate] = {}
+        fates: dict[str, MoveOutcome] = {}
         while True:
             with self.store.database.transaction() as connection:
                 current = self._locked(connection, begun.id)
@@ -657,9 +665,9 @@ class CentreLife:
     def _one_by_one(
         self,
         booking_ids: Collection[str],
-        settle: Callable[[Connection, str], Fate],
+        settle: Callable[[Connection, str], MoveOutcome],
         progress: Progress,
-    ) -> dict[str, Fate]:
+    ) -> dict[str, MoveOutcome]:
         fates = {}
         for booking_id in booking_ids:
             with self.store.database.transaction() as connection:
@@ -680,16 +688,18 @@ class CentreLife:
         if opened:
             report.fates |= self._close_again(centre, found, watch)
         with self.store.database.transaction() as connection:
-            if found.kind == Kind.CENTRE:
+            if found.kind == OperationKind.CENTRE:
                 operations.reopen_centre(connection, self.store.clock, centre.id)
-            elif found.kind == Kind.NOT_OURS:
+            elif found.kind == OperationKind.NOT_OURS:
                 operations.make_ours(connection, self.store.clock, centre.id)
         self._unblock(blocked)
         with self.store.database.transaction() as connection:
             operations.set_undone(connection, self.store.clock, found.id)
         report.blocked, report.opened = _size(opened), _size(blocked)
 
-    def _close_again(self, centre: CentreState, found: Operation, watch: Watch) -> dict[str, Fate]:
+    def _close_again(
+        self, centre: CentreState, found: Operation, watch: Watch
+    ) -> dict[str, MoveOutcome]:
         """Block what the operation had opened; whoever was booked there since goes elsewhere."""
         opened = found.details["opened"]
 
@@ -699,7 +709,7 @@ class CentreLife:
         self._in_batches(opened, operations.lock_unblocked, block)
         people = self._people(centre, found, opened)
         people.undo = True
-        if found.kind == Kind.HOUR:
+        if found.kind == OperationKind.HOUR:
             # With the hour they go back, too.
             people.to_slot = self._slot(found, 0)
             people.opens = found.details["blocked"]
@@ -738,7 +748,7 @@ class CentreLife:
     def _would(
         self,
         connection: Connection,
-        kind: Kind,
+        kind: OperationKind,
         centre: CentreState,
         span: Span,
         places: Sequence[PlaceState],
@@ -748,7 +758,7 @@ class CentreLife:
         """Block these places, and what becomes of the people, without writing anything."""
         people = self._imagined(centre, kind, places)
         people.stock.hidden = Counter(
-            one.slot_id for one in places if not one.booked and not one.held
+            place.slot_id for place in places if not place.booked and not place.held
         )
         return self._count(connection, people, span, len(places), opened)
 
@@ -760,7 +770,7 @@ class CentreLife:
         slots: Sequence[SlotState],
         capacity: int,
     ) -> LifeReport:
-        by_slot: dict[int, list[PlaceState]] = {one.id: [] for one in slots}
+        by_slot: dict[int, list[PlaceState]] = {slot.id: [] for slot in slots}
         for place in operations.places_of(connection, self.store.clock, list(by_slot)):
             by_slot[place.slot_id].append(place)
         surplus: list[PlaceState] = []
@@ -769,7 +779,7 @@ class CentreLife:
             cut, blocked, missing = _difference(places, capacity)
             surplus += cut
             opened += len(blocked) + missing
-        return self._would(connection, Kind.CAPACITY, centre, span, surplus, opened=opened)
+        return self._would(connection, OperationKind.CAPACITY, centre, span, surplus, opened=opened)
 
     def _would_move_hour(
         self,
@@ -778,8 +788,8 @@ class CentreLife:
         span: Span,
         places: Sequence[PlaceState],
     ) -> LifeReport:
-        people = self._imagined(centre, Kind.HOUR, places)
-        people.to_slot = FreeSlot(0, centre.id, span[0], len(places))
+        people = self._imagined(centre, OperationKind.HOUR, places)
+        people.to_slot = CentreFreeSlot(0, centre.id, span[0], len(places))
         return self._count(connection, people, span, len(places), len(places))
 
     def _would_undo(
@@ -789,7 +799,7 @@ class CentreLife:
         people.undo = True
         for booking_id in found.details["bookings"]:
             report.fates[booking_id] = people.would_go_back(connection, booking_id)
-        if found.kind == Kind.HOUR:
+        if found.kind == OperationKind.HOUR:
             people.to_slot = self._slot(found, 0)
         everything = (self.store.clock.now(), _FOREVER)
         since = self._count(connection, people, everything, 0, 0).fates
@@ -799,11 +809,11 @@ class CentreLife:
         return report
 
     def _imagined(
-        self, centre: CentreState, kind: Kind, places: Sequence[PlaceState]
+        self, centre: CentreState, kind: OperationKind, places: Sequence[PlaceState]
     ) -> MovePeople:
         now = self.store.clock.now()
         imagined = Operation("", kind, centre.id, "", "", now, None, {})
-        ranges = operations.with_ids([], [one.id for one in places])
+        ranges = operations.with_ids([], [place.id for place in places])
         return self._people(centre, imagined, ranges)
 
     def _count(
@@ -830,19 +840,19 @@ def _difference(
 
     Free places are cut before held ones, and those before booked ones, the highest numbers first.
     """
-    usable = [one for one in places if not one.blocked]
+    usable = [place for place in places if not place.blocked]
     if len(usable) > capacity:
         ordered = sorted(usable, key=lambda one: (one.booked, one.held, -one.number))
         return ordered[: len(usable) - capacity], [], 0
     missing = capacity - len(usable)
     # Somebody whose place was cut and who could not be moved has it again before anybody else.
     blocked = sorted(
-        (one for one in places if one.blocked), key=lambda one: (not one.booked, one.number)
+        (place for place in places if place.blocked), key=lambda one: (not one.booked, one.number)
     )[:missing]
     return [], blocked, missing - len(blocked)
 
 
-def _check(wish: Wish) -> None:
+def _check(wish: OperationRequest) -> None:
     if not wish.why.strip():
         raise LifeRefused("say why: it is written into the history of each booking")
     if len(wish.why) > MOST_WHY:
@@ -878,7 +888,7 @@ def _span_of(one: Operation) -> Span:
 def _spans_of(one: Operation) -> list[Span]:
     """All that an operation touches: of a moved hour the new one as well."""
     spans = [_span_of(one)]
-    if one.kind == Kind.HOUR:
+    if one.kind == OperationKind.HOUR:
         after = datetime.fromisoformat(one.details["wants"]["to"])
         spans.append((after, after + _MOMENT))
     return spans

@@ -15,10 +15,10 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from models.booking import changes, history
-from models.booking.changes import BookedAppointment, BookingFile
+from models.booking.changes import BookedAppointment, BookingDetails
 from models.booking.history import Change
 from models.centre_day import operations
-from models.centre_day.operations import CentreState, FreeSlot, Operation, Ranges
+from models.centre_day.operations import CentreFreeSlot, CentreState, Operation, Ranges
 from models.database import Connection
 from models.desk import cases
 from models.desk.cases import NewCase
@@ -32,7 +32,7 @@ from services.campaign.campaigns import Campaigns
 from services.centre_day.other_place import Plan, Stock, Uprooted, other_places
 from services.centres.directory import Directory
 from services.messages.topics import Topic
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
 from services.store import Store
@@ -41,7 +41,7 @@ from services.store import Store
 MOST_TRIES: Final = 20
 
 
-class Fate(StrEnum):
+class MoveOutcome(StrEnum):
     """What became of a booking."""
 
     MOVED = "moved"
@@ -84,7 +84,7 @@ class MovePeople:
     operation: Operation
     centre: CentreState
     from_places: Ranges
-    to_slot: FreeSlot | None = None
+    to_slot: CentreFreeSlot | None = None
     opens: Ranges = field(default_factory=list)
     only_cases: bool = False
     undo: bool = False
@@ -92,48 +92,48 @@ class MovePeople:
     def __post_init__(self) -> None:
         self._near: dict[tuple[str, str | None], list[str]] = {}
         # One transaction holds, books and gives back, so all share a name.
-        self._taker = Taker(Channel.SUPERVISOR, f"op:{self.operation.id}")
+        self._holder = Holder(Channel.SUPERVISOR, f"op:{self.operation.id}")
 
     # -------------------------------------------------------- away
 
-    def settle(self, connection: Connection, booking_id: str) -> Fate:
+    def settle(self, connection: Connection, booking_id: str) -> MoveOutcome:
         """Move a booking or make it a case; what was done before is only told again."""
         file = changes.load(connection, self.store.vault, booking_id, lock=True)
         if file is None:
-            return Fate.LEFT
+            return MoveOutcome.LEFT
         done = {one.what for one in self._lines(connection, booking_id, undo=self.undo)}
         if "case" in done:
-            return Fate.CASE
+            return MoveOutcome.CASE
         goes = self.goes(file)
         if not goes:
-            return Fate.MOVED if "moved" in done else Fate.LEFT
+            return MoveOutcome.MOVED if "moved" in done else MoveOutcome.LEFT
         campaign = self.campaigns.by_name(file.campaign)
         # Whoever cannot be told would go to where the booking was: somebody must be there.
         if campaign is not None and file.number is not None and not self.only_cases:
             taken = self._take(connection, file, campaign, goes)
             if taken is not None:
-                self._move(connection, file, campaign, taken, goes=goes, fate=Fate.MOVED)
-                return Fate.MOVED
+                self._move(connection, file, campaign, taken, goes=goes, fate=MoveOutcome.MOVED)
+                return MoveOutcome.MOVED
         self._make_case(connection, file, goes)
-        return Fate.CASE
+        return MoveOutcome.CASE
 
-    def would(self, connection: Connection, booking_id: str) -> Fate:
+    def would(self, connection: Connection, booking_id: str) -> MoveOutcome:
         """What `settle` would do, by what is free in `stock`; nothing is written."""
         file = changes.load(connection, self.store.vault, booking_id)
         goes = self.goes(file) if file else {}
         if file is None or not goes:
-            return Fate.LEFT
+            return MoveOutcome.LEFT
         campaign = self.campaigns.by_name(file.campaign)
         if campaign is None or file.number is None or self.only_cases:
-            return Fate.CASE
+            return MoveOutcome.CASE
         plan = self._plan(connection, file, campaign, goes)
         if plan is None:
-            return Fate.CASE
+            return MoveOutcome.CASE
         for one in plan.values():
             self.stock.take(one.slot_id)
-        return Fate.MOVED
+        return MoveOutcome.MOVED
 
-    def goes(self, file: BookingFile) -> dict[int, BookedAppointment]:
+    def goes(self, file: BookingDetails) -> dict[int, BookedAppointment]:
         """The doses that cannot stay, by dose: none that has begun."""
         now = self.store.clock.now()
         return {
@@ -145,7 +145,7 @@ class MovePeople:
     def _plan(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         campaign: Campaign,
         goes: Mapping[int, BookedAppointment],
     ) -> Plan | None:
@@ -185,12 +185,12 @@ class MovePeople:
     def _take(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         campaign: Campaign,
         goes: Mapping[int, BookedAppointment],
     ) -> dict[int, tuple[int, str, datetime]] | None:
         """Book other places beside the old ones; None when there are none."""
-        door = Allocate(connection, self.store, campaign, self._taker)
+        allocator = Allocate(connection, self.store, campaign, self._holder)
         looked_again = False
         for _ in range(MOST_TRIES):
             plan = self._plan(connection, file, campaign, goes)
@@ -205,7 +205,7 @@ class MovePeople:
                 with connection.begin_nested():
                     if self.to_slot is not None:
                         self._unblock_one(connection, self.to_slot.slot_id, self.opens)
-                    taken = self._book(door, file.id, plan)
+                    taken = self._book(allocator, file.id, plan)
             except _Gone:
                 if self.to_slot is not None:
                     break
@@ -216,18 +216,18 @@ class MovePeople:
         return None
 
     def _book(
-        self, door: Allocate, booking_id: str, plan: Plan
+        self, allocator: Allocate, booking_id: str, plan: Plan
     ) -> dict[int, tuple[int, str, datetime]]:
         """Hold a place of each slot, then book them together. Raises _Gone."""
         held = {}
         for dose, one in sorted(plan.items()):
-            found = door.hold_slot(one.slot_id)
+            found = allocator.hold_slot(one.slot_id)
             if found is None:
                 self.stock.is_gone(one.slot_id)
                 raise _Gone
             held[dose] = found
         chosen = [Chosen(one.place_id, one.slot_id, one.start_at) for one in held.values()]
-        place_ids = door.book(chosen, booking_id)
+        place_ids = allocator.book(chosen, booking_id)
         # It gives all of a booking's places back when it fails, the old ones too.
         if place_ids is None:
             raise _Gone
@@ -250,12 +250,12 @@ class MovePeople:
     def _move(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         campaign: Campaign,
         to: Mapping[int, tuple[int, str, datetime]],
         *,
         goes: Collection[int],
-        fate: Fate,
+        fate: MoveOutcome,
     ) -> None:
         clock = self.store.clock
         before = {one.dose: one for one in file.live}
@@ -292,7 +292,7 @@ class MovePeople:
         })  # fmt: skip
 
     def _make_case(
-        self, connection: Connection, file: BookingFile, goes: Mapping[int, BookedAppointment]
+        self, connection: Connection, file: BookingDetails, goes: Mapping[int, BookedAppointment]
     ) -> None:
         new = NewCase(
             id=self.store.chance.identifier(),
@@ -307,71 +307,71 @@ class MovePeople:
             "case": new.id,
             "from": [_where(one) for one in goes.values()],
         }
-        self._note(connection, file.id, "case", Fate.CASE, details)
+        self._note(connection, file.id, "case", MoveOutcome.CASE, details)
         told = {"what": "case", "case": new.id, "goes": list(goes)}
         self._tell_as_it_is(connection, file, "case", f"case:{new.id}", told)
 
     # -------------------------------------------------------- and back
 
-    def bring_back(self, connection: Connection, booking_id: str) -> Fate:
+    def bring_back(self, connection: Connection, booking_id: str) -> MoveOutcome:
         """Put a booking back to where the operation found it, and close its case."""
         file = changes.load(connection, self.store.vault, booking_id, lock=True)
         if file is None:
-            return Fate.LEFT
+            return MoveOutcome.LEFT
         done = self._lines(connection, booking_id, undo=True)
         if done:
-            return Fate(done[-1].details["fate"])
+            return MoveOutcome(done[-1].details["fate"])
         made = self._lines(connection, booking_id, undo=False)
         if not made:
-            return Fate.LEFT
+            return MoveOutcome.LEFT
         if made[-1].what == "case":
             return self._close_case(connection, file, made[-1].details)
         if not file.live or file.version != made[-1].details["version"]:
-            return Fate.CHANGED
+            return MoveOutcome.CHANGED
         return self._go_back(connection, file, made[-1].details["from"])
 
-    def would_go_back(self, connection: Connection, booking_id: str) -> Fate:
+    def would_go_back(self, connection: Connection, booking_id: str) -> MoveOutcome:
         """What `bring_back` would do; nothing is written."""
         file = changes.load(connection, self.store.vault, booking_id)
         made = self._lines(connection, booking_id, undo=False)
         if file is None or not made:
-            return Fate.LEFT
+            return MoveOutcome.LEFT
         if made[-1].what == "case":
-            return Fate.CASE_CLOSED
+            return MoveOutcome.CASE_CLOSED
         if not file.live or file.version != made[-1].details["version"]:
-            return Fate.CHANGED
+            return MoveOutcome.CHANGED
         now = self.store.clock.now()
         old = made[-1].details["from"]
         places = [place_id for _, place_id, *_ in old]
         free = operations.unbooked(connection, places)
         ahead = all(datetime.fromisoformat(start) > now for *_, start in old)
         may = ahead and not is_mirrored(connection, self.centre.id)
-        return Fate.BACK if may and len(free) == len(places) else Fate.STAYS
+        return MoveOutcome.BACK if may and len(free) == len(places) else MoveOutcome.STAYS
 
     def _go_back(
-        self, connection: Connection, file: BookingFile, old: Sequence[tuple[Any, ...]]
-    ) -> Fate:
+        self, connection: Connection, file: BookingDetails, old: Sequence[tuple[Any, ...]]
+    ) -> MoveOutcome:
         campaign = self.campaigns.by_name(file.campaign)
         taken = self._old_places(connection, file, campaign, old) if campaign else None
         if campaign is None or taken is None:
             details = {"version": file.version}
-            self._note(connection, file.id, "kept", Fate.STAYS, details)
+            self._note(connection, file.id, "kept", MoveOutcome.STAYS, details)
             key = f"kept:{self.operation.id}:{file.id}"
             self._tell_as_it_is(connection, file, "booking_changed", key, {"what": "kept"})
-            return Fate.STAYS
-        self._move(connection, file, campaign, taken, goes=taken, fate=Fate.BACK)
-        return Fate.BACK
+            return MoveOutcome.STAYS
+        self._move(connection, file, campaign, taken, goes=taken, fate=MoveOutcome.BACK)
+        return MoveOutcome.BACK
 
     def _old_places(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         campaign: Campaign,
         old: Sequence[tuple[Any, ...]],
     ) -> dict[int, tuple[int, str, datetime]] | None:
         """Book the times that the operation took from somebody, all or none."""
         plan = {
-            dose: FreeSlot(slot_id, centre_id, datetime.fromisoformat(start), 1)
+            dose: CentreFreeSlot(slot_id, centre_id, datetime.fromisoformat(start), 1)
             for dose, _, slot_id, centre_id, start in old
         }
         if any(one.start_at <= self.store.clock.now() for one in plan.values()):
@@ -379,35 +379,35 @@ class MovePeople:
         if is_mirrored(connection, self.centre.id):
             # What its partner had was taken away when they left.
             return None
-        door = Allocate(connection, self.store, campaign, self._taker)
+        allocator = Allocate(connection, self.store, campaign, self._holder)
         try:
             with connection.begin_nested():
                 for _, place_id, slot_id, *_ in old:
                     # Their own place where that is blocked; any free one of the slot will do.
                     if operations.holds_id(self.from_places, place_id):
                         self._unblock_one(connection, slot_id, [[place_id, place_id]])
-                return self._book(door, file.id, plan)
+                return self._book(allocator, file.id, plan)
         except _Gone:
             return None
 
     def _close_case(
-        self, connection: Connection, file: BookingFile, details: Mapping[str, Any]
-    ) -> Fate:
+        self, connection: Connection, file: BookingDetails, details: Mapping[str, Any]
+    ) -> MoveOutcome:
         if not cases.close(connection, self.store.clock, details["case"]):
             # An agent has settled it.
-            return Fate.CHANGED
+            return MoveOutcome.CHANGED
         self._note(
             connection,
             file.id,
             "case_closed",
-            Fate.CASE_CLOSED,
+            MoveOutcome.CASE_CLOSED,
             {"version": file.version, "case": details["case"]},
         )
         if file.live and file.version == details["version"]:
             self._tell_as_it_is(
                 connection, file, "booking_changed", f"kept:{details['case']}", {"what": "kept"}
             )
-        return Fate.CASE_CLOSED
+        return MoveOutcome.CASE_CLOSED
 
     # -------------------------------------------------------- lines and messages
 
@@ -429,7 +429,7 @@ class MovePeople:
         connection: Connection,
         booking_id: str,
         what: str,
-        fate: Fate,
+        fate: MoveOutcome,
         details: Mapping[str, Any],
     ) -> None:
         details = {"operation": self.operation.id, "fate": fate, **details}
@@ -441,7 +441,7 @@ class MovePeople:
     def _tell_as_it_is(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         kind: str,
         key: str,
         payload: dict[str, Any],
@@ -454,7 +454,7 @@ class MovePeople:
     def _tell(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         kind: str,
         key: str,
         payload: dict[str, Any],
@@ -488,7 +488,7 @@ class MovePeople:
     def _doses(
         self,
         connection: Connection,
-        file: BookingFile,
+        file: BookingDetails,
         there: Mapping[int, tuple[int, str, datetime]],
         became: Mapping[int, Became],
     ) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from flows.understanding import birthday
 from models.booking.changes import BookedAppointment
 from models.centre_day import operations
-from models.centre_day.operations import FreeSlot
+from models.centre_day.operations import CentreFreeSlot
 from models.database import Connection
 from services.campaign.campaign import Campaign
 from services.store import Store
@@ -31,7 +31,7 @@ NOTICE: Final = timedelta(hours=24)
 FRESH_SECONDS: Final = 5.0
 FIRST, SECOND = 1, 2
 
-Plan = dict[int, FreeSlot]
+Plan = dict[int, CentreFreeSlot]
 
 
 class Stock:
@@ -44,12 +44,14 @@ class Stock:
     def __init__(self, store: Store, ticks: Callable[[], float]) -> None:
         self._store = store
         self._ticks = ticks
-        self._centres: dict[tuple[str, datetime], list[FreeSlot]] = {}
+        self._centres: dict[tuple[str, datetime], list[CentreFreeSlot]] = {}
         self._taken: Counter[int] = Counter()
         self._read_at = ticks()
         self.hidden: Mapping[int, int] = {}
 
-    def at(self, connection: Connection, centre_id: str, until: datetime) -> Iterator[FreeSlot]:
+    def at(
+        self, connection: Connection, centre_id: str, until: datetime
+    ) -> Iterator[CentreFreeSlot]:
         """Slots of a centre with a free place, from now to `until` (UTC), by start."""
         key = (centre_id, until)
         if key not in self._centres:
@@ -140,8 +142,8 @@ class _Search:
         return None
 
     def _alone(
-        self, free: Sequence[FreeSlot], dose: int, was: BookedAppointment, *, same_week: bool
-    ) -> FreeSlot | None:
+        self, free: Sequence[CentreFreeSlot], dose: int, was: BookedAppointment, *, same_week: bool
+    ) -> CentreFreeSlot | None:
         fitting = [
             one
             for one in self._suiting(free, was, same_week=same_week)
@@ -151,7 +153,7 @@ class _Search:
         ]
         return min(fitting, key=lambda one: abs(one.start_at - was.start_at), default=None)
 
-    def _pair(self, free: Sequence[FreeSlot], *, same_week: bool) -> Plan | None:
+    def _pair(self, free: Sequence[CentreFreeSlot], *, same_week: bool) -> Plan | None:
         first_was, second_was = self._both[FIRST], self._both[SECOND]
         firsts = sorted(
             (
@@ -161,7 +163,7 @@ class _Search:
             ),
             key=lambda one: abs(one.start_at - first_was.start_at),
         )
-        by_day: dict[date, list[FreeSlot]] = {}
+        by_day: dict[date, list[CentreFreeSlot]] = {}
         for one in free:
             by_day.setdefault(self._day(one.start_at), []).append(one)
         for first in firsts:
@@ -179,8 +181,8 @@ class _Search:
         return None
 
     def _suiting(
-        self, free: Sequence[FreeSlot], was: BookedAppointment, *, same_week: bool
-    ) -> Iterator[FreeSlot]:
+        self, free: Sequence[CentreFreeSlot], was: BookedAppointment, *, same_week: bool
+    ) -> Iterator[CentreFreeSlot]:
         earliest = max(
             self._now + self._one.campaign.lead,
             min(was.start_at, self._now + NOTICE),

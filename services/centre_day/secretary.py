@@ -30,11 +30,19 @@ from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.booking.confirm_booking import Booked, NotBooked
 from services.campaign.campaign import Campaign
-from services.desk.booking import Made, Order, Person, Refusal, Refused, book, is_nonce
+from services.desk.booking import (
+    BookingRefused,
+    DeskOrder,
+    Made,
+    PersonToBook,
+    Refusal,
+    book,
+    is_nonce,
+)
 from services.desk.offers import Desk, for_desks
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.give_back import close_place, give_back_holds
 from services.store import Store
 from services.waiting_list import entries
@@ -56,7 +64,7 @@ DAYS_AFTER = 1
 MOST_TRIES = 20
 
 
-class State(StrEnum):
+class AttendanceState(StrEnum):
     """What is said of somebody who has an appointment."""
 
     OPEN = ""
@@ -65,7 +73,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Day:
+class CentreDay:
     """One day of a centre, by its own calendar; `window` is that day (UTC)."""
 
     centre: CentreName
@@ -84,7 +92,7 @@ class AtCentre:
     store: Store
     service: Service
     who: Staff
-    day: Day
+    day: CentreDay
 
     def record(
         self, connection: Connection, what: str, subject: str = "", **details: object
@@ -95,7 +103,7 @@ class AtCentre:
 
 
 @dataclass(frozen=True)
-class Counts:
+class DayCounts:
     """What a secretary looks at all day. `left` are places of absent people that nobody has."""
 
     booked: int = 0
@@ -127,14 +135,14 @@ class Marked:
     given: bool = False
 
 
-def day_of(centre: CentreName, day: date) -> Day:
+def day_of(centre: CentreName, day: date) -> CentreDay:
     """A day of a centre, from midnight to midnight by its own clock."""
     zone = ZoneInfo(centre.time_zone)
     first, end = (
         datetime.combine(one, time.min, tzinfo=zone).astimezone(UTC)
         for one in (day, day + timedelta(days=1))
     )
-    return Day(centre, day, (first, end))
+    return CentreDay(centre, day, (first, end))
 
 
 def today_of(centre: CentreName, now: datetime) -> date:
@@ -151,7 +159,7 @@ class Whole:
 
     people: list[Comes]
     hours: list[Hour]
-    ringing: list[Next]
+    ringing: list[NextToRing]
     closed: list[Operation]
 
 
@@ -180,27 +188,33 @@ def read_day(at: AtCentre) -> Whole:
         )
 
 
-def counts(states: Sequence[str], hours: Sequence[Hour], now: datetime) -> Counts:
+def counts(states: Sequence[str], hours: Sequence[Hour], now: datetime) -> DayCounts:
     """Counts of a day, from what is said of each appointment and from its slots."""
     said = Counter(states)
-    return Counts(
+    return DayCounts(
         booked=len(states),
-        present=said[State.PRESENT],
-        absent=said[State.ABSENT] + said[attendance.GIVEN],
-        free_ahead=sum(one.free for one in hours if one.start_at >= now),
-        free_past=sum(one.free for one in hours if one.start_at < now),
-        left=said[State.ABSENT],
+        present=said[AttendanceState.PRESENT],
+        absent=said[AttendanceState.ABSENT] + said[attendance.GIVEN],
+        free_ahead=sum(hour.free for hour in hours if hour.start_at >= now),
+        free_past=sum(hour.free for hour in hours if hour.start_at < now),
+        left=said[AttendanceState.ABSENT],
     )
 
 
-def may_mark(store: Store, day: Day) -> bool:
+def may_mark(store: Store, day: CentreDay) -> bool:
     """Whether somebody's coming may be noted for this day at this moment."""
     today = today_of(day.centre, store.clock.now())
     return timedelta() <= today - day.day <= timedelta(days=DAYS_AFTER)
 
 
 def mark(
-    connection: Connection, at: AtCentre, booking_id: str, dose: int, *, state: State, seen: str
+    connection: Connection,
+    at: AtCentre,
+    booking_id: str,
+    dose: int,
+    *,
+    state: AttendanceState,
+    seen: str,
 ) -> Marked | None:
     """Say that somebody came, did not come, or take it back, in the caller's transaction.
 
@@ -218,10 +232,10 @@ def mark(
         return Marked(now, done=False, given=given)
     moment = store.clock.now()
     its_day = day_of(centre, now.start_at.astimezone(ZoneInfo(centre.time_zone)).date())
-    if not may_mark(store, its_day) or (state is State.ABSENT and now.start_at > moment):
+    if not may_mark(store, its_day) or (state is AttendanceState.ABSENT and now.start_at > moment):
         return Marked(now, done=False, too_early=True, given=given)
     attendance.write(connection, store.clock, booking_id, dose, now.start_at, state, who.id)
-    if now.given_place is not None and state is not State.ABSENT:
+    if now.given_place is not None and state is not AttendanceState.ABSENT:
         # The place that was made of what they left goes, if nobody has it by now.
         given = not close_place(connection, store, now.given_place)
         if not given:
@@ -248,7 +262,7 @@ class WalkIn:
     extra: bool = False
 
 
-def book_now(connection: Connection, at: AtCentre, walk_in: WalkIn) -> Made | Refused:
+def book_now(connection: Connection, at: AtCentre, walk_in: WalkIn) -> Made | BookingRefused:
     """Book somebody who is there for a place that is left today, in the caller's transaction.
 
     They came, and so it is said. Raises ValueError for a form that no page of ours sends.
@@ -256,8 +270,8 @@ def book_now(connection: Connection, at: AtCentre, walk_in: WalkIn) -> Made | Re
     desk = Desk(at.who.id, number=walk_in.number)
     if not is_nonce(walk_in.nonce):
         raise ValueError("not a form of this page")
-    rows.alone(connection, desk.holder)
-    key = f"{desk.holder}:{walk_in.nonce}1"
+    rows.alone(connection, desk.holder_id)
+    key = f"{desk.holder_id}:{walk_in.nonce}1"
     before = rows.bookings_of_keys(connection, [key])
     if before:
         # An earlier copy of the form did it, with a place that is not to be had twice.
@@ -265,42 +279,46 @@ def book_now(connection: Connection, at: AtCentre, walk_in: WalkIn) -> Made | Re
     # A place that is made for somebody who is not booked is one that the centre has not.
     savepoint = connection.begin_nested()
     made = _book_one(connection, at, walk_in, desk)
-    if isinstance(made, Refused):
+    if isinstance(made, BookingRefused):
         savepoint.rollback()
         return made
     savepoint.commit()
     for booking_id in made.booking_ids:
-        mark(connection, at, booking_id, 1, state=State.PRESENT, seen=State.OPEN)
+        mark(
+            connection, at, booking_id, 1, state=AttendanceState.PRESENT, seen=AttendanceState.OPEN
+        )
     return made
 
 
-def _book_one(connection: Connection, at: AtCentre, walk_in: WalkIn, desk: Desk) -> Made | Refused:
+def _book_one(
+    connection: Connection, at: AtCentre, walk_in: WalkIn, desk: Desk
+) -> Made | BookingRefused:
     """Book them for a place that is found or made; what was made stands also where they cannot."""
     campaign = for_desks(at.service.campaign)
-    door = Allocate(connection, at.store, campaign, desk.taker)
-    held = _hold_any(connection, at, door)
+    allocator = Allocate(connection, at.store, campaign, desk.holder)
+    held = _hold_any(connection, at, allocator)
     if held is None and walk_in.extra:
-        held = _hold_extra(connection, at, door)
+        held = _hold_extra(connection, at, allocator)
     if held is None:
-        return Refused(Refusal.GONE)
+        return BookingRefused(Refusal.GONE)
     places = [held.place_id]
     if campaign.doses > 1:
-        second = door.hold_second(held.start_at, at.day.centre.id, at.day.zone)
+        second = allocator.hold_second(held.start_at, at.day.centre.id, at.day.zone)
         if second is None:
-            return Refused(Refusal.NOT_OFFERED)
+            return BookingRefused(Refusal.NOT_OFFERED)
         places.append(second.place_id)
     where = changes.addresses(connection, [at.day.centre.id])[at.day.centre.id]
-    person = Person(walk_in.born, tuple(places), name=walk_in.name)
-    order = Order((person,), where.postcode, walk_in.number, walk_in.nonce, walk_in.groups)
+    person = PersonToBook(walk_in.born, tuple(places), name=walk_in.name)
+    order = DeskOrder((person,), where.postcode, walk_in.number, walk_in.nonce, walk_in.groups)
     return book(connection, at.store, at.service, desk, order)
 
 
-def _hold_any(connection: Connection, at: AtCentre, door: Allocate) -> HeldPlace | None:
+def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
     """Hold a place of today: one that is free, or one made of what an absent person left."""
     centre_id, window, clock = at.day.centre.id, at.day.window, at.store.clock
     found = attendance.hours(connection, clock, centre_id, window)
     for hour in attendance.earliest_free(found, clock.now())[:MOST_TRIES]:
-        held = door.hold_slot(hour.slot_id)
+        held = allocator.hold_slot(hour.slot_id)
         if held is not None:
             return held
     absent = attendance.next_absent(connection, centre_id, window)
@@ -310,10 +328,10 @@ def _hold_any(connection: Connection, at: AtCentre, door: Allocate) -> HeldPlace
     operations.lock_slot(connection, slot_id)
     (made,) = operations.add_places(connection, slot_id, 1)
     attendance.give_away(connection, booking_id, dose, made)
-    return door.hold_slot(slot_id)
+    return allocator.hold_slot(slot_id)
 
 
-def _hold_extra(connection: Connection, at: AtCentre, door: Allocate) -> HeldPlace | None:
+def _hold_extra(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
     """Make a place beside those of the hour of now and hold it; None on a day without any hour."""
     clock = at.store.clock
     found = attendance.hours(connection, clock, at.day.centre.id, at.day.window)
@@ -324,14 +342,14 @@ def _hold_extra(connection: Connection, at: AtCentre, door: Allocate) -> HeldPla
     operations.lock_slot(connection, hour.slot_id)
     operations.add_places(connection, hour.slot_id, 1)
     at.record(connection, EXTRA, slot=hour.slot_id)
-    return door.hold_slot(hour.slot_id)
+    return allocator.hold_slot(hour.slot_id)
 
 
 # ---------------------------------------------------------------- the waiting list, by telephone
 
 
 @dataclass(frozen=True)
-class Next:
+class NextToRing:
     """Whom to ring now: the place is kept for them until `until` (UTC), starting at `start_at`."""
 
     entry_id: str
@@ -342,7 +360,7 @@ class Next:
     who: str = ""
 
 
-class Answer(StrEnum):
+class RingAnswer(StrEnum):
     """What somebody said who was rung."""
 
     COMES = "comes"
@@ -350,7 +368,7 @@ class Answer(StrEnum):
     SILENT = "silent"
 
 
-def ring_next(connection: Connection, at: AtCentre) -> Next | None:
+def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
     """Keep a place of today for whoever waits longest, to be rung by hand; None: nobody, or none.
 
     In the caller's transaction. As for an offer by text, nobody else can see the place meanwhile;
@@ -362,11 +380,11 @@ def ring_next(connection: Connection, at: AtCentre) -> Next | None:
         return None
     tried = attendance.rung_since(connection, RUNG, at.day.window[0])
     # Only to see which it would be; what is looked for is who may have it.
-    seeker = Taker(Channel.WAITING, f"ring:{at.who.id}")
+    seeker = Holder(Channel.WAITING, f"ring:{at.who.id}")
     probe = _hold_any(connection, at, Allocate(connection, store, campaign, seeker))
     if probe is None:
         return None
-    give_back_holds(connection, seeker.holder)
+    give_back_holds(connection, seeker.id)
     for freed in waiting.freed(connection, store.clock, campaign.name, [probe.place_id]):
         for _ in range(MOST_TRIES):
             found = waiting.candidates(
@@ -392,31 +410,31 @@ def _ring(
     at: AtCentre,
     campaign: Campaign,
     slot_id: int,
-    candidate: waiting.Candidate,
-) -> Next | None:
+    candidate: waiting.WaitingListCandidate,
+) -> NextToRing | None:
     store = at.store
     entry = waiting.load(connection, store.vault, candidate.id, only_waiting=True)
     if entry is None:
         return None
     if candidate.booked:
         # Their person booked otherwise; nobody else would notice.
-        waiting.end(connection, store.clock, entry.id, entries.State.TAKEN)
+        waiting.end(connection, store.clock, entry.id, entries.EntryState.TAKEN)
         return None
     holder = waiting.holder_of(entry.id)
     ringing = replace(campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
-    door = Allocate(connection, store, ringing, Taker(Channel.WAITING, holder))
-    first = door.hold_slot(slot_id)
+    allocator = Allocate(connection, store, ringing, Holder(Channel.WAITING, holder))
+    first = allocator.hold_slot(slot_id)
     if first is None:
         return None
-    if entry.doses > 1 and not door.hold_second(first.start_at, at.day.centre.id, at.day.zone):
+    if entry.doses > 1 and not allocator.hold_second(first.start_at, at.day.centre.id, at.day.zone):
         give_back_holds(connection, holder)
         return None
     _, until = waiting.set_offered(connection, store.clock, entry.id, RING_FOR)
     at.record(connection, RUNG, entry.id, centre=at.day.centre.id)
-    return Next(entry.id, entry.born, entry.number, first.start_at, until, at.who.id)
+    return NextToRing(entry.id, entry.born, entry.number, first.start_at, until, at.who.id)
 
 
-def being_rung(connection: Connection, at: AtCentre) -> list[Next]:
+def being_rung(connection: Connection, at: AtCentre) -> list[NextToRing]:
     """Whom this centre is ringing now; that their numbers are looked at is written down."""
     store = at.store
     found = attendance.rung(connection, store.clock, at.day.centre.id, at.day.window)
@@ -429,12 +447,12 @@ def being_rung(connection: Connection, at: AtCentre) -> list[Next]:
         by = acts[one.entry_id].act.staff_id
         if by != at.who.id:
             at.record(connection, "waiting_read", entry.id)
-        told.append(Next(entry.id, entry.born, entry.number, one.start_at, one.until, by))
+        told.append(NextToRing(entry.id, entry.born, entry.number, one.start_at, one.until, by))
     return told
 
 
 def answered(
-    connection: Connection, at: AtCentre, entry_id: str, answer: Answer
+    connection: Connection, at: AtCentre, entry_id: str, answer: RingAnswer
 ) -> Booked | NotBooked | None:
     """What came of ringing somebody, in the caller's transaction.
 
@@ -448,7 +466,7 @@ def answered(
         return None
     campaign = service.campaigns.by_name(entry.campaign) or service.campaign
     at.record(connection, "waiting_answer", entry_id, answer=str(answer))
-    if answer is Answer.COMES:
+    if answer is RingAnswer.COMES:
         return entries.accept(
             connection,
             store,
@@ -459,7 +477,7 @@ def answered(
             text_to=entry.number if takes_texts(entry.number) else None,
             who=at.who.id,
         )
-    if answer is Answer.REFUSES:
+    if answer is RingAnswer.REFUSES:
         entries.decline(connection, store, campaign, entry_id)
         return None
     waiting.set_waiting(connection, store.clock, entry_id)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from models.centre_day import operations
 from models.slots import slots
-from models.slots.slots import Opened
+from models.slots.slots import OpenedSlots
 from services.booking.change_booking import MOST_WHY
 from services.centre_day.secretary import DAY_CLOSED, AtCentre
 from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts
-from services.waiting_list.entries import Everybody
+from services.waiting_list.entries import SlotReleaseNotifier
 
 if TYPE_CHECKING:
     from services.centre_day.centre_life import CentreLife
@@ -33,7 +33,7 @@ class HoursRefused(Exception):
 
 
 @dataclass(frozen=True)
-class Hours:
+class DayHours:
     """Hours of a day by the centre's clock, the end not included; None for the whole day."""
 
     start: time | None = None
@@ -55,7 +55,7 @@ class Closing:
     operation_id: str = ""
 
 
-def open_hours(at: AtCentre, hours: Hours, every: int, capacity: int) -> Opened:
+def open_hours(at: AtCentre, hours: DayHours, every: int, capacity: int) -> OpenedSlots:
     """Open slots in these hours, one each `every` minutes. Raises HoursRefused.
 
     What is there stays, and gets more places where `capacity` is larger. Those who wait are offered
@@ -74,8 +74,8 @@ def open_hours(at: AtCentre, hours: Hours, every: int, capacity: int) -> Opened:
     starts = [one for one in found if one > now]
     if not starts or len(starts) > _MOST_SLOTS:
         raise HoursRefused("past" if found and not starts else "figures")
-    wanted = slots.Wanted(day.centre.id, starts, capacity)
-    waiting = Everybody(store, at.service.campaigns.all)
+    wanted = slots.SlotsToOpen(day.centre.id, starts, capacity)
+    waiting = SlotReleaseNotifier(store, at.service.campaigns.all)
     opened = slots.open_slots(store.database, [wanted], waiting.offer)
     with store.database.transaction() as connection:
         details = {"day": day.day.isoformat(), "hours": "-".join(interval)}
@@ -83,12 +83,12 @@ def open_hours(at: AtCentre, hours: Hours, every: int, capacity: int) -> Opened:
     return opened
 
 
-def look_at_closing(at: AtCentre, hours: Hours) -> Closing:
+def look_at_closing(at: AtCentre, hours: DayHours) -> Closing:
     """What closing these hours would do; nothing happens. Raises HoursRefused."""
     return _close(at, hours, why="dry run", dry_run=True)
 
 
-def close_hours(at: AtCentre, hours: Hours, *, why: str, people: int) -> Closing:
+def close_hours(at: AtCentre, hours: DayHours, *, why: str, people: int) -> Closing:
     """Close these hours. Raises HoursRefused.
 
     `people` is how many it was said to concern: where that is not so any more, nothing is done.
@@ -113,31 +113,31 @@ def close_hours(at: AtCentre, hours: Hours, *, why: str, people: int) -> Closing
 
 def reopen(at: AtCentre, operation_id: str) -> int:
     """Open again what was closed; gives how many are back. Raises HoursRefused."""
-    from services.centre_day.centre_life import LifeRefused, Wish  # noqa: PLC0415 (see _life)
-    from services.centre_day.move_people import Fate  # noqa: PLC0415
+    from services.centre_day.centre_life import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
+    from services.centre_day.move_people import MoveOutcome  # noqa: PLC0415
 
     with at.store.database.statement() as connection:
         found = operations.find(connection, operation_id)
     if found is None or found.centre_id != at.day.centre.id or found.kind != DAY_CLOSED:
         raise HoursRefused("unknown")
     try:
-        report = _life(at).undo(operation_id, Wish(why="reopened", who=at.who.id))
+        report = _life(at).undo(operation_id, OperationRequest(why="reopened", who=at.who.id))
     except LifeRefused as refused:
         raise HoursRefused("later") from refused
-    back = Counter(report.fates.values())[Fate.BACK]
+    back = Counter(report.fates.values())[MoveOutcome.BACK]
     with at.store.database.transaction() as connection:
         at.record(connection, REOPENED, operation=operation_id, people=len(report.fates))
     return back
 
 
-def _close(at: AtCentre, hours: Hours, *, why: str, dry_run: bool) -> Closing:
-    from services.centre_day.centre_life import LifeRefused, Wish  # noqa: PLC0415 (see _life)
-    from services.centre_day.move_people import Fate  # noqa: PLC0415
+def _close(at: AtCentre, hours: DayHours, *, why: str, dry_run: bool) -> Closing:
+    from services.centre_day.centre_life import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
+    from services.centre_day.move_people import MoveOutcome  # noqa: PLC0415
 
     span = hours.span
     if span is not None and span[0] >= span[1]:
         raise HoursRefused("hours")
-    wish = Wish(why=why, who=at.who.id, dry_run=dry_run)
+    wish = OperationRequest(why=why, who=at.who.id, dry_run=dry_run)
     try:
         report = _life(at).close_day(at.day.centre.id, at.day.day, wish, hours=span)
     except LifeRefused as refused:
@@ -146,8 +146,8 @@ def _close(at: AtCentre, hours: Hours, *, why: str, dry_run: bool) -> Closing:
     fates = Counter(report.fates.values())
     return Closing(
         people=len(report.fates),
-        moved=fates[Fate.MOVED],
-        cases=fates[Fate.CASE],
+        moved=fates[MoveOutcome.MOVED],
+        cases=fates[MoveOutcome.CASE],
         places=report.blocked,
         operation_id=report.operation_id,
     )

@@ -21,7 +21,7 @@ import structlog
 from flows.understanding import NotUnderstood, telephone
 from flows.understanding.town_table import TownTable
 from models.centres import directory
-from models.centres.directory import BookableCentre, Postcode, SelfBookingCentre
+from models.centres.directory import BookableCentre, PostcodeArea, SelfBookingCentre
 from models.centres.geography import distance_km
 from models.database import Connection, Database
 from services.centres.towns import town_table
@@ -37,7 +37,7 @@ _MOST_POSTCODES = 8192
 
 
 @dataclass(frozen=True)
-class Near:
+class NearbyCentre:
     """A centre and its distance as the crow flies."""
 
     kilometres: float
@@ -57,7 +57,7 @@ class NearOther:
 class _Centres:
     read_at: float
     by_territory: dict[str, list[BookableCentre]]
-    nearest: dict[tuple[float, float, str, float], list[Near]] = field(default_factory=dict)
+    nearest: dict[tuple[float, float, str, float], list[NearbyCentre]] = field(default_factory=dict)
 
 
 def _latitude(centre: BookableCentre) -> float:
@@ -66,9 +66,9 @@ def _latitude(centre: BookableCentre) -> float:
 
 def _ordinary(numbers: Sequence[str]) -> str:
     """The first number that costs nobody more than a call; empty for none."""
-    for one in numbers:
+    for number in numbers:
         try:
-            return telephone(one)[0]
+            return telephone(number)[0]
         except NotUnderstood:
             continue
     return ""
@@ -91,7 +91,7 @@ class Directory:
         self._others_fresh = OTHERS_FRESH_SECONDS if centres_fresh_seconds > 0 else -1.0
         self._centres: _Centres | None = None
         self._reading = threading.Lock()
-        self._postcodes: dict[str, tuple[float, Postcode]] = {}
+        self._postcodes: dict[str, tuple[float, PostcodeArea]] = {}
         self._towns: TownTable | None = None
         self._reading_towns = threading.Lock()
         self._others: tuple[float, list[SelfBookingCentre]] | None = None
@@ -105,7 +105,7 @@ class Directory:
         radius_kilometres: float,
         *,
         remember: bool = True,
-    ) -> list[Near]:
+    ) -> list[NearbyCentre]:
         """Bookable centres of a territory within a radius, nearest first.
 
         What is asked for rarely and is long is better not remembered.
@@ -120,7 +120,7 @@ class Directory:
             first = bisect_left(there, latitude - band, key=_latitude)
             last = bisect_right(there, latitude + band, key=_latitude)
             measured = (
-                Near(distance_km(latitude, longitude, c.latitude, c.longitude), c)
+                NearbyCentre(distance_km(latitude, longitude, c.latitude, c.longitude), c)
                 for c in there[first:last]
             )
             found = sorted(
@@ -164,7 +164,7 @@ class Directory:
             self._others = (now, directory.self_booking_centres(connection))
         return self._others[1]
 
-    def postcode(self, connection: Connection, code: str) -> Postcode | None:
+    def postcode(self, connection: Connection, code: str) -> PostcodeArea | None:
         """A postcode, or None for one that does not exist."""
         now = self._ticks()
         known = self._postcodes.get(code)

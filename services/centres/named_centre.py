@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from rapidfuzz import fuzz
 
-from services.centres.directory import Near
+from services.centres.directory import NearbyCentre
 
 # Of 100: how alike a word heard and a word of a name must be.
 _ALIKE = 85.0
@@ -26,7 +26,7 @@ _AHEAD = 0.2
 _SHORTEST = 3
 
 
-def named_centre(text: str, near: Sequence[Near]) -> Near | None:
+def named_centre(text: str, near: Sequence[NearbyCentre]) -> NearbyCentre | None:
     """The one centre whose name these words say; None where they say none, or more than one."""
     said = _words(text)
     names = [_words(one.centre.name) for one in near]

@@ -56,8 +56,8 @@ def town_table(connection: Connection) -> TownTable:
 def town_table_of(feed: PostcodeFeed) -> TownTable:
     """The towns of a file of postcodes, without any store."""
     return _table(
-        NamedPostcode(one.code, one.name, departement(one.insee, one.code), one.inhabitants)
-        for one in feed.towns
+        NamedPostcode(town.code, town.name, departement(town.insee, town.code), town.inhabitants)
+        for town in feed.towns
     )
 
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Moving, Offer
 from flows.understanding import birthday
-from flows.world import Town, Wait
+from flows.world import Town, WaitingListRequest
 from models.booking import bookings, changes
 from models.booking.changes import Address
 from models.database import Connection
@@ -35,7 +35,7 @@ from services.booking.change_booking import (
     undo_cancel,
 )
 from services.booking.confirm_booking import NotBooked, Request, confirm_booking
-from services.booking.find_booking import Found, read_booking
+from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import places_of
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
@@ -77,7 +77,7 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True)
-class Refused:
+class BookingRefused:
     """Nothing was done. `person` counts from 0; `booking_id` is what that person has already."""
 
     why: Refusal
@@ -86,7 +86,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Person:
+class PersonToBook:
     """Who comes. `places` are the ids of the place of each appointment, the first one first.
 
     `someone_else`: another person of this birth date is booked on the same number (twins).
@@ -99,13 +99,13 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Order:
+class DeskOrder:
     """One or two people of one call. `number` is E.164 or empty; a text goes there if it can.
 
     `calls`: they want to be rung about it there, the same evening and before.
     """
 
-    people: tuple[Person, ...]
+    people: tuple[PersonToBook, ...]
     postcode: str
     number: str
     nonce: str
@@ -131,36 +131,36 @@ class Texted:
 
 
 class _NotMade(Exception):
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: BookingRefused) -> None:
         super().__init__(refused.why)
         self.refused = refused
 
 
 def book(
-    connection: Connection, store: Store, service: Service, desk: Desk, order: Order
-) -> Made | Refused:
+    connection: Connection, store: Store, service: Service, desk: Desk, order: DeskOrder
+) -> Made | BookingRefused:
     """Book everybody or nobody, in the caller's transaction.
 
     Raises ValueError for an order that no page of ours sends.
     """
     if not 1 <= len(order.people) <= MOST_PEOPLE or not is_nonce(order.nonce):
         raise ValueError("not an order of this desk")
-    rows.alone(connection, desk.holder)
-    occasions = [f"{order.nonce}{number}" for number in range(1, len(order.people) + 1)]
-    keys = [f"{desk.holder}:{one}" for one in occasions]
+    rows.alone(connection, desk.holder_id)
+    idempotency_suffixes = [f"{order.nonce}{number}" for number in range(1, len(order.people) + 1)]
+    keys = [f"{desk.holder_id}:{one}" for one in idempotency_suffixes]
     made = rows.bookings_of_keys(connection, keys)
     if made:
         return Made(tuple(made[key] for key in keys if key in made), repeated=True)
     try:
         with connection.begin_nested():
             messages = [
-                _book_one(connection, store, service, desk, order, number, occasion)
-                for number, occasion in enumerate(occasions)
+                _book_one(connection, store, service, desk, order, number, idempotency_suffix)
+                for number, idempotency_suffix in enumerate(idempotency_suffixes)
             ]
     except _NotMade as not_made:
         return not_made.refused
     made = rows.bookings_of_keys(connection, keys)
-    sent = tuple(one for one in messages if one)
+    sent = tuple(message for message in messages if message)
     return Made(tuple(made[key] for key in keys), sent)
 
 
@@ -169,9 +169,9 @@ def _book_one(  # noqa: PLR0917
     store: Store,
     service: Service,
     desk: Desk,
-    order: Order,
+    order: DeskOrder,
     number: int,
-    occasion: str,
+    idempotency_suffix: str,
 ) -> str | None:
     """Book one of them; gives the message. Raises _NotMade."""
     campaign, person = for_desks(service.campaign), order.people[number]
@@ -179,10 +179,10 @@ def _book_one(  # noqa: PLR0917
     zone = ZoneInfo(where.time_zone)
     first_day = eligibility(campaign, person.born, order.groups, store.clock.now()).first_day
     if first_day is None or chosen[0].start_at.astimezone(zone).date() < first_day:
-        raise _NotMade(Refused(Refusal.TOO_YOUNG, number))
+        raise _NotMade(BookingRefused(Refusal.TOO_YOUNG, number))
     twin = number > 0 and person.born == order.people[0].born
     request = Request(
-        taker=desk.taker,
+        holder=desk.holder,
         chosen=chosen,
         centre_id=where.centre_id,
         local_starts=tuple(one.start_at.astimezone(zone) for one in chosen),
@@ -200,7 +200,7 @@ def _book_one(  # noqa: PLR0917
         name=person.name.strip()[:LONGEST_NAME] or None,
         calls=order.calls and bool(order.number),
         who=desk.staff_id,
-        occasion=occasion,
+        idempotency_suffix=idempotency_suffix,
     )
     # The first person's booking gives back what else this desk holds; the second's place is still
     # this transaction's, and is taken anew.
@@ -214,21 +214,21 @@ def _book_one(  # noqa: PLR0917
     )
     if isinstance(booked, NotBooked):
         if not booked.person_needed:
-            raise _NotMade(Refused(Refusal.GONE, number))
+            raise _NotMade(BookingRefused(Refusal.GONE, number))
         known = known_booking(connection, store, campaign, person.born, order.number)
-        raise _NotMade(Refused(Refusal.KNOWN, number, known or ""))
+        raise _NotMade(BookingRefused(Refusal.KNOWN, number, known or ""))
     return booked.message_id
 
 
 def _chosen(
-    connection: Connection, campaign: Campaign, person: Person, number: int
+    connection: Connection, campaign: Campaign, person: PersonToBook, number: int
 ) -> tuple[Address, tuple[Chosen, ...]]:
     """Where and when these places are. Raises _NotMade where they are not one appointment."""
     places = rows.places_of(connection, person.places)
-    not_offered = _NotMade(Refused(Refusal.NOT_OFFERED, number))
+    not_offered = _NotMade(BookingRefused(Refusal.NOT_OFFERED, number))
     if len(places) != len(person.places) or len(places) != campaign.doses:
         raise not_offered
-    found = [places[one] for one in person.places]
+    found = [places[place] for place in person.places]
     where = changes.addresses(connection, [found[0].centre_id]).get(found[0].centre_id)
     if (
         where is None
@@ -273,7 +273,7 @@ def move_booking(  # noqa: PLR0917
     seen: int,
 ) -> Moved | Unchanged:
     """Put appointments on these places; what they had is given back. Raises ValueError."""
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     by = _by(desk, nonce, seen, "moved for a caller")
     found = rows.places_of(connection, places)
     if not found or len(found) != len(places):
@@ -297,7 +297,7 @@ def move_booking(  # noqa: PLR0917
     )
     to = places_of(offer, moving)
     campaign = for_desks(service.campaign)
-    return move(connection, store, campaign, desk.taker, booking_id, to=to, by=by)
+    return move(connection, store, campaign, desk.holder, booking_id, to=to, by=by)
 
 
 def cancel_booking(  # noqa: PLR0917
@@ -330,7 +330,7 @@ def restore_booking(
     """Take back a cancellation of less than ten minutes ago. Raises ValueError."""
     by = _by(desk, nonce, seen, "restored for a caller")
     campaign = _campaign_of(connection, service, booking_id) or service.campaign
-    return undo_cancel(connection, store, campaign, desk.taker, booking_id, by=by)
+    return undo_cancel(connection, store, campaign, desk.holder, booking_id, by=by)
 
 
 def _campaign_of(connection: Connection, service: Service, booking_id: str) -> Campaign | None:
@@ -342,7 +342,7 @@ def _campaign_of(connection: Connection, service: Service, booking_id: str) -> C
 def _by(desk: Desk, nonce: str, seen: int, why: str) -> By:
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
-    return By(desk.staff_id, Channel.AGENT, why, f"{desk.holder}:{nonce}", seen)
+    return By(desk.staff_id, Channel.AGENT, why, f"{desk.holder_id}:{nonce}", seen)
 
 
 def is_nonce(nonce: str) -> bool:
@@ -361,14 +361,14 @@ def wait_for_place(
     town: Town,
     groups: tuple[str, ...] = (),
     for_other: bool = False,
-) -> int | Refused:
+) -> int | BookingRefused:
     """Put somebody on the waiting list; gives how many come before them. `number` is E.164."""
     if not number:
-        return Refused(Refusal.NO_NUMBER)
-    rows.alone(connection, desk.holder)
+        return BookingRefused(Refusal.NO_NUMBER)
+    rows.alone(connection, desk.holder_id)
     campaign = service.campaign
     eligible = eligibility(campaign, born, groups, store.clock.now())
-    wait = Wait(
+    wait = WaitingListRequest(
         born=born,
         number=number,
         postcode=town.postcode,
@@ -382,7 +382,7 @@ def wait_for_place(
         twin=for_other,
     )
     ahead = DeskWorld(service, store, connection, desk).join_waiting_list(wait)
-    return Refused(Refusal.NO_POSITION) if ahead is None else ahead
+    return BookingRefused(Refusal.NO_POSITION) if ahead is None else ahead
 
 
 def text_again(
@@ -393,23 +393,23 @@ def text_again(
     booking_id: str,
     *,
     nonce: str,
-) -> Texted | Refused:
+) -> Texted | BookingRefused:
     """Send the confirmation once more, to the number on file and no other. Raises ValueError."""
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
     rows.alone(connection, booking_id)
     found = read_booking(connection, store, booking_id)
     if found is None or not found.file.live:
-        return Refused(Refusal.UNKNOWN)
+        return BookingRefused(Refusal.UNKNOWN)
     file = found.file
     if not takes_texts(file.number):
-        return Refused(Refusal.NO_MOBILE)
+        return BookingRefused(Refusal.NO_MOBILE)
     key = f"agent:{booking_id}:"
     if rows.has_message(connection, key + nonce):
         return Texted()
     line = store.vault.index("phone", file.number)
     if rows.count_texts(connection, store.clock, line, key, DAY) >= TEXTS_A_DAY:
-        return Refused(Refusal.TOO_OFTEN)
+        return BookingRefused(Refusal.TOO_OFTEN)
     message = NewMessage(
         id=store.chance.identifier(),
         kind="sms",
@@ -424,7 +424,7 @@ def text_again(
     return Texted(message.id)
 
 
-def _text_of(found: Found, store: Store, service: Service, desk: Desk) -> str:
+def _text_of(found: FoundBooking, store: Store, service: Service, desk: Desk) -> str:
     live = found.file.live
     where = found.centres[live[0].centre_id]
     return text_of_booking(
@@ -437,6 +437,6 @@ def _text_of(found: Found, store: Store, service: Service, desk: Desk) -> str:
     )
 
 
-def begun(found: Found, now: datetime) -> bool:
+def begun(found: FoundBooking, now: datetime) -> bool:
     """Whether everything that a booking has left lies behind."""
     return bool(found.file.live) and all(one.start_at <= now for one in found.file.live)

@@ -19,9 +19,9 @@ from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import Contact, TurnRow
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.agents.call_back import kind_of
-from services.booking.find_booking import Found, read_booking
+from services.booking.find_booking import FoundBooking, read_booking
 from services.call.resume_call import chosen_places
 from services.slots.give_back import returning
 from services.store import Store
@@ -40,7 +40,7 @@ _DATE_STEPS = frozenset({"date_of_birth", "untold_birth_date"})
 
 
 @dataclass(frozen=True)
-class Heard:
+class CallerAnswer:
     """One answer of the caller. `step` is the question it was given to; `at` is UTC.
 
     `kind`: keys, words, silence or ring. `right` is False where we did not understand; `choice` is
@@ -67,7 +67,7 @@ class OfferHeard:
 
 
 @dataclass(frozen=True)
-class Caller:
+class CallerContact:
     """Who rings. `number` is E.164, empty where it is withheld or cannot be rung.
 
     `rings`: how often this line did in RINGS_WITHIN, this call among them.
@@ -81,7 +81,7 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Given:
+class CallerDetails:
     """What the caller gave for each who comes. Empty: not yet. `born` is an ISO date.
 
     `number` (E.164) is where the text is to go, where that was answered.
@@ -100,17 +100,17 @@ class Given:
 
 
 @dataclass(frozen=True)
-class File:
+class CallerProfile:
     """A caller's file. Moments are UTC; `missing` are keys of what is still to be asked."""
 
-    entry: Entry
-    caller: Caller
-    given: Given
+    entry: QueueEntry
+    caller: CallerContact
+    given: CallerDetails
     stopped_at: str
-    heard: tuple[Heard, ...]
+    heard: tuple[CallerAnswer, ...]
     offers: tuple[OfferHeard, ...]
     missing: tuple[str, ...]
-    bookings: tuple[Found, ...]
+    bookings: tuple[FoundBooking, ...]
     contacts: tuple[Contact, ...]
     proved: bool = False
     asked_reference: str = ""
@@ -119,17 +119,19 @@ class File:
     session: Session | None = None
 
 
-def read_file(connection: Connection, store: Store, entry: Entry, *, desk_holder: str = "") -> File:
+def read_caller_profile(
+    connection: Connection, store: Store, entry: QueueEntry, *, desk_holder: str = ""
+) -> CallerProfile:
     """The file of an entry of the line. Whoever shows it writes down that it was read."""
     calls = list(dict.fromkeys(one for one in (entry.origin_call_id, entry.call_id) if one))
     turns = [turn for call in calls for turn in rows.turns_of(connection, store.vault, call)]
     session = session_of(turns)
-    known = Given() if session is None else _given(session)
+    known = CallerDetails() if session is None else _given(session)
     if session is None:
         known = _remembered(entry.known)
     line = store.vault.index("phone", entry.number or None)
     bookings = _bookings(connection, store, entry, calls, session)
-    return File(
+    return CallerProfile(
         entry=entry,
         caller=_caller(connection, store, entry, session, line),
         given=known,
@@ -154,9 +156,9 @@ def session_of(turns: Sequence[TurnRow]) -> Session | None:
     return None
 
 
-def heard_in(turns: Sequence[TurnRow]) -> list[Heard]:
+def heard_in(turns: Sequence[TurnRow]) -> list[CallerAnswer]:
     """What the caller answered, turn by turn."""
-    found: list[Heard] = []
+    found: list[CallerAnswer] = []
     for before, turn in pairwise(turns):
         # The ring of a second call; and what is heard with a person, or before one, is no answer.
         if turn.number != before.number + 1 or before.step in _WITH_PEOPLE:
@@ -164,7 +166,7 @@ def heard_in(turns: Sequence[TurnRow]) -> list[Heard]:
         said = turn.body.heard if turn.body else ""
         kind = _kind(said) if turn.body else ""
         found.append(
-            Heard(
+            CallerAnswer(
                 at=turn.at,
                 step=before.step,
                 kind=kind,
@@ -192,8 +194,8 @@ def _written(step: str, said: str) -> str:
     return said
 
 
-def _given(session: Session) -> Given:
-    return Given(
+def _given(session: Session) -> CallerDetails:
+    return CallerDetails(
         whom=session.whom,
         born=session.born,
         postcode=session.postcode,
@@ -210,9 +212,9 @@ def _at(name: str, town: str) -> str:
     return ", ".join(one for one in (name, town) if one)
 
 
-def _remembered(known: Mapping[str, Any]) -> Given:
+def _remembered(known: Mapping[str, Any]) -> CallerDetails:
     """The same from what outlives the turns: see Session.known."""
-    return Given(
+    return CallerDetails(
         whom=str(known.get("for_whom", "")),
         born=str(known.get("born", "")),
         postcode=str(known.get("postcode", "")),
@@ -230,26 +232,26 @@ def _remembered(known: Mapping[str, Any]) -> Given:
 def _caller(
     connection: Connection,
     store: Store,
-    entry: Entry,
+    entry: QueueEntry,
     session: Session | None,
     line: bytes | None,
-) -> Caller:
+) -> CallerContact:
     number = entry.number or (session.caller if session else "")
     rings = rows.count_rings(connection, store.clock, line, RINGS_WITHIN) if line else 1
     slow = bool(session and session.slow)
-    return Caller(
+    return CallerContact(
         number, str(kind_of(number) or CallerKind.NONE), entry.language, slow, max(rings, 1)
     )
 
 
-def _stopped_at(session: Session | None, entry: Entry) -> str:
+def _stopped_at(session: Session | None, entry: QueueEntry) -> str:
     """The question they were at before they asked for a person, or one was given to them."""
     if session is None:
         return str(entry.known.get("step", ""))
     return session.resume or session.step
 
 
-def missing(given: Given, session: Session | None, *, booked: int = 0) -> tuple[str, ...]:
+def missing(given: CallerDetails, session: Session | None, *, booked: int = 0) -> tuple[str, ...]:
     """What is still to be asked, in the order of the form."""
     wanted = 2 if given.whom == Whom.TWO else 1
     if booked >= wanted:
@@ -281,8 +283,8 @@ def _offers(  # noqa: PLR0917
     for turn in turns:
         if turn.body is None or '"offers"' not in turn.body.session:
             continue
-        for one in Session.from_json(turn.body.session).offers:
-            found[one.slot_id] = one
+        for offer in Session.from_json(turn.body.session).offers:
+            found[offer.slot_id] = offer
     if not found or session is None:
         return ()
     holders = {desk_holder, *calls} - {""}
@@ -302,13 +304,13 @@ def _offers(  # noqa: PLR0917
 def _bookings(
     connection: Connection,
     store: Store,
-    entry: Entry,
+    entry: QueueEntry,
     calls: Sequence[str],
     session: Session | None,
-) -> tuple[Found, ...]:
+) -> tuple[FoundBooking, ...]:
     """What was booked in this call, by machine or desk, and what the caller proved to be theirs."""
     # Under these keys services.booking.confirm_booking books in a call, two at most.
-    keys = [f"{call}:{occasion}" for call in calls for occasion in ("1", "2")]
+    keys = [f"{call}:{idempotency_suffix}" for call in calls for idempotency_suffix in ("1", "2")]
     made = rows.bookings_of_keys(connection, keys)
     ids = [made[key] for key in keys if key in made]
     ids += draft_of(entry).get(BOOKED, [])
@@ -339,12 +341,12 @@ def _contacts(
     return tuple(found)
 
 
-def draft_of(entry: Entry) -> dict[str, Any]:
+def draft_of(entry: QueueEntry) -> dict[str, Any]:
     """What agents filled in and did for an entry so far, see models.desk.desk.remember."""
     draft = entry.known.get(rows.DRAFT)
     return dict(draft) if isinstance(draft, dict) else {}
 
 
-def entry_of(connection: Connection, store: Store, entry_id: str) -> Entry | None:
+def entry_of(connection: Connection, store: Store, entry_id: str) -> QueueEntry | None:
     """An entry of the line."""
     return queues.load(connection, store.vault, entry_id)

@@ -12,19 +12,19 @@ from datetime import datetime
 from typing import Any
 
 from models.accounts import staff as staff_rows
-from models.accounts.staff import Staff, Written
+from models.accounts.staff import RecordedAct, Staff
 from models.database import Connection
 from models.desk import cases
 from models.desk import desk as rows
 from models.desk.cases import Case
 from services.accounts.staff import read_file, record_act
-from services.booking.find_booking import Found, read_booking
-from services.desk.booking import Refusal, Refused
+from services.booking.find_booking import FoundBooking, read_booking
+from services.desk.booking import BookingRefused, Refusal
 from services.desk.caller_profile import BOOKED
 from services.desk.search import count
 from services.messages import phone_capabilities
 from services.messages.notices import Reason
-from services.messages.phone_capabilities import Kind
+from services.messages.phone_capabilities import PhoneKind
 from services.queue.promise_callback import promise
 from services.store import Store
 
@@ -71,7 +71,7 @@ def waiting(connection: Connection) -> Cases:
     return Cases(tuple(_open(one, acts, names) for one in found), total)
 
 
-def _open(case: Case, acts: Mapping[str, Written], names: Mapping[str, str]) -> Open:
+def _open(case: Case, acts: Mapping[str, RecordedAct], names: Mapping[str, str]) -> Open:
     topic, _, code = case.why.partition(" ") if case.kind == "undelivered" else ("", "", "")
     rung = acts.get(case.id)
     return Open(
@@ -88,21 +88,21 @@ def _open(case: Case, acts: Mapping[str, Written], names: Mapping[str, str]) -> 
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedCase:
     """A case with its file; `found` None: it is about no booking, or that is erased."""
 
     case: Open
-    found: Found | None
+    found: FoundBooking | None
     may_ring: bool = False
 
 
 def open_case(
     connection: Connection, store: Store, staff: Staff, case_id: str, *, read: bool = True
-) -> Opened | None:
+) -> OpenedCase | None:
     """The file of a case that waits, in the caller's transaction; None where it is closed.
 
     `read`: it was not shown lately, so that it is written down and counts with what was searched
-    for. Raises services.desk.search.TooManyFiles.
+    for. Raises services.desk.search.TooManyProfiles.
     """
     case = cases.get(connection, case_id)
     if case is None or case.closed_at is not None:
@@ -111,14 +111,14 @@ def open_case(
     names = rows.names_of(connection, {one.act.staff_id for one in acts.values()})
     shown = _open(case, acts, names)
     if case.booking_id is None:
-        return Opened(shown, None)
+        return OpenedCase(shown, None)
     if read:
         count(connection, store, staff, 1, why=f"case {case.kind}")
         read_file(connection, store, staff, case.booking_id, why=f"case {case.kind}", case=case.id)
     found = read_booking(connection, store, case.booking_id)
     number = found.file.number if found else None
-    may_ring = phone_capabilities.kind_of_number(number) is not Kind.NONE
-    return Opened(shown, found, may_ring)
+    may_ring = phone_capabilities.kind_of_number(number) is not PhoneKind.NONE
+    return OpenedCase(shown, found, may_ring)
 
 
 def booking_of(connection: Connection, case_id: str) -> str | None:
@@ -127,19 +127,19 @@ def booking_of(connection: Connection, case_id: str) -> str | None:
     return case.booking_id if case else None
 
 
-def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bool | Refused:
+def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bool | BookingRefused:
     """Promise the person of a case a call by an agent; False where one is promised already.
 
     Whoever rings has the booking on their page.
     """
     case = cases.get(connection, case_id, lock=True)
     if case is None or case.closed_at is not None or case.booking_id is None:
-        return Refused(Refusal.UNKNOWN)
+        return BookingRefused(Refusal.UNKNOWN)
     found = read_booking(connection, store, case.booking_id)
     number = found.file.number if found else None
     # An agent rings whom a text said to be somebody else, too: only they can find out.
-    if found is None or not number or phone_capabilities.kind_of_number(number) is Kind.NONE:
-        return Refused(Refusal.NO_CALLS)
+    if found is None or not number or phone_capabilities.kind_of_number(number) is PhoneKind.NONE:
+        return BookingRefused(Refusal.NO_CALLS)
     file = found.file
     known: dict[str, Any] = {
         "reason": str(Reason.CASE),
@@ -157,13 +157,13 @@ def ring(connection: Connection, store: Store, staff: Staff, case_id: str) -> bo
 
 def close(
     connection: Connection, store: Store, staff: Staff, case_id: str, word: str
-) -> bool | Refused:
+) -> bool | BookingRefused:
     """It is settled, in a word of WORDS; False where somebody has closed it before."""
     if word not in WORDS:
-        return Refused(Refusal.NO_WORD)
+        return BookingRefused(Refusal.NO_WORD)
     case = cases.get(connection, case_id, lock=True)
     if case is None:
-        return Refused(Refusal.UNKNOWN)
+        return BookingRefused(Refusal.UNKNOWN)
     if not cases.close(connection, store.clock, case_id):
         return False
     details = {"kind": case.kind, "booking": case.booking_id}

@@ -22,7 +22,7 @@ from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.call import resume_call
 from services.call.resume_call import RESUME_WITHIN
-from services.desk.booking import DAY, TEXTS_A_DAY, Refusal, Refused, Texted, is_nonce
+from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, Texted, is_nonce
 from services.desk.offers import Desk, for_desks
 from services.desk.search import count
 from services.messages import texts
@@ -44,16 +44,16 @@ def take_up(  # noqa: PLR0917
     """What a code is for, with its places under the desk's name, in the caller's transaction.
 
     None for a wrong code, and where somebody else was quicker. A try counts as a file that is
-    searched for. Raises services.desk.search.TooManyFiles.
+    searched for. Raises services.desk.search.TooManyProfiles.
     """
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     count(connection, store, staff, 1, why=_WHY)
     campaign = for_desks(service.campaign)
     earlier_id = resume_call.of_code(connection, store, code)
     if earlier_id is None:
         return None
     taken = resume_call.take_up(
-        connection, store, campaign, desk.holder, earlier_id, into_call=False
+        connection, store, campaign, desk.holder_id, earlier_id, into_call=False
     )
     if taken is None:
         return None
@@ -62,7 +62,7 @@ def take_up(  # noqa: PLR0917
 
 
 @dataclass(frozen=True)
-class Begun:
+class PartnerSearch:
     """What an agent has of somebody: `born` of each who comes, and where it is looked for.
 
     `offer` was chosen and is held by the desk; None where nothing is. `number` is E.164.
@@ -76,30 +76,36 @@ class Begun:
 
 
 def send_link(
-    connection: Connection, store: Store, service: Service, desk: Desk, begun: Begun, *, nonce: str
-) -> Texted | Refused:
+    connection: Connection,
+    store: Store,
+    service: Service,
+    desk: Desk,
+    begun: PartnerSearch,
+    *,
+    nonce: str,
+) -> Texted | BookingRefused:
     """Write a link to finish on the site, with the chosen place kept for it. Raises ValueError.
 
     It goes to the number that the agent was given; there the birth date opens it.
     """
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     if store.links is None or not begun.born:
-        return Refused(Refusal.UNKNOWN)
+        return BookingRefused(Refusal.UNKNOWN)
     if not takes_texts(begun.number):
-        return Refused(Refusal.NO_MOBILE)
+        return BookingRefused(Refusal.NO_MOBILE)
     if rows.has_message(connection, _KEY + nonce):
         return Texted()
     line = store.vault.index("phone", begun.number)
     if rows.count_texts(connection, store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
-        return Refused(Refusal.TOO_OFTEN)
+        return BookingRefused(Refusal.TOO_OFTEN)
     visit, _ = web_sessions.from_call(
-        connection, store, service.campaign, _session(desk, begun), holders=(desk.holder,)
+        connection, store, service.campaign, _session(desk, begun), holders=(desk.holder_id,)
     )
-    code = resume_call.new_visit_code(connection, store, service.campaign, visit.id)
+    code = resume_call.new_web_session_code(connection, store, service.campaign, visit.id)
     if not code:
-        return Refused(Refusal.UNKNOWN)
+        return BookingRefused(Refusal.UNKNOWN)
     link = store.links.of_code(code, store.clock.now() + RESUME_WITHIN)
     body = texts.finish(load(desk.language), number=service.national_number, link=link)
     message = NewMessage(
@@ -117,7 +123,7 @@ def send_link(
     return Texted(message.id)
 
 
-def _session(desk: Desk, begun: Begun) -> Session:
+def _session(desk: Desk, begun: PartnerSearch) -> Session:
     session = Session(
         language=desk.language,
         whom=Whom.TWO if len(begun.born) > 1 else Whom.SELF,

@@ -14,13 +14,13 @@ from models.desk import desk as rows
 from models.messages import messages, outbox
 from models.messages.messages import MessageRow
 from models.messages.outbox import FAILING, NewMessage
-from services.booking.find_booking import Found, read_booking
+from services.booking.find_booking import FoundBooking, read_booking
 from services.campaign.call_hours import next_call_at
-from services.desk.booking import DAY, TEXTS_A_DAY, Refusal, Refused, is_nonce
+from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, is_nonce
 from services.desk.offers import Desk
 from services.messages import phone_capabilities
 from services.messages.deliver_message import VOICE
-from services.messages.phone_capabilities import Way
+from services.messages.phone_capabilities import ContactWay
 from services.messages.reminders import Ahead, ahead_of
 from services.messages.topics import Topic
 from services.service import Service
@@ -35,7 +35,7 @@ _NOT_TOLD = frozenset({"case", "cap", "spend", "stopped", "no way", "wrong"})
 
 
 @dataclass(frozen=True)
-class Shown:
+class MessageView:
     """A message in a file. `at` (UTC) is when it came to where it is, or when it is due.
 
     `fate`: waits, due (for `at`), leaving, sent, promised (a call), arrived, heard, refused, missed
@@ -53,10 +53,10 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Told:
+class BookingMessages:
     """All messages of a booking, and its reminders to come."""
 
-    shown: tuple[Shown, ...]
+    shown: tuple[MessageView, ...]
     ahead: tuple[Ahead, ...]
 
     @property
@@ -65,7 +65,9 @@ class Told:
         return sum(one.open for one in self.shown)
 
 
-def told(connection: Connection, store: Store, service: Service, found: Found) -> Told:
+def told(
+    connection: Connection, store: Store, service: Service, found: FoundBooking
+) -> BookingMessages:
     """What was told of a booking, and will be; one statement."""
     file = found.file
     there = messages.of_booking(connection, file.id)
@@ -82,10 +84,10 @@ def told(connection: Connection, store: Store, service: Service, found: Found) -
     texted = any(one.topic in messages.CONFIRMATIONS for one in there)
     campaign = service.campaigns.by_name(file.campaign)
     ahead = ahead_of(campaign, file, zones, now, texted=texted)
-    return Told(tuple(shown), tuple(ahead))
+    return BookingMessages(tuple(shown), tuple(ahead))
 
 
-def _shown(one: MessageRow, now: datetime, followed: dict[str, MessageRow]) -> Shown:
+def _shown(one: MessageRow, now: datetime, followed: dict[str, MessageRow]) -> MessageView:
     fate = _fate(one, now)
     at = one.due_at if fate == "due" else one.updated_at
     if fate in {"sent", "promised"} and one.sent_at:
@@ -97,7 +99,7 @@ def _shown(one: MessageRow, now: datetime, followed: dict[str, MessageRow]) -> S
     lost = one.state in FAILING or fate == "withheld"
     # Of most notices nobody knows before they leave.
     way = one.way or {"sms": "text", VOICE: "call"}.get(one.kind, "")
-    return Shown(one.id, topic, way, fate, at, why, lost and not _goes(one, followed))
+    return MessageView(one.id, topic, way, fate, at, why, lost and not _goes(one, followed))
 
 
 def _goes(one: MessageRow, followed: dict[str, MessageRow]) -> bool:
@@ -122,7 +124,7 @@ def _fate(one: MessageRow, now: datetime) -> str:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestedCall:
     """A call is on its way, or was by an earlier copy of the form (no message then).
 
     `at`: the hours in which a machine may ring that number begin then, None for now.
@@ -140,7 +142,7 @@ def have_called(
     booking_id: str,
     *,
     nonce: str,
-) -> Asked | Refused:
+) -> RequestedCall | BookingRefused:
     """Let the machine ring the number on file and tell the appointment. Raises ValueError.
 
     Whoever picks up proves to be a person and gives the birth date first, as in each such call.
@@ -151,16 +153,16 @@ def have_called(
     found = read_booking(connection, store, booking_id)
     now = store.clock.now()
     if found is None or not any(one.start_at > now for one in found.file.live):
-        return Refused(Refusal.UNKNOWN)
+        return BookingRefused(Refusal.UNKNOWN)
     number = found.file.number or ""
-    if phone_capabilities.way_of(connection, store, number) is Way.NONE:
-        return Refused(Refusal.NO_CALLS)
+    if phone_capabilities.way_of(connection, store, number) is ContactWay.NONE:
+        return BookingRefused(Refusal.NO_CALLS)
     key = f"{VOICE}:{booking_id}:"
     if rows.has_message(connection, key + nonce):
-        return Asked()
+        return RequestedCall()
     line = store.vault.index("phone", number)
     if rows.count_texts(connection, store.clock, line, key, DAY) >= CALLS_A_DAY:
-        return Refused(Refusal.TOO_OFTEN)
+        return BookingRefused(Refusal.TOO_OFTEN)
     message = NewMessage(
         id=store.chance.identifier(),
         kind=VOICE,
@@ -173,4 +175,4 @@ def have_called(
     )
     outbox.add(connection, store.clock, store.vault, message)
     at = next_call_at(service.campaign, number, now, machine=True)
-    return Asked(message.id, None if at <= now else at)
+    return RequestedCall(message.id, None if at <= now else at)

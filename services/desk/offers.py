@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flows.session import CallerKind, Mine, Moving, Offer, Session, Whom
+from flows.session import CallerBooking, CallerKind, Moving, Offer, Session, Whom
 from flows.steps.offers import plain_search
 from flows.understanding import NotUnderstood, telephone
 from flows.world import Eligibility, Far, OwnPhone, Search, Town
@@ -20,12 +20,12 @@ from models.call import turns
 from models.centres.geography import distance_km
 from models.database import Connection
 from models.desk import desk as rows
-from models.desk.desk import Held
+from models.desk.desk import HeldAppointment
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker, second_window
+from services.slots.allocate import Allocate, Channel, Holder, second_window
 from services.slots.give_back import give_back_holds, give_back_some, returning, take_back
 from services.store import Store
 
@@ -45,17 +45,17 @@ class Desk:
     language: str = "fr"
 
     @property
-    def holder(self) -> str:
+    def holder_id(self) -> str:
         """The name that its places are held under (37 letters)."""
         return f"desk:{self.entry_id or self.staff_id}"
 
     @property
-    def taker(self) -> Taker:
-        return Taker(Channel.AGENT, self.holder)
+    def holder(self) -> Holder:
+        return Holder(Channel.AGENT, self.holder_id)
 
 
 @dataclass(frozen=True)
-class Wish:
+class SearchCriteria:
     """Whom appointments are for, and where and when they would go.
 
     `born` has one date for each person who comes. `from_day` is by the centre's calendar. For a
@@ -71,12 +71,12 @@ class Wish:
     within_kilometres: float = 0.0
     centre: str = ""
     skip_slots: tuple[int, ...] = ()
-    mine: Mine | None = None
+    mine: CallerBooking | None = None
     moving: str = Moving.NONE
 
 
 @dataclass(frozen=True)
-class Found:
+class OffersFound:
     """What is held now; where that is nothing, why, and where else there is something.
 
     `not_yet` is of the first person who may not book. `no_such_centre`: no name near means it.
@@ -101,7 +101,7 @@ class _Work(Turn):
     """A desk's request in the place of a call's turn: its transaction is there already."""
 
     def __init__(self, store: Store, connection: Connection, desk: Desk) -> None:
-        super().__init__(store, desk.holder, 0)
+        super().__init__(store, desk.holder_id, 0)
         self._given = connection
 
     def reading(self) -> Connection:
@@ -125,7 +125,7 @@ class DeskWorld(CallWorld):
         session = session or Session(language=desk.language, caller=desk.number)
         super().__init__(service, _Work(store, connection, desk), session)
         self._campaign = for_desks(self._campaign)
-        self._taker = desk.taker
+        self._holder = desk.holder
         self._holds = True
 
 
@@ -147,36 +147,36 @@ def towns(
 
 
 def find_offers(
-    connection: Connection, store: Store, service: Service, desk: Desk, wish: Wish
-) -> Found:
+    connection: Connection, store: Store, service: Service, desk: Desk, wish: SearchCriteria
+) -> OffersFound:
     """Give back what the desk holds, then find and hold up to three slots."""
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     session = _session(desk, wish)
     world = DeskWorld(service, store, connection, desk, session)
     if not wish.mine:
         for born in wish.born:
             eligible = world.eligibility(born, wish.groups)
             if eligible.first_day is None:
-                return Found(not_yet=eligible)
+                return OffersFound(not_yet=eligible)
     search = _search(session, wish, world)
     if wish.centre:
         named = world.centre_named(wish.centre, search)
         if named is None:
-            return Found(no_such_centre=True)
+            return OffersFound(no_such_centre=True)
         search = replace(search, centre_id=named.id)
     offers = world.hold_nearest(search)
     if not offers and wish.skip_slots:
         # Nothing else is left: what was seen before is better than nothing.
         offers = world.hold_nearest(replace(search, skip_slots=_own_slots(wish)))
     if offers or wish.mine:
-        return Found(offers)
+        return OffersFound(offers)
     far = world.nearest_beyond(search)
     closer_than = far.kilometres / 2 if far else service.campaign.radius_kilometres
     own = world.own_phone(search, closer_than)
-    return Found(far=far, own=own)
+    return OffersFound(far=far, own=own)
 
 
-def _session(desk: Desk, wish: Wish) -> Session:
+def _session(desk: Desk, wish: SearchCriteria) -> Session:
     town = wish.town
     return Session(
         language=desk.language,
@@ -195,7 +195,7 @@ def _session(desk: Desk, wish: Wish) -> Session:
     )
 
 
-def _search(session: Session, wish: Wish, world: CallWorld) -> Search:
+def _search(session: Session, wish: SearchCriteria, world: CallWorld) -> Search:
     """As in a call; for two people, not before either may come."""
     search = plain_search(session, world)
     first = search.first_day
@@ -211,7 +211,7 @@ def _search(session: Session, wish: Wish, world: CallWorld) -> Search:
     )
 
 
-def _own_slots(wish: Wish) -> tuple[int, ...]:
+def _own_slots(wish: SearchCriteria) -> tuple[int, ...]:
     """Where a booking that is to move is already."""
     return wish.mine.slots if wish.mine else ()
 
@@ -225,10 +225,10 @@ def hold_for_second(  # noqa: PLR0917
     instead_of: Sequence[Offer] = (),
 ) -> Offer | None:
     """A place for a second person beside the first's, within the hour; None where none is free."""
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     world = DeskWorld(service, store, connection, desk)
-    beside = world.hold_beside(offer, tuple(instead_of))
-    return beside[0] if beside else None
+    adjacent = world.hold_adjacent(offer, tuple(instead_of))
+    return adjacent[0] if adjacent else None
 
 
 def take_over(  # noqa: PLR0917
@@ -245,13 +245,13 @@ def take_over(  # noqa: PLR0917
     taken from a call whose own confirmation was quicker: that is a booking by now. Again, it gives
     what is held already.
     """
-    rows.alone(connection, desk.holder)
+    rows.alone(connection, desk.holder_id)
     campaign = for_desks(service.campaign)
     kept_as = returning(store.vault, session.caller, call_id, someone_else=session.someone_else)
-    holders = (kept_as, call_id, desk.holder)
+    holders = (kept_as, call_id, desk.holder_id)
     took = []
-    for number, offer in enumerate((*session.offers, *session.beside)):
-        had = take_back(connection, store, campaign, holders, offer.places, holder=desk.holder)
+    for number, offer in enumerate((*session.offers, *session.adjacent)):
+        had = take_back(connection, store, campaign, holders, offer.places, holder=desk.holder_id)
         again = offer
         if not had and number == session.chosen and not session.reference:
             found = _same_slot(connection, store, campaign, desk, offer)
@@ -264,15 +264,15 @@ def take_over(  # noqa: PLR0917
 def _same_slot(
     connection: Connection, store: Store, campaign: Campaign, desk: Desk, offer: Offer
 ) -> Offer | None:
-    door = Allocate(connection, store, campaign, desk.taker)
-    first = door.hold_slot(offer.slot_id)
+    allocator = Allocate(connection, store, campaign, desk.holder)
+    first = allocator.hold_slot(offer.slot_id)
     if first is None:
         return None
     if not offer.second_slot_id:
         return replace(offer, place_id=first.place_id)
-    second = door.hold_slot(offer.second_slot_id)
+    second = allocator.hold_slot(offer.second_slot_id)
     if second is None:
-        give_back_some(connection, desk.holder, [first.place_id])
+        give_back_some(connection, desk.holder_id, [first.place_id])
         return None
     return replace(offer, place_id=first.place_id, second_place_id=second.place_id)
 
@@ -286,19 +286,19 @@ def hand_to_call(  # noqa: PLR0917
     call_id: str,
 ) -> None:
     """The machine goes on: what the call was offered is its own again, the rest is free."""
-    for offer in (*session.offers, *session.beside):
-        take_back(connection, store, campaign, (desk.holder,), offer.places, holder=call_id)
-    give_back_holds(connection, desk.holder)
+    for offer in (*session.offers, *session.adjacent):
+        take_back(connection, store, campaign, (desk.holder_id,), offer.places, holder=call_id)
+    give_back_holds(connection, desk.holder_id)
 
 
 def keep(connection: Connection, store: Store, campaign: Campaign, desk: Desk) -> None:
     """The page is open: what it shows is held on, up to HOLD_LONGEST after it was found."""
-    turns.renew(connection, store.clock, desk.holder, campaign.hold_lease)
+    turns.renew(connection, store.clock, desk.holder_id, campaign.hold_lease)
 
 
 def let_go(connection: Connection, desk: Desk) -> int:
     """The caller is served: whatever was held besides is free at once."""
-    return give_back_holds(connection, desk.holder)
+    return give_back_holds(connection, desk.holder_id)
 
 
 def on_desk(
@@ -308,7 +308,7 @@ def on_desk(
 
     With two doses, a second appointment belongs to the first one that it can follow.
     """
-    held = rows.held_by(connection, store.clock, [desk.holder])
+    held = rows.held_by(connection, store.clock, [desk.holder_id])
     offers = [
         OnDesk(_offer(one, second, town), min(one.until, second.until) if second else one.until)
         for one, second in paired(held, campaign)
@@ -316,7 +316,9 @@ def on_desk(
     return sorted(offers, key=lambda each: (each.offer.kilometres, each.offer.start_at))
 
 
-def paired(held: Sequence[Held], campaign: Campaign) -> list[tuple[Held, Held | None]]:
+def paired(
+    held: Sequence[HeldAppointment], campaign: Campaign
+) -> list[tuple[HeldAppointment, HeldAppointment | None]]:
     """First appointments with their second ones, of places in the order of their starts."""
     if campaign.doses == 1:
         return [(one, None) for one in held]
@@ -340,7 +342,7 @@ def paired(held: Sequence[Held], campaign: Campaign) -> list[tuple[Held, Held | 
     return pairs
 
 
-def _offer(first: Held, second: Held | None, town: Town | None) -> Offer:
+def _offer(first: HeldAppointment, second: HeldAppointment | None, town: Town | None) -> Offer:
     away = 0.0
     if town is not None:
         away = distance_km(town.latitude, town.longitude, first.latitude, first.longitude)

@@ -11,12 +11,12 @@ from datetime import date, timedelta
 
 from models import attempts
 from models.accounts.staff import Staff
-from models.attempts import Asked, Subject
+from models.attempts import AttemptCountQuery, Subject
 from models.booking import changes
 from models.database import Connection
 from models.desk import desk as rows
 from services.accounts.staff import read_file, record_act
-from services.booking.find_booking import Found, read_booking
+from services.booking.find_booking import FoundBooking, read_booking
 from services.store import Store
 
 SHORTEST_REASON = 5
@@ -34,7 +34,7 @@ class NoReason(Exception):
     """Nothing is looked up without a reason of at least SHORTEST_REASON letters."""
 
 
-class TooManyFiles(Exception):
+class TooManyProfiles(Exception):
     """MOST_FILES were searched for within FILES_WITHIN; that this was one more is written down."""
 
 
@@ -60,7 +60,7 @@ def search(
     by: ByReference | ByPerson,
     *,
     reason: str,
-) -> tuple[Found, ...]:
+) -> tuple[FoundBooking, ...]:
     """The bookings that are meant, in the caller's transaction. Raises NoReason, TooManyFiles.
 
     A search that finds nothing counts as one file: else guessing would cost nothing.
@@ -89,9 +89,9 @@ def count(connection: Connection, store: Store, staff: Staff, files: int, *, why
     """Count files that are searched for, before they are read. Raises TooManyFiles."""
     subject = Subject(_FILES, store.vault.index("staff", staff.id) or b"")
     attempts.wait_for_others(connection, [subject])
-    asked = [Asked(subject, FILES_WITHIN, failed=False)]
+    asked = [AttemptCountQuery(subject, FILES_WITHIN, failed=False)]
     (before,) = attempts.counts(connection, store.clock, asked)
     if before + files > MOST_FILES:
         record_act(connection, store, staff.id, TOO_MANY, "", why, {"files": before})
-        raise TooManyFiles
+        raise TooManyProfiles
     attempts.add(connection, store.clock, [subject] * files, good=True)

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from models.booking import changes
-from models.booking.changes import BookingFile
+from models.booking.changes import BookingDetails
 from models.database import Connection
-from models.messages.outbox import Claimed
+from models.messages.outbox import ClaimedMessage
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.messages import texts
-from services.messages.notices import APPOINTMENT, CallPlan, Ready, Render
-from services.messages.phone_capabilities import Way, way_of
+from services.messages.notices import APPOINTMENT, CallPlan, ReadyNotice, Render
+from services.messages.phone_capabilities import ContactWay, way_of
 from services.messages.topics import Topic, topic_of_change
 from services.store import Store
 
@@ -32,7 +32,7 @@ CampaignOf = Callable[[str], Campaign | None]
 def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
     """The notices of changes, by kind."""
 
-    def render(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+    def render(connection: Connection, store: Store, claimed: ClaimedMessage) -> ReadyNotice | None:
         payload = claimed.payload
         file = changes.load(connection, store.vault, claimed.booking_id or "")
         if file is None or file.number is None or not payload:
@@ -45,10 +45,10 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
         wanted = texts.wanted(campaign_of(file.campaign), _text_name(payload))
         if not wanted and not by_us:
             return None
-        if payload.get("asked") and way_of(connection, store, file.number) is not Way.TEXT:
+        if payload.get("asked") and way_of(connection, store, file.number) is not ContactWay.TEXT:
             # Whoever changed it themselves heard of it then: nobody is rung to be told again.
             return None
-        return Ready(
+        return ReadyNotice(
             file.number,
             # Whom we moved hears of it, if not by a text that the campaign does without, by a call.
             _text(store, file, payload, national_number) if wanted else "",
@@ -60,9 +60,11 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
     return dict.fromkeys(("booking_changed", "booking_cancelled", "case"), render)
 
 
-def _text(store: Store, file: BookingFile, payload: Mapping[str, Any], number: str) -> str:
+def _text(store: Store, file: BookingDetails, payload: Mapping[str, Any], number: str) -> str:
     # Of what is cancelled there is a page as well: it can be taken back there for ten minutes.
-    link = store.link_of(file.reference, [one.start_at for one in file.appointments])
+    link = store.link_of(
+        file.reference, [appointment.start_at for appointment in file.appointments]
+    )
     return texts.of_change(load(file.language), payload, number=number, link=link)
 
 
@@ -78,7 +80,7 @@ def call_about(
     return _call(file, topic, ahead) if ahead else None
 
 
-def _call(file: BookingFile, topic: Topic, moments: list[datetime]) -> CallPlan:
+def _call(file: BookingDetails, topic: Topic, moments: list[datetime]) -> CallPlan:
     known = {"booking_id": file.id, "topic": str(topic)}
     return CallPlan(APPOINTMENT, file.language, known, until=max(moments))
 
@@ -87,7 +89,7 @@ def _ahead(payload: Mapping[str, Any], now: datetime) -> list[datetime]:
     """The moments, old and new, that a change is about and that have not passed."""
     told = [one.get(name) for one in payload.get("doses", ()) for name in ("start", "was")]
     moments = [datetime.fromisoformat(one) for one in told if one]
-    return [one for one in moments if one > now]
+    return [moment for moment in moments if moment > now]
 
 
 def _text_name(payload: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from prompts.catalogue import Catalogue
 from services.messages import texts
 from services.messages.discreet_place import says_health
 from services.messages.sms_parts import ONE_PART, septets, to_gsm
-from services.messages.texts import Dose, Where
+from services.messages.texts import Dose, MessagePlace
 
 __all__ = [
     "ONE_PART",
@@ -38,7 +38,7 @@ def confirmation_text(
     asked: bool = False,
 ) -> str:
     """The confirmation in one part. `starts` are in the centre's own time zone, one each dose."""
-    where = Where(street, centre_name, postcode, town)
+    where = MessagePlace(street, centre_name, postcode, town)
     return texts.confirmation(
         catalogue,
         starts=starts,
@@ -67,7 +67,7 @@ def text_of_booking(
     zone = ZoneInfo(where.time_zone)
     off = [one for one in told if where.is_off(blocked=one.blocked)]
     if off:
-        address = Where(where.street, where.name, where.postcode, where.town)
+        address = MessagePlace(where.street, where.name, where.postcode, where.town)
         return texts.case(
             catalogue,
             doses=[Dose(one.dose, one.start_at.astimezone(zone), address) for one in off],

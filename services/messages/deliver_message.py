@@ -19,7 +19,7 @@ from models.database import Connection
 from models.desk import cases
 from models.desk.cases import NewCase
 from models.messages import outbox
-from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, Claimed
+from models.messages.outbox import FOLLOW_UP, RESEND, SENT_BODY, ClaimedMessage
 from models.waiting_list.offers import TOO_LATE
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
@@ -27,21 +27,21 @@ from services.messages import delivery_failures
 from services.messages.change_notices import call_about
 from services.messages.delivery_failures import ForSomebody
 from services.messages.look_up_line import look_up_line
-from services.messages.notices import PARTNER, Arrange, CallPlan, Later, Ready, Render
+from services.messages.notices import PARTNER, Arrange, CallPlan, Later, ReadyNotice, Render
 from services.messages.phone_capabilities import (
     REFUSAL,
-    Line,
+    PhoneCapabilities,
     given_anew,
     line_from,
     line_of,
     tried_again,
 )
 from services.messages.retry_plan import LONGEST_RETRY, next_try
-from services.messages.route import ByCall, ByText, Drop, Wait, choose
+from services.messages.route import ByCall, ByText, DeliverLater, Drop, choose
 from services.messages.sms_parts import parts
-from services.messages.spend import Breaker
+from services.messages.spend import SpendBreaker
 from services.messages.topics import MANNERS, Manner, Topic
-from services.ports import Busy, LineTypes, Messenger, NoAnswer, Refused
+from services.ports import Busy, LineTypes, Messenger, NoAnswer, ProviderRefused
 from services.store import Store
 from services.telemetry import MESSAGES
 
@@ -91,7 +91,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Means:
+class DeliveryDependencies:
     """What a relay has beside a store and a messenger.
 
     `notices` say what a message of their kind has become. `arrange` None: nothing is told by call,
@@ -104,12 +104,12 @@ class Means:
     arrange: Arrange | None = None
     campaign: Callable[[], Campaign] | None = None
     line_types: LineTypes | None = None
-    breaker: Breaker = field(default_factory=Breaker)
-    partner: Callable[[Claimed], str] | None = None
+    breaker: SpendBreaker = field(default_factory=SpendBreaker)
+    partner: Callable[[ClaimedMessage], str] | None = None
 
     def render(
-        self, connection: Connection, store: Store, claimed: Claimed
-    ) -> Ready | Later | None:
+        self, connection: Connection, store: Store, claimed: ClaimedMessage
+    ) -> ReadyNotice | Later | None:
         """What a message that is no follow-up has become by now; None: nobody needs it any more."""
         render = self.notices.get(claimed.kind)
         if render is not None:
@@ -119,38 +119,38 @@ class Means:
         # Whoever has no words for it does not lose it either.
         return Later(_in(store, LINE_TAKEN))
 
-    def still_wanted(self, connection: Connection, store: Store, claimed: Claimed) -> bool:
+    def still_wanted(self, connection: Connection, store: Store, claimed: ClaimedMessage) -> bool:
         """Whether what a message tells is still to be told, just before its call."""
         root = delivery_failures.root_of(connection, store, claimed)
-        return root is not None and isinstance(self.render(connection, store, root), Ready)
+        return root is not None and isinstance(self.render(connection, store, root), ReadyNotice)
 
 
-_NO_MEANS = Means()
+_NO_MEANS = DeliveryDependencies()
 
 
-def as_written(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+def as_written(connection: Connection, store: Store, claimed: ClaimedMessage) -> ReadyNotice | None:
     """A finished text as it was stored; None where it was erased."""
     call = None
     if claimed.booking_id and manner_of(claimed).by_call:
         call = call_about(connection, store, claimed.booking_id, topic_of(claimed))
     body = str(claimed.payload.get("body", ""))
-    return Ready(claimed.recipient, body, call) if body and claimed.recipient else None
+    return ReadyNotice(claimed.recipient, body, call) if body and claimed.recipient else None
 
 
-def topic_of(claimed: Claimed) -> Topic:
+def topic_of(claimed: ClaimedMessage) -> Topic:
     """What a message tells of."""
     if claimed.topic:
         return Topic(claimed.topic)
     return _TOPICS.get(claimed.kind, Topic.CHANGE)
 
 
-def manner_of(claimed: Claimed) -> Manner:
+def manner_of(claimed: ClaimedMessage) -> Manner:
     """How a message may go."""
     return MANNERS[topic_of(claimed)]
 
 
 def deliver_message(
-    store: Store, messenger: Messenger, message_id: str, means: Means = _NO_MEANS
+    store: Store, messenger: Messenger, message_id: str, means: DeliveryDependencies = _NO_MEANS
 ) -> str:
     """Deliver a message if it is due; gives a word for the log: what came of it.
 
@@ -180,8 +180,8 @@ class _ToSend:
 class _Delivery:
     store: Store
     messenger: Messenger
-    means: Means
-    claimed: Claimed
+    means: DeliveryDependencies
+    claimed: ClaimedMessage
 
     def deliver(self) -> str:
         try:
@@ -196,7 +196,7 @@ class _Delivery:
             if isinstance(made, str):
                 return made
             return self._send(made)
-        except (Refused, Busy, NoAnswer) as error:
+        except (ProviderRefused, Busy, NoAnswer) as error:
             return self._again(error)
         except Exception as error:  # noqa: BLE001 (one that is not right holds up no other)
             return self._failed(error)
@@ -272,7 +272,7 @@ class _Delivery:
             case _:
                 return self._go(connection, became, manner)
 
-    def _go(self, connection: Connection, ready: Ready, manner: Manner) -> _ToSend | str:
+    def _go(self, connection: Connection, ready: ReadyNotice, manner: Manner) -> _ToSend | str:
         known = ready.recipient == self.claimed.recipient
         self.claimed = replace(self.claimed, recipient=ready.recipient)
         line = self._line() if known else line_of(connection, self.store, ready.recipient)
@@ -287,7 +287,7 @@ class _Delivery:
             is_spent=lambda: self.means.breaker.is_open(connection, self.store),
         )
         match way:
-            case Wait():
+            case DeliverLater():
                 return self._put_off(connection, way.until, "hours")
             case Drop():
                 log.info("message dropped", message=self.claimed.id, why=way.why)
@@ -304,7 +304,7 @@ class _Delivery:
         index = store.vault.index("phone", self.claimed.recipient) or b""
         return outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
 
-    def _line(self) -> Line:
+    def _line(self) -> PhoneCapabilities:
         claimed = self.claimed
         # For the first confirmation the number was given, read back and agreed to just then.
         first = topic_of(claimed) is Topic.CONFIRMATION
@@ -312,7 +312,7 @@ class _Delivery:
         now = self.store.clock.now()
         return line_from(claimed.recipient, claimed.line, now=now, given_at=given_at)
 
-    def _write(self, connection: Connection, ready: Ready) -> _ToSend | str:
+    def _write(self, connection: Connection, ready: ReadyNotice) -> _ToSend | str:
         store = self.store
         if self.claimed.kind == SMS and ready.text == self.claimed.payload.get("body"):
             return _ToSend(ready.recipient, ready.text)
@@ -387,14 +387,14 @@ class _Delivery:
                 tried_again(connection, store, self.claimed.recipient)
         return word
 
-    def _again(self, error: Refused | Busy | NoAnswer) -> str:
+    def _again(self, error: ProviderRefused | Busy | NoAnswer) -> str:
         store, claimed = self.store, self.claimed
         again = next_try(error, claimed.attempts, ambiguous=claimed.ambiguous)
         with store.database.transaction() as connection:
             if again is None:
                 code = "no answer" if isinstance(error, NoAnswer) else error.code
                 outbox.move_state(connection, store.clock, claimed.id, "failed", error_code=code)
-                return "refused" if isinstance(error, Refused) else "given up"
+                return "refused" if isinstance(error, ProviderRefused) else "given up"
             outbox.put_back(
                 connection,
                 store.clock,
@@ -403,7 +403,7 @@ class _Delivery:
                 error_code=again.code,
                 ambiguous=again.ambiguous,
             )
-        if isinstance(error, Refused):
+        if isinstance(error, ProviderRefused):
             log.error("texts are refused for what we are", code=error.code)
         return "no answer" if again.ambiguous else "busy"
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from models.database import Connection
 from models.messages import outbox
-from models.messages.outbox import FAILING, Claimed, Stored
+from models.messages.outbox import FAILING, ClaimedMessage, StoredMessage
 from services.messages import phone_capabilities
-from services.messages.notices import Later, Ready
-from services.messages.retry_plan import ONE_MORE_AFTER, Fate, fate
+from services.messages.notices import Later, ReadyNotice
+from services.messages.retry_plan import ONE_MORE_AFTER, ErrorMeaning, fate
 from services.messages.topics import Manner
 from services.store import Store
 
@@ -30,13 +30,17 @@ class ForSomebody:
     why: str
 
 
-Outcome = Ready | Later | ForSomebody | None
+Outcome = ReadyNotice | Later | ForSomebody | None
 # What a message that is no follow-up has become by now.
-Rendered = Callable[[Connection, Store, Claimed], Ready | Later | None]
+Rendered = Callable[[Connection, Store, ClaimedMessage], ReadyNotice | Later | None]
 
 
 def look(
-    connection: Connection, store: Store, follow_up: Claimed, manner: Manner, render: Rendered
+    connection: Connection,
+    store: Store,
+    follow_up: ClaimedMessage,
+    manner: Manner,
+    render: Rendered,
 ) -> Outcome:
     """What is done now about the message that `follow_up` follows; None: nothing, all is well.
 
@@ -51,9 +55,9 @@ def look(
     if became is None or isinstance(became, Later):
         return became
     _remember(connection, store, became.recipient, means, failed)
-    if means is Fate.STOPPED and not (manner.case or manner.wished):
+    if means is ErrorMeaning.STOPPED and not (manner.case or manner.wished):
         return None
-    if means is Fate.ONCE_LATER and len(chain) == 1:
+    if means is ErrorMeaning.ONCE_LATER and len(chain) == 1:
         at = failed.updated_at + ONE_MORE_AFTER
         return Later(at) if at > store.clock.now() else replace(became, call=None)
     called = any(one.way == "call" for one in chain)
@@ -62,7 +66,7 @@ def look(
     return ForSomebody(failed.error_code or failed.state) if manner.case else None
 
 
-def root_of(connection: Connection, store: Store, claimed: Claimed) -> Claimed | None:
+def root_of(connection: Connection, store: Store, claimed: ClaimedMessage) -> ClaimedMessage | None:
     """The message itself, where this one follows it up; None where it is gone."""
     if claimed.follows is None:
         return claimed
@@ -70,9 +74,9 @@ def root_of(connection: Connection, store: Store, claimed: Claimed) -> Claimed |
     return chain[-1].claimed if chain else None
 
 
-def _chain(connection: Connection, store: Store, follow_up: Claimed) -> list[Stored]:
+def _chain(connection: Connection, store: Store, follow_up: ClaimedMessage) -> list[StoredMessage]:
     """What is followed up, and what that one followed up in its turn: the message itself last."""
-    chain: list[Stored] = []
+    chain: list[StoredMessage] = []
     of = follow_up.follows
     while of is not None and len(chain) < _LONGEST_CHAIN:
         stored = outbox.load(connection, store.vault, of)
@@ -84,10 +88,14 @@ def _chain(connection: Connection, store: Store, follow_up: Claimed) -> list[Sto
 
 
 def _remember(
-    connection: Connection, store: Store, number: str, means: Fate | None, failed: Stored
+    connection: Connection,
+    store: Store,
+    number: str,
+    means: ErrorMeaning | None,
+    failed: StoredMessage,
 ) -> None:
-    if means is Fate.LANDLINE:
+    if means is ErrorMeaning.LANDLINE:
         sent_at = failed.sent_at or failed.updated_at
         phone_capabilities.remember_refusal(connection, store, number, sent_at=sent_at)
-    elif means is Fate.STOPPED:
+    elif means is ErrorMeaning.STOPPED:
         phone_capabilities.stop_texts(connection, store, number)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flows.understanding import NotUnderstood, telephone
-from flows.understanding.messages import Wish, wish
+from flows.understanding.messages import Intent, intent_of
 from models.attempts import Subject, wait_for_others
 from models.booking import changes, history
 from models.booking.history import Change
@@ -44,15 +44,15 @@ WRONG_NUMBER = "wrong_number"
 _WHY_WRONG = "whoever has this number wrote that it is somebody else's"
 # The answer to each wish; the others depend on what is there.
 _ANSWERS = {
-    Wish.EMERGENCY: "emergency",
-    Wish.CANCEL: "cancel",
-    Wish.MOVE: "move",
-    Wish.CHANGE: "change",
+    Intent.EMERGENCY: "emergency",
+    Intent.CANCEL: "cancel",
+    Intent.MOVE: "move",
+    Intent.CHANGE: "change",
 }
 
 
 @dataclass(frozen=True)
-class Written:
+class IncomingText:
     """A text that came in. `sid` is the provider's id, `sender` a number as the provider has it.
 
     `settled`: the provider knows STOP and START itself, and has answered this one.
@@ -65,7 +65,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TextReply:
     """What is answered, a text each. `wish` is for the log: a word of ours, never the sender's."""
 
     texts: tuple[str, ...]
@@ -77,18 +77,18 @@ class _Copy(Exception):
 
 
 def take_text(
-    store: Store, campaign: Campaign, written: Written, *, national_number: str
-) -> Answer:
+    store: Store, campaign: Campaign, written: IncomingText, *, national_number: str
+) -> TextReply:
     """Do what a text asks for, once, and say what is answered; a copy is answered the same."""
     try:
         number, _ = telephone(written.sender)
     except NotUnderstood:
         # A service, or a number of a land that books nothing here.
-        return Answer((), "unknown_sender")
+        return TextReply((), "unknown_sender")
     with store.database.statement() as connection:
         before = incoming.look(connection, store.clock, store.vault, written.sid, number)
     if before.answered is not None:
-        return Answer(before.answered, "copy")
+        return TextReply(before.answered, "copy")
     meant, language = understood(written.body, before.language)
     one = _OneText(
         store=store,
@@ -105,17 +105,17 @@ def take_text(
     except _Copy:
         with store.database.statement() as connection:
             before = incoming.look(connection, store.clock, store.vault, written.sid, number)
-        return Answer(before.answered or (), "copy")
-    return Answer(answered, str(meant or "unknown"))
+        return TextReply(before.answered or (), "copy")
+    return TextReply(answered, str(meant or "unknown"))
 
 
-def understood(body: str, language: str) -> tuple[Wish | None, str]:
+def understood(body: str, language: str) -> tuple[Intent | None, str]:
     """The wish of a text, and the language it is in; `language` is tried first, if there is one."""
     first = language or languages()[0]
     polite = None
     for name in dict.fromkeys((first, *languages())):
-        meant = wish(body, vocabulary(name))
-        if meant is Wish.THANKS:
+        meant = intent_of(body, vocabulary(name))
+        if meant is Intent.THANKS:
             polite = meant
         elif meant is not None:
             return meant, name
@@ -126,7 +126,7 @@ def understood(body: str, language: str) -> tuple[Wish | None, str]:
 class _OneText:
     store: Store
     campaign: Campaign
-    written: Written
+    written: IncomingText
     # Of the row that stands for this text.
     row_id: str
     number: str
@@ -134,17 +134,17 @@ class _OneText:
     language: str
     national_number: str
 
-    def answer(self, meant: Wish | None) -> tuple[str, ...]:
+    def answer(self, meant: Intent | None) -> tuple[str, ...]:
         """Raises _Copy."""
-        effects: dict[Wish, Callable[[Connection], tuple[str, ...]]] = {
-            Wish.STOP: self._stop,
-            Wish.START: self._start,
-            Wish.WRONG: self._wrong,
-            Wish.WHERE: self._where,
-            Wish.YES: self._yes,
+        effects: dict[Intent, Callable[[Connection], tuple[str, ...]]] = {
+            Intent.STOP: self._stop,
+            Intent.START: self._start,
+            Intent.WRONG: self._wrong,
+            Intent.WHERE: self._where,
+            Intent.YES: self._yes,
         }
         effect = effects.get(meant) if meant else None
-        if effect is None or (self.before.wrong and meant not in {Wish.STOP, Wish.START}):
+        if effect is None or (self.before.wrong and meant not in {Intent.STOP, Intent.START}):
             answer = self._allowed(meant)
             database = self.store.database
             with database.statement() as connection, database.one_writer():
@@ -228,11 +228,11 @@ class _OneText:
 
     # ------------------------------------------------------------ what is answered
 
-    def _allowed(self, meant: Wish | None) -> tuple[str, ...]:
+    def _allowed(self, meant: Intent | None) -> tuple[str, ...]:
         """The answer to what changes nothing."""
-        if meant is Wish.EMERGENCY:
+        if meant is Intent.EMERGENCY:
             return self._said("emergency")
-        if self.before.wrong or meant is Wish.THANKS:
+        if self.before.wrong or meant is Intent.THANKS:
             return ()
         if meant is None:
             # Whoever wants no texts has not asked for this one.

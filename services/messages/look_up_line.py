@@ -9,12 +9,12 @@ import structlog
 from models.messages.phone_lines import Remembered
 from services.messages.phone_capabilities import (
     REFUSAL,
-    Kind,
+    PhoneKind,
     kind_of_number,
     remember_kind,
     remembered_of,
 )
-from services.ports import Busy, LineTypes, NoAnswer, Refused
+from services.ports import Busy, LineTypes, NoAnswer, ProviderRefused
 from services.store import Store
 
 # Numbers move between networks and kinds; half a year is what the provider's own data lasts.
@@ -31,15 +31,15 @@ def look_up_line(
     Whatever fails changes nothing: the number's plan says what it can get. What cannot be told is
     remembered too, and not asked again before FRESH_FOR.
     """
-    if kind_of_number(number) is Kind.NONE or _is_fresh(store, known):
+    if kind_of_number(number) is PhoneKind.NONE or _is_fresh(store, known):
         return known
     try:
         kind = types.kind(number)
-    except (Refused, Busy, NoAnswer) as error:
+    except (ProviderRefused, Busy, NoAnswer) as error:
         log.warning("line not looked up", error=type(error).__name__)
         return known
     with store.database.transaction() as connection:
-        remember_kind(connection, store, number, Kind(kind) if kind else None, "lookup")
+        remember_kind(connection, store, number, PhoneKind(kind) if kind else None, "lookup")
         return remembered_of(connection, store, number)
 
 

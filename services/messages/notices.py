@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from models.database import Connection
-from models.messages.outbox import Claimed
+from models.messages.outbox import ClaimedMessage
 from services.store import Store
 
 # Why a machine rings about a booking: `known` has its `booking_id` and the `topic` of the message.
@@ -54,7 +54,7 @@ class CallPlan:
 
 
 @dataclass(frozen=True)
-class Ready:
+class ReadyNotice:
     """What a notice has become.
 
     `recipient` is E.164. `text` is in letters of GSM-7; empty: it is never told by a text. `call`
@@ -79,10 +79,10 @@ class Later:
 
 
 # What a message of this kind has become: None when nobody needs to be told any more.
-Render = Callable[[Connection, Store, Claimed], Ready | Later | None]
+Render = Callable[[Connection, Store, ClaimedMessage], ReadyNotice | Later | None]
 
 # Promise the call that tells a message, in the transaction given; `claimed.recipient` is whom to
 # ring. False while the number has another live promise. The promise is an entry of the line whose
 # `message_id` is the message's; whoever ends it moves the message by
 # models.messages.outbox.move_state.
-Arrange = Callable[[Connection, Store, Claimed, CallPlan], bool]
+Arrange = Callable[[Connection, Store, ClaimedMessage, CallPlan], bool]

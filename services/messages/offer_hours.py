@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.campaign.text_hours import next_text_at
-from services.messages.phone_capabilities import Kind, kind_of_number
+from services.messages.phone_capabilities import PhoneKind, kind_of_number
 from services.messages.texts import wanted
 
 # An offer leaves so much later at most, where nothing is wrong: shortly before the end of the hours
@@ -36,7 +36,7 @@ def tells_at(campaign: Campaign, number: str, now: datetime) -> datetime:
 
 def _next(campaign: Campaign, number: str, moment: datetime) -> datetime:
     rung = next_call_at(campaign, number, moment, machine=True)
-    writes = wanted(campaign, "offer") and kind_of_number(number) is Kind.MOBILE
+    writes = wanted(campaign, "offer") and kind_of_number(number) is PhoneKind.MOBILE
     if rung <= moment or not writes:
         return rung
     return min(rung, next_text_at(campaign, number, moment))

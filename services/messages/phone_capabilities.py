@@ -32,7 +32,7 @@ REFUSAL: Final = "refusal"
 TWICE: Final = 2
 
 
-class Way(StrEnum):
+class ContactWay(StrEnum):
     """How somebody at a number can be told something."""
 
     TEXT = "text"
@@ -40,7 +40,7 @@ class Way(StrEnum):
     NONE = "none"
 
 
-class Kind(StrEnum):
+class PhoneKind(StrEnum):
     """What a line is."""
 
     MOBILE = "mobile"
@@ -50,43 +50,47 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Line:
+class PhoneCapabilities:
     """A number's line. `stopped`: wants no texts. `wrong`: belongs to somebody else."""
 
-    kind: Kind
+    kind: PhoneKind
     stopped: bool = False
     wrong: bool = False
 
     @property
     def text(self) -> bool:
         """Whether a text reaches whoever is there, and is wanted."""
-        return self.way is Way.TEXT
+        return self.way is ContactWay.TEXT
 
     @property
-    def way(self) -> Way:
+    def way(self) -> ContactWay:
         """The way to whoever is there; a call where texts are not wanted."""
-        if self.wrong or self.kind is Kind.NONE:
-            return Way.NONE
-        return Way.TEXT if self.kind is Kind.MOBILE and not self.stopped else Way.CALL
+        if self.wrong or self.kind is PhoneKind.NONE:
+            return ContactWay.NONE
+        return (
+            ContactWay.TEXT
+            if self.kind is PhoneKind.MOBILE and not self.stopped
+            else ContactWay.CALL
+        )
 
 
-def kind_of_number(number: str | None) -> Kind:
+def kind_of_number(number: str | None) -> PhoneKind:
     """The kind of a number (E.164) by its numbering plan alone."""
     if not number:
-        return Kind.NONE
+        return PhoneKind.NONE
     try:
         e164, kind = telephone(number)
     except NotUnderstood:
-        return Kind.NONE
+        return PhoneKind.NONE
     if kind is CallerKind.MOBILE:
-        return Kind.MOBILE
+        return PhoneKind.MOBILE
     exactly = phonenumbers.number_type(phonenumbers.parse(e164, None))
-    return Kind.VOIP if exactly == phonenumbers.PhoneNumberType.VOIP else Kind.LANDLINE
+    return PhoneKind.VOIP if exactly == phonenumbers.PhoneNumberType.VOIP else PhoneKind.LANDLINE
 
 
 def takes_texts(number: str | None) -> bool:
     """Whether a number (E.164) is a mobile by its numbering plan."""
-    return kind_of_number(number) is Kind.MOBILE
+    return kind_of_number(number) is PhoneKind.MOBILE
 
 
 def line_from(
@@ -95,7 +99,7 @@ def line_from(
     *,
     now: datetime,
     given_at: datetime | None = None,
-) -> Line:
+) -> PhoneCapabilities:
     """The line of a number (E.164), by its plan and by what is remembered of it at a moment (UTC).
 
     A number that nothing of ours may reach stays so, whatever is remembered. `given_at` (UTC) is
@@ -104,13 +108,13 @@ def line_from(
     """
     kind = kind_of_number(number)
     if remembered is None:
-        return Line(kind)
-    doubted = kind is Kind.MOBILE and is_doubted(remembered, now, given_at)
-    if kind is not Kind.NONE and remembered.kind and not doubted:
-        kind = Kind(remembered.kind)
+        return PhoneCapabilities(kind)
+    doubted = kind is PhoneKind.MOBILE and is_doubted(remembered, now, given_at)
+    if kind is not PhoneKind.NONE and remembered.kind and not doubted:
+        kind = PhoneKind(remembered.kind)
     said = (remembered.stopped_at, remembered.wrong_at)
     stopped, wrong = (at is not None and (given_at is None or at >= given_at) for at in said)
-    return Line(kind, stopped=stopped, wrong=wrong)
+    return PhoneCapabilities(kind, stopped=stopped, wrong=wrong)
 
 
 def is_doubted(remembered: Remembered, now: datetime, given_at: datetime | None = None) -> bool:
@@ -127,10 +131,10 @@ def is_doubted(remembered: Remembered, now: datetime, given_at: datetime | None 
     return now >= remembered.refused_at + counts
 
 
-def line_of(connection: Connection, store: Store, number: str | None) -> Line:
+def line_of(connection: Connection, store: Store, number: str | None) -> PhoneCapabilities:
     """The line of a number (E.164), with what is remembered of it: one statement."""
     if not number:
-        return Line(Kind.NONE)
+        return PhoneCapabilities(PhoneKind.NONE)
     remembered = remembered_of(connection, store, number)
     return line_from(number, remembered, now=store.clock.now())
 
@@ -140,7 +144,7 @@ def remembered_of(connection: Connection, store: Store, number: str) -> Remember
     return phone_lines.get(connection, _index(store, number))
 
 
-def way_of(connection: Connection, store: Store, number: str | None) -> Way:
+def way_of(connection: Connection, store: Store, number: str | None) -> ContactWay:
     """How somebody at a number (E.164) can be told something."""
     return line_of(connection, store, number).way
 
@@ -167,7 +171,7 @@ def mark_wrong(connection: Connection, store: Store, number: str) -> None:
 
 
 def remember_kind(
-    connection: Connection, store: Store, number: str, kind: Kind | None, source: str
+    connection: Connection, store: Store, number: str, kind: PhoneKind | None, source: str
 ) -> None:
     """Note what a line is, as `source` (lookup, refusal) has told; None: it could not be told."""
     phone_lines.note_kind(
@@ -180,7 +184,7 @@ def remember_refusal(
 ) -> None:
     """A text that left at a moment (UTC) met a landline, says the network that refused it."""
     index = _index(store, number)
-    kind = str(Kind.LANDLINE)
+    kind = str(PhoneKind.LANDLINE)
     phone_lines.note_refusal(connection, store.clock, index, kind, sent_at=sent_at)
 
 

@@ -14,17 +14,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from models.booking import changes
-from models.booking.changes import BookedAppointment, BookingFile
+from models.booking.changes import BookedAppointment, BookingDetails
 from models.database import Connection
 from models.messages import reminders
-from models.messages.outbox import Claimed
-from models.messages.reminders import Day
+from models.messages.outbox import ClaimedMessage
+from models.messages.reminders import ReminderDay
 from prompts.catalogue import load
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
-from services.messages.notices import APPOINTMENT, CallPlan, Ready, Render
-from services.messages.texts import Where
+from services.messages.notices import APPOINTMENT, CallPlan, ReadyNotice, Render
+from services.messages.texts import MessagePlace
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -63,7 +63,7 @@ def plan(store: Store, campaigns: Iterable[Campaign]) -> int:
 class _Due:
     """A day whose hour has come; `by_call` None: it is the evening's calls."""
 
-    day: Day
+    day: ReminderDay
     by_call: bool | None
 
 
@@ -78,21 +78,21 @@ def _due(campaign: Campaign, zone_name: str, now: datetime) -> list[_Due]:
     if now >= _moment(today, LATEST.hour * 60, zone):
         return []
     found = []
-    for one in campaign.reminders:
-        if now >= _moment(today, one.at, zone):
-            day = today + timedelta(days=one.days_before)
-            what = f"days{one.days_before}"
-            found.append(_Due(_day(what, campaign, zone_name, day), one.by_call))
+    for reminder in campaign.reminders:
+        if now >= _moment(today, reminder.at, zone):
+            day = today + timedelta(days=reminder.days_before)
+            what = f"days{reminder.days_before}"
+            found.append(_Due(_day(what, campaign, zone_name, day), reminder.by_call))
     evening = campaign.evening_call
     if evening is not None and now >= _moment(today, evening, zone):
         found.append(_Due(_day(EVENING, campaign, zone_name, today), None))
     return found
 
 
-def _day(what: str, campaign: Campaign, zone_name: str, day: date) -> Day:
+def _day(what: str, campaign: Campaign, zone_name: str, day: date) -> ReminderDay:
     zone = ZoneInfo(zone_name)
     begins, ends = (_moment(one, 0, zone) for one in (day, day + timedelta(days=1)))
-    return Day(what, campaign.name, zone_name, day, begins, ends)
+    return ReminderDay(what, campaign.name, zone_name, day, begins, ends)
 
 
 def _moment(day: date, minute: int, zone: ZoneInfo) -> datetime:
@@ -129,15 +129,19 @@ def _write(store: Store, due: _Due) -> int:
 def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Render]:
     """What a reminder and an evening's call have become by now, by kind of message."""
 
-    def reminder(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+    def reminder(
+        connection: Connection, store: Store, claimed: ClaimedMessage
+    ) -> ReadyNotice | None:
         return _reminder(connection, store, claimed, campaign_of, national_number)
 
-    def evening(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+    def evening(
+        connection: Connection, store: Store, claimed: ClaimedMessage
+    ) -> ReadyNotice | None:
         file = _file(connection, store, claimed)
         ahead = _ahead(connection, store, file) if file else []
         if file is None or not ahead or not file.calls:
             return None
-        return Ready(file.number or "", call=_call(file, Topic.EVENING, ahead[0].start_at))
+        return ReadyNotice(file.number or "", call=_call(file, Topic.EVENING, ahead[0].start_at))
 
     return {REMINDER: reminder, EVENING: evening}
 
@@ -145,10 +149,10 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
 def _reminder(
     connection: Connection,
     store: Store,
-    claimed: Claimed,
+    claimed: ClaimedMessage,
     campaign_of: CampaignOf,
     national_number: str,
-) -> Ready | None:
+) -> ReadyNotice | None:
     """None for what is cancelled, closed, erased, on another day by now, or has begun."""
     _, appointment_id, _, day = claimed.dedupe_key.split(":")
     found = reminders.told(connection, int(appointment_id))
@@ -165,36 +169,36 @@ def _reminder(
     if local.date() != date.fromisoformat(day):
         return None
     if file.calls:
-        return Ready(file.number or "", call=_call(file, Topic.REMINDER, mine.start_at))
+        return ReadyNotice(file.number or "", call=_call(file, Topic.REMINDER, mine.start_at))
     if not texts.wanted(campaign_of(file.campaign), REMINDER):
         return None
     tomorrow = local.date() - store.clock.now().astimezone(zone).date() == timedelta(days=1)
     text = texts.reminder(
         load(file.language),
         start=local,
-        where=Where(where.street, where.name, where.postcode, where.town),
+        where=MessagePlace(where.street, where.name, where.postcode, where.town),
         reference=file.reference,
         number=national_number,
         link=store.link_of(file.reference, [one.start_at for one in file.live]),
         tomorrow=tomorrow,
         which=mine.dose if len(file.live) > 1 else None,
     )
-    return Ready(file.number or "", text, latest=mine.start_at - TOO_LATE)
+    return ReadyNotice(file.number or "", text, latest=mine.start_at - TOO_LATE)
 
 
-def _file(connection: Connection, store: Store, claimed: Claimed) -> BookingFile | None:
+def _file(connection: Connection, store: Store, claimed: ClaimedMessage) -> BookingDetails | None:
     """The booking of a message, where somebody can be told of it."""
     file = changes.load(connection, store.vault, claimed.booking_id or "")
     return file if file is not None and file.number else None
 
 
-def _ahead(connection: Connection, store: Store, file: BookingFile) -> list[BookedAppointment]:
+def _ahead(connection: Connection, store: Store, file: BookingDetails) -> list[BookedAppointment]:
     """What is still to come; nobody is reminded of what was told to be no more."""
     now, gone = store.clock.now(), reminders.cannot_be(connection, file.id)
     return [one for one in file.live if one.start_at > now and one.dose not in gone]
 
 
-def _call(file: BookingFile, topic: Topic, start_at: datetime) -> CallPlan:
+def _call(file: BookingDetails, topic: Topic, start_at: datetime) -> CallPlan:
     known = {"booking_id": file.id, "topic": str(topic)}
     return CallPlan(APPOINTMENT, file.language, known, until=start_at - TOO_LATE)
 
@@ -213,7 +217,7 @@ class Ahead:
 
 def ahead_of(
     campaign: Campaign | None,
-    file: BookingFile,
+    file: BookingDetails,
     zones: Mapping[str, str],
     now: datetime,
     *,
@@ -243,7 +247,7 @@ def ahead_of(
 
 
 @dataclass(frozen=True)
-class Calls:
+class ReminderCalls:
     """When somebody would be rung about a new booking, by the centre's clock.
 
     In the `evening` and `before` the appointment; None where there is no such call.
@@ -255,7 +259,7 @@ class Calls:
 
 def calls_about(
     campaign: Campaign, starts: Sequence[datetime], zone: ZoneInfo, number: str, now: datetime
-) -> Calls:
+) -> ReminderCalls:
     """What a campaign does for whoever asks to be rung at `number` (E.164).
 
     `starts` are their appointments' (aware). No earlier than anybody may be rung, and not when it
@@ -279,11 +283,11 @@ def calls_about(
 
     def before(start: datetime) -> datetime | None:
         day = start.astimezone(zone).date()
-        rung = (one for one in campaign.reminders if one.by_call)
+        rung = (reminder for reminder in campaign.reminders if reminder.by_call)
         moments = (_moment(day - timedelta(days=one.days_before), one.at, zone) for one in rung)
         far = (moment for moment in moments if moment > now + UNLESS_LATELY)
         return next((at for one in far if (at := allowed(one, start)) is not None), None)
 
     before_first = before(first)
     alone = evening is None and before_first is None
-    return Calls(evening, before(last) if alone else before_first)
+    return ReminderCalls(evening, before(last) if alone else before_first)

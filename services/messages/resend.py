@@ -15,13 +15,13 @@ from models.booking import changes
 from models.database import Connection
 from models.messages import messages, outbox
 from models.messages.messages import CONFIRMATIONS
-from models.messages.outbox import FAILING, RESEND, Claimed
+from models.messages.outbox import FAILING, RESEND, ClaimedMessage
 from prompts.catalogue import load
 from services.messages import delivery_failures
 from services.messages.change_notices import call_about
 from services.messages.confirmation_text import text_of_booking
 from services.messages.deliver_message import SMS, VOICE, as_written
-from services.messages.notices import Later, Ready, Render
+from services.messages.notices import Later, ReadyNotice, Render
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -32,7 +32,9 @@ AT_ONCE = 200
 def renders(notices: Mapping[str, Render], national_number: str) -> dict[str, Render]:
     """The kinds that are made here; `notices` makes those in whose place one may go."""
 
-    def again(connection: Connection, store: Store, claimed: Claimed) -> Ready | Later | None:
+    def again(
+        connection: Connection, store: Store, claimed: ClaimedMessage
+    ) -> ReadyNotice | Later | None:
         root = delivery_failures.root_of(connection, store, claimed)
         if root is None or root.id == claimed.id:
             return None
@@ -43,7 +45,7 @@ def renders(notices: Mapping[str, Render], national_number: str) -> dict[str, Re
             render = _by_voice
         return render(connection, store, root) if render else None
 
-    def text(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+    def text(connection: Connection, store: Store, claimed: ClaimedMessage) -> ReadyNotice | None:
         """A confirmation that did not leave at once tells what its booking is by now."""
         if not claimed.booking_id or claimed.topic not in CONFIRMATIONS:
             return as_written(connection, store, claimed)
@@ -52,18 +54,18 @@ def renders(notices: Mapping[str, Render], national_number: str) -> dict[str, Re
     return {RESEND: again, VOICE: _by_voice, SMS: text}
 
 
-def _by_voice(connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+def _by_voice(connection: Connection, store: Store, claimed: ClaimedMessage) -> ReadyNotice | None:
     """The appointment, told by a call to the number on file; None where nothing lies ahead."""
     file = changes.load(connection, store.vault, claimed.booking_id or "")
     if file is None or not file.number:
         return None
     call = call_about(connection, store, file.id, Topic.VOICE)
-    return Ready(file.number, call=call) if call else None
+    return ReadyNotice(file.number, call=call) if call else None
 
 
 def _confirmation(
-    connection: Connection, store: Store, root: Claimed, national_number: str
-) -> Ready | None:
+    connection: Connection, store: Store, root: ClaimedMessage, national_number: str
+) -> ReadyNotice | None:
     file = changes.load(connection, store.vault, root.booking_id or "")
     # It may go where its person asked for it, without that being where they can be reached.
     recipient = root.recipient or (file.number if file else None)
@@ -83,7 +85,7 @@ def _confirmation(
         link=store.link_of(file.reference, [one.start_at for one in ahead]),
     )
     topic = Topic(root.topic) if root.topic else Topic.CONFIRMATION
-    return Ready(recipient, text, call_about(connection, store, file.id, topic))
+    return ReadyNotice(recipient, text, call_about(connection, store, file.id, topic))
 
 
 # ---------------------------------------------------------------- what an operator asks for
@@ -94,14 +96,14 @@ class NotAgain(Exception):
 
 
 @dataclass(frozen=True)
-class Plan:
+class ResendPlan:
     """What would go again, by id, and how many are left out: something goes for them already."""
 
     message_ids: tuple[str, ...]
     left_out: int
 
 
-def plan_one(store: Store, message_id: str) -> Plan:
+def plan_one(store: Store, message_id: str) -> ResendPlan:
     """A single message. Raises NotAgain."""
     with store.database.statement() as connection:
         found = outbox.load(connection, store.vault, message_id)
@@ -114,18 +116,18 @@ def plan_one(store: Store, message_id: str) -> Plan:
                 f"message {message_id} does not go again: another one goes in its place,"
                 " its person was written to since, or it spoke of an hour that is past"
             )
-    return Plan((message_id,), 0)
+    return ResendPlan((message_id,), 0)
 
 
-def plan_topic(store: Store, topic: Topic, states: Sequence[str], since: datetime) -> Plan:
+def plan_topic(store: Store, topic: Topic, states: Sequence[str], since: datetime) -> ResendPlan:
     """All about a topic that came to nothing since a moment (UTC), oldest first."""
     with store.database.statement() as connection:
         found = messages.undelivered(connection, topic=str(topic), states=states, since=since)
     ids = tuple(one for one, may in found.items() if may)
-    return Plan(ids, len(found) - len(ids))
+    return ResendPlan(ids, len(found) - len(ids))
 
 
-def carry_out(store: Store, plan: Plan) -> Iterator[tuple[int, int]]:
+def carry_out(store: Store, plan: ResendPlan) -> Iterator[tuple[int, int]]:
     """Write what goes again; gives for each step how many were looked at, and how many written.
 
     What was sent again, or arrived, since the plan was made is left out. Safe to repeat.

@@ -16,10 +16,10 @@ from typing import Final
 
 from tenacity import Future, RetryCallState, Retrying, stop_after_attempt, wait_exponential
 
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 
 
-class Fate(StrEnum):
+class ErrorMeaning(StrEnum):
     """What an error means for a text."""
 
     OURS = "ours"  # a setting, the account: every text would fail, so this one waits
@@ -30,31 +30,31 @@ class Fate(StrEnum):
 
 
 # What is not here is a dead end.
-FATES: Final[Mapping[str, Fate]] = MappingProxyType(
+FATES: Final[Mapping[str, ErrorMeaning]] = MappingProxyType(
     {
         # Refused at once.
-        "20003": Fate.OURS,  # not our account, or not its key
-        "20005": Fate.OURS,  # the account does not work
-        "20006": Fate.OURS,  # the account may not
-        "21211": Fate.DEAD_END,  # no such number
-        "21212": Fate.OURS,  # our sender is none
-        "21408": Fate.DEAD_END,  # that country is not allowed
-        "21603": Fate.OURS,  # no sender
-        "21606": Fate.OURS,  # our sender cannot send
-        "21610": Fate.STOPPED,
-        "21612": Fate.DEAD_END,  # not from this sender to that number
-        "21614": Fate.LANDLINE,
-        "21635": Fate.LANDLINE,  # a landline, beyond the provider's own countries
-        "21659": Fate.OURS,  # our sender is not of this account
+        "20003": ErrorMeaning.OURS,  # not our account, or not its key
+        "20005": ErrorMeaning.OURS,  # the account does not work
+        "20006": ErrorMeaning.OURS,  # the account may not
+        "21211": ErrorMeaning.DEAD_END,  # no such number
+        "21212": ErrorMeaning.OURS,  # our sender is none
+        "21408": ErrorMeaning.DEAD_END,  # that country is not allowed
+        "21603": ErrorMeaning.OURS,  # no sender
+        "21606": ErrorMeaning.OURS,  # our sender cannot send
+        "21610": ErrorMeaning.STOPPED,
+        "21612": ErrorMeaning.DEAD_END,  # not from this sender to that number
+        "21614": ErrorMeaning.LANDLINE,
+        "21635": ErrorMeaning.LANDLINE,  # a landline, beyond the provider's own countries
+        "21659": ErrorMeaning.OURS,  # our sender is not of this account
         # Reported later.
-        "30001": Fate.ONCE_LATER,  # too many were waiting
-        "30002": Fate.ONCE_LATER,  # the account was suspended between taking and sending
-        "30003": Fate.ONCE_LATER,  # the telephone is off, or out of reach
-        "30004": Fate.DEAD_END,  # blocked
-        "30005": Fate.DEAD_END,  # a number that is not in use
-        "30006": Fate.LANDLINE,
-        "30007": Fate.DEAD_END,  # taken for unwanted by its network
-        "30008": Fate.ONCE_LATER,  # nobody knows why
+        "30001": ErrorMeaning.ONCE_LATER,  # too many were waiting
+        "30002": ErrorMeaning.ONCE_LATER,  # the account was suspended between taking and sending
+        "30003": ErrorMeaning.ONCE_LATER,  # the telephone is off, or out of reach
+        "30004": ErrorMeaning.DEAD_END,  # blocked
+        "30005": ErrorMeaning.DEAD_END,  # a number that is not in use
+        "30006": ErrorMeaning.LANDLINE,
+        "30007": ErrorMeaning.DEAD_END,  # taken for unwanted by its network
+        "30008": ErrorMeaning.ONCE_LATER,  # nobody knows why
     }
 )
 # A telephone that was off is tried once more after this long.
@@ -84,20 +84,20 @@ class Again:
     ambiguous: bool
 
 
-def fate(code: str | None) -> Fate:
+def fate(code: str | None) -> ErrorMeaning:
     """What an error of the provider means for the text that met it."""
-    return FATES.get(code or "", Fate.DEAD_END)
+    return FATES.get(code or "", ErrorMeaning.DEAD_END)
 
 
 def next_try(
-    error: Refused | Busy | NoAnswer, attempts: int, *, ambiguous: bool = False
+    error: ProviderRefused | Busy | NoAnswer, attempts: int, *, ambiguous: bool = False
 ) -> Again | None:
     """What follows a try that failed, the `attempts`th; None where there is no further one.
 
     `ambiguous`: an earlier try may have reached the provider, and that has not been settled. A busy
     provider at the look-up has not told anything.
     """
-    if isinstance(error, Refused) and fate(error.code) is not Fate.OURS:
+    if isinstance(error, ProviderRefused) and fate(error.code) is not ErrorMeaning.OURS:
         return None
     state = _state(error, attempts)
     if _STOP(state):

@@ -9,8 +9,8 @@ from datetime import datetime
 from services.campaign.campaign import Campaign
 from services.campaign.text_hours import next_text_at
 from services.messages.delivery_failures import ForSomebody
-from services.messages.notices import CallPlan, Ready
-from services.messages.phone_capabilities import Kind, Line
+from services.messages.notices import CallPlan, ReadyNotice
+from services.messages.phone_capabilities import PhoneCapabilities, PhoneKind
 from services.messages.topics import Manner
 
 
@@ -27,7 +27,7 @@ class ByCall:
 
 
 @dataclass(frozen=True)
-class Wait:
+class DeliverLater:
     """It may wait, and does `until` (UTC or the zone of the number, aware)."""
 
     until: datetime
@@ -40,13 +40,13 @@ class Drop:
     why: str
 
 
-Route = ByText | ByCall | Wait | Drop | ForSomebody
+Route = ByText | ByCall | DeliverLater | Drop | ForSomebody
 
 
 def choose(
-    ready: Ready,
+    ready: ReadyNotice,
     manner: Manner,
-    line: Line,
+    line: PhoneCapabilities,
     *,
     now: datetime,
     campaign: Campaign | None,
@@ -69,19 +69,19 @@ def choose(
         return _by_call(ready, manner, "no way")
     opens = _opens(ready, manner, now, campaign)
     if opens is not None:
-        return Wait(opens)
+        return DeliverLater(opens)
     over = _over(manner, campaign, texts, is_spent)
     return _by_call(ready, manner, over) if over else ByText()
 
 
-def _unreachable(line: Line) -> str:
+def _unreachable(line: PhoneCapabilities) -> str:
     if line.wrong:
         return "wrong"
-    return "no way" if line.kind is Kind.NONE else ""
+    return "no way" if line.kind is PhoneKind.NONE else ""
 
 
 def _opens(
-    ready: Ready, manner: Manner, now: datetime, campaign: Campaign | None
+    ready: ReadyNotice, manner: Manner, now: datetime, campaign: Campaign | None
 ) -> datetime | None:
     """When a text may leave that may wait; None: now."""
     if campaign is None or manner.any_hour or ready.any_hour:
@@ -105,7 +105,7 @@ def _over(
     return "spend" if is_spent() else ""
 
 
-def _by_call(ready: Ready, manner: Manner, why: str) -> Route:
+def _by_call(ready: ReadyNotice, manner: Manner, why: str) -> Route:
     if manner.by_call and ready.call is not None:
         return ByCall(ready.call)
     return ForSomebody(why) if manner.case else Drop(why)

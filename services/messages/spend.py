@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 @dataclass
-class Breaker:
+class SpendBreaker:
     """`parts_a_day` is what may leave in 24 hours; 0: any number. `ticks` gives seconds."""
 
     parts_a_day: int = 0

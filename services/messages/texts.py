@@ -55,7 +55,7 @@ _SHORTEST_STREET = 8
 
 
 @dataclass(frozen=True)
-class Where:
+class MessagePlace:
     """A place as it is known; what of it may be told is found when a text is written."""
 
     street: str
@@ -82,7 +82,7 @@ class Dose:
 
     dose: int
     start: datetime
-    where: Where
+    where: MessagePlace
     was: datetime | None = None
     became: str = ""
 
@@ -93,7 +93,7 @@ class Dose:
         return cls(
             dose=told["dose"],
             start=datetime.fromisoformat(told["start"]),
-            where=Where(told["street"], told["name"], told["postcode"], told["town"]),
+            where=MessagePlace(told["street"], told["name"], told["postcode"], told["town"]),
             was=datetime.fromisoformat(was) if was else None,
             became=told.get("became", ""),
         )
@@ -137,7 +137,7 @@ def confirmation(
     catalogue: Catalogue,
     *,
     starts: Sequence[datetime],
-    where: Where,
+    where: MessagePlace,
     reference: str,
     number: str,
     link: str = "",
@@ -161,7 +161,7 @@ def evening(
     catalogue: Catalogue,
     *,
     starts: Sequence[datetime],
-    where: Where,
+    where: MessagePlace,
     reference: str,
     number: str,
     link: str = "",
@@ -176,7 +176,7 @@ def reminder(
     catalogue: Catalogue,
     *,
     start: datetime,
-    where: Where,
+    where: MessagePlace,
     reference: str,
     number: str,
     link: str = "",
@@ -243,7 +243,7 @@ def case(
     link: str = "",
 ) -> str:
     """It cannot take place, and a person will ring. `gone`: which doses; none given: all."""
-    told = [one for one in doses if one.dose in gone] or list(doses)
+    told = [dose for dose in doses if dose.dose in gone] or list(doses)
     key = "closed_case_both" if len(told) > 1 else "closed_case"
     values = {
         "start": told[0].start,
@@ -277,8 +277,8 @@ def cancelled(
     link: str = "",
 ) -> str:
     """Cancelled, whole or the second alone; `doses` are all, what became of each in `became`."""
-    gone = [one for one in doses if one.became.startswith("cancelled")] or list(doses)
-    stays = [one for one in doses if one not in gone]
+    gone = [dose for dose in doses if dose.became.startswith("cancelled")] or list(doses)
+    stays = [dose for dose in doses if dose not in gone]
     if stays:
         key = "cancelled_second"
         values = {"start": stays[0].start, "second": gone[-1].start}
@@ -297,7 +297,7 @@ def restored(
     link: str = "",
 ) -> str:
     """A cancellation was taken back; `doses` are all that are live now."""
-    back = [one for one in doses if one.became == "restored"] or list(doses)
+    back = [dose for dose in doses if dose.became == "restored"] or list(doses)
     key = "restored_both" if len(back) > 1 else "restored_second"
     if len(doses) == 1:
         key = "restored"
@@ -344,7 +344,7 @@ def offer(
     catalogue: Catalogue,
     *,
     starts: Sequence[datetime],
-    where: Where,
+    where: MessagePlace,
     until: datetime,
     number: str,
 ) -> str:
@@ -397,7 +397,7 @@ def reply(catalogue: Catalogue, name: str, *, number: str) -> str:
 
 
 def _moved(writer: _Writer, name: str, doses: Sequence[Dose], values: Mapping[str, Any]) -> str:
-    moved = [one for one in doses if one.was is not None]
+    moved = [dose for dose in doses if dose.was is not None]
     if not moved:
         raise ValueError("none of these appointments has moved")
     given = {
@@ -463,7 +463,7 @@ class _Writer:
         self,
         keys: Sequence[str],
         values: Mapping[str, Any],
-        places: Mapping[str, Where],
+        places: Mapping[str, MessagePlace],
         *,
         most: int = _MOST_PARTS,
         brief: Sequence[str] = (),
@@ -496,7 +496,7 @@ class _Writer:
             text = self._filled(last, values, addresses) + link
         return text
 
-    def _address(self, where: Where) -> _Address:
+    def _address(self, where: MessagePlace) -> _Address:
         told, commune = to_gsm(where.told), to_gsm(where.commune)
         if not told:
             commune = to_gsm(self._catalogue.text("part_address", {"commune": commune}))

@@ -43,7 +43,7 @@ from flows.understanding.dates import dates
 from flows.understanding.digits import phone
 from flows.world import Town
 from services.campaign.campaign import Campaign
-from services.online.web_sessions import Done, Outcome, Visit, WebWorld
+from services.online.web_sessions import Done, WebSession, WebSessionOutcome, WebWorld
 
 WHOM = {"self": Whom.SELF, "other": Whom.OTHER, "two": Whom.TWO}
 # The centre and the slot that somebody came for, beside what they typed.
@@ -69,7 +69,7 @@ class NotTaken(Exception):
         self.reason = reason
 
 
-def may_show(visit: Visit, step: str) -> bool:
+def may_show(visit: WebSession, step: str) -> bool:
     """Whether that question may be seen and answered now: the one of now, or one before it.
 
     Once somebody is booked, nothing leads back to what was asked before that.
@@ -99,7 +99,7 @@ def may_show(visit: Visit, step: str) -> bool:
 # ------------------------------------------------------------------ who comes
 
 
-def for_whom(visit: Visit, world: WebWorld, whom: str) -> Visit:
+def for_whom(visit: WebSession, world: WebWorld, whom: str) -> WebSession:
     if whom not in WHOM:
         raise NotTaken("whom", "choose")
     session = visit.session
@@ -118,7 +118,9 @@ def after_whom(campaign: Campaign, now: datetime) -> str:
     return "date_of_birth"
 
 
-def date_of_birth(visit: Visit, world: WebWorld, day: str, month: str, year: str) -> Visit:
+def date_of_birth(
+    visit: WebSession, world: WebWorld, day: str, month: str, year: str
+) -> WebSession:
     born = birth_date(world, visit.language, day, month, year)
     session = _without_offers(visit.session, world).but(born=born.isoformat())
     visit = visit.with_typed(day=day, month=month, year=year)
@@ -163,14 +165,14 @@ def _written_date(text: str, world: WebWorld, language: str, today: date) -> tup
     return ()
 
 
-def group(visit: Visit, world: WebWorld, belongs: str) -> Visit:
+def group(visit: WebSession, world: WebWorld, belongs: str) -> WebSession:
     if belongs not in _YES_NO or not visit.session.group_asked:
         raise NotTaken("belongs", "choose")
     session = _without_offers(visit.session, world)
     return _follow(visit, world, Group().take(session, _YES_NO[belongs], world))
 
 
-def not_eligible(visit: Visit, world: WebWorld, wish: str, number: str) -> Visit:
+def not_eligible(visit: WebSession, world: WebWorld, wish: str, number: str) -> WebSession:
     session = visit.session
     if wish == "second" and session.is_first_of_two:
         return _on_to_second(visit, world)
@@ -180,7 +182,7 @@ def not_eligible(visit: Visit, world: WebWorld, wish: str, number: str) -> Visit
     return _follow(visit, world, promise(session, world, Tell.TURN, _number(world, visit, number)))
 
 
-def not_yet_open(visit: Visit, world: WebWorld, number: str) -> Visit:
+def not_yet_open(visit: WebSession, world: WebWorld, number: str) -> WebSession:
     visit = visit.with_typed(number=number)
     known = _number(world, visit, number)
     opens_at = world.rules().opens_at
@@ -193,7 +195,7 @@ def not_yet_open(visit: Visit, world: WebWorld, number: str) -> Visit:
 # ------------------------------------------------------------------ where
 
 
-def postcode(visit: Visit, world: WebWorld, where: str) -> Visit:
+def postcode(visit: WebSession, world: WebWorld, where: str) -> WebSession:
     towns = towns_of(world, where)
     session = _without_offers(visit.session, world).but(towns_found=())
     visit = visit.with_typed(where=where)
@@ -226,7 +228,7 @@ def towns_of(world: WebWorld, where: str) -> tuple[Town, ...]:
     return towns
 
 
-def town_which(visit: Visit, world: WebWorld, code: str) -> Visit:
+def town_which(visit: WebSession, world: WebWorld, code: str) -> WebSession:
     names = {found: name for found, name, _ in visit.session.towns_found}
     town = world.town(code) if code in names else None
     if town is None:
@@ -238,7 +240,7 @@ def town_which(visit: Visit, world: WebWorld, code: str) -> Visit:
 # ------------------------------------------------------------------ offers
 
 
-def take_offer(visit: Visit, world: WebWorld, place: str) -> Visit:
+def take_offer(visit: WebSession, world: WebWorld, place: str) -> WebSession:
     """`place` is the id of an offer's first place, as its form has it."""
     places = [str(offer.place_id) for offer in visit.session.offers]
     if place not in places:
@@ -247,7 +249,7 @@ def take_offer(visit: Visit, world: WebWorld, place: str) -> Visit:
     return _follow(visit, world, choose(session, world))
 
 
-def other_offers(visit: Visit, world: WebWorld, wish: str, where: str = "") -> Visit:
+def other_offers(visit: WebSession, world: WebWorld, wish: str, where: str = "") -> WebSession:
     """Other days, a part of the day, farther away; or another town or a centre by its name."""
     session = visit.session
     if wish in {"morning", "afternoon"}:
@@ -260,7 +262,7 @@ def other_offers(visit: Visit, world: WebWorld, wish: str, where: str = "") -> V
     return _follow(visit, world, OtherOffers().take(session, key, world))
 
 
-def _elsewhere(visit: Visit, world: WebWorld, where: str) -> Visit:
+def _elsewhere(visit: WebSession, world: WebWorld, where: str) -> WebSession:
     visit = replace(visit, typed=without_wish(visit.typed))
     session, text = visit.session, where.strip()
     if session.territory and text and not is_digits(text.replace(" ", "")):
@@ -271,7 +273,7 @@ def _elsewhere(visit: Visit, world: WebWorld, where: str) -> Visit:
     return postcode(visit, world, where)
 
 
-def couple_choice(visit: Visit, world: WebWorld, wish: str) -> Visit:
+def couple_choice(visit: WebSession, world: WebWorld, wish: str) -> WebSession:
     if wish == "apart":
         return _follow(visit, world, reach_or_confirm(visit.session, world))
     if wish == "other":
@@ -279,7 +281,7 @@ def couple_choice(visit: Visit, world: WebWorld, wish: str) -> Visit:
     raise NotTaken("wish", "choose")
 
 
-def no_slot(visit: Visit, world: WebWorld, wish: str, number: str, where: str) -> Visit:
+def no_slot(visit: WebSession, world: WebWorld, wish: str, number: str, where: str) -> WebSession:
     session = visit.session
     if wish == "where":
         return postcode(replace(visit, typed=without_wish(visit.typed)), world, where)
@@ -298,8 +300,8 @@ def no_slot(visit: Visit, world: WebWorld, wish: str, number: str, where: str) -
 
 
 def reach(
-    visit: Visit, world: WebWorld, number: str, *, none: bool = False, calls: bool = False
-) -> Visit:
+    visit: WebSession, world: WebWorld, number: str, *, none: bool = False, calls: bool = False
+) -> WebSession:
     """A mobile gets a text, a landline is noted, and rung where that is wanted (`calls`).
 
     Nobody needs a number to be booked.
@@ -317,7 +319,7 @@ def reach(
     return visit.at(session.moved("confirm"))
 
 
-def confirm(visit: Visit, world: WebWorld) -> Visit:
+def confirm(visit: WebSession, world: WebWorld) -> WebSession:
     session = visit.session
     offer = session.choice
     moved = Confirm().take(session, "1", world)
@@ -327,10 +329,10 @@ def confirm(visit: Visit, world: WebWorld) -> Visit:
     made = Done(booked.reference, offer, session.number, _rung(visit, world, booked), session.born)
     done = (*visit.done, made)
     after = replace(visit.at(booked.moved("ready")), done=done)
-    return after if booked.is_first_of_two else replace(after, outcome=Outcome.BOOKED)
+    return after if booked.is_first_of_two else replace(after, outcome=WebSessionOutcome.BOOKED)
 
 
-def _rung(visit: Visit, world: WebWorld, booked: Session) -> str:
+def _rung(visit: WebSession, world: WebWorld, booked: Session) -> str:
     """The landline that is rung about what was booked; empty where it is not, or not wanted."""
     if visit.typed.get("calls") != "yes" or booked.number or not booked.caller:
         return ""
@@ -341,7 +343,7 @@ def _rung(visit: Visit, world: WebWorld, booked: Session) -> str:
     return booked.caller
 
 
-def second(visit: Visit, world: WebWorld) -> Visit:
+def second(visit: WebSession, world: WebWorld) -> WebSession:
     """The first of two is booked and told: on with the second."""
     if not visit.session.is_first_of_two or not visit.session.reference:
         raise NotTaken("wish", "choose")
@@ -351,7 +353,7 @@ def second(visit: Visit, world: WebWorld) -> Visit:
 # ------------------------------------------------------------------ what they share
 
 
-def _on_to_second(visit: Visit, world: WebWorld, notice: str = "") -> Visit:
+def _on_to_second(visit: WebSession, world: WebWorld, notice: str = "") -> WebSession:
     moved = second_person(visit.session, world)
     typed = {
         name: text for name, text in visit.typed.items() if name in {"where", "number", "calls"}
@@ -366,16 +368,16 @@ def _without_offers(session: Session, world: WebWorld) -> Session:
 
     A place that is held beside the first one's, for the second of two, depends on none of these.
     """
-    beside = session.beside if session.second_person else ()
+    adjacent = session.adjacent if session.second_person else ()
     # What was read before is offered again: it was given back, and other answers may want it.
     session = session.but(offered=())
-    if session.offers in {(), beside}:
-        return session.but(offers=(), chosen=-1, beside=beside)
+    if session.offers in {(), adjacent}:
+        return session.but(offers=(), chosen=-1, adjacent=adjacent)
     world.let_go()
-    return session.but(offers=(), chosen=-1, beside=())
+    return session.but(offers=(), chosen=-1, adjacent=())
 
 
-def _search(visit: Visit, world: WebWorld, session: Session) -> Visit:
+def _search(visit: WebSession, world: WebWorld, session: Session) -> WebSession:
     centre = visit.typed.get(CENTRE, "")
     if not centre:
         return _follow(visit, world, search_nearest(session, world))
@@ -384,7 +386,7 @@ def _search(visit: Visit, world: WebWorld, session: Session) -> Visit:
         offers = world.hold_slot(int(slot), plain_search(session, world))
         if offers:
             # As after any search: what was found is not found again by "other days".
-            there = session.but(offers=offers, offered=(int(slot),), chosen=-1, beside=())
+            there = session.but(offers=offers, offered=(int(slot),), chosen=-1, adjacent=())
             return visit.at(there.moved("offers"))
     found = _follow(visit, world, search_nearest(session, world))
     is_there = slot and found.step == "offers" and not found.notice
@@ -396,14 +398,14 @@ def without_wish(typed: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in typed.items() if name not in {CENTRE, SLOT}}
 
 
-def _follow(visit: Visit, world: WebWorld, move: Move) -> Visit:
+def _follow(visit: WebSession, world: WebWorld, move: Move) -> WebSession:
     """The visit where a call would be after that move."""
     if isinstance(move, Miss):
         raise NotTaken("", "choose")
     if isinstance(move, End):
         said, values = _told(move.lines)
         ended = visit.at(move.session.moved("told"), notice=said, **values)
-        return replace(ended, outcome=Outcome.WAITING)
+        return replace(ended, outcome=WebSessionOutcome.WAITING)
     session, step = move.session, move.step
     if step == "postcode" and session.postcode:
         return _search(visit, world, session)
@@ -434,7 +436,7 @@ def _told(lines: tuple[Line, ...]) -> tuple[str, dict[str, Any]]:
     return said, {"ahead": ahead[0]} if ahead else {}
 
 
-def _number(world: WebWorld, visit: Visit, number: str) -> str:
+def _number(world: WebWorld, visit: WebSession, number: str) -> str:
     return typed_number(world, visit.language, number)[0]
 
 

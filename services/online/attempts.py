@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from models import attempts
-from models.attempts import EVERYBODY, Asked, Subject
+from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.database import Connection
 from services.attempts import DAY, LOOK_BACK, TRIES_A_DAY, too_many
 from services.store import Store
@@ -29,7 +29,7 @@ _OURS = tuple(
     for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
 )
 _ALL = Subject("web_all", EVERYBODY)
-_LATELY = (Asked(_ALL, LOOK_BACK), Asked(_ALL, LOOK_BACK, failed=False))
+_LATELY = (AttemptCountQuery(_ALL, LOOK_BACK), AttemptCountQuery(_ALL, LOOK_BACK, failed=False))
 
 log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ def before_try(connection: Connection, store: Store, *, what: str, place: str) -
         Subject("web_place", index("web place", place) or b""),
     )
     attempts.wait_for_others(connection, subjects)
-    asked = [Asked(one, DAY) for one in subjects]
+    asked = [AttemptCountQuery(subject, DAY) for subject in subjects]
     by_what, by_place, wrong, everything = attempts.counts(
         connection, store.clock, [*asked, *_LATELY]
     )
@@ -110,7 +110,7 @@ def count_wish(connection: Connection, store: Store, *, reference: str, place: s
         Subject("web_wish_place", index("web place", place) or b""),
     )
     attempts.wait_for_others(connection, subjects)
-    asked = [Asked(one, DAY, failed=False) for one in subjects]
+    asked = [AttemptCountQuery(subject, DAY, failed=False) for subject in subjects]
     by_reference, by_place = attempts.counts(connection, store.clock, asked)
     attempts.add(connection, store.clock, subjects, good=True)
     return by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from flows.questions import Go, Move
-from flows.session import Mine, MineState, Moving, Proving, Session
+from flows.session import CallerBooking, MineState, Moving, Proving, Session
 from flows.steps import STEPS
 from flows.steps.my_appointment import show
 from flows.steps.offers import OtherOffers, search_nearest
@@ -27,7 +27,7 @@ from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.online import codes
 from prompts.catalogue import load as words_of
-from services.booking.find_booking import Found, read_booking
+from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import told
 from services.booking.text_booking import ONE_IN
 from services.call import resume_call
@@ -37,7 +37,7 @@ from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
 from services.online import web_sessions
 from services.online.attempts import before_try, count_try, count_wish
-from services.online.web_sessions import Visit, WebWorld, for_web
+from services.online.web_sessions import WebSession, WebWorld, for_web
 from services.service import Service
 from services.store import Store
 
@@ -124,7 +124,7 @@ def open_booking(  # noqa: PLR0917
     born: date,
     place: str,
     language: str,
-) -> Visit | None:
+) -> WebSession | None:
     """The visit of whoever has a booking's link and its birth date; the try counts.
 
     None for a wrong date, a booking that is no more, and after too many wrong ones.
@@ -136,17 +136,17 @@ def open_booking(  # noqa: PLR0917
     count_try(connection, store, tries, right=right)
     if found is None or not right or not tries.open:
         return None
-    return _visit_of(connection, store, service, found, born, language)
+    return _web_session_of(connection, store, service, found, born, language)
 
 
-def _visit_of(  # noqa: PLR0917
+def _web_session_of(  # noqa: PLR0917
     connection: Connection,
     store: Store,
     service: Service,
-    found: Found,
+    found: FoundBooking,
     born: date,
     language: str,
-) -> Visit:
+) -> WebSession:
     mine = told(found, store.clock.now(), service.campaign.name)
     session = Session(
         language=language,
@@ -175,7 +175,7 @@ def open_unfinished(  # noqa: PLR0917
     code: str,
     born: date,
     place: str,
-) -> Visit | None:
+) -> WebSession | None:
     """The visit that goes on from a call, or from a desk, by the code of its link.
 
     None for a wrong birth date, for what somebody went on with elsewhere, and after too many wrong
@@ -190,14 +190,14 @@ def open_unfinished(  # noqa: PLR0917
     count_try(connection, store, tries, right=right)
     if not earlier_id or session is None or not right or not tries.open:
         return None
-    if codes.is_visit(earlier_id):
+    if codes.is_web_session(earlier_id):
         return web_sessions.read(connection, store, earlier_id)
     return _from_call(connection, store, service, code, earlier_id)
 
 
 def _from_call(
     connection: Connection, store: Store, service: Service, code: str, call_id: str
-) -> Visit | None:
+) -> WebSession | None:
     holder, campaign = web_sessions.new_id(store), for_web(service.campaign)
     taken = resume_call.take_up(connection, store, campaign, holder, call_id, into_call=False)
     if taken is None:
@@ -207,7 +207,7 @@ def _from_call(
     )
     # The same link again, or the same code by telephone, finds the visit.
     resume.pass_codes(connection, store.clock, call_id, call_id, CODE_LIVES * 0)
-    resume_call.give_visit_code(connection, store, visit.id, code)
+    resume_call.give_web_session_code(connection, store, visit.id, code)
     return visit
 
 
@@ -236,7 +236,7 @@ def on_the_site(session: Session) -> Session:
 # ------------------------------------------------------------------ what they do
 
 
-def press(visit: Visit, world: WebWorld, step: str, key: str) -> Visit:
+def press(visit: WebSession, world: WebWorld, step: str, key: str) -> WebSession:
     """Answer a question of the telephone, at the page that asks it."""
     session = visit.session.but(step=step)
     if session.mine is None or not may_show(visit, step):
@@ -250,7 +250,7 @@ def press(visit: Visit, world: WebWorld, step: str, key: str) -> Visit:
     return _follow(visit, world, STEPS[step].take(session, key, world))
 
 
-def may_show(visit: Visit, step: str) -> bool:
+def may_show(visit: WebSession, step: str) -> bool:
     """Whether a page can be seen and answered now."""
     session = visit.session
     if session.mine is None:
@@ -262,7 +262,7 @@ def may_show(visit: Visit, step: str) -> bool:
     return {
         "my_cancel_which": both,
         "my_move_which": both,
-        "my_cancel_check": bool(session.doomed),
+        "my_cancel_check": bool(session.doses_to_cancel),
         OFFERS: moving and bool(session.offers),
         "my_move_check": moving and 0 <= session.chosen < len(session.offers),
         "my_nothing_else": moving and session.step == "my_nothing_else",
@@ -271,15 +271,15 @@ def may_show(visit: Visit, step: str) -> bool:
     }.get(step, False)
 
 
-def choose(visit: Visit, world: WebWorld, place: str) -> Visit:
+def choose(visit: WebSession, world: WebWorld, place: str) -> WebSession:
     """One of the offers, by the id of its first place."""
-    places = [str(one.place_id) for one in visit.session.offers]
+    places = [str(offer.place_id) for offer in visit.session.offers]
     if place not in places:
         return visit
     return press(visit, world, OFFERS, str(places.index(place) + 1))
 
 
-def look_elsewhere(visit: Visit, world: WebWorld, wish: str) -> Visit:
+def look_elsewhere(visit: WebSession, world: WebWorld, wish: str) -> WebSession:
     """Other days, a part of the day, or farther away."""
     session = visit.session.but(step=OFFERS)
     if not may_show(visit, OFFERS):
@@ -294,7 +294,7 @@ def look_elsewhere(visit: Visit, world: WebWorld, wish: str) -> Visit:
     return _follow(visit, world, OtherOffers().take(session, key, world))
 
 
-def look_from(visit: Visit, world: WebWorld, where: str) -> Visit:
+def look_from(visit: WebSession, world: WebWorld, where: str) -> WebSession:
     """From another postcode or town; a name that means several is none."""
     session = visit.session
     if session.mine is None or not session.moving or session.moving == Moving.SECOND:
@@ -314,13 +314,15 @@ def _town(world: WebWorld, where: str) -> Town | None:
     return found[0] if len(found) == 1 else None
 
 
-def menu_of(visit: Visit) -> str:
+def menu_of(visit: WebSession) -> str:
     """The page of what the booking is: ahead, past or cancelled."""
     mine = visit.session.mine
     return show(visit.session, mine).step if mine else PERSON
 
 
-def as_it_is(connection: Connection, store: Store, service: Service, visit: Visit) -> Visit:
+def as_it_is(
+    connection: Connection, store: Store, service: Service, visit: WebSession
+) -> WebSession:
     """The visit with its booking as it is by now, whoever changed it meanwhile; nothing is stored.
 
     Mostly it is as it was, which is one read.
@@ -335,7 +337,7 @@ def as_it_is(connection: Connection, store: Store, service: Service, visit: Visi
     return replace(visit, session=visit.session.but(mine=now))
 
 
-def _is_as_it_was(connection: Connection, store: Store, mine: Mine) -> bool:
+def _is_as_it_was(connection: Connection, store: Store, mine: CallerBooking) -> bool:
     begun = mine.state == MineState.AHEAD and min(mine.starts) <= store.clock.now()
     # What can be taken back, or begins, changes by itself.
     if mine.undo or begun:
@@ -344,7 +346,7 @@ def _is_as_it_was(connection: Connection, store: Store, mine: Mine) -> bool:
     return changes.version_of(connection, mine.id) == (mine.version, mine.off)
 
 
-def _follow(visit: Visit, world: WebWorld, move: Move) -> Visit:
+def _follow(visit: WebSession, world: WebWorld, move: Move) -> WebSession:
     if not isinstance(move, Go):
         return visit
     session = move.session.moved(move.step)

@@ -15,10 +15,10 @@ from flows.session import Offer, Whom
 from models.database import Connection
 from models.online.web_sessions import PARTNER_WAITS
 from services.online.answers import NotTaken, typed_number
-from services.online.web_sessions import Done, Outcome, Visit, WebWorld
+from services.online.web_sessions import Done, WebSession, WebSessionOutcome, WebWorld
 from services.partners import booking
 from services.partners import offers as partner_offers
-from services.partners.booking import NotAsked, PartnerOrder, Stage, State, Why
+from services.partners.booking import NotAsked, OrderStage, OrderState, PartnerOrder, Why
 from services.partners.offers import Moment, PartnerOffer
 from services.service import Service
 from services.store import Store
@@ -29,19 +29,19 @@ _WISH, _ORDER = "partner", "partner_order"
 
 
 def near(
-    connection: Connection, store: Store, service: Service, visit: Visit
+    connection: Connection, store: Store, service: Service, visit: WebSession
 ) -> tuple[PartnerOffer, ...]:
     """What partners have near, beside ours."""
     return partner_offers.near(connection, store, service, visit.session)
 
 
-def wished(visit: Visit) -> dict[str, Any]:
+def wished(visit: WebSession) -> dict[str, Any]:
     """What of a partner's was chosen: its centre, and the slot of each dose; empty for nothing."""
     found: dict[str, Any] = json.loads(visit.typed.get(_WISH, "{}"))
     return found
 
 
-def choose(visit: Visit, world: WebWorld, choice: str) -> Visit:
+def choose(visit: WebSession, world: WebWorld, choice: str) -> WebSession:
     """`choice` is a centre of a partner and our slot there, as its form has it."""
     partner_id, _, slot = choice.rpartition("/")
     offers = partner_offers.near(
@@ -78,12 +78,12 @@ def _kept(offer: PartnerOffer, moment: Moment) -> dict[str, Any]:
     }
 
 
-def offer_of(visit: Visit) -> Offer:
+def offer_of(visit: WebSession) -> Offer:
     """What was chosen, as an offer. Nothing is held for it yet."""
     return Offer.from_dict(wished(visit))
 
 
-def ask(visit: Visit, world: WebWorld, first: str, last: str, number: str) -> Visit:
+def ask(visit: WebSession, world: WebWorld, first: str, last: str, number: str) -> WebSession:
     """Ask for it at the partner, once; the answer is waited for on the next page."""
     visit = visit.with_typed(first_name=first, last_name=last, number=number)
     if not wished(visit):
@@ -95,7 +95,7 @@ def ask(visit: Visit, world: WebWorld, first: str, last: str, number: str) -> Vi
     session, offer = visit.session, offer_of(visit)
     order = PartnerOrder(
         key=f"{visit.id}:{visit.number}",
-        taker=world.taker,
+        holder=world.holder,
         centre_id=offer.centre_id,
         slot_id=offer.slot_id,
         first_name=first,
@@ -119,18 +119,18 @@ def ask(visit: Visit, world: WebWorld, first: str, last: str, number: str) -> Vi
     return replace(visit.at(kept), page=WAITS).with_typed(**{_ORDER: asked.id})
 
 
-def state(connection: Connection, store: Store, visit: Visit) -> State | None:
+def state(connection: Connection, store: Store, visit: WebSession) -> OrderState | None:
     """How far the order of this visit is."""
     order_id = visit.typed.get(_ORDER, "")
     return booking.state_of(connection, store, order_id) if order_id else None
 
 
-def settle(visit: Visit, world: WebWorld) -> Visit:
+def settle(visit: WebSession, world: WebWorld) -> WebSession:
     """On with what the partner said; while it says nothing, everything stays as it is."""
     found = state(world.turn.reading(), world.turn.store, visit)
-    if found is not None and found.stage is Stage.ASKED:
+    if found is not None and found.stage is OrderStage.ASKED:
         return visit
-    if found is None or found.stage is Stage.REFUSED:
+    if found is None or found.stage is OrderStage.REFUSED:
         # A number that was given for it is asked for again, with what may be its text.
         fresh = visit.session.but(number_answered=visit.session.second_person)
         return visit.at(fresh, notice="partner_refused")
@@ -139,7 +139,7 @@ def settle(visit: Visit, world: WebWorld) -> Visit:
     done = (*visit.done, made)
     world.let_go()
     booked = session.but(
-        reference=found.reference, offers=(), offered=(), chosen=-1, beside=(), trail=()
+        reference=found.reference, offers=(), offered=(), chosen=-1, adjacent=(), trail=()
     )
     after = replace(visit.at(booked.moved("ready")), done=done)
-    return after if booked.is_first_of_two else replace(after, outcome=Outcome.BOOKED)
+    return after if booked.is_first_of_two else replace(after, outcome=WebSessionOutcome.BOOKED)

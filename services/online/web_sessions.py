@@ -23,14 +23,14 @@ from models.call import turns
 from models.centres.geography import distance_km
 from models.database import Connection
 from models.online import web_sessions
-from models.online.web_sessions import VisitRow
+from models.online.web_sessions import WebSessionRow
 from models.slots import slots
 from services.call.take_turn import AlreadyAnswered, Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
-from services.centres.directory import Near
+from services.centres.directory import NearbyCentre
 from services.service import Service
-from services.slots.allocate import Channel, Taker
+from services.slots.allocate import Channel, Holder
 from services.slots.give_back import give_back_holds, take_back
 from services.store import Store
 
@@ -48,7 +48,7 @@ class TooManyHere(Exception):
     """One place holds so much that it gets nothing more until some of that is booked or free."""
 
 
-class Outcome:
+class WebSessionOutcome:
     """How a visit ended; empty while it goes on."""
 
     GOES_ON = ""
@@ -81,7 +81,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Visit:
+class WebSession:
     """Where somebody is on the site. `number` belongs in each form; `step` is the phone's name.
 
     `typed` is what stood in fields, word for word, by the field's name. `notice` is the key of a
@@ -93,7 +93,7 @@ class Visit:
     number: int
     language: str
     session: Session
-    outcome: str = Outcome.GOES_ON
+    outcome: str = WebSessionOutcome.GOES_ON
     typed: Mapping[str, str] = field(default_factory=dict)
     done: tuple[Done, ...] = ()
     notice: str = ""
@@ -110,31 +110,31 @@ class Visit:
 
     @property
     def is_over(self) -> bool:
-        return self.outcome != Outcome.GOES_ON
+        return self.outcome != WebSessionOutcome.GOES_ON
 
-    def at(self, session: Session, *, notice: str = "", **values: Any) -> Visit:
+    def at(self, session: Session, *, notice: str = "", **values: Any) -> WebSession:
         """The same with another session; the last notice was said."""
         return replace(self, session=session, notice=notice, values=values, page="")
 
-    def with_typed(self, **fields: str) -> Visit:
+    def with_typed(self, **fields: str) -> WebSession:
         return replace(self, typed={**self.typed, **fields})
 
 
 @dataclass(frozen=True)
-class Answered:
+class WebAnswer:
     """Where the visit is now. `acted`: this very answer led there.
 
     `is_copy`: the same answer led there when it came for the first time; else it came too late, for
     the visit went on elsewhere. `message_ids`: what the outbox got.
     """
 
-    visit: Visit
+    visit: WebSession
     acted: bool
     is_copy: bool = False
     message_ids: tuple[str, ...] = ()
 
 
-class VisitTurn(Turn):
+class WebSessionTurn(Turn):
     """An answer on the site in the place of a call's turn."""
 
     def transaction(self) -> Connection:
@@ -151,7 +151,7 @@ class VisitTurn(Turn):
                 raise AlreadyAnswered
         return self._transaction
 
-    def settle(self, visit: Visit, lease: timedelta | None) -> None:
+    def settle(self, visit: WebSession, lease: timedelta | None) -> None:
         """Store where the answer led; `lease` prolongs what is held. Raises AlreadyAnswered."""
         store = self.store
         if lease is not None:
@@ -174,12 +174,12 @@ class VisitTurn(Turn):
 class WebWorld(CallWorld):
     """What a call may ask of the outside, asked by somebody on the site."""
 
-    def __init__(self, service: Service, turn: VisitTurn, session: Session) -> None:
+    def __init__(self, service: Service, turn: WebSessionTurn, session: Session) -> None:
         super().__init__(service, turn, session)
         self._campaign = for_web(self._campaign)
-        self._taker = Taker(Channel.WEB, turn.call_id)
+        self._holder = Holder(Channel.WEB, turn.call_id)
         self._call_id = None
-        self._holds = bool(session.offers or session.beside)
+        self._holds = bool(session.offers or session.adjacent)
 
     @property
     def campaign(self) -> Campaign:
@@ -190,8 +190,8 @@ class WebWorld(CallWorld):
         return self._service
 
     @property
-    def taker(self) -> Taker:
-        return self._taker
+    def holder(self) -> Holder:
+        return self._holder
 
     @property
     def turn(self) -> Turn:
@@ -208,7 +208,7 @@ class WebWorld(CallWorld):
 
     def let_go(self) -> None:
         """Give back all that this visit holds (changes)."""
-        give_back_holds(self._turn.transaction(), self._taker.holder)
+        give_back_holds(self._turn.transaction(), self._holder.id)
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
         """As everywhere, but no place may keep very much from all others. Raises TooManyHere."""
@@ -228,7 +228,7 @@ class WebWorld(CallWorld):
         until = start + timedelta(seconds=1)
         return self.hold_nearest(replace(search, not_before=start, not_after=until))
 
-    def _near(self, search: Search, radius_kilometres: float) -> list[Near]:
+    def _near(self, search: Search, radius_kilometres: float) -> list[NearbyCentre]:
         if not search.centre_id:
             return super()._near(search, radius_kilometres)
         # One that was asked for may be as far away as it is.
@@ -238,10 +238,10 @@ class WebWorld(CallWorld):
         away = 0.0
         if search.latitude or search.longitude:
             away = distance_km(search.latitude, search.longitude, found.latitude, found.longitude)
-        return [Near(away, found)] if away >= search.beyond_kilometres else []
+        return [NearbyCentre(away, found)] if away >= search.beyond_kilometres else []
 
 
-Act = Callable[[Visit, WebWorld], Visit]
+Act = Callable[[WebSession, WebWorld], WebSession]
 
 
 def for_web(campaign: Campaign) -> Campaign:
@@ -249,21 +249,21 @@ def for_web(campaign: Campaign) -> Campaign:
     return replace(campaign, hold_lease=max(campaign.hold_lease, LEASE))
 
 
-def new_visit(  # noqa: PLR0917
+def new_web_session(  # noqa: PLR0917
     store: Store,
     language: str,
     visit_id: str,
     session: Session | None = None,
     typed: Mapping[str, str] | None = None,
     place: str = "",
-) -> Visit:
+) -> WebSession:
     """Store a visit that begins here, or with what is known already (number 1).
 
     `place` is where it begins (`services.online.attempts.place_outside`); empty: it counts for
     none.
     """
     session = session or Session(step=FIRST_STEP)
-    visit = Visit(visit_id, 1, language, session.but(language=language), typed=typed or {})
+    visit = WebSession(visit_id, 1, language, session.but(language=language), typed=typed or {})
     database = store.database
     with database.statement() as connection, database.one_writer():
         _add(connection, store, visit, store.vault.index("web place", place) if place else None)
@@ -286,7 +286,7 @@ def from_call(
     campaign: Campaign,
     session: Session,
     holders: tuple[str, ...] = (),
-) -> tuple[Visit, bool]:
+) -> tuple[WebSession, bool]:
     """A new visit with what a call had, in the caller's transaction.
 
     What was chosen there is held by the visit from now on, where one of `holders` has it still;
@@ -294,7 +294,9 @@ def from_call(
     """
     visit_id = new_id(store)
     # What was said of the call itself (its tries, its way) is none of the visit's.
-    session = session.but(misses=0, deaf="", replied="", quiet=0, trail=(), resume="", speaks=False)
+    session = session.but(
+        misses=0, speech_off_at="", replied="", silent_turns=0, trail=(), resume="", speaks=False
+    )
     kept = False
     if not session.reference and 0 <= session.chosen < len(session.offers):
         kept = take_back(
@@ -306,12 +308,12 @@ def from_call(
             holder=visit_id,
         )
         # Only what was chosen was kept; another place of its slot may do at the confirmation.
-        session = session.but(offers=(session.choice,), chosen=0, beside=())
+        session = session.but(offers=(session.choice,), chosen=0, adjacent=())
     done: tuple[Done, ...] = ()
     if session.reference and session.offers:
         done = (Done(session.reference, session.choice, session.number, born=session.born),)
     session = session.but(step=_open_question(session))
-    visit = Visit(visit_id, 1, session.language, session, typed=_as_typed(session), done=done)
+    visit = WebSession(visit_id, 1, session.language, session, typed=_as_typed(session), done=done)
     _add(connection, store, visit)
     return visit, kept
 
@@ -338,23 +340,23 @@ def _as_typed(session: Session) -> dict[str, str]:
     return typed
 
 
-def load(store: Store, visit_id: str) -> Visit | None:
+def load(store: Store, visit_id: str) -> WebSession | None:
     """Where a visit is, in one read; None where there is none, or it was erased."""
     with store.database.statement() as connection:
         return read(connection, store, visit_id)
 
 
-def read(connection: Connection, store: Store, visit_id: str) -> Visit | None:
+def read(connection: Connection, store: Store, visit_id: str) -> WebSession | None:
     """The same on a connection that is there."""
     if not is_id(visit_id):
         return None
     row = web_sessions.load(connection, store.clock, store.vault, visit_id)
-    return _visit(row) if row and row.body else None
+    return _web_session(row) if row and row.body else None
 
 
 def answer(  # noqa: PLR0917
-    store: Store, service: Service, visit: Visit, number: int, act: Act, said: str = ""
-) -> Answered:
+    store: Store, service: Service, visit: WebSession, number: int, act: Act, said: str = ""
+) -> WebAnswer:
     """Act on a visit as it was read just now, once for each `number`.
 
     `said` is the answer word for word: the same once more is a copy. Whatever `act` raises leaves
@@ -363,7 +365,7 @@ def answer(  # noqa: PLR0917
     heard = hashlib.sha256(said.encode()).hexdigest()[:_HEARD_LETTERS]
     if number != visit.number or visit.is_over:
         return _late(visit, number, heard)
-    turn = VisitTurn(store, visit.id, number)
+    turn = WebSessionTurn(store, visit.id, number)
     try:
         with turn:
             world = WebWorld(service, turn, visit.session)
@@ -372,21 +374,21 @@ def answer(  # noqa: PLR0917
     except AlreadyAnswered:
         return _late(load(store, visit.id) or visit, number, heard)
     after = replace(after, number=number + 1)
-    return Answered(after, acted=True, message_ids=tuple(world.messages))
+    return WebAnswer(after, acted=True, message_ids=tuple(world.messages))
 
 
-def _holds_on(before: Visit, after: Visit) -> bool:
+def _holds_on(before: WebSession, after: WebSession) -> bool:
     """Whether what was held before is held on: what this answer found has its whole time."""
-    held = after.session.offers or after.session.beside
+    held = after.session.offers or after.session.adjacent
     return bool(held) and after.session.offers == before.session.offers and not after.is_over
 
 
-def _late(visit: Visit, number: int, heard: str) -> Answered:
+def _late(visit: WebSession, number: int, heard: str) -> WebAnswer:
     is_copy = number == visit.number - 1 and heard == visit.last
-    return Answered(visit, acted=False, is_copy=is_copy)
+    return WebAnswer(visit, acted=False, is_copy=is_copy)
 
 
-def end(store: Store, visit_id: str, outcome: str = Outcome.ENDED) -> bool:
+def end(store: Store, visit_id: str, outcome: str = WebSessionOutcome.ENDED) -> bool:
     """Somebody leaves: what was held is free at once. False where it was over before."""
     with store.database.transaction() as connection:
         ended = web_sessions.end(connection, store.clock, visit_id, outcome)
@@ -399,7 +401,7 @@ def end(store: Store, visit_id: str, outcome: str = Outcome.ENDED) -> bool:
 
 
 def _add(
-    connection: Connection, store: Store, visit: Visit, place_idx: bytes | None = None
+    connection: Connection, store: Store, visit: WebSession, place_idx: bytes | None = None
 ) -> None:
     web_sessions.add(
         connection,
@@ -413,7 +415,7 @@ def _add(
     )
 
 
-def _body(visit: Visit) -> str:
+def _body(visit: WebSession) -> str:
     values: dict[str, Any] = {"session": visit.session.to_json(), "last": visit.last}
     if visit.page:
         values["page"] = visit.page
@@ -426,9 +428,9 @@ def _body(visit: Visit) -> str:
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
-def _visit(row: VisitRow) -> Visit:
+def _web_session(row: WebSessionRow) -> WebSession:
     values = json.loads(row.body)
-    return Visit(
+    return WebSession(
         id=row.id,
         number=row.number,
         language=row.language,

@@ -16,9 +16,9 @@ from models.database import Connection
 from models.desk import desk as rows
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
-from services.centre_day.secretary import Day, day_of, today_of
+from services.centre_day.secretary import CentreDay, day_of, today_of
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.store import Store
 
 LOGIN: Final = "secretary"
@@ -55,11 +55,11 @@ def add_people(store: Store, service: Service, count: int) -> int:
 
 
 def _fill(
-    connection: Connection, store: Store, service: Service, day: Day, count: int
+    connection: Connection, store: Store, service: Service, day: CentreDay, count: int
 ) -> int | None:
     """How many are new on a day; None for one without places."""
-    taker = Taker(Channel.PHONE, f"demonstration:{day.day.isoformat()}")
-    if rows.bookings_of_keys(connection, [f"{taker.holder}:1"]):
+    holder = Holder(Channel.PHONE, f"demonstration:{day.day.isoformat()}")
+    if rows.bookings_of_keys(connection, [f"{holder.id}:1"]):
         return 0
     now = store.clock.now()
     hours = attendance.hours(connection, store.clock, day.centre.id, day.window)
@@ -69,7 +69,7 @@ def _fill(
         return None
     chosen = slots[: min(count, len(slots) * 2 // 3)]
     return sum(
-        _book(connection, store, service, taker, day, slot_id, number)
+        _book(connection, store, service, holder, day, slot_id, number)
         for number, slot_id in enumerate(chosen, 1)
     )
 
@@ -78,28 +78,28 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
     connection: Connection,
     store: Store,
     service: Service,
-    taker: Taker,
-    day: Day,
+    holder: Holder,
+    day: CentreDay,
     slot_id: int,
     number: int,
 ) -> int:
     campaign = service.campaign
-    door = Allocate(connection, store, campaign, taker)
-    held = door.hold_slot(slot_id)
+    allocator = Allocate(connection, store, campaign, holder)
+    held = allocator.hold_slot(slot_id)
     if held is None:
         return 0
     places = [held]
     if campaign.doses > 1:
-        second = door.hold_second(held.start_at, day.centre.id, day.zone)
+        second = allocator.hold_second(held.start_at, day.centre.id, day.zone)
         if second is None:
             return 0
         places.append(second)
     where = changes.addresses(connection, [day.centre.id])[day.centre.id]
     request = Request(
-        taker=taker,
-        chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
+        holder=holder,
+        chosen=tuple(Chosen(place.place_id, place.slot_id, place.start_at) for place in places),
         centre_id=where.centre_id,
-        local_starts=tuple(one.start_at.astimezone(day.zone) for one in places),
+        local_starts=tuple(place.start_at.astimezone(day.zone) for place in places),
         street=where.street,
         centre_name=where.name,
         town=where.town,
@@ -110,7 +110,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
         text_to=None,
         # Names are taken by agents and the web alone: not everybody has one.
         name=_NAMES[number % len(_NAMES)] if number % 3 else None,
-        occasion=str(number),
+        idempotency_suffix=str(number),
     )
     booked = confirm_booking(
         connection,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from models.centres import centres, directory
-from models.centres.directory import Postcode
+from models.centres.directory import PostcodeArea
 from models.centres.geography import distance_km, time_zone
 from models.database import Database
 
@@ -50,7 +50,7 @@ def add_where_missing(
     return [str(row["id"]) for row in rows]
 
 
-def _row(town: Postcode, now: datetime) -> dict[str, object]:
+def _row(town: PostcodeArea, now: datetime) -> dict[str, object]:
     return {
         "id": f"demo-{town.departement}",
         "name": NAME,

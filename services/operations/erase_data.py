@@ -89,7 +89,7 @@ def _people_in_line(connection: Connection, clock: Clock) -> dict[str, int]:
     return {"people in line": queues.erase(connection, clock, AFTER_PLACE)}
 
 
-def _visits(connection: Connection, clock: Clock) -> dict[str, int]:
+def _web_sessions(connection: Connection, clock: Clock) -> dict[str, int]:
     erased = web_sessions.erase_bodies(connection, clock, AFTER_CALL)
     return {"visits": erased, "old visits": web_sessions.delete_old(connection, clock, TURNS_KEPT)}
 
@@ -125,7 +125,7 @@ _STEPS: dict[str, _Step] = {
     "bookings": _bookings,
     "turns": lambda to, clock: {"turns": turns.erase_bodies(to, clock, AFTER_CALL)},
     "calls": lambda to, clock: {"calls": calls.erase_callers(to, clock, AFTER_CALL)},
-    "visits": _visits,
+    "visits": _web_sessions,
     "orders at partners": _orders,
     "waiting": _waiting,
     "people in line": _people_in_line,

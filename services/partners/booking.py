@@ -16,12 +16,12 @@ from models.booking import bookings, changes
 from models.booking.changes import Address
 from models.database import Connection
 from models.partners import bookings as rows
-from models.partners.bookings import DoseThere, NewOrder, OrderRow, Visitor
+from models.partners.bookings import DoseThere, NewOrder, OrderedPerson, OrderRow
 from services.booking.partner_message import send
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker, second_window
+from services.slots.allocate import Allocate, Channel, Holder, second_window
 from services.store import Store
 
 # So long the places are kept without a try at the partner, and each try keeps them anew.
@@ -45,7 +45,7 @@ class Why(StrEnum):
     NO_NAME = "no_name"
 
 
-class Stage(StrEnum):
+class OrderStage(StrEnum):
     """Where an order is. Words for each are to be found under these keys."""
 
     ASKED = "asked"
@@ -57,13 +57,13 @@ class Stage(StrEnum):
 class PartnerOrder:
     """One person's appointment at a centre that is booked at its partner.
 
-    `key` names the form: the same key twice is one order (at most 80 letters). `taker` is the
+    `key` names the form: the same key twice is one order (at most 80 letters). `holder` is the
     channel that asks; its own holds stay as they are. Slots are ours (`Moment`); the second is 0
     where there is one dose. `number` is E.164 or empty; a text goes there where `text` is set.
     """
 
     key: str
-    taker: Taker
+    holder: Holder
     centre_id: str
     slot_id: int
     first_name: str
@@ -81,7 +81,7 @@ class PartnerOrder:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlacedOrder:
     """The order is written; `message_id` is to be told to whoever wakes the workers up.
 
     `repeated`: an earlier copy of the form did so.
@@ -100,7 +100,7 @@ class NotAsked:
 
 
 @dataclass(frozen=True)
-class State:
+class OrderState:
     """Where an order is now; `starts` are by the centre's clock, one for each dose.
 
     `booking_id` and `reference` only once it is booked on both sides. `why`, of a refused one: a
@@ -108,7 +108,7 @@ class State:
     """
 
     id: str
-    stage: Stage
+    stage: OrderStage
     centre_id: str
     centre_name: str
     town: str
@@ -122,7 +122,7 @@ class State:
     @property
     def is_over(self) -> bool:
         """Whether a page that waits for it may stop asking."""
-        return self.stage is not Stage.ASKED
+        return self.stage is not OrderStage.ASKED
 
 
 class _NotAsked(Exception):
@@ -133,23 +133,25 @@ class _NotAsked(Exception):
 
 def ask(
     connection: Connection, store: Store, service: Service, order: PartnerOrder
-) -> Asked | NotAsked:
+) -> PlacedOrder | NotAsked:
     """Keep the places, write the order down and send it off, in the caller's transaction.
 
     Nothing is told to the person but that it is being asked for.
     """
     known = rows.find(connection, order.key)
     if known is not None:
-        return Asked(known, repeated=True)
+        return PlacedOrder(known, repeated=True)
     try:
         with connection.begin_nested():
             return _ask(connection, store, service.campaign, order)
     except _NotAsked as not_asked:
         known = rows.find(connection, order.key)
-        return Asked(known, repeated=True) if known else NotAsked(not_asked.why)
+        return PlacedOrder(known, repeated=True) if known else NotAsked(not_asked.why)
 
 
-def _ask(connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder) -> Asked:
+def _ask(
+    connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder
+) -> PlacedOrder:
     order = replace(
         order,
         first_name=_name(order.first_name),
@@ -166,9 +168,9 @@ def _ask(connection: Connection, store: Store, campaign: Campaign, order: Partne
         key=order.key,
         platform=rows.KELDOC,
         centre_id=where.centre_id,
-        channel=order.taker.channel,
+        channel=order.holder.channel,
         campaign=campaign.name,
-        visitor=Visitor(
+        visitor=OrderedPerson(
             first_name=order.first_name,
             last_name=order.last_name,
             born=order.born,
@@ -187,7 +189,7 @@ def _ask(connection: Connection, store: Store, campaign: Campaign, order: Partne
         raise _NotAsked(Why.GONE)
     doses = _hold(connection, store, campaign, order, starts, order_id)
     rows.change(connection, store.clock, order_id, seen=(rows.ASKED,), doses=doses)
-    return Asked(order_id, send(connection, store, order_id))
+    return PlacedOrder(order_id, send(connection, store, order_id))
 
 
 def _hold(  # noqa: PLR0917
@@ -199,11 +201,11 @@ def _hold(  # noqa: PLR0917
     order_id: str,
 ) -> list[DoseThere]:
     """Hold a place for each dose under the order's own name. Raises _NotAsked."""
-    taker = Taker(order.taker.channel, rows.holder_of(order_id))
-    door = Allocate(connection, store, for_partner(campaign), taker)
+    holder = Holder(order.holder.channel, rows.holder_of(order_id))
+    allocator = Allocate(connection, store, for_partner(campaign), holder)
     doses = []
     for number, (slot_id, start_at) in enumerate(starts, start=1):
-        held = door.hold_slot(slot_id)
+        held = allocator.hold_slot(slot_id)
         if held is None:
             raise _NotAsked(Why.GONE)
         doses.append(DoseThere(number, held.place_id, slot_id, start_at))
@@ -215,7 +217,7 @@ def for_partner(campaign: Campaign) -> Campaign:
     return replace(campaign, hold_lease=LEASE, hold_longest=LONGEST)
 
 
-def state_of(connection: Connection, store: Store, order_id: str) -> State | None:
+def state_of(connection: Connection, store: Store, order_id: str) -> OrderState | None:
     """Where an order is now; None where there is none of that id."""
     row = rows.load(connection, store.vault, order_id)
     if row is None:
@@ -226,17 +228,17 @@ def state_of(connection: Connection, store: Store, order_id: str) -> State | Non
     if row.booking_id:
         file = changes.load(connection, store.vault, row.booking_id)
         reference = file.reference if file else ""
-    return State(
+    return OrderState(
         id=row.id,
         stage=_stage(row),
         centre_id=row.centre_id,
         centre_name=where.name if where else "",
         town=where.town if where else "",
-        starts=tuple(one.start_at.astimezone(zone) for one in row.doses),
+        starts=tuple(dose.start_at.astimezone(zone) for dose in row.doses),
         time_zone=zone.key,
         booking_id=row.booking_id,
         reference=reference,
-        why=row.error if _stage(row) is Stage.REFUSED else "",
+        why=row.error if _stage(row) is OrderStage.REFUSED else "",
         late=store.clock.now() - row.created_at > timedelta(minutes=2),
     )
 
@@ -247,10 +249,10 @@ def is_of(connection: Connection, store: Store, order_id: str, staff_id: str) ->
     return row is not None and row.visitor is not None and row.visitor.who == staff_id
 
 
-def _stage(row: OrderRow) -> Stage:
+def _stage(row: OrderRow) -> OrderStage:
     if row.booking_id:
-        return Stage.BOOKED
-    return Stage.ASKED if row.state in rows.GOES_ON else Stage.REFUSED
+        return OrderStage.BOOKED
+    return OrderStage.ASKED if row.state in rows.GOES_ON else OrderStage.REFUSED
 
 
 def _name(typed: str) -> str:
@@ -261,7 +263,7 @@ def _is_booked(
     connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder
 ) -> bool:
     """Whether our booking would not be made, for this person or this number has one already."""
-    if order.number and order.taker.channel is Channel.WEB:
+    if order.number and order.holder.channel is Channel.WEB:
         live = bookings.count_of_number(connection, store.vault, campaign.name, order.number)
         if live >= campaign.per_number:
             return True

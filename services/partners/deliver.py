@@ -26,7 +26,7 @@ from models.desk import cases
 from models.desk import desk as desk_rows
 from models.desk.cases import NewCase
 from models.messages import outbox
-from models.messages.outbox import Claimed, NewMessage
+from models.messages.outbox import ClaimedMessage, NewMessage
 from models.partners import bookings as rows
 from models.partners import mirror
 from models.partners.bookings import (
@@ -52,9 +52,16 @@ from services.messages.retry_plan import next_try
 from services.messages.topics import Topic
 from services.partners.booking import LEASE as HOLD_LEASE
 from services.partners.booking import for_partner
-from services.ports import Busy, NoAnswer, PartnerBooker, PartnerPatient, PartnerTime, Refused
+from services.ports import (
+    Busy,
+    NoAnswer,
+    PartnerBooker,
+    PartnerPatient,
+    PartnerTime,
+    ProviderRefused,
+)
 from services.service import Service
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, give_back_holds, undoing
 from services.store import Store
 from services.telemetry import BOOKINGS
@@ -79,7 +86,7 @@ _WHO: Final = "system"
 log = structlog.get_logger()
 
 
-class Attendant:
+class OrderProcessor:
     """Attends to the orders of one installation. `booker` None: no partner is configured.
 
     A partner that does not answer takes no more than some of those who deliver, and for a moment
@@ -93,7 +100,7 @@ class Attendant:
         self._at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
         self._quiet_until: datetime | None = None
 
-    def __call__(self, claimed: Claimed) -> str:
+    def __call__(self, claimed: ClaimedMessage) -> str:
         """Do what is due about the order of a claimed message; gives a word for the log."""
         now = self._store.clock.now()
         if self._quiet_until is not None and now < self._quiet_until:
@@ -110,7 +117,7 @@ class Attendant:
         self._quiet_until = self._store.clock.now() + QUIET if done == NOTHING_CAME else None
         return done
 
-    def _later(self, claimed: Claimed, at: datetime) -> str:
+    def _later(self, claimed: ClaimedMessage, at: datetime) -> str:
         with self._store.database.transaction() as connection:
             outbox.put_off(connection, self._store.clock, claimed, at, "partner busy")
         return "put off"
@@ -133,7 +140,7 @@ class _Attempt:
     store: Store
     service: Service
     booker: PartnerBooker | None
-    claimed: Claimed
+    claimed: ClaimedMessage
     order_id: str
 
     def run(self) -> str:
@@ -149,7 +156,7 @@ class _Attempt:
             if order.state in GOES_ON:
                 return self._go_on(order)
             return self._take_back(order)
-        except Refused as refused:
+        except ProviderRefused as refused:
             return self._ours(order, refused.code)
         except (Busy, NoAnswer) as error:
             return self._again(order, error)
@@ -209,7 +216,7 @@ class _Attempt:
         self._keep()
         try:
             appointment = booker.prepare(time, agenda, patient)
-        except Refused as refused:
+        except ProviderRefused as refused:
             if refused.code in _NEVER:
                 raise _None(one.dose) from refused
             raise
@@ -221,7 +228,7 @@ class _Attempt:
         self._keep()
         try:
             booker.confirm(_time(order, one), one.agenda, patient, one.appointment)
-        except Refused as refused:
+        except ProviderRefused as refused:
             if refused.code in _NEVER:
                 raise _None(one.dose) from refused
             raise
@@ -259,10 +266,12 @@ class _Attempt:
         zone = ZoneInfo(where.time_zone)
         number = visitor.number
         request = Request(
-            taker=Taker(Channel(order.channel), order.holder),
-            chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in order.doses),
+            holder=Holder(Channel(order.channel), order.holder),
+            chosen=tuple(
+                Chosen(dose.place_id, dose.slot_id, dose.start_at) for dose in order.doses
+            ),
             centre_id=order.centre_id,
-            local_starts=tuple(one.start_at.astimezone(zone) for one in order.doses),
+            local_starts=tuple(dose.start_at.astimezone(zone) for dose in order.doses),
             street=where.street,
             centre_name=where.name,
             town=where.town,
@@ -306,7 +315,7 @@ class _Attempt:
                 return self._done(connection, "refused")
         try:
             return self._take_back(replace(now, state=UNDOING))
-        except Refused as refused:
+        except ProviderRefused as refused:
             return self._ours(order, refused.code)
         except (Busy, NoAnswer) as error:
             return self._again(replace(now, state=UNDOING), error)
@@ -333,10 +342,10 @@ class _Attempt:
         """Take away what the partner has and should not: of an order, or of a booking since."""
         if order.state == BOOKED and self._may_come_back(order):
             return self._look_again()
-        doomed = self._doomed(order)
+        doses_to_cancel = self._doses_to_cancel(order)
         doses = list(order.doses)
         for number, one in enumerate(doses):
-            if one.dose not in doomed:
+            if one.dose not in doses_to_cancel:
                 continue
             self._keep()
             self._booker(order).cancel(order.centre_id, one.appointment)
@@ -344,10 +353,10 @@ class _Attempt:
             self._change(order, seen=(BOOKED, UNDOING), doses=doses)
         store = self.store
         with store.database.transaction() as connection:
-            if all(one.removed or not one.appointment for one in doses):
+            if all(dose.removed or not dose.appointment for dose in doses):
                 seen = (BOOKED, UNDOING)
                 rows.change(connection, store.clock, order.id, seen=seen, state=UNDONE)
-            return self._done(connection, "undone" if doomed else "needless")
+            return self._done(connection, "undone" if doses_to_cancel else "needless")
 
     def _may_come_back(self, order: OrderRow) -> bool:
         """Whether it was cancelled so lately that this may be taken back, once more perhaps.
@@ -368,7 +377,7 @@ class _Attempt:
             outbox.put_off(connection, store.clock, self.claimed, later, "undoable")
         return "put off"
 
-    def _doomed(self, order: OrderRow) -> set[int]:
+    def _doses_to_cancel(self, order: OrderRow) -> set[int]:
         there = {one.dose: one for one in order.doses if one.appointment and not one.removed}
         if order.state != BOOKED:
             return set(there)
@@ -445,7 +454,7 @@ class _Attempt:
     def _booker(self, order: OrderRow) -> PartnerBooker:
         """Raises Refused where there are no keys for that centre (any more)."""
         if self.booker is None or not self.booker.knows(order.centre_id):
-            raise Refused("no keys")
+            raise ProviderRefused("no keys")
         return self.booker
 
     def _keep(self) -> None:

@@ -21,7 +21,7 @@ from rapidfuzz import fuzz
 from models.centres import geography
 from models.database import Connection
 from models.partners import rows
-from models.partners.rows import OurCentre, PartnerCentre
+from models.partners.rows import OurCentre, PartnerCentreRow
 from services.partners.links import MAIIA, PartnerLink, read_link
 
 LINK: Final = "link"
@@ -48,7 +48,7 @@ _COMMON: Final = re.compile(
 
 
 @dataclass(frozen=True)
-class Found:
+class CentreMatch:
     """`centre_id` is set where it is sure; `candidates` are (centre id, 0 to 100), best first."""
 
     centre_id: str | None
@@ -56,14 +56,14 @@ class Found:
     candidates: tuple[tuple[str, int], ...] = ()
 
 
-_NOTHING: Final = Found(None, NONE)
+_NOTHING: Final = CentreMatch(None, NONE)
 
 
 class Matcher:
     """Our centres, ready to be compared with."""
 
     def __init__(self, centres: Sequence[OurCentre]) -> None:
-        self._by_id = {one.id: one for one in centres}
+        self._by_id = {centre.id: centre for centre in centres}
         self._by_page: dict[tuple[str, str], list[tuple[OurCentre, PartnerLink]]] = defaultdict(
             list
         )
@@ -77,10 +77,10 @@ class Matcher:
                 self._by_cell[_cell(one.latitude, one.longitude)].append(one)
             self._by_postcode[one.postcode].append(one)
 
-    def find(self, told: PartnerCentre, gid: str = "") -> Found:
+    def find(self, told: PartnerCentreRow, gid: str = "") -> CentreMatch:
         """What a partner's centre is; `gid` is what the operator's file says it is."""
         if gid in self._by_id:
-            return Found(gid, ID)
+            return CentreMatch(gid, ID)
         by_link = self._of_link(told)
         if by_link.matched == LINK:
             return by_link
@@ -94,7 +94,7 @@ class Matcher:
             return by_place
         return by_link
 
-    def _of_link(self, told: PartnerCentre) -> Found:
+    def _of_link(self, told: PartnerCentreRow) -> CentreMatch:
         link = read_link(told.link)
         if link is None:
             return _NOTHING
@@ -108,21 +108,21 @@ class Matcher:
             reach = _SAME_PLACE if several else _OF_ITS_LINK
             fitting = [one for one in some if is_selected or _is_near(told, one, reach)]
             if len(fitting) == 1:
-                return Found(fitting[0].id, LINK)
+                return CentreMatch(fitting[0].id, LINK)
             best = _best(told, fitting)
             if best:
-                return Found(best, LINK)
+                return CentreMatch(best, LINK)
         return _unsure(told, selected or others)
 
-    def _of_place(self, told: PartnerCentre) -> Found:
+    def _of_place(self, told: PartnerCentreRow) -> CentreMatch:
         around = self._around(told)
         scores = _scores(told, around)
         best = _best(told, around)
         if best:
-            return Found(best, LIKENESS)
+            return CentreMatch(best, LIKENESS)
         return _unsure(told, [one for score, one in scores if score >= _PERHAPS])
 
-    def _around(self, told: PartnerCentre) -> list[OurCentre]:
+    def _around(self, told: PartnerCentreRow) -> list[OurCentre]:
         """Ours at the same place; without a position, in the same postcode."""
         if told.latitude is None or told.longitude is None:
             return self._by_postcode.get(told.postcode, []) if told.postcode else []
@@ -136,7 +136,9 @@ class Matcher:
         ]
 
 
-def match(connection: Connection, matcher: Matcher, told: PartnerCentre, gid: str = "") -> Found:
+def match(
+    connection: Connection, matcher: Matcher, told: PartnerCentreRow, gid: str = ""
+) -> CentreMatch:
     """Find what a stored partner's centre is and write it, unless a person has settled it."""
     found = matcher.find(told, gid)
     rows.set_match(connection, told.id, found.centre_id, found.matched, found.candidates)
@@ -159,7 +161,7 @@ def likeness(one: str, other: str) -> int:
     return round((fuzz.token_set_ratio(first, second) + fuzz.token_sort_ratio(first, second)) / 2)
 
 
-def _best(told: PartnerCentre, ours: Sequence[OurCentre]) -> str:
+def _best(told: PartnerCentreRow, ours: Sequence[OurCentre]) -> str:
     """The one whose name is alike, and more so than any other's; "" where there is none such."""
     scores = _scores(told, ours)
     if not scores or scores[0][0] < _ALIKE:
@@ -169,26 +171,26 @@ def _best(told: PartnerCentre, ours: Sequence[OurCentre]) -> str:
     return scores[0][1].id
 
 
-def _unsure(told: PartnerCentre, ours: Sequence[OurCentre]) -> Found:
+def _unsure(told: PartnerCentreRow, ours: Sequence[OurCentre]) -> CentreMatch:
     if not ours:
         return _NOTHING
     scores = _scores(told, ours)[:_MOST_CANDIDATES]
-    return Found(None, UNSURE, tuple((one.id, score) for score, one in scores))
+    return CentreMatch(None, UNSURE, tuple((one.id, score) for score, one in scores))
 
 
-def _scores(told: PartnerCentre, ours: Sequence[OurCentre]) -> list[tuple[int, OurCentre]]:
-    scores = [(likeness(told.name, one.name), one) for one in ours]
+def _scores(told: PartnerCentreRow, ours: Sequence[OurCentre]) -> list[tuple[int, OurCentre]]:
+    scores = [(likeness(told.name, our.name), our) for our in ours]
     return sorted(scores, key=lambda pair: (-pair[0], pair[1].id))
 
 
-def _is_near(told: PartnerCentre, one: OurCentre, reach: float) -> bool:
+def _is_near(told: PartnerCentreRow, one: OurCentre, reach: float) -> bool:
     """Whether a page's place can be the centre that names the page; what is unknown can."""
     if told.latitude is None or one.latitude is None:
         return reach > _SAME_PLACE and told.postcode in {"", one.postcode}
     return _kilometres(told, one) <= reach
 
 
-def _kilometres(told: PartnerCentre, one: OurCentre) -> float:
+def _kilometres(told: PartnerCentreRow, one: OurCentre) -> float:
     places = (told.latitude, told.longitude, one.latitude, one.longitude)
     known = [place for place in places if place is not None]
     return geography.distance_km(*known) if len(known) == len(places) else math.inf

@@ -20,7 +20,7 @@ from services.store import Store
 
 
 @dataclass(frozen=True)
-class Shown:
+class FreeMoment:
     """A moment (UTC) that is free in so many agendas; `doses` of none: for any dose."""
 
     start_at: datetime
@@ -31,7 +31,7 @@ class Shown:
 def mirror_partner(
     store: Store,
     centre_id: str,
-    shown: Sequence[Shown],
+    shown: Sequence[FreeMoment],
     *,
     since: datetime,
     until: datetime,

@@ -16,7 +16,7 @@ from flows.understanding import NotUnderstood, telephone
 from models.database import Connection
 from models.partners import bookings as rows
 from models.partners import rows as partner_rows
-from models.partners.bookings import FreeSlot
+from models.partners.bookings import MirroredSlot
 from models.partners.rows import PartnerNear
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
@@ -33,7 +33,7 @@ _KELDOC = "keldoc"
 PLATFORM_NAMES = {"doctolib": "Doctolib", "maiia": "Maiia", "keldoc": "Keldoc"}
 
 
-class Way(StrEnum):
+class BookingWay(StrEnum):
     """How a partner's appointment is taken. Words for each are to be found under these keys."""
 
     HERE = "here"  # asked for through us
@@ -60,7 +60,7 @@ class PartnerOffer:
 
     `platform` is doctolib, maiia or keldoc. `free` counts what the partner showed at `read_at`,
     `minutes_old` ago. `phone` is E.164 or a short number, empty for none. `centre_id` is the centre
-    of ours that it is, empty where that is not known. `moments` only with `Way.HERE`.
+    of ours that it is, empty where that is not known. `moments` only with `BookingWay.HERE`.
     """
 
     id: str
@@ -75,7 +75,7 @@ class PartnerOffer:
     free: int
     read_at: datetime
     minutes_old: int
-    way: Way
+    way: BookingWay
     link: str = ""
     phone: str = ""
     centre_id: str = ""
@@ -83,7 +83,7 @@ class PartnerOffer:
 
     @property
     def bookable_here(self) -> bool:
-        return self.way is Way.HERE
+        return self.way is BookingWay.HERE
 
 
 def near_place(
@@ -124,7 +124,7 @@ def ordinary(phone: str) -> str:
 
 
 def _offer(one: PartnerNear, now: datetime, moments: tuple[Moment, ...]) -> PartnerOffer:
-    way = Way.PHONE if one.phone_only or not one.link else Way.SITE
+    way = BookingWay.PHONE if one.phone_only or not one.link else BookingWay.SITE
     return PartnerOffer(
         id=one.id,
         platform=one.platform,
@@ -138,7 +138,7 @@ def _offer(one: PartnerNear, now: datetime, moments: tuple[Moment, ...]) -> Part
         free=one.free,
         read_at=one.read_at,
         minutes_old=max(0, int((now - one.read_at).total_seconds() // 60)),
-        way=Way.HERE if moments else way,
+        way=BookingWay.HERE if moments else way,
         link=one.link,
         phone=one.phone,
         centre_id=one.centre_id or "",
@@ -191,7 +191,7 @@ def _bookable_here(
 
 
 def _moment(
-    first: FreeSlot, slots: list[FreeSlot], campaign: Campaign, zone: ZoneInfo
+    first: MirroredSlot, slots: list[MirroredSlot], campaign: Campaign, zone: ZoneInfo
 ) -> Moment | None:
     """A first appointment with the soonest second that goes with it, nearest to the same hour."""
     if campaign.doses == 1:
@@ -210,7 +210,7 @@ def _moment(
     return Moment(first.slot_id, first.start_at, second.slot_id, second.start_at)
 
 
-def _apart(first: datetime, slot: FreeSlot, zone: ZoneInfo) -> float:
+def _apart(first: datetime, slot: MirroredSlot, zone: ZoneInfo) -> float:
     """Seconds between the hours of two days."""
     second = slot.start_at.astimezone(zone)
     return (
@@ -228,7 +228,7 @@ def _spread(moments: list[Moment]) -> list[Moment]:
         if one.start_at.date() not in days:
             days.add(one.start_at.date())
             others.append(one)
-    left = [one for one in moments if one not in soonest and one not in others]
+    left = [moment for moment in moments if moment not in soonest and moment not in others]
     chosen = (soonest + others + left)[:MOST_MOMENTS]
     return sorted(chosen, key=lambda one: one.start_at)
 

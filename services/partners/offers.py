@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from flows.session import Session
 from models.database import Connection
-from services.partners.near import MOST_CENTRES, Moment, PartnerOffer, Way, near_place
+from services.partners.near import MOST_CENTRES, BookingWay, Moment, PartnerOffer, near_place
 from services.service import Service
 from services.store import Store
 
-__all__ = ["Moment", "PartnerOffer", "Way", "near"]
+__all__ = ["BookingWay", "Moment", "PartnerOffer", "near"]
 
 
 def near(

@@ -12,7 +12,7 @@ from typing import Final
 from models.clock import Clock
 from models.database import Connection, Database
 from models.partners import rows
-from models.partners.rows import PartnerCentre, PartnerSlot
+from models.partners.rows import PartnerCentreRow, PartnerSlot
 from services.partners import match
 from services.partners.match import Matcher
 
@@ -24,7 +24,7 @@ MOST_SLOTS: Final = 2000
 def replace(
     database: Database,
     read_at: datetime,
-    told: PartnerCentre,
+    told: PartnerCentreRow,
     slots: Sequence[PartnerSlot],
     *,
     matcher: Matcher | None = None,

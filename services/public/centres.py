@@ -33,7 +33,7 @@ MOST_SHOWN: Final = 20
 
 
 @dataclass(frozen=True)
-class Near:
+class NearbyListedCentre:
     """A centre and its distance as the crow flies."""
 
     kilometres: float
@@ -41,7 +41,7 @@ class Near:
 
 
 @dataclass(frozen=True)
-class Next:
+class FirstFreeTime:
     """The first free time of a centre, and how old that is. UTC; `platform` is empty for ours.
 
     `at` is None where nothing was free; `free` is how many places this site may give, None where
@@ -70,7 +70,7 @@ class PublicCentres:
         self._latest = Latest(store, FREE, ticks=ticks)
         self._known: tuple[float, dict[str, PublicCentre]] | None = None
         self._reading = threading.Lock()
-        self._next: tuple[str, dict[str, Next]] = ("", {})
+        self._next: tuple[str, dict[str, FirstFreeTime]] = ("", {})
 
     def all(self) -> Mapping[str, PublicCentre]:
         """By id. Raises as the store does where nothing was ever read."""
@@ -98,7 +98,7 @@ class PublicCentres:
 
     def near(
         self, latitude: float, longitude: float, territory: str, kilometres: float, today: date
-    ) -> list[Near]:
+    ) -> list[NearbyListedCentre]:
         """Those within so many kilometres that no sea parts from there, the nearest first."""
         found = []
         for one in self.all().values():
@@ -106,10 +106,10 @@ class PublicCentres:
                 continue
             away = distance_km(latitude, longitude, one.latitude, one.longitude)
             if away <= kilometres and is_there(one, today):
-                found.append(Near(away, one))
+                found.append(NearbyListedCentre(away, one))
         return sorted(found, key=lambda one: (one.kilometres, one.centre.id))[:MOST_SHOWN]
 
-    def next_free(self) -> dict[str, Next]:
+    def next_free(self) -> dict[str, FirstFreeTime]:
         """The first free time of each centre that is known, by its id; empty where none is."""
         snapshot = self._latest.look().snapshot
         if snapshot is None:
@@ -153,16 +153,16 @@ def today_at(one: PublicCentre, now: datetime) -> date:
     return now.astimezone(ZoneInfo(one.time_zone)).date()
 
 
-def _read_next(snapshot: Snapshot) -> dict[str, Next]:
+def _read_next(snapshot: Snapshot) -> dict[str, FirstFreeTime]:
     body: dict[str, Any] = json.loads(snapshot.body or "{}")
     counted_at = datetime.fromisoformat(body["at"])
     found = {
-        one: Next(datetime.fromisoformat(at), datetime.fromisoformat(read_at), platform)
+        one: FirstFreeTime(datetime.fromisoformat(at), datetime.fromisoformat(read_at), platform)
         for one, (platform, at, read_at) in body["partners"].items()
     }
     # Where both are known, ours are those that may be had here.
     for one, (free, at) in body["ours"].items():
-        ours = Next(datetime.fromisoformat(at) if at else None, counted_at, free=free)
+        ours = FirstFreeTime(datetime.fromisoformat(at) if at else None, counted_at, free=free)
         if ours.at is not None or one not in found:
             found[one] = ours
     return found

@@ -30,9 +30,9 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from models.public import feed
-from models.public.feed import FeedCentre, FeedSlot, Seen
+from models.public.feed import ChangeMarks, FeedCentre, FeedSlot
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
 
 PATH: Final = "/api/slots"
@@ -103,7 +103,7 @@ class SmartFeed:
         self._folder = folder
         self._publisher = publisher
         self._ticks = ticks
-        self._seen = Seen()
+        self._seen = ChangeMarks()
         self._held: set[str] = set()
         # When each département was written last; none where this process never did.
         self._written: dict[str, float] = {}
@@ -154,7 +154,7 @@ class SmartFeed:
         written = self._written.get(code)
         if written is None or self._ticks() - written >= EVERYTHING_AFTER:
             return True
-        return any(one.id in changed for one in centres)
+        return any(centre.id in changed for centre in centres)
 
     # ------------------------------------------------------------ files
 
@@ -228,19 +228,19 @@ class SmartFeed:
     def _slots(self, centres: Sequence[FeedCentre], campaign: Campaign) -> Iterator[str]:
         """The slots of some centres, a text of many lines for each of them."""
         store = self._store
-        for one in centres:
+        for centre in centres:
             with store.database.statement() as connection:
                 # What stands here is what somebody finds who comes by it: the web's places.
-                door = Allocate(connection, store, campaign, Taker(Channel.WEB, "feed"))
+                allocator = Allocate(connection, store, campaign, Holder(Channel.WEB, "feed"))
                 now = store.clock.now()
                 found = feed.slots_of(
                     connection,
                     store.clock,
-                    one.id,
+                    centre.id,
                     (now + campaign.lead, now + timedelta(days=campaign.horizon_days)),
-                    door.share(),
+                    allocator.share(),
                 )
-            yield "".join(self._lines(one, found))
+            yield "".join(self._lines(centre, found))
 
     def _lines(self, one: FeedCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
         # Put together by hand: a million times json.dumps takes half a minute.

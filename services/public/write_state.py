@@ -17,7 +17,7 @@ from models.database import Connection
 from models.partners import rows
 from models.partners.rows import Feed
 from models.public import centres
-from models.public.centres import Free
+from models.public.centres import FreeAtCentre
 from models.public.incidents import OVERLOAD, PARTNER, Incident
 from models.queue import handling
 from models.slots.places import Share
@@ -27,7 +27,7 @@ from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.phone_share import phone_floor
 from services.public import incidents
-from services.queue.wait_estimate import read_pace, wait_seconds
+from services.queue.wait_estimate import read_throughput, wait_seconds
 from services.store import Store
 from services.supervision.board import iso
 
@@ -53,7 +53,7 @@ class Counted:
     """All centres, as they were between two moments not far apart; `at` is the first (UTC)."""
 
     at: datetime
-    free: Mapping[str, Free]
+    free: Mapping[str, FreeAtCentre]
 
 
 class CountFree:
@@ -64,7 +64,7 @@ class CountFree:
         self._left: list[str] = []
         self._each = 0
         self._begun: datetime | None = None
-        self._found: dict[str, Free] = {}
+        self._found: dict[str, FreeAtCentre] = {}
         self.counted: Counted | None = None
 
     def refresh(self, connection: Connection, until: datetime, share: Share | None) -> bool:
@@ -137,7 +137,7 @@ class WriteState:
             ]
             room = _room(connection, now)
             telephone = {one: self._line(connection, one) for one in languages()}
-        found = {(PARTNER, one.platform) for one in feeds if _is_old(one, now)}
+        found = {(PARTNER, feed.platform) for feed in feeds if _is_old(feed, now)}
         if self._is_overloaded(room, now):
             found.add((OVERLOAD, ""))
         counted = self._places.counted
@@ -147,7 +147,7 @@ class WriteState:
                 "telephone": telephone,
                 "room": room_told(room, now),
                 "places": places_told(counted, campaign.horizon_days) if counted else None,
-                "partners": [partner_told(one) for one in feeds],
+                "partners": [partner_told(feed) for feed in feeds],
                 "incidents": [incident_told(one) for one in incidents.to_show(connection, now)],
             }
             snapshots.put(connection, store.clock, NAME, body)
@@ -166,7 +166,7 @@ class WriteState:
     def _line(self, connection: Connection, language: str) -> dict[str, Any]:
         """Who waits for a person in one language, and how long whoever rings now would."""
         owed = handling.owed(connection, self._store.clock, language)
-        pace = read_pace(connection, language)
+        pace = read_throughput(connection, language)
         return {
             "waiting": owed.due,
             "agents": pace.agents,
@@ -238,7 +238,7 @@ def places_told(counted: Counted, days: int) -> dict[str, Any]:
     }
 
 
-def _sums(some: Iterable[Free]) -> dict[str, int]:
+def _sums(some: Iterable[FreeAtCentre]) -> dict[str, int]:
     free = web = 0
     for one in some:
         free, web = free + one.all, web + one.web

@@ -19,13 +19,20 @@ from flows.session import CallerKind, Session
 from flows.world import AfterQueue, NoPerson, Unavailable
 from models.database import Connection
 from models.queue import callbacks, queues
-from models.queue.queues import CALL, CALLBACK, Door, Entry, NewEntry
+from models.queue.queues import CALL, CALLBACK, NewQueueEntry, QueueEntry, QueueStatus
 from services.campaign.campaign import Campaign
-from services.campaign.opening_hours import Hours, hours_of
+from services.campaign.opening_hours import OpeningHours, hours_of
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER
-from services.queue.wait_estimate import Pace, can_promise, read_owed, read_pace, wait_seconds, when
+from services.queue.wait_estimate import (
+    Throughput,
+    can_promise,
+    read_owed,
+    read_throughput,
+    wait_seconds,
+    when,
+)
 from services.store import Store
 
 # Nobody is asked to hold the line for longer than this; their place can wait for them.
@@ -42,7 +49,7 @@ _STILL = ("waiting", "kept")
 
 
 @dataclass(frozen=True)
-class Caller:
+class QueueCaller:
     """Who wants a place. `number` (E.164) is where they can be rung, empty where they cannot.
 
     `earlier` is a place that this call, or one that it takes up, had. `known` is what they gave.
@@ -72,19 +79,19 @@ def what_is_known(session: Session) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Forecast:
+class WaitEstimate:
     """How fast the line moves, and when a call that is promised now will be made (UTC).
 
     `later`: as in models.queue.handling.Owed.
     """
 
-    pace: Pace
+    pace: Throughput
     callback_at: datetime | None
     later: tuple[tuple[datetime, datetime], ...] = ()
 
 
-class Outlook:
-    """The forecast of now for a language, read once for all who ask within a second.
+class WaitEstimates:
+    """The estimate of now for a language, read once for all who ask within a second.
 
     One for each process.
 
@@ -99,18 +106,18 @@ class Outlook:
     ) -> None:
         self._fresh = fresh_seconds
         self._ticks = ticks
-        self._known: dict[tuple[str, Hours], tuple[float, Forecast]] = {}
+        self._known: dict[tuple[str, OpeningHours], tuple[float, WaitEstimate]] = {}
 
     def read(
         self, connection: Connection, store: Store, campaign: Campaign, language: str
-    ) -> Forecast:
+    ) -> WaitEstimate:
         hours, ticks = hours_of(campaign), self._ticks()
         known = self._known.get((language, hours))
         if known and ticks - known[0] < self._fresh:
             return known[1]
         owed, now = read_owed(connection, store, language), store.clock.now()
         at = can_promise(connection, store, hours, now, language=language, owed=owed)
-        found = Forecast(read_pace(connection, language), at, owed.later)
+        found = WaitEstimate(read_throughput(connection, language), at, owed.later)
         self._known[language, hours] = (ticks, found)
         return found
 
@@ -118,43 +125,47 @@ class Outlook:
 # ------------------------------------------------------------------ the door
 
 
-def choose(doors: Sequence[Door], departement: str | None) -> Door | None:
+def choose(doors: Sequence[QueueStatus], departement: str | None) -> QueueStatus | None:
     """The door of a caller's region, if an operator made one that is not closed; else the national.
 
     `doors` are those of one language; None where it has none.
     """
     regions = regions_of(departement)
-    for door in doors:
-        if door.queue.region.casefold() in regions and door.queue.state != "closed":
-            return door
-    return next((door for door in doors if not door.queue.region), None)
+    for status in doors:
+        if status.queue.region.casefold() in regions and status.queue.state != "closed":
+            return status
+    return next((status for status in doors if not status.queue.region), None)
 
 
-def why_closed(door: Door, hours: Hours, now: datetime, pace: Pace) -> Unavailable | None:
+def why_closed(
+    status: QueueStatus, hours: OpeningHours, now: datetime, pace: Throughput
+) -> Unavailable | None:
     """Why nobody is let in now; None where they are."""
-    queue = door.queue
+    queue = status.queue
     if queue.state in _SHUT:
         return Unavailable(_SHUT[queue.state])
     if queue.state == queues.HOURS and not hours.is_open(now):
         why = NoPerson.HOLIDAY if hours.is_holiday(now) else NoPerson.HOURS
         return Unavailable(why, opens_at=hours.next_opening(now))
-    if not door.agents:
+    if not status.agents:
         return Unavailable(NoPerson.NOBODY)
-    if door.on_the_line >= queue.max_size:
+    if status.on_the_line >= queue.max_size:
         return Unavailable(NoPerson.FULL)
-    wait = wait_seconds(door.waiting, pace)
+    wait = wait_seconds(status.waiting, pace)
     if wait is not None and timedelta(seconds=wait) > _longest(queue.state, hours, now):
         return Unavailable(NoPerson.TOO_LONG, wait_seconds=wait)
     return None
 
 
-def _longest(state: str, hours: Hours, now: datetime) -> timedelta:
+def _longest(state: str, hours: OpeningHours, now: datetime) -> timedelta:
     """How long somebody may wait on the line: not until after everybody has gone home."""
     closes = hours.closes_at(now) if state == queues.HOURS else None
     return LONGEST_WAIT if closes is None else min(LONGEST_WAIT, closes - now)
 
 
-def has_place(connection: Connection, store: Store, caller: Caller, campaign: Campaign) -> bool:
+def has_place(
+    connection: Connection, store: Store, caller: QueueCaller, campaign: Campaign
+) -> bool:
     """Whether somebody has a place already, so that no new one is needed."""
     mine = queues.of_call(connection, store.vault, caller.call_id)
     return bool(mine or _old_place(connection, store, caller, campaign))
@@ -164,10 +175,14 @@ def has_place(connection: Connection, store: Store, caller: Caller, campaign: Ca
 
 
 def join(
-    connection: Connection, store: Store, campaign: Campaign, caller: Caller, door: Door
+    connection: Connection,
+    store: Store,
+    campaign: Campaign,
+    caller: QueueCaller,
+    status: QueueStatus,
 ) -> str:
     """A place in the line, on the line; gives its id. An older place of theirs stays theirs."""
-    clock, queue = store.clock, door.queue
+    clock, queue = store.clock, status.queue
     overflow = timedelta(minutes=queue.overflow_minutes)
     overflow_at = clock.now() + overflow if queue.region else None
     mine = queues.of_call(connection, store.vault, caller.call_id, lock=True)
@@ -214,7 +229,7 @@ def join(
     known, origin = dict(caller.known), caller.call_id
     if lost is not None and not known.get("born") and lost.known.get("born"):
         known, origin = {**lost.known, **known}, lost.origin_call_id or origin
-    new = NewEntry(
+    new = NewQueueEntry(
         id=store.chance.identifier(),
         queue_id=queue.id,
         kind=CALL,
@@ -238,8 +253,8 @@ def join(
 
 
 def _old_place(
-    connection: Connection, store: Store, caller: Caller, campaign: Campaign
-) -> Entry | None:
+    connection: Connection, store: Store, caller: QueueCaller, campaign: Campaign
+) -> QueueEntry | None:
     """The place that somebody has already, of a call before this one or by a promise."""
     vault = store.vault
     earlier = queues.load(connection, vault, caller.earlier) if caller.earlier else None
@@ -250,8 +265,8 @@ def _old_place(
 
 
 def _old_place_locked(
-    connection: Connection, store: Store, caller: Caller, campaign: Campaign
-) -> Entry | None:
+    connection: Connection, store: Store, caller: QueueCaller, campaign: Campaign
+) -> QueueEntry | None:
     """The same, so that nobody else takes it; what somebody was quicker with is not given.
 
     No other place of that number is locked: the end of another's line has its own, and then waits
@@ -265,7 +280,9 @@ def _old_place_locked(
     return None
 
 
-def _may_come_back(entry: Entry, store: Store, campaign: Campaign, *, named: bool = False) -> bool:
+def _may_come_back(
+    entry: QueueEntry, store: Store, campaign: Campaign, *, named: bool = False
+) -> bool:
     """`named`: by the very call, or one that took it up, so that its line must be over."""
     if entry.state == "kept":
         return store.clock.now() - entry.updated_at <= campaign.resume_window
@@ -367,17 +384,22 @@ def cut(connection: Connection, store: Store, call_id: str) -> None:
 
 
 @dataclass(frozen=True)
-class Heard:
+class WaitAnnouncement:
     """What somebody who waits may be told; `promise_at` (aware): when they could be rung."""
 
-    place: queues.Standing
+    place: queues.QueuePosition
     wait_seconds: int | None
     promise_at: datetime | None
 
 
 def listen(
-    store: Store, campaign: Campaign, outlook: Outlook, call_id: str, *, renews: bool = False
-) -> Heard | None:
+    store: Store,
+    campaign: Campaign,
+    wait_estimates: WaitEstimates,
+    call_id: str,
+    *,
+    renews: bool = False,
+) -> WaitAnnouncement | None:
     """Where a call stands; None when it has no place. One statement, beside the forecast.
 
     `renews`: what it holds is kept for them as if they had answered a question.
@@ -385,17 +407,17 @@ def listen(
     lease = campaign.hold_lease if renews else None
     with store.database.statement() as connection:
         with store.database.together(connection) if lease else nullcontext():
-            place = queues.standing_of_call(connection, store.clock, call_id, lease)
+            place = queues.queue_position_of_call(connection, store.clock, call_id, lease)
         if place is None:
             return None
-        forecast = outlook.read(connection, store, campaign, place.language)
+        estimate = wait_estimates.read(connection, store, campaign, place.language)
     hours, now = hours_of(campaign), store.clock.now()
-    at = place_promise(place.ahead, hours, now, forecast, joined_at=place.joined_at)
-    return Heard(place, wait_seconds(place.ahead, forecast.pace), at)
+    at = place_promise(place.ahead, hours, now, estimate, joined_at=place.joined_at)
+    return WaitAnnouncement(place, wait_seconds(place.ahead, estimate.pace), at)
 
 
 def wish_callback(
-    store: Store, campaign: Campaign, outlook: Outlook, call_id: str, place_id: str
+    store: Store, campaign: Campaign, wait_estimates: WaitEstimates, call_id: str, place_id: str
 ) -> bool:
     """They would rather be rung: at their number, or at one that they are asked for now.
 
@@ -403,12 +425,12 @@ def wish_callback(
     A place that is theirs no more counts as done: a copy of this has no second effect.
     """
     with store.database.transaction() as connection:
-        place = queues.standing_of_call(connection, store.clock, call_id)
+        place = queues.queue_position_of_call(connection, store.clock, call_id)
         if place is None or place.entry_id != place_id:
             return True
-        forecast = outlook.read(connection, store, campaign, place.language)
+        estimate = wait_estimates.read(connection, store, campaign, place.language)
         hours, now = hours_of(campaign), store.clock.now()
-        at = place_promise(place.ahead, hours, now, forecast, joined_at=place.joined_at)
+        at = place_promise(place.ahead, hours, now, estimate, joined_at=place.joined_at)
         if at is None:
             return False
         if place.rings:
@@ -419,7 +441,7 @@ def wish_callback(
 def wish_machine(store: Store, call_id: str, place_id: str) -> bool:
     """They would rather go on with the machine; False, and a copy, as in `wish_callback`."""
     with store.database.transaction() as connection:
-        place = queues.standing_of_call(connection, store.clock, call_id)
+        place = queues.queue_position_of_call(connection, store.clock, call_id)
         if place is None or place.entry_id != place_id:
             return True
         return leave(connection, store, place_id)
@@ -451,18 +473,18 @@ def after_queue(connection: Connection, store: Store, entry_id: str, call_id: st
 
 
 def place_promise(
-    ahead: int, hours: Hours, now: datetime, forecast: Forecast, *, joined_at: datetime
+    ahead: int, hours: OpeningHours, now: datetime, estimate: WaitEstimate, *, joined_at: datetime
 ) -> datetime | None:
     """When somebody with this place will be rung if they are promised it now (UTC or aware).
 
     `ahead` who are due come before them, and whoever has an older place and is rung later. None:
     not until tomorrow evening, so that it must not be promised.
     """
-    pace = forecast.pace
+    pace = estimate.pace
     usual = pace.usual or pace.agents
     if not usual:
-        return forecast.callback_at
-    later = [due for due, joined in forecast.later if joined < joined_at]
+        return estimate.callback_at
+    later = [due for due, joined in estimate.later if joined < joined_at]
     return when(ahead, pace, hours, now, usual=usual, later=later)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.callbacks import NewPromise
-from models.queue.queues import Queue
+from models.queue.queues import CallQueue
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.store import Store
@@ -35,7 +35,7 @@ _AT_ONCE = 100
 
 
 @dataclass(frozen=True)
-class Kept:
+class PromiseResult:
     """What became of a promise; `is_new` is False where the number had a live one."""
 
     is_new: bool
@@ -62,7 +62,7 @@ def promise(
     *,
     expected_at: datetime | None = None,
     departement: str | None = None,
-) -> Kept:
+) -> PromiseResult:
     """The same, and the entry that it is; `expected_at` (UTC) is when the caller was told.
 
     Whoever gave no sign of life is promised one call ever, as long as we remember them.
@@ -70,7 +70,7 @@ def promise(
     reason = _reason(known)
     index = store.vault.index("phone", number) or b""
     if reason is Reason.SILENT and callbacks.any_for(connection, index, reason):
-        return Kept(is_new=False, entry_id=callbacks.live_of(connection, index))
+        return PromiseResult(is_new=False, entry_id=callbacks.live_of(connection, index))
     language = str(known.get("language", "fr"))
     mode, due_at = _mode(reason), store.clock.now() + RING_AFTER
     # The machine rings from everywhere.
@@ -96,14 +96,14 @@ def promise(
             if mode == AGENT:
                 _give_old_place(connection, store, new)
             _note_told(connection, store, new.id, expected_at)
-            return Kept(is_new=True, entry_id=new.id)
+            return PromiseResult(is_new=True, entry_id=new.id)
         kept = callbacks.live_of(connection, index)
         if kept is not None and callbacks.message_of(connection, kept):
             # What is to be told there waits for whoever asks to be rung.
             callbacks.displace(connection, store.clock, kept)
         elif kept is not None:
             _say_anew(connection, store, kept, new)
-            return Kept(is_new=False, entry_id=kept)
+            return PromiseResult(is_new=False, entry_id=kept)
     raise RuntimeError("a promise is in the way of another and cannot be found")
 
 
@@ -158,7 +158,7 @@ def _mode(reason: Reason) -> str:
     return MACHINE if reason in BY_MACHINE else AGENT
 
 
-def _queue_for(connection: Connection, language: str, departement: str | None) -> Queue:
+def _queue_for(connection: Connection, language: str, departement: str | None) -> CallQueue:
     """The queue of their region, if an operator made one that is not closed; else the national."""
     national, regions = national_queue(connection, language), regions_of(departement)
     if not regions:
@@ -173,7 +173,7 @@ def _queue_for(connection: Connection, language: str, departement: str | None) -
     return next(theirs, national)
 
 
-def national_queue(connection: Connection, language: str) -> Queue:
+def national_queue(connection: Connection, language: str) -> CallQueue:
     """The national queue of a language; French where it has none."""
     national = {one.language: one for one in queues.all_queues(connection) if not one.region}
     return national.get(language) or national["fr"]

@@ -6,7 +6,7 @@ A queue that a document names into being would hold a hundred or a thousand, as 
 from __future__ import annotations
 
 from models.queue import queues
-from services.ports import Busy, CallControl, NoAnswer, Refused
+from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
 from services.store import Store
 
 
@@ -24,7 +24,7 @@ def make_queues(
     for one in wanted:
         try:
             sid = control.make_queue(one.id, one.max_size)
-        except (Refused, Busy, NoAnswer):
+        except (ProviderRefused, Busy, NoAnswer):
             failed.append(one.id)
             continue
         with store.database.transaction() as connection:

@@ -21,9 +21,9 @@ from models.agents import agents
 from models.booking import bookings
 from models.database import Connection
 from models.messages import outbox
-from models.messages.outbox import Claimed
+from models.messages.outbox import ClaimedMessage
 from models.queue import callbacks, voice
-from models.queue.callbacks import NewPromise, Promised
+from models.queue.callbacks import CallbackPromise, NewPromise
 from services.messages.notices import CallPlan, Reason
 from services.messages.topics import Topic
 from services.queue.promise_callback import MACHINE, RING_AFTER, national_queue
@@ -40,10 +40,10 @@ _LINE = 5
 _AT_ONCE = 50
 
 # Whether what a message tells is still to be told.
-StillWanted = Callable[[Connection, Store, Claimed], bool]
+StillWanted = Callable[[Connection, Store, ClaimedMessage], bool]
 
 
-def arrange(connection: Connection, store: Store, claimed: Claimed, plan: CallPlan) -> bool:
+def arrange(connection: Connection, store: Store, claimed: ClaimedMessage, plan: CallPlan) -> bool:
     """Store the promise to ring `claimed.recipient` for a message, in the transaction given.
 
     False while the number has another live promise: nobody is rung twice at once, and whoever
@@ -67,7 +67,7 @@ def arrange(connection: Connection, store: Store, claimed: Claimed, plan: CallPl
 
 
 @dataclass(frozen=True)
-class Rung:
+class VoiceCall:
     """What a call of ours tells: the message, whom it is for (E.164), and what its plan knew."""
 
     entry_id: str
@@ -76,7 +76,9 @@ class Rung:
     known: Mapping[str, Any] = field(repr=False)
 
 
-def rung(connection: Connection, store: Store, try_id: str, *, lock: bool = False) -> Rung | None:
+def rung(
+    connection: Connection, store: Store, try_id: str, *, lock: bool = False
+) -> VoiceCall | None:
     """The message that a try of ours is to tell; None for a call of another kind."""
     leg = agents.get_leg(connection, store.vault, try_id)
     if leg is None or leg.entry_id is None:
@@ -84,11 +86,11 @@ def rung(connection: Connection, store: Store, try_id: str, *, lock: bool = Fals
     entry = voice.load(connection, store.vault, leg.entry_id, lock=lock)
     if entry is None or entry.message_id is None:
         return None
-    return Rung(entry.id, entry.message_id, entry.number, entry.known)
+    return VoiceCall(entry.id, entry.message_id, entry.number, entry.known)
 
 
 def is_there(
-    connection: Connection, store: Store, promise: Promised, try_id: str, call_id: str
+    connection: Connection, store: Store, promise: CallbackPromise, try_id: str, call_id: str
 ) -> bool:
     """A person has shown to be there, in their call's transaction; False where it is over.
 
@@ -119,7 +121,7 @@ def heard(connection: Connection, store: Store, try_id: str, call_id: str) -> No
 _TELL_OF_IT = (Topic.REMINDER, Topic.EVENING, Topic.VOICE)
 
 
-def others_on_line(connection: Connection, store: Store, told: Rung) -> list[str]:
+def others_on_line(connection: Connection, store: Store, told: VoiceCall) -> list[str]:
     """Other bookings of the number that is rung which its people are to be rung about, too."""
     index = store.vault.index("phone", told.number or None)
     own = str(told.known.get("booking_id", ""))
@@ -142,7 +144,7 @@ def heard_beside(connection: Connection, store: Store, booking_id: str) -> None:
 
 
 def is_needless(
-    connection: Connection, store: Store, promise: Promised, wanted: StillWanted | None
+    connection: Connection, store: Store, promise: CallbackPromise, wanted: StillWanted | None
 ) -> bool:
     """Whether nobody needs to be told any more, or it is too late; then the promise is over."""
     if promise.message_id is None:
@@ -159,19 +161,19 @@ def is_needless(
     return True
 
 
-def in_vain(connection: Connection, store: Store, promise: Promised) -> None:
+def in_vain(connection: Connection, store: Store, promise: CallbackPromise) -> None:
     """Nobody could be told: the promise is lost, and so is the message by this way."""
     if callbacks.end(connection, store.clock, promise.id, "lost", UNHEARD) and promise.message_id:
         _undelivered(connection, store, promise.message_id, RUNG_IN_VAIN)
 
 
-def told_by_agent(connection: Connection, store: Store, promise: Promised) -> None:
+def told_by_agent(connection: Connection, store: Store, promise: CallbackPromise) -> None:
     """Whoever was rung asked for a person and spoke with one, who has it on their page."""
     if callbacks.end(connection, store.clock, promise.id, "done", "agent") and promise.message_id:
         outbox.move_state(connection, store.clock, promise.message_id, "delivered")
 
 
-def refused(connection: Connection, store: Store, promise: Promised) -> bool:
+def refused(connection: Connection, store: Store, promise: CallbackPromise) -> bool:
     """Whoever is there wants no such call, and is rung about that booking no more."""
     if not callbacks.end(connection, store.clock, promise.id, "left", REFUSED):
         return False

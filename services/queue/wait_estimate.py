@@ -1,9 +1,10 @@
 """How long a place in the line takes, and whether a person can still be promised a call.
 
 One process measures once a second what agents did in the last half hour and what they do now
-(`write_pace`); everybody else reads that (`read_pace`). Handling is all of an agent's time for one
-person: from the moment they are taken for them, through the ring, the talk and the note, and
-what they waited for numbers where nobody answered. Few measurements count together with a prior.
+(`write_throughput`); everybody else reads that (`read_throughput`). Handling is all of an agent's
+time for one person: from the moment they are taken for them, through the ring, the talk and the
+note, and what they waited for numbers where nobody answered. Few measurements count together with
+a prior.
 
 Whoever comes next is served after the others by the agent who is free first; nobody is served
 faster than the account may begin calls, one for the agent and one for who is rung.
@@ -26,7 +27,7 @@ from models.queue import handling
 from models.queue.handling import AtWork, Owed
 from models.supervision import snapshots
 from services.campaign.call_hours import calling_hours
-from services.campaign.opening_hours import Hours, tomorrow_evening
+from services.campaign.opening_hours import OpeningHours, tomorrow_evening
 from services.store import Store
 
 NAME = "pace"
@@ -56,7 +57,7 @@ _FRESH = 1.0
 
 
 @dataclass(frozen=True)
-class Pace:
+class Throughput:
     """How fast the line of one language moves.
 
     `rate_per_minute` people by `agents` (0: nobody is there); `mean` seconds for each who is
@@ -80,7 +81,7 @@ class Pace:
 # ---------------------------------------------------------------- measured, by one process
 
 
-def write_pace(store: Store, calls_per_second: float = 1.0) -> int:
+def write_throughput(store: Store, calls_per_second: float = 1.0) -> int:
     """Measure, and store the snapshot; gives how many agents are at work."""
     clock, now = store.clock, store.clock.now()
     with store.database.statement() as connection:
@@ -109,7 +110,7 @@ def write_pace(store: Store, calls_per_second: float = 1.0) -> int:
             mean, each, again = was.mean, was.each, was.again
         share = sum(_share(one, language, waiting) for one in mine)
         usual = before[language].usual if language in before else 0.0
-        pace = Pace(
+        pace = Throughput(
             rate_per_minute=60 * share / mean,
             agents=len(mine),
             cps=calls_per_second,
@@ -123,7 +124,7 @@ def write_pace(store: Store, calls_per_second: float = 1.0) -> int:
         body[language] = asdict(pace)
     with store.database.transaction() as connection:
         snapshots.put(connection, clock, NAME, body)
-    forget_pace()
+    forget_throughput()
     return len(there)
 
 
@@ -154,34 +155,34 @@ def _usual(before: float, now: float) -> float:
 
 # ---------------------------------------------------------------- read, by everybody
 
-_read: WeakKeyDictionary[Any, tuple[float, dict[str, Pace]]] = WeakKeyDictionary()
+_read: WeakKeyDictionary[Any, tuple[float, dict[str, Throughput]]] = WeakKeyDictionary()
 
 
-def read_pace(connection: Connection, language: str = "fr") -> Pace:
+def read_throughput(connection: Connection, language: str = "fr") -> Throughput:
     """The pace of now, not older than a second or two; one statement at most."""
     engine, moment = connection.engine, time.monotonic()
     found = _read.get(engine)
     if found is None or moment - found[0] > _FRESH:
         found = _read[engine] = (moment, _stored(connection))
-    return found[1].get(language, Pace())
+    return found[1].get(language, Throughput())
 
 
-def forget_pace() -> None:
+def forget_throughput() -> None:
     """Ask the database next time."""
     _read.clear()
 
 
-def _stored(connection: Connection) -> dict[str, Pace]:
+def _stored(connection: Connection) -> dict[str, Throughput]:
     found = snapshots.get(connection, NAME)
     if found is None or found.body is None:
         return {}
     return {
-        language: Pace(**{**values, "free": tuple(values["free"])})
+        language: Throughput(**{**values, "free": tuple(values["free"])})
         for language, values in json.loads(found.body).items()
     }
 
 
-def wait_seconds(ahead: int, pace: Pace) -> int | None:
+def wait_seconds(ahead: int, pace: Throughput) -> int | None:
     """How long somebody waits before whom so many are served; None where nobody serves."""
     if pace.agents <= 0 or pace.share <= 0:
         return None
@@ -194,7 +195,7 @@ def wait_seconds(ahead: int, pace: Pace) -> int | None:
     return round(max(seconds, ahead * CALLS_EACH / pace.cps))
 
 
-def _by_agents(ahead: int, pace: Pace) -> float:
+def _by_agents(ahead: int, pace: Throughput) -> float:
     """Seconds until an agent is free for whoever has so many ahead.
 
     If each took exactly as long as they do on average, the next would go to whoever is free first.
@@ -217,7 +218,7 @@ def read_owed(connection: Connection, store: Store, language: str) -> Owed:
 def can_promise(
     connection: Connection,
     store: Store,
-    hours: Hours,
+    hours: OpeningHours,
     now: datetime,
     *,
     language: str = "fr",
@@ -228,7 +229,7 @@ def can_promise(
     None: not by tomorrow evening (where tomorrow is closed: that of the next day that is open), so
     that it must not be promised. Two statements; one where it is said what is `owed`.
     """
-    pace = read_pace(connection, language)
+    pace = read_throughput(connection, language)
     owed = owed or read_owed(connection, store, language)
     usual = pace.usual or handling.agents_known(connection, language) or ASSUMED_AGENTS
     later = [due for due, _ in owed.later]
@@ -237,8 +238,8 @@ def can_promise(
 
 def when(
     ahead: int,
-    pace: Pace,
-    hours: Hours,
+    pace: Throughput,
+    hours: OpeningHours,
     now: datetime,
     *,
     usual: float,
@@ -274,7 +275,7 @@ def _after_all(
 
 
 def _served_at(
-    ahead: float, pace: Pace, hours: Hours, now: datetime, usual: float
+    ahead: float, pace: Throughput, hours: OpeningHours, now: datetime, usual: float
 ) -> datetime | None:
     """The moment by which so many were served; None where that is not for weeks."""
     closes = hours.closes_at(now)

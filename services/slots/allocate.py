@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from models.database import Connection
 from models.slots import places
-from models.slots.places import Apart, HeldPlace, Reach, Share, Window, Wish
+from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
 from services.campaign.campaign import Campaign
 from services.campaign.phone_share import phone_floor
 from services.store import Store
@@ -37,11 +37,11 @@ _WITHOUT_SHARE = frozenset({Channel.WEB, Channel.PARTNER})
 
 
 @dataclass(frozen=True)
-class Taker:
-    """`holder` is a call, a web session, a desk: it has one set of live holds (40 letters)."""
+class Holder:
+    """`id` names a call, a web session, a desk: it has one set of live holds (40 letters)."""
 
     channel: Channel
-    holder: str
+    id: str
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,15 @@ class Pair:
 
 
 class Allocate:
-    """Take places for one taker, in the caller's transaction."""
+    """Take places for one holder, in the caller's transaction."""
 
     def __init__(
-        self, connection: Connection, store: Store, campaign: Campaign, taker: Taker
+        self, connection: Connection, store: Store, campaign: Campaign, holder: Holder
     ) -> None:
         self.connection = connection
         self.store = store
         self.campaign = campaign
-        self.taker = taker
+        self.holder = holder
         self._apart = Apart(*campaign.second_after_days) if campaign.doses > 1 else None
         self._floor: int | None = None
 
@@ -86,20 +86,20 @@ class Allocate:
         windows: tuple[Window, ...],
         skip_slots: tuple[int, ...] = (),
         zone: ZoneInfo | None = None,
-    ) -> Wish:
-        """First appointments in these windows (UTC) that this taker may have.
+    ) -> SlotQuery:
+        """First appointments in these windows (UTC) that this holder may have.
 
         `zone` is that of the centres, where they have one and the same.
         """
-        return Wish(windows, skip_slots, self.share(), self._apart, zone.key if zone else "")
+        return SlotQuery(windows, skip_slots, self.share(), self._apart, zone.key if zone else "")
 
     def share(self) -> Share | None:
-        """Which places the taker may have; None means all.
+        """Which places the holder may have; None means all.
 
         A share of each centre is for the telephone and for agents until shortly before; what is
         left of it then is for all, so that it does not rot.
         """
-        if self.taker.channel not in _WITHOUT_SHARE:
+        if self.holder.channel not in _WITHOUT_SHARE:
             return None
         if self._floor is None:
             self._floor = phone_floor(self.connection, self.campaign)
@@ -107,7 +107,7 @@ class Allocate:
             return None
         return Share(self._floor, self.store.clock.now() + self.campaign.phone_share_until)
 
-    def look(self, centre_ids: Sequence[str], wish: Wish) -> Reach:
+    def look(self, centre_ids: Sequence[str], wish: SlotQuery) -> FreeCentres:
         """Look without taking; counts no further than `campaign.few_places`."""
         return places.look(
             self.connection,
@@ -120,7 +120,7 @@ class Allocate:
     def hold(
         self,
         centre_ids: Sequence[str],
-        wish: Wish,
+        wish: SlotQuery,
         zone: ZoneInfo,
         *,
         patient: bool = False,
@@ -133,7 +133,7 @@ class Allocate:
         held = places.hold(
             self.connection,
             self.store.clock,
-            self.taker.holder,
+            self.holder.id,
             centre_ids,
             wish,
             lease=self.campaign.hold_lease,
@@ -150,11 +150,11 @@ class Allocate:
         return found.get(centre_id)
 
     def hold_slot(self, slot_id: int) -> HeldPlace | None:
-        """Hold any place of one slot; None when the taker can have none of it."""
+        """Hold any place of one slot; None when the holder can have none of it."""
         held = places.hold_slot(
             self.connection,
             self.store.clock,
-            self.taker.holder,
+            self.holder.id,
             slot_id,
             share=self.share(),
             lease=self.campaign.hold_lease,
@@ -163,7 +163,7 @@ class Allocate:
         return held[0] if held else None
 
     def book(self, chosen: Sequence[Chosen], booking_id: str) -> tuple[int, ...] | None:
-        """Book all of these places or none; what else the taker holds is given back.
+        """Book all of these places or none; what else the holder holds is given back.
 
         Gives the places in the order of `chosen`: where a hold ran out, another place of the same
         slot may be in its stead. None when a slot has none left: nothing is booked then.
@@ -182,18 +182,18 @@ class Allocate:
         return tuple(wanted[one.place_id] for one in chosen)
 
     def _book(self, place_ids: list[int], booking_id: str) -> frozenset[int]:
-        return places.book(
-            self.connection, self.store.clock, self.taker.holder, place_ids, booking_id
-        )
+        return places.book(self.connection, self.store.clock, self.holder.id, place_ids, booking_id)
 
     def _with_second(self, firsts: list[HeldPlace], zone: ZoneInfo, *, patient: bool) -> list[Pair]:
         # One UPDATE holds a second at each centre, so no centre may come twice; it never does.
-        starts = {one.centre_id: one.start_at for one in firsts}
+        starts = {first.centre_id: first.start_at for first in firsts}
         seconds = self._seconds(starts, zone, patient=patient)
-        alone = [one.place_id for one in firsts if one.centre_id not in seconds]
+        alone = [first.place_id for first in firsts if first.centre_id not in seconds]
         if alone:
-            places.release_some(self.connection, self.taker.holder, alone)
-        return [Pair(one, seconds[one.centre_id]) for one in firsts if one.centre_id in seconds]
+            places.release_some(self.connection, self.holder.id, alone)
+        return [
+            Pair(first, seconds[first.centre_id]) for first in firsts if first.centre_id in seconds
+        ]
 
     def _seconds(
         self, firsts: dict[str, datetime], zone: ZoneInfo, *, patient: bool = False
@@ -212,7 +212,7 @@ class Allocate:
             held = places.hold_each(
                 self.connection,
                 self.store.clock,
-                self.taker.holder,
+                self.holder.id,
                 wanted,
                 share=self.share(),
                 lease=self.campaign.hold_lease,

@@ -32,11 +32,11 @@ from models.messages.outbox import NewMessage
 from models.slots import places
 from models.waiting_list import offers, waiting
 from models.waiting_list.offers import NewOffer
-from models.waiting_list.waiting import Entry, Freed
+from models.waiting_list.waiting import Freed, WaitingListEntry
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
-from services.slots.allocate import Allocate, Channel, Pair, Taker
+from services.slots.allocate import Allocate, Channel, Holder, Pair
 from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
 from services.store import Store
 
@@ -171,7 +171,7 @@ class _Queue:
         """Offer these, by their start; all of them are at one centre."""
         now = self.store.clock.now()
         horizon = now + timedelta(days=self.campaign.horizon_days)
-        wanted = [one for one in places if one.start_at < horizon]
+        wanted = [place for place in places if place.start_at < horizon]
         offered = Counter[bool]()
         for one in wanted:
             if offer_lasts(self.campaign, one.start_at - now) is None:
@@ -185,7 +185,7 @@ class _Queue:
 
     def _candidates(
         self, one: Freed, most_doses: int, unsuited: Sequence[str] = ()
-    ) -> list[waiting.Candidate]:
+    ) -> list[waiting.WaitingListCandidate]:
         return waiting.candidates(
             self.connection,
             self.campaign.name,
@@ -227,14 +227,14 @@ class _Queue:
                     most_doses = 1
         return False
 
-    def _when(self, entry: Entry, start: datetime) -> _When | None:
+    def _when(self, entry: WaitingListEntry, start: datetime) -> _When | None:
         """When a place that starts then (UTC) is offered to them; None where it is too late."""
         now = self.store.clock.now()
         moment = tells_at(self.campaign, entry.number, now)
         lasts = offer_lasts(self.campaign, start - moment)
         return None if lasts is None else _When(moment, moment - now, lasts)
 
-    def _offer_to(self, entry: Entry, one: Freed) -> _Came:
+    def _offer_to(self, entry: WaitingListEntry, one: Freed) -> _Came:
         when = self._when(entry, one.start_at)
         if when is None:
             return _Came.NOT_TO_THEM
@@ -280,26 +280,31 @@ class _Queue:
         return _Came.OFFERED
 
     def _hold(
-        self, holder: str, entry: Entry, one: Freed, when: _When, asked: Sequence[int]
+        self, holder: str, entry: WaitingListEntry, one: Freed, when: _When, asked: Sequence[int]
     ) -> Pair | None:
         campaign = replace(
             self.campaign, doses=entry.doses, hold_lease=when.hold, hold_longest=when.hold
         )
-        door = Allocate(self.connection, self.store, campaign, Taker(Channel.WAITING, holder))
+        allocator = Allocate(self.connection, self.store, campaign, Holder(Channel.WAITING, holder))
         zone = ZoneInfo(one.time_zone)
-        first = door.hold_slot(one.slot_id)
+        first = allocator.hold_slot(one.slot_id)
         if first is None:
             return None
         if entry.doses == 1:
             return Pair(first)
-        second = door.hold_second(first.start_at, one.centre_id, zone)
+        second = allocator.hold_second(first.start_at, one.centre_id, zone)
         if second is not None:
             return Pair(first, second)
         give_back_holds(self.connection, holder)
-        return self._hold_as_second(door, entry, one, when, tuple(asked))
+        return self._hold_as_second(allocator, entry, one, when, tuple(asked))
 
     def _hold_as_second(
-        self, door: Allocate, entry: Entry, one: Freed, when: _When, asked: tuple[int, ...]
+        self,
+        allocator: Allocate,
+        entry: WaitingListEntry,
+        one: Freed,
+        when: _When,
+        asked: tuple[int, ...],
     ) -> Pair | None:
         """A freed place may be what a free first appointment had been without."""
         zone = ZoneInfo(one.time_zone)
@@ -314,6 +319,6 @@ class _Queue:
             earliest = max(earliest, entry.not_before)
         if earliest >= closes:
             return None
-        wish = door.wish(((max(opens, earliest), closes),), asked)
-        held = door.hold([one.centre_id], wish, zone)
+        wish = allocator.wish(((max(opens, earliest), closes),), asked)
+        held = allocator.hold([one.centre_id], wish, zone)
         return held[0] if held else None

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from models.database import Connection
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Allocate, Pair, Taker
+from services.slots.allocate import Allocate, Holder, Pair
 from services.slots.give_back import give_back_some
 from services.store import Store
 
@@ -17,11 +17,11 @@ WITHIN = timedelta(hours=1)
 _INCLUSIVE = timedelta(seconds=1)
 
 
-def hold_beside(
+def hold_adjacent(
     connection: Connection,
     store: Store,
     campaign: Campaign,
-    taker: Taker,
+    holder: Holder,
     *,
     centre_id: str,
     start: datetime,
@@ -34,12 +34,12 @@ def hold_beside(
     it. `instead_of` are places that were held so before: they are given back first.
     """
     if instead_of:
-        give_back_some(connection, taker.holder, instead_of)
-    door = Allocate(connection, store, campaign, taker)
+        give_back_some(connection, holder.id, instead_of)
+    allocator = Allocate(connection, store, campaign, holder)
     not_before = max(start - WITHIN, store.clock.now() + campaign.lead)
     for opens, closes in ((start, start + WITHIN + _INCLUSIVE), (not_before, start)):
         if opens < closes:
-            held = door.hold([centre_id], door.wish(((opens, closes),), (), zone), zone)
+            held = allocator.hold([centre_id], allocator.wish(((opens, closes),), (), zone), zone)
             if held:
                 return held[0]
     return None

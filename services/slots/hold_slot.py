@@ -9,10 +9,10 @@ from time import monotonic as time_passed
 from zoneinfo import ZoneInfo
 
 from models.database import Connection
-from models.slots.places import HeldPlace, Window, Wish
+from models.slots.places import HeldPlace, SlotQuery, Window
 from services.campaign.campaign import Campaign
-from services.centres.directory import Near
-from services.slots.allocate import Allocate, Pair, Taker
+from services.centres.directory import NearbyCentre
+from services.slots.allocate import Allocate, Holder, Pair
 from services.slots.give_back import give_back_holds, give_back_kept
 from services.store import Store
 
@@ -30,14 +30,14 @@ AFTERNOON = (time(12, 30), time(23, 59, 59))
 
 
 @dataclass(frozen=True)
-class Wanted:
+class HoldRequest:
     """Where and when a caller would go.
 
     `near` are centres, nearest first. `not_before` is UTC. `part_of_day` is "morning", "afternoon"
     or empty; `skip_slots` were read to the caller before.
     """
 
-    near: Sequence[Near]
+    near: Sequence[NearbyCentre]
     not_before: datetime
     part_of_day: str = ""
     skip_slots: tuple[int, ...] = ()
@@ -50,39 +50,39 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldSlot:
     """A slot held for a caller, with the centre it is at; `second` where there are two doses."""
 
     place: HeldPlace
-    near: Near
+    near: NearbyCentre
     second: HeldPlace | None = None
 
 
 def hold_slots(
-    connection: Connection, store: Store, campaign: Campaign, taker: Taker, wanted: Wanted
-) -> list[Held]:
+    connection: Connection, store: Store, campaign: Campaign, holder: Holder, wanted: HoldRequest
+) -> list[HeldSlot]:
     """Hold the earliest free slot of the nearest centres, in the caller's transaction.
 
     Three centres where there are three; else the nearest one gives slots some hours and a day
     apart. Where fewer than `campaign.few_places` are free in reach, a single slot is held, so that
-    the last places go to as many callers. What the taker held before is given back first. An empty
+    the last places go to as many callers. What the holder held before is given back first. An empty
     list means that the last look saw nothing free, or that what it saw was somebody's for as long
     as a caller can wait (PATIENCE_IN_ALL).
     """
     if wanted.holds:
-        give_back_holds(connection, taker.holder)
+        give_back_holds(connection, holder.id)
     if wanted.returning:
         # Kept since the line was cut: whoever rings again searches among it, too.
-        give_back_kept(connection, wanted.returning, taker.holder)
+        give_back_kept(connection, wanted.returning, holder.id)
     horizon = store.clock.now() + timedelta(days=campaign.horizon_days)
     if wanted.not_after is not None:
         horizon = min(horizon, wanted.not_after)
     if not wanted.near or wanted.not_before >= horizon:
         return []
-    door = Allocate(connection, store, campaign, taker)
-    search = _Search(door, wanted, horizon)
+    allocator = Allocate(connection, store, campaign, holder)
+    search = _Search(allocator, wanted, horizon)
     held = search.hold_or_make_sure()
-    found = [Held(one.first, search.centres[one.first.centre_id], one.second) for one in held]
+    found = [HeldSlot(one.first, search.centres[one.first.centre_id], one.second) for one in held]
     return sorted(found, key=lambda one: (one.near.kilometres, one.place.start_at))
 
 
@@ -106,8 +106,8 @@ def windows(
 
 @dataclass
 class _Search:
-    door: Allocate
-    wanted: Wanted
+    allocator: Allocate
+    wanted: HoldRequest
     horizon: datetime
 
     def __post_init__(self) -> None:
@@ -153,14 +153,14 @@ class _Search:
 
     def look(self) -> tuple[list[str], bool]:
         """The nearest centres with a free slot, at most three; and whether few places are left."""
-        few_places = self.door.campaign.few_places
+        few_places = self.allocator.campaign.few_places
         near = [one for one in self.wanted.near if one.centre.id not in self.contested]
         found: list[str] = []
         count = 0
         start, size = 0, FIRST_RING
         while start < len(near) and (len(found) < MOST_OFFERS or count < few_places):
             ring = [one.centre.id for one in near[start : start + size]]
-            reach = self.door.look(ring, self._wish(self.wanted.not_before))
+            reach = self.allocator.look(ring, self._wish(self.wanted.not_before))
             found += [one for one in ring if one in reach.centre_ids]
             count += reach.places
             start, size = start + size, NEXT_RING
@@ -176,7 +176,7 @@ class _Search:
     ) -> list[Pair]:
         """Hold the first free slot of each of these centres, from `after` on."""
         wish = self._wish(after, skip_slots)
-        return self.door.hold(centre_ids, wish, self.zone, patient=patient)
+        return self.allocator.hold(centre_ids, wish, self.zone, patient=patient)
 
     def later_at(self, first: HeldPlace) -> list[Pair]:
         """Two more slots at the one centre: some hours later if that is the same day, and a day."""
@@ -191,9 +191,9 @@ class _Search:
                 held += self.hold([first.centre_id], moment, had)
         return held
 
-    def _wish(self, after: datetime, skip_slots: tuple[int, ...] = ()) -> Wish:
+    def _wish(self, after: datetime, skip_slots: tuple[int, ...] = ()) -> SlotQuery:
         wanted = self.wanted
-        return self.door.wish(
+        return self.allocator.wish(
             windows(after, self.horizon, wanted.part_of_day, self.zone),
             wanted.skip_slots + skip_slots,
             self.zone,

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from models.database import Connection
 from services.campaign.campaign import Campaign
-from services.centres.directory import Near
-from services.slots.allocate import Allocate, Channel, Taker
+from services.centres.directory import NearbyCentre
+from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
 
 # Farther than any two places on one land: from Brest to Menton it is 1,060 kilometres.
@@ -41,9 +41,9 @@ class Beyond:
         connection: Connection,
         store: Store,
         campaign: Campaign,
-        near: Sequence[Near],
+        near: Sequence[NearbyCentre],
         not_before: datetime,
-    ) -> Near | None:
+    ) -> NearbyCentre | None:
         """The first of these centres, all on one land, with a free slot after `not_before` (UTC).
 
         With two doses, a slot that has a second one.
@@ -58,15 +58,15 @@ class Beyond:
         horizon = now + timedelta(days=campaign.horizon_days)
         if not_before >= horizon:
             return None
-        door = Allocate(connection, store, campaign, Taker(Channel.PHONE, ""))
-        wish = door.wish(((not_before, horizon),))
+        allocator = Allocate(connection, store, campaign, Holder(Channel.PHONE, ""))
+        wish = allocator.wish(((not_before, horizon),))
         give_up_at = self._ticks() + MOST_SECONDS
         for start in range(0, len(near), _RING):
             if self._ticks() > give_up_at:
                 # A caller is waiting: nothing is promised, and nothing is remembered.
                 return None
             ring = near[start : start + _RING]
-            free = door.look([one.centre.id for one in ring], wish).centre_ids
+            free = allocator.look([one.centre.id for one in ring], wish).centre_ids
             for one in ring:
                 if one.centre.id in free:
                     return one

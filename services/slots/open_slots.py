@@ -40,7 +40,7 @@ class SlotsRefused(Exception):
     """One sentence: why no slot was opened."""
 
 
-class Offers(Protocol):
+class ReleaseOffers(Protocol):
     """Those who wait, of all campaigns."""
 
     def anybody(self) -> bool:
@@ -65,7 +65,7 @@ class Span:
 class OpenReport:
     """What was done; `no_hours` names the centres that have no hours of their own."""
 
-    opened: slots.Opened = field(default_factory=slots.Opened)
+    opened: slots.OpenedSlots = field(default_factory=slots.OpenedSlots)
     centres: int = 0
     no_hours: list[str] = field(default_factory=list)
     # Days before a centre opens or after it closes for good.
@@ -99,7 +99,7 @@ def open_slots(
     every: int,
     capacity: int,
     watch: Watch = no_watch,
-    offers: Offers | None = None,
+    offers: ReleaseOffers | None = None,
 ) -> OpenReport:
     """Open slots from day `first` on, for `days` days, one each `every` minutes.
 
@@ -139,7 +139,7 @@ def open_spans(
     every: int,
     capacity: int,
     watch: Watch = no_watch,
-    offers: Offers | None = None,
+    offers: ReleaseOffers | None = None,
 ) -> OpenReport:
     """As open_slots(), with days of its own for each centre. `watch` counts centres.
 
@@ -151,11 +151,11 @@ def open_spans(
         report.no_hours = [span.centre.id for span in spans if not span.centre.hours]
         spans = [span for span in spans if span.centre.hours]
     report.centres = len(spans)
-    batch: list[slots.Wanted] = []
+    batch: list[slots.SlotsToOpen] = []
     with watch("centres", len(spans)) as progress:
         for number, span in enumerate(spans, 1):
             starts = [start for start in _starts(span, tuple(hours), every, report) if start > now]
-            batch.append(slots.Wanted(span.centre.id, starts, capacity))
+            batch.append(slots.SlotsToOpen(span.centre.id, starts, capacity))
             size = sum(len(wanted.starts) for wanted in batch)
             waited_for = offers is not None and offers.anybody()
             if size >= BATCH_SLOTS or waited_for or number == len(spans):

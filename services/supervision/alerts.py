@@ -16,7 +16,7 @@ from models.database import Connection
 from models.supervision import alerts
 from services.messages import spend
 from services.store import Store
-from services.supervision.counts import Seen
+from services.supervision.counts import BoardFigures
 
 # Seconds, people, per cent, times as much as yesterday, texts, people, seconds.
 DEFAULTS: Final[Mapping[str, float]] = MappingProxyType(
@@ -54,7 +54,7 @@ _JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT})
 
 
 @dataclass(frozen=True)
-class Judged:
+class ThresholdReading:
     """A value at its threshold: `beyond` raises an alert, `eased` ends one."""
 
     name: str
@@ -70,8 +70,8 @@ def thresholds(settings: Mapping[str, Any]) -> dict[str, float]:
 
 
 def judge(
-    body: Mapping[str, Any], seen: Seen, now: datetime, limits: Mapping[str, float]
-) -> list[Judged]:
+    body: Mapping[str, Any], seen: BoardFigures, now: datetime, limits: Mapping[str, float]
+) -> list[ThresholdReading]:
     """Look at what the board shows at `now`. What has no value now is not judged: it ends."""
     line, service = body["line"], body["service"]
     waiting = line["calls"] + line["callbacks"]
@@ -88,18 +88,20 @@ def judge(
         found.append(_above("abandoned_rate", rate, limits["abandoned_rate"]))
     at_work, least = body["agents"]["at_work"], limits["agents_at_work"]
     nobody = at_work <= least and waiting > 0
-    found.append(Judged("agents_at_work", at_work, least, beyond=nobody, eased=not nobody))
+    found.append(
+        ThresholdReading("agents_at_work", at_work, least, beyond=nobody, eased=not nobody)
+    )
     found += _failures(seen, limits["step_failure"])
     return found
 
 
-def _above(name: str, value: float, threshold: float) -> Judged:
-    return Judged(
+def _above(name: str, value: float, threshold: float) -> ThresholdReading:
+    return ThresholdReading(
         name, value, threshold, beyond=value > threshold, eased=value <= threshold * EASED
     )
 
 
-def _failures(seen: Seen, threshold: float) -> Iterator[Judged]:
+def _failures(seen: BoardFigures, threshold: float) -> Iterator[ThresholdReading]:
     """Steps at which people fail more often than yesterday at this hour."""
     if seen.hour_yesterday is None:
         return
@@ -118,7 +120,7 @@ def _failed(counts: Mapping[tuple[str, str], float], step: str) -> float:
     return counts.get(("missed", step), 0) + counts.get(("silent", step), 0)
 
 
-def apply(connection: Connection, store: Store, judged: list[Judged]) -> int:
+def apply(connection: Connection, store: Store, judged: list[ThresholdReading]) -> int:
     """Raise and end what is to be, in the caller's transaction; gives how many changed."""
     lasting = {one.name for one in alerts.raised(connection)}
     changed = 0

@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flows.steps import STEPS
-from models.queue.queues import Queue
+from models.queue.queues import CallQueue
 from models.supervision.alerts import Alert
-from models.supervision.board import AgentSeen, EntrySeen, InLine, Promised, Texts
-from services.queue.wait_estimate import Pace
-from services.supervision.counts import GOODBYE, MINUTE, ZONE, Seen
+from models.supervision.board import AgentSeen, EntrySeen, OwedCallbacks, QueueCounts, Texts
+from services.queue.wait_estimate import Throughput
+from services.supervision.counts import GOODBYE, MINUTE, ZONE, BoardFigures
 from services.supervision.messages import MessageFacts
 
 MINUTES_SHOWN: Final = 60
@@ -59,20 +59,20 @@ class Facts:
     """Everything the board is made of. Moments are UTC."""
 
     now: datetime
-    seen: Seen
-    queues: Sequence[Queue]
+    seen: BoardFigures
+    queues: Sequence[CallQueue]
     # Whether each queue lets callers in at this moment, by its id.
     doors: Mapping[str, bool]
-    line: Sequence[InLine]
+    line: Sequence[QueueCounts]
     entries: Sequence[EntrySeen]
-    promised: Promised
+    promised: OwedCallbacks
     agents: Sequence[AgentSeen]
     members: Mapping[str, Sequence[str]]
     texts: Texts
     messages: MessageFacts
     places: Mapping[str, int]
     # By language; and whether and when agents will have rung all who were promised a call.
-    paces: Mapping[str, Pace]
+    paces: Mapping[str, Throughput]
     rung_by: datetime | None
     alerts: Sequence[Alert]
     thresholds: Mapping[str, float]
@@ -95,14 +95,14 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "agents": agents(facts.agents, facts.members),
         "entries": [
             {
-                "id": one.id,
-                "queue": one.queue_id,
-                "kind": one.kind,
-                "state": one.state,
-                "since": iso(one.since),
-                "staff": one.staff_id,
+                "id": entry.id,
+                "queue": entry.queue_id,
+                "kind": entry.kind,
+                "state": entry.state,
+                "since": iso(entry.since),
+                "staff": entry.staff_id,
             }
-            for one in facts.entries
+            for entry in facts.entries
         ],
         "callbacks": callbacks(facts),
         "told": told(facts.seen.errors),
@@ -135,14 +135,14 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "funnel": funnel(facts.seen),
         "alerts": [
             {
-                "id": one.id,
-                "name": one.name,
-                "value": one.value,
-                "threshold": one.threshold,
-                "since": iso(one.began_at),
-                "seen": one.seen_by is not None,
+                "id": alert.id,
+                "name": alert.name,
+                "value": alert.value,
+                "threshold": alert.threshold,
+                "since": iso(alert.began_at),
+                "seen": alert.seen_by is not None,
             }
-            for one in facts.alerts
+            for alert in facts.alerts
         ],
         "thresholds": dict(facts.thresholds),
         "floor": {"set": facts.floor, "campaign": facts.floor_of_campaign},
@@ -173,7 +173,7 @@ def _total(counts: Mapping[tuple[str, str], float], name: str) -> float:
     return sum(value for (one, _label), value in counts.items() if one == name)
 
 
-def _compared(seen: Seen, name: str) -> dict[str, Any]:
+def _compared(seen: BoardFigures, name: str) -> dict[str, Any]:
     before = None if seen.yesterday is None else round(_total(seen.yesterday, name))
     return {"today": int(_total(seen.today, name)), "yesterday": before}
 
@@ -196,18 +196,18 @@ def line(facts: Facts) -> dict[str, Any]:
 
     def number(kind: str, state: str, queue: str = "") -> int:
         return sum(
-            one.count
-            for one in rows
-            if one.kind == kind and one.state == state and queue in {"", one.queue_id}
+            row.count
+            for row in rows
+            if row.kind == kind and row.state == state and queue in {"", row.queue_id}
         )
 
     def longest(queue: str = "") -> str | None:
         waits = [
-            one.since
-            for one in rows
-            if one.kind == "call"
-            and one.state in {"waiting", "reserved"}
-            and queue in {"", one.queue_id}
+            row.since
+            for row in rows
+            if row.kind == "call"
+            and row.state in {"waiting", "reserved"}
+            and queue in {"", row.queue_id}
         ]
         return iso(min(waits, default=None))
 
@@ -248,13 +248,13 @@ def line(facts: Facts) -> dict[str, Any]:
 
 
 def _queues_of(
-    agent: AgentSeen, members: Mapping[str, Sequence[str]], queues: Iterable[Queue]
+    agent: AgentSeen, members: Mapping[str, Sequence[str]], queues: Iterable[CallQueue]
 ) -> set[str]:
     mine = members.get(agent.staff_id)
     if mine is not None:
         return set(mine)
     spoken = agent.languages.split()
-    return {one.id for one in queues if not one.region and one.language in spoken}
+    return {queue.id for queue in queues if not queue.region and queue.language in spoken}
 
 
 def _percent(part: float, whole: float) -> int | None:
@@ -271,7 +271,7 @@ def judge_level(level: int | None) -> str:
     return "watch" if level > BAD_LEVEL else "bad"
 
 
-def service(seen: Seen) -> dict[str, Any]:
+def service(seen: BoardFigures) -> dict[str, Any]:
     """Answered within the minute: of the answered, and of all who were answered or gave up."""
     today = seen.today
     answered, in_time = _total(today, "answered"), _total(today, "in_time")
@@ -354,7 +354,7 @@ def told(errors: Sequence[float]) -> dict[str, Any]:
     return {"waits": len(errors), "error": error}
 
 
-def bookings(seen: Seen, now: datetime) -> dict[str, Any]:
+def bookings(seen: BoardFigures, now: datetime) -> dict[str, Any]:
     """Today by channel, and minute by minute for the last hour, the running one included."""
     newest = now.replace(second=0, microsecond=0)
     first = newest - (MINUTES_SHOWN - 1) * MINUTE
@@ -371,7 +371,7 @@ def bookings(seen: Seen, now: datetime) -> dict[str, Any]:
     }
 
 
-def funnel(seen: Seen) -> list[dict[str, Any]]:
+def funnel(seen: BoardFigures) -> list[dict[str, Any]]:
     """Each step that anybody came to, in the order of the call."""
     steps = {label for name, label in seen.today if name in _FUNNEL}
     if seen.yesterday is not None:

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from models.database import Connection
 from models.supervision import board, tallies
-from models.supervision.board import Answered, Left, TurnSeen
+from models.supervision.board import AbandonedEntry, AnsweredEntry, TurnSeen
 from models.supervision.tallies import QUARTER
 from services.store import Store
 
@@ -106,7 +106,7 @@ def _count_end(counts: Counts, step: str, number: int = 1) -> None:
         counts["hung_up", step] += number
 
 
-def _count_answered(counts: Counts, one: Answered) -> None:
+def _count_answered(counts: Counts, one: AnsweredEntry) -> None:
     if one.reason == TAKEN_OVER:
         counts["taken_over", one.queue_id] += 1
         return
@@ -120,12 +120,12 @@ def _count_answered(counts: Counts, one: Answered) -> None:
         counts["in_time", one.queue_id] += 1
 
 
-def _count_left(counts: Counts, one: Left) -> None:
+def _count_left(counts: Counts, one: AbandonedEntry) -> None:
     name = "turned_back" if one.outcome in NOT_ABANDONED else "abandoned"
     counts[name, one.queue_id] += 1
 
 
-def _error_of(one: Answered) -> float | None:
+def _error_of(one: AnsweredEntry) -> float | None:
     """How wrong the wait was that was told first, as a part of the one that it was."""
     if one.told_seconds is None or one.told_at is None or one.kind != "call":
         return None
@@ -188,8 +188,8 @@ class _Newest:
     turns: dict[tuple[str, int], tuple[datetime, str, str, str]] = field(default_factory=dict)
     ends: dict[str, datetime] = field(default_factory=dict)
     booked: dict[str, tuple[datetime, str]] = field(default_factory=dict)
-    answered: dict[str, Answered] = field(default_factory=dict)
-    left: dict[str, Left] = field(default_factory=dict)
+    answered: dict[str, AnsweredEntry] = field(default_factory=dict)
+    left: dict[str, AbandonedEntry] = field(default_factory=dict)
 
     def drop_before(self, moment: datetime) -> None:
         self.turns = {key: row for key, row in self.turns.items() if row[0] >= moment}
@@ -202,7 +202,7 @@ class _Newest:
 
 
 @dataclass(frozen=True)
-class Seen:
+class BoardFigures:
     """What is counted at one moment: the day so far, yesterday until the same time, and now."""
 
     today: Mapping[tuple[str, str], int]
@@ -248,7 +248,7 @@ class Counting:
         """The midnight (UTC) from which is counted."""
         return self._day
 
-    def refresh(self, now: datetime) -> Seen:
+    def refresh(self, now: datetime) -> BoardFigures:
         """Count what has come. `now` is the store's (UTC)."""
         if not self._started:
             self._start(now)
@@ -334,12 +334,12 @@ class Counting:
             newest.booked |= board.bookings_since(connection, since)
             newest.answered |= {row.id: row for row in board.answered_between(connection, since)}
             newest.left |= {row.id: row for row in board.left_between(connection, since)}
-        moments = [self._last_at, *(one.at for one in turns), *ends.values()]
+        moments = [self._last_at, *(turn.at for turn in turns), *ends.values()]
         self._last_at = min(max(moments), now)
 
     def _take_turns(self, connection: Connection, turns: list[TurnSeen]) -> None:
         known = self._newest.turns
-        fresh = [one for one in turns if (one.call_id, one.number) not in known]
+        fresh = [turn for turn in turns if (turn.call_id, turn.number) not in known]
         lacking = [
             (one.call_id, one.number - 1)
             for one in fresh
@@ -402,7 +402,7 @@ class Counting:
         self._compare(now)
         self._add_up()
 
-    def _judge(self, row: Answered) -> None:
+    def _judge(self, row: AnsweredEntry) -> None:
         error = _error_of(row)
         if error is not None:
             self._errors[row.id] = (row.answered_at, error)
@@ -434,7 +434,7 @@ class Counting:
 
     # What is shown
 
-    def _seen(self, now: datetime) -> Seen:
+    def _seen(self, now: datetime) -> BoardFigures:
         today = self._settled + self._turned
         minutes = {minute: Counter(counts) for minute, counts in self._minutes.items()}
         for at, channel in self._newest.booked.values():
@@ -444,7 +444,7 @@ class Counting:
         for quarter, counts in self._quarters.items():
             if quarter > quarter_of(now) - HOUR:
                 hour.update(counts)
-        return Seen(
+        return BoardFigures(
             today=today,
             yesterday=self._yesterday,
             hour=hour,

@@ -12,10 +12,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from models.accounts import staff as staff_rows
-from models.accounts.staff import Written
+from models.accounts.staff import RecordedAct
 from models.database import Connection
 from models.supervision import tallies
-from models.supervision.tallies import QUARTER, Tally
+from models.supervision.tallies import QUARTER, TallyCount
 from services.supervision.board import iso
 from services.supervision.counts import ZONE
 
@@ -102,12 +102,12 @@ class Export:
             day += timedelta(days=1)
 
 
-def quarters(connection: Connection, day: date) -> list[Tally]:
+def quarters(connection: Connection, day: date) -> list[TallyCount]:
     """Everything that was counted in a day."""
     return list(tallies.between(connection, begins(day), ends(day)))
 
 
-def acts_of(connection: Connection, export: Export, *, page: int = 500) -> Iterator[Written]:
+def acts_of(connection: Connection, export: Export, *, page: int = 500) -> Iterator[RecordedAct]:
     """Every act of these days, newest first, read in portions."""
     since, until, before = begins(export.first), ends(export.last), None
     while True:

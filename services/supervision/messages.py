@@ -12,7 +12,7 @@ from typing import Final
 
 from models.desk import cases
 from models.messages import messages, outbox
-from models.messages.messages import Waiting
+from models.messages.messages import TopicBacklog
 from services.campaign.campaign import Campaign
 from services.messages.spend import DAY
 from services.store import Store
@@ -30,7 +30,7 @@ class MessageFacts:
     `parts` is None where nobody set a limit (`parts_a_day` 0).
     """
 
-    waiting: Sequence[Waiting]
+    waiting: Sequence[TopicBacklog]
     missing: Mapping[str, int]
     cases: Mapping[str, int]
     offers: OfferFigures

@@ -8,7 +8,7 @@ from models.queue import queues
 from services.accounts.staff import record_act
 from services.agents import provider_commands
 from services.agents.connect_agent import hang_up_leg
-from services.agents.provider_commands import Asked, Kind, NewIntent, no
+from services.agents.provider_commands import CommandKind, CommandResult, NewCommand, no
 from services.agents.reserve import line_of
 from services.ports import CallControl
 from services.store import Store
@@ -18,7 +18,7 @@ MODES = ("listen", "whisper", "join")
 
 def listen_in(
     store: Store, control: CallControl, staff_id: str, entry_id: str, mode: str = "listen"
-) -> Asked:
+) -> CommandResult:
     """Ring the supervisor and put them into the conversation; or change how, if they are in it.
 
     Every one is in the history. Why not: `gone` (nobody talks there), `mode`, `no_phone`, `busy`
@@ -39,22 +39,22 @@ def listen_in(
         record_act(connection, store, staff_id, mode, entry_id, "", {"agent": entry.staff_id})
         if there:
             agents.set_mode(connection, store.clock, there.id, mode)
-            leg_id, kind = there.id, Kind.COACH
+            leg_id, kind = there.id, CommandKind.COACH
             key = f"coach:{leg_id}:{store.chance.identifier()[:12]}"
         else:
-            leg_id, kind = store.chance.identifier(), Kind.RING_SUPERVISOR
+            leg_id, kind = store.chance.identifier(), CommandKind.RING_SUPERVISOR
             key = f"ring:{leg_id}"
             leg = NewLeg(leg_id, "supervisor", entry_id, to, staff_id, mode)
             agents.add_leg(connection, store.clock, store.vault, leg)
         asked = provider_commands.add(
             connection,
             store,
-            NewIntent(kind, key, staff_id=staff_id, entry_id=entry_id, leg_id=leg_id),
+            NewCommand(kind, key, staff_id=staff_id, entry_id=entry_id, leg_id=leg_id),
         )
     return provider_commands.carry_out_all(store, control, [asked], made=leg_id)
 
 
-def leave(store: Store, control: CallControl, staff_id: str) -> Asked:
+def leave(store: Store, control: CallControl, staff_id: str) -> CommandResult:
     """The supervisor hangs up. Why not: `nobody`."""
     with store.database.transaction() as connection:
         leg = agents.leg_of_staff(connection, store.vault, staff_id, "supervisor")

@@ -22,7 +22,7 @@ KEPT_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True)
-class Shown:
+class SnapshotRead:
     """A snapshot, and when it was read: UTC by the store, seconds by the worker."""
 
     snapshot: Snapshot
@@ -49,11 +49,11 @@ class Snapshots:
         self._store = store
         self._seconds = seconds
         self.ticks = ticks
-        self._known: dict[str, Shown] = {}
+        self._known: dict[str, SnapshotRead] = {}
         self._next: dict[str, float] = {}
         self._reading = threading.Lock()
 
-    def get(self, name: str) -> Shown | None:
+    def get(self, name: str) -> SnapshotRead | None:
         """The newest of a name; None where none was ever written. Raises as the store does.
 
         A store that does not answer is asked again at the next one's turn; meanwhile what is known
@@ -82,4 +82,4 @@ class Snapshots:
             return
         if found.body is None and known is not None:
             found = replace(found, body=known.snapshot.body)
-        self._known[name] = Shown(found, self._store.clock.now(), self.ticks())
+        self._known[name] = SnapshotRead(found, self._store.clock.now(), self.ticks())

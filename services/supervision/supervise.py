@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from models.accounts import staff as staff_rows
-from models.accounts.staff import Staff, Written
+from models.accounts.staff import RecordedAct, Staff
 from models.agents import agents
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import Queue
+from models.queue.queues import CallQueue
 from models.supervision import alerts, board, settings
 from services.accounts.staff import record_act
 from services.agents import connect_agent, presence, provider_commands, reserve, take_over, transfer
@@ -75,7 +75,7 @@ ACTS: Final = (
 )
 
 
-class Refused(Exception):
+class ActRefused(Exception):
     """A word for the page: why it was not done, and nothing was changed."""
 
     def __init__(self, why: str) -> None:
@@ -84,7 +84,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Reach:
+class ActScope:
     """How much an act would concern: queues, people who wait in them, and agents."""
 
     queues: int = 0
@@ -102,7 +102,7 @@ def set_state(store: Store, who: Staff, queue_ids: Sequence[str], state: str) ->
     Whoever waits keeps their place: it decides about those who come.
     """
     if state not in queues.STATES:
-        raise Refused("value")
+        raise ActRefused("value")
     return _set_queues(store, who, queue_ids, {QUEUE_STATE: state})
 
 
@@ -122,21 +122,21 @@ def set_announcement(
     spoken = {code: _spoken(words) for code, words in (translations or {}).items()}
     others = {code: words for code, words in spoken.items() if words}
     if others and not text:
-        raise Refused("announcement")
+        raise ActRefused("announcement")
     return _set_queues(store, who, queue_ids, {ANNOUNCEMENT: text, TRANSLATIONS: others})
 
 
 def _spoken(text: str) -> str:
     text = " ".join(text.split())
     if len(text) > LONGEST_ANNOUNCEMENT or not text.isprintable() or set(text) & set("<>&"):
-        raise Refused("announcement")
+        raise ActRefused("announcement")
     return text
 
 
 def set_overflow(store: Store, who: Staff, queue_ids: Sequence[str], minutes: int) -> int:
     """After how long the national queue takes those who wait, too. Raises Refused."""
     if not 0 <= minutes <= LONGEST_OVERFLOW:
-        raise Refused("value")
+        raise ActRefused("value")
     return _set_queues(store, who, queue_ids, {OVERFLOW: minutes})
 
 
@@ -160,10 +160,10 @@ def _set_queues(
     return len(changed)
 
 
-def _queue(connection: Connection, queue_id: str) -> Queue:
+def _queue(connection: Connection, queue_id: str) -> CallQueue:
     found = queues.find_queue(connection, queue_id)
     if found is None:
-        raise Refused("queue")
+        raise ActRefused("queue")
     return found
 
 
@@ -205,13 +205,13 @@ def _agent(connection: Connection, store: Store, staff_id: str) -> None:
     """Raises Refused for whoever takes no calls here. Two who change one agent do so in turn."""
     found = staff_rows.by_id(connection, store.vault, staff_id, lock=True)
     if found is None or found.disabled:
-        raise Refused("agent")
+        raise ActRefused("agent")
 
 
 def pause_agents(store: Store, who: Staff, staff_ids: Sequence[str], reason: str) -> int:
     """At once, or after their call; gives how many. Raises Refused."""
     if reason not in presence.PAUSES:
-        raise Refused("value")
+        raise ActRefused("value")
     return _each(
         store,
         who,
@@ -241,7 +241,7 @@ def _each(
     *,
     what: str,
     after: str,
-    do: Callable[[str], provider_commands.Asked],
+    do: Callable[[str], provider_commands.CommandResult],
 ) -> int:
     """Do something to agents one by one, each with its line in the history first."""
     before: dict[str, str] = {}
@@ -250,7 +250,7 @@ def _each(
             _agent(connection, store, staff_id)
             now = agents.get(connection, staff_id)
             if now is None:
-                raise Refused("agent")
+                raise ActRefused("agent")
             before[staff_id] = now.state
             _record(
                 connection, store, who, what=what, subject=staff_id, before=now.state, after=after
@@ -268,18 +268,18 @@ def reassign(store: Store, control: CallControl, who: Staff, entry_id: str, staf
     with store.database.transaction() as connection:
         entry = queues.load(connection, store.vault, entry_id, lock=True)
         if entry is None or entry.state not in {"waiting", "reserved"}:
-            raise Refused("gone")
+            raise ActRefused("gone")
         if entry.reason in BY_MACHINE:
-            raise Refused("gone")
+            raise ActRefused("gone")
         before = entry.staff_id
         if before == staff_id:
             return
         # Nobody's fault: whose it was is ready for the next one.
         if before and not connect_agent.give_back(connection, store, entry, before, ""):
-            raise Refused("gone")
+            raise ActRefused("gone")
         made = reserve.reserve_entry(connection, store, staff_id, entry_id)
         if made is None:
-            raise Refused("not_ready")
+            raise ActRefused("not_ready")
         _record(
             connection,
             store,
@@ -303,7 +303,7 @@ def set_floor(store: Store, who: Staff, campaign: Campaign, percent: int | None)
     Gives how many settings changed, as all of these do.
     """
     if percent is not None and not campaign.phone_share <= percent <= phone_share.MOST:
-        raise Refused("floor")
+        raise ActRefused("floor")
     if percent == campaign.phone_share:
         percent = None
     return _set(store, who, FLOOR, phone_share.SETTING, percent)
@@ -312,10 +312,10 @@ def set_floor(store: Store, who: Staff, campaign: Campaign, percent: int | None)
 def set_threshold(store: Store, who: Staff, name: str, value: float | None) -> int:
     """When an alert is raised; None: as usual. Raises Refused."""
     if name not in RANGES:
-        raise Refused("value")
+        raise ActRefused("value")
     least, most = RANGES[name]
     if value is not None and not least <= value <= most:
-        raise Refused("value")
+        raise ActRefused("value")
     if value == DEFAULTS[name]:
         value = None
     return _set(store, who, THRESHOLD, SETTING + name, value)
@@ -350,14 +350,14 @@ def see_alert(store: Store, who: Staff, alert_id: str) -> bool:
 # ---------------------------------------------------------------- looking first, taking back
 
 
-def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str]) -> Reach:
+def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str]) -> ActScope:
     """What an act would concern at this moment; nothing is changed."""
     with store.database.statement() as connection:
         known = {one.id for one in queues.all_queues(connection)} & set(queue_ids)
         line = board.in_line(connection)
         working = {one.staff_id: one.state for one in board.agents(connection)}
     concerned = [working[one] for one in set(staff_ids) if one in working]
-    return Reach(
+    return ActScope(
         queues=len(known),
         waiting=sum(one.count for one in line if one.state == "waiting" and one.queue_id in known),
         agents=len(concerned),
@@ -374,20 +374,20 @@ def undo(store: Store, who: Staff, number: int) -> None:
         found = _written(connection, number)
         act = found.act
         if act.what not in CAN_BE_UNDONE:
-            raise Refused("not_undoable")
+            raise ActRefused("not_undoable")
         before, after = act.details.get("before"), act.details.get("after")
         if _value(connection, act.what, act.subject) != after:
-            raise Refused("changed")
+            raise ActRefused("changed")
         _set_back(connection, store, who, what=act.what, subject=act.subject, value=before)
         details = {"act": number, "before": after, "after": before}
         record_act(connection, store, who.id, UNDONE, act.subject, act.what, details)
 
 
-def _written(connection: Connection, number: int) -> Written:
+def _written(connection: Connection, number: int) -> RecordedAct:
     for one in staff_rows.acts(connection, limit=1, before=number + 1):
         if one.number == number:
             return one
-    raise Refused("gone")
+    raise ActRefused("gone")
 
 
 def _value(connection: Connection, what: str, subject: str) -> Any:

@@ -10,15 +10,15 @@ from typing import Any, Final
 import structlog
 
 from models.queue import queues
-from models.queue.queues import Queue
+from models.queue.queues import CallQueue
 from models.supervision import alerts, board, snapshots, tallies
 from models.supervision import settings as board_settings
-from models.supervision.board import InLine
+from models.supervision.board import QueueCounts
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.campaign.opening_hours import Hours, hours_of
+from services.campaign.opening_hours import OpeningHours, hours_of
 from services.campaign.phone_share import raised_floor
-from services.queue.wait_estimate import ASSUMED_AGENTS, Pace, read_pace, when
+from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
 from services.supervision.board import Facts, put_together
@@ -63,13 +63,16 @@ class WriteBoard:
             all_queues = queues.all_queues(connection)
             lasting = alerts.raised(connection)
             line = board.in_line(connection)
-            paces = {one: read_pace(connection, one) for one in _languages(all_queues)}
+            paces = {one: read_throughput(connection, one) for one in _languages(all_queues)}
             before = snapshots.get(connection, NAME) if self._first else None
             facts = Facts(
                 now=now,
                 seen=seen,
                 queues=all_queues,
-                doors={one.id: _is_open(one, campaign, self._store) for one in all_queues},
+                doors={
+                    all_queue.id: _is_open(all_queue, campaign, self._store)
+                    for all_queue in all_queues
+                },
                 line=line,
                 entries=board.entries(connection, ENTRIES_SHOWN),
                 promised=board.promised(connection, now),
@@ -95,7 +98,7 @@ class WriteBoard:
         return self._store_all(body, judged, {one.name for one in lasting})
 
     def _store_all(
-        self, body: dict[str, Any], judged: list[board_alerts.Judged], lasting: set[str]
+        self, body: dict[str, Any], judged: list[board_alerts.ThresholdReading], lasting: set[str]
     ) -> int:
         store = self._store
         named = {one.name: one for one in judged}
@@ -122,19 +125,19 @@ class WriteBoard:
                 tallies.forget(connection, self._store.clock, TALLIES_KEPT)
 
 
-def _languages(all_queues: Sequence[Queue]) -> list[str]:
-    return sorted({one.language for one in all_queues})
+def _languages(all_queues: Sequence[CallQueue]) -> list[str]:
+    return sorted({all_queue.language for all_queue in all_queues})
 
 
 def _rung_by(
-    all_queues: Sequence[Queue],
-    line: Sequence[InLine],
-    paces: Mapping[str, Pace],
-    hours: Hours,
+    all_queues: Sequence[CallQueue],
+    line: Sequence[QueueCounts],
+    paces: Mapping[str, Throughput],
+    hours: OpeningHours,
     now: datetime,
 ) -> datetime | None:
     """When the last of those who wait now will have been served; None: not by tomorrow evening."""
-    language_of = {one.id: one.language for one in all_queues}
+    language_of = {all_queue.id: all_queue.language for all_queue in all_queues}
     ahead = Counter[str]()
     for one in line:
         if one.state == "waiting":
@@ -149,15 +152,17 @@ def _rung_by(
     return latest
 
 
-def _is_open(queue: Queue, campaign: Campaign, store: Store) -> bool:
+def _is_open(queue: CallQueue, campaign: Campaign, store: Store) -> bool:
     if queue.state == queues.HOURS:
         return hours_of(campaign).is_open(store.clock.now())
     return queue.state == "open"
 
 
-def _was_frozen(seconds: float, threshold: float) -> list[board_alerts.Judged]:
+def _was_frozen(seconds: float, threshold: float) -> list[board_alerts.ThresholdReading]:
     """Nobody wrote for a while; now somebody does, so the alert is over with the next second."""
     name = "snapshot_age"
     if seconds <= threshold:
         return []
-    return [board_alerts.Judged(name, round(seconds), threshold, beyond=True, eased=False)]
+    return [
+        board_alerts.ThresholdReading(name, round(seconds), threshold, beyond=True, eased=False)
+    ]

@@ -20,12 +20,12 @@ import structlog
 
 from models.database import Connection
 from models.waiting_list import offers, waiting
-from models.waiting_list.offers import Outcome
-from models.waiting_list.waiting import Entry, NewEntry, Offered
+from models.waiting_list.offers import OfferOutcome
+from models.waiting_list.waiting import NewWaitingListEntry, Offered, WaitingListEntry
 from prompts.catalogue import Catalogue
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.freed_slot_offers import free_cancelled, offer_freed
 from services.slots.give_back import pass_on_holds
 from services.store import Store
@@ -44,7 +44,7 @@ class NoPlace(Exception):
     """Neither a centre to wait for nor a position with a distance and its land."""
 
 
-class State(StrEnum):
+class EntryState(StrEnum):
     """Where an entry is."""
 
     WAITING = "waiting"
@@ -80,14 +80,14 @@ class Waiter:
 
 
 @dataclass(frozen=True)
-class Standing:
+class WaitingListPosition:
     """`ahead` is how many come before them; None once they wait no more.
 
     `offer` is what is held for them at this moment, the first appointment first, until
     `offered_until` (UTC).
     """
 
-    state: State
+    state: EntryState
     ahead: int | None = None
     offer: tuple[Offered, ...] = ()
     offered_until: datetime | None = None
@@ -109,7 +109,7 @@ def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) 
         raise NoPlace
     here = who.centre_id is None
     rank = _rank(connection, store, campaign, who)
-    new = NewEntry(
+    new = NewWaitingListEntry(
         id=store.chance.identifier(),
         campaign=campaign.name,
         born=who.born,
@@ -155,17 +155,17 @@ def find(
     return waiting.find(connection, store.vault, campaign.name, born=born, number=number, rank=rank)
 
 
-def position(connection: Connection, store: Store, entry_id: str) -> Standing | None:
+def position(connection: Connection, store: Store, entry_id: str) -> WaitingListPosition | None:
     """Where an entry stands; None for one that is unknown or long over. Writes nothing."""
     entry = waiting.load(connection, store.vault, entry_id)
     if entry is None:
         return None
-    if entry.state == State.WAITING:
-        return Standing(State.WAITING, waiting.people_ahead(connection, entry_id))
-    if entry.state == State.OFFERED:
+    if entry.state == EntryState.WAITING:
+        return WaitingListPosition(EntryState.WAITING, waiting.people_ahead(connection, entry_id))
+    if entry.state == EntryState.OFFERED:
         offer = waiting.offered_to(connection, store.clock, entry_id)
-        return Standing(State.OFFERED, 0, tuple(offer), entry.offered_until)
-    return Standing(State(entry.state))
+        return WaitingListPosition(EntryState.OFFERED, 0, tuple(offer), entry.offered_until)
+    return WaitingListPosition(EntryState(entry.state))
 
 
 def leave(connection: Connection, store: Store, campaign: Campaign, entry_id: str) -> bool:
@@ -176,8 +176,8 @@ def leave(connection: Connection, store: Store, campaign: Campaign, entry_id: st
     entry = _lock_live(connection, store, entry_id)
     if entry is None:
         return False
-    waiting.end(connection, store.clock, entry_id, State.GONE)
-    offers.end(connection, store.clock, entry_id, Outcome.LEFT)
+    waiting.end(connection, store.clock, entry_id, EntryState.GONE)
+    offers.end(connection, store.clock, entry_id, OfferOutcome.LEFT)
     _pass_on(connection, store, campaign, entry_id)
     return True
 
@@ -204,9 +204,9 @@ def accept(
     services.booking.confirm_booking.NoReference.
     """
     entry = waiting.load(connection, store.vault, entry_id, lock=True)
-    if entry is None or entry.state in (State.WAITING, State.GONE):
+    if entry is None or entry.state in (EntryState.WAITING, EntryState.GONE):
         return NotBooked()
-    if entry.state == State.TAKEN:
+    if entry.state == EntryState.TAKEN:
         reference = waiting.reference_of(connection, store.vault, entry_id)
         return NotBooked() if reference is None else Booked(reference, None)
     held = waiting.offered_to(connection, store.clock, entry_id)
@@ -217,7 +217,7 @@ def accept(
         _gone(connection, store, campaign, entry)
         return NotBooked()
     request = _request(
-        entry, held, taker=Taker(channel, waiting.holder_of(entry_id)), text_to=text_to
+        entry, held, holder=Holder(channel, waiting.holder_of(entry_id)), text_to=text_to
     )
     booked = confirm_booking(
         connection,
@@ -228,20 +228,20 @@ def accept(
         national_number=national_number,
     )
     if isinstance(booked, Booked):
-        waiting.end(connection, store.clock, entry_id, State.TAKEN)
-        offers.end(connection, store.clock, entry_id, Outcome.TAKEN)
+        waiting.end(connection, store.clock, entry_id, EntryState.TAKEN)
+        offers.end(connection, store.clock, entry_id, OfferOutcome.TAKEN)
     else:
         _not_booked(connection, store, campaign, entry, held)
     return booked
 
 
 def _request(
-    entry: Entry, held: Sequence[Offered], *, taker: Taker, text_to: str | None
+    entry: WaitingListEntry, held: Sequence[Offered], *, holder: Holder, text_to: str | None
 ) -> Request:
     where = held[0]
     zone = ZoneInfo(where.time_zone)
     return Request(
-        taker=taker,
+        holder=holder,
         chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in held),
         centre_id=where.centre_id,
         local_starts=tuple(one.start_at.astimezone(zone) for one in held),
@@ -261,7 +261,7 @@ def _not_booked(
     connection: Connection,
     store: Store,
     campaign: Campaign,
-    entry: Entry,
+    entry: WaitingListEntry,
     held: Sequence[Offered],
 ) -> None:
     """The place goes to the next: its person is booked otherwise, or cannot be booked like this.
@@ -271,8 +271,8 @@ def _not_booked(
     """
     also = [one.place_id for one in held]
     if waiting.is_booked(connection, entry.id):
-        waiting.end(connection, store.clock, entry.id, State.TAKEN)
-        offers.end(connection, store.clock, entry.id, Outcome.BOOKED)
+        waiting.end(connection, store.clock, entry.id, EntryState.TAKEN)
+        offers.end(connection, store.clock, entry.id, OfferOutcome.BOOKED)
         _pass_on(connection, store, campaign, entry.id, also)
     else:
         _gone(connection, store, campaign, entry, also)
@@ -295,18 +295,18 @@ def decline(
     `chosen` are the places that they heard of: another offer, which they have by now, stays.
     """
     entry = _lock_live(connection, store, entry_id)
-    if entry is None or entry.state != State.OFFERED:
+    if entry is None or entry.state != EntryState.OFFERED:
         return False
     if _is_another(waiting.offered_to(connection, store.clock, entry_id), chosen):
         return False
     waiting.set_waiting(connection, store.clock, entry.id, behind=entry.offers > 1)
-    offers.end(connection, store.clock, entry.id, Outcome.REFUSED)
+    offers.end(connection, store.clock, entry.id, OfferOutcome.REFUSED)
     _pass_on(connection, store, campaign, entry.id)
     return True
 
 
 @dataclass(frozen=True)
-class Everybody:
+class SlotReleaseNotifier:
     """Those who wait, of all campaigns: for who opens slots (see slots.open_slots.Offers)."""
 
     store: Store
@@ -361,31 +361,31 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
         if not lapsed and lost is None:
             return False
         entry = waiting.load(connection, store.vault, entry_id)
-        clock, outcome = store.clock, Outcome.LAPSED
+        clock, outcome = store.clock, OfferOutcome.LAPSED
         if waiting.is_booked(connection, entry_id):
-            outcome = Outcome.BOOKED
-            waiting.end(connection, clock, entry_id, State.TAKEN)
+            outcome = OfferOutcome.BOOKED
+            waiting.end(connection, clock, entry_id, EntryState.TAKEN)
         elif entry is None or campaign is None:
-            outcome = Outcome.GONE
-            waiting.end(connection, clock, entry_id, State.GONE)
+            outcome = OfferOutcome.GONE
+            waiting.end(connection, clock, entry_id, EntryState.GONE)
         elif lost == offers.TOO_LATE:
             # No fault of theirs; and they are not asked about the same hour again, or two such
             # people would have it by turns.
-            outcome = Outcome.UNTOLD
+            outcome = OfferOutcome.UNTOLD
             waiting.set_waiting(connection, clock, entry_id)
             offers.uncount(connection, entry_id)
         elif lost is None and not offers.was_told(connection, entry_id):
             # Nobody could answer: they are asked again, and may be about the same hour.
-            outcome = Outcome.UNTOLD
+            outcome = OfferOutcome.UNTOLD
             waiting.set_waiting(connection, clock, entry_id)
             offers.forget(connection, clock, entry_id)
         elif entry.offers > 1:
-            waiting.end(connection, clock, entry_id, State.GONE)
+            waiting.end(connection, clock, entry_id, EntryState.GONE)
         else:
             waiting.set_waiting(connection, clock, entry_id)
         offers.end(connection, clock, entry_id, outcome)
         freed = _pass_on(connection, store, campaign, entry_id)
-        if outcome is Outcome.UNTOLD and campaign is not None:
+        if outcome is OfferOutcome.UNTOLD and campaign is not None:
             # What nobody behind them wants is theirs before it is everybody's.
             offer_freed(connection, store, campaign, freed)
     return True
@@ -395,12 +395,12 @@ def _gone(
     connection: Connection,
     store: Store,
     campaign: Campaign,
-    entry: Entry,
+    entry: WaitingListEntry,
     also: Sequence[int] = (),
 ) -> None:
     """The place is not to be had any more, which is no fault of theirs."""
     waiting.set_waiting(connection, store.clock, entry.id)
-    offers.end(connection, store.clock, entry.id, Outcome.GONE)
+    offers.end(connection, store.clock, entry.id, OfferOutcome.GONE)
     _pass_on(connection, store, campaign, entry.id, also)
 
 
@@ -418,6 +418,6 @@ def _pass_on(
     return freed
 
 
-def _lock_live(connection: Connection, store: Store, entry_id: str) -> Entry | None:
+def _lock_live(connection: Connection, store: Store, entry_id: str) -> WaitingListEntry | None:
     entry = waiting.load(connection, store.vault, entry_id, lock=True)
-    return entry if entry and entry.state in (State.WAITING, State.OFFERED) else None
+    return entry if entry and entry.state in (EntryState.WAITING, EntryState.OFFERED) else None

@@ -10,10 +10,10 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from models import attempts
-from models.attempts import Asked, Subject
+from models.attempts import AttemptCountQuery, Subject
 from models.database import Connection
 from models.waiting_list import offers
-from models.waiting_list.waiting import Entry
+from models.waiting_list.waiting import WaitingListEntry
 from services.attempts import TRIES_A_CALL, TRIES_A_DAY
 from services.store import Store
 
@@ -22,7 +22,7 @@ _DAY = timedelta(hours=24)
 
 def find(
     connection: Connection, store: Store, *, number: str, born: date, call_id: str
-) -> Entry | None:
+) -> WaitingListEntry | None:
     """Whom something is kept for at this number (E.164), in the caller's transaction.
 
     Of several (twins share a line and a birth date) the one whose offer ends first. The try is
@@ -36,7 +36,7 @@ def find(
     )
     attempts.wait_for_others(connection, subjects)
     in_call, in_day = attempts.counts(
-        connection, store.clock, [Asked(one, _DAY) for one in subjects]
+        connection, store.clock, [AttemptCountQuery(subject, _DAY) for subject in subjects]
     )
     found = offers.of_line(connection, store.vault, number, born.isoformat())
     attempts.add(connection, store.clock, subjects, good=bool(found))

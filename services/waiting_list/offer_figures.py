@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from models.centres.geography import distance_km
 from models.database import Connection
 from models.waiting_list import offers
-from models.waiting_list.offers import Outcome, Passed
+from models.waiting_list.offers import OfferOutcome, Passed
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.slots.freed_slot_offers import offer_lasts
@@ -53,10 +53,10 @@ def offer_figures(connection: Connection, store: Store, campaign: Campaign) -> O
     return OfferFigures(
         out=found.out,
         untold=found.untold,
-        taken=ended.get(Outcome.TAKEN, 0),
-        refused=ended.get(Outcome.REFUSED, 0),
-        lapsed=ended.get(Outcome.LAPSED, 0),
-        unreached=ended.get(Outcome.UNTOLD, 0),
+        taken=ended.get(OfferOutcome.TAKEN, 0),
+        refused=ended.get(OfferOutcome.REFUSED, 0),
+        lapsed=ended.get(OfferOutcome.LAPSED, 0),
+        unreached=ended.get(OfferOutcome.UNTOLD, 0),
         median_minutes=round(median(found.seconds) / 60, 1) if found.seconds else None,
     )
 

@@ -17,19 +17,19 @@ from flows.world import News
 from models.booking import bookings
 from models.database import Connection
 from models.messages import outbox
-from models.messages.outbox import Claimed, NewMessage
+from models.messages.outbox import ClaimedMessage, NewMessage
 from models.waiting_list import offers, waiting
-from models.waiting_list.waiting import Entry, Offered
+from models.waiting_list.waiting import Offered, WaitingListEntry
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.messages import texts
-from services.messages.notices import CallPlan, Later, Ready, Reason, Render
+from services.messages.notices import CallPlan, Later, ReadyNotice, Reason, Render
 from services.messages.offer_hours import may_ring
-from services.messages.texts import Where
+from services.messages.texts import MessagePlace
 from services.messages.topics import Topic
 from services.store import Store
-from services.waiting_list.entries import State
+from services.waiting_list.entries import EntryState
 
 OFFER, NEWS = "waiting_offer", "callback"
 # A promise of an earlier version, which is not a message's: the line takes it over by itself.
@@ -48,14 +48,16 @@ class OfferNotices:
     def renders(self) -> Mapping[str, Render]:
         return {OFFER: self.offer, NEWS: self.news}
 
-    def offer(self, connection: Connection, store: Store, claimed: Claimed) -> Ready | None:
+    def offer(
+        self, connection: Connection, store: Store, claimed: ClaimedMessage
+    ) -> ReadyNotice | None:
         """What somebody is told of a place that is kept for them; None once it is not."""
         told = claimed.payload
         entry = waiting.load(connection, store.vault, str(told.get("entry", "")))
         campaign = self.campaign_of(str(told.get("campaign", "")))
         # A text after a call that reached nobody tells of the same offer.
         offer_id = str(told.get("of", claimed.id))
-        if entry is None or campaign is None or entry.state != State.OFFERED:
+        if entry is None or campaign is None or entry.state != EntryState.OFFERED:
             return None
         if offers.is_over(connection, offer_id):
             return None
@@ -66,26 +68,28 @@ class OfferNotices:
             return None
         text = self._offer_text(entry, held) if texts.wanted(campaign, "offer") else ""
         if "of" in told:
-            return Ready(entry.number, text) if text else None
+            return ReadyNotice(entry.number, text) if text else None
         call = CallPlan(
             str(Reason.OFFER), entry.language, {"entry": entry.id}, until=entry.offered_until
         )
         first = may_ring(campaign, entry.number, now)
-        return Ready(entry.number, text, call, by_call_first=first)
+        return ReadyNotice(entry.number, text, call, by_call_first=first)
 
-    def _offer_text(self, entry: Entry, held: list[Offered]) -> str:
+    def _offer_text(self, entry: WaitingListEntry, held: list[Offered]) -> str:
         where = held[0]
         zone = ZoneInfo(where.time_zone)
         until = entry.offered_until or where.start_at
         return texts.offer(
             load(entry.language),
             starts=[one.start_at.astimezone(zone) for one in held],
-            where=Where(where.street, where.name, where.postcode, where.town),
+            where=MessagePlace(where.street, where.name, where.postcode, where.town),
             until=until.astimezone(zone),
             number=self.number,
         )
 
-    def news(self, connection: Connection, store: Store, claimed: Claimed) -> Ready | Later | None:
+    def news(
+        self, connection: Connection, store: Store, claimed: ClaimedMessage
+    ) -> ReadyNotice | Later | None:
         """What somebody wished to be told; put off with its moment, and not told who booked."""
         told = claimed.payload
         if "news" not in told:
@@ -110,7 +114,7 @@ class OfferNotices:
             text = texts.news(load(language), str(news), number=self.number)
         call = CallPlan(str(Reason.NEWS), language, {"news": str(news)})
         # Who asked for a call is called; who asked for a text is where texts do not go.
-        return Ready(claimed.recipient, text, call, by_call_first=not told.get("by_text"))
+        return ReadyNotice(claimed.recipient, text, call, by_call_first=not told.get("by_text"))
 
 
 def not_reached(connection: Connection, store: Store, message_id: str) -> str | None:

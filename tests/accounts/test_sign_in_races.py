@@ -16,7 +16,15 @@ from models.clock import DatabaseClock
 from models.tables import staff_act, staff_session
 from services.accounts import passwords, second_factor
 from services.accounts import staff as accounts
-from services.accounts.sign_in import WRONG_FOR_LOGIN, Begun, Closed, Origin, SignIn, Wrong, needs
+from services.accounts.sign_in import (
+    WRONG_FOR_LOGIN,
+    BegunSession,
+    Origin,
+    SignIn,
+    SignInClosed,
+    WrongCredentials,
+    needs,
+)
 from tests.support.house import House, house
 
 PASSWORD = "cheval correct pile agrafe"
@@ -43,14 +51,14 @@ def together(count: int, act: Callable[[int], object]) -> list[object]:
     def one(number: int) -> object:
         try:
             return act(number)
-        except (Wrong, Closed, accounts.StaffRefused) as refused:
+        except (WrongCredentials, SignInClosed, accounts.StaffRefused) as refused:
             return refused
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(one, range(count)))
 
 
-def begins(sign_in: SignIn, login: str = "camille", password: str = PASSWORD) -> Begun:
+def begins(sign_in: SignIn, login: str = "camille", password: str = PASSWORD) -> BegunSession:
     return sign_in.begin(login=login, password=password, origin=STRANGER)
 
 
@@ -68,13 +76,13 @@ def test_one_code_given_twice_at_once_is_taken_once(service: House, sign_in: Sig
     tokens = [begins(sign_in, "maxence").token for _ in range(4)]
     code = second_factor.code_at(secret, service.clock.now())
 
-    def give(number: int) -> Begun:
+    def give(number: int) -> BegunSession:
         visit = sign_in.visit(tokens[number])
         assert visit is not None
         return sign_in.give_code(visit, tokens[number], code, STRANGER)
 
     found = together(len(tokens), give)
-    assert sum(isinstance(one, Begun) for one in found) == 1
+    assert sum(isinstance(one, BegunSession) for one in found) == 1
 
 
 def test_without_the_step_kept_it_would_be_taken_each_time(
@@ -92,14 +100,14 @@ def test_one_half_session_becomes_one_whole_one(service: House, sign_in: SignIn)
     token = begins(sign_in, "maxence").token
     code = second_factor.code_at(sign_in.offered_secret(token), service.clock.now())
 
-    def enrols(_number: int) -> Begun:
+    def enrols(_number: int) -> BegunSession:
         visit = sign_in.visit(token)
         if visit is None:
-            raise Wrong
+            raise WrongCredentials
         return sign_in.enrol(visit, token, code, STRANGER)
 
     found = together(4, enrols)
-    (begun,) = [one for one in found if isinstance(one, Begun)]
+    (begun,) = [one for one in found if isinstance(one, BegunSession)]
     visit = sign_in.visit(begun.token)
     assert visit is not None
     assert needs(visit) == ""
@@ -119,7 +127,7 @@ def test_as_many_guesses_at_once_as_one_likes_are_no_more_than_the_limit(
     monkeypatch.setattr(passwords, "fits", fits)
     found = together(AT_ONCE * 2, lambda number: begins(sign_in, password=f"guess {number}"))
     assert len(looked_at) == WRONG_FOR_LOGIN
-    assert sum(isinstance(one, Closed) for one in found) == AT_ONCE * 2 - WRONG_FOR_LOGIN
+    assert sum(isinstance(one, SignInClosed) for one in found) == AT_ONCE * 2 - WRONG_FOR_LOGIN
 
 
 def test_counting_after_the_look_would_let_more_through(
@@ -146,7 +154,7 @@ def test_who_signs_in_while_the_password_is_changed_is_not_left_in(
         return right
 
     monkeypatch.setattr(passwords, "fits", slow)
-    with pytest.raises(Wrong):
+    with pytest.raises(WrongCredentials):
         begins(sign_in)
     assert live(service) == 0
 
@@ -163,7 +171,7 @@ def test_who_signs_in_while_the_account_is_closed_is_not_left_in(
         return right
 
     monkeypatch.setattr(passwords, "fits", slow)
-    with pytest.raises(Wrong):
+    with pytest.raises(WrongCredentials):
         begins(sign_in)
     assert live(service) == 0
 
@@ -176,7 +184,7 @@ def test_sign_ins_and_sign_outs_at_once_leave_nobody_in_by_chance(service: House
             return accounts.sign_out_everywhere(service.store, who.id, by=who.id)
         return begins(sign_in)
 
-    begun = [one for one in together(AT_ONCE, act) if isinstance(one, Begun)]
+    begun = [one for one in together(AT_ONCE, act) if isinstance(one, BegunSession)]
     accounts.sign_out_everywhere(service.store, who.id, by=who.id)
     assert [sign_in.visit(one.token) for one in begun] == [None] * len(begun)
     assert live(service) == 0

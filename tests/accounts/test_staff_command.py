@@ -23,7 +23,7 @@ def flask(made: House, *arguments: str, stdin: str = "") -> Result:
     return made.app.test_cli_runner().invoke(args=["staff", *arguments], input=stdin)
 
 
-def account(made: House, login: str) -> rows.Account:
+def account(made: House, login: str) -> rows.StaffAccount:
     with made.database.statement() as connection:
         found = rows.by_login(connection, made.store.vault, login)
     assert found is not None
@@ -155,7 +155,7 @@ def test_signing_somebody_out_counts_their_sessions(made: House):
     who = made.employs("agent", login="camille")
     browsers = [made.signs_in("agent", staff=who) for _ in range(3)]
     assert flask(made, "signout", "camille").output == "camille is signed out of 3 sessions\n"
-    assert {one.get("/compte").status_code for one in browsers} == {302}
+    assert {browser.get("/compte").status_code for browser in browsers} == {302}
 
 
 def test_somebody_takes_the_callers_of_the_queues_that_were_named(made: House):

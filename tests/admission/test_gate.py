@@ -15,7 +15,7 @@ from flask import Response, request
 from sqlalchemy import event, select
 
 from models.tables import visit
-from services.admission.admission_controller import Inlet
+from services.admission.admission_controller import AdmissionController
 from services.admission.load_shedder import Level
 from services.admission.waiting_room import Ticket
 from services.online import web_sessions
@@ -51,8 +51,8 @@ def gate_of(made: House, app: Any = None) -> Gate:
     return found
 
 
-def inlet_of(made: House, app: Any = None) -> Inlet:
-    return Inlet(made.store, gate_of(made, app).parts.campaigns)
+def inlet_of(made: House, app: Any = None) -> AdmissionController:
+    return AdmissionController(made.store, gate_of(made, app).parts.campaigns)
 
 
 def statements(made: House) -> list[str]:
@@ -63,12 +63,12 @@ def statements(made: House) -> list[str]:
     return seen
 
 
-def a_second(made: House, inlet: Inlet, *gates: Gate) -> None:
+def a_second(made: House, controller: AdmissionController, *gates: Gate) -> None:
     """What happens each second beside requests: workers tell, people are let in, workers hear."""
     made.clock.advance(timedelta(seconds=1))  # type: ignore[attr-defined]
     for gate in gates:
         gate.ledger.write()
-    inlet()
+    controller()
     for gate in gates:
         gate.ledger.write()
 
@@ -121,16 +121,16 @@ def test_nobody_begins_before_the_opening_and_one_after_another_then(stood: Hous
     second = stood.application()
     gates = gate_of(stood), gate_of(stood, second)
     gates[1].begin(threads=False)
-    inlet = inlet_of(stood)
+    controller = inlet_of(stood)
     browsers = [come(stood, f"192.0.2.{n}", (stood.app, second)[n % 2]) for n in range(60)]
-    a_second(stood, inlet, *gates)
+    a_second(stood, controller, *gates)
     assert "59 personnes" in ask(browsers[0]).get_data(as_text=True)
     refused = ask(browsers[0], "/rendez-vous", "post")
     assert (refused.status_code, refused.headers["Location"]) == (303, "/salle")
     stood.clock.moment = OPENING  # type: ignore[attr-defined]
     order: list[int] = []
     for _ in range(12):
-        a_second(stood, inlet, *gates)
+        a_second(stood, controller, *gates)
         order += [n for n, b in enumerate(browsers) if n not in order and is_let_in(b)]
     assert sorted(order) == list(range(60))
     assert order != list(range(60))
@@ -156,7 +156,7 @@ def is_let_in(browser: Any) -> bool:
 
 
 def test_a_position_is_told_and_a_ticket_lets_one_visit_in_on_either_worker(stood: House):
-    inlet = inlet_of(stood)
+    controller = inlet_of(stood)
     second = stood.application()
     gates = gate_of(stood), gate_of(stood, second)
     gates[1].begin(threads=False)
@@ -167,7 +167,7 @@ def test_a_position_is_told_and_a_ticket_lets_one_visit_in_on_either_worker(stoo
         # A crowd between this one and the next, whose browsers show the room.
         room.presence.seen(room.ranks.take(start, f"{n}".encode(), start + 1), 30)
     late = come(stood, "192.0.2.9")
-    a_second(stood, inlet, *gates)
+    a_second(stood, controller, *gates)
     waits = ask(late, "/salle").get_data(as_text=True)
     assert "personnes sont avant vous" in waits
     assert "Temps d’attente estimé" in waits
@@ -176,7 +176,7 @@ def test_a_position_is_told_and_a_ticket_lets_one_visit_in_on_either_worker(stoo
     assert 5 <= told["each"] <= 30
     # Of the one who is let in, a copy of the ticket is the same visit, whoever answers.
     for _ in range(3):
-        a_second(stood, inlet, *gates)
+        a_second(stood, controller, *gates)
     assert is_let_in(early)
     ticket = ticket_of(early)
     begun = {began(app, ticket) for app in (stood.app, second)}
@@ -208,11 +208,11 @@ def began(app: Any, ticket: str) -> str | None:
 
 
 def test_a_ticket_is_one_visit_of_the_real_pages_however_often_it_is_used(stood: House):
-    inlet, gate = inlet_of(stood), gate_of(stood)
+    controller, gate = inlet_of(stood), gate_of(stood)
     browser = come(stood, "192.0.2.1")
     stood.clock.moment = OPENING  # type: ignore[attr-defined]
     for _ in range(3):
-        a_second(stood, inlet, gate)
+        a_second(stood, controller, gate)
     ticket = ticket_of(browser)
     name = gate.room.tickets.visit_of(gate.room.tickets.read(ticket) or Ticket(b"", 0, 0))
     copy = stood.app.test_client()
@@ -332,13 +332,13 @@ def test_an_old_page_is_shown_when_there_is_no_room_for_the_next(
     browser = open_house.app.test_client()
     page = ask(browser, "/essai").data
     now[0] = 100.0
-    while gate.pressure.web_begins(goes_on=True):
+    while gate.load_shedder.web_begins(goes_on=True):
         pass
     # Nobody may fetch it, but it was promised to be shown a little longer where that is so.
     assert ask(browser, "/essai?lang=en").status_code == 503
     assert asked == ["fr"]
     for _ in range(4):
-        gate.pressure.web_done(0.0, 0.0)
+        gate.load_shedder.web_done(0.0, 0.0)
     assert ask(browser, "/essai").data == page
 
 
@@ -350,7 +350,7 @@ def test_a_form_that_finds_no_room_comes_back_with_what_was_typed(
 ):
     gate = gate_of(open_house)
     browser = open_house.app.test_client()
-    while gate.pressure.web_begins(goes_on=True):
+    while gate.load_shedder.web_begins(goes_on=True):
         pass
     typed = {"who": 'Zoë "Z" <b>', "year": "1942"}
     answer = ask(browser, "/rendez-vous/essai?lang=en", "post", data=typed)
@@ -364,7 +364,7 @@ def test_a_form_that_finds_no_room_comes_back_with_what_was_typed(
     assert "maintenance" in ask(browser, "/rendez-vous/x").get_data(as_text=True).lower()
     assert asked == []
     for _ in range(4):
-        gate.pressure.web_done(0.0, 0.0)
+        gate.load_shedder.web_done(0.0, 0.0)
     assert ask(browser, "/rendez-vous/essai", "post", data=typed).data == b"taken"
     assert asked == [typed["who"]]
 
@@ -374,8 +374,8 @@ def test_screens_ask_less_often_and_steps_of_a_call_are_always_answered(open_hou
     gate = gate_of(open_house)
     agent = open_house.signs_in("agent")
     phone = open_house.phone().dial()
-    gate.pressure.level = Level.CALLS
-    gate.pressure._refused = 1.0
+    gate.load_shedder.level = Level.CALLS
+    gate.load_shedder._refused = 1.0
     answers = [agent.get("/poste/etat").status_code for _ in range(8)]
     assert answers.count(503) == 6
     assert set(answers) == {200, 503}
@@ -393,7 +393,7 @@ def test_screens_ask_less_often_and_steps_of_a_call_are_always_answered(open_hou
     ]
     # Whoever stays is greeted as soon as there is room.
     stays = open_house.phone("+33611111111").dial()
-    gate.pressure._refused = 0.0
+    gate.load_shedder._refused = 0.0
     stays.stays_silent()
     assert stays.step == "welcome"
     assert stays.waiting is not None
@@ -452,7 +452,7 @@ def test_visits_that_have_begun_go_first_each_with_one_answer_at_a_time(
         secure=True,
     )
     for _ in range(3):
-        assert gate.pressure.web_begins(goes_on=False)
+        assert gate.load_shedder.web_begins(goes_on=False)
     assert ask(nobody, "/rendez-vous/essai", "post", data={"who": "new"}).status_code == 503
     assert ask(browser, "/rendez-vous/essai", "post", data={"who": "begun"}).status_code == 200
     gate.inside.add("W1")
@@ -467,10 +467,10 @@ def test_before_it_begins_everything_passes(sqlite_url: str):
 
 
 def test_what_is_measured_reaches_the_process_that_lets_people_in(stood: House):
-    gate, inlet = gate_of(stood), inlet_of(stood)
-    gate.pressure.web_begins(goes_on=True)
-    gate.pressure.web_done(0.2, 0.1)
+    gate, controller = gate_of(stood), inlet_of(stood)
+    gate.load_shedder.web_begins(goes_on=True)
+    gate.load_shedder.web_done(0.2, 0.1)
     gate.tally.counts["away", "start"] = 50
-    a_second(stood, inlet, gate)
+    a_second(stood, controller, gate)
     assert gate.room.told.details["workers"] == 1
     assert gate.room.told.details["away"] > 10

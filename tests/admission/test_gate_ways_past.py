@@ -17,7 +17,7 @@ from models.admission import arrivals
 from models.supervision.snapshots import Snapshot
 from models.tables import visit
 from services.admission import admission_controller
-from services.admission.load_shedder import Level, Pressure
+from services.admission.load_shedder import Level, LoadShedder
 from services.admission.waiting_room import DRAWN, Room
 from tests.admission.test_gate import (
     FORM,
@@ -152,7 +152,7 @@ def test_a_page_that_brings_a_ticket_is_kept_by_nobody(opened: House):
 
 def test_what_another_site_sends_is_not_offered_for_sending_again(opened: House):
     gate = gate_of(opened)
-    while gate.pressure.web_begins(goes_on=True):
+    while gate.load_shedder.web_begins(goes_on=True):
         pass
     browser = opened.app.test_client()
 
@@ -244,9 +244,9 @@ def test_two_processes_that_let_people_in_let_in_no_more_than_one(
 
 def test_whoever_watches_sees_us_when_it_is_hardest(opened: House):
     gate = gate_of(opened)
-    while gate.pressure.other_begins():
+    while gate.load_shedder.other_begins():
         pass
-    gate.pressure.level = Level.CALLS
+    gate.load_shedder.level = Level.CALLS
     browser = opened.app.test_client()
     for path in ("/metrics", "/healthz", "/readyz"):
         assert browser.get(path, base_url=BASE).status_code == 200, path
@@ -261,15 +261,15 @@ def test_nobody_but_the_provider_tells_how_slow_the_telephone_is(opened: House):
     for moment in ("t=1", "inf", "nan", "-1", "1e300"):
         forged = {"X-Request-Start": moment}
         assert browser.post("/voice/incoming", base_url=BASE, headers=forged).status_code == 403
-    gate.pressure.look()
-    assert (gate.pressure.level, gate.pressure.measured().steps) == (Level.NONE, 0)
+    gate.load_shedder.look()
+    assert (gate.load_shedder.level, gate.load_shedder.measured().steps) == (Level.NONE, 0)
     opened.opens_centre()
     assert opened.phone().dial().heard
-    assert gate.pressure.measured().steps > 0
+    assert gate.load_shedder.measured().steps > 0
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4])
 def test_a_worker_with_few_threads_lets_visits_begin_too(threads: int):
-    pressure: Any = Pressure(threads)
-    assert pressure.web_begins(goes_on=False)
-    pressure.web_done(0.0, 0.0)
+    load_shedder: Any = LoadShedder(threads)
+    assert load_shedder.web_begins(goes_on=False)
+    load_shedder.web_done(0.0, 0.0)

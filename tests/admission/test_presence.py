@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.admission.presence import ABSENT, GROUP, SEES_ALL, Presence, Present
-from services.admission.waiting_room import DRAWN, EACH, MILLI, Crowd, Ticket
+from services.admission.waiting_room import DRAWN, EACH, MILLI, OpeningCrowd, Ticket
 from tests.admission.test_gate import a_second, ask, come, gate_of, inlet_of, is_let_in
 from tests.admission.test_waiting_room import AT, OPENING, QUIET, Inside
 from tests.support.house import NOON, campaign_with, house
@@ -83,7 +83,7 @@ def test_whose_turn_comes_near_is_told_to_look_more_often_and_still_counts_once(
 
 
 def test_what_workers_tell_is_put_together_and_waits_until_all_of_them_know():
-    crowd = Crowd([0, 1, GROUP, 2 * GROUP], [30, 10, 20, 50])
+    crowd = OpeningCrowd([0, 1, GROUP, 2 * GROUP], [30, 10, 20, 50])
     present = Present.of([told({0: 10, 1: 15}), told({0: 10, 1: 15})], AT)
     assert present is not None
     # Half of each bucket; more than there are tickets are those who asked two workers.
@@ -103,7 +103,7 @@ def test_what_workers_tell_is_put_together_and_waits_until_all_of_them_know():
 def test_a_line_that_all_have_left_is_passed_over_and_people_are_let_in_at_their_rate():
     """Four thousand tickets of people who gave up, and behind them a hundred who are there."""
     behind = range(200, 210)
-    crowd = Crowd([*range(200), *behind], [20] * 200 + [10] * 10)
+    crowd = OpeningCrowd([*range(200), *behind], [20] * 200 + [10] * 10)
     there = {bucket // GROUP: 10 * GROUP for bucket in behind}
 
     def until_in(groups: dict[int, int] | None) -> tuple[int, int]:
@@ -134,7 +134,7 @@ def test_a_line_that_all_have_left_is_passed_over_and_people_are_let_in_at_their
 def test_what_is_told_of_the_line_counts_who_is_there():
     inside = Inside()
     inside.now = OPENING
-    inside.crowd = Crowd(range(1000), [10] * 1000)
+    inside.crowd = OpeningCrowd(range(1000), [10] * 1000)
     half = dict.fromkeys(range(1000 // GROUP), 5 * GROUP)
     room = inside.passes(1, replace(QUIET, present=[told(half)]))
     assert room.waiting == pytest.approx(5000, abs=30)
@@ -155,7 +155,7 @@ def test_where_nobody_waits_whoever_comes_just_now_need_not_wait_for_the_next_se
         now = told_at + later
         assert seen.lets_in(Ticket(b"", AT, DRAWN + int((now - AT) * MILLI)), now)
     # While people wait nobody passes beforehand.
-    inside.crowd = Crowd([DRAWN // MILLI + 4], [1000])
+    inside.crowd = OpeningCrowd([DRAWN // MILLI + 4], [1000])
     waits = inside.passes(2)
     assert waits.frontier_at(waits.at) == waits.frontier
 
@@ -168,7 +168,7 @@ def test_who_comes_back_after_their_turn_is_let_in_at_once(sqlite_url: str):
         gates = gate_of(made), gate_of(made, second)
         for gate in gates:
             gate.begin(threads=False)
-        inlet, start = inlet_of(made), int(opening.timestamp())
+        controller, start = inlet_of(made), int(opening.timestamp())
         # Whoever is there will have been seen by them once.
         made.clock.advance(timedelta(seconds=SEES_ALL))  # type: ignore[attr-defined]
         now = made.clock.now().timestamp()
@@ -176,11 +176,11 @@ def test_who_comes_back_after_their_turn_is_let_in_at_once(sqlite_url: str):
         for number in range(3000):
             # Those who left with them, and showed no page of the room since.
             gates[number % 2].room.ranks.take(start, str(number).encode(), now)
-        a_second(made, inlet, *gates)
+        a_second(made, controller, *gates)
         stays = come(made, "192.0.2.9", second)
         assert not is_let_in(stays)
         for _ in range(9):
-            a_second(made, inlet, *gates)
+            a_second(made, controller, *gates)
         assert is_let_in(stays)
         assert ask(left).headers["Location"] == "/rendez-vous"
         assert gates[0].room.told.frontier > DRAWN

@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from services.admission.admission_controller import FIRST, LEAST, SERVED_PART, Inlet, Loads
+from services.admission.admission_controller import (
+    FIRST,
+    LEAST,
+    SERVED_PART,
+    AdmissionController,
+    Loads,
+)
 from services.admission.load_shedder import (
     ASSUMED_CPU,
     BEGIN_AT_ONCE,
@@ -19,7 +25,7 @@ from services.admission.load_shedder import (
     OF_A_WORKER,
     REQUESTS,
     Level,
-    Pressure,
+    LoadShedder,
 )
 from services.admission.waiting_room import (
     DRAW,
@@ -27,7 +33,7 @@ from services.admission.waiting_room import (
     FARTHEST,
     MILLI,
     SPACING,
-    Crowd,
+    OpeningCrowd,
     Ranks,
     Room,
     Ticket,
@@ -143,7 +149,7 @@ def test_counts_that_could_not_be_written_are_not_lost():
 
 
 def test_the_frontier_goes_on_by_people_and_not_by_ranks():
-    crowd = Crowd([10, 20, 30], [100, 100, 300])
+    crowd = OpeningCrowd([10, 20, 30], [100, 100, 300])
     assert crowd.beyond(0) == 500
     assert crowd.advance(0, 50, DRAWN) == (10_500, 50)
     assert crowd.advance(10_500, 60, DRAWN) == (20_100, 60)
@@ -155,7 +161,7 @@ def test_the_frontier_goes_on_by_people_and_not_by_ranks():
 
 
 def test_a_position_is_what_stands_between_and_gets_smaller():
-    crowd = Crowd(range(1000), [10] * 1000)
+    crowd = OpeningCrowd(range(1000), [10] * 1000)
     ranks, people = crowd.shape(0)
     assert people[-1] == 10_000
     room = Room(at=AT, active=True, opening=AT, speed=MILLI, rate=10.0, ranks=ranks, people=people)
@@ -183,11 +189,11 @@ def test_a_room_survives_its_snapshot():
     assert Room.from_body(room.body(), AT) == room
 
 
-# ---------------------------------------------------------------- the inlet
+# ---------------------------------------------------------------- the admission controller
 
 
 class Inside:
-    """An inlet whose seconds a test counts, in front of a crowd that it gives."""
+    """A controller whose seconds a test counts, in front of a crowd that it gives."""
 
     def __init__(self, opens_at: datetime | None = OPENING, **options: Any) -> None:
         campaign = replace(CAMPAIGN, opens_at=opens_at)
@@ -195,14 +201,14 @@ class Inside:
         campaigns = Campaigns.fixed(campaign, now=lambda: self.now)
         # What is tested here asks it for nothing else.
         store: Any = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now))
-        self.inlet = Inlet(store, campaigns, **options)
+        self.controller = AdmissionController(store, campaigns, **options)
         self.room = Room()
-        self.crowd = Crowd([], [])
+        self.crowd = OpeningCrowd([], [])
 
     def passes(self, seconds: int, loads: Loads = QUIET) -> Room:
         for _ in range(seconds):
             self.now += timedelta(seconds=1)
-            self.room = self.inlet.next(self.room, loads, self.now, lambda _o, _b: self.crowd)
+            self.room = self.controller.next(self.room, loads, self.now, lambda _o, _b: self.crowd)
         return self.room
 
 
@@ -211,7 +217,7 @@ def test_the_room_is_there_before_the_opening_and_gone_when_nobody_waits():
     assert not inside.passes(60).active
     assert inside.passes(10 * 60).active
     assert inside.room.opening == AT
-    inside.crowd = Crowd(range(1024), [2] * 1024)
+    inside.crowd = OpeningCrowd(range(1024), [2] * 1024)
     before = inside.passes(60)
     assert (before.waiting, before.frontier) == (2048, 0)
     inside.now = OPENING
@@ -233,7 +239,7 @@ def test_a_crowd_at_a_stroke_is_not_let_in_before_it_is_counted():
     came = opened.opening + 1.6
     assert not opened.lets_in(Ticket(b"", opened.opening, DRAWN + 1600), came)
     first = (opened.opening, DRAWN + 1600)
-    inside.crowd = Crowd([DRAWN // MILLI + 1], [160])
+    inside.crowd = OpeningCrowd([DRAWN // MILLI + 1], [160])
     let_in = inside.passes(2, replace(QUIET, first=(first,)))
     # They stand in what is left of that second, the first of them at its beginning.
     inside_now = (let_in.frontier - 1600 - DRAWN) / 400 * 160
@@ -244,7 +250,7 @@ def test_a_crowd_at_a_stroke_is_not_let_in_before_it_is_counted():
 def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
     inside = Inside()
     inside.now = OPENING - timedelta(seconds=5)
-    inside.crowd = Crowd(range(1024), [1000] * 1024)
+    inside.crowd = OpeningCrowd(range(1024), [1000] * 1024)
     assert inside.passes(6).rate == pytest.approx(FIRST, rel=0.3)
     up = inside.passes(10).rate
     assert up > FIRST
@@ -269,7 +275,7 @@ def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
 def test_it_never_lets_in_more_than_processors_carry_or_than_was_set():
     inside = Inside()
     inside.now = OPENING
-    inside.crowd = Crowd(range(1024), [100_000] * 1024)
+    inside.crowd = OpeningCrowd(range(1024), [100_000] * 1024)
     slow = replace(QUIET, cpu=0.030)
     # Two workers, of which six tenths are the web's; thirteen requests of 30 ms for a visit.
     assert inside.passes(300, slow).rate == pytest.approx(0.6 * 2 / 0.39, abs=0.01)
@@ -297,7 +303,7 @@ def test_phantoms_do_not_hold_up_people():
     """Tickets that nobody comes back for cost nothing, so the rate goes on rising."""
     inside = Inside()
     inside.now = OPENING
-    inside.crowd = Crowd(range(1024), [500] * 1024)
+    inside.crowd = OpeningCrowd(range(1024), [500] * 1024)
     idle = replace(QUIET, web=50.0, cpu=0.0005)
     assert inside.passes(120, idle).rate > 15 * FIRST
 
@@ -310,7 +316,7 @@ class Worker:
 
     def __init__(self, threads: int = 6) -> None:
         self.now = 100.0
-        self.pressure = Pressure(threads, ticks=lambda: self.now)
+        self.load_shedder = LoadShedder(threads, ticks=lambda: self.now)
 
     def looks(self, seconds: float, *, step: float = 0.0, web: float = 0.0) -> Level:
         """So long, with steps of `step` seconds and that many seconds of web work a second."""
@@ -318,19 +324,19 @@ class Worker:
             self.now += LOOK_EVERY
             if step:
                 for _ in range(10):
-                    self.pressure.step_done(step)
-            if web and self.pressure.web_begins(goes_on=True):
-                self.pressure.web_done(web * LOOK_EVERY, 0.001)
-            self.pressure.look()
-        return self.pressure.level
+                    self.load_shedder.step_done(step)
+            if web and self.load_shedder.web_begins(goes_on=True):
+                self.load_shedder.web_done(web * LOOK_EVERY, 0.001)
+            self.load_shedder.look()
+        return self.load_shedder.level
 
     def room_for(self, *, goes_on: bool) -> int:
         """How many requests of the web would go through at the same time."""
         count = 0
-        while self.pressure.web_begins(goes_on=goes_on):
+        while self.load_shedder.web_begins(goes_on=goes_on):
             count += 1
         for _ in range(count):
-            self.pressure.web_done(0.0, 0.0)
+            self.load_shedder.web_done(0.0, 0.0)
         return count
 
 
@@ -338,57 +344,57 @@ def test_two_threads_are_always_left_to_the_telephone():
     worker = Worker()
     assert worker.room_for(goes_on=True) == 4
     assert worker.room_for(goes_on=False) == 3
-    while worker.pressure.other_begins():
+    while worker.load_shedder.other_begins():
         pass
     assert worker.room_for(goes_on=True) == 0
 
 
 def test_a_visit_that_has_begun_waits_for_its_turn():
-    pressure = Pressure(3, queue=1, patience=60.0)
-    assert pressure.web_begins(goes_on=True)
+    load_shedder = LoadShedder(3, queue=1, patience=60.0)
+    assert load_shedder.web_begins(goes_on=True)
     taken: list[bool] = []
-    waits = threading.Thread(target=lambda: taken.append(pressure.web_begins(goes_on=True)))
+    waits = threading.Thread(target=lambda: taken.append(load_shedder.web_begins(goes_on=True)))
     waits.start()
     # Whoever only begins is told at once, and so is one more visit than there are places.
-    assert not pressure.web_begins(goes_on=False)
-    while pressure.waiting == 0:
+    assert not load_shedder.web_begins(goes_on=False)
+    while load_shedder.waiting == 0:
         waits.join(0.001)
-    assert not pressure.web_begins(goes_on=True)
-    pressure.web_done(0.0, 0.0)
+    assert not load_shedder.web_begins(goes_on=True)
+    load_shedder.web_done(0.0, 0.0)
     waits.join(30)
     assert taken == [True]
     # The one who waited has it now, and nobody waits any more.
-    assert pressure.waiting == 0
-    assert not pressure.web_begins(goes_on=False)
+    assert load_shedder.waiting == 0
+    assert not load_shedder.web_begins(goes_on=False)
 
 
 def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to_others():
-    pressure = Pressure(3, queue=1, patience=0.0)
-    assert pressure.web_begins(goes_on=True)
-    assert not pressure.web_begins(goes_on=True)
-    assert pressure.waiting == 0
-    pressure.web_done(0.0, 0.0)
-    assert pressure.web_begins(goes_on=True)
+    load_shedder = LoadShedder(3, queue=1, patience=0.0)
+    assert load_shedder.web_begins(goes_on=True)
+    assert not load_shedder.web_begins(goes_on=True)
+    assert load_shedder.waiting == 0
+    load_shedder.web_done(0.0, 0.0)
+    assert load_shedder.web_begins(goes_on=True)
 
 
 def test_nobody_who_came_later_passes_a_visit_that_waits():
-    pressure = Pressure(4, queue=3, patience=60.0)
-    while pressure.web_begins(goes_on=False):
+    load_shedder = LoadShedder(4, queue=3, patience=60.0)
+    while load_shedder.web_begins(goes_on=False):
         pass
-    assert pressure.web_begins(goes_on=True)
+    assert load_shedder.web_begins(goes_on=True)
     order: list[int] = []
 
     def wait(number: int) -> None:
-        if pressure.web_begins(goes_on=True):
+        if load_shedder.web_begins(goes_on=True):
             order.append(number)
-            pressure.web_done(0.0, 0.0)
+            load_shedder.web_done(0.0, 0.0)
 
     threads = [threading.Thread(target=wait, args=(number,)) for number in range(3)]
     for number, thread in enumerate(threads, 1):
         thread.start()
-        while pressure.waiting < number:
+        while load_shedder.waiting < number:
             thread.join(0.001)
-    pressure.web_done(0.0, 0.0)
+    load_shedder.web_done(0.0, 0.0)
     for thread in threads:
         thread.join(30)
     assert order == [0, 1, 2]
@@ -396,30 +402,30 @@ def test_nobody_who_came_later_passes_a_visit_that_waits():
 
 def test_no_more_visits_begin_at_a_stroke_than_will_be_served():
     worker = Worker()
-    began = sum(worker.pressure.visit_begins() for _ in range(1000))
+    began = sum(worker.load_shedder.visit_begins() for _ in range(1000))
     assert began == BEGIN_AT_ONCE
     worker.now += 2.0
     # As many a second as the processor carries, by what a request takes.
-    later = sum(worker.pressure.visit_begins() for _ in range(1000))
+    later = sum(worker.load_shedder.visit_begins() for _ in range(1000))
     assert later == int(2.0 * OF_A_WORKER / (REQUESTS * ASSUMED_CPU))
     for _ in range(500):
-        assert worker.pressure.web_begins(goes_on=True)
-        worker.pressure.web_done(0.002, 0.001)
+        assert worker.load_shedder.web_begins(goes_on=True)
+        worker.load_shedder.web_done(0.002, 0.001)
     worker.now += 0.5
-    assert sum(worker.pressure.visit_begins() for _ in range(1000)) == BEGIN_AT_ONCE
+    assert sum(worker.load_shedder.visit_begins() for _ in range(1000)) == BEGIN_AT_ONCE
 
 
 def test_the_web_gives_way_first_then_screens_then_new_calls():
     worker = Worker()
-    seen, pressure = [], worker.pressure
+    seen, load_shedder = [], worker.load_shedder
     for _ in range(4):
         level = worker.looks(LOOK_EVERY, step=0.6)
-        seen.append((level, worker.room_for(goes_on=True), pressure.slows_screens))
+        seen.append((level, worker.room_for(goes_on=True), load_shedder.slows_screens))
     assert [one[0] for one in seen] == [Level.WEB, Level.SCREENS, Level.CALLS, Level.CALLS]
     assert [one[1] for one in seen] == [2, 1, 1, 1]
     assert [one[2] for one in seen] == [False, True, True, True]
     assert worker.room_for(goes_on=False) == 0
-    assert any(pressure.refuses_call() for _ in range(5))
+    assert any(load_shedder.refuses_call() for _ in range(5))
 
 
 def test_only_the_telephone_itself_makes_new_calls_give_way():
@@ -427,18 +433,18 @@ def test_only_the_telephone_itself_makes_new_calls_give_way():
     # Steps are slow, but nearly all of the work is the web's.
     for _ in range(40):
         worker.now += LOOK_EVERY
-        worker.pressure.step_done(0.2)
-        if worker.pressure.web_begins(goes_on=True):
-            worker.pressure.web_done(1.2, 0.1)
-        worker.pressure.look()
-    assert worker.pressure.level == Level.SCREENS
-    assert not any(worker.pressure.refuses_call() for _ in range(100))
+        worker.load_shedder.step_done(0.2)
+        if worker.load_shedder.web_begins(goes_on=True):
+            worker.load_shedder.web_done(1.2, 0.1)
+        worker.load_shedder.look()
+    assert worker.load_shedder.level == Level.SCREENS
+    assert not any(worker.load_shedder.refuses_call() for _ in range(100))
     # With threads that only wait for one another it is the web alone.
     worker = Worker()
     for _ in range(40):
-        worker.pressure.woke(0.05)
+        worker.load_shedder.woke(0.05)
         worker.looks(LOOK_EVERY, step=0.01)
-    assert worker.pressure.level == Level.WEB
+    assert worker.load_shedder.level == Level.WEB
 
 
 def test_calls_are_refused_where_a_queue_is_long_and_not_where_threads_are_just_busy():
@@ -448,11 +454,11 @@ def test_calls_are_refused_where_a_queue_is_long_and_not_where_threads_are_just_
         for _ in range(40):
             worker.now += LOOK_EVERY
             for _ in range(100):
-                worker.pressure.step_done(6 * LOOK_EVERY / 100)
-            worker.pressure.look(connections, 100)
-        assert (worker.pressure.level == Level.CALLS) == refuses
-        assert any(worker.pressure.refuses_call() for _ in range(100)) == refuses
-        assert worker.pressure.slows_screens == refuses
+                worker.load_shedder.step_done(6 * LOOK_EVERY / 100)
+            worker.load_shedder.look(connections, 100)
+        assert (worker.load_shedder.level == Level.CALLS) == refuses
+        assert any(worker.load_shedder.refuses_call() for _ in range(100)) == refuses
+        assert worker.load_shedder.slows_screens == refuses
         # The web has something left in both, and not much.
         assert worker.room_for(goes_on=True) == (1 if refuses else 2)
 
@@ -463,13 +469,13 @@ def test_it_is_over_within_ten_seconds_and_does_not_swing():
     # What was slow is remembered for five seconds, then one level a second.
     assert worker.looks(9.5, step=0.004) == Level.NONE
     assert worker.room_for(goes_on=True) == 4
-    assert not any(worker.pressure.refuses_call() for _ in range(100))
+    assert not any(worker.load_shedder.refuses_call() for _ in range(100))
 
 
 def test_as_many_new_calls_are_refused_as_needed_and_not_one_more():
     worker = Worker()
     worker.looks(LOOK_EVERY * 3, step=0.6)
-    refused = sum(worker.pressure.refuses_call() for _ in range(1000))
+    refused = sum(worker.load_shedder.refuses_call() for _ in range(1000))
     assert 100 < refused < 900
     worker.looks(5, step=0.6)
-    assert sum(worker.pressure.refuses_call() for _ in range(1000)) == 1000
+    assert sum(worker.load_shedder.refuses_call() for _ in range(1000)) == 1000

@@ -120,7 +120,7 @@ class FakeControl:
 
     def to(self, number: str) -> list[Ring]:
         """The calls to a number, or to client:<id>."""
-        return [one for one in self.rings if one.to == number]
+        return [ring for ring in self.rings if ring.to == number]
 
 
 def _brought(session: Session, conference: str, _menu: bool, _turn: int) -> Brought:  # noqa: FBT001

@@ -23,7 +23,7 @@ from services.agents import (
     transfer,
     wrap_up,
 )
-from services.agents.provider_commands import Kind, NewIntent, Result
+from services.agents.provider_commands import CommandKind, NewCommand, Result
 from services.supervision import monitor
 from tests.support.control import Ask
 from tests.support.floor import Floor, a_call, brought
@@ -39,10 +39,12 @@ def floor(service: House) -> Floor:
     return Floor(service)
 
 
-def add(floor: Floor, kind: Kind = Kind.REDIRECT, key: str = "one", **more: Any) -> str:
+def add(
+    floor: Floor, kind: CommandKind = CommandKind.REDIRECT, key: str = "one", **more: Any
+) -> str:
     more.setdefault("arguments", {"call_sid": a_call(), "path": "/voice/turn?n=1"})
     with floor.house.database.transaction() as connection:
-        return provider_commands.add(connection, floor.store, NewIntent(kind, key, **more))
+        return provider_commands.add(connection, floor.store, NewCommand(kind, key, **more))
 
 
 def states(floor: Floor) -> list[tuple[str, str, str | None]]:
@@ -362,7 +364,7 @@ def test_a_page_that_is_closed_in_a_conversation_changes_nothing(floor: Floor) -
     now = presence.current(floor.store, who)
     assert (now.agent.state, now.entry_id, now.entry_state) == ("talking", entry_id, "talking")
     assert now.is_mine
-    assert [one.kind for one in now.legs] == ["agent"]
+    assert [leg.kind for leg in now.legs] == ["agent"]
     assert now.call_id == floor.entry(entry_id).call_id
 
 
@@ -606,7 +608,7 @@ def test_old_lines_and_intents_are_forgotten(floor: Floor) -> None:
 
 # ---------------------------------------------------------------- a page that is late, the history
 
-LATE: dict[str, Callable[[Floor, str, str], provider_commands.Asked]] = {
+LATE: dict[str, Callable[[Floor, str, str], provider_commands.CommandResult]] = {
     "hold": lambda floor, who, entry: hold_call.hold(
         floor.store, floor.control, who, entry, on=True
     ),

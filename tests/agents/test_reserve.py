@@ -202,7 +202,7 @@ def test_two_dispatchers_give_nobody_twice(floor: Floor) -> None:
     with ThreadPoolExecutor(4) as threads:
         made = sum(one.result() for one in [threads.submit(dispatch) for _ in range(4)])
     assert made == 4
-    taken = [floor.entry(one).staff_id for one in places]
+    taken = [floor.entry(place).staff_id for place in places]
     assert sorted(filter(None, taken)) == sorted(staff)
     # The first four places, for nobody may be passed over.
     assert taken[4:] == [None, None]
@@ -217,7 +217,7 @@ def test_whoever_looks_while_another_reserves_passes_nobody_over(
     real = queues.candidates
     first_look = iter((True,))
 
-    def candidates(*arguments: Any, **named: Any) -> list[queues.Candidate]:
+    def candidates(*arguments: Any, **named: Any) -> list[queues.QueueCandidate]:
         if next(first_look, False):
             # Another dispatcher is quicker: here, between the two looks of the slower one.
             with floor.house.database.transaction() as connection:
@@ -298,7 +298,7 @@ def test_one_agent_never_has_two_entries(
         places, who = [floor.waits(), floor.waits(number="")], floor.agent()
         if not guarded:
             guard_off(monkeypatch)
-        got = both_at_once(floor, monkeypatch, [(who, one) for one in places])
+        got = both_at_once(floor, monkeypatch, [(who, place) for place in places])
         assert sum(one is not None for one in got) == (1 if guarded else 2)
-        states = [floor.entry(one).state for one in places]
+        states = [floor.entry(place).state for place in places]
         assert states.count("reserved") == (1 if guarded else 2)

@@ -45,7 +45,7 @@ def enters(floor: Floor, who: str) -> connect_agent.Entering | None:
     return connect_agent.agent_enters(floor.store, leg.id, leg.provider_sid or "", bring)
 
 
-def newest(house: House, call_id: str) -> turns.Stored:
+def newest(house: House, call_id: str) -> turns.StoredTurn:
     with house.database.statement() as connection:
         found = turns.newest(connection, house.store.vault, call_id)
     assert found is not None

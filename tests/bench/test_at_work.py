@@ -17,7 +17,7 @@ def test_an_address_of_a_document_is_what_is_asked_for_without_the_providers_own
 
 
 def test_what_should_not_be_makes_it_count_for_nothing():
-    assert at_work.Seen().faults() == []
+    assert at_work.WorkdayFigures().faults() == []
     short = at_work.WAITING // 2
-    seen = at_work.Seen(bad={"/poste/attente 500": 2}, fewest_waiting=short, unseen=1)
+    seen = at_work.WorkdayFigures(bad={"/poste/attente 500": 2}, fewest_waiting=short, unseen=1)
     assert [one.split()[0] for one in seen.faults()] == ["2", "only", "1"]

@@ -42,7 +42,7 @@ def test_both_leave_the_same_rows(database_url: str):
         with contextlib.closing(ByHand(make_url(database_url))) as by_hand:
             assert by_hand.allocate(centre, HOLDER + "1")
         assert rows(database) == [1, 1, 1, 1, 1]
-        with contextlib.closing(store.Service(database_url)) as service:
+        with contextlib.closing(store.ServiceBookings(database_url)) as service:
             assert service.allocate(centre, HOLDER + "2")
         assert rows(database) == [2, 2, 2, 2, 2]
     finally:
@@ -51,7 +51,7 @@ def test_both_leave_the_same_rows(database_url: str):
 
 def test_the_service_sends_what_is_written_by_hand(database_url: str):
     (centre,) = store.fill(database_url, 1, 3, 1)
-    with contextlib.closing(store.Service(database_url)) as service:
+    with contextlib.closing(store.ServiceBookings(database_url)) as service:
         assert service.allocate(centre, HOLDER + "1")
         with on_the_wire(service.store.database) as sent:
             assert service.allocate(centre, HOLDER + "2")
@@ -71,7 +71,7 @@ def test_nothing_is_booked_where_nothing_is_free(database_url: str):
     with contextlib.closing(ByHand(make_url(database_url))) as by_hand:
         assert by_hand.allocate(centre, HOLDER + "1")
         assert not by_hand.allocate(centre, HOLDER + "2")
-    with contextlib.closing(store.Service(database_url)) as service:
+    with contextlib.closing(store.ServiceBookings(database_url)) as service:
         assert not service.allocate(centre, HOLDER + "3")
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bench import report
-from bench.measure import Outcome, Plan
+from bench.measure import Measurement, MeasurePlan
 from bench.servers import POSTGRES_SETTINGS
 
 MACHINE: dict[str, str | int] = {
@@ -72,8 +72,8 @@ TELEPHONES = {
 }
 
 
-def outcome(kind: str, facts: dict[str, str], **rates: float) -> Outcome:
-    return Outcome(
+def outcome(kind: str, facts: dict[str, str], **rates: float) -> Measurement:
+    return Measurement(
         store={f"{name}_{kind}": value for name, value in STORE.items()}
         | (GROWTH | TELEPHONES if kind == "postgres" else {}),
         rates={name: [value - 1, value, value + 1] for name, value in rates.items()},
@@ -93,7 +93,7 @@ def results(**changes: float) -> report.Results:
         "postgres": outcome("postgres", POSTGRES_FACTS, **rates | changes),
         "sqlite": outcome("sqlite", {"version": "3.46"}, **rates),
     }
-    return report.flatten(outcomes, Plan(5, 7), MACHINE, 500, {"understand_p99_ms": 2.5})
+    return report.flatten(outcomes, MeasurePlan(5, 7), MACHINE, 500, {"understand_p99_ms": 2.5})
 
 
 def test_ratios_are_medians_over_floor_b():

@@ -113,10 +113,10 @@ def test_the_floors_answer_is_about_as_long_as_the_services_answers(house, signe
 
 
 def test_the_share_of_wrk_and_bad_answers_make_a_run_void():
-    fine = load.Load(100, 1.0, 0, 0, 0, (4,) * 32, 0.1)
+    fine = load.LoadRun(100, 1.0, 0, 0, 0, (4,) * 32, 0.1)
     assert fine.faults() == []
     assert fine.rate == 100
-    greedy = load.Load(100, 1.0, 0, 2, 1, (4,) * 32, 0.3)
+    greedy = load.LoadRun(100, 1.0, 0, 2, 1, (4,) * 32, 0.3)
     assert len(greedy.faults()) == 3
 
 

@@ -19,10 +19,10 @@ import config
 
 from bench import rush, rush_picture, visitors
 from bench.peers import form_handler
-from bench.visitors import BOOKED, NOTHING, Connections, Person, Seen, Visitor
+from bench.visitors import BOOKED, NOTHING, Connections, Visitor, VisitorFigures, VisitorIdentity
 from tests.support.house import BASE, house, mornings
 
-PERSON = Person("12031942", "75011", "0612345678", "10.0.0.1")
+PERSON = VisitorIdentity("12031942", "75011", "0612345678", "10.0.0.1")
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def served(app: Any) -> Iterator[int]:
         server.server_close()
 
 
-def visit(port: int, person: Person = PERSON) -> tuple[str, Visitor]:
+def visit(port: int, person: VisitorIdentity = PERSON) -> tuple[str, Visitor]:
     async def all_of_it() -> tuple[str, Visitor]:
         connections = Connections(port, 1)
         visitor = Visitor(connections, person, until=time.monotonic() + 60)
@@ -59,8 +59,11 @@ def test_a_visitor_books_through_every_page_and_hears_when_nothing_is_free(sqlit
             # A page and a form for each question, and the page at the end.
             assert len(visitor.answers) == 2 * len(visitors.PAGES) - 1
             # Of two places the telephone has its part: nothing is left on the web.
-            assert visit(port, Person("13031942", "75011", "0612345679"))[0] in {BOOKED, NOTHING}
-            assert visit(port, Person("14031942", "75011", "0612345670"))[0] == NOTHING
+            assert visit(port, VisitorIdentity("13031942", "75011", "0612345679"))[0] in {
+                BOOKED,
+                NOTHING,
+            }
+            assert visit(port, VisitorIdentity("14031942", "75011", "0612345670"))[0] == NOTHING
 
 
 @pytest.fixture
@@ -83,14 +86,14 @@ def test_the_same_visitor_books_at_the_peer(peer: Any):
 
 
 def test_whoever_was_not_booked_makes_a_run_count_for_nothing():
-    fine = Seen(4.0, 400, {BOOKED: 30, visitors.GAVE_UP: 6}, 0, 0, 0.1)
+    fine = VisitorFigures(4.0, 400, {BOOKED: 30, visitors.GAVE_UP: 6}, 0, 0, 0.1)
     assert fine.faults() == []
     assert (fine.rate, fine.bookings) == (100.0, 7.5)
-    assert len(Seen(4.0, 400, {NOTHING: 1}, 5, 0, 0.1).faults()) == 3
+    assert len(VisitorFigures(4.0, 400, {NOTHING: 1}, 5, 0, 0.1).faults()) == 3
 
 
-def rushed() -> rush.Seen:
-    return rush.Seen(
+def rushed() -> rush.RushObservations:
+    return rush.RushObservations(
         webhooks=[(number / 10, 50.0) for number in range(200)] + [(3.0, 900.0)],
         rings=[(float(number), 100.0) for number in range(19)] + [(3.0, 2500.0)],
         came=[(0.0, 1)] * 500,
@@ -112,7 +115,7 @@ def test_the_figures_of_a_rush_are_those_that_have_a_bar():
     silent = rushed()
     silent.silent = 1
     assert rush._figures(silent, 5.0, 10.0)["rush_speaks_under_2s"] == 90.0
-    assert rush._figures(rush.Seen(), 5.0, 10.0) == {}
+    assert rush._figures(rush.RushObservations(), 5.0, 10.0) == {}
 
 
 def test_the_picture_of_a_rush_is_an_svg_with_three_charts():

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import update
 
 from models.booking import changes
-from models.booking.changes import BookingFile
+from models.booking.changes import BookingDetails
 from models.tables import booking
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, confirm_booking
@@ -36,11 +36,11 @@ def town(service: House) -> House:
 
 
 @pytest.fixture
-def booked(town: House) -> BookingFile:
+def booked(town: House) -> BookingDetails:
     return books(town)
 
 
-def books(house: House, holder: str = "CA-1", **changes_: Any) -> BookingFile:
+def books(house: House, holder: str = "CA-1", **changes_: Any) -> BookingDetails:
     held = holds(house, holder, campaign=house.campaign)[0]
     request = replace(request_for(held, holder), **{"number": MOBILE, **changes_})
     with house.database.transaction() as connection:
@@ -74,7 +74,7 @@ def fails(house: House, *arguments: str, code: int = 1) -> str:
 # ---------------------------------------------------------------- export
 
 
-def test_the_export_is_what_the_contract_says(town: House, booked: BookingFile):
+def test_the_export_is_what_the_contract_says(town: House, booked: BookingDetails):
     assert run(town, "export").splitlines() == [
         HEADER,
         (
@@ -88,7 +88,7 @@ def test_the_export_is_what_the_contract_says(town: House, booked: BookingFile):
     ]
 
 
-def test_people_are_told_on_demand_and_at_the_end(town: House, booked: BookingFile):
+def test_people_are_told_on_demand_and_at_the_end(town: House, booked: BookingDetails):
     books(town, "desk-1", number=LANDLINE, name="Durand, Jeanne")
     rows = list(csv.DictReader(io.StringIO(run(town, "export", "--with-people"))))
     assert ",".join(rows[0]) == f"{HEADER},born,phone,name,postcode"
@@ -98,7 +98,7 @@ def test_people_are_told_on_demand_and_at_the_end(town: House, booked: BookingFi
     assert MOBILE not in run(town, "export")
 
 
-def test_each_dose_is_exported_with_its_own_centre(town: House, booked: BookingFile):
+def test_each_dose_is_exported_with_its_own_centre(town: House, booked: BookingDetails):
     run(town, "cancel", booked.reference, "--dose", "2", "--why", "ill")
     run(
         town, "move", booked.reference, "--first", "2026-11-30T10:00", "--centre", "2", "--why", "x"
@@ -110,7 +110,7 @@ def test_each_dose_is_exported_with_its_own_centre(town: House, booked: BookingF
     ]
 
 
-def test_what_is_erased_is_empty(town: House, booked: BookingFile):
+def test_what_is_erased_is_empty(town: House, booked: BookingDetails):
     gone = dict.fromkeys(
         ("reference_enc", "reference_idx", "dob_enc", "phone_enc", "name_enc", "postcode")
     )
@@ -123,7 +123,7 @@ def test_what_is_erased_is_empty(town: House, booked: BookingFile):
 # ---------------------------------------------------------------- show
 
 
-def test_show_tells_all_but_who(town: House, booked: BookingFile):
+def test_show_tells_all_but_who(town: House, booked: BookingDetails):
     run(town, "move", booked.reference, "--second", "2026-12-20T10:00", "--why", "flooded")
 
     told = run(town, "show", booked.reference)
@@ -147,7 +147,7 @@ def test_show_tells_all_but_who(town: House, booked: BookingFile):
     ]
 
 
-def test_show_tells_who_on_demand(town: House, booked: BookingFile):
+def test_show_tells_who_on_demand(town: House, booked: BookingDetails):
     spaced = " ".join(booked.reference)
     told = run(town, "show", spaced, "--with-people").splitlines()
     assert {"born: 1942-03-12", f"phone: {MOBILE}", "postcode: 75011", "rank: 1"} <= set(told)
@@ -171,7 +171,7 @@ def test_an_unknown_reference_is_one_sentence(town: House, arguments: tuple[str,
 # ---------------------------------------------------------------- cancel, restore, move
 
 
-def test_cancel_and_restore(town: House, booked: BookingFile):
+def test_cancel_and_restore(town: House, booked: BookingDetails):
     assert run(town, "cancel", booked.reference, "--why", "moved away").splitlines() == [
         "dose 1: cancelled (2026-11-26T09:00:00+00:00)",
         (
@@ -189,12 +189,12 @@ def test_cancel_and_restore(town: House, booked: BookingFile):
     assert booked_places(town.database) == 1
 
 
-def test_the_second_alone(town: House, booked: BookingFile):
+def test_the_second_alone(town: House, booked: BookingDetails):
     said = run(town, "cancel", booked.reference, "--dose", "2", "--why", "ill").splitlines()
     assert said[0].startswith("dose 1: stays; its second dose is missing now")
 
 
-def test_move(town: House, booked: BookingFile):
+def test_move(town: House, booked: BookingDetails):
     said = run(
         town, "move", booked.reference, "--first", "2026-12-02T10:00", "--centre", "2", "--why", "x"
     )
@@ -214,21 +214,21 @@ def test_move(town: House, booked: BookingFile):
     ],
 )
 def test_what_cannot_move_says_why(
-    town: House, booked: BookingFile, options: tuple[str, ...], why: str
+    town: House, booked: BookingDetails, options: tuple[str, ...], why: str
 ):
     assert why in fails(town, "move", booked.reference, *options, "--why", "x")
     with town.database.statement() as connection:
         assert changes.load(connection, town.store.vault, booked.id) == booked
 
 
-def test_options_that_make_no_sense(town: House, booked: BookingFile):
+def test_options_that_make_no_sense(town: House, booked: BookingDetails):
     said = fails(town, "move", booked.reference, "--why", "x", code=2)
     assert "--first, --second or both" in said
     said = fails(town, "cancel", booked.reference, "--why", "x" * 81, code=2)
     assert "1 to 80 letters" in said
 
 
-def test_a_campaign_that_is_no_more_can_still_be_cancelled(town: House, booked: BookingFile):
+def test_a_campaign_that_is_no_more_can_still_be_cancelled(town: House, booked: BookingDetails):
     change(town.database, update(booking).values(campaign="spring"))
     said = fails(town, "move", booked.reference, "--first", "2026-12-02T10:00", "--why", "x")
     assert "the campaign spring" in said

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from models.booking import changes, history
-from models.booking.changes import BookingFile, ChangedMeanwhile
+from models.booking.changes import BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
 from models.tables import appointment, booking, centre, message, place, slot
 from prompts.catalogue import load
@@ -36,9 +36,9 @@ from services.booking.change_booking import (
 )
 from services.booking.confirm_booking import Booked, NotBooked, confirm_booking
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import State, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, Waiter, advance, join, position
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
 from tests.support.house import house as open_house
 from tests.support.rows import (
@@ -73,7 +73,7 @@ def books(
     number: str | None = MOBILE,
     born: date = date(1942, 3, 12),
     **options: Any,
-) -> BookingFile:
+) -> BookingDetails:
     """Somebody searches and books the first offer of the nearest centre."""
     held = holds(house, holder, campaign=house.campaign, **options)[0]
     request = replace(request_for(held, holder), number=number, born=born)
@@ -92,7 +92,7 @@ def books(
     return found
 
 
-def read(house: House, booking_id: str) -> BookingFile:
+def read(house: House, booking_id: str) -> BookingDetails:
     with house.database.statement() as connection:
         found = changes.load(connection, house.store.vault, booking_id)
     assert found is not None
@@ -112,23 +112,25 @@ def slot_on(house: House, day: int, gid: str = "1") -> Chosen:
     return Chosen(0, slot_id, start)
 
 
-def days(file: BookingFile) -> list[int]:
+def days(file: BookingDetails) -> list[int]:
     """On which days after NOON the live appointments are."""
     return [(one.start_at.date() - NOON.date()).days for one in file.live]
 
 
-def cancels(house: House, file: BookingFile, *doses: int, by: By = CALLER) -> Cancelled | Unchanged:
+def cancels(
+    house: House, file: BookingDetails, *doses: int, by: By = CALLER
+) -> Cancelled | Unchanged:
     with house.database.transaction() as connection:
         return cancel(connection, house.store, house.campaign, file.id, set(doses) or None, by=by)
 
 
 def moves(
     house: House,
-    file: BookingFile,
+    file: BookingDetails,
     to: dict[int, Chosen],
     *,
     by: By = CALLER,
-    taker: Taker | None = None,
+    holder: Holder | None = None,
     campaign: Campaign | None = None,
 ) -> Moved | Unchanged:
     with house.database.transaction() as connection:
@@ -136,22 +138,22 @@ def moves(
             connection,
             house.store,
             campaign or house.campaign,
-            taker or Taker(Channel.PHONE, f"CA-move-{threading.get_ident()}"),
+            holder or Holder(Channel.PHONE, f"CA-move-{threading.get_ident()}"),
             file.id,
             to=to,
             by=by,
         )
 
 
-def takes_back(house: House, file: BookingFile, *, by: By = CALLER) -> Restored | Unchanged:
+def takes_back(house: House, file: BookingDetails, *, by: By = CALLER) -> Restored | Unchanged:
     with house.database.transaction() as connection:
-        taker = Taker(Channel.PHONE, "CA-undo")
-        return undo_cancel(connection, house.store, house.campaign, taker, file.id, by=by)
+        holder = Holder(Channel.PHONE, "CA-undo")
+        return undo_cancel(connection, house.store, house.campaign, holder, file.id, by=by)
 
 
 def became(result: Changed | Unchanged) -> dict[int, Became]:
     assert isinstance(result, Changed), result
-    return {one.dose: one.became for one in result.doses}
+    return {dose.dose: dose.became for dose in result.doses}
 
 
 def agrees(house: House) -> None:
@@ -365,12 +367,12 @@ def test_both_move_together(town: House):
 
 def test_what_was_held_for_the_move_is_what_is_booked(town: House):
     file = books(town)
-    taker = Taker(Channel.PHONE, "CA-9")
+    holder = Holder(Channel.PHONE, "CA-9")
     held = holds(town, "CA-9", campaign=town.campaign)
     place_held = held[0].place
     chosen = Chosen(place_held.place_id, place_held.slot_id, place_held.start_at)
 
-    result = moves(town, file, {1: chosen}, taker=taker)
+    result = moves(town, file, {1: chosen}, holder=holder)
 
     assert isinstance(result, Moved)
     assert read(town, file.id).live[0].place_id == place_held.place_id
@@ -413,8 +415,8 @@ def test_only_a_supervisor_moves_people_to_a_centre_that_takes_nobody(town: Hous
     change(town.database, update(centre).where(centre.c.id == "2").values(closed_at=NOON))
     to = {1: slot_on(town, 2, "2")}
     assert moves(town, file, to) == Unchanged(WhyNot.NOT_OFFERED)
-    supervisor = Taker(Channel.SUPERVISOR, "op-1")
-    assert isinstance(moves(town, file, to, taker=supervisor), Moved)
+    supervisor = Holder(Channel.SUPERVISOR, "op-1")
+    assert isinstance(moves(town, file, to, holder=supervisor), Moved)
 
 
 def test_nobody_moves_to_a_day_on_which_they_are_too_young(town: House):
@@ -640,7 +642,7 @@ def test_what_becomes_free_is_for_whoever_waits(town: House, how: str):
     with town.database.statement() as connection:
         standing = position(connection, town.store, entry)
     assert standing is not None
-    assert standing.state is State.OFFERED
+    assert standing.state is EntryState.OFFERED
 
 
 # ---------------------------------------------------------------- races
@@ -659,7 +661,7 @@ def at_once(*stories: Callable[[], Any]) -> list[Any]:
 
 
 def won(results: Sequence[Any]) -> list[Any]:
-    return [one for one in results if isinstance(one, Changed)]
+    return [result for result in results if isinstance(result, Changed)]
 
 
 def test_cancel_against_move(town: House):
@@ -768,7 +770,7 @@ def test_with_the_lock_off_two_moves_lose_a_place(
         both_read = threading.Barrier(2, timeout=20)
         locked = changes.load
 
-        def unlocked(*given: Any, lock: bool = False) -> BookingFile | None:
+        def unlocked(*given: Any, lock: bool = False) -> BookingDetails | None:
             found = locked(*given)
             both_read.wait()
             return found

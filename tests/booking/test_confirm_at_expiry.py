@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from models.slots import places
 from models.tables import appointment, booking, place
-from services.slots.hold_slot import Held
+from services.slots.hold_slot import HeldSlot
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import change, clock_of, confirms, doubles, holds, near, rows_of
 
@@ -73,7 +73,7 @@ def test_a_thousand_confirmations_race_the_end_of_their_hold(service: House):
     began = clock.moment
     together = threading.Barrier(2, timeout=20)
 
-    def confirm(holder: str, held: Held) -> bool:
+    def confirm(holder: str, held: HeldSlot) -> bool:
         together.wait()
         return confirms(service, holder, held) is not None
 

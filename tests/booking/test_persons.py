@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from models.tables import appointment, booking, call, history, message, place, turn
 from services.booking.confirm_booking import Booked, NotBooked
-from services.slots.allocate import Channel, Taker
+from services.slots.allocate import Channel, Holder
 from tests.support.house import (
     LANDLINE,
     MOBILE,
@@ -51,7 +51,7 @@ def asks(
     held = holds(service, holder, channel=channel)[0]
     request = replace(
         request_for(held, holder),
-        taker=Taker(channel, holder),
+        holder=Holder(channel, holder),
         born=born,
         number=number,
         call_id=None,
@@ -177,7 +177,7 @@ def test_a_care_home_with_one_line_gets_a_place_for_each(roomy: House):
             channel=Channel.AGENT,
             born=date(1930, month, 1),
             number=LANDLINE,
-            occasion=str(month),
+            idempotency_suffix=str(month),
         )
         assert isinstance(done, Booked)
     assert bookings_of(roomy) == 12

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select, update
 
 from jobs.scheduler import tidy
-from models.booking.changes import BookingFile
+from models.booking.changes import BookingDetails
 from models.tables import place
 from services.booking.change_booking import (
     By,
@@ -27,9 +27,9 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import PASSED_ON_BEFORE, UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import State, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, Waiter, advance, join, position
 from tests.booking.test_changes import at_once, books, read, slot_on
 from tests.support.house import LANDLINE, House, campaign_with, mornings
 from tests.support.rows import change, clock_of, confirms, holds, rows_of
@@ -55,7 +55,7 @@ def pairs(service: House) -> House:
     return service
 
 
-def cancels(house: House, file: BookingFile, *doses: int) -> None:
+def cancels(house: House, file: BookingDetails, *doses: int) -> None:
     with house.database.transaction() as connection:
         done = cancel(
             connection, house.store, house.campaign, file.id, set(doses) or None, by=CALLER
@@ -63,10 +63,10 @@ def cancels(house: House, file: BookingFile, *doses: int) -> None:
     assert isinstance(done, Cancelled)
 
 
-def takes_back(house: House, file: BookingFile) -> Restored | Unchanged:
+def takes_back(house: House, file: BookingDetails) -> Restored | Unchanged:
     with house.database.transaction() as connection:
-        taker = Taker(Channel.PHONE, "CA-undo")
-        return undo_cancel(connection, house.store, house.campaign, taker, file.id, by=CALLER)
+        holder = Holder(Channel.PHONE, "CA-undo")
+        return undo_cancel(connection, house.store, house.campaign, holder, file.id, by=CALLER)
 
 
 def waits(house: House, number: str = LANDLINE) -> str:
@@ -75,7 +75,7 @@ def waits(house: House, number: str = LANDLINE) -> str:
         return join(connection, house.store, house.campaign, who)
 
 
-def state(house: House, entry: str) -> State:
+def state(house: House, entry: str) -> EntryState:
     with house.database.statement() as connection:
         standing = position(connection, house.store, entry)
     assert standing is not None
@@ -110,7 +110,7 @@ def test_with_somebody_waiting_it_is_taken_back_just_the_same(full: House):
     cancels(full, file)
     clock_of(full).advance(UNDO_WITHIN)
     assert advances(full) == 0
-    assert state(full, entry) is State.WAITING
+    assert state(full, entry) is EntryState.WAITING
 
     assert isinstance(takes_back(full, file), Restored)
 
@@ -130,7 +130,7 @@ def test_who_waits_has_it_offered_afterwards_before_anybody_sees_it(full: House)
 
     assert advances(full) == 1
 
-    assert state(full, entry) is State.OFFERED
+    assert state(full, entry) is EntryState.OFFERED
     assert holders(full) == {file.live[0].place_id: f"waiting:{entry}"}
     assert holds(full, "CA-quick") == []
     assert takes_back(full, file) == Unchanged(WhyNot.TOO_LATE)
@@ -157,7 +157,7 @@ def test_a_scheduler_back_to_life_offers_what_is_still_free(full: House):
     cancels(full, file)
     clock_of(full).advance(timedelta(hours=1))
     assert advances(full) == 1
-    assert state(full, entry) is State.OFFERED
+    assert state(full, entry) is EntryState.OFFERED
 
 
 def test_two_schedulers_pass_it_on_once(full: House):
@@ -195,7 +195,7 @@ def test_what_a_closing_blocks_meanwhile_is_offered_to_nobody(full: House):
     assert takes_back(full, file) == Unchanged(WhyNot.GONE)
     clock_of(full).advance(SETTLED)
     advances(full)
-    assert state(full, entry) is State.WAITING
+    assert state(full, entry) is EntryState.WAITING
 
 
 def test_both_doses_are_kept_and_come_back(pairs: House):
@@ -222,8 +222,8 @@ def test_what_no_undo_reaches_any_more_is_freed_at_once(pairs: House, then: str)
         assert read(pairs, file.id).live == (first,)
     else:
         with pairs.database.transaction() as connection:
-            taker, to = Taker(Channel.PHONE, "CA-move"), slot_on(pairs, 3)
-            args = (connection, pairs.store, pairs.campaign, taker, file.id)
+            holder, to = Holder(Channel.PHONE, "CA-move"), slot_on(pairs, 3)
+            args = (connection, pairs.store, pairs.campaign, holder, file.id)
             chosen = Chosen(0, to.slot_id, to.start_at)
             assert isinstance(move(*args, to={1: chosen}, by=CALLER), Moved)
     assert holders(pairs) == {}

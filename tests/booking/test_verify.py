@@ -26,7 +26,7 @@ from models.operations import verify
 from models.tables import appointment, booking, history, message, place, slot
 from services.booking import change_booking
 from services.booking.change_booking import By, Cancelled, Moved, Restored
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, house, mornings
 from tests.support.rows import clock_of, holds, rows_of
 
@@ -83,15 +83,18 @@ def test_a_varied_day_leaves_no_contradiction(two_doses: House):
     assert len(references) == 4
     by = By("caller", Channel.PHONE)
     with connect() as connection:
-        files = [find_by_reference(connection, service.store.vault, one) for one in references]
-    first, second, third, fourth = (one for one in files if one)
+        files = [
+            find_by_reference(connection, service.store.vault, reference)
+            for reference in references
+        ]
+    first, second, third, fourth = (file for file in files if file)
     with connect() as connection:
         args = (connection, service.store, TWO_DOSES)
         assert isinstance(change_booking.cancel(*args, first.id, by=by), Cancelled)
         assert isinstance(change_booking.cancel(*args, second.id, [2], by=by), Cancelled)
         assert isinstance(change_booking.cancel(*args, third.id, by=by), Cancelled)
-        taker = Taker(Channel.PHONE, "back")
-        assert isinstance(change_booking.undo_cancel(*args, taker, third.id, by=by), Restored)
+        holder = Holder(Channel.PHONE, "back")
+        assert isinstance(change_booking.undo_cancel(*args, holder, third.id, by=by), Restored)
     (held, *_) = holds(service, "mover", campaign=TWO_DOSES)
     with connect() as connection:
         other = connection.execute(
@@ -104,7 +107,7 @@ def test_a_varied_day_leaves_no_contradiction(two_doses: House):
             .limit(1)
         ).one()
         moved = change_booking.move(
-            *(connection, service.store, TWO_DOSES, Taker(Channel.PHONE, "mover"), fourth.id),
+            *(connection, service.store, TWO_DOSES, Holder(Channel.PHONE, "mover"), fourth.id),
             to={2: Chosen(other.id, other.slot_id, other.start_at)},
             by=by,
         )

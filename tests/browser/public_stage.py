@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from models.partners import rows
-from models.partners.rows import PartnerCentre, PartnerSlot
+from models.partners.rows import PartnerCentreRow, PartnerSlot
 from models.public import incidents
 from models.supervision import snapshots
 from models.tables import centre, partner_feed
@@ -50,7 +50,7 @@ def fill(made: House) -> None:
     with made.database.transaction() as connection:
         connection.execute(update(centre).values(hours=HOURS, phones='["+33144556677"]'))
         connection.execute(update(centre).where(centre.c.id == "3").values(booking_link=link))
-        told = PartnerCentre("doctolib:practice-3", "doctolib", "Maison de santé", link=link)
+        told = PartnerCentreRow("doctolib:practice-3", "doctolib", "Maison de santé", link=link)
         read_at = NOON - timedelta(minutes=12)
         slot = PartnerSlot(NOON + timedelta(days=2, hours=3))
         rows.replace_centre(connection, read_at, told, [slot])

@@ -11,7 +11,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page
 
 from services.accounts.staff import make_demonstration
-from services.centre_day.secretary import AtCentre, State, day_of, mark, read_day
+from services.centre_day.secretary import AtCentre, AttendanceState, day_of, mark, read_day
 from services.centres.directory import Directory
 from services.service import Service
 from services.store import Store
@@ -69,7 +69,7 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
         at = _filled(made, service, people)
         made.clock.moment = EVENING  # type: ignore[attr-defined]
         for one in read_day(at).people[: people - 4]:
-            state = State.ABSENT if one.key[-3] in "01" else State.PRESENT
+            state = AttendanceState.ABSENT if one.key[-3] in "01" else AttendanceState.PRESENT
             with made.database.transaction() as connection:
                 mark(connection, at, one.booking_id, one.dose, state=state, seen="")
         with served(app) as url:
@@ -79,7 +79,7 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
 def _filled(made: House, service: Service, people: int) -> AtCentre:
     from models.centre_day import attendance  # noqa: PLC0415 (beside the only place that needs it)
     from services.operations.demonstration_people import _book  # noqa: PLC0415
-    from services.slots.allocate import Channel, Taker  # noqa: PLC0415
+    from services.slots.allocate import Channel, Holder  # noqa: PLC0415
 
     store: Store = made.store
     with made.database.transaction() as connection:
@@ -88,9 +88,9 @@ def _filled(made: House, service: Service, people: int) -> AtCentre:
         day = day_of(centre, FIRST.date())
         hours = attendance.hours(connection, store.clock, "1", day.window)
         slots = [one.slot_id for one in hours for _ in range(one.free)]
-        taker = Taker(Channel.PHONE, "stage")
+        holder = Holder(Channel.PHONE, "stage")
         for number, slot_id in enumerate(slots[:people], 1):
-            _book(connection, store, service, taker, day, slot_id, number)
+            _book(connection, store, service, holder, day, slot_id, number)
         for number in (1, 2):
             waiter = Waiter(
                 born=FIRST.date().replace(year=1941, day=number),

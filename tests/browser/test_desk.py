@@ -36,7 +36,7 @@ from tests.browser.desk_stage import (
 )
 from tests.browser.stage import PATIENCE_MS
 from tests.support.house import ACCOUNT, TOKEN
-from wiring_delivery import make_means
+from wiring_delivery import make_delivery_dependencies
 
 pytestmark = pytest.mark.browser
 
@@ -143,8 +143,8 @@ def test_both_people_are_booked_by_the_keyboard_alone(staged: DeskStage, desk: A
     wraps_up(desk, "Vient avec sa sœur")
 
     bookings = staged.house.bookings()
-    assert [one.channel for one in bookings] == ["agent", "agent"]
-    assert len({one.start_at for one in bookings}) == 1
+    assert [booking.channel for booking in bookings] == ["agent", "agent"]
+    assert len({booking.start_at for booking in bookings}) == 1
     read = [one.act for one in read_acts(staged.house.store)][-1]
     assert (read.what, read.why, read.staff_id) == ("read_file", "call", desk.staff.id)
     assert page.url.endswith("/poste")
@@ -180,7 +180,7 @@ def test_an_agent_with_time_finds_what_arrived_nowhere_and_has_it_called(
     (asked,) = house.messages("voice")
     assert asked.booking_id == booking_id
     parts = Service(Directory(house.database), house.campaign, house.settings.national_number)
-    means = make_means(house.settings, parts)
+    means = make_delivery_dependencies(house.settings, parts)
     assert deliver_message(house.store, NobodyWrites(), asked.id, means) == "call"
     assert [one.reason for one in house.promises()] == ["appointment"]
 
@@ -216,7 +216,7 @@ def test_what_is_done_for_the_caller_before_is_refused_and_said(staged: DeskStag
     desk.presses("Alt+x")
     expect(page.locator("#trouble")).to_be_visible()
     desk.is_("talking")
-    assert all("409" in one for one in desk.troubles)
+    assert all("409" in trouble for trouble in desk.troubles)
     desk.troubles.clear()
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from exchange.transport import WsgiTransport
-from models.centres.directory import Postcode
+from models.centres.directory import PostcodeArea
 from models.database import Connection
 from services.centres.directory import Directory
 from services.service import Service
@@ -181,7 +181,7 @@ def test_a_worker_whose_threads_all_look_something_up_does_not_stand_still(servi
     all_are_there = threading.Barrier(threads, timeout=20)
 
     class Slow(Directory):
-        def postcode(self, connection: Connection, code: str) -> Postcode | None:
+        def postcode(self, connection: Connection, code: str) -> PostcodeArea | None:
             all_are_there.wait()
             return directory.postcode(connection, code)
 

@@ -19,7 +19,7 @@ from tests.agents.rings import Office, Ring, Rung
 from tests.support.house import House
 from tests.support.rows import clock_of, rows_of
 from wiring import make_call_back
-from wiring_delivery import make_means
+from wiring_delivery import make_delivery_dependencies
 
 PARIS = ZoneInfo("Europe/Paris")
 # How often the processes beside the web look at what is due: seldom, while the hour is far.
@@ -47,7 +47,7 @@ class Post:
         self.house, self.texts = house, Texts()
         self.office = Office(house)
         service = _service_of(house)
-        self.means = make_means(house.settings, service)
+        self.means = make_delivery_dependencies(house.settings, service)
         self.office.call_back = make_call_back(house.settings, service, house.woken)
         self.rung: list[Ring] = []
 
@@ -97,7 +97,7 @@ class Post:
         return all(one in self.rung for one in self._to_callers())
 
     def _to_callers(self) -> list[Ring]:
-        return [one for one in self.office.control.rings if not one.to.startswith("client:")]
+        return [ring for ring in self.office.control.rings if not ring.to.startswith("client:")]
 
     def picks_up(self, number: str, by: str = "") -> Rung:
         """Somebody or something answers the ring of now, or the next one `by` an hour."""
@@ -111,7 +111,7 @@ class Post:
         """Topic, state and way of each message, in order."""
         told = select(message).where(message.c.kind != FOLLOW_UP)
         rows = rows_of(self.house.database, told.order_by(message.c.created_at))
-        return [(one.topic, one.state, one.way) for one in rows if topic in ("", one.topic)]
+        return [(row.topic, row.state, row.way) for row in rows if topic in ("", row.topic)]
 
     def entries(self) -> list[Any]:
         told = select(queue_entry).where(queue_entry.c.message_id.is_not(None))

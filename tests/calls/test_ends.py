@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from models.messages import outbox
 from models.tables import centre, history, message, place, postcode, waiting_entry
 from services.campaign.campaign import Eligible
-from services.messages.deliver_message import Means, deliver_message
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.slots.freed_slot_offers import offer_freed
 from services.waiting_list import entries
 from services.waiting_list.offer_notices import OfferNotices
@@ -243,7 +243,7 @@ def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(e
     assert early.woken.messages == []
     provider = Provider()
     notices = OfferNotices({early.campaign.name: early.campaign}.get, "+33974750001")
-    means = Means(notices=notices.renders())
+    means = DeliveryDependencies(notices=notices.renders())
     assert deliver_message(early.store, provider, text.id, means) == "not due"
     with early.database.statement() as connection:
         assert outbox.oldest_unsent(connection, early.clock, ("callback",)) == (0, None)

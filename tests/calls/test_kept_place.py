@@ -15,11 +15,11 @@ from flows.world import News
 from models.tables import queue_entry
 from services.attempts import TRIES_A_DAY
 from services.booking.verify_store import verify_store
-from services.messages.deliver_message import Means, deliver_message
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.messages.promises import Promise, promise_news
 from services.queue.promise_callback import RING_AFTER
 from services.queue.voice_messages import arrange
-from services.waiting_list.entries import State
+from services.waiting_list.entries import EntryState
 from services.waiting_list.offer_notices import OfferNotices
 from tests.agents.rings import Office
 from tests.ivr.line import Line
@@ -94,7 +94,7 @@ def test_whoever_rings_hears_what_is_kept_for_them_and_takes_it(town: House):
     (text,) = town.messages("sms")
     assert booked.reference in town.text_of(text)
     assert text.recipient_idx == town.store.vault.index("phone", number_of(1))
-    assert stands(town, entry).state == State.TAKEN
+    assert stands(town, entry).state == EntryState.TAKEN
     assert is_right(town)
 
 
@@ -141,7 +141,7 @@ def test_a_no_goes_to_the_next_and_the_caller_stays_on_the_list(town: House):
     caller.hears_text("cette place ira à quelqu'un d'autre").hears_text("Nous vous rappellerons")
     assert caller.ended_normally
     assert holder(town, one) == second
-    assert (stands(town, first).state, stands(town, first).ahead) == (State.WAITING, 0)
+    assert (stands(town, first).state, stands(town, first).ahead) == (EntryState.WAITING, 0)
     assert is_right(town)
 
 
@@ -149,7 +149,7 @@ def test_silence_is_no_answer_and_leads_to_a_person(town: House):
     one, (entry,) = freed(town, 1)
     caller = proves(town).hears_text("gardée").answers("", "", "")
     caller.hears_text("nous pouvons vous rappeler")
-    assert (holder(town, one), stands(town, entry).state) == (entry, State.OFFERED)
+    assert (holder(town, one), stands(town, entry).state) == (entry, EntryState.OFFERED)
 
 
 def test_a_hung_up_line_leaves_it_kept_and_who_rings_again_hears_it_again(town: House):
@@ -168,7 +168,7 @@ def test_what_was_passed_on_meanwhile_is_told_and_another_is_looked_for(town: Ho
     advances(town)
     assert holder(town, one) == second
     caller.presses("1").hears_text("n'est plus libre").hears_text("code postal")
-    assert stands(town, first).state == State.WAITING
+    assert stands(town, first).state == EntryState.WAITING
 
 
 def test_nobody_is_booked_for_another_hour_than_they_heard(town: House):
@@ -178,10 +178,10 @@ def test_nobody_is_booked_for_another_hour_than_they_heard(town: House):
     assert other.ended_normally
     # Now the second place is theirs.
     cancels(town, books(town, 901, [place_ids(town)[1]]))
-    assert stands(town, entry).state == State.OFFERED
+    assert stands(town, entry).state == EntryState.OFFERED
     caller.presses("1").hears_text("n'est plus libre")
     assert [row for row in town.bookings() if row.state == "confirmed"] == []
-    assert stands(town, entry).state == State.OFFERED
+    assert stands(town, entry).state == EntryState.OFFERED
 
 
 def test_copies_of_the_yes_book_once(town: House):
@@ -211,7 +211,7 @@ def test_who_booked_otherwise_needs_a_person_and_the_next_has_it(town: House):
     books_otherwise(town, 1)
     caller.presses("1").hears_text("une personne le fera avec vous")
     assert holder(town, one) == second
-    assert stands(town, first).state == State.TAKEN
+    assert stands(town, first).state == EntryState.TAKEN
 
 
 def test_it_is_told_and_taken_in_words(town: House):
@@ -270,7 +270,7 @@ class Ringing:
     def __init__(self, town: House) -> None:
         self.town, self.office, self.provider = town, Office(town), Provider()
         notices = OfferNotices({town.campaign.name: town.campaign}.get, "+33974750001")
-        self.means = Means(
+        self.means = DeliveryDependencies(
             notices=notices.renders(), arrange=arrange, campaign=lambda: town.campaign
         )
 
@@ -308,7 +308,7 @@ def test_whom_we_ring_proves_to_be_there_then_who_they_are_and_takes_it(ringing:
     call.presses(BORN).presses("1").hears_text("Une place vous est gardée")
     call.presses("1").hears_text("Votre rendez-vous est confirmé").presses("1")
     assert ringing.state() == ["delivered"]
-    assert stands(town, entry).state == State.TAKEN
+    assert stands(town, entry).state == EntryState.TAKEN
     (row,) = rows_of(town.database, select(queue_entry.c.state, queue_entry.c.outcome))
     assert row.state == "done"
 

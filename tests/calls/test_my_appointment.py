@@ -18,10 +18,10 @@ from services.attempts import MOST_WRONG_BORNE
 from services.booking.change_booking import By, cancel
 from services.booking.verify_store import verify_store
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, Wish
+from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.slots.allocate import Channel
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import State, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, Waiter, advance, join, position
 from tests.ivr.line import Line, read
 from tests.online.test_attempts import looks
 from tests.support.house import (
@@ -119,8 +119,8 @@ def test_a_past_appointment_says_so_and_nothing_can_be_done_with_it(service: Hou
 def closes(service: House, *centres: str) -> None:
     """Centres close, for whoever is booked there: where nothing else is free it is a case."""
     life = CentreLife(service.store, Campaigns.fixed(service.campaign))
-    for one in centres:
-        life.close_centre(one, Wish("no heating"))
+    for centre in centres:
+        life.close_centre(centre, OperationRequest("no heating"))
 
 
 def test_an_appointment_whose_place_is_closed_is_not_told_as_one_that_stands(service: House):
@@ -237,7 +237,7 @@ def test_taken_back_in_another_call_within_ten_minutes_though_somebody_waits(ser
     gives(service, reference).answers("3", "1").hangs_up()
     clock_of(service).advance(UNDO_WITHIN - timedelta(seconds=1))
     advance(service.store, {service.campaign.name: service.campaign}.get)
-    assert standing(service, entry) is State.WAITING
+    assert standing(service, entry) is EntryState.WAITING
 
     caller = gives(service, reference).hears_text("Pour revenir sur cette annulation, tapez 1")
     caller.presses("1").hears_text("vous êtes de nouveau attendu")
@@ -246,7 +246,7 @@ def test_taken_back_in_another_call_within_ten_minutes_though_somebody_waits(ser
     caller.presses("3").presses("1").hangs_up()
     clock_of(service).advance(UNDO_WITHIN + UNDO_GRACE / 2)
     advance(service.store, {service.campaign.name: service.campaign}.get)
-    assert standing(service, entry) is State.OFFERED
+    assert standing(service, entry) is EntryState.OFFERED
 
 
 def first_place(service: House) -> int:
@@ -260,7 +260,7 @@ def waits(service: House) -> str:
         return join(connection, service.store, service.campaign, who)
 
 
-def standing(service: House, entry: str) -> State:
+def standing(service: House, entry: str) -> EntryState:
     with service.database.statement() as connection:
         found = position(connection, service.store, entry)
     assert found is not None
@@ -443,7 +443,7 @@ def test_with_nothing_else_near_the_old_one_stays(service: House):
 
 
 def answers_of(caller: Phone) -> list[bytes]:
-    return [NUMBER_OF_TURN.sub(b"", one) for one in caller.documents]
+    return [NUMBER_OF_TURN.sub(b"", document) for document in caller.documents]
 
 
 def test_known_and_unknown_hear_the_same_bytes_for_a_wrong_look_up(service: House):

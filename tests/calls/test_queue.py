@@ -37,7 +37,7 @@ from exchange.transport import WsgiTransport
 from ivr.call_control import TwilioCallControl
 from models.clock import FixedClock
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from models.tables import queue_entry
 from services.agents import provider_commands, reserve
 from services.centres.directory import Directory
@@ -216,7 +216,7 @@ class Town:
 
     # What is so
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[QueueEntry]:
         statement = select(queue_entry.c.id).order_by(queue_entry.c.joined_at, queue_entry.c.id)
         with self.house.database.statement() as connection:
             ids = connection.execute(statement).scalars().all()

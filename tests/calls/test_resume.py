@@ -98,8 +98,8 @@ def test_a_call_killed_at_each_step_and_rung_again_goes_on_with_everything(
         assert now.choice == was.choice
         assert kept_by(service, again.sid) == set(was.choice.places)
     elif step == "offers":
-        assert [one.slot_id for one in now.offers] == [one.slot_id for one in was.offers]
-        assert kept_by(service, again.sid) == {one.place_id for one in now.offers}
+        assert [offer.slot_id for offer in now.offers] == [offer.slot_id for offer in was.offers]
+        assert kept_by(service, again.sid) == {offer.place_id for offer in now.offers}
     again.books()
     assert again.ended_normally
     assert not again.errors
@@ -238,7 +238,7 @@ def test_somebody_else_on_that_line_is_greeted_like_anybody(service: House):
     assert other.step == "welcome"
     other.goes_to("offers", born="13031944")
     # What was kept is neither offered to them nor given back.
-    offered = {one.place_id for one in service.session(other.sid).offers}
+    offered = {offer.place_id for offer in service.session(other.sid).offers}
     assert not offered & chosen
     assert service.held() == len(offered) + 1
     other.goes_to("reference").answers("1")
@@ -422,8 +422,8 @@ def test_a_couple_goes_on_with_a_place_beside_the_first(service: House):
     assert again.step == "confirm"
     held = kept_by(service, again.sid)
     assert chosen < held
-    (beside,) = service.session(again.sid).beside
-    assert held == chosen | set(beside.places)
+    (adjacent,) = service.session(again.sid).adjacent
+    assert held == chosen | set(adjacent.places)
 
 
 @pytest.mark.parametrize("step", ["ready", "reference"])
@@ -454,6 +454,6 @@ def test_the_second_of_two_goes_on_where_the_line_was_cut(service: House):
     assert again.step == "offers"
     assert (session.born, session.second_person) == ("1944-03-13", True)
     # Beside the first one, as before.
-    assert session.offers == session.beside
+    assert session.offers == session.adjacent
     again.goes_to("reference")
     assert len(service.bookings()) == 2

@@ -99,7 +99,7 @@ def rows_of(service: House, call: Call) -> tuple[list[Any], int]:
 def births(service: House, person: Person) -> list[bytes | None]:
     """What the store finds a date of birth by, of each person who is called for."""
     dates = [person.answers_given["dob"], *filter(None, [person.second])]
-    iso = [datetime.strptime(one, "%d%m%Y").replace(tzinfo=UTC).date() for one in dates]
+    iso = [datetime.strptime(date, "%d%m%Y").replace(tzinfo=UTC).date() for date in dates]
     return [service.store.vault.index("dob", day.isoformat()) for day in iso]
 
 
@@ -117,7 +117,7 @@ def rings(service: House, name: str, seed: int) -> Report:
     assert not report.hung_up_on, said
     assert not report.repeated, f"twice in a row: {report.repeated}\n{said}"
     # A reply to a wish is no question: where no other wording is left, none comes with it.
-    puzzles = [one for one in report.puzzles if not one.startswith(REPLIES)]
+    puzzles = [puzzle for puzzle in report.puzzles if not puzzle.startswith(REPLIES)]
     assert not puzzles, f"cannot be read: {puzzles}\n{said}"
     assert report.good, said
     booked, promised = rows_of(service, call)
@@ -174,9 +174,9 @@ def test_a_crowd_of_all_temperaments_rings_at_once(service: House):
     for person in crowd:
         person.answers_given = {**person.answers_given, "postcode": "75011"}
     reports = ring_all(crowd, service.phone, at_once=8, seconds=300)
-    assert [one.person for one in reports] == [*TEMPERAMENTS] * 2
-    assert all(one.good for one in reports), table(reports)
-    assert sum(len(one.references) for one in reports) == len(
+    assert [report.person for report in reports] == [*TEMPERAMENTS] * 2
+    assert all(report.good for report in reports), table(reports)
+    assert sum(len(report.references) for report in reports) == len(
         {row.reference for row in service.bookings()}
     )
 

@@ -342,4 +342,4 @@ def test_booked_on_the_site_and_moved_by_telephone(made: House):
     assert moved.start_at != booked.start_at or moved.centre_id != booked.centre_id
     with made.database.statement() as connection:
         rows = connection.execute(select(history.c.what, history.c.channel).order_by(history.c.id))
-        assert [tuple(one) for one in rows] == [("booked", "web"), ("moved", "phone")]
+        assert [tuple(row) for row in rows] == [("booked", "web"), ("moved", "phone")]

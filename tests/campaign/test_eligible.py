@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.campaign.campaign import AgentsHours, Eligible, Opening
+from services.campaign.campaign import AgentsHours, CampaignOpening, Eligible
 from tests.support.house import campaign_with
 
 OPENS = datetime(2021, 1, 14, 7, tzinfo=UTC)
@@ -36,7 +36,7 @@ def test_whoever_was_born_on_a_leap_day_is_older_on_the_first_of_march(born, age
     campaign = campaign_with(minimum_age=age)
     assert campaign.eligible_on(born, too_soon) is None
     assert campaign.eligible_on(born, day)
-    assert campaign.opens_for(born) == Opening(None, day)
+    assert campaign.opens_for(born) == CampaignOpening(None, day)
 
 
 def test_years_of_birth_are_included_on_both_sides():
@@ -79,19 +79,19 @@ def test_neither_groups_nor_years_of_birth_lower_the_age_that_is_enough():
 def test_the_turn_of_somebody_is_the_way_to_the_earliest_appointment():
     younger = Eligible(minimum_age=65, opens_at=LATER)
     campaign = campaign_with(opens_at=OPENS, eligible=(younger,))
-    assert campaign.opens_for(date(1940, 1, 1)) == Opening(OPENS, date(2015, 1, 1))
+    assert campaign.opens_for(date(1940, 1, 1)) == CampaignOpening(OPENS, date(2015, 1, 1))
     # 75 only in five years, but 65 already: from the second moment on.
-    assert campaign.opens_for(date(1950, 1, 1)) == Opening(LATER, date(2015, 1, 1))
+    assert campaign.opens_for(date(1950, 1, 1)) == CampaignOpening(LATER, date(2015, 1, 1))
     # 75 in a few days, before the others may book at all.
-    assert campaign.opens_for(date(1946, 1, 20)) == Opening(OPENS, date(2021, 1, 20))
+    assert campaign.opens_for(date(1946, 1, 20)) == CampaignOpening(OPENS, date(2021, 1, 20))
     # Not even 65 yet: may ring from then on, for a day in summer.
-    assert campaign.opens_for(date(1956, 7, 1)) == Opening(LATER, date(2021, 7, 1))
+    assert campaign.opens_for(date(1956, 7, 1)) == CampaignOpening(LATER, date(2021, 7, 1))
 
 
 def test_no_turn_comes_after_the_campaign_closes():
     closes = datetime(2021, 6, 30, 22, 30, tzinfo=UTC)  # 1 July, half past midnight in Paris
     campaign = campaign_with(closes_at=closes, horizon_days=10)
-    assert campaign.opens_for(date(1946, 7, 11)) == Opening(None, date(2021, 7, 11))
+    assert campaign.opens_for(date(1946, 7, 11)) == CampaignOpening(None, date(2021, 7, 11))
     assert campaign.opens_for(date(1946, 7, 12)) is None
     assert campaign.eligible_on(date(1940, 1, 1), date(2021, 7, 1), at=closes) is None
     late = campaign_with(

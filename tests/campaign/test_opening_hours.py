@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.campaign.campaign import AgentsHours
-from services.campaign.opening_hours import Hours, hours_of, tomorrow_evening
+from services.campaign.opening_hours import OpeningHours, hours_of, tomorrow_evening
 from services.campaign.public_holidays import HOLIDAYS, from_library, public_holidays
 from tests.support.house import CAMPAIGN, campaign_with
 
@@ -81,7 +81,7 @@ def test_hours_of_a_campaign_have_a_zone_and_may_end_at_midnight():
 
 
 def test_nobody_is_told_an_opening_that_never_comes():
-    hours = Hours(AgentsHours("Europe/Paris", ((),) * 7))
+    hours = OpeningHours(AgentsHours("Europe/Paris", ((),) * 7))
     assert hours.next_opening(at("2026-11-25T12:00")) is None
     assert tomorrow_evening(hours, at("2026-11-25T12:00")) is None
 

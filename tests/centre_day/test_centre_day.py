@@ -19,13 +19,13 @@ from models.waiting_list import waiting
 from services.accounts.staff import read_acts
 from services.booking.confirm_booking import Booked
 from services.centre_day import secretary, secretary_hours
-from services.centre_day.secretary import Answer, AtCentre, State, WalkIn
-from services.centre_day.secretary_hours import Hours, HoursRefused
+from services.centre_day.secretary import AtCentre, AttendanceState, RingAnswer, WalkIn
+from services.centre_day.secretary_hours import DayHours, HoursRefused
 from services.centres.directory import Directory
-from services.desk.booking import Made, Refusal, Refused
+from services.desk.booking import BookingRefused, Made, Refusal
 from services.operations.erase_data import erase_data
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from services.waiting_list import entries as waiting_list
 from services.waiting_list.entries import Waiter
 from tests.support.house import CAMPAIGN, MOBILE, House, a_mobile
@@ -69,18 +69,20 @@ def people(at: AtCentre) -> list[attendance.Comes]:
     return secretary.read_day(at).people
 
 
-def say(at: AtCentre, one: attendance.Comes, state: State, seen: str) -> secretary.Marked | None:
+def say(
+    at: AtCentre, one: attendance.Comes, state: AttendanceState, seen: str
+) -> secretary.Marked | None:
     with at.store.database.transaction() as connection:
         return secretary.mark(connection, at, one.booking_id, one.dose, state=state, seen=seen)
 
 
-def book(at: AtCentre, born: date = BORN, **more: Any) -> Made | Refused:
+def book(at: AtCentre, born: date = BORN, **more: Any) -> Made | BookingRefused:
     with at.store.database.transaction() as connection:
         nonce = more.pop("nonce", NONCE)
         return secretary.book_now(connection, at, WalkIn(born, nonce, **more))
 
 
-def count(at: AtCentre) -> secretary.Counts:
+def count(at: AtCentre) -> secretary.DayCounts:
     with at.store.database.statement() as connection:
         marks = attendance.marks(connection, at.day.centre.id, at.day.window)
         hours = attendance.hours(connection, at.store.clock, at.day.centre.id, at.day.window)
@@ -91,20 +93,20 @@ def test_of_two_secretaries_the_second_is_shown_what_the_first_one_said(evening:
     one, other = at_centre(evening), at_centre(evening)
     first, second = people(one)
     assert (first.born[:4], len(first.ends), first.state) == ("1941", 4, "")
-    assert say(one, first, State.PRESENT, "").done  # type: ignore[union-attr]
-    late = say(other, first, State.ABSENT, "")
+    assert say(one, first, AttendanceState.PRESENT, "").done  # type: ignore[union-attr]
+    late = say(other, first, AttendanceState.ABSENT, "")
     assert late is not None
     assert (late.done, late.mark.state, late.mark.who) == (False, "present", one.who.id)
     # The same by both is one; and so is a copy of the form.
-    again = say(other, first, State.PRESENT, "")
+    again = say(other, first, AttendanceState.PRESENT, "")
     assert again is not None
     assert (again.done, again.mark.who) == (True, one.who.id)
-    assert say(other, first, State.OPEN, "present").done  # type: ignore[union-attr]
-    assert say(other, first, State.ABSENT, "").done  # type: ignore[union-attr]
+    assert say(other, first, AttendanceState.OPEN, "present").done  # type: ignore[union-attr]
+    assert say(other, first, AttendanceState.ABSENT, "").done  # type: ignore[union-attr]
     assert [one.state for one in people(one)] == ["absent", ""]
     # Nobody of another centre says anything about them, by whatever id.
     elsewhere = at_centre(evening, "2")
-    assert say(elsewhere, second, State.PRESENT, "") is None
+    assert say(elsewhere, second, AttendanceState.PRESENT, "") is None
     assert people(elsewhere) == []
     acts = [(each.act.what, each.act.details.get("after")) for each in read_acts(evening.store)]
     marked = [after for what, after in acts if what == "attendance"]
@@ -117,11 +119,11 @@ def test_of_two_secretaries_the_second_is_shown_what_the_first_one_said(evening:
     assert {one.state for one in people(one)} == {""}
     # After a day it is too late for a mark; before the hour, for an absence.
     evening.clock.moment = MORNING - timedelta(minutes=1)  # type: ignore[attr-defined]
-    early = say(one, second, State.ABSENT, "")
+    early = say(one, second, AttendanceState.ABSENT, "")
     assert early is not None
     assert (early.done, early.too_early) == (False, True)
     evening.clock.moment = MORNING + timedelta(days=2)  # type: ignore[attr-defined]
-    assert say(one, second, State.PRESENT, "").too_early  # type: ignore[union-attr]
+    assert say(one, second, AttendanceState.PRESENT, "").too_early  # type: ignore[union-attr]
     # What was said goes with what else is known of the person.
     evening.clock.moment = MORNING + timedelta(days=90)  # type: ignore[attr-defined]
     assert erase_data(evening.store)["attendance"] == 1
@@ -137,15 +139,15 @@ def test_the_last_places_of_the_evening_are_given_once(evening: House):
     found = next(each for each in people(one) if each.booking_id == made.booking_ids[0])
     assert (found.start_at, found.state, found.name) == (LAST, "present", "Lucette")
     assert [row.recipient_enc is not None for row in evening.messages("sms")][-1]
-    assert book(other, nonce="b" * 24, number=MOBILE) == Refused(
+    assert book(other, nonce="b" * 24, number=MOBILE) == BookingRefused(
         Refusal.KNOWN, 0, made.booking_ids[0]
     )
-    assert book(other, date(2001, 1, 1), nonce="c" * 24) == Refused(Refusal.TOO_YOUNG, 0)
+    assert book(other, date(2001, 1, 1), nonce="c" * 24) == BookingRefused(Refusal.TOO_YOUNG, 0)
     with pytest.raises(ValueError, match="form"):
         book(other, nonce="short")
     assert count(one).free_ahead == 1
     # Two at a time take the last ones of today: nobody gets one twice, nobody is refused.
-    got: list[Made | Refused] = []
+    got: list[Made | BookingRefused] = []
 
     def takes(at: AtCentre, number: int) -> None:
         got.append(book(at, date(1943, 1, number), nonce=f"{number:024d}"))
@@ -159,7 +161,7 @@ def test_the_last_places_of_the_evening_are_given_once(evening: House):
     for thread in threads:
         thread.join()
     assert sum(isinstance(each, Made) for each in got) == 3
-    assert [each.why for each in got if isinstance(each, Refused)] == [Refusal.GONE]
+    assert [each.why for each in got if isinstance(each, BookingRefused)] == [Refusal.GONE]
     with evening.database.statement() as connection:
         taken = connection.execute(
             select(appointment.c.place_id).where(appointment.c.state == "confirmed")
@@ -173,8 +175,8 @@ def test_what_an_absent_person_left_is_given_once_and_only_when_somebody_says_so
     with evening.database.transaction() as connection:
         connection.execute(update(place).where(place.c.booking_id.is_(None)).values(blocked=True))
     first, second = people(at)
-    assert book(at) == Refused(Refusal.GONE)
-    say(at, first, State.ABSENT, "")
+    assert book(at) == BookingRefused(Refusal.GONE)
+    say(at, first, AttendanceState.ABSENT, "")
     assert (count(at).absent, count(at).left) == (1, 1)
     bookings = len(evening.bookings())
     made = book(at, nonce="b" * 24)
@@ -183,9 +185,9 @@ def test_what_an_absent_person_left_is_given_once_and_only_when_somebody_says_so
     assert len(evening.bookings()) == bookings + 1
     assert {one.shown for one in people(at)} == {"given", "", "present"}
     assert (count(at).absent, count(at).left) == (1, 0)
-    assert book(at, date(1943, 1, 1), nonce="c" * 24) == Refused(Refusal.GONE)
+    assert book(at, date(1943, 1, 1), nonce="c" * 24) == BookingRefused(Refusal.GONE)
     # Here they are after all: it is said, and that somebody else had it.
-    came = say(at, first, State.PRESENT, "absent")
+    came = say(at, first, AttendanceState.PRESENT, "absent")
     assert came is not None
     assert (came.done, came.given) == (True, True)
     # One dose more than planned, which a secretary alone can know.
@@ -194,14 +196,16 @@ def test_what_an_absent_person_left_is_given_once_and_only_when_somebody_says_so
     assert read_acts(evening.store)[0].act.what == "attendance"
     assert "extra_place" in {one.act.what for one in read_acts(evening.store)}
     # What was made of an absence and not taken is gone with it.
-    say(at, second, State.ABSENT, "")
+    say(at, second, AttendanceState.ABSENT, "")
     with evening.database.transaction() as connection:
-        door = Allocate(connection, evening.store, CAMPAIGN, Taker(Channel.AGENT, "desk:somebody"))
-        held = secretary._hold_any(connection, at, door)
+        allocator = Allocate(
+            connection, evening.store, CAMPAIGN, Holder(Channel.AGENT, "desk:somebody")
+        )
+        held = secretary._hold_any(connection, at, allocator)
         assert held is not None
         connection.execute(update(place).where(place.c.id == held.place_id).values(held_by=None))
     assert count(at).free_past == 1
-    back = say(at, second, State.PRESENT, "absent")
+    back = say(at, second, AttendanceState.PRESENT, "absent")
     assert back is not None
     assert (back.done, back.given) == (True, False)
     assert count(at).to_give == 0
@@ -233,11 +237,11 @@ def test_whoever_waits_longest_is_rung_with_a_place_kept_for_them(evening: House
         entries.append(waits(evening, number))
     one, other = at_centre(evening), at_centre(evening)
 
-    def ring(at: AtCentre) -> secretary.Next | None:
+    def ring(at: AtCentre) -> secretary.NextToRing | None:
         with evening.database.transaction() as connection:
             return secretary.ring_next(connection, at)
 
-    def answers(at: AtCentre, entry_id: str, answer: Answer) -> Any:
+    def answers(at: AtCentre, entry_id: str, answer: RingAnswer) -> Any:
         with evening.database.transaction() as connection:
             return secretary.answered(connection, at, entry_id, answer)
 
@@ -250,13 +254,13 @@ def test_whoever_waits_longest_is_rung_with_a_place_kept_for_them(evening: House
     # Both see who is being rung, and by whom; each look at a number is written down.
     assert {each.who for each in secretary.read_day(one).ringing} == {one.who.id, other.who.id}
     # Nobody of another centre can answer for them.
-    assert answers(at_centre(evening, "2"), first.entry_id, Answer.COMES) is None
-    booked = answers(one, first.entry_id, Answer.COMES)
+    assert answers(at_centre(evening, "2"), first.entry_id, RingAnswer.COMES) is None
+    booked = answers(one, first.entry_id, RingAnswer.COMES)
     assert isinstance(booked, Booked)
-    assert answers(one, first.entry_id, Answer.COMES) is None
+    assert answers(one, first.entry_id, RingAnswer.COMES) is None
     assert booked.reference[-4:] in {each.ends for each in people(one)}
     # Whoever does not answer keeps their position, and is not rung again this evening.
-    assert answers(other, second.entry_id, Answer.SILENT) is None
+    assert answers(other, second.entry_id, RingAnswer.SILENT) is None
     with evening.database.statement() as connection:
         assert waiting.people_ahead(connection, second.entry_id) == 0
         told = select(waiting_entry.c.offers, waiting_entry.c.state)
@@ -267,7 +271,7 @@ def test_whoever_waits_longest_is_rung_with_a_place_kept_for_them(evening: House
     assert third.entry_id == entries[2]
     # A place that is kept in vain is free again by itself, and its person on the list.
     evening.clock.advance(timedelta(minutes=11))  # type: ignore[attr-defined]
-    assert answers(other, third.entry_id, Answer.COMES) is None
+    assert answers(other, third.entry_id, RingAnswer.COMES) is None
     assert waiting_list.advance(evening.store, lambda _name: evening.campaign) == 1
     with evening.database.statement() as connection:
         standing = waiting_list.position(connection, evening.store, third.entry_id)
@@ -283,22 +287,22 @@ def test_hours_are_opened_and_closed_with_a_look_first(service: House):
     service.phone(a_mobile(1)).books(born="12031941")
     base = at_centre(service)
     tomorrow = replace(base, day=secretary.day_of(base.day.centre, MORNING.date()))
-    opened = secretary_hours.open_hours(tomorrow, Hours(time(14), time(15)), 15, 2)
+    opened = secretary_hours.open_hours(tomorrow, DayHours(time(14), time(15)), 15, 2)
     assert (opened.slots, opened.places) == (4, 8)
-    again = secretary_hours.open_hours(tomorrow, Hours(time(14), time(15)), 15, 2)
+    again = secretary_hours.open_hours(tomorrow, DayHours(time(14), time(15)), 15, 2)
     assert (again.slots, again.places) == (0, 0)
     for hours, every, why in (
-        (Hours(time(15), time(14)), 15, "hours"),
-        (Hours(), 15, "hours"),
-        (Hours(time(14), time(15)), 0, "figures"),
-        (Hours(time(14), time(14, 10)), 15, "figures"),
+        (DayHours(time(15), time(14)), 15, "hours"),
+        (DayHours(), 15, "hours"),
+        (DayHours(time(14), time(15)), 0, "figures"),
+        (DayHours(time(14), time(14, 10)), 15, "figures"),
     ):
         with pytest.raises(HoursRefused, match=why):
             secretary_hours.open_hours(tomorrow, hours, every, 2)
     with pytest.raises(HoursRefused, match="past"):
-        secretary_hours.open_hours(base, Hours(time(8), time(9)), 15, 2)
+        secretary_hours.open_hours(base, DayHours(time(8), time(9)), 15, 2)
     # Only those hours; a look changes nothing.
-    nine = Hours(time(9), time(10))
+    nine = DayHours(time(9), time(10))
     found = secretary_hours.look_at_closing(tomorrow, nine)
     assert (found.people, found.moved, found.places) == (1, 1, 1)
     with pytest.raises(HoursRefused, match="changed"):
@@ -324,6 +328,6 @@ def test_hours_are_opened_and_closed_with_a_look_first(service: House):
     assert secretary.read_day(tomorrow).closed == []
     assert [one.start_at for one in people(tomorrow)] == [MORNING]
     acts = [one.act.what for one in read_acts(service.store)]
-    assert [one for one in acts if one.startswith("hours")] == [
+    assert [act for act in acts if act.startswith("hours")] == [
         "hours_reopened", "hours_closed", "hours_opened", "hours_opened",
     ]  # fmt: skip

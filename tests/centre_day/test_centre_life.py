@@ -23,7 +23,7 @@ from commands import centres as centres_commands
 from commands import operations as operations_commands
 from commands import slots as slots_commands
 from models.booking import changes, history
-from models.booking.changes import BookingFile
+from models.booking.changes import BookingDetails
 from models.centre_day.operations import holds_id, ids_in, with_ids
 from models.desk import cases
 from models.tables import centre, metadata, place, slot
@@ -31,10 +31,16 @@ from services.booking.change_booking import By, cancel
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.verify_store import verify_store
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, Kind, LifeRefused, LifeReport, Wish
-from services.centre_day.move_people import Fate
+from services.centre_day.centre_life import (
+    CentreLife,
+    LifeRefused,
+    LifeReport,
+    OperationKind,
+    OperationRequest,
+)
+from services.centre_day.move_people import MoveOutcome
 from services.centres.directory import Directory
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.waiting_list.entries import Waiter, join
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.imports import centre_row, write_centres
@@ -51,7 +57,7 @@ from tests.support.rows import (
 )
 
 PARIS_ZONE = ZoneInfo("Europe/Paris")
-WHY = Wish("la salle est inondée")
+WHY = OperationRequest("la salle est inondée")
 TWO_DOSES = campaign_with(doses=2)
 # Wednesday 25 November 2026 is NOON; the week after begins on Monday 30.
 MONDAY = date(2026, 11, 30)
@@ -91,17 +97,17 @@ def books(
     """Somebody with a telephone of their own is booked at these times; gives the booking's id."""
     number = f"+336{next(_NUMBERS)}" if number == "" else number
     holder = f"CA-{next(_NUMBERS)}"
-    taker = Taker(Channel.PHONE, holder)
+    channel_holder = Holder(Channel.PHONE, holder)
     with house.database.transaction() as connection:
-        door = Allocate(connection, house.store, house.campaign, taker)
-        held = [door.hold_slot(slot_at(house, gid, start)) for start in starts]
+        allocator = Allocate(connection, house.store, house.campaign, channel_holder)
+        held = [allocator.hold_slot(slot_at(house, gid, start)) for start in starts]
         assert all(held)
         booked = confirm_booking(
             connection,
             house.store,
             house.campaign,
             Request(
-                taker=taker,
+                holder=channel_holder,
                 chosen=tuple(Chosen(o.place_id, o.slot_id, o.start_at) for o in held if o),
                 centre_id=gid,
                 local_starts=starts,
@@ -123,7 +129,7 @@ def books(
     return found.id
 
 
-def file_of(house: House, booking_id: str) -> BookingFile:
+def file_of(house: House, booking_id: str) -> BookingDetails:
     with house.database.statement() as connection:
         found = changes.load(connection, house.store.vault, booking_id)
     assert found is not None
@@ -181,13 +187,13 @@ def nobody_is_lost(house: House, gid: str, report: LifeReport, booked: Sequence[
     for booking_id, fate in report.fates.items():
         centres = {one.centre_id for one in file_of(house, booking_id).live}
         assert centres
-        if fate is Fate.MOVED:
+        if fate is MoveOutcome.MOVED:
             assert gid not in centres
             assert booking_id not in waiting
             assert lines(house, booking_id)[-1] == ("moved", WHY.why)
             assert told(house, booking_id) == ["booking_changed"]
         else:
-            assert fate is Fate.CASE
+            assert fate is MoveOutcome.CASE
             assert gid in centres
             assert waiting[booking_id] == 1
             assert lines(house, booking_id)[-1] == ("case", WHY.why)
@@ -216,7 +222,7 @@ def test_a_centre_with_two_hundred_booked_closes_and_opens_again(
 
     report = life(service).close_centre("1", WHY)
 
-    assert Counter(report.fates.values()) == {Fate.MOVED: 150, Fate.CASE: 50}
+    assert Counter(report.fates.values()) == {MoveOutcome.MOVED: 150, MoveOutcome.CASE: 50}
     assert report.blocked == 300
     nobody_is_lost(service, "1", report, two_hundred)
     assert booked_places(service.database) == 200
@@ -231,9 +237,9 @@ def test_a_centre_with_two_hundred_booked_closes_and_opens_again(
     shown = list(life(service).lines_of(found))
     assert Counter(line.what for _, line in shown) == {"moved": 150, "case": 50}
 
-    undone = life(service).undo(report.operation_id, Wish(""))
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
 
-    assert Counter(undone.fates.values()) == {Fate.BACK: 150, Fate.CASE_CLOSED: 50}
+    assert Counter(undone.fates.values()) == {MoveOutcome.BACK: 150, MoveOutcome.CASE_CLOSED: 50}
     assert {one: where(service, one) for one in two_hundred} == before
     assert not open_cases(service)
     assert free_at(service, "1") == 100
@@ -242,7 +248,7 @@ def test_a_centre_with_two_hundred_booked_closes_and_opens_again(
     is_sound(service)
 
     state = everything(service)
-    again = life(service).undo(report.operation_id, Wish(""))
+    again = life(service).undo(report.operation_id, OperationRequest(""))
     assert again.nothing_to_do
     assert everything(service) == state
 
@@ -251,7 +257,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(service: House, two_hundr
     state = everything(service)
     dry = life(service).close_centre("1", replace(WHY, dry_run=True))
     assert everything(service) == state
-    assert Counter(dry.fates.values()) == {Fate.MOVED: 150, Fate.CASE: 50}
+    assert Counter(dry.fates.values()) == {MoveOutcome.MOVED: 150, MoveOutcome.CASE: 50}
     assert dry.last_line() == (
         "dry run, nothing is changed: 200 booked, 150 moved, 50 cases for an agent; "
         "300 places blocked, 0 opened"
@@ -261,9 +267,9 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(service: House, two_hundr
     assert Counter(done.fates.values()) == Counter(dry.fates.values())
 
     state = everything(service)
-    back = life(service).undo(done.operation_id, Wish("", dry_run=True))
+    back = life(service).undo(done.operation_id, OperationRequest("", dry_run=True))
     assert everything(service) == state
-    assert Counter(back.fates.values()) == {Fate.BACK: 150, Fate.CASE_CLOSED: 50}
+    assert Counter(back.fates.values()) == {MoveOutcome.BACK: 150, MoveOutcome.CASE_CLOSED: 50}
 
 
 @pytest.mark.parametrize("after", [0, 1, 7, 19])
@@ -282,18 +288,18 @@ def test_what_was_stopped_goes_on(service: House, after: int):
     report = life(service).close_centre("1", WHY)
 
     assert report.operation_id == begun[0].id
-    assert Counter(report.fates.values()) == {Fate.MOVED: 10, Fate.CASE: 10}
+    assert Counter(report.fates.values()) == {MoveOutcome.MOVED: 10, MoveOutcome.CASE: 10}
     nobody_is_lost(service, "1", report, booked)
     assert all(len(lines(service, one)) == 2 for one in booked)
     with pytest.raises(LifeRefused, match="closed already"):
         life(service).close_centre("1", WHY)
 
     with pytest.raises(KeyboardInterrupt):
-        life(service).undo(report.operation_id, Wish("", watch=stopped(after)))
+        life(service).undo(report.operation_id, OperationRequest("", watch=stopped(after)))
     with pytest.raises(LifeRefused, match=r"being undone|closed already"):
         life(service).close_centre("1", WHY)
-    undone = life(service).undo(report.operation_id, Wish(""))
-    assert Counter(undone.fates.values()) == {Fate.BACK: 10, Fate.CASE_CLOSED: 10}
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
+    assert Counter(undone.fates.values()) == {MoveOutcome.BACK: 10, MoveOutcome.CASE_CLOSED: 10}
     assert all(len(lines(service, one)) == 3 for one in booked)
     assert booked_places(service.database) == 20
     is_sound(service)
@@ -324,7 +330,7 @@ def test_what_is_past_stays(service: House):
     first, later = books(service, "1", mornings(1)[0]), books(service, "1", mornings(2)[1])
     clock_of(service).advance(timedelta(days=1, hours=2))
     report = life(service).close_centre("1", WHY)
-    assert report.fates == {later: Fate.MOVED}
+    assert report.fates == {later: MoveOutcome.MOVED}
     assert where(service, first) == [(1, "1", mornings(1)[0])]
     assert report.blocked == 2
 
@@ -334,7 +340,7 @@ def test_whoever_cannot_be_told_is_a_case(service: House):
     service.opens_centre("2", kilometres=2, starts=mornings(3))
     nobody = books(service, "1", mornings(1)[0], number=None)
     report = life(service).close_centre("1", WHY)
-    assert report.fates == {nobody: Fate.CASE}
+    assert report.fates == {nobody: MoveOutcome.CASE}
     assert told(service, nobody) == []
     assert open_cases(service)[nobody] == 1
 
@@ -344,7 +350,7 @@ def test_nobody_is_sent_beyond_the_radius_or_over_a_sea(service: House):
     service.opens_centre("far", kilometres=130, starts=mornings(3))
     opens_centre_at(service, "island", 48.9, 2.4, territory="corse", starts=mornings(3))
     booked = books(service, "1", mornings(1)[0])
-    assert life(service).close_centre("1", WHY).fates == {booked: Fate.CASE}
+    assert life(service).close_centre("1", WHY).fates == {booked: MoveOutcome.CASE}
 
 
 def test_the_distance_is_from_where_the_person_lives(service: House):
@@ -372,7 +378,7 @@ def test_nobody_has_less_than_a_day_to_hear_of_an_earlier_time(service: House):
     service.opens_centre("2", kilometres=2, starts=[soon])
     one = books(service, "1", booked_for)
     report = life(service).close_centre("1", WHY)
-    assert report.fates == {one: Fate.CASE}
+    assert report.fates == {one: MoveOutcome.CASE}
 
 
 def test_nobody_is_moved_to_a_day_before_the_birthday_that_lets_them_in(service: House):
@@ -392,7 +398,7 @@ def test_a_campaign_that_is_gone_makes_cases(service: House):
     service.opens_centre("2", kilometres=2, starts=mornings(3))
     one = books(service, "1", mornings(1)[0])
     service.campaign = campaign_with(name="another")
-    assert life(service).close_centre("1", WHY).fates == {one: Fate.CASE}
+    assert life(service).close_centre("1", WHY).fates == {one: MoveOutcome.CASE}
 
 
 # ---------------------------------------------------------------- the door
@@ -403,9 +409,11 @@ def test_a_hold_on_a_blocked_place_cannot_be_confirmed(service: House):
     held = holds(service, "CA-1")[0]
     change(service.database, update(place).values(blocked=True))
     with service.database.transaction() as connection:
-        door = Allocate(connection, service.store, service.campaign, Taker(Channel.PHONE, "CA-1"))
+        allocator = Allocate(
+            connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1")
+        )
         chosen = Chosen(held.place.place_id, held.place.slot_id, held.place.start_at)
-        assert door.book([chosen], "nobody") is None
+        assert allocator.book([chosen], "nobody") is None
     assert booked_places(service.database) == 0
 
 
@@ -431,9 +439,9 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
     held = {}
     with service.database.transaction() as connection:
         for number in range(callers):
-            taker = Taker(Channel.PHONE, f"CA-{number}")
-            door = Allocate(connection, service.store, service.campaign, taker)
-            held[number] = door.hold_slot(slot_at(service, "1", starts[number % 4]))
+            holder = Holder(Channel.PHONE, f"CA-{number}")
+            allocator = Allocate(connection, service.store, service.campaign, holder)
+            held[number] = allocator.hold_slot(slot_at(service, "1", starts[number % 4]))
     together = threading.Barrier(callers // 2 + 1, timeout=20)
     blocked = threading.Event()
 
@@ -455,7 +463,7 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
                 service.store,
                 service.campaign,
                 Request(
-                    taker=Taker(Channel.PHONE, f"CA-{number}"),
+                    holder=Holder(Channel.PHONE, f"CA-{number}"),
                     chosen=(Chosen(offer.place_id, offer.slot_id, offer.start_at),),
                     centre_id="1",
                     local_starts=(offer.start_at,),
@@ -508,7 +516,7 @@ def test_two_operators_close_the_same_centre(service: House):
 
     with ThreadPoolExecutor(2) as threads:
         reports = [one for one in threads.map(closes, range(2)) if one]
-    assert len({one.operation_id for one in reports}) == 1
+    assert len({report.operation_id for report in reports}) == 1
     nobody_is_lost(service, "1", reports[0], booked)
 
 
@@ -534,13 +542,13 @@ def test_both_doses_go_to_one_centre_within_the_interval(two_doses: House):
     two_doses.opens_centre("4", kilometres=4, starts=[first, at(MONDAY + timedelta(days=28), 9)])
     one = books(two_doses, "1", first, second)
     report = life(two_doses).close_centre("1", WHY)
-    assert report.fates == {one: Fate.MOVED}
+    assert report.fates == {one: MoveOutcome.MOVED}
     assert where(two_doses, one) == [
         (1, "4", first),
         (2, "4", at(MONDAY + timedelta(days=28), 9)),
     ]
     is_sound(two_doses)
-    life(two_doses).undo(report.operation_id, Wish(""))
+    life(two_doses).undo(report.operation_id, OperationRequest(""))
     assert where(two_doses, one) == [(1, "1", first), (2, "1", second)]
     is_sound(two_doses)
 
@@ -551,7 +559,7 @@ def test_where_no_centre_has_both_nothing_is_half_moved(two_doses: House):
     two_doses.opens_centre("2", kilometres=2, starts=[first])
     two_doses.opens_centre("3", kilometres=3, starts=[second])
     one = books(two_doses, "1", first, second)
-    assert life(two_doses).close_centre("1", WHY).fates == {one: Fate.CASE}
+    assert life(two_doses).close_centre("1", WHY).fates == {one: MoveOutcome.CASE}
     assert where(two_doses, one) == [(1, "1", first), (2, "1", second)]
 
 
@@ -563,7 +571,7 @@ def test_a_second_dose_whose_first_was_given_goes_elsewhere_in_its_interval(two_
     )
     one = books(two_doses, "1", first, second)
     clock_of(two_doses).advance(timedelta(days=8))
-    assert life(two_doses).close_centre("1", WHY).fates == {one: Fate.MOVED}
+    assert life(two_doses).close_centre("1", WHY).fates == {one: MoveOutcome.MOVED}
     assert where(two_doses, one) == [(1, "1", first), (2, "2", at(MONDAY + timedelta(days=24), 9))]
 
 
@@ -574,7 +582,7 @@ def test_a_day_closes_and_one_dose_moves_within_its_centre(two_doses: House):
     two_doses.opens_centre("2", kilometres=0.1, starts=[first, second])
     one = books(two_doses, "1", first, second)
     report = life(two_doses).close_day("1", MONDAY, WHY)
-    assert report.fates == {one: Fate.MOVED}
+    assert report.fates == {one: MoveOutcome.MOVED}
     assert where(two_doses, one) == [(1, "1", tuesday), (2, "1", second)]
     is_sound(two_doses)
 
@@ -585,10 +593,10 @@ def test_a_dose_that_moves_along_gives_its_place_to_others(two_doses: House):
     two_doses.opens_centre("2", kilometres=3, starts=[first, second])
     one = books(two_doses, "1", first, second)
     report = life(two_doses).close_day("1", MONDAY, WHY)
-    assert report.fates == {one: Fate.MOVED}
+    assert report.fates == {one: MoveOutcome.MOVED}
     assert where(two_doses, one) == [(1, "2", first), (2, "2", second)]
     assert free_at(two_doses, "1") == 1
-    life(two_doses).undo(report.operation_id, Wish(""))
+    life(two_doses).undo(report.operation_id, OperationRequest(""))
     assert where(two_doses, one) == [(1, "1", first), (2, "1", second)]
 
 
@@ -618,7 +626,7 @@ def test_a_day_closes_and_the_same_week_goes_before_another_centre(service: Hous
     dry = life(service).close_day("1", MONDAY, replace(WHY, dry_run=True))
     assert everything(service) == state
     report = life(service).close_day("1", MONDAY, WHY)
-    assert report.fates == dry.fates == dict.fromkeys(booked, Fate.MOVED)
+    assert report.fates == dry.fates == dict.fromkeys(booked, MoveOutcome.MOVED)
     assert {where(service, one)[0] for one in booked} == {(1, "1", days[1])}
     assert free_at(service, "1") == 2
     is_sound(service)
@@ -626,7 +634,7 @@ def test_a_day_closes_and_the_same_week_goes_before_another_centre(service: Hous
         life(service).close_day("1", MONDAY, WHY)
     with pytest.raises(LifeRefused, match="2026-11-24 is past"):
         life(service).close_day("1", date(2026, 11, 24), WHY)
-    life(service).undo(report.operation_id, Wish(""))
+    life(service).undo(report.operation_id, OperationRequest(""))
     assert {where(service, one)[0] for one in booked} == {(1, "1", days[0])}
 
 
@@ -682,7 +690,7 @@ def test_the_surplus_of_people_is_moved_and_comes_back(service: House):
     dry = life(service).set_capacity("1", MONDAY, MONDAY, 2, wish)
     assert everything(service) == state
     report = life(service).set_capacity("1", MONDAY, MONDAY, 2, WHY)
-    assert Counter(report.fates.values()) == {Fate.MOVED: 1, Fate.CASE: 1}
+    assert Counter(report.fates.values()) == {MoveOutcome.MOVED: 1, MoveOutcome.CASE: 1}
     assert Counter(dry.fates.values()) == Counter(report.fates.values())
     # The highest numbers had to go.
     gone = {place_id for one, place_id in held_before.items() if one in report.fates}
@@ -692,7 +700,7 @@ def test_the_surplus_of_people_is_moved_and_comes_back(service: House):
     # What is cut to what it is changes nothing, and is an operation all the same.
     assert life(service).set_capacity("1", MONDAY, MONDAY, 2, WHY).blocked == 0
     for one in life(service).newest(limit=2):
-        life(service).undo(one.id, Wish(""))
+        life(service).undo(one.id, OperationRequest(""))
     assert all(where(service, one) == [(1, "1", monday)] for one in booked)
     assert usable(service, "1", monday) == [1, 2, 3, 4]
     assert not open_cases(service)
@@ -710,11 +718,11 @@ def test_capacity_is_added_and_taken_away_again(service: House):
     booked = [books(service, "1", monday) for _ in range(4)]
     is_sound(service)
     with pytest.raises(LifeRefused, match="came later"):
-        life(service).undo(cut.operation_id, Wish(""))
+        life(service).undo(cut.operation_id, OperationRequest(""))
 
     service.opens_centre("2", kilometres=2, starts=[monday], capacity=2)
-    undone = life(service).undo(added.operation_id, Wish(""))
-    assert Counter(undone.fates.values()) == {Fate.MOVED: 2, Fate.CASE: 1}
+    undone = life(service).undo(added.operation_id, OperationRequest(""))
+    assert Counter(undone.fates.values()) == {MoveOutcome.MOVED: 2, MoveOutcome.CASE: 1}
     assert usable(service, "1", monday) == [1]
     assert Counter(where(service, one)[0][1] for one in booked) == {"1": 2, "2": 2}
     assert sum(open_cases(service).values()) == 1
@@ -760,7 +768,7 @@ def test_an_hour_moves_with_the_people_in_it(service: House):
     dry = move("1", MONDAY, time(9), time(11), replace(WHY, dry_run=True))
     assert everything(service) == state
     report = move("1", MONDAY, time(9), time(11), WHY)
-    assert report.fates == dry.fates == dict.fromkeys(booked, Fate.MOVED)
+    assert report.fates == dry.fates == dict.fromkeys(booked, MoveOutcome.MOVED)
     assert (report.blocked, report.opened) == (dry.blocked, dry.opened) == (3, 3)
     assert all(where(service, one) == [(1, "1", eleven)] for one in booked)
     assert usable(service, "1", nine) == []
@@ -769,8 +777,8 @@ def test_an_hour_moves_with_the_people_in_it(service: House):
     is_sound(service)
     # One more in it since: the hour goes back with everybody who is in it.
     booked.append(books(service, "1", eleven))
-    undone = life(service).undo(report.operation_id, Wish(""))
-    assert Counter(undone.fates.values()) == {Fate.BACK: 2, Fate.MOVED: 1}
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
+    assert Counter(undone.fates.values()) == {MoveOutcome.BACK: 2, MoveOutcome.MOVED: 1}
     assert all(where(service, one) == [(1, "1", nine)] for one in booked)
     assert usable(service, "1", eleven) == []
     is_sound(service)
@@ -819,8 +827,8 @@ def test_whoever_changed_since_is_left_alone(service: House):
     with service.database.transaction() as connection:
         by = By("caller", Channel.PHONE)
         cancel(connection, service.store, service.campaign, cancels, by=by)
-    undone = life(service).undo(report.operation_id, Wish(""))
-    assert undone.fates == {stays: Fate.BACK, cancels: Fate.CHANGED}
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
+    assert undone.fates == {stays: MoveOutcome.BACK, cancels: MoveOutcome.CHANGED}
     assert where(service, cancels) == []
     assert free_at(service, "1") == 2
 
@@ -832,8 +840,8 @@ def test_whoever_cannot_go_back_is_told_where_they_are(service: House):
     one = books(service, "1", starts[0])
     report = life(service).close_centre("1", WHY)
     clock_of(service).advance(starts[0] - NOON + timedelta(hours=1))
-    undone = life(service).undo(report.operation_id, Wish(""))
-    assert undone.fates == {one: Fate.STAYS}
+    undone = life(service).undo(report.operation_id, OperationRequest(""))
+    assert undone.fates == {one: MoveOutcome.STAYS}
     assert where(service, one) == [(1, "2", starts[1])]
     assert [what for what, _ in lines(service, one)] == ["booked", "moved", "kept"]
     assert told(service, one) == ["booking_changed", "booking_changed"]
@@ -846,10 +854,12 @@ def test_a_case_that_an_agent_settled_is_not_touched(service: House):
     report = life(service).close_centre("1", WHY)
     with service.database.transaction() as connection:
         (case,) = cases.of_booking(connection, one)
-        assert (case.kind, case.operation_id) == (Kind.CENTRE, report.operation_id)
+        assert (case.kind, case.operation_id) == (OperationKind.CENTRE, report.operation_id)
         assert cases.close(connection, service.clock, case.id)
         assert not cases.close(connection, service.clock, case.id)
-    assert life(service).undo(report.operation_id, Wish("")).fates == {one: Fate.CHANGED}
+    assert life(service).undo(report.operation_id, OperationRequest("")).fates == {
+        one: MoveOutcome.CHANGED
+    }
 
 
 def test_a_closed_day_at_a_closed_centre_is_undone_last_first(service: House):
@@ -858,10 +868,10 @@ def test_a_closed_day_at_a_closed_centre_is_undone_last_first(service: House):
     closed = life(service).close_centre("1", WHY)
     assert (day.blocked, closed.blocked) == (1, 2)
     with pytest.raises(LifeRefused, match="came later"):
-        life(service).undo(day.operation_id, Wish(""))
-    life(service).undo(closed.operation_id, Wish(""))
+        life(service).undo(day.operation_id, OperationRequest(""))
+    life(service).undo(closed.operation_id, OperationRequest(""))
     assert free_at(service, "1") == 2
-    life(service).undo(day.operation_id, Wish(""))
+    life(service).undo(day.operation_id, OperationRequest(""))
     assert free_at(service, "1") == 3
 
 
@@ -879,8 +889,10 @@ def run(service: House, tmp_path: Any) -> Any:
 
     def invoke(*arguments: object) -> Result:
         texts = [
-            str(write_centres(tmp_path / "centres.csv", one)) if isinstance(one, list) else str(one)
-            for one in arguments
+            str(write_centres(tmp_path / "centres.csv", argument))
+            if isinstance(argument, list)
+            else str(argument)
+            for argument in arguments
         ]
         result = CliRunner().invoke(group, texts)
         if result.exception and not isinstance(result.exception, SystemExit):
@@ -929,7 +941,7 @@ def test_an_import_that_was_cut_is_finished_by_the_next(service: House, run: Any
     # The import was killed when it had closed the centre, or in the middle of its people.
     change(service.database, update(centre).where(centre.c.id == "1").values(closed_at=NOON))
     with pytest.raises(KeyboardInterrupt):
-        life(service).settle(Wish("no longer so", "import", watch=stopped(0)))
+        life(service).settle(OperationRequest("no longer so", "import", watch=stopped(0)))
     assert where(service, one)[0][1] == "1"
     run("centres", "import", from_file[1:])
     assert where(service, one)[0][1] == "2"
@@ -942,7 +954,7 @@ def test_a_closing_that_was_cut_does_not_go_on_at_a_centre_that_is_back(
     one = books(service, "1", mornings(1, first=5)[0])
     change(service.database, update(centre).where(centre.c.id == "1").values(closed_at=NOON))
     with pytest.raises(KeyboardInterrupt):
-        life(service).settle(Wish("no longer so", "import", watch=stopped(0)))
+        life(service).settle(OperationRequest("no longer so", "import", watch=stopped(0)))
     back = run("centres", "import", from_file)
     assert "centre 1 is back" in back.stdout
     assert where(service, one)[0][1] == "1"
@@ -975,16 +987,21 @@ def test_a_centre_that_books_otherwise_is_never_offered(service: House, mode: st
     assert near(service) == []
     assert holds(service, "CA-2", near=known) == []
 
-    (report,) = life(service).settle(Wish("par son propre numéro", "import"))
+    (report,) = life(service).settle(OperationRequest("par son propre numéro", "import"))
 
-    assert report.kind == Kind.NOT_OURS
-    assert report.fates == {one: Fate.CASE}
+    assert report.kind == OperationKind.NOT_OURS
+    assert report.fates == {one: MoveOutcome.CASE}
     assert free_at(service, "1") == 0
-    assert life(service).settle(Wish("par son propre numéro", "import")) == []
+    assert life(service).settle(OperationRequest("par son propre numéro", "import")) == []
     with service.database.transaction() as connection:
-        door = Allocate(connection, service.store, service.campaign, Taker(Channel.PHONE, "CA-1"))
-        assert door.book([Chosen(held.place.place_id, held.place.slot_id, NOON)], "nobody") is None
-    life(service).undo(report.operation_id, Wish(""))
+        allocator = Allocate(
+            connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1")
+        )
+        assert (
+            allocator.book([Chosen(held.place.place_id, held.place.slot_id, NOON)], "nobody")
+            is None
+        )
+    life(service).undo(report.operation_id, OperationRequest(""))
     assert [o.centre.id for o in near(service)] == ["1"]
     assert free_at(service, "1") == 5
     assert not open_cases(service)

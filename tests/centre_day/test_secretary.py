@@ -83,11 +83,11 @@ def test_a_secretary_sees_one_centre_and_can_do_nothing_at_another(made: House):
     assert supervisor.get("/centre/etat").status_code == 404
     # Each look at a list is noted: who, which centre, which day; prints apart.
     acts = [one.act for one in read_acts(made.store)]
-    looks = [(one.staff_id, one.what, one.subject) for one in acts if "list" in one.what]
+    looks = [(act.staff_id, act.what, act.subject) for act in acts if "list" in act.what]
     assert looks[0] == (supervisor.staff.id, "read_list", "2")  # type: ignore[union-attr]
     assert [what for _, what, _ in looks].count("print_list") == 1
     assert [subject for who, _, subject in looks if who == client.staff.id] == ["1"] * 3  # type: ignore[union-attr]
-    assert all(one.details == {"day": TODAY} for one in acts if "list" in one.what)
+    assert all(act.details == {"day": TODAY} for act in acts if "list" in act.what)
 
 
 def test_marks_by_script_and_without_and_what_a_page_asks_for_by_itself(made: House):

@@ -34,9 +34,9 @@ from models.database import Database
 from models.tables import appointment, booking
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
-from services.centres.directory import Directory, Near
-from services.slots.allocate import Channel, Chosen, Taker
-from services.slots.hold_slot import Held, Wanted, hold_slots
+from services.centres.directory import Directory, NearbyCentre
+from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.store import Store
 from tests.support.house import CAMPAIGN, POSTCODES
 
@@ -100,7 +100,7 @@ class Worker:
         self.number = number
         self.store = Store(Database(plan.url, pool_size=2), Vault(KEYS), DatabaseClock())
         self.catalogue = load("fr")
-        self.near: list[Near] = []
+        self.near: list[NearbyCentre] = []
 
     def works(self) -> None:
         file = journal_of(Path(self.plan.folder), self.number)
@@ -166,14 +166,14 @@ class Worker:
                 self.near = Directory(database).nearest(
                     connection, latitude, longitude, "metropole", CAMPAIGN.radius_kilometres
                 )
-        taker = Taker(Channel.PHONE, key)
+        holder = Holder(Channel.PHONE, key)
         with database.transaction() as connection:
             if self.plan.aside:
                 connection.execute(text("SET LOCAL synchronous_commit = local"))
-            wanted = Wanted(self.near, store.clock.now() + CAMPAIGN.lead)
-            held = hold_slots(connection, store, CAMPAIGN, taker, wanted)
+            wanted = HoldRequest(self.near, store.clock.now() + CAMPAIGN.lead)
+            held = hold_slots(connection, store, CAMPAIGN, holder, wanted)
         one = held[int(key[4:]) % len(held)]
-        request = request_of(key, taker, one)
+        request = request_of(key, holder, one)
         with database.engine.connect() as connection:
             transaction = connection.begin()
             booked = confirm_booking(
@@ -197,12 +197,12 @@ class Worker:
         return Acknowledged(key, "told", one.place.place_id, one.place.slot_id, index.hex())
 
 
-def request_of(key: str, taker: Taker, one: Held) -> Request:
+def request_of(key: str, holder: Holder, one: HeldSlot) -> Request:
     # W03-00042 rings from +33 6 03 00 00 42.
     number = f"+336{int(key[1:3]):02d}{int(key[4:]):06d}"
     start = one.place.start_at
     return Request(
-        taker=taker,
+        holder=holder,
         chosen=(Chosen(one.place.place_id, one.place.slot_id, start),),
         centre_id=one.place.centre_id,
         local_starts=(start.astimezone(ZoneInfo(one.near.centre.time_zone)),),

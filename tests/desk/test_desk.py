@@ -16,7 +16,7 @@ from flows.steps import STEPS
 from models.agents import agents as agent_rows
 from models.desk import desk as rows
 from models.queue import queues
-from models.queue.queues import NewEntry
+from models.queue.queues import NewQueueEntry
 from models.supervision import snapshots
 from models.tables import centre, leg
 from prompts.screens import LANGUAGES, screen
@@ -25,7 +25,7 @@ from services.agents.hand_back import STEPS as BACK_STEPS
 from services.agents.presence import PAUSES
 from services.agents.wrap_up import CODES
 from services.booking.change_booking import WhyNot
-from services.centre_day.centre_life import Kind as OperationKind
+from services.centre_day.centre_life import OperationKind
 from services.centres.directory import Directory
 from services.desk.booking import Refusal
 from services.desk.caller_profile import draft_of
@@ -102,7 +102,7 @@ class Desk:
         with made.database.transaction() as connection:
             clock = made.store.clock
             queues.add_queue(connection, clock, "fr", "fr")
-            new = NewEntry(
+            new = NewQueueEntry(
                 entry.pop("id", ENTRY), "fr", entry.pop("kind", "call"), "fr", call_id=call_id,
                 origin_call_id=call_id, number=entry.pop("number", MOBILE), reason="offers",
                 known=made.session(call_id).known if call_id else {}, staff_id=self.staff.id,
@@ -364,7 +364,7 @@ def test_who_is_booked_already_is_shown_and_that_is_written_down(busy):
     part = busy.does("/offres", **FORM)
     assert "déjà un rendez-vous" in part
     acts = [one.act for one in read_acts(busy.made.store) if one.act.details.get("entry")]
-    assert {one.why for one in acts} == {"call"}
+    assert {act.why for act in acts} == {"call"}
 
 
 def test_somebody_is_put_on_the_waiting_list(busy):
@@ -531,7 +531,7 @@ def test_a_file_that_is_read_again_later_is_in_the_history_again(busy):
     busy.client.get("/poste")
     busy.client.get("/poste/dossier")
     acts = [one.act for one in read_acts(busy.made.store) if one.act.subject == ENTRY]
-    assert [one.what for one in acts] == ["read_file", "read_file"]
+    assert [act.what for act in acts] == ["read_file", "read_file"]
 
 
 def test_who_missed_a_call_is_told_that_no_other_comes(desk):
@@ -603,7 +603,7 @@ def test_every_form_of_the_page_names_its_caller(busy):
     ]
     for page in pages:
         forms = re.findall(r'<form[^>]*method="post"[^>]*action="/poste.*?</form>', page, re.DOTALL)
-        assert [one for one in forms if f'name="entry" value="{ENTRY}"' not in one] == []
+        assert [form for form in forms if f'name="entry" value="{ENTRY}"' not in form] == []
 
 
 def test_a_caller_waits_with_music_and_comes_back(busy):

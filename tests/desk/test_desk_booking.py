@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flows.session import Moving, Offer, Whom
-from flows.world import Order as CallersOrder
+from flows.world import BookingOrder as CallersOrder
 from flows.world import Town
 from models.accounts.staff import Staff
 from models.booking import history
@@ -19,7 +19,7 @@ from models.call import turns
 from models.call.turns import Body
 from models.desk import desk as rows
 from models.queue import queues
-from models.queue.queues import NewEntry
+from models.queue.queues import NewQueueEntry
 from services.accounts.staff import read_acts
 from services.booking.change_booking import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
 from services.booking.find_booking import read_booking
@@ -29,11 +29,11 @@ from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.centres.directory import Directory
 from services.desk.booking import (
+    BookingRefused,
+    DeskOrder,
     Made,
-    Order,
-    Person,
+    PersonToBook,
     Refusal,
-    Refused,
     Texted,
     book,
     cancel_booking,
@@ -42,11 +42,11 @@ from services.desk.booking import (
     text_again,
     wait_for_place,
 )
-from services.desk.caller_profile import draft_of, read_file
+from services.desk.caller_profile import draft_of, read_caller_profile
 from services.desk.offers import (
     HOLD_LONGEST,
     Desk,
-    Wish,
+    SearchCriteria,
     find_offers,
     hand_to_call,
     hold_for_second,
@@ -58,7 +58,7 @@ from services.desk.offers import (
 )
 from services.desk.search import ByPerson, ByReference, NoReason, search
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, WITHHELD, House, Phone, house, mornings
 
 BORN, OTHER = date(1942, 3, 12), date(1944, 7, 1)
@@ -79,13 +79,15 @@ def at(three_centres: House) -> House:
 
 
 def find(made: House, desk: Desk = DESK, **wish) -> tuple[Offer, ...]:
-    wished = Wish(born=wish.pop("born", (BORN,)), town=PARIS, **wish)
+    wished = SearchCriteria(born=wish.pop("born", (BORN,)), town=PARIS, **wish)
     with made.database.transaction() as connection:
         return find_offers(connection, made.store, service_of(made), desk, wished).offers
 
 
-def books(made: House, *people: Person, desk: Desk = DESK, number=MOBILE, nonce=NONCE, **more):
-    order = Order(tuple(people), "75011", number, nonce, **more)
+def books(
+    made: House, *people: PersonToBook, desk: Desk = DESK, number=MOBILE, nonce=NONCE, **more
+):
+    order = DeskOrder(tuple(people), "75011", number, nonce, **more)
     with made.database.transaction() as connection:
         return book(connection, made.store, service_of(made), desk, order)
 
@@ -107,7 +109,7 @@ def gives_up_at_the_offers(made: House, *, number: str = MOBILE) -> Phone:
 
 def test_one_person_is_booked_with_a_name_a_text_and_the_agent_in_the_history(at):
     offer, *_ = find(at)
-    made = books(at, Person(BORN, offer.places, name="Odette Martin"))
+    made = books(at, PersonToBook(BORN, offer.places, name="Odette Martin"))
     assert isinstance(made, Made)
     (booking_id,) = made.booking_ids
     file = file_of(at, booking_id)
@@ -125,10 +127,10 @@ def test_one_person_is_booked_with_a_name_a_text_and_the_agent_in_the_history(at
 def test_two_people_are_booked_beside_one_another_in_one_go(at):
     offer, *_ = find(at, born=(BORN, OTHER))
     with at.database.transaction() as connection:
-        beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
-    assert beside is not None
-    assert beside.centre_id == offer.centre_id
-    made = books(at, Person(BORN, offer.places), Person(OTHER, beside.places))
+        adjacent = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+    assert adjacent is not None
+    assert adjacent.centre_id == offer.centre_id
+    made = books(at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places))
     assert isinstance(made, Made)
     first, second = (file_of(at, one) for one in made.booking_ids)
     assert (first.born, second.born) == (BORN, OTHER)
@@ -139,9 +141,9 @@ def test_two_people_are_booked_beside_one_another_in_one_go(at):
 def test_twins_of_one_birth_date_are_two_people(at):
     offer, *_ = find(at, born=(BORN, BORN))
     with at.database.transaction() as connection:
-        beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
-    assert beside is not None
-    made = books(at, Person(BORN, offer.places), Person(BORN, beside.places))
+        adjacent = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+    assert adjacent is not None
+    made = books(at, PersonToBook(BORN, offer.places), PersonToBook(BORN, adjacent.places))
     assert isinstance(made, Made)
     assert [file_of(at, one).rank for one in made.booking_ids] == [1, 2]
 
@@ -150,18 +152,20 @@ def test_of_two_people_neither_is_booked_when_one_cannot_be(service):
     at = service
     at.opens_centre("1", starts=mornings(20), capacity=4)
     first, *_ = find(at)
-    assert isinstance(books(at, Person(OTHER, first.places)), Made)
+    assert isinstance(books(at, PersonToBook(OTHER, first.places)), Made)
     offer, *_ = find(at, born=(BORN, OTHER))
     with at.database.transaction() as connection:
-        beside = hold_for_second(connection, at.store, service_of(at), DESK, offer)
-    assert beside is not None
-    refused = books(at, Person(BORN, offer.places), Person(OTHER, beside.places), nonce="b" * 24)
-    assert isinstance(refused, Refused)
+        adjacent = hold_for_second(connection, at.store, service_of(at), DESK, offer)
+    assert adjacent is not None
+    refused = books(
+        at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places), nonce="b" * 24
+    )
+    assert isinstance(refused, BookingRefused)
     assert (refused.why, refused.person) == (Refusal.KNOWN, 1)
     assert file_of(at, refused.booking_id).born == OTHER
     assert len(at.bookings()) == 1
     # What was held still is: the agent books the one alone.
-    alone = books(at, Person(BORN, offer.places), nonce="c" * 24)
+    alone = books(at, PersonToBook(BORN, offer.places), nonce="c" * 24)
     assert isinstance(alone, Made)
 
 
@@ -171,17 +175,17 @@ def test_both_appointments_of_two_doses_are_booked_for_both(service):
     offer, *_ = find(service, born=(BORN, OTHER))
     assert len(offer.places) == 2
     with service.database.transaction() as connection:
-        beside = hold_for_second(connection, service.store, service_of(service), DESK, offer)
-    assert beside is not None
-    made = books(service, Person(BORN, offer.places), Person(OTHER, beside.places))
+        adjacent = hold_for_second(connection, service.store, service_of(service), DESK, offer)
+    assert adjacent is not None
+    made = books(service, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places))
     assert isinstance(made, Made)
     assert [len(file_of(service, one).live) for one in made.booking_ids] == [2, 2]
 
 
 def test_a_form_sent_twice_books_once(at):
     offer, *_ = find(at)
-    made = books(at, Person(BORN, offer.places))
-    again = books(at, Person(BORN, offer.places))
+    made = books(at, PersonToBook(BORN, offer.places))
+    again = books(at, PersonToBook(BORN, offer.places))
     assert isinstance(again, Made)
     assert (again.booking_ids, again.repeated) == (made.booking_ids, True)
     assert again.message_ids == ()
@@ -196,7 +200,7 @@ def test_two_copies_of_a_form_at_once_book_once(database_url):
 
         def send() -> None:
             start.wait()
-            done.append(books(made, Person(BORN, offer.places)))
+            done.append(books(made, PersonToBook(BORN, offer.places)))
 
         both = [threading.Thread(target=send) for _ in range(2)]
         for one in both:
@@ -211,18 +215,18 @@ def test_two_copies_of_a_form_at_once_book_once(database_url):
 
 def test_who_is_booked_already_is_shown_to_the_agent_and_not_booked_again(at):
     offer, *_ = find(at)
-    made = books(at, Person(BORN, offer.places))
+    made = books(at, PersonToBook(BORN, offer.places))
     offer, *_ = find(at)
-    refused = books(at, Person(BORN, offer.places), nonce="b" * 24)
-    assert refused == Refused(Refusal.KNOWN, 0, made.booking_ids[0])
-    someone_else = Person(BORN, offer.places, someone_else=True)
+    refused = books(at, PersonToBook(BORN, offer.places), nonce="b" * 24)
+    assert refused == BookingRefused(Refusal.KNOWN, 0, made.booking_ids[0])
+    someone_else = PersonToBook(BORN, offer.places, someone_else=True)
     assert isinstance(books(at, someone_else, nonce="c" * 24), Made)
 
 
 def test_nobody_is_booked_on_a_day_on_which_they_are_too_young(at):
     offer, *_ = find(at)
-    young = Person(date(1999, 1, 1), offer.places)
-    assert books(at, young) == Refused(Refusal.TOO_YOUNG, 0)
+    young = PersonToBook(date(1999, 1, 1), offer.places)
+    assert books(at, young) == BookingRefused(Refusal.TOO_YOUNG, 0)
     assert at.bookings() == []
 
 
@@ -233,11 +237,11 @@ def test_a_place_that_somebody_else_took_is_told(service):
     service.clock.advance(timedelta(minutes=11))
     (theirs,) = find(service, other)
     assert theirs.place_id == offer.place_id
-    assert books(service, Person(BORN, offer.places)) == Refused(Refusal.GONE, 0)
+    assert books(service, PersonToBook(BORN, offer.places)) == BookingRefused(Refusal.GONE, 0)
 
 
 def test_a_place_of_a_closed_centre_or_of_nobody_is_not_booked(at):
-    assert books(at, Person(BORN, (987654,))) == Refused(Refusal.NOT_OFFERED, 0)
+    assert books(at, PersonToBook(BORN, (987654,))) == BookingRefused(Refusal.NOT_OFFERED, 0)
     with pytest.raises(ValueError, match="order"):
         books(at, nonce="short")
 
@@ -255,10 +259,10 @@ def test_the_agent_goes_on_with_the_slot_that_the_caller_chose(at):
         took = take_over(connection, at.store, service_of(at), desk, session, phone.sid)
         there = on_desk(connection, at.store, at.campaign, desk, PARIS)
     assert chosen in took
-    assert {one.offer.place_id for one in there} == {one.place_id for one in session.offers}
+    assert {one.offer.place_id for one in there} == {offer.place_id for offer in session.offers}
     # The line ends, and nothing of it is lost: it is the desk's.
     record_call_status(at.store, at.campaign, phone.sid, "completed")
-    made = books(at, Person(BORN, chosen.places), desk=desk)
+    made = books(at, PersonToBook(BORN, chosen.places), desk=desk)
     assert isinstance(made, Made)
     assert file_of(at, made.booking_ids[0]).live[0].place_id == chosen.place_id
 
@@ -269,7 +273,7 @@ def test_of_a_slot_whose_hold_ran_out_in_the_queue_another_place_will_do(at):
     session = at.session(phone.sid)
     at.clock.advance(timedelta(minutes=15))
     # The very place went meanwhile; the slot has two.
-    someone = Taker(Channel.WEB, "web:1")
+    someone = Holder(Channel.WEB, "web:1")
     with at.database.transaction() as connection:
         quick = Allocate(connection, at.store, replace(at.campaign, phone_share=0), someone)
         assert quick.hold_slot(session.choice.slot_id) is not None
@@ -339,9 +343,9 @@ def test_handed_back_to_the_machine_the_caller_has_what_was_offered(at):
         take_over(connection, at.store, service_of(at), DESK, session, phone.sid)
     with at.database.transaction() as connection:
         hand_to_call(connection, at.store, at.campaign, DESK, session, phone.sid)
-        assert rows.held_by(connection, at.store.clock, [DESK.holder]) == []
+        assert rows.held_by(connection, at.store.clock, [DESK.holder.id]) == []
         held = rows.held_by(connection, at.store.clock, [phone.sid])
-    assert {one.place_id for one in held} == {one.place_id for one in session.offers}
+    assert {one.place_id for one in held} == {offer.place_id for offer in session.offers}
 
 
 # ---------------------------------------------------------------- holds
@@ -385,14 +389,14 @@ def test_a_day_and_a_centre_can_be_asked_for(at):
     later = find(at, from_day=date(2026, 12, 10))
     assert min(one.local_start.date() for one in later) >= date(2026, 12, 10)
     with at.database.transaction() as connection:
-        wish = Wish(born=(BORN,), town=PARIS, centre="zanzibar")
+        wish = SearchCriteria(born=(BORN,), town=PARIS, centre="zanzibar")
         found = find_offers(connection, at.store, service_of(at), DESK, wish)
     assert found.no_such_centre
 
 
 def test_who_may_not_book_yet_is_told_from_when(at):
     with at.database.transaction() as connection:
-        wish = Wish(born=(date(1952, 1, 1),), town=PARIS)
+        wish = SearchCriteria(born=(date(1952, 1, 1),), town=PARIS)
         found = find_offers(connection, at.store, service_of(at), DESK, wish)
     assert found.offers == ()
     assert found.not_yet is not None
@@ -413,7 +417,7 @@ def test_a_place_is_found_by_postcode_and_nonsense_is_nowhere(at):
 
 def booked(made: House, nonce: str = NONCE) -> str:
     offer, *_ = find(made)
-    done = books(made, Person(BORN, offer.places), nonce=nonce)
+    done = books(made, PersonToBook(BORN, offer.places), nonce=nonce)
     assert isinstance(done, Made)
     return done.booking_ids[0]
 
@@ -478,20 +482,20 @@ def test_the_text_is_sent_again_three_times_a_day_and_to_the_number_on_file(at):
         assert len(at.messages("sms")) == number + 2
     # The same form again is no other text; a new one is one too many.
     assert change(at, text_again, booking_id, nonce="d" * 24) == Texted()
-    assert change(at, text_again, booking_id, nonce="e" * 24) == Refused(Refusal.TOO_OFTEN)
+    assert change(at, text_again, booking_id, nonce="e" * 24) == BookingRefused(Refusal.TOO_OFTEN)
     texts = [at.text_of(one) for one in at.messages("sms")]
-    assert all(file_of(at, booking_id).reference in one for one in texts)
+    assert all(file_of(at, booking_id).reference in text for text in texts)
     at.clock.advance(timedelta(hours=25))
     assert isinstance(change(at, text_again, booking_id, nonce="f" * 24), Texted)
 
 
 def test_no_text_goes_to_a_landline(at):
     offer, *_ = find(at)
-    made = books(at, Person(BORN, offer.places), number=LANDLINE)
+    made = books(at, PersonToBook(BORN, offer.places), number=LANDLINE)
     assert isinstance(made, Made)
     assert made.message_ids == ()
     refused = change(at, text_again, made.booking_ids[0], nonce=NONCE)
-    assert refused == Refused(Refusal.NO_MOBILE)
+    assert refused == BookingRefused(Refusal.NO_MOBILE)
 
 
 def test_somebody_is_put_on_the_waiting_list_once(at):
@@ -500,7 +504,7 @@ def test_somebody_is_put_on_the_waiting_list_once(at):
     assert change(at, wait_for_place, born=BORN, number=MOBILE, town=PARIS) == 0
     assert change(at, wait_for_place, born=OTHER, number=LANDLINE, town=PARIS) == 1
     refused = change(at, wait_for_place, born=BORN, number="", town=PARIS)
-    assert refused == Refused(Refusal.NO_NUMBER)
+    assert refused == BookingRefused(Refusal.NO_NUMBER)
 
 
 # ---------------------------------------------------------------- the file
@@ -509,7 +513,7 @@ def test_somebody_is_put_on_the_waiting_list_once(at):
 def in_line(made: House, call_id: str, number: str = MOBILE, entry_id: str = DESK.entry_id):
     with made.database.transaction() as connection:
         queues.add_queue(connection, made.store.clock, "fr", "fr")
-        new = NewEntry(
+        new = NewQueueEntry(
             entry_id, "fr", "call", "fr", call_id=call_id, origin_call_id=call_id, number=number,
             known=made.session(call_id).known,
         )  # fmt: skip
@@ -520,7 +524,7 @@ def file(made: House, desk: Desk = DESK):
     with made.database.transaction() as connection:
         entry = queues.load(connection, made.store.vault, desk.entry_id)
         assert entry is not None
-        return read_file(connection, made.store, entry, desk_holder=desk.holder)
+        return read_caller_profile(connection, made.store, entry, desk_holder=desk.holder_id)
 
 
 def test_the_file_shows_what_was_typed_and_misheard_and_where_it_stopped(at):
@@ -539,7 +543,7 @@ def test_the_file_shows_what_was_typed_and_misheard_and_where_it_stopped(at):
     assert (read.given.postcode, read.given.town) == ("75011", "Paris 11e")
     assert (read.caller.number, read.caller.kind) == (MOBILE, "mobile")
     assert len(read.offers) == 3
-    assert all(one.until for one in read.offers)
+    assert all(offer.until for offer in read.offers)
     assert read.missing == ("second", "slot", "number")
 
 
@@ -551,7 +555,7 @@ def test_the_file_says_which_offers_are_held_and_which_were_heard_before(at):
     in_line(at, phone.sid)
     read = file(at)
     assert len(read.offers) == 6
-    assert [one.until is None for one in read.offers] == [True] * 3 + [False] * 3
+    assert [offer.until is None for offer in read.offers] == [True] * 3 + [False] * 3
     assert [one.offer for one in read.offers[:3]] == list(heard_first)
 
 
@@ -596,8 +600,8 @@ def test_earlier_contacts_of_the_line_are_told_with_their_notes(at):
     in_line(at, second.sid)
     read = file(at)
     assert read.caller.rings == 2
-    assert {one.kind for one in read.contacts} == {"call", "entry"}
-    (entry,) = [one for one in read.contacts if one.kind == "entry"]
+    assert {contact.kind for contact in read.contacts} == {"call", "entry"}
+    (entry,) = [contact for contact in read.contacts if contact.kind == "entry"]
     assert (entry.note, entry.code) == ("Rappeler après 14 h", "callback_later")
 
 
@@ -628,7 +632,7 @@ def test_a_search_needs_a_reason_and_everything_it_shows_is_written_down(at):
         assert len(search(connection, at.store, who, person, reason="rappelle")) == 1
         assert search(connection, at.store, who, ByPerson(MOBILE, OTHER), reason="rappelle") == ()
     acts = [one.act for one in read_acts(at.store)]
-    assert [(one.what, one.subject) for one in acts] == [
+    assert [(act.what, act.subject) for act in acts] == [
         ("searched", ""),
         ("read_file", booking_id),
         ("read_file", booking_id),

@@ -25,7 +25,7 @@ def desk(database_url: str) -> Iterator[Desk]:
 def code_of(visitor: Visitor) -> str:
     page = visitor.presses(CODE_PAGE).page
     digits = page.partition("Tapez les six chiffres")[2][:80]
-    return "".join(one for one in digits if one.isdecimal())
+    return "".join(digit for digit in digits if digit.isdecimal())
 
 
 def acts(made: House) -> list[str]:

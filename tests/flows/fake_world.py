@@ -22,7 +22,7 @@ from flows.verification.rehearsal import (
     PLENTY,
     REFERENCE,
     TOWNS,
-    Rehearsal,
+    RehearsedWorld,
     offers,
     ringing,
 )
@@ -30,7 +30,7 @@ from services.vocabulary import vocabulary
 
 
 @dataclass
-class FakeWorld(Rehearsal):
+class FakeWorld(RehearsedWorld):
     """A World that understands words too."""
 
     def vocabulary(self, language: str) -> Vocabulary:

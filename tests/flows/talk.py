@@ -10,7 +10,7 @@ from flows.session import CallerKind, Session
 from flows.speech import RING, SILENCE, Input, Line, Speech, keys, spoken
 from flows.steps.resume import offer_to_resume
 from flows.verification.rehearsal import earlier
-from flows.verification.walking import Turn
+from flows.verification.walking import WalkTurn
 from tests.flows.fake_world import FakeWorld, ringing
 
 SENSIBLE = {
@@ -51,7 +51,7 @@ class Talk:
         self._hear(RING)
         return self
 
-    def stands_after(self, turn: Turn) -> Self:
+    def stands_after(self, turn: WalkTurn) -> Self:
         """Where a turn of the walk came to."""
         self.session, self.speech = turn.after, turn.speech
         return self
@@ -96,7 +96,7 @@ class Talk:
     def _towards(self, step: str) -> str:
         """What to press here to come to `step`."""
         if step == "couple_choice":
-            self.world.beside = False
+            self.world.adjacent = False
         mobile = self.session.caller_kind == CallerKind.MOBILE
         reachable = self.session.caller_kind != CallerKind.NONE
         special = {

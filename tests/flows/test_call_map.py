@@ -14,7 +14,7 @@ import commands.calls
 from flows.engine import ENDED
 from flows.steps import STEPS
 from flows.verification import call_map, walking
-from flows.verification.call_map import MOST_MENUS, CallMap, Edge
+from flows.verification.call_map import MOST_MENUS, CallMap, MapEdge
 from flows.verification.walking import left_alone
 from tests.flows.fake_world import FakeWorld
 from tests.flows.walk import walk
@@ -46,27 +46,27 @@ def test_silence_at_every_question_ends_with_a_person_or_a_promise():
 
 
 def test_a_step_that_leads_nowhere_is_a_dead_end(found: CallMap):
-    broken = replace(found, edges=tuple(one for one in found.edges if one.start != "postcode"))
+    broken = replace(found, edges=tuple(edge for edge in found.edges if edge.start != "postcode"))
     assert broken.dead_ends() == ["postcode"]
     assert "postcode" in broken.without_exit()
 
 
 def test_two_steps_that_only_lead_to_each_other_have_no_exit(found: CallMap):
-    kept = tuple(one for one in found.edges if one.start not in {"town", "town_which"})
-    round_and_round = (Edge("town", "town_which", ("1",)), Edge("town_which", "town", ("1",)))
+    kept = tuple(edge for edge in found.edges if edge.start not in {"town", "town_which"})
+    round_and_round = (MapEdge("town", "town_which", ("1",)), MapEdge("town_which", "town", ("1",)))
     broken = replace(found, edges=kept + round_and_round)
     assert broken.dead_ends() == []
     assert {"town", "town_which"} <= set(broken.without_exit())
 
 
 def test_a_menu_under_three_others_is_too_deep(found: CallMap):
-    only_there = tuple(one for one in found.edges if one.end not in {"couple_choice", "waiting"})
+    only_there = tuple(edge for edge in found.edges if edge.end not in {"couple_choice", "waiting"})
     broken = replace(
         found,
         edges=(
             *only_there,
-            Edge("part_of_day", "couple_choice", ("3",)),
-            Edge("couple_choice", "waiting", ("1",)),
+            MapEdge("part_of_day", "couple_choice", ("3",)),
+            MapEdge("couple_choice", "waiting", ("1",)),
         ),
     )
     assert broken.menus_deep()["couple_choice"] == MOST_MENUS + 1

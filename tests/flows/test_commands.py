@@ -8,9 +8,9 @@ import pytest
 
 from flows.engine import PERSON_STEPS
 from flows.session import CallerKind
-from flows.speech import Outcome
+from flows.speech import TurnOutcome
 from flows.steps import STEPS
-from flows.verification.walking import Turn
+from flows.verification.walking import WalkTurn
 from flows.world import Unbooked
 from tests.flows.fake_world import OWN_PHONE, PARTNER, FakeWorld, closed, not_yet_open, offers
 from tests.flows.talk import Talk, same_but
@@ -38,7 +38,7 @@ def is_far(step: str) -> bool:
 
 
 @lru_cache
-def way_to(step: str) -> Turn:
+def way_to(step: str) -> WalkTurn:
     """A turn of the walk that leads to a step from another one."""
     return next(
         turn
@@ -67,7 +67,7 @@ def test_nine_says_the_same_again_at_every_question(step: str, key: str):
     talk.presses(key)
     assert talk.said[-1] == asked.key
     assert talk.asked == asked
-    assert talk.speech.outcome is Outcome.REPEATED
+    assert talk.speech.outcome is TurnOutcome.REPEATED
     assert talk.session == same_but(before, alive=True)
 
 
@@ -105,7 +105,7 @@ def test_zero_leads_to_a_person_and_back_to_the_same_question(step: str, key: st
     before = talk.session
     talk.presses(key)
     assert talk.step == "person"
-    assert talk.speech.outcome is Outcome.ASKED
+    assert talk.speech.outcome is TurnOutcome.ASKED
     known = before.caller_kind != CallerKind.NONE
     assert talk.asked.key == ("person_known_or_go_on" if known else "person_unknown_or_go_on")
     talk.presses("3" if known else "2")
@@ -116,7 +116,7 @@ def test_zero_leads_to_a_person_and_back_to_the_same_question(step: str, key: st
 @pytest.mark.parametrize("key", ["0", "00", "000", "1"])
 def test_zero_again_at_the_person_promises_the_call(key: str):
     talk = Talk().presses("0", key)
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
     assert talk.ended
     assert talk.world.promises == [("+33612345678", "welcome")]
 
@@ -161,7 +161,7 @@ def test_star_goes_one_step_back_each_time_as_far_as_the_welcome(star: str):
     back = []
     while talk.step != "welcome":
         talk.presses(star)
-        assert talk.speech.outcome is Outcome.BACK
+        assert talk.speech.outcome is TurnOutcome.BACK
         assert talk.session.misses == 0
         back.append(talk.step)
         assert len(back) < 20

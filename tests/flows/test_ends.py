@@ -8,9 +8,9 @@ from datetime import date
 import pytest
 
 from flows.session import CallerKind, Session, Whom
-from flows.speech import RETURNED, Line, Outcome
+from flows.speech import RETURNED, Line, TurnOutcome
 from flows.steps.tell import known_number
-from flows.world import Far, NamedCentre, News, Standing
+from flows.world import Far, NamedCentre, News, QueuePlace
 from prompts.catalogue import load
 from tests.flows.fake_world import (
     FAR,
@@ -104,7 +104,7 @@ def test_a_caller_waits_at_the_number_that_rings_and_hears_how_many_are_before_t
     assert talk.world.waits == []
     talk.presses("1")
     assert talk.ended
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
     (wait,) = talk.world.waits
     assert (wait.number, wait.born, wait.postcode) == (MOBILE, date(1942, 3, 12), "75011")
     assert (wait.latitude, wait.territory, wait.for_other) == (48.859, "metropole", False)
@@ -131,7 +131,7 @@ def test_silence_at_the_waiting_list_is_no_objection_and_is_told_so_before():
     talk = nothing_near().presses("1").stays_silent(2)
     assert "Si vous ne faites rien, nous vous rappellerons" in heard(talk)
     talk.stays_silent()
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
     assert len(talk.world.waits) == 1
 
 
@@ -142,7 +142,7 @@ def test_a_withheld_number_is_asked_for_one_and_reads_it_back():
     assert talk.asked.values["number"] == "+33142685300"
     talk.presses("1")
     assert [wait.number for wait in talk.world.waits] == ["+33142685300"]
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
 
 
 def test_a_number_that_was_given_before_is_not_asked_for_again():
@@ -178,7 +178,7 @@ def test_a_near_centre_that_books_for_itself_is_named_and_the_call_is_connected(
     assert "Clinique des Lilas, aux Lilas, à 3 kilomètres" in heard(talk)
     talk.presses("1")
     assert talk.speech.dial == OWN_PHONE.number
-    assert talk.speech.outcome is Outcome.CONNECTED
+    assert talk.speech.outcome is TurnOutcome.CONNECTED
     assert heard(talk).count("01, 42, 03, 04, 05") == 2
 
 
@@ -219,18 +219,18 @@ def test_a_centre_at_a_partner_is_named_with_its_age_and_somebody_is_passed():
     assert "sur Doctolib" in heard(talk)
     assert "Gymnase Japy, aux Lilas" in heard(talk)
     talk.presses("1")
-    assert (talk.speech.dial, talk.speech.outcome) == (PARTNER_PHONE.number, Outcome.CONNECTED)
+    assert (talk.speech.dial, talk.speech.outcome) == (PARTNER_PHONE.number, TurnOutcome.CONNECTED)
     talk._hear(RETURNED)
     talk.presses("2")
     assert talk.step == "no_slot"
 
 
 def test_where_it_has_no_telephone_an_agent_is_passed_who_has_it_on_the_screen():
-    person = Standing("e" * 32, "fr", 3, 290)
+    person = QueuePlace("e" * 32, "fr", 3, 290)
     talk = Talk(FakeWorld(found=(), own=PARTNER, person=person)).goes_to("partner_centre")
     assert "Il y a plus d'une heure" in heard(talk)
     talk.presses("1")
-    assert talk.speech.outcome is Outcome.QUEUED
+    assert talk.speech.outcome is TurnOutcome.QUEUED
     assert talk.world.line == [("join", "partner")]
     known = talk.session.known
     assert (known["partner"], known["partner_centre"], known["partner_town"]) == (
@@ -271,7 +271,7 @@ def test_who_may_book_soon_is_told_then_by_text_on_a_mobile():
     talk.presses("2")
     assert talk.world.news == [(MOBILE, News.TURN, OPENING, True)]
     assert talk.said == ["turn_promised_text"]
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
 
 
 def test_a_landline_is_called():
@@ -349,7 +349,7 @@ def test_before_the_opening_a_mobile_is_texted_or_called_at_that_moment(*, key: 
     assert "mardi 1er décembre à 8 heures" in heard(talk)
     talk.presses(key)
     assert talk.world.news == [(MOBILE, News.OPENING, OPENING, by_text)]
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
 
 
 def test_before_the_opening_a_landline_is_called():
@@ -526,5 +526,5 @@ def test_silence_anywhere_comes_to_a_promise_or_keeps_the_line_open(step: str, k
         # Without a number nothing can be promised: the line stays open for a long time.
         assert not talk.ended
     else:
-        assert talk.speech.outcome is Outcome.PROMISED
+        assert talk.speech.outcome is TurnOutcome.PROMISED
         assert world.promises or world.waits or world.news

@@ -8,7 +8,7 @@ import pytest
 
 from flows.engine import advance
 from flows.session import CallerKind
-from flows.speech import FAILED, RETURNED, RING, Outcome, keys, queued
+from flows.speech import FAILED, RETURNED, RING, TurnOutcome, keys, queued
 from flows.steps.line import round_wait, wait
 from flows.steps.with_agent import taken
 from flows.verification.rehearsal import OPENING, PARIS
@@ -18,7 +18,7 @@ from flows.world import (
     AfterQueue,
     BackFromAgent,
     NoPerson,
-    Standing,
+    QueuePlace,
     TakenUp,
     Unavailable,
     Unbooked,
@@ -27,7 +27,7 @@ from tests.flows.fake_world import MOBILE, FakeWorld, ringing
 from tests.flows.talk import Talk
 
 PLACE = "e" * 32
-OPEN = Standing(PLACE, "fr", 3, 290)
+OPEN = QueuePlace(PLACE, "fr", 3, 290)
 HELD = ["leave", "bridged", "bridging-in-process", "redirected", "redirected-from-bridged"]
 NOT_HELD = ["queue-full", "system-error", "error", ""]
 
@@ -49,13 +49,13 @@ def test_whoever_asks_for_a_person_is_in_the_line_at_once_and_hears_where():
     assert talk.said == ["person_passed", "queue_ahead", "wait.minutes", "queue_stay"]
     assert talk.speech.lines[1].values == {"ahead": 3}
     assert talk.speech.lines[2].values == {"minutes": 5}
-    assert (talk.speech.queue, talk.speech.outcome) == ("fr", Outcome.QUEUED)
+    assert (talk.speech.queue, talk.speech.outcome) == ("fr", TurnOutcome.QUEUED)
     assert talk.world.line == [("join", "postcode")]
     assert (talk.session.line, talk.session.resume) == (PLACE, "postcode")
 
 
 def test_where_nobody_knows_how_long_it_takes_no_time_is_told():
-    talk = Talk(FakeWorld(person=Standing(PLACE, "fr", 0))).presses("0")
+    talk = Talk(FakeWorld(person=QueuePlace(PLACE, "fr", 0))).presses("0")
     assert talk.said == ["person_passed", "queue_next", "queue_stay"]
 
 
@@ -111,7 +111,7 @@ def test_whoever_cannot_be_passed_hears_why_and_is_offered_a_call(
     talk = Talk(FakeWorld(person=found)).presses("0")
     assert talk.said == [*said, "person_known_or_go_on"]
     talk.presses("1")
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
     assert talk.world.promises == [(MOBILE, "welcome")]
 
 
@@ -187,7 +187,7 @@ def test_silence_from_the_start_is_promised_nothing_that_cannot_be_kept():
 def test_whoever_chose_a_call_in_the_line_is_told_so_and_may_put_the_receiver_down():
     talk = comes_back(in_line(place=AfterQueue.PROMISED), "leave")
     assert talk.said == ["promise"]
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
     # The place itself was promised, in the queue; nothing more is stored.
     assert talk.world.promises == []
 
@@ -224,7 +224,7 @@ def test_a_queue_that_does_not_hold_them_leads_to_an_offer_and_never_to_the_end(
     assert talk.said == [f"no_person.{why}", "person_known_or_go_on"]
     talk.presses("1")
     assert talk.world.line[-2] == ("promise", MOBILE)
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
 
 
 def test_going_on_from_there_gives_the_place_up():
@@ -258,7 +258,7 @@ def test_nobody_is_ever_hung_up_on_because_the_queue_is_over(
 ):
     talk = comes_back(in_line(kind, place=place), result)
     goes_on = talk.speech.listen or talk.speech.queue or talk.speech.conference
-    assert goes_on or result == "hangup" or talk.speech.outcome is Outcome.PROMISED
+    assert goes_on or result == "hangup" or talk.speech.outcome is TurnOutcome.PROMISED
 
 
 def test_whoever_hung_up_is_answered_with_nothing_and_stays_where_they_were():

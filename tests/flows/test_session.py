@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.engine import Lost, advance
+from flows.engine import ConversationLost, advance
 from flows.session import CallerKind, Moving, Offer, Proving, Session
 from flows.speech import SILENCE, Input, keys
 from flows.steps import STEPS
@@ -56,7 +56,7 @@ sessions = st.builds(
     misses=st.integers(0, 3),
     trail=st.lists(st.sampled_from(sorted(STEPS)), max_size=6).map(tuple),
     resume=st.sampled_from(["", *STEPS]),
-    quiet=st.integers(0, 4),
+    silent_turns=st.integers(0, 4),
     caller=texts,
     caller_kind=st.sampled_from([str(kind) for kind in CallerKind]),
     year=st.integers(0, 9999),
@@ -77,11 +77,11 @@ sessions = st.builds(
     person_reason=texts,
     proving=st.sampled_from([*Proving]).map(str),
     asked=texts,
-    sought=st.integers(0, 3),
+    lookup_count=st.integers(0, 3),
     mine=st.none() | st.sampled_from([my_booking(), MY_PAIR]),
     is_offered=st.booleans(),
     kept=st.none() | st.sampled_from([kept_place(), kept_place(second=True, text_to="")]),
-    doomed=st.lists(st.integers(1, 2), max_size=2).map(tuple),
+    doses_to_cancel=st.lists(st.integers(1, 2), max_size=2).map(tuple),
     moving=st.sampled_from([*Moving]).map(str),
 )
 
@@ -100,7 +100,7 @@ def test_every_field_survives_on_its_own():
     other: dict[str, Any] = {"str": "x", "bool": True, "int": 7, "float": 1.5}
     for field in dataclasses.fields(Session):
         value: Any
-        if field.name in {"offers", "beside"}:
+        if field.name in {"offers", "adjacent"}:
             value = PLENTY
         elif field.name == "mine":
             value = MY_PAIR
@@ -214,7 +214,7 @@ def test_the_same_session_input_and_world_give_the_same_answer(
         world = weathers()[weather]
         try:
             after, speech = advance(session, said, world)
-        except (IndexError, ValueError, OverflowError, Lost) as error:
+        except (IndexError, ValueError, OverflowError, ConversationLost) as error:
             # That it fails is another test's matter; here, that it does so every time.
             return type(error)
         return after, speech, world.searches, world.orders, world.promises
@@ -238,7 +238,7 @@ def test_a_session_that_was_stored_between_turns_makes_no_difference():
 
 @pytest.mark.parametrize("step", ["", "no such step"])
 def test_a_session_at_no_step_is_an_error_of_ours_that_says_so(step: str):
-    with pytest.raises(Lost):
+    with pytest.raises(ConversationLost):
         advance(Session(step=step), keys("1"), FakeWorld())
 
 

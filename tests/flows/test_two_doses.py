@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.session import CallerKind
-from flows.speech import Outcome
+from flows.speech import TurnOutcome
 from flows.world import Unbooked
 from prompts.catalogue import load
 from tests.flows.fake_world import PAIRS, FakeWorld, offers, two_doses
@@ -74,7 +74,7 @@ def test_both_days_and_hours_are_told_before_and_after_the_key_that_books(number
     assert talk.world.orders == []
     talk.presses("1")
     assert talk.said == ["ready_both"]
-    assert talk.speech.outcome is Outcome.BOOKED
+    assert talk.speech.outcome is TurnOutcome.BOOKED
     (order,) = talk.world.orders
     assert order.offer == PAIRS[1]
     told = tells_both(talk.presses("1"))
@@ -157,7 +157,7 @@ def test_the_promise_says_that_somebody_must_look_and_keeps_what_was_given():
     given = talk.session
     talk.presses("1")
     assert talk.world.promises == [("+33612345678", "person_needed")]
-    assert talk.speech.outcome is Outcome.PROMISED
+    assert talk.speech.outcome is TurnOutcome.PROMISED
     assert given.known == {
         "language": "fr",
         "born": "1942-03-12",

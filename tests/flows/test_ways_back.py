@@ -73,7 +73,7 @@ def test_farther_away_leaves_the_centre_that_was_named():
 
 
 def test_the_second_of_two_hears_what_the_first_did_not_take():
-    talk = Talk(FakeWorld(beside=False), CallerKind.LANDLINE).goes_to("couple_choice")
+    talk = Talk(FakeWorld(adjacent=False), CallerKind.LANDLINE).goes_to("couple_choice")
     talk.presses("1").goes_to("reference").presses("1", "04071941", "1")
     assert talk.world.searches[-1].skip_slots == ()
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from flows.session import CallerKind
-from flows.speech import Outcome
+from flows.speech import TurnOutcome
 from flows.steps import STEPS
 from flows.world import Unbooked
 from prompts.catalogue import load
@@ -58,7 +58,7 @@ def test_silence_and_a_wrong_key_are_told_apart(step: str):
     wrong = at(step).presses(NEVER)
     assert wrong.said[0].startswith("reason.")
     assert wrong.said[0] != "reason.silence"
-    assert wrong.speech.outcome is Outcome.MISSED
+    assert wrong.speech.outcome is TurnOutcome.MISSED
 
 
 def test_after_two_failed_dates_year_month_and_day_are_asked_apart():
@@ -201,7 +201,7 @@ def test_where_nothing_else_is_free_the_caller_hears_so_and_what_there_is():
 def test_a_slot_that_went_meanwhile_is_replaced_by_others_and_no_error():
     talk = Talk(FakeWorld(reference=Unbooked.GONE)).goes_to("confirm").presses("1")
     assert talk.said == ["just_taken", "offers_3"]
-    assert talk.speech.outcome is Outcome.ASKED
+    assert talk.speech.outcome is TurnOutcome.ASKED
 
 
 def test_a_booking_is_told_only_after_it_was_made():
@@ -209,7 +209,7 @@ def test_a_booking_is_told_only_after_it_was_made():
     assert talk.world.orders == []
     talk.presses("1")
     assert talk.said == ["ready"]
-    assert talk.speech.outcome is Outcome.BOOKED
+    assert talk.speech.outcome is TurnOutcome.BOOKED
     assert len(talk.world.orders) == 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.speech import Outcome
+from flows.speech import TurnOutcome
 from tests.flows.fake_world import FakeWorld, offers
 from tests.flows.talk import Talk
 
@@ -70,7 +70,7 @@ def test_a_date_that_was_hardly_heard_is_read_back_in_more_words():
 def test_what_was_never_said_to_us_is_nothing():
     talk = Talk().goes_to("date_of_birth").says("douze mars quarante-deux", confidence=0.1)
     assert talk.step == "date_of_birth"
-    assert talk.speech.outcome is Outcome.MISSED
+    assert talk.speech.outcome is TurnOutcome.MISSED
 
 
 @pytest.mark.parametrize("said", ["c'est une urgence", "je fais un malaise", "je ne respire plus"])
@@ -93,15 +93,15 @@ def test_an_emergency_on_a_television_is_noise_the_second_time():
 @pytest.mark.parametrize(
     ("said", "step", "outcome"),
     [
-        ("quelqu'un s'il vous plaît", "person", Outcome.ASKED),
-        ("répétez", "postcode", Outcome.REPEATED),
-        ("plus lentement", "postcode", Outcome.REPEATED),
-        ("retour", "date_of_birth_check", Outcome.BACK),
-        ("attendez", "postcode", Outcome.REPEATED),
+        ("quelqu'un s'il vous plaît", "person", TurnOutcome.ASKED),
+        ("répétez", "postcode", TurnOutcome.REPEATED),
+        ("plus lentement", "postcode", TurnOutcome.REPEATED),
+        ("retour", "date_of_birth_check", TurnOutcome.BACK),
+        ("attendez", "postcode", TurnOutcome.REPEATED),
     ],
 )
 def test_a_wish_in_words_does_what_its_key_does_and_is_no_mistake(
-    said: str, step: str, outcome: Outcome
+    said: str, step: str, outcome: TurnOutcome
 ):
     talk = Talk().goes_to("postcode").says(said)
     assert (talk.step, talk.speech.outcome) == (step, outcome)

@@ -16,8 +16,8 @@ from flows.verification.walking import (
     SENSIBLE,
     SINGLE,
     Broken,
-    Turn,
     Walk,
+    WalkTurn,
     place,
     questions,
 )
@@ -45,15 +45,15 @@ turns_of = partial(walking.turns_of, FakeWorld)
 
 
 def weathers() -> dict[str, FakeWorld]:
-    return {name: make() for name, make in walking.weathers(FakeWorld).items()}  # type: ignore[misc]
+    return {name: make() for name, make in walking.scenarios(FakeWorld).items()}  # type: ignore[misc]
 
 
 def my_weathers() -> dict[str, FakeWorld]:
-    return {name: make() for name, make in walking.my_weathers(FakeWorld).items()}  # type: ignore[misc]
+    return {name: make() for name, make in walking.my_scenarios(FakeWorld).items()}  # type: ignore[misc]
 
 
 def kept_weathers() -> dict[str, FakeWorld]:
-    return {name: make() for name, make in walking.kept_weathers(FakeWorld).items()}  # type: ignore[misc]
+    return {name: make() for name, make in walking.kept_scenarios(FakeWorld).items()}  # type: ignore[misc]
 
 
 __all__ = [
@@ -66,8 +66,8 @@ __all__ = [
     "SINGLE",
     "STEPS",
     "Broken",
-    "Turn",
     "Walk",
+    "WalkTurn",
     "kept_weathers",
     "my_weathers",
     "place",

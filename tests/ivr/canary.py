@@ -24,7 +24,7 @@ from models.tables import booking
 from services import logs
 from services.booking.change_booking import By, cancel
 from services.messages.deliver_message import deliver_message
-from services.ports import NoAnswer, Refused
+from services.ports import NoAnswer, ProviderRefused
 from services.slots.allocate import Channel
 from services.store import CryptographicChance
 from tests.ivr.conftest import furnish
@@ -53,7 +53,7 @@ DATES = (
 class SlipperyMessenger:
     """A provider whose errors repeat what they were given, as real ones do."""
 
-    def __init__(self, error: type[NoAnswer | Refused]) -> None:
+    def __init__(self, error: type[NoAnswer | ProviderRefused]) -> None:
         self._error = error
 
     def send(self, message_id: str, recipient: str, body: str) -> str:
@@ -131,7 +131,7 @@ def webhooks_of_strangers(service: House) -> None:
 
 def texts(service: House) -> None:
     """The confirmation that cannot be delivered, and the report of one that was."""
-    for row, error in zip(service.messages("sms"), (NoAnswer, Refused), strict=False):
+    for row, error in zip(service.messages("sms"), (NoAnswer, ProviderRefused), strict=False):
         deliver_message(service.store, SlipperyMessenger(error), row.id)
         report = genuine(
             "/sms/status", To=NUMBERS[0], MessageStatus="undelivered", ErrorCode="30003"

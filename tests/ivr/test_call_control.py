@@ -22,7 +22,7 @@ import ivr.call_control
 
 from exchange.rest.validation import EXTRACT, Contract
 from ivr.call_control import TwilioCallControl
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 from tests.support.house import ACCOUNT, BASE, TOKEN
 
 QUEUE, CALL, CONFERENCE = "QU" + "1" * 32, "CA" + "2" * 32, "CF" + "3" * 32
@@ -54,7 +54,7 @@ class Provider:
             return Response(json.dumps(body), status, headers, mimetype="application/json")
 
         for path, methods in json.loads(EXTRACT.read_text("utf-8"))["paths"].items():
-            allowed = [one.upper() for one in methods if one in {"get", "post", "delete"}]
+            allowed = [method.upper() for method in methods if method in {"get", "post", "delete"}]
             rule = path.replace("{", "<").replace("}", ">")
             made.add_url_rule(rule, path, answer, methods=allowed)
         return made
@@ -233,14 +233,14 @@ def test_a_queue_that_somebody_else_makes_meanwhile_is_found(provider: Provider)
 @pytest.mark.parametrize(
     ("answer", "kind", "code"),
     [
-        (error(404, 20404), Refused, "20404"),
-        ((404, {}, {}), Refused, "20404"),
-        (error(400, 21220), Refused, "21220"),
-        ((403, {}, "no object"), Refused, "403"),
+        (error(404, 20404), ProviderRefused, "20404"),
+        ((404, {}, {}), ProviderRefused, "20404"),
+        (error(400, 21220), ProviderRefused, "21220"),
+        ((403, {}, "no object"), ProviderRefused, "403"),
     ],
 )
 def test_a_refusal_has_its_code(
-    provider: Provider, answer: Any, kind: type[Refused], code: str
+    provider: Provider, answer: Any, kind: type[ProviderRefused], code: str
 ) -> None:
     provider.answers.append(answer)
     with pytest.raises(kind) as refused:

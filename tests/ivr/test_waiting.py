@@ -12,7 +12,7 @@ from exchange.twiml import Verb
 from ivr.agent_lines import bring
 from ivr.twiml import Addresses
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from models.supervision import snapshots
 from services.agents.connect_agent import agent_enters
 from services.campaign.opening_hours import hours_of
@@ -62,7 +62,7 @@ def waits(floor: Floor, number: str = MOBILE) -> Waits:
     return Waits(floor.house.app, number).enters()
 
 
-def place_of(floor: Floor, line: Line) -> Entry:
+def place_of(floor: Floor, line: Line) -> QueueEntry:
     with floor.house.database.statement() as connection:
         found = queues.last_of_call(connection, floor.store.vault, line.sid)
     assert found is not None
@@ -71,11 +71,13 @@ def place_of(floor: Floor, line: Line) -> Entry:
 
 def measured(floor: Floor, mean: float = 300.0) -> None:
     """Agents need so many seconds a person."""
-    pace = wait_estimate.Pace(60 / mean, agents=1, mean=mean, free=(mean,), share=1.0, usual=1.0)
+    pace = wait_estimate.Throughput(
+        60 / mean, agents=1, mean=mean, free=(mean,), share=1.0, usual=1.0
+    )
     body: dict[str, Any] = {"fr": pace.__dict__}
     with floor.house.database.transaction() as connection:
         snapshots.put(connection, floor.house.clock, wait_estimate.NAME, body)
-    wait_estimate.forget_pace()
+    wait_estimate.forget_throughput()
 
 
 # ------------------------------------------------------------------ the document that enqueues
@@ -227,10 +229,10 @@ def test_what_was_chosen_is_kept_while_its_caller_waits(floor: Floor):
     with floor.house.database.statement() as connection:
         assert (
             entries.why_closed(
-                queues.doors(connection, floor.house.clock, "fr")[0],
+                queues.queue_statuses(connection, floor.house.clock, "fr")[0],
                 hours_of(floor.house.campaign),
                 floor.house.clock.now(),
-                wait_estimate.Pace(),
+                wait_estimate.Throughput(),
             )
             is None
         )
@@ -408,7 +410,7 @@ def test_without_the_database_there_is_music_and_another_try(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the store is away")
 
-    monkeypatch.setattr(queues, "standing_of_call", broken)
+    monkeypatch.setattr(queues, "queue_position_of_call", broken)
     document = line.listens()
     assert document.names == ["Say", "Play", "Redirect"]
     pressed = line.presses(listened, "1")

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from exchange.twiml import MAX_DOCUMENT_BYTES, TwimlError
 from flows.engine import PERSON_STEPS
 from flows.session import CallerKind, Whom
-from flows.speech import Heard, Outcome, queued
+from flows.speech import Heard, TurnOutcome, queued
 from flows.steps import STEPS
 from flows.steps.line import LINE_STEPS
 from ivr.twiml import Addresses, render
@@ -32,8 +32,8 @@ from tests.flows.walk import (
     LONG_SILENCE,
     MANGLED,
     SENSIBLE,
-    Turn,
     Walk,
+    WalkTurn,
     walk,
 )
 from tests.ivr.line import Document, Line, goes_on_or_ends, promises_a_call_back, read
@@ -73,17 +73,17 @@ def walked() -> Walk:
     return walk()
 
 
-def last_words(turn: Turn) -> str:
+def last_words(turn: WalkTurn) -> str:
     """What is said last; nothing to whoever hung up, or goes to an agent."""
     return turn.speech.lines[-1].key if turn.speech.lines else ""
 
 
-def in_other_hands(turn: Turn) -> bool:
+def in_other_hands(turn: WalkTurn) -> bool:
     """In the queue, or with an agent: the call is neither over nor listening."""
     return bool(turn.speech.queue or turn.speech.conference)
 
 
-def none_of(turns: Iterable[Turn]) -> None:
+def none_of(turns: Iterable[WalkTurn]) -> None:
     """Fail with the first turns that broke a promise, in words."""
     found = list(
         dict.fromkeys(f"{turn} -> {turn.after.step}: {last_words(turn)}" for turn in turns)
@@ -130,10 +130,10 @@ def test_every_document_says_something_and_goes_on_or_ends(walked: Walk):
 
 
 def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
-    def may_end(turn: Turn) -> bool:
+    def may_end(turn: WalkTurn) -> bool:
         ending, before, after = last_words(turn), turn.before, turn.after
         silent = turn.heard.kind is Heard.SILENCE
-        promised = turn.speech.outcome is Outcome.PROMISED
+        promised = turn.speech.outcome is TurnOutcome.PROMISED
         may = {
             **dict.fromkeys(
                 ("promise", "promise_today", "promise_day"), promised and after.number != ""
@@ -143,7 +143,7 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
             # Nobody can be rung, and they press a key for the end, or say nothing for very long.
             "goodbye_later": (
                 after.no_promise
-                and (turn.heard.keys == "1" or (silent and after.quiet >= LONG_SILENCE))
+                and (turn.heard.keys == "1" or (silent and after.silent_turns >= LONG_SILENCE))
             )
             # Whoever refuses what is no longer theirs to take.
             or (before.step == "kept_place_check" and turn.heard.kind is not Heard.SILENCE),
@@ -159,7 +159,9 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
                 after.reference != "" and turn.heard.keys == "1",
             ),
             "goodbye_unreachable": (
-                before.caller_kind == CallerKind.NONE and silent and after.quiet >= LONG_SILENCE
+                before.caller_kind == CallerKind.NONE
+                and silent
+                and after.silent_turns >= LONG_SILENCE
             ),
             "own_centre_dial": turn.speech.dial != "",
             "goodbye": turn.heard.keys in ENDING_KEYS.get(before.step, ())
@@ -184,8 +186,13 @@ def test_nobody_who_gave_a_sign_of_life_is_hung_up_on(walked: Walk):
 
 def test_whoever_presses_keys_is_never_told_that_nothing_is_heard(walked: Walk):
     pressing = (turn for turn in walked.turns if turn.heard.kind is Heard.KEYS)
-    deaf = ("goodbye_silent", "goodbye_silent_promised", "goodbye_unreachable", "reason.silence")
-    none_of(t for t in pressing if {line.key for line in t.speech.lines} & {*deaf})
+    said_to_silence = (
+        "goodbye_silent",
+        "goodbye_silent_promised",
+        "goodbye_unreachable",
+        "reason.silence",
+    )
+    none_of(t for t in pressing if {line.key for line in t.speech.lines} & {*said_to_silence})
 
 
 def test_a_person_again_slower_and_back_are_no_mistake_at_any_step(walked: Walk):
@@ -196,7 +203,7 @@ def test_a_person_again_slower_and_back_are_no_mistake_at_any_step(walked: Walk)
         and turn.before.step != "ended"
         and (
             turn.after.misses > turn.before.misses
-            or turn.speech.outcome in {Outcome.MISSED, Outcome.SILENT}
+            or turn.speech.outcome in {TurnOutcome.MISSED, TurnOutcome.SILENT}
         )
     )
     none_of(mistaken)
@@ -209,7 +216,7 @@ def test_zero_leads_to_a_person_from_every_step(walked: Walk):
         if turn.heard.keys in ASKING_FOR_A_PERSON
         and turn.before.step != "ended"
         and not turn.after.step.startswith("person")
-        and turn.speech.outcome is not Outcome.PROMISED
+        and turn.speech.outcome is not TurnOutcome.PROMISED
         and not in_other_hands(turn)
         and not turn.before.rung_for
     )
@@ -228,7 +235,7 @@ def test_nothing_is_read_for_confirmation_that_the_caller_did_not_choose(walked:
 
 
 def test_two_appointments_are_told_as_two_and_one_as_one(walked: Walk):
-    def mistold(turn: Turn) -> bool:
+    def mistold(turn: WalkTurn) -> bool:
         told = {line.key for line in turn.speech.lines}
         of_choice = OF_THE_CHOICE & told, {f"{key}_both" for key in OF_THE_CHOICE} & told
         if not any(of_choice):
@@ -254,7 +261,7 @@ def test_whoever_needs_a_person_is_led_to_one_and_nowhere_else(walked: Walk):
 
 
 def test_nothing_leads_from_a_booking_back_to_before_it(walked: Walk):
-    def undone(turn: Turn) -> bool:
+    def undone(turn: WalkTurn) -> bool:
         told = {"ready", "reference", "untold_birth_date", "calls_offer", "ended"}
         told |= {*PERSON_STEPS, *LINE_STEPS}
         another_comes = turn.before.whom == Whom.TWO and turn.before.step == "reference"
@@ -276,7 +283,7 @@ def test_the_count_of_failed_tries_stays_within_the_patience_of_the_step(walked:
 
 
 def test_silence_at_any_place_leads_to_words_that_differ_from_those_just_heard(walked: Walk):
-    def same(turn: Turn) -> bool:
+    def same(turn: WalkTurn) -> bool:
         return (
             turn.heard.kind is Heard.SILENCE
             and turn.before.step not in {"ended", *LINE_STEPS}

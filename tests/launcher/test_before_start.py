@@ -240,7 +240,11 @@ def test_what_the_extra_shares_with_the_service_is_locked_alike():
 
 def test_every_sip_setting_is_explained_to_who_runs_it():
     told = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    assert [one for one in sip.SipSettings.model_fields if f"`{one.upper()}`" not in told] == []
+    assert [
+        model_field
+        for model_field in sip.SipSettings.model_fields
+        if f"`{model_field.upper()}`" not in told
+    ] == []
 
 
 # ---------------------------------------------------------------- a launcher as a whole
@@ -386,4 +390,8 @@ def test_no_line_of_the_procfiles_lacks_a_name(name):
 
 def test_every_setting_is_explained_to_who_runs_it():
     told = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    assert [one for one in config.Settings.model_fields if f"`{one.upper()}`" not in told] == []
+    assert [
+        model_field
+        for model_field in config.Settings.model_fields
+        if f"`{model_field.upper()}`" not in told
+    ] == []

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from prompts.catalogue import Catalogue, load
 from services.messages import texts
 from services.messages.sms_parts import parts
-from services.messages.texts import Dose, Where
+from services.messages.texts import Dose, MessagePlace
 from tests.support.keeper import ROOT
 
 PAGE = ROOT / "docs" / "messages.md"
@@ -30,15 +30,15 @@ SECOND = datetime(2026, 10, 21, 12, 45, tzinfo=PARIS)
 WAS = datetime(2026, 9, 23, 11, 15, tzinfo=PARIS)
 SECOND_WAS = datetime(2026, 10, 14, 10, 30, tzinfo=PARIS)
 UNTIL = datetime(2026, 9, 23, 16, 30, tzinfo=PARIS)
-HALL = Where("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e")
-GYM = Where("30 route de Rennes", "Gymnase Jaurès", "35500", "Vitré")
+HALL = MessagePlace("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e")
+GYM = MessagePlace("30 route de Rennes", "Gymnase Jaurès", "35500", "Vitré")
 LINK = "https://allo.example/s/4k0QZr8Wm2TdXb1"
 ABOUT = {"reference": REFERENCE, "number": NUMBER}
 
 Made = Callable[[Catalogue], str]
 
 
-def of_place(where: Where, other: Where | None = None) -> Iterator[tuple[str, Made]]:
+def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator[tuple[str, Made]]:
     """Each text that tells of a place, by its key in `[text]` without its shorter forms.
 
     `other` is where a second dose is, when the two are apart.

@@ -10,7 +10,7 @@ import redis
 import structlog
 
 from jobs import queues
-from jobs.queues import PAUSE, WAKE_UP_TIMEOUT, Breaker, RedisWakeUp
+from jobs.queues import PAUSE, WAKE_UP_TIMEOUT, RedisWakeUp, RetryBreaker
 
 
 class StandIn:
@@ -116,7 +116,7 @@ def test_no_socket_waits_longer_than_a_caller_would_notice(stand_in: StandIn):
 
 
 def test_the_breaker_pauses_anew_after_each_failure(stand_in: StandIn):
-    breaker = Breaker(5, stand_in.clock)
+    breaker = RetryBreaker(5, stand_in.clock)
     seen = [breaker.is_open]
     for first in (True, False):
         assert breaker.failed() is first

@@ -15,11 +15,11 @@ from models.messages import outbox
 from models.tables import booking, queue_entry
 from services.booking.change_booking import By, cancel, undo_cancel
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, Wish
+from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.centres.directory import Directory
 from services.messages.change_notices import renders
-from services.messages.notices import Ready
-from services.slots.allocate import Channel, Taker
+from services.messages.notices import ReadyNotice
+from services.slots.allocate import Channel, Holder
 from tests.support.house import LANDLINE, MOBILE, campaign_with, mornings
 from tests.support.office import Office, Provider
 
@@ -48,8 +48,8 @@ def cancels(office: Office, booking_id: str, by: By = BY_PHONE) -> None:
 def restores(office: Office, booking_id: str, by: By = BY_PHONE) -> None:
     house = office.house
     with house.database.transaction() as connection:
-        taker = Taker(by.channel, "somebody")
-        undo_cancel(connection, house.store, house.campaign, taker, booking_id, by=by)
+        holder = Holder(by.channel, "somebody")
+        undo_cancel(connection, house.store, house.campaign, holder, booking_id, by=by)
 
 
 def kinds(office: Office) -> list[tuple[str, str, str, str | None]]:
@@ -142,7 +142,7 @@ def test_whom_we_move_is_rung_where_the_campaign_does_without_that_text(whole_of
     house.opens_centre("2", starts=mornings(6, first=5))
     directory = Directory(house.database, centres_fresh_seconds=0)
     CentreLife(house.store, Campaigns.fixed(house.campaign), directory=directory).close_centre(
-        "1", Wish("la salle est inondée")
+        "1", OperationRequest("la salle est inondée")
     )
     (row,) = house.messages("booking_changed")
     render = renders(lambda _: campaign_with(texts=("confirmation",)), NUMBER)["booking_changed"]
@@ -151,7 +151,7 @@ def test_whom_we_move_is_rung_where_the_campaign_does_without_that_text(whole_of
         claimed = outbox.claim(connection, house.clock, house.store.vault, row.id, lease)
         assert claimed is not None
         ready = render(connection, house.store, claimed)
-    assert isinstance(ready, Ready)
+    assert isinstance(ready, ReadyNotice)
     assert ready.text == ""
     assert ready.call is not None
     assert ready.call.known["booking_id"] == booking_id
@@ -200,7 +200,7 @@ def test_a_relay_that_lost_its_claim_while_it_made_the_words_sends_nothing(
     (row,) = office.house.messages("booking_cancelled")
     real, nested = office.means.notices["booking_cancelled"], list[str]()
 
-    def slow(*arguments: Any) -> Ready | Any:
+    def slow(*arguments: Any) -> ReadyNotice | Any:
         if not nested:
             nested.append("…")
             office.later(seconds=26)

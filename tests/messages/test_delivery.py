@@ -19,10 +19,10 @@ from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.tables import message
 from services.booking.confirm_booking import Booked
-from services.messages.deliver_message import Means
-from services.messages.notices import Ready
+from services.messages.deliver_message import DeliveryDependencies
+from services.messages.notices import ReadyNotice
 from services.messages.topics import Topic
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 from tests.support.house import BASE, MOBILE, House, mornings
 from tests.support.office import Office, Provider
 from tests.support.rows import change, confirms, holds, near
@@ -74,7 +74,7 @@ class Refusing:
 
     def send(self, *_: Any) -> str:
         self.asked += 1
-        raise Refused(self.code)
+        raise ProviderRefused(self.code)
 
     def find(self, *_: Any) -> None:
         return None
@@ -377,7 +377,7 @@ def test_one_that_cannot_be_opened_holds_up_no_other(office: Office, provider: P
         update(message).where(message.c.id == spoilt).values(payload_enc=sealed),
     )
     assert office.sweeps() == 41
-    assert {office.state(one) for one in others} == {"sent"}
+    assert {office.state(other) for other in others} == {"sent"}
     # It is not lost: with the key it may be opened again.
     row = office.row(spoilt)
     assert (row.state, row.error_code) == ("pending", "unreadable")
@@ -395,9 +395,9 @@ def test_one_whose_words_cannot_be_made_holds_up_no_other_and_is_looked_at(
     with office.house.database.transaction() as connection:
         assert outbox.add(connection, office.house.clock, office.house.store.vault, wrong)
     others = [office.writes(f"+3361235{number:04d}") for number in range(40)]
-    office = replace(office, means=Means(notices={"booking_changed": _has_no_words}))
+    office = replace(office, means=DeliveryDependencies(notices={"booking_changed": _has_no_words}))
     assert office.sweeps() == 41
-    assert {office.state(one) for one in others} == {"sent"}
+    assert {office.state(other) for other in others} == {"sent"}
     assert (office.state(wrong.id), office.row(wrong.id).error_code) == ("sending", "error")
     # After a day of tries it is a case for somebody, and ends.
     change(
@@ -411,7 +411,7 @@ def test_one_whose_words_cannot_be_made_holds_up_no_other_and_is_looked_at(
     assert (case.message_id, case.why) == (wrong.id, "change error")
 
 
-def _has_no_words(*_: Any) -> Ready:
+def _has_no_words(*_: Any) -> ReadyNotice:
     raise ZeroDivisionError
 
 

@@ -16,7 +16,7 @@ from models.desk import cases
 from models.messages import outbox
 from models.tables import message, phone_line, queue_entry
 from services.messages import phone_capabilities
-from services.messages.phone_capabilities import Way
+from services.messages.phone_capabilities import ContactWay
 from services.messages.record_delivery import record_delivery
 from services.messages.topics import MANNERS, Topic
 from tests.messages.test_reminders import PARIS, cancels, moves
@@ -59,7 +59,7 @@ def calls(house: House) -> list[Any]:
         return list(connection.execute(statement))
 
 
-def way_of(house: House, number: str = MOBILE) -> Way:
+def way_of(house: House, number: str = MOBILE) -> ContactWay:
     with house.database.statement() as connection:
         return phone_capabilities.way_of(connection, house.store, number)
 
@@ -113,7 +113,7 @@ def test_a_mobile_number_that_is_a_landline_is_remembered_and_rung(
     reports(office, text, "undelivered", "30006")
     after(office, minutes=1)
     assert len(calls(office.house)) == 1
-    assert way_of(office.house) is Way.CALL
+    assert way_of(office.house) is ContactWay.CALL
     # The next text to it is none, and costs no try.
     again = office.writes(topic=Topic.AGAIN)
     assert office.delivers(again) == "dropped"
@@ -121,7 +121,7 @@ def test_a_mobile_number_that_is_a_landline_is_remembered_and_rung(
     assert len(provider.texts()) == 1
 
 
-def refused(office: Office, text: str) -> Way:
+def refused(office: Office, text: str) -> ContactWay:
     """It leaves, is told to have met a landline, and that is looked at; the line's way then."""
     assert office.delivers(text) == "sent"
     reports(office, text, "undelivered", "30006")
@@ -138,7 +138,7 @@ def test_a_refusal_is_doubted_after_some_days_and_a_second_one_for_longer(
     office: Office, provider: Provider
 ):
     """A network's mistake makes no mobile a landline for good; nor is every text a paid try."""
-    assert refused(office, office.writes(topic=Topic.AGAIN)) is Way.CALL
+    assert refused(office, office.writes(topic=Topic.AGAIN)) is ContactWay.CALL
     office.later(days=2)
     assert dropped(office)
     office.later(days=1)
@@ -148,21 +148,21 @@ def test_a_refusal_is_doubted_after_some_days_and_a_second_one_for_longer(
     for one in both:
         reports(office, one, "undelivered", "30006")
         after(office, minutes=1)
-    assert way_of(office.house) is Way.CALL
+    assert way_of(office.house) is ContactWay.CALL
     office.later(days=4)
     assert dropped(office)
     office.later(days=26)
     # It arrives this time: texts go there again, without another doubt.
     assert not dropped(office)
     assert not dropped(office)
-    assert way_of(office.house) is Way.TEXT
+    assert way_of(office.house) is ContactWay.TEXT
     assert len(provider.texts()) == 5
 
 
 def test_a_number_given_anew_is_tried_once_whatever_was_refused(office: Office, provider: Provider):
-    assert refused(office, office.writes(topic=Topic.AGAIN)) is Way.CALL
+    assert refused(office, office.writes(topic=Topic.AGAIN)) is ContactWay.CALL
     office.later(minutes=5)
-    assert refused(office, office.writes(topic=Topic.CONFIRMATION)) is Way.CALL
+    assert refused(office, office.writes(topic=Topic.CONFIRMATION)) is ContactWay.CALL
     office.later(minutes=5)
     assert dropped(office, Topic.CONFIRMATION)
     assert len(provider.texts()) == 2
@@ -174,8 +174,8 @@ def test_a_landline_by_its_plan_is_not_doubted(service: House):
         phone_capabilities.remember_refusal(connection, service.store, "+33491223344", sent_at=now)
         phone_capabilities.remember_refusal(connection, service.store, "+33974750001", sent_at=now)
     clock_of(service).advance(timedelta(days=400))
-    assert way_of(service, "+33491223344") is Way.CALL
-    assert way_of(service, "+33974750001") is Way.CALL
+    assert way_of(service, "+33491223344") is ContactWay.CALL
+    assert way_of(service, "+33974750001") is ContactWay.CALL
 
 
 def test_whoever_wants_no_texts_is_rung_about_what_they_must_know_and_nothing_else(
@@ -201,7 +201,7 @@ def test_any_other_failure_is_a_call_and_then_a_case(whole_office: Office, code:
     reports(office, text, "undelivered", code)
     after(office, minutes=1)
     (call,) = calls(office.house)
-    assert way_of(office.house) is Way.TEXT, "the line is as it was"
+    assert way_of(office.house) is ContactWay.TEXT, "the line is as it was"
     with office.house.database.transaction() as connection:
         outbox.move_state(connection, office.house.clock, call.message_id, "undelivered")
     after(office, minutes=1)
@@ -282,7 +282,7 @@ def test_five_reports_in_any_order_have_one_end_and_the_same_follows(whole_offic
     codes = {"undelivered": "30006", "failed": "30008"}
     ends = {told(office, text, order, codes) for order in itertools.permutations(REPORTS)}
     assert ends == {("delivered", None, (("dropped", None, "needless"),), 0)}
-    assert way_of(office.house) is Way.TEXT, "a line that takes texts is remembered as such"
+    assert way_of(office.house) is ContactWay.TEXT, "a line that takes texts is remembered as such"
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ from models.booking import changes, history
 from models.messages import phone_lines
 from models.tables import booking, centre, message
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, Wish
+from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.messages import phone_capabilities
-from services.messages.phone_capabilities import Way
+from services.messages.phone_capabilities import ContactWay
 from tests.ivr.webhooks import genuine
 from tests.messages.conftest import INBOX, Writer, cases_of, noted
 from tests.support.house import MOBILE, House
@@ -48,7 +48,7 @@ def history_of(house: House) -> list[str]:
         return [line.change.what for line in history.of_booking(connection, row.id)]
 
 
-def way(house: House, number: str = MOBILE) -> Way:
+def way(house: House, number: str = MOBILE) -> ContactWay:
     with house.database.statement() as connection:
         return phone_capabilities.way_of(connection, house.store, number)
 
@@ -117,7 +117,7 @@ def test_where_and_yes_say_that_the_place_is_closed(caller: Writer):
     assert booked_at is not None
     # The one where they are last, or they would be moved there.
     for one in sorted(centres, key=lambda one: one == booked_at.centre_id):
-        life.close_centre(one, Wish("no heating"))
+        life.close_centre(one, OperationRequest("no heating"))
     texts_lie_as(caller.house, state="sent", sent_at=caller.house.clock.now())
     for body in ("où", "oui je viendrai"):
         (answer,) = caller.writes(body)
@@ -172,7 +172,7 @@ def test_yes_is_noted_with_the_booking_that_was_told_last(caller: Writer):
 
 def test_yes_takes_nobody_the_way_back_from_a_cancellation(caller: Writer):
     from services.booking.change_booking import By, Restored, cancel, undo_cancel  # noqa: PLC0415
-    from services.slots.allocate import Channel, Taker  # noqa: PLC0415
+    from services.slots.allocate import Channel, Holder  # noqa: PLC0415
 
     house = caller.house
     (row,) = booking_rows(house)
@@ -182,8 +182,8 @@ def test_yes_takes_nobody_the_way_back_from_a_cancellation(caller: Writer):
         history.add(
             connection, house.clock, row.id, history.Change("caller", "text", history.SAID_YES)
         )
-        taker = Taker(Channel.PHONE, "a call")
-        done = undo_cancel(connection, house.store, house.campaign, taker, row.id, by=by)
+        holder = Holder(Channel.PHONE, "a call")
+        done = undo_cancel(connection, house.store, house.campaign, holder, row.id, by=by)
     assert isinstance(done, Restored)
 
 
@@ -199,7 +199,7 @@ def test_stop_is_obeyed_and_answered_once(caller: Writer):
     (answer,) = caller.writes("STOP")
     assert answer.startswith("C'est noté, nous ne vous écrirons plus.")
     assert caller.line().stopped_at is not None
-    assert way(caller.house) is Way.CALL
+    assert way(caller.house) is ContactWay.CALL
     assert caller.writes("STOP") == []
     assert caller.writes("arrêtez de m'écrire") == []
 
@@ -222,7 +222,7 @@ def test_start_lets_texts_come_again(caller: Writer):
     (answer,) = caller.writes("START")
     assert answer.startswith("C'est noté, vous recevrez de nouveau nos messages.")
     assert caller.line().stopped_at is None
-    assert way(caller.house) is Way.TEXT
+    assert way(caller.house) is ContactWay.TEXT
     assert len(caller.writes("stop")) == 1
 
 
@@ -266,7 +266,7 @@ def test_a_wrong_number_gets_nothing_more_and_somebody_looks_at_its_bookings(cal
     (answer,) = caller.writes("Ce n'est pas moi !")
     assert answer.startswith("Merci de nous l'avoir dit : nous n'écrirons plus à ce numéro.")
     assert caller.line().wrong_at is not None
-    assert way(caller.house) is Way.NONE
+    assert way(caller.house) is ContactWay.NONE
     (case,) = cases_of(caller.house)
     (row,) = booking_rows(caller.house)
     assert (case.kind, case.booking_id) == ("wrong_number", row.id)
@@ -275,14 +275,14 @@ def test_a_wrong_number_gets_nothing_more_and_somebody_looks_at_its_bookings(cal
     for body in ("mauvais numéro", "annuler", "où", "oui", "bla", "stop"):
         assert caller.writes(body) == [], body
     assert len(cases_of(caller.house)) == 1
-    assert way(caller.house) is Way.NONE
+    assert way(caller.house) is ContactWay.NONE
 
 
 def test_whoever_wants_texts_after_all_has_the_right_number(caller: Writer):
     caller.writes("Ce n'est pas moi !")
     (answer,) = caller.writes("START")
     assert answer.startswith("C'est noté, vous recevrez de nouveau nos messages.")
-    assert way(caller.house) is Way.TEXT
+    assert way(caller.house) is ContactWay.TEXT
 
 
 def test_a_wrong_number_without_a_booking_is_a_case_too(stranger: Writer):

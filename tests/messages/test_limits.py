@@ -16,8 +16,8 @@ from models.supervision import alerts
 from models.tables import booking, queue_entry
 from services.campaign.campaign import AgentsHours
 from services.messages import spend
-from services.messages.deliver_message import Means
-from services.messages.spend import Breaker
+from services.messages.deliver_message import DeliveryDependencies
+from services.messages.spend import SpendBreaker
 from services.messages.topics import MANNERS, Topic
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
 from tests.support.office import Office, Provider
@@ -45,7 +45,7 @@ def at(office: Office, moment: str) -> None:
 
 def with_breaker(office: Office, parts_a_day: int) -> Office:
     seconds = iter(range(0, 10**6, 60))
-    breaker = Breaker(parts_a_day, ticks=lambda: next(seconds))
+    breaker = SpendBreaker(parts_a_day, ticks=lambda: next(seconds))
     return replace(office, means=replace(office.means, breaker=breaker))
 
 
@@ -199,7 +199,7 @@ def test_the_dispatcher_leaves_that_alert_alone(whole_office: Office, provider: 
 
 
 def test_a_breaker_that_is_open_does_not_flutter():
-    breaker = Breaker(100)
+    breaker = SpendBreaker(100)
     states = []
     for spent in (90, 100, 99, 81, 79, 99, 100):
         breaker._judge(spent)
@@ -230,5 +230,5 @@ def calls(office: Office) -> list[Any]:
 
 def test_means_of_tools_know_no_hours(office: Office, provider: Provider):
     at(office, "2026-11-26T01:30")
-    assert office.means == Means(breaker=office.means.breaker)
+    assert office.means == DeliveryDependencies(breaker=office.means.breaker)
     assert office.delivers(office.writes(topic=Topic.NEWS)) == "sent"

@@ -14,16 +14,16 @@ import pytest
 from ivr.lookup import TwilioLineTypes
 from models.messages import outbox
 from services.messages import phone_capabilities, retry_plan
-from services.messages.deliver_message import Means
-from services.messages.phone_capabilities import Kind, Way
-from services.messages.retry_plan import FATES, Again, Fate, next_try
+from services.messages.deliver_message import DeliveryDependencies
+from services.messages.phone_capabilities import ContactWay, PhoneKind
+from services.messages.retry_plan import FATES, Again, ErrorMeaning, next_try
 from services.messages.topics import MANNERS, Topic
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House
 from tests.support.office import Office, Provider
 
 PAGE = (Path(__file__).parents[2] / "docs" / "messages.md").read_text("utf-8")
-WAYS = {"text": Way.TEXT, "call": Way.CALL, "nothing": Way.NONE}
+WAYS = {"text": ContactWay.TEXT, "call": ContactWay.CALL, "nothing": ContactWay.NONE}
 LINES = re.findall(r"^\| (.+) \| (\+\d+)(?: (\w+))? \| (text|call|nothing) \|$", PAGE, re.MULTILINE)
 VOIP = "+33974750001"
 
@@ -47,7 +47,7 @@ def test_each_line_gets_what_the_table_says(  # noqa: PLR0917
         elif known == "wrong":
             phone_capabilities.mark_wrong(connection, store, number)
         elif known:
-            phone_capabilities.remember_kind(connection, store, number, Kind(known), "lookup")
+            phone_capabilities.remember_kind(connection, store, number, PhoneKind(known), "lookup")
             provider.faults.set({"line_types": {number: known}})
         assert phone_capabilities.way_of(connection, store, number) is WAYS[way], what
     text = office.writes(number, topic=Topic.CONFIRMATION)
@@ -58,16 +58,16 @@ def test_each_line_gets_what_the_table_says(  # noqa: PLR0917
 
 def test_a_number_that_was_never_given_gets_nothing(service: House):
     with service.database.statement() as connection:
-        assert phone_capabilities.way_of(connection, service.store, None) is Way.NONE
-        assert phone_capabilities.way_of(connection, service.store, "") is Way.NONE
+        assert phone_capabilities.way_of(connection, service.store, None) is ContactWay.NONE
+        assert phone_capabilities.way_of(connection, service.store, "") is ContactWay.NONE
 
 
 def test_who_wants_texts_again_gets_them(service: House):
     with service.database.transaction() as connection:
         phone_capabilities.stop_texts(connection, service.store, MOBILE)
-        assert phone_capabilities.way_of(connection, service.store, MOBILE) is Way.CALL
+        assert phone_capabilities.way_of(connection, service.store, MOBILE) is ContactWay.CALL
         phone_capabilities.allow_texts(connection, service.store, MOBILE)
-        assert phone_capabilities.way_of(connection, service.store, MOBILE) is Way.TEXT
+        assert phone_capabilities.way_of(connection, service.store, MOBILE) is ContactWay.TEXT
 
 
 # ---------------------------------------------------------------- Lookup
@@ -113,7 +113,7 @@ class Asked:
 
 
 def asking(office: Office, types: Any) -> Office:
-    office.means = Means(line_types=types)
+    office.means = DeliveryDependencies(line_types=types)
     return office
 
 
@@ -133,7 +133,7 @@ def test_a_ported_number_is_asked_about_once_and_remembered(
     assert counting.numbers == []
 
 
-@pytest.mark.parametrize("answer", [NoAnswer(), Busy("20429"), Refused("20404")])
+@pytest.mark.parametrize("answer", [NoAnswer(), Busy("20429"), ProviderRefused("20404")])
 def test_a_look_up_that_fails_changes_nothing(office: Office, provider: Provider, answer: Any):
     types = Asked(answer)
     asking(office, types)
@@ -197,11 +197,11 @@ def test_the_page_names_every_code():
     plan = PAGE[PAGE.index("## What is done about each error") :]
     rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", plan, re.MULTILINE))
     words = {
-        "ours": Fate.OURS,
-        "one more text": Fate.ONCE_LATER,
-        "remembered as a landline": Fate.LANDLINE,
-        "remembered as STOP": Fate.STOPPED,
-        "never again": Fate.DEAD_END,
+        "ours": ErrorMeaning.OURS,
+        "one more text": ErrorMeaning.ONCE_LATER,
+        "remembered as a landline": ErrorMeaning.LANDLINE,
+        "remembered as STOP": ErrorMeaning.STOPPED,
+        "never again": ErrorMeaning.DEAD_END,
     }
     told = {
         code: next(fate for word, fate in words.items() if then.startswith(word))
@@ -216,13 +216,13 @@ def test_the_page_names_every_code():
 
 @pytest.mark.parametrize("code", ["21211", "21614", "21635", "21610", "30006"])
 def test_some_errors_are_never_tried_again(code: str):
-    assert next_try(Refused(code), 1) is None
-    assert retry_plan.fate(code) is not Fate.ONCE_LATER
+    assert next_try(ProviderRefused(code), 1) is None
+    assert retry_plan.fate(code) is not ErrorMeaning.ONCE_LATER
 
 
 def test_waits_double_up_to_five_minutes_and_end_after_a_day():
     waits = [next_try(Busy("x"), number) for number in range(1, retry_plan.MOST_ATTEMPTS)]
-    seconds = [one.after.total_seconds() for one in waits if one]
+    seconds = [wait.after.total_seconds() for wait in waits if wait]
     assert seconds[:8] == [5, 10, 20, 40, 80, 160, 300, 300]
     assert timedelta(hours=23) < timedelta(seconds=sum(seconds)) < timedelta(hours=26)
     assert next_try(Busy("x"), retry_plan.MOST_ATTEMPTS) is None
@@ -237,7 +237,7 @@ def test_a_header_says_when_and_never_sooner_than_a_second():
     )
 
 
-@pytest.mark.parametrize("error", [NoAnswer(), Busy("x"), Refused("20003")])
+@pytest.mark.parametrize("error", [NoAnswer(), Busy("x"), ProviderRefused("20003")])
 def test_what_is_in_doubt_stays_so_until_it_is_settled(error: Any):
     again = next_try(error, 2, ambiguous=True)
     assert again is not None

@@ -9,8 +9,8 @@ from exchange.segments import segment_count
 from prompts.catalogue import languages, load
 from services.messages import texts
 from services.messages.sms_parts import Encoding, encoding, parts
-from services.messages.texts import Dose, Where
-from services.short_links import Kind, Links
+from services.messages.texts import Dose, MessagePlace
+from services.short_links import LinkKind, Links
 from tests.messages.examples import ABOUT, HALL, NUMBER, REFERENCE, SECOND, START, UNTIL, WAS
 from tests.messages.test_texts import HEALTH, WRITTEN_NUMBER, places
 
@@ -19,7 +19,7 @@ LINKED = {**ABOUT, "link": LINK}
 BOTH = (START, SECOND)
 
 
-def confirmations(language: str, **more: object) -> Iterator[tuple[Where, str, str]]:
+def confirmations(language: str, **more: object) -> Iterator[tuple[MessagePlace, str, str]]:
     """Each with and without the link, of one appointment and of two."""
     catalogue = load(language)
     for where in places():
@@ -89,7 +89,7 @@ def test_other_texts_have_it_where_it_takes_no_part_more():
 
 def test_what_is_to_be_finished_has_its_link_and_the_number_in_one_part():
     link = Links("https://allo.example", "secret").of_code("204061", START)
-    assert f"/{Kind.CODE}/" in link
+    assert f"/{LinkKind.CODE}/" in link
     longest = max((where.town for where in places()), key=len)
     for language in languages():
         catalogue = load(language)

@@ -24,11 +24,11 @@ from services.booking.change_booking import By, Changed, cancel, move
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Reminder
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, Wish
-from services.centre_day.move_people import Fate
+from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.move_people import MoveOutcome
 from services.centres.directory import Directory
 from services.messages.reminders import calls_about, plan
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from tests.calls.telephone import Post
 from tests.support.house import (
     CAMPAIGN,
@@ -84,7 +84,7 @@ def books(
             .limit(1)
         ).one()
         request = Request(
-            taker=Taker(Channel.AGENT, f"desk:{next(_holders)}"),
+            holder=Holder(Channel.AGENT, f"desk:{next(_holders)}"),
             chosen=(Chosen(row.id, row.slot_id, start),),
             centre_id=gid,
             local_starts=(start.astimezone(PARIS),),
@@ -285,7 +285,7 @@ def moves(made: House, booking_id: str, to: datetime) -> None:
             connection,
             made.store,
             made.campaign,
-            Taker(Channel.AGENT, f"desk:{next(_holders)}"),
+            Holder(Channel.AGENT, f"desk:{next(_holders)}"),
             booking_id,
             to={1: Chosen(row.id, row.slot_id, to)},
             by=By("a", Channel.AGENT, "asked for"),
@@ -459,8 +459,8 @@ def test_nobody_is_reminded_of_what_was_told_to_be_no_more(service: House):
     books(service, start, number=LANDLINE, text=False, calls=True, born=date(1944, 6, 5))
     directory = Directory(service.database, centres_fresh_seconds=0)
     life = CentreLife(service.store, Campaigns.fixed(service.campaign), directory=directory)
-    report = life.close_centre("1", Wish("la salle est inondée"))
-    assert set(report.fates.values()) == {Fate.CASE}
+    report = life.close_centre("1", OperationRequest("la salle est inondée"))
+    assert set(report.fates.values()) == {MoveOutcome.CASE}
     post = Post(service)
     for moment in ("2026-11-25 18:00", "2026-12-08 10:00", "2026-12-09 09:00"):
         assert goes_to(service, local(moment)) > 0

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.online.attempts import place_of
-from services.short_links import GOOD_AFTER, LETTERS, Kind, Links
+from services.short_links import GOOD_AFTER, LETTERS, LinkKind, Links
 
 LINKS = Links("https://allo.example", "a-secret-of-the-tests")
 START = datetime(2026, 11, 27, 9, tzinfo=UTC)
@@ -24,9 +24,9 @@ def token_of(address: str) -> str:
 @given(
     number=st.integers(0, 10**10 - 1),
     day=st.dates(date(2020, 1, 1), date(2064, 1, 1)),
-    kind=st.sampled_from([Kind.BOOKING]),
+    kind=st.sampled_from([LinkKind.BOOKING]),
 )
-def test_what_was_sealed_is_read_until_its_day(number: int, day: date, kind: Kind):
+def test_what_was_sealed_is_read_until_its_day(number: int, day: date, kind: LinkKind):
     token = LINKS.token(kind, number, day)
     assert len(token) == LETTERS
     assert token.isascii()
@@ -41,8 +41,8 @@ def test_a_link_of_a_booking_is_good_some_days_after_its_last_appointment():
     assert address.startswith("https://allo.example/r/")
     token = token_of(address)
     last = second.date() + GOOD_AFTER
-    assert LINKS.read(Kind.BOOKING, token, last) == "4521738908"
-    assert LINKS.read(Kind.BOOKING, token, last + timedelta(days=1)) is None
+    assert LINKS.read(LinkKind.BOOKING, token, last) == "4521738908"
+    assert LINKS.read(LinkKind.BOOKING, token, last + timedelta(days=1)) is None
     assert LINKS.of_booking("", [START]) == ""
 
 
@@ -56,7 +56,7 @@ def test_a_link_that_is_changed_anywhere_opens_nothing():
         if letter != token[at]
     ]
     assert len(changed) == LETTERS * 61
-    assert not [one for one in changed if LINKS.read(Kind.BOOKING, one, TODAY)]
+    assert not [one for one in changed if LINKS.read(LinkKind.BOOKING, one, TODAY)]
 
 
 def test_what_was_never_made_opens_nothing():
@@ -70,17 +70,17 @@ def test_what_was_never_made_opens_nothing():
         "../../etc/passw",
         "٣" * 15,
     ):
-        assert LINKS.read(Kind.BOOKING, made_up, TODAY) is None, made_up
+        assert LINKS.read(LinkKind.BOOKING, made_up, TODAY) is None, made_up
 
 
 def test_a_link_of_one_kind_or_of_another_service_is_none_of_this():
     code = token_of(LINKS.of_code("204061", START))
-    assert LINKS.read(Kind.CODE, code, TODAY) == "204061"
-    assert LINKS.read(Kind.BOOKING, code, TODAY) is None
+    assert LINKS.read(LinkKind.CODE, code, TODAY) == "204061"
+    assert LINKS.read(LinkKind.BOOKING, code, TODAY) is None
     booking = token_of(LINKS.of_booking("4521738908", [START]))
-    assert LINKS.read(Kind.CODE, booking, TODAY) is None
+    assert LINKS.read(LinkKind.CODE, booking, TODAY) is None
     other = Links(LINKS.base_url, "another secret")
-    assert other.read(Kind.BOOKING, booking, TODAY) is None
+    assert other.read(LinkKind.BOOKING, booking, TODAY) is None
     assert "secret" not in repr(LINKS)
 
 

@@ -20,11 +20,11 @@ from exchange.segments import segment_count
 from jobs.feeds import read_centres
 from prompts.catalogue import languages, load
 from services.campaign.campaign import Campaign
-from services.centre_day.centre_life import Kind
+from services.centre_day.centre_life import OperationKind
 from services.messages import texts
 from services.messages.discreet_place import discreet, says_health
 from services.messages.sms_parts import Encoding, encoding, parts, to_gsm
-from services.messages.texts import NAMES, PIECE, Dose, Where
+from services.messages.texts import NAMES, PIECE, Dose, MessagePlace
 from tests.messages import examples
 from tests.messages.examples import (
     ABOUT,
@@ -58,26 +58,27 @@ derandomized = settings(derandomize=True, database=None, deadline=None, max_exam
 
 
 @lru_cache
-def places() -> tuple[Where, ...]:
+def places() -> tuple[MessagePlace, ...]:
     """Where the 854 centres are; a place that several share is looked at once."""
     return tuple(
         dict.fromkeys(
-            Where(one.street, one.name, one.postcode, one.town) for one in read_centres().records
+            MessagePlace(record.street, record.name, record.postcode, record.town)
+            for record in read_centres().records
         )
     )
 
 
 @lru_cache
-def every_text(language: str) -> list[tuple[str, Where | None, str]]:
+def every_text(language: str) -> list[tuple[str, MessagePlace | None, str]]:
     catalogue = load(language)
-    told: list[tuple[str, Where | None, str]] = [
+    told: list[tuple[str, MessagePlace | None, str]] = [
         (key, where, make(catalogue)) for where in places() for key, make in of_place(where)
     ]
     longest = max((where.town for where in places()), key=len)
     return [*told, *((key, None, make(catalogue)) for key, make in of_no_place(longest))]
 
 
-def each_text() -> Iterator[tuple[str, Where | None, str]]:
+def each_text() -> Iterator[tuple[str, MessagePlace | None, str]]:
     for language in languages():
         yield from every_text(language)
 
@@ -163,7 +164,7 @@ def test_people_are_spoken_to_politely_and_in_whole_words():
 def test_no_place_whatever_makes_a_text_too_long(
     street: str, name: str, town: str, key: str, language: str
 ):
-    where = Where(street, name, "75011", town)
+    where = MessagePlace(street, name, "75011", town)
     text = dict(of_place(where, replace(where, street=f"{street} bis")))[key](load(language))
     assert parts(text) <= (1 if key.startswith("confirmation") else 2)
     assert WRITTEN_NUMBER in text
@@ -263,8 +264,8 @@ def test_nothing_that_moved_makes_no_text():
         texts.changed(load("fr"), doses=(Dose(1, START, HALL),), **ABOUT)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_whoever_is_moved_by_us_hears_why_in_plain_words(kind: Kind):
+@pytest.mark.parametrize("kind", list(OperationKind))
+def test_whoever_is_moved_by_us_hears_why_in_plain_words(kind: OperationKind):
     doses = (Dose(1, START, HALL, was=WAS),)
     for language in languages():
         text = texts.closed(load(language), doses=doses, kind=kind, back=False, **ABOUT)
@@ -325,7 +326,7 @@ def test_what_is_stored_of_a_change_becomes_its_text():
 
 def test_a_reminder_of_one_of_two_says_which():
     def remind(**more: object) -> str:
-        where = {"start": START, "where": Where("1 rue X", "", "35500", "Vitré")}
+        where = {"start": START, "where": MessagePlace("1 rue X", "", "35500", "Vitré")}
         return texts.reminder(load("fr"), **where, **ABOUT, **more)  # type: ignore[arg-type]
 
     assert remind().startswith(

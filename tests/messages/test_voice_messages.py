@@ -13,9 +13,9 @@ import pytest
 
 from sqlalchemy import select, update
 
-from flows.world import Answered
+from flows.world import RungPerson
 from models.messages import outbox
-from models.messages.outbox import FOLLOW_UP, Claimed, NewMessage
+from models.messages.outbox import FOLLOW_UP, ClaimedMessage, NewMessage
 from models.queue import callbacks
 from models.tables import leg, message, queue_entry
 from services.agents import call_back
@@ -93,7 +93,7 @@ def is_heard(office: Office, ring: Ring) -> None:
     store = office.store
     with store.database.transaction() as connection:
         answered = call_back.answered(connection, store, ring.leg, ring.sid)
-        assert answered is Answered.MACHINE
+        assert answered is RungPerson.MACHINE
     with store.database.transaction() as connection:
         voice_messages.heard(connection, store, ring.leg, ring.sid)
 
@@ -324,7 +324,7 @@ def test_no_text_says_that_a_message_could_not_be_told(office: Office):
 def test_one_that_cannot_be_told_keeps_nobody_else_from_being_rung(office: Office):
     first, second = tells(office), tells(office, a_landline(1))
 
-    def wanted(_: Any, __: Any, claimed: Claimed) -> bool:
+    def wanted(_: Any, __: Any, claimed: ClaimedMessage) -> bool:
         if claimed.id == first:
             raise ZeroDivisionError
         return True

@@ -196,8 +196,8 @@ def test_two_doses_across_a_change_of_clocks(
         service.phone(MOBILE).books()
         booked = runs(service, "bookings", "export")
         starts = [datetime.fromisoformat(row["start"]) for row in booked]
-        assert [one.date() for one in starts] == [first, first + timedelta(days=apart)]
-        assert {(one.hour, one.minute) for one in starts} == {(hour, minute)}
+        assert [start.date() for start in starts] == [first, first + timedelta(days=apart)]
+        assert {(start.hour, start.minute) for start in starts} == {(hour, minute)}
         result = service.app.test_cli_runner().invoke(args=["store", "verify"])
         assert result.stdout.splitlines() == ["1 bookings, 4 places, 0 contradictions"]
 
@@ -208,7 +208,7 @@ def test_a_second_dose_that_only_hours_would_allow_is_not_offered(database_url: 
     now = datetime(2026, 10, 6, 8, tzinfo=UTC)
     with service_at(database_url, "75011", now=now, doses=2) as service:
         starts = [local("75011", first, 0, 30), local("75011", date(2026, 10, 28), 23, 30)]
-        service.opens_slots("1", sorted(one.astimezone(UTC) for one in starts))
+        service.opens_slots("1", sorted(start.astimezone(UTC) for start in starts))
         assert offered(service, "75011") == []
 
 
@@ -221,7 +221,7 @@ def test_old_enough_from_midnight_of_the_centres_own_birthday(database_url: str,
     with service_at(database_url, code) as service:
         before, birthday = date(2026, 12, 9), date(2026, 12, 10)
         starts = [local(code, before, 23, 45), local(code, before, 12)]
-        service.opens_slots("1", sorted(one.astimezone(UTC) for one in starts))
+        service.opens_slots("1", sorted(start.astimezone(UTC) for start in starts))
         assert offered(service, code, born="10121951") == []
         # Who is old enough already, has these.
         assert offered(service, code, born="09121951")
@@ -259,4 +259,4 @@ def test_other_ways_to_search_do_not_lead_to_a_day_too_early(database_url: str):
         for keys in (("4", "1"), ("4", "2", "2"), ("4", "3")):
             caller.answers(*keys)
             offers = service.session(caller.sid).offers
-            assert [one.local_start for one in offers] == [local(code, birthday, 15)]
+            assert [offer.local_start for offer in offers] == [local(code, birthday, 15)]

@@ -15,7 +15,7 @@ from models.booking import changes
 from models.tables import attempt, booking
 from services import attempts
 from services.attempts import MOST_WRONG_BORNE, TRIES_A_CALL, TRIES_A_DAY, changes_need_a_person
-from services.booking.find_booking import Found, NotFound, find_booking
+from services.booking.find_booking import FoundBooking, NotFound, find_booking
 from services.operations.erase_data import erase_data
 from tests.booking.test_changes import books
 from tests.support.house import LANDLINE, MOBILE, House, a_mobile, mornings
@@ -40,7 +40,7 @@ def looks(
     *,
     caller: str = MOBILE,
     call_id: str = "CA-1",
-) -> Found | NotFound:
+) -> FoundBooking | NotFound:
     with house.database.transaction() as connection:
         return find_booking(
             connection,
@@ -55,7 +55,7 @@ def looks(
 def test_both_right_find_it(booked: tuple[House, str]):
     house, reference = booked
     found = looks(house, reference)
-    assert isinstance(found, Found)
+    assert isinstance(found, FoundBooking)
     assert found.file.reference == reference
     assert [one.dose for one in found.file.live] == [1]
 
@@ -88,13 +88,13 @@ def test_after_three_wrong_ones_a_right_one_finds_nothing_in_this_call(
     for _ in range(TRIES_A_CALL):
         looks(house, UNKNOWN, caller="")
     assert looks(house, reference, caller="") == NotFound(person=True)
-    assert isinstance(looks(house, reference, caller="", call_id="CA-2"), Found)
+    assert isinstance(looks(house, reference, caller="", call_id="CA-2"), FoundBooking)
 
 
 def test_a_right_one_is_no_trytoo_many(booked: tuple[House, str]):
     house, reference = booked
     for number in range(2 * TRIES_A_DAY):
-        assert isinstance(looks(house, reference, call_id=f"CA-{number % 2}"), Found)
+        assert isinstance(looks(house, reference, call_id=f"CA-{number % 2}"), FoundBooking)
 
 
 def test_five_wrong_ones_a_day_close_a_number(booked: tuple[House, str]):
@@ -103,9 +103,9 @@ def test_five_wrong_ones_a_day_close_a_number(booked: tuple[House, str]):
         looks(house, f"000000000{number}", call_id=f"CA-{number}")
     assert looks(house, reference, call_id="CA-9") == NotFound(person=True)
     # Not the reference: from another line it is found.
-    assert isinstance(looks(house, reference, caller=LANDLINE, call_id="CA-10"), Found)
+    assert isinstance(looks(house, reference, caller=LANDLINE, call_id="CA-10"), FoundBooking)
     clock_of(house).advance(DAY)
-    assert isinstance(looks(house, reference, call_id="CA-11"), Found)
+    assert isinstance(looks(house, reference, call_id="CA-11"), FoundBooking)
 
 
 def test_five_wrong_ones_a_day_close_a_reference_and_not_for_agents(booked: tuple[House, str]):
@@ -117,14 +117,14 @@ def test_five_wrong_ones_a_day_close_a_reference_and_not_for_agents(booked: tupl
         assert changes.find_by_reference(connection, house.store.vault, reference) is not None
     # Whoever is right while it is closed does not close it for longer.
     clock_of(house).advance(DAY)
-    assert isinstance(looks(house, reference, caller=LANDLINE, call_id="CA-10"), Found)
+    assert isinstance(looks(house, reference, caller=LANDLINE, call_id="CA-10"), FoundBooking)
 
 
 def test_a_withheld_number_has_no_count_of_its_own(booked: tuple[House, str]):
     house, reference = booked
     for number in range(3 * TRIES_A_DAY):
         looks(house, f"00000000{number:02d}", caller="", call_id=f"CA-{number}")
-    assert isinstance(looks(house, reference, caller="", call_id="CA-99"), Found)
+    assert isinstance(looks(house, reference, caller="", call_id="CA-99"), FoundBooking)
 
 
 def test_lines_that_try_at_once_have_no_more_tries_than_one_after_the_other(
@@ -132,7 +132,7 @@ def test_lines_that_try_at_once_have_no_more_tries_than_one_after_the_other(
 ):
     house, reference = booked
 
-    def guesses(number: int) -> Found | NotFound:
+    def guesses(number: int) -> FoundBooking | NotFound:
         born = BORN if number >= TRIES_A_DAY else OTHER
         return looks(house, reference, born, caller=a_mobile(number), call_id=f"CA-{number}")
 
@@ -178,7 +178,7 @@ def test_many_wrong_ones_of_all_need_a_person_for_changes_and_raise_one_alert(se
         for number in range(5):
             looks(service, f"1{number:09d}", caller="", call_id=f"CB-{number}")
     assert need()
-    (alert,) = [one for one in logs if one["event"] == "alert"]
+    (alert,) = [log for log in logs if log["event"] == "alert"]
     assert (alert["alert"], alert["log_level"]) == ("wrong look-ups", "error")
     assert alert["wrong"] == MOST_WRONG_BORNE + 1
     clock_of(service).advance(attempts.LOOK_BACK)

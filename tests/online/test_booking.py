@@ -132,9 +132,9 @@ def test_two_doses_and_two_people_side_by_side(two_doses: House):
     visitor.sends(place=visitor.places[0]).is_at("confirmer").sends().is_at("fait")
     assert first[:2] in visitor.page
     rows = two_doses.bookings()
-    assert len({one.reference for one in rows}) == 2
-    assert sorted(one.dose for one in rows) == [1, 1, 2, 2]
-    assert len({one.start_at for one in rows if one.dose == 1}) == 1
+    assert len({row.reference for row in rows}) == 2
+    assert sorted(row.dose for row in rows) == [1, 1, 2, 2]
+    assert len({row.start_at for row in rows if row.dose == 1}) == 1
     assert two_doses.held() == 0
 
 

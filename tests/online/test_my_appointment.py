@@ -12,7 +12,7 @@ from sqlalchemy import event, select
 from models.tables import attempt, booking, history, visit
 from services.attempts import TRIES_A_DAY
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, Wish
+from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.online.attempts import WISHES_A_REFERENCE, WRONG_A_PLACE
 from tests.online.visitors import BORN, OTHER_DAY, Visitor, link_in, text_to
 from tests.support.house import (
@@ -102,9 +102,12 @@ def test_known_and_unknown_get_the_same_bytes_the_same_work_and_the_same_headers
         for engine in quick.database.engines:
             event.remove(engine, "before_cursor_execute", note)
         assert visitor.answer is not None
-        headers = [one for one in visitor.answer.headers if one[0] != "Date"]
+        headers = [header for header in visitor.answer.headers if header[0] != "Date"]
         # The last word on the message itself: kept or taken back, one statement each.
-        work = [one.split(" SAVEPOINT")[0].replace("ROLLBACK TO", "RELEASE") for one in statements]
+        work = [
+            statement.split(" SAVEPOINT")[0].replace("ROLLBACK TO", "RELEASE")
+            for statement in statements
+        ]
         told[name] = (visitor.page, headers, visitor.path, work)
     assert told["known"] == told["unknown"] == told["wrong date"]
     assert len(told["known"][3]) > 5
@@ -167,7 +170,7 @@ def test_an_appointment_whose_place_closes_is_shown_as_such(made: House):
     _, link = booked(made)
     early = Visitor(made).opens_link(link).reads("Votre rendez-vous")
     life = CentreLife(made.store, Campaigns.fixed(made.campaign))
-    life.close_centre("1", Wish("no heating"))
+    life.close_centre("1", OperationRequest("no heating"))
     for visitor in (early.goes(early.path), Visitor(made).opens_link(link)):
         visitor.reads("n’aura pas lieu", "Une personne vous appellera", "Déplacer")
         assert "Ajouter à mon agenda" not in visitor.page

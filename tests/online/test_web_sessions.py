@@ -17,10 +17,10 @@ from flows.session import Session
 from models.online import web_sessions as rows
 from models.tables import place, visit
 from services.centres.directory import Directory
-from services.desk.booking import Made, Order, Person, book
-from services.desk.offers import Desk, Wish, find_offers, towns
+from services.desk.booking import DeskOrder, Made, PersonToBook, book
+from services.desk.offers import Desk, SearchCriteria, find_offers, towns
 from services.online import answers, web_sessions
-from services.online.web_sessions import LEASE, Act, Answered, Visit, WebWorld
+from services.online.web_sessions import LEASE, Act, WebAnswer, WebSession, WebWorld
 from services.operations.erase_data import erase_data
 from services.service import Service
 from services.slots.allocate import Channel
@@ -47,11 +47,11 @@ class Site:
     def __init__(self, house: House, whom: str = "self") -> None:
         self.house, self.service = house, serving(house)
         session = Session(step="date_of_birth", whom=str(answers.WHOM[whom]))
-        self.visit = web_sessions.new_visit(
+        self.visit = web_sessions.new_web_session(
             house.store, "fr", web_sessions.new_id(house.store), session
         )
 
-    def tries(self, act: Act, said: str = "") -> Answered:
+    def tries(self, act: Act, said: str = "") -> WebAnswer:
         """Answer the page that was seen last; what it led to is not looked at."""
         visit = self.visit
         return web_sessions.answer(self.house.store, self.service, visit, visit.number, act, said)
@@ -72,7 +72,7 @@ class Site:
         )
         return self.answers(lambda visit, world: answers.reach(visit, world, number))
 
-    def now(self) -> Visit:
+    def now(self) -> WebSession:
         found = web_sessions.load(self.house.store, self.visit.id)
         assert found is not None
         return found
@@ -146,10 +146,12 @@ def test_the_same_last_place_is_one_of_web_phone_and_desk(last_place: House):
     service, desk = serving(last_place), Desk("agent-1", number=a_mobile(4))
     with last_place.database.transaction() as connection:
         (town,) = towns(connection, last_place.store, service, desk, "75011")
-        wish = Wish((date(1942, 3, 12),), town)
+        wish = SearchCriteria((date(1942, 3, 12),), town)
         (offer,) = find_offers(connection, last_place.store, service, desk, wish).offers
     clock.moment += timedelta(minutes=15)
-    order = Order((Person(date(1942, 3, 12), offer.places),), "75011", a_mobile(4), "0" * 24)
+    order = DeskOrder(
+        (PersonToBook(date(1942, 3, 12), offer.places),), "75011", a_mobile(4), "0" * 24
+    )
 
     def by_desk() -> bool:
         with last_place.database.transaction() as connection:
@@ -178,7 +180,7 @@ def test_what_fails_in_the_middle_of_an_answer_leaves_everything_as_it_was(last_
     site = Site(last_place)
     site.answers(lambda visit, world: answers.date_of_birth(visit, world, "12", "3", "1942"))
 
-    def breaks(visit: Visit, world: WebWorld) -> Visit:
+    def breaks(visit: WebSession, world: WebWorld) -> WebSession:
         answers.postcode(visit, world, "75011")
         raise RuntimeError("the worker is gone")
 

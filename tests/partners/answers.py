@@ -176,7 +176,7 @@ def maiia_centre(own: str = "c" * 24, **address: Any) -> dict[str, Any]:
 
 
 def keldoc_slots(*times: str, **days: Any) -> dict[str, Any]:
-    return {"availabilities": {"2021-05-03": [{"start_time": one} for one in times], **days}}
+    return {"availabilities": {"2021-05-03": [{"start_time": time} for time in times], **days}}
 
 
 def keldoc_motives(*motives: tuple[int, str], category: str = "Vaccination") -> list[Any]:

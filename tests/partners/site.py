@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from partners.walking import Answer, Ask, Blocked, Found, Gone, Trouble, Walk
+from partners.walking import Ask, Blocked, CentreReading, Gone, PartnerAnswer, ReadingTrouble, Walk
 
 Reply = Any
 
@@ -26,16 +26,20 @@ class Site:
     def wait_for(self, url: str) -> float:
         return self.wait
 
-    def get(self, ask: Ask) -> Answer:
+    def get(self, ask: Ask) -> PartnerAnswer:
         path = urlsplit(ask.url).path
         self.asked.append((path, dict(ask.query)))
         self.requests_made += 1
-        reply = self.pages.get(path, Answer(404))
+        reply = self.pages.get(path, PartnerAnswer(404))
         if callable(reply):
             reply = reply(dict(ask.query))
         if isinstance(reply, Blocked):
             raise reply
-        return reply if isinstance(reply, Answer) else Answer(200, json.dumps(reply).encode())
+        return (
+            reply
+            if isinstance(reply, PartnerAnswer)
+            else PartnerAnswer(200, json.dumps(reply).encode())
+        )
 
     def queries(self, path: str) -> list[dict[str, str]]:
         return [query for asked, query in self.asked if asked == path]
@@ -43,8 +47,8 @@ class Site:
 
 def walked(walk: Walk, site: Site) -> list[Any]:
     """Drive a walk to its end; gives what it found."""
-    found: list[Found | Gone | Trouble] = []
-    answer: Answer | None = None
+    found: list[CentreReading | Gone | ReadingTrouble] = []
+    answer: PartnerAnswer | None = None
     try:
         while True:
             step = walk.send(answer)

@@ -20,10 +20,10 @@ from jobs.partner_feeds import NotNow, PlatformFeed, run_round
 from models.clock import FixedClock
 from models.database import Database
 from models.partners import rows
-from models.partners.rows import Feed, PartnerCentre, PartnerNear, PartnerSlot
+from models.partners.rows import Feed, PartnerCentreRow, PartnerNear, PartnerSlot
 from models.tables import centre
 from partners.partners_file import Platform
-from partners.walking import Answer, Blocked, Wanted
+from partners.walking import Blocked, LinkToRead, PartnerAnswer
 from services.partners import slots as partner_slots
 from tests.partners.answers import doctolib_page, doctolib_slots
 from tests.partners.site import Site
@@ -37,7 +37,7 @@ VITRE = (48.1226, -1.2161)
 
 def feed_of(database, clock, pages, *links: str) -> tuple[PlatformFeed, Site]:
     site = Site(pages)
-    wanted = tuple(Wanted(one) for one in links or (LINK,))
+    wanted = tuple(LinkToRead(one) for one in links or (LINK,))
     platform = Platform("doctolib", "https://partner.example", frozenset(), links=wanted)
     return PlatformFeed(platform, database, clock, site), site
 
@@ -68,10 +68,10 @@ GOOD = {
 @pytest.mark.parametrize(
     "bad",
     [
-        Answer(200, b"<html>Just a moment</html>"),
-        Answer(200, json.dumps(GOOD[FREE]).encode()[:-9]),
-        Answer(0, why="it is larger than 10485760 bytes"),
-        Answer(0, why="it takes too long to come"),
+        PartnerAnswer(200, b"<html>Just a moment</html>"),
+        PartnerAnswer(200, json.dumps(GOOD[FREE]).encode()[:-9]),
+        PartnerAnswer(0, why="it is larger than 10485760 bytes"),
+        PartnerAnswer(0, why="it takes too long to come"),
         {"availabilities": 7},
     ],
 )
@@ -113,7 +113,7 @@ def test_what_is_read_is_near_with_its_age_and_replaces_what_was(database):
     rounds(feed)
     (found,) = near(database)
     assert (found.next_at.day, found.free, found.read_at) == (4, 1, NOW + timedelta(minutes=20))
-    site.pages = {BOOKING: Answer(410)}
+    site.pages = {BOOKING: PartnerAnswer(410)}
     clock.advance(timedelta(minutes=20))
     rounds(feed)
     assert near(database) == []
@@ -121,7 +121,7 @@ def test_what_is_read_is_near_with_its_age_and_replaces_what_was(database):
 
 
 def test_who_may_book_by_age(database):
-    told = PartnerCentre("maiia:1", "maiia", "Quai", latitude=VITRE[0], longitude=VITRE[1])
+    told = PartnerCentreRow("maiia:1", "maiia", "Quai", latitude=VITRE[0], longitude=VITRE[1])
     told = replace(told, territory="metropole")
     later = NOW + timedelta(days=1)
     slots = [
@@ -169,7 +169,9 @@ def test_who_refuses_is_left_alone_for_longer_each_time(sqlite_url):
 def test_five_useless_answers_in_a_row_are_a_refusal(sqlite_url):
     database = Database(sqlite_url)
     links = [f"{LINK}-{number}" for number in range(9)]
-    silent = {f"/booking/centre-du-marais-{n}.json": Answer(0, why="no answer") for n in range(9)}
+    silent = {
+        f"/booking/centre-du-marais-{n}.json": PartnerAnswer(0, why="no answer") for n in range(9)
+    }
     feed, site = feed_of(database, FixedClock(NOW), silent, *links)
     rounds(feed)
     assert len(site.asked) == 5
@@ -291,7 +293,7 @@ def test_an_answer_that_breaks_whoever_asks_pauses_the_platform(sqlite_url):
 def test_of_a_centre_so_many_moments_are_kept(sqlite_url, monkeypatch):
     database = Database(sqlite_url)
     monkeypatch.setattr("services.partners.slots.MOST_SLOTS", 2)
-    told = PartnerCentre("maiia:1", "maiia", "Quai", "", latitude=VITRE[0], longitude=VITRE[1])
+    told = PartnerCentreRow("maiia:1", "maiia", "Quai", "", latitude=VITRE[0], longitude=VITRE[1])
     slots = [PartnerSlot(NOW + timedelta(hours=hours)) for hours in (3, 1, 2)]
     partner_slots.replace(database, NOW, replace(told, territory="metropole"), slots)
     (found,) = near(database)

@@ -16,10 +16,10 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
-from services.centre_day.centre_life import CentreLife, Wish
-from services.centre_day.move_people import Fate
+from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.move_people import MoveOutcome
 from services.operations.erase_data import erase_data
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from tests.partners.test_keldoc_orders import asked, keldoc, on_both, stage
 from tests.support.keldoc import CENTRE, MORNING, Beside, Meanwhile
 
@@ -42,10 +42,10 @@ def cancels(one: Beside, booking_id: str) -> None:
 
 
 def restores(one: Beside, booking_id: str) -> None:
-    taker = Taker(Channel.WEB, "W1")
+    holder = Holder(Channel.WEB, "W1")
     with one.house.database.transaction() as connection:
         done = undo_cancel(
-            connection, one.house.store, one.house.campaign, taker, booking_id, by=BY_CALLER
+            connection, one.house.store, one.house.campaign, holder, booking_id, by=BY_CALLER
         )
     assert isinstance(done, Restored)
 
@@ -106,7 +106,7 @@ def test_an_operator_puts_nobody_where_the_partner_knows_nothing_of_them(keldoc:
             connection,
             keldoc.house.store,
             keldoc.house.campaign,
-            Taker(Channel.SUPERVISOR, "op:1"),
+            Holder(Channel.SUPERVISOR, "op:1"),
             booking_id,
             to=to,
             by=by,
@@ -121,13 +121,13 @@ def test_who_was_moved_away_from_there_does_not_come_back_unasked(keldoc: Beside
     booking_id = booked(keldoc)
     keldoc.house.opens_centre("1", starts=[MORNING + timedelta(days=1)])
     life = CentreLife(keldoc.house.store, keldoc.service.campaigns)
-    closed = life.close_day(CENTRE, MORNING.date(), Wish("flood"))
-    assert closed.fates == {booking_id: Fate.MOVED}
+    closed = life.close_day(CENTRE, MORNING.date(), OperationRequest("flood"))
+    assert closed.fates == {booking_id: MoveOutcome.MOVED}
     assert keldoc.delivers() == ["undone"]
 
-    back = life.undo(closed.operation_id, Wish("dry"))
+    back = life.undo(closed.operation_id, OperationRequest("dry"))
 
-    assert back.fates == {booking_id: Fate.STAYS}
+    assert back.fates == {booking_id: MoveOutcome.STAYS}
     (now,) = keldoc.house.bookings()
     assert (now.centre_id, now.state) == ("1", "confirmed")
 

@@ -29,9 +29,9 @@ from services.booking.change_booking import (
     undo_cancel,
 )
 from services.operations.erase_data import erase_data
-from services.partners.booking import Asked, NotAsked, Stage, Why, state_of
+from services.partners.booking import NotAsked, OrderStage, PlacedOrder, Why, state_of
 from services.ports import PartnerTime
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from simulator.keldoc import Refusal, take_as_public
 from tests.support.house import NOON, campaign_with
 from tests.support.keldoc import (
@@ -68,7 +68,7 @@ def on_both(database_url: str) -> Iterator[Beside]:
 
 def asked(one: Beside, **changes: Any) -> str:
     found = one.asks(**changes)
-    assert isinstance(found, Asked), found
+    assert isinstance(found, PlacedOrder), found
     return found.id
 
 
@@ -83,13 +83,13 @@ def test_booked_on_both_sides_and_told_only_then(on_both: Beside):
     one = on_both
     order = asked(one)
 
-    assert stage(one, order).stage is Stage.ASKED
+    assert stage(one, order).stage is OrderStage.ASKED
     assert one.places() == FREE | {"free": 0, "held": 1}
     assert one.house.bookings() == []
     assert one.texts() == []
     assert one.diary.confirmed() == []
     again = one.asks()
-    assert again == Asked(order, repeated=True)
+    assert again == PlacedOrder(order, repeated=True)
 
     assert one.delivers() == ["booked"]
 
@@ -105,7 +105,7 @@ def test_booked_on_both_sides_and_told_only_then(on_both: Beside):
     }
     now = stage(one, order)
     (booked,) = one.house.bookings()
-    assert (now.stage, now.reference) == (Stage.BOOKED, booked.reference)
+    assert (now.stage, now.reference) == (OrderStage.BOOKED, booked.reference)
     assert (booked.channel, booked.start_at) == ("web", MORNING)
     assert one.places() == FREE | {"free": 0, "booked": 1}
     (text,) = one.texts()
@@ -128,7 +128,7 @@ def test_two_doses_are_two_appointments_there_or_none(sqlite_url: str):
         assert one.diary.confirmed() == []
         assert one.places(second) == FREE | {"free": 0, "blocked": 1}
         assert one.places() == FREE
-        assert (stage(one, order).stage, stage(one, order).why) == (Stage.REFUSED, "gone")
+        assert (stage(one, order).stage, stage(one, order).why) == (OrderStage.REFUSED, "gone")
         one.mirrors()
         asked(one, key="W1:2", second_slot_id=one.slot(second))
 
@@ -153,7 +153,7 @@ def test_a_lost_answer_makes_no_second_appointment(keldoc: Beside, fault: str, a
     assert keldoc.delivers() == ["no answer"]
     assert keldoc.house.bookings() == []
     assert keldoc.texts() == []
-    assert stage(keldoc, order).stage is Stage.ASKED
+    assert stage(keldoc, order).stage is OrderStage.ASKED
     assert keldoc.places() == FREE | {"free": 0, "held": 1}
 
     assert keldoc.delivers(LATER) == ["booked"]
@@ -172,7 +172,7 @@ def test_what_keldoc_refuses_is_given_back_and_told(keldoc: Beside, fault: str, 
     assert keldoc.house.bookings() == []
     assert keldoc.places() == FREE | {"free": 0, "blocked": 1}
     now = stage(keldoc, order)
-    assert (now.stage, now.why, now.reference) == (Stage.REFUSED, "gone", "")
+    assert (now.stage, now.why, now.reference) == (OrderStage.REFUSED, "gone", "")
     (text,) = keldoc.texts()
     assert "n'est pas pris" in text
     # It is free there after all: the next reading lets it be had again.
@@ -188,7 +188,7 @@ def test_keys_and_quota_are_for_an_operator_and_the_order_waits(keldoc: Beside, 
     assert keldoc.delivers() == ["refused to us"]
     assert keldoc.delivers(LATER) == ["refused to us"]
     assert keldoc.cases() == [f"keldoc {fault}"]
-    assert stage(keldoc, order).stage is Stage.ASKED
+    assert stage(keldoc, order).stage is OrderStage.ASKED
     assert keldoc.delivers(LATER) == ["booked"]
     assert len(keldoc.diary.confirmed()) == 1
 
@@ -200,7 +200,7 @@ def test_a_refusal_keeps_its_reason_while_it_cannot_be_undone(keldoc: Beside):
     assert keldoc.delivers() == ["refused to us"]
     assert keldoc.delivers(LATER) == ["refused to us"]
     assert keldoc.cases() == ["keldoc 402"]
-    assert (stage(keldoc, order).stage, stage(keldoc, order).why) == (Stage.REFUSED, "gone")
+    assert (stage(keldoc, order).stage, stage(keldoc, order).why) == (OrderStage.REFUSED, "gone")
     assert keldoc.delivers(LATER) == ["undone"]
     assert keldoc.diary.appointments == {}
 
@@ -217,7 +217,10 @@ def test_nobody_waits_for_ever(keldoc: Beside, *, confirmed: bool):
 
     assert keldoc.diary.appointments == {}
     assert keldoc.places() == FREE
-    assert (stage(keldoc, order).stage, stage(keldoc, order).why) == (Stage.REFUSED, "no_answer")
+    assert (stage(keldoc, order).stage, stage(keldoc, order).why) == (
+        OrderStage.REFUSED,
+        "no_answer",
+    )
     assert len(keldoc.texts()) == 1
 
 
@@ -293,7 +296,7 @@ def test_without_the_two_steps_a_lost_answer_leaves_an_appointment_that_nobody_k
     keldoc.diary.set_faults({"next": ["ok", "ok", "cut"]})
     assert keldoc.delivers() == ["no answer"]
     assert keldoc.delivers(LATER) == ["refused"]
-    assert stage(keldoc, order).stage is Stage.REFUSED
+    assert stage(keldoc, order).stage is OrderStage.REFUSED
     assert len(keldoc.diary.confirmed()) == 1
 
 
@@ -337,7 +340,7 @@ def test_a_crash_between_their_yes_and_our_commit(on_both: Beside, after: str):
     assert one.delivers(timedelta(seconds=26)) == ["booked"]
 
     assert len(one.diary.confirmed()) == len(one.house.bookings()) == 1
-    assert stage(one, order).stage is Stage.BOOKED
+    assert stage(one, order).stage is OrderStage.BOOKED
     assert len(one.texts()) == 1
 
 
@@ -359,7 +362,7 @@ def test_what_cannot_be_ours_any_more_is_taken_away_there(on_both: Beside):
     assert one.delivers() == ["no answer"]
     assert one.house.bookings() == []
     assert len(one.diary.confirmed()) == 1, "the partner did not hear of it yet"
-    assert stage(one, order).stage is Stage.REFUSED
+    assert stage(one, order).stage is OrderStage.REFUSED
     assert one.delivers(LATER) == ["no answer"]
     assert one.delivers(LATER) == ["undone"]
     assert one.diary.appointments == {}
@@ -394,8 +397,8 @@ def test_a_cancellation_goes_there_once_nobody_can_take_it_back(on_both: Beside)
     assert isinstance(done, Cancelled)
     assert one.delivers() == []
     with one.house.database.transaction() as connection:
-        taker = Taker(Channel.WEB, "W1")
-        back = undo_cancel(connection, store, campaign, taker, booking_id, by=by(one))
+        holder = Holder(Channel.WEB, "W1")
+        back = undo_cancel(connection, store, campaign, holder, booking_id, by=by(one))
     assert isinstance(back, Restored)
     # What was cancelled is there again, and stays there.
     assert one.delivers(timedelta(minutes=13)) == ["needless", "needless"]
@@ -418,10 +421,10 @@ def test_who_moves_to_a_centre_of_ours_is_taken_away_there_at_once(keldoc: Besid
     keldoc.house.opens_centre("1", starts=[MORNING + timedelta(days=1)])
     with keldoc.house.database.transaction() as connection:
         to = {1: Chosen(0, keldoc.slot(MORNING + timedelta(days=1)), MORNING + timedelta(days=1))}
-        taker = Taker(Channel.WEB, "W1")
+        holder = Holder(Channel.WEB, "W1")
         campaign = keldoc.house.campaign
         done = move(
-            connection, keldoc.house.store, campaign, taker, booking_id, to=to, by=by(keldoc)
+            connection, keldoc.house.store, campaign, holder, booking_id, to=to, by=by(keldoc)
         )
     assert isinstance(done, Moved)
 
@@ -440,16 +443,16 @@ def test_the_last_place_has_one_winner(on_both: Beside):
     slot = one.slot()
     start = threading.Barrier(4)
     takers = {
-        "web": Taker(Channel.WEB, "W1"),
-        "phone": Taker(Channel.AGENT, "desk:entry"),
-        "desk": Taker(Channel.AGENT, "desk:agent"),
+        "web": Holder(Channel.WEB, "W1"),
+        "phone": Holder(Channel.AGENT, "desk:entry"),
+        "desk": Holder(Channel.AGENT, "desk:agent"),
     }
 
     def ours(name: str) -> str:
         start.wait()
         number = f"+3361234560{len(name)}"
-        found = one.asks(key=f"{name}:1", taker=takers[name], slot_id=slot, number=number)
-        return name if isinstance(found, Asked) else ""
+        found = one.asks(key=f"{name}:1", holder=takers[name], slot_id=slot, number=number)
+        return name if isinstance(found, PlacedOrder) else ""
 
     def public() -> str:
         start.wait()
@@ -485,12 +488,12 @@ def test_without_our_hold_it_would_be_asked_for_twice(
 
     two = [{"key": f"W{n}:1", "number": f"+3361234560{n}"} for n in (1, 2)]
     found = [keldoc.asks(**each) for each in two]
-    assert [isinstance(each, Asked) for each in found] == [True, False]
+    assert [isinstance(each, PlacedOrder) for each in found] == [True, False]
     assert found[1] == NotAsked(Why.GONE)
 
     with monkeypatch.context() as off:
         off.setattr(Allocate, "hold_slot", only_looks)
-        assert isinstance(keldoc.asks(key="W3:1", number="+33612345603"), Asked)
+        assert isinstance(keldoc.asks(key="W3:1", number="+33612345603"), PlacedOrder)
     # And even then the partner and the place itself let one of them through.
     while keldoc.delivers(LATER):
         pass

@@ -21,16 +21,16 @@ from exchange.settings import Settings
 from jobs.partner_mirror import make_keldoc
 from partners.keldoc_booking import (
     ACCEPT,
-    Account,
     BookedCentre,
     FreeTime,
     Keldoc,
+    KeldocAccount,
     authorization,
     cut,
     merged,
 )
 from partners.partners_file import BadPartnersFile, read_partners_file
-from services.ports import Busy, NoAnswer, PartnerPatient, PartnerTime, Refused
+from services.ports import Busy, NoAnswer, PartnerPatient, PartnerTime, ProviderRefused
 from simulator.keldoc import KEY, SECRET, Diary, Open
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keldoc import AGENDA, FIRST, SECOND, listening
@@ -56,7 +56,7 @@ def base(diary: Diary) -> Iterator[str]:
 
 def client(base: str, *, motives: tuple[int, ...] = (FIRST,), key: str = KEY) -> Keldoc:
     centres = [BookedCentre("k1", (AGENDA,), motives)]
-    return Keldoc(Account(base, key, SECRET), centres, now=lambda: NOW)
+    return Keldoc(KeldocAccount(base, key, SECRET), centres, now=lambda: NOW)
 
 
 def ask(base: str, method: str, path: str, *, body: Any = None, **changes: str) -> tuple[int, Any]:
@@ -174,14 +174,14 @@ def test_each_dose_has_its_motive(base: str, diary: Diary):
     diary.opens(Open(AGENDA, later, later + timedelta(minutes=10), (SECOND,)))
     found = client(base, motives=(FIRST, SECOND)).free_times("k1", NOW.date(), START.date())
     assert [one.doses for one in found] == [{1, 2}, {1, 2}, {1, 2}, {2}]
-    with pytest.raises(Refused, match="no motive"):
+    with pytest.raises(ProviderRefused, match="no motive"):
         client(base, motives=(999,)).free_times("k1", NOW.date(), START.date())
 
 
 @pytest.mark.parametrize(
     ("fault", "error", "code"),
     [
-        *((str(code), Refused, str(code)) for code in (400, 401, 402, 404, 406, 422)),
+        *((str(code), ProviderRefused, str(code)) for code in (400, 401, 402, 404, 406, 422)),
         ("500", NoAnswer, None),
         ("cut", NoAnswer, None),
         ("lost", NoAnswer, None),
@@ -201,7 +201,7 @@ def test_what_each_failure_means(
 def test_nobody_there_and_a_wrong_key(base: str):
     with pytest.raises(Busy):
         client("http://127.0.0.1:1/partners").register("k1", JEANNE)
-    with pytest.raises(Refused, match="401"):
+    with pytest.raises(ProviderRefused, match="401"):
         client(base, key="another").register("k1", JEANNE)
 
 

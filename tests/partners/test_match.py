@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from models.partners.rows import OurCentre, PartnerCentre
-from services.partners.match import Found, Matcher
+from models.partners.rows import OurCentre, PartnerCentreRow
+from services.partners.match import CentreMatch, Matcher
 
 VITRE = (48.1226, -1.2161)
 PAGE = "https://partners.doctolib.fr/centre-de-sante/vitre/centre-du-marais"
-TOLD = PartnerCentre(
+TOLD = PartnerCentreRow(
     id="doctolib:practice-701",
     platform="doctolib",
     name="Centre de vaccination Halle aux grains",
@@ -105,15 +105,15 @@ def test_what_is_sure_what_is_not_and_what_is_nothing(centres, expected):
 
 def test_the_only_place_of_a_page_may_be_some_way_off():
     matcher = Matcher([ours("1", "Une salle", PAGE, ELSEWHERE)])
-    assert matcher.find(replace(TOLD, link=PAGE)) == Found("1", "link")
+    assert matcher.find(replace(TOLD, link=PAGE)) == CentreMatch("1", "link")
     maiia = "https://www.maiia.com/pharmacie/35500-vitre/quai"
     matcher = Matcher([ours("1", "Une salle", maiia, ELSEWHERE)])
-    assert matcher.find(replace(TOLD, link=f"{maiia}?centerid=5f")) == Found("1", "link")
+    assert matcher.find(replace(TOLD, link=f"{maiia}?centerid=5f")) == CentreMatch("1", "link")
 
 
 def test_the_operator_s_gid_goes_first_where_there_is_such_a_centre():
     matcher = Matcher([ours("1", "Halle aux grains"), ours("2", "Ailleurs", at=FAR)])
-    assert matcher.find(TOLD, "2") == Found("2", "id")
+    assert matcher.find(TOLD, "2") == CentreMatch("2", "id")
     assert matcher.find(TOLD, "99").centre_id == "1"
 
 
@@ -122,7 +122,7 @@ def test_without_a_position_the_postcode_stands_for_the_place():
     assert Matcher([ours("1", "Halle aux grains", at=None)]).find(nowhere).centre_id == "1"
     assert Matcher([ours("1", "Halle aux grains", at=None)]).find(
         replace(nowhere, postcode="35000")
-    ) == Found(None, "none")
+    ) == CentreMatch(None, "none")
 
 
 def test_keldoc_and_maiia_links_meet_by_path_and_by_id():

@@ -141,7 +141,7 @@ def test_addresses_of_keldoc_end_in_a_country_or_in_a_town_that_is_called_so():
         {"id": 2, "location": "BP 12345, 56100 Lorient France"},
     ]
     centres = keldoc.read(told, Context()).centres
-    assert [(one.postcode, one.town) for one in centres] == [
+    assert [(centre.postcode, centre.town) for centre in centres] == [
         ("97200", "Fort-de-France"),
         ("56100", "Lorient"),
     ]

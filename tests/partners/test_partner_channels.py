@@ -13,9 +13,9 @@ import pytest
 
 from flows.session import Session
 from models.partners import rows
-from models.partners.rows import PartnerCentre, PartnerSlot
-from services.partners.booking import Asked
-from services.partners.offers import Moment, PartnerOffer, Way, near
+from models.partners.rows import PartnerCentreRow, PartnerSlot
+from services.partners.booking import PlacedOrder
+from services.partners.offers import BookingWay, Moment, PartnerOffer, near
 from tests.desk.test_desk import Desk
 from tests.support.house import MOBILE, NOON, POSTCODES, House, campaign_with, house, mornings
 from tests.support.keldoc import CENTRE, FIRST, MORNING, SECOND, Beside, beside
@@ -33,7 +33,7 @@ SESSION = Session(
 
 def partner(one: House, name: str = "Gymnase Japy", **changes: Any) -> None:
     """A centre of Doctolib 3 km north of Paris 11e with two free moments, read 12 minutes ago."""
-    told = PartnerCentre(
+    told = PartnerCentreRow(
         id=f"doctolib:{name}",
         platform="doctolib",
         name=name,
@@ -72,17 +72,17 @@ def test_what_stands_beside_ours(database_url: str):
         partner(one.house, "Passé", start=NOON - timedelta(hours=3))
         here, site, phone = found(one)
 
-        assert (here.platform, here.centre_id, here.way) == ("keldoc", CENTRE, Way.HERE)
+        assert (here.platform, here.centre_id, here.way) == ("keldoc", CENTRE, BookingWay.HERE)
         assert here.moments == (
             Moment(one.slot(), MORNING),
             Moment(one.slot(MORNING + timedelta(minutes=10)), MORNING + timedelta(minutes=10)),
         )
-        assert (site.way, site.minutes_old, site.free) == (Way.SITE, 12, 2)
-        assert (phone.way, phone.phone) == (Way.PHONE, "+33142030405")
+        assert (site.way, site.minutes_old, site.free) == (BookingWay.SITE, 12, 2)
+        assert (phone.way, phone.phone) == (BookingWay.PHONE, "+33142030405")
         # Who may not come yet is shown nothing that could be asked for.
         assert found(one, SESSION.but(territory="")) == ()
         # What is asked for is nobody else's to see.
-        assert isinstance(one.asks(), Asked)
+        assert isinstance(one.asks(), PlacedOrder)
         assert [each.slot_id for each in found(one)[0].moments] == [
             one.slot(MORNING + timedelta(minutes=10))
         ]
@@ -94,7 +94,7 @@ def test_two_doses_stand_together_or_not_at_all(sqlite_url: str):
         one.opens()
         one.mirrors()
         (alone,) = found(one)
-        assert (alone.way, alone.moments) == (Way.PHONE, ())
+        assert (alone.way, alone.moments) == (BookingWay.PHONE, ())
         one.opens(second)
         one.mirrors()
         (both,) = found(one)

@@ -53,7 +53,7 @@ def test_a_good_file_is_read_and_told(tmp_path: Path) -> None:
     path.write_text(GOOD.split("[maiia]", maxsplit=1)[0] + BOOKS)
     assert read_partners_file(path).platforms == (doctolib,)
     assert (doctolib.between, doctolib.every, doctolib.days) == (3, 20, 10)
-    assert [one.gid for one in doctolib.links] == ["", "4821"]
+    assert [link.gid for link in doctolib.links] == ["", "4821"]
     assert doctolib.hosts == {"partners.doctolib.fr", "www.doctolib.fr"}
     assert (keldoc.host, keldoc.timetables) == ("http://127.0.0.1:8010",) * 2
     assert "127.0.0.1:8010" in keldoc.hosts
@@ -103,7 +103,10 @@ def test_the_example_of_the_documentation_is_good(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "partners.md").read_text()
     path = tmp_path / "partners.toml"
     path.write_text(text.split("```toml\n")[1].split("```")[0])
-    assert [one.name for one in read_partners_file(path).platforms] == ["doctolib", "maiia"]
+    assert [platform.name for platform in read_partners_file(path).platforms] == [
+        "doctolib",
+        "maiia",
+    ]
 
 
 def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from partners.polite import Blocked, Manners, Polite
-from partners.walking import Answer, Ask
+from partners.walking import Ask, PartnerAnswer
 
 AGENT = "AlloRendezVous/1.0 (+https://allo.example/contact)"
 ROBOTS = "/robots.txt"
@@ -113,7 +113,7 @@ def test_it_says_who_it_is_and_leaves_time_between_two_requests(server, polite_w
     time = Time()
     polite = polite_with(time, between=2.5)
     ask = Ask(f"{server.url}/a", (("name", 'Bus "vert" / +75  ans'), ("id", "1")))
-    assert polite.get(ask) == Answer(200, b'{"a": 1}')
+    assert polite.get(ask) == PartnerAnswer(200, b'{"a": 1}')
     assert polite.wait_for(ask.url) == 2.5
     polite.get(ask)
     assert server.asked == [
@@ -154,7 +154,7 @@ def test_a_refusal_is_believed_at_once(server, polite_with, status):
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_gone_is_an_answer(server, polite_with, status):
     server.answers = {"/a": (status, {}, b"")}
-    assert polite_with().get(Ask(f"{server.url}/a")) == Answer(status)
+    assert polite_with().get(Ask(f"{server.url}/a")) == PartnerAnswer(status)
 
 
 def test_a_server_in_trouble_is_asked_again_a_little_later(server, polite_with):
@@ -163,7 +163,7 @@ def test_a_server_in_trouble_is_asked_again_a_little_later(server, polite_with):
     assert polite_with(time, between=1).get(Ask(f"{server.url}/a")).status == 200
     assert time.slept == [1, 2, 4]
     server.answers = {"/a": [(500, {}, b"")] * 9}
-    assert polite_with().get(Ask(f"{server.url}/a")) == Answer(0, why="answer 500")
+    assert polite_with().get(Ask(f"{server.url}/a")) == PartnerAnswer(0, why="answer 500")
     assert len(server.answers["/a"]) == 6
 
 

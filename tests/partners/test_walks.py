@@ -7,7 +7,14 @@ from datetime import date
 import pytest
 
 from partners import doctolib_walk, keldoc_walk, maiia_walk
-from partners.walking import Answer, Found, Gone, Plan, Trouble, Wanted
+from partners.walking import (
+    CentreReading,
+    Gone,
+    LinkToRead,
+    PartnerAnswer,
+    ReadingPlan,
+    ReadingTrouble,
+)
 from tests.partners.answers import (
     doctolib_page,
     doctolib_slots,
@@ -25,9 +32,9 @@ KELDOC_LINK = "https://vaccination-covid.keldoc.com/centre-hospitalier/vitre-355
 API = "/api/patients/v2"
 
 
-def plan(*links: Wanted | str, **more: object) -> Plan:
-    wanted = tuple(Wanted(one) if isinstance(one, str) else one for one in links)
-    return Plan("https://partner.example", TODAY, links=wanted, **more)  # type: ignore[arg-type]
+def plan(*links: LinkToRead | str, **more: object) -> ReadingPlan:
+    wanted = tuple(LinkToRead(link) if isinstance(link, str) else link for link in links)
+    return ReadingPlan("https://partner.example", TODAY, links=wanted, **more)  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------ Doctolib
@@ -69,11 +76,13 @@ def test_doctolib_reads_only_the_place_that_a_link_selects_and_a_page_once():
         }
     )
     links = [
-        Wanted(f"{LINK}?pid=practice-702", "g2"),
-        Wanted("https://partners.doctolib.fr/x/centre-du-marais?pid=practice-702?speciality_id=1"),
+        LinkToRead(f"{LINK}?pid=practice-702", "g2"),
+        LinkToRead(
+            "https://partners.doctolib.fr/x/centre-du-marais?pid=practice-702?speciality_id=1"
+        ),
     ]
     found = walked(doctolib_walk.walk(plan(*links)), site)
-    assert [one.centre.id for one in found if isinstance(one, Found)] == [
+    assert [one.centre.id for one in found if isinstance(one, CentreReading)] == [
         "doctolib:40:practice-702"
     ]
     assert len(site.queries("/booking/centre-du-marais.json")) == 1
@@ -86,7 +95,7 @@ def test_doctolib_s_own_list_is_read_to_its_empty_page():
             "/vaccination-covid-19/ille-et-vilaine.json": lambda query: {
                 "data": {"doctors": doctors if query["page"] == "1" else []}
             },
-            "/booking/a-la-halle.json": Answer(410),
+            "/booking/a-la-halle.json": PartnerAnswer(410),
         }
     )
     found = walked(doctolib_walk.walk(plan(departements=("ille-et-vilaine",))), site)
@@ -94,7 +103,7 @@ def test_doctolib_s_own_list_is_read_to_its_empty_page():
 
 
 def test_a_centre_is_not_half_read():
-    answers = iter([doctolib_slots("2021-05-03T09:00:00Z"), Answer(0, why="no answer")])
+    answers = iter([doctolib_slots("2021-05-03T09:00:00Z"), PartnerAnswer(0, why="no answer")])
     site = Site(
         {
             "/booking/centre-du-marais.json": doctolib_page(),
@@ -102,20 +111,20 @@ def test_a_centre_is_not_half_read():
         }
     )
     found = walked(doctolib_walk.walk(plan(LINK)), site)
-    assert [type(one) for one in found] == [Found, Trouble]
-    assert found[1] == Trouble("centre-du-marais", "no answer")
+    assert [type(one) for one in found] == [CentreReading, ReadingTrouble]
+    assert found[1] == ReadingTrouble("centre-du-marais", "no answer")
 
 
 def test_html_where_json_should_be_is_trouble_and_the_next_page_is_read():
     other = f"{LINK}-deux"
     site = Site(
         {
-            "/booking/centre-du-marais.json": Answer(200, b"<html>"),
+            "/booking/centre-du-marais.json": PartnerAnswer(200, b"<html>"),
             "/booking/centre-du-marais-deux.json": doctolib_page(agendas=[]),
         }
     )
     found = walked(doctolib_walk.walk(plan(LINK, other)), site)
-    assert [type(one) for one in found] == [Trouble, Found, Found]
+    assert [type(one) for one in found] == [ReadingTrouble, CentreReading, CentreReading]
 
 
 # ------------------------------------------------------------------ Maiia
@@ -142,8 +151,8 @@ def test_maiia_is_asked_by_the_reason_s_name_to_the_letter():
         }
     )
     link = f"https://www.maiia.com/centre-de-vaccination/35500-vitre/quai?centerId={own}"
-    (found,) = walked(maiia_walk.walk(plan(Wanted(link, "g1"))), site)
-    assert isinstance(found, Found)
+    (found,) = walked(maiia_walk.walk(plan(LinkToRead(link, "g1"))), site)
+    assert isinstance(found, CentreReading)
     assert (found.centre.id, found.gid, len(found.slots)) == (f"maiia:{own}", "g1", 700)
     assert {slot.bookable_for for slot in found.slots} == {"age>=75"}
     queries = site.queries("/api/pat-public/availabilities")
@@ -156,31 +165,37 @@ def test_maiia_is_asked_by_the_reason_s_name_to_the_letter():
 def test_maiia_s_404_is_an_empty_list_and_its_trouble_stays_its_own():
     site = Site({"/api/pat-public/hcd": paged([maiia_centre(), maiia_centre("d" * 24)])})
     found = walked(maiia_walk.walk(plan(departements=("35",))), site)
-    assert [(type(one), len(one.slots)) for one in found if isinstance(one, Found)] == [
-        (Found, 0),
-        (Found, 0),
+    assert [(type(one), len(one.slots)) for one in found if isinstance(one, CentreReading)] == [
+        (CentreReading, 0),
+        (CentreReading, 0),
     ]
 
 
 @pytest.mark.parametrize(
-    "bad", [Answer(404), Answer(410), {"error": "trop de monde"}, {"id": 5}], ids=str
+    "bad", [PartnerAnswer(404), PartnerAnswer(410), {"error": "trop de monde"}, {"id": 5}], ids=str
 )
 def test_a_page_is_not_gone_and_not_empty_because_a_part_of_it_is_refused(bad):
     pages = {"/booking/centre-du-marais.json": doctolib_page(), "/availabilities.json": bad}
-    assert [type(one) for one in walked(doctolib_walk.walk(plan(LINK)), Site(pages))] == [Trouble]
+    assert [type(one) for one in walked(doctolib_walk.walk(plan(LINK)), Site(pages))] == [
+        ReadingTrouble
+    ]
     links = plan(f"{KELDOC_LINK}?cabinet=6")
     base = f"{API}/clinics/9/specialties/144/cabinets"
     for part in (f"{API}/timetables/7", f"{base}/6/motive_categories", base):
         site = keldoc_site(keldoc_slots("2021-05-03T16:50:00Z"), **{part: bad})
-        assert [type(one) for one in walked(keldoc_walk.walk(links), site)] == [Trouble]
+        assert [type(one) for one in walked(keldoc_walk.walk(links), site)] == [ReadingTrouble]
 
 
 @pytest.mark.parametrize("refusal", [{"error": "non"}, {"message": "non"}])
 def test_a_page_that_is_refused_in_json_is_not_read(refusal):
     pages = {"/booking/centre-du-marais.json": refusal}
-    assert [type(one) for one in walked(doctolib_walk.walk(plan(LINK)), Site(pages))] == [Trouble]
+    assert [type(one) for one in walked(doctolib_walk.walk(plan(LINK)), Site(pages))] == [
+        ReadingTrouble
+    ]
     site = keldoc_site({}, **{f"{API}/searches/resource": refusal})
-    assert [type(one) for one in walked(keldoc_walk.walk(plan(KELDOC_LINK)), site)] == [Trouble]
+    assert [type(one) for one in walked(keldoc_walk.walk(plan(KELDOC_LINK)), site)] == [
+        ReadingTrouble
+    ]
 
 
 # ------------------------------------------------------------------ Keldoc
@@ -208,7 +223,7 @@ def keldoc_site(timetable: object, **more: object) -> Site:
 def test_keldoc_is_asked_from_the_page_to_the_timetables_of_one_cabinet():
     site = keldoc_site(keldoc_slots("2021-05-03T16:50:00.000000+0200"))
     (found,) = walked(keldoc_walk.walk(plan(f"{KELDOC_LINK}?cabinet=6")), site)
-    assert isinstance(found, Found)
+    assert isinstance(found, CentreReading)
     assert (found.centre.id, found.centre.link) == ("keldoc:6", f"{KELDOC_LINK}?cabinet=6")
     assert [(slot.dose, slot.bookable_for) for slot in found.slots] == [(1, "public")] * 2
     assert found.left_out == 1

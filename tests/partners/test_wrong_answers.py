@@ -83,4 +83,4 @@ def test_no_answer_breaks_a_reader(name):
                 told = [*reading.notes, *(one.motive for one in reading.slots)]
                 "\n".join(told).encode()
                 assert all(0 <= slot.dose <= 3 for slot in reading.slots)
-                assert all(len(one.id) <= 80 for one in reading.centres)
+                assert all(len(centre.id) <= 80 for centre in reading.centres)

@@ -15,7 +15,7 @@ from commands.common_call import common_call, vocabulary_of
 from commands.prompts import make
 from flows.engine import advance
 from flows.speech import RING, keys
-from flows.verification.rehearsal import Rehearsal, ringing
+from flows.verification.rehearsal import RehearsedWorld, ringing
 from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER, Part, Take, languages, load, read
 from prompts.check import check
 from prompts.reading_time import seconds
@@ -74,7 +74,7 @@ def test_the_welcome_offers_a_third_language_in_its_own_words_and_goes_on_in_it(
     with_spanish: Path,
 ):
     spoken = {name: read(with_spanish / f"{name}.toml") for name in languages(with_spanish)}
-    world = Rehearsal(spoken_here=tuple(spoken))
+    world = RehearsedWorld(spoken_here=tuple(spoken))
     session, speech = advance(ringing(), RING, world)
     invitations = {
         spoken[line.language].say(line.key, line.values): line.values["key"]

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from exchange.twiml import SAY_LIMITS, parse
-from flows.speech import Line, Listen, Outcome, Speech
+from flows.speech import Line, Listen, Speech, TurnOutcome
 from ivr.twiml import Addresses, apology, render
 from prompts.catalogue import FOLDER, NoSuchSentence, in_twos, load, national, spaced
 from tests.ivr.line import Document, goes_on_or_ends
@@ -103,7 +103,7 @@ def test_every_document_stays_below_the_limit_of_the_voice_with_the_longest_valu
         # With the longest that can stand before a question.
         lines = (Line("hard_to_understand"), Line("no_others"), Line(key, values, number))
         for slow in (False, True):
-            speech = Speech(lines, Listen(), Outcome.ASKED, slow=slow)
+            speech = Speech(lines, Listen(), TurnOutcome.ASKED, slow=slow)
             body = render(speech, catalogue, Addresses("https://allo.example"), 32767).encode()
             document = Document(body, parse(body, "text/xml"))
             goes_on_or_ends(document)
@@ -113,7 +113,7 @@ def test_every_document_stays_below_the_limit_of_the_voice_with_the_longest_valu
 def test_whoever_pressed_8_hears_the_short_sentences():
     values = spoken_lines()["offers_3"]
     for slow, key in ((False, "offers_3"), (True, "short.offers_3")):
-        speech = Speech((Line("offers_3", values, 1),), Listen(), Outcome.ASKED, slow=slow)
+        speech = Speech((Line("offers_3", values, 1),), Listen(), TurnOutcome.ASKED, slow=slow)
         body = render(speech, FRENCH, Addresses("https://allo.example"), 3).encode()
         said = Document(body, parse(body, "text/xml")).said
         told = FRENCH.say(key, values, 1).replace("|", " ")

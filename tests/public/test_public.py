@@ -289,10 +289,10 @@ def test_waits_moments_and_numbers_read_as_people_say_them(site: House):
         said = Sayings(words())
         waits = {40: "moins d’une minute", 61: "environ 2 minutes", 595: "environ 10 minutes",
                  601: "environ 15 minutes", 10_000: "plus de 2 heures"}  # fmt: skip
-        assert {one: said.wait(one) for one in waits} == waits
+        assert {wait: said.wait(wait) for wait in waits} == waits
         agos = {30: "à l’instant", 720: "il y a 12 minutes", 3 * 3600: "il y a 3 heures",
                 80 * 3600: "il y a 3 jours"}  # fmt: skip
-        told = {one: said.ago(NOON - timedelta(seconds=one), NOON) for one in agos}
+        told = {ago: said.ago(NOON - timedelta(seconds=ago), NOON) for ago in agos}
         assert told == agos
         assert said.count(12_345) == "12\u202f345"
         assert said.phone("3975") == "3975"

@@ -27,7 +27,7 @@ from models.centres import centres
 from models.tables import centre, place, slot
 from services.centres.import_centres import import_centres
 from services.public.smart_feed import EVERYTHING_AFTER, Publisher, SmartFeed, fhir_id
-from services.slots.allocate import Allocate, Channel, Taker
+from services.slots.allocate import Allocate, Channel, Holder
 from tests.support.house import BASE, NOON, House, house, mornings
 
 NUMBER = "+33974750001"
@@ -112,10 +112,10 @@ def test_it_says_what_the_public_may_have_and_nothing_else(
         for row in connection.execute(slot.select().where(slot.c.centre_id == "1")):
             ids[row.start_at] = row.id
         # One is held, two are blocked, one is not released yet; the last one is the phone's.
-        door = Allocate(
-            connection, service.store, service.campaign, Taker(Channel.AGENT, "desk:one")
+        allocator = Allocate(
+            connection, service.store, service.campaign, Holder(Channel.AGENT, "desk:one")
         )
-        assert door.hold_slot(ids[starts[0]])
+        assert allocator.hold_slot(ids[starts[0]])
         mine = update(place).where(place.c.slot_id == ids[starts[1]])
         connection.execute(mine.where(place.c.number < 3).values(blocked=True))
         mine = update(place).where(place.c.slot_id == ids[starts[2]])
@@ -183,11 +183,11 @@ def test_what_is_written_anew_is_what_changed(
     # New slots, and a place that somebody is choosing and gives up without a word.
     service.opens_slots("2", mornings(1, first=9))
     with service.database.transaction() as connection:
-        door = Allocate(
-            connection, service.store, service.campaign, Taker(Channel.PHONE, "somebody")
+        allocator = Allocate(
+            connection, service.store, service.campaign, Holder(Channel.PHONE, "somebody")
         )
         ours = slot.select().where(slot.c.centre_id == "2", slot.c.start_at == mornings(3)[2])
-        assert door.hold_slot(connection.execute(ours).one().id)
+        assert allocator.hold_slot(connection.execute(ours).one().id)
     published.feed.write()
     assert changed() == {"35"}
     assert ("busy", mornings(3)[2]) in published.slots()
@@ -301,7 +301,7 @@ def test_the_whole_of_it_is_valid_for_every_centre_of_the_official_file(
 def _places(connection: Any, columns: list[Any]) -> None:
     from sqlalchemy import literal, select  # noqa: PLC0415
 
-    chosen = [literal(one) if isinstance(one, int) else one for one in columns]
+    chosen = [literal(column) if isinstance(column, int) else column for column in columns]
     names = ["slot_id", "number", "centre_id", "start_at"]
     connection.execute(insert(place).from_select(names, select(*chosen)))
 

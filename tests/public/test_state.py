@@ -444,7 +444,7 @@ def test_places_are_counted_as_the_telephone_and_the_web_would_get_them(on_both:
             connection, made.clock, ["75", "35"], NOON + timedelta(days=35), share
         )
     web = [at for lot, at in lots if lot >= 40 or at < common_before]
-    assert found["1"] == centres.Free("75", 60, len(web), min(web))
+    assert found["1"] == centres.FreeAtCentre("75", 60, len(web), min(web))
     assert 20 < len(web) < 60
     assert set(found) == {"1", "2"}
     # What is held is nobody's for now.
@@ -457,7 +457,7 @@ def test_places_are_counted_as_the_telephone_and_the_web_would_get_them(on_both:
         after = centres.free_by_centre(
             connection, made.clock, ["35"], NOON + timedelta(days=35), None
         )
-    assert after == {"2": centres.Free("35", 0, 0, None)}
+    assert after == {"2": centres.FreeAtCentre("35", 0, 0, None)}
 
 
 def test_the_country_is_counted_in_bites_after_the_first_time(site: House):

@@ -12,17 +12,17 @@ import pytest
 
 from sqlalchemy import func, select, update
 
-from flows.world import Answered
+from flows.world import RungPerson
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.queue import queues
-from models.queue.queues import NewEntry
+from models.queue.queues import NewQueueEntry
 from models.tables import leg, message, queue_entry
 from services.agents import call_back
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import AgentsHours
 from services.operations.erase_data import AFTER_PLACE, erase_data
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 from services.queue.promise_callback import adopt_old_promises, end_where_needless, promise_callback
 from tests.agents.rings import Office, Ring
 from tests.booking.test_changes import books
@@ -47,7 +47,7 @@ def texts(house: House) -> list[str]:
 def waits_on_the_line(office: Office, call_id: str, number: str = "") -> str:
     """Somebody joins the line by telephone."""
     made = office.store.chance.identifier()
-    entry = NewEntry(made, "fr", "call", "fr", call_id=call_id, number=number)
+    entry = NewQueueEntry(made, "fr", "call", "fr", call_id=call_id, number=number)
     with office.store.database.transaction() as connection:
         assert queues.add(connection, office.store.clock, office.store.vault, entry)
     return entry.id
@@ -171,7 +171,7 @@ def test_the_number_is_dialled_when_the_agent_is_there_and_not_before(office: Of
     assert (kept.state, kept.tries, kept.staff_id) == ("reserved", 1, staff_id)
 
 
-def proves(office: Office, ring: Ring) -> Answered:
+def proves(office: Office, ring: Ring) -> RungPerson:
     store = office.store
     with store.database.transaction() as connection:
         return call_back.answered(connection, store, ring.leg, ring.sid)
@@ -182,7 +182,7 @@ def test_a_person_who_proves_to_be_there_has_the_agent(office: Office):
     staff_id = office.agent()
     office.reserves()
     ring = office.rings(staff_id, MOBILE)
-    assert proves(office, ring) is Answered.AGENT
+    assert proves(office, ring) is RungPerson.AGENT
     kept = office.entry(entry)
     assert (kept.state, kept.call_id, kept.staff_id) == ("talking", ring.sid, staff_id)
     assert office.state(staff_id) == "talking"
@@ -267,7 +267,7 @@ def test_an_agent_who_is_lost_while_it_rings_costs_nobody_their_place(office: Of
     ring = office.rings(staff_id, MOBILE)
     office.loses_line(staff_id)
     assert office.entry(entry).state == "waiting"
-    assert proves(office, ring) is Answered.LINE
+    assert proves(office, ring) is RungPerson.LINE
 
 
 def test_a_try_that_comes_to_nothing_without_its_agent_is_not_made_again_at_once(office: Office):
@@ -512,7 +512,7 @@ def test_numbers_that_cost_or_are_nobodys_are_never_dialled(office: Office, numb
     office.reserves()
     office.agent_picks_up(staff_id)
     office.sweeps()
-    assert [one for one in office.control.rings if not one.to.startswith("client:")] == []
+    assert [ring for ring in office.control.rings if not ring.to.startswith("client:")] == []
     assert office.entry(entry).state == "lost"
     assert office.state(staff_id) == "ready"
     assert texts(office.house) == []
@@ -602,7 +602,7 @@ def test_the_machine_rings_without_any_agent(office: Office):
     assert office.call_back.dial_machines(office.store, office.control) == 1
     (ring,) = office.control.to(MOBILE)
     assert office.call_back.dial_machines(office.store, office.control) == 0
-    assert proves(office, ring) is Answered.MACHINE
+    assert proves(office, ring) is RungPerson.MACHINE
     kept = office.entry(entry)
     assert (kept.state, kept.outcome, kept.staff_id) == ("done", "machine", None)
 
@@ -709,7 +709,7 @@ def test_a_number_that_the_provider_refuses_frees_the_agent(office: Office):
     office.agent_picks_up(staff_id)
 
     def refuses(_to: str) -> None:
-        raise Refused("21211")
+        raise ProviderRefused("21211")
 
     office.control.before_ring = refuses
     office.sweeps()

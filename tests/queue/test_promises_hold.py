@@ -19,7 +19,7 @@ from services.agents.connect_agent import How
 from services.campaign.opening_hours import hours_of
 from services.ports import Busy, NoAnswer
 from services.queue.promise_callback import RING_AFTER, promise
-from services.queue.wait_estimate import can_promise, write_pace
+from services.queue.wait_estimate import can_promise, write_throughput
 from tests.agents.rings import Office
 from tests.queue.test_queue_line import Line
 from tests.support.floor import Floor
@@ -65,7 +65,7 @@ def test_whoever_asks_at_night_comes_after_those_who_asked_before(office: Office
         office.promises(a_mobile(number))
     office.call_back.look_after(office.store)
     office.agent()
-    write_pace(office.store)
+    write_throughput(office.store)
     with office.store.database.statement() as connection:
         at = can_promise(
             connection, office.store, hours_of(CAMPAIGN), clock_of(office.house).moment

@@ -15,11 +15,11 @@ import pytest
 
 from flows.world import AfterQueue, NoPerson
 from models.queue import queues
-from models.queue.queues import Door, Entry, NewEntry, Queue, Standing
-from services.campaign.opening_hours import USUAL, Hours
+from models.queue.queues import CallQueue, NewQueueEntry, QueueEntry, QueuePosition, QueueStatus
+from services.campaign.opening_hours import USUAL, OpeningHours
 from services.queue import entries
-from services.queue.entries import Caller
-from services.queue.wait_estimate import Pace
+from services.queue.entries import QueueCaller
+from services.queue.wait_estimate import Throughput
 from tests.support.floor import Floor, a_call
 from tests.support.house import LANDLINE, MOBILE, NOON, House, a_mobile
 from tests.support.rows import on_the_wire
@@ -34,16 +34,16 @@ class Line:
         self.house = house
         self.store = house.store
 
-    def door(self, language: str = "fr", departement: str | None = None) -> Door:
+    def door(self, language: str = "fr", departement: str | None = None) -> QueueStatus:
         with self.house.database.statement() as connection:
             found = entries.choose(
-                queues.doors(connection, self.house.clock, language), departement
+                queues.queue_statuses(connection, self.house.clock, language), departement
             )
         assert found is not None
         return found
 
     def joins(self, call_id: str, number: str = MOBILE, **more: Any) -> str:
-        caller = Caller(call_id, number, more.pop("language", "fr"), **more)
+        caller = QueueCaller(call_id, number, more.pop("language", "fr"), **more)
         door = self.door(caller.language, caller.departement)
         with self.house.database.transaction() as connection:
             return entries.join(connection, self.store, self.house.campaign, caller, door)
@@ -64,19 +64,19 @@ class Line:
         with self.house.database.transaction() as connection:
             return queues.move(connection, self.house.clock, entry_id, [before], after, **values)
 
-    def entry(self, entry_id: str) -> Entry:
+    def entry(self, entry_id: str) -> QueueEntry:
         with self.house.database.statement() as connection:
             found = queues.load(connection, self.store.vault, entry_id)
         assert found is not None
         return found
 
-    def live(self) -> list[Entry]:
+    def live(self) -> list[QueueEntry]:
         with self.house.database.statement() as connection:
             return queues.in_states(connection, self.store.vault, LIVE)
 
-    def standing(self, entry_id: str) -> Standing:
+    def standing(self, entry_id: str) -> QueuePosition:
         with self.house.database.statement() as connection:
-            found = queues.standing(connection, self.house.clock, entry_id)
+            found = queues.queue_position(connection, self.house.clock, entry_id)
         assert found is not None
         return found
 
@@ -104,7 +104,7 @@ def test_numbers_that_the_machine_rings_make_nobody_wait_longer(line: Line):
     """A morning's reminders are in the same table, and take no agent's time."""
     with line.house.database.transaction() as connection:
         for number in range(3):
-            new = NewEntry(
+            new = NewQueueEntry(
                 f"M{number}",
                 "fr",
                 "callback",
@@ -363,12 +363,12 @@ def test_agents_are_counted_who_answer_this_queue(service: House):
 
 def a_door(
     state: str = "hours", *, agents: int = 2, on_the_line: int = 0, most: int = 5000
-) -> Door:
-    queue = Queue("fr", "fr", "", state, 3, "", None, most)
-    return Door(queue, agents, on_the_line, on_the_line)
+) -> QueueStatus:
+    queue = CallQueue("fr", "fr", "", state, 3, "", None, most)
+    return QueueStatus(queue, agents, on_the_line, on_the_line)
 
 
-BUSY = Pace(agents=1, share=1.0, mean=300.0)
+BUSY = Throughput(agents=1, share=1.0, mean=300.0)
 
 
 @pytest.mark.parametrize(
@@ -389,8 +389,8 @@ BUSY = Pace(agents=1, share=1.0, mean=300.0)
         (a_door("open", on_the_line=6), NOON + timedelta(hours=10, minutes=45), None),
     ],
 )
-def test_why_nobody_is_let_in(door: Door, at: datetime, why: NoPerson | None):
-    found = entries.why_closed(door, Hours(USUAL), at, BUSY)
+def test_why_nobody_is_let_in(door: QueueStatus, at: datetime, why: NoPerson | None):
+    found = entries.why_closed(door, OpeningHours(USUAL), at, BUSY)
     assert (found and found.why) == why
 
 
@@ -519,5 +519,5 @@ def test_what_was_said_is_erased_with_the_entry(line: Line):
 def test_a_place_of_another_call_is_not_added_twice(line: Line):
     line.joins("CA1")
     with line.house.database.transaction() as connection:
-        again = NewEntry("f" * 32, "fr", "call", "fr", call_id="CA1")
+        again = NewQueueEntry("f" * 32, "fr", "call", "fr", call_id="CA1")
         assert not queues.add(connection, line.house.clock, line.store.vault, again)

@@ -138,7 +138,7 @@ def meanwhile(house: House, threads: ThreadPoolExecutor, act: Callable[[], Any])
 def waits_beside(line: Line, call_id: str) -> str:
     """Another of that number waits on the line, with a place of their own."""
     made = line.store.chance.identifier()
-    new = queues.NewEntry(made, "fr", "call", "fr", call_id=call_id, number=MOBILE)
+    new = queues.NewQueueEntry(made, "fr", "call", "fr", call_id=call_id, number=MOBILE)
     with line.house.database.transaction() as connection:
         assert queues.add(connection, line.house.clock, line.store.vault, new)
     return made
@@ -158,7 +158,7 @@ def test_the_end_of_a_line_and_somebody_who_joins_never_wait_for_each_other(line
     ends(house, "CA1")
     line.later(minutes=1)
     other = waits_beside(line, "CA2")
-    caller = entries.Caller("CA3", MOBILE, "fr")
+    caller = entries.QueueCaller("CA3", MOBILE, "fr")
     door = line.door()
     with ThreadPoolExecutor(1) as threads:
         with house.database.transaction() as connection:

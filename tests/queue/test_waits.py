@@ -35,17 +35,17 @@ from models.supervision import snapshots
 from models.tables import leg, queue_entry
 from services.agents import call_back, presence
 from services.campaign.opening_hours import hours_of, tomorrow_evening
-from services.queue.entries import Caller, Outlook, join, place_promise
+from services.queue.entries import QueueCaller, WaitEstimates, join, place_promise
 from services.queue.promise_callback import promise
 from services.queue.wait_estimate import (
     NAME,
-    Pace,
+    Throughput,
     can_promise,
-    forget_pace,
-    read_pace,
+    forget_throughput,
+    read_throughput,
     wait_seconds,
     when,
-    write_pace,
+    write_throughput,
 )
 from tests.agents.rings import Office, Ring
 from tests.support.house import CAMPAIGN, NOON, House, a_mobile
@@ -137,7 +137,7 @@ class Day:
         """Let the pace be written so often: what others read is as old as that."""
         moment = self.clock.moment
         while moment <= until:
-            self.at(moment, partial(write_pace, self.store, 10.0))
+            self.at(moment, partial(write_throughput, self.store, 10.0))
             moment += every
 
     def goes_home(self) -> None:
@@ -238,16 +238,16 @@ def test_the_wait_that_is_told_in_the_queue_is_the_wait_that_is(service: House):
     begins = clock.moment
     day.measures(10 * SECOND, begins + 4 * HOUR)
     with store.database.statement() as connection:
-        door = queues.doors(connection, clock, "fr")[0]
+        door = queues.queue_statuses(connection, clock, "fr")[0]
 
     def rings(number: int) -> None:
         call_id = f"CA{number:032x}"
         with store.database.transaction() as connection:
-            caller = Caller(call_id, a_mobile(number), "fr")
+            caller = QueueCaller(call_id, a_mobile(number), "fr")
             entry_id = join(connection, store, CAMPAIGN, caller, door)
-            place = queues.standing(connection, clock, entry_id)
+            place = queues.queue_position(connection, clock, entry_id)
             assert place is not None
-            wait = wait_seconds(place.ahead, read_pace(connection))
+            wait = wait_seconds(place.ahead, read_throughput(connection))
             assert wait is not None
             queues.mark_told(connection, clock, entry_id, wait)
 
@@ -284,8 +284,8 @@ def test_the_wait_that_is_told_in_the_queue_is_the_wait_that_is(service: House):
 # ---------------------------------------------------------------- what is computed
 
 
-def paced(count: int, *, mean: float = 300.0, free: float = 0.0, **more: float) -> Pace:
-    return Pace(
+def paced(count: int, *, mean: float = 300.0, free: float = 0.0, **more: float) -> Throughput:
+    return Throughput(
         rate_per_minute=60 * count / mean,
         agents=count,
         cps=more.get("cps", 10.0),
@@ -312,7 +312,7 @@ def test_where_somebody_is_ready_nobody_waits():
 
 
 def test_where_nobody_is_there_nobody_knows():
-    assert wait_seconds(3, Pace()) is None
+    assert wait_seconds(3, Throughput()) is None
 
 
 def test_the_accounts_rate_of_calls_is_a_limit_too():
@@ -354,9 +354,9 @@ def test_a_snapshot_tells_everybody_the_same(service: House):
     first = office.agent()
     office.agent()
     bilingual = office.agent(languages=("fr", "en"))
-    write_pace(service.store, 2.0)
+    write_throughput(service.store, 2.0)
     with service.database.statement() as connection:
-        pace, english = read_pace(connection), read_pace(connection, "en")
+        pace, english = read_throughput(connection), read_throughput(connection, "en")
     assert (pace.agents, pace.cps, pace.mean) == (3, 2.0, 300.0)
     assert pace.free == (0.0, 0.0, 0.0)
     assert (english.agents, english.share) == (1, 1.0)
@@ -368,9 +368,9 @@ def test_a_snapshot_tells_everybody_the_same(service: House):
         presence.heartbeat(service.store, staff_id)
     office.reserves()
     clock.advance(MINUTE)
-    write_pace(service.store, 2.0)
+    write_throughput(service.store, 2.0)
     with service.database.statement() as connection:
-        pace, english = read_pace(connection), read_pace(connection, "en")
+        pace, english = read_throughput(connection), read_throughput(connection, "en")
     assert pace.agents == 2
     assert pace.free == (240.0, 240.0)
     assert english.share == pytest.approx(1 / 9)
@@ -391,9 +391,9 @@ def test_few_measurements_count_beside_five_minutes(service: House):
     seconds += sum(
         (row.ended_at - row.created_at).total_seconds() for row in tries if row.outcome != "reached"
     )
-    write_pace(service.store)
+    write_throughput(service.store)
     with service.database.statement() as connection:
-        pace = read_pace(connection)
+        pace = read_throughput(connection)
     assert len(rows) > 0
     assert pace.mean == pytest.approx((seconds + 5 * 300) / (len(rows) + 5))
 
@@ -414,16 +414,16 @@ def owes(house: House, count: int, due: datetime) -> None:
     with house.database.transaction() as connection:
         for _ in range(count):
             made = house.store.chance.identifier()
-            new = queues.NewEntry(made, "fr", "callback", "fr", due_at=due)
+            new = queues.NewQueueEntry(made, "fr", "callback", "fr", due_at=due)
             assert queues.add(connection, house.clock, house.store.vault, new)
 
 
-def promised_at(house: House, now: datetime, pace: Pace) -> datetime | None:
+def promised_at(house: House, now: datetime, pace: Throughput) -> datetime | None:
     """When somebody is told that they will be rung, at that moment and this pace."""
     clock_of(house).moment = now
     with house.database.transaction() as connection:
         snapshots.put(connection, house.clock, NAME, {"fr": asdict(pace)})
-    forget_pace()
+    forget_throughput()
     with house.database.statement() as connection:
         return can_promise(connection, house.store, HOURS, now)
 
@@ -467,7 +467,7 @@ def test_whom_we_owe_an_answer_is_found_by_an_index_and_counted_where_they_are(s
     assert "Seq Scan" not in plan
 
 
-NIGHT = Pace(usual=5.0, cps=100.0)
+NIGHT = Throughput(usual=5.0, cps=100.0)
 MORNING = datetime(2026, 11, 26, 7, 0, tzinfo=UTC)
 
 
@@ -510,22 +510,22 @@ def test_a_place_on_the_line_counts_who_is_put_off_until_the_morning(service: Ho
     clock_of(service).moment = now
     with service.database.transaction() as connection:
         snapshots.put(connection, service.clock, NAME, {"fr": asdict(NIGHT)})
-    forget_pace()
+    forget_throughput()
     with service.database.statement() as connection:
-        forecast = Outlook(fresh_seconds=0).read(connection, service.store, CAMPAIGN, "fr")
-    assert place_promise(0, HOURS, now, forecast, joined_at=now) == MORNING + 30 * MINUTE
+        estimate = WaitEstimates(fresh_seconds=0).read(connection, service.store, CAMPAIGN, "fr")
+    assert place_promise(0, HOURS, now, estimate, joined_at=now) == MORNING + 30 * MINUTE
     # Whose place is older is not behind those who came later.
-    assert place_promise(0, HOURS, now, forecast, joined_at=NOON - HOUR) == MORNING
+    assert place_promise(0, HOURS, now, estimate, joined_at=NOON - HOUR) == MORNING
 
 
 def test_what_a_person_takes_is_known_at_night_too(service: House):
     """The day's measure counts until there is another one, not five minutes for everybody."""
     with service.database.transaction() as connection:
-        day = Pace(agents=3, share=3.0, usual=3.0, mean=200.0, each=150.0, again=0.1)
+        day = Throughput(agents=3, share=3.0, usual=3.0, mean=200.0, each=150.0, again=0.1)
         snapshots.put(connection, service.clock, NAME, {"fr": asdict(day)})
-    forget_pace()
-    write_pace(service.store)
+    forget_throughput()
+    write_throughput(service.store)
     with service.database.statement() as connection:
-        pace = read_pace(connection)
+        pace = read_throughput(connection)
     assert (pace.agents, pace.usual) == (0, 3.0)
     assert (pace.mean, pace.each, pace.again) == (200.0, 150.0, 0.1)

@@ -17,7 +17,7 @@ from ivr.twiml import Addresses, render
 from prompts.catalogue import PAUSE, load
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
-from tests.flows.walk import CAMPAIGNS, Turn, my_weathers, walk, weathers
+from tests.flows.walk import CAMPAIGNS, WalkTurn, my_weathers, walk, weathers
 from tests.flows.walk import place as place_of
 from tests.ivr.line import Document, read
 from tests.support.house import BASE
@@ -113,7 +113,9 @@ def places() -> tuple[Place, ...]:
         if turn.speech.listen is None or after.language != "fr" or told in met:
             continue
         met.add(told)
-        fresh = after.but(misses=0, quiet=0, unsure=False, deaf="", replied="", alive=True)
+        fresh = after.but(
+            misses=0, silent_turns=0, unsure=False, speech_off_at="", replied="", alive=True
+        )
         place = Place("", fresh, turn.weather)
         question = place.question()
         name = ", ".join(filter(None, (question.lead, question.prompt)))
@@ -126,16 +128,16 @@ def prompts() -> Iterator[Place]:
     yield from {place.name: place for place in places()}.values()
 
 
-def reached(turns: tuple[Turn, ...], by: set[Heard]) -> tuple[Turn, ...]:
+def reached(turns: tuple[WalkTurn, ...], by: set[Heard]) -> tuple[WalkTurn, ...]:
     """The turns that a call can come to in which nothing else than `by` is ever heard."""
-    ways: dict[Session, list[Turn]] = {}
-    waiting: list[Turn] = []
+    ways: dict[Session, list[WalkTurn]] = {}
+    waiting: list[WalkTurn] = []
     for turn in turns:
         if turn.heard.kind is Heard.RING:
             waiting.append(turn)
         elif turn.heard.kind in by:
             ways.setdefault(_without_words(turn.before), []).append(turn)
-    found: list[Turn] = []
+    found: list[WalkTurn] = []
     while waiting:
         turn = waiting.pop()
         found.append(turn)
@@ -145,7 +147,7 @@ def reached(turns: tuple[Turn, ...], by: set[Heard]) -> tuple[Turn, ...]:
 
 def _without_words(session: Session) -> Session:
     """A place is the same one, whether it was come to by keys or by words."""
-    return place_of(session).but(speaks=False, deaf="", replied="", unsure=False)
+    return place_of(session).but(speaks=False, speech_off_at="", replied="", unsure=False)
 
 
 def sentences(marked: str) -> list[str]:

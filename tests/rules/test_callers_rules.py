@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from flows.engine import ENDED, PERSON_STEPS
 from flows.session import CallerKind, MineState
-from flows.speech import Heard, Outcome, Speech
+from flows.speech import Heard, Speech, TurnOutcome
 from flows.steps import STEPS
 from flows.verification.rehearsal import my_booking
 from ivr.twiml import apology, elsewhere
@@ -184,7 +184,7 @@ def test_rule_01_no_menu_has_more_than_four_choices_and_none_lies_deeper_than_th
 
 
 def takes(place: Place, key: str) -> bool:
-    return Goes(place).presses(key).speech.outcome is not Outcome.MISSED
+    return Goes(place).presses(key).speech.outcome is not TurnOutcome.MISSED
 
 
 def menus_deep(walked: Walk) -> dict[str, int]:
@@ -197,8 +197,8 @@ def menus_deep(walked: Walk) -> dict[str, int]:
     ways: dict[str, set[str]] = defaultdict(set)
     for turn in walked.turns:
         answered = turn.heard.kind is Heard.KEYS and turn.speech.outcome in {
-            Outcome.ASKED,
-            Outcome.BOOKED,
+            TurnOutcome.ASKED,
+            TurnOutcome.BOOKED,
         }
         returning = turn.before.step in {"resume", *PERSON_STEPS}
         back = returning and turn.after.step not in PERSON_STEPS
@@ -232,7 +232,7 @@ def test_rule_02_zero_reaches_a_person_from_every_prompt_and_is_said_first_in_ea
         if turn.heard.keys in PERSON_KEYS
         and turn.before.step in PERSON_STEPS
         and not turn.before.rung_for
-        and turn.speech.outcome not in {Outcome.PROMISED, Outcome.ASKED, Outcome.QUEUED}
+        and turn.speech.outcome not in {TurnOutcome.PROMISED, TurnOutcome.ASKED, TurnOutcome.QUEUED}
     )
     none_of(
         f"{menu}: {menu.options[:1]}"
@@ -321,7 +321,7 @@ def test_rule_05_silence_at_every_prompt_ends_no_call_and_leads_to_nothing_harde
             raise AssertionError(f"{place}: never ends, but listens at {talk.step}")
         # Not alone: booked, or with a promise. Who cannot be rung is waited for very long.
         unpromised = place.session.caller_kind == CallerKind.NONE or talk.session.no_promise
-        nobody = unpromised and talk.session.quiet > 20
+        nobody = unpromised and talk.session.silent_turns > 20
         assert talk.promised or talk.session.reference or nobody, f"{place}: {talk.said}"
 
 
@@ -341,7 +341,7 @@ def test_rule_07_nothing_is_promoted_before_the_first_choice(walked: Walk):
     for turn in greeted:
         for language in LANGUAGES:
             own = tuple(line for line in turn.speech.lines if not line.language)
-            marked = said(Speech(own, None, Outcome.ASKED, language))
+            marked = said(Speech(own, None, TurnOutcome.ASKED, language))
             first = KEY[language].search(marked)
             assert first, marked
             before = marked[: first.start()]
@@ -585,7 +585,7 @@ def test_rule_14_each_value_is_read_back_and_agreed_to_before_it_is_used(
         for turn in walked.turns
         if turn.before.step in READ_BACK
         and turn.heard.kind in {Heard.KEYS, Heard.SPEECH}
-        and turn.speech.outcome is Outcome.ASKED
+        and turn.speech.outcome is TurnOutcome.ASKED
         and turn.heard.keys not in {*PERSON_KEYS, NO_REFERENCE, NEW_APPOINTMENT}
         and turn.after.step not in READ_BACK[turn.before.step]
         # A centre that was named is read back as what is offered there.
@@ -652,7 +652,7 @@ def test_rule_16_hearing_it_again_is_there_at_every_prompt_and_is_no_error(walke
     none_of(
         turn
         for turn in again
-        if turn.speech.outcome is not Outcome.REPEATED
+        if turn.speech.outcome is not TurnOutcome.REPEATED
         or (turn.after.step, turn.after.misses) != (turn.before.step, turn.before.misses)
         or any(line.key.startswith("reason.") for line in turn.speech.lines)
     )

@@ -31,10 +31,10 @@ from models.slots.places import HeldPlace
 from models.tables import place
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
-from services.centres.directory import Directory, Near
-from services.slots.allocate import Channel, Chosen, Taker
+from services.centres.directory import Directory, NearbyCentre
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import give_back_holds
-from services.slots.hold_slot import Held, Wanted, hold_slots
+from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.store import Store
 from tests.support.house import CAMPAIGN, POSTCODES
 
@@ -96,7 +96,7 @@ class Member:
         self.catalogue = load("fr")
         *_, latitude, longitude = POSTCODES["75011"]
         with self.store.database.statement() as connection:
-            self.near: list[Near] = Directory(self.store.database).nearest(
+            self.near: list[NearbyCentre] = Directory(self.store.database).nearest(
                 connection, latitude, longitude, "metropole", CAMPAIGN.radius_kilometres
             )
         with self.store.database.transaction() as connection:
@@ -106,26 +106,28 @@ class Member:
         """Let one caller search and confirm until it is booked, or hears that all is taken."""
         channel = CHANNELS[number % len(CHANNELS)]
         story = Story(number, channel)
-        taker = Taker(channel, f"{channel}-{number:05d}")
+        holder = Holder(channel, f"{channel}-{number:05d}")
         since: dict[int, float] = {}
         while not story.end:
-            held = self.searches(taker, story, since)
+            held = self.searches(holder, story, since)
             if held is None:
                 continue
             if not held:
                 story.end = "complet"
                 break
-            self.confirms(taker, self.chance.choice(held), story, since)
+            self.confirms(holder, self.chance.choice(held), story, since)
         return story
 
-    def searches(self, taker: Taker, story: Story, since: dict[int, float]) -> list[Held] | None:
+    def searches(
+        self, holder: Holder, story: Story, since: dict[int, float]
+    ) -> list[HeldSlot] | None:
         """Hold what is offered; None when the transaction failed. What was held is given back."""
         story.asked = time.monotonic()
-        held: list[Held] = []
+        held: list[HeldSlot] = []
         try:
             with self.store.database.transaction() as connection:
-                wanted = Wanted(self.near, self.store.clock.now() + CAMPAIGN.lead)
-                held = hold_slots(connection, self.store, CAMPAIGN, taker, wanted)
+                wanted = HoldRequest(self.near, self.store.clock.now() + CAMPAIGN.lead)
+                held = hold_slots(connection, self.store, CAMPAIGN, holder, wanted)
                 self.may_fail()
         except RolledBack:
             story.rolled_back += 1
@@ -140,11 +142,13 @@ class Member:
         since |= {one.place.place_id: story.asked for one in held}
         return held
 
-    def confirms(self, taker: Taker, one: Held, story: Story, since: dict[int, float]) -> None:
+    def confirms(
+        self, holder: Holder, one: HeldSlot, story: Story, since: dict[int, float]
+    ) -> None:
         born, number = date(1942, 3, 12), f"+336{story.number:08d}"
         local = one.place.start_at.astimezone(ZoneInfo(one.near.centre.time_zone))
         request = Request(
-            taker=taker,
+            holder=holder,
             chosen=(Chosen(one.place.place_id, one.place.slot_id, one.place.start_at),),
             centre_id=one.place.centre_id,
             local_starts=(local,),
@@ -156,7 +160,7 @@ class Member:
             postcode="75011",
             number=number,
             text_to=number,
-            name="Durand" if taker.channel in {Channel.WEB, Channel.AGENT} else None,
+            name="Durand" if holder.channel in {Channel.WEB, Channel.AGENT} else None,
         )
         while True:
             try:
@@ -175,7 +179,7 @@ class Member:
                 if self.chance.random() < 0.5:
                     continue  # once more with the same place
                 with self.store.database.transaction() as connection:
-                    give_back_holds(connection, taker.holder)
+                    give_back_holds(connection, holder.id)
                 self.are_free(since, story)
                 return
             if isinstance(booked, Booked):

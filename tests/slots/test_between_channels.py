@@ -16,7 +16,7 @@ from models.tables import place
 from services.call import resume_call
 from services.centre_day import secretary
 from services.centre_day.secretary import WalkIn
-from services.desk.booking import Refused
+from services.desk.booking import BookingRefused
 from services.online import partner, web_sessions
 from tests.centre_day.test_centre_day import NONCE, at_centre
 from tests.online.test_web_sessions import serving
@@ -26,13 +26,13 @@ from tests.support.house import MOBILE, CountingChance, House, house, mornings
 def a_visit(made: House, **session: Any) -> str:
     values = {"step": "postcode", "born": "1942-03-12", **session}
     visit_id = web_sessions.new_id(made.store)
-    web_sessions.new_visit(made.store, "fr", visit_id, Session(**values))
+    web_sessions.new_web_session(made.store, "fr", visit_id, Session(**values))
     return visit_id
 
 
 def code_for_visit(made: House, visit_id: str) -> str:
     with made.database.transaction() as connection:
-        return resume_call.new_visit_code(connection, made.store, made.campaign, visit_id)
+        return resume_call.new_web_session_code(connection, made.store, made.campaign, visit_id)
 
 
 def taken_up(made: House, visit_id: str) -> Any:
@@ -70,7 +70,7 @@ def test_what_is_being_asked_for_at_a_partner_is_nobody_elses_to_go_on_with(serv
     known = web_sessions.load(service.store, visit_id)
     assert known is not None
 
-    def asks(one: web_sessions.Visit, world: web_sessions.WebWorld) -> web_sessions.Visit:
+    def asks(one: web_sessions.WebSession, world: web_sessions.WebWorld) -> web_sessions.WebSession:
         world.turn.transaction()
         return replace(one.at(one.session), page=partner.WAITS)
 
@@ -96,7 +96,7 @@ def test_a_place_that_is_made_for_somebody_goes_with_a_refusal(service: House, b
 
     with service.database.transaction() as connection:
         walk_in = WalkIn(born, NONCE, number=MOBILE, extra=True)
-        assert isinstance(secretary.book_now(connection, at, walk_in), Refused)
+        assert isinstance(secretary.book_now(connection, at, walk_in), BookingRefused)
 
     with service.database.statement() as connection:
         assert connection.execute(select(func.count()).select_from(place)).scalar_one() == 1

@@ -470,7 +470,7 @@ def test_a_worker_that_dies_before_the_commit_leaves_nothing(service: House):
                 service.clock,
                 "CA-dead",
                 ["1"],
-                places.Wish(((mornings(1)[0], mornings(2)[1]),)),
+                places.SlotQuery(((mornings(1)[0], mornings(2)[1]),)),
                 lease=CAMPAIGN.hold_lease,
                 longest=CAMPAIGN.hold_longest,
             )

@@ -48,10 +48,10 @@ from services.booking.change_booking import (
 from services.booking.confirm_booking import Booked
 from services.call.end_call import record_call_status
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, LifeRefused, Wish
-from services.slots.allocate import Allocate, Channel, Chosen, Taker
+from services.centre_day.centre_life import CentreLife, LifeRefused, OperationRequest
+from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.give_back import keep_for_return
-from services.slots.hold_slot import Held
+from services.slots.hold_slot import HeldSlot
 from services.waiting_list.entries import advance
 from tests.support.house import House, campaign_with, mornings
 from tests.support.rows import change, clock_of, doubles, holds, near, orders, request_for, rows_of
@@ -60,9 +60,9 @@ CALLERS = ("CA-a", "CA-b", "CA-c", "CA-d")
 CENTRES = ("1", "2")
 DAY = timedelta(days=1)
 PARIS = ZoneInfo("Europe/Paris")
-DESK = Taker(Channel.AGENT, "desk-1")
+DESK = Holder(Channel.AGENT, "desk-1")
 AGENT = By("agent-1", Channel.AGENT, "asked for it")
-OPERATOR = Wish("a test")
+OPERATOR = OperationRequest("a test")
 callers = st.sampled_from(CALLERS)
 centres = st.sampled_from(CENTRES)
 
@@ -97,7 +97,7 @@ class Places(RuleBasedStateMachine):
         )
         self.numbers = itertools.count(1)
         # What each caller was offered last: it may have run out meanwhile.
-        self.offered: dict[str, Held] = {}
+        self.offered: dict[str, HeldSlot] = {}
         self.sweeper_lives = True
         self.operations: list[str] = []
         # Bookings that were confirmed to somebody, and those that were cancelled since.
@@ -141,9 +141,9 @@ class Places(RuleBasedStateMachine):
         for other, before in owners.items():
             assert self.holder_count(other) == before, "a live hold of somebody else was touched"
 
-    def confirms(self, caller: str, held: Held) -> bool:
+    def confirms(self, caller: str, held: HeldSlot) -> bool:
         before = self.booked_places()
-        request = replace(request_for(held, caller), occasion=str(next(self.numbers)))
+        request = replace(request_for(held, caller), idempotency_suffix=str(next(self.numbers)))
         booked = isinstance(orders(self.house, request), Booked)
         # All doses or none.
         assert self.booked_places() == before + self.doses * booked
@@ -337,8 +337,10 @@ class Places(RuleBasedStateMachine):
         house = self.house
         chosen = request_for(self.offered[caller], caller).chosen
         with suppress(Died), house.database.transaction() as connection:
-            door = Allocate(connection, house.store, house.campaign, Taker(Channel.PHONE, caller))
-            door.book(chosen, "never-committed")
+            allocator = Allocate(
+                connection, house.store, house.campaign, Holder(Channel.PHONE, caller)
+            )
+            allocator.book(chosen, "never-committed")
             raise Died
         assert self.count() == before
 
@@ -526,7 +528,7 @@ class Place:
         return self.start_at.astimezone(PARIS).date()
 
 
-def held_places(held: Held) -> list[tuple[int, int]]:
+def held_places(held: HeldSlot) -> list[tuple[int, int]]:
     return [(one.place_id, one.slot_id) for one in (held.place, held.second) if one]
 
 

@@ -154,7 +154,7 @@ def test_nobody_waits_for_the_nearest_centre_while_another_one_is_free(service: 
             service.clock,
             "CA-quicker",
             ["1"],
-            places.Wish(((mornings(1)[0], mornings(2)[1]),)),
+            places.SlotQuery(((mornings(1)[0], mornings(2)[1]),)),
             lease=CAMPAIGN.hold_lease,
             longest=CAMPAIGN.hold_longest,
         )

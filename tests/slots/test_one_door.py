@@ -61,14 +61,14 @@ class Finder(ast.NodeVisitor):
         self.found: set[str] = set()
 
     def visit_Import(self, node: ast.Import) -> None:
-        for one in node.names:
-            self.names[one.asname or one.name] = one.name
+        for name in node.names:
+            self.names[name.asname or name.name] = name.name
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        for one in node.names:
-            whole = f"{node.module}.{one.name}"
-            self.names[one.asname or one.name] = whole
-            if one.name in WRITERS and whole.startswith("models.slots.places."):
+        for name in node.names:
+            whole = f"{node.module}.{name.name}"
+            self.names[name.asname or name.name] = whole
+            if name.name in WRITERS and whole.startswith("models.slots.places."):
                 self.found.add(whole)
             if whole == "models.slots.places.*":
                 self.found.add(whole)
@@ -93,11 +93,11 @@ class Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         called = self.whole_name(node.func).rpartition(".")[2]
-        if called in STATEMENTS and any(self.is_table(one) for one in node.args):
+        if called in STATEMENTS and any(self.is_table(arg) for arg in node.args):
             self.found.add(f"{called}(place)")
         if called in {"getattr", "import_module", "__import__"}:
             said = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}
-            if said & WRITERS and any("places" in ast.unparse(one) for one in node.args):
+            if said & WRITERS and any("places" in ast.unparse(arg) for arg in node.args):
                 self.found.add(f"{called} of models.slots.places")
             if "models.slots.places" in said:
                 self.found.add(f"{called} of models.slots.places")

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, func, insert, select, text, update
 
 from models.tables import centre, place, slot
-from services.slots.hold_slot import Held
+from services.slots.hold_slot import HeldSlot
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.rows import (
     PARIS,
@@ -30,11 +30,11 @@ REUNION = (-20.88, 55.45)
 TAHITI = (-17.53, -149.56)
 
 
-def centres_of(held: list[Held]) -> list[str]:
+def centres_of(held: list[HeldSlot]) -> list[str]:
     return [one.near.centre.id for one in held]
 
 
-def local_times(held: list[Held]) -> list[datetime]:
+def local_times(held: list[HeldSlot]) -> list[datetime]:
     return [one.place.start_at.astimezone(ZoneInfo(one.near.centre.time_zone)) for one in held]
 
 

@@ -166,7 +166,7 @@ def test_a_first_that_is_for_all_may_have_a_second_whose_share_still_counts(two_
 def released(service: House) -> House:
     """Places that come at eight o'clock tomorrow."""
     service.opens_centre("1")
-    wanted = slots.Wanted("1", (FAR,), 20, released_at=NOON + DAY)
+    wanted = slots.SlotsToOpen("1", (FAR,), 20, released_at=NOON + DAY)
     slots.open_slots(service.database, [wanted])
     return service
 

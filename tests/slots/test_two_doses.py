@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from models.tables import appointment, booking, history, place
-from services.slots.allocate import Allocate, Channel, Taker
-from services.slots.hold_slot import Held
+from services.slots.allocate import Allocate, Channel, Holder
+from services.slots.hold_slot import HeldSlot
 from tests.support.house import LANDLINE, House, campaign_with, house, mornings
 from tests.support.rows import (
     PARIS,
@@ -54,11 +54,11 @@ def local(day: date, hour: int, minute: int = 0, zone: str = ZONE) -> datetime:
     return datetime.combine(day, time(hour, minute), tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-def pairs(held: list[Held]) -> list[tuple[datetime, datetime]]:
+def pairs(held: list[HeldSlot]) -> list[tuple[datetime, datetime]]:
     return [(one.place.start_at, one.second.start_at) for one in held if one.second]
 
 
-def pair_of(held: list[Held]) -> tuple[datetime, datetime]:
+def pair_of(held: list[HeldSlot]) -> tuple[datetime, datetime]:
     (found,) = pairs(held)
     return found
 
@@ -360,8 +360,8 @@ def test_a_second_that_goes_between_look_and_hold_leaves_no_first_held(
             change_in(self, lost.place_id)
         return found
 
-    def change_in(door: Allocate, place_id: int) -> None:
-        door.connection.execute(
+    def change_in(allocator: Allocate, place_id: int) -> None:
+        allocator.connection.execute(
             update(place).where(place.c.id == place_id).values(held_by="CA-quicker")
         )
 
@@ -399,8 +399,8 @@ def test_a_second_alone_can_be_held_for_a_first_that_stays(two_doses: House):
     starts = [FIRST, *(FIRST + days * DAY for days in (20, 22, 29))]
     two_doses.opens_centre("1", starts=starts)
     with two_doses.database.transaction() as connection:
-        door = Allocate(connection, two_doses.store, TWO, Taker(Channel.AGENT, "desk-1"))
-        held = door.hold_second(FIRST, "1", ZoneInfo(ZONE))
+        allocator = Allocate(connection, two_doses.store, TWO, Holder(Channel.AGENT, "desk-1"))
+        held = allocator.hold_second(FIRST, "1", ZoneInfo(ZONE))
         assert held
         assert held.start_at == FIRST + 22 * DAY
-        assert door.hold_second(FIRST, "1", ZoneInfo(ZONE)) is None
+        assert allocator.hold_second(FIRST, "1", ZoneInfo(ZONE)) is None

@@ -202,12 +202,12 @@ def recount(  # noqa: C901 (one count after the other, on purpose)
             finished += 1
         elif one.ended_at >= since:
             funnel["hung_up", last.step] += 1
-    answered = [one for one in entries if one.answered_at and one.answered_at >= since]
-    left = [one for one in entries if one.state == "left" and one.ended_at >= since]
+    answered = [entry for entry in entries if entry.answered_at and entry.answered_at >= since]
+    left = [entry for entry in entries if entry.state == "left" and entry.ended_at >= since]
     waits = [(one.answered_at - one.joined_at).total_seconds() for one in answered]
-    waiting = [one for one in entries if one.state == "waiting" and one.kind == "call"]
+    waiting = [entry for entry in entries if entry.state == "waiting" and entry.kind == "call"]
     # Whoever an agent is being rung for waits still.
-    rung_for = [one for one in entries if one.state == "reserved" and one.kind == "call"]
+    rung_for = [entry for entry in entries if entry.state == "reserved" and entry.kind == "call"]
     not_answered = [*waiting, *rung_for]
     return {
         "calls": sum(row.number == 0 and row.at >= since for row in turns),

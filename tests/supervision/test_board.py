@@ -18,7 +18,7 @@ from sqlalchemy import event, select
 
 from models.agents import agents as agent_rows
 from models.queue import queues
-from models.queue.queues import NewEntry
+from models.queue.queues import NewQueueEntry
 from models.supervision import tallies
 from models.tables import agent, agent_queue, alert, board_setting, queue_entry, staff_act
 from prompts.screens import LANGUAGES, screen
@@ -30,7 +30,7 @@ from services.service import Service
 from services.slots.allocate import Channel
 from services.supervision.alerts import DEFAULTS, RANGES
 from services.supervision.board import service
-from services.supervision.counts import Seen
+from services.supervision.counts import BoardFigures
 from services.supervision.supervise import ACTS, CAN_BE_UNDONE
 from services.supervision.write_board import WriteBoard
 from tests.supervision.board_day import works
@@ -85,7 +85,7 @@ class Board:
 
     def waits(self, entry: str = "E1", state: str = "waiting", **more: Any) -> None:
         with self.made.database.transaction() as connection:
-            new = NewEntry(entry, "fr", "call", "fr", call_id=f"CA{entry}", number=MOBILE,
+            new = NewQueueEntry(entry, "fr", "call", "fr", call_id=f"CA{entry}", number=MOBILE,
                            known={"born": "1942-03-12"}, state=state, **more)  # fmt: skip
             assert queues.add(connection, self.made.clock, self.made.store.vault, new)
 
@@ -296,7 +296,7 @@ def test_looking_first_counts_whom_it_concerns_and_changes_nothing(board: Board)
     for number in range(3):
         clock_of(board.made).advance(timedelta(seconds=1))
         with board.made.database.transaction() as connection:
-            new = NewEntry(f"E{number}", "fr", "call", "fr", call_id=f"CA{number}")
+            new = NewQueueEntry(f"E{number}", "fr", "call", "fr", call_id=f"CA{number}")
             queues.add(connection, board.made.clock, board.made.store.vault, new)
     works(board.made.database, "anna", "talking", board.made.clock.now())
     works(board.made.database, "ben", "ready", board.made.clock.now(), name="Ben")
@@ -377,7 +377,7 @@ def test_what_the_machine_rings_is_no_line_and_is_given_to_nobody(board: Board):
     works(made.database, "anna", "ready", made.clock.now(), name="anna")
     with made.database.transaction() as connection:
         for number, state in enumerate(("waiting", "reserved")):
-            new = NewEntry(f"M{number}", "fr", "callback", "fr", number=a_mobile(number),
+            new = NewQueueEntry(f"M{number}", "fr", "callback", "fr", number=a_mobile(number),
                            reason="appointment", mode="machine", state=state,
                            message_id=f"message{number}")  # fmt: skip
             assert queues.add(connection, made.clock, made.store.vault, new)
@@ -782,5 +782,5 @@ def test_the_tile_is_not_green_while_callers_give_up(in_time, answered, abandone
         ("answered", "fr"): answered,
         ("abandoned", "fr"): abandoned,
     }
-    seen = Seen(today, None, {}, None, {}, {}, ())
+    seen = BoardFigures(today, None, {}, None, {}, {}, ())
     assert service(seen)["verdict"] == verdict

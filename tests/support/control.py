@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.ports import Busy, NoAnswer, Refused
+from services.ports import Busy, NoAnswer, ProviderRefused
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class FakeControl:
             self.when(ask)
         trouble = self.trouble.popleft() if self.trouble else ""
         if trouble == "refuse":
-            raise Refused("21201")
+            raise ProviderRefused("21201")
         if trouble == "busy":
             raise Busy("20429")
         if trouble == "unheard":
             raise NoAnswer("ReadTimeoutError")
         if ask.sid in self.gone:
-            raise Refused("20404")
+            raise ProviderRefused("20404")
         do()
         self.asked.append(ask)
         if trouble == "lose":
@@ -96,7 +96,7 @@ class FakeControl:
     def take_from_queue(self, queue_sid: str, call_sid: str, path: str) -> None:
         if call_sid in self.out_of_queue:
             self.asked.append(Ask("not_in_queue", call_sid, path))
-            raise Refused("20404")
+            raise ProviderRefused("20404")
         self._ask(Ask("take_from_queue", call_sid, path, {"queue": queue_sid}))
 
     def redirect(self, call_sid: str, path: str) -> None:

@@ -33,7 +33,7 @@ def each(cases: Callable[[], Iterable[Any]]) -> Callable[[Callable[..., None]], 
                 except pytest.skip.Exception:
                     skipped += 1
                 except Exception as error:  # noqa: BLE001 (told below, with its case)
-                    failed[", ".join(str(one) for one in arguments)] = error
+                    failed[", ".join(str(argument) for argument in arguments)] = error
             assert count, "there is no case to look at"
             assert skipped < count, "every case was left out"
             if failed:

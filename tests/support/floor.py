@@ -14,7 +14,7 @@ from models.agents import agents
 from models.agents.agents import Agent, Leg
 from models.clock import FixedClock
 from models.queue import queues
-from models.queue.queues import Entry, NewEntry
+from models.queue.queues import NewQueueEntry, QueueEntry
 from models.tables import intent, leg
 from services.agents import connect_agent, presence, provider_commands, reserve
 from services.agents.connect_agent import Brought, Entering
@@ -85,12 +85,14 @@ class Floor:
         """Somebody in the line; gives the id of their place."""
         entry_id: str = self.store.chance.identifier()
         call_id = call_id or (a_call() if kind == "call" else None)
-        new = NewEntry(entry_id, queue, kind, queue[:2], call_id=call_id, number=number, **more)
+        new = NewQueueEntry(
+            entry_id, queue, kind, queue[:2], call_id=call_id, number=number, **more
+        )
         with self.house.database.transaction() as connection:
             assert queues.add(connection, self.house.clock, self.store.vault, new)
         return entry_id
 
-    def entry(self, entry_id: str) -> Entry:
+    def entry(self, entry_id: str) -> QueueEntry:
         with self.house.database.statement() as connection:
             found = queues.load(connection, self.store.vault, entry_id)
         assert found is not None

@@ -38,7 +38,7 @@ from models.clock import Clock, FixedClock
 from models.crypto import Vault
 from models.database import Database
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from models.slots import slots
 from models.tables import centre, message, place, postcode, queue_entry
 from prompts.catalogue import Catalogue, load
@@ -223,7 +223,7 @@ class House:
         self.opens_slots(gid, starts, capacity)
 
     def opens_slots(self, gid: str, starts: Sequence[datetime], capacity: int = 1) -> None:
-        wanted = slots.Wanted(centre_id=gid, capacity=capacity, starts=tuple(starts))
+        wanted = slots.SlotsToOpen(centre_id=gid, capacity=capacity, starts=tuple(starts))
         slots.open_slots(self.database, [wanted])
 
     # Who works here
@@ -276,7 +276,7 @@ class House:
             rows = connection.execute(statement).all()
         return [row for row in rows if kind in (None, row.kind)]
 
-    def promises(self) -> list[Entry]:
+    def promises(self) -> list[QueueEntry]:
         """Promises to ring back, kept or not, the oldest place first."""
         statement = (
             select(queue_entry.c.id)
@@ -286,7 +286,7 @@ class House:
         with self.database.statement() as connection:
             found = connection.execute(statement).scalars().all()
             entries = [queues.load(connection, self.store.vault, one) for one in found]
-        return [one for one in entries if one is not None]
+        return [entry for entry in entries if entry is not None]
 
     def text_of(self, row: Any) -> str:
         """The personal part of a message, opened."""

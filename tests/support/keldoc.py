@@ -19,14 +19,14 @@ from models.messages import outbox
 from models.partners import bookings
 from models.partners.bookings import OrderRow
 from models.tables import agent_case, message, place
-from partners.keldoc_booking import Account, BookedCentre, Keldoc
+from partners.keldoc_booking import BookedCentre, Keldoc, KeldocAccount
 from services.centres.directory import Directory
-from services.messages.deliver_message import Means, deliver_message
-from services.partners.booking import Asked, NotAsked, PartnerOrder, ask
-from services.partners.deliver import Attendant
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
+from services.partners.booking import NotAsked, PartnerOrder, PlacedOrder, ask
+from services.partners.deliver import OrderProcessor
 from services.ports import PartnerBooker
 from services.service import Service
-from services.slots.allocate import Channel, Taker
+from services.slots.allocate import Channel, Holder
 from simulator.keldoc import KEY, SECRET, Diary, Open, blueprint
 from tests.support.house import MOBILE, NOON, House, house
 
@@ -120,7 +120,7 @@ class Beside:
     def order(self, **changes: Any) -> PartnerOrder:
         values: dict[str, Any] = {
             "key": "W1:1",
-            "taker": Taker(Channel.WEB, "W1"),
+            "holder": Holder(Channel.WEB, "W1"),
             "centre_id": CENTRE,
             "slot_id": 0,
             "first_name": "Jeanne",
@@ -133,7 +133,7 @@ class Beside:
         made["slot_id"] = made["slot_id"] or self.slot()
         return PartnerOrder(**made)
 
-    def asks(self, **changes: Any) -> Asked | NotAsked:
+    def asks(self, **changes: Any) -> PlacedOrder | NotAsked:
         with self.house.database.transaction() as connection:
             return ask(connection, self.house.store, self.service, self.order(**changes))
 
@@ -143,17 +143,19 @@ class Beside:
         assert found is not None
         return found
 
-    def delivers(self, after: timedelta = timedelta(), by: Attendant | None = None) -> list[str]:
+    def delivers(
+        self, after: timedelta = timedelta(), by: OrderProcessor | None = None
+    ) -> list[str]:
         """What came of each message for the partner that is due `after` a while."""
         self.house.clock.advance(after)  # type: ignore[attr-defined]
         store = self.house.store
-        means = Means(partner=by or self.attendant())
+        means = DeliveryDependencies(partner=by or self.attendant())
         with self.house.database.statement() as connection:
             due = outbox.due(connection, store.clock, ["partner"], limit=10)
         return [deliver_message(store, NoMessenger(), one, means) for one in due]
 
-    def attendant(self) -> Attendant:
-        return Attendant(self.house.store, self.service, self.booker or self.keldoc)
+    def attendant(self) -> OrderProcessor:
+        return OrderProcessor(self.house.store, self.service, self.booker or self.keldoc)
 
     def texts(self) -> list[str]:
         """What goes to people, opened."""
@@ -199,7 +201,7 @@ def beside(
         diary = Diary(made.clock, sleep)  # type: ignore[arg-type]
         with listening(diary) as base:
             keldoc = Keldoc(
-                Account(base, KEY, SECRET),
+                KeldocAccount(base, KEY, SECRET),
                 [BookedCentre(CENTRE, agendas, motives)],
                 now=made.clock.now,
                 timeouts=timeouts,

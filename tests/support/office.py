@@ -29,11 +29,11 @@ from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.tables import message
 from services.centres.directory import Directory
-from services.messages.deliver_message import Means, deliver_message
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.service import Service
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
 from tests.support.rows import clock_of
-from wiring_delivery import make_means
+from wiring_delivery import make_delivery_dependencies
 
 
 class OneRequestAConnection(WSGIRequestHandler):
@@ -117,7 +117,7 @@ class Office:
 
     house: House
     messenger: Any
-    means: Means = field(default_factory=Means)
+    means: DeliveryDependencies = field(default_factory=DeliveryDependencies)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def writes(
@@ -172,7 +172,7 @@ def whole_office(service: House, messenger: TwilioMessenger) -> Office:
     """An office with all means: words of every kind, calls, hours, and the cap of a number."""
     directory = Directory(service.database, centres_fresh_seconds=0)
     parts = Service(directory, service.campaign, service.settings.national_number)
-    return Office(service, messenger, make_means(service.settings, parts))
+    return Office(service, messenger, make_delivery_dependencies(service.settings, parts))
 
 
 @pytest.fixture

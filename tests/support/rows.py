@@ -24,11 +24,11 @@ from models.tables import appointment, centre, place, postcode
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
-from services.centres.directory import Directory, Near
-from services.queue.entries import Outlook
+from services.centres.directory import Directory, NearbyCentre
+from services.queue.entries import WaitEstimates
 from services.service import Service
-from services.slots.allocate import Channel, Chosen, Taker
-from services.slots.hold_slot import Held, Wanted, hold_slots
+from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from tests.support.house import CAMPAIGN, NOON, House
 from wiring import make_app
 from wiring_parts import Parts
@@ -110,7 +110,7 @@ def opens_centre_at(
     } | columns
     with house.database.transaction() as connection:
         connection.execute(centre.insert(), [row])
-    slots.open_slots(house.database, [slots.Wanted(gid, tuple(starts), capacity)])
+    slots.open_slots(house.database, [slots.SlotsToOpen(gid, tuple(starts), capacity)])
 
 
 def knows_postcode(
@@ -136,7 +136,7 @@ def near(
     longitude: float = PARIS[1],
     territory: str = "metropole",
     kilometres: float = 100,
-) -> list[Near]:
+) -> list[NearbyCentre]:
     directory = Directory(house.database, centres_fresh_seconds=0)
     with house.database.statement() as connection:
         return directory.nearest(connection, latitude, longitude, territory, kilometres)
@@ -144,26 +144,28 @@ def near(
 
 def holds(
     house: House, holder: str, *, campaign: Campaign | None = None, **options: Any
-) -> list[Held]:
+) -> list[HeldSlot]:
     """The use case of a search, in a transaction of its own; the house's campaign unless given."""
     campaign = campaign or house.campaign
     options.setdefault("not_before", house.clock.now() + campaign.lead)
     if "near" not in options:
         options["near"] = near(house)
     with house.database.transaction() as connection:
-        taker = Taker(options.pop("channel", Channel.PHONE), holder)
-        return hold_slots(connection, house.store, campaign, taker, Wanted(**options))
+        channel_holder = Holder(options.pop("channel", Channel.PHONE), holder)
+        return hold_slots(connection, house.store, campaign, channel_holder, HoldRequest(**options))
 
 
-def confirms(house: House, holder: str, held: Held, *, text_to: str | None = None) -> Booked | None:
+def confirms(
+    house: House, holder: str, held: HeldSlot, *, text_to: str | None = None
+) -> Booked | None:
     """The use case of a confirmation, in a transaction of its own; None when not booked."""
     booked = orders(house, replace(request_for(held, holder), text_to=text_to))
     return booked if isinstance(booked, Booked) else None
 
 
-def confirms_as(house: House, channel: Channel, holder: str, held: Held) -> Booked | None:
+def confirms_as(house: House, channel: Channel, holder: str, held: HeldSlot) -> Booked | None:
     """A confirmation of another channel than the telephone."""
-    request = replace(request_for(held, holder), taker=Taker(channel, holder), call_id=None)
+    request = replace(request_for(held, holder), holder=Holder(channel, holder), call_id=None)
     found = orders(house, request)
     return found if isinstance(found, Booked) else None
 
@@ -191,18 +193,18 @@ def as_in_production(house: House) -> None:
         directory.postcode(connection, "75011")
         directory.nearest(connection, *PARIS, "metropole", CAMPAIGN.radius_kilometres)
     service = Service(directory, house.campaign, house.settings.national_number)
-    # As if all of it happened within the second for which a forecast is kept.
-    service.outlook = Outlook(fresh_seconds=3600)
+    # As if all of it happened within the second for which an estimate is kept.
+    service.wait_estimates = WaitEstimates(fresh_seconds=3600)
     with house.database.statement() as connection:
-        service.outlook.read(connection, house.store, house.campaign, "fr")
+        service.wait_estimates.read(connection, house.store, house.campaign, "fr")
     house.app = make_app(Parts(house.settings, house.store, service, house.woken))
 
 
-def request_for(held: Held, holder: str) -> Request:
+def request_for(held: HeldSlot, holder: str) -> Request:
     """What a caller would order who chose this offer and wants no text."""
     places = [held.place, *([held.second] if held.second else [])]
     return Request(
-        taker=Taker(Channel.PHONE, holder),
+        holder=Holder(Channel.PHONE, holder),
         chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
         centre_id=held.place.centre_id,
         local_starts=tuple(one.start_at for one in places),

@@ -7,46 +7,46 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.understanding.messages import Wish, wish
+from flows.understanding.messages import Intent, intent_of
 from services.messages.incoming_text import understood
 from services.vocabulary import vocabulary
 
 derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=300)
 
 FRENCH = {
-    Wish.CANCEL: [
+    Intent.CANCEL: [
         *("annuler", "ANNULER", "Annulé svp", "anuler", "annnuler", "anulation", "oui annulez"),
         *("je voudrais annulez mon rdv", "Annule le 2eme", "je ne veux plus venir"),
         "Bonjour, je ne pourrai pas être présente demain, pouvez-vous annuler ? Merci",
     ],
-    Wish.MOVE: [
+    Intent.MOVE: [
         *("déplacer", "DEPLACER", "deplasser", "dépalcer", "changer de date", "Reporter SVP"),
         *("je voudrais une autre date", "je dois déplacer mon rendez-vous de jeudi à vendredi"),
     ],
-    Wish.CHANGE: [
+    Intent.CHANGE: [
         *("non", "Non merci", "je ne peux pas venir", "je pourrai pas venir", "empêchement"),
         *("pas disponible jeudi", "je ne viendrai pas", "annuler ou déplacer"),
     ],
-    Wish.YES: [
+    Intent.YES: [
         *("oui", "OUI", "Ouiiii", "Oui merci", "ok", "D'accord", "je confirme", "c'est bon"),
         *("je viendrai", "OK je viendrai jeudi", "Je confirme, à demain", "je serai là"),
     ],
-    Wish.STOP: [
+    Intent.STOP: [
         *("stop", "STOP", "Stop.", "stpo", "stoop", "STOP SVP", "STOP AU 36111", "arret"),
         *("arrêtez de m'écrire", "désabonner", "Ne m'envoyez plus de messages", "oui stop"),
     ],
-    Wish.START: ["START", "start"],
-    Wish.WHERE: [
+    Intent.START: ["START", "start"],
+    Intent.WHERE: [
         *("où", "ou", "OU ?", "Où est-ce ?", "c'est ou", "quelle est l'adresse", "adrese", "rdv"),
         *("a quelle heure", "quand", "pouvez vous me donner l'adresse svp", "mon rendez-vous"),
     ],
-    Wish.WRONG: [
+    Intent.WRONG: [
         *("ce n'est pas moi", "C pas moi", "Cest pas moi", "c'est pas moi", "mauvais numero"),
         *("erreur de numéro", "faux numéro", "vous vous trompez de personne", "non c'est pas moi"),
         *("je ne suis pas cette personne", "Stop c'est pas moi", "bonjour ce n'est pas moi merci"),
     ],
-    Wish.EMERGENCY: ["malaise", "j'ai un malaise", "URGENCE", "je ne respire plus"],
-    Wish.THANKS: ["merci", "Merci beaucoup, bonne journée", "bonjour", "", "👍", "..."],
+    Intent.EMERGENCY: ["malaise", "j'ai un malaise", "URGENCE", "je ne respire plus"],
+    Intent.THANKS: ["merci", "Merci beaucoup, bonne journée", "bonjour", "", "👍", "..."],
     None: [
         *("qui êtes vous", "rappelez moi", "quel temps fait il", "erreur", "ne pas annuler"),
         # Whose mobile was given for somebody else, and who only forgot, keep their texts.
@@ -56,14 +56,14 @@ FRENCH = {
     ],
 }
 ENGLISH = {
-    Wish.CANCEL: ["cancel", "Cancell", "please cancel my appointment"],
-    Wish.MOVE: ["can I move my appointment", "reschedule", "another day please"],
-    Wish.CHANGE: ["I can't come", "no", "I cannot make it"],
-    Wish.YES: ["yes", "Yes please", "I will be there"],
-    Wish.STOP: ["STOP ALL", "unsubscribe", "stop texting me"],
-    Wish.WHERE: ["where is it", "what time", "address", "where"],
-    Wish.WRONG: ["wrong number", "it's not me", "it isn't me", "you have the wrong person"],
-    Wish.THANKS: ["thanks", "thank you"],
+    Intent.CANCEL: ["cancel", "Cancell", "please cancel my appointment"],
+    Intent.MOVE: ["can I move my appointment", "reschedule", "another day please"],
+    Intent.CHANGE: ["I can't come", "no", "I cannot make it"],
+    Intent.YES: ["yes", "Yes please", "I will be there"],
+    Intent.STOP: ["STOP ALL", "unsubscribe", "stop texting me"],
+    Intent.WHERE: ["where is it", "what time", "address", "where"],
+    Intent.WRONG: ["wrong number", "it's not me", "it isn't me", "you have the wrong person"],
+    Intent.THANKS: ["thanks", "thank you"],
     None: ["who is this", "don't cancel", "it's not me it's my mother"],
 }
 
@@ -71,24 +71,24 @@ ENGLISH = {
 @pytest.mark.parametrize(
     ("text", "meant"), [(text, meant) for meant, some in FRENCH.items() for text in some]
 )
-def test_french(text: str, meant: Wish | None):
-    assert wish(text, vocabulary("fr")) is meant
+def test_french(text: str, meant: Intent | None):
+    assert intent_of(text, vocabulary("fr")) is meant
 
 
 @pytest.mark.parametrize(
     ("text", "meant"), [(text, meant) for meant, some in ENGLISH.items() for text in some]
 )
-def test_english(text: str, meant: Wish | None):
-    assert wish(text, vocabulary("en")) is meant
+def test_english(text: str, meant: Intent | None):
+    assert intent_of(text, vocabulary("en")) is meant
 
 
-@pytest.mark.parametrize("meant", [one for one in FRENCH if one and one is not Wish.THANKS])
-def test_each_wish_is_understood_in_any_accents_and_capitals(meant: Wish):
+@pytest.mark.parametrize("meant", [one for one in FRENCH if one and one is not Intent.THANKS])
+def test_each_wish_is_understood_in_any_accents_and_capitals(meant: Intent):
     from flows.understanding.vocabulary import plain  # noqa: PLC0415
 
     for text in FRENCH[meant]:
         for spelt in (text.upper(), text.lower(), f"  {text} !!", plain(text)):
-            assert wish(spelt, vocabulary("fr")) is meant, spelt
+            assert intent_of(spelt, vocabulary("fr")) is meant, spelt
 
 
 @derandomized
@@ -104,25 +104,25 @@ def test_one_slip_of_the_finger_is_borne(word: str, at: int, slip: str):
         "double": word[:at] + word[at] + word[at:],
         "swap": word[:at] + word[at + 1] + word[at] + word[at + 2 :],
     }[slip]
-    meant = wish(word, vocabulary("fr"))
+    meant = intent_of(word, vocabulary("fr"))
     assert meant is not None
-    assert wish(slipped, vocabulary("fr")) is meant, slipped
+    assert intent_of(slipped, vocabulary("fr")) is meant, slipped
 
 
 @derandomized
 @given(st.text(max_size=300))
 def test_whatever_is_written_is_understood_or_not_and_never_an_error(text: str):
-    assert wish(text, vocabulary("fr")) in {None, *Wish}
+    assert intent_of(text, vocabulary("fr")) in {None, *Intent}
 
 
 def test_a_letter_is_no_wish():
-    assert wish("je voudrais annuler " * 40, vocabulary("fr")) is None
+    assert intent_of("je voudrais annuler " * 40, vocabulary("fr")) is None
 
 
 def test_the_language_is_that_of_the_booking_or_of_the_words():
-    assert understood("cancel", "fr") == (Wish.CANCEL, "en")
-    assert understood("annuler", "en") == (Wish.CANCEL, "fr")
-    assert understood("stop", "en") == (Wish.STOP, "en")
-    assert understood("stop", "") == (Wish.STOP, "fr")
+    assert understood("cancel", "fr") == (Intent.CANCEL, "en")
+    assert understood("annuler", "en") == (Intent.CANCEL, "fr")
+    assert understood("stop", "en") == (Intent.STOP, "en")
+    assert understood("stop", "") == (Intent.STOP, "fr")
     assert understood("qzx", "en") == (None, "en")
-    assert understood("merci", "en") == (Wish.THANKS, "en")
+    assert understood("merci", "en") == (Intent.THANKS, "en")

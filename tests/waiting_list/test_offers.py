@@ -24,12 +24,12 @@ from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.messages import phone_capabilities
 from services.messages.deliver_message import deliver_message
-from services.messages.notices import Later, Ready
+from services.messages.notices import Later, ReadyNotice
 from services.messages.promises import MOST_NEWS, Promise, promise_news
 from services.service import Service
 from services.slots.allocate import Channel
 from services.waiting_list import entries as waiting_list
-from services.waiting_list.entries import State
+from services.waiting_list.entries import EntryState
 from services.waiting_list.offer_figures import inversions, offer_figures
 from services.waiting_list.offer_notices import OfferNotices
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
@@ -60,7 +60,7 @@ from tests.waiting_list.test_waiting import (
     stands,
     tells,
 )
-from wiring_delivery import make_means
+from wiring_delivery import make_delivery_dependencies
 
 PARIS_TIME = ZoneInfo("Europe/Paris")
 LANDLINE = "+33491000001"
@@ -103,7 +103,7 @@ def notices(house: House, campaign: Campaign = CAMPAIGN) -> OfferNotices:
     return OfferNotices({campaign.name: campaign}.get, "+33974750001")
 
 
-def rendered(house: House, row: Any, campaign: Campaign = CAMPAIGN) -> Ready | Later | None:
+def rendered(house: House, row: Any, campaign: Campaign = CAMPAIGN) -> ReadyNotice | Later | None:
     """What a message would be told as at this moment."""
     with house.database.transaction() as connection:
         stored = outbox.load(connection, house.store.vault, row.id)
@@ -201,7 +201,7 @@ def test_an_offer_that_never_left_counts_for_nobody(service: House):
         advances(service)
     assert set(outcomes(service, first)) <= {"untold", ""}
     counts = dict(rows_of(service.database, select(waiting_entry.c.id, waiting_entry.c.offers)))
-    assert all(stands(service, entry).state != State.GONE for entry in (first, second))
+    assert all(stands(service, entry).state != EntryState.GONE for entry in (first, second))
     assert counts[first] <= 1
     # It was always somebody's of those who wait.
     assert holder(service, one) in (first, second)
@@ -219,7 +219,7 @@ def test_what_never_left_is_theirs_again_where_nobody_else_waits(service: House)
     assert outcomes(service, entry) == ["untold", ""]
     # What was to tell the first one tells nothing any more.
     assert rendered(service, early) is None
-    assert isinstance(rendered(service, message_of(service, entry)), Ready)
+    assert isinstance(rendered(service, message_of(service, entry)), ReadyNotice)
 
 
 @pytest.mark.parametrize("way", ["refused for good", "rung"])
@@ -239,7 +239,7 @@ def test_a_number_that_nothing_reaches_is_no_reason_to_wait(service: House, way:
 def delivers(house: House, entry_id: str) -> str:
     """The message about the offer of an entry is taken by a relay; its word for what came of it."""
     parts = Service(Directory(house.database), house.campaign, house.settings.national_number)
-    means = make_means(house.settings, parts)
+    means = make_delivery_dependencies(house.settings, parts)
     return deliver_message(house.store, Taken(), message_of(house, entry_id).id, means)
 
 
@@ -317,7 +317,7 @@ def test_whose_offer_of_the_same_first_place_lapsed_is_not_taken_for_all_others(
     behind = joins(service, 2, campaign=TWO_DOSES)
     cancels(service, bookings[1], campaign=TWO_DOSES)
     # They were asked about that first hour; it suits whoever comes after them.
-    assert stands(service, lapsed).state == State.WAITING
+    assert stands(service, lapsed).state == EntryState.WAITING
     assert [one.place_id for one in stands(service, behind).offer] == [ids[0], later_second]
 
 
@@ -345,7 +345,7 @@ def test_who_can_come_only_later_does_not_stand_for_all_who_need_two(service: Ho
     )
     now = joins(service, 2, campaign=TWO_DOSES)
     cancels(service, booking_id, campaign=TWO_DOSES)
-    assert stands(service, later).state == State.WAITING
+    assert stands(service, later).state == EntryState.WAITING
     assert [one.place_id for one in stands(service, now).offer] == [first, second]
 
 
@@ -392,7 +392,7 @@ def test_what_cannot_be_booked_goes_to_the_next_and_not_to_everybody(service: Ho
     assert holder(service, freed) == second
     assert holds(service, "CA-quick") == []
     # It was no refusal of theirs, and no offer that they let go.
-    assert (stands(service, first).state, stands(service, first).ahead) == (State.WAITING, 0)
+    assert (stands(service, first).state, stands(service, first).ahead) == (EntryState.WAITING, 0)
 
 
 def test_a_place_that_was_blocked_meanwhile_is_nobodys_fault(service: House):
@@ -402,8 +402,8 @@ def test_a_place_that_was_blocked_meanwhile_is_nobodys_fault(service: House):
     cancels(service, booking_id)
     change(service.database, update(place).where(place.c.id == one).values(blocked=True))
     assert accepts(service, first) == NotBooked()
-    assert (stands(service, first).state, stands(service, first).ahead) == (State.WAITING, 0)
-    assert stands(service, second).state == State.WAITING
+    assert (stands(service, first).state, stands(service, first).ahead) == (EntryState.WAITING, 0)
+    assert stands(service, second).state == EntryState.WAITING
     assert outcomes(service, first) == ["gone"]
 
 
@@ -438,7 +438,7 @@ def test_an_offer_tells_the_place_and_until_when_and_by_which_way(service: House
     entry = joins(service, 1)
     cancels(service, booking_id)
     ready = rendered(service, message_of(service, entry))
-    assert isinstance(ready, Ready)
+    assert isinstance(ready, ReadyNotice)
     assert ready.recipient == number_of(1)
     assert ready.by_call_first
     assert ready.call is not None
@@ -452,7 +452,7 @@ def test_an_offer_tells_the_place_and_until_when_and_by_which_way(service: House
     change(service.database, update(place).values(hold_expires_at=it_is(service, 29, 12) + HOUR))
     it_is(service, 29, 9)
     ready = rendered(service, message_of(service, entry))
-    assert isinstance(ready, Ready)
+    assert isinstance(ready, ReadyNotice)
     assert not ready.by_call_first
 
 
@@ -499,7 +499,7 @@ def test_news_waits_when_the_opening_is_put_off_and_is_told_then(service: House)
     assert rendered(service, row, put_off) == Later(said + 2 * DAY)
     clock_of(service).moment = said + 2 * DAY
     ready = rendered(service, row, put_off)
-    assert isinstance(ready, Ready)
+    assert isinstance(ready, ReadyNotice)
     assert "Les rendez-vous sont ouverts" in ready.text
     assert not ready.by_call_first
     assert rendered(service, row, campaign_with(closes_at=now)) is None
@@ -508,7 +508,7 @@ def test_news_waits_when_the_opening_is_put_off_and_is_told_then(service: House)
 def test_news_by_a_call_is_told_by_a_call(service: House):
     promises(service, by_text=False, at=service.clock.now())
     ready = rendered(service, service.messages("callback")[0])
-    assert isinstance(ready, Ready)
+    assert isinstance(ready, ReadyNotice)
     assert ready.by_call_first
     assert ready.call is not None
     assert ready.call.reason == "news"
@@ -521,7 +521,7 @@ def test_whose_turn_is_put_off_is_told_on_that_day(service: House):
     assert rendered(service, row) is None
     young = campaign_with(minimum_age=66)
     ready = rendered(service, row, young)
-    assert isinstance(ready, Ready)
+    assert isinstance(ready, ReadyNotice)
     assert "maintenant prendre rendez-vous" in ready.text
 
 

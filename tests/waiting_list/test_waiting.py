@@ -26,11 +26,11 @@ from services.booking.change_booking import By, Moved, Unchanged, cancel, move
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.operations.erase_data import erase_data
-from services.slots.allocate import Channel, Chosen, Taker
+from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.freed_slot_offers import GRACE, free_places_of, offer_freed, offer_lasts
 from services.slots.open_slots import open_slots
 from services.waiting_list import entries as waiting_list
-from services.waiting_list.entries import Everybody, NoPhone, NoPlace, State, Waiter
+from services.waiting_list.entries import EntryState, NoPhone, NoPlace, SlotReleaseNotifier, Waiter
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import (
     PARIS,
@@ -144,7 +144,7 @@ def holder(house: House, place_id: int) -> str | None:
     return str(held_by).removeprefix("waiting:")
 
 
-def stands(house: House, entry_id: str) -> waiting_list.Standing:
+def stands(house: House, entry_id: str) -> waiting_list.WaitingListPosition:
     with house.database.statement() as connection:
         found = waiting_list.position(connection, house.store, entry_id)
     assert found is not None
@@ -205,10 +205,10 @@ def test_a_freed_place_is_offered_to_whoever_waits_longest(service: House, where
 
     assert holder(service, one) == first
     standing = stands(service, first)
-    assert standing.state == State.OFFERED
+    assert standing.state == EntryState.OFFERED
     assert standing.offered_until == service.clock.now() + OFFER
     assert [offer.place_id for offer in standing.offer] == [one]
-    assert stands(service, second).state == State.WAITING
+    assert stands(service, second).state == EntryState.WAITING
     (event,) = service.messages("waiting_offer")
     payload = json.loads(service.text_of(event))
     assert (payload["entry"], payload["places"], payload["offer"]) == (first, [one], 1)
@@ -340,7 +340,7 @@ def test_blocked_held_unreleased_and_booked_places_are_not_offered(service: Hous
 def test_a_place_that_starts_soon_is_offered_for_a_shorter_time_or_to_all(service: House):
     hour = timedelta(hours=1)
     lengths = [offer_lasts(CAMPAIGN, start * hour) for start in (24, 3, 2.9, 2, 1.5, 1.2, 1.1, 0)]
-    minutes = [one and one / MINUTE for one in lengths]
+    minutes = [length and length / MINUTE for length in lengths]
     # The campaign's lead is an hour.
     assert minutes == [120, 120, 60, 60, 30, None, None, None]
 
@@ -398,7 +398,7 @@ def test_without_a_second_nothing_is_held_and_who_needs_only_one_gets_it(service
     service.opens_centre("1", starts=mornings(1))
     pair = joins(service, 1, campaign=TWO_DOSES)
     assert offers(service, *place_ids(service), campaign=TWO_DOSES) == 0
-    assert stands(service, pair).state == State.WAITING
+    assert stands(service, pair).state == EntryState.WAITING
     assert service.held() == 0
     assert service.messages("waiting_offer") == []
 
@@ -438,7 +438,7 @@ def test_who_accepts_is_booked_by_the_usual_door_with_history_and_text(service: 
     (row,) = [row for row in service.bookings() if row.state == "confirmed"]
     assert (row.reference, row.channel) == (done.reference, "waiting")
     assert len(service.messages("sms")) == 1
-    assert stands(service, entry).state == State.TAKEN
+    assert stands(service, entry).state == EntryState.TAKEN
     assert service.held() == 0
     key = bookings.person_idx(service.store.vault, CAMPAIGN.name, BORN, number_of(1), 2)
     ((person,),) = rows_of(
@@ -479,7 +479,7 @@ def test_what_is_refused_goes_to_the_next_and_never_comes_back_to_who_refused(se
     cancels(service, booking)
     assert declines(service, first)
     assert holder(service, one) == second
-    assert (stands(service, first).state, stands(service, first).ahead) == (State.WAITING, 0)
+    assert (stands(service, first).state, stands(service, first).ahead) == (EntryState.WAITING, 0)
     assert not declines(service, first)
     assert declines(service, second)
     # Both have been asked about this hour: now it is for everybody.
@@ -519,7 +519,7 @@ def test_an_offer_that_runs_out_is_passed_on_and_the_entry_waits_on_once(service
     assert holds(service, "CA-quick") == []
     assert advances(service) == 1
     assert holder(service, one) == second
-    assert stands(service, first).state == State.WAITING
+    assert stands(service, first).state == EntryState.WAITING
     assert advances(service) == 0
 
     clock_of(service).advance(MINUTE)
@@ -528,7 +528,7 @@ def test_an_offer_that_runs_out_is_passed_on_and_the_entry_waits_on_once(service
     tells(service)
     clock_of(service).advance(OFFER)
     assert advances(service) == 2
-    assert stands(service, first).state == State.GONE
+    assert stands(service, first).state == EntryState.GONE
     # The second let one offer go, and gets the hour that the first let go.
     assert holder(service, two) == second
     assert len(holds(service, "CA-quick")) == 1
@@ -541,7 +541,7 @@ def test_who_accepts_late_is_booked_while_the_place_is_still_theirs(service: Hou
     clock_of(service).advance(OFFER + MINUTE)
     assert isinstance(accepts(service, first), Booked)
     assert advances(service) == 0
-    assert stands(service, second).state == State.WAITING
+    assert stands(service, second).state == EntryState.WAITING
 
 
 def test_who_accepts_after_it_was_passed_on_hears_that_it_is_gone(service: House):
@@ -553,7 +553,7 @@ def test_who_accepts_after_it_was_passed_on_hears_that_it_is_gone(service: House
     advances(service)
     assert accepts(service, first) == NotBooked()
     assert holder(service, one) == second
-    assert stands(service, first).state == State.WAITING
+    assert stands(service, first).state == EntryState.WAITING
 
 
 def test_with_a_dead_scheduler_the_place_is_everybodys_after_the_grace(service: House):
@@ -566,11 +566,11 @@ def test_with_a_dead_scheduler_the_place_is_everybodys_after_the_grace(service: 
     (quick,) = holds(service, "CA-quick")
     assert quick.place.place_id == place_ids(service)[0]
     assert accepts(service, first) == NotBooked()
-    assert stands(service, first).state == State.WAITING
+    assert stands(service, first).state == EntryState.WAITING
     # Back to life, it takes nothing away from anybody.
     assert advances(service) == 0
     assert holder(service, quick.place.place_id) == "CA-quick"
-    assert stands(service, second).state == State.WAITING
+    assert stands(service, second).state == EntryState.WAITING
 
 
 def test_the_scheduler_back_to_life_offers_what_is_still_free(service: House):
@@ -607,7 +607,7 @@ def test_an_offer_of_a_campaign_that_is_no_more_frees_the_place(service: House):
     clock_of(service).advance(OFFER)
     assert waiting_list.advance(service.store, lambda _: None) == 1
     assert holder(service, one) is None
-    assert stands(service, entry).state == State.GONE
+    assert stands(service, entry).state == EntryState.GONE
 
 
 def test_who_leaves_gives_the_offer_to_the_next(service: House):
@@ -619,7 +619,7 @@ def test_who_leaves_gives_the_offer_to_the_next(service: House):
     cancels(service, booking)
     assert leaves(service, first)
     assert holder(service, one) == third
-    assert stands(service, first).state == State.GONE
+    assert stands(service, first).state == EntryState.GONE
     assert not leaves(service, "unknown")
 
 
@@ -701,7 +701,7 @@ def test_who_booked_otherwise_is_offered_nothing_and_taken(service: House):
     assert isinstance(books_otherwise(service, 1), Booked)
     cancels(service, booking)
     assert holder(service, one) == second
-    assert stands(service, first).state == State.TAKEN
+    assert stands(service, first).state == EntryState.TAKEN
 
 
 @pytest.mark.parametrize("ending", ["accepts", "runs out"])
@@ -719,7 +719,7 @@ def test_who_booked_otherwise_during_the_offer_is_taken_and_the_next_gets_it(
     else:
         clock_of(service).advance(OFFER)
         advances(service)
-    assert stands(service, first).state == State.TAKEN
+    assert stands(service, first).state == EntryState.TAKEN
     assert holder(service, one) == second
 
 
@@ -790,8 +790,8 @@ def test_no_place_is_sold_past_those_who_wait(service: House, second_worker: Hou
         assert searching.result() > 0
     assert seen == []
     assert booked_places(service.database) == rounds
-    states = Counter(stands(service, one).state for one in entries)
-    assert states[State.TAKEN] == rounds
+    states = Counter(stands(service, entry).state for entry in entries)
+    assert states[EntryState.TAKEN] == rounds
 
 
 def test_200_wait_and_50_places_are_freed_by_8_threads(service: House, second_worker: House):
@@ -818,7 +818,7 @@ def test_200_wait_and_50_places_are_freed_by_8_threads(service: House, second_wo
     assert None not in takers
     assert len(set(takers)) == 50
     # Who was being offered a place elsewhere just then is passed over, and nobody else.
-    offered = sorted(entries.index(str(one)) for one in takers)
+    offered = sorted(entries.index(str(taker)) for taker in takers)
     assert offered == list(range(50))
     assert len(service.messages("waiting_offer")) == 50
 
@@ -888,7 +888,7 @@ def race(house: House, other: House, number: int) -> Counter[str]:
         held = holds(worker, name, channel=channel, near=nearby)
         if not held:
             return "none free"
-        request = replace(request_for(held[0], name), taker=Taker(channel, name))
+        request = replace(request_for(held[0], name), holder=Holder(channel, name))
         return "won" if isinstance(confirms_request(worker, request), Booked) else "gone"
 
     def reschedules() -> str:
@@ -898,7 +898,7 @@ def race(house: House, other: House, number: int) -> Counter[str]:
                 connection,
                 other.store,
                 CAMPAIGN,
-                Taker(Channel.PHONE, f"move-{number}"),
+                Holder(Channel.PHONE, f"move-{number}"),
                 mine,
                 to={1: chosen},
                 by=By("caller", Channel.PHONE),
@@ -960,7 +960,7 @@ def opens_new(
         hours=[("09:00", "11:00")],
         every=60,
         capacity=capacity,
-        offers=Everybody(house.store, lambda: [campaign]),
+        offers=SlotReleaseNotifier(house.store, lambda: [campaign]),
     )
     return report.opened.places
 
@@ -975,14 +975,14 @@ def test_new_places_are_offered_before_anybody_sees_them(service: House, second_
     # More places in the same slots, too: the last one was free, and is offered with them.
     later = [joins(service, number) for number in range(10, 13)]
     assert opens_new(service, days=1, capacity=2) == 4
-    assert {stands(service, one).state for one in later} == {State.OFFERED}
+    assert {stands(service, one).state for one in later} == {EntryState.OFFERED}
 
 
 def test_new_places_of_two_doses_are_offered_in_pairs(service: House):
     service.opens_centre("1")
     entries = [joins(service, number, campaign=TWO_DOSES) for number in range(3)]
     opens_new(service, days=30, campaign=TWO_DOSES)
-    assert [len(stands(service, one).offer) for one in entries] == [2, 2, 2]
+    assert [len(stands(service, entry).offer) for entry in entries] == [2, 2, 2]
     assert stands(service, entries[0]).offer[0].place_id == place_ids(service)[0]
 
 

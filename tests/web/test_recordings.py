@@ -10,7 +10,7 @@ from flask import Flask
 
 import web.operations.recordings
 
-from flows.speech import Line, Listen, Outcome, Speech
+from flows.speech import Line, Listen, Speech, TurnOutcome
 from ivr.twiml import Addresses, render
 from prompts.catalogue import FOLDER, Catalogue, load, read
 from tests.ivr.line import read as read_document
@@ -34,7 +34,7 @@ def recorded(folder: Path) -> Catalogue:
 
 
 def said(catalogue: Catalogue, *keys: str, listen: Listen | None = None) -> list[str]:
-    speech = Speech(tuple(Line(key) for key in keys), listen, Outcome.ENDED)
+    speech = Speech(tuple(Line(key) for key in keys), listen, TurnOutcome.ENDED)
     document = read_document(render(speech, catalogue, Addresses(BASE), 3).encode())
     verbs = document.gather.children if document.gather else document.verbs
     return [verb.name for verb in verbs]

@@ -12,14 +12,22 @@ from flask_login import current_user
 from markupsafe import Markup
 from werkzeug import Response
 
-from models.accounts.staff import ROLES, Staff, Visit
+from models.accounts.staff import ROLES, Staff, StaffSession
 from services.accounts import known_device, passwords, second_factor
 from services.accounts import staff as accounts
-from services.accounts.sign_in import Begun, Closed, Origin, SignIn, Unproved, Wrong, needs
+from services.accounts.sign_in import (
+    BegunSession,
+    Origin,
+    SignIn,
+    SignInClosed,
+    Unproved,
+    WrongCredentials,
+    needs,
+)
 from services.store import Store
 from web.browser_session import Cookies
 from web.pages import leads, words
-from web.staff_only import address, current, is_fetch, public, roles, token, visit
+from web.staff_only import address, current, is_fetch, public, roles, staff_session, token
 
 # Where the missing step of a session is done.
 _STEPS = {
@@ -78,7 +86,7 @@ class _Views:
 
     @public
     def enter(self) -> ResponseReturnValue:
-        def begin() -> Begun:
+        def begin() -> BegunSession:
             return self._sign_in.begin(
                 login=request.form.get("login", ""),
                 password=request.form.get("password", ""),
@@ -132,13 +140,13 @@ class _Views:
             lambda: self._sign_in.enrol(found, token(), code, self._origin()), self._enrol_page
         )
 
-    def _unproved(self, found: Visit, password: str) -> tuple[str, int] | None:
+    def _unproved(self, found: StaffSession, password: str) -> tuple[str, int] | None:
         """Why somebody at an open session is not known to be whose it is; None when they are."""
         try:
             self._sign_in.prove(found, token(), password, self._origin())
-        except Wrong:
+        except WrongCredentials:
             return "wrong_old", HTTPStatus.UNAUTHORIZED
-        except Closed:
+        except SignInClosed:
             return "closed", HTTPStatus.TOO_MANY_REQUESTS
         except passwords.TooBusy:
             return "busy", HTTPStatus.SERVICE_UNAVAILABLE
@@ -214,7 +222,7 @@ class _Views:
     @roles(*ROLES)
     def prove(self) -> ResponseReturnValue:
         """The password once more: good for some minutes, for what concerns many."""
-        found = visit()
+        found = staff_session()
         wrong = found and self._unproved(found, request.form.get("password", ""))
         if wrong:
             if not is_fetch():
@@ -233,14 +241,14 @@ class _Views:
     @roles("supervisor", "operator")
     def open_wall(self) -> ResponseReturnValue:
         """Make this browser a screen on a wall: it is nobody's any more."""
-        found = visit()
+        found = staff_session()
         if found is None:
             return _to_start()
         try:
             begun = self._sign_in.open_wall(found, token())
         except Unproved:
             return redirect(url_for("sign_in.proof_form", next="/supervision?mur=1"))
-        except Wrong:
+        except WrongCredentials:
             return _to_start()
         answer = redirect(url_for("board.wall"), HTTPStatus.SEE_OTHER)
         self._cookies.sign_in(answer, begun.token)
@@ -259,7 +267,7 @@ class _Views:
 
     @roles(*ROLES)
     def phone(self) -> ResponseReturnValue:
-        found = visit()
+        found = staff_session()
         wrong = found and self._unproved(found, request.form.get("password", ""))
         if wrong:
             # Callers would be rung through to whoever found the page open.
@@ -271,7 +279,7 @@ class _Views:
         return redirect(url_for("sign_in.account"))
 
     def _account_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
-        who, found = current(), visit()
+        who, found = current(), staff_session()
         with self._store.database.statement() as connection:
             phone = accounts.phone_of(connection, self._store, who.id)
         return _page(
@@ -290,13 +298,13 @@ class _Views:
         today = self._store.clock.now().date()
         return Origin(address(), known_device.read(self._store.vault, cookie, today))
 
-    def _attempt(self, act: Callable[[], Begun], again: Again) -> ResponseReturnValue:
+    def _attempt(self, act: Callable[[], BegunSession], again: Again) -> ResponseReturnValue:
         """Do a step, or show its form again with what was wrong."""
         try:
             begun = act()
-        except Wrong:
+        except WrongCredentials:
             return again("wrong", HTTPStatus.UNAUTHORIZED)
-        except Closed:
+        except SignInClosed:
             return again("closed", HTTPStatus.TOO_MANY_REQUESTS)
         except passwords.TooBusy:
             return again("busy", HTTPStatus.SERVICE_UNAVAILABLE)
@@ -304,7 +312,7 @@ class _Views:
             return again(f"password_{bad.key}", HTTPStatus.BAD_REQUEST)
         return self._go_on(begun)
 
-    def _go_on(self, begun: Begun) -> ResponseReturnValue:
+    def _go_on(self, begun: BegunSession) -> ResponseReturnValue:
         """To the step that is missing, or to where somebody wanted to go."""
         store, wanted = self._store, _wanted()
         fresh = self._sign_in.visit(begun.token)
@@ -326,23 +334,23 @@ def _page(template: str, status: int, **values: object) -> ResponseReturnValue:
     return render_template(template, wanted=_wanted(), **values), status
 
 
-def _lacking(step: str) -> Visit | None:
+def _lacking(step: str) -> StaffSession | None:
     """The session that asks, if this is what it lacks next."""
-    found = visit()
+    found = staff_session()
     return found if found and needs(found) == step else None
 
 
-def _enrolling() -> Visit | None:
+def _enrolling() -> StaffSession | None:
     """Whoever has to take a second factor, and whoever is in and has none."""
-    found = visit()
+    found = staff_session()
     if found is None or found.has_totp or needs(found) not in {"enrol", ""}:
         return None
     return found
 
 
-def _changing() -> Visit | None:
+def _changing() -> StaffSession | None:
     """Whoever has to choose a password, and whoever is in."""
-    found = visit()
+    found = staff_session()
     return found if found and needs(found) in {"password", ""} else None
 
 

@@ -13,11 +13,11 @@ from web.admission.parts import (
     RETRY_VISIT,
     Environ,
     GateParts,
-    Tally,
+    LedgerTally,
     briefly,
     language_of,
 )
-from web.admission.room_pages import Page, RoomPages, escaped, hidden
+from web.admission.room_pages import RoomPages, RoomPageTemplate, escaped, hidden
 
 # A form that comes back to be sent again; a real one is a few hundred bytes.
 MOST_FORM: Final = 8192
@@ -25,10 +25,10 @@ MOST_FORM: Final = 8192
 log = structlog.get_logger()
 
 
-class Crowd:
+class CrowdAnswers:
     """Answers those for whom there is no thread."""
 
-    def __init__(self, parts: GateParts, pages: RoomPages, tally: Tally) -> None:
+    def __init__(self, parts: GateParts, pages: RoomPages, tally: LedgerTally) -> None:
         self._pages, self._tally = pages, tally
         self._ours = urlsplit(parts.public_base_url)[:2]
 
@@ -51,7 +51,7 @@ class Crowd:
         start_response("503 Service Unavailable", headers)
         return [body]
 
-    def page(self, kind: str, language: str, opening: int = 0) -> Page | None:
+    def page(self, kind: str, language: str, opening: int = 0) -> RoomPageTemplate | None:
         """One of the room's pages; None where it cannot be made."""
         try:
             return self._pages.page(kind, language, opening)

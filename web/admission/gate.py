@@ -25,15 +25,15 @@ from typing import Any, Final
 
 from flask import Request
 
-from services.admission.load_shedder import Pressure
-from web.admission.crowd import Crowd
+from services.admission.load_shedder import LoadShedder
+from web.admission.crowd import CrowdAnswers
 from web.admission.kept_pages import PagesForAll
 from web.admission.ledger import Ledger
-from web.admission.parts import Environ, GateParts, Tally, Wsgi, briefly, with_cookie
+from web.admission.parts import Environ, GateParts, LedgerTally, Wsgi, briefly, with_cookie
 from web.admission.room import RoomOfWorker
 from web.admission.room_pages import RoomPages
 from web.admission.waiting_room import START
-from web.online.booking_cookie import VisitCookie
+from web.online.booking_cookie import WebSessionCookie
 from web.tickets import ROOM, VISIT, WAITED
 
 # Older than this (seconds) by the proxy in front, and whoever asked has gone away.
@@ -58,17 +58,17 @@ _READS: Final = frozenset({"GET", "HEAD"})
 class Gate:
     """One for each web worker."""
 
-    def __init__(self, app: Wsgi, parts: GateParts, pressure: Pressure) -> None:
+    def __init__(self, app: Wsgi, parts: GateParts, load_shedder: LoadShedder) -> None:
         self.app, self.parts = app, parts
-        self.pressure = pressure
+        self.load_shedder = load_shedder
         self.hops = parts.hops
-        self._ticks = pressure.ticks
-        self.tally = Tally()
-        self.crowd = Crowd(parts, RoomPages(app, parts.public_base_url), self.tally)
+        self._ticks = load_shedder.ticks
+        self.tally = LedgerTally()
+        self.crowd = CrowdAnswers(parts, RoomPages(app, parts.public_base_url), self.tally)
         self.room = RoomOfWorker(parts, self.crowd, self.tally)
-        self.pages = PagesForAll(app, pressure, self.crowd, self.tally)
-        self.ledger = Ledger(parts.store, pressure, self.room, self.tally)
-        self.visits = VisitCookie(parts.secret_key, https=parts.https)
+        self.pages = PagesForAll(app, load_shedder, self.crowd, self.tally)
+        self.ledger = Ledger(parts.store, load_shedder, self.room, self.tally)
+        self.visits = WebSessionCookie(parts.secret_key, https=parts.https)
         # Visits that have an answer under way.
         self.inside: set[str] = set()
         self._polls = 0
@@ -128,21 +128,21 @@ class Gate:
             seen.append(status)
             return start_response(status, headers, *error)
 
-        self.pressure.turn.acquire()
+        self.load_shedder.turn.acquire()
         began = self._ticks()
         try:
             return self.app(environ, started)
         finally:
-            self.pressure.turn.release()
+            self.load_shedder.turn.release()
             seconds = self._ticks() - began
             if seen and seen[-1].startswith("403"):
                 # Not the provider's: it says nothing of the telephone.
-                self.pressure.refused(seconds)
+                self.load_shedder.refused(seconds)
             else:
                 # Not the wait for a turn: with more connections than threads there always is one,
                 # and what that means is judged by how many connections are open.
                 waited = self._waited(environ) if self.hops else 0.0
-                self.pressure.step_done(seconds, waited)
+                self.load_shedder.step_done(seconds, waited)
 
     def _pass(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         return self.app(environ, start_response)
@@ -157,18 +157,18 @@ class Gate:
             self._measuring.release()
 
     def _other(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        if not self.pressure.other_begins():
+        if not self.load_shedder.other_begins():
             self.tally.counts["given_way", "staff"] += 1
             return briefly(start_response, 1)
-        with self.pressure.turn:
+        with self.load_shedder.turn:
             began = self._ticks()
             try:
                 return self.app(environ, start_response)
             finally:
-                self.pressure.other_done(self._ticks() - began)
+                self.load_shedder.other_done(self._ticks() - began)
 
     def _screen(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        if self.pressure.slows_screens and path in _POLLS:
+        if self.load_shedder.slows_screens and path in _POLLS:
             # Slower, not never: a screen shows by itself how old is what it has.
             self._polls += 1
             if self._polls % ONE_IN:
@@ -232,17 +232,17 @@ class Gate:
         self, environ: Environ, start_response: Any, *, goes_on: bool, kind: str = "page"
     ) -> Iterable[bytes]:
         is_late = bool(self.hops) and self._waited(environ) > TOO_OLD
-        if is_late or not self.pressure.web_begins(goes_on=goes_on):
+        if is_late or not self.load_shedder.web_begins(goes_on=goes_on):
             return self._turn_away(environ, start_response, "lost" if goes_on else kind)
-        with self.pressure.turn:
+        with self.load_shedder.turn:
             began, cpu = self._ticks(), time.thread_time()
             try:
                 return self.app(environ, start_response)
             finally:
-                self.pressure.web_done(self._ticks() - began, time.thread_time() - cpu)
+                self.load_shedder.web_done(self._ticks() - began, time.thread_time() - cpu)
 
     def _may_begin(self) -> bool:
-        return self.parts.mode == "never" or self.pressure.visit_begins()
+        return self.parts.mode == "never" or self.load_shedder.visit_begins()
 
     def _turn_away(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
         self.tally.counts["away", kind] += 1

@@ -29,7 +29,7 @@ _OF_A_CONNECTION: Final = frozenset({"date", "connection", "content-length"})
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedAnswer:
     """One answer. The moments are those of a monotonic clock, in seconds."""
 
     headers: Headers
@@ -54,13 +54,15 @@ class KeptAnswers:
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES_KEPT) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._bytes = 0
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, CachedAnswer] = {}
         self._writing = threading.Lock()
 
-    def get(self, key: str) -> Kept | None:
+    def get(self, key: str) -> CachedAnswer | None:
         return self._kept.get(key)
 
-    def put(self, key: str, status: str, headers: Headers, body: bytes, now: float) -> Kept | None:
+    def put(
+        self, key: str, status: str, headers: Headers, body: bytes, now: float
+    ) -> CachedAnswer | None:
         """Keep an answer if everybody may have it; None where nobody else may."""
         if not status.startswith("200"):
             return None
@@ -82,7 +84,7 @@ class KeptAnswers:
         self._bytes -= old.size if old is not None else 0
 
 
-def _made(headers: Headers, body: bytes, now: float) -> Kept | None:
+def _made(headers: Headers, body: bytes, now: float) -> CachedAnswer | None:
     names = {name.lower(): value for name, value in headers}
     policy = names.get("cache-control", "")
     if "public" not in policy or "set-cookie" in names or len(body) > MOST_BYTES:
@@ -93,7 +95,7 @@ def _made(headers: Headers, body: bytes, now: float) -> Kept | None:
     fresh = now + seconds.get("max-age", 0)
     if fresh <= now:
         return None
-    headers = [one for one in headers if one[0].lower() not in _OF_A_CONNECTION]
+    headers = [header for header in headers if header[0].lower() not in _OF_A_CONNECTION]
     etag = names.get("etag", "")
     small, small_headers = b"", None
     if len(body) >= LEAST_BYTES and names.get("content-type", "").startswith(_SMALLER):
@@ -104,7 +106,7 @@ def _made(headers: Headers, body: bytes, now: float) -> Kept | None:
             for name, value in headers
         ]
         small_headers.append(("Content-Encoding", "gzip"))
-    return Kept(
+    return CachedAnswer(
         headers,
         body,
         etag.removeprefix("W/"),
@@ -116,7 +118,7 @@ def _made(headers: Headers, body: bytes, now: float) -> Kept | None:
     )
 
 
-def answer(kept: Kept, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+def answer(kept: CachedAnswer, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Give what is kept: nothing where the browser has it, the smaller one where it can."""
     wanted = environ.get("HTTP_IF_NONE_MATCH")
     is_small = kept.small_headers is not None and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from services.admission.load_shedder import Pressure
+from services.admission.load_shedder import LoadShedder
 from web.admission import kept_answers
-from web.admission.crowd import Crowd
-from web.admission.kept_answers import Kept, KeptAnswers
-from web.admission.parts import Environ, Tally, Wsgi, language_of
+from web.admission.crowd import CrowdAnswers
+from web.admission.kept_answers import CachedAnswer, KeptAnswers
+from web.admission.parts import Environ, LedgerTally, Wsgi, language_of
 from web.admission.waiting_room import START
 from web.online.asked_centre import NOTHING, asked_in
 
@@ -28,10 +28,12 @@ _CONDITIONS: Final = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
 class PagesForAll:
     """One memory for each worker."""
 
-    def __init__(self, app: Wsgi, pressure: Pressure, crowd: Crowd, tally: Tally) -> None:
+    def __init__(
+        self, app: Wsgi, load_shedder: LoadShedder, crowd: CrowdAnswers, tally: LedgerTally
+    ) -> None:
         self.app = app
-        self._pressure, self._crowd, self._tally = pressure, crowd, tally
-        self.ticks: Callable[[], float] = pressure.ticks
+        self._load_shedder, self._crowd, self._tally = load_shedder, crowd, tally
+        self.ticks: Callable[[], float] = load_shedder.ticks
         self.kept = KeptAnswers()
         # There are as many as anybody makes up: they put no page out of the other memory.
         self.kept_for_centres = KeptAnswers(MOST_CENTRES, MOST_CENTRES_BYTES)
@@ -68,7 +70,9 @@ class PagesForAll:
         asked = asked_in(query) if path == START else NOTHING
         return (self.kept_for_centres if asked.centre else self.kept), asked.query(language)
 
-    def _from_memory(self, kept: Kept, environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def _from_memory(
+        self, kept: CachedAnswer, environ: Environ, start_response: Any
+    ) -> Iterable[bytes]:
         self._tally.counts["gate", "kept"] += 1
         return kept_answers.answer(kept, environ, start_response)
 
@@ -76,7 +80,7 @@ class PagesForAll:
         self,
         memory: KeptAnswers,
         key: str,
-        old: Kept | None,
+        old: CachedAnswer | None,
         environ: Environ,
         start_response: Any,
     ) -> Iterable[bytes]:
@@ -85,7 +89,7 @@ class PagesForAll:
         def started(status: str, headers: Any, _error: Any = None) -> None:
             got[:] = status, headers
 
-        if not self._pressure.web_begins(goes_on=False):
+        if not self._load_shedder.web_begins(goes_on=False):
             if old is not None and self.ticks() < old.usable_until:
                 return self._from_memory(old, environ, start_response)
             return self._crowd.answer(environ, start_response, "page")
@@ -104,7 +108,7 @@ class PagesForAll:
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
 
     def _whole(self, environ: Environ, start_response: Any) -> bytes:
-        with self._pressure.turn:
+        with self._load_shedder.turn:
             began, cpu = self.ticks(), time.thread_time()
             try:
                 answer = self.app(environ, start_response)
@@ -115,4 +119,4 @@ class PagesForAll:
                     if close:
                         close()
             finally:
-                self._pressure.web_done(self.ticks() - began, time.thread_time() - cpu)
+                self._load_shedder.web_done(self.ticks() - began, time.thread_time() - cpu)

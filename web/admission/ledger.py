@@ -18,11 +18,11 @@ import structlog
 
 from models.admission import arrivals
 from models.supervision import snapshots
-from services.admission.load_shedder import LOOK_EVERY, Pressure
+from services.admission.load_shedder import LOOK_EVERY, LoadShedder
 from services.admission.waiting_room import NAME
 from services.store import Store
 from services.telemetry import GATE_ANSWERS, GIVEN_WAY, ROOM_TICKETS
-from web.admission.parts import Tally
+from web.admission.parts import LedgerTally
 from web.admission.room import RoomOfWorker
 
 # Seconds between two wakings of the thread that measures, and between two writings.
@@ -38,9 +38,11 @@ log = structlog.get_logger()
 class Ledger:
     """One for each web worker."""
 
-    def __init__(self, store: Store, pressure: Pressure, room: RoomOfWorker, tally: Tally) -> None:
-        self._store, self._pressure, self._room, self._tally = store, pressure, room, tally
-        self._ticks: Callable[[], float] = pressure.ticks
+    def __init__(
+        self, store: Store, load_shedder: LoadShedder, room: RoomOfWorker, tally: LedgerTally
+    ) -> None:
+        self._store, self._load_shedder, self._room, self._tally = store, load_shedder, room, tally
+        self._ticks: Callable[[], float] = load_shedder.ticks
         self.worker = secrets.token_hex(8)
         self._wrote_at = 0.0
         self._asked_at = 0.0
@@ -59,12 +61,12 @@ class Ledger:
         looked = before = self._ticks()
         while not self._ended.wait(PULSE):
             now = self._ticks()
-            self._pressure.woke(now - before - PULSE)
+            self._load_shedder.woke(now - before - PULSE)
             before = now
             if now - looked >= LOOK_EVERY:
                 looked = now
                 answers, self._tally.answers = self._tally.answers, 0
-                self._pressure.look(_open_files(), answers)
+                self._load_shedder.look(_open_files(), answers)
 
     def _keep(self) -> None:
         while not self._ended.is_set():
@@ -98,7 +100,7 @@ class Ledger:
 
     def load(self, counts: Counter[tuple[str, str]], since: float) -> dict[str, Any]:
         """What was measured in `since` seconds, as `admission_controller.Loads` reads it."""
-        measured = asdict(self._pressure.measured())
+        measured = asdict(self._load_shedder.measured())
         for name in ("steps", "web"):
             measured[name] /= since
         measured["away"] = counts["away", "start"] / since

@@ -53,7 +53,7 @@ class GateParts:
 
 
 @dataclass
-class Tally:
+class LedgerTally:
     """What happened since the ledger was written last.
 
     Several threads add to it without a lock: the telephone is not to wait for a count, and one that
@@ -93,7 +93,7 @@ def with_cookie(start_response: Any, cookie: str) -> Any:
     """Answer with a cookie beside, which is one person's: so nobody else may keep the answer."""
 
     def start(status: str, headers: Headers, *error: Any) -> Any:
-        own = [one for one in headers if one[0].lower() not in _OF_KEEPING]
+        own = [header for header in headers if header[0].lower() not in _OF_KEEPING]
         own += [("Cache-Control", "no-store"), ("Set-Cookie", cookie)]
         return start_response(status, own, *error)
 

@@ -27,13 +27,13 @@ from services.admission.waiting_room import (
     look_again,
     place_of,
 )
-from web.admission.crowd import Crowd
+from web.admission.crowd import CrowdAnswers
 from web.admission.parts import (
     RETRY_SECONDS,
     Environ,
     GateParts,
     Headers,
-    Tally,
+    LedgerTally,
     briefly,
     language_of,
 )
@@ -67,7 +67,7 @@ _JSON: Final = [
 _Key = tuple[str, str, int, int, int, int]
 
 
-class View(NamedTuple):
+class RoomView(NamedTuple):
     """What everybody in the room is told from, from `since` to `until` (of the wall clock)."""
 
     # None: there is none.
@@ -82,7 +82,7 @@ class View(NamedTuple):
     place: tuple[int, float, int] | None = None
 
 
-class Entry(NamedTuple):
+class RoomEntry(NamedTuple):
     """Somebody at the door: `cookie` keeps a ticket that is new, `has_turn`: by their ticket."""
 
     may_pass: bool
@@ -90,14 +90,14 @@ class Entry(NamedTuple):
     has_turn: bool = False
 
 
-_NOBODY: Final = View(None, "", 0, 0.0, 0.0, 0.0)
-_PASSES: Final = Entry(may_pass=True)
+_NOBODY: Final = RoomView(None, "", 0, 0.0, 0.0, 0.0)
+_PASSES: Final = RoomEntry(may_pass=True)
 
 
 class RoomOfWorker:
     """One for each web worker, used by all of its threads."""
 
-    def __init__(self, parts: GateParts, crowd: Crowd, tally: Tally) -> None:
+    def __init__(self, parts: GateParts, crowd: CrowdAnswers, tally: LedgerTally) -> None:
         self._parts, self._crowd, self._tally = parts, crowd, tally
         self._hops, self._mode = parts.hops, parts.mode
         self.now = parts.wall_clock()
@@ -158,27 +158,27 @@ class RoomOfWorker:
         """Whether people wait, or would, at this moment."""
         return self.look(self.now()).room is not None
 
-    def look(self, now: float) -> View:
+    def look(self, now: float) -> RoomView:
         """The room as it is told of at `now`; worked out a few times a second."""
         view = self._view
         if view.since <= now < view.until:
             return view
         room = self.room(now)
         if room is None:
-            view = View(None, "", 0, 0.0, now, now + SEEN)
+            view = RoomView(None, "", 0, 0.0, now, now + SEEN)
         else:
             frontier = room.frontier_at(now)
             kind, until, place = "waiting", now + SEEN, None
             if now < room.opening:
                 kind, until = "before", min(until, room.opening)
                 place = about(room.waiting - 1), 0.0, look_again(room.opening - now)
-            view = View(room, kind, frontier, room.up_to(frontier), now, until, place)
+            view = RoomView(room, kind, frontier, room.up_to(frontier), now, until, place)
         self._view = view
         return view
 
     # ------------------------------------------------------------ tickets
 
-    def at_the_door(self, environ: Environ) -> Entry:
+    def at_the_door(self, environ: Environ) -> RoomEntry:
         """Who asks for the first question: of those who wait, nobody passes before their turn."""
         now = self.now()
         room = self.room(now)
@@ -188,12 +188,12 @@ class RoomOfWorker:
         if ticket is None:
             ticket, cookie = self._new_ticket(environ, room, now)
         if not room.lets_in(ticket, now):
-            return Entry(may_pass=False, cookie=cookie)
+            return RoomEntry(may_pass=False, cookie=cookie)
         environ[VISIT] = self.tickets.visit_of(ticket)
         environ[TICKET] = self._cookie.removesuffix("=")
-        return Entry(may_pass=True, cookie=cookie, has_turn=True)
+        return RoomEntry(may_pass=True, cookie=cookie, has_turn=True)
 
-    def shows_in(self, environ: Environ, start_response: Any, entry: Entry) -> Iterable[bytes]:
+    def shows_in(self, environ: Environ, start_response: Any, entry: RoomEntry) -> Iterable[bytes]:
         """On to the page where one waits."""
         self._tally.rooms += 1
         leads = _with_asked(ROOM, environ.get("QUERY_STRING", ""))
@@ -280,7 +280,7 @@ class RoomOfWorker:
         return self._shown[key]
 
     def _tell(
-        self, start_response: Any, view: View, room: Room, ticket: Ticket | None, language: str
+        self, start_response: Any, view: RoomView, room: Room, ticket: Ticket | None, language: str
     ) -> Iterable[bytes]:
         if ticket is None:
             # A browser that keeps no cookie; it gets no new rank each time that its script asks.
@@ -296,7 +296,7 @@ class RoomOfWorker:
         )
 
 
-def _place(view: View, room: Room, ticket: Ticket) -> tuple[int, float, int]:
+def _place(view: RoomView, room: Room, ticket: Ticket) -> tuple[int, float, int]:
     """How many stand before somebody, how long they take, when to look again (seconds)."""
     people = about(room.up_to(ticket.rank) - view.let_in)
     seconds = people / max(room.rate, LEAST)

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 
 from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import screen
-from web.admission.waiting_room import ASKED, LETTERS, Asked
+from web.admission.waiting_room import ASKED, LETTERS, RoomPageRequest
 from web.public.words import Sayings
 from web.tickets import ROOM
 
@@ -47,7 +47,7 @@ class NotMade(Exception):
 
 
 @dataclass(frozen=True)
-class Page:
+class RoomPageTemplate:
     """A page with places for what differs: numbers are those of `waiting_room.LETTERS`."""
 
     headers: Headers
@@ -63,7 +63,7 @@ class Page:
     ) -> bytes:
         values = (ahead, wait, each, form, address)
         return b"".join(
-            [values[one] if one.__class__ is int else one for one in self.parts]  # type: ignore[misc]
+            [values[part] if part.__class__ is int else part for part in self.parts]  # type: ignore[misc]
         )
 
 
@@ -73,9 +73,9 @@ class RoomPages:
     def __init__(self, app: Wsgi, public_base_url: str) -> None:
         self._app = app
         self._scheme, _, self._host = public_base_url.partition("://")
-        self._made: dict[tuple[str, str, int], Page] = {}
+        self._made: dict[tuple[str, str, int], RoomPageTemplate] = {}
 
-    def page(self, kind: str, language: str, opening: int = 0) -> Page:
+    def page(self, kind: str, language: str, opening: int = 0) -> RoomPageTemplate:
         """One kind in one language. Raises NotMade."""
         key = kind, language, opening if kind == "before" else 0
         made = self._made.get(key)
@@ -86,7 +86,7 @@ class RoomPages:
             self._made[key] = made
         return made
 
-    def _make(self, kind: str, language: str, opening: int) -> Page:
+    def _make(self, kind: str, language: str, opening: int) -> RoomPageTemplate:
         got: list[Any] = []
 
         def start_response(status: str, headers: Headers, _error: Any = None) -> None:
@@ -108,7 +108,7 @@ class RoomPages:
             "wsgi.multithread": True,
             "wsgi.multiprocess": True,
             "wsgi.run_once": False,
-            ASKED: Asked(kind, opening),
+            ASKED: RoomPageRequest(kind, opening),
         }
         answer = self._app(environ, start_response)
         try:
@@ -121,7 +121,7 @@ class RoomPages:
             raise NotMade(kind)
         headers = [one for one in got[1] if one[0].lower() not in _OF_ONE]
         parts = [_SPLIT.get(one, one) for one in _MARKS.split(body) if one]
-        return Page(headers, tuple(parts))
+        return RoomPageTemplate(headers, tuple(parts))
 
 
 # ---------------------------------------------------------------- what differs

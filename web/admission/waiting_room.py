@@ -21,7 +21,7 @@ from web.tickets import ROOM
 
 POLL: Final = "/salle/etat"
 START: Final = "/rendez-vous"
-# Where the gate puts an `Asked` of what it asks for.
+# Where the gate puts a `RoomPageRequest` of what it asks for.
 ASKED: Final = "allo.room"
 
 
@@ -41,7 +41,7 @@ LETTERS: Final = "".join(getattr(MARKS, one.name) for one in fields(MARKS))
 
 
 @dataclass(frozen=True)
-class Asked:
+class RoomPageRequest:
     """One kind of page; `opening` is a moment in seconds of the epoch."""
 
     kind: str
@@ -57,7 +57,7 @@ def blueprint() -> Blueprint:
     def page() -> ResponseReturnValue:
         speak_by_address()
         asked = request.environ.get(ASKED)
-        if not isinstance(asked, Asked):
+        if not isinstance(asked, RoomPageRequest):
             query = asked_centre(request.args).query(language())
             return redirect(f"{START}?{query}" if query else START, 303)
         opening = datetime.fromtimestamp(asked.opening, UTC)

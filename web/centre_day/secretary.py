@@ -30,9 +30,9 @@ from models.centre_day.attendance import CentreName
 from models.desk import desk as desk_rows
 from services.booking.confirm_booking import Booked
 from services.centre_day import secretary, secretary_hours
-from services.centre_day.secretary import Answer, AtCentre, State, WalkIn
-from services.centre_day.secretary_hours import Hours, HoursRefused
-from services.desk.booking import LONGEST_NAME, Refused
+from services.centre_day.secretary import AtCentre, AttendanceState, RingAnswer, WalkIn
+from services.centre_day.secretary_hours import DayHours, HoursRefused
+from services.desk.booking import LONGEST_NAME, BookingRefused
 from services.desk.offers import reach
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
@@ -41,7 +41,7 @@ from web.desk.agent_session import new_nonce
 from web.desk.forms import birth
 from web.pages import words
 from web.staff_only import current, is_fetch, is_proved, roles
-from web.written import Written
+from web.written import DeskWords
 
 # Days ahead and behind that a page may be asked for.
 _FARTHEST: Final = timedelta(days=366)
@@ -52,7 +52,7 @@ UNPROVED: Final = "unproved"
 
 
 @dataclass(frozen=True)
-class Typed:
+class WalkInForm:
     """The form for somebody who is there, as it was sent."""
 
     born: str = ""
@@ -103,7 +103,7 @@ class _Views:
             found = attendance.centres(connection)
         return render_template("centre_day/choice.html", centres=found)
 
-    def _day_page(self, at: AtCentre, typed: Typed | None = None) -> str:
+    def _day_page(self, at: AtCentre, typed: WalkInForm | None = None) -> str:
         whole = secretary.read_day(at)
         now = self._store.clock.now()
         counts = secretary.counts([one.shown for one in whole.people], whole.hours, now)
@@ -116,13 +116,13 @@ class _Views:
             keys=_tag([one.key for one in whole.people]),
             names=names,
             may_mark=secretary.may_mark(self._store, at.day),
-            typed=typed or Typed(nonce=new_nonce()),
+            typed=typed or WalkInForm(nonce=new_nonce()),
             notice=self._notice(),
             now=now,
         )
 
     def _frame(self, at: AtCentre) -> dict[str, Any]:
-        written, zone = Written(words()), at.day.zone
+        written, zone = DeskWords(words()), at.day.zone
         today = secretary.today_of(at.day.centre, self._store.clock.now())
         return {
             "at": at,
@@ -171,7 +171,7 @@ class _Views:
         at, form = self._here(), request.form
         booking_id, dose = form.get("booking", "")[:_LONGEST_ID], form.get("dose", type=int) or 0
         try:
-            state = State(form.get("state", ""))
+            state = AttendanceState(form.get("state", ""))
         except ValueError:
             abort(HTTPStatus.BAD_REQUEST)
         with self._store.database.transaction() as connection:
@@ -183,7 +183,7 @@ class _Views:
         word = ""
         if not found.done:
             word = "too_early" if found.too_early else "other_first"
-        elif found.given and state is not State.ABSENT:
+        elif found.given and state is not AttendanceState.ABSENT:
             word = "given_away"
         if not is_fetch():
             key = f"p-{booking_id}-{dose}"
@@ -203,7 +203,7 @@ class _Views:
     def book(self) -> ResponseReturnValue:
         at, form = self._today(), request.form
         today = self._store.clock.now().astimezone(at.day.zone).date()
-        typed = Typed(
+        typed = WalkInForm(
             born=form.get("born", "").strip()[:20],
             number=form.get("number", "").strip()[:20],
             name=form.get("name", "").strip()[:LONGEST_NAME],
@@ -226,13 +226,13 @@ class _Views:
                 made = secretary.book_now(connection, at, walk_in)
                 file = (
                     None
-                    if isinstance(made, Refused)
+                    if isinstance(made, BookingRefused)
                     else changes.load(connection, self._store.vault, made.booking_ids[0])
                 )
         except ValueError:
             abort(HTTPStatus.BAD_REQUEST)
-        if isinstance(made, Refused) or file is None:
-            why = str(made.why) if isinstance(made, Refused) else "gone"
+        if isinstance(made, BookingRefused) or file is None:
+            why = str(made.why) if isinstance(made, BookingRefused) else "gone"
             return self._again(at, typed, why)
         return render_template(
             "centre_day/booked.html",
@@ -242,9 +242,9 @@ class _Views:
             repeated=made.repeated,
         )
 
-    def _again(self, at: AtCentre, typed: Typed, wrong: str) -> ResponseReturnValue:
+    def _again(self, at: AtCentre, typed: WalkInForm, wrong: str) -> ResponseReturnValue:
         """The page with what was typed, and what is not right about it."""
-        typed = Typed(**{**asdict(typed), "wrong": wrong, "nonce": new_nonce()})
+        typed = WalkInForm(**{**asdict(typed), "wrong": wrong, "nonce": new_nonce()})
         return self._day_page(at, typed), HTTPStatus.UNPROCESSABLE_ENTITY
 
     @roles("secretary", "supervisor")
@@ -258,14 +258,14 @@ class _Views:
     def answer(self) -> ResponseReturnValue:
         at, form = self._today(), request.form
         try:
-            answer = Answer(form.get("answer", ""))
+            answer = RingAnswer(form.get("answer", ""))
         except ValueError:
             abort(HTTPStatus.BAD_REQUEST)
         with self._store.database.transaction() as connection:
             entry_id = form.get("entry", "")[:_LONGEST_ID]
             became = secretary.answered(connection, at, entry_id, answer)
         word = f"rung_{answer}"
-        if answer is Answer.COMES and not isinstance(became, Booked):
+        if answer is RingAnswer.COMES and not isinstance(became, Booked):
             word = "ring_over"
         return self._back(at, word, anchor="doses")
 
@@ -420,13 +420,13 @@ def _where(at: AtCentre) -> dict[str, Any]:
     return day | {"centre": at.day.centre.id} if _chooses() else day
 
 
-def _hours(given: Mapping[str, str]) -> Hours:
+def _hours(given: Mapping[str, str]) -> DayHours:
     """The hours of a form; none at all are the whole day. Raises HoursRefused."""
     start, end = given.get("de", ""), given.get("a", "")
     if not start and not end:
-        return Hours()
+        return DayHours()
     try:
-        return Hours(clock_time.fromisoformat(start), clock_time.fromisoformat(end))
+        return DayHours(clock_time.fromisoformat(start), clock_time.fromisoformat(end))
     except ValueError:
         raise HoursRefused("hours") from None
 

@@ -18,16 +18,16 @@ from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import Now
 from models.queue import queues
-from models.queue.queues import Entry
+from models.queue.queues import QueueEntry
 from services.accounts.staff import READ_FILE
 from services.accounts.staff import read_file as say_that_it_is_read
 from services.agents import hand_back, presence, wrap_up
 from services.agents.presence import PAUSES, Current
-from services.agents.provider_commands import Asked
-from services.booking.find_booking import Found
+from services.agents.provider_commands import CommandResult
+from services.booking.find_booking import FoundBooking
 from services.desk import cases
-from services.desk.caller_profile import File, draft_of, read_file
-from services.desk.messages import Told, told
+from services.desk.caller_profile import CallerProfile, draft_of, read_caller_profile
+from services.desk.messages import BookingMessages, told
 from services.desk.offers import Desk, hand_to_call, let_go, take_over
 from services.ports import CallControl, WakeUp
 from services.service import Service
@@ -35,7 +35,7 @@ from services.store import Store
 from web.desk.state import WITH_ENTRY, DeskState, iso
 from web.desk.voice_token import device_page
 from web.pages import with_voice, words
-from web.written import Written
+from web.written import DeskWords
 
 # Why a file is read without a typed reason.
 CALL = "call"
@@ -59,12 +59,12 @@ class DeskParts:
 
 
 @dataclass(frozen=True)
-class Seat:
+class AgentSession:
     """An agent's desk at this moment; `entry` is whom they have, if anybody."""
 
     staff: Staff
     now: Now | None
-    entry: Entry | None
+    entry: QueueEntry | None
     desk: Desk
 
     @property
@@ -76,9 +76,9 @@ class OtherCall(Exception):
     """What a page wanted was about a caller whom its agent does not have any more."""
 
 
-def seat_of(
+def agent_session_of(
     connection: Connection, store: Store, staff: Staff, *, about: str | None = None
-) -> Seat:
+) -> AgentSession:
     """Where an agent is, with the entry that is theirs.
 
     `about` is the entry that a page's wish names, "" for none: that it is theirs is decided in the
@@ -95,7 +95,7 @@ def seat_of(
     if now is not None and now.entry_id and now.state in WITH_ENTRY:
         entry = queues.load(connection, store.vault, now.entry_id)
     if entry is None:
-        return Seat(staff, now, None, Desk(staff.id))
+        return AgentSession(staff, now, None, Desk(staff.id))
     desk = Desk(
         staff.id,
         entry.id,
@@ -103,26 +103,28 @@ def seat_of(
         entry.number,
         entry.language,
     )
-    return Seat(staff, now, entry, desk)
+    return AgentSession(staff, now, entry, desk)
 
 
-def has_read(connection: Connection, store: Store, seat: Seat, subject: str) -> bool:
+def has_read(connection: Connection, store: Store, seat: AgentSession, subject: str) -> bool:
     """Whether this file was shown to this agent within FILE_OPEN, and that is written down."""
     return rows.has_acted(connection, store.clock, seat.staff.id, READ_FILE, subject, FILE_OPEN)
 
 
-def file_of(connection: Connection, store: Store, seat: Seat) -> File | None:
+def caller_profile_of(
+    connection: Connection, store: Store, seat: AgentSession
+) -> CallerProfile | None:
     """The file of the caller an agent has; that it was read is written down, once."""
     if seat.entry is None:
         return None
     entry_id = seat.entry.id
     if not has_read(connection, store, seat, entry_id):
         say_that_it_is_read(connection, store, seat.staff, entry_id, why=CALL)
-    return read_file(connection, store, seat.entry, desk_holder=seat.desk.holder)
+    return read_caller_profile(connection, store, seat.entry, desk_holder=seat.desk.holder_id)
 
 
 def go_on_with_their_places(
-    connection: Connection, store: Store, service: Service, seat: Seat
+    connection: Connection, store: Store, service: Service, seat: AgentSession
 ) -> bool:
     """What the caller's call holds is the desk's, once for each entry; False where it was."""
     if seat.entry is None:
@@ -130,25 +132,25 @@ def go_on_with_their_places(
     entry = queues.load(connection, store.vault, seat.entry.id, lock=True)
     if entry is None or draft_of(entry).get(TAKEN):
         return False
-    file = read_file(connection, store, entry)
+    file = read_caller_profile(connection, store, entry)
     if file.session is not None:
         take_over(connection, store, service, seat.desk, file.session, seat.desk.call_id)
     heard: dict[str, Any] = {HEARD: [], CHOSEN: 0}
     if file.session is not None:
-        heard[HEARD] = [one.offer.slot_id for one in file.offers]
-        heard[CHOSEN] = next((one.offer.slot_id for one in file.offers if one.chosen), 0)
+        heard[HEARD] = [offer.offer.slot_id for offer in file.offers]
+        heard[CHOSEN] = next((offer.offer.slot_id for offer in file.offers if offer.chosen), 0)
     draft = {**draft_of(entry), **heard, TAKEN: True}
     rows.remember(connection, store.vault, entry.id, draft)
     return True
 
 
 def give_their_places_back(
-    connection: Connection, store: Store, service: Service, seat: Seat
+    connection: Connection, store: Store, service: Service, seat: AgentSession
 ) -> None:
     """The caller goes back to the machine, with what it had offered them."""
     if seat.entry is None:
         return
-    file = read_file(connection, store, seat.entry)
+    file = read_caller_profile(connection, store, seat.entry)
     if file.session is None:
         let_go(connection, seat.desk)
     else:
@@ -160,10 +162,10 @@ def give_their_places_back(
 
 def told_of(
     store: Store, service: Service, connection: Connection | None = None
-) -> Callable[[Found], Told]:
+) -> Callable[[FoundBooking], BookingMessages]:
     """What a template asks a booking's messages by; in a transaction, or with one of its own."""
 
-    def read(found: Found) -> Told:
+    def read(found: FoundBooking) -> BookingMessages:
         if connection is not None:
             return told(connection, store, service, found)
         with store.database.statement() as own:
@@ -177,21 +179,23 @@ def new_nonce() -> str:
     return secrets.token_hex(_NONCE_BYTES)
 
 
-class Page:
+class DeskPage:
     """The page's parts as templates want them."""
 
     def __init__(self, parts: DeskParts, state: DeskState) -> None:
         self._parts = parts
         self._state = state
 
-    def context(self, seat: Seat, file: File | None, **more: Any) -> dict[str, Any]:
+    def context(
+        self, seat: AgentSession, file: CallerProfile | None, **more: Any
+    ) -> dict[str, Any]:
         """What every part of the page may show."""
         store = self._parts.store
         current_call = presence.current(store, seat.staff.id) if seat.now is not None else None
         return {
             "seat": seat,
             "file": file,
-            "w": Written(words()),
+            "w": DeskWords(words()),
             "iso": iso,
             "new_nonce": new_nonce,
             "told_of": told_of(store, self._parts.service),
@@ -208,7 +212,7 @@ class Page:
             **more,
         }
 
-    def _cases(self, seat: Seat) -> cases.Cases | None:
+    def _cases(self, seat: AgentSession) -> cases.Cases | None:
         """What waits for an agent who has time; whoever has a caller has none."""
         if seat.entry is not None:
             return None
@@ -225,7 +229,7 @@ class Page:
             for who, mode in call.heard_by
         ]
 
-    def whole(self, seat: Seat, file: File | None, **more: Any) -> str:
+    def whole(self, seat: AgentSession, file: CallerProfile | None, **more: Any) -> str:
         """The whole page."""
         with_voice()
         store = self._parts.store
@@ -258,7 +262,7 @@ def wants_json() -> bool:
     return best == "application/json"
 
 
-def answer(asked: Asked, told: str) -> Any:
+def answer(asked: CommandResult, told: str) -> Any:
     """What became of a wish, in a sentence: as JSON, or on the page that is led back to."""
     key = (told if not asked.later else "soon") if asked.done or asked.later else asked.why
     done = asked.done or asked.later

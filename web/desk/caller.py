@@ -23,15 +23,15 @@ from models.desk import desk as rows
 from services.accounts.staff import read_file as say_that_it_is_read
 from services.accounts.staff import record_act
 from services.booking.change_booking import Changed, Unchanged
-from services.booking.find_booking import Found, read_booking
+from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import told
 from services.desk import elsewhere
 from services.desk.booking import (
+    BookingRefused,
+    DeskOrder,
     Made,
-    Order,
-    Person,
+    PersonToBook,
     Refusal,
-    Refused,
     Texted,
     book,
     cancel_booking,
@@ -42,22 +42,30 @@ from services.desk.booking import (
     text_again,
     wait_for_place,
 )
-from services.desk.caller_profile import BOOKED, File, Given, draft_of
-from services.desk.messages import Asked, have_called
-from services.desk.offers import Found as FoundOffers
-from services.desk.offers import OnDesk, Wish, find_offers, hold_for_second, keep, on_desk, towns
+from services.desk.caller_profile import BOOKED, CallerDetails, CallerProfile, draft_of
+from services.desk.messages import RequestedCall, have_called
+from services.desk.offers import OffersFound as FoundOffers
+from services.desk.offers import (
+    OnDesk,
+    SearchCriteria,
+    find_offers,
+    hold_for_second,
+    keep,
+    on_desk,
+    towns,
+)
 from services.desk.search import (
     REFERENCE_DIGITS,
     ByPerson,
     ByReference,
     NoReason,
-    TooManyFiles,
+    TooManyProfiles,
     count,
     search,
 )
 from services.messages.phone_capabilities import takes_texts
 from services.partners import offers as partner_offers
-from services.partners.booking import NotAsked, PartnerOrder, State, ask, is_of, state_of
+from services.partners.booking import NotAsked, OrderState, PartnerOrder, ask, is_of, state_of
 from services.partners.offers import PartnerOffer
 from services.telemetry import BOOKINGS
 from web.desk import forms
@@ -66,20 +74,20 @@ from web.desk.agent_session import (
     CHOSEN,
     HEARD,
     TAKEN,
+    AgentSession,
+    DeskPage,
     DeskParts,
-    Page,
-    Seat,
-    file_of,
+    agent_session_of,
+    caller_profile_of,
     go_on_with_their_places,
     has_read,
     new_nonce,
-    seat_of,
     told_of,
 )
-from web.desk.forms import Typed, Understood
+from web.desk.forms import BookingForm, Understood
 from web.pages import words
 from web.staff_only import current
-from web.written import Written
+from web.written import DeskWords
 
 View = Callable[..., Any]
 FORM = "form"
@@ -93,7 +101,7 @@ _CENTRE_LETTERS = 40
 class Panel:
     """The middle of the page: the form, what was found, what is to be read back, what was done."""
 
-    form: Typed
+    form: BookingForm
     offers: list[OnDesk] = field(default_factory=list)
     wrong: tuple[str, ...] = ()
     towns: tuple[Town, ...] = ()
@@ -102,11 +110,11 @@ class Panel:
     read_back: tuple[Offer, ...] = ()
     beside_none: bool = False
     notice: str = ""
-    done: tuple[Found, ...] = ()
+    done: tuple[FoundBooking, ...] = ()
     repeated: bool = False
     # What was asked for is known already: an appointment there is.
-    known: Found | None = None
-    moving: Found | None = None
+    known: FoundBooking | None = None
+    moving: FoundBooking | None = None
     nonce: str = ""
     number: str = ""
     takes_texts: bool = False
@@ -120,13 +128,13 @@ class Panel:
     held_by_call: bool = False
     # What partners have near, and what was asked for at one of them.
     partners: tuple[PartnerOffer, ...] = ()
-    partner_order: State | None = None
+    partner_order: OrderState | None = None
 
 
-class Caller:
+class CallerRoutes:
     """The routes of /poste that have to do with appointments."""
 
-    def __init__(self, parts: DeskParts, page: Page) -> None:
+    def __init__(self, parts: DeskParts, page: DeskPage) -> None:
         self._parts = parts
         self._store = parts.store
         self._service = parts.service
@@ -159,16 +167,18 @@ class Caller:
             "/partenaire", "partner_state", agents(as_function(self.partner_state)), methods=["GET"]
         )
 
-    def _seat(self, connection: Connection) -> Seat:
+    def _seat(self, connection: Connection) -> AgentSession:
         """The agent with the caller whom the page's form is about. Raises OtherCall."""
         about = forms.about(request.form)
-        return seat_of(connection, self._store, current(), about=about)
+        return agent_session_of(connection, self._store, current(), about=about)
 
     # ------------------------------------------------------------ the form
 
-    def panel(self, connection: Connection, seat: Seat, file: File | None) -> Panel:
+    def panel(
+        self, connection: Connection, seat: AgentSession, file: CallerProfile | None
+    ) -> Panel:
         """The form as it stands: as the agent left it, or with what the caller gave."""
-        form = Typed()
+        form = BookingForm()
         if file is not None:
             kept = draft_of(file.entry).get(FORM)
             form = forms.from_draft(kept) if isinstance(kept, dict) else _given(file)
@@ -177,14 +187,16 @@ class Caller:
         panel.moving = self._moving(connection, seat, form)
         _tell_heard(seat, panel)
         if file is not None and not draft_of(file.entry).get(TAKEN):
-            panel.held_by_call = any(one.until for one in file.offers)
+            panel.held_by_call = any(offer.until for offer in file.offers)
         return panel
 
     def _groups(self) -> tuple[str, ...]:
         campaign = self._service.campaign
         return tuple(dict.fromkeys(one.group for one in campaign.eligible if one.group))
 
-    def _on_desk(self, connection: Connection, seat: Seat, form: Typed) -> list[OnDesk]:
+    def _on_desk(
+        self, connection: Connection, seat: AgentSession, form: BookingForm
+    ) -> list[OnDesk]:
         campaign = self._service.campaign
         alone = form.booking_id and form.moving != Moving.BOTH
         if alone:
@@ -192,18 +204,20 @@ class Caller:
         town = self._town(connection, seat, form)
         return on_desk(connection, self._store, campaign, seat.desk, town)
 
-    def _town(self, connection: Connection, seat: Seat, form: Typed) -> Town | None:
+    def _town(self, connection: Connection, seat: AgentSession, form: BookingForm) -> Town | None:
         if not form.postcode:
             return None
         found = towns(connection, self._store, self._service, seat.desk, form.postcode)
         return found[0] if found else None
 
-    def _moving(self, connection: Connection, seat: Seat, form: Typed) -> Found | None:
+    def _moving(
+        self, connection: Connection, seat: AgentSession, form: BookingForm
+    ) -> FoundBooking | None:
         if not form.booking_id or not self._may_see(connection, seat, form.booking_id):
             return None
         return read_booking(connection, self._store, form.booking_id)
 
-    def _asked(self, connection: Connection, seat: Seat) -> tuple[Panel, Understood]:
+    def _asked(self, connection: Connection, seat: AgentSession) -> tuple[Panel, Understood]:
         form = forms.typed(request.form)
         today = self._store.clock.now().astimezone(COUNTRY_ZONE).date()
         meant = forms.understand(form, today)
@@ -219,7 +233,7 @@ class Caller:
             abort(HTTPStatus.CONFLICT)
         return panel, meant
 
-    def _where(self, connection: Connection, seat: Seat, panel: Panel) -> Town | None:
+    def _where(self, connection: Connection, seat: AgentSession, panel: Panel) -> Town | None:
         """The town that the form means; where it means several, the panel asks which."""
         form = panel.form
         found = towns(connection, self._store, self._service, seat.desk, form.place)
@@ -254,7 +268,7 @@ class Caller:
     def _find(
         self,
         connection: Connection,
-        seat: Seat,
+        seat: AgentSession,
         panel: Panel,
         meant: Understood,
         town: Town,
@@ -268,7 +282,7 @@ class Caller:
         mine = None
         if panel.moving is not None:
             mine = told(panel.moving, self._store.clock.now(), self._service.campaign.name)
-        wish = Wish(
+        wish = SearchCriteria(
             born=_born(panel, meant),
             town=town,
             groups=tuple(form.groups),
@@ -291,7 +305,7 @@ class Caller:
             self._show_known(connection, seat, panel, meant)
 
     def _show_known(
-        self, connection: Connection, seat: Seat, panel: Panel, meant: Understood
+        self, connection: Connection, seat: AgentSession, panel: Panel, meant: Understood
     ) -> None:
         """An appointment that the first person has already, on this number."""
         campaign = self._service.campaign
@@ -300,7 +314,7 @@ class Caller:
             self._open_known(connection, seat, panel, booking_id, meant.number)
 
     def _open_known(
-        self, connection: Connection, seat: Seat, panel: Panel, booking_id: str, number: str
+        self, connection: Connection, seat: AgentSession, panel: Panel, booking_id: str, number: str
     ) -> None:
         """Show it; on another number than the caller's own it counts as a search."""
         own = number == seat.desk.number or has_read(connection, self._store, seat, booking_id)
@@ -308,7 +322,7 @@ class Caller:
             if not own:
                 count(connection, self._store, seat.staff, 1, why=CALL)
             panel.known = self._read(connection, seat, booking_id)
-        except TooManyFiles:
+        except TooManyProfiles:
             panel.notice = words()["desk.search.too_many"]
 
     def choose(self) -> Any:
@@ -326,10 +340,12 @@ class Caller:
                 return self._answer(connection, seat, panel)
             panel.read_back, panel.focus = (chosen,), "read_back"
             if panel.form.two:
-                beside = hold_for_second(connection, self._store, self._service, seat.desk, chosen)
-                panel.beside_none = beside is None
-                panel.read_back = (chosen, beside) if beside is not None else ()
-                panel.focus = "read_back" if beside else "offers"
+                adjacent = hold_for_second(
+                    connection, self._store, self._service, seat.desk, chosen
+                )
+                panel.beside_none = adjacent is None
+                panel.read_back = (chosen, adjacent) if adjacent is not None else ()
+                panel.focus = "read_back" if adjacent else "offers"
             self._remember(connection, seat, panel.form)
             panel.nonce = new_nonce()
             return self._answer(connection, seat, panel)
@@ -337,22 +353,22 @@ class Caller:
     @staticmethod
     def _chosen(panel: Panel, choice: str) -> Offer | None:
         wanted = forms.places(choice)
-        return next((one.offer for one in panel.offers if one.offer.places == wanted), None)
+        return next((offer.offer for offer in panel.offers if offer.offer.places == wanted), None)
 
     def go_on(self) -> Any:
         """Take the caller's own places over, and show them."""
         with self._store.database.transaction() as connection:
             seat = self._seat(connection)
             go_on_with_their_places(connection, self._store, self._service, seat)
-            seat = seat_of(connection, self._store, current())
-            panel = self.panel(connection, seat, file_of(connection, self._store, seat))
+            seat = agent_session_of(connection, self._store, current())
+            panel = self.panel(connection, seat, caller_profile_of(connection, self._store, seat))
             panel.focus = "offers"
             return self._answer(connection, seat, panel)
 
     def keep(self) -> Any:
         """The page is open: what it shows stays held."""
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = agent_session_of(connection, self._store, current())
             keep(connection, self._store, self._service.campaign, seat.desk)
         return "", HTTPStatus.NO_CONTENT
 
@@ -375,7 +391,7 @@ class Caller:
             try:
                 made = book(connection, self._store, self._service, seat.desk, order)
             except ValueError:
-                made = Refused(Refusal.UNKNOWN)
+                made = BookingRefused(Refusal.UNKNOWN)
                 panel.wrong = ("nonce",)
             if isinstance(made, Made):
                 messages = made.message_ids
@@ -391,16 +407,16 @@ class Caller:
     @staticmethod
     def _order(
         panel: Panel, meant: Understood, choices: list[tuple[int, ...]], nonce: str
-    ) -> Order:
+    ) -> DeskOrder:
         form = panel.form
         names = (form.name1, form.name2)
         people = [
-            Person(born, places, name, someone_else=bool(form.someone_else) and number == 0)
+            PersonToBook(born, places, name, someone_else=bool(form.someone_else) and number == 0)
             for number, (born, places, name) in enumerate(
                 zip(meant.born, choices, names, strict=False)
             )
         ]
-        return Order(
+        return DeskOrder(
             people=tuple(people),
             postcode=form.postcode,
             number=meant.number,
@@ -409,7 +425,7 @@ class Caller:
             text=bool(form.text),
         )
 
-    def _booked(self, connection: Connection, seat: Seat, panel: Panel, made: Made) -> None:
+    def _booked(self, connection: Connection, seat: AgentSession, panel: Panel, made: Made) -> None:
         found = [self._read(connection, seat, one) for one in made.booking_ids]
         panel.done = tuple(one for one in found if one is not None)
         panel.repeated, panel.focus = made.repeated, "done"
@@ -423,7 +439,7 @@ class Caller:
         rows.remember(connection, self._store.vault, entry.id, draft)
 
     def _not_booked(
-        self, connection: Connection, seat: Seat, panel: Panel, refused: Refused
+        self, connection: Connection, seat: AgentSession, panel: Panel, refused: BookingRefused
     ) -> None:
         if "nonce" not in panel.wrong:
             panel.notice = words()[f"desk.refused.{refused.why}"]
@@ -466,7 +482,7 @@ class Caller:
         with self._store.database.transaction() as connection:
             seat = self._seat(connection)
             booking_id = "" if "stop" in request.form else request.form.get("booking_id", "")
-            file = file_of(connection, self._store, seat)
+            file = caller_profile_of(connection, self._store, seat)
             panel = self.panel(connection, seat, file)
             form = panel.form
             form.booking_id = form.moving = form.version = form.seen = ""
@@ -485,7 +501,9 @@ class Caller:
             self._remember(connection, seat, form)
             return self._answer(connection, seat, panel)
 
-    def _again(self, connection: Connection, seat: Seat, form: Typed) -> tuple[Panel, Understood]:
+    def _again(
+        self, connection: Connection, seat: AgentSession, form: BookingForm
+    ) -> tuple[Panel, Understood]:
         today = self._store.clock.now().astimezone(COUNTRY_ZONE).date()
         meant = forms.understand(form, today)
         panel = Panel(form, groups=self._groups(), nonce=new_nonce())
@@ -541,7 +559,7 @@ class Caller:
         with self._store.database.transaction() as connection:
             seat = self._seat(connection)
             found = self._mine(connection, seat, form.get("booking_id", ""))
-            panel = Panel(Typed())
+            panel = Panel(BookingForm())
             done = self._try(
                 do,
                 connection,
@@ -572,7 +590,7 @@ class Caller:
                 if done.message_id:
                     message = (done.message_id,)
                     record_act(connection, self._store, seat.staff.id, TEXTED, found.file.id)
-            elif isinstance(done, Refused):
+            elif isinstance(done, BookingRefused):
                 notice = words()[f"desk.refused.{done.why}"]
             else:
                 notice = words()["desk.wrong.nonce"]
@@ -590,15 +608,15 @@ class Caller:
             done = self._try(
                 have_called, connection, seat, found.file.id, nonce=form.get("nonce", "")
             )
-            if isinstance(done, Asked):
+            if isinstance(done, RequestedCall):
                 notice = words()["desk.card.called"]
                 if done.at is not None:
-                    moment = Written(words()).day_hour(done.at)
+                    moment = DeskWords(words()).day_hour(done.at)
                     notice = words().text("desk.card.called_from", moment=moment)
                 if done.message_id:
                     message = (done.message_id,)
                     record_act(connection, self._store, seat.staff.id, CALLED, found.file.id)
-            elif isinstance(done, Refused):
+            elif isinstance(done, BookingRefused):
                 often = done.why is Refusal.TOO_OFTEN
                 notice = words()["desk.card.called_often" if often else f"desk.refused.{done.why}"]
             else:
@@ -608,7 +626,12 @@ class Caller:
         return page
 
     def _try(
-        self, do: Callable[..., Any], connection: Connection, seat: Seat, *args: Any, **options: Any
+        self,
+        do: Callable[..., Any],
+        connection: Connection,
+        seat: AgentSession,
+        *args: Any,
+        **options: Any,
     ) -> Any:
         try:
             return do(connection, self._store, self._service, seat.desk, *args, **options)
@@ -637,7 +660,7 @@ class Caller:
         reference = "".join(one for one in form.get("reference", "") if one.isdecimal())
         today = self._store.clock.now().astimezone(COUNTRY_ZONE).date()
         born = forms.birth(form.get("born", ""), today)
-        typed = Typed(number=form.get("number", ""), born1=form.get("born", ""))
+        typed = BookingForm(number=form.get("number", ""), born1=form.get("born", ""))
         number = forms.understand(typed, today).number
         by: ByReference | ByPerson | None = None
         if len(reference) == REFERENCE_DIGITS:
@@ -645,8 +668,8 @@ class Caller:
         elif number and born:
             by = ByPerson(number, born)
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
-            found: tuple[Found, ...] = ()
+            seat = agent_session_of(connection, self._store, current())
+            found: tuple[FoundBooking, ...] = ()
             notice = ""
             if by is None:
                 notice = words()["desk.search.need_what"]
@@ -656,7 +679,7 @@ class Caller:
                     notice = "" if found else words()["desk.search.nothing"]
                 except NoReason:
                     notice = words()["desk.search.need_reason"]
-                except TooManyFiles:
+                except TooManyProfiles:
                     notice = words()["desk.search.too_many"]
             more = {"results": found, "search_notice": notice}
             return self._render("desk/results.html", connection, seat, None, **more)
@@ -668,7 +691,7 @@ class Caller:
         code = "".join(one for one in request.form.get("code", "") if one.isdecimal())
         with self._store.database.transaction() as connection:
             seat = self._seat(connection)
-            panel = self.panel(connection, seat, file_of(connection, self._store, seat))
+            panel = self.panel(connection, seat, caller_profile_of(connection, self._store, seat))
             panel.focus = "wrong"
             if seat.entry is None:
                 panel.notice = words()["desk.code.no_caller"]
@@ -678,11 +701,13 @@ class Caller:
                 panel = self._taken_up(connection, seat, panel, code)
             return self._answer(connection, seat, panel)
 
-    def _taken_up(self, connection: Connection, seat: Seat, panel: Panel, code: str) -> Panel:
+    def _taken_up(
+        self, connection: Connection, seat: AgentSession, panel: Panel, code: str
+    ) -> Panel:
         staff, desk = seat.staff, seat.desk
         try:
             session = elsewhere.take_up(connection, self._store, self._service, staff, desk, code)
-        except TooManyFiles:
+        except TooManyProfiles:
             panel.notice = words()["desk.search.too_many"]
             return panel
         if session is None:
@@ -711,7 +736,7 @@ class Caller:
                     panel.notice = words()["desk.link.sent"]
                     message = (done.message_id,) if done.message_id else ()
                     panel.offers = self._on_desk(connection, seat, panel.form)
-                elif isinstance(done, Refused):
+                elif isinstance(done, BookingRefused):
                     panel.notice = words()[f"desk.refused.{done.why}"]
                 else:
                     panel.notice = words()["desk.wrong.nonce"]
@@ -723,13 +748,13 @@ class Caller:
     def _send_link(
         self,
         connection: Connection,
-        seat: Seat,
+        seat: AgentSession,
         panel: Panel,
         meant: Understood,
         town: Town | None,
     ) -> Any:
         chosen = (request.form.getlist("places") or [""])[0]
-        begun = elsewhere.Begun(
+        begun = elsewhere.PartnerSearch(
             born=meant.born,
             number=meant.number,
             town=town,
@@ -743,7 +768,12 @@ class Caller:
     # ------------------------------------------------------------ at a partner
 
     def _partners(
-        self, connection: Connection, seat: Seat, panel: Panel, meant: Understood, town: Town
+        self,
+        connection: Connection,
+        seat: AgentSession,
+        panel: Panel,
+        meant: Understood,
+        town: Town,
     ) -> None:
         """What partners have near, beside ours; not for what moves, nor for two at once."""
         if panel.moving is not None or panel.form.two or not meant.born:
@@ -791,12 +821,12 @@ class Caller:
 
     @staticmethod
     def _partner_order(
-        seat: Seat, panel: Panel, meant: Understood, slots: tuple[int, ...], nonce: str
+        seat: AgentSession, panel: Panel, meant: Understood, slots: tuple[int, ...], nonce: str
     ) -> PartnerOrder:
         form = panel.form
         return PartnerOrder(
-            key=f"{seat.desk.holder}:{nonce}",
-            taker=seat.desk.taker,
+            key=f"{seat.desk.holder_id}:{nonce}",
+            holder=seat.desk.holder,
             centre_id=request.form.get("partner_centre", "")[:_CENTRE_LETTERS],
             slot_id=slots[0],
             second_slot_id=slots[1] if len(slots) > 1 else 0,
@@ -817,7 +847,7 @@ class Caller:
         """What became of an order of this agent; a script asks for it until it is over."""
         order_id = request.args.get("order", "")
         with self._store.database.transaction() as connection:
-            seat = seat_of(connection, self._store, current())
+            seat = agent_session_of(connection, self._store, current())
             mine = bool(_ID.fullmatch(order_id)) and is_of(
                 connection, self._store, order_id, seat.staff.id
             )
@@ -825,7 +855,9 @@ class Caller:
             if found is None:
                 abort(HTTPStatus.NOT_FOUND)
             if not request.headers.get("HX-Request"):
-                panel = self.panel(connection, seat, file_of(connection, self._store, seat))
+                panel = self.panel(
+                    connection, seat, caller_profile_of(connection, self._store, seat)
+                )
                 panel.partner_order, panel.focus = found, "partner"
                 return self._answer(connection, seat, panel)
             card = None
@@ -836,7 +868,9 @@ class Caller:
 
     # ------------------------------------------------------------ tools
 
-    def _read(self, connection: Connection, seat: Seat, booking_id: str) -> Found | None:
+    def _read(
+        self, connection: Connection, seat: AgentSession, booking_id: str
+    ) -> FoundBooking | None:
         """A booking, and that this agent reads it: the call is the reason, or one was given."""
         if not has_read(connection, self._store, seat, booking_id):
             why = CALL if seat.entry else ""
@@ -844,13 +878,13 @@ class Caller:
             say_that_it_is_read(connection, self._store, seat.staff, booking_id, why=why, **details)
         return read_booking(connection, self._store, booking_id)
 
-    def _may_see(self, connection: Connection, seat: Seat, booking_id: str) -> bool:
+    def _may_see(self, connection: Connection, seat: AgentSession, booking_id: str) -> bool:
         """Whether it was shown to this agent lately, by a search or in a call of theirs."""
         return bool(_ID.fullmatch(booking_id)) and has_read(
             connection, self._store, seat, booking_id
         )
 
-    def _mine(self, connection: Connection, seat: Seat, booking_id: str) -> Found:
+    def _mine(self, connection: Connection, seat: AgentSession, booking_id: str) -> FoundBooking:
         found = None
         if self._may_see(connection, seat, booking_id) or self._in_file(
             connection, seat, booking_id
@@ -860,11 +894,11 @@ class Caller:
             abort(HTTPStatus.NOT_FOUND)
         return found
 
-    def _in_file(self, connection: Connection, seat: Seat, booking_id: str) -> bool:
-        file = file_of(connection, self._store, seat)
-        return file is not None and any(one.file.id == booking_id for one in file.bookings)
+    def _in_file(self, connection: Connection, seat: AgentSession, booking_id: str) -> bool:
+        file = caller_profile_of(connection, self._store, seat)
+        return file is not None and any(booking.file.id == booking_id for booking in file.bookings)
 
-    def _remember(self, connection: Connection, seat: Seat, form: Typed) -> None:
+    def _remember(self, connection: Connection, seat: AgentSession, form: BookingForm) -> None:
         if seat.entry is None:
             return
         draft = {**draft_of(seat.entry), FORM: forms.as_draft(form)}
@@ -872,22 +906,29 @@ class Caller:
 
     def _wake(self, messages: tuple[str, ...]) -> None:
         # Only now is it true; what is told to others before the commit might never have been.
-        for one in messages:
-            self._parts.wake_up.message(one)
+        for message in messages:
+            self._parts.wake_up.message(message)
 
-    def _answer(self, connection: Connection, seat: Seat, panel: Panel) -> Any:
+    def _answer(self, connection: Connection, seat: AgentSession, panel: Panel) -> Any:
         return self._render("desk/booking.html", connection, seat, panel)
 
-    def _card(self, connection: Connection, seat: Seat, found: Found, notice: str) -> Any:
+    def _card(
+        self, connection: Connection, seat: AgentSession, found: FoundBooking, notice: str
+    ) -> Any:
         more = {"found": found, "notice": notice}
         return self._render("desk/card.html", connection, seat, None, **more)
 
     def _render(
-        self, part: str, connection: Connection, seat: Seat, panel: Panel | None, **more: Any
+        self,
+        part: str,
+        connection: Connection,
+        seat: AgentSession,
+        panel: Panel | None,
+        **more: Any,
     ) -> Any:
         """A part for a script, else the whole page with it."""
         if request.headers.get("HX-Request"):
-            written = Written(words())
+            written = DeskWords(words())
             asked = told_of(self._store, self._service, connection)
             return render_template(
                 part,
@@ -898,8 +939,8 @@ class Caller:
                 told_of=asked,
                 **more,
             )
-        seat = seat_of(connection, self._store, current())
-        file = file_of(connection, self._store, seat)
+        seat = agent_session_of(connection, self._store, current())
+        file = caller_profile_of(connection, self._store, seat)
         more.setdefault("told_of", told_of(self._store, self._service, connection))
         return self._page.whole(
             seat, file, panel=panel or self.panel(connection, seat, file), **more
@@ -915,35 +956,35 @@ def as_function(view: View) -> View:
     return answered
 
 
-def _tell_heard(seat: Seat, panel: Panel) -> None:
+def _tell_heard(seat: AgentSession, panel: Panel) -> None:
     if seat.entry is not None:
         draft = draft_of(seat.entry)
         panel.heard = tuple(draft.get(HEARD, ()))
         panel.chosen_before = draft.get(CHOSEN, 0)
 
 
-def _begun(session: Session) -> Typed:
+def _begun(session: Session) -> BookingForm:
     """The form with what was given on the site, or in a call that was cut."""
     number = session.number or session.caller
-    return Typed(
+    return BookingForm(
         people="2" if session.is_first_of_two else "1",
         born1=_typed_date(session.born),
         place=session.postcode,
         postcode=session.postcode,
-        number=Written(words()).number(number),
+        number=DeskWords(words()).number(number),
         groups=list(session.groups),
         text="" if session.number_answered and not session.number else "1",
     )
 
 
-def _given(file: File) -> Typed:
+def _given(file: CallerProfile) -> BookingForm:
     """The form with what the caller gave."""
-    given: Given = file.given
+    given: CallerDetails = file.given
     number = given.number
     if not number and file.caller.kind != CallerKind.NONE:
         number = file.caller.number
-    written = Written(words())
-    return Typed(
+    written = DeskWords(words())
+    return BookingForm(
         people="2" if given.whom == Whom.TWO else "1",
         born1=_typed_date(given.born),
         place=given.postcode,
@@ -967,8 +1008,8 @@ def _born(panel: Panel, meant: Understood) -> tuple[Any, ...]:
     return (born,) if born else ()
 
 
-def _waiting(ahead: int | Refused) -> str:
-    if isinstance(ahead, Refused):
+def _waiting(ahead: int | BookingRefused) -> str:
+    if isinstance(ahead, BookingRefused):
         return words()[f"desk.refused.{ahead.why}"]
     if not ahead:
         return words()["desk.booking.waiting_first"]

@@ -12,15 +12,23 @@ from flask import Blueprint, abort, render_template, request
 
 from models.database import Connection
 from services.desk import cases
-from services.desk.booking import Refused
-from services.desk.cases import Opened
-from services.desk.search import TooManyFiles
-from web.desk.agent_session import DeskParts, Page, Seat, has_read, new_nonce, seat_of, told_of
-from web.desk.caller import Caller, as_function
+from services.desk.booking import BookingRefused
+from services.desk.cases import OpenedCase
+from services.desk.search import TooManyProfiles
+from web.desk.agent_session import (
+    AgentSession,
+    DeskPage,
+    DeskParts,
+    agent_session_of,
+    has_read,
+    new_nonce,
+    told_of,
+)
+from web.desk.caller import CallerRoutes, as_function
 from web.desk.state import iso
 from web.pages import words
 from web.staff_only import current
-from web.written import Written
+from web.written import DeskWords
 
 View = Callable[..., Any]
 _ID = re.compile(r"[0-9a-f]{1,32}")
@@ -29,7 +37,7 @@ _ID = re.compile(r"[0-9a-f]{1,32}")
 class CasePages:
     """The routes of /poste that have to do with cases. None is about a caller."""
 
-    def __init__(self, parts: DeskParts, page: Page, caller: Caller) -> None:
+    def __init__(self, parts: DeskParts, page: DeskPage, caller: CallerRoutes) -> None:
         self._parts = parts
         self._store = parts.store
         self._page = page
@@ -73,14 +81,14 @@ class CasePages:
             done = cases.close(connection, self._store, current(), self._case(), word)
             notice = self._told(done, "closed", "closed_before")
             opened = None
-            if isinstance(done, Refused):
+            if isinstance(done, BookingRefused):
                 opened, trouble = self._opened(connection)
                 notice = trouble or notice
             return self._show(connection, opened, notice)
 
     @staticmethod
-    def _told(done: bool | Refused, new: str, again: str) -> str:  # noqa: FBT001 (what came of it)
-        if isinstance(done, Refused):
+    def _told(done: bool | BookingRefused, new: str, again: str) -> str:  # noqa: FBT001 (what came of it)
+        if isinstance(done, BookingRefused):
             return words()[f"desk.refused.{done.why}"]
         return words()[f"desk.case.{new if done else again}"]
 
@@ -92,7 +100,7 @@ class CasePages:
             abort(HTTPStatus.NOT_FOUND)
         return case_id
 
-    def _opened(self, connection: Connection) -> tuple[Opened | None, str]:
+    def _opened(self, connection: Connection) -> tuple[OpenedCase | None, str]:
         """The case with its file, and what is to be said instead where it cannot be shown."""
         case_id = self._case()
         seat = self._seat(connection)
@@ -100,18 +108,18 @@ class CasePages:
         seen = has_read(connection, self._store, seat, booking_id)
         try:
             found = cases.open_case(connection, self._store, seat.staff, case_id, read=not seen)
-        except TooManyFiles:
+        except TooManyProfiles:
             return None, words()["desk.search.too_many"]
         return found, "" if found else words()["desk.case.closed_before"]
 
-    def _seat(self, connection: Connection) -> Seat:
+    def _seat(self, connection: Connection) -> AgentSession:
         """The agent, who has nobody on the line: whoever has a caller has no time for this."""
-        seat = seat_of(connection, self._store, current())
+        seat = agent_session_of(connection, self._store, current())
         if seat.entry is not None:
             abort(HTTPStatus.CONFLICT)
         return seat
 
-    def _show(self, connection: Connection, opened: Opened | None, notice: str) -> Any:
+    def _show(self, connection: Connection, opened: OpenedCase | None, notice: str) -> Any:
         """The part for a script, else the whole page with it."""
         seat = self._seat(connection)
         more = {
@@ -124,7 +132,7 @@ class CasePages:
         if request.headers.get("HX-Request"):
             return render_template(
                 "desk/cases.html",
-                w=Written(words()),
+                w=DeskWords(words()),
                 seat=seat,
                 iso=iso,
                 new_nonce=new_nonce,

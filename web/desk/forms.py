@@ -25,7 +25,7 @@ _LONGEST_ID = 40
 
 
 @dataclass
-class Typed:
+class BookingForm:
     """The booking form as it stands, for the page to show it again. Nothing here is checked."""
 
     people: str = "1"
@@ -58,16 +58,16 @@ class Typed:
         return bool(self.part or self.from_day or self.centre)
 
 
-_PLAIN = tuple(name for name in Typed.__dataclass_fields__ if name != "groups")
+_PLAIN = tuple(name for name in BookingForm.__dataclass_fields__ if name != "groups")
 
 
-def typed(form: MultiDict[str, str]) -> Typed:
+def typed(form: MultiDict[str, str]) -> BookingForm:
     """The form as it was sent."""
     values = {name: form.get(name, "").strip()[:MOST_LETTERS] for name in _PLAIN}
     # Farther than the last time.
     values["within"] = form.get("reach", "")[:MOST_LETTERS] or values["within"]
     values["seen"] = form.get("seen", "")[: _MOST_SLOTS * 16]
-    return Typed(**values, groups=[one[:MOST_LETTERS] for one in form.getlist("groups")])
+    return BookingForm(**values, groups=[one[:MOST_LETTERS] for one in form.getlist("groups")])
 
 
 def about(form: MultiDict[str, str]) -> str:
@@ -75,15 +75,15 @@ def about(form: MultiDict[str, str]) -> str:
     return form.get("entry", "")[:_LONGEST_ID]
 
 
-def as_draft(form: Typed) -> dict[str, Any]:
+def as_draft(form: BookingForm) -> dict[str, Any]:
     """What is kept of it for a page that is lost."""
     return {name: getattr(form, name) for name in (*_PLAIN, "groups")}
 
 
-def from_draft(draft: Mapping[str, Any]) -> Typed:
+def from_draft(draft: Mapping[str, Any]) -> BookingForm:
     """The form as it was kept. Fields of a later version are ignored."""
     kept = {name: draft[name] for name in (*_PLAIN, "groups") if name in draft}
-    return Typed(**kept)
+    return BookingForm(**kept)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Understood:
     wrong: tuple[str, ...] = ()
 
 
-def understand(form: Typed, today: date) -> Understood:
+def understand(form: BookingForm, today: date) -> Understood:
     """Read the form; every field is looked at, so that all that is wrong is told at once."""
     wrong: list[str] = []
     dates = [("born1", "born")] + ([("born2", "born_second")] if form.two else [])
@@ -161,7 +161,7 @@ def choice_of(place_ids: Sequence[int]) -> str:
     return "-".join(map(str, place_ids))
 
 
-def _moving(form: Typed) -> Moving:
+def _moving(form: BookingForm) -> Moving:
     if not form.booking_id:
         return Moving.NONE
     wanted = {one.value: one for one in Moving}.get(form.moving, Moving.NONE)

@@ -28,27 +28,27 @@ from services.agents import (
     wrap_up,
 )
 from services.agents.conversation_of import OTHER_CALL
-from services.agents.provider_commands import Asked
+from services.agents.provider_commands import CommandResult
 from services.desk.offers import let_go, reach
 from web.desk import forms
 from web.desk.agent_session import (
+    AgentSession,
+    DeskPage,
     DeskParts,
     OtherCall,
-    Page,
-    Seat,
+    agent_session_of,
     answer,
-    file_of,
+    caller_profile_of,
     give_their_places_back,
     go_on_with_their_places,
-    seat_of,
     wants_json,
 )
-from web.desk.caller import Caller
+from web.desk.caller import CallerRoutes
 from web.desk.cases import CasePages
 from web.desk.state import DeskState, entry_of
 from web.pages import words
 from web.staff_only import current, roles
-from web.written import Written
+from web.written import DeskWords
 
 VOICES = ("browser", "phone")
 _MOST_WORDS = 3
@@ -64,20 +64,20 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     """The routes of /poste that have to do with the agent and with calls."""
     store, service, control = parts.store, parts.service, parts.control
     state = DeskState(store)
-    page_of = Page(parts, state)
+    page_of = DeskPage(parts, state)
     desk = Blueprint("desk", __name__, url_prefix="/poste")
     agents = roles("agent", "supervisor")
 
-    caller = Caller(parts, page_of)
+    caller = CallerRoutes(parts, page_of)
     caller.add_to(desk, agents)
     CasePages(parts, page_of, caller).add_to(desk, agents)
 
-    def seat() -> Seat:
+    def seat() -> AgentSession:
         with store.database.statement() as connection:
-            return seat_of(connection, store, current())
+            return agent_session_of(connection, store, current())
 
     # What is late is mostly found here, before anything is read; what counts is decided in the
-    # transaction of each act (`seat_of`, `services.agents.conversation_of`).
+    # transaction of each act (`agent_session_of`, `services.agents.conversation_of`).
     @desk.before_request
     def is_about_their_caller() -> Any:
         view = (request.endpoint or "").rpartition(".")[2]
@@ -93,14 +93,14 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     def other_call(_error: object) -> Any:
         if request.headers.get("HX-Request"):
             return "", HTTPStatus.CONFLICT
-        return answer(Asked(done=False, why=OTHER_CALL), "")
+        return answer(CommandResult(done=False, why=OTHER_CALL), "")
 
     @desk.get("")
     @agents
     def page() -> str:
         with store.database.transaction() as connection:
-            here = seat_of(connection, store, current())
-            file = file_of(connection, store, here)
+            here = agent_session_of(connection, store, current())
+            file = caller_profile_of(connection, store, here)
             panel = caller.panel(connection, here, file)
         return page_of.whole(here, file, panel=panel)
 
@@ -111,8 +111,8 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         if part not in {"work", "actions", "bar", "booking", "cases"}:
             abort(HTTPStatus.NOT_FOUND)
         with store.database.transaction() as connection:
-            here = seat_of(connection, store, current())
-            file = file_of(connection, store, here)
+            here = agent_session_of(connection, store, current())
+            file = caller_profile_of(connection, store, here)
             panel = caller.panel(connection, here, file)
             if part == "cases" and here.entry is not None:
                 abort(HTTPStatus.NOT_FOUND)
@@ -128,7 +128,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @desk.get("/etat")
     @roles("agent", "supervisor", poll=True, moment=True)
     def etat() -> Any:
-        text, tag = state.body(current().id, Written(words()))
+        text, tag = state.body(current().id, DeskWords(words()))
         response = Response(text, mimetype="application/json")
         response.set_etag(tag)
         # Clocks of browsers are wrong: the page counts by this one.
@@ -139,8 +139,8 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @agents
     def dossier() -> str:
         with store.database.transaction() as connection:
-            here = seat_of(connection, store, current())
-            file = file_of(connection, store, here)
+            here = agent_session_of(connection, store, current())
+            file = caller_profile_of(connection, store, here)
         return render_template("desk/file.html", **page_of.context(here, file))
 
     @desk.post("/pret")
@@ -159,7 +159,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     def pause() -> Any:
         asked = presence.pause(store, current().id, request.form.get("reason", ""))
         if asked.done and asked.later:
-            return answer(Asked(done=True), "later")
+            return answer(CommandResult(done=True), "later")
         return answer(asked, "paused")
 
     @desk.post("/absent")
@@ -167,7 +167,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     def absent() -> Any:
         asked = presence.offline(store, current().id)
         if asked.later:
-            return answer(Asked(done=True), "later")
+            return answer(CommandResult(done=True), "later")
         return answer(asked, "offline")
 
     @desk.post("/voix")
@@ -175,13 +175,13 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     def voix() -> Any:
         voice = request.form.get("voice", "")
         if voice not in VOICES:
-            return answer(Asked(done=False, why="voice"), "")
+            return answer(CommandResult(done=False, why="voice"), "")
         with store.database.transaction() as connection:
             if voice == "phone" and not agent_rows.telephone(connection, store.vault, current().id):
-                return answer(Asked(done=False, why="no_phone"), "")
+                return answer(CommandResult(done=False, why="no_phone"), "")
             agent_rows.begin(connection, store.clock, current().id)
             agent_rows.set_voice(connection, current().id, voice)
-        return answer(Asked(done=True), "voice")
+        return answer(CommandResult(done=True), "voice")
 
     @desk.post("/repondre")
     @agents
@@ -190,7 +190,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         here = seat()
         if here.entry is None:
             # The page's script says so by itself, and may be late: that is nobody's mistake.
-            gone = Asked(done=False, why="gone")
+            gone = CommandResult(done=False, why="gone")
             return (
                 jsonify(done=False, why=gone.why, message="") if wants_json() else answer(gone, "")
             )
@@ -199,7 +199,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         waiting = presence.current(store, here.staff.id).pending
         ids = [one.id for one in waiting if one.state == "pending"]
         if not ids:
-            return answer(Asked(done=True), "answered")
+            return answer(CommandResult(done=True), "answered")
         return answer(provider_commands.carry_out_all(store, control, ids), "answered")
 
     @desk.post("/attente")
@@ -221,7 +221,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
                 number, _kind = reach(form.get("number", ""))
             except NotUnderstood:
                 # Foreign, short, premium, or no number at all.
-                return answer(Asked(done=False, why="number"), "")
+                return answer(CommandResult(done=False, why="number"), "")
             asked = transfer.to_number(store, control, who, entry, number)
         return answer(asked, "transfer")
 
@@ -250,7 +250,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         with store.database.statement() as connection:
             found = rows.offices(connection, asked) if asked else []
         return render_template(
-            "desk/centres.html", offices=_with_numbers(found), w=Written(words()), seat=seat()
+            "desk/centres.html", offices=_with_numbers(found), w=DeskWords(words()), seat=seat()
         )
 
     @desk.post("/rendre")
@@ -259,10 +259,12 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         here, step = seat(), request.form.get("step", "")
         entry = forms.about(request.form)
         if here.state != "talking" or step not in hand_back.STEPS:
-            return answer(Asked(done=False, why="step" if here.entry else "not_talking"), "")
+            return answer(
+                CommandResult(done=False, why="step" if here.entry else "not_talking"), ""
+            )
         # First: the machine's next words are about what it holds for them.
         with store.database.transaction() as connection:
-            here = seat_of(connection, store, current(), about=entry)
+            here = agent_session_of(connection, store, current(), about=entry)
             give_their_places_back(connection, store, service, here)
         asked = hand_back.hand_back(store, control, here.staff.id, entry, step)
         if not asked.done and not asked.later:

@@ -25,7 +25,7 @@ from services.agents import presence
 from services.agents.presence import Current
 from services.agents.struggling import Struggling, struggling
 from services.store import Store
-from web.written import Written
+from web.written import DeskWords
 
 BOARD = "board"
 # Seconds that what all desks share is good for.
@@ -93,7 +93,7 @@ class DeskState:
         found: list[Struggling] = self._shared_struggling.get(self._store) or []
         return found
 
-    def _in_words(self, written: Written) -> list[dict[str, Any]]:
+    def _in_words(self, written: DeskWords) -> list[dict[str, Any]]:
         """The same for screens of a language, written once each time they were looked for."""
         found = self.struggling()
         known = self._written.get(written.language)
@@ -125,7 +125,7 @@ class DeskState:
             presence.heartbeat(store, staff_id)
         return now
 
-    def body(self, staff_id: str, written: Written) -> tuple[str, str]:
+    def body(self, staff_id: str, written: DeskWords) -> tuple[str, str]:
         """The answer as JSON, and its tag."""
         now = self.now(staff_id)
         body = {
@@ -143,7 +143,7 @@ class DeskState:
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         return text, hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
-    def _call(self, staff_id: str, now: Now, written: Written) -> dict[str, Any]:
+    def _call(self, staff_id: str, now: Now, written: DeskWords) -> dict[str, Any]:
         """The lines of their call; read anew only when one of them, or the entry, changed."""
         if now.entry_id is None:
             self._calls.pop(staff_id, None)
@@ -185,7 +185,9 @@ def entry_of(now: Now | None) -> dict[str, Any] | None:
     }
 
 
-def call_of(now: Now, current: Current, names: dict[str, str], written: Written) -> dict[str, Any]:
+def call_of(
+    now: Now, current: Current, names: dict[str, str], written: DeskWords
+) -> dict[str, Any]:
     """The lines of an agent's call, in words."""
     third = current.third if current.is_mine else None
     failed = [one.error_code or "" for one in current.pending if one.state == "failed"]
@@ -209,7 +211,7 @@ def call_of(now: Now, current: Current, names: dict[str, str], written: Written)
 
 
 def _newest(legs: tuple[Leg, ...], kind: str) -> Leg | None:
-    found = [one for one in legs if one.kind == kind and one.state != _OVER]
+    found = [leg for leg in legs if leg.kind == kind and leg.state != _OVER]
     return found[-1] if found else None
 
 

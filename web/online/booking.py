@@ -28,7 +28,7 @@ from models.public.centres import PublicCentre
 from services.online import answers, partner, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_outside
-from services.online.web_sessions import Act, Outcome, Visit
+from services.online.web_sessions import Act, WebSession, WebSessionOutcome
 from services.partners.offers import PartnerOffer
 from services.ports import WakeUp
 from services.public.centres import PublicCentres
@@ -37,12 +37,12 @@ from services.store import Store
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
-from web.online.booking_cookie import VisitCookie
-from web.online.booking_view import View, appointments_of
+from web.online.booking_cookie import WebSessionCookie
+from web.online.booking_view import BookingViews, appointments_of
 from web.online.calendar_file import calendar_file
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
-from web.tickets import people_wait, ticket_is_used, visit_of_ticket
+from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
 
 # The page of each question, by its name on the telephone.
 SLUGS: Final = {
@@ -82,7 +82,7 @@ class BookingParts:
     store: Store
     service: Service
     wake_up: WakeUp
-    cookie: VisitCookie
+    cookie: WebSessionCookie
     centres: PublicCentres
 
 
@@ -142,15 +142,15 @@ class Browser:
         self.parts = parts
         self.store, self.cookie = parts.store, parts.cookie
 
-    def visit(self) -> Visit | None:
+    def visit(self) -> WebSession | None:
         """The visit that this browser is on, in one read."""
         visit_id = self.cookie.read(request)
         return web_sessions.load(self.store, visit_id) if visit_id else None
 
-    def view(self, visit: Visit) -> View:
-        return View(visit, words(), self.store.clock.now(), self.parts.service)
+    def view(self, visit: WebSession) -> BookingViews:
+        return BookingViews(visit, words(), self.store.clock.now(), self.parts.service)
 
-    def partners(self, visit: Visit) -> tuple[PartnerOffer, ...]:
+    def partners(self, visit: WebSession) -> tuple[PartnerOffer, ...]:
         """What partners have near, beside ours."""
         with self.store.database.statement() as connection:
             return partner.near(connection, self.store, self.parts.service, visit)
@@ -175,7 +175,7 @@ class Browser:
             path=path,
         )
 
-    def settled(self, visit: Visit) -> Visit:
+    def settled(self, visit: WebSession) -> WebSession:
         """The visit after what a partner said meanwhile, if it did."""
         with self.store.database.statement() as connection:
             found = partner.state(connection, self.store, visit)
@@ -186,14 +186,14 @@ class Browser:
 
     def shows(
         self,
-        visit: Visit,
+        visit: WebSession,
         step: str,
         *,
         wrong: NotTaken | None = None,
         form: Form | None = None,
     ) -> ResponseReturnValue:
         """The page of a question; after a wrong answer with what was typed there."""
-        if visit.outcome == Outcome.TAKEN_UP:
+        if visit.outcome == WebSessionOutcome.TAKEN_UP:
             return render_template(
                 "online/my_appointment/elsewhere.html", done=visit.done, view=self.view(visit)
             )
@@ -212,7 +212,7 @@ class Browser:
         )
         return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
 
-    def leads_to(self, visit: Visit, late: str = "") -> Response:
+    def leads_to(self, visit: WebSession, late: str = "") -> Response:
         """On to where the visit is now; `late` says why the answer did nothing."""
         query = {_LATE: late} if late else {}
         path = url_for("booking.step", slug=SLUGS.get(visit.step, SLUGS["person"]), **query)  # type: ignore[arg-type]
@@ -220,14 +220,14 @@ class Browser:
         self.cookie.write(response, visit.id)
         return response
 
-    def comes_before_others(self, visit: Visit) -> bool:
+    def comes_before_others(self, visit: WebSession) -> bool:
         """Whether it began before the opening, and others wait to begin theirs now."""
         if visit.session.step != "not_yet_open" or not people_wait():
             return False
         campaign, now = self.parts.service.campaign, self.store.clock.now()
         return answers.after_whom(campaign, now) != "not_yet_open"
 
-    def answers(self, visit: Visit, step: str) -> ResponseReturnValue:
+    def answers(self, visit: WebSession, step: str) -> ResponseReturnValue:
         """Act on the form that was sent for a question, once."""
         form = {name: text[:_MOST_LETTERS] for name, text in request.form.items()}
         if not self.cookie.is_token(form.get("token", ""), visit.id):
@@ -292,7 +292,7 @@ def _add_start(pages: Blueprint, browser: Browser) -> None:
         store = browser.store
         step = answers.after_whom(browser.parts.service.campaign, store.clock.now())
         session = Session(step=step, whom=str(answers.WHOM[whom]))
-        named = visit_of_ticket()
+        named = web_session_of_ticket()
         known = web_sessions.load(store, named) if named else None
         if known is not None:
             # What was told in it is for the browser that has its cookie, and a ticket stays longer.
@@ -300,7 +300,7 @@ def _add_start(pages: Blueprint, browser: Browser) -> None:
             return ticket_is_used() if used else browser.leads_to(known)
         typed = {answers.CENTRE: asked.centre, answers.SLOT: asked.slot} if asked.centre else {}
         visit_id, place = named or web_sessions.new_id(store), place_outside(address())
-        made = web_sessions.new_visit(store, language(), visit_id, session, typed, place)
+        made = web_sessions.new_web_session(store, language(), visit_id, session, typed, place)
         return browser.leads_to(made)
 
 
@@ -383,9 +383,9 @@ def _add_steps(pages: Blueprint, browser: Browser) -> None:
         return _gone() if visit is None else browser.answers(visit, asked)
 
 
-def _is_begun(visit: Visit) -> bool:
+def _is_begun(visit: WebSession) -> bool:
     """Whether something would be lost if it were begun anew."""
-    return visit.outcome == Outcome.GOES_ON and bool(visit.session.born or visit.done)
+    return visit.outcome == WebSessionOutcome.GOES_ON and bool(visit.session.born or visit.done)
 
 
 def _gone() -> ResponseReturnValue:

@@ -12,13 +12,13 @@ from flask import Request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug import Response
 
-from web.online.signed_session import SignedVisit
+from web.online.signed_session import SignedWebSession
 
 LIVES = timedelta(hours=2)
 _NAME = "allo-visit"
 
 
-class VisitCookie(SignedVisit):
+class WebSessionCookie(SignedWebSession):
     """Reads and writes it."""
 
     def __init__(self, key: str, *, https: bool) -> None:

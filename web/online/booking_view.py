@@ -13,7 +13,7 @@ from prompts.catalogue import written_number
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.online.partner import offer_of
-from services.online.web_sessions import Visit
+from services.online.web_sessions import WebSession
 from services.service import Service
 from web.online.calendar_file import Appointment
 from web.online.held_offers import HeldOffers
@@ -22,7 +22,7 @@ _HOUR = 60  # minutes
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenDetail:
     """One line of what was given: the key of its name, the words, and the page to change it."""
 
     name: str
@@ -31,7 +31,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class View(HeldOffers):
+class BookingViews(HeldOffers):
     """For the templates of one visit, at one moment (UTC)."""
 
     service: Service
@@ -87,18 +87,18 @@ class View(HeldOffers):
         return self.written.number(session.number or session.caller)
 
     @property
-    def given(self) -> list[Given]:
+    def given(self) -> list[GivenDetail]:
         """What was answered so far, the first question first."""
         session = self.visit.session
         lines = []
         if not session.second_person:
             whom = {Whom.SELF: "self", Whom.OTHER: "other", Whom.TWO: "two"}[Whom(session.whom)]
-            lines.append(Given("whom", self.words[f"book.whom.{whom}"], "for_whom"))
+            lines.append(GivenDetail("whom", self.words[f"book.whom.{whom}"], "for_whom"))
         if session.born:
-            lines.append(Given("born", self.born, "date_of_birth"))
+            lines.append(GivenDetail("born", self.born, "date_of_birth"))
         if session.postcode:
             where = f"{session.town} ({session.postcode})"
-            lines.append(Given("where", where, "postcode"))
+            lines.append(GivenDetail("where", where, "postcode"))
         return lines
 
     # ------------------------------------------------------------ not yet
@@ -148,7 +148,7 @@ class View(HeldOffers):
         return self.campaign.second_after_days
 
 
-def appointments_of(visit: Visit) -> list[Appointment]:
+def appointments_of(visit: WebSession) -> list[Appointment]:
     """What was booked in a visit, for a calendar."""
     found = []
     for one in visit.done:

@@ -43,16 +43,16 @@ def calendar_file(
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
     summary = words.text("book.calendar.summary")
-    for one in appointments:
+    for appointment in appointments:
         event = Event()
         # The same appointment again, at another hour, replaces the one that is there.
-        name = hashlib.sha256(f"calendar:{one.key}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"calendar:{appointment.key}".encode()).hexdigest()[:32]
         event.add("uid", f"{name}@allo-rendez-vous")
         event.add("dtstamp", now)
-        event.add("dtstart", one.start)
-        event.add("dtend", one.start + LASTS)
+        event.add("dtstart", appointment.start)
+        event.add("dtend", appointment.start + LASTS)
         event.add("summary", summary)
-        event.add("location", f"{one.street}, {one.postcode} {one.town}")
+        event.add("location", f"{appointment.street}, {appointment.postcode} {appointment.town}")
         event.add("description", words.text("book.calendar.description", number=number))
         alarm = Alarm()
         alarm.add("action", "DISPLAY")

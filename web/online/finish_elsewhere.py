@@ -12,11 +12,11 @@ from flows.understanding import COUNTRY_ZONE
 from services.call import resume_call
 from services.call.resume_call import VISIT_CODE_LIVES
 from services.online import web_sessions
-from services.online.web_sessions import Visit, for_web
+from services.online.web_sessions import WebSession, for_web
 from web.marks import public, public_form
 from web.online.booking import SLUGS, BookingParts
 from web.pages import words
-from web.written import Written
+from web.written import DeskWords
 
 PATH: Final = "/rendez-vous/telephone"
 _MOST_LETTERS = 60
@@ -27,7 +27,7 @@ def blueprint(parts: BookingParts) -> Blueprint:
     pages = Blueprint("finish", __name__)
     store, cookie = parts.store, parts.cookie
 
-    def current() -> Visit | None:
+    def current() -> WebSession | None:
         visit_id = cookie.read(request)
         return web_sessions.load(store, visit_id) if visit_id else None
 
@@ -48,18 +48,18 @@ def blueprint(parts: BookingParts) -> Blueprint:
             return redirect(page_of(visit), HTTPStatus.SEE_OTHER)
         campaign = for_web(parts.service.campaign)
         with store.database.transaction() as connection:
-            found = resume_call.new_visit_code(connection, store, campaign, visit.id)
+            found = resume_call.new_web_session_code(connection, store, campaign, visit.id)
         until = (store.clock.now() + VISIT_CODE_LIVES).isoformat()
         return render_template(
             "online/my_appointment/code.html",
             code=" ".join(found[at : at + 2] for at in range(0, len(found), 2)),
-            until=Written(words()).hour(until, COUNTRY_ZONE.key),
+            until=DeskWords(words()).hour(until, COUNTRY_ZONE.key),
             back=page_of(visit),
         )
 
     return pages
 
 
-def page_of(visit: Visit) -> str:
+def page_of(visit: WebSession) -> str:
     """The page of the question that a visit is at."""
     return url_for("booking.step", slug=SLUGS.get(visit.step, SLUGS["person"]))

@@ -8,21 +8,21 @@ from functools import cached_property
 
 from flows.session import Offer
 from prompts.screens import Screen
-from services.online.web_sessions import Visit
-from web.written import Written
+from services.online.web_sessions import WebSession
+from web.written import DeskWords
 
 
 @dataclass(frozen=True)
 class HeldOffers:
     """A visit at one moment (UTC), and the words of its language."""
 
-    visit: Visit
+    visit: WebSession
     words: Screen
     now: datetime
 
     @cached_property
-    def written(self) -> Written:
-        return Written(self.words)
+    def written(self) -> DeskWords:
+        return DeskWords(self.words)
 
     def start(self, offer: Offer) -> str:
         return self.written.day_hour(offer.start_at, offer.time_zone)

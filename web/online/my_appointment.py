@@ -21,15 +21,15 @@ from models.database import Connection
 from services.online import my_appointment, web_sessions
 from services.online.attempts import place_of
 from services.online.my_appointment import MENUS, OFFERS, PERSON, POSTCODE
-from services.online.web_sessions import Act, Visit
+from services.online.web_sessions import Act, WebSession
 from services.ports import WakeUp
 from services.service import Service
-from services.short_links import Kind
+from services.short_links import LinkKind
 from services.store import Store
 from services.vocabulary import vocabulary
 from web.cacheable import cacheable
 from web.marks import public, public_form
-from web.online.booking_cookie import VisitCookie
+from web.online.booking_cookie import WebSessionCookie
 from web.online.calendar_file import calendar_file
 from web.online.finish_elsewhere import page_of
 from web.online.my_cookie import MyCookie
@@ -76,10 +76,10 @@ class MyParts:
     service: Service
     wake_up: WakeUp
     cookie: MyCookie
-    visits: VisitCookie
+    visits: WebSessionCookie
 
 
-class Wrong(Exception):
+class InvalidInput(Exception):
     """What was typed means nothing: the field to change, and the key of why."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -93,7 +93,7 @@ def blueprint(parts: MyParts) -> Blueprint:
     pages = Blueprint("mine", __name__)
     _add_asking(pages, parts)
     _add_links(pages, parts)
-    _add_pages(pages, Mine(parts))
+    _add_pages(pages, MyAppointmentPages(parts))
     return pages
 
 
@@ -114,7 +114,7 @@ def _add_asking(pages: Blueprint, parts: MyParts) -> None:
     def asked() -> ResponseReturnValue:
         try:
             reference, born = _reference(), _birth_date(store)
-        except Wrong as wrong:
+        except InvalidInput as wrong:
             page = render_template("online/my_appointment/ask.html", typed=_typed(), wrong=wrong)
             return page, HTTPStatus.UNPROCESSABLE_ENTITY
         place = place_of(address())
@@ -137,7 +137,7 @@ def _reference() -> str:
     typed = _field("reference")
     reference = "".join(letter for letter in typed if letter.isdecimal() and letter.isascii())
     if len(reference) != _REFERENCE_DIGITS:
-        raise Wrong("reference", "reference_empty" if not typed.strip() else "reference")
+        raise InvalidInput("reference", "reference_empty" if not typed.strip() else "reference")
     return reference
 
 
@@ -145,16 +145,16 @@ def _birth_date(store: Store) -> date:
     """What stands in three fields, or all of it in the first. Raises Wrong."""
     day, month, year = (_field(name).strip() for name in ("day", "month", "year"))
     if not (day or month or year):
-        raise Wrong("day", "date_empty")
+        raise InvalidInput("day", "date_empty")
     today = store.clock.now().astimezone(COUNTRY_ZONE).date()
     if is_digits(day) and is_digits(month) and is_digits(year):
         try:
             return checked_date(int(year), int(month), int(day), today)
         except NotUnderstood:
-            raise Wrong("day", "date") from None
+            raise InvalidInput("day", "date") from None
     found = dates(f"{day} {month} {year}".strip(), vocabulary(language()), today)
     if len(found) != 1:
-        raise Wrong("day", "date")
+        raise InvalidInput("day", "date")
     return found[0]
 
 
@@ -164,10 +164,10 @@ def _birth_date(store: Store) -> date:
 def _add_links(pages: Blueprint, parts: MyParts) -> None:
     store = parts.store
 
-    def opened(kind: Kind, token: str) -> ResponseReturnValue:
+    def opened(kind: LinkKind, token: str) -> ResponseReturnValue:
         try:
             born = _birth_date(store)
-        except Wrong as wrong:
+        except InvalidInput as wrong:
             return _link_page(kind, wrong=wrong)
         links = store.links
         named = links.read(kind, token, store.clock.now().date()) if links else None
@@ -184,35 +184,35 @@ def _add_links(pages: Blueprint, parts: MyParts) -> None:
     @pages.get("/r/<string:token>")
     @public
     def link(token: str) -> ResponseReturnValue:
-        return _link_page(Kind.BOOKING)
+        return _link_page(LinkKind.BOOKING)
 
     @pages.post("/r/<string:token>")
     @public_form
     def open_link(token: str) -> ResponseReturnValue:
-        return opened(Kind.BOOKING, token)
+        return opened(LinkKind.BOOKING, token)
 
     @pages.get("/s/<string:token>")
     @public
     def unfinished(token: str) -> ResponseReturnValue:
-        return _link_page(Kind.CODE)
+        return _link_page(LinkKind.CODE)
 
     @pages.post("/s/<string:token>")
     @public_form
     def go_on(token: str) -> ResponseReturnValue:
-        return opened(Kind.CODE, token)
+        return opened(LinkKind.CODE, token)
 
 
 def _open(  # noqa: PLR0917
-    connection: Connection, parts: MyParts, kind: Kind, named: str, born: date, place: str
-) -> Visit | None:
+    connection: Connection, parts: MyParts, kind: LinkKind, named: str, born: date, place: str
+) -> WebSession | None:
     store, service = parts.store, parts.service
-    if kind is Kind.CODE:
+    if kind is LinkKind.CODE:
         return my_appointment.open_unfinished(connection, store, service, named, born, place)
     return my_appointment.open_booking(connection, store, service, named, born, place, language())
 
 
 def _link_page(
-    kind: Kind, *, wrong: Wrong | None = None, refused: bool = False
+    kind: LinkKind, *, wrong: InvalidInput | None = None, refused: bool = False
 ) -> ResponseReturnValue:
     page = render_template(
         "online/my_appointment/link.html",
@@ -225,8 +225,8 @@ def _link_page(
     return page, HTTPStatus.OK if is_right else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def _led_in(parts: MyParts, kind: Kind, visit: Visit) -> Response:
-    if kind is Kind.CODE:
+def _led_in(parts: MyParts, kind: LinkKind, visit: WebSession) -> Response:
+    if kind is LinkKind.CODE:
         # To the page of the question that is asked now.
         response = make_response(redirect(page_of(visit), HTTPStatus.SEE_OTHER))
         parts.visits.write(response, visit.id)
@@ -239,14 +239,14 @@ def _led_in(parts: MyParts, kind: Kind, visit: Visit) -> Response:
 # ------------------------------------------------------------------ the appointment
 
 
-class Mine:
+class MyAppointmentPages:
     """The pages of somebody who proved that an appointment is theirs."""
 
     def __init__(self, parts: MyParts) -> None:
         self.parts = parts
         self.store = parts.store
 
-    def visit(self) -> Visit | None:
+    def visit(self) -> WebSession | None:
         visit_id = self.parts.cookie.read(request, self.store.clock.now())
         visit = web_sessions.load(self.store, visit_id) if visit_id else None
         return visit if visit and visit.session.mine and not visit.is_over else None
@@ -259,7 +259,7 @@ class Mine:
             now = my_appointment.as_it_is(connection, self.store, self.parts.service, visit)
         return self.shows(now, "")
 
-    def shows(self, visit: Visit, step: str) -> ResponseReturnValue:
+    def shows(self, visit: WebSession, step: str) -> ResponseReturnValue:
         step = step or my_appointment.menu_of(visit)
         page = render_template(
             f"online/my_appointment/{step}.html",
@@ -290,7 +290,7 @@ class Mine:
         return self._leads_to(answered.visit)
 
     @staticmethod
-    def _act(slug: str, visit: Visit) -> Act | None:
+    def _act(slug: str, visit: WebSession) -> Act | None:
         """What the button means; None for one that is on no page of ours."""
         step = my_appointment.menu_of(visit) if slug == _SEE else _STEPS.get(slug, "")
         wish, where, place = _field("wish"), _field("where"), _field("place")
@@ -306,7 +306,7 @@ class Mine:
         return lambda visit, world: my_appointment.press(visit, world, step, key)
 
     @staticmethod
-    def _leads_to(visit: Visit) -> Response:
+    def _leads_to(visit: WebSession) -> Response:
         slug = SLUGS.get(visit.step, _SEE)
         return make_response(redirect(f"{HOME}/{slug}", HTTPStatus.SEE_OTHER))
 
@@ -331,7 +331,7 @@ class Mine:
         return response
 
 
-def _add_pages(pages: Blueprint, mine: Mine) -> None:
+def _add_pages(pages: Blueprint, mine: MyAppointmentPages) -> None:
     def add(path: str, name: str, view: Callable[..., Any], *, form: bool = False) -> None:
         marked = public_form(view) if form else public(view)
         pages.add_url_rule(f"{HOME}/{path}", name, marked, methods=["POST" if form else "GET"])

@@ -12,13 +12,13 @@ from flask import Request
 from itsdangerous import BadSignature, Signer
 from werkzeug import Response
 
-from web.online.signed_session import SignedVisit
+from web.online.signed_session import SignedWebSession
 
 LIVES = timedelta(minutes=20)
 _NAME = "allo-mine"
 
 
-class MyCookie(SignedVisit):
+class MyCookie(SignedWebSession):
     """Reads and writes it, by the clock that is given."""
 
     def __init__(self, key: str, *, https: bool) -> None:

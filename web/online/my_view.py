@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.session import Mine, Moving
+from flows.session import CallerBooking, Moving
 from prompts.catalogue import written_number
 from web.online.calendar_file import Appointment
 from web.online.held_offers import HeldOffers
@@ -13,7 +13,7 @@ FIRST, SECOND = 1, 2
 
 
 @dataclass(frozen=True)
-class Told:
+class AppointmentView:
     """One appointment: its key below `mine.which`, when, and where."""
 
     which: str
@@ -28,7 +28,7 @@ class MyView(HeldOffers):
     """For the templates of one visit, at one moment (UTC)."""
 
     @property
-    def mine(self) -> Mine:
+    def mine(self) -> CallerBooking:
         mine = self.visit.session.mine
         if mine is None:
             raise LookupError("no appointment was proved")
@@ -42,7 +42,7 @@ class MyView(HeldOffers):
         return self.written.day_hour(start_at, self.mine.time_zone)
 
     @property
-    def told(self) -> list[Told]:
+    def told(self) -> list[AppointmentView]:
         """Each appointment that is ahead, or that there was."""
         mine, both = self.mine, len(self.mine.starts) > 1
         found = []
@@ -54,7 +54,9 @@ class MyView(HeldOffers):
             town = mine.second_town if apart else mine.town
             street = "" if apart else mine.street
             found.append(
-                Told(which if both else "only", self.day_hour(start_at), name, street, town)
+                AppointmentView(
+                    which if both else "only", self.day_hour(start_at), name, street, town
+                )
             )
         return found
 
@@ -70,9 +72,9 @@ class MyView(HeldOffers):
         return f"mine.menu.off_{which}"
 
     @property
-    def doomed(self) -> list[Told]:
+    def appointments_to_cancel(self) -> list[AppointmentView]:
         """Those that are to be cancelled."""
-        if self.visit.session.doomed == (SECOND,) and len(self.told) > 1:
+        if self.visit.session.doses_to_cancel == (SECOND,) and len(self.told) > 1:
             return self.told[1:]
         return self.told
 

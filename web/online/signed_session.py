@@ -11,7 +11,7 @@ from itsdangerous import Signer
 from werkzeug import Response
 
 
-class SignedVisit:
+class SignedWebSession:
     """A cookie of one name. Over https that name keeps other hosts from writing it."""
 
     def __init__(self, name: str, key: str, *, https: bool) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from models.centres.directory import Postcode
+from models.centres.directory import PostcodeArea
 from models.database import Connection
 from models.public.centres import PublicCentre
 from services.centres.find_town import NamedTown, find_towns
@@ -19,7 +19,7 @@ from services.centres.towns import areas, departement_name
 from services.public.centres import (
     FRESH_SECONDS,
     MOST_SHOWN,
-    Next,
+    FirstFreeTime,
     PublicCentres,
     today_at,
     week_of,
@@ -133,7 +133,7 @@ def _front(known: PublicCentres, now: datetime, *, where: str = "", problem: str
 
 def _position(
     connection: Connection, service: Service, towns: tuple[NamedTown, ...]
-) -> Postcode | None:
+) -> PostcodeArea | None:
     if not towns:
         return None
     return service.directory.postcode(connection, towns[0].postcode)
@@ -142,7 +142,7 @@ def _position(
 def _near(
     known: PublicCentres,
     service: Service,
-    at: Postcode,
+    at: PostcodeArea,
     *,
     town: NamedTown,
     where: str,
@@ -177,7 +177,7 @@ def _near(
     )
 
 
-def row_of(one: PublicCentre, free: Mapping[str, Next]) -> dict[str, Any]:
+def row_of(one: PublicCentre, free: Mapping[str, FirstFreeTime]) -> dict[str, Any]:
     """A centre as a table has it. A link that is none of the web's is left out."""
     found = free.get(one.id)
     # Of a centre that books for itself we know nothing unless a partner told it.

@@ -7,7 +7,7 @@ from typing import Any, Final
 from flask import Blueprint, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
-from services.campaign.opening_hours import Hours, hours_of
+from services.campaign.opening_hours import OpeningHours, hours_of
 from services.public.state import Latest, put_together
 from services.service import Service
 from services.store import Store
@@ -50,5 +50,5 @@ def blueprint(store: Store, service: Service, latest: Latest | None = None) -> B
     return pages
 
 
-def _is_always(hours: Hours) -> bool:
+def _is_always(hours: OpeningHours) -> bool:
     return all(day == ((0, 24 * 60),) for day in hours.agents.weekdays)

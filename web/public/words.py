@@ -15,7 +15,7 @@ from babel.numbers import format_decimal
 
 from prompts.catalogue import written_number
 from prompts.screens import Screen
-from services.campaign.opening_hours import Hours
+from services.campaign.opening_hours import OpeningHours
 
 COUNTRY: Final = "Europe/Paris"
 _MINUTE: Final = 60
@@ -122,7 +122,7 @@ class Sayings:
             return number
         return written_number(number)
 
-    def hours(self, hours: Hours) -> list[str]:
+    def hours(self, hours: OpeningHours) -> list[str]:
         """When people answer, a line for days that are alike, as "du lundi au samedi, de 8 h …"."""
         return self._week([tuple(day) for day in hours.agents.weekdays])
 

@@ -21,7 +21,7 @@ from flask import Blueprint, Response, abort, jsonify, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from models.accounts import staff as staff_rows
-from models.accounts.staff import Written
+from models.accounts.staff import RecordedAct
 from models.desk import desk as desk_rows
 from models.queue import queues as queue_rows
 from prompts.catalogue import COUNTRY_LANGUAGE
@@ -29,7 +29,7 @@ from prompts.screens import LANGUAGES
 from services.accounts.sign_in import LONGEST
 from services.accounts.staff import READ_FILE, record_act
 from services.agents.presence import PAUSES
-from services.agents.provider_commands import Asked
+from services.agents.provider_commands import CommandResult
 from services.campaign.campaigns import Campaigns
 from services.desk.search import SEARCHED, TOO_MANY
 from services.ports import CallControl
@@ -39,11 +39,11 @@ from services.supervision import monitor, supervise
 from services.supervision.alerts import DEFAULTS, RANGES
 from services.supervision.board import iso
 from services.supervision.counts import ZONE
-from services.supervision.snapshots import Shown, Snapshots
-from services.supervision.supervise import Refused
+from services.supervision.snapshots import SnapshotRead, Snapshots
+from services.supervision.supervise import ActRefused
 from services.supervision.write_board import NAME
 from web.pages import words
-from web.staff_only import current, is_fetch, is_proved, roles, visit
+from web.staff_only import current, is_fetch, is_proved, roles, staff_session
 from web.supervision.tiles import tiles
 
 LONGEST_EXPORT: Final = 31
@@ -110,7 +110,7 @@ class _Reading:
         return self._page(wall=True)
 
     def _page(self, *, wall: bool) -> str:
-        found = visit()
+        found = staff_session()
         hangs = found is not None and found.wall
         return render_template(
             "supervision/page.html",
@@ -149,14 +149,14 @@ class _Reading:
             self._on_walls = made
         return self._told(shown, made[1], f"{tag}-wall")
 
-    def _told(self, shown: Shown, body: str, tag: str) -> ResponseReturnValue:
+    def _told(self, shown: SnapshotRead, body: str, tag: str) -> ResponseReturnValue:
         response = Response(body, mimetype="application/json")
         response.set_etag(tag)
         for name, value in self._moment(shown).items():
             response.headers[name] = value
         return response.make_conditional(request)
 
-    def _moment(self, shown: Shown) -> dict[str, str]:
+    def _moment(self, shown: SnapshotRead) -> dict[str, str]:
         """How old it is, and what time it is here: a screen's own clock may be wrong."""
         age = shown.age(self._snapshots.ticks())
         now = self._store.clock.now()
@@ -350,7 +350,7 @@ class _Acting:
             try:
                 value = float(given) if given else None
             except ValueError:
-                raise Refused("value") from None
+                raise ActRefused("value") from None
             name = request.form.get("name", "")
             return supervise.set_threshold(self._store, current(), name, value)
 
@@ -381,7 +381,7 @@ class _Acting:
             before = max((one.number for one in staff_rows.acts(connection, limit=1)), default=0)
         try:
             changed = do()
-        except Refused as refused:
+        except ActRefused as refused:
             return _refused(refused.why, back)
         if not is_fetch():
             return redirect(url_for(back), HTTPStatus.SEE_OTHER)
@@ -395,7 +395,7 @@ class _Acting:
             undo = [one.number for one in mine if one.act.what in supervise.CAN_BE_UNDONE]
         return jsonify(done=True, changed=changed, undo=undo)
 
-    def _asked(self, do: Callable[[], Asked]) -> ResponseReturnValue:
+    def _asked(self, do: Callable[[], CommandResult]) -> ResponseReturnValue:
         asked = do()
         if not (asked.done or asked.later):
             return _refused(asked.why, "board.page")
@@ -439,7 +439,7 @@ def _number(name: str) -> int:
     try:
         return int(request.form.get(name, ""))
     except ValueError:
-        raise Refused("value") from None
+        raise ActRefused("value") from None
 
 
 def _day(text: str | None, otherwise: date) -> date:
@@ -479,8 +479,8 @@ def _spoken() -> dict[str, Any]:
     }
 
 
-def _people(acts: Sequence[Written]) -> set[str]:
-    return {one.act.staff_id for one in acts} | {one.act.subject for one in acts}
+def _people(acts: Sequence[RecordedAct]) -> set[str]:
+    return {act.act.staff_id for act in acts} | {act.act.subject for act in acts}
 
 
 def _change(details: Mapping[str, Any]) -> tuple[str, str]:
@@ -513,7 +513,7 @@ class _Line:
     can_be_undone: bool
 
 
-def _written(one: Written, names: Mapping[str, str], *, reasons: bool) -> _Line:
+def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> _Line:
     """`reasons`: what was typed for a search is shown, too: to those who answer for agents."""
     act, spoken = one.act, words()
     before, after = _change(act.details)
