@@ -39,7 +39,6 @@ from exchange.progress import Progress
 from exchange.subscribers import Rung, Subscriber
 from exchange.switchboard import Switchboard
 from exchange.transport import Transport
-from simulator.people import somebody
 
 CLIENT = "client:"
 # Seconds between being asked for a call and ringing, and what Twilio adds to every time-out.
@@ -232,8 +231,7 @@ class Ringing:
             self._ring_there(record, boxes)
         return True
 
-    @staticmethod
-    def _who(record: CallRecord, answer: str | tuple[str, ...]) -> Leg:
+    def _who(self, record: CallRecord, answer: str | tuple[str, ...]) -> Leg:
         if isinstance(answer, tuple):
             leg = KeysLeg(answer)
             return leg if record.parent_sid is None else BriefLeg(leg)
@@ -241,7 +239,7 @@ class Ringing:
         if f"{kind}:" == MACHINE:
             return MachineLeg(rest)
         name, _, seed = rest.partition(":")
-        return somebody(name, int(seed or 0), sender=record.recipient)
+        return self._faults.temperaments[name](int(seed or 0), record.recipient)
 
     def _ring_subscriber(self, record: CallRecord, subscriber: Subscriber) -> None:
         def make(clock: Clock, heard_by: Callable[[Heard], None] | None) -> Call:

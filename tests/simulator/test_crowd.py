@@ -17,8 +17,8 @@ from exchange.devices import Devices
 from exchange.interpreter import Call, ConferenceWait, HangUp, Keys, QueueWait, Silence
 from exchange.legs import MachineLeg
 from exchange.orders import Seat
-from exchange.rest.app import create_app
 from simulator.agents import Agent
+from simulator.app import create_app
 from simulator.crowd_command import Unusable, command, demonstration_agents, lead, wanted
 from simulator.crowd_place import CrowdPlace, PacedClock, PlainDevice
 from simulator.crowd_run import GRACE_S, CrowdRun, Surroundings
