@@ -1,6 +1,6 @@
 """`make ring`: ring the running service as a SIP telephone does, and keep the call to listen to.
 
-    python -m simulator.ring.ring --help
+    python -m simulator.ring --help
 
 The call goes over the network of this machine: INVITE, G.711 and keys as RFC 4733 has them. The
 caller hears and does not read: it presses the next group of keys when the voice has fallen silent.
@@ -54,11 +54,11 @@ NO_EXTRA: Final = "the packages for telephones are not installed; `make sip` ins
 
 EXAMPLES: Final = f"""examples:
   book, and keep the call in {FOLDER}/call.wav and call.svg:
-    python -m simulator.ring.ring
+    python -m simulator.ring
   other keys, one group for each prompt; an empty group lets a prompt pass:
-    python -m simulator.ring.ring --keys 1,1,,12031942,1,75011,1,1,1,1,1
+    python -m simulator.ring --keys 1,1,,12031942,1,75011,1,1,1,1,1
   somebody who knows what comes, presses six seconds into the first prompts and hangs up at the end:
-    python -m simulator.ring.ring --keys 1@6,1@6,12031942,1,75011,1,1,1,1,1 --leaves
+    python -m simulator.ring --keys 1@6,1@6,12031942,1,75011,1,1,1,1,1 --leaves
 
 exit status: 0 only when a booking came out (its reference is in the text that arrived), 1 when
 none did, 2 when the arguments are wrong or the service cannot be rung.
@@ -68,7 +68,7 @@ none did, 2 when the arguments are wrong or the service cannot be rung.
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line; argparse itself exits with 2 on bad arguments."""
     parser = argparse.ArgumentParser(
-        prog="python -m simulator.ring.ring",
+        prog="python -m simulator.ring",
         description="Ring the running service over SIP, and keep what is heard.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
