@@ -12,12 +12,13 @@ from flask import Flask, request
 
 from exchange.interpreter import Call, Gather, Keys
 from exchange.messages import Message
+from exchange.tests.conftest import SID, TOKEN
+from exchange.tests.tiny_service import make_service, twiml
 from exchange.transport import ConnectFailed, Reply, WsgiTransport
 from simulator import browser
 from simulator.answers import AnswersLeg
 from simulator.app import create_app
 from simulator.phone import MOST_KEPT, Phone, blueprint
-from tests.simulator.conftest import SID, TOKEN, make_service, twiml
 
 HOME = "http://localhost"
 MOBILE = "0612345678"
