@@ -12,8 +12,9 @@ import pytest
 from exchange.clock import VirtualClock
 from exchange.interpreter import Call
 from exchange.orders import Mailbox, Press, Redirect, Ring, StopRinging, read, written
-from exchange.remote import RemoteSwitchboard, Taken, Unreachable
+from exchange.remote import RemoteSwitchboard, Unreachable
 from exchange.rest.app import create_app
+from exchange.subscribers import Taken
 from exchange.tests.conftest import BASE, SID, TOKEN
 from exchange.tests.test_live_calls import SERVICE, makes_call, status, told
 

@@ -9,10 +9,10 @@ import pytest
 
 from exchange.numbers import WITHHELD
 from exchange.orders import Drop, Mailbox, Ring
-from exchange.remote import Taken
 from exchange.settings import Settings
 from exchange.sip.calls import caller_of, number_of
 from exchange.sip.settings import Account, Trunk
+from exchange.subscribers import Taken
 from exchange.switchboard import Switchboard
 from exchange.tests.sip.house import BASE, Documents, SipHouse, plan
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from exchange.orders import Drop, Mailbox, Ring
-from exchange.remote import Taken
 from exchange.sip.rung import GRACE_S, Rung
 from exchange.sip.settings import Account
 from exchange.sip.wire_parts import Contact, NotAllowed, Peer, Progress, TrunkNumber
+from exchange.subscribers import Taken
 from exchange.tests.sip.sip_client import PATIENCE_S
 from exchange.tests.sip.wire_stage import TRUNK, MovedTimes, NotingEar, plan
 

@@ -40,8 +40,7 @@ async def test_a_copy_of_an_invite_is_one_call(stage: Stage):
 
 @on_stage()
 async def test_a_copy_of_a_bye_is_answered_again(stage: Stage):
-    caller = await stage.client()
-    dialling, _, ear = await stage.talking(caller)
+    caller, dialling, _, ear = await stage.talks()
     bye = caller.asks(dialling, "BYE")
     first = await caller.hears(200)
     caller.send(bye)
@@ -56,8 +55,7 @@ async def test_a_copy_of_a_bye_is_answered_again(stage: Stage):
 
 @on_stage()
 async def test_a_copy_of_an_acknowledgement_does_nothing(stage: Stage):
-    caller = await stage.client()
-    dialling, _, ear = await stage.talking(caller)
+    caller, dialling, _, ear = await stage.talks()
     for _ in range(3):
         caller.send(caller.in_call(dialling, "ACK"))
     await caller.hears_nothing()
@@ -70,10 +68,7 @@ async def test_a_copy_of_an_acknowledgement_does_nothing(stage: Stage):
 
 @on_stage()
 async def test_an_answer_is_sent_until_it_is_acknowledged(stage: Stage):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, _ = await stage.call()
+    caller, dialling, call, _ = await stage.comes()
     assert call.answer()
     first = await caller.hears(200)
     for wait in (T.t1, 2 * T.t1, 4 * T.t1, T.t2, T.t2):
@@ -105,8 +100,7 @@ async def test_a_call_that_is_never_acknowledged_is_ended(stage: Stage):
 @on_stage()
 async def test_a_bye_is_sent_until_it_is_answered(stage: Stage):
     """aiosipua sends it once."""
-    caller = await stage.client()
-    _, call, _ = await stage.talking(caller)
+    caller, _, call, _ = await stage.talks()
     call.hang_up()
     first = await caller.hears("BYE")
     for wait in (T.t1, 2 * T.t1, 4 * T.t1, T.t2):
@@ -122,8 +116,7 @@ async def test_a_bye_is_sent_until_it_is_answered(stage: Stage):
 @pytest.mark.parametrize("status", [481, 500, None])
 @on_stage()
 async def test_a_bye_that_is_not_taken_ends_it_all_the_same(stage: Stage, status: int | None):
-    caller = await stage.client()
-    _, call, _ = await stage.talking(caller)
+    caller, _, call, _ = await stage.talks()
     call.hang_up()
     bye = await caller.hears("BYE")
     if status:
@@ -171,10 +164,7 @@ async def test_a_refusal_that_is_never_acknowledged_is_forgotten(stage: Stage):
 
 @on_stage()
 async def test_a_call_is_cancelled(stage: Stage):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, ear = await stage.call()
+    caller, dialling, call, ear = await stage.comes()
     caller.cancels(dialling)
     assert (await caller.hears(200)).method == "CANCEL"
     terminated = await caller.hears(487)
@@ -206,10 +196,7 @@ async def test_a_call_is_cancelled_while_its_line_is_opened(stage: Stage):
 @on_stage()
 async def test_a_cancel_that_our_answer_crosses_ends_with_bye(stage: Stage):
     """aiosipua sends 487, and its 200 then."""
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, ear = await stage.call()
+    caller, dialling, call, ear = await stage.comes()
     assert call.answer()
     caller.cancels(dialling)
     answer = await caller.hears(200)
@@ -225,10 +212,7 @@ async def test_a_cancel_that_our_answer_crosses_ends_with_bye(stage: Stage):
 
 @on_stage()
 async def test_after_that_crossing_their_bye_counts_as_well(stage: Stage):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, ear = await stage.call()
+    caller, dialling, call, ear = await stage.comes()
     assert call.answer()
     caller.cancels(dialling)
     answer = await caller.hears(200)
@@ -246,8 +230,7 @@ async def test_after_that_crossing_their_bye_counts_as_well(stage: Stage):
 
 @on_stage()
 async def test_a_cancel_during_the_call_does_nothing(stage: Stage):
-    caller = await stage.client()
-    dialling, _, ear = await stage.talking(caller)
+    caller, dialling, _, ear = await stage.talks()
     to_tag, dialling.to_tag = dialling.to_tag, ""
     caller.cancels(dialling)
     await caller.hears(200)
@@ -277,8 +260,7 @@ async def test_nobody_else_cancels_a_call(stage: Stage):
 
 @on_stage()
 async def test_both_hang_up_at_once(stage: Stage):
-    caller = await stage.client()
-    dialling, call, ear = await stage.talking(caller)
+    caller, dialling, call, ear = await stage.talks()
     call.hang_up()
     ours = await caller.hears("BYE")
     caller.hangs_up(dialling)
@@ -292,10 +274,7 @@ async def test_both_hang_up_at_once(stage: Stage):
 @on_stage()
 async def test_we_hang_up_only_once_we_are_acknowledged(stage: Stage):
     """RFC 3261 §15: nobody may say BYE before that."""
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, _ = await stage.call()
+    caller, dialling, call, _ = await stage.comes()
     assert call.answer()
     call.hang_up()
     answer = await caller.hears(200)
@@ -308,10 +287,7 @@ async def test_we_hang_up_only_once_we_are_acknowledged(stage: Stage):
 
 @on_stage()
 async def test_a_bye_before_the_answer_ends_the_invite_too(stage: Stage):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, ear = await stage.call()
+    caller, dialling, call, ear = await stage.comes()
     call.rings()
     dialling.to_tag = (await caller.hears(180)).to_tag
     caller.hangs_up(dialling)
@@ -325,10 +301,7 @@ async def test_a_bye_before_the_answer_ends_the_invite_too(stage: Stage):
 
 @on_stage()
 async def test_a_re_invite_before_the_answer_has_to_wait(stage: Stage):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, _ = await stage.call()
+    caller, dialling, call, _ = await stage.comes()
     call.rings()
     dialling.to_tag = (await caller.hears(180)).to_tag
     caller.asks(dialling, "INVITE", body=SDP)

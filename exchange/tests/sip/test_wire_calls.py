@@ -38,8 +38,7 @@ async def test_a_call_is_rung_answered_and_hung_up(stage: Stage):
 
 @on_stage()
 async def test_we_hang_up(stage: Stage):
-    caller = await stage.client()
-    _, call, ear = await stage.talking(caller)
+    caller, _, call, ear = await stage.talks()
     call.hang_up()
     bye = await caller.hears("BYE")
     assert bye.start == f"BYE sip:client@127.0.0.1:{caller.port} SIP/2.0"
@@ -51,10 +50,7 @@ async def test_we_hang_up(stage: Stage):
 
 @on_stage()
 async def test_a_thread_answers_and_hangs_up_like_the_loop(stage: Stage):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, _ = await stage.call()
+    caller, dialling, call, _ = await stage.comes()
     answered = []
 
     def thread() -> None:
@@ -74,10 +70,7 @@ async def test_a_thread_answers_and_hangs_up_like_the_loop(stage: Stage):
 @pytest.mark.parametrize("status", [404, 486, 503, 603])
 @on_stage()
 async def test_a_call_is_refused(stage: Stage, status: int):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, _ = await stage.call()
+    caller, dialling, call, _ = await stage.comes()
     call.refuse(status)
     refusal = await caller.hears(status)
     assert ("Retry-After" in refusal) == (status == 503)
@@ -98,10 +91,7 @@ async def test_a_refusal_of_no_such_status_is_480(stage: Stage):
 
 @on_stage()
 async def test_who_is_hung_up_on_before_the_answer_hears_480(stage: Stage):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, ear = await stage.call()
+    caller, dialling, call, ear = await stage.comes()
     call.hang_up()
     caller.acknowledges(dialling, await caller.hears(480))
     await caller.hears_nothing()
@@ -111,10 +101,7 @@ async def test_who_is_hung_up_on_before_the_answer_hears_480(stage: Stage):
 
 @on_stage()
 async def test_a_call_that_nobody_answers_is_given_up_in_the_end(stage: Stage):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    _, ear = await stage.call()
+    caller, dialling, _, ear = await stage.comes()
     stage.times.move(T.rings)
     caller.acknowledges(dialling, await caller.hears(480))
     await caller.hears_nothing()
@@ -137,8 +124,7 @@ async def test_keys_that_come_before_anybody_listens_are_kept(stage: Stage):
 
 @on_stage()
 async def test_a_line_over_which_nothing_comes_ends_the_call(stage: Stage):
-    caller = await stage.client()
-    _, _, ear = await stage.talking(caller)
+    caller, _, _, ear = await stage.talks()
     stage.lines[0].ear.gone("lost")
     caller.answers(await caller.hears("BYE"), 200)
     await ear.hears("lost")
@@ -376,8 +362,7 @@ async def test_an_extension_that_is_required_is_not_understood(stage: Stage):
 @on_stage()
 async def test_keys_come_as_messages(stage: Stage, kind: str, body: str, key: str):
     """INFO is 405 with aiosipua."""
-    caller = await stage.client()
-    dialling, _, ear = await stage.talking(caller)
+    caller, dialling, _, ear = await stage.talks()
     asked = caller.asks(dialling, "INFO", body=body, body_type=kind)
     assert (await caller.hears(200)).method == "INFO"
     # The answer was lost: the key was pressed once.
@@ -399,8 +384,7 @@ async def test_keys_come_as_messages(stage: Stage, kind: str, body: str, key: st
 )
 @on_stage()
 async def test_what_is_no_key_does_nothing(stage: Stage, kind: str, body: str, status: int):
-    caller = await stage.client()
-    dialling, _, ear = await stage.talking(caller)
+    caller, dialling, _, ear = await stage.talks()
     caller.asks(dialling, "INFO", body=body, body_type=kind)
     await caller.hears(status)
     assert ear.heard_nothing()
@@ -412,8 +396,7 @@ async def test_what_is_no_key_does_nothing(stage: Stage, kind: str, body: str, s
 @pytest.mark.parametrize("part", ["Call-ID: ", ";tag=f", "To: <"])
 @on_stage()
 async def test_a_request_of_no_dialog_gets_481(stage: Stage, part: str):
-    caller = await stage.client()
-    dialling, _, ear = await stage.talking(caller)
+    caller, dialling, _, ear = await stage.talks()
     dialling.cseq += 1
     text = caller.in_call(dialling, "BYE")
     wrong = {
@@ -431,8 +414,7 @@ async def test_a_request_of_no_dialog_gets_481(stage: Stage, part: str):
 
 @on_stage()
 async def test_a_request_that_was_overtaken_gets_500(stage: Stage):
-    caller = await stage.client()
-    dialling, _, ear = await stage.talking(caller)
+    caller, dialling, _, ear = await stage.talks()
     caller.send(caller.in_call(dialling, "BYE", cseq=1))
     await caller.hears(500)
     assert ear.heard_nothing()
@@ -464,8 +446,7 @@ async def test_the_same_call_by_two_ways_is_one(stage: Stage):
 async def test_a_call_is_held_and_taken_up_again(
     stage: Stage, change: str, direction: str, media: dict[str, bool]
 ):
-    caller = await stage.client()
-    dialling, _, _ = await stage.talking(caller)
+    caller, dialling, _, _ = await stage.talks()
     held = f"{SDP}{change}\r\n"
     caller.asks(dialling, "INVITE", body=held)
     answer = await caller.hears(200)
@@ -509,8 +490,7 @@ async def test_a_direction_of_the_whole_session_counts(stage: Stage):
 
 @on_stage()
 async def test_sound_goes_elsewhere_after_a_re_invite(stage: Stage):
-    caller = await stage.client()
-    dialling, _, _ = await stage.talking(caller)
+    caller, dialling, _, _ = await stage.talks()
     elsewhere = SDP.replace("127.0.0.1", "127.0.0.9").replace("40000", "41000").replace("8 0", "0")
     caller.asks(dialling, "INVITE", body=elsewhere)
     caller.acknowledges(dialling, await caller.hears(200))
@@ -519,10 +499,7 @@ async def test_sound_goes_elsewhere_after_a_re_invite(stage: Stage):
 
 @on_stage()
 async def test_what_we_say_has_a_new_version_only_when_it_changed(stage: Stage):
-    caller = await stage.client()
-    dialling = caller.invite()
-    await caller.hears(100)
-    call, _ = await stage.call()
+    caller, dialling, call, _ = await stage.comes()
     assert call.answer()
     answers = [await caller.hears(200)]
     caller.acknowledges(dialling, answers[0])
@@ -537,8 +514,7 @@ async def test_what_we_say_has_a_new_version_only_when_it_changed(stage: Stage):
 
 @on_stage()
 async def test_a_change_that_cannot_be_had_changes_nothing(stage: Stage):
-    caller = await stage.client()
-    dialling, _, ear = await stage.talking(caller)
+    caller, dialling, _, ear = await stage.talks()
     caller.asks(dialling, "INVITE", body=SDP.replace("8 0 101", "9"))
     refusal = await caller.hears(488)
     branch = refusal["Via"].split("branch=")[1].split(";")[0]
@@ -552,8 +528,7 @@ async def test_a_change_that_cannot_be_had_changes_nothing(stage: Stage):
 
 @on_stage()
 async def test_a_re_invite_that_offers_nothing_gets_our_offer(stage: Stage):
-    caller = await stage.client()
-    dialling, _, _ = await stage.talking(caller)
+    caller, dialling, _, _ = await stage.talks()
     caller.asks(dialling, "INVITE")
     answer = await caller.hears(200)
     assert media_of(answer) == ["m=audio 20000 RTP/AVP 8 0 101"]

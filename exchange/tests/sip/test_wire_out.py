@@ -132,9 +132,7 @@ async def test_who_we_called_holds_the_call(stage: Stage):
 )
 @on_stage()
 async def test_who_does_not_take_it_says_why(stage: Stage, status: int, what: str):
-    phone, contact = await stage.registered()
-    _, ear, progress = await stage.rings(contact)
-    invite = await phone.hears("INVITE")
+    phone, invite, _, ear, progress = await stage.rung()
     challenge = 'Digest realm="x", nonce="y", algorithm=MD5'
     more = {401: [f"WWW-Authenticate: {challenge}"], 407: [f"Proxy-Authenticate: {challenge}"]}
     phone.answers(invite, status, *more.get(status, []))
@@ -178,9 +176,7 @@ async def test_who_is_not_there_is_failed_after_half_a_minute(stage: Stage):
 
 @on_stage()
 async def test_a_telephone_that_rings_for_ever_is_given_up(stage: Stage):
-    phone, contact = await stage.registered()
-    _, _, progress = await stage.rings(contact)
-    invite = await phone.hears("INVITE")
+    phone, invite, _, _, progress = await stage.rung()
     phone.answers(invite, 180)
     assert (await told(progress)).what == "ringing"
     stage.times.move(T.rings)
@@ -206,9 +202,7 @@ async def test_early_sound_is_not_heard(stage: Stage):
 
 @on_stage()
 async def test_what_rings_is_cancelled(stage: Stage):
-    phone, contact = await stage.registered()
-    call, ear, progress = await stage.rings(contact)
-    invite = await phone.hears("INVITE")
+    phone, invite, call, ear, progress = await stage.rung()
     phone.answers(invite, 180)
     await told(progress)
     call.hang_up()
@@ -227,9 +221,7 @@ async def test_what_rings_is_cancelled(stage: Stage):
 @on_stage()
 async def test_nothing_is_cancelled_before_the_first_answer(stage: Stage):
     """RFC 3261 §9.1: it could overtake the INVITE."""
-    phone, contact = await stage.registered()
-    call, _, _ = await stage.rings(contact)
-    invite = await phone.hears("INVITE")
+    phone, invite, call, _, _ = await stage.rung()
     call.hang_up()
     await phone.hears_nothing()
     phone.answers(invite, 100)
@@ -241,9 +233,7 @@ async def test_nothing_is_cancelled_before_the_first_answer(stage: Stage):
 
 @on_stage()
 async def test_who_takes_it_while_it_is_cancelled_gets_a_bye(stage: Stage):
-    phone, contact = await stage.registered()
-    call, _, progress = await stage.rings(contact)
-    invite = await phone.hears("INVITE")
+    phone, invite, call, _, progress = await stage.rung()
     phone.answers(invite, 180)
     await told(progress)
     call.hang_up()
@@ -317,9 +307,7 @@ async def test_a_second_telephone_that_takes_it_is_hung_up_on(stage: Stage):
 )
 @on_stage()
 async def test_who_takes_it_without_sound_is_hung_up_on(stage: Stage, body: str):
-    phone, contact = await stage.registered()
-    _, _, progress = await stage.rings(contact)
-    invite = await phone.hears("INVITE")
+    phone, invite, _, _, progress = await stage.rung()
     phone.answers(invite, 200, body=body)
     await phone.hears("ACK")
     phone.answers(await phone.hears("BYE"), 200)
@@ -330,9 +318,7 @@ async def test_who_takes_it_without_sound_is_hung_up_on(stage: Stage, body: str)
 
 @on_stage()
 async def test_answers_to_nothing_of_ours_do_nothing(stage: Stage):
-    phone, contact = await stage.registered()
-    _, _, progress = await stage.rings(contact)
-    invite = await phone.hears("INVITE")
+    phone, invite, _, _, progress = await stage.rung()
     stray = re.sub(
         r"branch=[^;]*", "branch=z9hG4bKmadeup", invite.raw.decode().partition("\r\n")[2]
     )
@@ -357,9 +343,7 @@ async def test_keys_come_under_the_number_that_we_offered(
 @on_stage()
 async def test_an_answer_that_is_for_somebody_else_as_well_is_dropped(stage: Stage):
     """RFC 3261 §8.1.3.3: it has more than our own Via."""
-    phone, contact = await stage.registered()
-    _, _, progress = await stage.rings(contact)
-    invite = await phone.hears("INVITE")
+    phone, invite, _, _, progress = await stage.rung()
     phone.answers(invite, 486, "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKx")
     await phone.hears_nothing()
     assert progress.empty()
@@ -367,9 +351,7 @@ async def test_an_answer_that_is_for_somebody_else_as_well_is_dropped(stage: Sta
 
 @on_stage()
 async def test_the_way_to_who_we_called_goes_through_the_proxies(stage: Stage):
-    phone, contact = await stage.registered()
-    call, _, _ = await stage.rings(contact)
-    invite = await phone.hears("INVITE")
+    phone, invite, call, _, _ = await stage.rung()
     phone.answers(invite, 200, "Record-Route: <sip:10.0.0.1;lr>, <sip:10.0.0.2;lr>", body=SDP)
     ack = await phone.hears("ACK")
     assert ack.all("Route") == ["<sip:10.0.0.2;lr>", "<sip:10.0.0.1;lr>"]

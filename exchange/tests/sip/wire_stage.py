@@ -193,6 +193,18 @@ class Stage:
         call.ear = ear
         return call, ear
 
+    async def comes(self) -> tuple[SipClient, Dialling, Inbound, NotingEar]:
+        """Have a caller whose call was told of, and not answered yet."""
+        caller = await self.client()
+        dialling = caller.invite()
+        await caller.hears(100)
+        return caller, dialling, *await self.call()
+
+    async def talks(self) -> tuple[SipClient, Dialling, Inbound, NotingEar]:
+        """Have a caller whose call was answered."""
+        caller = await self.client()
+        return caller, *await self.talking(caller)
+
     async def talking(
         self, client: SipClient, *headers: str, **invite: Any
     ) -> tuple[Dialling, Inbound, NotingEar]:
@@ -223,6 +235,14 @@ class Stage:
         ear, progress = NotingEar(), asyncio.Queue[Progress]()
         call = await self.wire.call(to, sender, ear, progress.put_nowait)
         return call, ear, progress
+
+    async def rung(
+        self,
+    ) -> tuple[SipClient, Message, Outbound, NotingEar, asyncio.Queue[Progress]]:
+        """Have a telephone of ours that was sent an INVITE."""
+        phone, contact = await self.registered()
+        ringing = await self.rings(contact)
+        return phone, await phone.hears("INVITE"), *ringing
 
     def expects_change(self) -> Awaitable[None]:
         """Give what is done when a telephone comes or goes."""
