@@ -24,11 +24,11 @@ from simulator.call import (
     BOOKED,
     NOT_BOOKED,
     SENDER,
-    SMS_PATIENCE_S,
     UNUSABLE,
     Printer,
     Sms,
     Unusable,
+    add_common,
     number,
 )
 
@@ -82,13 +82,6 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         help=f"the caller's number, a mobile, to get the text (default {SENDER})",
     )
     parser.add_argument(
-        "--to",
-        dest="recipient",
-        default=None,
-        metavar="NUMBER",
-        help="the number called (default NATIONAL_NUMBER)",
-    )
-    parser.add_argument(
         "--sip", default=None, metavar="HOST:PORT", help="default SIP_HOST and SIP_PORT"
     )
     parser.add_argument(
@@ -112,18 +105,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--wav", type=Path, default=FOLDER / "call.wav", help="left: the caller, right: the service"
     )
     parser.add_argument("--picture", type=Path, default=FOLDER / "call.svg", metavar="SVG")
-    parser.add_argument(
-        "--simulator", default=None, metavar="URL", help="where the REST paths answer"
-    )
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=SMS_PATIENCE_S,
-        metavar="SECONDS",
-        help=f"how long to wait for the text (default {SMS_PATIENCE_S:g})",
-    )
-    parser.add_argument("--json", action="store_true", help="print a summary as JSON at the end")
-    parser.add_argument("--quiet", action="store_true", help="do not print the call itself")
+    add_common(parser)
     return parser.parse_args(argv)
 
 
