@@ -110,7 +110,7 @@ call: setup ## a telephone in the terminal that calls the running service (ARGS=
 
 .PHONY: ring
 ring: sip ## a telephone over SIP that rings the running service, and saves what it heard (ARGS='--help')
-	@exec $(RUN) -m simulator.ring.ring $(ARGS)
+	@exec $(RUN) -m simulator.ring $(ARGS)
 
 .PHONY: crowd
 crowd: setup ## many callers and some agents on the running service, to see the board alive (ARGS='--help')

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from simulator.people import TEMPERAMENTS
+from exchange.legs import LegMaker
 
 UNDELIVERABLE_CODES = {21610, 30003, 30005, 30006, 30008}
 PLAIN_SWITCHES = {
@@ -76,6 +76,8 @@ class Faults:
         line_types: Mapping[str, str] | None = None,
     ) -> None:
         self._lock = threading.Lock()
+        # The people whom `answers` may name: `person:slow`, where this has `slow`.
+        self.temperaments: Mapping[str, LegMaker] = {}
         self._next: deque[Fault] = deque()
         self.undeliverable: dict[str, int] = {}
         self.drop_status_callbacks: bool | tuple[str, ...] = False
@@ -109,7 +111,9 @@ class Faults:
         if unknown:
             raise ValueError(f"unknown switches: {', '.join(sorted(unknown))}")
         faults = [Fault.of(item) for item in wanted.get("next", [])]
-        changes = {name: _checked(name, value) for name, value in wanted.items() if name != "next"}
+        changes = {
+            name: self._checked(name, value) for name, value in wanted.items() if name != "next"
+        }
         with self._lock:
             if changes.pop("reset", False):
                 self._next.clear()
@@ -146,33 +150,31 @@ class Faults:
         dropped = self.drop_status_callbacks
         return status in dropped if isinstance(dropped, tuple) else dropped
 
-
-def _checked(name: str, value: Any) -> Any:
-    """Return `value` in the form the switch keeps it in; raises ValueError."""
-    if name == "undeliverable" and isinstance(value, Mapping):
-        if set(value.values()) <= UNDELIVERABLE_CODES:
-            return dict(value)
-    elif name == "line_types" and isinstance(value, Mapping):
-        if set(value.values()) <= LINE_TYPES:
-            return dict(value)
-    elif name == "answers" and isinstance(value, Mapping):
-        return {number: _answer(how) for number, how in value.items()}
-    elif name == "drop_status_callbacks" and isinstance(value, list | tuple):
-        return tuple(str(status) for status in value)
-    elif name in RATES:
-        if value is None or (isinstance(value, int | float) and value > 0):
+    def _checked(self, name: str, value: Any) -> Any:
+        """Return `value` in the form the switch keeps it in; raises ValueError."""
+        if name == "undeliverable" and isinstance(value, Mapping):
+            if set(value.values()) <= UNDELIVERABLE_CODES:
+                return dict(value)
+        elif name == "line_types" and isinstance(value, Mapping):
+            if set(value.values()) <= LINE_TYPES:
+                return dict(value)
+        elif name == "answers" and isinstance(value, Mapping):
+            return {number: self._answer(how) for number, how in value.items()}
+        elif name == "drop_status_callbacks" and isinstance(value, list | tuple):
+            return tuple(str(status) for status in value)
+        elif name in RATES:
+            if value is None or (isinstance(value, int | float) and value > 0):
+                return value
+        elif name in PLAIN_SWITCHES and isinstance(value, bool):
             return value
-    elif name in PLAIN_SWITCHES and isinstance(value, bool):
-        return value
-    raise ValueError(f"{value!r} is no value for {name}")
+        raise ValueError(f"{value!r} is no value for {name}")
 
-
-def _answer(how: object) -> str | tuple[str, ...]:
-    if isinstance(how, str):
-        person = PERSON.fullmatch(how)
-        known = person is not None and person["name"] in TEMPERAMENTS
-        if how in OUTCOMES or how.startswith(MACHINE) or known:
-            return how
-    if isinstance(how, list | tuple):
-        return tuple(str(keys) for keys in how)
-    raise ValueError(f"{how!r} is none of {sorted(OUTCOMES)}, person:… or a list of keys")
+    def _answer(self, how: object) -> str | tuple[str, ...]:
+        if isinstance(how, str):
+            person = PERSON.fullmatch(how)
+            known = person is not None and person["name"] in self.temperaments
+            if how in OUTCOMES or how.startswith(MACHINE) or known:
+                return how
+        if isinstance(how, list | tuple):
+            return tuple(str(keys) for keys in how)
+        raise ValueError(f"{how!r} is none of {sorted(OUTCOMES)}, person:… or a list of keys")

@@ -5,7 +5,7 @@ telephone. A new kind is a class with the two methods of `Leg`; one that has som
 conference has the third of `Talker`, too. Any of them may raise HungUp instead of returning HangUp.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 from exchange.interpreter import (
@@ -32,6 +32,10 @@ class Leg(Protocol):
     def waits(self, call: Call, queue: QueueWait) -> Input:
         """Return `Silence` to go on waiting in a queue, or `HangUp`."""
         ...
+
+
+# Makes the person of a temperament: of a seed, at the number (E.164) that was rung.
+LegMaker = Callable[[int, str], Leg]
 
 
 @runtime_checkable

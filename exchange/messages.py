@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import urldefrag
 
 from exchange.background import Background
+from exchange.callbacks import is_taken
 from exchange.clock import Clock
 from exchange.faults import Faults
-from exchange.interpreter import API_VERSION, Overrides
+from exchange.interpreter import API_VERSION
 from exchange.segments import segment_count
-from exchange.signing import signature
-from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
+from exchange.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -151,21 +150,7 @@ class MessageLife:
         }
         if error_code is not None:
             form["ErrorCode"] = str(error_code)
-        url = urldefrag(message.status_callback).url
-        headers = {"X-Twilio-Signature": signature(self._auth_token, url, form)}
-        overrides = Overrides.of(message.status_callback)
-        outgoing = Outgoing(
-            "POST",
-            url,
-            form,
-            headers,
-            overrides.connect_timeout_s,
-            overrides.read_timeout_s,
-        )
-        try:
-            answered = self._transport.send(outgoing).status in range(200, 300)
-        except (ConnectFailed, ReadTimedOut):
-            answered = False
+        answered = is_taken(self._transport, self._auth_token, message.status_callback, form)
         if answered or attempt >= CALLBACK_ATTEMPTS:
             if not answered:
                 log.warning("no 2xx for the %s callback of %s", status, message.sid)

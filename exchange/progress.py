@@ -4,13 +4,12 @@ import math
 import threading
 
 from email.utils import format_datetime
-from urllib.parse import urldefrag
 
+from exchange.callbacks import is_taken
 from exchange.calls import CallRecord
 from exchange.clock import Clock
-from exchange.interpreter import API_VERSION, PLACES, Overrides
-from exchange.signing import signature
-from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
+from exchange.interpreter import API_VERSION, PLACES
+from exchange.transport import Transport
 
 SIP_CODES = {"busy": "486", "no-answer": "487", "failed": "404"}
 
@@ -48,13 +47,4 @@ class Progress:
             form |= {"CallDuration": str(seconds), "Duration": str(math.ceil(seconds / 60))}
             if status in SIP_CODES:
                 form["SipResponseCode"] = SIP_CODES[status]
-        url = urldefrag(record.status_callback).url
-        headers = {"X-Twilio-Signature": signature(self._auth_token, url, form)}
-        limits = Overrides.of(record.status_callback)
-        outgoing = Outgoing(
-            "POST", url, form, headers, limits.connect_timeout_s, limits.read_timeout_s
-        )
-        try:
-            self._transport.send(outgoing)
-        except (ConnectFailed, ReadTimedOut):
-            return
+        is_taken(self._transport, self._auth_token, record.status_callback, form)

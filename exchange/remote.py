@@ -20,8 +20,7 @@ from typing import Any
 import requests
 
 from exchange.calls import FINAL
-from exchange.clock import Clock
-from exchange.interpreter import Call, Heard, SentRequest
+from exchange.interpreter import Call
 from exchange.media import Recordings
 from exchange.orders import (
     Complete,
@@ -41,6 +40,7 @@ from exchange.orders import (
     read,
 )
 from exchange.settings import Settings
+from exchange.subscribers import Taken
 from exchange.transport import Transport
 
 # Seconds: between two requests for orders, after one that failed, and for any of them.
@@ -55,52 +55,6 @@ log = logging.getLogger(__name__)
 
 class Unreachable(Exception):
     """The simulator does not answer, or knows nothing of the call any more."""
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A call that rang at one of our telephones and is ours now; its orders are in the mailbox."""
-
-    ring: Ring
-    mailbox: Mailbox
-    lines: "RemoteSwitchboard"
-
-    def call(
-        self,
-        *,
-        transport: Transport,
-        auth_token: str,
-        clock: Clock,
-        heard_by: Callable[[Heard], None] | None = None,
-        sent_by: Callable[[SentRequest], None] | None = None,
-        seated_by: Callable[[Seat | None], None] | None = None,
-        over_by: Callable[[], None] | None = None,
-    ) -> Call:
-        """Return the call that it becomes, not dialled yet."""
-        ring = self.ring
-        return Call(
-            url=ring.url,
-            method=ring.method,
-            twiml=ring.twiml,
-            fallback_url=ring.fallback_url,
-            status_url=ring.status_url,
-            status_events=ring.status_events,
-            transport=transport,
-            auth_token=auth_token,
-            account_sid=ring.account_sid,
-            call_sid=ring.sid,
-            sender=ring.sender,
-            recipient=ring.to,
-            direction=ring.direction,
-            clock=clock,
-            heard_by=heard_by,
-            sent_by=sent_by,
-            seated_by=seated_by,
-            over_by=over_by,
-            switchboard=self.lines,
-            rung=ring.sequence,
-            mailbox=self.mailbox,
-        )
 
 
 @dataclass

@@ -34,12 +34,11 @@ from exchange.interpreter import (
     Silence,
 )
 from exchange.legs import KeysLeg, Leg, MachineLeg
-from exchange.orders import Ring
+from exchange.orders import Mailbox, Ring
 from exchange.progress import Progress
-from exchange.subscribers import Rung, Subscriber
+from exchange.subscribers import Rung, Subscriber, Taken
 from exchange.switchboard import Switchboard
 from exchange.transport import Transport
-from simulator.people import somebody
 
 CLIENT = "client:"
 # Seconds between being asked for a call and ringing, and what Twilio adds to every time-out.
@@ -212,7 +211,9 @@ class Ringing:
             if record.status in FINAL:
                 return
             record.status = "in-progress"
-        self._answered(record, self._call(record, VirtualClock()), self._who(record, answer))
+        self._answered(
+            record, self._call(record, VirtualClock(), rang=False), self._who(record, answer)
+        )
 
     def _ring_somebody(self, record: CallRecord) -> bool:
         """Ring a number that somebody answers for; False where nobody does."""
@@ -232,8 +233,7 @@ class Ringing:
             self._ring_there(record, boxes)
         return True
 
-    @staticmethod
-    def _who(record: CallRecord, answer: str | tuple[str, ...]) -> Leg:
+    def _who(self, record: CallRecord, answer: str | tuple[str, ...]) -> Leg:
         if isinstance(answer, tuple):
             leg = KeysLeg(answer)
             return leg if record.parent_sid is None else BriefLeg(leg)
@@ -241,11 +241,11 @@ class Ringing:
         if f"{kind}:" == MACHINE:
             return MachineLeg(rest)
         name, _, seed = rest.partition(":")
-        return somebody(name, int(seed or 0), sender=record.recipient)
+        return self._faults.temperaments[name](int(seed or 0), record.recipient)
 
     def _ring_subscriber(self, record: CallRecord, subscriber: Subscriber) -> None:
         def make(clock: Clock, heard_by: Callable[[Heard], None] | None) -> Call:
-            return self._call(record, clock, heard_by, rung=record.sequence)
+            return self._call(record, clock, heard_by)
 
         def answer(call: Call, leg: Leg, over: Callable[[Call], None]) -> None:
             if self._take(record, SUBSCRIBER) is not None:
@@ -372,7 +372,7 @@ class Ringing:
                 devices.hears(name, record.sid, what.text)
 
         clock = WallClock() if self._switchboard.threads else VirtualClock()
-        call = self._call(record, clock, heard, rung=record.sequence)
+        call = self._call(record, clock, heard)
         devices.connected(name, record.sid, call.mailbox)
         self._answered(record, call, DeviceLeg(self._switchboard, name))
 
@@ -411,26 +411,15 @@ class Ringing:
         record: CallRecord,
         clock: Clock,
         heard_by: Callable[[Heard], None] | None = None,
-        rung: int | None = None,
+        *,
+        rang: bool = True,
     ) -> Call:
-        return Call(
-            url=record.url,
-            method=record.method,
-            twiml=record.twiml,
-            fallback_url=record.fallback_url,
-            status_url=record.status_callback,
-            status_events=record.status_events,
+        return Taken(_order(record), Mailbox(), self._switchboard).call(
             transport=self._transport,
             auth_token=self._auth_token,
-            account_sid=record.account_sid,
-            call_sid=record.sid,
-            sender=record.sender,
-            recipient=record.recipient,
-            direction=record.direction,
             clock=clock,
             heard_by=heard_by,
-            switchboard=self._switchboard,
-            rung=rung,
+            rang=rang,
         )
 
     def _answered(

@@ -1,9 +1,23 @@
 """The simulator's settings, read from the environment (and `.env`) here and nowhere else."""
 
+from typing import TypedDict
+
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The simulator listens this many ports above the service unless told otherwise.
 PORT_OFFSET = 10
+# Hosts that are this machine.
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Incoming(TypedDict):
+    """What is the same of all calls that ring the service; public URLs."""
+
+    url: str
+    fallback_url: str
+    status_url: str
+    auth_token: str
+    account_sid: str
 
 
 class Settings(BaseSettings):
@@ -33,6 +47,17 @@ class Settings(BaseSettings):
     def public_base(self) -> str:
         """The address that signatures are computed on, exactly as the service has it."""
         return self.public_base_url or self.service_base
+
+    @property
+    def incoming(self) -> Incoming:
+        """What a `Call` that rings the service is made with."""
+        return {
+            "url": f"{self.public_base}/voice/incoming",
+            "fallback_url": f"{self.public_base}/voice/fallback",
+            "status_url": f"{self.public_base}/voice/status",
+            "auth_token": self.twilio_auth_token,
+            "account_sid": self.twilio_account_sid,
+        }
 
     @property
     def simulator_base(self) -> str:

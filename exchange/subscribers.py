@@ -12,6 +12,8 @@ from exchange.calls import CallRecord
 from exchange.clock import Clock
 from exchange.interpreter import Call, Heard
 from exchange.legs import Leg
+from exchange.orders import Lines, Mailbox, Ring, Seat
+from exchange.transport import Transport
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,54 @@ class Rung:
     def still_rings(self) -> bool:
         """Whether it can be taken."""
         return self.record.status == "ringing"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A call that rang and was taken; what is asked of it comes into the mailbox."""
+
+    ring: Ring
+    mailbox: Mailbox
+    lines: Lines
+
+    def call(
+        self,
+        *,
+        transport: Transport,
+        auth_token: str,
+        clock: Clock,
+        heard_by: Callable[[Heard], None] | None = None,
+        seated_by: Callable[[Seat | None], None] | None = None,
+        over_by: Callable[[], None] | None = None,
+        rang: bool = True,
+    ) -> Call:
+        """Return the call that it becomes, not dialled yet.
+
+        `rang` is whether its status callbacks up to the ringing were sent.
+        """
+        ring = self.ring
+        return Call(
+            url=ring.url,
+            method=ring.method,
+            twiml=ring.twiml,
+            fallback_url=ring.fallback_url,
+            status_url=ring.status_url,
+            status_events=ring.status_events,
+            transport=transport,
+            auth_token=auth_token,
+            account_sid=ring.account_sid,
+            call_sid=ring.sid,
+            sender=ring.sender,
+            recipient=ring.to,
+            direction=ring.direction,
+            clock=clock,
+            heard_by=heard_by,
+            seated_by=seated_by,
+            over_by=over_by,
+            switchboard=self.lines,
+            rung=ring.sequence if rang else None,
+            mailbox=self.mailbox,
+        )
 
 
 class Subscriber(Protocol):

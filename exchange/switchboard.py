@@ -16,15 +16,15 @@ from collections.abc import Callable
 from email.utils import format_datetime
 from functools import partial
 from typing import Any, Protocol
-from urllib.parse import urldefrag, urlencode, urlsplit
 
 from exchange.background import Background
+from exchange.callbacks import is_taken
 from exchange.calls import FINAL, CallRecord
 from exchange.clock import Clock, VirtualClock
 from exchange.conferences import Conference, Participant
 from exchange.devices import Devices
 from exchange.faults import Faults
-from exchange.interpreter import Call, Overrides
+from exchange.interpreter import Call
 from exchange.legs import Leg, drive, step
 from exchange.media import Recordings
 from exchange.orders import (
@@ -43,9 +43,8 @@ from exchange.orders import (
     Wish,
 )
 from exchange.queues import Queue
-from exchange.signing import signature
 from exchange.store import Store
-from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
+from exchange.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -652,23 +651,8 @@ class Switchboard:
 
     def _post(self, conference: Conference, wish: Wish, attempt: int = 1) -> None:
         """Send the oldest event; the next one when it was taken, so that they come in order."""
-        form, url = conference.outbox[0], urldefrag(wish.callback_url).url
-        if wish.callback_method == "GET":
-            url += ("&" if urlsplit(url).query else "?") + urlencode(form)
-            form = {}
-        overrides = Overrides.of(wish.callback_url)
-        outgoing = Outgoing(
-            wish.callback_method,
-            url,
-            form,
-            {"X-Twilio-Signature": signature(self._auth_token, url, form)},
-            overrides.connect_timeout_s,
-            overrides.read_timeout_s,
-        )
-        try:
-            taken = self._transport.send(outgoing).status in range(200, 300)
-        except (ConnectFailed, ReadTimedOut):
-            taken = False
+        form, method = conference.outbox[0], wish.callback_method
+        taken = is_taken(self._transport, self._auth_token, wish.callback_url, form, method)
         if not taken and attempt < CALLBACK_ATTEMPTS:
             again = CALLBACK_RETRY_S * attempt
             self.background.add(again, lambda: self._post(conference, wish, attempt + 1))

@@ -32,7 +32,6 @@ EMPTY_SAY = 13520
 SAY_TOO_LONG = 13521
 
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-SSML = frozenset(ELEMENTS["Say"]["children"])
 BREAK_STRENGTHS_MS = {
     "none": 0,
     "x-weak": 0,

@@ -1,1 +1,1 @@
-"""A stand-in for Twilio: its REST paths, its TwiML interpreter and telephones that call."""
+"""People who ring the service, telephones for them, and stand-ins for partners."""

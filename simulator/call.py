@@ -36,7 +36,7 @@ from exchange.legs import KeysLeg, Leg, drive
 from exchange.numbers import to_e164
 from exchange.orders import Lines
 from exchange.remote import RemoteSwitchboard
-from exchange.settings import Settings
+from exchange.settings import LOOPBACK, Settings
 from exchange.transport import HttpTransport
 from simulator.answers import AnswersLeg, MissingAnswer, parse_answers
 from simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
@@ -59,7 +59,6 @@ SENDER = "+33612345678"
 AT_ONCE = 10
 CROWD_S = 600.0
 SEEDS = 10_000
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 EXAMPLES = """examples:
   by hand; Enter alone is silence, Ctrl-C hangs up:
@@ -329,6 +328,20 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="NUMBER",
         help=f"the caller's number, or: withheld (default {SENDER}; a person has their own)",
     )
+    parser.add_argument("--service", default=None, metavar="URL", help="default SERVICE_URL")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="unattended: how long to wait in a queue for a person (default: not at all)",
+    )
+    add_common(parser)
+    return parser.parse_args(argv)
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what is the same for whatever rings: whom, and what is said of it."""
     parser.add_argument(
         "--to",
         dest="recipient",
@@ -336,7 +349,6 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="NUMBER",
         help="the number called (default NATIONAL_NUMBER)",
     )
-    parser.add_argument("--service", default=None, metavar="URL", help="default SERVICE_URL")
     parser.add_argument(
         "--simulator", default=None, metavar="URL", help="where the REST paths answer"
     )
@@ -345,18 +357,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         type=float,
         default=SMS_PATIENCE_S,
         metavar="SECONDS",
-        help="how long to wait for a promised SMS (default 70)",
-    )
-    parser.add_argument(
-        "--wait",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="unattended: how long to wait in a queue for a person (default: not at all)",
+        help=f"how long to wait for a promised text (default {SMS_PATIENCE_S:g})",
     )
     parser.add_argument("--json", action="store_true", help="print a summary as JSON at the end")
     parser.add_argument("--quiet", action="store_true", help="do not print the call itself")
-    return parser.parse_args(argv)
 
 
 def make_leg(options: argparse.Namespace, printer: Printer) -> tuple[Leg, str, bool]:
@@ -417,12 +421,18 @@ def main(argv: list[str] | None = None, out: TextIO | None = None) -> int:
         return UNUSABLE
 
 
+def _settings(options: argparse.Namespace) -> Settings:
+    settings = Settings()
+    if options.service:
+        return settings.model_copy(update={"service_url": options.service})
+    return settings
+
+
 def _lines(options: argparse.Namespace, settings: Settings) -> RemoteSwitchboard:
     """Return the simulator's switchboard, where the call waits and talks with others."""
     base = options.simulator or settings.simulator_base
-    service = (options.service or settings.service_base).rstrip("/")
-    public = settings.public_base_url or service
-    return RemoteSwitchboard(base, settings, HttpTransport(service, public))
+    transport = HttpTransport(settings.service_base, settings.public_base)
+    return RemoteSwitchboard(base, settings, transport)
 
 
 def _dialler(
@@ -433,17 +443,11 @@ def _dialler(
 ) -> Callable[[str, Clock], Call]:
     """Return what makes a call, not dialled yet, from a number, on a clock; `printer` prints it."""
     recipient = number("--to", options.recipient or settings.national_number)
-    service = (options.service or settings.service_base).rstrip("/")
-    public = settings.public_base_url or service
 
     def make(sender: str, clock: Clock) -> Call:
         return Call(
-            url=f"{public}/voice/incoming",
-            fallback_url=f"{public}/voice/fallback",
-            status_url=f"{public}/voice/status",
-            transport=HttpTransport(service, public),
-            auth_token=settings.twilio_auth_token,
-            account_sid=settings.twilio_account_sid,
+            **settings.incoming,
+            transport=HttpTransport(settings.service_base, settings.public_base),
             sender=sender,
             recipient=recipient,
             clock=clock,
@@ -457,9 +461,9 @@ def _dialler(
 
 def _crowd(options: argparse.Namespace, out: TextIO) -> int:
     """Let many people ring at once, and print what became of them."""
-    settings = Settings()
+    settings = _settings(options)
     printer = Printer(out, options.quiet)
-    service = options.service or settings.service_base
+    service = settings.service_base
     if urlsplit(service).hostname not in LOOPBACK:
         raise Unusable(f"a crowd rings a service on this machine only, not {service}.")
     if not 1 <= options.crowd <= MOST_CALLS or not 1 <= options.at_once <= MOST_AT_ONCE:
@@ -491,11 +495,10 @@ def _crowd(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _call(options: argparse.Namespace, out: TextIO) -> int:
-    settings = Settings()
+    settings = _settings(options)
     printer = Printer(out, options.quiet)
     leg, sender, by_hand = make_leg(options, printer)
     recipient = number("--to", options.recipient or settings.national_number)
-    service = options.service or settings.service_base
     sms = Sms((options.simulator or settings.simulator_base).rstrip("/"), settings)
     typed = leg.answers_given.get("phone", "") if isinstance(leg, AnswersLeg) else ""
     mobile = to_e164(typed) or sender
@@ -513,7 +516,7 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
         call.hang_up()
         raise Unusable(f"{error}; the call was ended.") from error
     if not call.requests or all(request.status is None for request in call.requests):
-        raise Unusable(f"the service at {service} cannot be reached.")
+        raise Unusable(f"the service at {settings.service_base} cannot be reached.")
     reference = heard_reference(call.spoken)
     booked = ending(call) is Ending.BOOKED
     promised = booked and any(map(SMS_PROMISE.search, after_confirmation(call.spoken)))

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import click
 import requests
 
-from exchange.settings import Settings
+from exchange.settings import LOOPBACK, Settings
 from simulator.guests import (
     MOST_AGENTS,
     MOST_GUESTS,
@@ -30,7 +30,6 @@ from simulator.guests import (
 )
 
 DONE, UNUSABLE, INTERRUPTED = 0, 2, 130
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LOOK_S = 0.5
 # How long the end of a crowd is waited for, in seconds.
 END_S = 25.0

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, request
@@ -19,15 +19,13 @@ from exchange.devices import Devices
 from exchange.interpreter import Call
 from exchange.legs import MachineLeg
 from exchange.rest.paths import Refused
-from exchange.settings import Settings
+from exchange.rest.server import Simulator
+from exchange.settings import LOOPBACK
 from exchange.subscribers import Rung
-from exchange.switchboard import Switchboard
-from exchange.transport import Transport
 from simulator.agents import Agent, HttpWeb, Manners
 from simulator.crowd_run import CrowdRun, Surroundings
 from simulator.guests import MOST_AGENTS, Guest, Plan
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Waiting is not played faster than this: each round asks the service for a document.
 QUEUE_SPEED = 4.0
 NONE = {"running": False, "over": True, "count": {}, "agents": {}, "troubles": []}
@@ -92,22 +90,10 @@ class PlainDevice:
             self._name = ""
 
 
-class Place(Protocol):
-    """What a crowd needs of the simulator."""
-
-    settings: Settings
-    transport: Transport
-    switchboard: Switchboard
-
-    def authenticate(self, account_sid: str | None = None) -> None:
-        """Raise Refused unless the request bears our account and token."""
-        ...
-
-
 class CrowdPlace:
     """The crowd of this simulator: none, one that runs, or the one that ran last."""
 
-    def __init__(self, simulator: Place) -> None:
+    def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
         self._lock = threading.Lock()
         self._crowd: CrowdRun | None = None
@@ -187,14 +173,10 @@ class CrowdPlace:
 
     def _ring(self, guest: Guest) -> None:
         settings, switchboard = self._simulator.settings, self._simulator.switchboard
-        public, clock = settings.public_base, PacedClock(self._speed)
+        clock = PacedClock(self._speed)
         call = Call(
-            url=f"{public}/voice/incoming",
-            fallback_url=f"{public}/voice/fallback",
-            status_url=f"{public}/voice/status",
+            **settings.incoming,
             transport=self._simulator.transport,
-            auth_token=settings.twilio_auth_token,
-            account_sid=settings.twilio_account_sid,
             sender=guest.number,
             recipient=settings.national_number,
             clock=clock,
@@ -212,7 +194,7 @@ class CrowdPlace:
                 self._simulator.switchboard.drop(call.sid)
 
 
-def blueprint(place: CrowdPlace, simulator: Place) -> Blueprint:
+def blueprint(place: CrowdPlace, simulator: Simulator) -> Blueprint:
     """/_crowd, for whoever has the account's credentials."""
     crowd = Blueprint("crowd", __name__, url_prefix="/_crowd")
     crowd.before_request(simulator.authenticate)

@@ -17,63 +17,34 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
 from exchange.calls import FINAL, CallRecord
-from exchange.clock import Clock
 from exchange.interpreter import BY_API, Call
 from exchange.legs import drive
-from exchange.messages import Message
 from exchange.numbers import WITHHELD, is_valid, receives_sms, to_e164, to_national
 from exchange.orders import Mailbox
-from exchange.settings import Settings
-from exchange.store import Store
+from exchange.rest.devices import Unwell
+from exchange.rest.patience import MOST_PATIENT, PATIENCE_S, Patience
+from exchange.rest.server import Simulator
+from exchange.settings import LOOPBACK, Settings
 from exchange.subscribers import Rung
-from exchange.switchboard import Switchboard, spawn
-from exchange.transport import Transport
+from exchange.switchboard import spawn
 from simulator.browser import AWAY_S, BrowserLeg, LineClock
 from simulator.rung_phone import RungPages
 
 log = logging.getLogger(__name__)
 
 FILES = Path(__file__).parent / "telephone"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Calls at a time, and calls that are over whose page may still ask for its texts.
 MOST_LIVE = 20
 MOST_KEPT = 100
-# A request may wait this long (seconds) for what comes of it; so many at a time, for the REST
-# paths live on the same few threads.
-PATIENCE_S = 1.0
-MOST_PATIENT = 3
 MOST_WORDS = 500
 KEYS = re.compile(r"[0-9*#]{1,40}")
 TEN_DIGITS = 10
-
-
-class Exchange(Protocol):
-    """What the telephone needs of the simulator."""
-
-    settings: Settings
-    clock: Clock
-    transport: Transport
-    messages: Store[Message]
-    calls: Store[CallRecord]
-    switchboard: Switchboard
-
-
-class Unwell(Exception):
-    """A request that cannot be met; `code` is a word that the page has a sentence for."""
-
-    def __init__(self, code: str, status: HTTPStatus) -> None:
-        super().__init__(code)
-        self.code, self.status = code, status
-
-    def response(self) -> tuple[Response, int]:
-        """Return the word as JSON."""
-        return jsonify(error=self.code), self.status
 
 
 @dataclass(frozen=True)
@@ -109,7 +80,7 @@ class Phone:
 
     def __init__(
         self,
-        simulator: Exchange,
+        simulator: Simulator,
         *,
         now: Callable[[], float] = time.monotonic,
         most_live: int = MOST_LIVE,
@@ -118,10 +89,10 @@ class Phone:
         most_patient: int = MOST_PATIENT,
     ) -> None:
         self._simulator, self._now = simulator, now
-        self._most_live, self._away_s, self._patience_s = most_live, away_s, patience_s
+        self._most_live, self._away_s = most_live, away_s
         self._lines: OrderedDict[str, Line] = OrderedDict()
         self._lock = threading.Lock()
-        self._patient = threading.BoundedSemaphore(most_patient)
+        self._patience = Patience(patience_s, most_patient)
         self.rung = RungPages(now)
 
     def ring(self, sender: str) -> Line:
@@ -166,12 +137,8 @@ class Phone:
 
     def state(self, line: Line, after: int, *, patient: bool = False) -> dict[str, Any]:
         """Return all that the page shows; `patient` waits a moment for the service's answer."""
-        waits = patient and self._patient.acquire(blocking=False)
-        try:
-            looked = line.leg.look(after, self._patience_s if waits else 0)
-        finally:
-            if waits:
-                self._patient.release()
+        with self._patience.of(wanted=patient) as seconds:
+            looked = line.leg.look(after, seconds)
         call = line.call
         if call.end_reason == BY_API:
             looked["left"] = "cut"
@@ -221,14 +188,9 @@ class Phone:
             self._now, lambda: record.status in FINAL, self._away_s, lambda: bool(mailbox)
         )
         mailbox.on_post = leg.wake
-        public = settings.public_base
         call = Call(
-            url=f"{public}/voice/incoming",
-            fallback_url=f"{public}/voice/fallback",
-            status_url=f"{public}/voice/status",
+            **settings.incoming,
             transport=simulator.transport,
-            auth_token=settings.twilio_auth_token,
-            account_sid=settings.twilio_account_sid,
             sender=sender,
             recipient=settings.national_number,
             clock=LineClock(leg),

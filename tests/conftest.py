@@ -48,8 +48,6 @@ SQLITE_BYTES = 1024**3
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: takes minutes; run by `make test-long`")
-    config.addinivalue_line("markers", "browser: drives a real browser")
     unclosed.watch()
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:

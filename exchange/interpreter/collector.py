@@ -16,7 +16,7 @@ class Collector:
     more to tell it. Keys that come before it was made or after its end count nowhere: that is how
     Twilio has it. Nothing in here waits, and nothing is safe between threads.
 
-    The rules, and where they come from, are the table of `tests/simulator/test_collector.py`.
+    The rules, and where they come from, are the table of `exchange/tests/test_collector.py`.
     """
 
     def __init__(self, gather: Gather, at: float) -> None:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The REST paths: one file for each resource, and what their requests go through."""

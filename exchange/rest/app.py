@@ -1,14 +1,16 @@
-"""Twilio's REST paths, as a Flask application: messages here, the rest in `rest_*.py`."""
+"""Twilio's REST paths, as a Flask application: messages here, the rest in the files beside."""
 
 import time
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
-from flask import Flask, Response, jsonify, render_template_string, request
+from flask import Blueprint, Flask, Response, jsonify, render_template_string, request
 
 from exchange.clock import Clock, WallClock
 from exchange.faults import Faults
+from exchange.legs import LegMaker
 from exchange.messages import Message
 from exchange.numbers import is_sender, is_valid, receives_sms
 from exchange.rest.calls import add_calls, add_lines
@@ -30,21 +32,19 @@ from exchange.rest.queues import add_queues
 from exchange.rest.server import Simulator
 from exchange.settings import Settings
 from exchange.transport import HttpTransport, Transport
-from simulator.crowd_place import CrowdPlace
-from simulator.crowd_place import blueprint as crowd_paths
-from simulator.keldoc import blueprint as keldoc_paths
-from simulator.phone import Phone
-from simulator.phone import blueprint as telephone
 
 MAX_BODY = 1600
 STATUS_CALLBACK_THREADS = 8
+# Makes the paths that are added to the server; called once, before the first request.
+Extension = Callable[[Simulator], Blueprint]
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Twilio simulator</title></head><body>
 <h1>A stand-in for Twilio</h1>
 <p>It answers Twilio's REST paths for messages, calls, queues and conferences under /2010-04-01/.
 Nothing leaves this machine: no SMS is sent and no telephone rings.
-<a href="/telephone">A telephone to try</a>.</p>
+{% for path, name in links.items() %}<a href="{{ path }}">{{ name }}</a>.
+{% endfor %}</p>
 <h2>Last SMS</h2>
 {% if not messages %}<p>None yet.</p>{% endif %}
 {% for message in messages %}<p>{{ message.date_created.strftime("%Y-%m-%d %H:%M:%S") }} UTC,
@@ -67,16 +67,21 @@ def create_app(
     clock: Clock | None = None,
     threads: int = STATUS_CALLBACK_THREADS,
     sleep: Callable[[float], None] = time.sleep,
+    temperaments: Mapping[str, LegMaker] = MappingProxyType({}),
+    extensions: Sequence[Extension] = (),
 ) -> Flask:
     """Make the application; one process must serve it, for its state is in memory.
 
     With `threads=0` nothing happens in the background until
     `app.extensions["simulator"].run_pending()` is called. `transport` carries the callbacks.
+    `temperaments` are the people whom the switch `answers` may put at a number, by name. Each of
+    `extensions` adds paths of its own, and may subscribe to calls in `simulator.ringing`.
     """
-    settings = settings or Settings()
+    settings, faults = settings or Settings(), faults or Faults()
+    faults.temperaments = temperaments
     simulator = Simulator(
         settings,
-        faults=faults or Faults(),
+        faults=faults,
         transport=transport or HttpTransport(settings.service_base, settings.public_base),
         clock=clock or WallClock(),
         threads=threads,
@@ -96,11 +101,8 @@ def create_app(
     add_lookup(app, simulator)
     _add_control(app, simulator)
     app.register_blueprint(devices(simulator.switchboard.devices, settings))
-    phone, crowd = Phone(simulator), CrowdPlace(simulator)
-    simulator.ringing.subscribers += [phone.rung, crowd]
-    app.register_blueprint(telephone(phone, settings))
-    app.register_blueprint(crowd_paths(crowd, simulator))
-    app.register_blueprint(keldoc_paths(simulator.keldoc, simulator.authenticate))
+    for extension in extensions:
+        app.register_blueprint(extension(simulator))
     return app
 
 
@@ -168,6 +170,7 @@ def _add_control(app: Flask, simulator: Simulator) -> None:
     def home() -> str:
         return render_template_string(
             PAGE,
+            links=simulator.links,
             messages=simulator.messages.newest_first()[:20],
             calls=simulator.calls.newest_first()[:20],
         )

@@ -1,7 +1,6 @@
 """The REST paths of calls, and the paths by which telephones elsewhere bring theirs in."""
 
 import re
-import threading
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -26,6 +25,7 @@ from exchange.rest.paths import (
     not_found,
     page,
 )
+from exchange.rest.patience import Patience
 from exchange.rest.server import Simulator
 from exchange.ringing import CLIENT
 
@@ -33,9 +33,6 @@ CALL_SID = re.compile(r"CA[0-9a-f]{32}")
 CLIENT_NAME = re.compile(r"client:[A-Za-z0-9_.@+-]{1,120}")
 DIRECTIONS = {"inbound", "outbound-api", "outbound-dial"}
 CALL_EVENTS = {"initiated", "ringing", "answered", "completed"}
-# A request for orders may wait this long (seconds); so many at a time, for all paths share threads.
-PATIENCE_S = 1.0
-MOST_PATIENT = 3
 
 
 def add_calls(app: Flask, simulator: Simulator) -> None:
@@ -158,7 +155,7 @@ def events() -> tuple[str, ...]:
 def add_lines(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - one small route after another
     """Add what a telephone in another process asks; see `remote.RemoteSwitchboard`."""
     switchboard, boxes = simulator.switchboard, simulator.boxes
-    patient = threading.BoundedSemaphore(MOST_PATIENT)
+    patience = Patience()
 
     def party(sid: str) -> Party:
         simulator.authenticate()
@@ -197,12 +194,8 @@ def add_lines(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - one sma
         simulator.authenticate()
         box, after = request.args.get("box", ""), request.args.get("after", 0, int)
         known = request.args.get("life", "")
-        waits = request.args.get("wait") != "0" and patient.acquire(blocking=False)
-        try:
-            life, found = boxes.orders(box, after, PATIENCE_S if waits else 0, known)
-        finally:
-            if waits:
-                patient.release()
+        with patience.of(wanted=request.args.get("wait") != "0") as seconds:
+            life, found = boxes.orders(box, after, seconds, known)
         return jsonify(life=life, orders=found)
 
     @app.post("/_calls/<sid>/queue")

@@ -12,7 +12,6 @@ registered, 409 where there is no call to do it with.
 """
 
 import re
-import threading
 
 from http import HTTPStatus
 from pathlib import Path
@@ -22,42 +21,42 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, jsonify, request, send_from_directory
 
 from exchange.devices import Devices
-from exchange.settings import Settings
+from exchange.rest.patience import Patience
+from exchange.settings import LOOPBACK, Settings
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,120}")
 KEYS = re.compile(r"[0-9*#]{1,40}")
 FILES = Path(__file__).resolve().parents[1] / "device"
 SCRIPT = "device.js"
-# A request for events may wait this long (seconds); so many at a time, for all paths share threads.
-PATIENCE_S = 1.0
-MOST_PATIENT = 3
 
 
-class _Unwell(Exception):
+class Unwell(Exception):
+    """A request that cannot be met; `code` is a word that the page has a sentence for."""
+
     def __init__(self, code: str, status: HTTPStatus) -> None:
         super().__init__(code)
         self.code, self.status = code, status
 
     def response(self) -> tuple[Response, int]:
+        """Return the word as JSON."""
         return jsonify(error=self.code), self.status
 
 
 def blueprint(devices: Devices, settings: Settings) -> Blueprint:  # noqa: C901 - routes
     """Return the paths. Only pages of the service on this machine may use them."""
     pages = Blueprint("device", __name__)
-    pages.register_error_handler(_Unwell, _Unwell.response)
-    patient = threading.BoundedSemaphore(MOST_PATIENT)
+    pages.register_error_handler(Unwell, Unwell.response)
+    patience = Patience()
     origins = allowed_origins(settings)
 
     @pages.before_request
     def check() -> Response | None:
         if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
-            raise _Unwell("not_this_host", HTTPStatus.FORBIDDEN)
+            raise Unwell("not_this_host", HTTPStatus.FORBIDDEN)
         origin = request.headers.get("Origin")
         # Programs send none; browsers do with every request from another page's script.
         if origin is not None and origin not in origins and not _own(origin):
-            raise _Unwell("not_this_origin", HTTPStatus.FORBIDDEN)
+            raise Unwell("not_this_origin", HTTPStatus.FORBIDDEN)
         return Response(status=HTTPStatus.NO_CONTENT) if request.method == "OPTIONS" else None
 
     @pages.after_request
@@ -83,20 +82,16 @@ def blueprint(devices: Devices, settings: Settings) -> Blueprint:  # noqa: C901 
     @pages.get("/device/<name>/events")
     def events(name: str) -> Response:
         after = max(0, request.args.get("after", 0, int))
-        waits = request.args.get("wait") != "0" and patient.acquire(blocking=False)
-        try:
-            found = devices.events(name, after, PATIENCE_S if waits else 0)
-        finally:
-            if waits:
-                patient.release()
+        with patience.of(wanted=request.args.get("wait") != "0") as seconds:
+            found = devices.events(name, after, seconds)
         if found is None:
-            raise _Unwell("not_registered", HTTPStatus.NOT_FOUND)
+            raise Unwell("not_registered", HTTPStatus.NOT_FOUND)
         return jsonify(found)
 
     @pages.post("/device/<name>/register")
     def register(name: str) -> Response:
         if not NAME.fullmatch(name):
-            raise _Unwell("bad_name", HTTPStatus.BAD_REQUEST)
+            raise Unwell("bad_name", HTTPStatus.BAD_REQUEST)
         return jsonify(devices.register(name))
 
     @pages.post("/device/<name>/unregister")
@@ -110,16 +105,16 @@ def blueprint(devices: Devices, settings: Settings) -> Blueprint:  # noqa: C901 
         done = act(devices, name, what, given if isinstance(given, dict) else {})
         state = devices.state(name)
         if state is None:
-            raise _Unwell("not_registered", HTTPStatus.NOT_FOUND)
+            raise Unwell("not_registered", HTTPStatus.NOT_FOUND)
         if not done:
-            raise _Unwell("no_call", HTTPStatus.CONFLICT)
+            raise Unwell("no_call", HTTPStatus.CONFLICT)
         return jsonify(state)
 
     return pages
 
 
 def act(devices: Devices, name: str, what: str, given: dict[str, Any]) -> bool:
-    """Do what the page asks; False where there is no call for it. Raises _Unwell."""
+    """Do what the page asks; False where there is no call for it. Raises Unwell."""
     match what, given:
         case "accept", _:
             return devices.accept(name)
@@ -131,7 +126,7 @@ def act(devices: Devices, name: str, what: str, given: dict[str, Any]) -> bool:
             return devices.mute(name, on=on)
         case "press", {"keys": str(keys)} if KEYS.fullmatch(keys):
             return devices.press(name, keys)
-    raise _Unwell("bad_request", HTTPStatus.BAD_REQUEST)
+    raise Unwell("bad_request", HTTPStatus.BAD_REQUEST)
 
 
 def allowed_origins(settings: Settings) -> frozenset[str]:

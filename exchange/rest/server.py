@@ -25,7 +25,6 @@ from exchange.settings import Settings
 from exchange.store import Store
 from exchange.switchboard import Switchboard
 from exchange.transport import Transport
-from simulator.keldoc import Diary
 
 # How often (seconds) it is looked whether pages and telephones elsewhere are still there.
 SWEEP_S = 2.0
@@ -66,6 +65,8 @@ class Simulator:
     ) -> None:
         self.settings, self.faults, self.clock, self.sleep = settings, faults, clock, sleep
         self.transport = transport
+        # Pages of extensions that the first page leads to: a name by path.
+        self.links: dict[str, str] = {}
         self.messages: Store[Message] = Store()
         self.background = Background(threads, clock)
         self.rate = RateLimit(lambda: faults.rate_per_second, clock)
@@ -84,7 +85,6 @@ class Simulator:
         self.calls: Store[CallRecord] = self.switchboard.calls
         self.boxes = Boxes(self.switchboard)
         self.far_phones = FarPhones(self.boxes)
-        self.keldoc = Diary(clock, sleep)
         self.life = MessageLife(
             faults=faults,
             background=self.background,

@@ -18,12 +18,12 @@ from exchange.interpreter import Call
 from exchange.legs import drive
 from exchange.numbers import WITHHELD, to_e164
 from exchange.orders import Lines, Mailbox
-from exchange.remote import Taken
 from exchange.settings import Settings
 from exchange.sip.leg import SipClock, SipLeg, Studio, Time
 from exchange.sip.parts import Telephone
 from exchange.sip.settings import Account, Plan
 from exchange.sip.wire_office import trouble
+from exchange.subscribers import Taken
 from exchange.switchboard import spawn
 from exchange.transport import Transport
 
@@ -110,14 +110,9 @@ class Calls:
             return
         mailbox = Mailbox()
         leg = SipLeg(telephone, self._studio, mailbox, time=self._time)
-        public = self._settings.public_base
         call = Call(
-            url=f"{public}/voice/incoming",
-            fallback_url=f"{public}/voice/fallback",
-            status_url=f"{public}/voice/status",
+            **self._settings.incoming,
             transport=self._transport,
-            auth_token=self._settings.twilio_auth_token,
-            account_sid=self._settings.twilio_account_sid,
             sender=caller_of(telephone, self._plan.accounts),
             recipient=called,
             clock=SipClock(leg),

@@ -61,11 +61,6 @@ class Hearing:
         self._playout: AdaptivePlayout | None = None
         self._now = 0.0
 
-    @property
-    def concealed(self) -> int:
-        """Pieces made up in place of lost ones."""
-        return self._playout.concealed_frames if self._playout is not None else 0
-
     def put(self, timestamp: int, payload: bytes, law: Law, beat: int) -> None:
         """Take in what a packet carries that was there at that beat."""
         self._now = beat * FRAME_S

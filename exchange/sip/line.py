@@ -172,11 +172,6 @@ class RtpLine:
         """Whether it was closed."""
         return self._closed
 
-    @property
-    def seconds_sent(self) -> float:
-        """How much sound went out, silence included."""
-        return self.counts.sent * FRAME_S
-
     def connect(self, media: Media) -> None:
         """Begin to send and to listen, or go on elsewhere after a re-INVITE. On the loop.
 

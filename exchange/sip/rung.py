@@ -15,12 +15,13 @@ from functools import partial
 from typing import Final, Protocol, cast
 
 from exchange.orders import Drop, Mailbox, Ring
-from exchange.remote import RemoteSwitchboard, Taken
+from exchange.remote import RemoteSwitchboard
 from exchange.sip.calls import Caller
 from exchange.sip.parts import Ear
 from exchange.sip.settings import Plan
 from exchange.sip.wire_office import trouble
 from exchange.sip.wire_parts import Cancellable, Contact, NotAllowed, Progress, TrunkNumber
+from exchange.subscribers import Taken
 from exchange.switchboard import spawn
 
 log = logging.getLogger(__name__)

@@ -191,7 +191,7 @@ def load() -> SipSettings:
 def read(settings: SipSettings) -> Plan:
     """Return what the settings and their file allow. Raises BadFile at the first mistake."""
     host = settings.sip_host
-    if not _is_address(host):
+    if not is_address(host):
         raise BadFile(f"SIP_HOST is {host!r}: it must be an address of this machine, as 127.0.0.1")
     if settings.own_port > _LAST_PORT:
         raise BadFile(f"SIP_PORT is {settings.own_port} (PORT + {PORT_OFFSET}), which is no port")
@@ -218,7 +218,7 @@ def read(settings: SipSettings) -> Plan:
     if trunk is not None:
         networks += tuple(one for one in trunk.networks if one not in networks)
     advertised = top.get("advertised_host", host)
-    if not isinstance(advertised, str) or not _is_address(advertised):
+    if not isinstance(advertised, str) or not is_address(advertised):
         reader.refuse(("advertised_host",), "must be an address, as 192.168.10.5")
     if ipaddress.ip_address(advertised).is_unspecified:
         reader.refuse(
@@ -403,7 +403,7 @@ def _trunk(reader: _Reader) -> Trunk:
     password = reader.password((*keys, "password"), table.get("password", ""), 0)
     if bool(user) != bool(password):
         reader.refuse((*keys, "user"), "and trunk.password go together: give both or none")
-    if "networks" not in table and not _is_address(host):
+    if "networks" not in table and not is_address(host):
         reader.refuse((*keys, "networks"), "is missing: say from which addresses its calls come")
     prefixes = reader.texts((*keys, "prefixes"), table.get("prefixes", []), _PREFIX, '"+331"')
     if len(prefixes) > _MOST_PREFIXES:
@@ -429,7 +429,8 @@ def _trunk(reader: _Reader) -> Trunk:
     )
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a host is written as an IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -439,7 +440,7 @@ def _is_address(text: str) -> bool:
 
 def _is_this_machine(host: str) -> bool:
     """Return whether `host` is an address of this machine: it would be talked to from itself."""
-    if not _is_address(host):
+    if not is_address(host):
         return False
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -7,8 +7,6 @@ and at no direction of the whole session: so the choice is made here.
 
 from __future__ import annotations
 
-import ipaddress
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -23,6 +21,7 @@ from aiosipua.sdp import (
 )
 
 from exchange.sip.parts import Law, Media
+from exchange.sip.settings import is_address
 
 LAWS: Final[dict[int, Law]] = {0: "PCMU", 8: "PCMA"}
 # European telephones first; what the other side puts first is taken in an answer of ours.
@@ -79,7 +78,7 @@ def read(body: bytes, instead: str, allowed: Callable[[str], bool]) -> Offer:
         host = connection.address.split("/", 1)[0] if connection else instead
         held = host in _NO_HOST or direction in {"sendonly", "inactive"}
         media = Media(
-            host=host if _is_address(host) and allowed(host) else instead,
+            host=host if is_address(host) and allowed(host) else instead,
             port=line.port,
             law=LAWS[payload],
             keys=keys,
@@ -113,14 +112,6 @@ def _direction(sdp: SdpMessage, line: MediaDescription) -> str:
             if direction in attributes:
                 return direction
     return "sendrecv"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @dataclass

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from exchange.sip.parts import FRAME, FRAME_S, RATE, SILENCE, Law, Sound
+from exchange.sip.parts import FRAME, FRAME_S, SILENCE, Law, Sound
 
 KEYS: Final = "0123456789*#"
 # Packets of 20 ms in which a key is down, then told to be up, and until the next one.
@@ -269,8 +269,3 @@ class _Key:
     digit: str
     timestamp: int
     frames: int = 0
-
-
-def seconds_of(frames: bytes | bytearray) -> float:
-    """How long so much G.711 lasts."""
-    return len(frames) / RATE

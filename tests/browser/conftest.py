@@ -1,4 +1,4 @@
-"""A browser for the run, and a page of its own for each test."""
+"""A browser for each file, and a page of its own for each test."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tests.browser.stage import Stage, Visitor, chromium, stage
 from tests.support import pages, parts
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the whole run: a test with a loop of its own cannot run beside that of a browser."""
     parts.require(parts.BROWSER)
     path = parts.find_chromium()
     assert path is not None

@@ -17,7 +17,6 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from exchange.interpreter import Keys
 from exchange.numbers import to_e164
-from exchange.rest.app import create_app
 from exchange.settings import Settings
 from exchange.transport import HttpTransport
 from jobs import dispatcher
@@ -32,6 +31,7 @@ from services.accounts.staff import set_phone
 from services.centres.directory import Directory
 from services.service import Service
 from simulator.answers import AnswersLeg
+from simulator.app import create_app
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.running_clock import RunningClock

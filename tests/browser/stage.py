@@ -14,12 +14,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from exchange.interpreter import Gather, Input, Keys, Silence
-from exchange.rest.app import create_app
 from exchange.settings import Settings
 from exchange.transport import HttpTransport
 from ivr.messenger import TwilioMessenger
 from services.messages.deliver_message import deliver_message
 from simulator.answers import AnswersLeg
+from simulator.app import create_app
 from tests.support.house import ACCOUNT, BASE, TOKEN, House, house, mornings
 
 PATIENCE_MS = 15_000

@@ -15,12 +15,12 @@ from exchange.interpreter import Call, Gather
 from exchange.orders import Drop, Ring
 from exchange.remote import RemoteSwitchboard
 from exchange.settings import Settings
+from exchange.tests.conftest import Served
 from models.accounts import staff as staff_rows
 from services.accounts import staff as accounts
 from services.agents import presence
 from simulator.agents import Work
 from tests.calls.test_queue import Town, talks
-from tests.simulator.conftest import Served
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
 
 OWN = "+33199000101"

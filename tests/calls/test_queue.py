@@ -31,7 +31,6 @@ from exchange.interpreter import (
     QueueWait,
     Silence,
 )
-from exchange.rest.app import create_app
 from exchange.settings import Settings
 from exchange.transport import WsgiTransport
 from ivr.call_control import TwilioCallControl
@@ -45,6 +44,7 @@ from services.queue.provider_queues import make_queues
 from services.service import Service
 from simulator.agents import Agent, Answer, Manners
 from simulator.answers import read_menu
+from simulator.app import create_app
 from simulator.crowd_place import PlainDevice
 from simulator.people import PROMISES
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House

@@ -47,7 +47,9 @@ def test_without_the_extra_one_line_says_how_to_have_it(monkeypatch, capsys):
     without(monkeypatch, "espeak-ng")
     assert checks.missing_parts() is False
     first, *others = capsys.readouterr().out.splitlines()
-    assert "`make sip` installs it; until then the tests in tests/sip are left out" in first
+    assert (
+        "`make sip` installs it; until then the tests of telephones over SIP are left out" in first
+    )
     assert others == ["Tests that need it are skipped; with CI=true this is a failure."]
 
 
@@ -73,17 +75,28 @@ def test_even_in_ci_the_telephones_may_be_left_out_on_purpose(monkeypatch, capsy
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_the_exchanges_own_tests_may_be_left_out_and_one_line_says_so(monkeypatch, capsys, ci):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("TEST_EXCHANGE", "off")
+    assert checks.missing_parts() is False
+    assert capsys.readouterr().out == (
+        "The test suite of the exchange is taken away by TEST_EXCHANGE=off\n"
+    )
+
+
 def test_what_the_service_itself_needs_may_not(monkeypatch):
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("TEST_REDIS", "off")
     assert checks.missing_parts() is True
 
 
-def collected(**environment: str) -> str:
+def collected(*folders: str, **environment: str) -> set[str]:
+    """The files in which pytest finds tests."""
     done = subprocess.run(  # noqa: S603
         [
             *(sys.executable, "-m", "pytest", "-n", "0", "-q", "--collect-only"),
-            *("-p", "no:cacheprovider", "tests/sip"),
+            *("-p", "no:cacheprovider", *folders),
         ],
         cwd=ROOT,
         env=checks_environment() | environment,
@@ -92,18 +105,24 @@ def collected(**environment: str) -> str:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    assert done.returncode in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}, done.stdout
+    return {line.split("::")[0] for line in done.stdout.splitlines() if "::" in line}
 
 
 def checks_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in launcher.inherited().items()
-        if name not in {"CI", "TEST_SIP"} and not name.startswith("PYTEST")
+        if name not in {"CI", "TEST_EXCHANGE", "TEST_SIP"} and not name.startswith("PYTEST")
     }
 
 
 def test_left_out_tests_are_not_even_read():
-    files = {line.split("::")[0] for line in collected(TEST_SIP="off").splitlines() if "::" in line}
-    assert files == {"tests/sip/test_settings.py"}
+    files = collected("exchange/tests/sip", "tests/sip", TEST_SIP="off")
+    assert files == {"exchange/tests/sip/test_settings.py"}
+
+
+def test_without_the_exchanges_tests_those_of_the_simulator_are_there():
+    files = collected("exchange/tests", "tests/simulator", TEST_EXCHANGE="off")
+    assert "tests/simulator/test_people.py" in files
+    assert {file for file in files if file.startswith("exchange")} == set()

@@ -16,7 +16,6 @@ import pytest
 import requests
 
 from exchange.clock import VirtualClock
-from exchange.rest.app import create_app
 from exchange.settings import Settings
 from jobs.partner_mirror import make_keldoc
 from partners.keldoc_booking import (
@@ -31,6 +30,7 @@ from partners.keldoc_booking import (
 )
 from partners.partners_file import BadPartnersFile, read_partners_file
 from services.ports import Busy, NoAnswer, PartnerPatient, PartnerTime, ProviderRefused
+from simulator.app import create_app
 from simulator.keldoc import KEY, SECRET, Diary, Open
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keldoc import AGENDA, FIRST, SECOND, listening

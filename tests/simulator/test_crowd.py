@@ -17,14 +17,14 @@ from exchange.devices import Devices
 from exchange.interpreter import Call, ConferenceWait, HangUp, Keys, QueueWait, Silence
 from exchange.legs import MachineLeg
 from exchange.orders import Seat
-from exchange.rest.app import create_app
+from exchange.tests.conftest import SID, TOKEN
 from simulator.agents import Agent
+from simulator.app import create_app
 from simulator.crowd_command import Unusable, command, demonstration_agents, lead, wanted
 from simulator.crowd_place import CrowdPlace, PacedClock, PlainDevice
 from simulator.crowd_run import GRACE_S, CrowdRun, Surroundings
 from simulator.guests import ENDS, Fate, Guest, Plan, counted, guests, table
 from simulator.people import somebody
-from tests.simulator.conftest import SID, TOKEN
 from tests.simulator.test_agents import CALM, House
 
 BOOKED = "Votre rendez-vous est confirmé. Votre référence : 04 52 17 88 03. Au revoir."

@@ -441,3 +441,12 @@ def test_a_crowd_that_nobody_answers(closed_port, capsys):
 def test_seeds_differ_by_more_than_their_order():
     numbers = [born(somebody("slow", seed).chance) for seed in range(20)]
     assert all(one != other for one, other in pairwise(numbers))
+
+
+@pytest.mark.parametrize("name", TEMPERAMENTS)
+def test_any_of_them_may_be_at_a_number_that_the_service_calls(rest, name):
+    faults = rest.extensions["simulator"].faults
+    faults.set({"answers": {"+33612345678": f"person:{name}:3"}})
+    person = faults.temperaments[name](3, "+33612345678")
+    assert (type(person), person.sender) == (TEMPERAMENTS[name], "+33612345678")
+    assert person.answers_given == somebody(name, 3).answers_given

@@ -12,12 +12,13 @@ from flask import Flask, request
 
 from exchange.interpreter import Call, Gather, Keys
 from exchange.messages import Message
-from exchange.rest.app import create_app
+from exchange.tests.conftest import SID, TOKEN
+from exchange.tests.tiny_service import make_service, twiml
 from exchange.transport import ConnectFailed, Reply, WsgiTransport
 from simulator import browser
 from simulator.answers import AnswersLeg
+from simulator.app import create_app
 from simulator.phone import MOST_KEPT, Phone, blueprint
-from tests.simulator.conftest import SID, TOKEN, make_service, twiml
 
 HOME = "http://localhost"
 MOBILE = "0612345678"
@@ -343,14 +344,14 @@ def test_several_pages_at_once_do_not_hear_each_other(desk):
 def test_no_more_requests_wait_than_leave_threads_for_the_others(desk):
     here = desk(answering(incoming="<Gather/>"))
     taken = 0
-    while here.phone._patient.acquire(blocking=False):
+    while here.phone._patience._places.acquire(blocking=False):
         taken += 1
     page = here.page()
     # It does not wait, and so may come before the service's answer.
     page.takes(page.post("", {"from": MOBILE}).json)
     assert page.state["waits"] in {"work", "answer"}
     for _ in range(taken):
-        here.phone._patient.release()
+        here.phone._patience._places.release()
 
 
 def texted(here: Desk, number: str, body: str) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from exchange.tests.conftest import BASE
 from simulator.phone import Phone
-from tests.simulator.conftest import BASE
 
 SERVICE = {
     "/voice/incoming": '<Enqueue waitUrl="/voice/wait" action="/voice/after">fr</Enqueue>',

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from exchange.sip.parts import FRAME, Law, Sound
-from simulator.ring import files, picture, ring
+from simulator.ring import __main__ as ring
+from simulator.ring import files, picture
 from simulator.ring.handset import Handset, HandsetCall, NotAnswered
 from simulator.ring.rtp import Ticker, Traffic
 from simulator.ring.script import Caller, Listening, Recording

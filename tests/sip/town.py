@@ -21,7 +21,6 @@ from flask import Flask, Response
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
-from exchange.rest.app import create_app
 from exchange.settings import Settings
 from exchange.sip.parts import FRAME, FRAME_S, RATE
 from exchange.transport import HttpTransport
@@ -34,6 +33,7 @@ from models.tables import turn
 from services.centres.directory import Directory
 from services.messages.deliver_message import deliver_message
 from services.service import Service
+from simulator.app import create_app
 from simulator.ring.script import is_loud
 from tests.browser.stage import Quiet
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings

@@ -20,7 +20,6 @@ from exchange.clock import Clock as SimulatorClock
 from exchange.clock import VirtualClock
 from exchange.faults import Faults
 from exchange.messages import Message
-from exchange.rest.app import create_app
 from exchange.settings import Settings
 from exchange.transport import WsgiTransport
 from ivr.messenger import TwilioMessenger
@@ -31,6 +30,7 @@ from models.tables import message
 from services.centres.directory import Directory
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.service import Service
+from simulator.app import create_app
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
 from tests.support.rows import clock_of
 from wiring_delivery import make_delivery_dependencies

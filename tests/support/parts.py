@@ -3,7 +3,8 @@
 A part that a machine lacks is named with the way to get it, and its tests are skipped; with
 `CI=true` they fail instead. `TEST_POSTGRES=off`, `TEST_REDIS=off` and `TEST_BROWSER=off` take a
 part away, to see this. Telephones over SIP are an extra: `TEST_SIP=off` leaves their tests out,
-and nothing fails for it.
+and nothing fails for it. Nor does anything fail for `TEST_EXCHANGE=off`, which leaves out the tests
+in exchange/tests: for the daily work on the service, of which the exchange knows nothing.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import importlib.util
 import os
 import shutil
 
+from collections.abc import Container
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from exchange.sip import extra
 from launcher import find_redis_server
+from tests.support.keeper import ROOT
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,13 @@ BROWSER = Part(
 SIP = Part(
     "The extra for telephones over SIP",
     "TEST_SIP",
-    "`make sip` installs it; until then the tests in tests/sip are left out",
+    "`make sip` installs it; until then the tests of telephones over SIP are left out",
+    is_extra=True,
+)
+EXCHANGE = Part(
+    "The test suite of the exchange",
+    "TEST_EXCHANGE",
+    "it lies in exchange/tests",
     is_extra=True,
 )
 SIP_CLIENTS = Part(
@@ -68,7 +78,7 @@ ESPEAK = Part(
     programs=("espeak-ng",),
     is_extra=True,
 )
-PARTS = (POSTGRES, REDIS, BROWSER, SIP, SIP_CLIENTS, ESPEAK)
+PARTS = (POSTGRES, REDIS, BROWSER, EXCHANGE, SIP, SIP_CLIENTS, ESPEAK)
 # Names under which Debian and others ship it; playwright's own browser is not used.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -102,6 +112,8 @@ def lacking(part: Part) -> str | None:
         )
     elif part == BROWSER:
         here = find_chromium() is not None
+    elif part == EXCHANGE:
+        here = (ROOT / "exchange" / "tests").is_dir()
     elif part == SIP:
         here = extra.is_installed()
     elif part.programs:
@@ -111,9 +123,24 @@ def lacking(part: Part) -> str | None:
     return None if here else f"{part.name} is missing: {part.how_to_get}"
 
 
+def is_left_out(part: Part) -> bool:
+    """Whether it is an extra that is taken away on purpose, for which nothing fails."""
+    return part.is_extra and is_off(part)
+
+
 def may_be_missing(part: Part) -> bool:
     """Whether its tests may be left out: anywhere but in CI, and an extra also where it is off."""
-    return not in_ci() or (part.is_extra and is_off(part))
+    return not in_ci() or is_left_out(part)
+
+
+def unreadable(folder: Path, *, but: Container[str] = ()) -> list[str]:
+    """Return the test files of `folder` that need the extra for SIP, where they may be left out.
+
+    They could not even be read without it. `but` are names of files that need nothing of it.
+    """
+    if not (lacking(SIP) and may_be_missing(SIP)):
+        return []
+    return [file.name for file in folder.glob("test_*.py") if file.name not in but]
 
 
 def wanted() -> list[str]:
