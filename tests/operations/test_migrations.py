@@ -26,11 +26,11 @@ from psycopg.errors import QueryCanceled
 from sqlalchemy import inspect, make_url, text
 
 from commands.data import make_migrate
+from models.all_tables import metadata
 from models.crypto import Vault
 from models.database import Database
 from models.migrations import runner
 from models.migrations.runner import SchemaBusy, SchemaUnknown, downgrade, newest, upgrade
-from models.tables import metadata
 from tests.support.house import MOBILE, NOON, House, house, mornings
 from tests.support.keeper import ROOT
 
