@@ -17,7 +17,7 @@ from bench import servers, stock
 from flows.session import Session
 from flows.world import Search
 from models.database import Database
-from models.tables import place, slot
+from models.slots.tables import place, slot
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from wiring_parts import Parts

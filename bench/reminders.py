@@ -13,12 +13,15 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Table, func, insert, literal, select
 
+from models.booking.tables import appointment, booking, history
+from models.centres.tables import centre
 from models.crypto import Vault
 from models.database import Database
 from models.messages import reminders
 from models.messages.reminders import ReminderDay
+from models.messages.tables import message
 from models.migrations.runner import upgrade
-from models.tables import appointment, booking, centre, history, message, place, slot
+from models.slots.tables import place, slot
 from services.messages.reminders import UNLESS_LATELY
 from services.messages.topics import Topic
 from services.store import Store

@@ -37,8 +37,12 @@ from bench.load import Script
 from bench.servers import CannotMeasure, House, Web
 from bench.visitors import BOOKED, Connections, Visitor, VisitorIdentity, people
 from exchange.transport import HttpTransport
+from models.admission.tables import arrival
+from models.booking.tables import booking
+from models.centres.tables import centre, postcode
 from models.database import Database
-from models.tables import arrival, booking, centre, place, postcode, snapshot
+from models.slots.tables import place
+from models.supervision.tables import snapshot
 from services.admission import waiting_room
 from tests.support.postgres import OwnServer, own_server
 

@@ -7,8 +7,11 @@ import random
 from sqlalchemy import func, select
 
 from bench.servers import CannotMeasure
+from models.booking.tables import booking
+from models.call.tables import turn
+from models.centres.tables import postcode
 from models.database import Database
-from models.tables import booking, place, postcode, turn
+from models.slots.tables import place
 from services.centres.directory import Directory
 
 POSTCODES = 400

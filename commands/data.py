@@ -43,8 +43,8 @@ def make_migrate(database_url: str) -> click.Command:
         """
         try:
             before, after = runner.upgrade(database_url)
-        except runner.SchemaBusy as busy:
-            raise click.ClickException(str(busy)) from None
+        except (runner.SchemaBusy, runner.SchemaUnknown) as told:
+            raise click.ClickException(str(told)) from None
         if before == after:
             click.echo(f"The database is at {after} already.")
         else:

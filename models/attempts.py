@@ -10,11 +10,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Boolean, Connection, LargeBinary, String, Table, delete, func, select, update
 
 from models.clock import Clock
 from models.dialects import insert, one_after_another
-from models.tables import attempt
+from models.tables import RowId, index, key, metadata, must
+from models.types import Instant
+
+# Look-ups that were tried, for limits that count without Redis as well.
+attempt = Table(
+    "attempt",
+    metadata,
+    key("id", RowId),
+    must("kind", String(16)),
+    must(
+        "subject_idx",
+        LargeBinary,
+        "keyed hash of whom it counts for; empty: for everybody together",
+    ),
+    must("at", Instant),
+    must("good", Boolean),
+    index("ix_attempt_subject", "kind", "subject_idx", "at"),
+)
 
 EVERYBODY = b""
 

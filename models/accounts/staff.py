@@ -16,12 +16,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
+from models.accounts.tables import ROLES, staff, staff_act
+from models.accounts.tables import staff_session as session
+from models.agents.tables import agent
 from models.clock import Clock, DatabaseClock
 from models.crypto import Vault
 from models.dialects import insert_new
 from models.prepared import Prepared
-from models.tables import ROLES, agent, agent_queue, agent_queue_member, staff, staff_act
-from models.tables import staff_session as session
+from models.queue.tables import agent_queue, agent_queue_member
 
 __all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
+from models.admission.tables import arrival, web_load
 from models.clock import Clock
 from models.dialects import insert
-from models.tables import arrival, web_load
 
 
 @dataclass(frozen=True)

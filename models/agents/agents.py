@@ -30,23 +30,16 @@ from sqlalchemy import (
     update,
 )
 
+from models.accounts.tables import staff
+from models.agents.tables import agent, intent, leg
 from models.call.calls import FIRST_FINAL_RANK
+from models.call.tables import call, turn
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.prepared import Prepared
 from models.queue import queues
-from models.tables import (
-    agent,
-    agent_queue,
-    agent_queue_member,
-    call,
-    intent,
-    leg,
-    queue_entry,
-    staff,
-    turn,
-)
+from models.queue.tables import agent_queue, agent_queue_member, queue_entry
 
 BUSY = ("reserved", "talking", "wrapup")
 # An entry that no agent has.

@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
+from models.booking.tables import appointment, booking
+from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.prepared import Prepared
-from models.tables import appointment, booking, centre
 
 # Ids in one statement.
 _AT_ONCE = 1000

@@ -27,9 +27,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from models.booking.tables import appointment, booking, history
+from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
-from models.tables import appointment, booking, centre, history, place, slot
+from models.slots.tables import place, slot
 
 # For each dose: the place, its centre, and when it starts (UTC).
 Doses = Mapping[int, tuple[int, str, datetime]]

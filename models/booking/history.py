@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from models.booking.tables import history
 from models.clock import Clock
 from models.prepared import Prepared
-from models.tables import history
 
 # Somebody wrote that they will come: the one line that changes nothing.
 SAID_YES = "said_yes"

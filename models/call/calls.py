@@ -9,11 +9,12 @@ from functools import lru_cache
 from sqlalchemy import Connection, Label, bindparam, func, or_, select, text, update
 
 from models.call.resume import rang_before
+from models.call.tables import call, caller_pace
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for
 from models.prepared import Prepared
-from models.tables import call, caller_pace, waiting_entry
+from models.waiting_list.tables import waiting_entry
 
 # A status never moves backwards, in whatever order the provider's callbacks arrive. The last ones
 # are ordered too: otherwise the first to arrive would win.

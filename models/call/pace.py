@@ -7,10 +7,10 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, delete, update
 
+from models.call.tables import caller_pace
 from models.clock import Clock
 from models.dialects import insert_for
 from models.prepared import Prepared
-from models.tables import caller_pace
 
 # How exact the moment of the last call needs to be: a write less at each ring.
 ABOUT = timedelta(days=1)

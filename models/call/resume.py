@@ -27,12 +27,13 @@ from sqlalchemy import (
     update,
 )
 
+from models.call.tables import call, resume_code, turn
 from models.call.turns import Body
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert_for
 from models.prepared import Prepared
-from models.tables import call, place, resume_code, turn
+from models.slots.tables import place
 
 # A call without an end that was told is over, too, when nothing was heard of it for so long: no
 # question and no wait of ours takes half of that.

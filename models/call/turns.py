@@ -18,12 +18,13 @@ from sqlalchemy import (
     update,
 )
 
+from models.call.tables import turn
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.prepared import Prepared
 from models.slots.places import renewal
-from models.tables import place, turn
+from models.slots.tables import place
 
 
 @dataclass(frozen=True)

@@ -24,21 +24,16 @@ from sqlalchemy import (
     update,
 )
 
+from models.accounts.tables import staff_act
+from models.booking.tables import appointment, booking
+from models.centre_day.tables import attendance
+from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert
 from models.slots.places import Window, is_free
-from models.tables import (
-    appointment,
-    attendance,
-    booking,
-    centre,
-    place,
-    slot,
-    staff_act,
-    waiting_entry,
-    waiting_offer,
-)
+from models.slots.tables import place, slot
+from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import holder_of
 
 

@@ -32,13 +32,16 @@ from sqlalchemy import (
     update,
 )
 
+from models.booking.tables import appointment
+from models.centre_day.tables import operation
+from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
 from models.partners.bookings import mirrors
 from models.slots.places import is_free
 from models.slots.slots import lot_of
-from models.tables import appointment, centre, operation, place, slot
+from models.slots.tables import place, slot
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from datetime import date
 
 from sqlalchemy import case, func, or_, select, update
 
+from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
-from models.tables import centre
 
 _IDS_PER_STATEMENT = 500
 # The columns that a source decides; booking_mode has a rule of its own, see save().

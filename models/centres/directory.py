@@ -10,8 +10,8 @@ from datetime import date
 
 from sqlalchemy import Connection, bindparam, select
 
+from models.centres.tables import centre, postcode
 from models.prepared import Prepared
-from models.tables import centre, postcode
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import delete, func, select
 
+from models.centres.tables import postcode
 from models.database import Database
 from models.dialects import insert
-from models.tables import postcode
 
 _CODES_PER_STATEMENT = 500
 

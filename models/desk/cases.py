@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, text, update
 
 from models.clock import Clock
-from models.tables import agent_case
+from models.desk.tables import agent_case
 
 
 @dataclass(frozen=True)

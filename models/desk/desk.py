@@ -12,25 +12,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, false, func, or_, select, update
 
+from models.accounts.tables import staff, staff_act
+from models.agents.tables import agent, leg
+from models.booking.tables import booking
+from models.call.tables import call, turn
 from models.call.turns import Body
+from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import one_after_another
+from models.messages.tables import message
 from models.prepared import Prepared
 from models.queue import queues
-from models.tables import (
-    agent,
-    booking,
-    call,
-    centre,
-    leg,
-    message,
-    place,
-    queue_entry,
-    staff,
-    staff_act,
-    turn,
-)
+from models.queue.tables import queue_entry
+from models.slots.tables import place
 
 # What is shown of one line, newest first.
 MOST_CONTACTS = 12

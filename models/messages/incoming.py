@@ -14,10 +14,11 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, func, select
 
+from models.booking.tables import booking
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
-from models.tables import booking, message, phone_line
+from models.messages.tables import message, phone_line
 
 KIND = "incoming"
 DAY = timedelta(hours=24)

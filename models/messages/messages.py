@@ -29,7 +29,7 @@ from sqlalchemy import (
 from models.clock import Clock
 from models.dialects import insert
 from models.messages.outbox import FAILING, FOLLOW_UP, RESEND
-from models.tables import message
+from models.messages.tables import message
 
 # What one file may have: a booking that was moved again and again has some dozens.
 _MOST = 60

@@ -39,8 +39,8 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert, insert_new
 from models.messages.phone_lines import REMEMBERED, Remembered
+from models.messages.tables import message, phone_line
 from models.prepared import Prepared
-from models.tables import message, phone_line
 
 # Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
 # Ids in one statement.

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, case, delete, exists, or_, select
 
+from models.booking.tables import booking
 from models.clock import Clock
 from models.dialects import insert
-from models.tables import booking, message, phone_line
+from models.messages.tables import message, phone_line
 
 
 @dataclass(frozen=True)

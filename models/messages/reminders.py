@@ -26,17 +26,12 @@ from sqlalchemy import (
     update,
 )
 
+from models.booking.tables import appointment, booking, history
+from models.centres.tables import centre
 from models.clock import Clock
 from models.dialects import insert_for, insert_new
-from models.tables import (
-    appointment,
-    booking,
-    centre,
-    history,
-    message,
-    place,
-    reminder_plan,
-)
+from models.messages.tables import message, reminder_plan
+from models.slots.tables import place
 
 _COLUMNS = (
     "id", "kind", "dedupe_key", "booking_id", "state", "topic",

@@ -7,8 +7,8 @@ import time
 from alembic import context
 from sqlalchemy import Connection, text
 
+from models.all_tables import metadata
 from models.migrations.runner import LOCK_TIMEOUT, SchemaBusy
-from models.tables import metadata
 
 # Any number, the same for all who migrate this database.
 ADVISORY_LOCK = 3974750001

@@ -24,13 +24,21 @@ _BUSY = (
 )
 
 
+# Where env.py and the migrations are.
+FOLDER = Path(__file__).parent
+
+
 class SchemaBusy(Exception):
     """One sentence: why the migration could not go on, and what to do."""
 
 
+class SchemaUnknown(Exception):
+    """One sentence: the database is where none of our migrations begins or ends, and what to do."""
+
+
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     if connection is not None:
         config.attributes["connection"] = connection
@@ -40,8 +48,9 @@ def _config(connection: Connection | None = None) -> Config:
 def upgrade(url: str, revision: str = "head") -> tuple[str | None, str | None]:
     """Migrate the database at `url`; gives the revisions before and after.
 
-    Safe to repeat after it was cut off. Raises SchemaBusy when a lock is not to be had, and
-    SQLAlchemy's OperationalError when the database cannot be reached.
+    Safe to repeat after it was cut off. Raises SchemaBusy when a lock is not to be had,
+    SchemaUnknown when another version of the code migrated the database, and SQLAlchemy's
+    OperationalError when the database cannot be reached.
     """
     return _run(url, lambda config: command.upgrade(config, revision))
 
@@ -50,6 +59,7 @@ def downgrade(url: str, revision: str) -> tuple[str | None, str | None]:
     """Take migrations back down to `revision` ("base" for an empty database).
 
     Raises SchemaBusy when a lock is not to be had; that migration is undone not at all, then.
+    Raises SchemaUnknown as upgrade() does.
     """
     return _run(url, lambda config: command.downgrade(config, revision))
 
@@ -64,6 +74,7 @@ def _run(url: str, action: Callable[[Config], None]) -> tuple[str | None, str | 
     try:
         with database.engine.connect() as connection:
             before = _revision(connection)
+            _must_be_known(before)
             action(_config(connection))
             return before, _revision(connection)
     except OperationalError as error:
@@ -78,6 +89,25 @@ def _revision(connection: Connection) -> str | None:
     revision = MigrationContext.configure(connection).get_current_revision()
     connection.commit()
     return revision
+
+
+def _must_be_known(revision: str | None) -> None:
+    """Raises SchemaUnknown."""
+    scripts = ScriptDirectory.from_config(_config())
+    known = [script.revision for script in scripts.walk_revisions("base", "heads")]
+    if revision is None or revision in known:
+        return
+    # Revisions are numbers of four digits.
+    newest, first = known[0], known[-1]
+    if revision < first:
+        raise SchemaUnknown(
+            f"the database is at {revision}, and migrations of this version begin at {first}: "
+            f"bring it to {first} with the version that it ran with until now, then run this again"
+        )
+    raise SchemaUnknown(
+        f"the database is at {revision}, and this version knows migrations up to {newest} only: "
+        f"run the newer version that brought it there"
+    )
 
 
 def _is_busy(error: OperationalError) -> bool:

@@ -11,8 +11,9 @@ from datetime import timedelta
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
+from models.call.tables import resume_code
 from models.clock import Clock
-from models.tables import resume_code, visit
+from models.online.tables import visit
 
 # How the id of a visit begins; that of a call never does.
 VISIT = "W"

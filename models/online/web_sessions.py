@@ -15,8 +15,9 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, select, upda
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert
+from models.online.tables import visit
 from models.prepared import Prepared
-from models.tables import place, visit
+from models.slots.tables import place
 
 # The page of somebody for whom an appointment is being asked for at a partner.
 PARTNER_WAITS = "partner_waits"

@@ -32,22 +32,17 @@ from sqlalchemy import (
     union_all,
 )
 
+from models.booking.tables import appointment, booking, history
+from models.centres.tables import centre
 from models.clock import Clock, local_midnight
 from models.database import Database
+from models.desk.tables import agent_case
+from models.messages.tables import message
 from models.partners.bookings import GOES_ON
+from models.partners.tables import partner_booking
 from models.slots.places import UNDO
-from models.tables import (
-    agent_case,
-    appointment,
-    booking,
-    centre,
-    history,
-    message,
-    partner_booking,
-    place,
-    slot,
-    waiting_entry,
-)
+from models.slots.tables import place, slot
+from models.waiting_list.tables import waiting_entry
 
 # For each campaign the fewest and the most days between two appointments, both included.
 Intervals = Mapping[str, tuple[int, int]]

@@ -27,19 +27,14 @@ from sqlalchemy import (
     update,
 )
 
+from models.booking.tables import booking
+from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
 from models.partners.rows import PartnerCentreRow
-from models.tables import (
-    booking,
-    centre,
-    partner_booking,
-    partner_centre,
-    partner_slot,
-    place,
-    slot,
-)
+from models.partners.tables import partner_booking, partner_centre, partner_slot
+from models.slots.tables import place, slot
 
 KELDOC: Final = "keldoc"
 ASKED, UNSURE, BOOKED = "asked", "unsure", "booked"

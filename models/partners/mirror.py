@@ -17,7 +17,8 @@ from sqlalchemy import Connection, and_, false, func, or_, select, true, update
 from models.clock import Clock
 from models.dialects import insert
 from models.partners import bookings as orders
-from models.tables import partner_booking, place, slot
+from models.partners.tables import partner_booking
+from models.slots.tables import place, slot
 
 # Beyond every share: see models.slots.slots.lot_of.
 _FOR_ALL: Final = 99

@@ -19,9 +19,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, case, delete, func, select, update
 
 from models.centres import geography
+from models.centres.tables import centre
 from models.clock import Clock
 from models.dialects import insert
-from models.tables import centre, partner_centre, partner_feed, partner_slot
+from models.partners.tables import partner_centre, partner_feed, partner_slot
 
 PUBLIC: Final = "public"
 # With a number of years behind it: `age>=75`.

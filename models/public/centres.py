@@ -13,9 +13,11 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, and_, case, func, or_, select, text
 
+from models.centres.tables import centre
 from models.clock import Clock
+from models.partners.tables import partner_centre
 from models.slots.places import Share
-from models.tables import centre, partner_centre, place
+from models.slots.tables import place
 
 # To the letter what the index says, or SQLite would not use it.
 _OPEN = text("place.booking_id IS NULL")
@@ -25,8 +27,8 @@ _OPEN = text("place.booking_id IS NULL")
 class PublicCentre:
     """`mode` is how it takes bookings: "ours", "partner" or "own_phone".
 
-    `phones` are E.164 or short numbers. `hours` is JSON as in models.tables, `link` where a partner
-    books; `opens_on` and `closes_on` are days there, both included.
+    `phones` are E.164 or short numbers. `hours` is JSON as in models.centres.tables, `link`
+    where a partner books; `opens_on` and `closes_on` are days there, both included.
     """
 
     id: str

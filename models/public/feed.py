@@ -25,10 +25,13 @@ from sqlalchemy import (
     true,
 )
 
+from models.booking.tables import appointment, history
+from models.centre_day.tables import operation
+from models.centres.tables import centre
 from models.clock import Clock
 from models.prepared import Prepared
 from models.slots.places import Share, Window, is_free, share_values
-from models.tables import appointment, centre, history, operation, place, slot
+from models.slots.tables import place, slot
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Select, insert, or_, select, update
 
 from models.clock import Clock
 from models.dialects import one_after_another
-from models.tables import incident
+from models.public.tables import incident
 
 STORE: Final = "store"
 OVERLOAD: Final = "overload"

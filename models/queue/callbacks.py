@@ -25,11 +25,15 @@ from sqlalchemy import (
     update,
 )
 
+from models.agents.tables import leg
+from models.booking.tables import booking
 from models.call.calls import FIRST_FINAL_RANK
+from models.call.tables import call
 from models.clock import Clock
 from models.crypto import Vault
+from models.messages.tables import message
 from models.queue import queues
-from models.tables import booking, call, leg, message, queue_entry
+from models.queue.tables import queue_entry
 
 OVER = ("done", "left", "lost")
 # The outcome of a message's place that a person's own wish to be rung took.
@@ -47,7 +51,7 @@ class NewPromise:
     """A number (E.164) to ring, not before `due_at`, and by `expected_at` as it was told (UTC).
 
     `mode`: agent or machine. `joined_at` is the place in the line, None for behind all others;
-    `promised_at` None is now. `overflow_at` as in models.tables.
+    `promised_at` None is now. `overflow_at` as in models.queue.tables.
     """
 
     id: str

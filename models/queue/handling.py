@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, text, true
 
+from models.accounts.tables import staff
+from models.agents.tables import agent, leg
 from models.clock import Clock
 from models.prepared import Prepared
 from models.queue.queues import AT_WORK, PAGE_LOST
-from models.tables import agent, agent_queue, agent_queue_member, leg, queue_entry, staff
+from models.queue.tables import agent_queue, agent_queue_member, queue_entry
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 One line holds callers on the telephone (kind call) and promises to ring back (kind callback). Its
 order is joined_at, then id, and no other: a line that was cut, a promise and an agent's lost line
-leave both alone. Every change of state is a conditional write; see models.tables for the states.
+leave both alone. Every change of state is a conditional write; see models.queue.tables for
+the states.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ from sqlalchemy import (
     update,
 )
 
+from models.accounts.tables import staff
+from models.agents.tables import agent
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert_new
 from models.prepared import Prepared
+from models.queue.tables import agent_queue, agent_queue_member, queue_entry
 from models.slots.places import renewal
-from models.tables import agent, agent_queue, agent_queue_member, place, queue_entry, staff
+from models.slots.tables import place
 
 CALL = "call"
 CALLBACK = "callback"
@@ -251,7 +255,7 @@ class NewQueueEntry:
 
     Of a promise, `promised_at` is when it was made; None is now. `number` is E.164 or empty.
     `known` is what they gave and where they stopped. `overflow_at` and `expected_at` as in
-    models.tables.
+    models.queue.tables.
     """
 
     id: str

@@ -10,10 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, select, text, update
 
+from models.agents.tables import leg
+from models.booking.tables import booking
 from models.clock import Clock
 from models.crypto import Vault
+from models.messages.tables import message
 from models.queue import callbacks, queues
-from models.tables import booking, leg, message, queue_entry
+from models.queue.tables import queue_entry
 
 # The outcomes of a place that went to a person's own wish to be rung; and once it was taken anew.
 DISPLACED, ANEW = frozenset({callbacks.DISPLACED, "merged"}), "anew"

@@ -34,9 +34,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from models.call.tables import call
+from models.centres.tables import centre
 from models.clock import Clock, local_midnight, steady_offset
 from models.prepared import Prepared
-from models.tables import call, centre, place
+from models.slots.tables import place
 
 # Windows of time are half open and UTC; a place belongs to one when it starts in it.
 Window = tuple[datetime, datetime]

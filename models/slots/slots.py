@@ -14,10 +14,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal, select, update
 from sqlalchemy.engine import Connection
 
+from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
-from models.tables import centre, place, slot
+from models.slots.tables import place, slot
 from models.types import Instant
 
 

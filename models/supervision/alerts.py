@@ -12,7 +12,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from models.clock import Clock
 from models.dialects import insert_new
-from models.tables import alert
+from models.supervision.tables import alert
 
 
 @dataclass(frozen=True)

@@ -24,20 +24,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from models.accounts.tables import staff
+from models.agents.tables import agent
+from models.booking.tables import booking
+from models.call.tables import call, turn
+from models.centres.tables import centre
 from models.clock import Clock
 from models.messages.outbox import FOLLOW_UP
-from models.tables import (
-    agent,
-    agent_queue_member,
-    booking,
-    call,
-    centre,
-    message,
-    place,
-    queue_entry,
-    staff,
-    turn,
-)
+from models.messages.tables import message
+from models.queue.tables import agent_queue_member, queue_entry
+from models.slots.tables import place
 
 # To the letter what the indexes say, or SQLite would not use them.
 _IN_LINE = text("queue_entry.state = 'waiting'")

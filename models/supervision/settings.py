@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from models.clock import Clock
 from models.dialects import insert
 from models.prepared import Prepared
-from models.tables import board_setting
+from models.supervision.tables import board_setting
 
 
 def read(connection: Connection) -> dict[str, Any]:

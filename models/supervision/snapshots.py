@@ -19,7 +19,7 @@ from sqlalchemy import Connection, bindparam, case, null, select, update
 from models.clock import Clock
 from models.dialects import insert
 from models.prepared import Prepared
-from models.tables import snapshot
+from models.supervision.tables import snapshot
 
 _DIGITS = 32
 

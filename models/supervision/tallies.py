@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from models.clock import Clock
 from models.dialects import insert
-from models.tables import tally
+from models.supervision.tables import tally
 
 QUARTER = timedelta(minutes=15)
 COUNTED = "counted"

@@ -26,19 +26,15 @@ from sqlalchemy import (
     update,
 )
 
+from models.booking.tables import appointment
+from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
-from models.tables import (
-    appointment,
-    centre,
-    message,
-    phone_line,
-    queue_entry,
-    slot,
-    waiting_entry,
-    waiting_offer,
-)
+from models.messages.tables import message, phone_line
+from models.queue.tables import queue_entry
+from models.slots.tables import slot
+from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import KILOMETRES_PER_DEGREE, WaitingListEntry, of_row
 
 # No more are looked at for who was passed over.

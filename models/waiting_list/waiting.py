@@ -33,12 +33,16 @@ from sqlalchemy import (
 )
 
 from models.booking.bookings import person_idx
+from models.booking.tables import appointment, booking
 from models.centres.geography import EARTH_RADIUS_KM, distance_km
+from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
+from models.messages.tables import message
 from models.slots.places import is_free
-from models.tables import appointment, booking, centre, message, place, waiting_entry
+from models.slots.tables import place
+from models.waiting_list.tables import waiting_entry
 
 # To the letter what the indexes say, or SQLite would not use them.
 _LIVE = text("waiting_entry.state IN ('waiting', 'offered')")

@@ -9,7 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
-from models.tables import attempt
+from models.attempts import attempt
 from services.accounts import passwords
 from services.accounts.sign_in import WRONG_FOR_LOGIN, WRONG_FROM_ADDRESS, network
 from tests.support.forms import DEVICE, PASSWORD, Browser, code_of, has_code

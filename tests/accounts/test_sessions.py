@@ -11,7 +11,8 @@ from flask import Blueprint
 from sqlalchemy import select, update
 
 from models.accounts import staff as rows
-from models.tables import agent, staff_session
+from models.accounts.tables import staff_session
+from models.agents.tables import agent
 from services.accounts import staff as accounts
 from services.accounts.sign_in import MOMENT, SignIn
 from tests.support.forms import FORM, PASSWORD, SESSION, Browser, code_of, has_code

@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 
 from models import attempts
 from models.accounts import staff
+from models.accounts.tables import staff_act, staff_session
 from models.clock import DatabaseClock
-from models.tables import staff_act, staff_session
 from services.accounts import passwords, second_factor
 from services.accounts import staff as accounts
 from services.accounts.sign_in import (

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from models.accounts import staff as rows
 from models.accounts.staff import Act
+from models.accounts.tables import staff_act
 from models.clock import FixedClock
-from models.tables import staff_act
 from services.operations.erase_data import ACTS_KEPT, erase_data
 from tests.support.house import House
 from tests.support.rows import clock_of, rows_of

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from models.accounts import staff as rows
-from models.tables import agent_queue
+from models.queue.tables import agent_queue
 from services.accounts import passwords, second_factor
 from services.accounts import staff as accounts
 from tests.support.forms import PASSWORD, Browser

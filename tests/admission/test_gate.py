@@ -14,7 +14,7 @@ import pytest
 from flask import Response, request
 from sqlalchemy import event, select
 
-from models.tables import visit
+from models.online.tables import visit
 from services.admission.admission_controller import AdmissionController
 from services.admission.load_shedder import Level
 from services.admission.waiting_room import Ticket

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import select
 
 from models.admission import arrivals
+from models.online.tables import visit
 from models.supervision.snapshots import Snapshot
-from models.tables import visit
 from services.admission import admission_controller
 from services.admission.load_shedder import Level, LoadShedder
 from services.admission.waiting_room import DRAWN, Room

@@ -16,8 +16,9 @@ from exchange.switchboard import Switchboard
 from exchange.transport import WsgiTransport
 from flows.session import Session
 from models.agents import agents
+from models.agents.tables import intent, leg
 from models.queue import callbacks
-from models.tables import intent, leg, queue_entry
+from models.queue.tables import queue_entry
 from services.agents import connect_agent, presence, provider_commands, reserve
 from services.agents.call_back import CallBack
 from services.agents.connect_agent import Brought

@@ -13,8 +13,9 @@ from sqlalchemy import update
 from jobs import dispatcher, timed
 from jobs.timed import Task
 from models.agents import agents
+from models.agents.tables import agent
 from models.queue import queues
-from models.tables import agent, queue_entry
+from models.queue.tables import queue_entry
 from services.agents import presence
 from services.agents.call_back import CallBack
 from services.centres.directory import Directory

@@ -9,7 +9,7 @@ import pytest
 
 from sqlalchemy import func, select, update
 
-from models.tables import queue_entry
+from models.queue.tables import queue_entry
 from services.agents import presence, transfer
 from services.agents.ask_after import AT_ONCE, ask_after
 from services.call.end_call import record_call_status

@@ -11,8 +11,10 @@ from sqlalchemy import func, make_url, select
 
 from bench import store
 from bench.by_hand import ByHand, driver_sql
+from models.booking.tables import appointment, booking, history
 from models.database import Database
-from models.tables import appointment, booking, history, message, place
+from models.messages.tables import message
+from models.slots.tables import place
 from tests.support.rows import on_the_wire
 
 HOLDER = "CA" + "0" * 31

@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from models.booking import changes
 from models.booking.changes import BookingDetails
-from models.tables import booking
+from models.booking.tables import booking
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, confirm_booking
 from services.slots.give_back import UNDO_WITHIN

@@ -19,7 +19,10 @@ from sqlalchemy import func, select, update
 from models.booking import changes, history
 from models.booking.changes import BookingDetails, ChangedMeanwhile
 from models.booking.history import Change
-from models.tables import appointment, booking, centre, message, place, slot
+from models.booking.tables import appointment, booking
+from models.centres.tables import centre
+from models.messages.tables import message
+from models.slots.tables import place, slot
 from prompts.catalogue import load
 from services.booking.change_booking import (
     Became,

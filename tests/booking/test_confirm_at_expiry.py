@@ -11,8 +11,9 @@ import pytest
 
 from sqlalchemy import bindparam, func, select, update
 
+from models.booking.tables import appointment, booking
 from models.slots import places
-from models.tables import appointment, booking, place
+from models.slots.tables import place
 from services.slots.hold_slot import HeldSlot
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import change, clock_of, confirms, doubles, holds, near, rows_of

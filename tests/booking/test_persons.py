@@ -11,7 +11,10 @@ import pytest
 
 from sqlalchemy import func, select
 
-from models.tables import appointment, booking, call, history, message, place, turn
+from models.booking.tables import appointment, booking, history
+from models.call.tables import call, turn
+from models.messages.tables import message
+from models.slots.tables import place
 from services.booking.confirm_booking import Booked, NotBooked
 from services.slots.allocate import Channel, Holder
 from tests.support.house import (

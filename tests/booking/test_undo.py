@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from jobs.scheduler import tidy
 from models.booking.changes import BookingDetails
-from models.tables import place
+from models.slots.tables import place
 from services.booking.change_booking import (
     By,
     Cancelled,

@@ -20,10 +20,12 @@ from sqlalchemy import func, select
 
 from bench.verify import fill, seconds
 from models.booking.changes import find_by_reference
+from models.booking.tables import appointment, booking, history
 from models.clock import FixedClock
 from models.database import Database
+from models.messages.tables import message
 from models.operations import verify
-from models.tables import appointment, booking, history, message, place, slot
+from models.slots.tables import place, slot
 from services.booking import change_booking
 from services.booking.change_booking import By, Cancelled, Moved, Restored
 from services.slots.allocate import Channel, Chosen, Holder

@@ -13,8 +13,10 @@ from typing import Any
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from models.agents.tables import agent
+from models.centres.tables import centre
+from models.queue.tables import agent_queue, agent_queue_member, queue_entry
 from models.supervision import tallies
-from models.tables import agent, agent_queue, agent_queue_member, centre, queue_entry
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.service import Service

@@ -25,8 +25,8 @@ from models.accounts.staff import Staff
 from models.desk import cases
 from models.desk.cases import NewCase
 from models.messages import outbox
+from models.messages.tables import message
 from models.queue import queues
-from models.tables import message
 from services.accounts.staff import set_phone
 from services.centres.directory import Directory
 from services.service import Service

@@ -13,11 +13,12 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import update
 
+from models.centres.tables import centre
 from models.partners import rows
 from models.partners.rows import PartnerCentreRow, PartnerSlot
+from models.partners.tables import partner_feed
 from models.public import incidents
 from models.supervision import snapshots
-from models.tables import centre, partner_feed
 from services.campaign.campaigns import Campaigns
 from services.public.write_state import ROOM, WriteState
 from tests.browser.stage import served

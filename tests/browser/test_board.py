@@ -13,7 +13,9 @@ from sqlalchemy import select
 
 import config
 
-from models.tables import agent, agent_queue, staff_act
+from models.accounts.tables import staff_act
+from models.agents.tables import agent
+from models.queue.tables import agent_queue
 from tests.browser.board_stage import BoardStage, board_stage, opens
 from tests.supervision.board_day import recount, shown
 from tests.support.rows import rows_of

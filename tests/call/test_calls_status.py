@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from models.call import calls
 from models.call.calls import STATUS_RANK
-from models.tables import call
+from models.call.tables import call
 from services.call.end_call import record_call_status
 from tests.support.house import BASE, House, Phone
 from tests.support.rows import change, clock_of, rows_of

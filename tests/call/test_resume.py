@@ -11,8 +11,10 @@ import pytest
 
 from sqlalchemy import func, select
 
+from models.attempts import attempt
 from models.call import resume
-from models.tables import attempt, call, caller_pace, place, resume_code
+from models.call.tables import call, caller_pace, resume_code
+from models.slots.tables import place
 from prompts.catalogue import load
 from services.call.end_call import record_call_status
 from services.call.resume_call import (

@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from jobs.scheduler import sweep
 from models.messages.outbox import FOLLOW_UP
-from models.tables import message, queue_entry
+from models.messages.tables import message
+from models.queue.tables import queue_entry
 from services.centres.directory import Directory
 from services.messages.reminders import plan
 from services.ports import Messenger

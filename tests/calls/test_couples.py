@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from models.booking import history
-from models.tables import booking
+from models.booking.tables import booking
 from services.booking.verify_store import verify_store
 from tests.ivr.line import Line
 from tests.support.house import LANDLINE, MOBILE, House, Phone, campaign_with, house, mornings

@@ -12,8 +12,12 @@ import pytest
 
 from sqlalchemy import select, update
 
+from models.booking.tables import history
+from models.centres.tables import centre, postcode
 from models.messages import outbox
-from models.tables import centre, history, message, place, postcode, waiting_entry
+from models.messages.tables import message
+from models.slots.tables import place
+from models.waiting_list.tables import waiting_entry
 from services.campaign.campaign import Eligible
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.slots.freed_slot_offers import offer_freed

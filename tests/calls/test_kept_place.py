@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from flows.world import News
-from models.tables import queue_entry
+from models.queue.tables import queue_entry
 from services.attempts import TRIES_A_DAY
 from services.booking.verify_store import verify_store
 from services.messages.deliver_message import DeliveryDependencies, deliver_message

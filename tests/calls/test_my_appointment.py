@@ -12,8 +12,11 @@ import pytest
 
 from sqlalchemy import select, update
 
+from models.attempts import attempt
 from models.booking import changes
-from models.tables import agent_case, appointment, attempt, place
+from models.booking.tables import appointment
+from models.desk.tables import agent_case
+from models.slots.tables import place
 from services.attempts import MOST_WRONG_BORNE
 from services.booking.change_booking import By, cancel
 from services.booking.verify_store import verify_store

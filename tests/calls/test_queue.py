@@ -37,7 +37,7 @@ from ivr.call_control import TwilioCallControl
 from models.clock import FixedClock
 from models.queue import queues
 from models.queue.queues import QueueEntry
-from models.tables import queue_entry
+from models.queue.tables import queue_entry
 from services.agents import provider_commands, reserve
 from services.centres.directory import Directory
 from services.queue.provider_queues import make_queues

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from flows.session import Session
-from models.tables import call, place
+from models.call.tables import call
+from models.slots.tables import place
 from services.call.resume_call import RESUME_WITHIN
 from tests.support.house import (
     LANDLINE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from exchange.interpreter import Gather
-from models.tables import turn
+from models.call.tables import turn
 from tests.ivr.line import Line
 from tests.support.house import House, Phone
 

@@ -19,8 +19,11 @@ from sqlalchemy import func, select
 
 from exchange.interpreter import Call, Speech
 from exchange.legs import drive
+from models.booking.tables import booking
 from models.clock import FixedClock
-from models.tables import booking, message, queue_entry, waiting_entry
+from models.messages.tables import message
+from models.queue.tables import queue_entry
+from models.waiting_list.tables import waiting_entry
 from prompts.catalogue import PAUSE, languages, load
 from simulator.crowd import MIXED, people, ring, ring_all
 from simulator.outcomes import Ending, Report, Witness, sentences, table

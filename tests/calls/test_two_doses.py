@@ -9,7 +9,8 @@ import pytest
 
 from sqlalchemy import select, update
 
-from models.tables import appointment, place
+from models.booking.tables import appointment
+from models.slots.tables import place
 from simulator.outcomes import SMS_PROMISE, after_confirmation, heard_reference
 from tests.support.house import LANDLINE, MOBILE, House, campaign_with, house, mornings
 

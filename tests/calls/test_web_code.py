@@ -16,8 +16,10 @@ import pytest
 
 from sqlalchemy import select
 
+from models.booking.tables import history
 from models.online import web_sessions as visit_rows
-from models.tables import history, place, visit
+from models.online.tables import visit
+from models.slots.tables import place
 from services.call import resume_call
 from services.call.resume_call import CODE_TRIES, VISIT_CODE_LIVES
 from services.online import web_sessions

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from models.tables import booking
+from models.booking.tables import booking
 from services.campaign import campaigns as module
 from services.campaign import file
 from services.campaign.campaign import BadCampaign

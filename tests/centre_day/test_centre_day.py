@@ -12,10 +12,12 @@ import pytest
 
 from sqlalchemy import select, update
 
+from models.booking.tables import appointment
 from models.centre_day import attendance
 from models.queue import queues
-from models.tables import appointment, place, waiting_entry
+from models.slots.tables import place
 from models.waiting_list import waiting
+from models.waiting_list.tables import waiting_entry
 from services.accounts.staff import read_acts
 from services.booking.confirm_booking import Booked
 from services.centre_day import secretary, secretary_hours

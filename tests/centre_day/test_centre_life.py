@@ -22,11 +22,13 @@ from sqlalchemy import func, select, update
 from commands import centres as centres_commands
 from commands import operations as operations_commands
 from commands import slots as slots_commands
+from models.all_tables import metadata
 from models.booking import changes, history
 from models.booking.changes import BookingDetails
 from models.centre_day.operations import holds_id, ids_in, with_ids
+from models.centres.tables import centre
 from models.desk import cases
-from models.tables import centre, metadata, place, slot
+from models.slots.tables import place, slot
 from services.booking.change_booking import By, cancel
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.verify_store import verify_store

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from models.accounts import staff as staff_rows
-from models.tables import centre
+from models.centres.tables import centre
 from services.accounts import staff as accounts
 from services.accounts.staff import read_acts
 from services.centres.directory import Directory

@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result
 from sqlalchemy import select, update
 
+from models.centres.tables import centre
 from models.database import Database
-from models.tables import centre
 from tests.support.imports import centre_row, write_centres
 
 

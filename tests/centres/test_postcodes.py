@@ -10,8 +10,8 @@ import pytest
 
 from sqlalchemy import select
 
+from models.centres.tables import postcode
 from models.database import Database
-from models.tables import postcode
 
 HEADER = "Code_commune_INSEE;Nom_commune;Code_postal;Ligne_5;Libellé_d_acheminement;coordonnees_gps"
 ROWS = (

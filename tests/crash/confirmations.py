@@ -28,10 +28,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from models.booking.tables import appointment, booking
 from models.clock import DatabaseClock
 from models.crypto import Vault
 from models.database import Database
-from models.tables import appointment, booking
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.centres.directory import Directory, NearbyCentre

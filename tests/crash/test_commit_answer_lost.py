@@ -20,9 +20,10 @@ import pytest
 from sqlalchemy import func, make_url, select
 
 from exchange.transport import Outgoing, Reply, WsgiTransport
+from models.booking.tables import history
 from models.clock import DatabaseClock
 from models.migrations.runner import upgrade
-from models.tables import history, place
+from models.slots.tables import place
 from tests.crash.conftest import wait_for
 from tests.support.house import MOBILE, House, Phone, house
 from tests.support.postgres import OwnServer

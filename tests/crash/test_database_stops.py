@@ -24,10 +24,12 @@ import pytest
 from sqlalchemy import select
 
 from launcher import inherited
+from models.booking.tables import appointment, booking, history
 from models.clock import DatabaseClock
 from models.database import Database
+from models.messages.tables import message
 from models.migrations.runner import upgrade
-from models.tables import appointment, booking, history, message, place
+from models.slots.tables import place
 from services.store import CryptographicChance
 from tests.crash.confirmations import Acknowledged, Plan, journal_of, read_journal
 from tests.crash.conftest import wait_for

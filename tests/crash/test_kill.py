@@ -10,7 +10,7 @@ import redis
 
 from sqlalchemy import select
 
-from models.tables import message
+from models.messages.tables import message
 from tests.crash.conftest import PROMISE, Town, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")

@@ -27,8 +27,9 @@ import redis
 
 from sqlalchemy import select
 
+from models.agents.tables import agent, leg
 from models.clock import DatabaseClock
-from models.tables import agent, leg, queue_entry
+from models.queue.tables import queue_entry
 from tests.crash.conftest import PATIENCE, Town, children, wait_for
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keeper import ROOT

@@ -14,11 +14,12 @@ from sqlalchemy import event
 
 from flows.steps import STEPS
 from models.agents import agents as agent_rows
+from models.agents.tables import leg
+from models.centres.tables import centre
 from models.desk import desk as rows
 from models.queue import queues
 from models.queue.queues import NewQueueEntry
 from models.supervision import snapshots
-from models.tables import centre, leg
 from prompts.screens import LANGUAGES, screen
 from services.accounts.staff import read_acts
 from services.agents.hand_back import STEPS as BACK_STEPS

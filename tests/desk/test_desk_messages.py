@@ -16,7 +16,7 @@ from models.desk import cases
 from models.desk.cases import NewCase
 from models.messages import outbox
 from models.messages.outbox import NewMessage
-from models.tables import message
+from models.messages.tables import message
 from services.accounts.staff import read_acts
 from services.desk.search import MOST_FILES
 from services.messages import phone_capabilities

@@ -20,7 +20,7 @@ from prometheus_client import generate_latest
 from sqlalchemy import Connection, select
 
 from exchange.interpreter import Call
-from models.tables import booking
+from models.booking.tables import booking
 from services import logs
 from services.booking.change_booking import By, cancel
 from services.messages.deliver_message import deliver_message

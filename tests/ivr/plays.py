@@ -10,7 +10,8 @@ from threading import Barrier
 
 from sqlalchemy import select
 
-from models.tables import appointment, place
+from models.booking.tables import appointment
+from models.slots.tables import place
 from tests.ivr.line import INCOMING, Document, Line, goes_on_or_ends, read
 from tests.support.house import House, Phone
 

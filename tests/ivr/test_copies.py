@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import func, select
 
 from exchange.numbers import to_national
-from models.tables import booking
-from models.tables import turn as turn_table
+from models.booking.tables import booking
+from models.call.tables import turn as turn_table
 from services.operations.erase_data import erase_data
 from tests.ivr.line import (
     INCOMING,

@@ -18,7 +18,9 @@ from sqlalchemy import func, select
 from exchange.transport import Outgoing, Reply, WsgiTransport
 from exchange.twiml import parse
 from ivr.conversation import Conversation
-from models.tables import booking, message, place
+from models.booking.tables import booking
+from models.messages.tables import message
+from models.slots.tables import place
 from services.call.world import CallWorld
 from services.centres.directory import Directory
 from services.service import Service

@@ -11,7 +11,7 @@ import pytest
 
 from sqlalchemy import select
 
-from models.tables import place
+from models.slots.tables import place
 from tests.support.house import MOBILE, NOON, House, campaign_with, house, mornings
 
 

@@ -24,8 +24,8 @@ from flows.speech import Heard, TurnOutcome, queued
 from flows.steps import STEPS
 from flows.steps.line import LINE_STEPS
 from ivr.twiml import Addresses, render
+from models.booking.tables import appointment
 from models.clock import FixedClock
-from models.tables import appointment
 from prompts.catalogue import load
 from tests.flows.walk import (
     FIVE_HUNDRED,

@@ -15,7 +15,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from models.tables import agent_case, message, phone_line
+from models.desk.tables import agent_case
+from models.messages.tables import message, phone_line
 from tests.ivr.conftest import furnish
 from tests.ivr.webhooks import genuine
 from tests.support.house import MOBILE, House, house

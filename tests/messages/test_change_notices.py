@@ -9,10 +9,11 @@ import pytest
 
 from sqlalchemy import select
 
+from models.booking.tables import booking
 from models.clock import FixedClock
 from models.desk import cases
 from models.messages import outbox
-from models.tables import booking, queue_entry
+from models.queue.tables import queue_entry
 from services.booking.change_booking import By, cancel, undo_cancel
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest

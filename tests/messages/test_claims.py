@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from models.messages import outbox
 from models.messages.outbox import STATE_RANK
-from models.tables import message
+from models.messages.tables import message
 from services.messages.deliver_message import LEASE
 from services.messages.record_delivery import record_delivery
 

@@ -17,7 +17,7 @@ from jobs.timed import Task
 from models.desk import cases
 from models.messages import outbox
 from models.messages.outbox import NewMessage
-from models.tables import message
+from models.messages.tables import message
 from services.booking.confirm_booking import Booked
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.notices import ReadyNotice

@@ -14,7 +14,8 @@ from sqlalchemy import delete, select, update
 
 from models.desk import cases
 from models.messages import outbox
-from models.tables import message, phone_line, queue_entry
+from models.messages.tables import message, phone_line
+from models.queue.tables import queue_entry
 from services.messages import phone_capabilities
 from services.messages.phone_capabilities import ContactWay
 from services.messages.record_delivery import record_delivery

@@ -18,8 +18,10 @@ from sqlalchemy import event, select
 import config
 
 from models.booking import changes, history
+from models.booking.tables import booking
+from models.centres.tables import centre
 from models.messages import phone_lines
-from models.tables import booking, centre, message
+from models.messages.tables import message
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.messages import phone_capabilities

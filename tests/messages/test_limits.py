@@ -11,9 +11,10 @@ import pytest
 
 from sqlalchemy import select
 
+from models.booking.tables import booking
 from models.clock import FixedClock
+from models.queue.tables import queue_entry
 from models.supervision import alerts
-from models.tables import booking, queue_entry
 from services.campaign.campaign import AgentsHours
 from services.messages import spend
 from services.messages.deliver_message import DeliveryDependencies

@@ -15,10 +15,13 @@ import pytest
 from sqlalchemy import select, update
 
 from models.booking import changes
+from models.booking.tables import booking
+from models.centres.tables import centre
 from models.clock import FixedClock
 from models.database import Connection
 from models.messages import reminders as rows
-from models.tables import booking, centre, message, place, reminder_plan
+from models.messages.tables import message, reminder_plan
+from models.slots.tables import place
 from prompts.catalogue import load
 from services.booking.change_booking import By, Changed, cancel, move
 from services.booking.confirm_booking import Booked, Request, confirm_booking

@@ -10,9 +10,11 @@ import pytest
 from click.testing import Result
 from sqlalchemy import select, update
 
+from models.booking.tables import booking
 from models.messages import messages, outbox
 from models.messages.outbox import NewMessage
-from models.tables import booking, message, queue_entry
+from models.messages.tables import message
+from models.queue.tables import queue_entry
 from services.booking.change_booking import By, cancel
 from services.messages.deliver_message import VOICE
 from services.messages.record_delivery import record_delivery

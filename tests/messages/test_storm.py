@@ -27,7 +27,7 @@ from jobs.queues import RedisWakeUp
 from launcher import inherited
 from models.clock import DatabaseClock
 from models.messages import outbox
-from models.tables import message
+from models.messages.tables import message
 from services.messages.deliver_message import KINDS
 from tests.messages.test_delivery import Killed
 from tests.support.house import ACCOUNT, BASE, TOKEN, House, house, mornings

@@ -14,10 +14,12 @@ import pytest
 from sqlalchemy import select, update
 
 from flows.world import RungPerson
+from models.agents.tables import leg
 from models.messages import outbox
 from models.messages.outbox import FOLLOW_UP, ClaimedMessage, NewMessage
+from models.messages.tables import message
 from models.queue import callbacks
-from models.tables import leg, message, queue_entry
+from models.queue.tables import queue_entry
 from services.agents import call_back
 from services.agents.call_back import MOST_TRIES
 from services.messages.notices import APPOINTMENT, CallPlan

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from models.all_tables import metadata
+from models.booking.tables import booking
+from models.call.tables import call, turn
 from models.crypto import CannotOpen, Vault
-from models.tables import booking, call, message, metadata, turn
+from models.messages.tables import message
 from tests.support.house import MOBILE, House
 from tests.support.rows import change, rows_of
 

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Integer, bindparam, event, insert, literal, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from models.call.tables import call
 from models.database import Connection, Database
 from models.prepared import Prepared
-from models.tables import call
 from tests.support.house import House
 
 ONE = Prepared(select(literal(1, Integer).label("one"), bindparam("given", type_=Integer)))

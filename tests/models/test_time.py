@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from models.centres import geography
 from models.clock import FixedClock
-from models.tables import place, slot
+from models.slots.tables import place, slot
 from services.slots.open_slots import day_starts
 from tests.support.house import MOBILE, NOON, House, a_mobile, campaign_with, house
 from tests.support.rows import knows_postcode, opens_centre_at, rows_of

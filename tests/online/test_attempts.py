@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
+from models.attempts import attempt
 from models.booking import changes
-from models.tables import attempt, booking
+from models.booking.tables import booking
 from services import attempts
 from services.attempts import MOST_WRONG_BORNE, TRIES_A_CALL, TRIES_A_DAY, changes_need_a_person
 from services.booking.find_booking import FoundBooking, NotFound, find_booking

@@ -13,7 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from models.tables import booking, waiting_entry
+from models.booking.tables import booking
+from models.waiting_list.tables import waiting_entry
 from services.campaign.campaign import Eligible
 from services.online import web_sessions
 from tests.support.house import BASE, NOON, House, campaign_with, house, mornings

@@ -11,7 +11,7 @@ import pytest
 
 from sqlalchemy import select
 
-from models.tables import slot
+from models.slots.tables import slot
 from services.online import web_sessions
 from services.online.attempts import place_of, place_outside
 from tests.admission.test_gate import FORM, gate_of, statements

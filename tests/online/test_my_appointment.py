@@ -9,7 +9,9 @@ import pytest
 
 from sqlalchemy import event, select
 
-from models.tables import attempt, booking, history, visit
+from models.attempts import attempt
+from models.booking.tables import booking, history
+from models.online.tables import visit
 from services.attempts import TRIES_A_DAY
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest

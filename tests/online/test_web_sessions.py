@@ -15,7 +15,8 @@ from sqlalchemy import event, select
 
 from flows.session import Session
 from models.online import web_sessions as rows
-from models.tables import place, visit
+from models.online.tables import visit
+from models.slots.tables import place
 from services.centres.directory import Directory
 from services.desk.booking import DeskOrder, Made, PersonToBook, book
 from services.desk.offers import Desk, SearchCriteria, find_offers, towns

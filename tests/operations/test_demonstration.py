@@ -14,9 +14,10 @@ from sqlalchemy import Select, func, select, update
 
 from jobs import feeds
 from models.centres.geography import distance_km
+from models.centres.tables import centre, postcode
 from models.clock import FixedClock
 from models.database import Database
-from models.tables import centre, place, postcode, slot
+from models.slots.tables import place, slot
 from services.centres.import_postcodes import PostcodeFeed, TownRow
 from services.operations.demonstration import DemonstrationReport, prepare
 from tests.support.imports import Run, centre_row, write_centres

@@ -8,8 +8,12 @@ import pytest
 
 from sqlalchemy import Connection, func, select, text
 
+from models.booking.tables import appointment, booking
+from models.call.tables import call, turn
 from models.clock import FixedClock
-from models.tables import appointment, booking, call, message, place, queue_entry, turn
+from models.messages.tables import message
+from models.queue.tables import queue_entry
+from models.slots.tables import place
 from services.messages.record_delivery import record_delivery
 from services.operations.erase_data import NotAllErased, erase_data
 from services.queue.promise_callback import promise_callback

@@ -1,7 +1,11 @@
-"""Migrations: up, down and up again; the same tables as the code's; several at once."""
+"""Migrations: up, down and up again; the same tables as the code's; several at once.
+
+What the next migration must be able to do is shown on one that is made up.
+"""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,10 +26,11 @@ from psycopg.errors import QueryCanceled
 from sqlalchemy import inspect, make_url, text
 
 from commands.data import make_migrate
+from models.all_tables import metadata
 from models.crypto import Vault
 from models.database import Database
-from models.migrations.runner import SchemaBusy, downgrade, newest, upgrade
-from models.tables import metadata
+from models.migrations import runner
+from models.migrations.runner import SchemaBusy, SchemaUnknown, downgrade, newest, upgrade
 from tests.support.house import MOBILE, NOON, House, house, mornings
 from tests.support.keeper import ROOT
 
@@ -129,7 +134,54 @@ def test_several_that_migrate_at_once_do_not_trip_over_each_other(empty_url: str
 # ---------------------------------------------------------------- with data in it
 
 VAULT = Vault([bytes(range(32))])
-# What the release before wrote, to the letter, in columns of its own schema.
+# The newest of the project's own migrations, and one that comes after it.
+TODAY = str(newest())
+NEXT = "9999"
+NEXT_MIGRATION = """
+import sqlalchemy as sa
+
+from alembic import op
+
+from models.migrations.steps import add_column, add_index, drop_index
+
+def upgrade():
+    add_column(
+        "place", sa.Column("share", sa.SmallInteger(), server_default="99", nullable=False)
+    )
+    add_column("place", sa.Column("shown_at", sa.DateTime(timezone=True)))
+    add_column("booking", sa.Column("note_enc", sa.LargeBinary()))
+    add_index("ix_place_share", "place", ["centre_id", "share"], where="booking_id IS NULL")
+    drop_index("ix_place_held_by", "place")
+    op.create_table(
+        "booking_line",
+        sa.Column("booking_id", sa.String(32), sa.ForeignKey("booking.id"), primary_key=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.execute("INSERT INTO booking_line (booking_id, at) SELECT id, created_at FROM booking")
+
+
+def downgrade():
+    add_index("ix_place_held_by", "place", ["held_by"], where="held_by IS NOT NULL")
+    op.drop_table("booking_line")
+    op.drop_index("ix_place_share", table_name="place")
+    op.drop_column("place", "shown_at")
+    op.drop_column("place", "share")
+    op.drop_column("booking", "note_enc")
+"""
+
+
+@pytest.fixture
+def next_migration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The project with one migration more."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(runner.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    source = f'revision = "{NEXT}"\ndown_revision = "{TODAY}"\n{NEXT_MIGRATION}'
+    (folder / "versions" / f"{NEXT}_next.py").write_text(source, "utf-8")
+    monkeypatch.setattr(runner, "FOLDER", folder)
+    assert newest() == NEXT
+
+
+# What a release that knew fewer columns wrote, to the letter.
 OPEN_CENTRE = """
 INSERT INTO centre (id, name, postcode, town, departement, territory, latitude, longitude,
     time_zone, booking_mode, source, fingerprint, created_at, updated_at)
@@ -274,29 +326,15 @@ class ReleaseBefore:
         )
 
     def everything(self) -> dict[str, list[Any]]:
-        """All rows of the first schema's columns."""
+        """All rows of all tables, in the columns that the code knows."""
         found = {}
-        for table, columns in self._columns().items():
+        for table, known in metadata.tables.items():
+            columns = ", ".join(column.name for column in known.columns)
             found[table] = sorted(
                 (tuple(row) for row in self.run(f"SELECT {columns} FROM {table}")),  # noqa: S608
                 key=repr,
             )
         return found
-
-    def _columns(self) -> dict[str, str]:
-        added = {
-            "place": {"lot", "released_at"},
-            "booking": {"rank", "cancelled_at", "version", "name_enc", "language", "calls"},
-            "appointment": {"person_idx"},
-        }
-        return {
-            table: ", ".join(
-                column.name
-                for column in metadata.tables[table].columns
-                if column.name not in added.get(table, set())
-            )
-            for table in ("centre", "slot", "place", "call", "booking", "appointment", "turn")
-        }
 
 
 @contextmanager
@@ -352,8 +390,16 @@ def verified(service: House) -> list[str]:
     return result.stdout.splitlines()
 
 
+def all_have_a_line(old: ReleaseBefore) -> bool:
+    """Whether the next migration found each booking that was there."""
+    booked = old.run("SELECT id, created_at FROM booking")
+    found = old.run("SELECT booking_id, at FROM booking_line")
+    return bool(found) and set(map(tuple, found)) == set(map(tuple, booked))
+
+
+@pytest.mark.usefixtures("next_migration")
 def test_up_down_and_up_again_with_data_in_it(empty_url: str):
-    upgrade(empty_url, "0001")
+    assert upgrade(empty_url, TODAY) == (None, TODAY)
     first_schema = schema(empty_url)
     with release_before(empty_url) as old:
         old.opens(mornings(5))
@@ -363,21 +409,23 @@ def test_up_down_and_up_again_with_data_in_it(empty_url: str):
         old.holds("CA2")
         before = old.everything()
 
-    assert upgrade(empty_url) == ("0001", newest())
+    assert upgrade(empty_url) == (TODAY, NEXT)
     second_schema = schema(empty_url)
-    with release_before(empty_url) as old, house(empty_url) as service:
+    assert second_schema["place"] != first_schema["place"]
+    with release_before(empty_url) as old:
         assert old.everything() == before
+    with release_before(empty_url) as old, house(empty_url) as service:
         (row,) = service.bookings()
         assert (row.reference, row.start_at) == ("1234567890", mornings(1)[0])
+        assert all_have_a_line(old)
         assert service.held() == 1
         service.phone("+33698765432").books(born="01021941")
         assert len(service.bookings()) == 2
         assert verified(service) == ["2 bookings, 10 places, 0 contradictions"]
         before = old.everything()
 
-    assert downgrade(empty_url, "0001") == (newest(), "0001")
-    for table, told in schema(empty_url).items():
-        assert told == first_schema[table], table
+    assert downgrade(empty_url, TODAY) == (NEXT, TODAY)
+    assert schema(empty_url) == first_schema
     with release_before(empty_url) as old:
         assert old.everything() == before
         old.rings("CA3")
@@ -385,13 +433,34 @@ def test_up_down_and_up_again_with_data_in_it(empty_url: str):
         assert len(old.run(EXPORT)) == 3
         before = old.everything()
 
-    assert upgrade(empty_url) == ("0001", newest())
+    assert upgrade(empty_url) == (TODAY, NEXT)
     assert schema(empty_url) == second_schema
     with release_before(empty_url) as old, this_release(empty_url) as service:
         assert old.everything() == before
+        assert all_have_a_line(old)
         assert len(service.bookings()) == 3
         service.phone("+33687654321").books(born="05051943")
         assert verified(service) == ["4 bookings, 10 places, 0 contradictions"]
+
+
+@pytest.mark.parametrize(
+    ("revision", "told"),
+    [
+        ("0005", "Error: the database is at 0005, and migrations of this version begin at 0007: "),
+        ("9998", "Error: the database is at 9998, and this version knows migrations up to "),
+    ],
+)
+def test_a_database_of_another_version_is_left_alone(empty_url: str, revision: str, told: str):
+    upgrade(empty_url)
+    with release_before(empty_url) as stamped:
+        stamped.run("UPDATE alembic_version SET version_num = :revision", revision=revision)
+    before = schema(empty_url)
+    result = CliRunner().invoke(make_migrate(empty_url))
+    (sentence,) = result.stderr.splitlines()
+    assert (result.exit_code, sentence.startswith(told)) == (1, True), sentence
+    with pytest.raises(SchemaUnknown):
+        downgrade(empty_url, "base")
+    assert schema(empty_url) == before
 
 
 def test_the_release_before_goes_on_working_on_this_schema(database_url: str):
@@ -428,11 +497,11 @@ def driver_url(url: str) -> str:
 
 
 @pytest.fixture
-def first_release_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """PostgreSQL with the first schema and some rows."""
+def url_of_today(request: pytest.FixtureRequest, next_migration: None) -> Iterator[str]:
+    """PostgreSQL with some rows, which the next migration is still to come to."""
     server = request.getfixturevalue("postgres_server")
     url = server.create()
-    upgrade(url, "0001")
+    upgrade(url, TODAY)
     with release_before(url) as old:
         old.opens(mornings(50))
     yield url
@@ -440,9 +509,9 @@ def first_release_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("mode", ["ACCESS SHARE", "ROW EXCLUSIVE"])
-def test_a_busy_table_makes_it_give_up_and_it_is_run_again(first_release_url: str, mode: str):
-    migrate = make_migrate(first_release_url)
-    with psycopg.connect(driver_url(first_release_url)) as other:
+def test_a_busy_table_makes_it_give_up_and_it_is_run_again(url_of_today: str, mode: str):
+    migrate = make_migrate(url_of_today)
+    with psycopg.connect(driver_url(url_of_today)) as other:
         other.execute(f"LOCK TABLE place IN {mode} MODE")
         result = CliRunner().invoke(migrate)
         assert result.exit_code == 1
@@ -450,43 +519,43 @@ def test_a_busy_table_makes_it_give_up_and_it_is_run_again(first_release_url: st
         assert sentence.startswith("Error: others kept a table busy for 1s")
         assert "run it again" in sentence
         # Nobody waits behind it: whoever wants the table has it at once.
-        with psycopg.connect(driver_url(first_release_url), autocommit=True) as caller:
+        with psycopg.connect(driver_url(url_of_today), autocommit=True) as caller:
             caller.execute("SET lock_timeout = '10ms'")
             caller.execute("UPDATE place SET held_by = NULL WHERE id = 1")
     result = CliRunner().invoke(migrate)
-    assert (result.exit_code, result.stdout) == (0, f"The database went from 0001 to {newest()}.\n")
+    assert (result.exit_code, result.stdout) == (0, f"The database went from {TODAY} to {NEXT}.\n")
 
 
-def test_going_back_gives_up_too_and_then_nothing_is_undone(first_release_url: str):
-    upgrade(first_release_url, "0002")
-    before = schema(first_release_url)
-    with psycopg.connect(driver_url(first_release_url)) as other:
+def test_going_back_gives_up_too_and_then_nothing_is_undone(url_of_today: str):
+    upgrade(url_of_today)
+    before = schema(url_of_today)
+    with psycopg.connect(driver_url(url_of_today)) as other:
         other.execute("LOCK TABLE booking IN ACCESS SHARE MODE")
         with pytest.raises(SchemaBusy):
-            downgrade(first_release_url, "0001")
-        after = schema(first_release_url)
+            downgrade(url_of_today, TODAY)
+        after = schema(url_of_today)
         indexes = [one["name"] for one in after["place"].pop("indexes")]
         before["place"].pop("indexes")
         assert after == before
-        assert {"ix_place_free", "ix_place_open"} <= set(indexes)
-    assert downgrade(first_release_url, "0001") == ("0002", "0001")
+        assert {"ix_place_share", "ix_place_held_by"} <= set(indexes)
+    assert downgrade(url_of_today, TODAY) == (NEXT, TODAY)
 
 
-def test_an_index_that_was_cut_off_is_made_anew(first_release_url: str):
-    url = driver_url(first_release_url)
+def test_an_index_that_was_cut_off_is_made_anew(url_of_today: str):
+    url = driver_url(url_of_today)
     with psycopg.connect(url, autocommit=True) as admin, psycopg.connect(url) as other:
-        admin.execute("ALTER TABLE place ADD COLUMN lot SMALLINT DEFAULT '99' NOT NULL")
+        admin.execute("ALTER TABLE place ADD COLUMN share SMALLINT DEFAULT '99' NOT NULL")
         # Making it waits for this one, and is stopped while it does.
         other.execute("UPDATE place SET held_by = NULL WHERE id = 1")
         admin.execute("SET statement_timeout = '50ms'")
         with pytest.raises(QueryCanceled):
-            admin.execute("CREATE INDEX CONCURRENTLY ix_place_free ON place (lot)")
+            admin.execute("CREATE INDEX CONCURRENTLY ix_place_share ON place (share)")
         admin.execute("SET statement_timeout = 0")
-        assert admin.execute(VALID, ["ix_place_free"]).fetchone() == (False,)
-    assert upgrade(first_release_url) == ("0001", newest())
+        assert admin.execute(VALID, ["ix_place_share"]).fetchone() == (False,)
+    assert upgrade(url_of_today) == (TODAY, NEXT)
     with psycopg.connect(url) as admin:
-        assert admin.execute(VALID, ["ix_place_free"]).fetchone() == (True,)
-    made, expected = schema(first_release_url), _expected(first_release_url)
+        assert admin.execute(VALID, ["ix_place_share"]).fetchone() == (True,)
+    made, expected = schema(url_of_today), _expected(url_of_today)
     assert made == expected
 
 
@@ -500,22 +569,18 @@ def _expected(url: str) -> dict[str, Any]:
     return schema(url)
 
 
-def test_calls_go_on_while_the_indexes_are_made(first_release_url: str):
+def test_calls_go_on_while_the_indexes_are_made(url_of_today: str):
     """A transaction that has written makes the index wait; others write and read meanwhile."""
-    url = driver_url(first_release_url)
+    url = driver_url(url_of_today)
     with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute("ALTER TABLE place ADD COLUMN lot SMALLINT DEFAULT '99' NOT NULL")
-        admin.execute("ALTER TABLE place ADD COLUMN released_at TIMESTAMPTZ")
-        for column in ("rank SMALLINT DEFAULT '1' NOT NULL", "cancelled_at TIMESTAMPTZ"):
-            admin.execute(f"ALTER TABLE booking ADD COLUMN {column}")
-        for column in ("version SMALLINT DEFAULT '1' NOT NULL", "name_enc BYTEA"):
-            admin.execute(f"ALTER TABLE booking ADD COLUMN {column}")
-        admin.execute("ALTER TABLE appointment ADD COLUMN person_idx BYTEA")
+        admin.execute("ALTER TABLE place ADD COLUMN share SMALLINT DEFAULT '99' NOT NULL")
+        admin.execute("ALTER TABLE place ADD COLUMN shown_at TIMESTAMPTZ")
+        admin.execute("ALTER TABLE booking ADD COLUMN note_enc BYTEA")
     # All columns are there: what is left are the indexes, which wait for this transaction.
     with psycopg.connect(url) as other:
         other.execute("UPDATE place SET held_by = NULL WHERE id = 1")
         done: list[Any] = []
-        migrating = threading.Thread(target=lambda: done.append(upgrade(first_release_url)))
+        migrating = threading.Thread(target=lambda: done.append(upgrade(url_of_today)))
         migrating.start()
         with psycopg.connect(url, autocommit=True) as caller:
             caller.execute("SET lock_timeout = '1s'")
@@ -528,7 +593,7 @@ def test_calls_go_on_while_the_indexes_are_made(first_release_url: str):
                 assert caller.execute("SELECT count(*) FROM place").fetchone() == (100,)
             assert migrating.is_alive()
     migrating.join(60)
-    assert done == [("0001", newest())]
+    assert done == [(TODAY, NEXT)]
 
 
 MAKING = """

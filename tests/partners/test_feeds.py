@@ -17,11 +17,11 @@ from sqlalchemy import update
 
 from commands import partners as commands
 from jobs.partner_feeds import NotNow, PlatformFeed, run_round
+from models.centres.tables import centre
 from models.clock import FixedClock
 from models.database import Database
 from models.partners import rows
 from models.partners.rows import Feed, PartnerCentreRow, PartnerNear, PartnerSlot
-from models.tables import centre
 from partners.partners_file import Platform
 from partners.walking import Blocked, LinkToRead, PartnerAnswer
 from services.partners import slots as partner_slots

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
-from models.tables import message, partner_booking, place
+from models.messages.tables import message
+from models.partners.tables import partner_booking
+from models.slots.tables import place
 from services.booking.change_booking import (
     By,
     Cancelled,

@@ -17,7 +17,7 @@ from sqlalchemy import update
 from jobs.partner_mirror import mirror_all
 from models.centre_day import operations
 from models.slots.places import HeldPlace
-from models.tables import place
+from models.slots.tables import place
 from partners.keldoc_booking import Keldoc
 from services.booking.change_booking import (
     By,

@@ -14,7 +14,7 @@ import pytest
 
 from sqlalchemy import event, update
 
-from models.tables import centre
+from models.centres.tables import centre
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.public.write_state import WriteState

@@ -24,7 +24,8 @@ from jobs import feeds, scheduler
 from jobs.smart_feed import feed_tasks
 from jobs.timed import Task
 from models.centres import centres
-from models.tables import centre, place, slot
+from models.centres.tables import centre
+from models.slots.tables import place, slot
 from services.centres.import_centres import import_centres
 from services.public.smart_feed import EVERYTHING_AFTER, Publisher, SmartFeed, fhir_id
 from services.slots.allocate import Allocate, Channel, Holder

@@ -16,11 +16,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from models.centres.tables import centre
+from models.partners.tables import partner_feed
 from models.public import centres, incidents
 from models.public.incidents import Incident
 from models.slots.places import Share
+from models.slots.tables import place
 from models.supervision import snapshots
-from models.tables import centre, partner_feed, place
 from services.campaign.campaigns import Campaigns
 from services.public.incidents import OUTAGE_LEAST, SAME_OUTAGE, record_outage
 from services.public.state import Latest, put_together

@@ -13,11 +13,13 @@ import pytest
 from sqlalchemy import func, select, update
 
 from flows.world import RungPerson
+from models.agents.tables import leg
 from models.messages import outbox
 from models.messages.outbox import NewMessage
+from models.messages.tables import message
 from models.queue import queues
 from models.queue.queues import NewQueueEntry
-from models.tables import leg, message, queue_entry
+from models.queue.tables import queue_entry
 from services.agents import call_back
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import AgentsHours

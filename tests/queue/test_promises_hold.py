@@ -12,7 +12,7 @@ from sqlalchemy import update
 from models.agents import agents
 from models.call import calls
 from models.queue import queues
-from models.tables import queue_entry
+from models.queue.tables import queue_entry
 from services.agents import connect_agent
 from services.agents.call_back import ON_THE_LINE, STRANDED_FOR
 from services.agents.connect_agent import How

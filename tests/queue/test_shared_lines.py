@@ -18,7 +18,7 @@ from sqlalchemy import select, text, update
 
 from models.database import Connection
 from models.queue import queues
-from models.tables import queue_entry
+from models.queue.tables import queue_entry
 from services.call.end_call import record_call_status
 from services.queue import entries
 from services.queue.promise_callback import RING_AFTER, end_where_needless, promise

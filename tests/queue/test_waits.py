@@ -29,10 +29,11 @@ import pytest
 from sqlalchemy import event, func, select
 
 from models.agents import agents
+from models.agents.tables import leg
 from models.queue import handling, queues
 from models.queue.handling import PUTS_DOWN
+from models.queue.tables import queue_entry
 from models.supervision import snapshots
-from models.tables import leg, queue_entry
 from services.agents import call_back, presence
 from services.campaign.opening_hours import hours_of, tomorrow_evening
 from services.queue.entries import QueueCaller, WaitEstimates, join, place_promise

@@ -28,8 +28,8 @@ from ivr.messenger import TwilioMessenger
 from jobs import dispatcher
 from jobs.timed import run_beside
 from launcher import inherited
+from models.call.tables import turn
 from models.queue import queues
-from models.tables import turn
 from services.centres.directory import Directory
 from services.messages.deliver_message import deliver_message
 from services.service import Service

@@ -28,7 +28,7 @@ from models.crypto import Vault
 from models.database import Connection, Database
 from models.slots import places
 from models.slots.places import HeldPlace
-from models.tables import place
+from models.slots.tables import place
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centres.directory import Directory, NearbyCentre

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from flows.session import Session
 from models.online import codes
-from models.tables import place
+from models.slots.tables import place
 from services.call import resume_call
 from services.centre_day import secretary
 from services.centre_day.secretary import WalkIn

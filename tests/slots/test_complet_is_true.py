@@ -9,7 +9,7 @@ import pytest
 
 from sqlalchemy import text, update
 
-from models.tables import place
+from models.slots.tables import place
 from services.slots import hold_slot
 from tests.support.house import House, mornings
 from tests.support.rows import holds, near, rows_of

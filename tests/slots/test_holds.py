@@ -13,7 +13,7 @@ from flows.session import Offer
 from jobs.scheduler import tidy
 from models.clock import DatabaseClock
 from models.slots import places
-from models.tables import place
+from models.slots.tables import place
 from services.call.end_call import record_call_status
 from services.slots.allocate import Channel
 from tests.support.house import (

@@ -32,10 +32,13 @@ from hypothesis.stateful import (
 from sqlalchemy import and_, case, exists, func, select, update
 
 from jobs.scheduler import tidy
+from models.booking.tables import appointment, booking, history
 from models.call import turns
 from models.call.turns import Body
+from models.centres.tables import centre
+from models.desk.tables import agent_case
 from models.slots import slots
-from models.tables import agent_case, appointment, booking, centre, history, place, slot
+from models.slots.tables import place, slot
 from services.booking.change_booking import (
     By,
     Cancelled,

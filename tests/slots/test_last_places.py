@@ -19,9 +19,10 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from models.booking.tables import appointment, booking
 from models.slots import places
 from models.slots.places import HeldPlace
-from models.tables import appointment, booking, place
+from models.slots.tables import place
 from tests.support.house import CAMPAIGN, House, Phone, mornings
 from tests.support.rows import (
     as_in_production,

@@ -22,6 +22,7 @@ WRITERS = frozenset(
 )  # fmt: skip
 # Those that no other table has.
 COLUMNS = frozenset({"held_by", "hold_expires_at", "hold_limit_at", "blocked"})
+TABLE = "models.slots.tables.place"
 STATEMENTS = frozenset({"update", "insert", "delete"})
 RAW = re.compile(r"\b(?:update|insert\s+into|delete\s+from)\s+\"?place\"?(?=\s|\()", re.IGNORECASE)
 
@@ -108,10 +109,9 @@ class Finder(ast.NodeVisitor):
             self.found.add("SQL: " + " ".join(node.value.split())[:60])
 
     def is_table(self, node: ast.AST) -> bool:
-        name = self.whole_name(node)
-        return name == "models.tables.place" or (
-            isinstance(node, ast.Call) and self.whole_name(node.func) == "models.tables.place.alias"
-        )
+        if isinstance(node, ast.Call):
+            return self.whole_name(node.func) == f"{TABLE}.alias"
+        return self.whole_name(node) == TABLE
 
 
 def writes_to_places(source: str) -> set[str]:
@@ -219,19 +219,23 @@ PLANTED = {
     "by its name": "from models.slots import places\ndef f(c):\n    getattr(places, 'book')(c)",
     "an import at work": "import importlib\np = importlib.import_module('models.slots.places')\n",
     "an update": (
-        "from sqlalchemy import update\nfrom models.tables import place\n"
+        "from sqlalchemy import update\nfrom models.slots.tables import place\n"
         "s = update(place).values(booking_id='b')"
     ),
     "an update by another name": (
-        "import sqlalchemy as sa\nfrom models import tables\n"
+        "import sqlalchemy as sa\nfrom models.slots import tables\n"
         "s = sa.update(tables.place).values(held_by='b')"
     ),
-    "the table's own": "from models.tables import place as t\ns = t.update().values(blocked=True)",
+    "the table's own": (
+        "from models.slots.tables import place as t\ns = t.update().values(blocked=True)"
+    ),
     "an insert": (
-        "from models.dialects import insert\nfrom models.tables import place\n"
+        "from models.dialects import insert\nfrom models.slots.tables import place\n"
         "def f(c):\n    return insert(c, place)"
     ),
-    "a delete": "from sqlalchemy import delete\nfrom models.tables import place\ns = delete(place)",
+    "a delete": (
+        "from sqlalchemy import delete\nfrom models.slots.tables import place\ns = delete(place)"
+    ),
     "SQL": "SQL = 'UPDATE place SET held_by = NULL'",
     "SQL in lines": "SQL = '''\n  insert into\n  place (id) values (1)'''",
     "SQL put together": "def f(n):\n    return f'UPDATE place SET booking_id = {n}'",
@@ -245,11 +249,11 @@ def test_the_scan_finds_what_is_planted(source: str):
 
 HARMLESS = {
     "reading": (
-        "from models.slots import places\nfrom models.tables import place\n"
+        "from models.slots import places\nfrom models.slots.tables import place\n"
         "from sqlalchemy import select\ns = select(place).where(places.is_free(1, place))"
     ),
     "another table": (
-        "from sqlalchemy import update\nfrom models.tables import booking\n"
+        "from sqlalchemy import update\nfrom models.booking.tables import booking\n"
         "s = update(booking).values(state='x')"
     ),
     "another's word": "def f(file):\n    file.release()\n    file.book(1)",

@@ -11,7 +11,8 @@ import pytest
 
 from sqlalchemy import event, func, insert, select, text, update
 
-from models.tables import centre, place, slot
+from models.centres.tables import centre
+from models.slots.tables import place, slot
 from services.slots.hold_slot import HeldSlot
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.rows import (

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from models.slots import slots
-from models.tables import place
+from models.slots.tables import place
 from services.slots.allocate import Channel
 from tests.support.house import CAMPAIGN, NOON, House, campaign_with, house, mornings
 from tests.support.rows import change, clock_of, confirms_as, holds, near, rows_of

@@ -24,9 +24,11 @@ import pytest
 from sqlalchemy import func, select
 
 from launcher import inherited
+from models.booking.tables import appointment, booking, history
 from models.clock import DatabaseClock
 from models.database import Database
-from models.tables import appointment, booking, history, message, place
+from models.messages.tables import message
+from models.slots.tables import place
 from services.store import CryptographicChance
 from tests.slots.crowd import CHANNELS, Plan, Story
 from tests.support.house import CAMPAIGN, House, house

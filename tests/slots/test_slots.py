@@ -12,8 +12,9 @@ import pytest
 
 from sqlalchemy import func, select, update
 
+from models.centres.tables import centre
 from models.database import Database
-from models.tables import centre, place, slot
+from models.slots.tables import place, slot
 from services.slots.open_slots import day_starts
 from tests.support.imports import Run, centre_row, write_centres
 

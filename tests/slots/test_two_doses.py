@@ -11,7 +11,8 @@ import pytest
 
 from sqlalchemy import func, select, text, update
 
-from models.tables import appointment, booking, history, place
+from models.booking.tables import appointment, booking, history
+from models.slots.tables import place
 from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.hold_slot import HeldSlot
 from tests.support.house import LANDLINE, House, campaign_with, house, mornings

@@ -16,17 +16,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from models.accounts.tables import staff
+from models.agents.tables import agent
+from models.booking.tables import booking
+from models.call.tables import call, turn
 from models.database import Database
-from models.tables import (
-    agent,
-    agent_queue,
-    booking,
-    call,
-    message,
-    queue_entry,
-    staff,
-    turn,
-)
+from models.messages.tables import message
+from models.queue.tables import agent_queue, queue_entry
 
 PARIS = ZoneInfo("Europe/Paris")
 STEPS = ("welcome", "for_whom", "date_of_birth", "postcode", "offers", "reach", "confirm")

@@ -16,11 +16,14 @@ import pytest
 
 from sqlalchemy import event, select
 
+from models.accounts.tables import staff_act
 from models.agents import agents as agent_rows
+from models.agents.tables import agent
 from models.queue import queues
 from models.queue.queues import NewQueueEntry
+from models.queue.tables import agent_queue, queue_entry
 from models.supervision import tallies
-from models.tables import agent, agent_queue, alert, board_setting, queue_entry, staff_act
+from models.supervision.tables import alert, board_setting
 from prompts.screens import LANGUAGES, screen
 from services.accounts import staff as accounts
 from services.accounts.staff import record_act

@@ -11,20 +11,14 @@ import pytest
 
 from sqlalchemy import select
 
+from models.booking.tables import booking
+from models.call.tables import call, turn
 from models.desk import cases
 from models.desk.cases import NewCase
+from models.messages.tables import message
+from models.queue.tables import agent_queue, queue_entry
 from models.supervision import snapshots, tallies
-from models.tables import (
-    agent_queue,
-    alert,
-    booking,
-    call,
-    message,
-    queue_entry,
-    snapshot,
-    tally,
-    turn,
-)
+from models.supervision.tables import alert, snapshot, tally
 from services.campaign.campaigns import Campaigns
 from services.supervision.board import iso
 from services.supervision.counts import day_before, day_begins, quarter_of, same_time_yesterday

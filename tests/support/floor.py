@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from models.agents import agents
 from models.agents.agents import Agent, Leg
+from models.agents.tables import intent, leg
 from models.clock import FixedClock
 from models.queue import queues
 from models.queue.queues import NewQueueEntry, QueueEntry
-from models.tables import intent, leg
 from services.agents import connect_agent, presence, provider_commands, reserve
 from services.agents.connect_agent import Brought, Entering
 from tests.support.control import FakeControl

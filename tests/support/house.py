@@ -34,13 +34,16 @@ from models.accounts.staff import STRONG_ROLES, Staff
 from models.booking import bookings
 from models.booking.bookings import BookingRow
 from models.call import turns
+from models.centres.tables import centre, postcode
 from models.clock import Clock, FixedClock
 from models.crypto import Vault
 from models.database import Database
+from models.messages.tables import message
 from models.queue import queues
 from models.queue.queues import QueueEntry
+from models.queue.tables import queue_entry
 from models.slots import slots
-from models.tables import centre, message, place, postcode, queue_entry
+from models.slots.tables import place
 from prompts.catalogue import Catalogue, load
 from services.accounts import passwords, second_factor
 from services.campaign.campaign import Campaign

@@ -15,10 +15,12 @@ from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from jobs.partner_mirror import mirror_all
+from models.desk.tables import agent_case
 from models.messages import outbox
+from models.messages.tables import message
 from models.partners import bookings
 from models.partners.bookings import OrderRow
-from models.tables import agent_case, message, place
+from models.slots.tables import place
 from partners.keldoc_booking import BookedCentre, Keldoc, KeldocAccount
 from services.centres.directory import Directory
 from services.messages.deliver_message import DeliveryDependencies, deliver_message

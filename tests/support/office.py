@@ -26,7 +26,7 @@ from ivr.messenger import TwilioMessenger
 from jobs.scheduler import sweep
 from models.messages import outbox
 from models.messages.outbox import NewMessage
-from models.tables import message
+from models.messages.tables import message
 from services.centres.directory import Directory
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.service import Service

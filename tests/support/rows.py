@@ -17,10 +17,12 @@ from psycopg.pq import Trace
 from sqlalchemy import event, func, select, text
 
 from models.booking import bookings
+from models.booking.tables import appointment
+from models.centres.tables import centre, postcode
 from models.clock import FixedClock
 from models.database import Database
 from models.slots import slots
-from models.tables import appointment, centre, place, postcode
+from models.slots.tables import place
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign

@@ -18,7 +18,9 @@ from sqlalchemy import select, update
 
 from flows.world import News
 from models.messages import outbox
-from models.tables import message, place, slot, waiting_entry, waiting_offer
+from models.messages.tables import message
+from models.slots.tables import place, slot
+from models.waiting_list.tables import waiting_entry, waiting_offer
 from services.booking.confirm_booking import Booked, NotBooked
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory

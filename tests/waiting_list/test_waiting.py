@@ -19,8 +19,11 @@ from sqlalchemy import func, select, update
 
 from jobs import scheduler
 from models.booking import bookings
-from models.tables import appointment, message, place, waiting_entry
+from models.booking.tables import appointment
+from models.messages.tables import message
+from models.slots.tables import place
 from models.waiting_list import waiting
+from models.waiting_list.tables import waiting_entry
 from prompts.catalogue import load
 from services.booking.change_booking import By, Moved, Unchanged, cancel, move
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking

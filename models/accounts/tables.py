@@ -1,0 +1,75 @@
+"""Staff, their sessions and their acts."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, LargeBinary, String, Table, Text
+
+from models.tables import RowId, index, key, may, metadata, must
+from models.types import Instant
+
+ROLES = ("agent", "supervisor", "secretary", "operator")
+
+staff = Table(
+    "staff",
+    metadata,
+    key("id", String(32)),
+    must("login", String(60), "lower case", unique=True),
+    must("name", Text, "as colleagues see it"),
+    must("role", String(12)),
+    must("password_hash", Text, "argon2id"),
+    must(
+        "password_temporary",
+        Boolean,
+        "given by somebody else, to be changed at the next sign-in",
+        default=False,
+    ),
+    must("demonstration", Boolean, "its password is in the README", default=False),
+    may("totp_enc", LargeBinary, "secret of the second factor; null: none yet"),
+    must("totp_step", BigInteger, "last used", default=0),
+    may("phone_enc", LargeBinary, "their own telephone, E.164"),
+    must("languages", String(20), "by spaces", default="fr"),
+    may("centre_id", String(40), "of a secretary; null: all centres"),
+    must(
+        "sessions_from",
+        Instant,
+        "sessions that began before are over: sign-out everywhere moves it",
+    ),
+    may("disabled_at", Instant),
+    must("created_at", Instant),
+    must("updated_at", Instant),
+    CheckConstraint(f"role IN {ROLES}", name="role"),
+)
+
+staff_session = Table(
+    "staff_session",
+    metadata,
+    key("token_idx", LargeBinary, "hash; the browser has the token"),
+    must("staff_id", String(32), refers="staff.id", index=True),
+    must("created_at", Instant),
+    must("seen_at", Instant),
+    may("strong_at", Instant, "when the second factor was given; null: not yet"),
+    may("ended_at", Instant),
+    must(
+        "wall",
+        Boolean,
+        "of a screen on a wall: it reads the board, and opens nothing else",
+        default=False,
+    ),
+    may("proved_at", Instant, "when the password was given again; null: when it began"),
+)
+
+# Append only, like `history`: what staff did and whose file they read. A line that is a year old
+# may be deleted, and no other: the trigger looks.
+staff_act = Table(
+    "staff_act",
+    metadata,
+    key("id", RowId),
+    must("at", Instant),
+    must("staff_id", String(32), "or a word: system, operator"),
+    must("what", String(24)),
+    must("subject", String(60), "id of a call, booking, queue, staff"),
+    must("why", String(120)),
+    must("details", Text, "JSON of ids and words; nothing personal"),
+    index("ix_staff_act_at", "at"),
+    index("ix_staff_act_subject", "subject"),
+)

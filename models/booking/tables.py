@@ -1,0 +1,93 @@
+"""Bookings, their appointments and their history."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, LargeBinary, SmallInteger, String, Table, Text
+
+from models.tables import RowId, index, key, may, metadata, must
+from models.types import Instant
+
+_LIVE = "state = 'confirmed'"
+
+booking = Table(
+    "booking",
+    metadata,
+    key("id", String(32)),
+    must("idempotency_key", String(64), unique=True),
+    may("reference_enc", LargeBinary),
+    may("reference_idx", LargeBinary, unique=True),
+    must("channel", String(8)),
+    must("campaign", String(40)),
+    must("centre_id", String(40), refers="centre.id"),
+    must("state", String(10)),
+    may("call_id", String(40)),
+    may("dob_enc", LargeBinary),
+    may("dob_idx", LargeBinary),
+    may("phone_enc", LargeBinary),
+    may("phone_idx", LargeBinary),
+    may("postcode", String(5)),
+    must("rank", SmallInteger, "2: a second person of one birth date on one phone", default=1),
+    must("version", SmallInteger, "counts changes; each has one message of its own", default=1),
+    may("name_enc", LargeBinary, "taken by agents and the web only"),
+    must("created_at", Instant),
+    may("cancelled_at", Instant),
+    must("last_start_at", Instant, "retention counts from here"),
+    may("erased_at", Instant),
+    must("language", String(2), default="fr"),
+    must(
+        "calls",
+        Boolean,
+        "wants to be rung: the same evening, and before the appointment",
+        default=False,
+    ),
+    index("ix_booking_dob_idx", "dob_idx"),
+    index("ix_booking_phone_idx", "phone_idx"),
+    index("ix_booking_last_start_at", "last_start_at"),
+    index("ix_booking_created_at", "created_at"),
+)
+
+appointment = Table(
+    "appointment",
+    metadata,
+    key("id", RowId),
+    must("booking_id", String(32), refers="booking.id"),
+    must("dose", SmallInteger),
+    must("place_id", RowId, refers="place.id"),
+    must("centre_id", String(40)),
+    must("start_at", Instant),
+    must("state", String(10)),
+    may(
+        "person_idx",
+        LargeBinary,
+        "keyed hash of campaign, birth date, phone and rank; null without a phone",
+    ),
+    # Law 1: whatever the code does, one place never carries two live appointments.
+    index("uq_appointment_place", "place_id", where=_LIVE, unique=True),
+    index("uq_appointment_booking_dose", "booking_id", "dose", where=_LIVE, unique=True),
+    # One person, one appointment for each dose.
+    index(
+        "uq_appointment_person_dose",
+        "person_idx",
+        "dose",
+        where=f"{_LIVE} AND person_idx IS NOT NULL",
+        unique=True,
+    ),
+    index("ix_appointment_booking_id", "booking_id"),
+    index("ix_appointment_centre_start", "centre_id", "start_at"),
+    index("ix_appointment_start_at", "start_at"),
+)
+
+# Append only: triggers of the migrations refuse every UPDATE and DELETE.
+history = Table(
+    "history",
+    metadata,
+    key("id", RowId),
+    must("booking_id", String(32)),
+    must("at", Instant),
+    must("who", String(60), "caller, system, or a staff id"),
+    must("channel", String(10)),
+    must("what", String(20)),
+    must("why", String(80)),
+    must("details", Text, "JSON of ids and moments; nothing personal"),
+    index("ix_history_booking_id", "booking_id"),
+)

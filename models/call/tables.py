@@ -1,0 +1,60 @@
+"""Calls and their turns, paces of lines, and codes to go on with."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, LargeBinary, SmallInteger, String, Table
+
+from models.tables import index, key, may, metadata, must
+from models.types import Instant
+
+call = Table(
+    "call",
+    metadata,
+    key("id", String(40), "the provider's id of the call"),
+    may("caller_enc", LargeBinary, "null: withheld, or erased"),
+    may("caller_idx", LargeBinary),
+    must("status", String(16)),
+    must("status_rank", SmallInteger),
+    must("started_at", Instant),
+    may("ended_at", Instant),
+    index("ix_call_caller_started", "caller_idx", "started_at"),
+    index("ix_call_started_at", "started_at", postgresql_using="brin"),
+    # The board asks each second which calls have just ended.
+    index("ix_call_ended_at", "ended_at"),
+)
+
+turn = Table(
+    "turn",
+    metadata,
+    key("call_id", String(40)),
+    key("number", SmallInteger, "0 is the answer to the ring"),
+    must("at", Instant),
+    must("step", String(24), "where the call is after this turn"),
+    must("outcome", String(16)),
+    may(
+        "body_enc",
+        LargeBinary,
+        "what was heard, the session after it, the answer; erased after 24 h",
+    ),
+    # Rows come in the order of time and are looked up by it once an hour: a summary of pages will
+    # do.
+    index("ix_turn_at", "at", postgresql_using="brin"),
+)
+
+# A line that asked for the slower pace is spoken to slowly from the start.
+caller_pace = Table(
+    "caller_pace",
+    metadata,
+    key("caller_idx", LargeBinary),
+    must("slow", Boolean),
+    must("at", Instant, "of the last call that said so"),
+)
+
+# What a withheld number is told, so that a line that is cut loses nothing.
+resume_code = Table(
+    "resume_code",
+    metadata,
+    key("code_idx", LargeBinary),
+    must("call_id", String(40), refers="call.id", index=True),
+    must("expires_at", Instant),
+)

@@ -1,0 +1,54 @@
+"""Centres, and postcodes with their towns."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Date, Float, String, Table, Text
+
+from models.tables import key, may, metadata, must
+from models.types import Instant
+
+BOOKING_MODES = ("ours", "partner", "own_phone", "reserved")
+
+centre = Table(
+    "centre",
+    metadata,
+    key("id", String(40), "gid of the official file"),
+    must("name", Text),
+    must("street", Text, default=""),
+    must("postcode", String(5)),
+    must("insee", String(5), default=""),
+    must("town", Text),
+    must("departement", String(3)),
+    must("territory", String(16), "land that no sea cuts: see models.centres.geography"),
+    may("latitude", Float),
+    may("longitude", Float),
+    must("time_zone", String(40)),
+    must("phones", Text, "JSON list, E.164 or short numbers", default="[]"),
+    must("booking_link", Text, default=""),
+    must("booking_mode", String(10)),
+    must("hours", Text, 'JSON {"0": [["09:00","12:00"]]}, 0 = Monday', default="{}"),
+    must("notes", Text, default=""),
+    may("opens_on", Date),
+    may("closes_on", Date),
+    must("source", String(20)),
+    must("fingerprint", String(64), "hash of what the source said; equal = unchanged"),
+    may("closed_at", Instant, "gone from the source; never deleted, bookings point here"),
+    must("created_at", Instant),
+    must("updated_at", Instant),
+    CheckConstraint(f"booking_mode IN {BOOKING_MODES}", name="booking_mode"),
+)
+
+postcode = Table(
+    "postcode",
+    metadata,
+    key("code", String(5)),
+    must("main_town", Text),
+    must(
+        "towns", Text, "JSON list of {insee, name, departement, latitude, longitude, inhabitants}"
+    ),
+    must("departement", String(3), "of the main town"),
+    must("territory", String(16)),
+    may("latitude", Float),
+    may("longitude", Float),
+    must("fingerprint", String(64)),
+)

@@ -1,0 +1,24 @@
+"""Cases that agents look at."""
+
+from __future__ import annotations
+
+from sqlalchemy import String, Table
+
+from models.tables import index, key, may, metadata, must
+from models.types import Instant
+
+# What no machine can settle: somebody looks at it.
+agent_case = Table(
+    "agent_case",
+    metadata,
+    key("id", String(32)),
+    must("kind", String(20)),
+    may("booking_id", String(32)),
+    may("operation_id", String(32)),
+    must("why", String(80)),
+    must("created_at", Instant),
+    may("closed_at", Instant),
+    may("message_id", String(32)),
+    index("ix_agent_case_open", "created_at", where="closed_at IS NULL"),
+    index("ix_agent_case_booking_id", "booking_id"),
+)

@@ -1,0 +1,73 @@
+"""Messages, what telephone lines can get, and reminders that were planned."""
+
+from __future__ import annotations
+
+from sqlalchemy import Date, Integer, LargeBinary, SmallInteger, String, Table
+
+from models.tables import index, key, may, metadata, must
+from models.types import Instant
+
+message = Table(
+    "message",
+    metadata,
+    key("id", String(32)),
+    must("kind", String(20), "sms, callback, …: later issues add kinds, not tables"),
+    must("dedupe_key", String(80), unique=True),
+    may("booking_id", String(32)),
+    may("call_id", String(40)),
+    may("recipient_enc", LargeBinary),
+    may("recipient_idx", LargeBinary),
+    may("payload_enc", LargeBinary, "JSON: what the kind needs to be delivered"),
+    must("state", String(12)),
+    must("attempts", SmallInteger, default=0),
+    must("due_at", Instant),
+    may("lease_until", Instant),
+    may("provider_sid", String(40)),
+    may("error_code", String(12)),
+    must("created_at", Instant),
+    must("updated_at", Instant),
+    may("sent_at", Instant),
+    must(
+        "topic",
+        String(20),
+        "what it tells of: confirmation, reminder, offer … (services.messages.topics)",
+        default="",
+    ),
+    may("way", String(5), "text or call, once it went"),
+    may("parts", SmallInteger, "of a text"),
+    may("seconds", Integer, "of calls, as billed"),
+    index("ix_message_unsent", "kind", "due_at", where="state IN ('pending', 'sending')"),
+    index("ix_message_undelivered", "updated_at", where="state IN ('failed', 'undelivered')"),
+    index("ix_message_provider_sid", "provider_sid"),
+    index("ix_message_recipient_idx", "recipient_idx"),
+    index("ix_message_booking_id", "booking_id"),
+    index("ix_message_sent_at", "sent_at"),
+)
+
+# What a number can get, as the provider or somebody at it has told.
+phone_line = Table(
+    "phone_line",
+    metadata,
+    key("phone_idx", LargeBinary),
+    must("kind", String(10), "mobile, landline, voip, none; empty: as its number says"),
+    must("source", String(8), "lookup, refusal, sms"),
+    may("looked_up_at", Instant),
+    may("refused_at", Instant, "a text was refused there last, as a landline"),
+    must("refusals", SmallInteger, default="0"),
+    may("stopped_at", Instant, "wants no texts since"),
+    may("wrong_at", Instant, "said to be somebody else's"),
+    must("updated_at", Instant),
+    index("ix_phone_line_updated_at", "updated_at"),
+)
+
+# Reminders of a day that were written, so that each is once.
+reminder_plan = Table(
+    "reminder_plan",
+    metadata,
+    key("what", String(20)),
+    key("campaign", String(40)),
+    key("time_zone", String(40)),
+    key("day", Date, "of those appointments, by that zone"),
+    must("planned_at", Instant),
+    must("messages", Integer),
+)

@@ -1,0 +1,28 @@
+"""Visits to the public site."""
+
+from __future__ import annotations
+
+from sqlalchemy import Integer, LargeBinary, String, Table
+
+from models.tables import index, key, may, metadata, must
+from models.types import Instant
+
+# A visit to the public site: where somebody is in its questions, and what they have given. Its id
+# is the name that its places are held under; the number is the duplicate check, as in `turn`.
+visit = Table(
+    "visit",
+    metadata,
+    key("id", String(40), "W and 32 hexadecimal digits"),
+    must("number", Integer, "counts answers; a copy of one is none"),
+    must("step", String(24), "the question that is asked now"),
+    must("outcome", String(16), "booked, waiting, taken_up, ended; empty: goes on", default=""),
+    must("language", String(2), default="fr"),
+    may("body_enc", LargeBinary, "the session and what was typed; erased after 24 h"),
+    may("code_idx", LargeBinary, "to finish it by telephone", unique=True),
+    may("code_until", Instant),
+    may("place_idx", LargeBinary, "where it was begun (services.online.attempts.place_of)"),
+    must("created_at", Instant),
+    must("seen_at", Instant),
+    index("ix_visit_seen_at", "seen_at"),
+    index("ix_visit_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
+)

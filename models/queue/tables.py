@@ -1,0 +1,126 @@
+"""Queues of agents, and the callers and call backs in them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Integer, LargeBinary, SmallInteger, String, Table, Text
+
+from models.tables import index, key, may, metadata, must
+from models.types import Instant
+
+_LIVE = "state IN ('waiting', 'kept', 'reserved', 'talking')"
+
+agent_queue = Table(
+    "agent_queue",
+    metadata,
+    key("id", String(40), "fr, en, fr-bretagne"),
+    must("language", String(5)),
+    must("region", String(60), "empty: national", default=""),
+    must("state", String(14), "hours, open, callback_only, closed", default="hours"),
+    must(
+        "overflow_minutes",
+        SmallInteger,
+        "after these the national queue of the language takes its callers too",
+        default=3,
+    ),
+    must("announcement", Text, "said to who waits", default=""),
+    may("provider_sid", String(40), "the provider's queue; null: not made yet"),
+    must("max_size", Integer, default=5000),
+    must("created_at", Instant),
+    must("updated_at", Instant),
+    must(
+        "translations", Text, "JSON: the announcement by the code of another language", default="{}"
+    ),
+)
+
+agent_queue_member = Table(
+    "agent_queue_member",
+    metadata,
+    key("staff_id", String(32), refers="staff.id"),
+    key("queue_id", String(40), refers="agent_queue.id"),
+)
+
+# One line for callers on the line and for callbacks that were promised: one order for both.
+queue_entry = Table(
+    "queue_entry",
+    metadata,
+    key("id", String(32)),
+    must("queue_id", String(40), refers="agent_queue.id"),
+    must("kind", String(8), "call: on the line; callback: promised"),
+    must("state", String(10), "waiting, kept, reserved, talking, wrapup, done, left, lost"),
+    may("call_id", String(40), "the caller's call of now; null: not rung yet"),
+    may("origin_call_id", String(40), "the call that holds what was said and typed"),
+    must("language", String(5)),
+    may("departement", String(3)),
+    may("phone_enc", LargeBinary),
+    may("phone_idx", LargeBinary),
+    may("known_enc", LargeBinary, "JSON: what was given, beyond the life of turns"),
+    must("reason", String(40), default=""),
+    must(
+        "mode",
+        String(8),
+        "agent; machine: a callback that goes on without anybody",
+        default="agent",
+    ),
+    must("joined_at", Instant, "the place in the line"),
+    may("overflow_at", Instant, "from then on the national queue takes it too"),
+    must("due_at", Instant, "a callback is not made before"),
+    may("expected_at", Instant, "a callback: when it was promised for, at the latest"),
+    may("told_seconds", Integer, "the wait that was told first"),
+    may("told_at", Instant),
+    may("staff_id", String(32)),
+    may("reserved_at", Instant),
+    may("answered_at", Instant),
+    may("held_at", Instant, "on hold since; null: not"),
+    may("conference_sid", String(40)),
+    may("ended_at", Instant),
+    must("outcome", String(20), default=""),
+    must("wrapup_code", String(24), default=""),
+    may("note_enc", LargeBinary),
+    must("tries", SmallInteger, default=0),
+    may("last_try_at", Instant),
+    must("version", Integer, default=1),
+    must("created_at", Instant),
+    must("updated_at", Instant),
+    may("promised_at", Instant, "a callback: when it was promised, which may be after its place"),
+    may("asked_at", Instant, "when the provider was last asked what became of its lines"),
+    may("message_id", String(32), "the message that this call delivers"),
+    index("ix_queue_entry_line", "queue_id", "joined_at", "id", where="state = 'waiting'"),
+    index(
+        "uq_queue_entry_call",
+        "call_id",
+        where=_LIVE,
+        unique=True,
+    ),
+    # One live promise for each number.
+    index(
+        "uq_queue_entry_promise",
+        "phone_idx",
+        where=f"kind = 'callback' AND {_LIVE}",
+        unique=True,
+    ),
+    index("ix_queue_entry_phone", "phone_idx", "created_at"),
+    index("ix_queue_entry_origin", "origin_call_id"),
+    index("ix_queue_entry_created_at", "created_at"),
+    index("ix_queue_entry_answered_at", "answered_at"),
+    index("ix_queue_entry_ended_at", "ended_at"),
+    index("ix_queue_entry_message_id", "message_id", where="message_id IS NOT NULL"),
+    index(
+        "ix_queue_entry_gave_way",
+        "joined_at",
+        where="message_id IS NOT NULL AND outcome IN ('displaced', 'merged')",
+    ),
+    # Asked each second: how many a language's agents owe an answer, and who is rung later.
+    index(
+        "ix_queue_entry_owed",
+        "language",
+        "due_at",
+        "joined_at",
+        where="state = 'waiting' AND mode = 'agent'",
+    ),
+    index(
+        "ix_queue_entry_busy",
+        "state",
+        "staff_id",
+        where="state IN ('reserved', 'talking', 'wrapup', 'kept')",
+    ),
+)

@@ -1,0 +1,64 @@
+"""Slots of centres and their places. One row of `place` is one place that one person can take.
+
+See docs/decisions/0002.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from models.tables import RowId, index, key, may, metadata, must
+from models.types import Instant
+
+slot = Table(
+    "slot",
+    metadata,
+    key("id", RowId),
+    must("centre_id", String(40), refers="centre.id"),
+    must("start_at", Instant),
+    must("capacity", SmallInteger),
+    UniqueConstraint("centre_id", "start_at"),
+    CheckConstraint("capacity > 0", name="capacity"),
+)
+
+place = Table(
+    "place",
+    metadata,
+    key("id", RowId),
+    must("slot_id", RowId, refers="slot.id"),
+    must("number", SmallInteger, "1 to the capacity of the slot"),
+    # Copied from the slot, which never moves, so that one index finds the nearest free place.
+    must("centre_id", String(40)),
+    must("start_at", Instant),
+    must(
+        "lot",
+        SmallInteger,
+        "0 to 99, spread over a centre: the phone's below the campaign's share",
+        default=99,
+    ),
+    may("released_at", Instant, "nobody gets it before; null: from the start"),
+    must("blocked", Boolean, default=False),
+    may("held_by", String(40), "the call, web session or desk that holds it"),
+    may("hold_expires_at", Instant, "renewed by each turn of a live call"),
+    may("hold_limit_at", Instant, "no renewal goes beyond this"),
+    # Checked at commit: the conditional write on the place comes first, the booking after it.
+    may(
+        "booking_id",
+        String(32),
+        refers=ForeignKey("booking.id", deferrable=True, initially="DEFERRED"),
+    ),
+    UniqueConstraint("slot_id", "number"),
+    # Only what every query can repeat to the letter, or SQLite would not use the index.
+    index("ix_place_free", "centre_id", "start_at", "lot", "id", where="booking_id IS NULL"),
+    index("ix_place_held_by", "held_by", where="held_by IS NOT NULL"),
+    # Without it SQLite reads every place to check the foreign key of a new booking.
+    index("ix_place_booking_id", "booking_id", where="booking_id IS NOT NULL"),
+)
