@@ -47,6 +47,12 @@ SQLITE_BYTES = 1024**3
 # ---------------------------------------------------------------- the run
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update", action="store_true", help="write the recorded calls of tests/calls anew"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes minutes; run by `make test-long`")
     config.addinivalue_line("markers", "browser: drives a real browser")
