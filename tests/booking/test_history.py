@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from models.booking import history as lines
@@ -30,13 +30,15 @@ def written(service: House) -> House:
     return service
 
 
-def with_every_right(connection: Connection) -> None:
-    """Give the role back what the migration took, until the end of the transaction.
+def changes(house: House, verb: str) -> None:
+    """Change the lines with every right that the migration took from the role.
 
     Then the trigger alone refuses, whoever the role of the tests is.
     """
-    if connection.dialect.name != "sqlite":
-        connection.execute(text("GRANT UPDATE, DELETE, TRUNCATE ON history TO CURRENT_USER"))
+    with house.database.transaction() as connection:
+        if not house.database.is_sqlite:
+            connection.execute(text("GRANT UPDATE, DELETE, TRUNCATE ON history TO CURRENT_USER"))
+        connection.execute(CHANGES[verb])  # type: ignore[call-overload]
 
 
 def kept(house: House) -> list[Change]:
@@ -48,12 +50,8 @@ def kept(house: House) -> list[Change]:
 def test_a_line_is_neither_changed_nor_taken_away(written: House, verb: str):
     if written.database.is_sqlite and verb == "truncate":
         pytest.skip("SQLite has no such word")
-    with (
-        pytest.raises(DBAPIError, match="history is append only"),
-        written.database.transaction() as connection,
-    ):
-        with_every_right(connection)
-        connection.execute(CHANGES[verb])  # type: ignore[call-overload]
+    with pytest.raises(DBAPIError, match="history is append only"):
+        changes(written, verb)
     assert kept(written) == [BOOKED]
 
 

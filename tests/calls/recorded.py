@@ -319,9 +319,8 @@ class Play:
     def _waits(self, row: Any) -> str:
         entry = of_row(row, self.house.store.vault)
         doses = f"dose{'s' * (entry.doses > 1)}"
-        told = f"waiting list {entry.state} for {entry.doses} {doses} at {entry.number}, born {entry.born}"
-        return self._named(told)
-
+        told = f"waiting list {entry.state} for {entry.doses} {doses} at {entry.number}"
+        return self._named(f"{told}, born {entry.born}")
 
 
 # ---------------------------------------------------------------- the file
@@ -346,19 +345,15 @@ def _pairs(table: Mapping[str, Any]) -> list[str]:
 
 
 def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        # A TOML string escapes as a JSON string does.
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(_pairs(value)) + " }"
-    if isinstance(value, (list, tuple)):
-        if not value or not isinstance(value[0], str):
+    match value:
+        case bool() | int() | float() | str():
+            # As JSON writes them.
+            return json.dumps(value, ensure_ascii=False)
+        case date():
+            return value.isoformat()
+        case Mapping():
+            return "{ " + ", ".join(_pairs(value)) + " }"
+        case [str(), _, *_]:
+            return "[\n" + "".join(f"    {_toml(one)},\n" for one in value) + "]"
+        case _:
             return "[" + ", ".join(map(_toml, value)) + "]"
-        if len(value) == 1:
-            return f"[{_toml(value[0])}]"
-        return "[\n" + "".join(f"    {_toml(one)},\n" for one in value) + "]"
-    return str(value)
