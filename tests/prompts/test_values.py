@@ -324,7 +324,6 @@ def test_a_wording_beyond_the_last_is_the_last():
 
 TOLD = {
     "start": datetime(2026, 11, 26, 10, 0, tzinfo=PARIS),
-    "second": datetime(2026, 12, 17, 10, 0, tzinfo=PARIS),
     "address": "12 rue de la Paix, 75011 Paris 11e",
     "reference": "4521000007",
     "number": "09 74 75 00 01",
@@ -343,7 +342,6 @@ OFFERED = {
     ("language", "key", "told"),
     [
         ("fr", "confirmation", "Rendez-vous jeudi 26 novembre à 10h00, 12 rue de la Paix, 75011"),
-        ("fr", "confirmation_both", "jeu. 26/11 à 10h00 et jeu. 17/12 à 10h00, 12 rue de la Paix"),
         ("en", "confirmation", "Appointment Thursday 26 November at 10:00 am, 12 rue de la Paix"),
     ],
 )
