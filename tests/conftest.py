@@ -22,7 +22,7 @@ import redis
 from launcher import inherited
 from models.database import Database
 from models.migrations.runner import upgrade
-from tests.support import parts, quick, unclosed
+from tests.support import parts, unclosed
 from tests.support.keeper import ROOT, held, is_held, wait_for_keepers
 from tests.support.postgres import (
     MEMORY,
@@ -35,7 +35,12 @@ from tests.support.redis_server import running_redis
 from tests.support.shared_work import share_statements
 
 # Fixtures that tests of several folders share.
-pytest_plugins = ["tests.support.stages", "tests.support.imports", "tests.support.office"]
+pytest_plugins = [
+    "tests.support.quick",
+    "tests.support.stages",
+    "tests.support.imports",
+    "tests.support.office",
+]
 
 _run_folder = pytest.StashKey[Path]()
 _at_end = pytest.StashKey[ExitStack]()
@@ -51,14 +56,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update", action="store_true", help="write the recorded calls of tests/calls anew"
     )
-    parser.addoption(
-        "--quick", action="store_true", help="only tests that need no server and no other process"
-    )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--quick"):
-        quick.choose(config, items)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -43,9 +43,8 @@ import pytest
 
 from sqlalchemy import select
 
-import ivr.conversation
-
 from flows.speech import Line, Speech
+from ivr.twiml import render
 from models.tables import attempt, history, waiting_entry
 from models.waiting_list.waiting import of_row
 from prompts.catalogue import Catalogue, Part, load
@@ -127,7 +126,7 @@ class Heard:
 def listening() -> Iterator[Heard]:
     """Note each answer of the conversation and each written message before it becomes words."""
     heard = Heard()
-    render, text = ivr.conversation.render, Catalogue.text
+    text = Catalogue.text
 
     def rendered(speech: Speech, *rest: Any) -> str:
         heard.speeches.append(speech)
@@ -138,7 +137,7 @@ def listening() -> Iterator[Heard]:
         return text(catalogue, key, values)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ivr.conversation, "render", rendered)
+        patch.setattr("ivr.conversation.render", rendered)
         patch.setattr(Catalogue, "text", written)
         yield heard
 
@@ -254,8 +253,8 @@ class Play:
     def _named(self, told: str) -> str:
         for number, reference in enumerate(self.references, start=1):
             told = told.replace(reference, f"(reference {number})")
-        for number, name in NAMES.items():
-            told = told.replace(number, f"({name})")
+        for line, name in NAMES.items():
+            told = told.replace(line, f"({name})")
         return told
 
     # Rows

@@ -16,9 +16,11 @@ from tests.support.keeper import ROOT
 # of which 28 or so come with the answers: compiled templates and statements, connections, threads.
 MOST_AT_THE_START = 118
 # Brought along by libraries, or for what few requests do: imported where it is used.
-NEVER = ("rich", "pygments", "requests", "icalendar", "pandas", "fhir", "PIL")
-# The provider's REST client costs each worker more memory than all the rest of the service.
-NEVER += ("twilio.rest", "twilio.http")
+# The provider's REST client alone costs a worker more memory than all the rest of the service.
+NEVER = (
+    *("rich", "pygments", "requests", "icalendar", "pandas", "fhir", "PIL"),
+    *("twilio.rest", "twilio.http"),
+)
 # Of commands, of the processes beside the web, and of migrations.
 ELSEWHERE = ("alembic", "mako", "partners", "commands.slots", "jobs.worker", "flows.walking")
 PROGRAM = f"""
