@@ -25,7 +25,7 @@ MARKS = ("long", "browser")
 # Folders of tests about other programs than the service: processes, measurements, telephones.
 BESIDE = frozenset({"bench", "browser", "crash", "exchange", "launcher", "simulator", "sip"})
 # Seconds of the processor after which a test is left out the next time.
-MOST_SECONDS: Final = 1.0
+MOST_SECONDS: Final = 0.5
 KEPT: Final = "allo/slow"
 MEASURED: Final = "cpu_seconds"
 
@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help="only tests that need no server and no other process, and took no second",
+        help="only tests that need no server and no other process, and were quick",
     )
 
 
