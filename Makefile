@@ -116,6 +116,10 @@ ring: sip ## a telephone over SIP that rings the running service, and saves what
 crowd: setup ## many callers and some agents on the running service, to see the board alive (ARGS='--help')
 	@exec $(RUN) -m simulator.crowd_command $(ARGS)
 
+.PHONY: check
+check: setup-dev ## lint, types, import rules and the quick tests: three minutes (ARGS go to pytest)
+	@exec $(RUN) -m tests.support.checks --quick $(ARGS)
+
 .PHONY: test
 test: setup-dev ## every check: lint, types, import rules, all tests (ARGS go to pytest)
 	@exec $(RUN) -m tests.support.checks -m 'not long' $(ARGS)

@@ -35,7 +35,12 @@ from tests.support.redis_server import running_redis
 from tests.support.shared_work import share_statements
 
 # Fixtures that tests of several folders share.
-pytest_plugins = ["tests.support.stages", "tests.support.imports", "tests.support.office"]
+pytest_plugins = [
+    "tests.support.quick",
+    "tests.support.stages",
+    "tests.support.imports",
+    "tests.support.office",
+]
 
 _run_folder = pytest.StashKey[Path]()
 _at_end = pytest.StashKey[ExitStack]()
@@ -45,6 +50,12 @@ SQLITE_BYTES = 1024**3
 
 
 # ---------------------------------------------------------------- the run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update", action="store_true", help="write the recorded calls of tests/calls anew"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -34,7 +34,12 @@ class Desk:
         self.page.goto(f"{self.url}{path}")
 
     def types(self, *words: str) -> None:
-        """Type into the field that has the keyboard, and the ones after it; then send."""
+        """Type into the field that has the keyboard, and the ones after it; then send.
+
+        A browser gives it the keyboard with the first picture that it paints, which may be some
+        time after the page has loaded: what is typed before that is lost.
+        """
+        self.page.wait_for_function("document.activeElement instanceof HTMLInputElement")
         for number, word in enumerate(words):
             if number:
                 self.page.keyboard.press("Tab")
@@ -58,6 +63,7 @@ def desk(request: pytest.FixtureRequest, browser: Browser, sqlite_url: str) -> I
             )
             page = context.new_page()
             page.set_default_timeout(PATIENCE_MS)
+            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 40})
             one = Desk(made, url, page)
 
             def noted(message: Any) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from sqlalchemy import select, update
 
-from models.booking.tables import history
 from models.centres.tables import centre, postcode
 from models.messages import outbox
 from models.messages.tables import message
@@ -24,10 +23,8 @@ from services.slots.freed_slot_offers import offer_freed
 from services.waiting_list import entries
 from services.waiting_list.offer_notices import OfferNotices
 from tests.support.house import (
-    LANDLINE,
     MOBILE,
     NOON,
-    WITHHELD,
     House,
     campaign_with,
     house,
@@ -73,22 +70,6 @@ def due_of(row: Any) -> datetime:
 # ---------------------------------------------------------------- nothing near
 
 
-def test_where_nothing_is_near_the_caller_waits_and_is_found_on_the_list(empty: House):
-    caller = empty.phone(MOBILE).goes_to("no_slot")
-    caller.hears_text("il n'y a pas de rendez-vous libre près de Paris 11e")
-    assert waits(empty, MOBILE) is None
-    caller.presses("1").hears_text("au numéro qui se termine par 78")
-    caller.presses("1").hears_text("moins de dix personnes attendent avant vous")
-    caller.hears_text("Nous vous rappellerons dès qu'une place se libère")
-    assert caller.ended_normally
-    entry = waits(empty, MOBILE)
-    assert entry is not None
-    with empty.database.statement() as connection:
-        standing = entries.position(connection, empty.store, entry)
-    assert standing is not None
-    assert standing.state == "waiting"
-
-
 def test_a_place_that_is_freed_then_is_offered_to_whoever_waits(empty: House):
     empty.phone(MOBILE).goes_to("no_slot").presses("1").presses("1")
     empty.opens_centre("1", kilometres=0.4, starts=mornings(1))
@@ -97,14 +78,6 @@ def test_a_place_that_is_freed_then_is_offered_to_whoever_waits(empty: House):
         assert offer_freed(connection, empty.store, empty.campaign, place_ids) == 1
     (offer,) = empty.messages("waiting_offer")
     assert json.loads(empty.text_of(offer))["entry"] == waits(empty, MOBILE)
-
-
-def test_a_withheld_number_gives_one_and_waits_there(empty: House):
-    caller = empty.phone(WITHHELD).goes_to("no_slot").presses("1")
-    caller.hears_text("numéro de téléphone").presses("0142685300")
-    caller.hears_text("01, 42, 68, 53, 00").presses("1")
-    assert caller.ended_normally
-    assert waits(empty, "+33142685300") is not None
 
 
 def test_who_rings_again_is_on_the_list_once(empty: House):
@@ -139,18 +112,6 @@ def test_a_second_in_the_line_hears_of_those_before_them(empty: House):
 
 
 # ---------------------------------------------------------------- far away
-
-
-def test_the_nearest_region_with_slots_is_named_and_booked_there_on_demand(empty: House):
-    # 150 kilometres away, while the campaign sends nobody farther than 100.
-    empty.opens_centre("9", name="Halle", kilometres=150.0, starts=mornings(20), capacity=2)
-    caller = empty.phone(MOBILE).goes_to("no_slot")
-    caller.hears_text("à 150 kilomètres à vol d'oiseau, tapez 1")
-    assert empty.held() == 0
-    caller.presses("1").hears_text("Halle, à Paris 11e, à 150 kilomètres")
-    assert empty.held() > 0
-    caller.answers("1", "3", "1", "1", "1")
-    assert [one.centre_id for one in empty.bookings()] == ["9"]
 
 
 def test_no_sea_is_crossed_however_near_the_other_shore(empty: House):
@@ -259,13 +220,6 @@ def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(e
     assert len(body) <= 160
 
 
-def test_a_call_at_the_opening_is_a_row_of_its_own_kind_and_due_then(early: House):
-    early.phone(LANDLINE).dials().presses("1").hears_text("Nous vous rappellerons à l'ouverture")
-    (row,) = early.messages("callback")
-    assert due_of(row) == OPENING
-    assert json.loads(early.text_of(row))["news"] == "opening"
-
-
 def test_who_asks_twice_to_be_told_is_told_once(early: House):
     for _ in range(3):
         early.phone(MOBILE).dials().presses("1")
@@ -285,26 +239,7 @@ def test_a_promise_for_later_is_not_erased_before_it_is_kept(early: House):
         assert (recipient is not None) is kept
 
 
-def test_after_the_end_it_is_said_and_a_person_is_a_key_away(database_url: str):
-    with house(database_url, campaign=campaign_with(closes_at=NOON)) as service:
-        caller = service.phone(MOBILE).dials().hears_text("La campagne est terminée")
-        caller.presses("0").hears_text("nous pouvons vous rappeler")
-        caller.presses("1")
-        assert service.promises()
-
-
 # ---------------------------------------------------------------- who may not book yet
-
-
-def test_too_young_by_weeks_is_told_in_the_morning_of_the_first_day_that_can_be_booked(
-    empty: House,
-):
-    # 75 on 30 January 2027, which may be booked 35 days before.
-    caller = empty.phone(MOBILE).goes_to("not_eligible", born="30011952")
-    caller.hears_text("le 30 janvier 2027").presses("2")
-    assert caller.ended_normally
-    (text,) = empty.messages("callback")
-    assert due_of(text) == datetime(2026, 12, 26, 8, 0, tzinfo=UTC)
 
 
 def test_two_people_of_one_line_are_both_told(empty: House):
@@ -313,40 +248,11 @@ def test_two_people_of_one_line_are_both_told(empty: House):
     assert len(empty.messages("callback")) == 2
 
 
-def test_too_young_by_decades_is_not_promised_anything(empty: House):
-    caller = empty.phone(MOBILE).goes_to("not_eligible", born="12031990")
-    assert "prévenu" not in caller.since_input
-    caller.presses("2").hears_text("Au revoir")
-    assert empty.messages() == []
-
-
-def test_a_class_that_opens_later_hears_the_moment(database_url: str):
-    later = Eligible(minimum_age=65, opens_at=OPENING)
-    with house(database_url, campaign=campaign_with(eligible=(later,))) as service:
-        caller = service.phone(MOBILE).goes_to("not_eligible", born="12031960")
-        caller.hears_text("Il viendra le mardi 1er décembre à 8 heures").presses("2")
-        (text,) = service.messages("callback")
-        assert due_of(text) == OPENING
-
-
 def test_years_of_birth_count_on_the_telephone_too(database_url: str):
     born = Eligible(born_from=date(1950, 1, 1), born_until=date(1959, 12, 31))
     with house(database_url, campaign=campaign_with(eligible=(born,))) as service:
         assert service.phone(MOBILE).goes_to("postcode", born="31121959").step == "postcode"
         assert service.phone(MOBILE).goes_to("not_eligible", born="01011960")
-
-
-def test_a_group_that_the_caller_certifies_books_and_is_kept_with_the_booking(database_url: str):
-    carers = Eligible(minimum_age=50, group="soignants")
-    with house(database_url, campaign=campaign_with(eligible=(carers,))) as service:
-        service.opens_centre("1", kilometres=0.4, starts=mornings(20), capacity=9)
-        caller = service.phone(MOBILE).goes_to("group", born="12031970")
-        caller.hears_text("soignants").presses("1")
-        caller.books()
-        assert len(service.bookings()) == 1
-        with service.database.statement() as connection:
-            details = connection.execute(select(history.c.details)).scalars().all()
-        assert json.loads(details[0])["groups"] == ["soignants"]
 
 
 # ---------------------------------------------------------------- the town
@@ -360,14 +266,6 @@ def test_an_unknown_code_leads_to_the_town_and_two_digits_are_enough(service: Ho
     caller.presses("35").hears_text("Rennes")
     caller.presses("1")
     assert caller.step == "no_slot"
-
-
-def test_a_centre_is_asked_for_by_its_name(service: House):
-    caller = service.phone(MOBILE).goes_to("offers").presses("4").presses("4")
-    caller.hears_text("ou celui d'un centre")
-    caller.says("je voudrais aller au gymnase Jaurès")
-    assert {offer.centre_id for offer in service.session(caller.sid).offers} == {"2"}
-    caller.hears_text("Gymnase Jaurès")
 
 
 @pytest.mark.parametrize("text", ["à Paris", "une salle", "dans un centre", "la mairie de Lyon"])

@@ -79,46 +79,6 @@ def is_right(service: House) -> bool:
 # ---------------------------------------------------------------- hear
 
 
-def test_two_items_find_it_and_all_of_it_is_told(service: House):
-    """Rule 19: the reference and the birth date, and nothing else is asked."""
-    reference = booked(service)
-    asked = []
-    caller = service.phone(LANDLINE).dials().presses("2")
-    for answer in (reference, "1", BORN, "1"):
-        asked.append(caller.step)
-        caller.presses(answer)
-    assert asked == ["my_reference", "my_reference_check", "date_of_birth", "date_of_birth_check"]
-    caller.hears_text("Votre rendez-vous est le jeudi 26 novembre à 10 heures")
-    caller.hears_text("Salle des fêtes, 12 rue de la Paix, à Paris 11e")
-    caller.hears_text("Pour réentendre, tapez 1").presses("1")
-    caller.hears_text("jeudi 26 novembre à 10 heures")
-    assert not caller.errors
-
-
-def test_a_reference_is_read_back_before_it_counts(service: House):
-    reference = booked(service)
-    caller = service.phone().dials().presses("2").presses(UNKNOWN)
-    caller.hears_text("Votre référence : 00, 00, 00, 00, 01").presses("2").presses(reference)
-    caller.presses("1").presses(BORN).hears_text("12 mars 1942").presses("1")
-    caller.hears_text("Votre rendez-vous est le jeudi 26 novembre")
-
-
-def test_nine_digits_are_no_reference(service: House):
-    caller = service.phone().dials().presses("2").presses("123456789")
-    caller.hears_text("Une référence a dix chiffres").hears_text("Tapez ses dix chiffres")
-    assert rows_of(service.database, select(attempt)) == []
-
-
-def test_a_past_appointment_says_so_and_nothing_can_be_done_with_it(service: House):
-    """Rule 19."""
-    reference = booked(service)
-    clock_of(service).advance(timedelta(days=3))
-    caller = gives(service, reference).hears_text("Ce rendez-vous est passé")
-    caller.hears_text("jeudi 26 novembre à 10 heures")
-    # Another one, without being asked for the birth date again.
-    caller.presses("1").hears_text("12 mars 1942").presses("1").hears_text("code postal")
-
-
 def closes(service: House, *centres: str) -> None:
     """Centres close, for whoever is booked there: where nothing else is free it is a case."""
     life = CentreLife(service.store, Campaigns.fixed(service.campaign))
@@ -270,16 +230,6 @@ def standing(service: House, entry: str) -> EntryState:
     return found.state
 
 
-def test_too_late_to_take_it_back_is_told_as_it_is(service: House):
-    reference = booked(service)
-    caller = gives(service, reference).answers("3", "1")
-    clock_of(service).advance(UNDO_WITHIN + timedelta(seconds=1))
-    caller.presses("1").hears_text("les dix minutes sont passées")
-    caller.hears_text("Ce rendez-vous est annulé")
-    assert "Pour revenir sur" not in caller.since_input
-    assert states(service) == [(1, "cancelled")]
-
-
 def test_somebody_with_another_appointment_by_then_is_told_so(service: House):
     reference = booked(service)
     caller = gives(service, reference).answers("3", "1")
@@ -337,52 +287,6 @@ def pairs(database_url: str) -> Any:
         yield made
 
 
-def test_of_two_the_second_alone_or_both_are_cancelled(pairs: House):
-    reference = booked(pairs)
-    caller = gives(pairs, reference).hears_text("Premier rendez-vous : jeudi 26 novembre")
-    caller.hears_text("Second rendez-vous : jeudi 17 décembre à 10 heures, au même endroit")
-    caller.presses("3").hears_text("seulement le second, jeudi 17 décembre à 10 heures, tapez 1")
-    caller.presses("1").hears_text("Le premier reste").presses("1")
-    caller.hears_text("Le second rendez-vous est annulé. Le premier reste noté.")
-    assert states(pairs) == [(1, "confirmed"), (2, "cancelled")]
-    caller.presses("4").hears_text("vous êtes de nouveau attendu")
-    assert states(pairs) == [(1, "confirmed"), (2, "confirmed")]
-
-    caller.presses("3").presses("2").hears_text("Vous voulez annuler les deux").presses("1")
-    caller.hears_text("sont annulés. C'était le jeudi 26 novembre")
-    assert states(pairs) == [(1, "cancelled"), (2, "cancelled")]
-    caller.presses("1").hears_text("Second rendez-vous : jeudi 17 décembre")
-    assert states(pairs) == [(1, "confirmed"), (2, "confirmed")]
-    assert is_right(pairs)
-
-
-def test_both_move_together(pairs: House):
-    reference = booked(pairs)
-    caller = gives(pairs, reference).presses("2").presses("2")
-    caller.hears_text("reste à vous tant que rien d'autre n'est choisi").presses("2")
-    caller.hears_text("Premier rendez-vous : jeudi 26 novembre à 10 heures. Salle 2")
-    caller.hears_text("Les anciens seront rendus")
-    before = starts(pairs)
-    caller.presses("1").hears_text("vos deux rendez-vous ont changé ensemble")
-    caller.hears_text("Votre référence reste la même")
-    assert len(starts(pairs)) == 2
-    assert not set(starts(pairs)) & set(before)
-    assert pairs.held() == 0
-    assert is_right(pairs)
-
-
-def test_the_second_alone_moves_within_its_weeks_at_the_same_centre(pairs: House):
-    reference = booked(pairs)
-    # The first is done.
-    clock_of(pairs).advance(timedelta(days=2))
-    caller = gives(pairs, reference).hears_text("Votre rendez-vous est le jeudi 17 décembre")
-    caller.presses("2").hears_text("Salle 1").hears_text("vendredi 18 décembre")
-    caller.presses("1").hears_text("L'ancien, celui du jeudi 17 décembre à 10 heures, sera rendu")
-    caller.presses("1").hears_text("le nouveau rendez-vous remplace l'ancien")
-    assert starts(pairs) == ["1 26/11 09:00", "1 18/12 09:00"]
-    assert is_right(pairs)
-
-
 def test_where_no_other_second_is_free_it_stays(pairs: House):
     reference = booked(pairs)
     clock_of(pairs).advance(timedelta(days=2))
@@ -394,21 +298,6 @@ def test_where_no_other_second_is_free_it_stays(pairs: House):
 
 
 # ---------------------------------------------------------------- move
-
-
-def test_moved_in_one_go_and_the_reference_stays(service: House):
-    reference = booked(service)
-    caller = gives(service, reference).presses("2").hears_text("reste à vous")
-    caller.hears_text("Gymnase Jaurès").presses("2")
-    caller.hears_text("Nouveau rendez-vous : jeudi 26 novembre à 10 heures")
-    caller.hears_text("Gymnase Jaurès, 12 rue de la Paix, à Paris 11e")
-    assert starts(service) == ["1 26/11 09:00"]
-    caller.presses("1").hears_text("le nouveau rendez-vous remplace l'ancien")
-    caller.hears_text("Gymnase Jaurès")
-    assert starts(service) == ["2 26/11 09:00"]
-    assert [row.reference for row in service.bookings()] == [reference]
-    assert service.held() == 0
-    assert is_right(service)
 
 
 def test_another_day_another_commune_or_the_old_one_after_all(service: House):
@@ -529,16 +418,6 @@ def test_a_cancelled_or_past_one_is_not_written(service: House):
 
 
 # ---------------------------------------------------------------- P12: nobody guesses
-
-
-def test_three_wrong_tries_then_a_person_and_never_more_in_this_call(service: House):
-    reference = booked(service)
-    caller = gives(service, UNKNOWN).hears_text("Je ne trouve pas de rendez-vous")
-    caller.answers(UNKNOWN, "1", "1").hears_text("Je ne trouve toujours rien")
-    caller.answers(UNKNOWN, "1", "1").hears_text("une personne le fera avec vous")
-    assert caller.step == "person"
-    # Another call has three of its own.
-    gives(service, reference).hears_text("Votre rendez-vous")
 
 
 def wrong_calls(service: House, calls: int, reference: str, **options: Any) -> None:

@@ -33,30 +33,6 @@ def starts_of(service: House) -> list[tuple[int, str]]:
     return [(dose, start.date().isoformat()) for dose, start in rows]
 
 
-def test_a_caller_gets_two_appointments_with_one_reference_and_one_text(twice: House):
-    caller = twice.phone(MOBILE).goes_to("offers")
-    caller.hears_text("Un second rendez-vous vient avec le premier, au même endroit,")
-    caller.hears_text("3 à 4 semaines plus tard").hears_text("jeudi 26 novembre à 10 heures")
-    assert "décembre" not in caller.since_input.split("tapez 1")[0]
-    caller.presses("1").presses("1")
-    caller.hears_text("Premier rendez-vous : jeudi 26 novembre à 10 heures.")
-    caller.hears_text("Second rendez-vous : jeudi 17 décembre à 10 heures, au même endroit")
-    assert twice.bookings() == []
-    caller.presses("1").hears_text("Vos deux rendez-vous sont confirmés")
-    caller.presses("1").hears_text("Pour les deux, notez votre référence : ")
-    caller.hears_text("Premier rendez-vous : jeudi 26 novembre à 10 heures")
-    caller.hears_text("Second rendez-vous : jeudi 17 décembre à 10 heures, au même endroit")
-    caller.presses("1").hears_text("Vos deux rendez-vous sont bien enregistrés")
-
-    assert caller.ended_normally
-    assert not caller.errors
-    assert starts_of(twice) == [(1, "2026-11-26"), (2, "2026-12-17")]
-    (text,) = twice.messages("sms")
-    body = twice.text_of(text)
-    assert "jeu. 26/11 à 10h00 et jeu. 17/12 à 10h00, 12 rue de la Paix, 75011 Paris 11e" in body
-    assert twice.held() == 0
-
-
 def test_a_caller_who_only_listens_for_words_hears_the_booking_its_reference_and_the_text(
     twice: House,
 ):
@@ -120,27 +96,3 @@ def test_booked_already_and_too_many_on_a_number_sound_the_same(database_url: st
         assert booked_already == too_many
         assert "rien n'est encore pris" in too_many
         assert len(service.bookings()) == 2
-
-
-def test_the_promise_to_whoever_needs_a_person_has_the_reason_and_the_answers(database_url: str):
-    with house(database_url, campaign=campaign_with(per_number=0, doses=2)) as service:
-        service.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=9)
-        refused(service, "12031942")
-        (promise,) = service.promises()
-        known = promise.known
-        assert known["reason"] == "person_needed"
-        assert (known["born"], known["postcode"]) == ("1942-03-12", "75011")
-        assert service.bookings() == []
-        # Nothing is kept from others meanwhile, which is what the caller was told.
-        assert service.held() == 0
-
-
-def test_the_promise_has_what_was_chosen_too(sqlite_url: str):
-    with house(sqlite_url, campaign=campaign_with(per_number=0, doses=2)) as service:
-        service.opens_centre("1", kilometres=0.4, starts=mornings(40), capacity=9)
-        refused(service, "12031942")
-        (promise,) = service.promises()
-        known = promise.known
-        assert (known["centre_id"], known["town"]) == ("1", "Paris 11e")
-        assert known["start_at"] == "2026-11-26T09:00:00+00:00"
-        assert known["second_start_at"] == "2026-12-17T09:00:00+00:00"

@@ -15,7 +15,6 @@ import os
 import select as waiting
 import signal
 import sys
-import time
 import traceback
 
 from collections.abc import Iterable, Iterator
@@ -39,6 +38,7 @@ from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.store import Store
 from tests.support.house import CAMPAIGN, POSTCODES
+from tests.support.until import wait_for
 
 KEYS = [bytes(range(32))]
 
@@ -131,11 +131,14 @@ class Worker:
                 continue
             except SQLAlchemyError:
                 # Before the COMMIT: nothing of it can have been done.
-                time.sleep(0.02)
+                self.waits_for_the_database()
                 continue
             if told:
                 _note(journal, told)
                 return
+
+    def waits_for_the_database(self) -> None:
+        wait_for(self.store.database.answers_durably, "the database answers again")
 
     def finds(self, key: str) -> Acknowledged | None:
         """Look a booking up by its key, on a connection made after the answer was lost."""
@@ -151,7 +154,7 @@ class Worker:
                 with self.store.database.statement() as connection:
                     row = connection.execute(statement).one_or_none()
             except SQLAlchemyError:
-                time.sleep(0.02)
+                self.waits_for_the_database()
                 continue
             if row is None:
                 return None

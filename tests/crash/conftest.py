@@ -10,10 +10,9 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import uuid
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,10 +32,10 @@ from tests.support import parts
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT, keep
 from tests.support.postgres import OwnServer, own_server
+from tests.support.until import wait_for
 
 # Seconds. What the service promises for a text is 60; the rest is the patience of a test.
 PROMISE = 60.0
-PATIENCE = 45.0
 # These stories are about processes: one appointment a booking is enough.
 CAMPAIGN = """
 name = "crash"
@@ -61,14 +60,6 @@ friday = ["00:00-24:00"]
 saturday = ["00:00-24:00"]
 sunday = ["00:00-24:00"]
 """
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Look again until it is so; the test fails when it takes too long."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -24,10 +24,10 @@ from models.booking.tables import history
 from models.clock import DatabaseClock
 from models.migrations.runner import upgrade
 from models.slots.tables import place
-from tests.crash.conftest import wait_for
 from tests.support.house import MOBILE, House, Phone, house
 from tests.support.postgres import OwnServer
 from tests.support.rows import rows_of, soon
+from tests.support.until import wait_for
 
 COMMIT = b"COMMIT\0"
 

@@ -32,11 +32,11 @@ from models.migrations.runner import upgrade
 from models.slots.tables import place
 from services.store import CryptographicChance
 from tests.crash.confirmations import Acknowledged, Plan, journal_of, read_journal
-from tests.crash.conftest import wait_for
 from tests.support.house import House, house
 from tests.support.keeper import ROOT
 from tests.support.postgres import OwnServer
 from tests.support.rows import doubles, rows_of, soon
+from tests.support.until import wait_for
 
 CENTRES = 10
 # What happens at a chosen moment, beside a worker's end.

@@ -11,7 +11,8 @@ import redis
 from sqlalchemy import select
 
 from models.messages.tables import message
-from tests.crash.conftest import PROMISE, Town, wait_for
+from tests.crash.conftest import PROMISE, Town
+from tests.support.until import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 

@@ -22,11 +22,12 @@ from sqlalchemy import func, select
 from exchange.transport import HttpTransport, Outgoing, Reply
 from launcher import inherited
 from models.messages.tables import message
-from tests.crash.conftest import Caller, Town, wait_for
+from tests.crash.conftest import Caller, Town
 from tests.ivr.line import goes_on_or_ends, read
 from tests.support import parts
 from tests.support.redis_server import running_redis
 from tests.support.rows import rows_of, soon
+from tests.support.until import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -100,11 +101,20 @@ def rings(town: Town, seconds: float, numbers: Iterator[int]) -> tuple[list[floa
     end = time.monotonic() + seconds
     taking = threading.Lock()
 
+    failed = threading.Event()
+
     def line(offset: float) -> tuple[Timed, int]:
+        try:
+            return calls(offset)
+        except BaseException:
+            failed.set()
+            raise
+
+    def calls(offset: float) -> tuple[Timed, int]:
         timed, booked = Timed(HttpTransport(town.base, town.base)), 0
         due = time.monotonic() + offset
-        while due < end:
-            time.sleep(max(0.0, due - time.monotonic()))
+        # Each at its time, as long as no other line has failed.
+        while due < end and not failed.wait(max(0.0, due - time.monotonic())):
             due += EVERY
             with taking:
                 number = f"+336{next(numbers):08d}"

@@ -150,28 +150,3 @@ def test_the_raw_database_has_no_trace(traces: Traces):
 def test_what_is_said_is_not_in_the_database_in_the_open(traces: Traces):
     for words in (b"n\xc3\xa9 ou n\xc3\xa9e", b"<Response>", b"tapez 1"):
         assert words not in traces.database
-
-
-def test_the_web_application_does_not_load_the_providers_rest_client(tmp_path: Path):
-    """It costs each worker more memory than all the rest of the service."""
-    script = """
-import sys
-import wiring
-app = wiring.create_app()
-assert app.test_client().get("/healthz").status_code == 200
-assert app.test_client().post("/voice/incoming").status_code == 403
-loaded = sorted(name for name in sys.modules if name.startswith(("twilio.rest", "twilio.http")))
-print(",".join(loaded) or "none")
-"""
-    environment = inherited() | {"DATABASE_URL": f"sqlite:///{tmp_path}/app.sqlite3"}
-    ran = subprocess.run(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    assert ran.stdout.strip().splitlines()[-1] == "none"

@@ -11,7 +11,7 @@ import pytest
 import launcher
 
 from exchange.sip import extra
-from tests.support import checks, parts
+from tests.support import checks, parts, quick
 from tests.support.keeper import ROOT
 
 
@@ -91,12 +91,12 @@ def test_what_the_service_itself_needs_may_not(monkeypatch):
     assert checks.missing_parts() is True
 
 
-def collected(*folders: str, **environment: str) -> set[str]:
-    """The files in which pytest finds tests."""
+def collected(*arguments: str, **environment: str) -> list[str]:
+    """The ids of the tests that pytest would run."""
     done = subprocess.run(  # noqa: S603
         [
             *(sys.executable, "-m", "pytest", "-n", "0", "-q", "--collect-only"),
-            *("-p", "no:cacheprovider", *folders),
+            *("-p", "no:cacheprovider", *arguments),
         ],
         cwd=ROOT,
         env=checks_environment() | environment,
@@ -106,7 +106,12 @@ def collected(*folders: str, **environment: str) -> set[str]:
         check=False,
     )
     assert done.returncode in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}, done.stdout
-    return {line.split("::")[0] for line in done.stdout.splitlines() if "::" in line}
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def collected_files(*folders: str, **environment: str) -> set[str]:
+    """The files in which pytest finds tests."""
+    return {name.split("::")[0] for name in collected(*folders, **environment)}
 
 
 def checks_environment() -> dict[str, str]:
@@ -118,11 +123,44 @@ def checks_environment() -> dict[str, str]:
 
 
 def test_left_out_tests_are_not_even_read():
-    files = collected("exchange/tests/sip", "tests/sip", TEST_SIP="off")
+    files = collected_files("exchange/tests/sip", "tests/sip", TEST_SIP="off")
     assert files == {"exchange/tests/sip/test_settings.py"}
 
 
 def test_without_the_exchanges_tests_those_of_the_simulator_are_there():
-    files = collected("exchange/tests", "tests/simulator", TEST_EXCHANGE="off")
+    files = collected_files("exchange/tests", "tests/simulator", TEST_EXCHANGE="off")
     assert "tests/simulator/test_people.py" in files
     assert {file for file in files if file.startswith("exchange")} == set()
+
+
+def test_the_quick_tests_need_nothing_and_say_in_one_line_what_is_not_here(monkeypatch, capsys):
+    monkeypatch.setenv("CI", "true")
+    without_the_extra(monkeypatch)
+    without(monkeypatch, "chromium")
+    monkeypatch.setattr(parts, "CHROMIUM", ("chromium",))
+    ran: list[list[str]] = []
+
+    def run(command: list[str]) -> bool:
+        ran.append(command)
+        return True
+
+    monkeypatch.setattr(checks, "run", run)
+    assert checks.main(["--quick"]) == 0
+    assert "--quick" in ran[-1]
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("Not here, and not needed for the quick tests: A browser, The extra")
+
+
+def test_quick_tests_are_on_sqlite_and_start_nothing():
+    names = collected("--quick", "tests/queue", "tests/crash", "tests/messages/test_rq.py")
+    assert [name for name in names if "sqlite" in name]
+    asks = ("postgresql", "tests/crash", "a_real_worker_delivers", "a_thousand_callbacks_are_made")
+    assert not [name for name in names if any(word in name for word in asks)]
+
+
+def test_what_took_long_is_left_out_until_a_run_finds_it_quick():
+    slow = quick.still_slow([], {"a": 2.0, "b": 0.1})
+    assert slow == {"a"}
+    # A run without it says nothing of it; one with it does.
+    assert quick.still_slow(slow, {"b": 3.0}) == {"a", "b"}
+    assert quick.still_slow({"a", "b"}, {"a": 0.2}) == {"b"}

@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import sys
-import time
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -41,9 +40,10 @@ def _works(redis_url: str) -> None:
 
 
 def _sweeps(ports: Ports) -> None:
-    while True:
+    over: list[object] = []
+    while not over:
         sweep(ports.store, ports.messenger, ports.means)
-        time.sleep(BETWEEN_SWEEPS)
+        over, _, _ = select.select([sys.stdin], [], [], BETWEEN_SWEEPS)
 
 
 def _begin(work: Callable[[], None]) -> int:

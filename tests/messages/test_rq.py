@@ -7,9 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,17 +25,9 @@ from models.clock import DatabaseClock
 from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT
 from tests.support.office import Office, Provider, messenger_to
+from tests.support.until import wait_for
 
-PATIENCE = 45.0
 SECRET_BODY = "Votre rendez-vous : jeudi à 10 h. Référence 04 52 17 88 03"
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Look again until it is so; the test fails when it takes too long."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE:.0f} s"
-        time.sleep(0.05)
 
 
 @pytest.fixture

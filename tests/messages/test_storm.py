@@ -8,7 +8,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,6 +33,7 @@ from tests.support.house import ACCOUNT, BASE, TOKEN, House, house, mornings
 from tests.support.keeper import ROOT
 from tests.support.office import Office, Provider
 from tests.support.rows import clock_of, confirms, holds, near
+from tests.support.until import wait_for
 
 
 class Mortal:
@@ -212,14 +212,13 @@ class Storm:
 
     def waits(self, seconds: float) -> None:
         """Until everything has left; fails when that takes too long."""
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def has_left() -> bool:
             with self.house.database.statement() as connection:
                 waiting, _ = outbox.oldest_unsent(connection, self.house.clock, KINDS)
-            if not waiting:
-                return
-            assert time.monotonic() < deadline, f"{waiting} messages wait still"
-            time.sleep(0.1)
+            return not waiting
+
+        wait_for(has_left, "every message has left", seconds)
 
 
 @contextmanager

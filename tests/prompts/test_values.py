@@ -320,3 +320,47 @@ def test_a_wording_beyond_the_last_is_the_last():
     last = FRENCH.wordings("welcome") - 1
     values = {"minimum_age": 75}
     assert FRENCH.say("welcome", values, 99) == FRENCH.say("welcome", values, last)
+
+
+TOLD = {
+    "start": datetime(2026, 11, 26, 10, 0, tzinfo=PARIS),
+    "address": "12 rue de la Paix, 75011 Paris 11e",
+    "reference": "4521000007",
+    "number": "09 74 75 00 01",
+}
+OFFERED = {
+    "start1": TOLD["start"],
+    "town1": "Paris 11e",
+    "place1": "Gymnase Jaurès",
+    "spot1": "Gymnase Jaurès, Paris 11e",
+    "distance1": 4.1,
+    "after": (21, 28),
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "key", "told"),
+    [
+        ("fr", "confirmation", "Rendez-vous jeudi 26 novembre à 10h00, 12 rue de la Paix, 75011"),
+        ("en", "confirmation", "Appointment Thursday 26 November at 10:00 am, 12 rue de la Paix"),
+    ],
+)
+def test_a_message_writes_days_and_hours_as_people_do(language: str, key: str, told: str):
+    assert told in load(language).text(key, TOLD)
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("fr", ["Gymnase Jaurès, à Paris 11e, à 4 kilomètres", "jeudi 26 novembre à 10 heures"]),
+        ("en", ["Gymnase Jaurès, in Paris 11e, 4 kilometres", "Thursday 26 November at 10 am"]),
+    ],
+)
+def test_an_offer_says_days_hours_and_distances_as_people_do(language: str, told: list[str]):
+    said = " ".join(load(language).say("offers_1", OFFERED).replace("|", " ").split())
+    assert [one for one in told if one not in said] == [], said
+
+
+def test_a_reference_is_said_in_twos():
+    for language, told in (("fr", "45, 21, 00, 00, 07"), ("en", "4 5, 2 1, 0 0, 0 0, 0 7")):
+        assert told in load(language).say("reference_with_text", TOLD)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import Update, bindparam, select
 
 from models.accounts.tables import staff
 from models.agents.tables import agent
@@ -27,6 +27,12 @@ from models.queue.tables import agent_queue, queue_entry
 PARIS = ZoneInfo("Europe/Paris")
 STEPS = ("welcome", "for_whom", "date_of_birth", "postcode", "offers", "reach", "confirm")
 SECOND = timedelta(seconds=1)
+# What becomes of rows: one statement for all of a second.
+_CALL = call.update().where(call.c.id == bindparam("which"))
+_ENTRY = queue_entry.update().where(queue_entry.c.id == bindparam("which"))
+ENDED = _CALL.values(ended_at=bindparam("moment"), status="completed")
+ANSWERED = _ENTRY.values(state="talking", answered_at=bindparam("moment"), staff_id="anna")
+LEFT = _ENTRY.values(state="left", ended_at=bindparam("moment"), outcome=bindparam("how"))
 
 
 class Day:
@@ -41,12 +47,12 @@ class Day:
         self.number = 0
         self.late: list[tuple[datetime, str, dict[str, Any]]] = []
         self.rows: dict[str, list[dict[str, Any]]] = {}
-        self.changes: list[Any] = []
+        self.changes: dict[Update, list[dict[str, Any]]] = {}
         self.before: dict[tuple[str, int], str] = {}
 
     def second(self, now: datetime, events: int) -> None:
         """What happens in the second before `now`, stored in one transaction."""
-        self.rows, self.changes = {}, []
+        self.rows, self.changes = {}, {ENDED: [], ANSWERED: [], LEFT: []}
         for _ in range(events):
             at = now - timedelta(milliseconds=self.chance.randrange(1000))
             self._event(at)
@@ -57,8 +63,9 @@ class Day:
         with self.database.transaction() as connection:
             for name, rows in self.rows.items():
                 connection.execute(tables[name].insert(), rows)
-            for statement in self.changes:
-                connection.execute(statement)
+            for statement, changed in self.changes.items():
+                if changed:
+                    connection.execute(statement, changed)
 
     def _new(self, kind: str) -> str:
         self.number += 1
@@ -106,8 +113,7 @@ class Day:
     def _hang_up(self, at: datetime) -> None:
         sid = self.chance.choice(list(self.calls))
         del self.calls[sid]
-        ended = call.update().where(call.c.id == sid).values(ended_at=at, status="completed")
-        self.changes.append(ended)
+        self.changes[ENDED].append({"which": sid, "moment": at})
 
     def _book(self, at: datetime) -> None:
         row = {
@@ -146,12 +152,11 @@ class Day:
             return
         entry = self.chance.choice(list(self.waiting))
         del self.waiting[entry]
-        this = queue_entry.update().where(queue_entry.c.id == entry)
         if draw < 0.85:
-            self.changes.append(this.values(state="talking", answered_at=at, staff_id="anna"))
+            self.changes[ANSWERED].append({"which": entry, "moment": at})
         else:
             outcome = "machine" if draw > 0.97 else "hung_up"
-            self.changes.append(this.values(state="left", ended_at=at, outcome=outcome))
+            self.changes[LEFT].append({"which": entry, "moment": at, "how": outcome})
 
 
 def midnight(now: datetime) -> datetime:

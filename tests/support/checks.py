@@ -1,6 +1,9 @@
 """Runs every check of `make test`, one after the other, and says at the end how each went.
 
-    python -m tests.support.checks [--only STAGE | --but STAGE] [pytest's arguments]
+    python -m tests.support.checks [--quick | --only STAGE | --but STAGE] [pytest's arguments]
+
+`--quick` is `make check`: the same with the quick tests only, see tests/support/quick.py. They need
+nothing that a machine may lack; what it lacks is named all the same, in one line.
 
 A stage that fails does not stop the later ones: one run shows everything. The exit code is 0 when
 all went well, 1 when one failed, 128 + n when a signal ended the run.
@@ -50,6 +53,13 @@ def missing_parts() -> bool:
     return not all(parts.may_be_missing(part) for part in lacking)
 
 
+def name_missing_parts() -> None:
+    """Say in one line what this machine lacks for `make test`; the quick tests need none of it."""
+    names = [part.name for part in parts.PARTS if parts.lacking(part)]
+    if names:
+        say(f"Not here, and not needed for the quick tests: {', '.join(names)}.")
+
+
 def run(command: list[str]) -> bool:
     # A group of its own, so that a signal to this process ends all of it, pytest's workers too.
     stage = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # noqa: S603
@@ -72,12 +82,16 @@ def say(text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     only = but = None
+    # The option is pytest's own, too.
+    is_quick = arguments[:1] == ["--quick"]
     if arguments[:1] == ["--only"]:
         only, arguments = arguments[1], arguments[2:]
     elif arguments[:1] == ["--but"]:
         but, arguments = arguments[1], arguments[2:]
     results = {}
-    if but != "pytest" and missing_parts():
+    if is_quick:
+        name_missing_parts()
+    elif but != "pytest" and missing_parts():
         results["missing parts"] = (False, 0.0)
     for name, command in stages(arguments).items():
         if name == but or only not in {None, name}:

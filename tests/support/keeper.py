@@ -12,12 +12,13 @@ import fcntl
 import signal
 import subprocess
 import sys
-import time
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
+
+from tests.support.until import comes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,11 +75,8 @@ def keep(alive: Path, module: str, *arguments: str, env: dict[str, str]) -> subp
 
 def wait_for_keepers(alive: Path, *, seconds: float = 15) -> None:
     """After the end of `held(alive)`: wait until every keeper has ended its server."""
-    deadline = time.monotonic() + seconds
-    for note in alive.parent.glob("*.keeper"):
-        stat = Path("/proc") / note.stem / "stat"
-        while _alive(int(note.stem), stat) and time.monotonic() < deadline:
-            time.sleep(0.02)
+    notes = [note.stem for note in alive.parent.glob("*.keeper")]
+    comes(lambda: not any(_alive(int(pid), Path("/proc") / pid / "stat") for pid in notes), seconds)
 
 
 def _alive(pid: int, stat: Path) -> bool:

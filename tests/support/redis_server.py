@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from launcher import find_redis_server, redis_answers, redis_arguments
 from tests.support.keeper import keep
+from tests.support.until import comes
 
 
 @contextmanager
@@ -24,11 +23,9 @@ def running_redis(folder: Path, name: str, *, environment: dict[str, str]) -> It
     command = [str(server), *redis_arguments(socket_path)]
     with keep(folder / "alive", "tests.support.keeper", *command, env=environment) as keeper:
         try:
-            deadline = time.monotonic() + 10
-            while not redis_answers(url):
-                if time.monotonic() > deadline or keeper.poll() is not None:
-                    raise RuntimeError(f"{server} did not start")
-                time.sleep(0.02)
+            comes(lambda: redis_answers(url) or keeper.poll() is not None)
+            if keeper.poll() is not None or not redis_answers(url):
+                raise RuntimeError(f"{server} did not start")
             yield url
         finally:
             keeper.terminate()
