@@ -38,6 +38,7 @@ import launcher
 
 from bench import traffic
 from bench.servers import CannotMeasure
+from bench.timing import p99
 
 WAITING = 200
 # Seconds. A round of what is heard in the line; from an agent's act to the next.
@@ -143,6 +144,28 @@ def opened(stage: Stage, file: Path, prepare: Callable[[], object]) -> Iterator[
 
 def _nothing() -> None:
     """There is nothing to prepare for what is measured."""
+
+
+def figures(seen: Seen, more_webhooks: Sequence[float]) -> tuple[dict[str, float], list[str]]:
+    """Return the figures in milliseconds, and a sentence for each that could not be had.
+
+    `more_webhooks`: milliseconds of those that were sent meanwhile by `bench.load`.
+    """
+    found: dict[str, float] = {}
+    void: list[str] = []
+    for name, times, what in (
+        ("queue_webhook_p99_ms", [*seen.webhooks, *more_webhooks], "webhooks"),
+        ("agent_action_p99_ms", seen.acts, "acts of agents"),
+    ):
+        try:
+            found[name] = round(p99(times, what), 1)
+        except CannotMeasure as problem:
+            void.append(str(problem))
+    if seen.boards:
+        found["board_update_ms"] = round(max(seen.boards), 1)
+    else:
+        void.append("no event was seen on a board")
+    return found, void
 
 
 # ---------------------------------------------------------------- what is read in documents
@@ -413,9 +436,13 @@ class House:
         return found.group(1) if found else ""
 
     async def _state(self, cookie: str) -> dict[str, Any]:
-        _, _, body = await self._http.ask(_get("/poste/etat", cookie))
-        found: dict[str, Any] = json.loads(body)
-        return found
+        while True:
+            status, _, body = await self._http.ask(_get("/poste/etat", cookie))
+            if status < _BROKEN:
+                found: dict[str, Any] = json.loads(body)
+                return found
+            self._bad(f"/poste/etat {status}")
+            await asyncio.sleep(BOARD_EVERY)
 
     async def _act(self, path: str, cookie: str, token: str, form: Mapping[str, str]) -> None:
         began = time.monotonic()
@@ -448,8 +475,9 @@ class House:
         while True:
             status, headers, body = await self._http.ask(_get("/supervision/etat", cookie, tag))
             if status >= _BROKEN:
+                # Where screens give way to the telephone it asks again, and its answer is no state.
                 self._bad(f"/supervision/etat {status}")
-            if body:
+            elif body:
                 reason = self._reason(json.loads(body))
             tag = headers.get("etag", tag)
             if number in self._missing and reason == self._expected:

@@ -305,19 +305,15 @@ class _One:
         ):
             load.replay(script, self._webs["service"].port, rate=rate)
         seen = work[0]
-        faults = seen.faults() + eyes[0].faults()
-        self._outcome.void += [f"{self._kind}: people at work: {one}" for one in faults]
-        webhooks = seen.webhooks + script.times_ms()
-        found = {
-            "queue_webhook_p99_ms": statistics.quantiles(webhooks, n=100)[98],
-            "agent_action_p99_ms": statistics.quantiles(seen.acts, n=100)[98],
-            "board_update_ms": max(seen.boards),
-        }
-        self._outcome.store |= {f"{name}_{self._kind}": round(v, 1) for name, v in found.items()}
+        times_ms = script.times_ms()
+        found, missing = at_work.figures(seen, times_ms)
+        faults = seen.faults() + eyes[0].faults() + missing
+        self._outcome.void += [f"{self._kind}: people at work: {fault}" for fault in faults]
+        self._outcome.store |= {f"{name}_{self._kind}": value for name, value in found.items()}
         told = ", ".join(f"{name} {value:.0f}" for name, value in found.items())
         self._say(
             f"{self._kind}: at least {seen.fewest_waiting} in the line, {seen.talks} talks:"
-            f" {told} ({len(webhooks)}, {len(seen.acts)}, {len(seen.boards)} of each)"
+            f" {told} ({len(seen.webhooks) + len(times_ms)}, {len(seen.acts)}, {len(seen.boards)})"
         )
 
     def _paced(self, prepare: Callable[[int], Script], rate: float) -> Seen:
