@@ -74,6 +74,7 @@ class Script:
         for number, requests in enumerate(by_connection):
             part = file.with_name(f"{file.name}.{number}")
             part.write_bytes(b"".join(request + END for request in requests))
+            part.with_name(f"{part.name}.times").unlink(missing_ok=True)
         return cls(file, tuple(len(requests) for requests in by_connection))
 
     @property

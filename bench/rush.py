@@ -35,6 +35,7 @@ import launcher
 from bench import rush_picture, screens, servers, stock, traffic, visitors
 from bench.load import Script
 from bench.servers import CannotMeasure, House, Web
+from bench.timing import Say, p99
 from bench.visitors import BOOKED, Connections, Person, Visitor, people
 from exchange.transport import HttpTransport
 from models.database import Database
@@ -66,7 +67,6 @@ PHONE_SHARE, FROM_THERE = 40, 5
 THERE, FEW = "97200", 25
 AHEAD = timedelta(hours=72)
 RESTARTED = ("speaks_under_2s", "call_p99_ms", "goodput_ratio", "recovery_seconds")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ def _figures(seen: Seen, capacity: float, seconds: float) -> dict[str, float]:
     within = [at for at, _ in (*seen.web, *seen.phone) if ready <= at <= seconds + STAYS]
     found = {
         "rush_speaks_under_2s": round(100 * under / len(rings), 2),
-        "rush_call_p99_ms": round(statistics.quantiles(every, n=100)[98], 1),
+        "rush_call_p99_ms": round(p99(every, "webhooks"), 1),
         "rush_goodput_ratio": round(len(within) / (seconds + STAYS - ready) / capacity, 3),
         "rush_visitors": float(len(seen.came)),
         "rush_calls": float(len(rings)),

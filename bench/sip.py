@@ -19,7 +19,7 @@ import threading
 import time
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,7 @@ import launcher
 
 from bench import traffic
 from bench.servers import CannotMeasure, free_port, resident_mib
+from bench.timing import Say
 from exchange.sip import extra
 
 CALLS: Final = 100
@@ -45,7 +46,6 @@ PROMPT: Final = (
     "Tapez la date de naissance en huit chiffres : le jour, le mois, puis l'année. "
     "Par exemple, pour le 5 mars 1940, tapez 0 5, 0 3, 1 9 4 0."
 )
-Say = Callable[[str], None]
 
 
 def measure(folder: Path, say: Say) -> tuple[dict[str, float], list[str]]:

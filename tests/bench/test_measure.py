@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench import at_work, timing
+from bench import at_work, measure, timing
+from bench.__main__ import main
 from bench.servers import CannotMeasure
 
 PROBE = "the-probe"
@@ -75,3 +76,32 @@ def test_the_first_round_is_not_counted():
     assert asked == [-2, -1, 0, 1, 2, 3]
     assert grown.few_ms == pytest.approx(2.0)
     assert grown.ratio == pytest.approx(1.5)
+
+
+def test_a_part_that_cannot_be_measured_is_void_and_the_others_count():
+    def fails() -> tuple[dict[str, float], list[str]]:
+        raise CannotMeasure("the line of callers was not there within its time")
+
+    def works() -> tuple[dict[str, float], list[str]]:
+        return {"room_ratio": 0.8}, ["room: one run"]
+
+    said: list[str] = []
+    outcome = measure.Outcome()
+    parts = measure.Parts(frozenset({"work", "room"}), said.append)
+    parts.run("work", "sqlite", outcome, fails)
+    parts.run("room", "", outcome, works)
+    parts.run("visits", "sqlite", outcome, fails)
+    assert outcome.store == {"room_ratio": 0.8}
+    assert outcome.void == [
+        "sqlite: work: the line of callers was not there within its time",
+        "room: one run",
+    ]
+    assert said[0].startswith("void: sqlite: work: ")
+    assert "room: room_ratio 0.8" in said
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "call"])
+def test_a_part_that_there_is_not_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.argv", ["bench", "calls", wrong])
+    with pytest.raises(SystemExit):
+        main()
