@@ -15,7 +15,6 @@ import asyncio
 import json
 import random
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -33,6 +32,7 @@ import config
 import launcher
 
 from bench import rush_picture, screens, servers, stock, traffic, visitors
+from bench.helpers import outcome_of
 from bench.load import Script
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
@@ -279,19 +279,7 @@ def _rush(  # noqa: PLR0917 (all of the same measurement)
         str(calls),
     )
     file = house.folder / "rush.json"
-    file.write_text(json.dumps(asdict(plan)), "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.rush", str(file)],
-        cwd=config.ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds + STAYS + after + 120,
-    )
-    if done.returncode:
-        raise CannotMeasure(f"the rush failed: {done.stderr.strip().splitlines()[-1:]}")
-    seen = Seen(**json.loads(done.stdout))
+    seen = Seen(**outcome_of("bench.rush", plan, file, seconds + STAYS + after + 120))
     say(
         f"rush: {len(seen.came)} came on the web, {len(seen.rings)} rang; {seen.ends};"
         f" {seen.turned_away} × later; over after {seen.recovery} s,"

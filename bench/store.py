@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
-import subprocess
-import sys
 import time
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -24,6 +22,7 @@ from sqlalchemy import make_url, text
 
 from bench import messages, timing
 from bench.by_hand import ByHand
+from bench.helpers import helper
 from bench.servers import CannotMeasure
 from bench.timing import Growth
 from models.centres.centres import insert_new
@@ -214,22 +213,16 @@ def crowd(url: str) -> Crowd:
 
 
 def _race(url: str, centres: list[str]) -> float:
-    command = [sys.executable, "-m", "bench.crowd", url, str(CROWD_PLACES)]
-    processes = [
-        subprocess.Popen([*command, one], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for one in centres
-    ]
-    for process in processes:
-        assert process.stdout is not None  # noqa: S101 - asked for
-        process.stdout.readline()
-    for process in processes:
-        assert process.stdin is not None  # noqa: S101 - asked for
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    lines = [process.communicate(timeout=300)[0] for process in processes]
-    if any(process.returncode for process in processes):
-        raise CannotMeasure("a process of the crowd failed")
-    seen = [json.loads(line) for line in lines]
+    with ExitStack() as stack:
+        crowd = [
+            stack.enter_context(helper("bench.crowd", url, str(CROWD_PLACES), centre_id))
+            for centre_id in centres
+        ]
+        for one in crowd:
+            one.hear()
+        for one in crowd:
+            one.tell("go")
+        seen = [one.hear(300) for one in crowd]
     booked = sum(one["booked"] for one in seen)
     wanted = CROWD_PLACES * len(set(centres))
     if booked != wanted:

@@ -14,7 +14,6 @@ import json
 import os
 import random
 import re
-import subprocess
 import sys
 import time
 
@@ -25,11 +24,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import config
 import launcher
 
 from bench import traffic
-from bench.servers import CannotMeasure
+from bench.helpers import outcome_of
 
 START, ROOM, POLL = "/rendez-vous", "/salle", "/salle/etat"
 HOST = traffic.BASE.removeprefix("https://")
@@ -322,19 +320,7 @@ class Seen:
 def seen_by(plan: Plan, folder: Path) -> Seen:
     """Let them come. Raises CannotMeasure."""
     file = folder / "visitors.json"
-    file.write_text(json.dumps(asdict(plan)), "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.visitors", str(file)],
-        cwd=config.ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=plan.seconds + 60,
-    )
-    if done.returncode:
-        raise CannotMeasure(f"the visitors failed: {done.stderr.strip().splitlines()[-1:]}")
-    return Seen(**json.loads(done.stdout))
+    return Seen(**outcome_of("bench.visitors", plan, file, plan.seconds + 60))
 
 
 async def _come(plan: Plan) -> Seen:
