@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote_plus, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from twilio.request_validator import RequestValidator
 
@@ -36,6 +36,7 @@ from bench import traffic
 from bench.helpers import PATIENCE_SECONDS, helper, tell, word
 from bench.servers import CannotMeasure
 from bench.timing import p99
+from bench.visitors import read
 
 WAITING = 200
 # Seconds. A round of what is heard in the line; from an agent's act to the next.
@@ -193,12 +194,8 @@ async def exchange(
 ) -> tuple[int, dict[str, str], str]:
     writer.write(request)
     await writer.drain()
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = {
-        name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])
-    }
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return int(head[0].split(" ", 2)[1]), headers, body.decode("utf-8", "replace")
+    status, headers, body = await read(reader)
+    return status, {name: values[-1] for name, values in headers.items()}, body.decode()
 
 
 def get(path: str, cookie: str, tag: str = "", accept: str = "application/json") -> bytes:
@@ -308,14 +305,7 @@ class House:
 
     async def _webhook(self, path: str, call_id: str, **fields: str) -> str:
         form = {**self._stage.form, "CallSid": call_id, **fields}
-        body = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in form.items())
-        signature = self._validator.compute_signature(traffic.BASE + path, form)
-        request = (
-            f"POST {path} HTTP/1.1\r\nHost: allo.example\r\nX-Twilio-Signature: {signature}\r\n"
-            "I-Twilio-Idempotency-Token: 5f1a3a6e-8c0b-4a86-93d2-0f8d9f7f1f52\r\n"
-            "Content-Type: application/x-www-form-urlencoded\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n{body}"
-        ).encode("ascii")
+        request = traffic.request(self._validator, path, form)
         began = time.monotonic()
         status, _, document = await self._http.ask(request)
         if self._counts:

@@ -84,9 +84,7 @@ def _copy(url: str, folder: Path) -> str:
         connection.execute(delete(slot).where(slot.c.id % TIMES != 0))
     target.dispose()
     for one in (url, few):
-        counts = stock.Counts(one)
-        counts.settle()
-        counts.close()
+        servers.settle(one)
     return few
 
 

@@ -188,7 +188,7 @@ def _with_floors(house: House, plan: Plan, outcome: Outcome, say: Say) -> None:
     floors.fill(url)
     with ExitStack() as stack:
         counts = stack.enter_context(contextlib.closing(stock.Counts(url)))
-        counts.settle()
+        servers.settle(url)
         webs = {
             name: stack.enter_context(servers.web(house, name, factory))
             for name, factory in (

@@ -23,7 +23,8 @@ from twilio.rest import Client
 import launcher
 
 from bench import timing, traffic
-from bench.servers import CannotMeasure, free_port
+from bench.helpers import end
+from bench.servers import CannotMeasure, free_port, responds, wait_until
 from bench.timing import Growth
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
 from jobs.queues import MOST_IN_A_JOB
@@ -48,7 +49,6 @@ FEW, MANY = 10_000, 10_000_000
 # Due at once in both, as after a minute without a relay.
 DUE = 2000
 ASKED, WARM = 1500, 150
-_START_SECONDS = 30.0
 
 
 def _store(url: str) -> Store:
@@ -137,28 +137,20 @@ def _provider() -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "simulator", "--port", str(port)], env=environment
     )
-    session = requests.Session()
-    session.trust_env = False
     try:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                session.get(f"{base}/healthz", timeout=5)
-                break
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise CannotMeasure("the provider's stand-in did not start")
-            time.sleep(0.1)
-        session.post(
-            f"{base}/_faults",
-            json={"drop_status_callbacks": True},
-            auth=(traffic.ACCOUNT, traffic.TOKEN),
-            timeout=5,
-        ).raise_for_status()
+        sentence = "the provider's stand-in did not start"
+        wait_until(lambda: responds(port), process, sentence)
+        with requests.Session() as session:
+            session.trust_env = False
+            session.post(
+                f"{base}/_faults",
+                json={"drop_status_callbacks": True},
+                auth=(traffic.ACCOUNT, traffic.TOKEN),
+                timeout=5,
+            ).raise_for_status()
         yield base
     finally:
-        session.close()
-        process.terminate()
-        process.wait()
+        end(process)
 
 
 # ---------------------------------------------------------------- a long table

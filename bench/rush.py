@@ -38,7 +38,6 @@ from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
 from bench.visitors import BOOKED, Connections, Person, Visitor, people
 from exchange.transport import HttpTransport
-from models.database import Database
 from models.tables import arrival, booking, centre, place, postcode, snapshot
 from services.admission import waiting_room
 from tests.support.postgres import OwnServer, own_server
@@ -119,9 +118,7 @@ def measure(
         for step in ("migrate", "demo"):
             servers.command(step, environment=env)
         few = _leave_few_places(house.database_url)
-        counts = stock.Counts(house.database_url)
-        counts.settle()
-        counts.close()
+        servers.settle(house.database_url)
         postcodes = stock.choose_postcodes(house.database_url)
         # With no room in front, as many begin as are done: only then is it what can be booked.
         with servers.web(_behind_a_proxy(house, room="never"), "alone", CREATE_APP) as service:
@@ -170,13 +167,9 @@ def _open_house(house: House) -> Iterator[Web]:
 
 def _forget_who_waits(url: str) -> None:
     """Whoever gave up keeps their place in the room until its turn: not in front of others here."""
-    database = Database(url, pool_size=1)
-    try:
-        with database.transaction() as connection:
-            connection.execute(delete(arrival))
-            connection.execute(delete(snapshot).where(snapshot.c.name == waiting_room.NAME))
-    finally:
-        database.dispose()
+    with servers.opened(url) as database, database.transaction() as connection:
+        connection.execute(delete(arrival))
+        connection.execute(delete(snapshot).where(snapshot.c.name == waiting_room.NAME))
 
 
 @dataclass(frozen=True)
@@ -200,42 +193,34 @@ def _stops_and_starts(server: OwnServer) -> None:
 
 def _leave_few_places(url: str) -> list[int]:
     """Block all places of that territory but some, far enough ahead for the share to hold."""
-    database = Database(url, pool_size=1)
-    try:
-        with database.transaction() as connection:
-            of_there = select(postcode.c.territory).where(postcode.c.code == THERE)
-            centres = select(centre.c.id).where(centre.c.territory == of_there.scalar_subquery())
-            there = place.c.centre_id.in_(centres)
-            ahead = datetime.now(UTC) + AHEAD
-            first = (
-                select(place.c.id)
-                .where(there, place.c.start_at > ahead)
-                .order_by(place.c.start_at, place.c.id)
-                .limit(FEW)
-            )
-            few = list(connection.execute(first).scalars())
-            if len(few) < FEW:
-                raise CannotMeasure(f"there are only {len(few)} places near {THERE}")
-            others = update(place).where(there, place.c.id.not_in(few))
-            connection.execute(others.values(blocked=True))
-    finally:
-        database.dispose()
+    with servers.opened(url) as database, database.transaction() as connection:
+        of_there = select(postcode.c.territory).where(postcode.c.code == THERE)
+        centres = select(centre.c.id).where(centre.c.territory == of_there.scalar_subquery())
+        there = place.c.centre_id.in_(centres)
+        ahead = datetime.now(UTC) + AHEAD
+        first = (
+            select(place.c.id)
+            .where(there, place.c.start_at > ahead)
+            .order_by(place.c.start_at, place.c.id)
+            .limit(FEW)
+        )
+        few = list(connection.execute(first).scalars())
+        if len(few) < FEW:
+            raise CannotMeasure(f"there are only {len(few)} places near {THERE}")
+        others = update(place).where(there, place.c.id.not_in(few))
+        connection.execute(others.values(blocked=True))
     return few
 
 
 def _phone_share(url: str, few: Sequence[int]) -> float:
     """Percent of these places that the web has not taken."""
-    database = Database(url, pool_size=1)
     taken = (
         select(func.count())
         .select_from(place.join(booking, booking.c.id == place.c.booking_id))
         .where(place.c.id.in_(few), booking.c.channel == "web")
     )
-    try:
-        with database.statement() as connection:
-            web = int(connection.execute(taken).scalar_one())
-    finally:
-        database.dispose()
+    with servers.opened(url) as database, database.statement() as connection:
+        web = int(connection.execute(taken).scalar_one())
     return 100 * (1 - web / len(few))
 
 

@@ -25,7 +25,7 @@ import launcher
 
 from bench import at_work, servers, traffic
 from bench.helpers import end, helper, tell, word
-from bench.servers import CannotMeasure, House, Web
+from bench.servers import House, Web
 from models.accounts import staff as staff_rows
 from models.accounts.staff import Staff
 from models.agents import agents
@@ -38,7 +38,6 @@ from services.supervision.write_board import NAME
 
 BOARDS, DESKS = 20, 50
 EACH_SECONDS = 1.0
-START_SECONDS = 40.0
 # Fewer answers than this part of what was asked for, and screens stood still.
 SERVED = 0.9
 _BROKEN = 400
@@ -133,18 +132,14 @@ def opened(web: Web, file: Path) -> Iterator[list[Seen]]:
 
 
 def _wait_until_written(house: House, began: datetime, writer: subprocess.Popen[bytes]) -> None:
-    database = Database(house.database_url, pool_size=1)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and writer.poll() is None:
+    with servers.opened(house.database_url) as database:
+
+        def is_written() -> bool:
             with database.statement() as connection:
                 found = snapshots.get(connection, NAME)
-            if found is not None and found.at >= began:
-                return
-            time.sleep(0.2)
-    finally:
-        database.dispose()
-    raise CannotMeasure("flask dispatcher wrote no board: see its log")
+            return found is not None and found.at >= began
+
+        servers.wait_until(is_written, writer, "flask dispatcher wrote no board: see its log")
 
 
 # ---------------------------------------------------------------- the crowd

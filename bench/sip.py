@@ -19,6 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -28,7 +29,7 @@ import launcher
 
 from bench import traffic
 from bench.helpers import end, helper
-from bench.servers import CannotMeasure, free_port, resident_mib
+from bench.servers import free_port, resident_mib, wait_until
 from bench.timing import Say
 from exchange.sip import extra
 
@@ -39,8 +40,6 @@ QUESTIONS, KEYS = 3, 4
 NUMBER: Final = "+33974750001"
 # Seconds in which all of them are on the line.
 STEADY_S: Final = 12.0
-# Seconds until the process listens.
-START_S = 20.0
 PROMPT: Final = (
     "Tapez la date de naissance en huit chiffres : le jour, le mois, puis l'année. "
     "Par exemple, pour le 5 mars 1940, tapez 0 5, 0 3, 1 9 4 0."
@@ -180,11 +179,9 @@ def _telephones(folder: Path, service_port: int) -> Iterator[tuple[int, subproce
             )
         ]
         _pin(started[1].pid, 0)
-        until = time.monotonic() + START_S
-        while not (_answers(simulator_port) and _answers(port)):
-            if time.monotonic() > until or any(one.poll() is not None for one in started):
-                raise CannotMeasure(f"the telephones did not start; see {output.name}")
-            time.sleep(0.1)
+        for process, its_port in zip(started, (simulator_port, port), strict=True):
+            sentence = f"the telephones did not start; see {output.name}"
+            wait_until(partial(_answers, its_port), process, sentence)
         yield port, started[1]
 
 

@@ -108,7 +108,7 @@ class Connections:
             try:
                 async with asyncio.timeout(LONGEST), self.one() as pair:
                     pair[1].write(request)
-                    found = await _read(pair[0])
+                    found = await read(pair[0])
                     if "close" in found[1].get("connection", ()):
                         pair[1].close()
                         pair.clear()
@@ -123,7 +123,8 @@ class Connections:
         return 0, {}, b""
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[int, dict[str, list[str]], bytes]:
+async def read(reader: asyncio.StreamReader) -> tuple[int, dict[str, list[str]], bytes]:
+    """Return status, headers by their names in lower case, and body of an answer."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers: dict[str, list[str]] = {}
     for line in head[1:]:
