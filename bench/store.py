@@ -44,6 +44,8 @@ CENTRES = 40
 SLICE, SLICES = 100, 9
 PROCESSES = 16
 CROWD_PLACES = 800
+# Seconds until all sixteen have started, and until nothing is left.
+CROWD_SECONDS = 300.0
 # The smaller and the larger number of slots, and how many searches are timed on each.
 FEW, MANY = 100_000, 10_000_000
 GROWTH_CENTRES = 1000
@@ -219,10 +221,10 @@ def _race(url: str, centres: list[str]) -> float:
             for centre_id in centres
         ]
         for one in crowd:
-            one.hear()
+            one.hear(CROWD_SECONDS)
         for one in crowd:
             one.tell("go")
-        seen = [one.hear(300) for one in crowd]
+        seen = [one.hear(CROWD_SECONDS) for one in crowd]
     booked = sum(one["booked"] for one in seen)
     wanted = CROWD_PLACES * len(set(centres))
     if booked != wanted:
