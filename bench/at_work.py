@@ -18,10 +18,7 @@ import html
 import json
 import re
 import secrets
-import select
-import subprocess
 import sys
-import threading
 import time
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -29,15 +26,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote_plus, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from twilio.request_validator import RequestValidator
 
-import config
 import launcher
 
 from bench import traffic
+from bench.helpers import PATIENCE_SECONDS, helper, tell, word
 from bench.servers import CannotMeasure
+from bench.timing import p99
+from bench.visitors import read
 
 WAITING = 200
 # Seconds. A round of what is heard in the line; from an agent's act to the next.
@@ -116,35 +115,39 @@ def opened(
     """
     file.write_text(json.dumps(asdict(stage)), "utf-8")
     seen: list[WorkdayFigures] = []
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.at_work", str(file)],
-        cwd=config.ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdin is not None  # noqa: S101 - it was asked for
-        assert process.stdout is not None  # noqa: S101
-        for what, then in (("the provider", prepare), ("the line of callers", _nothing)):
-            if not select.select([process.stdout], [], [], FORMS_SECONDS)[0]:
-                raise CannotMeasure(f"{what} was not there within its time")
-            if not process.stdout.readline():
-                raise CannotMeasure(f"{what} did not come about")
-            then()
-            process.stdin.write("go\n")
-            process.stdin.flush()
+    with helper("bench.at_work", str(file)) as house:
+        house.hear()
+        prepare()
+        missing = house.ask("come", FORMS_SECONDS + PATIENCE_SECONDS)["missing"]
+        if missing:
+            raise CannotMeasure(missing)
+        house.tell("go")
         yield seen
-        said, _ = process.communicate("stop\n", timeout=20)
-        seen.append(WorkdayFigures(**json.loads(said)))
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+        seen.append(WorkdayFigures(**house.ask("stop")))
 
 
-def _nothing() -> None:
-    """There is nothing to prepare for what is measured."""
+def figures(
+    seen: WorkdayFigures, more_webhooks: Sequence[float]
+) -> tuple[dict[str, float], list[str]]:
+    """Return the figures in milliseconds, and a sentence for each that could not be had.
+
+    `more_webhooks`: milliseconds of those that were sent meanwhile by `bench.load`.
+    """
+    found: dict[str, float] = {}
+    void: list[str] = []
+    for name, times, what in (
+        ("queue_webhook_p99_ms", [*seen.webhooks, *more_webhooks], "webhooks"),
+        ("agent_action_p99_ms", seen.acts, "acts of agents"),
+    ):
+        try:
+            found[name] = round(p99(times, what), 1)
+        except CannotMeasure as problem:
+            void.append(str(problem))
+    if seen.boards:
+        found["board_update_ms"] = round(max(seen.boards), 1)
+    else:
+        void.append("no event was seen on a board")
+    return found, void
 
 
 # ---------------------------------------------------------------- what is read in documents
@@ -177,7 +180,7 @@ class _Http:
             known = bool(self._free)
             pair = self._free.pop() if known else await self._open()
             try:
-                answer = await _exchange(*pair, request)
+                answer = await exchange(*pair, request)
             except (OSError, asyncio.IncompleteReadError):
                 pair[1].close()
                 if not known:
@@ -190,20 +193,17 @@ class _Http:
         return await asyncio.open_connection(launcher.HOST, self._port)
 
 
-async def _exchange(
+async def exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
 ) -> tuple[int, dict[str, str], str]:
     writer.write(request)
     await writer.drain()
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = {
-        name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])
-    }
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return int(head[0].split(" ", 2)[1]), headers, body.decode("utf-8", "replace")
+    status, headers, body = await read(reader)
+    return status, {name: values[-1] for name, values in headers.items()}, body.decode()
 
 
-def _get(path: str, cookie: str, tag: str = "", accept: str = "application/json") -> bytes:
+def get(path: str, cookie: str, tag: str = "", accept: str = "application/json") -> bytes:
+    """Return the request of a page that is open; `tag`: of the state that it shows."""
     known = f"If-None-Match: {tag}\r\n" if tag else ""
     return (
         f"GET {path} HTTP/1.1\r\nHost: {launcher.HOST}\r\nAccept: {accept}\r\n"
@@ -251,6 +251,13 @@ class WorkdayHouse:
         if self._waiting >= WAITING and self._talking >= len(self._stage.agents) * BUSY:
             self.is_full.set()
 
+    def missing(self) -> str:
+        """Return "", or a sentence where the line has not formed in its time."""
+        if self.is_full.is_set():
+            return ""
+        bad = "".join(f"; {count} × {what}" for what, count in self.seen.bad.items())
+        return f"no line formed: {self._waiting} waited, {self._talking} talked{bad}"
+
     def go(self) -> None:
         """From now on it counts."""
         self._counts = True
@@ -292,7 +299,7 @@ class WorkdayHouse:
     async def _sign_ins(self) -> None:
         """A login that nobody has costs the same hash as any."""
         for number in range(SIGN_INS):
-            _, headers, page = await self._http.ask(_get("/connexion", "", accept="text/html"))
+            _, headers, page = await self._http.ask(get("/connexion", "", accept="text/html"))
             cookie = headers.get("set-cookie", "").partition(";")[0]
             found = _CSRF.search(page)
             form = {"login": f"nobody{number}", "password": "none of anybody"}
@@ -302,14 +309,7 @@ class WorkdayHouse:
 
     async def _webhook(self, path: str, call_id: str, **fields: str) -> str:
         form = {**self._stage.form, "CallSid": call_id, **fields}
-        body = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in form.items())
-        signature = self._validator.compute_signature(traffic.BASE + path, form)
-        request = (
-            f"POST {path} HTTP/1.1\r\nHost: allo.example\r\nX-Twilio-Signature: {signature}\r\n"
-            "I-Twilio-Idempotency-Token: 5f1a3a6e-8c0b-4a86-93d2-0f8d9f7f1f52\r\n"
-            "Content-Type: application/x-www-form-urlencoded\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n{body}"
-        ).encode("ascii")
+        request = traffic.request(self._validator, path, form)
         began = time.monotonic()
         status, _, document = await self._http.ask(request)
         if self._counts:
@@ -402,22 +402,26 @@ class WorkdayHouse:
             for path, what in _ACTS:
                 await self._act(path, cookie, token, {**what, "entry": entry})
                 # As the page does when something has changed.
-                await self._http.ask(_get("/poste/travail", cookie, accept="text/html"))
+                await self._http.ask(get("/poste/travail", cookie, accept="text/html"))
                 await asyncio.sleep(ACT_EVERY)
             self._talking -= 1
             self.seen.talks += self._counts
 
     async def _token(self, cookie: str) -> str:
-        _, _, page = await self._http.ask(_get("/poste", cookie, accept="text/html"))
+        _, _, page = await self._http.ask(get("/poste", cookie, accept="text/html"))
         found = _CSRF.search(page)
         if not found:
             self._bad("a desk without a token")
         return found.group(1) if found else ""
 
     async def _state(self, cookie: str) -> dict[str, Any]:
-        _, _, body = await self._http.ask(_get("/poste/etat", cookie))
-        found: dict[str, Any] = json.loads(body)
-        return found
+        while True:
+            status, _, body = await self._http.ask(get("/poste/etat", cookie))
+            if status < _BROKEN:
+                found: dict[str, Any] = json.loads(body)
+                return found
+            self._bad(f"/poste/etat {status}")
+            await asyncio.sleep(BOARD_EVERY)
 
     async def _act(self, path: str, cookie: str, token: str, form: Mapping[str, str]) -> None:
         began = time.monotonic()
@@ -448,10 +452,11 @@ class WorkdayHouse:
         await asyncio.sleep(number / len(self._stage.boards) * BOARD_EVERY)
         tag, reason = "", ""
         while True:
-            status, headers, body = await self._http.ask(_get("/supervision/etat", cookie, tag))
+            status, headers, body = await self._http.ask(get("/supervision/etat", cookie, tag))
             if status >= _BROKEN:
+                # Where screens give way to the telephone it asks again, and its answer is no state.
                 self._bad(f"/supervision/etat {status}")
-            if body:
+            elif body:
                 reason = self._reason(json.loads(body))
             tag = headers.get("etag", tag)
             if number in self._missing and reason == self._expected:
@@ -524,25 +529,18 @@ _ACTS: Sequence[tuple[str, Mapping[str, str]]] = (
 
 
 async def _main(stage: WorkdayStage) -> None:
-    house, words = WorkdayHouse(stage), asyncio.Queue[str]()
-    loop = asyncio.get_running_loop()
-
-    def listen() -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(words.put_nowait, line.strip())
-        loop.call_soon_threadsafe(words.put_nowait, "stop")
-
-    threading.Thread(target=listen, daemon=True).start()
+    house = WorkdayHouse(stage)
     await house.provide()
-    print("provider", flush=True)
-    await words.get()
+    tell()
+    await word()
     await house.come()
-    await house.is_full.wait()
-    print("full", flush=True)
-    await words.get()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(house.is_full.wait(), FORMS_SECONDS)
+    tell(missing=house.missing())
+    await word()
     house.go()
-    await words.get()
-    print(json.dumps(asdict(house.stop())), flush=True)
+    await word()
+    tell(**asdict(house.stop()))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 
+from bench.helpers import tell
 from bench.store import ServiceBookings
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Say "ready", wait for a line, book, and print what came of it as JSON."""
     url, places, centre_id = sys.argv[1:4]
     service = ServiceBookings(url)
-    print("ready", flush=True)
+    tell()
     sys.stdin.readline()
     began = time.time()
     booked = 0
@@ -24,7 +24,7 @@ def main() -> None:
         booked += 1
     ended = time.time()
     service.close()
-    print(json.dumps({"booked": booked, "began": began, "ended": ended}))
+    tell(booked=booked, began=began, ended=ended)
 
 
 if __name__ == "__main__":

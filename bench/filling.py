@@ -32,6 +32,14 @@ class Filling:
     slots: float
     memory_growth: float
 
+    def figures(self) -> dict[str, float]:
+        return {
+            "postcodes_rows_per_second": round(self.postcodes, 1),
+            "centres_rows_per_second": round(self.centres, 1),
+            "slots_rows_per_second": round(self.slots, 1),
+            "slots_memory_growth": round(self.memory_growth, 3),
+        }
+
 
 @dataclass(frozen=True)
 class _Run:

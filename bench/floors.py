@@ -11,6 +11,7 @@ import sqlite3
 import threading
 
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 
@@ -44,9 +45,7 @@ def create_a() -> Flask:
 
 def create_b() -> Flask:
     """Floor (b): floor (a) with one SELECT and one UPDATE by primary key."""
-    url = make_url(config.load().database_url)
-    touch = _touch_sqlite if url.get_backend_name() == "sqlite" else _touch_postgresql
-    return _app("floor_b", touch(url))
+    return _app("floor_b", _touch(make_url(config.load().database_url)))
 
 
 def fill(database_url: str) -> None:
@@ -99,39 +98,23 @@ def _app(name: str, touch: Touch | None) -> Flask:
     return app
 
 
-def _touch_postgresql(url: URL) -> Touch:
+def _touch(url: URL) -> Touch:
     # One connection a thread: a pool that costs nothing.
     mine = threading.local()
-    address = libpq(url)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    mark, address = "?" if is_sqlite else "%s", libpq(url)
+    look = f"SELECT turn, state FROM floor WHERE id = {mark}"  # noqa: S608
+    write = f"UPDATE floor SET turn = {mark}, state = {mark} WHERE id = {mark}"  # noqa: S608
+
+    def connect() -> Any:
+        return _sqlite(url) if is_sqlite else psycopg.connect(address, autocommit=True)
 
     def touch(number: int) -> None:
         connection = getattr(mine, "connection", None)
         if connection is None:
-            connection = mine.connection = psycopg.connect(address, autocommit=True)
-        cursor = connection.execute("SELECT turn, state FROM floor WHERE id = %s", (number,))
-        row = cursor.fetchone()
-        assert row is not None  # noqa: S101 - fill() made them all
-        turn, state = row
-        connection.execute(
-            "UPDATE floor SET turn = %s, state = %s WHERE id = %s",
-            ((turn + 1) % 1000, state, number),
-        )
-
-    return touch
-
-
-def _touch_sqlite(url: URL) -> Touch:
-    mine = threading.local()
-
-    def touch(number: int) -> None:
-        database = getattr(mine, "database", None)
-        if database is None:
-            database = mine.database = _sqlite(url)
-        cursor = database.execute("SELECT turn, state FROM floor WHERE id = ?", (number,))
-        turn, state = cursor.fetchone()
-        database.execute(
-            "UPDATE floor SET turn = ?, state = ? WHERE id = ?", ((turn + 1) % 1000, state, number)
-        )
+            connection = mine.connection = connect()
+        turn, state = connection.execute(look, (number,)).fetchone()
+        connection.execute(write, ((turn + 1) % 1000, state, number))
 
     return touch
 

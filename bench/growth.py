@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import statistics
 import time
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import delete, make_url, text
 
 import wiring_parts
 
-from bench import servers, stock
+from bench import servers, stock, timing
+from bench.servers import House
 from flows.session import Session
 from flows.world import Search
 from models.database import Database
@@ -31,15 +32,30 @@ class _Undo(Exception):
     """What was held is to be free again."""
 
 
-def ratio(url: str, folder: Path, redis_url: str) -> float:
-    """Return searches a second with all slots, as a part of those with a tenth of them.
+def measure(house: House) -> tuple[dict[str, float], list[str]]:
+    """Searches a second with all slots, as a part of those with a tenth of them; flat.
 
     A search finds and holds, and is undone; each is a transaction of its own.
+    Raises CannotMeasure.
     """
-    few = _copy(url, folder)
+    url, few = house.database_url, _copy(house.database_url, house.folder)
     postcodes = stock.choose_postcodes(url)
-    with_all, with_few = _alternating((url, few), redis_url, postcodes)
-    return with_all / with_few
+    both = [wiring_parts.make_parts(servers.settings(one, house.redis_url)) for one in (url, few)]
+    try:
+        with_all, with_few = (partial(_rate, parts, postcodes) for parts in both)
+        seen = timing.rates(SLICES, all=with_all, few=with_few)
+    finally:
+        for parts in both:
+            parts.store.database.dispose()
+    return {f"search_growth_ratio_{house.kind}": round(seen["all"] / seen["few"], 2)}, []
+
+
+def _rate(parts: Parts, postcodes: list[str]) -> float:
+    """Searches a second, one near each postcode."""
+    started = time.perf_counter()
+    for code in postcodes:
+        _search(parts, code)
+    return len(postcodes) / (time.perf_counter() - started)
 
 
 def _copy(url: str, folder: Path) -> str:
@@ -68,30 +84,8 @@ def _copy(url: str, folder: Path) -> str:
         connection.execute(delete(slot).where(slot.c.id % TIMES != 0))
     target.dispose()
     for one in (url, few):
-        counts = stock.RowCounts(one)
-        counts.settle()
-        counts.close()
+        servers.settle(one)
     return few
-
-
-def _alternating(urls: tuple[str, str], redis_url: str, postcodes: list[str]) -> list[float]:
-    """Searches a second on each, as medians of short turns one after the other."""
-    both = [wiring_parts.make_parts(servers.settings(url, redis_url)) for url in urls]
-    try:
-        for parts in both:
-            for code in postcodes:
-                _search(parts, code)
-        rates: list[list[float]] = [[], []]
-        for _ in range(SLICES):
-            for seen, parts in zip(rates, both, strict=True):
-                started = time.perf_counter()
-                for code in postcodes:
-                    _search(parts, code)
-                seen.append(len(postcodes) / (time.perf_counter() - started))
-        return [statistics.median(seen) for seen in rates]
-    finally:
-        for parts in both:
-            parts.store.database.dispose()
 
 
 def _search(parts: Parts, code: str) -> None:

@@ -74,6 +74,7 @@ class Script:
         for number, requests in enumerate(by_connection):
             part = file.with_name(f"{file.name}.{number}")
             part.write_bytes(b"".join(request + END for request in requests))
+            part.with_name(f"{part.name}.times").unlink(missing_ok=True)
         return cls(file, tuple(len(requests) for requests in by_connection))
 
     @property
@@ -81,10 +82,15 @@ class Script:
         return sum(self.lengths)
 
     def times_ms(self) -> list[float]:
-        """Milliseconds from the moment a request was due to its answer, of a run with a rate."""
+        """Milliseconds from the moment a request was due to its answer, of a run with a rate.
+
+        Raises CannotMeasure where a connection did not send all it had.
+        """
         found: list[float] = []
         for number in range(len(self.lengths)):
             part = self.file.with_name(f"{self.file.name}.{number}.times")
+            if not part.exists():
+                raise CannotMeasure("not all requests left in their time")
             found += [float(line) for line in part.read_text("ascii").split()]
         return found
 

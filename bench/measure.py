@@ -8,7 +8,7 @@ import math
 import statistics
 import time
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,10 +18,13 @@ import launcher
 
 from bench import (
     at_work,
+    filling,
     floors,
     growth,
     load,
     lookups,
+    messages,
+    reminders,
     room,
     screens,
     servers,
@@ -32,6 +35,7 @@ from bench import (
 )
 from bench.load import CONNECTIONS, LoadRun, Script
 from bench.servers import CannotMeasure, House, Web
+from bench.timing import Say, p99
 from exchange.transport import HttpTransport, Outgoing, Reply
 
 # Three times what a run is expected to need: connections are not served alike, above all where
@@ -48,19 +52,31 @@ HALF, QUARTER = 0.5, 0.25
 WATCHED_ROUNDS, WATCHED_SECONDS = 3, 4.0
 # Boards beside the others on which is seen when they show something, and for how long.
 WATCHERS, WORK_SECONDS = 4, 25.0
+# Every part can be measured without the others: with the floors beside the service, with the
+# demonstration's centres, in a database of its own, and once and not for each database.
+WITH_FLOORS = frozenset({"calls", "tails", "visits", "work"})
+AT_CENTRES = WITH_FLOORS | {"search", "room"}
+BY_THEMSELVES = frozenset(
+    {"booking", "crowd", "filling", "outbox", "reminders", "growth", "look-ups"}
+)
+PARTS = AT_CENTRES | BY_THEMSELVES | {"rush", "telephones", "understanding"}
 # Where fewer requests leave than this part of the wished rate, it was not that rate.
 KEPT_UP = 0.9
-Say = Callable[[str], None]
+# Flat results, and sentences about what does not count.
+Part = Callable[[], tuple[Mapping[str, float], Sequence[str]]]
+# What a part gives that has written its figures down itself.
+Nothing = tuple[dict[str, float], list[str]]
 # A run, and why it counts for nothing.
 Seen = tuple[LoadRun, list[str]]
 
 
 @dataclass(frozen=True)
 class MeasurePlan:
-    """How long it all takes: `seconds` for each of `rounds` × 4 runs."""
+    """How long it all takes: `seconds` for each of `rounds` × 4 runs; and what of it."""
 
     rounds: int
     seconds: float
+    parts: frozenset[str] = PARTS
 
 
 @dataclass
@@ -73,9 +89,8 @@ class Measurement:
     worker_mib: float = 0.0
     worker_mib_after_screens: float = 0.0
     webhooks_of_a_call: int = 0
-    search_growth_ratio: float | None = None
     facts: dict[str, str] = field(default_factory=dict)
-    # The slot store and its look-ups by themselves, under the keys of the results.
+    # What parts gave, under the keys of the results.
     store: dict[str, float] = field(default_factory=dict)
     # Sentences about runs that count for nothing even when repeated.
     void: list[str] = field(default_factory=list)
@@ -85,45 +100,95 @@ class Measurement:
         return statistics.median(runs) if runs else None
 
 
+@dataclass(frozen=True)
 class PartTimes:
-    """Says how long each part took, so that the whole can be kept under a quarter of an hour."""
+    """Runs the parts that are wanted, one after the other."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self.seconds: dict[str, float] = {}
+    wanted: frozenset[str]
+    say: Say
 
-    @contextlib.contextmanager
-    def part(self, name: str) -> Iterator[None]:
+    def run(self, name: str, of: str, outcome: Measurement, part: Part) -> None:
+        """Run a part if it is wanted; one that cannot be measured is void, and the next one can be.
+
+        `of`: the database, in front of the name. Says how long it took, so that the whole can be
+        kept under a quarter of an hour.
+        """
+        if name not in self.wanted:
+            return
+        title = f"{of}: {name}" if of else name
         began = time.monotonic()
         try:
-            yield
+            found, void = part()
+            outcome.store |= found
+            for key, value in found.items():
+                self.say(f"{title}: {key} {value:g}")
+            outcome.void += void
+        except (CannotMeasure, traffic.Astray) as problem:
+            outcome.void.append(f"{title}: {problem}")
+            self.say(f"void: {title}: {problem}")
         finally:
-            self.seconds[name] = time.monotonic() - began
-            self._say(f"({name}: {self.seconds[name]:.0f} s)")
+            self.say(f"({title}: {time.monotonic() - began:.0f} s)")
 
 
 def measure(kind: str, folder: Path, redis_url: str, plan: MeasurePlan, say: Say) -> Measurement:
-    """Build, fill and measure. Raises CannotMeasure."""
-    outcome = Measurement()
-    parts = PartTimes(say)
+    """Build, fill and measure the parts that are wanted of one database. Raises CannotMeasure."""
+    outcome, parts = Measurement(), PartTimes(plan.parts, say)
     if kind == servers.POSTGRES:
         url = servers.postgres_url(folder)
         outcome.facts = servers.postgres_facts(url)
     else:
         url = f"sqlite:///{folder / 'allo.sqlite3'}"
         outcome.facts = servers.sqlite_facts()
-    house = House(folder, kind, url, redis_url)
-    env = servers.environment(url, redis_url)
-    say(f"{kind}: preparing the database")
-    with parts.part(f"{kind}: preparing"):
+    if plan.parts & AT_CENTRES:
+        say(f"{kind}: preparing the database")
+        env = servers.environment(url, redis_url)
         for step in ("migrate", "demo"):
             servers.command(step, environment=env)
-    with parts.part(f"{kind}: search"):
-        outcome.search_growth_ratio = growth.ratio(url, folder, redis_url)
+        house = House(folder, kind, url, redis_url)
+        parts.run("search", kind, outcome, lambda: growth.measure(house))
+        if plan.parts & WITH_FLOORS:
+            _with_floors(house, plan, outcome, say)
+        if kind == servers.SQLITE:
+            # No database has a part in it.
+            parts.run("room", "", outcome, lambda: room.measure(house, say))
+    for name, part in _by_themselves(kind, url, folder, redis_url).items():
+        parts.run(name, kind, outcome, part)
+    return outcome
+
+
+def _by_themselves(kind: str, url: str, folder: Path, redis_url: str) -> dict[str, Part]:
+    """The parts that fill databases of their own, beside the one at `url`."""
+
+    def new(name: str) -> str:
+        return servers.beside(url, f"bench_{name}")
+
+    def figures(found: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
+        return {f"{name}_{kind}": value for name, value in found.items()}, []
+
+    parts: dict[str, Part] = {
+        "booking": lambda: figures({"allocate_ratio": round(store.ratio(new("ratio")), 3)}),
+        "crowd": lambda: figures(store.crowd(new("crowd")).figures()),
+        "filling": lambda: figures(filling.fill(new("filling"), folder, redis_url).figures()),
+        "outbox": lambda: figures({"outbox_ratio": round(messages.ratio(new("outbox")), 3)}),
+        "reminders": lambda: figures(
+            {"reminder_plan_ratio": round(reminders.ratio(new("reminders")), 3)}
+        ),
+        "look-ups": lambda: figures(
+            {"known_unknown_gap_ms": round(lookups.gap_ms(new("lookups")), 2)}
+        ),
+    }
+    if kind == servers.POSTGRES:
+        parts["growth"] = lambda: (store.grown(new), [])
+    return parts
+
+
+def _with_floors(house: House, plan: MeasurePlan, outcome: Measurement, say: Say) -> None:
+    """The parts for which the service runs beside its floors."""
+    kind, url, parts = house.kind, house.database_url, PartTimes(plan.parts, say)
     floors.fill(url)
     with ExitStack() as stack:
         counts = stack.enter_context(contextlib.closing(stock.RowCounts(url)))
-        counts.settle()
+        servers.settle(url)
         webs = {
             name: stack.enter_context(servers.web(house, name, factory))
             for name, factory in (
@@ -133,35 +198,22 @@ def measure(kind: str, folder: Path, redis_url: str, plan: MeasurePlan, say: Say
             )
         }
         one = _One(house, webs, counts, plan=plan, outcome=outcome, say=say)
-        with parts.part(f"{kind}: turns and calls"):
-            one.trial()
-            for number in range(plan.rounds):
-                one.round(number + 1)
-            one.tails()
-        with parts.part(f"{kind}: visits"):
-            rounds = min(plan.rounds, visits.ROUNDS)
+        one.trial()
+        rounds = min(plan.rounds, visits.ROUNDS)
+
+        def visit() -> tuple[dict[str, float], list[str]]:
             floor = outcome.median("floor_a")
-            found, void = visits.measure(house, webs["service"], floor, say, rounds=rounds)
-            outcome.store |= found
-            outcome.void += void
+            return visits.measure(house, webs["service"], floor, say, rounds=rounds)
+
+        parts.run("calls", kind, outcome, one.rounds)
+        parts.run("tails", kind, outcome, one.tails)
+        parts.run("visits", kind, outcome, visit)
         workers = webs["service"].workers()
-        outcome.worker_mib = max(map(servers.resident_mib, workers))
-        with parts.part(f"{kind}: people at work"):
-            one.watched()
-        outcome.worker_mib_after_screens = max(map(servers.resident_mib, workers))
-    if kind == servers.SQLITE:
-        # No database has a part in it.
-        with parts.part("waiting room"):
-            found, void = room.measure(house, say)
-            outcome.store |= found
-            outcome.void += void
-    with parts.part(f"{kind}: the slot store"):
-        outcome.store |= store.measure(url, folder, redis_url, say)
-    with parts.part(f"{kind}: look-ups"):
-        gap = lookups.gap_ms(servers.beside(url, "bench_lookups"))
-    outcome.store[f"known_unknown_gap_ms_{kind}"] = round(gap, 2)
-    say(f"{kind}: look-ups of known and unknown are {gap:.2f} ms apart")
-    return outcome
+        if "calls" in plan.parts:
+            outcome.worker_mib = max(map(servers.resident_mib, workers))
+        parts.run("work", kind, outcome, one.watched)
+        if "work" in plan.parts:
+            outcome.worker_mib_after_screens = max(map(servers.resident_mib, workers))
 
 
 @dataclass
@@ -200,7 +252,7 @@ class _One:
         self._times_ms: list[float] = []
         self._folder = house.folder
         self._house = house
-        self._guess = dict(GUESS)
+        self._guess, self._trial = dict(GUESS), dict[str, float]()
         postcodes = stock.choose_postcodes(house.database_url)
         service = f"http://{launcher.HOST}:{webs['service'].port}"
         transport = _CountingTransport(HttpTransport(service, traffic.BASE), counts)
@@ -225,32 +277,37 @@ class _One:
         self._sample = self._write("sample", [self._signer.call(c) for c in self._some(320)])
         for name, run in self._runs.items():
             seen, faults = run(min(TRIAL_SECONDS, self._plan.seconds))
-            self._guess[name] = seen.rate
+            self._guess[name] = self._trial[name] = seen.rate
             self._say(f"{self._kind}: trial {name} {seen.rate:.0f}/s {'; '.join(faults)}".rstrip())
 
-    def round(self, number: int) -> None:
-        """Each of the four once, one after the other."""
-        said = []
-        for name, run in self._runs.items():
-            counted = self._counted(f"{name} in round {number}", partial(run, self._plan.seconds))
-            if counted is not None:
-                self._outcome.rates.setdefault(name, []).append(counted)
-                said.append(f"{name} {counted:.0f}/s")
-        self._say(f"{self._kind}: round {number}: {', '.join(said)}")
+    def rounds(self) -> Nothing:
+        """Each of the four once in each round, one after the other."""
+        for number in range(1, self._plan.rounds + 1):
+            said = []
+            for name, run in self._runs.items():
+                counted = self._counted(
+                    f"{name} in round {number}", partial(run, self._plan.seconds)
+                )
+                if counted is not None:
+                    self._outcome.rates.setdefault(name, []).append(counted)
+                    said.append(f"{name} {counted:.0f}/s")
+            self._say(f"{self._kind}: round {number}: {', '.join(said)}")
+        return {}, []
 
-    def tails(self) -> None:
+    def tails(self) -> Nothing:
         """The slowest of a hundred at half the load, with requests that leave on time."""
         for name, prepare in (("turn", self._turn_script), ("call", self._call_script)):
-            full = self._outcome.median(f"{name}_rate")
-            if full is None:
-                continue
-            paced = partial(self._paced, prepare, full * HALF)
-            if self._counted(f"{name} at half load", paced) is not None:
-                p99 = statistics.quantiles(self._times_ms, n=100)[98]
-                self._outcome.p99_ms[name] = p99
-                self._say(f"{self._kind}: {name}s at {full * HALF:.0f}/s: p99 {p99:.1f} ms")
+            half = self._full(f"{name}_rate") * HALF
+            if self._counted(f"{name} at half load", partial(self._paced, prepare, half)):
+                slowest = self._outcome.p99_ms[name] = p99(self._times_ms, f"{name}s")
+                self._say(f"{self._kind}: {name}s at {half:.0f}/s: p99 {slowest:.1f} ms")
+        return {}, []
 
-    def watched(self) -> None:
+    def _full(self, name: str) -> float:
+        """The rate of the rounds; that of the trial where there were none that count."""
+        return self._outcome.median(name) or self._trial[name]
+
+    def watched(self) -> Nothing:
         """Screens that are open, and then people at work behind them, as in production."""
         hired = screens.hire(self._house, screens.BOARDS, screens.DESKS)
         file = self._folder / f"screens-{self._kind}"
@@ -258,6 +315,7 @@ class _One:
         with screens.dispatcher(self._house):
             self._with_screens(file)
             self._at_work(file, [one for one in hired if not one.is_board])
+        return {}, []
 
     def _with_screens(self, file: Path) -> None:
         """Lone turns with nobody at a screen, and with boards and desks that ask each second."""
@@ -283,21 +341,18 @@ class _One:
 
     def _at_work(self, file: Path, desks: Sequence[screens.Hired]) -> None:
         """The slowest of a hundred webhooks and acts, and boards, with a long line."""
-        full = self._outcome.median("call_rate")
-        if full is None:
-            return
         watchers = screens.hire(self._house, WATCHERS, 1)
         stage = at_work.WorkdayStage(
             service=self._webs["service"].port,
             provider=servers.provider_port(),
-            agents=[(desk.id, desk.cookie) for desk in desks],
+            agents=[(one.id, one.cookie) for one in desks],
             probe=(watchers[-1].id, watchers[-1].cookie),
             boards=[one.cookie for one in watchers[:-1]],
             form=self._signer.form,
         )
         env = self._house.environment("queues")
         make_queues = partial(servers.command, "queues", "create", environment=env)
-        rate = full * QUARTER
+        rate = self._full("call_rate") * QUARTER
         script = self._call_script(math.ceil(rate * max(self._plan.seconds, WORK_SECONDS)))
         with (
             screens.opened(self._webs["service"], file) as eyes,
@@ -305,19 +360,15 @@ class _One:
         ):
             load.replay(script, self._webs["service"].port, rate=rate)
         seen = work[0]
-        faults = seen.faults() + eyes[0].faults()
+        times_ms = script.times_ms()
+        found, missing = at_work.figures(seen, times_ms)
+        faults = seen.faults() + eyes[0].faults() + missing
         self._outcome.void += [f"{self._kind}: people at work: {fault}" for fault in faults]
-        webhooks = seen.webhooks + script.times_ms()
-        found = {
-            "queue_webhook_p99_ms": statistics.quantiles(webhooks, n=100)[98],
-            "agent_action_p99_ms": statistics.quantiles(seen.acts, n=100)[98],
-            "board_update_ms": max(seen.boards),
-        }
-        self._outcome.store |= {f"{name}_{self._kind}": round(v, 1) for name, v in found.items()}
+        self._outcome.store |= {f"{name}_{self._kind}": value for name, value in found.items()}
         told = ", ".join(f"{name} {value:.0f}" for name, value in found.items())
         self._say(
             f"{self._kind}: at least {seen.fewest_waiting} in the line, {seen.talks} talks:"
-            f" {told} ({len(webhooks)}, {len(seen.acts)}, {len(seen.boards)} of each)"
+            f" {told} ({len(seen.webhooks) + len(times_ms)}, {len(seen.acts)}, {len(seen.boards)})"
         )
 
     def _paced(self, prepare: Callable[[int], Script], rate: float) -> Seen:

@@ -8,13 +8,11 @@ message (what is due, and the claim of one) among 10,000 rows and among 10,000,0
 from __future__ import annotations
 
 import contextlib
-import statistics
 import subprocess
 import sys
 import time
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 import requests
@@ -24,8 +22,10 @@ from twilio.rest import Client
 
 import launcher
 
-from bench import traffic
-from bench.servers import CannotMeasure, free_port
+from bench import timing, traffic
+from bench.helpers import end
+from bench.servers import CannotMeasure, free_port, responds, wait_until
+from bench.timing import Growth
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
 from jobs.queues import MOST_IN_A_JOB
 from jobs.tasks import Ports, deliver, give
@@ -49,7 +49,6 @@ FEW, MANY = 10_000, 10_000_000
 # Due at once in both, as after a minute without a relay.
 DUE = 2000
 ASKED, WARM = 1500, 150
-_START_SECONDS = 30.0
 
 
 def _store(url: str) -> Store:
@@ -78,9 +77,10 @@ def ratio(url: str) -> float:
             sender=SENDER,
         )
         give(Ports(store, messenger))
-        rates: tuple[list[float], list[float]] = ([], [])
-        for number in range(SLICES + 1):
-            ids = _write(store, SLICE)
+        ids: list[str] = []
+
+        def by_the_worker() -> float:
+            ids[:] = _write(store, SLICE)
             started = time.perf_counter()
             # As they are told to a worker when many are stored at once.
             results = {
@@ -88,23 +88,24 @@ def ratio(url: str) -> float:
                 for first in range(0, SLICE, MOST_IN_A_JOB)
                 for result in deliver(*ids[first : first + MOST_IN_A_JOB])
             }
-            delivered = SLICE / (time.perf_counter() - started)
             if results != {"sent"}:
                 raise CannotMeasure(f"texts of the bench were not sent but {results}")
+            return SLICE / (time.perf_counter() - started)
+
+        def by_the_client() -> float:
             started = time.perf_counter()
-            for one in ids:
+            for message_id in ids:
                 bare.messages.create(
                     to="+33612345678",
                     from_=SENDER,
                     body=BODY,
-                    status_callback=f"{traffic.BASE}/sms/status?m={one}",
+                    status_callback=f"{traffic.BASE}/sms/status?m={message_id}",
                 )
-            # The first turn makes connections and statements.
-            if number:
-                rates[0].append(delivered)
-                rates[1].append(SLICE / (time.perf_counter() - started))
+            return SLICE / (time.perf_counter() - started)
+
+        seen = timing.rates(SLICES, worker=by_the_worker, client=by_the_client)
     store.database.dispose()
-    return statistics.median(rates[0]) / statistics.median(rates[1])
+    return seen["worker"] / seen["client"]
 
 
 def _write(store: Store, count: int) -> list[str]:
@@ -136,58 +137,35 @@ def _provider() -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "simulator", "--port", str(port)], env=environment
     )
-    session = requests.Session()
-    session.trust_env = False
     try:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                session.get(f"{base}/healthz", timeout=5)
-                break
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise CannotMeasure("the provider's stand-in did not start")
-            time.sleep(0.1)
-        session.post(
-            f"{base}/_faults",
-            json={"drop_status_callbacks": True},
-            auth=(traffic.ACCOUNT, traffic.TOKEN),
-            timeout=5,
-        ).raise_for_status()
+        sentence = "the provider's stand-in did not start"
+        wait_until(lambda: responds(port), process, sentence)
+        with requests.Session() as session:
+            session.trust_env = False
+            session.post(
+                f"{base}/_faults",
+                json={"drop_status_callbacks": True},
+                auth=(traffic.ACCOUNT, traffic.TOKEN),
+                timeout=5,
+            ).raise_for_status()
         yield base
     finally:
-        session.close()
-        process.terminate()
-        process.wait()
+        end(process)
 
 
 # ---------------------------------------------------------------- a long table
 
 
-@dataclass(frozen=True)
-class OutboxGrowth:
-    """The slowest of a hundred, in milliseconds, of a look at what is due and of a claim."""
-
-    few_ms: float
-    many_ms: float
-
-    @property
-    def ratio(self) -> float:
-        return self.many_ms / self.few_ms
-
-
-def growth(few_url: str, many_url: str) -> OutboxGrowth:
+def growth(few_url: str, many_url: str) -> Growth:
     """Ask each of two databases of PostgreSQL that are filled, in slices one after the other."""
-    stores = [_store(url) for url in (few_url, many_url)]
-    times: list[list[float]] = [[], []]
-    for start in range(-WARM, ASKED, 50):
-        for seen, store in zip(times, stores, strict=True):
-            taken = [_ask(store) for _ in range(50)]
-            if start >= 0:
-                seen.extend(taken)
-    for store in stores:
-        store.database.dispose()
-    few, most = (1000 * statistics.quantiles(seen, n=100)[98] for seen in times)
-    return OutboxGrowth(few, most)
+    few, many = _store(few_url), _store(many_url)
+    try:
+        return timing.growth(
+            lambda _: _ask(few), lambda _: _ask(many), asked=ASKED, warm=WARM, each=50
+        )
+    finally:
+        for store in (few, many):
+            store.database.dispose()
 
 
 def _ask(store: Store) -> float:

@@ -31,6 +31,8 @@ import werkzeug.wrappers
 from flask import Flask
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
+from werkzeug.datastructures import Headers
+from werkzeug.test import EnvironBuilder
 
 import config
 import ivr.conversation
@@ -107,25 +109,16 @@ class Stages:
 
         return timed
 
-    def _statement(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(dialect: Any, cursor: Any, text: str, *more: Any, **named: Any) -> Any:
+    def _statement(
+        self, function: Callable[..., Any], text_of: Callable[..., str]
+    ) -> Callable[..., Any]:
+        def timed(*arguments: Any, **named: Any) -> Any:
             started = time.perf_counter()
             try:
-                return function(dialect, cursor, text, *more, **named)
+                return function(*arguments, **named)
             finally:
+                text = text_of(*arguments)
                 entry = self.statements[" ".join(text.split())[:STATEMENT_LETTERS]]
-                entry[0] += time.perf_counter() - started
-                entry[1] += 1
-
-        return timed
-
-    def _prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(plan: Any, *more: Any) -> Any:
-            started = time.perf_counter()
-            try:
-                return function(plan, *more)
-            finally:
-                entry = self.statements[" ".join(plan.sql.split())[:STATEMENT_LETTERS]]
                 entry[0] += time.perf_counter() - started
                 entry[1] += 1
 
@@ -143,14 +136,17 @@ class Stages:
                     wrapped = self.wrap(stage, raw)
                 stack.enter_context(mock.patch.object(owner, name, wrapped))
             dialect = sqlalchemy.engine.default.DefaultDialect
-            execute = self._statement(dialect.do_execute)
+            execute = self._statement(dialect.do_execute, lambda _, _cursor, text, *_more: text)
             stack.enter_context(
                 mock.patch.object(
                     dialect, "do_execute", self.wrap(f"driver and {driver}: statements", execute)
                 )
             )
             plan = models.prepared._Plan  # noqa: SLF001 - where the driver is called
-            wrapped = self.wrap(f"driver and {driver}: statements", self._prepared(plan.run))
+            wrapped = self.wrap(
+                f"driver and {driver}: statements",
+                self._statement(plan.run, lambda plan, *_: plan.sql),
+            )
             stack.enter_context(mock.patch.object(plan, "run", wrapped))
             for name in ("do_commit", "do_begin", "do_rollback"):
                 stage = f"driver and {driver}: begin, commit, rollback"
@@ -167,29 +163,12 @@ def environ(raw: bytes) -> Environ:
     """Return what a WSGI server makes of a whole HTTP request."""
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("ascii").split("\r\n")
-    method, target, protocol = first.split(" ")
+    method, target, _protocol = first.split(" ")
     path, _, query = target.partition("?")
-    made: Environ = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "SCRIPT_NAME": "",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": protocol,
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
-    for line in lines:
-        name, _, value = line.partition(": ")
-        key = name.upper().replace("-", "_")
-        made[key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"] = value
-    return made
+    headers = Headers(tuple(line.split(": ", 1)) for line in lines)  # type: ignore[misc]
+    return EnvironBuilder(
+        path, method=method, query_string=query, headers=headers, input_stream=io.BytesIO(body)
+    ).get_environ()
 
 
 def answer(app: Flask, made: Environ) -> bytes:
@@ -248,8 +227,7 @@ def run(out: TextIO = sys.stdout) -> None:
             for step in ("migrate", "demo"):
                 servers.command(step, environment=env)
             floors.fill(url)
-            with contextlib.closing(stock.RowCounts(url)) as counts:
-                counts.settle()
+            servers.settle(url)
             _profile(kind, servers.settings(url, redis_url), out)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import platform
 import subprocess
 import time
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +19,7 @@ import config
 
 from bench.at_work import ACT_EVERY, WAITING
 from bench.load import CONNECTIONS, MOST_OF_THE_MACHINE
-from bench.measure import WATCHERS, Measurement, MeasurePlan
+from bench.measure import PARTS, WATCHERS, Measurement, MeasurePlan
 from bench.servers import POSTGRES, POSTGRES_SETTINGS, SQLITE
 from bench.sip import A_SECOND, CALLS
 
@@ -70,6 +72,61 @@ UNDER: Final = {
 }
 # Figures of a part that is left out where its packages are not installed.
 EXTRA: Final = "sip_"
+# Of each database, with the title in the table; what is compared with a floor is set in bold.
+OF_EACH: Final = (
+    ("floor_a", "floor (a), answers a second"),
+    ("floor_b", "floor (b), answers a second"),
+    ("turn_rate", "lone turns a second"),
+    ("call_rate", "webhooks of whole booking calls a second"),
+    ("calls_per_second", "whole booking calls a second"),
+    ("turn_ratio", "**lone turn ÷ floor (b)**"),
+    ("call_ratio", "**booking call ÷ floor (b)**"),
+    ("turn_p99_ms", "lone turn at half its rate, p99, ms"),
+    ("call_p99_ms", "any webhook of calls at half their rate, p99, ms"),
+    ("search_growth_ratio", "search for the nearest slots, rate with 10 × the slots ÷ rate"),
+    ("allocate_ratio", "**held and confirmed booking ÷ the same SQL by hand**"),
+    ("outbox_ratio", "**texts that a worker delivers ÷ a bare loop on the provider's client**"),
+    ("reminder_plan_ratio", "reminders of a day planned ÷ as many rows by a bare INSERT … SELECT"),
+    ("allocations_one_slot", "bookings a second, 16 processes on one slot's places"),
+    ("allocations_apart", "bookings a second, 16 processes, a slot for each"),
+    ("slots_rows_per_second", "`flask slots open`, slots a second (two places each)"),
+    ("slots_memory_growth", "memory of opening 28 days ÷ of 7 days"),
+    ("postcodes_rows_per_second", "`flask postcodes import`, rows a second"),
+    ("centres_rows_per_second", "`flask centres import`, rows a second"),
+    ("known_unknown_gap_ms", "look-ups of known and unknown apart, ms"),
+    ("board_cost_ratio", "**lone turns with 70 screens open ÷ with none**"),
+    ("queue_webhook_p99_ms", "**any webhook with people at work, p99, ms**"),
+    ("agent_action_p99_ms", "**an agent's act, p99, ms**"),
+    ("board_update_ms", "**from an event until a board shows it, at most, ms**"),
+    ("web_bookings_per_second", "whole bookings on the web a second"),
+    ("peer_bookings_per_second", "the same in a usual Flask application"),
+    ("web_ratio_floor_a", "**answers of web bookings ÷ floor (a)**"),
+    ("web_ratio_peer", "**bookings on the web ÷ those of a usual application**"),
+)
+# The terminal's titles of what is measured once, in order.
+ONCE: Final = (
+    ("search_growth_10m", "search, 10 m ÷ 100 k slots"),
+    ("outbox_growth_10m", "outbox, 10 m ÷ 10 k rows"),
+    ("understand_p99_ms", "understanding, p99, ms"),
+    ("room_ratio", "waiting room ÷ constant"),
+    ("rush_speaks_under_2s", "rush: speaks in 2 s, %"),
+    ("rush_call_p99_ms", "rush: p99 of calls, ms"),
+    ("rush_goodput_ratio", "rush: booked ÷ capacity"),
+    ("rush_phone_share", "rush: telephone's share, %"),
+    ("rush_recovery_seconds", "rush: over after, s"),
+    ("rush_room_empty_seconds", "rush: no visitor waits after, s"),
+    ("rush_restart_speaks_under_2s", "rush, restart: speaks in 2 s, %"),
+    ("rush_restart_recovery_seconds", "rush, restart: over after, s"),
+    ("sip_calls_right", "telephones: calls right"),
+    ("sip_max_gap_ms", "telephones: largest gap, ms"),
+    ("sip_cpu_per_call", "telephones: % of a core each"),
+    ("sip_first_sound_ms", "telephones: first sound, ms"),
+    ("sip_rss_mib", "telephones, MiB"),
+    ("web_worker_mib", "web worker, MiB"),
+    ("web_worker_mib_after_screens", "the same after screens, MiB"),
+)
+# Characters of a title in the terminal.
+TITLE: Final = 72
 HAND_BEGINS = "<!-- Kept by hand from here: `make bench` copies it over. -->"
 HAND_ENDS = "<!-- Kept by hand up to here. -->"
 HAND_EMPTY = "## Where the time goes\n\n`python -m bench profile` tells.\n"
@@ -81,11 +138,11 @@ def flatten(
     plan: MeasurePlan,
     machine: Mapping[str, str | int],
     seconds: float,
-    elsewhere: Mapping[str, float],
+    more: Measurement,
 ) -> Results:
     """Return the results under flat keys; a figure that could not be had is None.
 
-    `elsewhere`: milliseconds measured without a database.
+    `more`: of the parts that are measured once, and not for each database.
     """
     results: Results = {}
     for kind in (POSTGRES, SQLITE):
@@ -97,31 +154,25 @@ def flatten(
             results[f"{name}_rate_{kind}"] = _rounded(rate, 1)
             results[f"{name}_p99_ms_{kind}"] = _rounded(seen.p99_ms.get(name), 1)
         calls = seen.median("call_rate")
-        per_call = seen.webhooks_of_a_call
-        results[f"calls_per_second_{kind}"] = _rounded(calls / per_call if calls else None, 1)
+        per_call = calls / seen.webhooks_of_a_call if calls and seen.webhooks_of_a_call else None
+        results[f"calls_per_second_{kind}"] = _rounded(per_call, 1)
         results[f"floor_a_{kind}"] = _rounded(seen.median("floor_a"), 1)
         results[f"floor_b_{kind}"] = _rounded(base, 1)
-        results[f"search_growth_ratio_{kind}"] = _rounded(seen.search_growth_ratio, 2)
         for name, value in seen.facts.items():
             results[f"{kind}_{name}"] = value
         results |= seen.store
-    watched = [
-        ratio
-        for kind in (POSTGRES, SQLITE)
-        if isinstance(ratio := results.get(f"board_cost_ratio_{kind}"), float)
-    ]
-    growth = [seen.search_growth_ratio for seen in outcomes.values() if seen.search_growth_ratio]
+    results |= more.store
+    for name in ("search_growth_ratio", "board_cost_ratio"):
+        both = (results.get(f"{name}_{kind}") for kind in (POSTGRES, SQLITE))
+        results[name] = min((one for one in both if isinstance(one, float)), default=None)
+    every = (*outcomes.values(), more)
     results |= {
-        **{name: _rounded(value, 2) for name, value in elsewhere.items()},
-        "search_growth_ratio": _rounded(min(growth, default=None), 2),
-        "board_cost_ratio": _rounded(min(watched, default=None), 3),
-        "web_worker_mib": _rounded(max(seen.worker_mib for seen in outcomes.values()), 1),
-        "web_worker_mib_after_screens": _rounded(
-            max(seen.worker_mib_after_screens for seen in outcomes.values()), 1
-        ),
-        "wrk_cpu_share": _rounded(max(seen.wrk_share for seen in outcomes.values()), 3),
-        "webhooks_of_a_call": max(seen.webhooks_of_a_call for seen in outcomes.values()),
-        "void": "; ".join(sentence for seen in outcomes.values() for sentence in seen.void),
+        "web_worker_mib": _largest(seen.worker_mib for seen in every),
+        "web_worker_mib_after_screens": _largest(seen.worker_mib_after_screens for seen in every),
+        "wrk_cpu_share": _rounded(max(seen.wrk_share for seen in every), 3),
+        "webhooks_of_a_call": max(seen.webhooks_of_a_call for seen in every),
+        "void": "; ".join(sentence for seen in every for sentence in seen.void),
+        "parts": "all" if plan.parts == PARTS else " ".join(sorted(plan.parts)),
         "connections": CONNECTIONS,
         "runs": plan.rounds,
         "seconds_of_a_run": plan.seconds,
@@ -145,24 +196,31 @@ def machine(folder: Path) -> dict[str, str | int]:
 
 
 def missed(results: Results) -> list[str]:
-    """Return a sentence for every bar that is not reached, and for void runs."""
+    """Return a sentence for every bar that is not reached, and for void runs.
+
+    Of some parts alone, bars of the others are not looked at.
+    """
     found = [f"void: {results['void']}"] if results["void"] else []
     left_out = EXTRA if not any(name.startswith(EXTRA) for name in results) else ()
-    for name, bar in LEAST.items():
-        value = results.get(name)
-        if not name.startswith(left_out) and (not isinstance(value, float) or value < bar):
-            found.append(f"{name} is {value}, and must be at least {bar}")
-    for name, bar in UNDER.items():
-        value = results.get(name)
-        if not name.startswith(left_out) and (not isinstance(value, float) or value >= bar):
-            found.append(f"{name} is {value}, and must be under {bar:g}")
+    for bars, wanted, reached in (
+        (LEAST, "at least", operator.ge),
+        (UNDER, "under", operator.lt),
+    ):
+        for name, bar in bars.items():
+            value = results.get(name)
+            if name.startswith(left_out) or (value is None and results["parts"] != "all"):
+                continue
+            if not isinstance(value, float) or not reached(value, bar):
+                found.append(f"{name} is {value}, and must be {wanted} {bar:g}")
     return found
 
 
-def write(results: Results, results_file: Path, page: Path) -> None:
-    """Write both files; what is kept by hand in the page is kept."""
+def write(results: Results, results_file: Path, page: Path | None) -> None:
+    """Write both files, or the first one; what is kept by hand in the page is kept."""
     results_file.parent.mkdir(parents=True, exist_ok=True)
     results_file.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if page is None:
+        return
     before = page.read_text("utf-8") if page.exists() else ""
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(render(results, by_hand(before)), "utf-8")
@@ -176,121 +234,28 @@ def by_hand(page: str) -> str:
 
 
 def summary(results: Results) -> str:
-    """Return a table for the terminal."""
-    lines = [f"{'':<28}{'PostgreSQL':>12}{'SQLite':>12}{'bar':>16}"]
-    for name, title, bar in (
-        ("floor_a", "floor (a), answers/s", ""),
-        ("floor_b", "floor (b), answers/s", ""),
-        ("turn_rate", "lone turns/s", ""),
-        ("call_rate", "webhooks of calls/s", ""),
-        ("calls_per_second", "whole calls/s", ""),
-        ("turn_ratio", "lone turn ÷ (b)", _bars("turn_ratio")),
-        ("call_ratio", "booking call ÷ (b)", _bars("call_ratio")),
-        ("turn_p99_ms", "p99 of a lone turn, ms", "< 100"),
-        ("call_p99_ms", "p99 in a call, ms", ""),
-        ("search_growth_ratio", "search, 10 × the slots", ""),
-        ("allocate_ratio", "booking ÷ the same SQL by hand", _bars("allocate_ratio")),
-        ("outbox_ratio", "text delivered ÷ bare client", _bars("outbox_ratio")),
-        ("reminder_plan_ratio", "reminders ÷ bare INSERT", ""),
-        ("allocations_one_slot", "16 processes, one slot, /s", ""),
-        ("allocations_apart", "16 processes, 16 slots, /s", ""),
-        ("slots_rows_per_second", "slots opened/s", ""),
-        ("known_unknown_gap_ms", "look-up, known − unknown, ms", "< 5"),
-        ("board_cost_ratio", "turns with screens ÷ without", "≥ 0.9"),
-        ("queue_webhook_p99_ms", "p99 with people at work, ms", "< 150"),
-        ("agent_action_p99_ms", "p99 of an agent's act, ms", "< 300"),
-        ("board_update_ms", "event to board at most, ms", "< 2000"),
-        ("web_bookings_per_second", "web bookings/s", ""),
-        ("web_ratio_floor_a", "web answers ÷ (a)", ""),
-        ("web_ratio_peer", "web bookings ÷ a peer's", ""),
-    ):
-        values = (results.get(f"{name}_{kind}") for kind in (POSTGRES, SQLITE))
-        lines.append(f"{title:<28}" + "".join(f"{_shown(v):>12}" for v in values) + f"{bar:>16}")
-    lines.append(f"{'search, 10 m ÷ 100 k slots':<28}{_shown(results['search_growth_10m']):>12}")
-    lines.append(f"{'outbox, 10 m ÷ 10 k rows':<28}{_shown(results['outbox_growth_10m']):>12}")
-    lines.append(
-        f"{'understanding, p99, ms':<28}{_shown(results['understand_p99_ms']):>24}{'< 5':>16}"
-    )
-    for name, title, bar in (
-        ("room_ratio", "waiting room ÷ constant", "≥ 0.7"),
-        ("rush_speaks_under_2s", "rush: speaks in 2 s, %", "100"),
-        ("rush_call_p99_ms", "rush: p99 of calls, ms", "< 1000"),
-        ("rush_goodput_ratio", "rush: booked ÷ capacity", "≥ 0.9"),
-        ("rush_phone_share", "rush: telephone's share, %", "≥ 39"),
-        ("rush_recovery_seconds", "rush: over after, s", "< 10"),
-        ("rush_room_empty_seconds", "rush: nobody waits after, s", ""),
-        ("rush_restart_speaks_under_2s", "rush, restart: speaks in 2 s", ""),
-        ("rush_restart_recovery_seconds", "rush, restart: over, s", ""),
-        ("sip_calls_right", "telephones: calls right", f"{CALLS}"),
-        ("sip_max_gap_ms", "telephones: largest gap, ms", "< 60"),
-        ("sip_cpu_per_call", "telephones: % of a core each", ""),
-        ("sip_first_sound_ms", "telephones: first sound, ms", "< 300"),
-        ("sip_rss_mib", "telephones, MiB", "< 150"),
-    ):
-        lines.append(f"{title:<28}{_shown(results.get(name)):>24}{bar:>16}")
-    for name, title in (
-        ("web_worker_mib", "web worker, MiB"),
-        ("web_worker_mib_after_screens", "the same after screens, MiB"),
-    ):
-        lines.append(f"{title:<28}{_shown(results[name]):>24}{'< 150':>16}")
+    """Return a table for the terminal, of what was measured."""
+    lines = [f"{'':<{TITLE}}{'PostgreSQL':>12}{'SQLite':>12}  bar"]
+    for name, title in OF_EACH:
+        values = [results.get(f"{name}_{kind}") for kind in (POSTGRES, SQLITE)]
+        if values != [None, None]:
+            lines.append(_line(title, "".join(f"{_shown(value):>12}" for value in values), name))
+    for name, title in ONCE:
+        if results.get(name) is not None:
+            lines.append(_line(title, f"{_shown(results[name]):>24}", name))
     return "\n".join(lines)
+
+
+def _line(title: str, values: str, name: str) -> str:
+    return f"{title.replace('**', ''):<{TITLE}}{values}  {_bar(name)}".rstrip()
 
 
 def render(results: Results, hand: str) -> str:
     """Return docs/performance.md."""
-    r = {name: _shown(value) for name, value in results.items()}
+    r = defaultdict(lambda: "—", {name: _shown(value) for name, value in results.items()})
     rows = "\n".join(
-        f"| {title} | {r.get(f'{name}_postgres', '—')} | {r.get(f'{name}_sqlite', '—')} | {bar} |"
-        for name, title, bar in (
-            ("floor_a", "floor (a), answers a second", ""),
-            ("floor_b", "floor (b), answers a second", ""),
-            ("turn_rate", "lone turns a second", ""),
-            ("call_rate", "webhooks of whole booking calls a second", ""),
-            ("calls_per_second", "whole booking calls a second", ""),
-            ("turn_ratio", "**lone turn ÷ floor (b)**", _bars("turn_ratio")),
-            ("call_ratio", "**booking call ÷ floor (b)**", _bars("call_ratio")),
-            ("turn_p99_ms", "lone turn at half its rate, p99, ms", "< 100"),
-            ("call_p99_ms", "any webhook of calls at half their rate, p99, ms", ""),
-            (
-                "search_growth_ratio",
-                "search for the nearest slots, rate with 10 × the slots ÷ rate",
-                "",
-            ),
-            (
-                "allocate_ratio",
-                "**held and confirmed booking ÷ the same SQL by hand**",
-                _bars("allocate_ratio"),
-            ),
-            (
-                "outbox_ratio",
-                "**texts that a worker delivers ÷ a bare loop on the provider's client**",
-                _bars("outbox_ratio"),
-            ),
-            (
-                "reminder_plan_ratio",
-                "reminders of a day planned ÷ as many rows by a bare INSERT … SELECT",
-                "",
-            ),
-            ("allocations_one_slot", "bookings a second, 16 processes on one slot's places", ""),
-            ("allocations_apart", "bookings a second, 16 processes, a slot for each", ""),
-            ("slots_rows_per_second", "`flask slots open`, slots a second (two places each)", ""),
-            (
-                "slots_memory_growth",
-                "memory of opening 28 days ÷ of 7 days",
-                "< 1.2",
-            ),
-            ("postcodes_rows_per_second", "`flask postcodes import`, rows a second", ""),
-            ("centres_rows_per_second", "`flask centres import`, rows a second", ""),
-            ("known_unknown_gap_ms", "look-ups of known and unknown apart, ms", "< 5"),
-            ("board_cost_ratio", "**lone turns with 70 screens open ÷ with none**", "≥ 0.9"),
-            ("queue_webhook_p99_ms", "**any webhook with people at work, p99, ms**", "< 150"),
-            ("agent_action_p99_ms", "**an agent's act, p99, ms**", "< 300"),
-            ("board_update_ms", "**from an event until a board shows it, at most, ms**", "< 2000"),
-            ("web_bookings_per_second", "whole bookings on the web a second", ""),
-            ("peer_bookings_per_second", "the same in a usual Flask application", ""),
-            ("web_ratio_floor_a", "**answers of web bookings ÷ floor (a)**", ""),
-            ("web_ratio_peer", "**bookings on the web ÷ those of a usual application**", ""),
-        )
+        f"| {title} | {r[f'{name}_postgres']} | {r[f'{name}_sqlite']} | {_bar(name)} |"
+        for name, title in OF_EACH
     )
     settings = ", ".join(f"`{name}` {r[f'{POSTGRES}_{name}']}" for name in POSTGRES_SETTINGS)
     void = f"\nNot all runs count: {r['void']}.\n" if results["void"] else ""
@@ -395,6 +360,7 @@ too, {r["web_worker_mib_after_screens"]} MiB (resident; bar: < 150).
 ```
 make bench                          # under 15 minutes; needs wrk (Debian: apt-get install wrk)
 make bench ARGS=--quick             # a short trial, written to var/bench
+make bench ARGS='calls booking'     # lone turn, booking call, booking ÷ SQL by hand: 4 minutes
 .venv/bin/python -m bench profile   # where the time of one webhook goes
 ```
 
@@ -411,7 +377,7 @@ ends with 1 when a bar is missed or a run does not count.
 
 def _the_rush(r: Mapping[str, str]) -> str:
     def figure(name: str) -> str:
-        return r.get(f"rush_{name}", "—")
+        return r[f"rush_{name}"]
 
     return f"""## The rush
 
@@ -436,14 +402,14 @@ calls. With the database server stopped hard in the middle and started again, in
 
 ![The rush, second by second](pictures/rush.svg)
 
-The waiting room's page is answered {figure_of(r, "room_rate")} times a second, a constant answer of
-its {figure_of(r, "room_page_bytes")} bytes by the same server {figure_of(r, "room_constant_rate")}
-times: **{figure_of(r, "room_ratio")}** of it (bar: ≥ 0.7)."""
+The waiting room's page is answered {r["room_rate"]} times a second, a constant answer of
+its {r["room_page_bytes"]} bytes by the same server {r["room_constant_rate"]}
+times: **{r["room_ratio"]}** of it (bar: ≥ 0.7)."""
 
 
 def _telephones(r: Mapping[str, str]) -> str:
     if "sip_calls_right" not in r:
-        return "Telephones over SIP were left out: the packages for them were not installed."
+        return "Telephones over SIP were left out: their packages are missing, or see above."
     return f"""## Telephones over SIP
 
 {CALLS} calls at once, {A_SECOND:g} more each second until then, in one process on one core; who
@@ -452,24 +418,25 @@ rings is on another. Each presses three times four keys into what is said (`benc
 | | here | bar |
 |---|---:|---|
 | calls whose keys were all understood, of {CALLS} | {r["sip_calls_right"]} | {CALLS} |
-| the longest time between two packets of a call, ms | {figure_of(r, "sip_max_gap_ms")} | < 60 |
-| packets lost on the way to who rings | {figure_of(r, "sip_lost")} | 0 |
+| the longest time between two packets of a call, ms | {r["sip_max_gap_ms"]} | < 60 |
+| packets lost on the way to who rings | {r["sip_lost"]} | 0 |
 | from the answer to the first sound, the slowest, ms | \
-{figure_of(r, "sip_first_sound_ms")} | < 300 |
+{r["sip_first_sound_ms"]} | < 300 |
 | the same of the first call, whose prompt was never said before, ms | \
-{figure_of(r, "sip_first_call_ms")} | |
-| a prompt that was said before, ms | {figure_of(r, "sip_cached_prompt_ms")} | < 1 |
-| of a core for a call, % | {figure_of(r, "sip_cpu_per_call")} | |
-| resident with who speaks, MiB | {figure_of(r, "sip_rss_mib")} | < 150 |"""
+{r["sip_first_call_ms"]} | |
+| a prompt that was said before, ms | {r["sip_cached_prompt_ms"]} | < 1 |
+| of a core for a call, % | {r["sip_cpu_per_call"]} | |
+| resident with who speaks, MiB | {r["sip_rss_mib"]} | < 150 |"""
 
 
-def figure_of(r: Mapping[str, str], name: str) -> str:
-    return r.get(name, "—")
-
-
-def _bars(name: str) -> str:
-    least = [LEAST[f"{name}_{kind}"] for kind in (POSTGRES, SQLITE)]
-    return f"≥ {least[0]:g} / ≥ {least[1]:g}"
+def _bar(name: str) -> str:
+    """The bar of a figure; of both databases, where they have different ones."""
+    for sign, bars in (("≥", LEAST), ("<", UNDER)):
+        names = (name, f"{name}_{POSTGRES}", f"{name}_{SQLITE}")
+        found = dict.fromkeys(f"{sign} {bars[one]:g}" for one in names if one in bars)
+        if found:
+            return " / ".join(found)
+    return ""
 
 
 def _shown(value: float | str | None) -> str:
@@ -478,6 +445,11 @@ def _shown(value: float | str | None) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"  # noqa: PLR2004
+
+
+def _largest(values: Iterable[float]) -> float | None:
+    """The largest, with one digit; None where nothing was measured, which is 0."""
+    return _rounded(max(values) or None, 1)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -6,7 +6,6 @@ import http.client
 import re
 import statistics
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,12 +16,12 @@ from bench import load, servers, traffic
 from bench.load import CONNECTIONS, Script
 from bench.peers import constant
 from bench.servers import CannotMeasure, House
+from bench.timing import Say
 
 ROUNDS, SECONDS = 3, 3.0
 # Long enough before an opening that nobody is let in meanwhile, late enough for the room.
 OPENS_IN = timedelta(minutes=20)
 ROOM = "/salle"
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import asyncio
 import json
 import random
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -33,14 +32,15 @@ import config
 import launcher
 
 from bench import rush_picture, screens, servers, stock, traffic, visitors
+from bench.helpers import outcome_of
 from bench.load import Script
 from bench.servers import CannotMeasure, House, Web
+from bench.timing import Say, p99
 from bench.visitors import BOOKED, Connections, Visitor, VisitorIdentity, people
 from exchange.transport import HttpTransport
 from models.admission.tables import arrival
 from models.booking.tables import booking
 from models.centres.tables import centre, postcode
-from models.database import Database
 from models.slots.tables import place
 from models.supervision.tables import snapshot
 from services.admission import waiting_room
@@ -70,7 +70,6 @@ PHONE_SHARE, FROM_THERE = 40, 5
 THERE, FEW = "97200", 25
 AHEAD = timedelta(hours=72)
 RESTARTED = ("speaks_under_2s", "call_p99_ms", "goodput_ratio", "recovery_seconds")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,7 @@ def measure(
         for step in ("migrate", "demo"):
             servers.command(step, environment=env)
         few = _leave_few_places(house.database_url)
-        counts = stock.RowCounts(house.database_url)
-        counts.settle()
-        counts.close()
+        servers.settle(house.database_url)
         postcodes = stock.choose_postcodes(house.database_url)
         # With no room in front, as many begin as are done: only then is it what can be booked.
         with servers.web(_behind_a_proxy(house, room="never"), "alone", CREATE_APP) as service:
@@ -174,13 +171,9 @@ def _open_house(house: House) -> Iterator[Web]:
 
 def _forget_who_waits(url: str) -> None:
     """Whoever gave up keeps their place in the room until its turn: not in front of others here."""
-    database = Database(url, pool_size=1)
-    try:
-        with database.transaction() as connection:
-            connection.execute(delete(arrival))
-            connection.execute(delete(snapshot).where(snapshot.c.name == waiting_room.NAME))
-    finally:
-        database.dispose()
+    with servers.opened(url) as database, database.transaction() as connection:
+        connection.execute(delete(arrival))
+        connection.execute(delete(snapshot).where(snapshot.c.name == waiting_room.NAME))
 
 
 @dataclass(frozen=True)
@@ -204,42 +197,34 @@ def _stops_and_starts(server: OwnServer) -> None:
 
 def _leave_few_places(url: str) -> list[int]:
     """Block all places of that territory but some, far enough ahead for the share to hold."""
-    database = Database(url, pool_size=1)
-    try:
-        with database.transaction() as connection:
-            of_there = select(postcode.c.territory).where(postcode.c.code == THERE)
-            centres = select(centre.c.id).where(centre.c.territory == of_there.scalar_subquery())
-            there = place.c.centre_id.in_(centres)
-            ahead = datetime.now(UTC) + AHEAD
-            first = (
-                select(place.c.id)
-                .where(there, place.c.start_at > ahead)
-                .order_by(place.c.start_at, place.c.id)
-                .limit(FEW)
-            )
-            few = list(connection.execute(first).scalars())
-            if len(few) < FEW:
-                raise CannotMeasure(f"there are only {len(few)} places near {THERE}")
-            others = update(place).where(there, place.c.id.not_in(few))
-            connection.execute(others.values(blocked=True))
-    finally:
-        database.dispose()
+    with servers.opened(url) as database, database.transaction() as connection:
+        of_there = select(postcode.c.territory).where(postcode.c.code == THERE)
+        centres = select(centre.c.id).where(centre.c.territory == of_there.scalar_subquery())
+        there = place.c.centre_id.in_(centres)
+        ahead = datetime.now(UTC) + AHEAD
+        first = (
+            select(place.c.id)
+            .where(there, place.c.start_at > ahead)
+            .order_by(place.c.start_at, place.c.id)
+            .limit(FEW)
+        )
+        few = list(connection.execute(first).scalars())
+        if len(few) < FEW:
+            raise CannotMeasure(f"there are only {len(few)} places near {THERE}")
+        others = update(place).where(there, place.c.id.not_in(few))
+        connection.execute(others.values(blocked=True))
     return few
 
 
 def _phone_share(url: str, few: Sequence[int]) -> float:
     """Percent of these places that the web has not taken."""
-    database = Database(url, pool_size=1)
     taken = (
         select(func.count())
         .select_from(place.join(booking, booking.c.id == place.c.booking_id))
         .where(place.c.id.in_(few), booking.c.channel == "web")
     )
-    try:
-        with database.statement() as connection:
-            web = int(connection.execute(taken).scalar_one())
-    finally:
-        database.dispose()
+    with servers.opened(url) as database, database.statement() as connection:
+        web = int(connection.execute(taken).scalar_one())
     return 100 * (1 - web / len(few))
 
 
@@ -283,19 +268,7 @@ def _rush(  # noqa: PLR0917 (all of the same measurement)
         str(calls),
     )
     file = house.folder / "rush.json"
-    file.write_text(json.dumps(asdict(plan)), "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.rush", str(file)],
-        cwd=config.ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds + STAYS + after + 120,
-    )
-    if done.returncode:
-        raise CannotMeasure(f"the rush failed: {done.stderr.strip().splitlines()[-1:]}")
-    seen = RushObservations(**json.loads(done.stdout))
+    seen = RushObservations(**outcome_of("bench.rush", plan, file, seconds + STAYS + after + 120))
     say(
         f"rush: {len(seen.came)} came on the web, {len(seen.rings)} rang; {seen.ends};"
         f" {seen.turned_away} × later; over after {seen.recovery} s,"
@@ -325,7 +298,7 @@ def _figures(seen: RushObservations, capacity: float, seconds: float) -> dict[st
     within = [at for at, _ in (*seen.web, *seen.phone) if ready <= at <= seconds + STAYS]
     found = {
         "rush_speaks_under_2s": round(100 * under / len(rings), 2),
-        "rush_call_p99_ms": round(statistics.quantiles(every, n=100)[98], 1),
+        "rush_call_p99_ms": round(p99(every, "webhooks"), 1),
         "rush_goodput_ratio": round(len(within) / (seconds + STAYS - ready) / capacity, 3),
         "rush_visitors": float(len(seen.came)),
         "rush_calls": float(len(rings)),

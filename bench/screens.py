@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -25,8 +23,9 @@ from pathlib import Path
 import config
 import launcher
 
-from bench import servers, traffic
-from bench.servers import CannotMeasure, House, Web
+from bench import at_work, servers, traffic
+from bench.helpers import end, helper, tell, word
+from bench.servers import House, Web
 from models.accounts import staff as staff_rows
 from models.accounts.staff import Staff
 from models.agents import agents
@@ -39,7 +38,6 @@ from services.supervision.write_board import NAME
 
 BOARDS, DESKS = 20, 50
 EACH_SECONDS = 1.0
-START_SECONDS = 40.0
 # Fewer answers than this part of what was asked for, and screens stood still.
 SERVED = 0.9
 _BROKEN = 400
@@ -117,7 +115,7 @@ def dispatcher(house: House) -> Iterator[None]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        stack.callback(_end, writer)
+        stack.callback(end, writer)
         _wait_until_written(house, began, writer)
         yield
 
@@ -126,46 +124,22 @@ def dispatcher(house: House) -> Iterator[None]:
 def opened(web: Web, file: Path) -> Iterator[list[ScreenFigures]]:
     """Screens that are looked at; the list has what they saw once the block is over."""
     seen: list[ScreenFigures] = []
-    with contextlib.ExitStack() as stack:
-        crowd = subprocess.Popen(
-            [sys.executable, "-m", "bench.screens", str(web.port), str(file)],
-            cwd=config.ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        stack.callback(_end, crowd)
+    with helper("bench.screens", str(web.port), str(file)) as crowd:
         # Until each has asked once.
         time.sleep(2 * EACH_SECONDS)
         yield seen
-        crowd.send_signal(signal.SIGTERM)
-        said, _ = crowd.communicate(timeout=20)
-        seen.append(ScreenFigures(**json.loads(said)))
+        seen.append(ScreenFigures(**crowd.ask("stop")))
 
 
 def _wait_until_written(house: House, began: datetime, writer: subprocess.Popen[bytes]) -> None:
-    database = Database(house.database_url, pool_size=1)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and writer.poll() is None:
+    with servers.opened(house.database_url) as database:
+
+        def is_written() -> bool:
             with database.statement() as connection:
                 found = snapshots.get(connection, NAME)
-            if found is not None and found.at >= began:
-                return
-            time.sleep(0.2)
-    finally:
-        database.dispose()
-    raise CannotMeasure("flask dispatcher wrote no board: see its log")
+            return found is not None and found.at >= began
 
-
-def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        servers.wait_until(is_written, writer, "flask dispatcher wrote no board: see its log")
 
 
 # ---------------------------------------------------------------- the crowd
@@ -187,7 +161,8 @@ class _Crowd:
                 reader, writer = await asyncio.open_connection(launcher.HOST, self.port)
                 while True:
                     began = time.monotonic()
-                    tag = await self._ask(reader, writer, path, cookie, tag)
+                    request = at_work.get(path, cookie, tag)
+                    tag = (await self._ask(reader, writer, request)).get("etag", tag)
                     await asyncio.sleep(max(EACH_SECONDS - (time.monotonic() - began), 0))
             except (OSError, asyncio.IncompleteReadError):
                 self.broken += 1
@@ -197,43 +172,25 @@ class _Crowd:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        path: str,
-        cookie: str,
-        tag: str,
-    ) -> str:
-        known = f"If-None-Match: {tag}\r\n" if tag else ""
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {launcher.HOST}\r\nAccept: application/json\r\n"
-            f"Sec-Fetch-Mode: cors\r\nCookie: {cookie}\r\n{known}\r\n".encode()
-        )
-        await writer.drain()
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        status = int(head.split(" ", 2)[1])
-        headers = dict(
-            line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line
-        )
-        if int(headers.get("content-length", "0")):
-            await reader.readexactly(int(headers["content-length"]))
+        request: bytes,
+    ) -> dict[str, str]:
+        status, headers, _ = await at_work.exchange(reader, writer, request)
         self.answers += 1
         self.bad += status >= _BROKEN
-        return headers.get("etag", tag)
+        return headers
 
 
 async def _run(port: int, lines: list[str]) -> None:
     crowd, began = _Crowd(port), time.monotonic()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
     screens = [
         asyncio.create_task(crowd.look(number, *line.split(" ", 1)))
         for number, line in enumerate(lines)
     ]
-    await stop.wait()
+    await word()
     for one in screens:
         one.cancel()
     seconds = time.monotonic() - began
-    print(json.dumps({"answers": crowd.answers, "bad": crowd.bad, "broken": crowd.broken,
-                      "seconds": seconds}))  # fmt: skip
+    tell(answers=crowd.answers, bad=crowd.bad, broken=crowd.broken, seconds=seconds)
 
 
 if __name__ == "__main__":

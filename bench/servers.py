@@ -14,12 +14,12 @@ import sys
 import tempfile
 import time
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psycopg
 
@@ -30,10 +30,11 @@ import config
 import launcher
 
 from bench import floors, traffic
+from models.database import Database
 from tests.support.keeper import held, wait_for_keepers
 from tests.support.postgres import shared_server
 
-START_SECONDS = 30.0
+START_SECONDS = 40.0
 CAMPAIGN = Path(__file__).with_name("one_dose.toml")
 SQLITE, POSTGRES = "sqlite", "postgres"
 # What decides how long a commit takes, and how much is kept in memory.
@@ -168,6 +169,25 @@ def beside(database_url: str, name: str) -> str:
     return url.set(database=name).render_as_string(hide_password=False)
 
 
+@contextmanager
+def opened(database_url: str) -> Iterator[Database]:
+    """A database with one connection, which is closed when its block ends."""
+    database = Database(database_url, pool_size=1)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def settle(database_url: str) -> None:
+    """Let the planner know what is there now, as a server that runs all day does by itself."""
+    with opened(database_url) as database:
+        if not database.is_sqlite:
+            with database.statement() as connection:
+                connection.exec_driver_sql("VACUUM ANALYZE")
+                connection.exec_driver_sql("CHECKPOINT")
+
+
 def postgres_facts(database_url: str) -> dict[str, str]:
     """Return the version, and the settings that say what a commit means."""
     with psycopg.connect(floors.libpq(make_url(database_url))) as connection:
@@ -198,11 +218,7 @@ def redis(folder: Path) -> Iterator[str]:
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not launcher.redis_answers(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise CannotMeasure(f"{server} did not start")
-            time.sleep(0.05)
+        wait_until(lambda: launcher.redis_answers(url), process, f"{server} did not start")
         yield url
     finally:
         _end(process)
@@ -260,6 +276,17 @@ def web_line() -> str:
     raise CannotMeasure("Procfile.dev has no web line")
 
 
+def wait_until(
+    ready: Callable[[], bool], process: subprocess.Popen[Any], sentence: Callable[[], str] | str
+) -> None:
+    """Raise CannotMeasure with the sentence where the process ends, or is not ready in its time."""
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise CannotMeasure(sentence if isinstance(sentence, str) else sentence())
+        time.sleep(0.1)
+
+
 def free_port() -> int:
     # Bound exclusively, for granian would share a busy port without a word.
     with socket.socket() as probe:
@@ -270,18 +297,15 @@ def free_port() -> int:
 
 
 def _wait_until_served(server: Web) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    def sentence() -> str:
+        last = server.log.read_text("utf-8", "replace").strip().splitlines()[-3:]
+        return f"the web server of {server.name} did not start: {' / '.join(last)}"
+
     # A floor knows no /healthz; any answer at all shows that it serves.
-    while not _responds(server.port):
-        if server.process.poll() is not None or time.monotonic() > deadline:
-            last = server.log.read_text("utf-8", "replace").strip().splitlines()[-3:]
-            raise CannotMeasure(
-                f"the web server of {server.name} did not start: {' / '.join(last)}"
-            )
-        time.sleep(0.1)
+    wait_until(lambda: responds(server.port), server.process, sentence)
 
 
-def _responds(port: int) -> bool:
+def responds(port: int) -> bool:
     connection = http.client.HTTPConnection(launcher.HOST, port, timeout=2)
     try:
         connection.request("GET", "/healthz")

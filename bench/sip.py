@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import json
 import os
 import re
-import select
 import socket
 import subprocess
 import sys
@@ -19,8 +17,9 @@ import threading
 import time
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -29,7 +28,9 @@ import config
 import launcher
 
 from bench import traffic
-from bench.servers import CannotMeasure, free_port, resident_mib
+from bench.helpers import end, helper
+from bench.servers import free_port, resident_mib, wait_until
+from bench.timing import Say
 from exchange.sip import extra
 
 CALLS: Final = 100
@@ -39,13 +40,10 @@ QUESTIONS, KEYS = 3, 4
 NUMBER: Final = "+33974750001"
 # Seconds in which all of them are on the line.
 STEADY_S: Final = 12.0
-# Seconds: until the process listens, and until a word of the callers.
-START_S, PATIENCE_S = 20.0, 60.0
 PROMPT: Final = (
     "Tapez la date de naissance en huit chiffres : le jour, le mois, puis l'année. "
     "Par exemple, pour le 5 mars 1940, tapez 0 5, 0 3, 1 9 4 0."
 )
-Say = Callable[[str], None]
 
 
 def measure(folder: Path, say: Say) -> tuple[dict[str, float], list[str]]:
@@ -56,15 +54,16 @@ def measure(folder: Path, say: Say) -> tuple[dict[str, float], list[str]]:
     with ExitStack() as stack:
         service = stack.enter_context(_service())
         port, process = stack.enter_context(_telephones(folder, service.port))
-        callers = stack.enter_context(_callers(port))
+        callers = stack.enter_context(helper("bench.sip_callers", str(port)))
+        _pin(callers.process.pid, -1)
         # The first call of all has its prompt made; then everybody comes.
-        told = _ask(callers, "begin")
-        _ask(callers, "all are there")
+        told = callers.ask("begin")
+        callers.ask("all are there")
         before, began = _cpu_seconds(process.pid), time.monotonic()
         time.sleep(STEADY_S)
         used = (_cpu_seconds(process.pid) - before) / (time.monotonic() - began)
         mib = [resident_mib(pid) for pid in (process.pid, *_children(process.pid))]
-        told |= _ask(callers, "end")
+        told |= callers.ask("end")
     right = sum(service.typed[sender] == keys for sender, keys in told["keys"].items())
     found = {
         "sip_calls_right": float(right),
@@ -180,11 +179,9 @@ def _telephones(folder: Path, service_port: int) -> Iterator[tuple[int, subproce
             )
         ]
         _pin(started[1].pid, 0)
-        until = time.monotonic() + START_S
-        while not (_answers(simulator_port) and _answers(port)):
-            if time.monotonic() > until or any(one.poll() is not None for one in started):
-                raise CannotMeasure(f"the telephones did not start; see {output.name}")
-            time.sleep(0.1)
+        for process, its_port in zip(started, (simulator_port, port), strict=True):
+            sentence = f"the telephones did not start; see {output.name}"
+            wait_until(partial(_answers, its_port), process, sentence)
         yield port, started[1]
 
 
@@ -200,52 +197,8 @@ def _start(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    stack.callback(_end, process)
+    stack.callback(end, process, 6.0)
     return process
-
-
-@contextmanager
-def _callers(port: int) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.sip_callers", str(port)],
-        cwd=config.ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    _pin(process.pid, -1)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
-
-
-def _ask(callers: subprocess.Popen[str], word: str) -> dict[str, Any]:
-    """Say a word to the callers, and wait until they are so far; returns what they tell."""
-    assert callers.stdin is not None  # noqa: S101 - it was asked for
-    assert callers.stdout is not None  # noqa: S101
-    callers.stdin.write(word + "\n")
-    callers.stdin.flush()
-    if not select.select([callers.stdout], [], [], PATIENCE_S)[0]:
-        raise CannotMeasure(f"those who ring the telephones never came to: {word}")
-    line = callers.stdout.readline()
-    if not line:
-        raise CannotMeasure(f"those who ring the telephones gave up at: {word}")
-    told: dict[str, Any] = json.loads(line)
-    return told
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=6)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _pin(pid: int, core: int) -> None:

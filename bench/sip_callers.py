@@ -8,16 +8,15 @@ hang up, and what they saw is told. Each word is answered with a line of JSON.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 import launcher
 
+from bench.helpers import tell, word
 from bench.sip import A_SECOND, CALLS, KEYS, NUMBER, PROMPT, QUESTIONS
 from exchange.sip.parts import pcm_of
 from exchange.sip.voice import Voice
@@ -89,29 +88,29 @@ async def main(port: int) -> None:
         for number in range(CALLS)
     ]
     async with Handset((launcher.HOST, port), "callers") as handset:
-        await _word()
+        await word()
         first = SipCaller("+33612999999", ["0000"])
         await first.rings(handset, chance)
         await first.hangs_up()
-        _tell(
+        tell(
             first_call_ms=1000 * (first.first_sound_s or 99),
             cached_prompt_ms=await loop.run_in_executor(None, cached_prompt_ms),
         )
-        await _word()
+        await word()
         rung = []
         for caller in callers:
             rung.append(loop.create_task(caller.rings(handset, Random(caller.sender))))  # noqa: S311
             await asyncio.sleep(1 / A_SECOND)
         outcomes = await asyncio.gather(*rung, return_exceptions=True)
-        _tell()
-        await _word()
+        tell()
+        await word()
         await asyncio.gather(*(caller.hangs_up() for caller in callers))
         answered = [
             caller
             for caller, outcome in zip(callers, outcomes, strict=True)
             if not isinstance(outcome, NotAnswered | OSError)
         ]
-        _tell(
+        tell(
             calls=len(answered),
             keys={caller.sender: caller.keys for caller in callers},
             gap_ms=1000 * max((caller.traffic.gap_s for caller in answered), default=99),
@@ -119,14 +118,6 @@ async def main(port: int) -> None:
             first_sound_ms=1000
             * max((caller.first_sound_s or 99 for caller in answered), default=99),
         )
-
-
-async def _word() -> None:
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-
-
-def _tell(**what: Any) -> None:
-    print(json.dumps(what), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import random
 
 from sqlalchemy import func, select
 
+from bench import servers
 from bench.servers import CannotMeasure
 from models.booking.tables import booking
 from models.call.tables import turn
@@ -24,34 +25,24 @@ def choose_postcodes(database_url: str) -> list[str]:
 
     Raises CannotMeasure where there are too few with slots near.
     """
-    database = Database(database_url, pool_size=1)
-    try:
-        with database.statement() as connection:
-            with_slots = set(connection.execute(select(place.c.centre_id).distinct()).scalars())
-            rows = connection.execute(
-                select(
-                    postcode.c.code,
-                    postcode.c.latitude,
-                    postcode.c.longitude,
-                    postcode.c.territory,
-                )
-                .where(postcode.c.latitude.is_not(None))
-                .order_by(postcode.c.code)
-            ).all()
+    with servers.opened(database_url) as database, database.statement() as connection:
+        with_slots = set(connection.execute(select(place.c.centre_id).distinct()).scalars())
+        rows = connection.execute(
+            select(postcode.c.code, postcode.c.latitude, postcode.c.longitude, postcode.c.territory)
+            .where(postcode.c.latitude.is_not(None))
+            .order_by(postcode.c.code)
+        ).all()
         directory = Directory(database, centres_fresh_seconds=3600)
         order = list(rows)
         random.Random(20210118).shuffle(order)  # noqa: S311 - a sample, the same each time
         chosen: list[str] = []
-        with database.statement() as connection:
-            for code, latitude, longitude, territory in order:
-                near = directory.nearest(connection, latitude, longitude, territory, KILOMETRES)
-                # The service looks at the nearest dozen first; so does this.
-                if sum(one.centre.id in with_slots for one in near[:12]) >= CENTRES:
-                    chosen.append(code)
-                if len(chosen) == POSTCODES:
-                    return chosen
-    finally:
-        database.dispose()
+        for code, latitude, longitude, territory in order:
+            near = directory.nearest(connection, latitude, longitude, territory, KILOMETRES)
+            # The service looks at the nearest dozen first; so does this.
+            if sum(one.centre.id in with_slots for one in near[:12]) >= CENTRES:
+                chosen.append(code)
+            if len(chosen) == POSTCODES:
+                return chosen
     raise CannotMeasure(f"only {len(chosen)} postcodes have {CENTRES} centres with slots near")
 
 
@@ -67,13 +58,6 @@ class RowCounts:
     def turns(self) -> int:
         # A turn that was claimed and never answered is none.
         return self._count(select(func.count()).where(turn.c.body_enc.is_not(None)))
-
-    def settle(self) -> None:
-        """Let the planner know what is there now, as a server that runs all day does by itself."""
-        if not self._database.is_sqlite:
-            with self._database.statement() as connection:
-                connection.exec_driver_sql("VACUUM ANALYZE")
-                connection.exec_driver_sql("CHECKPOINT")
 
     def close(self) -> None:
         self._database.dispose()

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
-import statistics
-import subprocess
-import sys
 import time
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import make_url, text
 
-from bench import filling, messages, reminders
+from bench import messages, timing
 from bench.by_hand import ByHand
-from bench.servers import CannotMeasure, beside
+from bench.helpers import helper
+from bench.servers import CannotMeasure
+from bench.timing import Growth
 from models.centres.centres import insert_new
 from models.crypto import Vault
 from models.database import Database
@@ -37,8 +35,7 @@ from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
-from services.slots.hold_slot import HoldRequest as Wish
-from services.slots.hold_slot import hold_slots
+from services.slots.hold_slot import HoldRequest, hold_slots
 from services.store import Store
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -46,6 +43,8 @@ CENTRES = 40
 SLICE, SLICES = 100, 9
 PROCESSES = 16
 CROWD_PLACES = 800
+# Seconds until all sixteen have started, and until nothing is left.
+CROWD_SECONDS = 300.0
 # The smaller and the larger number of slots, and how many searches are timed on each.
 FEW, MANY = 100_000, 10_000_000
 GROWTH_CENTRES = 1000
@@ -60,7 +59,6 @@ CAMPAIGN = Campaign(
     hold_longest=timedelta(minutes=20),
     few_places=12,
 )
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,12 @@ class AllocationRates:
 
     one_slot: float
     apart: float
+
+    def figures(self) -> dict[str, float]:
+        return {
+            "allocations_one_slot": round(self.one_slot, 1),
+            "allocations_apart": round(self.apart, 1),
+        }
 
 
 def _store(url: str) -> Store:
@@ -133,20 +137,20 @@ class ServiceBookings:
     def close(self) -> None:
         self.store.database.dispose()
 
-    def allocate(self, centre_id: str, holder: str) -> bool:
+    def allocate(self, centre_id: str, call_id: str) -> bool:
         store = self.store
-        channel_holder = Holder(Channel.PHONE, holder)
+        holder = Holder(Channel.PHONE, call_id)
         now = datetime.now(UTC)
         with store.database.transaction() as connection:
-            allocator = Allocate(connection, store, CAMPAIGN, channel_holder)
-            wish = allocator.wish(((now, now + timedelta(days=400)),))
-            held = allocator.hold([centre_id], wish, PARIS)
+            door = Allocate(connection, store, CAMPAIGN, holder)
+            wish = door.wish(((now, now + timedelta(days=400)),))
+            held = door.hold([centre_id], wish, PARIS)
         if not held:
             return False
         first = held[0].first
-        number = int(holder[2:34], 16)
+        number = int(call_id[2:34], 16)
         request = Request(
-            holder=channel_holder,
+            holder=holder,
             chosen=(Chosen(first.place_id, first.slot_id, first.start_at),),
             centre_id=centre_id,
             local_starts=(first.start_at.astimezone(PARIS),),
@@ -178,26 +182,24 @@ def ratio(url: str) -> float:
     Short slices one after the other, on a database of its own at `url`. Raises CannotMeasure.
     """
     centres = fill(url, CENTRES, 500, 1)
-    rates: dict[str, list[float]] = {"service": [], "by hand": []}
-    names = holders()
-    turn = itertools.cycle(centres)
+    names, turn = holders(), itertools.cycle(centres)
+
+    def rate(allocate: Callable[[str, str], bool]) -> float:
+        started = time.perf_counter()
+        if not all(allocate(next(turn), next(names)) for _ in range(SLICE)):
+            raise CannotMeasure(f"a booking of {allocate.__qualname__} was refused")
+        return SLICE / (time.perf_counter() - started)
+
     with (
         contextlib.closing(ServiceBookings(url)) as service,
         contextlib.closing(ByHand(make_url(url))) as by_hand,
     ):
-        both: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
-            ("service", service.allocate),
-            ("by hand", by_hand.allocate),
+        seen = timing.rates(
+            SLICES,
+            service=lambda: rate(service.allocate),
+            by_hand=lambda: rate(by_hand.allocate),
         )
-        for number in range(SLICES + 1):
-            for name, allocate in both:
-                started = time.perf_counter()
-                done = [allocate(next(turn), next(names)) for _ in range(SLICE)]
-                if not all(done):
-                    raise CannotMeasure(f"a booking {name} was refused")
-                if number:
-                    rates[name].append(SLICE / (time.perf_counter() - started))
-    return statistics.median(rates["service"]) / statistics.median(rates["by hand"])
+    return seen["service"] / seen["by_hand"]
 
 
 def holders() -> Iterator[str]:
@@ -212,24 +214,16 @@ def crowd(url: str) -> AllocationRates:
 
 
 def _race(url: str, centres: list[str]) -> float:
-    command = [sys.executable, "-m", "bench.crowd", url, str(CROWD_PLACES)]
-    processes = [
-        subprocess.Popen(
-            [*command, centre], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for centre in centres
-    ]
-    for process in processes:
-        assert process.stdout is not None  # noqa: S101 - asked for
-        process.stdout.readline()
-    for process in processes:
-        assert process.stdin is not None  # noqa: S101 - asked for
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    lines = [process.communicate(timeout=300)[0] for process in processes]
-    if any(process.returncode for process in processes):
-        raise CannotMeasure("a process of the crowd failed")
-    seen = [json.loads(line) for line in lines]
+    with ExitStack() as stack:
+        crowd = [
+            stack.enter_context(helper("bench.crowd", url, str(CROWD_PLACES), centre_id))
+            for centre_id in centres
+        ]
+        for one in crowd:
+            one.hear(CROWD_SECONDS)
+        for one in crowd:
+            one.tell("go")
+        seen = [one.hear(CROWD_SECONDS) for one in crowd]
     booked = sum(one["booked"] for one in seen)
     wanted = CROWD_PLACES * len(set(centres))
     if booked != wanted:
@@ -238,90 +232,40 @@ def _race(url: str, centres: list[str]) -> float:
     return float(booked / (ended - began))
 
 
-def measure(url: str, folder: Path, redis_url: str, say: Say) -> dict[str, float]:
-    """Everything about the store, in databases beside the one at `url`, under flat keys.
+def grown(new: Callable[[str], str]) -> dict[str, float]:
+    """What a search and a look at the outbox take among few and among many, under flat keys.
 
-    The names get `_postgres` or `_sqlite` at their end. Raises CannotMeasure.
+    `new` makes a database of PostgreSQL with that name. Raises CannotMeasure.
     """
-    kind = "sqlite" if make_url(url).get_backend_name() == "sqlite" else "postgres"
-    say(f"{kind}: the slot store by itself")
-    one = ratio(beside(url, "bench_ratio"))
-    some = crowd(beside(url, "bench_crowd"))
-    filled = filling.fill(beside(url, "bench_filling"), folder, redis_url)
-    found = {
-        f"allocate_ratio_{kind}": one,
-        f"allocations_one_slot_{kind}": some.one_slot,
-        f"allocations_apart_{kind}": some.apart,
-        f"postcodes_rows_per_second_{kind}": filled.postcodes,
-        f"centres_rows_per_second_{kind}": filled.centres,
-        f"slots_rows_per_second_{kind}": filled.slots,
-        f"slots_memory_growth_{kind}": filled.memory_growth,
+    slots, texts = (new("few"), new("many")), (new("short"), new("long"))
+    # On two cores in little more than the time of one; what is measured comes after.
+    with ThreadPoolExecutor() as pool:
+        filled = [
+            *map(pool.submit, itertools.repeat(_fill_many), slots, (FEW, MANY)),
+            *map(
+                pool.submit, itertools.repeat(messages.fill), texts, (messages.FEW, messages.MANY)
+            ),
+        ]
+    for one in filled:
+        one.result()
+    search, outbox = growth(*slots), messages.growth(*texts)
+    return {
+        "search_growth_10m": round(search.ratio, 3),
+        "search_p99_ms_100k": round(search.few_ms, 1),
+        "search_p99_ms_10m": round(search.many_ms, 1),
+        "outbox_growth_10m": round(outbox.ratio, 3),
+        "outbox_p99_ms_10k": round(outbox.few_ms, 1),
+        "outbox_p99_ms_10m": round(outbox.many_ms, 1),
     }
-    say(f"{kind}: the outbox")
-    found[f"outbox_ratio_{kind}"] = messages.ratio(beside(url, "bench_outbox"))
-    found[f"reminder_plan_ratio_{kind}"] = reminders.ratio(beside(url, "bench_reminders"))
-    if kind == "postgres":
-        slots = (beside(url, "bench_few"), beside(url, "bench_many"))
-        texts = (beside(url, "bench_short"), beside(url, "bench_long"))
-        say(f"postgres: filling {MANY:,} slots and {messages.MANY:,} messages")
-        # On two cores in little more than the time of one; what is measured comes after.
-        with ThreadPoolExecutor() as filling_up:
-            filled_up = [
-                *(
-                    filling_up.submit(_fill_many, *one)
-                    for one in zip(slots, (FEW, MANY), strict=True)
-                ),
-                *(
-                    filling_up.submit(messages.fill, *one)
-                    for one in zip(texts, (messages.FEW, messages.MANY), strict=True)
-                ),
-            ]
-        for one_of_them in filled_up:
-            one_of_them.result()
-        grown = growth(*slots)
-        found |= {
-            "search_growth_10m": grown.ratio,
-            "search_p99_ms_100k": grown.few_ms,
-            "search_p99_ms_10m": grown.many_ms,
-        }
-        longer = messages.growth(*texts)
-        found |= {
-            "outbox_growth_10m": longer.ratio,
-            "outbox_p99_ms_10k": longer.few_ms,
-            "outbox_p99_ms_10m": longer.many_ms,
-        }
-    digits = {name: 3 if "ratio" in name or "growth" in name else 1 for name in found}
-    return {name: round(value, digits[name]) for name, value in found.items()}
 
 
-@dataclass(frozen=True)
-class SearchGrowth:
-    """The slowest of a hundred searches, in milliseconds."""
-
-    few_ms: float
-    many_ms: float
-
-    @property
-    def ratio(self) -> float:
-        return self.many_ms / self.few_ms
-
-
-def growth(few_url: str, many_url: str) -> SearchGrowth:
+def growth(few_url: str, many_url: str) -> Growth:
     """Search each of two databases of PostgreSQL that are filled, in slices one after the other."""
-    both = [_Searcher(url) for url in (few_url, many_url)]
-    try:
-        times: list[list[float]] = [[], []]
-        for searcher in both:
-            for number in range(WARM):
-                searcher.search(number)
-        for start in range(0, SEARCHES, 100):
-            for seen, searcher in zip(times, both, strict=True):
-                seen += [searcher.search(start + number) for number in range(100)]
-        few, many = (1000 * statistics.quantiles(seen, n=100)[98] for seen in times)
-        return SearchGrowth(few, many)
-    finally:
-        for searcher in both:
-            searcher.close()
+    with (
+        contextlib.closing(_Searcher(few_url)) as few,
+        contextlib.closing(_Searcher(many_url)) as many,
+    ):
+        return timing.growth(few.search, many.search, asked=SEARCHES, warm=WARM, each=50)
 
 
 def _fill_many(url: str, count: int) -> None:
@@ -393,14 +337,14 @@ class _Searcher:
                 "metropole",
                 60,
             )
-        wanted = Wish(
+        wanted = HoldRequest(
             near=near,
             not_before=datetime.now(UTC) + timedelta(days=day, hours=1),
             holds=False,
         )
         started = time.perf_counter()
         with contextlib.suppress(_Undo), database.transaction() as connection:
-            holder = Holder(Channel.PHONE, f"CA{number:032x}")
+            holder = Holder(Channel.PHONE, f"CA{number + WARM:032x}")
             held = hold_slots(connection, self._store, self._campaign, holder, wanted)
             if not held or any(one.second is None for one in held):
                 raise CannotMeasure("a search among many slots found no pair")

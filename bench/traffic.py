@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import random
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote_plus
 
@@ -102,6 +102,21 @@ def callers(postcodes: Sequence[str], seed: int) -> Iterator[TrafficCaller]:
         )
 
 
+def request(validator: RequestValidator, target: str, form: Mapping[str, str]) -> bytes:
+    """Return a webhook as a whole HTTP request, ready for the wire, as the provider signs it."""
+    body = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in form.items())
+    return (
+        f"POST {target} HTTP/1.1\r\n"
+        "Host: allo.example\r\n"
+        "User-Agent: TwilioProxy/1.1\r\n"
+        "Accept: */*\r\n"
+        "I-Twilio-Idempotency-Token: 5f1a3a6e-8c0b-4a86-93d2-0f8d9f7f1f52\r\n"
+        f"X-Twilio-Signature: {validator.compute_signature(BASE + target, form)}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode("ascii")
+
+
 class Signer:
     """Writes webhooks as whole HTTP requests, ready for the wire."""
 
@@ -149,18 +164,7 @@ class Signer:
             name: typed.get(value, value) if name == "Digits" else own.get(name, value)
             for name, value in webhook.form
         }
-        signature = self._validator.compute_signature(BASE + webhook.target, form)
-        body = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in form.items())
-        return (
-            f"POST {webhook.target} HTTP/1.1\r\n"
-            "Host: allo.example\r\n"
-            "User-Agent: TwilioProxy/1.1\r\n"
-            "Accept: */*\r\n"
-            "I-Twilio-Idempotency-Token: 5f1a3a6e-8c0b-4a86-93d2-0f8d9f7f1f52\r\n"
-            f"X-Twilio-Signature: {signature}\r\n"
-            "Content-Type: application/x-www-form-urlencoded\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n{body}"
-        ).encode("ascii")
+        return request(self._validator, webhook.target, form)
 
     def _asks_for_date(self) -> int:
         for number, webhook in enumerate(self._pattern):

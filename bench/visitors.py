@@ -14,7 +14,6 @@ import json
 import os
 import random
 import re
-import subprocess
 import sys
 import time
 
@@ -25,11 +24,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import config
 import launcher
 
 from bench import traffic
-from bench.servers import CannotMeasure
+from bench.helpers import outcome_of
 
 START, ROOM, POLL = "/rendez-vous", "/salle", "/salle/etat"
 HOST = traffic.BASE.removeprefix("https://")
@@ -110,7 +108,7 @@ class Connections:
             try:
                 async with asyncio.timeout(LONGEST), self.one() as pair:
                     pair[1].write(request)
-                    found = await _read(pair[0])
+                    found = await read(pair[0])
                     if "close" in found[1].get("connection", ()):
                         pair[1].close()
                         pair.clear()
@@ -125,7 +123,8 @@ class Connections:
         return 0, {}, b""
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[int, dict[str, list[str]], bytes]:
+async def read(reader: asyncio.StreamReader) -> tuple[int, dict[str, list[str]], bytes]:
+    """Return status, headers by their names in lower case, and body of an answer."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers: dict[str, list[str]] = {}
     for line in head[1:]:
@@ -322,19 +321,7 @@ class VisitorFigures:
 def seen_by(plan: VisitorsPlan, folder: Path) -> VisitorFigures:
     """Let them come. Raises CannotMeasure."""
     file = folder / "visitors.json"
-    file.write_text(json.dumps(asdict(plan)), "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.visitors", str(file)],
-        cwd=config.ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=plan.seconds + 60,
-    )
-    if done.returncode:
-        raise CannotMeasure(f"the visitors failed: {done.stderr.strip().splitlines()[-1:]}")
-    return VisitorFigures(**json.loads(done.stdout))
+    return VisitorFigures(**outcome_of("bench.visitors", plan, file, plan.seconds + 60))
 
 
 async def _come(plan: VisitorsPlan) -> VisitorFigures:

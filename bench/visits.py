@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from bench import servers, stock
 from bench.peers import form_handler
 from bench.servers import House, Web
+from bench.timing import Say
 from bench.visitors import VisitorFigures, VisitorsPlan, seen_by
 
 # At the same time: as many as find a thread in two workers while the telephone has its own, even
@@ -19,7 +19,6 @@ VISITORS = 4
 ROUNDS, SECONDS = 3, 4.0
 # Visitors who take more than this part of the machine measure themselves.
 MOST_OF_THE_MACHINE = 0.3
-Say = Callable[[str], None]
 
 
 def measure(

@@ -41,6 +41,7 @@ STORE = {
     "web_ratio_floor_a": 0.1,
     "web_ratio_peer": 0.8,
     "web_client_share": 0.1,
+    "search_growth_ratio": 0.95,
 }
 GROWTH = {
     "search_growth_10m": 1.1,
@@ -82,7 +83,6 @@ def outcome(kind: str, facts: dict[str, str], **rates: float) -> Measurement:
         worker_mib=120.0,
         worker_mib_after_screens=140.0,
         webhooks_of_a_call=12,
-        search_growth_ratio=0.95,
         facts=facts,
     )
 
@@ -93,7 +93,8 @@ def results(**changes: float) -> report.Results:
         "postgres": outcome("postgres", POSTGRES_FACTS, **rates | changes),
         "sqlite": outcome("sqlite", {"version": "3.46"}, **rates),
     }
-    return report.flatten(outcomes, MeasurePlan(5, 7), MACHINE, 500, {"understand_p99_ms": 2.5})
+    more = Measurement(store={"understand_p99_ms": 2.5})
+    return report.flatten(outcomes, MeasurePlan(5, 7), MACHINE, 500, more)
 
 
 def test_ratios_are_medians_over_floor_b():
@@ -179,4 +180,51 @@ def test_telephones_that_were_left_out_are_told_and_no_fault():
     found = {name: value for name, value in results().items() if not name.startswith("sip_")}
     assert report.missed(found) == []
     assert "were left out" in report.render(found, "")
-    assert "—" in report.summary(found)
+    assert "telephones" not in report.summary(found)
+
+
+def test_what_could_not_be_measured_is_named_and_the_rest_is_written(tmp_path):
+    whole = results()
+    void = "sqlite: people at work: no event was seen on a board"
+    found = {
+        name: value
+        for name, value in whole.items()
+        if not name.startswith(("board_", "search_", "understand_", "rush_", "web_"))
+    } | {"void": void}
+    file, page = tmp_path / "results.json", tmp_path / "performance.md"
+    report.write(found, file, page)
+    assert json.loads(file.read_text("utf-8"))["turn_ratio_postgres"] == 0.6
+    assert f"Not all runs count: {void}." in page.read_text("utf-8")
+    assert "| **from an event until a board shows it, at most, ms** | — | — | < 2000 |" in (
+        page.read_text("utf-8")
+    )
+    named = report.missed(found)
+    assert named[0] == f"void: {void}"
+    assert "board_update_ms_sqlite is None, and must be under 2000" in named
+    assert "turn_ratio" not in " ".join(named)
+
+
+def test_of_some_parts_alone_their_bars_count_and_only_they_are_shown(tmp_path):
+    outcomes = {
+        "postgres": Measurement(
+            rates={"floor_b": [2000.0], "turn_rate": [1200.0], "call_rate": [600.0]},
+            store={"allocate_ratio_postgres": 0.7},
+        ),
+        "sqlite": Measurement(),
+    }
+    plan = MeasurePlan(3, 5, frozenset({"calls", "booking"}))
+    found = report.flatten(outcomes, plan, MACHINE, 100, Measurement())
+    assert found["parts"] == "booking calls"
+    assert report.missed(found) == ["call_ratio_postgres is 0.3, and must be at least 0.35"]
+    shown = report.summary(found)
+    assert [line.split("  ")[0] for line in shown.splitlines()[1:]] == [
+        "floor (b), answers a second",
+        "lone turns a second",
+        "webhooks of whole booking calls a second",
+        "lone turn ÷ floor (b)",
+        "booking call ÷ floor (b)",
+        "held and confirmed booking ÷ the same SQL by hand",
+    ]
+    assert "≥ 0.35 / ≥ 0.25" in shown
+    report.write(found, tmp_path / "var" / "results.json", None)
+    assert [one.name for one in (tmp_path / "var").iterdir()] == ["results.json"]

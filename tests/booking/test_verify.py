@@ -18,7 +18,6 @@ import pytest
 
 from sqlalchemy import func, select
 
-from bench.verify import fill, seconds
 from models.booking.changes import find_by_reference
 from models.booking.tables import appointment, booking, history
 from models.clock import FixedClock
@@ -627,14 +626,3 @@ def test_an_erased_booking_needs_no_message(two_doses: House):
     )
     assert rows_of(two_doses.database, select(message.c.id))
     assert verified(two_doses)[0] == 0
-
-
-def test_the_store_of_the_measurement_is_right(database: Database):
-    """`bench.verify` fills it by statements of its own, and may be asked how long a check takes."""
-    fill(database, 500)
-    assert set(seconds(database)) == {
-        *(one.kind for one in verify.checks(FixedClock(NOON), {})),
-        "totals",
-    }
-    with verify.snapshot(database) as connection:
-        assert verify.totals(connection) == verify.Totals(bookings=500, places=1500)

@@ -1,0 +1,64 @@
+"""What a list of times comes to, and rates that are taken in turns."""
+
+from __future__ import annotations
+
+import statistics
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.servers import CannotMeasure
+
+Say = Callable[[str], None]
+
+
+def p99(times: Sequence[float], what: str) -> float:
+    """Return the slowest of a hundred, in the unit of `times`.
+
+    Raises CannotMeasure, naming `what`, where there are too few to tell.
+    """
+    if len(times) < 2:  # noqa: PLR2004
+        raise CannotMeasure(f"{len(times)} {what} were answered")
+    return statistics.quantiles(times, n=100)[98]
+
+
+def rates(rounds: int, **ways: Callable[[], float]) -> dict[str, float]:
+    """Return the median rate of each way, one after the other in each of `rounds`.
+
+    A round more comes first, which warms everything up and is not counted.
+    """
+    seen: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            rate = way()
+            if number:
+                seen[name].append(rate)
+    return {name: statistics.median(some) for name, some in seen.items()}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The slowest of a hundred, in milliseconds, on a small table and on a large one."""
+
+    few_ms: float
+    many_ms: float
+
+    @property
+    def ratio(self) -> float:
+        return self.many_ms / self.few_ms
+
+
+def growth(
+    few: Callable[[int], float], many: Callable[[int], float], *, asked: int, warm: int, each: int
+) -> Growth:
+    """Ask both `asked` times, in slices of `each` one after the other.
+
+    What is asked gets its number and gives its seconds; `warm` come first and are not counted.
+    """
+    times: tuple[list[float], list[float]] = ([], [])
+    for start in range(-warm, asked, each):
+        for seen, ask in zip(times, (few, many), strict=True):
+            taken = [ask(start + number) for number in range(each)]
+            if start >= 0:
+                seen.extend(taken)
+    return Growth(*(1000 * p99(seen, "questions") for seen in times))

@@ -1,0 +1,107 @@
+"""A part that cannot be measured is named, and the others count."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bench import at_work, measure, timing
+from bench.__main__ import main
+from bench.servers import CannotMeasure
+
+PROBE = "the-probe"
+
+
+def test_figures_that_people_at_work_did_not_give_are_named_and_the_others_count():
+    seen = at_work.WorkdayFigures(webhooks=[5.0] * 100, acts=[8.0] * 100)
+    found, void = at_work.figures(seen, [7.0] * 100)
+    assert set(found) == {"queue_webhook_p99_ms", "agent_action_p99_ms"}
+    assert void == ["no event was seen on a board"]
+    found, void = at_work.figures(at_work.WorkdayFigures(boards=[900.0, 1100.0]), [])
+    assert found == {"board_update_ms": 1100.0}
+    assert void == ["0 webhooks were answered", "0 acts of agents were answered"]
+
+
+class Screen:
+    """A connection of a board that is refused, then answered, and then closed."""
+
+    def __init__(self, *answers: tuple[int, str]) -> None:
+        self._answers: Iterator[tuple[int, str]] = iter(answers)
+
+    async def ask(self, request: bytes) -> tuple[int, dict[str, str], str]:
+        for status, body in self._answers:
+            return status, {}, body
+        raise asyncio.CancelledError
+
+
+def test_a_board_that_is_refused_asks_again_and_shows_the_event(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(at_work, "BOARD_EVERY", 0.0)
+    shown = {"agents": {"list": [{"id": PROBE, "reason": "lunch"}]}}
+
+    async def looks() -> at_work.WorkdayFigures:
+        stage = at_work.WorkdayStage(1, 1, [], (PROBE, ""), ["cookie"], {})
+        house: Any = at_work.WorkdayHouse(stage)
+        house._http = Screen((503, "busy\n"), (200, json.dumps(shown)))
+        house._expected, house._missing = "lunch", {0}
+        with pytest.raises(asyncio.CancelledError):
+            await house._board(0, "cookie")
+        return house.stop()  # type: ignore[no-any-return]
+
+    seen = asyncio.run(looks())
+    assert len(seen.boards) == 1
+    assert seen.bad == {"/supervision/etat 503": 1}
+
+
+def test_the_slowest_of_a_hundred_of_nothing_is_named():
+    assert timing.p99([1.0, 1.0], "turns") == 1.0
+    with pytest.raises(CannotMeasure, match="1 turns were answered"):
+        timing.p99([1.0], "turns")
+
+
+def test_the_first_round_is_not_counted():
+    seen = iter([100.0, 1.0, 2.0, 6.0])
+    assert timing.rates(3, one=lambda: next(seen)) == {"one": 2.0}
+    asked: list[int] = []
+
+    def ask(number: int) -> float:
+        asked.append(number)
+        return 9.0 if number < 0 else 0.002
+
+    grown = timing.growth(ask, lambda _: 0.003, asked=4, warm=2, each=2)
+    assert asked == [-2, -1, 0, 1, 2, 3]
+    assert grown.few_ms == pytest.approx(2.0)
+    assert grown.ratio == pytest.approx(1.5)
+
+
+def test_a_part_that_cannot_be_measured_is_void_and_the_others_count():
+    def fails() -> tuple[dict[str, float], list[str]]:
+        raise CannotMeasure("the line of callers was not there within its time")
+
+    def works() -> tuple[dict[str, float], list[str]]:
+        return {"room_ratio": 0.8}, ["room: one run"]
+
+    said: list[str] = []
+    outcome = measure.Measurement()
+    parts = measure.PartTimes(frozenset({"work", "room"}), said.append)
+    parts.run("work", "sqlite", outcome, fails)
+    parts.run("room", "", outcome, works)
+    parts.run("visits", "sqlite", outcome, fails)
+    assert outcome.store == {"room_ratio": 0.8}
+    assert outcome.void == [
+        "sqlite: work: the line of callers was not there within its time",
+        "room: one run",
+    ]
+    assert said[0].startswith("void: sqlite: work: ")
+    assert "room: room_ratio 0.8" in said
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "call"])
+def test_a_part_that_there_is_not_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.argv", ["bench", "calls", wrong])
+    with pytest.raises(SystemExit):
+        main()
