@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import launcher
-
 from bench import (
     at_work,
     floors,
@@ -33,6 +31,7 @@ from bench import (
 from bench.load import CONNECTIONS, Load, Script
 from bench.servers import CannotMeasure, House, Web
 from exchange.transport import HttpTransport, Outgoing, Reply
+from launcher.ports import HOST
 
 # Three times what a run is expected to need: connections are not served alike, above all where
 # they wait for SQLite's one writer.
@@ -202,7 +201,7 @@ class _One:
         self._house = house
         self._guess = dict(GUESS)
         postcodes = stock.choose_postcodes(house.database_url)
-        service = f"http://{launcher.HOST}:{webs['service'].port}"
+        service = f"http://{HOST}:{webs['service'].port}"
         transport = _CountingTransport(HttpTransport(service, traffic.BASE), counts)
         pattern = traffic.rehearse(transport, postcodes[0])
         if transport.booked_by < 0:

@@ -22,13 +22,12 @@ import requests
 from sqlalchemy import text
 from twilio.rest import Client
 
-import launcher
-
 from bench import traffic
 from bench.servers import CannotMeasure, free_port
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
 from jobs.queues import MOST_IN_A_JOB
 from jobs.tasks import Ports, deliver, give
+from launcher.environment import inherited
 from models.crypto import Vault
 from models.database import Database
 from models.messages import outbox
@@ -129,7 +128,7 @@ def _provider() -> Iterator[str]:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     environment = {
-        **launcher.inherited(),
+        **inherited(),
         "TWILIO_ACCOUNT_SID": traffic.ACCOUNT,
         "TWILIO_AUTH_TOKEN": traffic.TOKEN,
     }

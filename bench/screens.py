@@ -23,10 +23,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import config
-import launcher
 
 from bench import servers, traffic
 from bench.servers import CannotMeasure, House, Web
+from launcher.ports import HOST
 from models.accounts import staff as staff_rows
 from models.accounts.staff import Staff
 from models.agents import agents
@@ -184,7 +184,7 @@ class _Crowd:
         tag = ""
         while True:
             try:
-                reader, writer = await asyncio.open_connection(launcher.HOST, self.port)
+                reader, writer = await asyncio.open_connection(HOST, self.port)
                 while True:
                     began = time.monotonic()
                     tag = await self._ask(reader, writer, path, cookie, tag)
@@ -203,7 +203,7 @@ class _Crowd:
     ) -> str:
         known = f"If-None-Match: {tag}\r\n" if tag else ""
         writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {launcher.HOST}\r\nAccept: application/json\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/json\r\n"
             f"Sec-Fetch-Mode: cors\r\nCookie: {cookie}\r\n{known}\r\n".encode()
         )
         await writer.drain()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psycopg
 
-from launcher import inherited
+from launcher.environment import inherited
 from tests.support.keeper import held, wait_for_keepers
 from tests.support.postgres import shared_server
 

@@ -26,10 +26,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import config
-import launcher
 
 from bench import traffic
 from bench.servers import CannotMeasure
+from launcher import ports
 
 START, ROOM, POLL = "/rendez-vous", "/salle", "/salle/etat"
 HOST = traffic.BASE.removeprefix("https://")
@@ -94,7 +94,7 @@ class Connections:
         pair: list[Any] = list(kept or ())
         try:
             if not pair:
-                pair = list(await asyncio.open_connection(launcher.HOST, self.port))
+                pair = list(await asyncio.open_connection(ports.HOST, self.port))
             yield pair
         except BaseException:
             if pair:

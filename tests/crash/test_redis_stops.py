@@ -20,7 +20,7 @@ import redis
 from sqlalchemy import func, select
 
 from exchange.transport import HttpTransport, Outgoing, Reply
-from launcher import inherited
+from launcher.environment import inherited
 from models.tables import message
 from tests.crash.conftest import Caller, Town, wait_for
 from tests.ivr.line import goes_on_or_ends, read

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import launcher
-
+from launcher.environment import inherited
 from tests.support.keeper import ROOT
 
 TOOLS = ("sh", "rm", "mkdir", "cat", "cmp", "cp", "pwd", "printf", "awk", "sleep")
@@ -50,7 +49,7 @@ class Clone:
         # What an outer make passes on must not reach this one.
         kept = {
             name: value
-            for name, value in launcher.inherited().items()
+            for name, value in inherited().items()
             if name not in {"PYTHON", "ARGS", "BOOTSTRAP"} and not name.startswith("MAKE")
         }
         return kept | {"PATH": str(self.bin)}

@@ -26,7 +26,7 @@ from exchange.sip import __main__ as command
 from exchange.sip import extra
 from exchange.sip.settings import DEVELOPMENT_PASSWORD
 from exchange.transport import HttpTransport
-from launcher import inherited
+from launcher.environment import inherited
 from tests.sip.sip_client import SipClient
 
 # Never a measure: how long a test waits for what must come.
