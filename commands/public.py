@@ -1,17 +1,19 @@
-"""`flask incidents`: what the public page /etat tells of what goes wrong."""
+"""What the public gets: `flask incidents` for the page /etat, `flask feed` for free slots."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import click
 
 from models.public.incidents import Incident
 from services.public import incidents
+from services.public.smart_feed import SmartFeed
 from services.store import Store
 
 
-def make(store: Store) -> click.Group:
+def make_incidents(store: Store) -> click.Group:
     """The group `incidents`."""
 
     @click.group("incidents")
@@ -57,6 +59,21 @@ def make(store: Store) -> click.Group:
             click.echo(_line(one))
         running = sum(one.ended_at is None for one in found)
         click.echo(f"{len(found)} incidents, {running} go on")
+
+    return group
+
+
+def make_feed(feed: SmartFeed, folder: Path) -> click.Group:
+    """The commands `feed …`; `folder` is where `feed` writes."""
+
+    @click.group("feed")
+    def group() -> None:
+        """Our free slots for others (SMART Scheduling Links)."""
+
+    @group.command(epilog="Example: flask feed write")
+    def write() -> None:
+        """Write the files anew, those that changed. The scheduler does so each minute."""
+        click.echo(f"{feed.write()} files are new; they are in {folder}")
 
     return group
 
