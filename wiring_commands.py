@@ -15,17 +15,13 @@ import commands.bookings
 import commands.calls
 import commands.campaign
 import commands.centres
-import commands.data
-import commands.demo
 import commands.deploy
-import commands.feed
-import commands.incidents
 import commands.messages
 import commands.operations
 import commands.partners
-import commands.postcodes
 import commands.processes
 import commands.prompts
+import commands.public
 import commands.queues
 import commands.slots
 import commands.staff
@@ -71,18 +67,18 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.calls.make(),
         commands.campaign.make(),
         commands.centres.make(store.database, store.clock, life),
-        commands.data.make(store),
-        commands.data.make_migrate(settings.database_url),
-        commands.demo.make(
+        commands.store.make_data(store),
+        commands.store.make_migrate(settings.database_url),
+        commands.store.make_demo(
             store.database, store.clock, lambda count: add_people(store, parts.service, count)
         ),
         commands.deploy.make(settings.public_base_url),
-        commands.feed.make(_make_feed(parts), Path(settings.feed_folder)),
-        commands.incidents.make(store),
+        commands.public.make_feed(_make_feed(parts), Path(settings.feed_folder)),
+        commands.public.make_incidents(store),
         commands.messages.make(store),
         commands.operations.make(life),
         commands.partners.make(store.database, store.clock, settings.partners),
-        commands.postcodes.make(store.database, store.clock),
+        commands.centres.make_postcodes(store.database),
         commands.processes.make_dispatcher(
             store, control, campaigns.current, call_back, lambda: _more_tasks(parts)
         ),

@@ -30,13 +30,12 @@ from urllib.parse import parse_qsl, urlencode
 
 from twilio.request_validator import RequestValidator
 
-import launcher
-
 from bench import traffic
 from bench.helpers import PATIENCE_SECONDS, helper, tell, word
 from bench.servers import CannotMeasure
 from bench.timing import p99
 from bench.visitors import read
+from launcher.ports import HOST
 
 WAITING = 200
 # Seconds. A round of what is heard in the line; from an agent's act to the next.
@@ -190,7 +189,7 @@ class _Http:
             return answer
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(launcher.HOST, self._port)
+        return await asyncio.open_connection(HOST, self._port)
 
 
 async def exchange(
@@ -206,7 +205,7 @@ def get(path: str, cookie: str, tag: str = "", accept: str = "application/json")
     """Return the request of a page that is open; `tag`: of the state that it shows."""
     known = f"If-None-Match: {tag}\r\n" if tag else ""
     return (
-        f"GET {path} HTTP/1.1\r\nHost: {launcher.HOST}\r\nAccept: {accept}\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: {accept}\r\n"
         f"Sec-Fetch-Mode: cors\r\nCookie: {cookie}\r\n{known}\r\n"
     ).encode()
 
@@ -214,7 +213,7 @@ def get(path: str, cookie: str, tag: str = "", accept: str = "application/json")
 def _post(path: str, cookie: str, token: str, form: Mapping[str, str]) -> bytes:
     body = urlencode(form)
     return (
-        f"POST {path} HTTP/1.1\r\nHost: {launcher.HOST}\r\nAccept: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/json\r\n"
         f"HX-Request: true\r\nX-CSRFToken: {token}\r\nSec-Fetch-Site: same-origin\r\n"
         f"Cookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
@@ -283,7 +282,7 @@ class WorkdayHouse:
 
     async def provide(self) -> None:
         """Be the provider."""
-        await asyncio.start_server(self._provider, launcher.HOST, self._stage.provider)
+        await asyncio.start_server(self._provider, HOST, self._stage.provider)
 
     async def come(self) -> None:
         """Everybody comes."""

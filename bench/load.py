@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import launcher
-
 from bench.servers import CannotMeasure
+from launcher.ports import HOST
 
 SCRIPT = Path(__file__).with_name("replay.lua")
 # As many as the workers of Procfile.dev have threads together.
@@ -119,7 +118,7 @@ def replay(
     command = [
         *(find_wrk(), "--threads", str(CONNECTIONS), "--connections", str(CONNECTIONS)),
         *("--duration", f"{int(seconds) or LONGEST}s", "--timeout", "20s"),
-        *("--script", str(SCRIPT), f"http://{launcher.HOST}:{port}/", "--"),
+        *("--script", str(SCRIPT), f"http://{HOST}:{port}/", "--"),
         *(str(script.file), "0" if again else "1", repr(rate / CONNECTIONS), str(CONNECTIONS)),
     ]
     process = subprocess.Popen(

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import launcher
-
 from bench import (
     at_work,
     filling,
@@ -37,6 +35,7 @@ from bench.load import CONNECTIONS, LoadRun, Script
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
 from exchange.transport import HttpTransport, Outgoing, Reply
+from launcher.ports import HOST
 
 # Three times what a run is expected to need: connections are not served alike, above all where
 # they wait for SQLite's one writer.
@@ -254,7 +253,7 @@ class _One:
         self._house = house
         self._guess, self._trial = dict(GUESS), dict[str, float]()
         postcodes = stock.choose_postcodes(house.database_url)
-        service = f"http://{launcher.HOST}:{webs['service'].port}"
+        service = f"http://{HOST}:{webs['service'].port}"
         transport = _CountingTransport(HttpTransport(service, traffic.BASE), counts)
         pattern = traffic.rehearse(transport, postcodes[0])
         if transport.booked_by < 0:

@@ -20,8 +20,6 @@ import requests
 from sqlalchemy import text
 from twilio.rest import Client
 
-import launcher
-
 from bench import timing, traffic
 from bench.helpers import end
 from bench.servers import CannotMeasure, free_port, responds, wait_until
@@ -29,6 +27,7 @@ from bench.timing import Growth
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
 from jobs.queues import MOST_IN_A_JOB
 from jobs.tasks import Ports, deliver, give
+from launcher.environment import inherited
 from models.crypto import Vault
 from models.database import Database
 from models.messages import outbox
@@ -130,7 +129,7 @@ def _provider() -> Iterator[str]:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     environment = {
-        **launcher.inherited(),
+        **inherited(),
         "TWILIO_ACCOUNT_SID": traffic.ACCOUNT,
         "TWILIO_AUTH_TOKEN": traffic.TOKEN,
     }

@@ -10,13 +10,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import launcher
-
 from bench import load, servers, traffic
 from bench.load import CONNECTIONS, Script
 from bench.peers import constant
 from bench.servers import CannotMeasure, House
 from bench.timing import Say
+from launcher.ports import HOST
 
 ROUNDS, SECONDS = 3, 3.0
 # Long enough before an opening that nobody is let in meanwhile, late enough for the room.
@@ -80,7 +79,7 @@ def measure(house: House, say: Say) -> tuple[dict[str, float], list[str]]:
 
 def _page(port: int) -> tuple[bytes, str]:
     """What somebody sees who waits, and the cookie of their ticket."""
-    connection = http.client.HTTPConnection(launcher.HOST, port, timeout=10)
+    connection = http.client.HTTPConnection(HOST, port, timeout=10)
     try:
         connection.request("GET", ROOM, headers={"Host": traffic.BASE.removeprefix("https://")})
         answer = connection.getresponse()

@@ -29,7 +29,6 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 import config
-import launcher
 
 from bench import rush_picture, screens, servers, stock, traffic, visitors
 from bench.helpers import outcome_of
@@ -38,6 +37,8 @@ from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
 from bench.visitors import BOOKED, Connections, Visitor, VisitorIdentity, people
 from exchange.transport import HttpTransport
+from launcher import environment
+from launcher.ports import HOST
 from models.admission.tables import arrival
 from models.booking.tables import booking
 from models.centres.tables import centre, postcode
@@ -114,7 +115,7 @@ def measure(
     folder: Path, redis_url: str, say: Say, *, seconds: float = COMES
 ) -> tuple[dict[str, float], list[str]]:
     """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
-    inherited = launcher.inherited()
+    inherited = environment.inherited()
     with ExitStack() as stack:
         server = stack.enter_context(own_server(folder, prefix="rush", environment=inherited))
         house = House(folder, "rush", server.create(), redis_url)
@@ -278,7 +279,7 @@ def _rush(  # noqa: PLR0917 (all of the same measurement)
 
 
 def _calls(service: Web, postcodes: list[str], count: float, folder: Path) -> Path:
-    base = f"http://{launcher.HOST}:{service.port}"
+    base = f"http://{HOST}:{service.port}"
     signer = traffic.Signer(traffic.rehearse(HttpTransport(base, traffic.BASE), postcodes[0]))
     some = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
     file = folder / "rush-calls"

@@ -21,11 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import config
-import launcher
 
 from bench import at_work, servers, traffic
 from bench.helpers import end, helper, tell, word
 from bench.servers import House, Web
+from launcher.ports import HOST
 from models.accounts import staff as staff_rows
 from models.accounts.staff import Staff
 from models.agents import agents
@@ -158,7 +158,7 @@ class _Crowd:
         tag = ""
         while True:
             try:
-                reader, writer = await asyncio.open_connection(launcher.HOST, self.port)
+                reader, writer = await asyncio.open_connection(HOST, self.port)
                 while True:
                     began = time.monotonic()
                     request = at_work.get(path, cookie, tag)

@@ -27,9 +27,12 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 import config
-import launcher
 
 from bench import floors, traffic
+from launcher.environment import exports, inherited
+from launcher.ports import HOST, check_port
+from launcher.processes import signal_group
+from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 from models.database import Database
 from tests.support.keeper import held, wait_for_keepers
 from tests.support.postgres import shared_server
@@ -97,7 +100,7 @@ def settings(database_url: str, redis_url: str) -> config.Settings:
         campaign=str(CAMPAIGN),
         log_level="INFO",
         # Agents are rung as fast as they become free, by a provider that is ours.
-        twilio_api_base_url=f"http://{launcher.HOST}:{provider_port()}",
+        twilio_api_base_url=f"http://{HOST}:{provider_port()}",
         calls_per_second=100.0,
     )
 
@@ -114,8 +117,8 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
     But for the folder of counters, which `make run` makes and a command alone has no use for.
     """
     made = settings(database_url, redis_url)
-    exports = launcher.exports(made, redis_url=redis_url, base=launcher.inherited())
-    return {name: value for name, value in exports.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    env = exports(made, redis_url=redis_url, base=inherited())
+    return {name: value for name, value in env.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
 
 
 def resident_mib(pid: int) -> float:
@@ -155,7 +158,7 @@ def workshop() -> Iterator[Path]:
 
 def postgres_url(folder: Path) -> str:
     """Start (once) the PostgreSQL of this measurement, which waits for the disk; a new database."""
-    server = shared_server(folder, prefix="bench", environment=launcher.inherited(), durable=True)
+    server = shared_server(folder, prefix="bench", environment=inherited(), durable=True)
     return server.create()
 
 
@@ -206,19 +209,19 @@ def sqlite_facts() -> dict[str, str]:
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """The Redis that `make run` would use; gives its URL. Raises CannotMeasure."""
-    server = launcher.find_redis_server()
+    server = find_redis_server()
     if server is None:
         raise CannotMeasure("no Redis found; on Debian: apt-get install redis-server")
     socket_path = folder / "redis.sock"
     url = f"unix://{socket_path}"
     process = subprocess.Popen(
-        [str(server), *launcher.redis_arguments(socket_path)],
+        [str(server), *redis_arguments(socket_path)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        wait_until(lambda: launcher.redis_answers(url), process, f"{server} did not start")
+        wait_until(lambda: redis_answers(url), process, f"{server} did not start")
         yield url
     finally:
         _end(process)
@@ -290,9 +293,9 @@ def wait_until(
 def free_port() -> int:
     # Bound exclusively, for granian would share a busy port without a word.
     with socket.socket() as probe:
-        probe.bind((launcher.HOST, 0))
+        probe.bind((HOST, 0))
         port = int(probe.getsockname()[1])
-    launcher.check_port(port, "PORT")
+    check_port(port, "PORT")
     return port
 
 
@@ -306,7 +309,7 @@ def _wait_until_served(server: Web) -> None:
 
 
 def responds(port: int) -> bool:
-    connection = http.client.HTTPConnection(launcher.HOST, port, timeout=2)
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         connection.request("GET", "/healthz")
         connection.getresponse()
@@ -324,7 +327,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(timeout=6)
     except subprocess.TimeoutExpired:
         process.kill()
-    launcher.signal_group(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)
     process.wait()
 
 

@@ -25,13 +25,14 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 import config
-import launcher
 
 from bench import traffic
 from bench.helpers import end, helper
 from bench.servers import free_port, resident_mib, wait_until
 from bench.timing import Say
 from exchange.sip import extra
+from launcher.environment import inherited
+from launcher.ports import HOST
 
 CALLS: Final = 100
 A_SECOND: Final = 10.0
@@ -95,7 +96,7 @@ class _Service(http.server.ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(self) -> None:
-        super().__init__((launcher.HOST, 0), _Answers)
+        super().__init__((HOST, 0), _Answers)
         self.typed: dict[str, list[str]] = defaultdict(list)
 
     @property
@@ -157,8 +158,8 @@ def _telephones(folder: Path, service_port: int) -> Iterator[tuple[int, subproce
     port, simulator_port = free_port(), free_port()
     # Sound has ports of its own that are not SIP's; each is tried before it is taken.
     first = next(one for one in (20_000, 30_000, 40_000) if not one <= port < one + 1000)
-    base = f"http://{launcher.HOST}:{service_port}"
-    environment = launcher.inherited() | {
+    base = f"http://{HOST}:{service_port}"
+    environment = inherited() | {
         "SERVICE_URL": base,
         "PUBLIC_BASE_URL": base,
         "SIMULATOR_PORT": str(simulator_port),
@@ -208,7 +209,7 @@ def _pin(pid: int, core: int) -> None:
 
 
 def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((launcher.HOST, port), timeout=1):
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
         return True
     return False
 

@@ -14,13 +14,12 @@ import time
 from dataclasses import dataclass, field
 from random import Random
 
-import launcher
-
 from bench.helpers import tell, word
 from bench.sip import A_SECOND, CALLS, KEYS, NUMBER, PROMPT, QUESTIONS
 from exchange.sip.parts import pcm_of
 from exchange.sip.voice import Voice
 from exchange.twiml import Piece
+from launcher.ports import HOST
 from simulator.ring.handset import Handset, HandsetCall, NotAnswered
 from simulator.ring.rtp import Traffic
 from simulator.ring.script import is_loud
@@ -87,7 +86,7 @@ async def main(port: int) -> None:
         )
         for number in range(CALLS)
     ]
-    async with Handset((launcher.HOST, port), "callers") as handset:
+    async with Handset((HOST, port), "callers") as handset:
         await word()
         first = SipCaller("+33612999999", ["0000"])
         await first.rings(handset, chance)

@@ -162,7 +162,7 @@ class ServiceBookings:
             postcode="75011",
             number=f"+336{number % 10**8:08d}",
             text_to=f"+336{number % 10**8:08d}",
-            call_id=holder,
+            call_id=call_id,
         )
         with store.database.transaction() as connection:
             booked = confirm_booking(

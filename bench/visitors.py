@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import launcher
-
 from bench import traffic
 from bench.helpers import outcome_of
+from launcher import ports
 
 START, ROOM, POLL = "/rendez-vous", "/salle", "/salle/etat"
 HOST = traffic.BASE.removeprefix("https://")
@@ -92,7 +91,7 @@ class Connections:
         pair: list[Any] = list(kept or ())
         try:
             if not pair:
-                pair = list(await asyncio.open_connection(launcher.HOST, self.port))
+                pair = list(await asyncio.open_connection(ports.HOST, self.port))
             yield pair
         except BaseException:
             if pair:

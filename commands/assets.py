@@ -14,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from commands.terminal import refusals
+
 # Where each file lies in the packages of package.json, by the name that pages use.
 FILES = {
     "htmx.min.js": "htmx.org/dist/htmx.min.js",
@@ -49,10 +51,8 @@ def make(root: Path, var: Path) -> click.Group:
 
         A second run does nothing. Without them pages are plain, and the telephone does not notice.
         """
-        try:
+        with refusals(CannotInstall):
             done = install(root, var, checks=checks)
-        except CannotInstall as problem:
-            raise click.ClickException(str(problem)) from None
         click.echo("assets: installed" if done else "assets: there already")
 
     return group

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import click
 
+from commands.terminal import print_csv
 from models.booking import bookings, changes, history
 from models.booking.changes import Address, BookingDetails
 from models.booking.history import HistoryLine
@@ -74,19 +72,13 @@ def make(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.G
     def group() -> None:
         """Look at bookings, and change one."""
 
-    for command in (
-        _export(store),
-        _show(store),
-        _cancel(store, campaign_of),
-        _restore(store, campaign_of),
-        _move(store, campaign_of),
-    ):
-        group.add_command(command)
+    _add_looking(group, store)
+    _add_changing(group, store, campaign_of)
     return group
 
 
-def _export(store: Store) -> click.Command:
-    @click.command("export", epilog="Example: flask bookings export > bookings.csv")
+def _add_looking(group: click.Group, store: Store) -> None:
+    @group.command("export", epilog="Example: flask bookings export > bookings.csv")
     @click.option("--with-people", is_flag=True, help="Add who comes: birth date, phone, name.")
     def export(*, with_people: bool) -> None:
         """Every appointment as CSV on standard output.
@@ -94,35 +86,11 @@ def _export(store: Store) -> click.Command:
         `start` carries the centre's own time zone, `created_at` is UTC. A reference is empty once
         it has been erased.
         """
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(COLUMNS + PEOPLE if with_people else COLUMNS)
         with store.database.transaction() as connection:
-            for row in bookings.export(connection, store.vault, with_people=with_people):
-                start = row.start_at.astimezone(ZoneInfo(row.time_zone))
-                person = row.person
-                writer.writerow(
-                    (
-                        row.reference,
-                        row.channel,
-                        row.centre_id,
-                        row.centre_name,
-                        start.isoformat(timespec="minutes"),
-                        row.dose,
-                        row.state,
-                        row.created_at.isoformat(timespec="seconds"),
-                        *(
-                            (person.born, person.number, person.name, person.postcode)
-                            if person
-                            else ()
-                        ),
-                    )
-                )
+            found = bookings.export(connection, store.vault, with_people=with_people)
+            print_csv(COLUMNS + PEOPLE if with_people else COLUMNS, map(_exported, found))
 
-    return export
-
-
-def _show(store: Store) -> click.Command:
-    @click.command("show", epilog="Example: flask bookings show 4521000001")
+    @group.command("show", epilog="Example: flask bookings show 4521000001")
     @click.argument("reference")
     @click.option("--with-people", is_flag=True, help="Add who comes: birth date, phone, name.")
     def show(*, reference: str, with_people: bool) -> None:
@@ -140,41 +108,11 @@ def _show(store: Store) -> click.Command:
         for one in lines:
             click.echo(f"  {_line(one)}")
 
-    return show
 
-
-def _told(file: BookingDetails, centres: dict[str, Address], *, with_people: bool) -> Iterator[str]:
-    yield f"state: {file.state}, version {file.version}"
-    yield f"campaign: {file.campaign}"
-    yield f"booked: {_utc(file.created_at)} by {file.channel}"
-    for one in file.appointments:
-        where = centres[one.centre_id]
-        start = one.start_at.astimezone(ZoneInfo(where.time_zone)).isoformat(timespec="minutes")
-        at = f"{where.name}, {where.postcode} {where.town} (centre {where.centre_id})"
-        yield f"dose {one.dose}: {one.state}, {start}, {at}, place {one.place_id}"
-    if with_people:
-        yield f"born: {file.born or ''}"
-        yield f"phone: {file.number or ''}"
-        yield f"name: {file.name or ''}"
-        yield f"postcode: {file.postcode or ''}"
-        yield f"rank: {file.rank}"
-
-
-def _line(one: HistoryLine) -> str:
-    change = one.change
-    told = f"{_utc(one.at)} {change.what} by {change.who} ({change.channel})"
-    if change.why:
-        told += f", {change.why}"
-    doses = [
-        f"dose {each['dose']} {each['became']} {each['start_at']}"
-        for each in change.details.get("doses", ())
-        if isinstance(each, dict) and {"dose", "became", "start_at"} <= each.keys()
-    ]
-    return f"{told}: {'; '.join(doses)}" if doses else told
-
-
-def _cancel(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.Command:
-    @click.command("cancel", epilog='Example: flask bookings cancel 4521000001 --why "moved away"')
+def _add_changing(
+    group: click.Group, store: Store, campaign_of: Callable[[str], Campaign | None]
+) -> None:
+    @group.command("cancel", epilog='Example: flask bookings cancel 4521000001 --why "moved away"')
     @click.argument("reference")
     @click.option("--dose", type=_DOSE, help="Only this one. The second goes with the first.")
     @click.option("--why", required=True, help="For the history; nothing about the person.")
@@ -187,11 +125,7 @@ def _cancel(store: Store, campaign_of: Callable[[str], Campaign | None]) -> clic
             doses = None if dose is None else [dose]
             _tell(cancel(connection, store, campaign, file.id, doses, by=by))
 
-    return cancel_
-
-
-def _restore(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.Command:
-    @click.command("restore", epilog='Example: flask bookings restore 4521000001 --why "mistaken"')
+    @group.command("restore", epilog='Example: flask bookings restore 4521000001 --why "mistaken"')
     @click.argument("reference")
     @click.option("--why", required=True, help="For the history; nothing about the person.")
     def restore(*, reference: str, why: str) -> None:
@@ -202,11 +136,7 @@ def _restore(store: Store, campaign_of: Callable[[str], Campaign | None]) -> cli
             campaign = _campaign(campaign_of, file)
             _tell(undo_cancel(connection, store, campaign, _holder(store), file.id, by=by))
 
-    return restore
-
-
-def _move(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.Command:
-    @click.command(
+    @group.command(
         "move",
         epilog="Example: flask bookings move 4521000001 --first 2021-01-20T10:00 --why flooded",
     )
@@ -237,7 +167,51 @@ def _move(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.
             }
             _tell(move(connection, store, campaign, _holder(store), file.id, to=to, by=by))
 
-    return move_
+
+def _exported(row: bookings.BookingRow) -> tuple[object, ...]:
+    start = row.start_at.astimezone(ZoneInfo(row.time_zone))
+    person = row.person
+    return (
+        row.reference,
+        row.channel,
+        row.centre_id,
+        row.centre_name,
+        start.isoformat(timespec="minutes"),
+        row.dose,
+        row.state,
+        row.created_at.isoformat(timespec="seconds"),
+        *((person.born, person.number, person.name, person.postcode) if person else ()),
+    )
+
+
+def _told(file: BookingDetails, centres: dict[str, Address], *, with_people: bool) -> Iterator[str]:
+    yield f"state: {file.state}, version {file.version}"
+    yield f"campaign: {file.campaign}"
+    yield f"booked: {_utc(file.created_at)} by {file.channel}"
+    for one in file.appointments:
+        where = centres[one.centre_id]
+        start = one.start_at.astimezone(ZoneInfo(where.time_zone)).isoformat(timespec="minutes")
+        at = f"{where.name}, {where.postcode} {where.town} (centre {where.centre_id})"
+        yield f"dose {one.dose}: {one.state}, {start}, {at}, place {one.place_id}"
+    if with_people:
+        yield f"born: {file.born or ''}"
+        yield f"phone: {file.number or ''}"
+        yield f"name: {file.name or ''}"
+        yield f"postcode: {file.postcode or ''}"
+        yield f"rank: {file.rank}"
+
+
+def _line(one: HistoryLine) -> str:
+    change = one.change
+    told = f"{_utc(one.at)} {change.what} by {change.who} ({change.channel})"
+    if change.why:
+        told += f", {change.why}"
+    doses = [
+        f"dose {each['dose']} {each['became']} {each['start_at']}"
+        for each in change.details.get("doses", ())
+        if isinstance(each, dict) and {"dose", "became", "start_at"} <= each.keys()
+    ]
+    return f"{told}: {'; '.join(doses)}" if doses else told
 
 
 def _found(connection: Connection, store: Store, reference: str) -> BookingDetails:

@@ -1,18 +1,21 @@
-"""`flask centres`: take in an edition of the official file, and close a centre by hand."""
+"""`flask centres` and `flask postcodes`: take in official files, and close a centre by hand."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from commands.slots import progress_bar
-from commands.wishes import carry_out, why_options
+from commands.terminal import progress_bar
+from commands.wishes import CarryOut, changes_centre
 from jobs import feeds
 from models.clock import Clock
 from models.database import Database
 from services.centre_day.centre_life import IMPORT, CentreLife, OperationRequest
-from services.centres.import_centres import FileRefused, import_centres
+from services.centres.import_centres import FileRefused, RefusedRow, import_centres
+from services.centres.import_postcodes import import_postcodes
 
 EXIT_ALL_REFUSED = 3
 
@@ -34,19 +37,13 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
         Nobody who is booked is lost: at a closed centre they are moved or become a case for an
         agent, at one that the file reserves they become a case.
         """
-        try:
+        with _import_of(file):
             feed = feeds.read_centres(file)
-            for row in feed.refused:
-                click.echo(f"line {row.line}: {row.reason}", err=True)
-            if not feed.records:
-                click.echo(f"Error: {file}: every row was refused; nothing is changed", err=True)
-                raise click.exceptions.Exit(EXIT_ALL_REFUSED)
+            _tell_refused(file, feed.refused, feed.records)
             with progress_bar("centres", len(feed.records)) as progress:
                 report = import_centres(
                     database, clock, feed, allow_closing=allow_closing, progress=progress
                 )
-        except FileRefused as refused:
-            raise click.ClickException(f"{file}: {refused}; nothing is changed") from None
         if feed.phones_unusable:
             click.echo(f"{feed.phones_unusable} telephone fields without a usable number")
         click.echo(
@@ -60,15 +57,14 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
 
     @centres.command(epilog="Example: flask centres close 21 --why 'the hall is flooded'")
     @click.argument("centre_id", metavar="GID")
-    @why_options
-    def close(*, centre_id: str, why: str, who: str, dry_run: bool, yes: bool) -> None:
+    @changes_centre
+    def close(carry_out: CarryOut, *, centre_id: str) -> None:
         """Close a centre; whoever is booked is moved or becomes a case for an agent.
 
         Run again it goes on where it was stopped. `flask operations undo` opens it again; an import
         does not.
         """
-        wish = OperationRequest(why, who, dry_run, progress_bar)
-        carry_out(lambda each: life.close_centre(centre_id, each), wish, yes=yes)
+        carry_out(lambda each: life.close_centre(centre_id, each))
 
     return centres
 
@@ -84,3 +80,44 @@ def _tell_booked(life: CentreLife) -> None:
             f"centre {closing.centre_id} is back; what was closed there stays so until "
             f"`flask operations undo {closing.id}`"
         )
+
+
+def make_postcodes(database: Database) -> click.Group:
+    @click.group()
+    def postcodes() -> None:
+        """Postcodes and their towns."""
+
+    @postcodes.command("import", epilog="Example: flask postcodes import laposte_hexasmal.csv")
+    @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    def import_(file: Path) -> None:
+        """Take in La Poste's list of postcodes (CSV with semicolons, UTF-8, or .gz).
+
+        May be run again at any time. A bad row is named on standard error and the rest goes in
+        (exit status 3 when every row is bad).
+        """
+        with _import_of(file):
+            feed = feeds.read_postcodes(file)
+            _tell_refused(file, feed.refused, feed.towns)
+            codes = len({town.code for town in feed.towns})
+            with progress_bar("postcodes", codes) as progress:
+                report = import_postcodes(database, feed, progress=progress)
+        click.echo(report.last_line())
+
+    return postcodes
+
+
+@contextmanager
+def _import_of(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileRefused as refused:
+        raise click.ClickException(f"{file}: {refused}; nothing is changed") from None
+
+
+def _tell_refused(file: Path, refused: Iterable[RefusedRow], good: Sequence[object]) -> None:
+    """Name the bad rows. Raises click.exceptions.Exit where there is no good one."""
+    for row in refused:
+        click.echo(f"line {row.line}: {row.reason}", err=True)
+    if not good:
+        click.echo(f"Error: {file}: every row was refused; nothing is changed", err=True)
+        raise click.exceptions.Exit(EXIT_ALL_REFUSED)

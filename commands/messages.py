@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
-import sys
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 import click
 
-from commands.slots import progress_bar
+from commands.terminal import print_csv, progress_bar, refusals
 from commands.wishes import yes_option
 from flows.understanding import COUNTRY_ZONE
 from models.messages import messages
@@ -37,13 +35,13 @@ def make(store: Store) -> click.Group:
         Nothing here shows to whom a message goes or what it says.
         """
 
-    for command in (_pending(store), _resend(store), _costs(store)):
-        group.add_command(command)
+    _add_sending(group, store)
+    _add_costs(group, store)
     return group
 
 
-def _pending(store: Store) -> click.Command:
-    @click.command("pending", epilog="Example: flask messages pending --topic reminder")
+def _add_sending(group: click.Group, store: Store) -> None:
+    @group.command("pending", epilog="Example: flask messages pending --topic reminder")
     @click.option("--topic", type=_TOPIC, help="Only about this.")
     @click.option(
         "--last", "limit", type=click.IntRange(1, 100_000), default=50, show_default=True,
@@ -67,25 +65,7 @@ def _pending(store: Store) -> click.Command:
             told += f"; the {len(found)} longest due are shown"
         click.echo(f"{total} messages wait{': ' if told else ''}{told}")
 
-    return pending
-
-
-def _line(one: MessageRow) -> str:
-    return "\t".join(
-        (
-            one.id,
-            one.topic or "-",
-            one.way or "-",
-            one.state,
-            str(one.attempts),
-            one.error_code or "-",
-            one.due_at.astimezone(UTC).isoformat(timespec="seconds"),
-        )
-    )
-
-
-def _resend(store: Store) -> click.Command:
-    @click.command(
+    @group.command(
         "resend",
         epilog="Example: flask messages resend --topic change --state failed --since 24h --dry-run",
     )
@@ -130,7 +110,39 @@ def _resend(store: Store) -> click.Command:
                 progress(looked)
         click.echo(f"{written} messages wait to be sent again")
 
-    return resend
+
+def _add_costs(group: click.Group, store: Store) -> None:
+    @group.command("costs", epilog="Example: flask messages costs --month 2026-11 > november.csv")
+    @click.option("--month", required=True, metavar="YYYY-MM", help="By the clocks of Paris.")
+    def costs(*, month: str) -> None:
+        """What left in a month, by topic, as CSV: texts and their parts, calls and their minutes.
+
+        Parts are what the provider charges for; minutes are begun ones, by message. The sum is told
+        on standard error.
+        """
+        begins, ends = _month(month)
+        with store.database.statement() as connection:
+            found = messages.costs(connection, begins, ends)
+        rows = [(month, one.topic, one.texts, one.parts, one.calls, one.minutes) for one in found]
+        print_csv(COLUMNS, rows)
+        texts, parts = sum(one.texts for one in found), sum(one.parts for one in found)
+        calls, minutes = sum(one.calls for one in found), sum(one.minutes for one in found)
+        told = f"{month}: {texts} texts in {parts} parts, {calls} calls of {minutes} minutes"
+        click.echo(told, err=True)
+
+
+def _line(one: MessageRow) -> str:
+    return "\t".join(
+        (
+            one.id,
+            one.topic or "-",
+            one.way or "-",
+            one.state,
+            str(one.attempts),
+            one.error_code or "-",
+            one.due_at.astimezone(UTC).isoformat(timespec="seconds"),
+        )
+    )
 
 
 def _plan(
@@ -143,7 +155,7 @@ def _plan(
     """Raises click.ClickException."""
     if bool(message_id) == bool(topic):
         raise click.UsageError("say the ID of a message, or --topic and --since")
-    try:
+    with refusals(NotAgain):
         if message_id:
             if since:
                 raise click.UsageError("a message by its ID needs no --since")
@@ -151,8 +163,6 @@ def _plan(
         if not since:
             raise click.UsageError("say --since as well: how far back, as 24h or 3d")
         return plan_topic(store, Topic(topic or ""), tuple(states), _moment(since, store))
-    except NotAgain as refused:
-        raise click.ClickException(str(refused)) from None
 
 
 def _moment(text: str, store: Store) -> datetime:
@@ -168,30 +178,6 @@ def _moment(text: str, store: Store) -> datetime:
             f"{text!r} is no moment; write it like 24h, 3d or 2026-11-25T08:00"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _costs(store: Store) -> click.Command:
-    @click.command("costs", epilog="Example: flask messages costs --month 2026-11 > november.csv")
-    @click.option("--month", required=True, metavar="YYYY-MM", help="By the clocks of Paris.")
-    def costs(*, month: str) -> None:
-        """What left in a month, by topic, as CSV: texts and their parts, calls and their minutes.
-
-        Parts are what the provider charges for; minutes are begun ones, by message. The sum is told
-        on standard error.
-        """
-        begins, ends = _month(month)
-        with store.database.statement() as connection:
-            found = messages.costs(connection, begins, ends)
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for one in found:
-            writer.writerow((month, one.topic, one.texts, one.parts, one.calls, one.minutes))
-        texts, parts = sum(one.texts for one in found), sum(one.parts for one in found)
-        calls, minutes = sum(one.calls for one in found), sum(one.minutes for one in found)
-        told = f"{month}: {texts} texts in {parts} parts, {calls} calls of {minutes} minutes"
-        click.echo(told, err=True)
-
-    return costs
 
 
 def _month(text: str) -> tuple[datetime, datetime]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from commands.slots import progress_bar
+from commands.terminal import progress_bar, refusals
 from commands.wishes import carry_out, dry_run_option, yes_option
 from models.centre_day.operations import Operation
 from services.centre_day.centre_life import CentreLife, LifeRefused, OperationRequest
@@ -34,10 +34,8 @@ def make(life: CentreLife) -> click.Group:
 
         Each line has the booking, what was done, and from where to where (dose, centre, UTC).
         """
-        try:
+        with refusals(LifeRefused):
             one = life.find(operation_id)
-        except LifeRefused as refused:
-            raise click.ClickException(str(refused)) from None
         click.echo(_line(one))
         seen = set()
         for booking_id, change in life.lines_of(one):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
 
+from commands.terminal import print_csv, refusals
 from jobs import partner_feeds, partner_files
 from models.clock import Clock
 from models.database import Database
@@ -30,20 +27,15 @@ def make(database: Database, clock: Clock, settings_file: str) -> click.Group:
     def partners() -> None:
         """Slots of Doctolib, Maiia and Keldoc."""
 
-    for command in (
-        read,
-        check,
-        _run(database, clock, settings_file),
-        _list(database),
-        _matches(database),
-        _match(database),
-    ):
-        partners.add_command(command)
+    partners.add_command(read)
+    partners.add_command(check)
+    _add_reading(partners, database, clock, settings_file)
+    _add_matching(partners, database)
     return partners
 
 
-def _run(database: Database, clock: Clock, settings_file: str) -> click.Command:
-    @click.command("run", epilog="Example: flask partners run keldoc")
+def _add_reading(group: click.Group, database: Database, clock: Clock, settings_file: str) -> None:
+    @group.command("run", epilog="Example: flask partners run keldoc")
     @click.argument("platform", required=False, type=click.Choice(PLATFORMS))
     def run(*, platform: str | None) -> None:
         """Read the platforms of the file that PARTNERS names once, now, at their pace."""
@@ -71,11 +63,7 @@ def _run(database: Database, clock: Clock, settings_file: str) -> click.Command:
         if refused:
             raise click.exceptions.Exit(1)
 
-    return run
-
-
-def _list(database: Database) -> click.Command:
-    @click.command("list", epilog="Example: flask partners list")
+    @group.command("list", epilog="Example: flask partners list")
     def list_() -> None:
         """Print how reading each platform goes, as CSV."""
         with database.statement() as connection:
@@ -90,13 +78,11 @@ def _list(database: Database) -> click.Command:
             )
             for one in feeds
         ]
-        _print_csv(("platform", "centres", "free", "tried_at", "read_at", "paused", "error"), rows)
-
-    return list_
+        print_csv(("platform", "centres", "free", "tried_at", "read_at", "paused", "error"), rows)
 
 
-def _matches(database: Database) -> click.Command:
-    @click.command("matches", epilog="Example: flask partners matches --all")
+def _add_matching(group: click.Group, database: Database) -> None:
+    @group.command("matches", epilog="Example: flask partners matches --all")
     @click.option("--all", "everything", is_flag=True, help="Also those that are settled.")
     def matches(*, everything: bool) -> None:
         """Print partners' centres that could be several of ours, or one perhaps, as CSV."""
@@ -114,15 +100,11 @@ def _matches(database: Database) -> click.Command:
             )
             for one in found
         ]
-        _print_csv(
+        print_csv(
             ("partner_centre", "name", "postcode", "town", "matched", "centre", "candidates"), rows
         )
 
-    return matches
-
-
-def _match(database: Database) -> click.Command:
-    @click.command("match", epilog="Example: flask partners match doctolib:practice-1 4821")
+    @group.command("match", epilog="Example: flask partners match doctolib:practice-1 4821")
     @click.argument("partner_centre")
     @click.argument("centre")
     def match(*, partner_centre: str, centre: str) -> None:
@@ -135,26 +117,14 @@ def _match(database: Database) -> click.Command:
                 raise click.ClickException(f"no partner has a centre {partner_centre}")
         click.echo(f"{partner_centre} is {ours or 'no centre of ours'}")
 
-    return match
-
 
 def _moments(feed: Feed) -> tuple[datetime | None, ...]:
     return feed.tried_at, feed.read_at, feed.pause_until
 
 
 def _file(path: Path) -> partner_feeds.PartnersFile:
-    try:
+    with refusals(partner_feeds.BadPartnersFile):
         return partner_feeds.read_partners_file(path)
-    except partner_feeds.BadPartnersFile as bad:
-        raise click.ClickException(str(bad)) from None
-
-
-def _print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO(newline="")
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(columns)
-    lines.writerows(rows)
-    click.echo(text.getvalue(), nl=False)
 
 
 @click.command(epilog="Example: flask partners check partners.toml")
@@ -206,7 +176,7 @@ def read(
     the platform is named, the others are printed, and the exit status is 1.
     """
     found = partner_files.read_files(platform, files, centre=centre, motive=motive, now=now)
-    _print_csv(
+    print_csv(
         COLUMNS,
         (
             (

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from commands.terminal import refusals
 from jobs import dispatcher, scheduler, worker
 from jobs.tasks import Ports
 from jobs.timed import Task
@@ -22,10 +23,8 @@ def make_worker(redis_url: str, ports: Callable[[], Ports]) -> click.Command:
     @click.command("worker", epilog="Example: flask worker")
     def work() -> None:
         """Deliver messages as soon as they are stored (RQ)."""
-        try:
+        with refusals(NoRedis):
             worker.run(redis_url, ports())
-        except NoRedis as error:
-            raise click.ClickException(str(error)) from None
 
     return work
 

@@ -26,16 +26,15 @@ def make(folder: Path = FOLDER) -> click.Group:
     group = click.Group(
         "prompts", help="The sentences that callers hear and the texts they get: prompts/*.toml."
     )
-    group.add_command(_make_check(folder))
-    group.add_command(_make_script(folder))
+    _add_commands(group, folder)
     return group
 
 
-def _make_check(folder: Path) -> click.Command:
-    @click.command("check", epilog="Example: flask prompts check --times")
+def _add_commands(group: click.Group, folder: Path) -> None:
+    @group.command("check", epilog="Example: flask prompts check --times")
     @click.option("--times", is_flag=True, help="Also print how long each sentence takes.")
     @click.pass_context
-    def command(context: click.Context, *, times: bool) -> None:
+    def check_(context: click.Context, *, times: bool) -> None:
         """Check every sentence and text of every language, and the length of the common call.
 
         Each problem is one line on standard error, with the file, the entry and what to do; then
@@ -54,18 +53,14 @@ def _make_check(folder: Path) -> click.Command:
         if problems:
             context.exit(1)
 
-    return command
-
-
-def _make_script(folder: Path) -> click.Command:
-    @click.command("script", epilog="Example: flask prompts script --language fr > script.txt")
+    @group.command("script", epilog="Example: flask prompts script --language fr > script.txt")
     @click.option(
         "--language",
         default=COUNTRY_LANGUAGE,
         show_default=True,
         help="Whose sentences, by the name of the file in prompts/.",
     )
-    def command(language: str) -> None:
+    def script(language: str) -> None:
         """Print what an actor must read, each take with the name that its file must have.
 
         A file in prompts/audio/LANGUAGE/ (.mp3 or .wav) is played instead of the voice from the
@@ -76,8 +71,6 @@ def _make_script(folder: Path) -> click.Command:
             raise click.BadParameter(f"there is no {language}.toml in prompts/, but {known}")
         for line in script_of(read(folder / f"{language}.toml")):
             click.echo(line)
-
-    return command
 
 
 def unheard(folder: Path) -> list[str]:

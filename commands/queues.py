@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import click
 
+from commands.terminal import refusals
 from models.queue import queues
 from services.accounts import staff as accounts
 from services.ports import CallControl
@@ -109,12 +110,10 @@ def _add_members(group: click.Group, store: Store) -> None:
 
 
 def _change(store: Store, queue_id: str, login: str, *, there: bool) -> None:
-    try:
+    with refusals(accounts.StaffRefused):
         with store.database.statement() as connection:
             found = accounts.find(connection, store, login)
             theirs = set(queues.memberships(connection).get(found.id, ()))
         wanted = theirs | {queue_id} if there else theirs - {queue_id}
         accounts.set_queues(store, login, sorted(wanted))
-    except accounts.StaffRefused as error:
-        raise click.ClickException(str(error)) from None
     click.echo(f"{login}: {', '.join(sorted(wanted)) or 'the queues of their languages'}")

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 import click
 
-from commands.wishes import as_day, as_time, carry_out, why_options
+from commands.terminal import print_csv, progress_bar, refusals
+from commands.wishes import CarryOut, as_day, as_time, changes_centre
 from models.clock import Clock
 from models.database import Database
-from services.centre_day.centre_life import CentreLife, OperationRequest
-from services.centres.import_centres import Progress, no_progress
+from services.centre_day.centre_life import CentreLife
 from services.slots.list_slots import HEADER, UnknownCentre, list_slots
 from services.slots.open_slots import ReleaseOffers, SlotsRefused, open_slots, parse_hours
-
-
-@contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Progress]:
-    """Show a bar on standard error where that is a terminal and there is work."""
-    if not total:
-        yield no_progress
-        return
-    with click.progressbar(
-        range(total),
-        label=what.capitalize(),
-        file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
-    ) as bar:
-        yield bar.update
 
 
 def make(
@@ -44,16 +24,15 @@ def make(
     def slots() -> None:
         """Slots: times at a centre with a number of places."""
 
-    slots.add_command(_open(database, clock, offers))
-    slots.add_command(_list(database, clock))
-    slots.add_command(_close_day(life))
-    slots.add_command(_capacity(life))
-    slots.add_command(_move_hour(life))
+    _add_opening(slots, database, clock, offers)
+    _add_changing(slots, life)
     return slots
 
 
-def _open(database: Database, clock: Clock, offers: ReleaseOffers | None) -> click.Command:
-    @click.command(
+def _add_opening(
+    group: click.Group, database: Database, clock: Clock, offers: ReleaseOffers | None
+) -> None:
+    @group.command(
         "open",
         epilog="Example: flask slots open --centre 21 --from 2021-01-18 --days 5 "
         "--hours 09:00-12:00 --hours 14:00-17:00 --every 10 --capacity 2",
@@ -93,7 +72,7 @@ def _open(database: Database, clock: Clock, offers: ReleaseOffers | None) -> cli
             raise click.UsageError("say either --centre GID or --all")
         if every_centre and hours:
             raise click.UsageError("--all opens each centre by its own hours: leave out --hours")
-        try:
+        with refusals(SlotsRefused):
             report = open_slots(
                 database,
                 clock,
@@ -106,53 +85,33 @@ def _open(database: Database, clock: Clock, offers: ReleaseOffers | None) -> cli
                 watch=progress_bar,
                 offers=offers,
             )
-        except SlotsRefused as refused:
-            raise click.ClickException(str(refused)) from None
         for line in report.lines():
             click.echo(line)
 
-    return open_
-
-
-def _list(database: Database, clock: Clock) -> click.Command:
-    @click.command("list", epilog="Example: flask slots list --centre 21")
+    @group.command("list", epilog="Example: flask slots list --centre 21")
     @click.option("--centre", "centre_id", required=True, metavar="GID")
     def list_(centre_id: str) -> None:
         """Print a centre's slots as CSV; starts are in the centre's own time zone."""
-        try:
-            rows = list_slots(database, clock, centre_id)
-        except UnknownCentre as unknown:
-            raise click.ClickException(str(unknown)) from None
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows(rows)
-
-    return list_
+        with refusals(UnknownCentre):
+            print_csv(HEADER, list_slots(database, clock, centre_id))
 
 
-def _close_day(life: CentreLife) -> click.Command:
-    @click.command(
+def _add_changing(group: click.Group, life: CentreLife) -> None:
+    @group.command(
         "close-day",
         epilog="Example: flask slots close-day --centre 21 --day 2021-01-18 --why 'no vaccine'",
     )
     @click.option("--centre", "centre_id", required=True, metavar="GID")
     @click.option("--day", required=True, metavar="YYYY-MM-DD", help="The centre's own day.")
-    @why_options
-    def close_day(
-        *, centre_id: str, day: str, why: str, who: str, dry_run: bool, yes: bool
-    ) -> None:
+    @changes_centre
+    def close_day(carry_out: CarryOut, *, centre_id: str, day: str) -> None:
         """Close a centre for a day; whoever is booked is moved or becomes a case for an agent.
 
         Run again it goes on where it was stopped. `flask operations undo` takes it back.
         """
-        wish = OperationRequest(why, who, dry_run, progress_bar)
-        carry_out(lambda each: life.close_day(centre_id, as_day(day), each), wish, yes=yes)
+        carry_out(lambda each: life.close_day(centre_id, as_day(day), each))
 
-    return close_day
-
-
-def _capacity(life: CentreLife) -> click.Command:
-    @click.command(
+    @group.command(
         "capacity",
         epilog="Example: flask slots capacity --centre 21 --from 2021-01-18 --to 2021-01-22 "
         "--capacity 3 --why 'a nurse is ill'",
@@ -161,35 +120,20 @@ def _capacity(life: CentreLife) -> click.Command:
     @click.option("--from", "first", required=True, metavar="YYYY-MM-DD", help="First day.")
     @click.option("--to", "last", required=True, metavar="YYYY-MM-DD", help="Last day.")
     @click.option("--capacity", required=True, type=int, help="Places of each slot; 0 for none.")
-    @why_options
+    @changes_centre
     def capacity_(
-        *,
-        centre_id: str,
-        first: str,
-        last: str,
-        capacity: int,
-        why: str,
-        who: str,
-        dry_run: bool,
-        yes: bool,
+        carry_out: CarryOut, *, centre_id: str, first: str, last: str, capacity: int
     ) -> None:
         """Cut or add places of every slot of some days; the surplus of people is moved.
 
         Free places go first. What is cut stays in the list as blocked, and is the first to come
         back when capacity is added.
         """
-        wish = OperationRequest(why, who, dry_run, progress_bar)
         carry_out(
-            lambda each: life.set_capacity(centre_id, as_day(first), as_day(last), capacity, each),
-            wish,
-            yes=yes,
+            lambda each: life.set_capacity(centre_id, as_day(first), as_day(last), capacity, each)
         )
 
-    return capacity_
-
-
-def _move_hour(life: CentreLife) -> click.Command:
-    @click.command(
+    @group.command(
         "move-hour",
         epilog="Example: flask slots move-hour --centre 21 --day 2021-01-18 --from 09:00 "
         "--to 10:30 --why 'delivery is late'",
@@ -198,24 +142,9 @@ def _move_hour(life: CentreLife) -> click.Command:
     @click.option("--day", required=True, metavar="YYYY-MM-DD", help="The centre's own day.")
     @click.option("--from", "start", required=True, metavar="HH:MM", help="By its own clock.")
     @click.option("--to", required=True, metavar="HH:MM", help="By its own clock.")
-    @why_options
-    def move_hour(
-        *,
-        centre_id: str,
-        day: str,
-        start: str,
-        to: str,
-        why: str,
-        who: str,
-        dry_run: bool,
-        yes: bool,
-    ) -> None:
+    @changes_centre
+    def move_hour(carry_out: CarryOut, *, centre_id: str, day: str, start: str, to: str) -> None:
         """Move a slot with the people in it to another hour of the same day."""
-        wish = OperationRequest(why, who, dry_run, progress_bar)
         carry_out(
-            lambda each: life.move_hour(centre_id, as_day(day), as_time(start), as_time(to), each),
-            wish,
-            yes=yes,
+            lambda each: life.move_hour(centre_id, as_day(day), as_time(start), as_time(to), each)
         )
-
-    return move_hour

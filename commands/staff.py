@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import click
 
+from commands.terminal import refusals
 from models.accounts.staff import ROLES
 from services.accounts import passwords
 from services.accounts import staff as accounts
@@ -218,12 +218,8 @@ def _add_looking(group: click.Group, store: Store) -> None:
         click.echo(f"{len(found)} acts")
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except (accounts.StaffRefused, passwords.BadPassword) as refused:
-        raise click.ClickException(str(refused)) from None
+def _refusals() -> AbstractContextManager[None]:
+    return refusals(accounts.StaffRefused, passwords.BadPassword)
 
 
 def _from_stdin() -> str:

@@ -1,4 +1,4 @@
-"""`flask store verify`."""
+"""`flask migrate`, `flask store`, `flask data` and `flask demo`: the store as a whole."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterable
 
 import click
 
+from commands.terminal import progress_bar, refusals
+from jobs import feeds
+from models.clock import Clock
+from models.database import Database
+from models.migrations import runner
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
+from services.centres.import_centres import FileRefused
+from services.operations.demonstration import prepare
+from services.operations.erase_data import NotAllErased, erase_data
 from services.store import Store
 
 
@@ -39,3 +47,82 @@ def make(store: Store, campaigns: Callable[[], Iterable[Campaign]]) -> click.Gro
             context.exit(1)
 
     return group
+
+
+def make_data(store: Store) -> click.Group:
+    """The group `data`."""
+
+    @click.group("data")
+    def group() -> None:
+        """Look after what is stored."""
+
+    @group.command(epilog="Example: flask data erase")
+    def erase() -> None:
+        """Erase personal data that is due (the scheduler does the same every hour)."""
+        try:
+            erased = erase_data(store)
+        except NotAllErased as failed:
+            raise click.ClickException(
+                f"not everything could be erased ({failed}); the log says why. Run it again."
+            ) from None
+        for kind, count in erased.items():
+            click.echo(f"{count} {kind} erased")
+
+    return group
+
+
+def make_migrate(database_url: str) -> click.Command:
+    """The command `migrate`."""
+
+    @click.command("migrate", epilog="Example: flask migrate")
+    def migrate() -> None:
+        """Bring the database to the newest schema. May be run again at any time.
+
+        It does not wait long for anybody: when a table is kept busy, it gives up with exit status 1
+        and leaves the calls alone.
+        """
+        with refusals(runner.SchemaBusy, runner.SchemaUnknown):
+            before, after = runner.upgrade(database_url)
+        if before == after:
+            click.echo(f"The database is at {after} already.")
+        else:
+            click.echo(f"The database went from {before or 'nothing'} to {after}.")
+
+    return migrate
+
+
+def make_demo(
+    database: Database, clock: Clock, add_people: Callable[[int], int] = lambda _count: 0
+) -> click.Command:
+    """The command `demo`; `add_people` books so many a day who never were."""
+
+    @click.command("demo", epilog="Example: flask demo")
+    @click.option("--refresh", is_flag=True, help="Read the extracts in data/ anew.")
+    @click.option(
+        "--people",
+        type=click.IntRange(1, 200),
+        metavar="COUNT",
+        help="Only book so many people a day at the centre of the account `secretary`.",
+    )
+    def demo(*, refresh: bool, people: int | None) -> None:
+        """Fill an empty store with postcodes and centres, and open slots for the coming weeks.
+
+        May be run at each start: it then only adds the days that have come into reach.
+        """
+        if people is not None:
+            click.echo(f"{add_people(people)} people who never were are booked")
+            return
+        with refusals(FileRefused):
+            report = prepare(
+                database,
+                clock,
+                read_postcodes=feeds.read_postcodes,
+                read_centres=feeds.read_centres,
+                main_towns=feeds.read_main_towns(),
+                refresh=refresh,
+                watch=progress_bar,
+            )
+        for line in report.lines():
+            click.echo(line)
+
+    return demo

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, time
@@ -9,6 +11,7 @@ from typing import Any
 
 import click
 
+from commands.terminal import progress_bar, refusals
 from services.centre_day.centre_life import OPERATOR, LifeRefused, LifeReport, OperationRequest
 
 Command = Callable[..., Any]
@@ -26,8 +29,18 @@ def yes_option(command: Command) -> Command:
     )(command)
 
 
-def why_options(command: Command) -> Command:
-    """`--why`, `--who`, `--dry-run` and `--yes`."""
+# Does an operation with the wish that the options tell of.
+CarryOut = Callable[[Callable[[OperationRequest], LifeReport]], None]
+
+
+def changes_centre(command: Command) -> Command:
+    """Add `--why`, `--who`, `--dry-run` and `--yes`; the command is called with a CarryOut."""
+
+    def with_wish(*, why: str, who: str, dry_run: bool, yes: bool, **options: object) -> None:
+        wish = OperationRequest(why, who, dry_run, progress_bar)
+        command(functools.partial(carry_out, wish=wish, yes=yes), **options)
+
+    changing: Command = functools.update_wrapper(with_wish, command)
     for option in (
         yes_option,
         dry_run_option,
@@ -39,8 +52,8 @@ def why_options(command: Command) -> Command:
             help="Kept in the history of each booking: 80 letters at most, and nobody's name.",
         ),
     ):
-        command = option(command)
-    return command
+        changing = option(changing)
+    return changing
 
 
 def carry_out(
@@ -51,12 +64,10 @@ def carry_out(
     Where somebody is booked it says first how many and what would become of them, and asks, unless
     it is told `yes`; whoever does not answer with yes has changed nothing (exit status 1).
     """
-    try:
+    with refusals(LifeRefused):
         if not (yes or wish.dry_run):
             _ask(operation(replace(wish, dry_run=True)))
         report = operation(wish)
-    except LifeRefused as refused:
-        raise click.ClickException(str(refused)) from None
     if report.dry_run:
         # What was done is told by `flask operations show`; this leaves nothing to be shown.
         for booking_id, fate in report.fates.items():

@@ -2,6 +2,6 @@
 
 import sys
 
-from launcher import main
+from launcher.start import main
 
 sys.exit(main())

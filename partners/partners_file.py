@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from partners import keldoc_file
 from partners.walking import LinkToRead
-from services.campaign.toml_lines import Entry, lines_of
+from services.campaign.toml_lines import Entry, line_of, lines_of
 from services.partners.links import DOCTOLIB, KELDOC, MAIIA, PLATFORMS, read_link
 
 # Where each is asked unless the file says otherwise, and all hosts that it may lead to.
@@ -96,15 +96,7 @@ class _Reader:
     mistakes: list[tuple[int, str]] = field(default_factory=list)
 
     def wrong(self, entry: Entry, sentence: str) -> None:
-        line = next(
-            (
-                self.lines[entry[:end]]
-                for end in range(len(entry), 0, -1)
-                if entry[:end] in self.lines
-            ),
-            1,
-        )
-        self.mistakes.append((line, sentence))
+        self.mistakes.append((line_of(self.lines, entry) or 1, sentence))
 
     def refuse(self) -> None:
         if self.mistakes:

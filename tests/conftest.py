@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import redis
 
-from launcher import inherited
+from launcher.environment import inherited
 from models.database import Database
 from models.migrations.runner import upgrade
 from tests.support import parts, unclosed

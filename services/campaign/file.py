@@ -10,143 +10,36 @@ import re
 import tomllib
 import unicodedata
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.campaign.campaign import (
-    REMINDERS,
-    AgentsHours,
-    BadCampaign,
-    Campaign,
-    Eligible,
-    Reminder,
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
 )
-from services.campaign.toml_lines import Entry, lines_of
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
-
-@dataclass(frozen=True)
-class _Number:
-    """An entry that is a number, and the field of Campaign that it fills."""
-
-    field: str
-    lowest: int
-    highest: int
-    remedy: str
-    example: int
-    unit: timedelta | None = None
-    needed: bool = False
-    whole: bool = True
-
-
-_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
-_AGE = "it is the age in years on the day of the appointment"
-_HOLD = "hold times are at most 20 minutes"
-
-_NUMBERS = {
-    "minimum_age": _Number("minimum_age", 0, 120, _AGE, 75, needed=True),
-    "radius_kilometres": _Number(
-        "radius_kilometres",
-        1,
-        1000,
-        "it is how far people are sent, in kilometres as the crow flies",
-        100,
-        needed=True,
-        whole=False,
-    ),
-    "horizon_days": _Number(
-        "horizon_days",
-        1,
-        366,
-        "appointments are given at most a year ahead",
-        35,
-        needed=True,
-    ),
-    "lead_minutes": _Number(
-        "lead",
-        0,
-        7 * 24 * 60,
-        "it is the time people need to get there, in minutes, a week at most",
-        180,
-        unit=_MINUTE,
-        needed=True,
-    ),
-    "hold_minutes": _Number("hold_lease", 1, 20, _HOLD, 4, unit=_MINUTE, needed=True),
-    "hold_minutes_at_most": _Number("hold_longest", 1, 20, _HOLD, 20, unit=_MINUTE, needed=True),
-    "few_places": _Number(
-        "few_places",
-        0,
-        1000,
-        "with fewer free places in reach than this, they are offered one at a time",
-        12,
-        needed=True,
-    ),
-    "doses": _Number("doses", 1, 2, "a booking has one appointment or two", 1),
-    "phone_share_percent": _Number(
-        "phone_share",
-        0,
-        100,
-        "it is the telephone's part of each centre's places, in percent",
-        40,
-    ),
-    "phone_share_until_hours": _Number(
-        "phone_share_until",
-        0,
-        14 * 24,
-        "it is how long before their start the telephone's places become everybody's, in hours",
-        48,
-        unit=_HOUR,
-    ),
-    "resume_minutes": _Number(
-        "resume_window",
-        1,
-        60,
-        "a choice is kept an hour at most for whoever rings again",
-        10,
-        unit=_MINUTE,
-    ),
-    "per_number": _Number(
-        "per_number",
-        1,
-        20,
-        "it is how many bookings a telephone number may have before an agent looks at it",
-        2,
-    ),
-    "texts_per_number": _Number(
-        "texts_per_number",
-        1,
-        50,
-        "it is how many reminders and offers a number gets in 24 hours; confirmations do not count",
-        6,
-    ),
-    "waiting_offer_minutes": _Number(
-        "waiting_offer",
-        1,
-        24 * 60,
-        "a freed place is kept a day at most for whoever waits for one",
-        120,
-        unit=_MINUTE,
-    ),
-}
-_TOP = frozenset(
-    {
-        *_NUMBERS,
-        *("name", "title", "zone", "opens_at", "closes_at"),
-        *("second_after_days", "eligible", "agents_hours", "texts", "text_hours"),
-        *("reminders", "evening_call"),
-    }
-)
-_ELIGIBLE = frozenset({"minimum_age", "born_from", "born_until", "group", "opens_at"})
-_REMINDER = frozenset({"days_before", "at", "call"})
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_HOURS = frozenset({"zone", "calls", *_WEEKDAYS})
+from services.campaign.campaign import AgentsHours, BadCampaign, Campaign, Eligible, Reminder
+from services.campaign.toml_lines import Entry, line_of, lines_of
 
 LONGEST_NAME = 40  # the column of a booking that holds it
 LONGEST_TITLE = 80
 _LATEST_SECOND = 366
+_AGE = "it is the age in years on the day of the appointment"
+_HOLD = "hold times are at most 20 minutes"
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NAME = re.compile(r"\w[\w .-]*")
 _GROUP = re.compile(r"[a-z][a-z0-9_-]*")
 _INTERVAL = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
@@ -154,7 +47,6 @@ _MIDNIGHT = 24 * 60
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 # Nobody is written to or rung at night, however late it gets.
 _EARLIEST_REMINDER, _LATEST_REMINDER = 8 * 60, 19 * 60
-_MOST_DAYS_BEFORE = 14
 _AT_LINE = re.compile(r"(?P<what>.*?) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
 # Words about illness, French and English, without accents. Whoever books certifies who they are
 # (a profession, a household), never why; a false alarm costs the author of the file another name.
@@ -175,11 +67,18 @@ def load(path: str | Path, *, texts: Collection[str] | None = None) -> Campaign:
     """
     path = Path(path)
     source, text = _parse(path)
-    reader = _Reader(path, source, lines_of(text))
-    campaign = reader.campaign(texts)
-    if campaign is None:
-        raise BadCampaign(*reader.sentences())
-    return campaign
+    zone = _zone_called(source.get("zone")) or ZoneInfo(Campaign.zone)
+    try:
+        return _CampaignTable.model_validate(
+            source, context=_Context(zone, "zone" in source, texts)
+        ).campaign()
+    except ValidationError as wrong:
+        lines = lines_of(text)
+        problems = sorted(
+            (line_of(lines, entry) or _last_line(source, lines), _labelled(entry, sentence))
+            for entry, sentence in map(_told, wrong.errors(include_url=False))
+        )
+    raise BadCampaign(*(f"{path}, line {line}: {sentence}" for line, sentence in problems))
 
 
 def line_of_name(path: Path) -> int:
@@ -223,439 +122,511 @@ def _not_toml(path: Path, text: str, message: str) -> str:
     )
 
 
-class _Reader:
-    def __init__(self, path: Path, source: dict[str, Any], lines: dict[Entry, int]) -> None:
-        self._path = path
-        self._source = source
-        self._lines = lines
-        self._problems: list[tuple[int, str]] = []
-        self._zone_given = "zone" in source
-        self._zone = Campaign.zone
+@dataclass
+class _Context:
+    """What a part of the file must know of the rest: its zone, the texts that there are."""
 
-    def sentences(self) -> list[str]:
-        """All that is wrong, in the order of the file."""
-        return [
-            f"{self._path}, line {line}: {sentence}" for line, sentence in sorted(self._problems)
-        ]
+    zone: ZoneInfo
+    zone_given: bool
+    texts: Collection[str] | None
+    # Of the campaign itself, as far as it is right.
+    minimum_age: int | None = None
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
 
-    def campaign(self, texts: Collection[str] | None) -> Campaign | None:
-        """What the file says; None when `sentences` says what is wrong."""
-        self._unknown((), self._source, _TOP)
-        fields: dict[str, Any] = {"name": self._name()}
-        for key in _NUMBERS:
-            fields |= self._number(key)
-        fields |= self._title()
-        # Before the moments, for some are read in it.
-        self._zone = self._a_zone(("zone",), self._source.get("zone", Campaign.zone))
-        fields["zone"] = self._zone
-        for key in ("opens_at", "closes_at"):
-            fields[key] = self._moment((key,), self._source.get(key))
-        if self._later(fields["opens_at"], fields["closes_at"]):
-            self._wrong(("closes_at",), "it closes before it opens; give a later moment")
-        fields |= self._second(fields.get("doses"))
-        fields["eligible"] = self._all_eligible(fields)
-        fields["agents_hours"] = self._agents_hours()
-        fields["texts"] = self._texts(texts)
-        fields["reminders"] = self._reminders()
-        fields["evening_call"] = self._evening_call()
-        if "text_hours" in self._source:
-            hours = self._interval(("text_hours",), self._source["text_hours"])
-            fields |= {"text_hours": hours} if hours else {}
-        least, most = fields.get("hold_lease"), fields.get("hold_longest")
-        if least and most and least > most:
-            self._wrong(
-                ("hold_minutes_at_most",),
-                f"{_plain(self._source['hold_minutes_at_most'])} is less than hold_minutes;"
-                " it is the time in all, so give as much or more",
+
+def _of_file(info: ValidationInfo) -> _Context:
+    return cast("_Context", info.context)
+
+
+def _number(
+    lowest: int, highest: int, remedy: str, example: int | None = None, *, alias: str | None = None
+) -> Any:
+    """An entry that is a number; it is needed where there is an example of what to add."""
+    return Field(
+        None if example is None else ...,
+        alias=alias,
+        ge=lowest,
+        le=highest,
+        description=remedy,
+        examples=[example],
+    )
+
+
+def _name(name: object) -> str:
+    remedy = f'give 1 to {LONGEST_NAME} letters, digits, spaces, dots and hyphens, as name = "2021"'
+    if name is None:
+        raise ValueError(f"a campaign needs a name; {remedy}")
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise ValueError(f"{_plain(name)} cannot be its name; {remedy}")
+    return name
+
+
+def _title(title: object) -> str:
+    if isinstance(title, str) and len(title) <= LONGEST_TITLE and title.isprintable():
+        return title
+    raise ValueError(f"it is no title; write one line of {LONGEST_TITLE} letters or less")
+
+
+def _moment(value: object, info: ValidationInfo) -> datetime:
+    """A moment in UTC: written with its offset, or by the clocks of the campaign's zone."""
+    zone, given = _of_file(info).zone, _of_file(info).zone_given
+    if not isinstance(value, datetime):
+        raise ValueError(  # noqa: TRY004 (pydantic passes no TypeError on)
+            f"{_plain(value)} is no moment; write day and hour as 2021-01-14T08:00:00+01:00,"
+            " without quotes"
+        )
+    if value.tzinfo is None:
+        if not given:
+            raise ValueError(
+                f"{value.isoformat()} has no zone; write {value.isoformat()}"
+                f'{_offset(value.replace(tzinfo=zone))}, or add zone = "{zone.key}"'
             )
-        return None if self._problems else Campaign(**fields)
-
-    # What is wrong
-
-    def _wrong(self, entry: Entry, sentence: str, *, line: int | None = None) -> None:
-        label = ".".join(key for key in entry if isinstance(key, str))
-        self._problems.append((line or self._line(entry), f"{label}: {sentence}"))
-
-    def _line(self, entry: Entry) -> int:
-        """The line of an entry, or of the nearest thing around it."""
-        for length in range(len(entry), 0, -1):
-            if entry[:length] in self._lines:
-                return self._lines[entry[:length]]
-        return self._last_line()
-
-    def _last_line(self) -> int:
-        """The last line on which an entry begins that is in no table: above it, more may stand."""
-        tables = [self._lines[key,] for key, value in self._source.items() if _is_table(value)]
-        lines = [line for entry, line in self._lines.items() if len(entry) == 1]
-        above = [line for line in lines if not tables or line < min(tables)]
-        return max(above, default=1)
-
-    def _unknown(self, table: Entry, given: dict[str, Any], known: Iterable[str]) -> None:
-        known = sorted(known)
-        for key in given:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, 1)
-                remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-                self._wrong((*table, key), f"there is no such entry; {remedy}")
-
-    # The kinds of entries
-
-    def _name(self) -> str:
-        name = self._source.get("name")
-        remedy = (
-            f'give 1 to {LONGEST_NAME} letters, digits, spaces, dots and hyphens, as name = "2021"'
+        return _local(value, zone)
+    shown = value.astimezone(zone)
+    # Written in UTC nobody takes it for the time on the clocks; +01:00 in summer they do.
+    if given and value.utcoffset() not in {timedelta(0), shown.utcoffset()}:
+        raise ValueError(
+            f"{value.isoformat()} is {shown:%Y-%m-%d %H:%M} in {zone.key};"
+            f" write {value.replace(tzinfo=None).isoformat()} for the time on the clocks there"
+            f" or {shown.isoformat()} for this very moment"
         )
-        if name is None:
-            self._wrong(("name",), f"a campaign needs a name; {remedy}")
-        elif not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-            self._wrong(("name",), f"{_plain(name)} cannot be its name; {remedy}")
-        return str(name)
+    return value.astimezone(UTC)
 
-    def _title(self) -> dict[str, str]:
-        title = self._source.get("title", "")
-        if isinstance(title, str) and len(title) <= LONGEST_TITLE and title.isprintable():
-            return {"title": title}
-        self._wrong(
-            ("title",), f"it is no title; write one line of {LONGEST_TITLE} letters or less"
+
+def _local(value: datetime, zone: ZoneInfo) -> datetime:
+    first, second = (value.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    before, after = first.utcoffset(), second.utcoffset()
+    if before is None or after is None or before == after:
+        return first.astimezone(UTC)
+    if before < after:
+        real = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+        raise ValueError(
+            f"{value.isoformat()} does not exist in {zone.key}, where the clocks skip it;"
+            f" write {real.isoformat()}"
         )
-        return {}
+    raise ValueError(
+        f"{value.isoformat()} comes twice in {zone.key}; write"
+        f" {first.isoformat()} or {second.isoformat()}"
+    )
 
-    def _number(self, key: str) -> dict[str, Any]:
-        """The field and its value; empty where there is none or a wrong one."""
-        entry = _NUMBERS[key]
-        if key not in self._source:
-            if entry.needed:
-                self._wrong(
-                    (key,),
-                    f"this entry is needed; add {key} = {entry.example} above this line:"
-                    f" {entry.remedy}",
-                    line=self._last_line(),
-                )
-            return {}
-        value = self._in_range(
-            (key,), self._source[key], (entry.lowest, entry.highest), entry.remedy, entry.whole
+
+def _zone_called(name: object) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if isinstance(name, str) else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def _zone(value: object) -> str:
+    found = _zone_called(value)
+    if found is None:
+        raise ValueError(
+            f"{_plain(value)} is no time zone; write one as Europe/Paris, Indian/Reunion or"
+            " America/Martinique, in quotes"
         )
-        if value is None:
-            return {}
-        return {entry.field: value if entry.unit is None else value * entry.unit}
+    return found.key
 
-    def _in_range(
-        self,
-        entry: Entry,
-        value: object,
-        between: tuple[int, int],
-        remedy: str,
-        whole: bool = True,  # noqa: FBT001, FBT002
-    ) -> int | float | None:
-        lowest, highest = between
-        kinds, kind = ((int,), "whole number") if whole else ((int, float), "number")
-        if isinstance(value, bool) or not isinstance(value, kinds):
-            self._wrong(
-                entry,
-                f"{_plain(value)} is not a {kind}; write one from {lowest} to {highest},"
-                f" without quotes: {remedy}",
+
+def _day(value: object) -> date:
+    if type(value) is date:
+        return value
+    raise ValueError(f"{_plain(value)} is no day; write it as 1944-12-31, without quotes")
+
+
+def _group(value: object) -> str:
+    if isinstance(value, str) and len(value) <= LONGEST_NAME:
+        # First, for whoever writes an illness with a capital should learn the real reason.
+        if says_illness(value):
+            raise ValueError(
+                f"{_plain(value)} speaks of an illness, and no medical reason is asked for or kept;"
+                " name who they are, by profession or household, or use an age"
             )
-            return None
-        assert isinstance(value, int | float)  # noqa: S101 (for the type checker)
-        if not lowest <= value <= highest:
-            self._wrong(entry, f"{value} is not between {lowest} and {highest}; {remedy}")
-            return None
+        if _GROUP.fullmatch(value):
+            return value
+    raise ValueError(
+        f"{_plain(value)} is no name of a group; give 1 to {LONGEST_NAME} small letters without"
+        " accents, digits and hyphens, as soignants"
+    )
+
+
+def _interval(text: object) -> tuple[int, int]:
+    found = _INTERVAL.fullmatch(text) if isinstance(text, str) else None
+    if found:
+        hours = [int(part) for part in found.groups()]
+        start, end = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
+        if max(hours[1], hours[3]) < 60 and start < end <= _MIDNIGHT:  # noqa: PLR2004
+            return start, end
+    raise ValueError(
+        f'{_plain(text)} are no hours of one day; write "08:00-12:00", at the latest "…-24:00"'
+    )
+
+
+def _clock(given: object) -> int:
+    """A minute after midnight at which nobody sleeps."""
+    found = _CLOCK.fullmatch(given) if isinstance(given, str) else None
+    minute = int(found[1]) * 60 + int(found[2]) if found else -1
+    if _EARLIEST_REMINDER <= minute <= _LATEST_REMINDER:
+        return minute
+    raise ValueError(
+        f'{_plain(given)} is no hour of theirs; write one from "08:00" to "19:00", in quotes'
+    )
+
+
+def _second(value: object, info: ValidationInfo) -> tuple[int, int]:
+    if (
+        not isinstance(value, list)
+        or len(value) != 2  # noqa: PLR2004
+        or not all(type(days) is int for days in value)
+    ):
+        raise ValueError(f"{_plain(value)} are no two numbers of days; write them as [21, 28]")
+    least, most = value
+    if not 1 <= least <= most <= _LATEST_SECOND:
+        raise ValueError(
+            f"{_plain(value)} is no interval; give the least and the most days between the two"
+            f" appointments, from 1 to {_LATEST_SECOND}"
+        )
+    # No doses: not given. Wrong ones are not there at all, and told.
+    if info.data.get("doses", 2) in {None, 1}:
+        raise ValueError("with one dose there is no second; add doses = 2 or leave this out")
+    return least, most
+
+
+def _texts(given: object, info: ValidationInfo) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise ValueError(f'{_plain(given)} is no list of names; write ["confirmation"]')
+    known = _of_file(info).texts
+    wrong = []
+    for number, name in enumerate(given):
+        if known is not None and name not in known:
+            sentence = f"{_plain(name)} is not in [text] of prompts/; {_meant(name, known)}"
+            wrong.append(((number,), sentence))
+        elif name in given[:number]:
+            wrong.append(((number,), f"{_plain(name)} is here twice; leave one out"))
+    _refuse(wrong)
+    return tuple(given)
+
+
+_Moment = Annotated[datetime, BeforeValidator(_moment)]
+_Day = Annotated[date, BeforeValidator(_day)]
+_Interval = Annotated[tuple[int, int], BeforeValidator(_interval)]
+_Clock = Annotated[int, BeforeValidator(_clock)]
+_Zone = Annotated[str, BeforeValidator(_zone)]
+
+
+def _refuse(wrong: Sequence[tuple[Entry, str]]) -> None:
+    """Tell of each mistake at its own place below the entry that is validated."""
+    if wrong:
+        raise ValidationError.from_exception_data(
+            "",
+            [
+                {"type": "value_error", "loc": at, "input": None, "ctx": {"error": sentence}}
+                for at, sentence in wrong
+            ],
+        )
+
+
+class _Table(BaseModel):
+    """A table of the file. `description` of a field: the remedy where it is of another kind."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    def given(self) -> dict[str, Any]:
+        """What the file says, by the names of our fields."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class _EligibleTable(_Table):
+    minimum_age: int = _number(0, 120, _AGE)
+    born_from: _Day | None = None
+    born_until: _Day | None = None
+    group: Annotated[str, BeforeValidator(_group)] = ""
+    opens_at: _Moment | None = None
+
+    @field_validator("minimum_age")
+    @classmethod
+    def _adds(cls, age: int, info: ValidationInfo) -> int:
+        general = _of_file(info).minimum_age
+        if general is not None and age >= general:
+            raise ValueError(
+                f"{age} adds nobody to the campaign's minimum_age of {general};"
+                " give a lower age, or leave this [[eligible]] out"
+            )
+        return age
+
+    @field_validator("born_until")
+    @classmethod
+    def _follows(cls, until: date, info: ValidationInfo) -> date:
+        born_from = info.data.get("born_from")
+        if born_from and born_from > until:
+            raise ValueError(
+                f"{until} is before born_from; give the later day here (both are included)"
+            )
+        return until
+
+    @field_validator("opens_at")
+    @classmethod
+    def _while_open(cls, moment: datetime, info: ValidationInfo) -> datetime:
+        context = _of_file(info)
+        if context.opens_at and moment < context.opens_at:
+            raise ValueError(
+                "it is before the campaign's own opens_at; give a later moment or leave it out"
+            )
+        if context.closes_at and moment >= context.closes_at:
+            raise ValueError("the campaign is closed by then; give an earlier moment")
+        return moment
+
+    @model_validator(mode="after")
+    def _says_who(self) -> _EligibleTable:
+        if not self.model_fields_set - {"opens_at"}:
+            raise ValueError(
+                "it says not who; add minimum_age, born_from, born_until or group below"
+            )
+        return self
+
+
+class _ReminderTable(_Table):
+    days_before: int = _number(
+        1, 14, "it is how many days before the appointment people are reminded", 2
+    )
+    at: _Clock = Field(None, validate_default=True)
+    by_call: bool = Field(
+        default=False,
+        alias="call",
+        description="{} is neither true nor false; write call = true if whoever asked to be rung is"
+        " rung then",
+    )
+
+
+_DAY: Any = Field([], description='{} is no list; write ["08:00-12:00", "13:30-18:00"]')
+
+
+class _HoursTable(_Table):
+    zone: _Zone | None = None
+    calls: _Interval = AgentsHours.calls
+    monday: list[_Interval] = _DAY
+    tuesday: list[_Interval] = _DAY
+    wednesday: list[_Interval] = _DAY
+    thursday: list[_Interval] = _DAY
+    friday: list[_Interval] = _DAY
+    saturday: list[_Interval] = _DAY
+    sunday: list[_Interval] = _DAY
+
+    @field_validator(*_WEEKDAYS)
+    @classmethod
+    def _in_order(cls, intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        wrong = []
+        for number, (before, one) in enumerate(pairwise(intervals), 1):
+            if one[0] < before[1]:
+                written = "{:02}:{:02}-{:02}:{:02}".format(*divmod(one[0], 60), *divmod(one[1], 60))
+                sentence = f"{written} begins before the interval in front of it ends;"
+                wrong.append(((number,), f"{sentence} put them in order, and apart"))
+        _refuse(wrong)
+        return intervals
+
+    @model_validator(mode="after")
+    def _says_when(self) -> _HoursTable:
+        if not self.model_fields_set & set(_WEEKDAYS):
+            raise ValueError('no weekday is named; add monday = ["08:00-19:00"] and so on')
+        return self
+
+
+class _CampaignTable(_Table):
+    """The whole file. An entry that others are compared with stands above them."""
+
+    name: Annotated[str, BeforeValidator(_name)] = Field(None, validate_default=True)
+    title: Annotated[str, BeforeValidator(_title)] = ""
+    zone: _Zone = Campaign.zone
+    opens_at: _Moment | None = None
+    closes_at: _Moment | None = None
+    minimum_age: int = _number(0, 120, _AGE, 75)
+    radius_kilometres: float = _number(
+        1, 1000, "it is how far people are sent, in kilometres as the crow flies", 100
+    )
+    horizon_days: int = _number(1, 366, "appointments are given at most a year ahead", 35)
+    lead: int = _number(
+        0,
+        7 * 24 * 60,
+        "it is the time people need to get there, in minutes, a week at most",
+        180,
+        alias="lead_minutes",
+    )
+    hold_lease: int = _number(1, 20, _HOLD, 4, alias="hold_minutes")
+    hold_longest: int = _number(1, 20, _HOLD, 20, alias="hold_minutes_at_most")
+    few_places: int = _number(
+        0, 1000, "with fewer free places in reach than this, they are offered one at a time", 12
+    )
+    doses: int = _number(1, 2, "a booking has one appointment or two")
+    phone_share: int = _number(
+        0,
+        100,
+        "it is the telephone's part of each centre's places, in percent",
+        alias="phone_share_percent",
+    )
+    phone_share_until: int = _number(
+        0,
+        14 * 24,
+        "it is how long before their start the telephone's places become everybody's, in hours",
+        alias="phone_share_until_hours",
+    )
+    resume_window: int = _number(
+        1, 60, "a choice is kept an hour at most for whoever rings again", alias="resume_minutes"
+    )
+    per_number: int = _number(
+        1, 20, "it is how many bookings a telephone number may have before an agent looks at it"
+    )
+    texts_per_number: int = _number(
+        1,
+        50,
+        "it is how many reminders and offers a number gets in 24 hours; confirmations do not count",
+    )
+    waiting_offer: int = _number(
+        1,
+        24 * 60,
+        "a freed place is kept a day at most for whoever waits for one",
+        alias="waiting_offer_minutes",
+    )
+    second_after_days: Annotated[tuple[int, int], BeforeValidator(_second)] | None = None
+    texts: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
+    text_hours: _Interval | None = None
+    evening_call: Annotated[
+        int | None, BeforeValidator(lambda given: None if given is False else _clock(given))
+    ] = None
+    eligible: list[_EligibleTable] = Field(
+        [], description="it is no list of tables; begin each with a line [[eligible]]"
+    )
+    agents_hours: _HoursTable | None = Field(
+        None, description="it is no table; begin it with a line [agents_hours]"
+    )
+    reminders: list[_ReminderTable] = Field(
+        [],
+        description="it is no list of tables; begin each with a line [[reminders]],"
+        " or write reminders = [] for none",
+    )
+
+    @field_validator("closes_at")
+    @classmethod
+    def _after_opening(cls, moment: datetime, info: ValidationInfo) -> datetime:
+        opens_at = _of_file(info).opens_at
+        if opens_at and moment <= opens_at:
+            raise ValueError("it closes before it opens; give a later moment")
+        return moment
+
+    @field_validator("minimum_age", "opens_at", "closes_at")
+    @classmethod
+    def _keep(cls, value: Any, info: ValidationInfo) -> Any:
+        setattr(_of_file(info), str(info.field_name), value)
         return value
 
-    def _a_zone(self, entry: Entry, value: object) -> str:
-        try:
-            return ZoneInfo(value).key if isinstance(value, str) else self._no_zone(entry, value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            return self._no_zone(entry, value)
+    @field_validator("hold_longest")
+    @classmethod
+    def _long_enough(cls, most: int, info: ValidationInfo) -> int:
+        if most < info.data.get("hold_lease", 0):
+            raise ValueError(
+                f"{most} is less than hold_minutes; it is the time in all, so give as much or more"
+            )
+        return most
 
-    def _no_zone(self, entry: Entry, value: object) -> str:
-        self._wrong(
-            entry,
-            f"{_plain(value)} is no time zone; write one as Europe/Paris, Indian/Reunion or"
-            " America/Martinique, in quotes",
+    @field_validator("reminders")
+    @classmethod
+    def _one_a_day(cls, reminders: list[_ReminderTable]) -> list[_ReminderTable]:
+        days = [one.days_before for one in reminders]
+        sentence = "is here twice; one reminder a day is enough, so leave one out"
+        _refuse(
+            [
+                ((number, "days_before"), f"{day} {sentence}")
+                for number, day in enumerate(days)
+                if day in days[:number]
+            ]
         )
-        return Campaign.zone
+        return reminders
 
-    def _moment(self, entry: Entry, value: object) -> datetime | None:
-        """A moment in UTC: written with its offset, or by the clocks of the campaign's zone."""
-        if value is None:
-            return None
-        zone = ZoneInfo(self._zone)
-        if not isinstance(value, datetime):
-            self._wrong(
-                entry,
-                f"{_plain(value)} is no moment; write day and hour as 2021-01-14T08:00:00+01:00,"
-                " without quotes",
-            )
-            return None
-        if value.tzinfo is None:
-            if not self._zone_given:
-                self._wrong(
-                    entry,
-                    f"{value.isoformat()} has no zone; write {value.isoformat()}"
-                    f'{_offset(value.replace(tzinfo=zone))}, or add zone = "{self._zone}"',
-                )
-                return None
-            return self._local(entry, value, zone)
-        shown = value.astimezone(zone)
-        # Written in UTC nobody takes it for the time on the clocks; +01:00 in summer they do.
-        if self._zone_given and value.utcoffset() not in {timedelta(0), shown.utcoffset()}:
-            self._wrong(
-                entry,
-                f"{value.isoformat()} is {shown:%Y-%m-%d %H:%M} in {self._zone};"
-                f" write {value.replace(tzinfo=None).isoformat()} for the time on the clocks there"
-                f" or {shown.isoformat()} for this very moment",
-            )
-            return None
-        return value.astimezone(UTC)
-
-    def _local(self, entry: Entry, value: datetime, zone: ZoneInfo) -> datetime | None:
-        first, second = (value.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-        before, after = first.utcoffset(), second.utcoffset()
-        if before is None or after is None or before == after:
-            return first.astimezone(UTC)
-        if before < after:
-            real = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
-            self._wrong(
-                entry,
-                f"{value.isoformat()} does not exist in {self._zone}, where the clocks skip it;"
-                f" write {real.isoformat()}",
-            )
-        else:
-            self._wrong(
-                entry,
-                f"{value.isoformat()} comes twice in {self._zone}; write"
-                f" {first.isoformat()} or {second.isoformat()}",
-            )
-        return None
-
-    @staticmethod
-    def _later(one: datetime | None, other: datetime | None) -> bool:
-        return one is not None and other is not None and one >= other
-
-    # Larger parts
-
-    def _second(self, doses: int | None) -> dict[str, tuple[int, int]]:
-        entry: Entry = ("second_after_days",)
-        value = self._source.get("second_after_days")
-        if value is None:
-            return {}
-        whole = isinstance(value, list) and all(type(days) is int for days in value)
-        if not whole or len(value) != 2:  # noqa: PLR2004
-            self._wrong(
-                entry, f"{_plain(value)} are no two numbers of days; write them as [21, 28]"
-            )
-            return {}
-        least, most = value
-        if not 1 <= least <= most <= _LATEST_SECOND:
-            self._wrong(
-                entry,
-                f"{_plain(value)} is no interval; give the least and the most days between the two"
-                f" appointments, from 1 to {_LATEST_SECOND}",
-            )
-        elif doses == 1 or "doses" not in self._source:
-            self._wrong(entry, "with one dose there is no second; add doses = 2 or leave this out")
-        return {"second_after_days": (least, most)}
-
-    def _all_eligible(self, fields: dict[str, Any]) -> tuple[Eligible, ...]:
-        given = self._source.get("eligible", [])
-        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-            self._wrong(
-                ("eligible",), "it is no list of tables; begin each with a line [[eligible]]"
-            )
-            return ()
-        found = []
-        for number, one in enumerate(given):
-            table: Entry = ("eligible", number)
-            self._unknown(table, one, _ELIGIBLE)
-            eligible = self._eligible(table, one, fields.get("minimum_age"))
-            opens_at = eligible.opens_at
-            if self._later(fields["opens_at"], opens_at) and opens_at != fields["opens_at"]:
-                self._wrong(
-                    (*table, "opens_at"),
-                    "it is before the campaign's own opens_at; give a later moment or leave it out",
-                )
-            if self._later(opens_at, fields["closes_at"]):
-                self._wrong(
-                    (*table, "opens_at"), "the campaign is closed by then; give an earlier moment"
-                )
-            found.append(eligible)
-        return tuple(found)
-
-    def _eligible(self, table: Entry, given: dict[str, Any], general_age: int | None) -> Eligible:
-        age = given.get("minimum_age")
-        if age is not None:
-            age = self._in_range((*table, "minimum_age"), age, (0, 120), _AGE)
-            if age is not None and general_age is not None and age >= general_age:
-                self._wrong(
-                    (*table, "minimum_age"),
-                    f"{age} adds nobody to the campaign's minimum_age of {general_age};"
-                    " give a lower age, or leave this [[eligible]] out",
-                )
-        born_from = self._day((*table, "born_from"), given.get("born_from"))
-        born_until = self._day((*table, "born_until"), given.get("born_until"))
-        if born_from and born_until and born_from > born_until:
-            self._wrong(
-                (*table, "born_until"),
-                f"{born_until} is before born_from; give the later day here (both are included)",
-            )
-        if not {"minimum_age", "born_from", "born_until", "group"} & set(given):
-            self._wrong(
-                table, "it says not who; add minimum_age, born_from, born_until or group below"
-            )
-        return Eligible(
-            minimum_age=int(age or 0),
-            born_from=born_from,
-            born_until=born_until,
-            group=self._group((*table, "group"), given.get("group", "")),
-            opens_at=self._moment((*table, "opens_at"), given.get("opens_at")),
-        )
-
-    def _day(self, entry: Entry, value: object) -> date | None:
-        if value is None or type(value) is date:
-            return value
-        self._wrong(entry, f"{_plain(value)} is no day; write it as 1944-12-31, without quotes")
-        return None
-
-    def _group(self, entry: Entry, value: object) -> str:
-        if value == "" and self._lines.get(entry) is None:
-            return ""
-        if not isinstance(value, str) or not value or len(value) > LONGEST_NAME:
-            self._wrong(entry, f"{_plain(value)} is no name of a group; {_GROUP_REMEDY}")
-        # First, for whoever writes an illness with a capital should learn the real reason.
-        elif says_illness(value):
-            self._wrong(
-                entry,
-                f"{_plain(value)} speaks of an illness, and no medical reason is asked for or kept;"
-                " name who they are, by profession or household, or use an age",
-            )
-        elif not _GROUP.fullmatch(value):
-            self._wrong(entry, f"{_plain(value)} is no name of a group; {_GROUP_REMEDY}")
-        return str(value)
-
-    def _agents_hours(self) -> AgentsHours | None:
-        given = self._source.get("agents_hours")
-        if given is None:
-            return None
-        table: Entry = ("agents_hours",)
-        if not isinstance(given, dict):
-            self._wrong(table, "it is no table; begin it with a line [agents_hours]")
-            return None
-        self._unknown(table, given, _HOURS)
-        weekdays = tuple(self._weekday((*table, day), given.get(day, [])) for day in _WEEKDAYS)
-        if not set(given) & set(_WEEKDAYS):
-            self._wrong(table, 'no weekday is named; add monday = ["08:00-19:00"] and so on')
-        zone = self._a_zone((*table, "zone"), given.get("zone", self._zone))
-        calls = "calls" in given and self._interval((*table, "calls"), given["calls"])
-        return AgentsHours(zone, weekdays, calls) if calls else AgentsHours(zone, weekdays)
-
-    def _weekday(self, entry: Entry, given: object) -> tuple[tuple[int, int], ...]:
-        if not isinstance(given, list):
-            self._wrong(entry, f'{_plain(given)} is no list; write ["08:00-12:00", "13:30-18:00"]')
-            return ()
-        intervals: list[tuple[int, int]] = []
-        for number, text in enumerate(given):
-            interval = self._interval((*entry, number), text)
-            if interval is None:
-                continue
-            if intervals and interval[0] < intervals[-1][1]:
-                self._wrong(
-                    (*entry, number),
-                    f"{text} begins before the interval in front of it ends;"
-                    " put them in order, and apart",
-                )
-            intervals.append(interval)
-        return tuple(intervals)
-
-    def _interval(self, entry: Entry, text: object) -> tuple[int, int] | None:
-        found = _INTERVAL.fullmatch(text) if isinstance(text, str) else None
-        if found:
-            hours = [int(part) for part in found.groups()]
-            start, end = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
-            if max(hours[1], hours[3]) < 60 and start < end <= _MIDNIGHT:  # noqa: PLR2004
-                return start, end
-        self._wrong(
-            entry,
-            f'{_plain(text)} are no hours of one day; write "08:00-12:00", at the latest "…-24:00"',
-        )
-        return None
-
-    def _reminders(self) -> tuple[Reminder, ...]:
-        given = self._source.get("reminders")
-        if given is None:
-            return REMINDERS
-        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-            self._wrong(
-                ("reminders",),
-                "it is no list of tables; begin each with a line [[reminders]],"
-                " or write reminders = [] for none",
-            )
-            return ()
-        found: list[Reminder] = []
-        for number, one in enumerate(given):
-            table: Entry = ("reminders", number)
-            self._unknown(table, one, _REMINDER)
-            days = self._in_range(
-                (*table, "days_before"),
-                one.get("days_before"),
-                (1, _MOST_DAYS_BEFORE),
-                "it is how many days before the appointment people are reminded",
-            )
-            if days is not None and any(days == other.days_before for other in found):
-                self._wrong(
-                    (*table, "days_before"),
-                    f"{days} is here twice; one reminder a day is enough, so leave one out",
-                )
-            at = self._clock((*table, "at"), one.get("at"))
-            by_call = one.get("call", False)
-            if not isinstance(by_call, bool):
-                self._wrong(
-                    (*table, "call"),
-                    f"{_plain(by_call)} is neither true nor false; write call = true if whoever"
-                    " asked to be rung is rung then",
-                )
-            elif days is not None and at is not None:
-                found.append(Reminder(int(days), at, by_call=by_call))
-        return tuple(found)
-
-    def _evening_call(self) -> int | None:
-        if "evening_call" not in self._source:
-            return Campaign.evening_call
-        given = self._source["evening_call"]
-        return None if given is False else self._clock(("evening_call",), given)
-
-    def _clock(self, entry: Entry, given: object) -> int | None:
-        """A minute after midnight at which nobody sleeps."""
-        found = _CLOCK.fullmatch(given) if isinstance(given, str) else None
-        minute = int(found[1]) * 60 + int(found[2]) if found else -1
-        if _EARLIEST_REMINDER <= minute <= _LATEST_REMINDER:
-            return minute
-        self._wrong(
-            entry,
-            f'{_plain(given)} is no hour of theirs; write one from "08:00" to "19:00", in quotes',
-        )
-        return None
-
-    def _texts(self, known: Collection[str] | None) -> tuple[str, ...]:
-        given = self._source.get("texts", [])
-        if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-            self._wrong(("texts",), f'{_plain(given)} is no list of names; write ["confirmation"]')
-            return ()
-        for number, name in enumerate(given):
-            if known is not None and name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                remedy = f"did you mean {near[0]}?" if near else f"there are {_listed(known)}"
-                self._wrong(
-                    ("texts", number), f"{_plain(name)} is not in [text] of prompts/; {remedy}"
-                )
-            elif name in given[:number]:
-                self._wrong(("texts", number), f"{_plain(name)} is here twice; leave one out")
-        return tuple(given)
+    def campaign(self) -> Campaign:
+        fields = self.given()
+        for name in fields.keys() & _UNITS.keys():
+            fields[name] *= _UNITS[name]
+        fields["eligible"] = tuple(Eligible(**one.given()) for one in self.eligible)
+        if "reminders" in fields:
+            fields["reminders"] = tuple(Reminder(**one.given()) for one in self.reminders)
+        hours = self.agents_hours
+        if hours:
+            weekdays = tuple(tuple(getattr(hours, day)) for day in _WEEKDAYS)
+            fields["agents_hours"] = AgentsHours(hours.zone or self.zone, weekdays, hours.calls)
+        return Campaign(**fields)
 
 
-_GROUP_REMEDY = (
-    f"give 1 to {LONGEST_NAME} small letters without accents, digits and hyphens, as soignants"
-)
+# Whose fields are durations, and what one of their numbers is.
+_UNITS = {
+    "lead": timedelta(minutes=1),
+    "hold_lease": timedelta(minutes=1),
+    "hold_longest": timedelta(minutes=1),
+    "phone_share_until": timedelta(hours=1),
+    "resume_window": timedelta(minutes=1),
+    "waiting_offer": timedelta(minutes=1),
+}
+_TABLES: dict[str, type[_Table]] = {
+    "": _CampaignTable,
+    "eligible": _EligibleTable,
+    "reminders": _ReminderTable,
+    "agents_hours": _HoursTable,
+}
+
+
+def entries_of(table: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a table by the names that they have in the file."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
+
+
+def _told(error: ErrorDetails) -> tuple[Entry, str]:
+    """Where a mistake is, and a sentence with its remedy."""
+    entry, value = error["loc"], error["input"]
+    *path, key = (part for part in entry if isinstance(part, str))
+    known = entries_of(_TABLES[path[0] if path else ""])
+    kind = error["type"]
+    if kind == "value_error":
+        return entry, str(error["ctx"]["error"])
+    if kind == "extra_forbidden":
+        return entry, f"there is no such entry; {_meant(key, known)}"
+    field = known[key]
+    remedy = field.description or ""
+    if kind == "missing":
+        where = "below" if path else "above"
+        example = field.examples[0] if field.examples else ""
+        return entry, f"this entry is needed; add {key} = {example} {where} this line: {remedy}"
+    if not field.examples:
+        return entry, remedy.format(_plain(value))
+    lowest, highest = (
+        getattr(limit, name) for limit, name in zip(field.metadata, ("ge", "le"), strict=True)
+    )
+    if kind in {"greater_than_equal", "less_than_equal"}:
+        return entry, f"{value} is not between {lowest} and {highest}; {remedy}"
+    number = "number" if kind == "float_type" else "whole number"
+    return entry, (
+        f"{_plain(value)} is not a {number}; write one from {lowest} to {highest},"
+        f" without quotes: {remedy}"
+    )
+
+
+def _labelled(entry: Entry, sentence: str) -> str:
+    return ".".join(key for key in entry if isinstance(key, str)) + f": {sentence}"
+
+
+def _last_line(source: dict[str, Any], lines: dict[Entry, int]) -> int:
+    """The last line on which an entry begins that is in no table: above it, more may stand."""
+    tables = [lines[key,] for key, value in source.items() if _is_table(value)]
+    above = [
+        line
+        for entry, line in lines.items()
+        if len(entry) == 1 and (not tables or line < min(tables))
+    ]
+    return max(above, default=1)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The remedy for a name that there is not."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
 def says_illness(name: str) -> bool:
@@ -687,7 +658,3 @@ def _is_table(value: object) -> bool:
 
 def _offset(moment: datetime) -> str:
     return moment.isoformat()[-len("+01:00") :]
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))

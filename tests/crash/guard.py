@@ -9,15 +9,14 @@ import sys
 
 from pathlib import Path
 
-import launcher
-
+from launcher.processes import sweep
 from tests.support.keeper import wait_for_end
 
 
 def main(alive: str, launch_id: str) -> None:
     print("started", flush=True)  # noqa: T201 - what tests.support.keeper.keep() promises
     wait_for_end(Path(alive))
-    launcher.sweep(launch_id, (), patience=3)
+    sweep(launch_id, (), patience=3)
 
 
 if __name__ == "__main__":

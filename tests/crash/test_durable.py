@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 import wiring
 
-from launcher import inherited
+from launcher.environment import inherited
 from models.database import Database, NotDurable
 from tests.crash.conftest import free_port
 from tests.support.keeper import ROOT

@@ -20,7 +20,7 @@ import redis
 from sqlalchemy import func, select
 
 from exchange.transport import HttpTransport, Outgoing, Reply
-from launcher import inherited
+from launcher.environment import inherited
 from models.messages.tables import message
 from tests.crash.conftest import Caller, Town
 from tests.ivr.line import goes_on_or_ends, read

@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from launcher import inherited
+from launcher.environment import inherited
 from prompts.catalogue import in_twos, national, spaced
 from tests.support.keeper import ROOT
 

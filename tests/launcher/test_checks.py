@@ -8,9 +8,8 @@ import sys
 
 import pytest
 
-import launcher
-
 from exchange.sip import extra
+from launcher.environment import inherited
 from tests.support import checks, parts, quick
 from tests.support.keeper import ROOT
 
@@ -117,7 +116,7 @@ def collected_files(*folders: str, **environment: str) -> set[str]:
 def checks_environment() -> dict[str, str]:
     return {
         name: value
-        for name, value in launcher.inherited().items()
+        for name, value in inherited().items()
         if name not in {"CI", "TEST_EXCHANGE", "TEST_SIP"} and not name.startswith("PYTEST")
     }
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import launcher
-
+from launcher.environment import inherited
 from tests.support.keeper import ROOT
 from tests.support.until import wait_for
 
@@ -50,7 +49,7 @@ class Clone:
         # What an outer make passes on must not reach this one.
         kept = {
             name: value
-            for name, value in launcher.inherited().items()
+            for name, value in inherited().items()
             if name not in {"PYTHON", "ARGS", "BOOTSTRAP"} and not name.startswith("MAKE")
         }
         return kept | {"PATH": str(self.bin)}

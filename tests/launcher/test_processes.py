@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
-import launcher
-
+from launcher import supervisor as supervising
+from launcher.environment import inherited
+from launcher.errors import Failed, Stopped
+from launcher.processes import LAUNCH_ID
+from launcher.supervisor import Supervisor
 from tests.support.keeper import ROOT
 from tests.support.until import comes
 
@@ -44,16 +47,16 @@ def printer() -> Recorder:
 
 
 @pytest.fixture
-def supervisor(printer: Recorder) -> Iterator[launcher.Supervisor]:
-    supervisor = launcher.Supervisor(printer, launch_id=uuid.uuid4().hex)
+def supervisor(printer: Recorder) -> Iterator[Supervisor]:
+    supervisor = Supervisor(printer, launch_id=uuid.uuid4().hex)
     yield supervisor
     supervisor.ask_to_stop()
     supervisor.ask_to_stop()
     supervisor.stop()
 
 
-def add(supervisor: launcher.Supervisor, name: str, command: str) -> None:
-    env = launcher.inherited() | {launcher.LAUNCH_ID: supervisor._launch_id}
+def add(supervisor: Supervisor, name: str, command: str) -> None:
+    env = inherited() | {LAUNCH_ID: supervisor._launch_id}
     supervisor.add_process(name, command, env=env)
 
 
@@ -66,7 +69,7 @@ def runs(pid: int) -> bool:
     return not LINUX or stat.read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
-def serve_until(supervisor: launcher.Supervisor, condition: Callable[[], object]) -> None:
+def serve_until(supervisor: Supervisor, condition: Callable[[], object]) -> None:
     """Let the supervisor do its work until `condition()`."""
     deadline = time.monotonic() + 20
     while not condition():
@@ -89,7 +92,7 @@ def children_script(tmp_path: Path, *, ignore_term: bool = False) -> str:
     return f"'{PYTHON}' '{script}'"
 
 
-def family(supervisor: launcher.Supervisor, name: str = "web") -> list[int]:
+def family(supervisor: Supervisor, name: str = "web") -> list[int]:
     def told() -> list[str]:
         return [line for line in supervisor.last_lines(name) if line.startswith("family")]
 
@@ -123,7 +126,7 @@ def test_what_a_killed_server_leaves_in_its_group_is_killed_at_once(supervisor, 
 
 
 def test_stop_ends_everything_even_what_does_not_listen(supervisor, tmp_path, monkeypatch):
-    monkeypatch.setattr(launcher, "STOP_DEADLINE", 0.5)
+    monkeypatch.setattr(supervising, "STOP_DEADLINE", 0.5)
     add(supervisor, "web", children_script(tmp_path, ignore_term=True))
     supervisor.start("web")
     pids = family(supervisor)
@@ -147,7 +150,7 @@ def test_redis_ends_after_those_that_use_it(supervisor, printer):
 def test_a_process_that_keeps_ending_stops_everything_with_a_sentence(supervisor):
     add(supervisor, "web", "sh -c 'echo no database; exit 3'")
     supervisor.start("web")
-    with pytest.raises(launcher.Failed) as failure:
+    with pytest.raises(Failed) as failure:
         supervisor.serve()
     assert "web ended 5 times within 30 seconds" in str(failure.value)
     assert "exit code 3" in str(failure.value)
@@ -157,19 +160,19 @@ def test_a_process_that_keeps_ending_stops_everything_with_a_sentence(supervisor
 def test_a_process_that_ends_before_the_service_is_ready_is_named(supervisor):
     add(supervisor, "web", "sh -c 'echo why; exit 3'")
     supervisor.start("web")
-    with pytest.raises(launcher.Failed, match="web ended with exit code 3 before") as failure:
+    with pytest.raises(Failed, match="web ended with exit code 3 before") as failure:
         supervisor.wait_for(lambda: False, seconds=20, what="/readyz")
     assert failure.value.last_lines == ["why"]
 
 
 def test_waiting_has_an_end(supervisor):
-    with pytest.raises(launcher.Failed, match="/readyz did not answer within 0 seconds"):
+    with pytest.raises(Failed, match="/readyz did not answer within 0 seconds"):
         supervisor.wait_for(lambda: False, seconds=0, what="/readyz")
 
 
 def test_a_migration_that_fails_stops_the_start(supervisor):
     add(supervisor, "migrate", "sh -c 'echo oh; exit 1'")
-    with pytest.raises(launcher.Failed, match="migrate ended with exit code 1") as failure:
+    with pytest.raises(Failed, match="migrate ended with exit code 1") as failure:
         supervisor.run_to_end("migrate")
     assert failure.value.last_lines == ["oh"]
 
@@ -178,17 +181,19 @@ def test_a_signal_is_obeyed_between_two_lines(supervisor):
     add(supervisor, "web", "sh -c 'while :; do echo busy; done'")
     supervisor.start("web")
     supervisor.ask_to_stop()
-    with pytest.raises(launcher.Stopped):
+    with pytest.raises(Stopped):
         supervisor.serve()
 
 
 KILLED_LAUNCHER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import launcher
-guard = launcher.Guard("{launch_id}")
-supervisor = launcher.Supervisor(launch_id="{launch_id}", guard=guard)
-env = launcher.inherited() | {{launcher.LAUNCH_ID: "{launch_id}"}}
+from launcher.environment import inherited
+from launcher.processes import LAUNCH_ID, Guard
+from launcher.supervisor import Supervisor
+guard = Guard("{launch_id}")
+supervisor = Supervisor(launch_id="{launch_id}", guard=guard)
+env = inherited() | {{LAUNCH_ID: "{launch_id}"}}
 supervisor.add_process("web", sys.argv[2], env=env)
 supervisor.start("web")
 supervisor.serve()

@@ -20,7 +20,7 @@ import redis
 from exchange.clock import WallClock
 from jobs.queues import DELIVER, RedisWakeUp, connect, outbox_queue, wake_worker
 from jobs.scheduler import sweep
-from launcher import inherited
+from launcher.environment import inherited
 from models.clock import DatabaseClock
 from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT

@@ -23,7 +23,7 @@ from sqlalchemy import select
 
 from exchange.clock import WallClock
 from jobs.queues import RedisWakeUp
-from launcher import inherited
+from launcher.environment import inherited
 from models.clock import DatabaseClock
 from models.messages import outbox
 from models.messages.tables import message

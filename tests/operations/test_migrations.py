@@ -25,7 +25,7 @@ from click.testing import CliRunner
 from psycopg.errors import QueryCanceled
 from sqlalchemy import inspect, make_url, text
 
-from commands.data import make_migrate
+from commands.store import make_migrate
 from models.all_tables import metadata
 from models.crypto import Vault
 from models.database import Database

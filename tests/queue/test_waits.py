@@ -49,6 +49,7 @@ from services.queue.wait_estimate import (
     write_throughput,
 )
 from tests.agents.rings import Office, Ring
+from tests.campaign.open_minutes import open_minutes_between
 from tests.support.house import CAMPAIGN, NOON, House, a_mobile
 from tests.support.rows import clock_of, rows_of
 
@@ -212,12 +213,12 @@ def test_a_thousand_callbacks_are_made_when_they_were_told(service: House):
     for entry_id, at in told.items():
         since = made[entry_id].told_at
         assert entry_id in happened, "a promise was not kept"
-        wait = HOURS.open_minutes_between(since, at)
+        wait = open_minutes_between(HOURS, since, at)
         if wait > 10:
-            was = HOURS.open_minutes_between(since, happened[entry_id])
+            was = open_minutes_between(HOURS, since, happened[entry_id])
             errors.append(error_of(wait, was))
             assert abs(wait - was) <= max(RIGHT * was, CONVERSATION)
-    free_for = HOURS.open_minutes_between(max(happened.values()), last)
+    free_for = open_minutes_between(HOURS, max(happened.values()), last)
     sys.stdout.write(
         f"\n{len(told)} promised, {len(refused)} told that it cannot be; all promises kept,"
         f" the last one {free_for:.0f} minutes before closing;"
@@ -227,7 +228,7 @@ def test_a_thousand_callbacks_are_made_when_they_were_told(service: House):
     # Beyond what agents can do nothing is promised; and not much is left undone for fear of that.
     assert len(refused) > 0
     assert min(refused) > begins + HOUR
-    assert free_for < 0.2 * HOURS.open_minutes_between(begins, last)
+    assert free_for < 0.2 * open_minutes_between(HOURS, begins, last)
     # Nobody was rung more often than three times, and nobody twice at once.
     assert max(row.tries for row in made.values()) <= 3
 

@@ -15,9 +15,14 @@ from pathlib import Path
 import pytest
 
 import config
-import launcher
 
 from exchange.sip import settings as sip
+from launcher import processes
+from launcher.environment import exports, inherited
+from launcher.ports import HOST, listens
+from launcher.processes import LAUNCH_ID
+from launcher.start import lines_to_start
+from launcher.supervisor import Supervisor
 
 PATIENCE_S = 60.0
 LINUX = sys.platform == "linux"
@@ -37,21 +42,21 @@ class Started:
 
     def __init__(self) -> None:
         with socket.socket() as probe:
-            probe.bind((launcher.HOST, 0))
+            probe.bind((HOST, 0))
             port = probe.getsockname()[1]
         own = sip.SipSettings(_env_file=None, sip_port=port)  # type: ignore[call-arg]
         self.plan = sip.read(own)
         self.launch_id = uuid.uuid4().hex
         # Nobody is at the simulator's port: telephones listen all the same.
         settings = config.Settings(_env_file=None, simulator_port=1)  # type: ignore[call-arg]
-        env = launcher.exports(
+        env = exports(
             settings,
             redis_url="unix:///nobody.sock",
-            base=launcher.inherited() | {launcher.LAUNCH_ID: self.launch_id},
+            base=inherited() | {LAUNCH_ID: self.launch_id},
             telephones=own,
         )
-        self.supervisor = launcher.Supervisor(Quiet(), launch_id=self.launch_id)
-        command = launcher.lines_to_start(self.plan)["telephones"]
+        self.supervisor = Supervisor(Quiet(), launch_id=self.launch_id)
+        command = lines_to_start(self.plan)["telephones"]
         self.supervisor.add_process("telephones", command, env=env, cwd=str(config.ROOT))
 
     @property
@@ -61,7 +66,7 @@ class Started:
     def starts(self) -> None:
         self.supervisor.start("telephones")
         self.supervisor.wait_for(
-            lambda: launcher.listens(self.plan), seconds=PATIENCE_S, what="the SIP port"
+            lambda: listens(self.plan), seconds=PATIENCE_S, what="the SIP port"
         )
 
     def until(self, condition: Callable[[], object]) -> None:
@@ -81,7 +86,7 @@ def telephones() -> Iterator[Started]:
 
 
 def test_they_say_that_they_listen_once_they_do(telephones: Started):
-    assert not launcher.listens(telephones.plan)
+    assert not listens(telephones.plan)
     telephones.starts()
     said = f"Telephones: sip:127.0.0.1:{telephones.plan.port}, UDP and TCP"
     telephones.until(lambda: said in telephones.supervisor.last_lines("telephones"))
@@ -93,7 +98,7 @@ def test_killed_they_are_started_again_with_nothing_left_of_the_first(telephones
     workers = children(first)
     os.kill(first, signal.SIGKILL)
     telephones.until(lambda: telephones.supervisor.running.get("telephones", first) != first)
-    telephones.until(lambda: launcher.listens(telephones.plan))
+    telephones.until(lambda: listens(telephones.plan))
     assert bool(workers) == LINUX
     telephones.until(lambda: not any(Path(f"/proc/{one}").exists() for one in workers))
 
@@ -101,12 +106,12 @@ def test_killed_they_are_started_again_with_nothing_left_of_the_first(telephones
 def test_they_end_when_told_to_and_leave_no_voice_behind(telephones: Started):
     telephones.starts()
     if LINUX:
-        marked = set(launcher.marked(telephones.launch_id))
+        marked = set(processes.marked(telephones.launch_id))
         assert {telephones.pid, *children(telephones.pid)} <= marked
     telephones.supervisor.stop()
     assert telephones.supervisor._ended["telephones"] == 0
-    assert launcher.marked(telephones.launch_id) == []
-    assert not launcher.listens(telephones.plan)
+    assert processes.marked(telephones.launch_id) == []
+    assert not listens(telephones.plan)
     assert "Traceback" not in "".join(telephones.supervisor.last_lines("telephones"))
 
 

@@ -27,7 +27,7 @@ from exchange.transport import HttpTransport
 from ivr.messenger import TwilioMessenger
 from jobs import dispatcher
 from jobs.timed import run_beside
-from launcher import inherited
+from launcher.environment import inherited
 from models.call.tables import turn
 from models.queue import queues
 from services.centres.directory import Directory

@@ -23,7 +23,7 @@ import pytest
 
 from sqlalchemy import func, select
 
-from launcher import inherited
+from launcher.environment import inherited
 from models.booking.tables import appointment, booking, history
 from models.clock import DatabaseClock
 from models.database import Database

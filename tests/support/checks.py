@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from launcher import signal_group
+from launcher.processes import signal_group
 from tests.support import parts
 from tests.support.keeper import ROOT
 

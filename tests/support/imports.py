@@ -13,7 +13,8 @@ import pytest
 
 from click.testing import CliRunner, Result
 
-from commands import centres, demo, postcodes, slots
+from commands import centres, slots
+from commands import store as store_commands
 from models.clock import FixedClock
 from models.crypto import Vault
 from models.database import Database
@@ -73,9 +74,9 @@ def run(database: Database, clock: FixedClock) -> Run:
     life = CentreLife(Store(database, Vault([bytes(32)]), clock), Campaigns.fixed(CAMPAIGN))
     group = click.Group()
     group.add_command(centres.make(database, clock, life))
-    group.add_command(postcodes.make(database, clock))
+    group.add_command(centres.make_postcodes(database))
     group.add_command(slots.make(database, clock, life))
-    group.add_command(demo.make(database, clock))
+    group.add_command(store_commands.make_demo(database, clock))
 
     def invoke(*arguments: object) -> Result:
         result = CliRunner().invoke(group, [str(argument) for argument in arguments])

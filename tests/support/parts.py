@@ -21,7 +21,7 @@ from typing import NoReturn
 import pytest
 
 from exchange.sip import extra
-from launcher import find_redis_server
+from launcher.redis_server import find_redis_server
 from tests.support.keeper import ROOT
 
 

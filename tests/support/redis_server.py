@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from launcher import find_redis_server, redis_answers, redis_arguments
+from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 from tests.support.keeper import keep
 from tests.support.until import comes
 

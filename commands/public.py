@@ -1,9 +1,10 @@
-"""`flask incidents`: what the public page /etat tells of what goes wrong."""
+"""What the public gets: `flask incidents` for the page /etat, `flask feed` for free slots."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import click
@@ -13,13 +14,14 @@ from babel import Locale
 from models.public.incidents import Incident
 from prompts.catalogue import COUNTRY_LANGUAGE, languages
 from services.public import incidents
+from services.public.smart_feed import SmartFeed
 from services.store import Store
 
 # Incidents are told in these, whatever others there are.
 REQUIRED: Final = frozenset({COUNTRY_LANGUAGE, "en"})
 
 
-def make(store: Store) -> click.Group:
+def make_incidents(store: Store) -> click.Group:
     """The group `incidents`."""
 
     @click.group("incidents")
@@ -78,6 +80,21 @@ def _in_each_language(command: Callable[..., None]) -> Callable[..., None]:
             f"--{code}", code, required=code in REQUIRED, help=f"One or two sentences, in {name}."
         )(command)
     return command
+
+
+def make_feed(feed: SmartFeed, folder: Path) -> click.Group:
+    """The commands `feed …`; `folder` is where `feed` writes."""
+
+    @click.group("feed")
+    def group() -> None:
+        """Our free slots for others (SMART Scheduling Links)."""
+
+    @group.command(epilog="Example: flask feed write")
+    def write() -> None:
+        """Write the files anew, those that changed. The scheduler does so each minute."""
+        click.echo(f"{feed.write()} files are new; they are in {folder}")
+
+    return group
 
 
 def _checked(text: str, option: str) -> str:

