@@ -19,9 +19,10 @@ from exchange.interpreter import (
     QueueWait,
     Silence,
 )
+from simulator import tongues
 from simulator.answers import read_menu
 from simulator.outcomes import Ending, ending, heard_reference
-from simulator.people import PROMISES, TEMPERAMENTS, Person, Silent, somebody
+from simulator.people import TEMPERAMENTS, Person, Silent, somebody
 
 MOST_GUESTS, MOST_AGENTS, MOST_MINUTES, MOST_SPEED = 500, 20, 10.0, 60.0
 # Of those who press anything: so many want a person, so many of these would rather be called back.
@@ -182,7 +183,7 @@ class Guest:
             return HangUp()
         if self.prefers_callback:
             for option in read_menu(call.since_input):
-                if PROMISES.search(option.label):
+                if tongues.about("promises").search(option.label):
                     self.prefers_callback = False
                     return Keys(option.key)
         return Silence()
