@@ -123,7 +123,10 @@ def test_each_text_of_a_place_says_when_and_where_and_of_which_booking():
             continue
         assert to_gsm(f"{where.postcode} {where.town}".strip()) in text, (key, text)
         assert key.startswith("offer") or REFERENCE in text, (key, text)
-        days = r"30/0?9|30 septembre|30 September|21/10|21 octobre|21 October"
+        days = (
+            r"30/0?9|30 septembre|30 September|30 de septiembre"
+            r"|21/10|21 octobre|21 October|21 de octubre"
+        )
         assert re.search(days, text), (key, text)
 
 
@@ -269,7 +272,7 @@ def test_whoever_is_moved_by_us_hears_why_in_plain_words(kind: OperationKind):
     doses = (Dose(1, START, HALL, was=WAS),)
     for language in languages():
         text = texts.closed(load(language), doses=doses, kind=kind, back=False, **ABOUT)
-        assert re.match(r"[A-Z][^.]+\. (Votre nouveau|Your new)", text), text
+        assert re.match(r"[A-Z][^.]+\. (Votre nouveau|Your new|Su nueva)", text), text
         assert not re.search("operation|capacity|_", text)
     back = texts.closed(load("fr"), doses=doses, kind=kind, back=True, **ABOUT)
     assert back.startswith("Votre ancienne date est de nouveau possible. ")
