@@ -17,6 +17,7 @@ from typing import Any
 from flows.questions import End, Go, Miss, Move
 from flows.session import CallerKind, Session, Whom
 from flows.speech import Line
+from flows.steps import STEPS
 from flows.steps.confirm import Confirm
 from flows.steps.for_whom import second_person
 from flows.steps.no_slot import NoSlot
@@ -168,6 +169,14 @@ def group(visit: Visit, world: WebWorld, belongs: str) -> Visit:
         raise NotTaken("belongs", "choose")
     session = _without_offers(visit.session, world)
     return _follow(visit, world, Group().take(session, _YES_NO[belongs], world))
+
+
+def press(visit: Visit, world: WebWorld, step: str, key: str) -> Visit:
+    """Answer a step whose page offers the keys of its menu (`page_of_keys`)."""
+    move = STEPS[step].take(visit.session, key, world)
+    if isinstance(move, Miss):
+        raise NotTaken("key", "choose")
+    return _follow(visit, world, move)
 
 
 def not_eligible(visit: Visit, world: WebWorld, wish: str, number: str) -> Visit:

@@ -101,6 +101,11 @@ class View(HeldOffers):
             lines.append(Given("where", where, "postcode"))
         return lines
 
+    def keys(self, step: str) -> list[tuple[str, str, str]]:
+        """The keys of a step's menu with what each stands for, as a page's choices."""
+        named = ((str(key), f"book.{step}.key_{key}") for key in range(1, 8))
+        return [(key, self.words[name], "") for key, name in named if name in self.words]
+
     # ------------------------------------------------------------ not yet
 
     @cached_property
