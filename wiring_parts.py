@@ -8,6 +8,7 @@ import config
 
 from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE
+from jobs.partner_files import NAMES
 from jobs.queues import RedisWakeUp
 from jobs.tasks import Ports
 from models.crypto import Vault
@@ -44,6 +45,7 @@ def make_parts(settings: config.Settings) -> Parts:
         campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
         national_number=settings.national_number,
         caller_id=settings.outbound_caller_id,
+        platforms=NAMES,
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
 

@@ -19,7 +19,7 @@ from models.messages import outbox
 from models.partners import bookings
 from models.partners.bookings import OrderRow
 from models.tables import agent_case, message, place
-from partners.keldoc_booking import Account, BookedCentre, Keldoc
+from partners.platforms.keldoc.booking import Account, BookedCentre, Keldoc
 from services.centres.directory import Directory
 from services.messages.deliver_message import Means, deliver_message
 from services.partners.booking import Asked, NotAsked, PartnerOrder, ask

@@ -49,6 +49,10 @@ class View(HeldOffers):
     def moment(self, moment: datetime, zone: str) -> str:
         return self.written.day_hour(moment, zone)
 
+    def platform(self, name: str) -> str:
+        """A partner's name, as people know it."""
+        return self.service.platforms.get(name, name)
+
     def age(self, minutes: int) -> str:
         """How long ago something was read, in words."""
         if minutes < _HOUR:
