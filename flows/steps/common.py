@@ -53,6 +53,8 @@ class Step(ABC):
     page: str
     # True where that page offers what the menu's keys stand for: it needs words, and no template.
     page_of_keys = False
+    # True where a date may be said: a month's name is expected, and agents read digits as a date.
+    takes_date = False
     # Tries before the next easier way is taken (the call script: two, then easier, then a person).
     patience: int
     # True where nothing is waited for: silence is no failed try.

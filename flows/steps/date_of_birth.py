@@ -51,6 +51,7 @@ class DateOfBirth(Step):
     page = "naissance"
     after = "couple_choice"
     patience = 2
+    takes_date = True
 
     def question(self, session: Session, world: World) -> Question:
         return replace(entry("date_of_birth", 8), lead=_about(session))
@@ -100,6 +101,7 @@ class BirthMonth(Patient):
     name = "birth_month"
     part = Part.BIRTH
     page = TELEPHONE_ONLY
+    takes_date = True
 
     def question(self, session: Session, world: World) -> Question:
         return entry("birth_month", 2)

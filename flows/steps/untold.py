@@ -31,6 +31,7 @@ class UntoldBirthDate(Patient):
     part = Part.MINE
     page = TELEPHONE_ONLY
     after = "calls_offer"
+    takes_date = True
 
     def question(self, session: Session, world: World) -> Question:
         return entry(UNTOLD, 8)
