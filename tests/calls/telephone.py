@@ -121,4 +121,6 @@ class Post:
 
 def _service_of(house: House) -> Service:
     directory = Directory(house.database, centres_fresh_seconds=0)
-    return Service(directory, house.campaign, house.settings.national_number, platforms=NAMES)
+    return Service(
+        directory, house.campaign, house.settings.national_number, platforms=lambda: NAMES
+    )

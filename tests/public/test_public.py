@@ -50,7 +50,7 @@ def site(made: House) -> House:
 
 def app_of(made: House, campaign: Any = CAMPAIGN) -> Any:
     service = Service(
-        Directory(made.database), campaign, made.settings.national_number, platforms=NAMES
+        Directory(made.database), campaign, made.settings.national_number, platforms=lambda: NAMES
     )
     return make_app(Parts(made.settings, made.store, service, made.woken))
 

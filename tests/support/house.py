@@ -163,7 +163,9 @@ class House:
     def application(self) -> Flask:
         """The web application, made anew: as after a restart of the web server."""
         directory = Directory(self.database, centres_fresh_seconds=0)
-        service = Service(directory, self.campaign, self.settings.national_number, platforms=NAMES)
+        service = Service(
+            directory, self.campaign, self.settings.national_number, platforms=lambda: NAMES
+        )
         return make_app(Parts(self.settings, self.store, service, self.woken))
 
     def close(self) -> None:
