@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.questions import End, Go, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import CallerKind, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -22,6 +22,8 @@ MOST_OTHER_LANGUAGES = 2
 
 class Welcome(Patient):
     name = "welcome"
+    part = Part.WELCOME
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         asked = menu("welcome", minimum_age=world.rules().minimum_age)
@@ -66,6 +68,8 @@ class NotYetOpen(Patient):
     """Booking has an opening moment: said exactly, with the offer to be told when it comes."""
 
     name = "not_yet_open"
+    part = Part.WELCOME
+    page = "ouverture"
 
     def question(self, session: Session, world: World) -> Question:
         opens_at = world.rules().opens_at or world.now()
@@ -89,6 +93,8 @@ class Closed(Patient):
     """Nothing to book any more; an appointment that is there can still be heard."""
 
     name = "closed"
+    part = Part.WELCOME
+    page = "fin"
 
     def question(self, session: Session, world: World) -> Question:
         return replace(menu("closed"), after=_other_languages(session, world))

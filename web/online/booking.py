@@ -23,7 +23,9 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 
+from flows.questions import Part
 from flows.session import Session
+from flows.steps import STEPS
 from models.public.centres import PublicCentre
 from services.online import answers, partner, web_sessions
 from services.online.answers import NotTaken, may_show
@@ -44,28 +46,14 @@ from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
 
-# The page of each question, by its name on the telephone.
+# The address of each question, by its name on the telephone; the last three are asked here alone.
 SLUGS: Final = {
-    "for_whom": "pour-qui",
-    "not_yet_open": "ouverture",
-    "closed": "fin",
-    "date_of_birth": "naissance",
-    "group": "situation",
-    "not_eligible": "pas-encore",
-    "postcode": "commune",
-    "town_which": "laquelle",
-    "offers": "creneaux",
-    "couple_choice": "a-deux",
-    "no_slot": "attente",
-    "reach": "joindre",
-    "confirm": "confirmer",
-    "ready": "fait",
+    **{one.name: one.page for one in STEPS.values() if one.page and one.part is not Part.MINE},
     "told": "note",
     partner.NAME: "coordonnees",
     partner.WAITS: "demande",
-    "person": "par-telephone",
 }
-STEPS: Final = {slug: step for step, slug in SLUGS.items()}
+_STEPS: Final = {slug: step for step, slug in SLUGS.items()}
 START = "/rendez-vous"
 # A page says so when it could not act: what was asked for came too late.
 _LATE = "avis"
@@ -125,6 +113,15 @@ def _acts(form: Form) -> dict[str, Act]:
         "confirm": answers.confirm,
         "ready": answers.second,
     }
+
+
+def _act_of(step: str, form: Form) -> Act | None:
+    """What the page of a question does with this form; None for a page that only tells."""
+    asked = STEPS.get(step)
+    if asked is None or not asked.page_of_keys:
+        return _acts(form).get(step)
+    key = form.get("key", "")
+    return lambda visit, world: answers.press(visit, world, step, key)
 
 
 def _at_offers(get: Callable[[str], str]) -> Act:
@@ -197,9 +194,11 @@ class Browser:
             return render_template(
                 "online/my_appointment/elsewhere.html", done=visit.done, view=self.view(visit)
             )
+        own = "keys" if step in STEPS and STEPS[step].page_of_keys else step
         page = render_template(
-            f"online/booking/{step}.html",
+            f"online/booking/{own}.html",
             visit=visit,
+            step=step,
             partners=self.partners(visit) if step in _WITH_PARTNERS else (),
             s=visit.session,
             view=self.view(visit),
@@ -237,7 +236,7 @@ class Browser:
             response = make_response(redirect(to(START), HTTPStatus.SEE_OTHER))
             self.cookie.forget(response)
             return response
-        number, act = _number(form.get("n", "")), _acts(form).get(step)
+        number, act = _number(form.get("n", "")), _act_of(step, form)
         if act is None or (number == visit.number and not may_show(visit, step)):
             return self.leads_to(visit)
         visit = replace(visit, session=visit.session.but(language=language()))
@@ -361,7 +360,7 @@ def _add_steps(pages: Blueprint, browser: Browser) -> None:
     @pages.get(f"{START}/<string:slug>")
     @public
     def step(slug: str) -> ResponseReturnValue:
-        asked = STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
+        asked = _STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
         visit = browser.visit()
         if visit is None:
             return _gone()
@@ -378,7 +377,7 @@ def _add_steps(pages: Blueprint, browser: Browser) -> None:
     @pages.post(f"{START}/<string:slug>")
     @public_form
     def answer(slug: str) -> ResponseReturnValue:
-        asked = STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
+        asked = _STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
         visit = browser.visit()
         return _gone() if visit is None else browser.answers(visit, asked)
 

@@ -49,6 +49,10 @@ class BookingViews(HeldOffers):
     def moment(self, moment: datetime, zone: str) -> str:
         return self.written.day_hour(moment, zone)
 
+    def platform(self, name: str) -> str:
+        """A partner's name, as people know it."""
+        return self.service.platforms.get(name, name)
+
     def age(self, minutes: int) -> str:
         """How long ago something was read, in words."""
         if minutes < _HOUR:
@@ -100,6 +104,11 @@ class BookingViews(HeldOffers):
             where = f"{session.town} ({session.postcode})"
             lines.append(GivenDetail("where", where, "postcode"))
         return lines
+
+    def keys(self, step: str) -> list[tuple[str, str, str]]:
+        """The keys of a step's menu with what each stands for, as a page's choices."""
+        named = ((str(key), f"book.{step}.key_{key}") for key in range(1, 8))
+        return [(key, self.words[name], "") for key, name in named if name in self.words]
 
     # ------------------------------------------------------------ not yet
 

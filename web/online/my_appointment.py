@@ -15,6 +15,8 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from flows.questions import Part
+from flows.steps import STEPS
 from flows.understanding import COUNTRY_ZONE, NotUnderstood, checked_date, is_digits
 from flows.understanding.dates import dates
 from models.database import Connection
@@ -38,19 +40,11 @@ from web.pages import language, to, words
 from web.staff_only import address
 
 HOME: Final = "/mon-rendez-vous"
-# The page of each question, by its name on the telephone.
+# The address of each question, by its name on the telephone.
 SLUGS: Final = {
-    "my_menu": "voir",
-    "my_over": "voir",
-    "my_cancelled": "voir",
-    "my_cancel_which": "annuler-lequel",
-    "my_cancel_check": "annuler",
-    "my_move_which": "deplacer-lequel",
-    OFFERS: "creneaux",
-    "my_move_check": "deplacer",
-    "my_nothing_else": "rien-d-autre",
-    POSTCODE: "commune",
-    PERSON: "par-telephone",
+    name: step.page
+    for name, step in STEPS.items()
+    if step.page and (step.part is Part.MINE or name in {OFFERS, POSTCODE, PERSON})
 }
 _STEPS: Final = {slug: step for step, slug in SLUGS.items() if step not in MENUS}
 _SEE: Final = "voir"
