@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("commands", "flows", "jobs", "models", "partners", "prompts", "services", "web")
+COPIED = (
+    *("commands", "exchange", "flows", "jobs", "models", "partners", "prompts"),
+    *("services", "simulator", "web"),
+)
 FENCE = re.compile(r"^```(\w+)\n# ([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -126,6 +129,52 @@ def test_a_step_is_its_file_and_its_words(copy):
     assert told["wrong"] == []
 
 
+A_LANGUAGE = """
+import json
+from pathlib import Path
+from flask import Flask
+from prompts.catalogue import languages, load
+from prompts.check import check
+from prompts.screens import LANGUAGES, screen
+from services.vocabulary import vocabulary
+from simulator import tongues
+from tests.flows.talk import Talk
+from web.written import DeskWords
+
+talk = Talk().goes_to("ready")
+load("pt").say("welcome", {"minimum_age": 75})
+print(json.dumps({
+    "heard": languages(),
+    "pages": LANGUAGES,
+    "rings": sorted(tongues.tongues()),
+    "name": screen("pt")["page.language.name"],
+    "day": DeskWords(screen("pt")).day("2026-12-01"),
+    "locale": vocabulary("pt").language,
+    "wrong": [str(one) for one in check(Path("prompts")) if one.file == "pt.toml"],
+}))
+"""
+
+
+def test_a_language_is_its_files(copy):
+    page = (ROOT / "docs/adding.md").read_text("utf-8")
+    (shell,) = re.findall(r"^   ```sh\n(.*?)^   ```$", page, re.MULTILINE | re.DOTALL)
+    before = files(copy)
+    subprocess.run(["sh", "-eu", "-c", shell], cwd=copy, check=True)  # noqa: S603, S607 (our page)
+    assert {path.name.split(".")[-2] for path in files(copy) - before} == {"pt"}
+    told = json.loads(run(copy, A_LANGUAGE))
+    assert told["heard"] == told["pages"] == ["fr", "en", "es", "pt"]
+    assert told["rings"] == ["en", "es", "fr", "pt"]
+    # Nothing was translated yet: it is as Spanish in all it says.
+    assert (told["name"], told["day"]) == ("Español", "1 de diciembre de 2026")
+    assert told["locale"] == "pt"
+    assert told["wrong"] == []
+
+
+def files(folder: Path) -> set[Path]:
+    found = {path for path in folder.rglob("*") if path.is_file()}
+    return {path for path in found if "__pycache__" not in path.parts}
+
+
 A_READING = """
 import sys
 from commands.partners import check, read
@@ -157,11 +206,12 @@ def test_a_partner_is_its_file(copy):
         "from jobs.partner_files import NAMES\n"
         "from datetime import date\n"
         "from partners.platforms import PARTNERS\n"
-        "from partners.walking import Answer, Plan, Wanted\n"
-        "plan = Plan('https://x.fr', date(2021, 5, 13), links=(Wanted('https://exemple.fr/halle'),))\n"
+        "from partners.walking import LinkToRead, PartnerAnswer, ReadingPlan\n"
+        "link = LinkToRead('https://exemple.fr/halle')\n"
+        "plan = ReadingPlan('https://x.fr', date(2021, 5, 13), links=(link,))\n"
         "walk = PARTNERS['exemple'].walk(plan)\n"
         "print(NAMES['exemple'], next(walk).url)\n"
-        "found = walk.send(Answer(200, open('answer.json', 'rb').read()))\n"
+        "found = walk.send(PartnerAnswer(200, open('answer.json', 'rb').read()))\n"
         "print(found.centre.name, len(found.slots))\n",
     )
     assert walked.splitlines() == ["Exemple https://x.fr/api/halle.json", "Halle 2"]
