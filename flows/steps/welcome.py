@@ -14,10 +14,9 @@ from flows.steps.tell import Tell, promise, tell_later
 from flows.understanding import COUNTRY_ZONE
 from flows.world import World
 
-FIRST_LANGUAGE_KEY = 3
+# A menu has four choices, and two are taken. Visitors of the site are told key 4 for their code.
+LANGUAGE_KEYS = (3, 5)
 CODE_KEY = "4"
-# A menu has four choices, and two are taken.
-MOST_OTHER_LANGUAGES = 2
 
 
 class Welcome(Patient):
@@ -48,11 +47,11 @@ class Welcome(Patient):
 def _other_languages(session: Session, world: World) -> tuple[Line, ...]:
     """Each of the others invites in its own words, and its own voice."""
     others = [language for language in world.languages() if language != session.language]
-    # The last key is for a code where a line may have one.
-    most = MOST_OTHER_LANGUAGES - can_give_code(session)
+    # The fourth choice is a code where a line may have one.
+    keys = LANGUAGE_KEYS[:1] if can_give_code(session) else LANGUAGE_KEYS
     return tuple(
         Line("choose_language", {"key": key}, session.misses, language)
-        for key, language in enumerate(others[:most], start=FIRST_LANGUAGE_KEY)
+        for key, language in zip(keys, others, strict=False)
     )
 
 

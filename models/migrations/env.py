@@ -28,7 +28,7 @@ def run() -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
-        # On SQLite all of them are one transaction: what another process migrated meanwhile is seen.
+        # On SQLite all are one transaction: what another process migrated meanwhile is seen.
         transaction_per_migration=connection.dialect.name == "postgresql",
     )
     with context.begin_transaction():
