@@ -12,13 +12,13 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from exchange.clock import OwnPaced
 from exchange.devices import Devices
 from exchange.interpreter import Call
 from exchange.legs import MachineLeg
-from exchange.rest.paths import Refused
+from exchange.rest.paths import Refused, fields
 from exchange.rest.server import Simulator
 from exchange.settings import LOOPBACK
 from exchange.subscribers import Rung
@@ -205,10 +205,7 @@ def blueprint(place: CrowdPlace, simulator: Simulator) -> Blueprint:
 
     @crowd.post("")
     def begin() -> tuple[Response, int]:
-        given = request.get_json(silent=True)
-        if not isinstance(given, dict):
-            raise Refused(20001, "The body is not a JSON object")
-        place.begin(*read(given))
+        place.begin(*read(fields()))
         return jsonify(place.state()), HTTPStatus.CREATED
 
     @crowd.delete("")
