@@ -1,4 +1,4 @@
-"""The paths of telephones in other processes; see `far_phones` and `remote.RemoteSwitchboard`.
+"""The paths of telephones in other processes; see `boxes` and `remote.RemoteSwitchboard`.
 
     POST /_telephones           {"box", "names", "prefixes", "trunk"}: all that this one can ring
     POST /_calls/<sid>/rang     {"box", "status"} -> {"ring": the call to run, or null}
@@ -36,7 +36,7 @@ def add_far_phones(own: Blueprint, simulator: Simulator) -> None:
         trunk = given.get("trunk", False)
         if not isinstance(trunk, bool):
             raise Refused(20001, "trunk is true or false")
-        simulator.far_phones.offers(box, names, prefixes, trunk=trunk)
+        simulator.boxes.offers(box, names, prefixes, trunk=trunk)
         return jsonify(done=True)
 
     @own.post("/_calls/<sid>/bridge")

@@ -13,7 +13,6 @@ from exchange.background import Background
 from exchange.boxes import Boxes
 from exchange.calls import CallRecord
 from exchange.clock import Clock
-from exchange.far_phones import FarPhones
 from exchange.faults import Fault, Faults
 from exchange.messages import Message, MessageLife
 from exchange.rest.paths import ACCOUNT, Refused, not_found
@@ -84,7 +83,6 @@ class Simulator:
         )
         self.calls: Store[CallRecord] = self.switchboard.calls
         self.boxes = Boxes(self.switchboard)
-        self.far_phones = FarPhones(self.boxes)
         self.life = MessageLife(
             faults=faults,
             background=self.background,
@@ -97,7 +95,7 @@ class Simulator:
             transport=transport,
             auth_token=token,
             clock=clock,
-            far=self.far_phones,
+            boxes=self.boxes,
         )
         self.switchboard.dialler = self.ringing
         self.boxes.on_gone = self.ringing.gone_there

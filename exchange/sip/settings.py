@@ -53,7 +53,7 @@ _PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 # Who knows an account can ring and be rung: a password may not be guessed.
 _SHORTEST_PASSWORD: Final = 12
 _MOST_ACCOUNTS: Final = 1000
-# What the simulator takes of one process (`rest_far_phones`): one too many, and it takes none.
+# What the simulator takes of one process (`rest/far_phones.py`): one too many, and it takes none.
 _MOST_RINGS: Final = 1000
 _MOST_PREFIXES: Final = 100
 # Below are a system's own.

@@ -270,7 +270,7 @@ def hall(place: Town, exchange: TelephoneExchange) -> Hall:
     def telephone(name: str, hertz: float) -> Telephone:
         made = exchange.telephone(place.sip, name, hertz)
         made.registers()
-        known = place.simulator.far_phones.named
+        known = place.simulator.boxes.named
         eventually(lambda: known(f"client:{staff[name].id}"), "it can be rung")
         return made
 
