@@ -116,7 +116,7 @@ class Ringing:
         self._switchboard, self._transport = switchboard, transport
         self._auth_token, self._clock, self._boxes = auth_token, clock, boxes
         self._background, self._faults = switchboard.background, switchboard.faults
-        self._progress = Progress(transport, auth_token, clock)
+        self._progress = Progress(switchboard.callbacks, clock)
         # Whoever knows a number is asked before the switch `answers`, in order.
         self.subscribers: list[Subscriber] = []
         # The calls that ring, by SID. A call is one of them, and its record says that it rings,

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from exchange.background import Background
-from exchange.callbacks import is_taken
+from exchange.callbacks import Callbacks
 from exchange.calls import FINAL, CallRecord
 from exchange.clock import Clock, VirtualClock
 from exchange.conferences import Conference, Participant
@@ -50,8 +50,6 @@ log = logging.getLogger(__name__)
 
 # Bytes of stack for a call's thread: a call goes some forty frames deep, with HTTP below it.
 STACK = 512 * 1024
-CALLBACK_ATTEMPTS = 3
-CALLBACK_RETRY_S = 0.5
 # Conferences that are over can still be asked for, so many of them.
 KEPT_CONFERENCES = 1000
 HUNG_UP = "participant_hung_up"
@@ -93,7 +91,7 @@ class Switchboard:
         self.devices = Devices(self.clock)
         # Rings whom a <Dial> names; without it such a <Dial> is only noted.
         self.dialler: Dialler | None = None
-        self._transport, self._auth_token = transport, auth_token
+        self.callbacks = Callbacks(transport, auth_token, self.background)
         self._recordings = Recordings(transport)
         self._lock = threading.RLock()
         self._live: dict[str, Party] = {}
@@ -649,21 +647,18 @@ class Switchboard:
         if len(conference.outbox) == 1:
             self.background.add(0, lambda: self._post(conference, wish))
 
-    def _post(self, conference: Conference, wish: Wish, attempt: int = 1) -> None:
+    def _post(self, conference: Conference, wish: Wish) -> None:
         """Send the oldest event; the next one when it was taken, so that they come in order."""
-        form, method = conference.outbox[0], wish.callback_method
-        taken = is_taken(self._transport, self._auth_token, wish.callback_url, form, method)
-        if not taken and attempt < CALLBACK_ATTEMPTS:
-            again = CALLBACK_RETRY_S * attempt
-            self.background.add(again, lambda: self._post(conference, wish, attempt + 1))
-            return
-        if not taken:
-            log.warning("no 2xx for an event of %s", conference.sid)
-        with self._lock:
-            conference.outbox.popleft()
-            more = bool(conference.outbox)
-        if more:
-            self.background.add(0, lambda: self._post(conference, wish))
+
+        def go_on() -> None:
+            with self._lock:
+                conference.outbox.popleft()
+                more = bool(conference.outbox)
+            if more:
+                self.background.add(0, lambda: self._post(conference, wish))
+
+        event, what = conference.outbox[0], f"an event of {conference.sid}"
+        self.callbacks.tell(wish.callback_url, event, what, go_on, method=wish.callback_method)
 
 
 def kind_of(event: str) -> str:

@@ -86,8 +86,7 @@ class Simulator:
         self.life = MessageLife(
             faults=faults,
             background=self.background,
-            transport=transport,
-            auth_token=token,
+            callbacks=self.switchboard.callbacks,
             clock=clock,
         )
         self.ringing = Ringing(
