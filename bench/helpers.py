@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import select
-import signal
 import subprocess
 import sys
 
@@ -98,17 +97,6 @@ def outcome_of(module: str, plan: Any, file: Path, seconds: float) -> dict[str, 
         raise CannotMeasure(f"{module} failed: {done.stderr.strip().splitlines()[-1:]}")
     told: dict[str, Any] = json.loads(done.stdout)
     return told
-
-
-def end(process: subprocess.Popen[Any], seconds: float = 10.0) -> None:
-    """Let a process end, and make it end after `seconds`."""
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 # ---------------------------------------------------------------- in the helper's own process
