@@ -32,7 +32,6 @@ class Helper:
         self.module, self.process = module, process
 
     def tell(self, word: str) -> None:
-        """Let it go on."""
         assert self.process.stdin is not None  # noqa: S101 - it was asked for
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
@@ -109,5 +108,4 @@ async def word() -> str:
 
 
 def tell(**what: Any) -> None:
-    """Answer."""
     print(json.dumps(what), flush=True)

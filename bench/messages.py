@@ -14,14 +14,13 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 
-import requests
-
 from sqlalchemy import text
 from twilio.rest import Client
 
 from bench import timing, traffic
 from bench.servers import CannotMeasure, free_port, responds, running, store_of, wait_until
 from bench.timing import Growth
+from exchange.transport import local_session
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
 from jobs.queues import MOST_IN_A_JOB
 from jobs.tasks import Ports, deliver, give
@@ -130,12 +129,10 @@ def _provider() -> Iterator[str]:
     command = (sys.executable, "-m", "simulator", "--port", str(port))
     with running(*command, environment=environment) as process:
         wait_until(lambda: responds(port), process, "the provider's stand-in did not start")
-        with requests.Session() as session:
-            session.trust_env = False
+        with local_session((traffic.ACCOUNT, traffic.TOKEN)) as session:
             session.post(
                 f"{base}/_faults",
                 json={"drop_status_callbacks": True},
-                auth=(traffic.ACCOUNT, traffic.TOKEN),
                 timeout=5,
             ).raise_for_status()
         yield base

@@ -99,7 +99,6 @@ class _Service(http.server.ThreadingHTTPServer):
 
     @property
     def port(self) -> int:
-        """Where it answers."""
         return int(self.server_address[1])
 
 

@@ -41,7 +41,6 @@ class Message:
 
     @property
     def uri(self) -> str:
-        """The path of the resource on the REST server."""
         return f"/{API_VERSION}/Accounts/{self.account_sid}/Messages/{self.sid}.json"
 
     def resource(self) -> dict[str, Any]:

@@ -58,7 +58,6 @@ class DeviceLeg:
         self._switchboard, self._name = switchboard, name
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         keys = self._switchboard.devices.take_keys(self._name)
         if not keys and self._switchboard.threads:
             call.mailbox.wait(gather.prompt_s + gather.timeout_s)
@@ -66,30 +65,13 @@ class DeviceLeg:
         return Keys(keys) if keys else Silence()
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
-        return Silence()
-
-    def confers(self, call: Call, wait: ConferenceWait) -> Input:
-        """See `Talker`."""
         return Silence()
 
 
-class BriefLeg:
-    """Whoever answers a <Dial>: another leg until they are connected, and then a short talk."""
-
-    def __init__(self, leg: Leg) -> None:
-        self._leg = leg
-
-    def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
-        return self._leg.answers(call, gather)
-
-    def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
-        return self._leg.waits(call, queue)
+class BriefLeg(KeysLeg):
+    """Whoever answers a <Dial>: given keys until they are connected, and then a short talk."""
 
     def confers(self, call: Call, wait: ConferenceWait) -> Input:
-        """See `Talker`."""
         return HangUp() if wait.since_s >= BRIEF_TALK_S else Silence()
 
 
@@ -233,8 +215,7 @@ class Ringing:
 
     def _who(self, record: CallRecord, answer: str | tuple[str, ...]) -> Leg:
         if isinstance(answer, tuple):
-            leg = KeysLeg(answer)
-            return leg if record.parent_sid is None else BriefLeg(leg)
+            return KeysLeg(answer) if record.parent_sid is None else BriefLeg(answer)
         kind, _, rest = answer.partition(":")
         if f"{kind}:" == MACHINE:
             return MachineLeg(rest)

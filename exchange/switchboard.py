@@ -126,12 +126,10 @@ class Switchboard:
         return self.background.run_pending()
 
     def live(self, call_sid: str) -> Party | None:
-        """Return a call that is going on, or None."""
         with self._lock:
             return self._live.get(call_sid)
 
     def live_calls(self) -> list[Party]:
-        """Return all calls that are going on."""
         with self._lock:
             return list(self._live.values())
 
@@ -175,7 +173,6 @@ class Switchboard:
     # What calls ask; see `Lines`
 
     def enter(self, call: Party) -> None:
-        """See `Lines`."""
         now = self.clock.now()
         with self._lock:
             self._live[call.sid] = call
@@ -198,7 +195,6 @@ class Switchboard:
             call.mailbox.on_post = lambda: self.background.add(0, lambda: _obey(call))
 
     def over(self, call: Party) -> None:
-        """See `Lines`."""
         self.leave_queue(call)
         self.leave_conference(call, HUNG_UP)
         with self._lock:
@@ -213,7 +209,6 @@ class Switchboard:
         self.never_came(call.sid, call.status)
 
     def enqueue(self, call: Party, queue: str) -> str:
-        """See `Lines`."""
         if self.faults.system_error:
             raise QueueRefused("system-error")
         with self._lock:
@@ -225,7 +220,6 @@ class Switchboard:
             return found.sid
 
     def figures(self, call: Party) -> dict[str, str]:
-        """See `Lines`."""
         now = self.clock.now()
         with self._lock:
             queue = self._waiting.get(call.sid)
@@ -242,7 +236,6 @@ class Switchboard:
             }
 
     def leave_queue(self, call: Party) -> bool:
-        """See `Lines`."""
         with self._lock:
             queue = self._waiting.pop(call.sid, None)
             if queue is not None:
@@ -250,7 +243,6 @@ class Switchboard:
             return queue is not None
 
     def join(self, call: Party, wish: Wish) -> Seat:
-        """See `Lines`."""
         with self._lock:
             conference = self.conference_for(wish.name)
             if wish.coach and wish.coach not in conference.participants:
@@ -308,20 +300,17 @@ class Switchboard:
         return seat, record.sid
 
     def leave_conference(self, call: Party, reason: str) -> None:
-        """See `Lines`."""
         with self._lock:
             conference = self._talking.get(call.sid)
             if conference is not None:
                 self._leave(conference, conference.participants[call.sid], reason)
 
     def pass_time(self, call: Party, seconds: float) -> None:
-        """See `Lines`."""
         call.pass_time(seconds)
         if self.threads and not call.own_pace:
             call.mailbox.wait(seconds)
 
     def length(self, url: str) -> float | None:
-        """See `Lines`."""
         return self._recordings.length(url)
 
     # Queues, for the REST paths
@@ -342,12 +331,10 @@ class Switchboard:
             return queue.resource(self.clock.now())
 
     def queue(self, sid: str) -> Queue | None:
-        """Return the queue of that SID, or None."""
         with self._lock:
             return self._queues.get(sid)
 
     def queue_named(self, name: str) -> Queue | None:
-        """Return the queue of that name, or None."""
         with self._lock:
             return next((q for q in self._queues.values() if q.name == name), None)
 
@@ -357,7 +344,6 @@ class Switchboard:
             return list(self._queues.values())
 
     def change_queue(self, queue: Queue, *, name: str = "", max_size: int | None = None) -> None:
-        """Change what is given of a queue."""
         with self._lock:
             queue.name = name or queue.name
             queue.max_size = queue.max_size if max_size is None else max_size
@@ -458,7 +444,6 @@ class Switchboard:
             conference.expected[call_sid] = label
 
     def end_conference(self, conference: Conference) -> None:
-        """End a conference through the API."""
         with self._lock:
             if conference.status != "completed":
                 self._end(conference, "conference-ended-via-api", None)

@@ -61,7 +61,6 @@ class Call(Stage):
     rung: int | None = None
 
     def __post_init__(self, transport: Transport, auth_token: str, call_sid: str) -> None:
-        """Wait to be dialled."""
         super().__post_init__(transport, auth_token, call_sid)
         self.pressed: list[str] = []
         self.waiting: Wait | None = None
@@ -187,17 +186,14 @@ class Call(Stage):
 
     @property
     def waiting_gather(self) -> Gather | None:
-        """The Gather that waits for the caller, or None."""
         return self.waiting if isinstance(self.waiting, Gather) else None
 
     @property
     def waiting_queue(self) -> QueueWait | None:
-        """The queue the caller waits in, or None."""
         return self.waiting if isinstance(self.waiting, QueueWait) else None
 
     @property
     def waiting_conference(self) -> ConferenceWait | None:
-        """The conference the caller is in, or None."""
         return self.waiting if isinstance(self.waiting, ConferenceWait) else None
 
     @property
@@ -207,7 +203,6 @@ class Call(Stage):
 
     @property
     def dialled(self) -> bool:
-        """Whether the call was ever dialled."""
         return self._playing is not None
 
     @property

@@ -76,7 +76,6 @@ class Stage:
     mailbox: Mailbox = field(default_factory=Mailbox)
 
     def __post_init__(self, transport: Transport, auth_token: str, call_sid: str) -> None:
-        """Ring; nothing is heard yet."""
         self.sid = call_sid or f"CA{uuid.uuid4().hex}"
         self.status = "ringing"
         self.heard: list[Heard] = []

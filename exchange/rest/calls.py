@@ -34,7 +34,6 @@ CALL_EVENTS = {"initiated", "ringing", "answered", "completed"}
 
 
 def add_calls(app: Flask, simulator: Simulator) -> None:
-    """Add create, list, fetch and update."""
     at = simulator.paths(app)
 
     @at("POST", "/Calls.json")

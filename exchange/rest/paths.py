@@ -55,7 +55,6 @@ class CutBody:
     """A body that breaks off before its first byte, so that the server drops the connection."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Break off."""
         raise ConnectionAbortedError("the connection is cut, as the switch asks")
 
 

@@ -97,7 +97,6 @@ class Mixer:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody sits anywhere."""
         return not self._rooms
 
     def _leave(self, call_sid: str) -> Participant | None:

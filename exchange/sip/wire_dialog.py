@@ -49,15 +49,12 @@ class LineEar:
         self._call = call
 
     def key(self, digit: str) -> None:
-        """See `Ear`."""
         self._call.switch.key(digit)
 
     def idle(self) -> None:
-        """See `Ear`."""
         self._call.switch.idle()
 
     def gone(self, how: str) -> None:
-        """See `Ear`."""
         self._call.lost(how)
 
 
@@ -117,14 +114,12 @@ class SipCall:
         """See `Telephone`."""
 
     def answer(self) -> bool:
-        """See `Telephone`."""
         return False
 
     def refuse(self, status: int) -> None:
         """See `Telephone`."""
 
     def hang_up(self) -> None:
-        """See `Telephone`."""
         self.switch.mute()
         self.office.loop.post(self.end_here)
 

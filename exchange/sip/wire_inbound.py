@@ -101,11 +101,9 @@ class Inbound(SipCall):
     # ------------------------------------------------------------ what any thread may ask
 
     def rings(self) -> None:
-        """See `Telephone`."""
         self.office.loop.post(self._rings)
 
     def answer(self) -> bool:
-        """See `Telephone`."""
         return self.office.loop.ask(self._answer)
 
     def refuse(self, status: int) -> None:
@@ -167,7 +165,6 @@ class Inbound(SipCall):
         self._refuse(480, "lost")
 
     def end_here(self, status: int = 480) -> None:
-        """See `SipCall`."""
         if self.talking:
             if not self.over:
                 self.finish("")
@@ -176,7 +173,6 @@ class Inbound(SipCall):
             self._refuse(status)
 
     def lost(self, how: str) -> None:
-        """See `SipCall`."""
         if self.talking:
             super().lost(how)
         else:
@@ -188,7 +184,6 @@ class Inbound(SipCall):
         super().hung_up()
 
     def forget(self) -> None:
-        """See `SipCall`."""
         if self._server is not None:
             self._server.cancelled = None
         self.office.invites.pop(self._origin, None)

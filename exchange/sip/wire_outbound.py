@@ -61,7 +61,6 @@ class Outbound(SipCall):
         self._ack = b""
 
     def begin(self) -> None:
-        """Take a place."""
         self.office.calls.add(self)
         self.office.dialogs[self.own_tag] = self
 
@@ -242,7 +241,6 @@ class Outbound(SipCall):
             super().lost(how)
 
     def forget(self) -> None:
-        """See `SipCall`."""
         if self._client is not None and not self._accepted and self._cancelled:
             self._client.end()
         super().forget()

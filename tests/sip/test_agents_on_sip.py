@@ -21,7 +21,8 @@ from models.desk import desk as rows
 from models.queue import queues
 from simulator.ring.handset import Handset, HandsetCall
 from simulator.ring.rtp import Stream, Ticker
-from simulator.ring.tones import loudness, tone
+from simulator.ring.tones import tone
+from tests.sip.loudness import loudness
 from tests.sip.town import NATIONAL, PASSWORD, PATIENCE_S, Town, eventually, speaks, town
 from tests.support.house import MOBILE, StaffClient
 
