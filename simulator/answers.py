@@ -165,7 +165,6 @@ class AnswersLeg:
     asked: Counter[str] = field(default_factory=Counter)
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         question = read_question(call.since_input, gather)
         if question.key:
             self.asked[question.key] += 1

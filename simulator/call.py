@@ -37,7 +37,7 @@ from exchange.numbers import to_e164
 from exchange.orders import Lines
 from exchange.remote import RemoteSwitchboard
 from exchange.settings import LOOPBACK, Settings
-from exchange.transport import HttpTransport
+from exchange.transport import HttpTransport, local_session
 from simulator import tongues
 from simulator.answers import AnswersLeg, LanguageLeg, MissingAnswer, parse_answers
 from simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
@@ -97,7 +97,6 @@ class Printer:
     quiet: bool = False
 
     def line(self, text: str = "") -> None:
-        """Write one line."""
         if not self.quiet:
             self.out.write(text + "\n")
             self.out.flush()
@@ -147,7 +146,6 @@ class Reported:
     _met: bool = False
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         stays = bool(self.patience_s and call.queue) and not isinstance(self.leg, KeysLeg)
         # Whoever waits for a person takes no other offer meanwhile; given keys are pressed.
         action = Silence() if stays else self.leg.answers(call, gather)
@@ -163,7 +161,6 @@ class Reported:
         return action
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         if not self.patience_s:
             return self.leg.waits(call, queue)
         if self._since is None:
@@ -208,7 +205,6 @@ class TerminalLeg:
     _others: int = -1
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         while True:
             typed = self._line("> ", call)
             if typed is None:
@@ -257,9 +253,8 @@ class Sms:
     def __init__(self, base: str, settings: Settings) -> None:
         account = f"{base}/{API_VERSION}/Accounts/{settings.twilio_account_sid}"
         self._messages = f"{account}/Messages.json"
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.auth = (settings.twilio_account_sid, settings.twilio_auth_token)
+        auth = (settings.twilio_account_sid, settings.twilio_auth_token)
+        self._session = local_session(auth)
 
     def known(self, number: str) -> dict[str, str] | None:
         """Return the texts sent to `number` by SID; None when the simulator does not answer."""

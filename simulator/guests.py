@@ -71,7 +71,6 @@ class Plan:
     agents: int = 5
 
     def __post_init__(self) -> None:
-        """Look at the bounds."""
         bounds: tuple[tuple[str, float, float, float], ...] = (
             ("callers", self.callers, 1, MOST_GUESTS),
             ("agents", self.agents, 0, MOST_AGENTS),
@@ -126,11 +125,9 @@ class Guest:
 
     @property
     def number(self) -> str:
-        """The number that they ring from."""
         return self.person.sender
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         if self._is_over():
             return HangUp()
         if call.queue:
@@ -145,7 +142,6 @@ class Guest:
         return self.person.answers(call, gather)
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         return HangUp() if self._has_had_enough() else Silence()
 
     def confers(self, call: Call, wait: ConferenceWait) -> Input:
@@ -155,7 +151,6 @@ class Guest:
         return HangUp() if self._is_over() else Silence()
 
     def rings(self) -> None:
-        """Take note that this guest rings."""
         self.fate = Fate.MENU
 
     def answers_the_telephone(self) -> None:

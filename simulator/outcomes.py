@@ -165,7 +165,6 @@ class Witness:
     _mark: int = 0
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         text = call.since_input
         did = self.leg.answers(call, gather)
         heard = call.heard[self._mark :]
@@ -183,7 +182,6 @@ class Witness:
         return did
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         self.queued = True
         return self.leg.waits(call, queue)
 

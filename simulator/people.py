@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import ClassVar
 
-from exchange.interpreter import Call, Gather, HangUp, Input, Keys, QueueWait, Silence, Speech
+from exchange.interpreter import Call, Gather, HangUp, Input, Keys, Silence, Speech
 from exchange.numbers import is_valid, receives_sms, to_national
 from simulator import sayings, tongues
 from simulator.answers import (
@@ -88,7 +88,6 @@ class Person(AnswersLeg):
     key_gap_s: ClassVar[float] = 0.8
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         question = read_question(call.since_input, gather)
         asked = question.field or "".join(sorted(option.key for option in question.options))
         same = asked == self._asked and not self._done
@@ -100,10 +99,6 @@ class Person(AnswersLeg):
             return HangUp()
         self._notices_whose_turn(call, question)
         return self.behaves(call, gather, question)
-
-    def waits(self, call: Call, queue: QueueWait) -> Input:
-        """Hang up: the call came to a person, which is all that there is to see."""
-        return HangUp()
 
     def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
         """Return what this temperament does; here, what is sensible."""
@@ -387,7 +382,6 @@ class PressesEverything(Person):
     for_turns: int = 0
 
     def __post_init__(self) -> None:
-        """Draw how long it goes on."""
         self.for_turns = self.for_turns or self.chance.randint(6, 16)
 
     def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
