@@ -24,14 +24,13 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from flows.session import Session
-from models.public.centres import PublicCentre
 from services.online import answers, partner, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_outside
 from services.online.web_sessions import Act, WebSession, WebSessionOutcome
 from services.partners.offers import PartnerOffer
 from services.ports import WakeUp
-from services.public.centres import PublicCentres
+from services.public.centres import PublicCentre, PublicCentres
 from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable

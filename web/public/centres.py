@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from models.centres.directory import PostcodeArea
 from models.database import Connection
-from models.public.centres import PublicCentre
+from services.centres.directory import PostcodeArea
 from services.centres.find_town import NamedTown, find_towns
 from services.centres.towns import areas, departement_name
 from services.public.centres import (
     FRESH_SECONDS,
     MOST_SHOWN,
     FirstFreeTime,
+    PublicCentre,
     PublicCentres,
     today_at,
     week_of,
