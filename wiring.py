@@ -31,7 +31,7 @@ import web.admission.gate
 import web.admission.parts
 import web.admission.waiting_room
 import web.centre_day.secretary
-import web.desk.agent_session
+import web.desk.desk_page
 import web.desk.pages
 import web.desk.voice_token
 import web.marks
@@ -131,7 +131,7 @@ def make_app(parts: Parts) -> Flask:
         ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number)
     )
     control = parts.control or make_control(settings)
-    desk = web.desk.agent_session.DeskParts(store, parts.service, control, parts.wake_up)
+    desk = web.desk.desk_page.DeskParts(store, parts.service, control, parts.wake_up)
     app.register_blueprint(web.desk.pages.blueprint(desk))
     board = web.supervision.board.BoardParts(store, parts.service.campaigns, control)
     app.register_blueprint(web.supervision.board.blueprint(board))

@@ -12,7 +12,6 @@ from flask_login import current_user
 from markupsafe import Markup
 from werkzeug import Response
 
-from models.accounts.staff import ROLES, Staff, StaffSession
 from services.accounts import known_device, passwords, second_factor
 from services.accounts import staff as accounts
 from services.accounts.sign_in import (
@@ -24,10 +23,11 @@ from services.accounts.sign_in import (
     WrongCredentials,
     needs,
 )
+from services.accounts.staff import ROLES, Staff, StaffSession
 from services.store import Store
 from web.browser_session import Cookies
 from web.pages import leads, words
-from web.staff_only import address, current, is_fetch, public, roles, staff_session, token
+from web.staff_only import address, current, is_fetch, public, roles, staff_session, to_proof, token
 
 # Where the missing step of a session is done.
 _STEPS = {
@@ -247,7 +247,7 @@ class _Views:
         try:
             begun = self._sign_in.open_wall(found, token())
         except Unproved:
-            return redirect(url_for("sign_in.proof_form", next="/supervision?mur=1"))
+            return to_proof("/supervision?mur=1")
         except WrongCredentials:
             return _to_start()
         answer = redirect(url_for("board.wall"), HTTPStatus.SEE_OTHER)

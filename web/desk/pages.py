@@ -1,8 +1,8 @@
 """/poste: an agent's page, and what an agent does with calls.
 
-What is done for a caller's appointment stands in `desk_caller`. A script asks for JSON and gets a
-sentence; without scripts a form leads back to the page, which says the same. Nothing personal is
-in an address or in what the page asks for each second.
+What is done for a caller's appointment stands in `web.desk.caller`. A script asks for JSON and
+gets a sentence; without scripts a form leads back to the page, which says the same. Nothing
+personal is in an address or in what the page asks for each second.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from flows.understanding import NotUnderstood
-from models.agents import agents as agent_rows
-from models.desk import desk as rows
 from services.agents import (
     hand_back,
     hold_call,
@@ -29,62 +27,48 @@ from services.agents import (
 )
 from services.agents.conversation_of import OTHER_CALL
 from services.agents.provider_commands import CommandResult
+from services.desk.at_desk import AgentSession, OtherCall, agent_session_of, now_of, offices
 from services.desk.offers import let_go, reach
-from web.desk import forms
-from web.desk.agent_session import (
-    AgentSession,
-    DeskPage,
-    DeskParts,
-    OtherCall,
-    agent_session_of,
-    answer,
-    caller_profile_of,
-    give_their_places_back,
-    go_on_with_their_places,
-    wants_json,
-)
-from web.desk.caller import CallerRoutes
-from web.desk.cases import CasePages
-from web.desk.state import DeskState, entry_of
+from web.desk import caller, cases, forms
+from web.desk.caller import DeskAct
+from web.desk.desk_page import DeskPage, DeskParts, answer, wants_json
+from web.desk.state import entry_of
 from web.pages import words
 from web.staff_only import current, roles
 from web.written import DeskWords
 
-VOICES = ("browser", "phone")
 _MOST_WORDS = 3
 _LONGEST_SEARCH = 60
 # What is done for no caller in particular, and what does the same whoever the caller is. All else
 # names its entry: a page is a second late, and would do it to the next one.
 _FOR_NOBODY = frozenset(
-    {"pret", "pause", "absent", "voix", "repondre", "prendre", "garder", "chercher"}
-) | {"cas_ouvrir", "cas_rappeler", "cas_clore"}
+    {"pret", "pause", "absent", "voix", "repondre", "prendre", "keep", "search"}
+) | {"open_case", "ring_person", "close_case"}
 
 
 def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small function a route)
     """The routes of /poste that have to do with the agent and with calls."""
-    store, service, control = parts.store, parts.service, parts.control
-    state = DeskState(store)
-    page_of = DeskPage(parts, state)
+    store, control = parts.store, parts.control
+    page_of = DeskPage(parts)
     desk = Blueprint("desk", __name__, url_prefix="/poste")
     agents = roles("agent", "supervisor")
 
-    caller = CallerRoutes(parts, page_of)
-    caller.add_to(desk, agents)
-    CasePages(parts, page_of, caller).add_to(desk, agents)
+    caller.add_to(desk, page_of)
+    cases.add_to(desk, page_of)
 
-    def seat() -> AgentSession:
+    def agent_session() -> AgentSession:
         with store.database.statement() as connection:
             return agent_session_of(connection, store, current())
 
     # What is late is mostly found here, before anything is read; what counts is decided in the
-    # transaction of each act (`agent_session_of`, `services.agents.conversation_of`).
+    # transaction of each act (`services.desk.at_desk`, `services.agents.conversation_of`).
     @desk.before_request
     def is_about_their_caller() -> Any:
         view = (request.endpoint or "").rpartition(".")[2]
         if request.method != "POST" or view in _FOR_NOBODY:
             return None
         with store.database.statement() as connection:
-            entry = entry_of(rows.now_of(connection, current().id))
+            entry = entry_of(now_of(connection, current().id))
         if forms.about(request.form) == (entry["id"] if entry else ""):
             return None
         return other_call(None)
@@ -98,11 +82,10 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @desk.get("")
     @agents
     def page() -> str:
-        with store.database.transaction() as connection:
-            here = agent_session_of(connection, store, current())
-            file = caller_profile_of(connection, store, here)
-            panel = caller.panel(connection, here, file)
-        return page_of.whole(here, file, panel=panel)
+        with DeskAct.opened(page_of) as act:
+            file = act.caller_profile()
+            panel = act.show_kept(file)
+        return page_of.whole(act.agent_session, file, panel=panel)
 
     @desk.get("/travail")
     @roles("agent", "supervisor", poll=True)
@@ -110,25 +93,22 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         part = request.args.get("part", "work")
         if part not in {"work", "actions", "bar", "booking", "cases"}:
             abort(HTTPStatus.NOT_FOUND)
-        with store.database.transaction() as connection:
-            here = agent_session_of(connection, store, current())
-            file = caller_profile_of(connection, store, here)
-            panel = caller.panel(connection, here, file)
-            if part == "cases" and here.entry is not None:
+        with DeskAct.opened(page_of) as act:
+            file = act.caller_profile()
+            panel = act.show_kept(file)
+            if part == "cases" and act.entry is not None:
                 abort(HTTPStatus.NOT_FOUND)
-            others = rows.colleagues(connection, here.staff.id)
-            phone = agent_rows.telephone(connection, store.vault, here.staff.id)
+            others = page_of.own_phone_and_colleagues(act.connection, act.staff.id)
         return render_template(
             f"desk/{part}.html",
-            phone=phone or "",
-            colleagues=others,
-            **page_of.context(here, file, panel=panel),
+            **others,
+            **page_of.context(act.agent_session, file, panel=panel),
         )
 
     @desk.get("/etat")
     @roles("agent", "supervisor", poll=True, moment=True)
     def etat() -> Any:
-        text, tag = state.body(current().id, DeskWords(words()))
+        text, tag = page_of.state.body(current().id, DeskWords(words()))
         response = Response(text, mimetype="application/json")
         response.set_etag(tag)
         # Clocks of browsers are wrong: the page counts by this one.
@@ -138,17 +118,14 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @desk.get("/dossier")
     @agents
     def dossier() -> str:
-        with store.database.transaction() as connection:
-            here = agent_session_of(connection, store, current())
-            file = caller_profile_of(connection, store, here)
-        return render_template("desk/file.html", **page_of.context(here, file))
+        with DeskAct.opened(page_of) as act:
+            file = act.caller_profile()
+        return render_template("desk/file.html", **page_of.context(act.agent_session, file))
 
     @desk.post("/pret")
     @agents
     def pret() -> Any:
-        voice = request.form.get("voice", "")
-        voice = voice if voice in VOICES else ""
-        asked = presence.ready(store, current().id, voice=voice)
+        asked = presence.ready(store, current().id, voice=request.form.get("voice", ""))
         if asked.done:
             # Whoever waits is rung for at once.
             reserve.reserve_for(store, control, current().id)
@@ -174,29 +151,21 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @agents
     def voix() -> Any:
         voice = request.form.get("voice", "")
-        if voice not in VOICES:
-            return answer(CommandResult(done=False, why="voice"), "")
-        with store.database.transaction() as connection:
-            if voice == "phone" and not agent_rows.telephone(connection, store.vault, current().id):
-                return answer(CommandResult(done=False, why="no_phone"), "")
-            agent_rows.begin(connection, store.clock, current().id)
-            agent_rows.set_voice(connection, current().id, voice)
-        return answer(CommandResult(done=True), "voice")
+        return answer(presence.set_voice(store, current().id, voice), "voice")
 
     @desk.post("/repondre")
     @agents
     def repondre() -> Any:
         """The agent's line is there: what waits to be asked of the provider is asked now."""
-        here = seat()
-        if here.entry is None:
+        with DeskAct.opened(page_of) as act:
+            act.take_places_over()
+        if act.entry is None:
             # The page's script says so by itself, and may be late: that is nobody's mistake.
             gone = CommandResult(done=False, why="gone")
             return (
                 jsonify(done=False, why=gone.why, message="") if wants_json() else answer(gone, "")
             )
-        with store.database.transaction() as connection:
-            go_on_with_their_places(connection, store, service, here)
-        waiting = presence.current(store, here.staff.id).pending
+        waiting = presence.current(store, act.staff.id).pending
         ids = [one.id for one in waiting if one.state == "pending"]
         if not ids:
             return answer(CommandResult(done=True), "answered")
@@ -248,28 +217,30 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     def centres() -> str:
         asked = request.args.get("q", "")[:_LONGEST_SEARCH].split()[:_MOST_WORDS]
         with store.database.statement() as connection:
-            found = rows.offices(connection, asked) if asked else []
+            found = offices(connection, asked) if asked else []
         return render_template(
-            "desk/centres.html", offices=_with_numbers(found), w=DeskWords(words()), seat=seat()
+            "desk/centres.html",
+            offices=_with_numbers(found),
+            w=DeskWords(words()),
+            agent_session=agent_session(),
         )
 
     @desk.post("/rendre")
     @agents
     def rendre() -> Any:
-        here, step = seat(), request.form.get("step", "")
+        here, step = agent_session(), request.form.get("step", "")
         entry = forms.about(request.form)
         if here.state != "talking" or step not in hand_back.STEPS:
             return answer(
                 CommandResult(done=False, why="step" if here.entry else "not_talking"), ""
             )
         # First: the machine's next words are about what it holds for them.
-        with store.database.transaction() as connection:
-            here = agent_session_of(connection, store, current(), about=entry)
-            give_their_places_back(connection, store, service, here)
+        with DeskAct.opened(page_of, entry) as act:
+            act.give_places_back()
         asked = hand_back.hand_back(store, control, here.staff.id, entry, step)
         if not asked.done and not asked.later:
-            with store.database.transaction() as connection:
-                go_on_with_their_places(connection, store, service, here)
+            with DeskAct.opened(page_of) as act:
+                act.take_places_over()
         return answer(asked, "back")
 
     @desk.post("/raccrocher")
@@ -281,7 +252,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @desk.post("/cloture")
     @agents
     def cloture() -> Any:
-        here, form = seat(), request.form
+        here, form = agent_session(), request.form
         code, note = form.get("code", ""), form.get("note", "")
         entry = forms.about(form)
         asked = wrap_up.wrap_up(store, control, here.staff.id, entry, code, note)

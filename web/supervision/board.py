@@ -20,14 +20,10 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.accounts import staff as staff_rows
-from models.accounts.staff import RecordedAct
-from models.desk import desk as desk_rows
-from models.queue import queues as queue_rows
 from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import LANGUAGES
 from services.accounts.sign_in import LONGEST
-from services.accounts.staff import READ_FILE, record_act
+from services.accounts.staff import READ_FILE, RecordedAct, names_of, read_acts, record_act
 from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.campaign.campaigns import Campaigns
@@ -43,7 +39,7 @@ from services.supervision.snapshots import SnapshotRead, Snapshots
 from services.supervision.supervise import ActRefused
 from services.supervision.write_board import NAME
 from web.pages import words
-from web.staff_only import current, is_fetch, is_proved, roles, staff_session
+from web.staff_only import UNPROVED, current, is_fetch, is_proved, roles, staff_session, to_proof
 from web.supervision.tiles import tiles
 
 LONGEST_EXPORT: Final = 31
@@ -53,9 +49,6 @@ HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MOST_CHOSEN: Final = 500
-# What concerns many, or lets somebody listen, asks for the password again
-# (`services.accounts.sign_in.PROVED_FOR`).
-UNPROVED: Final = "unproved"
 # Acts whose reason was typed by an agent.
 LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
 
@@ -122,7 +115,7 @@ class _Reading:
             pauses=PAUSES,
             thresholds=DEFAULTS,
             ranges=RANGES,
-            states=queue_rows.STATES,
+            states=supervise.STATES,
             today=_today(self._store).isoformat(),
         )
 
@@ -183,9 +176,9 @@ class _Reading:
     @roles("supervisor", "operator")
     def acts(self) -> str:
         before = request.args.get("avant", type=int)
+        found = read_acts(self._store, limit=ACTS_ON_A_PAGE, before=before)
         with self._store.database.statement() as connection:
-            found = staff_rows.acts(connection, limit=ACTS_ON_A_PAGE, before=before)
-            names = desk_rows.names_of(connection, _people(found))
+            names = names_of(connection, _people(found))
         return render_template(
             "supervision/acts.html",
             acts=[_written(one, names, reasons=current().role == "supervisor") for one in found],
@@ -207,8 +200,7 @@ class _Reading:
             # A file leaves the house: whoever found the page open does not take it along.
             if is_fetch():
                 return _refused(UNPROVED, "board.page")
-            wanted = request.full_path.rstrip("?")
-            return redirect(url_for("sign_in.proof_form", next=wanted))
+            return to_proof(request.full_path.rstrip("?"))
         export = board_history.Export(first, last)
         with self._store.database.transaction() as connection:
             details = {"from": first.isoformat(), "to": last.isoformat()}
@@ -377,8 +369,7 @@ class _Acting:
         """Do it, and say how many changed and by which numbers it can be taken back."""
         if do is None:
             return _refused("value", back)
-        with self._store.database.statement() as connection:
-            before = max((one.number for one in staff_rows.acts(connection, limit=1)), default=0)
+        before = max((one.number for one in read_acts(self._store, limit=1)), default=0)
         try:
             changed = do()
         except ActRefused as refused:
@@ -387,11 +378,8 @@ class _Acting:
             return redirect(url_for(back), HTTPStatus.SEE_OTHER)
         undo: list[int] = []
         if changed:
-            with self._store.database.statement() as connection:
-                # One change may be two acts: an announcement, and its translations.
-                mine = staff_rows.acts(
-                    connection, limit=2 * changed, staff_id=current().id, after=before
-                )
+            # One change may be two acts: an announcement, and its translations.
+            mine = read_acts(self._store, limit=2 * changed, staff_id=current().id, after=before)
             undo = [one.number for one in mine if one.act.what in supervise.CAN_BE_UNDONE]
         return jsonify(done=True, changed=changed, undo=undo)
 
@@ -414,7 +402,7 @@ def _refused(why: str, back: str) -> ResponseReturnValue:
     if is_fetch():
         return jsonify(done=False, why=why, message=told), HTTPStatus.CONFLICT
     if why == UNPROVED:
-        return redirect(url_for("sign_in.proof_form", next=url_for(back)), HTTPStatus.SEE_OTHER)
+        return to_proof(url_for(back))
     return render_template(
         "supervision/refused.html", told=told, back=url_for(back)
     ), HTTPStatus.CONFLICT
