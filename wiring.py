@@ -36,7 +36,6 @@ import web.desk.pages
 import web.desk.voice_token
 import web.marks
 import web.online.booking
-import web.online.finish_elsewhere
 import web.online.my_appointment
 import web.operations.assets
 import web.operations.health
@@ -153,7 +152,6 @@ def make_app(parts: Parts) -> Flask:
         store, parts.service, parts.wake_up, visit_cookie, centres
     )
     app.register_blueprint(web.online.booking.blueprint(booking))
-    app.register_blueprint(web.online.finish_elsewhere.blueprint(booking))
     my_cookie = MyCookie(settings.secret_key, https=settings.public_base_url.startswith("https://"))
     mine = web.online.my_appointment.MyParts(
         store, parts.service, parts.wake_up, my_cookie, visit_cookie

@@ -189,7 +189,8 @@ def _to_sign_in() -> ResponseReturnValue:
 
 def to_proof(wanted: str) -> ResponseReturnValue:
     """To where the password is asked for again, and from there to `wanted`, a path of ours."""
-    return redirect(url_for("sign_in.proof_form", next=wanted), 303)
+    status = 302 if request.method in _SAFE else 303
+    return redirect(url_for("sign_in.proof_form", next=wanted), status)
 
 
 def _is_ours() -> bool:

@@ -32,7 +32,7 @@ class GivenDetail:
 
 @dataclass(frozen=True)
 class BookingViews(HeldOffers):
-    """For the templates of one visit, at one moment (UTC)."""
+    """For the templates of one web session, at one moment (UTC)."""
 
     service: Service
 
@@ -58,38 +58,44 @@ class BookingViews(HeldOffers):
     @property
     def partner_offer(self) -> Offer:
         """What of a partner's was chosen."""
-        return offer_of(self.visit)
+        return offer_of(self.web_session)
 
     @property
     def ran_out(self) -> bool:
         """Whether something was chosen that is not kept any more."""
-        session = self.visit.session
-        return bool(session.offers) and self.visit.kept_until is None and not self.visit.is_over
+        session = self.web_session.session
+        return (
+            bool(session.offers)
+            and self.web_session.kept_until is None
+            and not self.web_session.is_over
+        )
 
     # ------------------------------------------------------------ people
 
     @property
     def about(self) -> str:
         """Whose answers are asked for: a key below `book.about`, empty for one's own."""
-        session = self.visit.session
+        session = self.web_session.session
         if session.whom == Whom.TWO:
             return "second" if session.second_person else "first"
         return "other" if session.whom == Whom.OTHER else ""
 
     @property
     def born(self) -> str:
-        return self.written.day(self.visit.session.born) if self.visit.session.born else ""
+        return (
+            self.written.day(self.web_session.session.born) if self.web_session.session.born else ""
+        )
 
     @property
     def number(self) -> str:
         """Where they are reached, as written; empty for nowhere."""
-        session = self.visit.session
+        session = self.web_session.session
         return self.written.number(session.number or session.caller)
 
     @property
     def given(self) -> list[GivenDetail]:
         """What was answered so far, the first question first."""
-        session = self.visit.session
+        session = self.web_session.session
         lines = []
         if not session.second_person:
             whom = {Whom.SELF: "self", Whom.OTHER: "other", Whom.TWO: "two"}[Whom(session.whom)]
@@ -105,7 +111,7 @@ class BookingViews(HeldOffers):
 
     @cached_property
     def eligible(self) -> Eligibility:
-        session = self.visit.session
+        session = self.web_session.session
         return eligibility(self.campaign, session.born_on, session.groups, self.now)
 
     @property
@@ -122,7 +128,7 @@ class BookingViews(HeldOffers):
 
     @property
     def possible_day(self) -> str:
-        born = self.visit.session.born_on
+        born = self.web_session.session.born_on
         return self.written.day(self.eligible.day_from or birthday(born, self.minimum_age))
 
     @property
@@ -148,10 +154,10 @@ class BookingViews(HeldOffers):
         return self.campaign.second_after_days
 
 
-def appointments_of(visit: WebSession) -> list[Appointment]:
-    """What was booked in a visit, for a calendar."""
+def appointments_of(web_session: WebSession) -> list[Appointment]:
+    """What was booked in a web session, for a calendar."""
     found = []
-    for one in visit.done:
+    for one in web_session.done:
         offer = one.offer
         starts = [offer.local_start] + ([offer.local_second] if offer.local_second else [])
         found += [

@@ -1,4 +1,4 @@
-"""What pages of a visit show of offers that are held, for booking and for moving alike."""
+"""What pages of a web session show of offers that are held, for booking and for moving alike."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from web.written import DeskWords
 
 @dataclass(frozen=True)
 class HeldOffers:
-    """A visit at one moment (UTC), and the words of its language."""
+    """A web session at one moment (UTC), and the words of its language."""
 
-    visit: WebSession
+    web_session: WebSession
     words: Screen
     now: datetime
 
@@ -36,12 +36,12 @@ class HeldOffers:
     @property
     def kept_until(self) -> str:
         """The hour until which the places are kept, by their centre's clock; empty: not kept."""
-        until = self.visit.kept_until
-        if until is None or not self.visit.session.offers:
+        until = self.web_session.kept_until
+        if until is None or not self.web_session.session.offers:
             return ""
-        return self.written.hour(until, self.visit.session.offers[0].time_zone)
+        return self.written.hour(until, self.web_session.session.offers[0].time_zone)
 
     @property
     def kept_seconds(self) -> int:
-        until = self.visit.kept_until
+        until = self.web_session.kept_until
         return max(0, int((until - self.now).total_seconds())) if until else 0
