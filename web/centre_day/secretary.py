@@ -69,20 +69,20 @@ def blueprint(store: Store, service: Service) -> Blueprint:
     """The routes of /centre."""
     pages = Blueprint("secretary", __name__, url_prefix="/centre")
     views = _Views(store, service)
-    for method, path, name, view in (
-        ("GET", "", "page", views.page),
-        ("GET", "/etat", "etat", views.etat),
-        ("GET", "/imprimer", "printed", views.printed),
-        ("POST", "/presence", "mark", views.mark),
-        ("POST", "/arrivee", "book", views.book),
-        ("POST", "/suivant", "ring", views.ring),
-        ("POST", "/reponse", "answer", views.answer),
-        ("POST", "/ouvrir", "open_hours", views.open_hours),
-        ("GET", "/fermeture", "closing", views.closing),
-        ("POST", "/fermer", "close_hours", views.close_hours),
-        ("POST", "/rouvrir", "reopen", views.reopen),
+    for method, path, view in (
+        ("GET", "", views.page),
+        ("GET", "/etat", views.etat),
+        ("GET", "/imprimer", views.printed),
+        ("POST", "/presence", views.mark),
+        ("POST", "/arrivee", views.book),
+        ("POST", "/suivant", views.ring),
+        ("POST", "/reponse", views.answer),
+        ("POST", "/ouvrir", views.open_hours),
+        ("GET", "/fermeture", views.closing),
+        ("POST", "/fermer", views.close_hours),
+        ("POST", "/rouvrir", views.reopen),
     ):
-        pages.add_url_rule(path, name, view, methods=[method])
+        pages.add_url_rule(path, view.__name__, view, methods=[method])
     return pages
 
 
@@ -391,13 +391,11 @@ class _Views:
     def _back(
         self, at: AtCentre, word: str = "", *, anchor: str = "", **values: int
     ) -> ResponseReturnValue:
-        if word:
+        if word and anchor.startswith("p-"):
             # What is said stands at the top, not where the page would open.
-            anchor = "" if anchor.startswith("p-") else anchor
-            values_or_word: dict[str, Any] = {"dit": word, **values}
-        else:
-            values_or_word = dict(values)
-        where = url_for("secretary.page", **_where(at), **values_or_word, _anchor=anchor or None)
+            anchor = ""
+        told: dict[str, Any] = {"dit": word or None, **values, "_anchor": anchor or None}
+        where = url_for("secretary.page", **_where(at), **told)
         return redirect(where, HTTPStatus.SEE_OTHER)
 
 

@@ -124,8 +124,7 @@ class DeskAct(AtDesk):
     """
 
     def __init__(self, page: DeskPage, connection: Connection, about: str | None) -> None:
-        parts = page.parts
-        super().__init__(connection, parts.store, parts.service, current(), about=about)
+        super().__init__(connection, page.store, page.service, current(), about=about)
         self.page = page
         self.messages: list[str] = []
         self.understood = Understood()
@@ -135,12 +134,12 @@ class DeskAct(AtDesk):
     @contextmanager
     def opened(cls, page: DeskPage, about: str | None = None) -> Iterator[Self]:
         """The act of the agent who asks; `about` is the entry that their page is about."""
-        with page.parts.store.database.transaction() as connection:
+        with page.store.database.transaction() as connection:
             act = cls(page, connection, about)
             yield act
         # Only now is it true; what is told to others before the commit might never have been.
         for message in act.messages:
-            page.parts.wake_up.message(message)
+            page.wake_up.message(message)
 
     # ------------------------------------------------------------ the form
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -32,16 +31,6 @@ from web.written import DeskWords
 _NONCE_BYTES = 12
 
 
-@dataclass(frozen=True)
-class DeskParts:
-    """What the desk is made of."""
-
-    store: Store
-    service: Service
-    control: CallControl
-    wake_up: WakeUp
-
-
 def told_of(
     store: Store, service: Service, connection: Connection | None = None
 ) -> Callable[[FoundBooking], BookingMessages]:
@@ -62,17 +51,20 @@ def new_nonce() -> str:
 
 
 class DeskPage:
-    """The page's parts as templates want them."""
+    """What the desk is made of, and the page's parts as templates want them."""
 
-    def __init__(self, parts: DeskParts) -> None:
-        self.parts = parts
-        self.state = DeskState(parts.store)
+    def __init__(
+        self, store: Store, service: Service, control: CallControl, wake_up: WakeUp
+    ) -> None:
+        self.store, self.service, self.control = store, service, control
+        self.wake_up = wake_up
+        self.state = DeskState(store)
 
     def context(
         self, agent_session: AgentSession, file: CallerProfile | None, **more: Any
     ) -> dict[str, Any]:
         """What every part of the page may show."""
-        store, staff_id = self.parts.store, agent_session.staff.id
+        store, staff_id = self.store, agent_session.staff.id
         current_call = presence.current(store, staff_id) if agent_session.now is not None else None
         return {
             "agent_session": agent_session,
@@ -80,7 +72,7 @@ class DeskPage:
             "w": DeskWords(words()),
             "iso": iso,
             "new_nonce": new_nonce,
-            "told_of": told_of(store, self.parts.service),
+            "told_of": told_of(store, self.service),
             "cases": self._cases(agent_session),
             "pauses": PAUSES,
             "codes": wrap_up.CODES,
@@ -98,13 +90,13 @@ class DeskPage:
         """What waits for an agent who has time; an agent with a caller has none."""
         if agent_session.entry is not None:
             return None
-        with self.parts.store.database.statement() as connection:
+        with self.store.database.statement() as connection:
             return cases.waiting(connection)
 
     def _watch(self, call: Current | None) -> list[str]:
         if call is None or not call.heard_by:
             return []
-        with self.parts.store.database.statement() as connection:
+        with self.store.database.statement() as connection:
             names = names_of(connection, [who for who, _mode in call.heard_by])
         return [
             words().text(f"desk.watch.{mode}", name=names.get(who, ""))
@@ -113,13 +105,13 @@ class DeskPage:
 
     def own_phone_and_colleagues(self, connection: Connection, staff_id: str) -> dict[str, Any]:
         """The agent's own telephone ("" without one), and who could take their caller."""
-        phone = telephone(connection, self.parts.store.vault, staff_id)
+        phone = telephone(connection, self.store.vault, staff_id)
         return {"phone": phone or "", "colleagues": colleagues(connection, staff_id)}
 
     def whole(self, agent_session: AgentSession, file: CallerProfile | None, **more: Any) -> str:
         """The whole page."""
         with_voice()
-        with self.parts.store.database.statement() as connection:
+        with self.store.database.statement() as connection:
             others = self.own_phone_and_colleagues(connection, agent_session.staff.id)
         return render_template(
             "desk/page.html",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -31,7 +32,7 @@ from services.desk.at_desk import AgentSession, OtherCall, agent_session_of, now
 from services.desk.offers import let_go, reach
 from web.desk import caller, cases, forms
 from web.desk.caller import DeskAct
-from web.desk.desk_page import DeskPage, DeskParts, answer, wants_json
+from web.desk.desk_page import DeskPage, answer, wants_json
 from web.desk.state import entry_of
 from web.pages import words
 from web.staff_only import current, roles
@@ -46,10 +47,9 @@ _FOR_NOBODY = frozenset(
 ) | {"open_case", "ring_person", "close_case"}
 
 
-def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small function a route)
+def blueprint(page_of: DeskPage) -> Blueprint:  # noqa: C901, PLR0915 (one small function a route)
     """The routes of /poste that have to do with the agent and with calls."""
-    store, control = parts.store, parts.control
-    page_of = DeskPage(parts)
+    store, control = page_of.store, page_of.control
     desk = Blueprint("desk", __name__, url_prefix="/poste")
     agents = roles("agent", "supervisor")
 
@@ -194,23 +194,13 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
             asked = transfer.to_number(store, control, who, entry, number)
         return answer(asked, "transfer")
 
-    @desk.post("/transfert/terminer")
-    @agents
-    def complete() -> Any:
-        entry = forms.about(request.form)
-        return answer(transfer.complete(store, control, current().id, entry), "completed")
-
-    @desk.post("/transfert/annuler")
-    @agents
-    def cancel_transfer() -> Any:
-        entry = forms.about(request.form)
-        return answer(transfer.cancel(store, control, current().id, entry), "cancelled")
-
-    @desk.post("/conference")
-    @agents
-    def conference() -> Any:
-        entry = forms.about(request.form)
-        return answer(transfer.join_three(store, control, current().id, entry), "joined")
+    for path, act_on_call, told in (
+        ("/transfert/terminer", transfer.complete, "completed"),
+        ("/transfert/annuler", transfer.cancel, "cancelled"),
+        ("/conference", transfer.join_three, "joined"),
+        ("/raccrocher", wrap_up.hang_up, "hung_up"),
+    ):
+        _add_act_on_call(desk, page_of, path, act_on_call, told)
 
     @desk.get("/centres")
     @agents
@@ -243,12 +233,6 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
                 act.take_places_over()
         return answer(asked, "back")
 
-    @desk.post("/raccrocher")
-    @agents
-    def raccrocher() -> Any:
-        entry = forms.about(request.form)
-        return answer(wrap_up.hang_up(store, control, current().id, entry), "hung_up")
-
     @desk.post("/cloture")
     @agents
     def cloture() -> Any:
@@ -272,6 +256,18 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         return answer(asked, "taken")
 
     return desk
+
+
+def _add_act_on_call(
+    desk: Blueprint, page: DeskPage, path: str, act: Callable[..., CommandResult], told: str
+) -> None:
+    """An act on the call that the form names; `told` is the key of what was done."""
+
+    @roles("agent", "supervisor")
+    def view() -> Any:
+        return answer(act(page.store, page.control, current().id, forms.about(request.form)), told)
+
+    desk.add_url_rule(path, told, view, methods=["POST"])
 
 
 def _with_numbers(found: list[Any]) -> list[dict[str, Any]]:

@@ -79,74 +79,55 @@ _WITH_PARTNERS = frozenset({"offers", "no_slot"})
 Form = Mapping[str, str]
 
 
+# What each page does with its form, and with which fields of it.
+_ACTS: Final[dict[str, tuple[Callable[..., WebSession], tuple[str, ...]]]] = {
+    "for_whom": (answers.for_whom, ("whom",)),
+    "not_yet_open": (answers.not_yet_open, ("number",)),
+    "date_of_birth": (answers.date_of_birth, ("day", "month", "year")),
+    "group": (answers.group, ("belongs",)),
+    "not_eligible": (answers.not_eligible, ("wish", "number")),
+    "postcode": (answers.postcode, ("where",)),
+    "town_which": (answers.town_which, ("code",)),
+    "offers": (answers.take_offer, ("place",)),
+    "couple_choice": (answers.couple_choice, ("wish",)),
+    "no_slot": (answers.no_slot, ("wish", "number", "where")),
+    partner.NAME: (partner.ask, ("first_name", "last_name", "number")),
+    partner.WAITS: (partner.settle, ()),
+    "confirm": (answers.confirm, ()),
+    "ready": (answers.second, ()),
+}
+
+
+def _act(step: str, form: Form) -> Act | None:
+    """What a page does with its form; None for a page that has none."""
+
+    def get(name: str) -> str:
+        return form.get(name, "")
+
+    if step == "reach":
+        none, calls = get("wish") == "none", get("calls") == "yes"
+        return lambda session, world: answers.reach(
+            session, world, get("number"), none=none, calls=calls
+        )
+    if step not in _ACTS:
+        return None
+    do, names = _ACTS[step]
+    if step in _WITH_PARTNERS and get("partner"):
+        do, names = partner.choose, ("partner",)
+    elif step == "offers" and get("wish"):
+        do, names = answers.other_offers, ("wish", "where")
+    return lambda session, world: do(session, world, *map(get, names))
+
+
 @dataclass(frozen=True)
-class BookingParts:
-    """What public booking is made of."""
+class BookingPages:
+    """The pages of an online booking, for the browser that asks."""
 
     store: Store
     service: Service
     wake_up: WakeUp
     cookie: WebSessionCookie
     centres: PublicCentres
-
-
-def _acts(form: Form) -> dict[str, Act]:
-    """What each page does with this form."""
-
-    def get(name: str) -> str:
-        return form.get(name, "")
-
-    return {
-        "for_whom": lambda session, world: answers.for_whom(session, world, get("whom")),
-        "not_yet_open": lambda session, world: answers.not_yet_open(session, world, get("number")),
-        "date_of_birth": lambda session, world: answers.date_of_birth(
-            session, world, get("day"), get("month"), get("year")
-        ),
-        "group": lambda session, world: answers.group(session, world, get("belongs")),
-        "not_eligible": lambda session, world: answers.not_eligible(
-            session, world, get("wish"), get("number")
-        ),
-        "postcode": lambda session, world: answers.postcode(session, world, get("where")),
-        "town_which": lambda session, world: answers.town_which(session, world, get("code")),
-        "offers": _at_offers(get),
-        "couple_choice": lambda session, world: answers.couple_choice(session, world, get("wish")),
-        "no_slot": lambda session, world: (
-            partner.choose(session, world, get("partner"))
-            if get("partner")
-            else answers.no_slot(session, world, get("wish"), get("number"), get("where"))
-        ),
-        partner.NAME: lambda session, world: partner.ask(
-            session, world, get("first_name"), get("last_name"), get("number")
-        ),
-        partner.WAITS: partner.settle,
-        "reach": lambda session, world: answers.reach(
-            session,
-            world,
-            get("number"),
-            none=get("wish") == "none",
-            calls=get("calls") == "yes",
-        ),
-        "confirm": answers.confirm,
-        "ready": answers.second,
-    }
-
-
-def _at_offers(get: Callable[[str], str]) -> Act:
-    if get("partner"):
-        return lambda session, world: partner.choose(session, world, get("partner"))
-    if get("wish"):
-        return lambda session, world: answers.other_offers(
-            session, world, get("wish"), get("where")
-        )
-    return lambda session, world: answers.take_offer(session, world, get("place"))
-
-
-class BookingPages:
-    """The pages of an online booking, for the browser that asks."""
-
-    def __init__(self, parts: BookingParts) -> None:
-        self._store, self._service, self._cookie = parts.store, parts.service, parts.cookie
-        self._wake_up, self._centres = parts.wake_up, parts.centres
 
     # ------------------------------------------------------------ the first question
 
@@ -172,8 +153,8 @@ class BookingPages:
         if earlier is not None and _is_begun(earlier):
             path = url_for("booking.resume", **asked.fields)  # type: ignore[arg-type]
             return redirect(path, HTTPStatus.SEE_OTHER)
-        store = self._store
-        step = answers.after_whom(self._service.campaign, store.clock.now())
+        store = self.store
+        step = answers.after_whom(self.service.campaign, store.clock.now())
         session = Session(step=step, whom=str(answers.WHOM[whom]))
         named = web_session_of_ticket()
         known = web_sessions.load(store, named) if named else None
@@ -200,7 +181,7 @@ class BookingPages:
 
     def _centre(self, asked: AskedCentre) -> PublicCentre | None:
         """The centre of ours that is asked for; None for another, or none."""
-        found = self._centres.all().get(asked.centre) if asked.centre else None
+        found = self.centres.all().get(asked.centre) if asked.centre else None
         return found if found is not None and found.mode == "ours" else None
 
     # ------------------------------------------------------------ going on, and leaving
@@ -212,7 +193,7 @@ class BookingPages:
             return redirect(START, HTTPStatus.SEE_OTHER)
         return render_template(
             "online/booking/resume.html",
-            token=self._cookie.token(web_session.id),
+            token=self.cookie.token(web_session.id),
             asked=asked_centre(request.args).fields,
         )
 
@@ -234,7 +215,7 @@ class BookingPages:
         return calendar_file(
             appointments_of(web_session),
             words(),
-            now=self._store.clock.now(),
+            now=self.store.clock.now(),
             number=self._view(web_session).number_to_ring,
         )
 
@@ -244,14 +225,14 @@ class BookingPages:
 
     def _end(self, path: str) -> Response:
         """Who sits here next sees nothing of this web session."""
-        session_id = self._cookie.read(request)
-        if session_id and self._cookie.is_token(field("token"), session_id):
-            web_sessions.end(self._store, session_id)
+        session_id = self.cookie.read(request)
+        if session_id and self.cookie.is_token(field("token"), session_id):
+            web_sessions.end(self.store, session_id)
         return self._forgotten(path)
 
     def _forgotten(self, path: str) -> Response:
         response = make_response(redirect(path, HTTPStatus.SEE_OTHER))
-        self._cookie.forget(response)
+        self.cookie.forget(response)
         return response
 
     @public
@@ -268,14 +249,14 @@ class BookingPages:
         web_session = self._web_session()
         if web_session is None:
             return redirect(START, HTTPStatus.SEE_OTHER)
-        if web_session.is_over or not self._cookie.is_token(field("token"), web_session.id):
+        if web_session.is_over or not self.cookie.is_token(field("token"), web_session.id):
             return redirect(page_of(web_session), HTTPStatus.SEE_OTHER)
-        campaign = web_sessions.for_web(self._service.campaign)
-        with self._store.database.transaction() as connection:
+        campaign = web_sessions.for_web(self.service.campaign)
+        with self.store.database.transaction() as connection:
             found = resume_call.new_web_session_code(
-                connection, self._store, campaign, web_session.id
+                connection, self.store, campaign, web_session.id
             )
-        until = self._store.clock.now() + resume_call.VISIT_CODE_LIVES
+        until = self.store.clock.now() + resume_call.VISIT_CODE_LIVES
         written = DeskWords(words())
         return render_template(
             "online/my_appointment/code.html",
@@ -311,51 +292,51 @@ class BookingPages:
         if web_session is None:
             return _gone()
         form = {name: text[:_MOST_LETTERS] for name, text in request.form.items()}
-        if not self._cookie.is_token(form.get("token", ""), web_session.id):
+        if not self.cookie.is_token(form.get("token", ""), web_session.id):
             return self._leads_to(web_session, "ailleurs")
         if self._comes_before_others(web_session):
-            web_sessions.end(self._store, web_session.id)
+            web_sessions.end(self.store, web_session.id)
             return self._forgotten(to(START))
         return self._act_on(web_session, step, form)
 
     def _act_on(self, web_session: WebSession, step: str, form: Form) -> ResponseReturnValue:
-        number, act = number_in(form.get("n", "")), _acts(form).get(step)
+        number, act = number_in(form.get("n", "")), _act(step, form)
         if act is None or (number == web_session.number and not may_show(web_session, step)):
             return self._leads_to(web_session)
         web_session = replace(web_session, session=web_session.session.but(language=language()))
         said = repr((step, sorted(form.items())))
         try:
-            led = web_sessions.answer(self._store, self._service, web_session, number, act, said)
+            led = web_sessions.answer(self.store, self.service, web_session, number, act, said)
         except NotTaken as wrong:
             return self._shows(web_session, step, wrong=wrong, form=form)
         except web_sessions.TooManyHere:
             many = NotTaken("", "too_many_here")
             return self._shows(web_session, step, wrong=many, form=form)
         for message_id in led.message_ids:
-            self._wake_up.message(message_id)
+            self.wake_up.message(message_id)
         return self._leads_to(led.visit, "" if led.acted or led.is_copy else "autre")
 
     def _web_session(self) -> WebSession | None:
         """The web session that this browser is on, in one read."""
-        session_id = self._cookie.read(request)
-        return web_sessions.load(self._store, session_id) if session_id else None
+        session_id = self.cookie.read(request)
+        return web_sessions.load(self.store, session_id) if session_id else None
 
     def _view(self, web_session: WebSession) -> BookingViews:
-        return BookingViews(web_session, words(), self._store.clock.now(), self._service)
+        return BookingViews(web_session, words(), self.store.clock.now(), self.service)
 
     def _partners(self, web_session: WebSession) -> tuple[PartnerOffer, ...]:
         """What partners have near, beside ours."""
-        with self._store.database.statement() as connection:
-            return partner.near(connection, self._store, self._service, web_session)
+        with self.store.database.statement() as connection:
+            return partner.near(connection, self.store, self.service, web_session)
 
     def _settled(self, web_session: WebSession) -> WebSession:
         """The web session after what a partner said meanwhile, if it did."""
-        with self._store.database.statement() as connection:
-            found = partner.state(connection, self._store, web_session)
+        with self.store.database.statement() as connection:
+            found = partner.state(connection, self.store, web_session)
         if found is not None and not found.is_over:
             return web_session
         number, act = web_session.number, partner.settle
-        return web_sessions.answer(self._store, self._service, web_session, number, act).visit
+        return web_sessions.answer(self.store, self.service, web_session, number, act).visit
 
     def _shows(
         self,
@@ -380,7 +361,7 @@ class BookingPages:
             view=view,
             slugs=SLUGS,
             slug=SLUGS[step],
-            token=self._cookie.token(web_session.id),
+            token=self.cookie.token(web_session.id),
             wrong=wrong,
             typed=web_session.typed if form is None else form,
             late=late if late in LATE_WORDS else "",
@@ -391,21 +372,20 @@ class BookingPages:
         """On to where the web session is now; `late` says why the answer did nothing."""
         path = page_of(web_session, **({_LATE: late} if late else {}))
         response = make_response(redirect(path, HTTPStatus.SEE_OTHER))
-        self._cookie.write(response, web_session.id)
+        self.cookie.write(response, web_session.id)
         return response
 
     def _comes_before_others(self, web_session: WebSession) -> bool:
         """Whether it began before the opening, and others wait to begin theirs now."""
         if web_session.session.step != "not_yet_open" or not people_wait():
             return False
-        campaign, now = self._service.campaign, self._store.clock.now()
+        campaign, now = self.service.campaign, self.store.clock.now()
         return answers.after_whom(campaign, now) != "not_yet_open"
 
 
-def blueprint(parts: BookingParts) -> Blueprint:
+def blueprint(views: BookingPages) -> Blueprint:
     """/rendez-vous and what follows."""
     pages = Blueprint("booking", __name__, url_prefix=START)
-    views = BookingPages(parts)
     for method, path, view in (
         ("GET", "", views.start),
         ("POST", "", views.begin),

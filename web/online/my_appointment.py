@@ -68,22 +68,14 @@ _REFERENCE_DIGITS = 10
 
 
 @dataclass(frozen=True)
-class MyParts:
-    """What these pages are made of."""
+class MyAppointmentPages:
+    """Asking for a text, the links in it, and the appointment for the browser that proved it."""
 
     store: Store
     service: Service
     wake_up: WakeUp
     cookie: MyCookie
     booking_cookie: WebSessionCookie
-
-
-class MyAppointmentPages:
-    """Asking for a text, the links in it, and the appointment for the browser that proved it."""
-
-    def __init__(self, parts: MyParts) -> None:
-        self._store, self._service, self._wake_up = parts.store, parts.service, parts.wake_up
-        self._cookie, self._booking_cookie = parts.cookie, parts.booking_cookie
 
     # ------------------------------------------------------------ asking for a text
 
@@ -100,12 +92,12 @@ class MyAppointmentPages:
             page = render_template("online/my_appointment/ask.html", typed=_typed(), wrong=wrong)
             return page, HTTPStatus.UNPROCESSABLE_ENTITY
         place = place_of(address())
-        with self._store.database.transaction() as connection:
+        with self.store.database.transaction() as connection:
             message_id = my_appointment.write_to_them(
-                connection, self._store, self._service, reference, born, place
+                connection, self.store, self.service, reference, born, place
             )
         # Whether there is such a message or not: to be told of one that is none does nothing.
-        self._wake_up.message(message_id)
+        self.wake_up.message(message_id)
         return redirect(to(f"{HOME}/envoye"), HTTPStatus.SEE_OTHER)
 
     @public
@@ -114,7 +106,7 @@ class MyAppointmentPages:
         return render_template("online/my_appointment/sent.html")
 
     def _today(self) -> date:
-        return self._store.clock.now().astimezone(COUNTRY_ZONE).date()
+        return self.store.clock.now().astimezone(COUNTRY_ZONE).date()
 
     # ------------------------------------------------------------ links
 
@@ -129,7 +121,7 @@ class MyAppointmentPages:
         if not isinstance(found, WebSession):
             return found
         response = make_response(redirect(f"{HOME}/{_SEE}", HTTPStatus.SEE_OTHER))
-        self._cookie.write(response, found.id, self._store.clock.now())
+        self.cookie.write(response, found.id, self.store.clock.now())
         return response
 
     @public
@@ -143,12 +135,12 @@ class MyAppointmentPages:
         if not isinstance(found, WebSession):
             return found
         response = make_response(redirect(page_of(found), HTTPStatus.SEE_OTHER))
-        self._booking_cookie.write(response, found.id)
+        self.booking_cookie.write(response, found.id)
         return response
 
     def _opened(self, kind: LinkKind, token: str) -> WebSession | ResponseReturnValue:
         """What a link and a birth date open; else the page that asks for them again."""
-        store, service = self._store, self._service
+        store, service = self.store, self.service
         try:
             born = _birth_date(self._today())
         except NotTaken as wrong:
@@ -176,8 +168,8 @@ class MyAppointmentPages:
         web_session = self._web_session()
         if web_session is None:
             return _gone()
-        with self._store.database.statement() as connection:
-            now = my_appointment.as_it_is(connection, self._store, self._service, web_session)
+        with self.store.database.statement() as connection:
+            now = my_appointment.as_it_is(connection, self.store, self.service, web_session)
         return self._shows(now, my_appointment.menu_of(now))
 
     @public
@@ -195,13 +187,13 @@ class MyAppointmentPages:
             web_session=web_session,
             s=web_session.session,
             mine=web_session.session.mine,
-            view=MyView(web_session, words(), self._store.clock.now()),
+            view=MyView(web_session, words(), self.store.clock.now()),
             path=f"{HOME}/{SLUGS[step]}",
             home=f"{HOME}/{_SEE}",
-            token=self._cookie.token(web_session.id),
+            token=self.cookie.token(web_session.id),
         )
         response = make_response(page)
-        self._cookie.write(response, web_session.id, self._store.clock.now())
+        self.cookie.write(response, web_session.id, self.store.clock.now())
         return response
 
     @public_form
@@ -210,11 +202,11 @@ class MyAppointmentPages:
         if web_session is None:
             return _gone()
         act = _act(slug, web_session)
-        if act is not None and self._cookie.is_token(field("token"), web_session.id):
+        if act is not None and self.cookie.is_token(field("token"), web_session.id):
             number = number_in(field("n"))
-            led = web_sessions.answer(self._store, self._service, web_session, number, act)
+            led = web_sessions.answer(self.store, self.service, web_session, number, act)
             for message_id in led.message_ids:
-                self._wake_up.message(message_id)
+                self.wake_up.message(message_id)
             web_session = led.visit
         slug = SLUGS.get(web_session.step, _SEE)
         return redirect(f"{HOME}/{slug}", HTTPStatus.SEE_OTHER)
@@ -224,31 +216,30 @@ class MyAppointmentPages:
         web_session = self._web_session()
         if web_session is None:
             abort(HTTPStatus.NOT_FOUND)
-        now = self._store.clock.now()
+        now = self.store.clock.now()
         view = MyView(web_session, words(), now)
-        number = written_number(self._service.national_number)
+        number = written_number(self.service.national_number)
         return calendar_file(view.appointments, words(), now=now, number=number)
 
     @public_form
     def leave(self) -> ResponseReturnValue:
-        session_id = self._cookie.read(request, self._store.clock.now())
-        if session_id and self._cookie.is_token(field("token"), session_id):
-            web_sessions.end(self._store, session_id)
+        session_id = self.cookie.read(request, self.store.clock.now())
+        if session_id and self.cookie.is_token(field("token"), session_id):
+            web_sessions.end(self.store, session_id)
         response = make_response(redirect(to(HOME), HTTPStatus.SEE_OTHER))
-        self._cookie.forget(response)
+        self.cookie.forget(response)
         return response
 
     def _web_session(self) -> WebSession | None:
         """The web session that stands for the appointment which this browser has open."""
-        session_id = self._cookie.read(request, self._store.clock.now())
-        found = web_sessions.load(self._store, session_id) if session_id else None
+        session_id = self.cookie.read(request, self.store.clock.now())
+        found = web_sessions.load(self.store, session_id) if session_id else None
         return found if found and found.session.mine and not found.is_over else None
 
 
-def blueprint(parts: MyParts) -> Blueprint:
+def blueprint(views: MyAppointmentPages) -> Blueprint:
     """/mon-rendez-vous, /r/ and /s/."""
     pages = Blueprint("mine", __name__)
-    views = MyAppointmentPages(parts)
     for method, path, view in (
         ("GET", HOME, views.ask),
         ("POST", HOME, views.asked),
