@@ -45,7 +45,7 @@ from web.desk.desk_page import new_nonce
 from web.desk.forms import birth
 from web.pages import words
 from web.staff_only import UNPROVED, current, is_fetch, is_proved, roles, to_proof
-from web.written import DeskWords
+from web.written import Written
 
 # Days ahead and behind that a page may be asked for.
 _FARTHEST: Final = timedelta(days=366)
@@ -124,7 +124,7 @@ class _Views:
         )
 
     def _frame(self, at: AtCentre) -> dict[str, Any]:
-        written, zone = DeskWords(words()), at.day.zone
+        written, zone = Written(words()), at.day.zone
         today = secretary.today_of(at.day.centre, self._store.clock.now())
         return {
             "at": at,

@@ -11,9 +11,8 @@ from typing import Any
 from flask import jsonify, redirect, render_template, request, url_for
 
 from models.database import Connection
-from services.accounts.staff import names_of
 from services.agents import hand_back, presence, wrap_up
-from services.agents.presence import PAUSES, Current
+from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.booking.find_booking import FoundBooking
 from services.desk import cases
@@ -23,7 +22,7 @@ from services.desk.messages import BookingMessages, told
 from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.store import Store
-from web.desk.state import DeskState, iso
+from web.desk.state import DeskState, iso, watch_of
 from web.desk.voice_token import device_page
 from web.pages import with_voice, words
 from web.written import DeskWords
@@ -66,10 +65,12 @@ class DeskPage:
         """What every part of the page may show."""
         store, staff_id = self.store, agent_session.staff.id
         current_call = presence.current(store, staff_id) if agent_session.now is not None else None
+        written = DeskWords(words())
+        watch = watch_of(store, current_call, written) if current_call is not None else []
         return {
             "agent_session": agent_session,
             "file": file,
-            "w": DeskWords(words()),
+            "w": written,
             "iso": iso,
             "new_nonce": new_nonce,
             "told_of": told_of(store, self.service),
@@ -80,7 +81,7 @@ class DeskPage:
             "note_letters": wrap_up.NOTE_LETTERS,
             "call": current_call,
             "third": current_call.third if current_call and current_call.is_mine else None,
-            "watch": self._watch(current_call),
+            "watch": [one["text"] for one in watch],
             "line": self.state.line(),
             "struggling": self.state.struggling(),
             **more,
@@ -92,16 +93,6 @@ class DeskPage:
             return None
         with self.store.database.statement() as connection:
             return cases.waiting(connection)
-
-    def _watch(self, call: Current | None) -> list[str]:
-        if call is None or not call.heard_by:
-            return []
-        with self.store.database.statement() as connection:
-            names = names_of(connection, [who for who, _mode in call.heard_by])
-        return [
-            words().text(f"desk.watch.{mode}", name=names.get(who, ""))
-            for who, mode in call.heard_by
-        ]
 
     def own_phone_and_colleagues(self, connection: Connection, staff_id: str) -> dict[str, Any]:
         """The agent's own telephone ("" without one), and who could take their caller."""

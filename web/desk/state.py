@@ -148,9 +148,7 @@ class DeskState:
         if known and known[0] == made_from and not known[1]["pending"]:
             return known[1]
         current = presence.current(self._store, staff_id)
-        with self._store.database.statement() as connection:
-            names = names_of(connection, [who for who, _mode in current.heard_by])
-        made = call_of(now, current, names, written)
+        made = call_of(now, current, watch_of(self._store, current, written), written)
         self._calls[staff_id] = (made_from, made)
         return made
 
@@ -179,16 +177,24 @@ def entry_of(now: Now | None) -> dict[str, Any] | None:
     }
 
 
+def watch_of(store: Store, current: Current, written: DeskWords) -> list[dict[str, str]]:
+    """The supervisors who hear the call, in words."""
+    if not current.heard_by:
+        return []
+    with store.database.statement() as connection:
+        names = names_of(connection, [who for who, _mode in current.heard_by])
+    return [
+        {"mode": mode, "text": written.words.text(f"desk.watch.{mode}", name=names.get(who, ""))}
+        for who, mode in current.heard_by
+    ]
+
+
 def call_of(
-    now: Now, current: Current, names: dict[str, str], written: DeskWords
+    now: Now, current: Current, watch: list[dict[str, str]], written: DeskWords
 ) -> dict[str, Any]:
     """The lines of an agent's call, in words."""
     third = current.third if current.is_mine else None
     failed = [one.error_code or "" for one in current.pending if one.state == "failed"]
-    watch = [
-        {"mode": mode, "text": written.words.text(f"desk.watch.{mode}", name=names.get(who, ""))}
-        for who, mode in current.heard_by
-    ]
     return {
         "ring": ring_of(now, current),
         "third": {

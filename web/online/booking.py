@@ -44,7 +44,7 @@ from web.online.calendar_file import calendar_file
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
-from web.written import DeskWords
+from web.written import Written
 
 # The page of each question, by its name on the telephone.
 SLUGS: Final = {
@@ -257,7 +257,7 @@ class BookingPages:
                 connection, self.store, campaign, web_session.id
             )
         until = self.store.clock.now() + resume_call.VISIT_CODE_LIVES
-        written = DeskWords(words())
+        written = Written(words())
         return render_template(
             "online/my_appointment/code.html",
             code=written.reference(found),

@@ -10,15 +10,48 @@ from flows.session import Offer, Whom
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import Eligibility
 from prompts.catalogue import written_number
+from prompts.screens import Screen
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.online.partner import offer_of
 from services.online.web_sessions import WebSession
 from services.service import Service
 from web.online.calendar_file import Appointment
-from web.online.held_offers import HeldOffers
+from web.written import Written
 
 _HOUR = 60  # minutes
+
+
+@dataclass(frozen=True)
+class HeldOffers:
+    """What pages show of offers that are held, for booking and for moving alike; `now` is UTC."""
+
+    web_session: WebSession
+    words: Screen
+    now: datetime
+
+    @cached_property
+    def written(self) -> Written:
+        return Written(self.words)
+
+    def start(self, offer: Offer) -> str:
+        return self.written.day_hour(offer.start_at, offer.time_zone)
+
+    def second(self, offer: Offer) -> str:
+        return self.written.day_hour(offer.second_start_at, offer.time_zone)
+
+    @property
+    def kept_until(self) -> str:
+        """The hour until which the places are kept, by their centre's clock; empty: not kept."""
+        until = self.web_session.kept_until
+        if until is None or not self.web_session.session.offers:
+            return ""
+        return self.written.hour(until, self.web_session.session.offers[0].time_zone)
+
+    @property
+    def kept_seconds(self) -> int:
+        until = self.web_session.kept_until
+        return max(0, int((until - self.now).total_seconds())) if until else 0
 
 
 @dataclass(frozen=True)
@@ -45,9 +78,6 @@ class BookingViews(HeldOffers):
         return written_number(self.service.national_number)
 
     # ------------------------------------------------------------ offers
-
-    def moment(self, moment: datetime, zone: str) -> str:
-        return self.written.day_hour(moment, zone)
 
     def age(self, minutes: int) -> str:
         """How long ago something was read, in words."""
@@ -141,17 +171,6 @@ class BookingViews(HeldOffers):
 
     def _moment(self, moment: datetime | None) -> str:
         return self.written.day_hour(moment, COUNTRY_ZONE.key) if moment else ""
-
-    # ------------------------------------------------------------ words with values
-
-    @property
-    def doses(self) -> int:
-        return self.campaign.doses
-
-    @property
-    def apart(self) -> tuple[int, int]:
-        """Days between two appointments, the fewest and the most."""
-        return self.campaign.second_after_days
 
 
 def appointments_of(web_session: WebSession) -> list[Appointment]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.session import CallerBooking, Moving
-from prompts.catalogue import written_number
+from web.online.booking_view import HeldOffers
 from web.online.calendar_file import Appointment
-from web.online.held_offers import HeldOffers
 
 FIRST, SECOND = 1, 2
 
@@ -33,10 +32,6 @@ class MyView(HeldOffers):
         if mine is None:
             raise LookupError("no appointment was proved")
         return mine
-
-    @staticmethod
-    def number(number: str) -> str:
-        return written_number(number)
 
     def day_hour(self, start_at: str) -> str:
         return self.written.day_hour(start_at, self.mine.time_zone)

@@ -79,12 +79,7 @@ def blueprint(store: Store, service: Service, known: PublicCentres) -> Blueprint
         name = departement_name(code)
         if not name:
             abort(404)
-        now, free = store.clock.now(), known.next_free()
-        found = known.departement(code, now.date())
-        rows = [row_of(one, free) for one in found]
-        return render_template(
-            "public/departement.html", code=code, name=name, rows=rows, say=say(), now=now
-        )
+        return _departement(known, code, name, store.clock.now())
 
     @pages.get("/centres/<string:centre_id>")
     @public
@@ -131,6 +126,14 @@ def _front(known: PublicCentres, now: datetime, *, where: str = "", problem: str
     )
 
 
+def _departement(known: PublicCentres, code: str, name: str, now: datetime) -> str:
+    free = known.next_free()
+    rows = [row_of(one, free) for one in known.departement(code, now.date())]
+    return render_template(
+        "public/departement.html", code=code, name=name, rows=rows, say=say(), now=now
+    )
+
+
 def _position(
     connection: Connection, service: Service, towns: tuple[NamedTown, ...]
 ) -> PostcodeArea | None:
@@ -148,20 +151,11 @@ def _near(
     where: str,
     now: datetime,
 ) -> str:
-    free = known.next_free()
     if at.latitude is None or at.longitude is None:
         # A code without any position: what its département has, in no order of distance.
-        found = known.departement(at.departement, now.date())
-        rows = [row_of(one, free) for one in found]
         name = departement_name(at.departement)
-        return render_template(
-            "public/departement.html",
-            code=at.departement,
-            name=name,
-            rows=rows,
-            say=say(),
-            now=now,
-        )
+        return _departement(known, at.departement, name, now)
+    free = known.next_free()
     kilometres = service.campaign.radius_kilometres
     near = known.near(at.latitude, at.longitude, at.territory, kilometres, now.date())
     rows = [row_of(one.centre, free) | {"kilometres": one.kilometres} for one in near]
