@@ -83,6 +83,7 @@ def blueprint(store: Store, service: Service) -> Blueprint:
         ("POST", "/rouvrir", views.reopen),
     ):
         pages.add_url_rule(path, view.__name__, view, methods=[method])
+    pages.register_error_handler(HoursRefused, views.hours_refused)
     return pages
 
 
@@ -271,22 +272,16 @@ class _Views:
     @roles("secretary", "supervisor")
     def open_hours(self) -> ResponseReturnValue:
         at, form = self._here(), request.form
-        try:
-            every, capacity = form.get("every", type=int), form.get("capacity", type=int)
-            opened = secretary_hours.open_hours(at, _hours(form), every or 0, capacity or 0)
-        except HoursRefused as refused:
-            return self._back(at, f"hours_{refused}", anchor="hours")
+        every, capacity = form.get("every", type=int), form.get("capacity", type=int)
+        opened = secretary_hours.open_hours(at, _hours(form), every or 0, capacity or 0)
         return self._back(at, "opened", anchor="hours", n=opened.places)
 
     @roles("secretary", "supervisor")
     def closing(self) -> ResponseReturnValue:
         """What closing would do; nothing happens."""
         at = self._here()
-        try:
-            hours = _hours(request.args)
-            found = secretary_hours.look_at_closing(at, hours)
-        except HoursRefused as refused:
-            return self._back(at, f"hours_{refused}", anchor="hours")
+        hours = _hours(request.args)
+        found = secretary_hours.look_at_closing(at, hours)
         return render_template(
             "centre_day/closing.html",
             **self._frame(at),
@@ -309,10 +304,14 @@ class _Views:
             hours = _hours(form)
             done = secretary_hours.close_hours(at, hours, why=form.get("why", ""), people=people)
         except HoursRefused as refused:
-            if str(refused) in {"changed", "why"}:
-                return redirect(self._closing_url(at, dit=f"hours_{refused}"), 303)
-            return self._back(at, f"hours_{refused}", anchor="hours")
+            if str(refused) not in {"changed", "why"}:
+                raise
+            return redirect(self._closing_url(at, dit=f"hours_{refused}"), 303)
         return self._back(at, "closed", anchor="hours", n=done.moved, m=done.cases)
+
+    def hours_refused(self, refused: HoursRefused) -> ResponseReturnValue:
+        """Hours that cannot be opened, closed or opened again: the day's page says why."""
+        return self._back(self._here(), f"hours_{refused}", anchor="hours")
 
     def _closing_url(self, at: AtCentre, **more: Any) -> str:
         form = request.form
@@ -325,10 +324,7 @@ class _Views:
         if not is_proved():
             # People are moved back, and each of them is told.
             return _unproved(url_for("secretary.page", **_where(at), dit="again", _anchor="hours"))
-        try:
-            back = secretary_hours.reopen(at, request.form.get("operation", "")[:_LONGEST_ID])
-        except HoursRefused as refused:
-            return self._back(at, f"hours_{refused}", anchor="hours")
+        back = secretary_hours.reopen(at, request.form.get("operation", "")[:_LONGEST_ID])
         return self._back(at, "reopened", anchor="hours", n=back)
 
     # ------------------------------------------------------------ which centre, which day
