@@ -117,10 +117,10 @@ class Panel:
 
 
 class DeskAct(AtDesk):
-    """One act of an agent at the desk, in one transaction; each view answers with a part of page.
+    """One act of an agent at the desk, in one transaction. Its public methods are views.
 
-    `panel` is what the answer shows, `understood` what the form means. `messages` are those whose
-    worker is woken once the transaction is committed. Raises OtherCall.
+    `panel` is what the answer shows, `understood` what the form means. The worker is woken for
+    `messages` (their ids) once the transaction is committed. Raises OtherCall.
     """
 
     def __init__(self, page: DeskPage, connection: Connection, about: str | None) -> None:
@@ -160,9 +160,8 @@ class DeskAct(AtDesk):
         """A panel with nothing but the form, and the booking that it moves."""
         eligible = self.service.campaign.eligible
         groups = tuple(dict.fromkeys(one.group for one in eligible if one.group))
-        moving = self._may_see(form.booking_id)
         self.panel = Panel(form, groups=groups, nonce=new_nonce())
-        if moving:
+        if self._may_see(form.booking_id):
             self.panel.moving = read_booking(self.connection, self.store, form.booking_id)
         return self.panel
 

@@ -78,7 +78,6 @@ _FIELD_LETTERS = 40
 _WITH_PARTNERS = frozenset({"offers", "no_slot"})
 Form = Mapping[str, str]
 
-
 # What each page does with its form, and with which fields of it.
 _ACTS: Final[dict[str, tuple[Callable[..., WebSession], tuple[str, ...]]]] = {
     "for_whom": (answers.for_whom, ("whom",)),
