@@ -219,6 +219,14 @@ def disable(connection: Connection, clock: Clock, staff_id: str, *, disabled: bo
     change(connection, clock, staff_id, disabled_at=clock.at() if disabled else None)
 
 
+def names_of(connection: Connection, staff_ids: Collection[str]) -> dict[str, str]:
+    """What colleagues are called, by their ids."""
+    if not staff_ids:
+        return {}
+    statement = select(staff.c.id, staff.c.name).where(staff.c.id.in_(staff_ids))
+    return {row.id: row.name for row in connection.execute(statement)}
+
+
 def use_step(connection: Connection, staff_id: str, step: int) -> bool:
     """Take a time step of the second factor; False when it, or a later one, was used before."""
     statement = update(staff).where(staff.c.id == staff_id, staff.c.totp_step < step)

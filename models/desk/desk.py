@@ -379,11 +379,3 @@ def colleagues(connection: Connection, but: str) -> list[Any]:
         .limit(60)
     )
     return list(connection.execute(statement))
-
-
-def names_of(connection: Connection, staff_ids: Collection[str]) -> dict[str, str]:
-    """What colleagues are called, by their ids."""
-    if not staff_ids:
-        return {}
-    statement = select(staff.c.id, staff.c.name).where(staff.c.id.in_(staff_ids))
-    return {row.id: row.name for row in connection.execute(statement)}

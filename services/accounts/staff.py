@@ -15,12 +15,23 @@ from typing import Any
 
 from flows.understanding import NotUnderstood, telephone
 from models.accounts import staff as rows
-from models.accounts.staff import ROLES, STRONG_ROLES, Act, RecordedAct, Staff
+from models.accounts.staff import (
+    ROLES,
+    STRONG_ROLES,
+    Act,
+    RecordedAct,
+    Staff,
+    StaffSession,
+    names_of,
+)
 from models.centres import centres, directory
 from models.centres.geography import distance_km
 from models.database import Connection
 from services.accounts import passwords, second_factor
 from services.store import Store
+
+# What pages know of accounts as they are stored.
+__all__ = ["ROLES", "RecordedAct", "Staff", "StaffSession", "names_of"]
 
 # Who does what is done on the command line.
 OPERATOR = "operator"
@@ -355,10 +366,18 @@ def read_acts(
     staff_id: str | None = None,
     subject: str | None = None,
     before: int | None = None,
+    after: int | None = None,
 ) -> list[RecordedAct]:
-    """The newest acts, newest first; `before` is the number of the last one of the page before."""
+    """The newest acts, newest first; `before` is the number of the last one of the page before.
+
+    `after`: only those that have a higher number.
+    """
     with store.database.statement() as connection:
-        found = rows.acts(
-            connection, limit=limit, staff_id=staff_id, subject=subject, before=before
+        return rows.acts(
+            connection,
+            limit=limit,
+            staff_id=staff_id,
+            subject=subject,
+            before=before,
+            after=after,
         )
-    return list(found)

@@ -20,7 +20,14 @@ from models.accounts import staff
 from models.accounts.staff import Staff
 from models.booking import changes
 from models.centre_day import attendance, operations
-from models.centre_day.attendance import CentreName, Comes, Hour, Mark
+from models.centre_day.attendance import (
+    CentreName,
+    Comes,
+    Hour,
+    Mark,
+    centre_named,
+    centres,
+)
 from models.centre_day.operations import Operation
 from models.database import Connection
 from models.desk import desk as rows
@@ -46,6 +53,9 @@ from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.give_back import close_place, give_back_holds
 from services.store import Store
 from services.waiting_list import entries
+
+# What pages know of centres as they are stored.
+__all__ = ["CentreName", "centre_named", "centres"]
 
 READ_LIST = "read_list"
 PRINTED = "print_list"
@@ -186,6 +196,15 @@ def read_day(at: AtCentre) -> Whole:
                 if one.kind == DAY_CLOSED and one.undone_at is None
             ],
         )
+
+
+def read_marks(at: AtCentre) -> tuple[dict[str, str], DayCounts]:
+    """What is said of each appointment of a day, by its key, and the counts. Nobody's data."""
+    store, centre_id, window = at.store, at.day.centre.id, at.day.window
+    with store.database.statement() as connection:
+        marks = attendance.marks(connection, centre_id, window)
+        hours = attendance.hours(connection, store.clock, centre_id, window)
+    return marks, counts(list(marks.values()), hours, store.clock.now())
 
 
 def counts(states: Sequence[str], hours: Sequence[Hour], now: datetime) -> DayCounts:

@@ -19,7 +19,7 @@ from flows.session import CallerKind, Session
 from flows.world import AfterQueue, NoPerson, Unavailable
 from models.database import Connection
 from models.queue import callbacks, queues
-from models.queue.queues import CALL, CALLBACK, NewQueueEntry, QueueEntry, QueueStatus
+from models.queue.queues import CALL, CALLBACK, CallQueue, NewQueueEntry, QueueEntry, QueueStatus
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import OpeningHours, hours_of
 from services.centres.towns import regions_of
@@ -34,6 +34,8 @@ from services.queue.wait_estimate import (
     when,
 )
 from services.store import Store
+
+__all__ = ["CallQueue"]
 
 # Nobody is asked to hold the line for longer than this; their place can wait for them.
 LONGEST_WAIT = timedelta(hours=1)

@@ -16,7 +16,7 @@ from models.accounts.staff import RecordedAct, Staff
 from models.agents import agents
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import CallQueue
+from models.queue.queues import STATES, CallQueue
 from models.supervision import alerts, board, settings
 from services.accounts.staff import record_act
 from services.agents import connect_agent, presence, provider_commands, reserve, take_over, transfer
@@ -26,6 +26,8 @@ from services.ports import CallControl
 from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
 from services.supervision.alerts import DEFAULTS, RANGES, SETTING
+
+__all__ = ["STATES"]
 
 LONGEST_ANNOUNCEMENT: Final = 200
 LONGEST_OVERFLOW: Final = 120
@@ -101,7 +103,7 @@ def set_state(store: Store, who: Staff, queue_ids: Sequence[str], state: str) ->
 
     Whoever waits keeps their place: it decides about those who come.
     """
-    if state not in queues.STATES:
+    if state not in STATES:
         raise ActRefused("value")
     return _set_queues(store, who, queue_ids, {QUEUE_STATE: state})
 

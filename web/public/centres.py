@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from models.centres.directory import PostcodeArea
 from models.database import Connection
-from models.public.centres import PublicCentre
+from services.centres.directory import PostcodeArea
 from services.centres.find_town import NamedTown, find_towns
 from services.centres.towns import areas, departement_name
 from services.public.centres import (
     FRESH_SECONDS,
     MOST_SHOWN,
     FirstFreeTime,
+    PublicCentre,
     PublicCentres,
     today_at,
     week_of,
@@ -73,12 +73,7 @@ def blueprint(store: Store, service: Service, known: PublicCentres) -> Blueprint
         name = departement_name(code)
         if not name:
             abort(404)
-        now, free = store.clock.now(), known.next_free()
-        found = known.departement(code, now.date())
-        rows = [row_of(one, free, service.platforms) for one in found]
-        return render_template(
-            "public/departement.html", code=code, name=name, rows=rows, say=say(), now=now
-        )
+        return _departement(known, code, name, store.clock.now(), service.platforms)
 
     @pages.get("/centres/<string:centre_id>")
     @public
@@ -125,6 +120,16 @@ def _front(known: PublicCentres, now: datetime, *, where: str = "", problem: str
     )
 
 
+def _departement(
+    known: PublicCentres, code: str, name: str, now: datetime, platforms: Mapping[str, str]
+) -> str:
+    free = known.next_free()
+    rows = [row_of(one, free, platforms) for one in known.departement(code, now.date())]
+    return render_template(
+        "public/departement.html", code=code, name=name, rows=rows, say=say(), now=now
+    )
+
+
 def _position(
     connection: Connection, service: Service, towns: tuple[NamedTown, ...]
 ) -> PostcodeArea | None:
@@ -142,20 +147,11 @@ def _near(
     where: str,
     now: datetime,
 ) -> str:
-    free = known.next_free()
     if at.latitude is None or at.longitude is None:
         # A code without any position: what its département has, in no order of distance.
-        found = known.departement(at.departement, now.date())
-        rows = [row_of(one, free, service.platforms) for one in found]
         name = departement_name(at.departement)
-        return render_template(
-            "public/departement.html",
-            code=at.departement,
-            name=name,
-            rows=rows,
-            say=say(),
-            now=now,
-        )
+        return _departement(known, at.departement, name, now, service.platforms)
+    free = known.next_free()
     kilometres = service.campaign.radius_kilometres
     near = known.near(at.latitude, at.longitude, at.territory, kilometres, now.date())
     rows = [
