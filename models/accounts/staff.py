@@ -24,6 +24,7 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.prepared import Prepared
 from models.queue.tables import agent_queue, agent_queue_member
+from models.rows import columns_of, from_row, values_of
 
 __all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
 
@@ -126,18 +127,11 @@ class StaffSessionView:
 
 # Letters of a session's name in the list of its owner.
 _NAME = 12
-_PERSON = (
-    staff.c.id,
-    staff.c.login,
-    staff.c.name,
-    staff.c.role,
-    staff.c.languages,
-    staff.c.centre_id,
-)
+_PERSON = columns_of(Staff, staff)
 
 
 def _staff(row: Row[Any]) -> Staff:
-    return Staff(row.id, row.login, row.name, row.role, tuple(row.languages.split()), row.centre_id)
+    return from_row(Staff, row, languages=tuple(row.languages.split()))
 
 
 # ---------------------------------------------------------------- accounts
@@ -145,13 +139,8 @@ def _staff(row: Row[Any]) -> Staff:
 
 def add(connection: Connection, clock: Clock, new: Staff, password_hash: str, **more: Any) -> bool:
     """Store an account; False when the login is taken. `more` are columns."""
-    values = {
-        "id": new.id,
-        "login": new.login,
-        "name": new.name,
-        "role": new.role,
+    values = values_of(new, staff) | {
         "languages": " ".join(new.languages),
-        "centre_id": new.centre_id,
         "password_hash": password_hash,
         **more,
     }
@@ -181,13 +170,11 @@ def _account(connection: Connection, vault: Vault, statement: Any) -> StaffAccou
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    return StaffAccount(
+    return from_row(
+        StaffAccount,
+        row,
         staff=_staff(row),
-        password_hash=row.password_hash,
-        password_temporary=row.password_temporary,
-        demonstration=row.demonstration,
         totp_secret=vault.open_text(row.totp_enc, f"staff.totp:{row.id}"),
-        totp_step=row.totp_step,
         phone=vault.open_text(row.phone_enc, f"staff.phone:{row.id}"),
         disabled=row.disabled_at is not None,
     )

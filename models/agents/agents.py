@@ -40,6 +40,7 @@ from models.dialects import insert_for, insert_new
 from models.prepared import Prepared
 from models.queue import queues
 from models.queue.tables import agent_queue, agent_queue_member, queue_entry
+from models.rows import columns_of, from_row, values_of
 
 BUSY = ("reserved", "talking", "wrapup")
 # An entry that no agent has.
@@ -81,21 +82,7 @@ def get(connection: Connection, staff_id: str, *, lock: bool = False) -> Agent |
         found = connection.execute(_AGENT.with_for_update(), {"who": staff_id}).one_or_none()
     else:
         found = next(iter(_AGENT_NOW.rows(connection, {"who": staff_id})), None)
-    return None if found is None else _agent(found)
-
-
-def _agent(row: Any) -> Agent:
-    return Agent(
-        row.staff_id,
-        row.state,
-        row.since,
-        row.reason,
-        row.then_pause,
-        row.entry_id,
-        row.voice,
-        row.seen_at,
-        row.version,
-    )
+    return None if found is None else from_row(Agent, found)
 
 
 def begin(connection: Connection, clock: Clock, staff_id: str) -> None:
@@ -523,31 +510,15 @@ class NewLeg:
 
 
 def add_leg(connection: Connection, clock: Clock, vault: Vault, new: NewLeg) -> None:
-    values = {
-        "id": new.id,
-        "kind": new.kind,
-        "staff_id": new.staff_id,
-        "entry_id": new.entry_id,
+    values = values_of(new, leg) | {
         "state": "asked",
-        "mode": new.mode,
         "to_enc": vault.seal_text(new.to, f"leg.to:{new.id}"),
     }
     insert_new(connection, clock, leg, values, "created_at", "updated_at")
 
 
 def _leg(row: Any, vault: Vault) -> Leg:
-    return Leg(
-        row.id,
-        row.kind,
-        row.staff_id,
-        row.entry_id,
-        row.provider_sid,
-        row.state,
-        row.mode,
-        row.outcome,
-        row.created_at,
-        vault.open_text(row.to_enc, f"leg.to:{row.id}") or "",
-    )
+    return from_row(Leg, row, to=vault.open_text(row.to_enc, f"leg.to:{row.id}") or "")
 
 
 def get_leg(connection: Connection, vault: Vault, leg_id: str, *, lock: bool = False) -> Leg | None:
@@ -762,17 +733,7 @@ def claim(
     if row is None:
         return None
     arguments = json.loads(vault.open_text(row.arguments_enc, f"intent.arguments:{row.id}") or "{}")
-    return ClaimedCommand(
-        id=row.id,
-        kind=row.kind,
-        staff_id=row.staff_id,
-        entry_id=row.entry_id,
-        leg_id=row.leg_id,
-        arguments=arguments,
-        attempts=row.attempts,
-        ambiguous=before == "doing",
-        created_at=row.created_at,
-    )
+    return from_row(ClaimedCommand, row, arguments=arguments, ambiguous=before == "doing")
 
 
 def keep(connection: Connection, clock: Clock, claimed: ClaimedCommand, lease: timedelta) -> bool:
@@ -853,14 +814,7 @@ def error_codes(connection: Connection, ids: Collection[str]) -> list[str]:
 def pending_of(connection: Connection, entry_id: str) -> list[Pending]:
     """What is not done of an entry, and what could not be, oldest first."""
     statement = (
-        select(
-            intent.c.id,
-            intent.c.kind,
-            intent.c.state,
-            intent.c.error_code,
-            intent.c.leg_id,
-            intent.c.created_at,
-        )
+        select(*columns_of(Pending, intent))
         .where(intent.c.entry_id == entry_id, intent.c.state != "done")
         .order_by(intent.c.created_at, intent.c.id)
     )

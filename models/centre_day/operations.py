@@ -39,6 +39,7 @@ from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
 from models.partners.bookings import mirrors
+from models.rows import columns_of, from_row, values_of
 from models.slots.places import is_free
 from models.slots.slots import lot_of
 from models.slots.tables import place, slot
@@ -139,13 +140,7 @@ def add(connection: Connection, clock: Clock, new: Operation) -> None:
     """Store a new operation; its moment is that of the clock."""
     connection.execute(
         operation.insert().values(
-            id=new.id,
-            kind=new.kind,
-            centre_id=new.centre_id,
-            who=new.who,
-            why=new.why,
-            at=clock.at(),
-            details=_to_json(new.details),
+            values_of(new, operation) | {"at": clock.at(), "details": _to_json(new.details)}
         )
     )
 
@@ -211,24 +206,12 @@ def _to_json(details: dict[str, Any]) -> str:
 
 
 def _read(row: Any) -> Operation:
-    return Operation(
-        row.id, row.kind, row.centre_id, row.who, row.why, row.at, row.undone_at,
-        json.loads(row.details),
-    )  # fmt: skip
+    return from_row(Operation, row, details=json.loads(row.details))
 
 
 # ---------------------------------------------------------------- the centre
 
-_STATE = (
-    centre.c.id,
-    centre.c.name,
-    centre.c.territory,
-    centre.c.latitude,
-    centre.c.longitude,
-    centre.c.time_zone,
-    centre.c.booking_mode,
-    case((centre.c.closed_at.is_(None), 0), else_=1),
-)
+_STATE = (*columns_of(CentreState, centre), centre.c.closed_at.is_not(None).label("closed"))
 
 
 def centre_state(
@@ -239,7 +222,7 @@ def centre_state(
     if lock:
         statement = statement.with_for_update(key_share=True)
     row = connection.execute(statement).one_or_none()
-    return None if row is None else CentreState(*row[:-1], bool(row[-1]))
+    return None if row is None else from_row(CentreState, row)
 
 
 def close_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
@@ -296,7 +279,7 @@ def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
         )
         .order_by(centre.c.id)
     )
-    return [CentreState(*row[:-1], bool(row[-1])) for row in connection.execute(statement)]
+    return [from_row(CentreState, row) for row in connection.execute(statement)]
 
 
 # ---------------------------------------------------------------- slots and places

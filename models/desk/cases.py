@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select, text, update
 
 from models.clock import Clock
 from models.desk.tables import agent_case
+from models.rows import values_of
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,7 @@ class Case:
 def add(connection: Connection, clock: Clock, new: NewCase) -> None:
     """Open a case, in the transaction of what caused it."""
     connection.execute(
-        agent_case.insert().values(
-            id=new.id,
-            kind=new.kind,
-            booking_id=new.booking_id,
-            operation_id=new.operation_id,
-            message_id=new.message_id,
-            why=new.why,
-            created_at=clock.at(),
-        )
+        agent_case.insert().values(values_of(new, agent_case) | {"created_at": clock.at()})
     )
 
 

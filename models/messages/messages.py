@@ -30,6 +30,7 @@ from models.clock import Clock
 from models.dialects import insert
 from models.messages.outbox import FAILING, FOLLOW_UP, RESEND
 from models.messages.tables import message
+from models.rows import columns_of
 
 # What one file may have: a booking that was moved again and again has some dozens.
 _MOST = 60
@@ -62,19 +63,7 @@ class MessageRow:
     follows: str | None
 
 
-_COLUMNS = (
-    message.c.id,
-    message.c.kind,
-    message.c.topic,
-    message.c.way,
-    message.c.state,
-    message.c.attempts,
-    message.c.error_code,
-    message.c.due_at,
-    message.c.created_at,
-    message.c.updated_at,
-    message.c.sent_at,
-)
+_COLUMNS = columns_of(MessageRow, message)
 
 
 def _row(row: Any) -> MessageRow:

@@ -41,6 +41,7 @@ from models.dialects import insert, insert_new
 from models.messages.phone_lines import REMEMBERED, Remembered
 from models.messages.tables import message, phone_line
 from models.prepared import Prepared
+from models.rows import columns_of, from_row, values_of
 
 # Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
 # Ids in one statement.
@@ -69,18 +70,6 @@ _RESENDS = "resend:"
 SETTLE = timedelta(minutes=1)
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
-_CLAIMED = (
-    message.c.id,
-    message.c.kind,
-    message.c.recipient_enc,
-    message.c.payload_enc,
-    message.c.attempts,
-    message.c.created_at,
-    message.c.booking_id,
-    message.c.call_id,
-    message.c.topic,
-    message.c.dedupe_key,
-)
 
 
 @dataclass(frozen=True)
@@ -146,24 +135,19 @@ class StoredMessage:
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
     """Store a message; False when one with its dedupe key is there already."""
     payload = json.dumps(new.payload, ensure_ascii=False)
-    values = {
-        "id": new.id,
-        "kind": new.kind,
-        "dedupe_key": new.dedupe_key,
-        "booking_id": new.booking_id,
-        "call_id": new.call_id,
+    values = values_of(new, message) | {
         "recipient_enc": vault.seal_text(new.recipient, _where("recipient", new.id)),
         "recipient_idx": vault.index("phone", new.recipient),
         "payload_enc": vault.seal_text(payload, _where("payload", new.id)),
         "state": "pending",
-        "topic": new.topic,
     }
     if new.due_at is None:
+        del values["due_at"]
         moments = ("due_at", "created_at", "updated_at")
         return insert_new(connection, clock, message, values, *moments)
     # Its age, by which alerts are raised and rows are erased, counts from when it may leave.
-    later = {"due_at": new.due_at, "created_at": new.due_at}
-    return insert_new(connection, clock, message, values | later, "updated_at")
+    values["created_at"] = new.due_at
+    return insert_new(connection, clock, message, values, "updated_at")
 
 
 def replace_payload(
@@ -281,6 +265,11 @@ def claim(
     return replace(_opened(taken[0], vault), ambiguous=before.state == "sending", line=line)
 
 
+_CLAIMED = (
+    *columns_of(ClaimedMessage, message), message.c.recipient_enc, message.c.payload_enc,
+)  # fmt: skip
+
+
 @lru_cache
 def _claiming(clock: Clock, lease: timedelta) -> tuple[Prepared, Prepared]:
     this = message.c.id == bindparam("of_id")
@@ -312,35 +301,20 @@ def load(
     connection: Connection, vault: Vault, message_id: str, *, lock: bool = False
 ) -> StoredMessage | None:
     """A message as it is kept, whatever its state; None where there is none."""
-    statement = select(
-        *_CLAIMED,
-        message.c.state,
-        message.c.way,
-        message.c.error_code,
-        message.c.updated_at,
-        message.c.sent_at,
-    ).where(message.c.id == message_id)
+    statement = select(message).where(message.c.id == message_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
-    if row is None:
-        return None
-    became = (row.state, row.way, row.error_code, row.updated_at, row.sent_at)
-    return StoredMessage(_opened(row, vault), *became)
+    return None if row is None else from_row(StoredMessage, row, claimed=_opened(row, vault))
 
 
 def _opened(row: Any, vault: Vault) -> ClaimedMessage:
     """Who it is for and what it carries are empty where they are made when it goes, or erased."""
-    return ClaimedMessage(
-        id=row.id,
-        kind=row.kind,
+    return from_row(
+        ClaimedMessage,
+        row,
         recipient=vault.open_text(row.recipient_enc, _where("recipient", row.id)) or "",
         payload=json.loads(vault.open_text(row.payload_enc, _where("payload", row.id)) or "{}"),
-        attempts=row.attempts,
         ambiguous=False,
-        created_at=row.created_at,
-        booking_id=row.booking_id,
-        call_id=row.call_id,
-        topic=row.topic,
-        dedupe_key=row.dedupe_key,
+        line=None,
     )
 
 

@@ -30,6 +30,7 @@ from models.centre_day.tables import operation
 from models.centres.tables import centre
 from models.clock import Clock
 from models.prepared import Prepared
+from models.rows import columns_of, from_row
 from models.slots.places import Share, Window, is_free, share_values
 from models.slots.tables import place, slot
 
@@ -70,14 +71,13 @@ class ChangeMarks:
 
 def centres(connection: Connection) -> list[FeedCentre]:
     """Those that are open and whose places are ours to give, by département and id."""
-    names = [one for one in FeedCentre.__dataclass_fields__ if one != "phones"]
     statement = (
-        select(centre.c.phones, *(centre.c[name] for name in names))
+        select(*columns_of(FeedCentre, centre))
         .where(centre.c.closed_at.is_(None), centre.c.booking_mode == "ours")
         .order_by(centre.c.departement, centre.c.id)
     )
     return [
-        FeedCentre(*row[1:], phones=tuple(json.loads(row[0])))  # type: ignore[misc]
+        from_row(FeedCentre, row, phones=tuple(json.loads(row.phones)))
         for row in connection.execute(statement)
     ]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -39,6 +39,7 @@ from models.crypto import CannotOpen, Vault
 from models.dialects import insert_new
 from models.prepared import Prepared
 from models.queue.tables import agent_queue, agent_queue_member, queue_entry
+from models.rows import columns_of, from_row, values_of
 from models.slots.places import renewal
 from models.slots.tables import place
 
@@ -81,19 +82,11 @@ class CallQueue:
     translations: Mapping[str, str] = field(default_factory=dict)
 
 
-_QUEUE = tuple(
-    agent_queue.c[name]
-    for name in (
-        "id", "language", "region", "state", "overflow_minutes", "announcement", "provider_sid",
-        "max_size", "translations",
-    )
-)  # fmt: skip
+_QUEUE = columns_of(CallQueue, agent_queue)
 
 
-def _queue(values: Sequence[Any]) -> CallQueue:
-    """From the values of _QUEUE."""
-    *plain, translations = values
-    return replace(CallQueue(*plain), translations=json.loads(translations))
+def _queue(row: Any) -> CallQueue:
+    return from_row(CallQueue, row, translations=json.loads(row.translations))
 
 
 def all_queues(connection: Connection) -> list[CallQueue]:
@@ -177,11 +170,7 @@ class QueueStatus:
 def queue_statuses(connection: Connection, clock: Clock, language: str) -> list[QueueStatus]:
     """The queues of a language, the national one first; one statement."""
     rows = _queue_statuses(clock).rows(connection, {"the_language": language})
-    found = []
-    for row in rows:
-        queue = _queue(row[: len(_QUEUE)])
-        found.append(QueueStatus(queue, row.agents, row.on_the_line, row.waiting))
-    return found
+    return [from_row(QueueStatus, row, queue=_queue(row)) for row in rows]
 
 
 @lru_cache
@@ -316,55 +305,28 @@ class QueueEntry:
     version: int
     created_at: datetime
     updated_at: datetime
+    # Whether an agent or the machine speaks: "agent" or "machine".
+    mode: str = "agent"
+    # The message that it delivers.
+    message_id: str | None = None
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:
     """Put somebody into the line; False when this call, or a promise to this number, is in it."""
-    values = {
-        "id": new.id,
-        "queue_id": new.queue_id,
-        "kind": new.kind,
-        "state": new.state,
-        "call_id": new.call_id,
-        "origin_call_id": new.origin_call_id,
-        "language": new.language,
-        "departement": new.departement,
-        "phone_enc": vault.seal_text(new.number or None, f"queue_entry.phone:{new.id}"),
-        "phone_idx": vault.index("phone", new.number or None),
-        "known_enc": _sealed(vault, new.id, new.known),
-        "reason": new.reason,
-        "mode": new.mode,
-        "overflow_at": new.overflow_at,
-        "expected_at": new.expected_at,
-        "staff_id": new.staff_id,
-        "outcome": new.outcome,
-        "message_id": new.message_id,
-        "tries": new.tries,
-    }
-    moments = ["created_at", "updated_at"]
-    given = {"joined_at": new.joined_at, "due_at": new.due_at}
-    if new.kind == CALLBACK:
-        given["promised_at"] = new.promised_at
-    for name, moment in given.items():
-        if moment is None:
-            moments.append(name)
-        else:
-            values[name] = moment
+    now = ("joined_at", "due_at", *(("promised_at",) if new.kind == CALLBACK else ()))
+    moments = ["created_at", "updated_at", *(name for name in now if getattr(new, name) is None)]
     if new.state == "reserved":
         moments.append("reserved_at")
-    return insert_new(connection, clock, queue_entry, values, *moments)
-
-
-def _sealed(vault: Vault, entry_id: str, known: Mapping[str, Any]) -> bytes | None:
-    if not known:
-        return None
-    shown = json.dumps(dict(known), ensure_ascii=False, separators=(",", ":"))
-    return vault.seal_text(shown, f"queue_entry.known:{entry_id}")
+    values = values_of(new, queue_entry)
+    values |= sealed_known(vault, new.id, new.known) | sealed_number(vault, new.id, new.number)
+    given = {name: value for name, value in values.items() if name not in moments}
+    return insert_new(connection, clock, queue_entry, given, *moments)
 
 
 def sealed_known(vault: Vault, entry_id: str, known: Mapping[str, Any]) -> dict[str, Any]:
     """The column of what is known, for `move` and `change`."""
-    return {"known_enc": _sealed(vault, entry_id, known)}
+    shown = json.dumps(dict(known), ensure_ascii=False, separators=(",", ":")) if known else None
+    return {"known_enc": vault.seal_text(shown, f"queue_entry.known:{entry_id}")}
 
 
 def sealed_number(vault: Vault, entry_id: str, number: str) -> dict[str, Any]:
@@ -389,10 +351,18 @@ def note_of(connection: Connection, vault: Vault, entry_id: str) -> str:
 
 
 def load(
-    connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
+    connection: Connection,
+    vault: Vault,
+    entry_id: str,
+    *,
+    lock: bool = False,
+    strict: bool = False,
 ) -> QueueEntry | None:
-    """One entry; with `lock` nobody else changes it until the transaction ends."""
-    return _one(connection, vault, queue_entry.c.id == entry_id, lock=lock)
+    """One entry; with `lock` nobody else changes it until the transaction ends.
+
+    With `strict` it raises CannotOpen where the number was sealed with a key that is gone.
+    """
+    return _one(connection, vault, queue_entry.c.id == entry_id, lock=lock, strict=strict)
 
 
 def of_call(
@@ -443,27 +413,29 @@ def promise_to(
 
 
 def _one(
-    connection: Connection, vault: Vault, *where: ColumnElement[bool] | Any, lock: bool
+    connection: Connection,
+    vault: Vault,
+    *where: ColumnElement[bool] | Any,
+    lock: bool,
+    strict: bool = False,
 ) -> QueueEntry | None:
     statement = select(queue_entry).where(*where)
     if lock:
         statement = statement.with_for_update()
     row = connection.execute(statement).one_or_none()
-    return _opened(vault, row) if row else None
+    return _opened(vault, row, strict=strict) if row else None
 
 
-_PLAIN = tuple(one.name for one in fields(QueueEntry) if one.name not in {"number", "known"})
-
-
-def _opened(vault: Vault, row: Any) -> QueueEntry:
-    values = {name: getattr(row, name) for name in _PLAIN}
+def _opened(vault: Vault, row: Any, *, strict: bool = False) -> QueueEntry:
     try:
         number = vault.open_text(row.phone_enc, f"queue_entry.phone:{row.id}") or ""
         known = json.loads(vault.open_text(row.known_enc, f"queue_entry.known:{row.id}") or "{}")
     except CannotOpen:
+        if strict:
+            raise
         # Sealed with a key that is gone: the place counts all the same.
         number, known = "", {}
-    return QueueEntry(**values, number=number, known=known)
+    return from_row(QueueEntry, row, number=number, known=known)
 
 
 # ------------------------------------------------------------------ changes
@@ -525,17 +497,15 @@ def mark_told(connection: Connection, clock: Clock, entry_id: str, seconds: int)
 
 def expire_kept(connection: Connection, clock: Clock, kept_for: timedelta) -> int:
     """Let places go that nobody came back for; gives how many."""
-    statement = (
-        update(queue_entry)
-        .where(_BUSY, queue_entry.c.state == "kept", queue_entry.c.updated_at < clock.at(-kept_for))
-        .values(
-            state="left",
-            outcome="not_back",
-            ended_at=clock.at(),
-            updated_at=clock.at(),
-            version=queue_entry.c.version + 1,
-        )
-    )
+    long_kept = (queue_entry.c.state == "kept", queue_entry.c.updated_at < clock.at(-kept_for))
+    return end_all(connection, clock, "not_back", _BUSY, *long_kept)
+
+
+def end_all(connection: Connection, clock: Clock, outcome: str, *which: Any) -> int:
+    """End the entries for which all these SQL conditions are true as `left`; gives how many."""
+    statement = update(queue_entry).where(*which)
+    over = {"state": "left", "outcome": outcome, "ended_at": clock.at(), "updated_at": clock.at()}
+    statement = statement.values(**over, version=queue_entry.c.version + 1)
     return connection.execute(statement).rowcount
 
 
@@ -572,11 +542,6 @@ class QueueCandidate:
     joined_at: datetime
 
 
-_CANDIDATE = tuple(
-    queue_entry.c[name] for name in ("id", "queue_id", "kind", "call_id", "language", "joined_at")
-)
-
-
 def candidates(
     connection: Connection,
     clock: Clock,
@@ -598,7 +563,7 @@ def candidates(
         )
         mine = or_(mine, overflown)
     statement = (
-        select(*_CANDIDATE)
+        select(*columns_of(QueueCandidate, queue_entry))
         .where(_IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
         # Some promises are kept by the machine.
         .where(queue_entry.c.mode == "agent")
@@ -680,20 +645,13 @@ def _queue_position_from(
     if not rows:
         return None
     row = rows[0]
-    return QueuePosition(
-        entry_id=row.entry_id,
-        kind=row.kind,
+    return from_row(
+        QueuePosition,
+        row,
         state=row.entry_state,
-        joined_at=row.joined_at,
-        overflow_at=row.overflow_at,
         language=row.entry_language,
-        reason=row.reason,
-        outcome=row.outcome,
         rings=row.phone_idx is not None,
-        told_seconds=row.told_seconds,
-        queue=_queue([getattr(row, column.name) for column in _QUEUE]),
-        ahead=row.ahead,
-        agents=row.agents,
+        queue=_queue(row),
     )
 
 

@@ -33,6 +33,7 @@ from models.clock import Clock
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
 from models.queue.tables import agent_queue_member, queue_entry
+from models.rows import columns_of, from_row
 from models.slots.tables import place
 
 # To the letter what the indexes say, or SQLite would not use them.
@@ -73,7 +74,7 @@ class Move:
     count: int
 
 
-_TURN = (turn.c.call_id, turn.c.number, turn.c.at, turn.c.step, turn.c.outcome)
+_TURN = columns_of(TurnSeen, turn)
 
 
 def turns_since(connection: Connection, since: datetime) -> list[TurnSeen]:
@@ -212,8 +213,8 @@ class AbandonedEntry:
     outcome: str
 
 
-_ANSWERED = tuple(queue_entry.c[name] for name in AnsweredEntry.__dataclass_fields__)
-_LEFT = tuple(queue_entry.c[name] for name in AbandonedEntry.__dataclass_fields__)
+_ANSWERED = columns_of(AnsweredEntry, queue_entry)
+_LEFT = columns_of(AbandonedEntry, queue_entry)
 
 
 def answered_between(
@@ -357,22 +358,12 @@ class AgentSeen:
 def agents(connection: Connection) -> list[AgentSeen]:
     """Everybody who is not at home, by name."""
     statement = (
-        select(
-            agent.c.staff_id,
-            staff.c.name,
-            agent.c.state,
-            agent.c.since,
-            agent.c.reason,
-            agent.c.entry_id,
-            agent.c.voice,
-            staff.c.languages,
-            agent.c.seen_at,
-        )
+        select(*columns_of(AgentSeen, agent), *columns_of(AgentSeen, staff))
         .join(staff, staff.c.id == agent.c.staff_id)
         .where(agent.c.state != "offline", staff.c.disabled_at.is_(None))
         .order_by(staff.c.name, staff.c.id)
     )
-    return [AgentSeen(*row) for row in connection.execute(statement)]
+    return [from_row(AgentSeen, row) for row in connection.execute(statement)]
 
 
 def members(connection: Connection) -> dict[str, list[str]]:

@@ -22,8 +22,8 @@ from models.booking import bookings
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import ClaimedMessage
-from models.queue import callbacks, voice
-from models.queue.callbacks import CallbackPromise, NewPromise
+from models.queue import callbacks, queues, voice
+from models.queue.queues import CALLBACK, NewQueueEntry, QueueEntry
 from services.messages.notices import CallPlan, Reason
 from services.messages.topics import Topic
 from services.queue.promise_callback import MACHINE, RING_AFTER, national_queue
@@ -51,19 +51,19 @@ def arrange(connection: Connection, store: Store, claimed: ClaimedMessage, plan:
     """
     soonest = store.clock.now() + RING_AFTER
     known = {**plan.known, "until": plan.until.isoformat() if plan.until else ""}
-    new = NewPromise(
+    new = NewQueueEntry(
         id=store.chance.identifier(),
         queue_id=national_queue(connection, plan.language).id,
         number=claimed.recipient,
         language=plan.language,
         reason=plan.reason,
+        kind=CALLBACK,
         mode=MACHINE,
-        origin_call_id=None,
         known={name: value for name, value in known.items() if value},
         due_at=max(soonest, plan.due_at) if plan.due_at else soonest,
         message_id=claimed.id,
     )
-    return callbacks.add(connection, store.clock, store.vault, new)
+    return queues.add(connection, store.clock, store.vault, new)
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,14 @@ def rung(
     leg = agents.get_leg(connection, store.vault, try_id)
     if leg is None or leg.entry_id is None:
         return None
-    entry = voice.load(connection, store.vault, leg.entry_id, lock=lock)
+    entry = callbacks.load(connection, store.vault, leg.entry_id, lock=lock)
     if entry is None or entry.message_id is None:
         return None
     return VoiceCall(entry.id, entry.message_id, entry.number, entry.known)
 
 
 def is_there(
-    connection: Connection, store: Store, promise: CallbackPromise, try_id: str, call_id: str
+    connection: Connection, store: Store, promise: QueueEntry, try_id: str, call_id: str
 ) -> bool:
     """A person has shown to be there, in their call's transaction; False where it is over.
 
@@ -144,13 +144,12 @@ def heard_beside(connection: Connection, store: Store, booking_id: str) -> None:
 
 
 def is_needless(
-    connection: Connection, store: Store, promise: CallbackPromise, wanted: StillWanted | None
+    connection: Connection, store: Store, promise: QueueEntry, wanted: StillWanted | None
 ) -> bool:
     """Whether nobody needs to be told any more, or it is too late; then the promise is over."""
     if promise.message_id is None:
         return False
-    entry = voice.load(connection, store.vault, promise.id)
-    until = str(entry.known.get("until", "")) if entry else ""
+    until = str(promise.known.get("until", ""))
     late = bool(until) and datetime.fromisoformat(until) <= store.clock.now()
     stored = outbox.load(connection, store.vault, promise.message_id)
     live = stored if stored is not None and stored.state == "sent" and not late else None
@@ -161,24 +160,23 @@ def is_needless(
     return True
 
 
-def in_vain(connection: Connection, store: Store, promise: CallbackPromise) -> None:
+def in_vain(connection: Connection, store: Store, promise: QueueEntry) -> None:
     """Nobody could be told: the promise is lost, and so is the message by this way."""
     if callbacks.end(connection, store.clock, promise.id, "lost", UNHEARD) and promise.message_id:
         _undelivered(connection, store, promise.message_id, RUNG_IN_VAIN)
 
 
-def told_by_agent(connection: Connection, store: Store, promise: CallbackPromise) -> None:
+def told_by_agent(connection: Connection, store: Store, promise: QueueEntry) -> None:
     """Whoever was rung asked for a person and spoke with one, who has it on their page."""
     if callbacks.end(connection, store.clock, promise.id, "done", "agent") and promise.message_id:
         outbox.move_state(connection, store.clock, promise.message_id, "delivered")
 
 
-def refused(connection: Connection, store: Store, promise: CallbackPromise) -> bool:
+def refused(connection: Connection, store: Store, promise: QueueEntry) -> bool:
     """Whoever is there wants no such call, and is rung about that booking no more."""
     if not callbacks.end(connection, store.clock, promise.id, "left", REFUSED):
         return False
-    entry = voice.load(connection, store.vault, promise.id)
-    booking_id = entry.known.get("booking_id") if entry else None
+    booking_id = promise.known.get("booking_id")
     if booking_id:
         bookings.wish_no_calls(connection, str(booking_id))
     if promise.message_id:
@@ -197,23 +195,23 @@ def resume_displaced(store: Store) -> int:
         found = voice.displaced(connection, limit=_AT_ONCE)
     for entry_id in found:
         with store.database.transaction() as connection:
-            entry = voice.load(connection, store.vault, entry_id, lock=True)
+            entry = callbacks.load(connection, store.vault, entry_id, lock=True)
             if entry is None or entry.outcome not in voice.DISPLACED or not entry.number:
                 continue
-            new = NewPromise(
+            new = NewQueueEntry(
                 id=store.chance.identifier(),
                 queue_id=entry.queue_id,
                 number=entry.number,
                 language=entry.language,
                 reason=entry.reason,
+                kind=CALLBACK,
                 mode=MACHINE,
-                origin_call_id=None,
                 known=entry.known,
                 due_at=store.clock.now() + AFTER_ANOTHER,
                 message_id=entry.message_id,
                 tries=entry.tries,
             )
-            if callbacks.add(connection, store.clock, store.vault, new):
+            if queues.add(connection, store.clock, store.vault, new):
                 voice.taken_anew(connection, store.clock, entry_id)
                 done += 1
     return done
