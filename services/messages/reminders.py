@@ -24,7 +24,7 @@ from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
 from services.messages.notices import APPOINTMENT, CallPlan, ReadyNotice, Render
-from services.messages.texts import MessagePlace
+from services.messages.texts import MessagePlace, Writer
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -173,13 +173,11 @@ def _reminder(
     if not texts.wanted(campaign_of(file.campaign), REMINDER):
         return None
     tomorrow = local.date() - store.clock.now().astimezone(zone).date() == timedelta(days=1)
+    link = store.link_of(file.reference, [one.start_at for one in file.live])
     text = texts.reminder(
-        load(file.language),
+        Writer(load(file.language), file.reference, national_number, link),
         start=local,
-        where=MessagePlace(where.street, where.name, where.postcode, where.town),
-        reference=file.reference,
-        number=national_number,
-        link=store.link_of(file.reference, [one.start_at for one in file.live]),
+        where=MessagePlace.of(where),
         tomorrow=tomorrow,
         which=mine.dose if len(file.live) > 1 else None,
     )
