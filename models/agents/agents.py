@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -651,36 +651,49 @@ class Pending:
     created_at: datetime
 
 
-def add_command(
+@dataclass(frozen=True)
+class NewCommand:
+    """Something to ask of the provider. The same `key` (80 letters) twice is one intent.
+
+    `kind` is a services.agents.command_store.CommandKind. `at_once`: nobody carries it out after
+    the commit, so the dispatcher need not wait.
+    """
+
+    kind: str
+    key: str
+    staff_id: str | None = None
+    entry_id: str | None = None
+    leg_id: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    at_once: bool = False
+
+
+def add_command(  # noqa: PLR0917
     connection: Connection,
     clock: Clock,
     vault: Vault,
-    values: Mapping[str, Any],
-    arguments: Mapping[str, Any],
-    *,
+    made: str,
+    new: NewCommand,
     not_before: timedelta,
-) -> bool:
-    """Store an intent; False when one with its key is there. Others leave it alone `not_before`."""
-    row = dict(values) | {
-        "arguments_enc": vault.seal_text(json.dumps(arguments), f"intent.arguments:{values['id']}"),
+) -> str:
+    """Store an intent by the id `made`; gives that, or the id of the one that has its key.
+
+    Others leave it alone `not_before`, unless it is `at_once`.
+    """
+    shown = json.dumps(new.arguments)
+    row = values_of(new, intent) | {
+        "id": made,
+        "arguments_enc": vault.seal_text(shown, f"intent.arguments:{made}"),
         "state": "pending",
+        "created_at": clock.at(),
+        "updated_at": clock.at(),
+        "lease_until": clock.at() if new.at_once else clock.at(not_before),
     }
-    statement = (
-        insert_for(connection.dialect.name, intent)
-        .on_conflict_do_nothing()
-        .values(
-            **row,
-            created_at=clock.at(),
-            updated_at=clock.at(),
-            lease_until=clock.at(not_before),
-        )
-    )
-    return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
-
-
-def command_id(connection: Connection, key: str) -> str:
-    """The id of the intent with this key."""
-    found: str = connection.execute(select(intent.c.id).where(intent.c.key == key)).scalar_one()
+    statement = insert_for(connection.dialect.name, intent).on_conflict_do_nothing().values(**row)
+    statement = statement.execution_options(preserve_rowcount=True)
+    if connection.execute(statement).rowcount == 1:
+        return made
+    found: str = connection.execute(select(intent.c.id).where(intent.c.key == new.key)).scalar_one()
     return found
 
 
@@ -738,20 +751,18 @@ def claim(
 
 def keep(connection: Connection, clock: Clock, claimed: ClaimedCommand, lease: timedelta) -> bool:
     """Prolong a claim between two questions; False when somebody else has taken it over."""
-    kept = connection.execute(
-        update(intent)
-        .where(_is_ours(claimed))
-        .values(lease_until=clock.at(lease), updated_at=clock.at())
-    )
-    return kept.rowcount == 1
+    return _write(connection, clock, claimed, lease_until=clock.at(lease))
 
 
-def _is_ours(claimed: ClaimedCommand) -> ColumnElement[bool]:
-    return and_(
+def _write(connection: Connection, clock: Clock, claimed: ClaimedCommand, **values: Any) -> bool:
+    """Change an intent that is claimed; False when somebody else has taken it over."""
+    ours = (
         intent.c.id == claimed.id,
         intent.c.state == "doing",
         intent.c.attempts == claimed.attempts,
     )
+    statement = update(intent).where(*ours).values(**values, updated_at=clock.at())
+    return connection.execute(statement).rowcount == 1
 
 
 def finish(
@@ -762,12 +773,8 @@ def finish(
     error_code: str | None,
 ) -> bool:
     """Done or failed; False when somebody else has taken it over meanwhile."""
-    finished = connection.execute(
-        update(intent)
-        .where(_is_ours(claimed))
-        .values(state=state, error_code=error_code, lease_until=None, updated_at=clock.at())
-    )
-    return finished.rowcount == 1
+    over = {"state": state, "error_code": error_code, "lease_until": None}
+    return _write(connection, clock, claimed, **over)
 
 
 def put_back(
@@ -780,15 +787,13 @@ def put_back(
     ambiguous: bool,
 ) -> None:
     """Try again `after` a while; an ambiguous one stays in `doing`, so that it is looked up."""
-    connection.execute(
-        update(intent)
-        .where(_is_ours(claimed))
-        .values(
-            state="doing" if ambiguous else "pending",
-            error_code=error_code,
-            lease_until=clock.at(after),
-            updated_at=clock.at(),
-        )
+    _write(
+        connection,
+        clock,
+        claimed,
+        state="doing" if ambiguous else "pending",
+        error_code=error_code,
+        lease_until=clock.at(after),
     )
 
 

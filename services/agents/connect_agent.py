@@ -21,13 +21,13 @@ from enum import StrEnum
 from flows.session import Session
 from flows.steps.line import QUEUE
 from models.agents import agents
-from models.agents.agents import ClaimedCommand, Leg
+from models.agents.agents import ClaimedCommand, Leg, NewCommand
 from models.call import turns
 from models.call.turns import Body
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import QueueEntry
-from services.agents.command_store import RING_PATHS, CommandKind, NewCommand, add
+from services.agents.command_store import RING_PATHS, CommandKind, add
 from services.queue import entries
 from services.store import Store
 

@@ -21,7 +21,7 @@ from models.queue import queues
 from models.queue.queues import QueueEntry
 from services.accounts.staff import READ_FILE
 from services.accounts.staff import read_file as say_that_it_is_read
-from services.agents import hand_back, presence, wrap_up
+from services.agents import conversation, presence
 from services.agents.presence import PAUSES, Current
 from services.agents.provider_commands import CommandResult
 from services.booking.find_booking import FoundBooking
@@ -201,9 +201,9 @@ class DeskPage:
             "told_of": told_of(store, self._parts.service),
             "cases": self._cases(seat),
             "pauses": PAUSES,
-            "codes": wrap_up.CODES,
-            "steps": hand_back.STEPS,
-            "note_letters": wrap_up.NOTE_LETTERS,
+            "codes": conversation.CODES,
+            "steps": conversation.STEPS,
+            "note_letters": conversation.NOTE_LETTERS,
             "call": current_call,
             "third": current_call.third if current_call and current_call.is_mine else None,
             "watch": self._watch(current_call),

@@ -18,16 +18,14 @@ from flows.understanding import NotUnderstood
 from models.agents import agents as agent_rows
 from models.desk import desk as rows
 from services.agents import (
-    hand_back,
-    hold_call,
+    conversation,
     presence,
     provider_commands,
     reserve,
     take_over,
     transfer,
-    wrap_up,
 )
-from services.agents.conversation_of import OTHER_CALL
+from services.agents.conversation import OTHER_CALL
 from services.agents.provider_commands import CommandResult
 from services.desk.offers import let_go, reach
 from web.desk import forms
@@ -77,7 +75,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
             return agent_session_of(connection, store, current())
 
     # What is late is mostly found here, before anything is read; what counts is decided in the
-    # transaction of each act (`agent_session_of`, `services.agents.conversation_of`).
+    # transaction of each act (`agent_session_of`, `services.agents.conversation`).
     @desk.before_request
     def is_about_their_caller() -> Any:
         view = (request.endpoint or "").rpartition(".")[2]
@@ -206,7 +204,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @agents
     def attente() -> Any:
         on = request.form.get("on", "1") == "1"
-        asked = hold_call.hold(store, control, current().id, forms.about(request.form), on=on)
+        asked = conversation.hold(store, control, current().id, forms.about(request.form), on=on)
         return answer(asked, "held" if on else "unheld")
 
     @desk.post("/transfert")
@@ -258,7 +256,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     def rendre() -> Any:
         here, step = seat(), request.form.get("step", "")
         entry = forms.about(request.form)
-        if here.state != "talking" or step not in hand_back.STEPS:
+        if here.state != "talking" or step not in conversation.STEPS:
             return answer(
                 CommandResult(done=False, why="step" if here.entry else "not_talking"), ""
             )
@@ -266,7 +264,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         with store.database.transaction() as connection:
             here = agent_session_of(connection, store, current(), about=entry)
             give_their_places_back(connection, store, service, here)
-        asked = hand_back.hand_back(store, control, here.staff.id, entry, step)
+        asked = conversation.hand_back(store, control, here.staff.id, entry, step)
         if not asked.done and not asked.later:
             with store.database.transaction() as connection:
                 go_on_with_their_places(connection, store, service, here)
@@ -276,7 +274,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
     @agents
     def raccrocher() -> Any:
         entry = forms.about(request.form)
-        return answer(wrap_up.hang_up(store, control, current().id, entry), "hung_up")
+        return answer(conversation.hang_up(store, control, current().id, entry), "hung_up")
 
     @desk.post("/cloture")
     @agents
@@ -284,7 +282,7 @@ def blueprint(parts: DeskParts) -> Blueprint:  # noqa: C901, PLR0915 (one small 
         here, form = seat(), request.form
         code, note = form.get("code", ""), form.get("note", "")
         entry = forms.about(form)
-        asked = wrap_up.wrap_up(store, control, here.staff.id, entry, code, note)
+        asked = conversation.wrap_up(store, control, here.staff.id, entry, code, note)
         if asked.done or asked.later:
             with store.database.transaction() as connection:
                 let_go(connection, here.desk)
