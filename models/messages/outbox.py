@@ -333,42 +333,38 @@ def about_to_text(
     Should the answer be lost, it is these words that are looked for at the provider.
     """
     payload = json.dumps({**claimed.payload, SENT_BODY: body}, ensure_ascii=False)
-    values = {
-        "payload_enc": vault.seal_text(payload, _where("payload", claimed.id)),
-        "way": "text",
-        "parts": parts,
-        "lease_until": clock.at(lease),
-        "updated_at": clock.at(),
+    return _write(
+        connection,
+        clock,
+        claimed,
+        payload_enc=vault.seal_text(payload, _where("payload", claimed.id)),
+        way="text",
+        parts=parts,
+        lease_until=clock.at(lease),
         **_addressed(vault, claimed),
-    }
-    statement = update(message).where(message.c.id == claimed.id, _is_ours(claimed))
-    return connection.execute(statement.values(**values)).rowcount == 1
+    )
 
 
 def told_by_call(
     connection: Connection, clock: Clock, vault: Vault, claimed: ClaimedMessage
 ) -> bool:
     """A call is promised that tells it; False when another relay has taken it over."""
-    values = {
-        "way": "call",
-        "state": "sent",
-        "lease_until": None,
-        "updated_at": clock.at(),
-        "sent_at": func.coalesce(message.c.sent_at, clock.at()),
+    return _write(
+        connection,
+        clock,
+        claimed,
+        way="call",
+        state="sent",
+        lease_until=None,
+        sent_at=func.coalesce(message.c.sent_at, clock.at()),
         **_addressed(vault, claimed),
-    }
-    statement = update(message).where(message.c.id == claimed.id, _is_ours(claimed))
-    return connection.execute(statement.values(**values)).rowcount == 1
+    )
 
 
 def drop(connection: Connection, clock: Clock, claimed: ClaimedMessage, why: str) -> bool:
     """Nobody is to be told by this one any more; `why` is a word of 12 letters at most."""
-    statement = (
-        update(message)
-        .where(message.c.id == claimed.id, _is_ours(claimed))
-        .values(state="dropped", error_code=why, lease_until=None, updated_at=clock.at())
-    )
-    return connection.execute(statement).rowcount == 1
+    over = {"state": "dropped", "error_code": why, "lease_until": None}
+    return _write(connection, clock, claimed, **over)
 
 
 def put_off(
@@ -378,19 +374,27 @@ def put_off(
 
     Its age, by which alerts are raised, counts from then, as that of what was promised for later.
     """
-    statement = (
-        update(message)
-        .where(message.c.id == claimed.id, _is_ours(claimed))
-        .values(
-            state="pending",
-            due_at=at,
-            created_at=at,
-            lease_until=None,
-            attempts=message.c.attempts - 1,
-            error_code=why,
-            updated_at=clock.at(),
-        )
+    return _write(
+        connection,
+        clock,
+        claimed,
+        state="pending",
+        due_at=at,
+        created_at=at,
+        lease_until=None,
+        attempts=message.c.attempts - 1,
+        error_code=why,
     )
+
+
+def _write(connection: Connection, clock: Clock, claimed: ClaimedMessage, **values: Any) -> bool:
+    """Change a message that this relay has claimed; False when another has taken it over."""
+    ours = (
+        message.c.id == claimed.id,
+        message.c.state == "sending",
+        message.c.attempts == claimed.attempts,
+    )
+    statement = update(message).where(*ours).values(**values, updated_at=clock.at())
     return connection.execute(statement).rowcount == 1
 
 
@@ -436,12 +440,7 @@ def _sent(dialect: str, clock: Clock) -> Prepared:
 
 def keep(connection: Connection, clock: Clock, claimed: ClaimedMessage, lease: timedelta) -> bool:
     """Prolong a claim before sending; False when another relay has taken it over meanwhile."""
-    statement = (
-        update(message)
-        .where(message.c.id == claimed.id, _is_ours(claimed))
-        .values(lease_until=clock.at(lease), updated_at=clock.at())
-    )
-    return connection.execute(statement).rowcount == 1
+    return _write(connection, clock, claimed, lease_until=clock.at(lease))
 
 
 def put_back(
@@ -454,14 +453,12 @@ def put_back(
     ambiguous: bool,
 ) -> None:
     """Try again `after` a while; an ambiguous one stays in `sending` so that it is looked up."""
-    values: dict[str, Any] = {"error_code": error_code, "updated_at": clock.at()}
+    values: dict[str, Any] = {"error_code": error_code}
     if ambiguous:
         values["lease_until"] = clock.at(after)
     else:
         values |= {"state": "pending", "due_at": clock.at(after), "lease_until": None}
-    connection.execute(
-        update(message).where(message.c.id == claimed.id, _is_ours(claimed)).values(**values)
-    )
+    _write(connection, clock, claimed, **values)
 
 
 def put_aside(connection: Connection, clock: Clock, message_id: str, after: timedelta) -> None:
@@ -617,10 +614,6 @@ def _erasing(which: ColumnElement[bool]) -> Update:
             state=case((message.c.state.in_(_UNSENT), "failed"), else_=message.c.state),
         )
     )
-
-
-def _is_ours(claimed: ClaimedMessage) -> Any:
-    return and_(message.c.state == "sending", message.c.attempts == claimed.attempts)
 
 
 def _is_due(clock: Clock) -> Any:

@@ -26,7 +26,6 @@ from services.campaign.campaign import Campaign
 from services.messages import delivery_failures
 from services.messages.change_notices import call_about
 from services.messages.delivery_failures import ForSomebody
-from services.messages.look_up_line import look_up_line
 from services.messages.notices import PARTNER, Arrange, CallPlan, Later, ReadyNotice, Render
 from services.messages.phone_capabilities import (
     REFUSAL,
@@ -34,6 +33,7 @@ from services.messages.phone_capabilities import (
     given_anew,
     line_from,
     line_of,
+    look_up_line,
     tried_again,
 )
 from services.messages.retry_plan import LONGEST_RETRY, next_try
