@@ -234,14 +234,6 @@ def known_queues(connection: Connection) -> list[str]:
     return list(connection.execute(select(agent_queue.c.id).order_by(agent_queue.c.id)).scalars())
 
 
-def set_queues(connection: Connection, staff_id: str, queues: Collection[str]) -> None:
-    """Whose queues somebody serves from now on; none: the national ones of their languages."""
-    connection.execute(delete(agent_queue_member).where(agent_queue_member.c.staff_id == staff_id))
-    rows = [{"staff_id": staff_id, "queue_id": queue} for queue in sorted(set(queues))]
-    if rows:
-        connection.execute(agent_queue_member.insert(), rows)
-
-
 # ---------------------------------------------------------------- sessions
 
 

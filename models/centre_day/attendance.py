@@ -319,21 +319,12 @@ def next_absent(
     return None if row is None else (row.booking_id, row.dose, row.slot_id)
 
 
-def give_away(connection: Connection, booking_id: str, dose: int, place_id: int) -> None:
-    """What an absent person left is this new place; the row must be locked."""
+def set_given(connection: Connection, booking_id: str, dose: int, place_id: int | None) -> None:
+    """What an absent person left is this new place; None: it is theirs again. Row locked."""
     connection.execute(
         update(attendance)
         .where(attendance.c.booking_id == booking_id, attendance.c.dose == dose)
         .values(given_place=place_id)
-    )
-
-
-def take_back(connection: Connection, booking_id: str, dose: int) -> None:
-    """What somebody left is theirs again; the row must be locked."""
-    connection.execute(
-        update(attendance)
-        .where(attendance.c.booking_id == booking_id, attendance.c.dose == dose)
-        .values(given_place=None)
     )
 
 

@@ -18,11 +18,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
     and_,
-    case,
     false,
     func,
     literal,
@@ -309,26 +307,16 @@ def places_of(
     live = and_(place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
     statement = (
         select(
-            place.c.id,
-            place.c.slot_id,
-            place.c.number,
-            _flag(place.c.booking_id.is_not(None)),
-            _flag(and_(place.c.booking_id.is_(None), live)),
-            _flag(place.c.blocked),
+            *columns_of(PlaceState, place),
+            place.c.booking_id.is_not(None).label("booked"),
+            and_(place.c.booking_id.is_(None), live).label("held"),
         )
         .where(place.c.slot_id.in_(slot_ids))
         .order_by(place.c.slot_id, place.c.number)
     )
     if lock:
         statement = statement.with_for_update()
-    return [
-        PlaceState(*row[:3], *(bool(flag) for flag in row[3:]))
-        for row in connection.execute(statement)
-    ]
-
-
-def _flag(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return case((condition, 1), else_=0)
+    return [from_row(PlaceState, row) for row in connection.execute(statement)]
 
 
 def lock_open(

@@ -7,7 +7,7 @@ leaves here but the provider's id of a call.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,9 +32,8 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
-from models.queue.tables import agent_queue_member, queue_entry
+from models.queue.tables import queue_entry
 from models.rows import columns_of, from_row
-from models.slots.tables import place
 
 # To the letter what the indexes say, or SQLite would not use them.
 _IN_LINE = text("queue_entry.state = 'waiting'")
@@ -366,15 +365,6 @@ def agents(connection: Connection) -> list[AgentSeen]:
     return [from_row(AgentSeen, row) for row in connection.execute(statement)]
 
 
-def members(connection: Connection) -> dict[str, list[str]]:
-    """The queues of each agent; whoever is not in it takes the national ones of their languages."""
-    found: dict[str, list[str]] = {}
-    order = (agent_queue_member.c.staff_id, agent_queue_member.c.queue_id)
-    for row in connection.execute(select(*order).order_by(*order)):
-        found.setdefault(row[0], []).append(row[1])
-    return found
-
-
 # ---------------------------------------------------------------- messages
 
 
@@ -443,39 +433,6 @@ def departements(connection: Connection) -> list[str]:
         .order_by(centre.c.departement)
     )
     return list(connection.execute(statement).scalars())
-
-
-def free_places(
-    connection: Connection, clock: Clock, some: Sequence[str], until: datetime
-) -> dict[str, int]:
-    """Places of these départements that anybody could have now, with a start before `until`."""
-    is_free = and_(
-        place.c.blocked.is_(False),
-        or_(place.c.released_at.is_(None), place.c.released_at <= clock.at()),
-        or_(place.c.held_by.is_(None), place.c.hold_expires_at <= clock.at()),
-    )
-    theirs = select(centre.c.id, centre.c.departement).where(
-        centre.c.departement.in_(some),
-        centre.c.closed_at.is_(None),
-        centre.c.booking_mode == "ours",
-    )
-    departement_of = {row.id: row.departement for row in connection.execute(theirs)}
-    # Not a join: SQLite would go through all places of the country for it, a third of a second.
-    statement = (
-        select(place.c.centre_id, func.count())
-        .where(
-            place.c.centre_id.in_(list(departement_of)),
-            _OPEN,
-            place.c.start_at > clock.at(),
-            place.c.start_at < until,
-            is_free,
-        )
-        .group_by(place.c.centre_id)
-    )
-    counts = dict.fromkeys(some, 0)
-    for centre_id, count in connection.execute(statement):
-        counts[departement_of[centre_id]] += count
-    return counts
 
 
 # ---------------------------------------------------------------- upkeep

@@ -187,7 +187,7 @@ def move_agents(
             before = staff_rows.queues_of(connection, staff_id)
             if before == wanted:
                 continue
-            staff_rows.set_queues(connection, staff_id, wanted)
+            queues.set_memberships(connection, staff_id, wanted)
             _record(
                 connection,
                 store,
@@ -405,7 +405,7 @@ def _set_back(
         queues.set_queue(connection, store.clock, subject, **{_COLUMNS[what]: value})
     elif what == AGENT_QUEUES:
         _agent(connection, store, subject)
-        staff_rows.set_queues(connection, subject, value)
+        queues.set_memberships(connection, subject, value)
     else:
         _put(connection, store, who, subject, value)
 
