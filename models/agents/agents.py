@@ -38,8 +38,8 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.prepared import Prepared
-from models.queue import queues
-from models.queue.tables import agent_queue, agent_queue_member, queue_entry
+from models.queue import queues, tables
+from models.queue.tables import LIVE, agent_queue, agent_queue_member, queue_entry
 from models.rows import columns_of, from_row, values_of
 
 BUSY = ("reserved", "talking", "wrapup")
@@ -48,10 +48,8 @@ _NOBODYS = ("waiting", "done", "left", "lost")
 # A leg's state never moves backwards, in whatever order the provider tells of it.
 LEG_RANK = {"asked": 0, "ringing": 1, "answered": 2, "joined": 3, "ended": 4}
 UNDONE = ("pending", "doing")
-# To the letter what the indexes say, or SQLite would not use them.
+# To the letter what the index says, or SQLite would not use it.
 _UNDONE = text("intent.state IN ('pending', 'doing')")
-_LIVE = text("queue_entry.state IN ('waiting', 'kept', 'reserved', 'talking')")
-_BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
 
 
 # ------------------------------------------------------------------ agents
@@ -377,7 +375,9 @@ def silent_entries(
     last = func.coalesce(queue_entry.c.asked_at, queue_entry.c.updated_at)
     wanted = select(queue_entry.c.id, last.label("last")).where(not_asked).order_by(last)
     engaged = wanted.where(
-        _BUSY, queue_entry.c.state.in_(("reserved", "talking")), queue_entry.c.updated_at < long_ago
+        tables.BUSY,
+        queue_entry.c.state.in_(("reserved", "talking")),
+        queue_entry.c.updated_at < long_ago,
     )
     # A third person whom the caller was handed on to, or whoever talks on after the caller.
     with_lines = wanted.where(
@@ -408,7 +408,7 @@ def wrapups_of_nobody(connection: Connection, clock: Clock, than: timedelta) -> 
     """Entries that wait to be wrapped up for so long, and that no agent has."""
     somebody = exists().where(agent.c.entry_id == queue_entry.c.id, agent.c.state.in_(BUSY))
     statement = select(queue_entry.c.id).where(
-        _BUSY,
+        tables.BUSY,
         queue_entry.c.state == "wrapup",
         queue_entry.c.updated_at < clock.at(-than),
         ~somebody,
@@ -464,7 +464,7 @@ def in_trouble(
             turn.c.step.not_in(steps),
             call.c.status_rank < FIRST_FINAL_RANK,
             ~exists().where(later.c.call_id == turn.c.call_id, later.c.number > turn.c.number),
-            ~exists().where(queue_entry.c.call_id == turn.c.call_id, _LIVE),
+            ~exists().where(queue_entry.c.call_id == turn.c.call_id, LIVE),
         )
         .order_by(turn.c.at.desc())
         .limit(_MOST_IN_TROUBLE)

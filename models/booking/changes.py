@@ -31,7 +31,7 @@ from models.booking.tables import appointment, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
-from models.rows import from_row
+from models.rows import columns_of, from_row
 from models.slots.tables import place, slot
 
 # For each dose: the place, its centre, and when it starts (UTC).
@@ -217,20 +217,12 @@ def load(
 
 def _appointments(connection: Connection, booking_id: str) -> tuple[BookedAppointment, ...]:
     statement = (
-        select(
-            appointment.c.dose,
-            appointment.c.place_id,
-            place.c.slot_id,
-            appointment.c.centre_id,
-            appointment.c.start_at,
-            appointment.c.state,
-            place.c.blocked,
-        )
+        select(*columns_of(BookedAppointment, appointment), place.c.slot_id, place.c.blocked)
         .join(place, place.c.id == appointment.c.place_id)
         .where(appointment.c.booking_id == booking_id)
         .order_by(appointment.c.dose)
     )
-    return tuple(BookedAppointment(*row) for row in connection.execute(statement))
+    return tuple(from_row(BookedAppointment, row) for row in connection.execute(statement))
 
 
 def move_appointments(connection: Connection, clock: Clock, booking_id: str, to: Doses) -> int:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, case, delete, func, select, update
 from models.centres import geography
 from models.centres.tables import centre
 from models.clock import Clock
-from models.dialects import insert
+from models.dialects import insert, upsert
 from models.partners.tables import partner_centre, partner_feed, partner_slot
 from models.rows import columns_of, from_row, values_of
 
@@ -272,18 +272,13 @@ def note_feed(
 ) -> None:
     """Write that a platform was tried now, and whether all of it (or nearly) `was_read`."""
     told = {
+        "platform": platform,
         "error": error[:_ERROR_LENGTH],
         "pause_until": pause_until,
         "details": json.dumps(dict(details or {}), ensure_ascii=False, sort_keys=True),
+        "tried_at": clock.at(),
     }
-    moments = {"tried_at": clock.at()} | ({"read_at": clock.at()} if was_read else {})
-    new = insert(connection, partner_feed).values(platform=platform, **told, **moments)
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[partner_feed.c.platform],
-            set_={name: new.excluded[name] for name in (*told, *moments)},
-        )
-    )
+    upsert(connection, partner_feed, told | ({"read_at": clock.at()} if was_read else {}))
 
 
 def replace_centre(
@@ -301,13 +296,7 @@ def replace_centre(
         "free": len(set(public)),
         "read_at": read_at,
     }
-    new = insert(connection, partner_centre).values(**values)
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[partner_centre.c.id],
-            set_={name: new.excluded[name] for name in values} | {"gone_at": None},
-        )
-    )
+    upsert(connection, partner_centre, values, also={"gone_at": None})
     connection.execute(delete(partner_slot).where(partner_slot.c.partner_centre_id == told.id))
     if once:
         rows = [

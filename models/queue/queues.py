@@ -38,7 +38,15 @@ from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert_new
 from models.prepared import Prepared
-from models.queue.tables import agent_queue, agent_queue_member, queue_entry
+from models.queue import tables
+from models.queue.tables import (
+    BUSY,
+    IN_LINE,
+    PROMISED,
+    agent_queue,
+    agent_queue_member,
+    queue_entry,
+)
 from models.rows import columns_of, from_row, values_of
 from models.slots.places import renewal
 from models.slots.tables import place
@@ -49,14 +57,6 @@ HOURS = "hours"
 STATES = (HOURS, "open", "callback_only", "closed")
 # An entry in one of these is somebody who has a place, or talks with an agent.
 LIVE = ("waiting", "kept", "reserved", "talking")
-# To the letter what the indexes say, or SQLite would not use them.
-_IN_LINE = text("queue_entry.state = 'waiting'")
-_LIVE = text("queue_entry.state IN ('waiting', 'kept', 'reserved', 'talking')")
-_PROMISED = text(
-    "queue_entry.kind = 'callback' AND queue_entry.state IN"
-    " ('waiting', 'kept', 'reserved', 'talking')"
-)
-_BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
 # Agents in these answer callers, now or as soon as they are done with one.
 AT_WORK = ("ready", "reserved", "talking", "wrapup")
 # Whoever says nothing for so long while they should be ready has lost their page.
@@ -210,7 +210,7 @@ def _agents_of(clock: Clock) -> Any:
         .outerjoin(of_mine, of_mine.c.id == member.c.queue_id)
         .where(
             staff.c.disabled_at.is_(None),
-            _at_work(clock),
+            at_work(clock),
             or_(at_home, and_(member.c.staff_id.is_(None), speaks)),
         )
         .correlate(agent_queue)
@@ -218,7 +218,7 @@ def _agents_of(clock: Clock) -> Any:
     )
 
 
-def _at_work(clock: Clock) -> ColumnElement[bool]:
+def at_work(clock: Clock) -> ColumnElement[bool]:
     """In a state that answers callers; whose page died is not ready, whatever was said last."""
     lately = or_(agent.c.state != "ready", agent.c.seen_at > clock.at(-PAGE_LOST))
     # Written out: a list of unknown length could not be prepared.
@@ -229,7 +229,7 @@ def _in_line(*which: ColumnElement[bool]) -> Any:
     return (
         select(func.count())
         .select_from(queue_entry)
-        .where(_IN_LINE, queue_entry.c.queue_id == agent_queue.c.id, *which)
+        .where(IN_LINE, queue_entry.c.queue_id == agent_queue.c.id, *which)
         .correlate(agent_queue)
         .scalar_subquery()
     )
@@ -369,7 +369,7 @@ def of_call(
     connection: Connection, vault: Vault, call_id: str, *, lock: bool = False
 ) -> QueueEntry | None:
     """The live entry of a call that goes on: there is no second one."""
-    return _one(connection, vault, _LIVE, queue_entry.c.call_id == call_id, lock=lock)
+    return _one(connection, vault, tables.LIVE, queue_entry.c.call_id == call_id, lock=lock)
 
 
 def last_of_call(connection: Connection, vault: Vault, call_id: str) -> QueueEntry | None:
@@ -378,7 +378,7 @@ def last_of_call(connection: Connection, vault: Vault, call_id: str) -> QueueEnt
     One that is live comes before those that are over, whatever is noted of them later.
     """
     mine = or_(queue_entry.c.call_id == call_id, queue_entry.c.origin_call_id == call_id)
-    over = case((_LIVE, 0), else_=1)
+    over = case((tables.LIVE, 0), else_=1)
     statement = (
         select(queue_entry)
         .where(mine)
@@ -396,7 +396,7 @@ def live_of_number(connection: Connection, vault: Vault, number: str) -> list[Qu
         return []
     statement = (
         select(queue_entry)
-        .where(_LIVE, queue_entry.c.phone_idx == index)
+        .where(tables.LIVE, queue_entry.c.phone_idx == index)
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
     )
     return [_opened(vault, row) for row in connection.execute(statement)]
@@ -409,7 +409,7 @@ def promise_to(
     index = vault.index("phone", number or None)
     if index is None:
         return None
-    return _one(connection, vault, _PROMISED, queue_entry.c.phone_idx == index, lock=lock)
+    return _one(connection, vault, PROMISED, queue_entry.c.phone_idx == index, lock=lock)
 
 
 def _one(
@@ -498,7 +498,7 @@ def mark_told(connection: Connection, clock: Clock, entry_id: str, seconds: int)
 def expire_kept(connection: Connection, clock: Clock, kept_for: timedelta) -> int:
     """Let places go that nobody came back for; gives how many."""
     long_kept = (queue_entry.c.state == "kept", queue_entry.c.updated_at < clock.at(-kept_for))
-    return end_all(connection, clock, "not_back", _BUSY, *long_kept)
+    return end_all(connection, clock, "not_back", BUSY, *long_kept)
 
 
 def end_all(connection: Connection, clock: Clock, outcome: str, *which: Any) -> int:
@@ -564,7 +564,7 @@ def candidates(
         mine = or_(mine, overflown)
     statement = (
         select(*columns_of(QueueCandidate, queue_entry))
-        .where(_IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
+        .where(IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
         # Some promises are kept by the machine.
         .where(queue_entry.c.mode == "agent")
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
@@ -709,7 +709,7 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = No
     if lease:
         statement = statement.add_cte(renewal(clock, lease).returning(place.c.id).cte("renewed"))
     if by_call:
-        return Prepared(statement.where(_LIVE, queue_entry.c.call_id == which))
+        return Prepared(statement.where(tables.LIVE, queue_entry.c.call_id == which))
     return Prepared(statement.where(queue_entry.c.id == which))
 
 
@@ -728,7 +728,7 @@ def holds_or_waits(connection: Connection, call_id: str) -> tuple[bool, bool]:
 _HOLDS_OR_WAITS = Prepared(
     select(
         exists().where(place.c.held_by == bindparam("the_holder")).label("holds"),
-        exists().where(_LIVE, queue_entry.c.call_id == bindparam("the_call")).label("waits"),
+        exists().where(tables.LIVE, queue_entry.c.call_id == bindparam("the_call")).label("waits"),
         exists()
         .where(
             queue_entry.c.origin_call_id == bindparam("the_call"),

@@ -32,12 +32,10 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
-from models.queue.tables import queue_entry
+from models.queue.tables import BUSY, IN_LINE, queue_entry
 from models.rows import columns_of, from_row
 
 # To the letter what the indexes say, or SQLite would not use them.
-_IN_LINE = text("queue_entry.state = 'waiting'")
-_BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
 # The machine's own numbers are in the same table, and in nobody's line.
 _FOR_AGENTS = queue_entry.c.mode == "agent"
 _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
@@ -263,7 +261,7 @@ def in_line(connection: Connection) -> list[QueueCounts]:
     since = case((rang_later, queue_entry.c.due_at), else_=queue_entry.c.joined_at)
     found = []
     # Each part has an index of its own.
-    for part in (_IN_LINE, _BUSY):
+    for part in (IN_LINE, BUSY):
         statement = select(*columns, func.count(), func.min(since)).where(part, _FOR_AGENTS)
         statement = statement.group_by(*columns)
         found += [QueueCounts(*row) for row in connection.execute(statement)]
@@ -290,9 +288,9 @@ _ENTRY = tuple(
 def entries(connection: Connection, most: int) -> list[EntrySeen]:
     """The oldest places of those who wait, and all who are with an agent."""
     order = (queue_entry.c.joined_at, queue_entry.c.id)
-    waiting = select(*_ENTRY).where(_IN_LINE, _FOR_AGENTS).order_by(*order).limit(most)
+    waiting = select(*_ENTRY).where(IN_LINE, _FOR_AGENTS).order_by(*order).limit(most)
     with_agents = queue_entry.c.state.in_(("reserved", "talking"))
-    busy = select(*_ENTRY).where(_BUSY, _FOR_AGENTS, with_agents)
+    busy = select(*_ENTRY).where(BUSY, _FOR_AGENTS, with_agents)
     rows = [*connection.execute(busy.order_by(*order)), *connection.execute(waiting)]
     return [EntrySeen(*row) for row in rows]
 
@@ -315,7 +313,7 @@ def promised(connection: Connection, now: datetime) -> OwedCallbacks:
         func.coalesce(func.sum(late), 0),
         func.min(queue_entry.c.expected_at),
         func.max(queue_entry.c.expected_at),
-    ).where(_IN_LINE, queue_entry.c.kind == "callback", queue_entry.c.message_id.is_(None))
+    ).where(IN_LINE, queue_entry.c.kind == "callback", queue_entry.c.message_id.is_(None))
     row = connection.execute(statement).one()
     return OwedCallbacks(int(row[0]), int(row[1]), row[2], row[3])
 
@@ -466,7 +464,7 @@ def waiting_ids(
     """Who waits in a queue, the oldest place first."""
     statement = (
         select(queue_entry.c.id)
-        .where(_IN_LINE, queue_entry.c.queue_id == queue_id, queue_entry.c.kind.in_(kinds))
+        .where(IN_LINE, queue_entry.c.queue_id == queue_id, queue_entry.c.kind.in_(kinds))
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
     )
     yield from connection.execute(statement).scalars()

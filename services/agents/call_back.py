@@ -257,9 +257,7 @@ class CallBack:
         if promise.tries >= allowed or machines >= MOST_MACHINES:
             self._end(connection, store, promise, "lost", outcome)
             return self._write(connection, store, promise, "callback_lost")
-        after = AFTER_FIRST if promise.tries <= 1 else AFTER_SECOND
-        due = self._next_call(promise, store.clock.now() + after)
-        _let_wait(connection, store, promise, due)
+        due = self._try_again(connection, store, promise)
         if outcome == "machine":
             return self._write(connection, store, promise, "callback_missed", due)
         return None
@@ -277,10 +275,15 @@ class CallBack:
         if promise.tries >= MOST_TRIES:
             voice_messages.in_vain(connection, store, promise)
             return written
+        self._try_again(connection, store, promise)
+        return written
+
+    def _try_again(self, connection: Connection, store: Store, promise: QueueEntry) -> datetime:
+        """It waits for another try; gives when that is."""
         after = AFTER_FIRST if promise.tries <= 1 else AFTER_SECOND
         due = self._next_call(promise, store.clock.now() + after)
         _let_wait(connection, store, promise, due)
-        return written
+        return due
 
     def _next_call(self, promise: QueueEntry, moment: datetime) -> datetime:
         machine = promise.mode == MACHINE
