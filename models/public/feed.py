@@ -6,8 +6,6 @@ database is kept open for long, and a server that gives up after some seconds ne
 
 from __future__ import annotations
 
-import json
-
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -27,28 +25,10 @@ from sqlalchemy import (
 
 from models.booking.tables import appointment, history
 from models.centre_day.tables import operation
-from models.centres.tables import centre
 from models.clock import Clock
 from models.prepared import Prepared
-from models.rows import columns_of, from_row
 from models.slots.places import Share, Window, is_free, share_values
 from models.slots.tables import place, slot
-
-
-@dataclass(frozen=True)
-class FeedCentre:
-    """A centre that we book for; `time_zone` is IANA, positions are degrees."""
-
-    id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    departement: str
-    latitude: float | None
-    longitude: float | None
-    time_zone: str
-    phones: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -67,19 +47,6 @@ class ChangeMarks:
 
     history: int = 0
     slot: int = 0
-
-
-def centres(connection: Connection) -> list[FeedCentre]:
-    """Those that are open and whose places are ours to give, by département and id."""
-    statement = (
-        select(*columns_of(FeedCentre, centre))
-        .where(centre.c.closed_at.is_(None), centre.c.booking_mode == "ours")
-        .order_by(centre.c.departement, centre.c.id)
-    )
-    return [
-        from_row(FeedCentre, row, phones=tuple(json.loads(row.phones)))
-        for row in connection.execute(statement)
-    ]
 
 
 def slots_of(

@@ -284,7 +284,7 @@ class QueueEntry:
     language: str
     departement: str | None
     number: str
-    known: Mapping[str, Any]
+    known: Mapping[str, Any] = field(repr=False)
     reason: str
     joined_at: datetime
     overflow_at: datetime | None

@@ -12,10 +12,8 @@ place in the line ends, and is taken anew once that promise is over (`resume_dis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from models.agents import agents
 from models.booking import bookings
@@ -66,27 +64,15 @@ def arrange(connection: Connection, store: Store, claimed: ClaimedMessage, plan:
     return queues.add(connection, store.clock, store.vault, new)
 
 
-@dataclass(frozen=True)
-class VoiceCall:
-    """What a call of ours tells: the message, whom it is for (E.164), and what its plan knew."""
-
-    entry_id: str
-    message_id: str
-    number: str
-    known: Mapping[str, Any] = field(repr=False)
-
-
 def rung(
     connection: Connection, store: Store, try_id: str, *, lock: bool = False
-) -> VoiceCall | None:
-    """The message that a try of ours is to tell; None for a call of another kind."""
+) -> QueueEntry | None:
+    """The entry whose message a try of ours is to tell; None for a call of another kind."""
     leg = agents.get_leg(connection, store.vault, try_id)
     if leg is None or leg.entry_id is None:
         return None
     entry = callbacks.load(connection, store.vault, leg.entry_id, lock=lock)
-    if entry is None or entry.message_id is None:
-        return None
-    return VoiceCall(entry.id, entry.message_id, entry.number, entry.known)
+    return entry if entry is not None and entry.message_id else None
 
 
 def is_there(
@@ -109,11 +95,11 @@ def is_there(
 def heard(connection: Connection, store: Store, try_id: str, call_id: str) -> None:
     """It is told in this very turn, in its transaction: the message has come to its person."""
     found = rung(connection, store, try_id, lock=True)
-    if found is None:
+    if found is None or found.message_id is None:
         return
     clock = store.clock
     agents.move_leg(connection, clock, try_id, "ended", outcome=HEARD)
-    callbacks.answered(connection, clock, found.entry_id, call_id, "done")
+    callbacks.answered(connection, clock, found.id, call_id, "done")
     outbox.move_state(connection, clock, found.message_id, "delivered")
 
 
@@ -121,7 +107,7 @@ def heard(connection: Connection, store: Store, try_id: str, call_id: str) -> No
 _TELL_OF_IT = (Topic.REMINDER, Topic.EVENING, Topic.VOICE)
 
 
-def others_on_line(connection: Connection, store: Store, told: VoiceCall) -> list[str]:
+def others_on_line(connection: Connection, store: Store, told: QueueEntry) -> list[str]:
     """Other bookings of the number that is rung which its people are to be rung about, too."""
     index = store.vault.index("phone", told.number or None)
     own = str(told.known.get("booking_id", ""))

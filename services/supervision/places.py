@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -46,9 +45,11 @@ class FreePlaces:
                 self._next = self._next + each if self._next + each < len(self._all) else 0
         return self._free
 
-    def _count(self, connection: Connection, some: Sequence[str], until: datetime) -> Counter[str]:
+    def _count(
+        self, connection: Connection, some: Sequence[str], until: datetime
+    ) -> dict[str, int]:
         """Free places of these départements, for all channels together."""
-        free = Counter(dict.fromkeys(some, 0))
+        free = dict.fromkeys(some, 0)
         found = free_by_centre(connection, self._store.clock, some, until, share=None)
         for centre in found.values():
             free[centre.departement] += centre.all
