@@ -31,7 +31,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert
-from models.slots.places import Window, is_free
+from models.slots.places import Window, is_free, is_held
 from models.slots.tables import place, slot
 from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import holder_of
@@ -352,8 +352,7 @@ def rung(
             place.c.centre_id == centre_id,
             place.c.start_at >= window[0],
             place.c.start_at < window[1],
-            place.c.booking_id.is_(None),
-            place.c.hold_expires_at > clock.at(),
+            is_held(clock),
         )
         .group_by(waiting_entry.c.id, waiting_entry.c.offered_until)
         .order_by(func.min(place.c.start_at), waiting_entry.c.id)

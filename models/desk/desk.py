@@ -26,6 +26,7 @@ from models.prepared import Prepared
 from models.queue import queues
 from models.queue.tables import queue_entry
 from models.rows import columns_of, from_row
+from models.slots.places import is_held
 from models.slots.tables import place
 
 # What is shown of one line, newest first.
@@ -138,9 +139,8 @@ def held_by(
         .join(centre, centre.c.id == place.c.centre_id)
         .where(
             place.c.held_by.in_(holders),
-            place.c.booking_id.is_(None),
+            is_held(clock),
             place.c.blocked == false(),
-            place.c.hold_expires_at > clock.at(),
         )
         .order_by(place.c.start_at, place.c.id)
     )

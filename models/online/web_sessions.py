@@ -18,6 +18,7 @@ from models.dialects import insert
 from models.online.tables import visit
 from models.prepared import Prepared
 from models.rows import columns_of, from_row
+from models.slots.places import is_held
 from models.slots.tables import place
 
 # The page of somebody for whom an appointment is being asked for at a partner.
@@ -91,8 +92,7 @@ def _load(clock: Clock) -> Prepared:
         select(func.min(place.c.hold_expires_at))
         .where(
             place.c.held_by == bindparam("the_visit"),
-            place.c.booking_id.is_(None),
-            place.c.hold_expires_at > clock.at(),
+            is_held(clock),
         )
         .scalar_subquery()
     )
@@ -113,8 +113,7 @@ def _others_that_hold(clock: Clock) -> Prepared:
     other = visit.alias("other")
     holds = exists().where(
         place.c.held_by == other.c.id,
-        place.c.booking_id.is_(None),
-        place.c.hold_expires_at > clock.at(),
+        is_held(clock),
     )
     return Prepared(
         select(func.count().label("visits"))

@@ -41,7 +41,7 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message
 from models.rows import from_row, values_of
-from models.slots.places import is_free
+from models.slots.places import is_free, is_held
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
 
@@ -571,8 +571,7 @@ def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[Offe
         .join(centre, centre.c.id == place.c.centre_id)
         .where(
             place.c.held_by == holder_of(entry_id),
-            place.c.booking_id.is_(None),
-            place.c.hold_expires_at > clock.at(),
+            is_held(clock),
         )
         .order_by(place.c.start_at, place.c.id)
     )
