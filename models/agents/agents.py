@@ -124,6 +124,19 @@ def move(
     return moved.rowcount == 1
 
 
+def talks(
+    connection: Connection,
+    clock: Clock,
+    staff_id: str,
+    entry_id: str,
+    *,
+    of_entry: str | None = None,
+) -> bool:
+    """An agent who is engaged talks with `entry_id` from now on; `of_entry` as for `move`."""
+    busy = ("reserved", "talking")
+    return move(connection, clock, staff_id, busy, "talking", entry_id=entry_id, of_entry=of_entry)
+
+
 def set_later(connection: Connection, staff_id: str, then_pause: str | None) -> bool:
     """Remember a pause for after this call; False unless the agent is busy."""
     wished = connection.execute(

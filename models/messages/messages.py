@@ -133,16 +133,14 @@ def _is_left() -> ColumnElement[bool]:
     other = message.alias("other")
     return ~exists().where(
         or_(
-            and_(other.c.dedupe_key == literal(_FOLLOWS) + message.c.id, _did_something(other)),
+            # A row that looked and found nothing to do by itself has ended as `dropped`.
+            and_(
+                other.c.dedupe_key == literal(_FOLLOWS) + message.c.id,
+                other.c.state != "dropped",
+            ),
             other.c.dedupe_key == literal(_RESENDS) + message.c.id,
         )
     )
-
-
-def _did_something(other: Any) -> ColumnElement[bool]:
-    # A row that looked and found nothing to do by itself has ended as `dropped`.
-    done: ColumnElement[bool] = other.c.state != "dropped"
-    return done
 
 
 def missing_by_topic(connection: Connection, since: datetime) -> dict[str, int]:

@@ -454,14 +454,8 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
 
 
 def _agent_has_them(connection: Connection, store: Store, promise: QueueEntry) -> bool:
-    return promise.staff_id is not None and agents.move(
-        connection,
-        store.clock,
-        promise.staff_id,
-        ("reserved", "talking"),
-        "talking",
-        entry_id=promise.id,
-        of_entry=promise.id,
+    return promise.staff_id is not None and agents.talks(
+        connection, store.clock, promise.staff_id, promise.id, of_entry=promise.id
     )
 
 

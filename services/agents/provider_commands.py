@@ -400,14 +400,8 @@ def _coach(task: _Task) -> None:
     if leg.state == "ended" or not leg.provider_sid or not entry.conference_sid:
         raise _Moot
     with task.store.database.statement() as connection:
-        theirs = agents.leg_of_entrys_agent(connection, task.store.vault, entry.id, entry.staff_id)
-    coached = theirs.provider_sid if theirs and leg.mode == "whisper" else None
-    task.control.coach(
-        entry.conference_sid,
-        leg.provider_sid,
-        coached_sid=coached or "",
-        muted=leg.mode == "listen" or (leg.mode == "whisper" and not coached),
-    )
+        coached, muted = connect_agent.heard_by_whom(connection, task.store, leg, entry)
+    task.control.coach(entry.conference_sid, leg.provider_sid, coached_sid=coached, muted=muted)
 
 
 def _end_conference(task: _Task) -> None:
