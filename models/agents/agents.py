@@ -370,10 +370,8 @@ def unanswered(
             and_(leg.c.state.in_(("ringing", "answered")), leg.c.updated_at > clock.at(-rings)),
         ),
     )
-    statement = select(queue_entry.c.id).where(
-        queue_entry.c.state == "reserved", queue_entry.c.staff_id.is_not(None), ~hope
-    )
-    return list(connection.execute(statement).scalars())
+    reserved = (queue_entry.c.state == "reserved", queue_entry.c.staff_id.is_not(None))
+    return queues.ids_of(connection, *reserved, ~hope)
 
 
 def silent_entries(
@@ -420,13 +418,8 @@ def note_asked(connection: Connection, clock: Clock, entry_id: str, than: timede
 def wrapups_of_nobody(connection: Connection, clock: Clock, than: timedelta) -> list[str]:
     """Entries that wait to be wrapped up for so long, and that no agent has."""
     somebody = exists().where(agent.c.entry_id == queue_entry.c.id, agent.c.state.in_(BUSY))
-    statement = select(queue_entry.c.id).where(
-        tables.BUSY,
-        queue_entry.c.state == "wrapup",
-        queue_entry.c.updated_at < clock.at(-than),
-        ~somebody,
-    )
-    return list(connection.execute(statement).scalars())
+    old = (queue_entry.c.state == "wrapup", queue_entry.c.updated_at < clock.at(-than))
+    return queues.ids_of(connection, tables.BUSY, *old, ~somebody)
 
 
 def goes_on(connection: Connection, call_id: str) -> bool:

@@ -137,14 +137,10 @@ def _newest_turns(clock: Clock, within: timedelta) -> Any:
             turn.c.at >= clock.at(-within),
             turn.c.body_enc.is_not(None),
             turn.c.outcome != TAKEN_UP,
-            _is_left_of(clock),
+            # `_is_left` of the call itself, for its newest turn is at hand.
+            or_(call.c.ended_at.is_not(None), turn.c.at <= clock.at(-SILENT_FOR)),
         )
     )
-
-
-def _is_left_of(clock: Clock) -> ColumnElement[bool]:
-    """`_is_left` of the call itself, where its newest turn is at hand."""
-    return or_(call.c.ended_at.is_not(None), turn.c.at <= clock.at(-SILENT_FOR))
 
 
 def _opened(rows: Sequence[Any], vault: Vault) -> list[InterruptedCall]:

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Select,
     and_,
@@ -350,22 +351,16 @@ def lock_open(
 
 def lock_blocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
     """Lock those of these places that are blocked, and give their ids."""
-    statement = (
-        select(place.c.id)
-        .where(place.c.id.in_(place_ids), place.c.blocked == true())
-        .order_by(place.c.id)
-    )
-    return _locked(connection, statement, wait=wait)
+    return _locked(connection, _of(place_ids, place.c.blocked == true()), wait=wait)
 
 
 def lock_unblocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
     """Lock those of these places that are not blocked, and give their ids."""
-    statement = (
-        select(place.c.id)
-        .where(place.c.id.in_(place_ids), place.c.blocked == false())
-        .order_by(place.c.id)
-    )
-    return _locked(connection, statement, wait=wait)
+    return _locked(connection, _of(place_ids, place.c.blocked == false()), wait=wait)
+
+
+def _of(place_ids: Collection[int], which: ColumnElement[bool]) -> Select[Any]:
+    return select(place.c.id).where(place.c.id.in_(place_ids), which).order_by(place.c.id)
 
 
 def _locked(connection: Connection, statement: Select[Any], *, wait: bool) -> list[int]:
@@ -381,11 +376,7 @@ def set_blocked(connection: Connection, place_ids: Collection[int], *, blocked: 
 
 def unbooked(connection: Connection, place_ids: Collection[int]) -> list[int]:
     """Those of these places that no booking has."""
-    statement = (
-        select(place.c.id)
-        .where(place.c.id.in_(place_ids), place.c.booking_id.is_(None))
-        .order_by(place.c.id)
-    )
+    statement = _of(place_ids, place.c.booking_id.is_(None))
     return list(connection.execute(statement).scalars())
 
 

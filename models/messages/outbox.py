@@ -150,25 +150,6 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> 
     return insert_new(connection, clock, message, values, "updated_at")
 
 
-def replace_payload(
-    connection: Connection, clock: Clock, vault: Vault, dedupe_key: str, payload: dict[str, Any]
-) -> bool:
-    """Write what a message that waits is to carry anew; False when it has left or is not there."""
-    statement = select(message.c.id).where(
-        message.c.dedupe_key == dedupe_key, message.c.state == "pending"
-    )
-    message_id = connection.execute(statement.with_for_update()).scalar_one_or_none()
-    if message_id is None:
-        return False
-    sealed = vault.seal_text(json.dumps(payload, ensure_ascii=False), _where("payload", message_id))
-    connection.execute(
-        update(message)
-        .where(message.c.id == message_id)
-        .values(payload_enc=sealed, updated_at=clock.at())
-    )
-    return True
-
-
 def any_since(  # noqa: PLR0917
     connection: Connection,
     clock: Clock,

@@ -355,33 +355,20 @@ def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) ->
 
 def overdue(connection: Connection, clock: Clock, grace: timedelta, *, limit: int) -> list[str]:
     """Promises to which nobody came: never rung, and `grace` past when they were told at latest."""
-    statement = (
-        select(queue_entry.c.id)
-        .where(
-            *_WAITS,
-            queue_entry.c.tries == 0,
-            queue_entry.c.expected_at < clock.at(-grace),
-        )
-        .order_by(queue_entry.c.joined_at)
-        .limit(limit)
-    )
-    return list(connection.execute(statement).scalars())
+    late = (queue_entry.c.tries == 0, queue_entry.c.expected_at < clock.at(-grace))
+    return queues.ids_of(connection, *_WAITS, *late, order=queue_entry.c.joined_at, limit=limit)
 
 
 def older(connection: Connection, clock: Clock, than: timedelta, *, limit: int) -> list[str]:
     """Promises that wait and were made so long ago."""
-    statement = (
-        select(queue_entry.c.id)
-        .where(
-            *_WAITS,
-            # Whoever asks again may have a place that is older than that.
-            clock.at(-than) > _PROMISED_AT,
-            # What a call would tell has its own end.
-            queue_entry.c.message_id.is_(None),
-        )
-        .limit(limit)
+    which = (
+        *_WAITS,
+        # Whoever asks again may have a place that is older than that.
+        clock.at(-than) > _PROMISED_AT,
+        # What a call would tell has its own end.
+        queue_entry.c.message_id.is_(None),
     )
-    return list(connection.execute(statement).scalars())
+    return queues.ids_of(connection, *which, limit=limit)
 
 
 def end_forgotten(connection: Connection, clock: Clock, older_than: timedelta) -> int:
@@ -504,14 +491,14 @@ def stranded(connection: Connection, clock: Clock, older_than: timedelta) -> lis
     theirs = (leg.c.entry_id == queue_entry.c.id, leg.c.kind == _CALLBACK)
     trying = exists().where(*theirs, leg.c.state != "ended")
     tried = exists().where(*theirs, leg.c.created_at >= queue_entry.c.reserved_at)
-    statement = select(queue_entry.c.id).where(
+    return queues.ids_of(
+        connection,
         queue_entry.c.state == "reserved",
         queue_entry.c.kind == _CALLBACK,
         queue_entry.c.reserved_at < clock.at(-older_than),
         ~trying,
         or_(queue_entry.c.mode == "machine", tried),
     )
-    return list(connection.execute(statement).scalars())
 
 
 def undialled(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
@@ -524,14 +511,14 @@ def undialled(connection: Connection, clock: Clock, older_than: timedelta) -> li
         leg.c.state == "joined",
         leg.c.updated_at < clock.at(-older_than),
     )
-    statement = select(queue_entry.c.id).where(
+    return queues.ids_of(
+        connection,
         queue_entry.c.state == "reserved",
         queue_entry.c.kind == _CALLBACK,
         there,
         ~exists().where(*theirs, leg.c.state != "ended"),
         ~exists().where(*theirs, leg.c.created_at >= queue_entry.c.reserved_at),
     )
-    return list(connection.execute(statement).scalars())
 
 
 # ---------------------------------------------------------------- as they were kept before

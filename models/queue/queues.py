@@ -501,6 +501,14 @@ def expire_kept(connection: Connection, clock: Clock, kept_for: timedelta) -> in
     return end_all(connection, clock, "not_back", BUSY, *long_kept)
 
 
+def ids_of(
+    connection: Connection, *which: Any, order: Any = None, limit: int | None = None
+) -> list[str]:
+    """The ids of the entries for which all these SQL conditions are true."""
+    statement = select(queue_entry.c.id).where(*which).order_by(order).limit(limit)
+    return list(connection.execute(statement).scalars())
+
+
 def end_all(connection: Connection, clock: Clock, outcome: str, *which: Any) -> int:
     """End the entries for which all these SQL conditions are true as `left`; gives how many."""
     statement = update(queue_entry).where(*which)

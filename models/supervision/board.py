@@ -7,7 +7,7 @@ leaves here but the provider's id of a call.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,7 +39,6 @@ from models.rows import columns_of, from_row
 # The machine's own numbers are in the same table, and in nobody's line.
 _FOR_AGENTS = queue_entry.c.mode == "agent"
 _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
-_OPEN = text("place.booking_id IS NULL")
 # Calls in one statement.
 _AT_ONCE = 400
 # Milliseconds. Less than what makes PostgreSQL stop a vacuum that somebody waits for.
@@ -61,16 +60,6 @@ class TurnSeen:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Turns of a kind. `before` is where the call was; "" before the answer to its ring."""
-
-    before: str
-    step: str
-    outcome: str
-    count: int
-
-
 _TURN = columns_of(TurnSeen, turn)
 
 
@@ -80,8 +69,13 @@ def turns_since(connection: Connection, since: datetime) -> list[TurnSeen]:
     return [TurnSeen(*row) for row in connection.execute(statement)]
 
 
-def moves_between(connection: Connection, since: datetime, until: datetime) -> list[Move]:
-    """Every turn of a span, with where its call was before: counted by all three."""
+def moves_between(
+    connection: Connection, since: datetime, until: datetime
+) -> list[tuple[str, str, str, int]]:
+    """Where calls were before the turns of a span, their step and outcome then, and how many.
+
+    Before the answer to its ring a call is at "".
+    """
     earlier = turn.alias("earlier")
     # A look by the key for each turn: a join might read the whole table.
     before = (
@@ -96,7 +90,7 @@ def moves_between(connection: Connection, since: datetime, until: datetime) -> l
     )
     columns = (spans.c.before, spans.c.step, spans.c.outcome)
     statement = select(*columns, func.count()).group_by(*columns)
-    return [Move(*row) for row in connection.execute(statement)]
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
 
 
 def steps_of(connection: Connection, turns: Collection[tuple[str, int]]) -> dict[str, str]:
@@ -453,18 +447,3 @@ def summarise(connection: Connection) -> bool:
     finally:
         connection.execute(text("RESET lock_timeout"))
     return True
-
-
-# ---------------------------------------------------------------- ids for acts
-
-
-def waiting_ids(
-    connection: Connection, queue_id: str, kinds: Collection[str] = ("call", "callback")
-) -> Iterator[str]:
-    """Who waits in a queue, the oldest place first."""
-    statement = (
-        select(queue_entry.c.id)
-        .where(IN_LINE, queue_entry.c.queue_id == queue_id, queue_entry.c.kind.in_(kinds))
-        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
-    )
-    yield from connection.execute(statement).scalars()
