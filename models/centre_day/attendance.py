@@ -267,17 +267,14 @@ def hours(connection: Connection, clock: Clock, centre_id: str, window: Window) 
     booked = place.c.booking_id.is_not(None)
     held = and_(~booked, place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
 
-    def number(condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        return func.sum(case((condition, 1), else_=0))
-
     statement = (
         select(
             slot.c.id,
             slot.c.start_at,
-            number(booked),
-            number(is_free(clock)),
-            number(and_(held, ~place.c.blocked)),
-            number(and_(~booked, place.c.blocked)),
+            func.count().filter(booked),
+            func.count().filter(is_free(clock)),
+            func.count().filter(held, ~place.c.blocked),
+            func.count().filter(~booked, place.c.blocked),
         )
         .join(place, place.c.slot_id == slot.c.id)
         .where(
@@ -288,10 +285,7 @@ def hours(connection: Connection, clock: Clock, centre_id: str, window: Window) 
         .group_by(slot.c.id, slot.c.start_at)
         .order_by(slot.c.start_at)
     )
-    return [
-        Hour(row[0], row[1], *(int(one) for one in row[2:]))
-        for row in connection.execute(statement)
-    ]
+    return [Hour(*row) for row in connection.execute(statement)]
 
 
 def next_absent(

@@ -113,7 +113,7 @@ def free_by_centre(
         select(
             place.c.centre_id,
             func.count(),
-            func.sum(case((for_web, 1), else_=0)),
+            func.count().filter(for_web),
             func.min(case((for_web, place.c.start_at))),
         )
         .where(

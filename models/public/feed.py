@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
     bindparam,
-    case,
     func,
     or_,
     select,
@@ -64,7 +62,7 @@ def slots_of(
     values = {"the_centre": centre_id, "first": window[0], "end": window[1]}
     values |= share_values(share)
     rows = _slots_of(clock, share is not None).rows(connection, values)
-    return [FeedSlot(row.id, row.start_at, int(row.free), int(row.busy)) for row in rows]
+    return [FeedSlot(*row) for row in rows]
 
 
 @lru_cache
@@ -77,15 +75,12 @@ def _slots_of(clock: Clock, shared: bool) -> Prepared:  # noqa: FBT001
     held = and_(place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
     taken = and_(~place.c.blocked, or_(place.c.booking_id.is_not(None), held))
 
-    def count(condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        return func.sum(case((condition, 1), else_=0))
-
     return Prepared(
         select(
             slot.c.id,
             slot.c.start_at,
-            count(and_(is_free(clock), mine)).label("free"),
-            count(taken).label("busy"),
+            func.count().filter(is_free(clock), mine).label("free"),
+            func.count().filter(taken).label("busy"),
         )
         .join(place, place.c.slot_id == slot.c.id)
         .where(

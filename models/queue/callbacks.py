@@ -84,28 +84,18 @@ def any_for(connection: Connection, phone_idx: bytes, reason: str) -> bool:
 def refresh(
     connection: Connection,
     clock: Clock,
-    vault: Vault,
     entry_id: str,
     *,
-    known: Mapping[str, Any] | None = None,
-    origin_call_id: str | None = None,
-    reason: str = "",
-    mode: str = "",
     expected_at: datetime | None = None,
+    **values: Any,
 ) -> bool:
-    """Promise anew what a promise that waits is to carry; its place stays."""
-    values: dict[str, Any] = {"promised_at": clock.at()}
-    if known is not None:
-        values |= queues.sealed_known(vault, entry_id, known)
-    if origin_call_id is not None:
-        values["origin_call_id"] = origin_call_id
-    if reason:
-        values["reason"] = reason
-    if mode:
-        values["mode"] = mode
+    """Promise anew what a promise that waits is to carry, in these columns; its place stays.
+
+    When it was promised for first (`expected_at`, UTC) stays, too.
+    """
     if expected_at is not None:
         values["expected_at"] = func.coalesce(queue_entry.c.expected_at, expected_at)
-    return _change(connection, clock, entry_id, ("waiting",), values)
+    return _change(connection, clock, entry_id, ("waiting",), {"promised_at": clock.at(), **values})
 
 
 def load(

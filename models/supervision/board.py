@@ -301,15 +301,13 @@ class OwedCallbacks:
 
 def promised(connection: Connection, now: datetime) -> OwedCallbacks:
     """Callbacks that nobody has made yet; messages that go by telephone are none."""
-    late = case((queue_entry.c.expected_at < now, 1), else_=0)
     statement = select(
         func.count(),
-        func.coalesce(func.sum(late), 0),
+        func.count().filter(queue_entry.c.expected_at < now),
         func.min(queue_entry.c.expected_at),
         func.max(queue_entry.c.expected_at),
     ).where(IN_LINE, queue_entry.c.kind == "callback", queue_entry.c.message_id.is_(None))
-    row = connection.execute(statement).one()
-    return OwedCallbacks(int(row[0]), int(row[1]), row[2], row[3])
+    return OwedCallbacks(*connection.execute(statement).one())
 
 
 def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dict[str, int]:
@@ -391,7 +389,7 @@ def texts(connection: Connection, clock: Clock, since: datetime) -> Texts:
     here = select(
         func.count(),
         func.min(message.c.created_at),
-        func.coalesce(func.sum(case((unclear, 1), else_=0)), 0),
+        func.count().filter(unclear),
     ).where(
         text("message.state IN ('pending', 'sending')"),
         # What looks at another one sends nothing, or is followed itself.
@@ -399,7 +397,7 @@ def texts(connection: Connection, clock: Clock, since: datetime) -> Texts:
         message.c.created_at <= clock.at(),
     )
     row = connection.execute(here).one()
-    return Texts(bad.get("failed", 0), bad.get("undelivered", 0), int(row[2]), row[0], row[1])
+    return Texts(bad.get("failed", 0), bad.get("undelivered", 0), row[2], row[0], row[1])
 
 
 def undelivered_between(connection: Connection, since: datetime, until: datetime) -> int:

@@ -126,17 +126,11 @@ def _say_anew(connection: Connection, store: Store, kept: str, new: NewQueueEntr
     asks = new.reason in {Reason.ASKED, Reason.CASE}
     if not tells and not asks:
         return
-    callbacks.refresh(
-        connection,
-        store.clock,
-        store.vault,
-        kept,
-        known=new.known if tells else None,
-        origin_call_id=new.origin_call_id if tells else None,
-        reason=new.reason if asks else "",
-        mode=new.mode if asks else "",
-        expected_at=new.expected_at,
-    )
+    said: dict[str, Any] = {"reason": new.reason, "mode": new.mode} if asks else {}
+    if tells:
+        said |= queues.sealed_known(store.vault, kept, new.known)
+        said |= {"origin_call_id": new.origin_call_id} if new.origin_call_id else {}
+    callbacks.refresh(connection, store.clock, kept, expected_at=new.expected_at, **said)
     _note_told(connection, store, kept, new.expected_at)
 
 
