@@ -293,17 +293,13 @@ def staff_session(connection: Connection, token: str) -> StaffSession | None:
     if not rows:
         return None
     row = rows[0]
-    return StaffSession(
+    return from_row(
+        StaffSession,
+        row,
         staff=_staff(row),
         began_at=row.created_at,
-        seen_at=row.seen_at,
         strong=row.strong_at is not None,
-        has_totp=bool(row.has_totp),
-        password_temporary=row.password_temporary,
-        demonstration=row.demonstration,
         in_call=row.state in IN_CALL,
-        proved_at=row.proved_at,
-        wall=bool(row.wall),
     )
 
 

@@ -195,7 +195,8 @@ class _Delivery:
             made = self._make()
             if isinstance(made, str):
                 return made
-            return self._send(made)
+            sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
+            return self._note(sid, made.body, "sent")
         except (ProviderRefused, Busy, NoAnswer) as error:
             return self._again(error)
         except Exception as error:  # noqa: BLE001 (one that is not right holds up no other)
@@ -370,11 +371,7 @@ class _Delivery:
         cases.add(connection, store.clock, new)
         return "case"
 
-    # ------------------------------------------------------------ sending
-
-    def _send(self, made: _ToSend) -> str:
-        sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
-        return self._note(sid, made.body, "sent")
+    # ------------------------------------------------------------ what came of it
 
     def _note(self, sid: str, body: str, word: str) -> str:
         store = self.store
