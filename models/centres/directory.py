@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from models.centres.tables import centre, postcode
 from models.prepared import Prepared
+from models.rows import columns_of, from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,41 +62,23 @@ class PostcodeArea:
 
 def bookable_centres(connection: Connection) -> list[BookableCentre]:
     c = centre.c
-    statement = select(
-        c.id,
-        c.name,
-        c.street,
-        c.postcode,
-        c.town,
-        c.territory,
-        c.latitude,
-        c.longitude,
-        c.time_zone,
-    ).where(c.closed_at.is_(None), c.booking_mode == "ours", c.latitude.is_not(None))
+    statement = select(*columns_of(BookableCentre, centre)).where(
+        c.closed_at.is_(None), c.booking_mode == "ours", c.latitude.is_not(None)
+    )
     return [BookableCentre(*row) for row in connection.execute(statement)]
 
 
 def self_booking_centres(connection: Connection) -> list[SelfBookingCentre]:
     """Never those that only professionals may go to."""
     c = centre.c
-    statement = select(
-        c.id,
-        c.name,
-        c.town,
-        c.territory,
-        c.latitude,
-        c.longitude,
-        c.phones,
-        c.opens_on,
-        c.closes_on,
-    ).where(
+    statement = select(*columns_of(SelfBookingCentre, centre)).where(
         c.closed_at.is_(None),
         c.booking_mode.in_(("own_phone", "partner")),
         c.latitude.is_not(None),
         c.phones != "[]",
     )
     return [
-        SelfBookingCentre(*row[:6], tuple(json.loads(row.phones)), row.opens_on, row.closes_on)
+        from_row(SelfBookingCentre, row, phones=tuple(json.loads(row.phones)))
         for row in connection.execute(statement)
     ]
 
@@ -105,15 +88,8 @@ def find_postcode(connection: Connection, code: str) -> PostcodeArea | None:
     if not found:
         return None
     row = found[0]
-    return PostcodeArea(
-        code=row.code,
-        main_town=row.main_town,
-        towns=tuple(town["name"] for town in json.loads(row.towns)),
-        departement=row.departement,
-        territory=row.territory,
-        latitude=row.latitude,
-        longitude=row.longitude,
-    )
+    towns_of_code = tuple(town["name"] for town in json.loads(row.towns))
+    return from_row(PostcodeArea, row, towns=towns_of_code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from models.messages.tables import message
 from models.prepared import Prepared
 from models.queue import queues
 from models.queue.tables import queue_entry
+from models.rows import columns_of, from_row
+from models.slots.places import is_held
 from models.slots.tables import place
 
 # What is shown of one line, newest first.
@@ -128,30 +130,23 @@ def held_by(
     statement = (
         select(
             place.c.id.label("place_id"),
-            place.c.slot_id,
-            place.c.centre_id,
-            centre.c.name,
-            centre.c.street,
-            centre.c.postcode,
-            centre.c.town,
-            centre.c.time_zone,
-            func.coalesce(centre.c.latitude, 0.0),
-            func.coalesce(centre.c.longitude, 0.0),
-            place.c.start_at,
+            *columns_of(HeldAppointment, place),
+            *(centre.c[name] for name in ("name", "street", "postcode", "town", "time_zone")),
+            func.coalesce(centre.c.latitude, 0.0).label("latitude"),
+            func.coalesce(centre.c.longitude, 0.0).label("longitude"),
             place.c.hold_expires_at.label("until"),
         )
         .join(centre, centre.c.id == place.c.centre_id)
         .where(
             place.c.held_by.in_(holders),
-            place.c.booking_id.is_(None),
+            is_held(clock),
             place.c.blocked == false(),
-            place.c.hold_expires_at > clock.at(),
         )
         .order_by(place.c.start_at, place.c.id)
     )
     if place_ids is not None:
         statement = statement.where(place.c.id.in_(place_ids))
-    return [HeldAppointment(*tuple(row)) for row in connection.execute(statement)]
+    return [from_row(HeldAppointment, row) for row in connection.execute(statement)]
 
 
 def places_of(connection: Connection, place_ids: Sequence[int]) -> dict[int, Any]:
@@ -319,14 +314,7 @@ _LEGS_AT = (
 # Each desk asks it each second.
 _NOW = Prepared(
     select(
-        agent.c.state,
-        agent.c.since,
-        agent.c.reason,
-        agent.c.then_pause,
-        agent.c.voice,
-        agent.c.seen_at,
-        agent.c.version,
-        agent.c.entry_id,
+        *columns_of(Now, agent),
         queue_entry.c.kind.label("entry_kind"),
         queue_entry.c.state.label("entry_state"),
         queue_entry.c.version.label("entry_version"),

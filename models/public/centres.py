@@ -16,6 +16,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select, text
 from models.centres.tables import centre
 from models.clock import Clock
 from models.partners.tables import partner_centre
+from models.rows import columns_of, from_row
 from models.slots.places import Share
 from models.slots.tables import place
 
@@ -74,26 +75,12 @@ class PartnerFree:
 def public_centres(connection: Connection) -> list[PublicCentre]:
     """Every open centre that anybody may go to."""
     c = centre.c
-    statement = select(
-        c.id,
-        c.name,
-        c.street,
-        c.postcode,
-        c.town,
-        c.departement,
-        c.territory,
-        c.latitude,
-        c.longitude,
-        c.time_zone,
-        c.phones,
-        c.booking_link,
-        c.booking_mode,
-        c.hours,
-        c.opens_on,
-        c.closes_on,
-    ).where(c.closed_at.is_(None), c.booking_mode != "reserved")
+    columns = [c.booking_link.label("link"), c.booking_mode.label("mode")]
+    statement = select(*columns_of(PublicCentre, centre), *columns).where(
+        c.closed_at.is_(None), c.booking_mode != "reserved"
+    )
     return [
-        PublicCentre(*row[:10], tuple(json.loads(row.phones)), *row[11:])
+        from_row(PublicCentre, row, phones=tuple(json.loads(row.phones)))
         for row in connection.execute(statement)
     ]
 
@@ -126,7 +113,7 @@ def free_by_centre(
         select(
             place.c.centre_id,
             func.count(),
-            func.sum(case((for_web, 1), else_=0)),
+            func.count().filter(for_web),
             func.min(case((for_web, place.c.start_at))),
         )
         .where(

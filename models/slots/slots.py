@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal, select, update
+from sqlalchemy import Integer, and_, cast, func, literal, select, update
 from sqlalchemy.engine import Connection
 
 from models.centres.tables import centre
@@ -177,18 +177,13 @@ def count(database: Database, clock: Clock, centre_id: str) -> list[SlotCount]:
     """Every slot of a centre, by start. A place that is booked counts as nothing else."""
     booked = place.c.booking_id.is_not(None)
     held = and_(~booked, place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
-    blocked = and_(~booked, place.c.blocked)
-
-    def number(condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
     statement = (
         select(
             slot.c.start_at,
             slot.c.capacity,
-            number(booked).label("booked"),
-            number(and_(held, ~place.c.blocked)).label("held"),
-            number(blocked).label("blocked"),
+            func.count().filter(booked),
+            func.count().filter(held, ~place.c.blocked),
+            func.count().filter(~booked, place.c.blocked),
         )
         .select_from(slot.outerjoin(place, place.c.slot_id == slot.c.id))
         .where(slot.c.centre_id == centre_id)
@@ -196,10 +191,7 @@ def count(database: Database, clock: Clock, centre_id: str) -> list[SlotCount]:
         .order_by(slot.c.start_at)
     )
     with database.statement() as connection:
-        return [
-            SlotCount(row.start_at, row.capacity, int(row.booked), int(row.held), int(row.blocked))
-            for row in connection.execute(statement)
-        ]
+        return [SlotCount(*row) for row in connection.execute(statement)]
 
 
 def time_zone_of(database: Database, centre_id: str) -> str | None:

@@ -40,7 +40,8 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message
-from models.slots.places import is_free
+from models.rows import from_row, values_of
+from models.slots.places import is_free, is_held
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
 
@@ -172,19 +173,9 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListE
         "for_other": new.for_other,
     }
     key = person_idx(vault, new.campaign, new.born, new.number, new.rank)
-    values = {
-        "id": new.id,
-        "campaign": new.campaign,
+    values = values_of(new, waiting_entry) | {
         "state": "waiting",
-        "class_rank": new.class_rank,
-        "centre_id": new.centre_id,
-        "latitude": new.latitude,
-        "longitude": new.longitude,
         "band": None if new.latitude is None else band_of(new.latitude),
-        "territory": new.territory,
-        "kilometres": new.kilometres,
-        "doses": new.doses,
-        "not_before": new.not_before,
         "person_enc": vault.seal_text(json.dumps(person), _where("person", new.id)),
         "person_idx": key,
         "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
@@ -243,24 +234,9 @@ def load(
 def of_row(row: Any, vault: Vault) -> WaitingListEntry:
     """The entry of a whole row that is not erased."""
     person = json.loads(vault.open_text(row.person_enc, _where("person", row.id)) or "{}")
-    return WaitingListEntry(
-        id=row.id,
-        campaign=row.campaign,
-        state=row.state,
-        class_rank=row.class_rank,
-        centre_id=row.centre_id,
-        doses=row.doses,
-        not_before=row.not_before,
-        born=date.fromisoformat(person["born"]),
-        rank=person["rank"],
-        language=person["language"],
-        postcode=person["postcode"],
-        number=vault.open_text(row.phone_enc, _where("phone", row.id)) or "",
-        offers=row.offers,
-        offered_until=row.offered_until,
-        created_at=row.created_at,
-        for_other=bool(person.get("for_other", True)),
-    )
+    person["born"] = date.fromisoformat(person["born"])
+    number = vault.open_text(row.phone_enc, _where("phone", row.id)) or ""
+    return from_row(WaitingListEntry, row, number=number, **{"for_other": True, **person})
 
 
 def anybody(connection: Connection) -> bool:
@@ -595,8 +571,7 @@ def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[Offe
         .join(centre, centre.c.id == place.c.centre_id)
         .where(
             place.c.held_by == holder_of(entry_id),
-            place.c.booking_id.is_(None),
-            place.c.hold_expires_at > clock.at(),
+            is_held(clock),
         )
         .order_by(place.c.start_at, place.c.id)
     )

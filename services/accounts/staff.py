@@ -27,6 +27,7 @@ from models.accounts.staff import (
 from models.centres import centres, directory
 from models.centres.geography import distance_km
 from models.database import Connection
+from models.queue.queues import set_memberships
 from services.accounts import passwords, second_factor
 from services.store import Store
 
@@ -229,7 +230,7 @@ def set_queues(
             raise StaffRefused(
                 f"there is no queue {', '.join(unknown)}; there are {', '.join(known) or 'none'}"
             )
-        rows.set_queues(connection, who.id, queues)
+        set_memberships(connection, who.id, queues)
         details = {"queues": sorted(set(queues))}
         record_act(connection, store, by, "staff_queues", who.id, details=details)
     return tuple(sorted(set(queues)))

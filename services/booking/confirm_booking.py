@@ -14,8 +14,9 @@ from models.messages import outbox
 from models.messages.outbox import NewMessage
 from prompts.catalogue import Catalogue
 from services.campaign.campaign import Campaign
-from services.messages.confirmation_text import confirmation_text, text_of_booking
+from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
+from services.messages.texts import MessagePlace, Writer, text_of_booking
 from services.messages.topics import Topic
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.give_back import give_back_holds, give_back_places
@@ -157,17 +158,9 @@ def confirm_booking(
     )
     if request.text_to is None:
         return Booked(reference, None)
-    body = confirmation_text(
-        catalogue,
-        starts=request.local_starts,
-        street=request.street,
-        centre_name=request.centre_name,
-        postcode=request.centre_postcode,
-        town=request.town,
-        reference=reference,
-        number=national_number,
-        link=store.link_of(reference, starts),
-    )
+    where = MessagePlace(request.street, request.centre_name, request.centre_postcode, request.town)
+    writer = Writer(catalogue, reference, national_number, store.link_of(reference, starts))
+    body = texts.confirmation(writer, starts=request.local_starts, where=where)
     message = NewMessage(
         id=store.chance.identifier(),
         kind="sms",
@@ -255,12 +248,7 @@ def _text_again(
     first = file.live[0]
     where = changes.addresses(connection, [first.centre_id])[first.centre_id]
     body = text_of_booking(
-        catalogue,
-        file.live,
-        where,
-        reference=file.reference,
-        number=number,
-        link=store.link_of(file.reference, [one.start_at for one in file.live]),
+        store, catalogue, file.live, where, reference=file.reference, number=number
     )
     today = store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
     message = NewMessage(

@@ -17,7 +17,7 @@ from models.messages import outbox
 from models.messages.outbox import NewMessage
 from prompts.catalogue import Catalogue
 from services.attempts import count_text
-from services.messages.confirmation_text import text_of_booking
+from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -91,10 +91,10 @@ def _body(  # noqa: PLR0917
 ) -> str:
     where = centres.get(ahead[0].centre_id, _NOWHERE)
     return text_of_booking(
+        store,
         catalogue,
         ahead,
         where,
-        reference=file.reference,
+        reference=file.reference or _NO_REFERENCE,
         number=national_number,
-        link=store.link_of(file.reference or _NO_REFERENCE, [one.start_at for one in ahead]),
     )

@@ -19,8 +19,7 @@ from prompts.catalogue import load
 from services.agents import connect_agent
 from services.call.resume_call import RESUME_WITHIN, chosen_places, new_code
 from services.campaign.campaign import Campaign
-from services.messages.confirmation_text import unfinished_text
-from services.messages.texts import wanted
+from services.messages import texts
 from services.messages.topics import Topic
 from services.ports import WakeUp
 from services.queue import entries
@@ -117,12 +116,12 @@ def _remind(  # noqa: PLR0917
         known = {"reason": UNFINISHED, **session.known}
         promise_callback(connection, store, session.caller, call_id, known)
         return None
-    is_wanted = wanted(campaign, UNFINISHED)
+    is_wanted = texts.wanted(campaign, UNFINISHED)
     if session.caller_kind != CallerKind.MOBILE or not national_number or not is_wanted:
         return None
     now = store.clock.now()
     offer = session.choice
-    body = unfinished_text(
+    body = texts.unfinished(
         load(session.language),
         town=offer.town,
         until=(now + campaign.resume_window).astimezone(ZoneInfo(offer.time_zone)),

@@ -258,7 +258,7 @@ def mark(
         # The place that was made of what they left goes, if nobody has it by now.
         given = not close_place(connection, store, now.given_place)
         if not given:
-            attendance.take_back(connection, booking_id, dose)
+            attendance.set_given(connection, booking_id, dose, None)
     at.record(connection, MARKED, booking_id, dose=dose, before=str(now.state), after=str(state))
     return Marked(replace(now, state=state, who=who.id, at=moment), done=True, given=given)
 
@@ -346,7 +346,7 @@ def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> Held
     booking_id, dose, slot_id = absent
     operations.lock_slot(connection, slot_id)
     (made,) = operations.add_places(connection, slot_id, 1)
-    attendance.give_away(connection, booking_id, dose, made)
+    attendance.set_given(connection, booking_id, dose, made)
     return allocator.hold_slot(slot_id)
 
 

@@ -40,8 +40,8 @@ from services.booking.my_bookings import places_of
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.desk.offers import Desk, DeskWorld, for_desks
-from services.messages.confirmation_text import text_of_booking
 from services.messages.phone_capabilities import takes_texts
+from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
 from services.service import Service
 from services.slots.allocate import Channel, Chosen, second_window
@@ -428,12 +428,12 @@ def _text_of(found: FoundBooking, store: Store, service: Service, desk: Desk) ->
     live = found.file.live
     where = found.centres[live[0].centre_id]
     return text_of_booking(
+        store,
         load(desk.language),
         live,
         where,
         reference=found.file.reference,
         number=service.national_number,
-        link=store.link_of(found.file.reference, [one.start_at for one in live]),
     )
 
 

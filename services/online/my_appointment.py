@@ -32,8 +32,8 @@ from services.booking.my_bookings import told
 from services.booking.text_booking import ONE_IN
 from services.call import resume_call
 from services.call.resume_call import CODE_LIVES
-from services.messages.confirmation_text import text_of_booking
 from services.messages.phone_capabilities import takes_texts
+from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
 from services.online import web_sessions
 from services.online.attempts import before_try, count_try, count_wish
@@ -89,12 +89,12 @@ def write_to_them(  # noqa: PLR0917
     can_be_written_to = takes_texts(number) and number == file.number
     recent = outbox.any_since(connection, store.clock, store.vault, number, _KEY, ONE_IN)
     body = text_of_booking(
+        store,
         words_of(file.language),
         shown,
         centres.get(shown[0].centre_id, _NOWHERE),
         reference=file.reference or _NO_REFERENCE,
         number=service.national_number,
-        link=store.link_of(file.reference or _NO_REFERENCE, [one.start_at for one in shown]),
         asked=True,
     )
     message = NewMessage(

@@ -260,38 +260,33 @@ def judge_level(level: int | None) -> str:
 
 def service(seen: BoardFigures) -> dict[str, Any]:
     """Answered within the minute: of the answered, and of all who were answered or gave up."""
-    today = seen.today
-    answered, in_time = _total(today, "answered"), _total(today, "in_time")
-    abandoned = _total(today, "abandoned")
-    level = _percent(in_time, answered)
-    strict = _percent(in_time, answered + abandoned)
-    states = {judge_level(level), judge_level(strict)}
-    yesterday = None
-    if seen.yesterday is not None:
-        before = {
-            name: _total(seen.yesterday, name) for name in ("answered", "in_time", "abandoned")
-        }
-        yesterday = {
-            "answered": round(before["answered"]),
-            "abandoned": round(before["abandoned"]),
-            "level": _percent(before["in_time"], before["answered"]),
-            "strict": _percent(before["in_time"], before["answered"] + before["abandoned"]),
-        }
+    today, now = seen.today, _levels(seen.today)
+    states = {judge_level(now["level"]), judge_level(now["strict"])}
     return {
-        "answered": int(answered),
-        "in_time": int(in_time),
-        "abandoned": int(abandoned),
+        **now,
+        "in_time": int(_total(today, "in_time")),
         "turned_back": int(_total(today, "turned_back")),
         "called_back": int(_total(today, "called_back")),
         "taken_over": int(_total(today, "taken_over")),
-        "level": level,
-        "strict": strict,
-        "state": judge_level(level),
-        "strict_state": judge_level(strict),
+        "state": judge_level(now["level"]),
+        "strict_state": judge_level(now["strict"]),
         # Of the tile: it is not green while callers give up before anybody answers.
         "verdict": next(one for one in ("bad", "watch", "good", "none") if one in states),
-        "abandoned_rate": _percent(abandoned, answered + abandoned),
-        "yesterday": yesterday,
+        "abandoned_rate": _percent(now["abandoned"], now["answered"] + now["abandoned"]),
+        "yesterday": None if seen.yesterday is None else _levels(seen.yesterday),
+    }
+
+
+def _levels(counts: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+    """How many of a day's callers were answered and gave up; in per cent, answered in time."""
+    answered, in_time, abandoned = (
+        _total(counts, name) for name in ("answered", "in_time", "abandoned")
+    )
+    return {
+        "answered": round(answered),
+        "abandoned": round(abandoned),
+        "level": _percent(in_time, answered),
+        "strict": _percent(in_time, answered + abandoned),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from flask import jsonify, redirect, render_template, request, url_for
 
 from models.database import Connection
-from services.agents import hand_back, presence, wrap_up
+from services.agents import conversation, presence
 from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.booking.find_booking import FoundBooking
@@ -76,9 +76,9 @@ class DeskPage:
             "told_of": told_of(store, self.service),
             "cases": self._cases(agent_session),
             "pauses": PAUSES,
-            "codes": wrap_up.CODES,
-            "steps": hand_back.STEPS,
-            "note_letters": wrap_up.NOTE_LETTERS,
+            "codes": conversation.CODES,
+            "steps": conversation.STEPS,
+            "note_letters": conversation.NOTE_LETTERS,
             "call": current_call,
             "third": current_call.third if current_call and current_call.is_mine else None,
             "watch": [one["text"] for one in watch],

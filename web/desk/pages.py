@@ -17,16 +17,14 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from flows.understanding import NotUnderstood
 from services.agents import (
-    hand_back,
-    hold_call,
+    conversation,
     presence,
     provider_commands,
     reserve,
     take_over,
     transfer,
-    wrap_up,
 )
-from services.agents.conversation_of import OTHER_CALL
+from services.agents.conversation import OTHER_CALL
 from services.agents.provider_commands import CommandResult
 from services.desk.at_desk import AgentSession, OtherCall, agent_session_of, now_of, offices
 from services.desk.offers import let_go, reach
@@ -144,7 +142,7 @@ class CallPages:
     @roles("agent", "supervisor")
     def attente(self) -> Any:
         on = request.form.get("on", "1") == "1"
-        asked = hold_call.hold(
+        asked = conversation.hold(
             self.store, self.control, current().id, forms.about(request.form), on=on
         )
         return answer(asked, "held" if on else "unheld")
@@ -182,14 +180,14 @@ class CallPages:
     def rendre(self) -> Any:
         here, step = self._agent_session(), request.form.get("step", "")
         entry = forms.about(request.form)
-        if here.state != "talking" or step not in hand_back.STEPS:
+        if here.state != "talking" or step not in conversation.STEPS:
             return answer(
                 CommandResult(done=False, why="step" if here.entry else "not_talking"), ""
             )
         # First: the machine's next words are about what it holds for them.
         with DeskAct.opened(self.desk_page, entry) as act:
             act.give_places_back()
-        asked = hand_back.hand_back(self.store, self.control, here.staff.id, entry, step)
+        asked = conversation.hand_back(self.store, self.control, here.staff.id, entry, step)
         if not asked.done and not asked.later:
             with DeskAct.opened(self.desk_page) as act:
                 act.take_places_over()
@@ -200,7 +198,7 @@ class CallPages:
         here, form = self._agent_session(), request.form
         code, note = form.get("code", ""), form.get("note", "")
         entry = forms.about(form)
-        asked = wrap_up.wrap_up(self.store, self.control, here.staff.id, entry, code, note)
+        asked = conversation.wrap_up(self.store, self.control, here.staff.id, entry, code, note)
         if asked.done or asked.later:
             with self.store.database.transaction() as connection:
                 let_go(connection, here.desk)
@@ -244,7 +242,7 @@ def blueprint(page: DeskPage) -> Blueprint:
         ("/transfert/terminer", transfer.complete, "completed"),
         ("/transfert/annuler", transfer.cancel, "cancelled"),
         ("/conference", transfer.join_three, "joined"),
-        ("/raccrocher", wrap_up.hang_up, "hung_up"),
+        ("/raccrocher", conversation.hang_up, "hung_up"),
     ):
         _add_act_on_call(desk, page, path, act_on_call, told)
     caller.add_to(desk, page)
