@@ -1,10 +1,10 @@
-"""How many are let in from the waiting room: as many as the web carries, and never none.
+"""How many visitors are let in from the waiting room: as many as the web carries, and never none.
 
 One process moves the frontier each second. The rate goes up a little while every worker has room
-left, and down by a part where one has not (additive increase, multiplicative decrease); it never
-exceeds what the workers' processors can carry, by what a request costs them, for what somebody
-starts now comes back for minutes. It has no memory but the snapshot, so whoever goes on with it
-after a restart knows as much.
+left, and down by a part where one has not (additive increase, multiplicative decrease). It never
+exceeds what the workers' processors can carry by the measured cost of a request, because a visitor
+let in now sends requests for minutes. The process keeps no state but the snapshot, so that after a
+restart it goes on with the same knowledge.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ UP: Final = 0.5
 UP_PART: Final = 0.05
 UP_TO: Final = 0.9
 CLOSING: Final = 0.2
-# But never by leaps: what somebody starts now shows in the load after some seconds.
+# But never by leaps: the load of a visitor let in now shows only after some seconds.
 MOST_UP: Final = 2.0
 MOST_UP_PART: Final = 0.25
 # What is left of it where a worker is hard-pressed; but no less than this part of what has been
@@ -70,9 +70,9 @@ LOST_PART: Final = 0.1
 # which counts for less with each second: a crowd at a stroke is not let in before it is counted.
 KNOWN_AFTER: Final = 3
 COMING_FADES: Final = 0.7
-# So long nobody waits (seconds) until the room is gone again.
+# So long no visitor waits (seconds) until the room is gone again.
 QUIET: Final = 30.0
-# An opening that nobody was there for is still one so many seconds later.
+# An opening before which no visitor came is still treated as one so many seconds later.
 LATE_OPENING: Final = 1800.0
 
 log = structlog.get_logger()
@@ -168,7 +168,7 @@ class AdmissionController:
         there = crowd(room.opening, room.frontier // MILLI)
         present = Present.of(loads.present, room.opening)
         if present is not None:
-            # Tickets of those who have gone hold up nobody who is there.
+            # Tickets of visitors who have left must not delay those who are present.
             there = present.among(there)
         if moment < room.opening:
             ranks, people = there.shape(0)
@@ -196,7 +196,7 @@ class AdmissionController:
                 is_new
                 and -BEFORE.total_seconds() <= since < LATE_OPENING
                 and not (
-                    # One that there is because of the load goes on until nobody is left in it.
+                    # A room opened because of the load goes on until no visitor is left in it.
                     before.active and before.crowded and since >= 0
                 )
             ):
@@ -239,7 +239,7 @@ class AdmissionController:
     def _rate(self, room: Room, before: Room, loads: Loads, moment: float) -> Room:
         """The room with the rate of now."""
         rate, down_at = room.rate or FIRST, room.details["down_at"]
-        # Not by what has no ticket: whoever floods the site would close it to all.
+        # Requests without a ticket do not count: a flood of them would close the site to all.
         lost = loads.lost >= max(LOST, LOST_PART * loads.web)
         hard_pressed = loads.level >= Level.SCREENS or lost or loads.away >= CROWDED
         if moment < room.opening:
@@ -295,7 +295,7 @@ def _advanced(room: Room, told: OpeningCrowd, since: float, moment: float, loads
         first = _first(room, loads)
         room = replace(room, details={**room.details, "first": first})
         if first[1]:
-            # Nobody stands before the first: workers heard of the room in the middle of a second.
+            # No visitor has a rank before the first: workers learn of the room within a second.
             told = told.beginning(first[1])
             if room.frontier < first[1] - 1:
                 # What could be served meanwhile is made up for.
@@ -316,7 +316,7 @@ def _advanced(room: Room, told: OpeningCrowd, since: float, moment: float, loads
     ranks, people = told.shape(frontier)
     waiting = round(told.beyond(frontier))
     if frontier >= newest:
-        # Nobody waits: whoever comes is let in as they come.
+        # No visitor waits: each is let in on arrival.
         speed = MILLI
         empty_since = room.empty_since or moment
     else:

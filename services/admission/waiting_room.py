@@ -1,11 +1,12 @@
-"""The waiting room in front of the web: tickets, ranks, and how far people have been let in.
+"""The waiting room in front of the web: tickets, ranks, and how far visitors have been let in.
 
 Everything here is counted from what a worker has in memory; nothing asks the store. A rank is a
-whole number of thousandths: those below `DRAW` buckets were drawn before the opening, the others
-are the seconds since then in which somebody came. Whoever's rank the frontier has passed is let in.
+whole number of thousandths. Ranks below `DRAW` buckets were drawn before the opening; the others
+are the seconds since the opening at which a visitor came. A visitor is let in once the frontier has
+passed their rank.
 
-Many sessions of one place (an IPv4 address, or the /56 of an IPv6 one) gain nothing: all of them
-have one draw, and stand behind one another.
+Many web sessions of one place (an IPv4 address, or the /56 of an IPv6 one) gain nothing: they share
+one draw and get ranks behind one another.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ SPACING: Final = 250
 FARTHEST: Final = 600 * MILLI
 # Places that a worker remembers: some 2 MB.
 PLACES: Final = 16_384
-# The frontier goes on by itself when nobody has moved it for so long (seconds), at this pace.
+# The frontier goes on by itself when no process has moved it for so long (seconds), at this pace.
 ABANDONED: Final = 10.0
 BY_ITSELF: Final = MILLI
-# Where nobody waits, ranks that so much is passed beforehand: what the frontier was worked out from
-# is a moment older than the snapshot, and whoever comes just now would wait for that moment.
+# Where no visitor waits, the frontier is this far ahead. It is computed from data a moment older
+# than the snapshot; without the lead, a visitor who arrives just now would wait for that moment.
 LEAD: Final = MILLI // 2
 # Points of the crowd's shape that a snapshot has at most.
 POINTS: Final = 64
@@ -63,7 +64,7 @@ _HIGHEST: Final = 2**32 - 1
 
 
 class Ticket(NamedTuple):
-    """A rank that somebody has. `opening` is the moment (seconds of the epoch) that it is for."""
+    """A visitor's rank. `opening`: the moment (seconds of the epoch) that the ticket is for."""
 
     id: bytes
     opening: int
@@ -83,7 +84,7 @@ class Tickets:
         return binascii.b2a_base64(body + self._tag(body), newline=False).decode("ascii")
 
     def read(self, text: str) -> Ticket | None:
-        """None where it is none of ours."""
+        """The ticket in `text`; None where this site did not sign it."""
         if len(text) != TICKET_LETTERS:
             return None
         try:
@@ -100,7 +101,7 @@ class Tickets:
         return f"W{_hash(ticket.id, key=self._key, person=b'visit', digest_size=16).hexdigest()}"
 
     def draw(self, opening: int, place: bytes) -> int:
-        """Where a place stands in the draw of an opening: nobody can tell it beforehand."""
+        """A place's rank in the draw of an opening; visitors cannot predict it."""
         text = struct.pack(">I", opening) + place
         drawn = _hash(text, key=self._key, person=b"draw", digest_size=8).digest()
         return int.from_bytes(drawn, "big") * DRAWN >> 64
@@ -140,9 +141,9 @@ class Ranks:
         self.first = (0, 0)
 
     def take(self, opening: int, place: bytes, now: float) -> Ticket:
-        """A ticket for somebody who came at `now` (seconds of the epoch).
+        """A ticket for a visitor who came at `now` (seconds of the epoch).
 
-        Nothing gets better by taking another one: the ranks of a place only grow.
+        A second ticket is never better than the first: the ranks of a place only grow.
         """
         with self._counting:
             return self._take(opening, place, now)
@@ -153,7 +154,7 @@ class Ranks:
         least, is_counted = self._least(opening, place, now), True
         rank = max(least, self._next.get(place, 0))
         if rank > least + FARTHEST:
-            # Whoever asks without end is no crowd, and is in nobody's way.
+            # A place that asks without end is not counted as a crowd and delays no other visitor.
             rank, is_counted = least + FARTHEST, False
         rank = min(rank, _HIGHEST)
         if opening != self.first[0] or rank < self.first[1]:
@@ -208,7 +209,7 @@ class Room:
     ranks: Sequence[int] = ()
     people: Sequence[int] = ()
     crowded: bool = False
-    # Since when nobody waits (seconds of the epoch); 0: somebody does.
+    # Since when no visitor waits (seconds of the epoch); 0: at least one does.
     empty_since: float = 0.0
     # What the process that lets people in has measured: for it alone, and for those who watch.
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -224,7 +225,7 @@ class Room:
         return told | {"ranks": list(self.ranks), "people": list(self.people)}
 
     def frontier_at(self, now: float) -> int:
-        """Up to which rank people are let in, at `now`; nobody is before the opening."""
+        """Up to which rank visitors are let in, at `now`; -1 (none) before the opening."""
         if now < self.opening:
             return -1
         since = now - max(self.at, self.opening)
@@ -260,7 +261,7 @@ class Room:
 
 
 def look_again(seconds: float) -> int:
-    """After how many seconds somebody who waits `seconds` looks at the page again."""
+    """After how many seconds a visitor who waits `seconds` looks at the page again."""
     return int(min(max(seconds / 4, EACH[0]), EACH[1]))
 
 
@@ -280,7 +281,7 @@ class OpeningCrowd:
         return float(sum(self.people[here:]))
 
     def beginning(self, rank: int) -> OpeningCrowd:
-        """The same, where nobody of the bucket of `rank` stands before it."""
+        """The same, without visitors of the bucket of `rank` before that rank."""
         part = (rank // MILLI + 1) * MILLI - rank
         people = [
             count * MILLI / part if bucket == rank // MILLI else count
@@ -304,9 +305,9 @@ class OpeningCrowd:
         return told
 
     def advance(self, frontier: int, people: float, most: int) -> tuple[int, float]:
-        """The frontier once so many more are in, and how many that really were.
+        """The frontier once `people` more visitors are in, and how many really were let in.
 
-        It never goes beyond `most`, where it comes to when nobody stands before it.
+        It never passes `most`, which it reaches when no visitor stands before it.
         """
         left = people
         here = bisect_left(self.buckets, frontier // MILLI)

@@ -38,7 +38,7 @@ _TURN_PATH = "/voice/turn"
 # A confirmation in flight has the next turn, and whatever comes after it the one after that.
 _TRIES = 5
 DIAL_AGAIN_AFTER = timedelta(minutes=15)
-# For whom a line could not be rung: they pause, unless the provider was never asked for it.
+# Why an agent whose line could not be rung pauses: no pause if the provider was never asked for it.
 _NO_LINE = {True: "no_line", False: ""}
 
 
@@ -77,12 +77,12 @@ def after_agent(connection: Connection, store: Store, call_id: str) -> NextTurn:
     return NextTurn(How.FINISHED, entry.id)
 
 
-# ------------------------------------------------------------------ somebody is there
+# ------------------------------------------------------------------ a line was answered
 
 
 @dataclass(frozen=True)
 class Entering:
-    """Who answered goes into this conference; `coached_sid`: heard by that call alone."""
+    """The answered call enters this conference; `coached_sid`: heard by that call alone."""
 
     conference: str
     language: str = "fr"
@@ -107,7 +107,7 @@ DialCallback = Callable[[Connection, Store, QueueEntry], None]
 
 
 def picked_up(store: Store, leg_id: str, call_sid: str) -> Leg | None:
-    """Somebody took up the receiver; None when nobody is wanted there any more."""
+    """A called person picked up; None when the leg is not wanted any more."""
     with store.database.transaction() as connection:
         agents.move_leg(connection, store.clock, leg_id, "answered", provider_sid=call_sid)
         leg = agents.get_leg(connection, store.vault, leg_id)
@@ -134,7 +134,7 @@ def agent_enters(
         if leg.state == "joined":
             return entering
         agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
-        # Whom an agent before them had rung may have picked up sooner than they did.
+        # The person rung for an agent may have picked up before the agent did.
         if entry.state == "reserved" and entry.kind == queues.CALLBACK:
             if dial is not None:
                 dial(connection, store, entry)
@@ -147,12 +147,12 @@ def agent_enters(
 
 
 class _NotTheirs(Exception):
-    """Somebody else has the entry, or nobody; nothing stays of what was begun."""
+    """The entry belongs to another agent or to none; the transaction is rolled back."""
 
 
 @dataclass(frozen=True)
 class _Claimed:
-    """The next turn of a caller's call, which is ours to write."""
+    """The next turn of a caller's call, which this process may write."""
 
     call_id: str
     number: int
@@ -232,7 +232,7 @@ def third_enters(store: Store, leg_id: str, call_sid: str) -> Entering | None:
 
 
 def supervisor_enters(store: Store, leg_id: str, call_sid: str) -> Entering | None:
-    """A supervisor's line is answered; None when nobody talks there any more."""
+    """A supervisor's line is answered; None when the conversation is over."""
     with suppress(_NotTheirs), store.database.transaction() as connection:
         leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
         if entry.state != "talking":
@@ -290,7 +290,7 @@ def seen_in_conference(
         is_caller = bool(call_sid) and call_sid == entry.call_id
         if not joined:
             if is_caller and entry.outcome == TRANSFERRED:
-                # Those two have talked; nobody else is told that the caller hung up.
+                # Agent and third person have talked; no other party is told of the caller's end.
                 hang_up_legs(connection, store, entry)
             return
         agents.set_conference(connection, entry_id, conference_sid)
@@ -301,7 +301,7 @@ def seen_in_conference(
             return
         agents.settle(connection, store.clock, entry_id, (CommandKind.BRING_CALLER,))
         if entry.state != "talking" and not _with(connection, store, entry):
-            # Brought into a conversation that was over by then: nobody will ever come.
+            # Brought into a conversation that was over by then: no agent will ever come.
             return_caller(connection, store, entry, again=True)
 
     store.database.retried(seen)
@@ -381,8 +381,8 @@ def give_back(
 ) -> bool:
     """A reserved entry whose agent did not come waits on; they pause for `why` (empty: ready).
 
-    Whom an agent wanted to take from the menu is there still, and in no line. False: it is not
-    reserved for them any more.
+    A caller whom the agent wanted to take from the menu is still in the menu and in no queue.
+    Returns False where the entry is not reserved for this agent any more.
     """
     clock = store.clock
     if entry.reason == TAKEN and not _in_queue(connection, store, entry):
@@ -498,7 +498,7 @@ def return_caller(
         arguments={"call_sid": entry.call_id, "path": path},
         at_once=at_once,
     )
-    # Nobody is brought into a conversation that is over.
+    # A caller must not be brought into a conversation that is over.
     agents.settle(connection, store.clock, entry.id, (CommandKind.BRING_CALLER,))
     return [add(connection, store, new)]
 
@@ -559,7 +559,7 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
     """
     entry = queues.of_call(connection, store.vault, call_id, lock=True)
     if entry is None:
-        # Whom an agent handed on to somebody outside: those two have talked.
+        # An agent transferred the caller to a person outside: those two have talked.
         entry = queues.last_of_call(connection, store.vault, call_id)
         if entry is None or entry.call_id != call_id or entry.outcome != TRANSFERRED:
             return False
@@ -582,7 +582,7 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
     others = agents.legs_of(connection, store.vault, entry.id, ("third",))
     if not any(other.state == "joined" and other.staff_id != entry.staff_id for other in others):
         hang_up_legs(connection, store, entry)
-    # Otherwise agent and third person finish their sentence; whoever leaves first ends it.
+    # Otherwise agent and third person finish their sentence; the first to leave ends it.
     return True
 
 
@@ -598,10 +598,10 @@ def release(
     gone: bool,
     asked: bool = True,
 ) -> None:
-    """Free what an intent that failed had reserved. In the transaction that marks it as failed.
+    """Free what a failed provider command had reserved, in the transaction that marks its failure.
 
-    `gone`: because whom it was about is not there any more. `asked`: the provider may have begun
-    it; without that it is nobody's fault, and no try.
+    `gone`: it failed because the person or call it was about is no longer there. `asked`: the
+    provider may have begun it; without that, it does not count as a try.
     """
     entry = leg = None
     if failed.entry_id:
@@ -645,10 +645,10 @@ def not_dialled(
 
 
 def missed(connection: Connection, store: Store, entry: QueueEntry, *, gone: bool) -> None:
-    """The caller could not be brought: their place is kept, the agent free.
+    """The caller could not be brought: their place is kept, the agent is freed.
 
-    One who is `gone` is treated as whoever is cut off; whom an agent wanted out of the menu had
-    asked for nobody.
+    A caller who is `gone` is treated as one whose call was cut off. A caller whom an agent took out
+    of the menu had asked for no agent, and gets no place.
     """
     staff_id, clock = entry.staff_id, store.clock
     if staff_id is None or not agents.wait_again(connection, clock, entry.id, staff_id):

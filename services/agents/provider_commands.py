@@ -1,12 +1,13 @@
-"""What is to be asked of the provider: stored with its cause, then done once.
+"""Provider commands: what is to be asked of the provider, stored with its cause, then done once.
 
-An intent is added in the transaction of the change that wants it, and carried out after the commit
-by whoever added it (a desk's request has three seconds), or by the dispatcher, which sweeps what is
-older than a second or was left half done. Never inside a webhook: what a webhook adds is `at_once`
-the dispatcher's.
+A command is added in the transaction of the change that wants it. After the commit, the process
+that added it carries it out (a desk's request has three seconds for that). The dispatcher sweeps
+commands that are older than a second or were left half done. A webhook carries out none itself:
+what it adds is `at_once` for the dispatcher.
 
 Every kind may be done twice without harm, but for a ring: one whose answer was lost is looked up
-before it is tried again. What is not wanted any more when its turn comes is done without asking.
+before it is tried again. A command that is not wanted any more when its turn comes is marked done
+without asking the provider.
 
 Kinds, with their arguments:
   ring_agent, ring_third, ring_supervisor, dial_callback      a leg; path, ring_seconds
@@ -44,7 +45,7 @@ AGAIN_AFTER = timedelta(milliseconds=500)
 GONE = frozenset({"20404", "21220"})
 HOLD_PATH = "/voice/hold"
 BUCKET = "calls"
-# Permits that pile up while nobody is rung; the provider takes a handful at once.
+# Permits that pile up while no call is begun; the provider takes a handful at once.
 LEAST_BURST, MOST_BURST = 1.0, 5.0
 
 __all__ = [
@@ -61,7 +62,7 @@ __all__ = [
 ]
 
 
-# After so long nobody waits for it any more. A ring may be held up by the account's rate of calls.
+# After so long a command is of no use. A ring may be held up by the account's rate of calls.
 TOO_LATE = {
     CommandKind.RING_AGENT: timedelta(seconds=60),
     CommandKind.RING_THIRD: timedelta(seconds=60),
@@ -90,11 +91,11 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What became of somebody's wish at a desk.
+    """What became of an agent's or supervisor's request at a desk.
 
-    `why` is a word where it could not be (`not_talking`, `gone`, `taken`, …), or the provider's
-    code. `later`: it is stored, and done within seconds. `intents`: what was stored. `made`: the id
-    of what was made by it, if anything (a leg, an entry).
+    `why`: a word where it was refused (`not_talking`, `gone`, `taken`, …), or the provider's code.
+    `later`: it is stored, and done within seconds. `intents`: ids of the stored commands. `made`:
+    the id of what was made by it, if anything (a leg, an entry).
     """
 
     done: bool
@@ -149,7 +150,7 @@ def sweep(store: Store, control: CallControl, workers: Executor | None = None) -
 
 
 def carry_out(store: Store, control: CallControl, intent_id: str) -> Result:
-    """Do one, if nobody else does. Raises nothing for what a provider or a network can do."""
+    """Do one command, unless another process does. Provider and network errors raise nothing."""
     with store.database.transaction() as connection:
         claimed = agents.claim(connection, store.clock, store.vault, intent_id, LEASE)
     if claimed is None:
@@ -199,7 +200,7 @@ class _Moot(Exception):
 
 
 class _TakenOver(Exception):
-    """Somebody else carries it out by now."""
+    """Another process carries it out by now."""
 
 
 def _carry_out(task: _Task) -> Result:
@@ -249,7 +250,7 @@ def _fail(task: _Task, code: str) -> Result:
     store = task.store
     with store.database.transaction() as connection:
         if task.claimed.entry_id:
-            # The entry first, as whoever settles its intents has it.
+            # The entry first: transactions that settle its commands lock it first, too.
             queues.load(connection, store.vault, task.claimed.entry_id, lock=True)
         if not agents.finish(connection, store.clock, task.claimed, "failed", code[:12]):
             return Result.NOT_OURS
@@ -294,7 +295,7 @@ def _ring(task: _Task) -> None:
             ring_seconds=int(arguments.get("ring_seconds", RING_SECONDS)),
         )
     with store.database.transaction() as connection:
-        # Given up while it was being rung: whoever ended the leg did not know which call it is.
+        # Given up while it was being rung: the transaction that ended the leg had no call id yet.
         now = agents.get_leg(connection, store.vault, leg.id, lock=True)
         agents.move_leg(connection, store.clock, leg.id, "ringing", provider_sid=sid)
         if now is not None and now.state == "ended" and not now.provider_sid:
@@ -312,9 +313,9 @@ def _ring(task: _Task) -> None:
 def take_permit(store: Store, calls_per_second: float) -> timedelta:
     """Take the permit for one call; zero when it may begin, else how long to wait and ask again.
 
-    The provider begins one call a second for an account unless it agreed to more, and lets the
-    others wait where nobody sees them. Ours wait in the database, shared by all processes. A
-    statement or two of its own, before the provider is asked and in no transaction.
+    The provider begins one call a second for an account unless it agreed to more, and queues the
+    others out of our sight. Ours wait in the database, shared by all processes. This makes one or
+    two statements of its own, before the provider is asked and in no transaction.
     """
     burst = min(max(calls_per_second, LEAST_BURST), MOST_BURST)
     with store.database.one_writer(), store.database.statement() as connection:
@@ -324,7 +325,7 @@ def take_permit(store: Store, calls_per_second: float) -> timedelta:
 
 
 def _is_wanted(task: _Task, leg: Leg) -> bool:
-    """Whether whom a line was to be rung for is there still."""
+    """Whether the agent or caller for whom a line was to be rung is still there."""
     entry = task.entry()
     if task.kind in {CommandKind.RING_AGENT, CommandKind.DIAL_CALLBACK}:
         return entry.state == "reserved" and entry.staff_id == leg.staff_id
@@ -377,7 +378,7 @@ def _hang_up(task: _Task) -> None:
 
 def _hold(task: _Task) -> None:
     entry, on = task.entry(), task.kind is CommandKind.HOLD
-    # The wish of now counts, in whatever order they are carried out.
+    # What the agent wants now counts, in whatever order the commands are carried out.
     if not entry.conference_sid or not entry.call_id or (entry.held_at is not None) != on:
         raise _Moot
     path = f"{HOLD_PATH}?language={entry.language}" if on else ""

@@ -43,10 +43,10 @@ class Reserved:
 
 
 def reserve_all(store: Store, control: CallControl, workers: Executor | None = None) -> int:
-    """Match until nobody is ready or nobody waits, and ring; gives how many."""
+    """Reserve and ring until no agent is ready or no caller waits; returns the number."""
     made = _match(store, None)
     if made:
-        # All are reserved before the first is rung: a provider that is slow keeps nobody waiting.
+        # All are reserved before the first is rung, so that a slow provider delays no reservation.
         provider_commands.sweep(store, control, workers)
     return len(made)
 
@@ -60,8 +60,8 @@ def reserve_for(store: Store, control: CallControl, staff_id: str) -> Reserved |
 
 
 def _match(store: Store, staff_id: str | None) -> list[Reserved]:
-    # Of one moment: whoever reserves between two looks takes the oldest place and leaves their
-    # agent to our list, and somebody further behind would be given the agent of the one before.
+    # Read agents and callers in one snapshot. With two reads, a concurrent reservation could give
+    # an agent to a caller further back in the queue.
     with store.database.snapshot() as connection:
         free = agents.free_agents(connection, staff_id)
         waiting = _waiting(connection, store, free)
@@ -128,10 +128,10 @@ def reserve_entry(
     if entry.state != "waiting" or agent.state != "ready":
         return None
     if entry.reason in BY_MACHINE:
-        # Nobody would ever bring them together: the machine speaks there.
+        # These entries are called by the machine: no agent is ever connected to them.
         return None
     if line_of(connection, store, staff_id) is None:
-        # Or whoever comes first would be kept for somebody who cannot be rung.
+        # Otherwise the next caller would be reserved for an agent who cannot be rung.
         agents.move(connection, store.clock, staff_id, ("ready",), "paused", reason="no_line")
         return None
     if not agents.reserve(connection, store.clock, entry_id, staff_id):
@@ -173,7 +173,7 @@ def ring_agent(
 
 
 def line_of(connection: Connection, store: Store, staff_id: str) -> str | None:
-    """Where somebody is rung: their browser, or their own telephone; None where they have none."""
+    """The address at which an agent is rung: browser or telephone; None where they have none."""
     agent = agents.get(connection, staff_id)
     if agent is not None and agent.voice == PHONE:
         return agents.telephone(connection, store.vault, staff_id)

@@ -1,9 +1,9 @@
-"""Hand a caller to somebody else, with a word between the two before: a warm transfer.
+"""Hand a caller to a third person, after a word between agent and third: a warm transfer.
 
 The caller is on hold while the third person is rung. Then either the agent leaves and the third
 stays (`complete`), or the third leaves (`cancel`), or all three talk (`join_three`). No participant
-ever ends the conference by leaving it: with one who does, a caller who hangs up would cut off the
-two others, or the third the caller.
+ends the conference by leaving it. If one did, a caller who hangs up would cut off the agent and the
+third, or the third would cut off the caller.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from services.agents.reserve import ring_agent
 from services.ports import CallControl
 from services.store import Store
 
-# In the history: a caller was nearly given to somebody, was, or was not.
+# In the history: a transfer was begun, was completed, or was cancelled.
 BEGUN, DONE, CANCELLED = "transfer_begun", "transfer_done", "transfer_cancelled"
 THREE = "conference"
 
@@ -94,9 +94,9 @@ def _may_ask(
 def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -> CommandResult:
     """The agent leaves; caller and third talk on.
 
-    A colleague has the entry from then on, and the agent is free. A conversation with somebody
-    outside is over for us: the agent says what it was. Why not: `not_talking`, `other_call`,
-    `nobody` (no third who is there).
+    A colleague has the entry from then on, and the agent is free. A conversation with a person
+    outside the call centre is over for us: the agent notes its outcome. Reasons of refusal:
+    `not_talking`, `other_call`, `nobody` (no third person has joined).
     """
     with store.database.transaction() as connection:
         entry = talk_of(connection, store, staff_id, entry_id)
@@ -105,7 +105,7 @@ def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -
         third = third_of(connection, store, entry)
         if third is None or third.state != "joined":
             return no("nobody")
-        # The caller first: nobody is left alone with music.
+        # The caller is unheld first, so that neither party is left alone with the music.
         asked = set_hold(connection, store, entry, on=False)
         clock = store.clock
         if third.staff_id is not None:

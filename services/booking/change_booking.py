@@ -511,8 +511,8 @@ class _Target:
     def _is_offered(self, centre_id: str) -> bool:
         if self._allocator.holder.channel is not Channel.SUPERVISOR:
             return self._addresses[centre_id].bookable
-        # Whom a supervisor moves goes where the supervisor says; but a place of ours alone is
-        # somebody else's at a partner.
+        # A supervisor may move a booking to any centre except a mirrored one: its slots belong to
+        # the partner.
         return not is_mirrored(self._connection, centre_id)
 
     def _old_enough(self, there: BookedAppointment) -> bool:
@@ -555,7 +555,7 @@ def _cancelled_last(
     connection: Connection, store: Store, file: BookingDetails
 ) -> dict[int, BookedAppointment]:
     """The appointments that the newest change cancelled, and that have not begun, by dose."""
-    # That somebody will come changes nothing, and takes nobody's way back.
+    # A "will attend" reply is not a change, so it does not end the undo window.
     lines = [
         one
         for one in history.of_booking(connection, file.id)

@@ -35,9 +35,9 @@ class Eligible:
     opens_at: datetime | None = None
 
     def first_day(self, born: date) -> date | None:
-        """The first day on which somebody may have an appointment; None when never.
+        """The first day on which a caller may have an appointment; None when never.
 
-        Whoever was born on 29 February is a year older on 1 March of other years.
+        A person born on 29 February is a year older on 1 March of other years.
         """
         if self.born_from and born < self.born_from:
             return None
@@ -51,7 +51,7 @@ class Eligible:
 
 @dataclass(frozen=True)
 class CampaignOpening:
-    """When somebody's turn comes.
+    """When a caller may book, and for which days.
 
     They may book from `books_from` (UTC; None where the campaign has no such moment) an appointment
     on `day_from` (by the calendar of the campaign's zone) or later.
@@ -84,8 +84,8 @@ class AgentsHours:
 class Reminder:
     """When people are reminded: so many days before, at a minute after midnight there.
 
-    By the clock of the centre. `by_call`: whoever asked to be rung is rung then; everybody else
-    gets a text. Without it, whoever is rung hears nothing of it.
+    By the clock of the centre. `by_call`: people who asked to be rung are rung then; all others
+    get a text. Without it, people who asked to be rung hear nothing of it.
     """
 
     days_before: int
@@ -117,17 +117,17 @@ class Campaign:
     # Percent of each centre's places that are the telephone's until so long before they start.
     phone_share: int = 40
     phone_share_until: timedelta = timedelta(hours=48)
-    # What was chosen when the line was cut is kept so long for whoever rings again.
+    # What was chosen when the line was cut is kept so long for a caller who rings again.
     resume_window: timedelta = timedelta(minutes=10)
     # Bookings that a telephone number may have before a person must look at it.
     per_number: int = 2
-    # How long a freed place is kept for whoever waits for one.
+    # How long a freed place is kept for a person on the waiting list.
     waiting_offer: timedelta = timedelta(hours=2)
     # For screens, in any language; empty: its name.
     title: str = ""
     # The zone in which its moments are shown and its days are counted.
     zone: str = "Europe/Paris"
-    # Who else than those of `minimum_age`.
+    # Which classes of people may book beside those of `minimum_age`.
     eligible: tuple[Eligible, ...] = ()
     agents_hours: AgentsHours | None = None
     # Names of the written messages that it uses, of those in `prompts/`; empty: all.
@@ -137,14 +137,14 @@ class Campaign:
     # Each on a day of its own.
     reminders: tuple[Reminder, ...] = REMINDERS
     # From when on, by the centre's clock, people are rung on the day on which they booked, if they
-    # asked for it; None: nobody is.
+    # asked for it; None: no such calls are made.
     evening_call: int | None = 18 * 60
     # Texts that a number gets in 24 hours, beside what its bookings cannot do without.
     texts_per_number: int = 6
 
     @cached_property
     def classes(self) -> tuple[Eligible, ...]:
-        """Everybody who may book: those of the campaign's age, then the others."""
+        """All classes that may book: those of the campaign's age, then the others."""
         return (Eligible(minimum_age=self.minimum_age), *self.eligible)
 
     def is_open(self, moment: datetime) -> bool:
@@ -153,7 +153,7 @@ class Campaign:
         return opened and (self.closes_at is None or moment < self.closes_at)
 
     def minimum_age_at(self, moment: datetime) -> int:
-        """The age that is enough by itself for somebody who books at this moment."""
+        """The age that is enough by itself for a caller who books at this moment."""
         return min(
             one.minimum_age
             for one in self.classes
@@ -168,7 +168,7 @@ class Campaign:
         groups: Collection[str] = (),
         at: datetime | None = None,
     ) -> Eligible | None:
-        """As what somebody may have an appointment on `day` (local); None when they may not.
+        """The class by which a caller may come on `day` (local); None when they may not.
 
         `groups` are what they certify. `at` is the moment of booking; without it, the moments from
         which each class may book are left out of account, and so is the campaign's closing.
@@ -182,7 +182,7 @@ class Campaign:
         return None
 
     def opens_for(self, born: date, *, groups: Collection[str] = ()) -> CampaignOpening | None:
-        """When somebody's turn comes: the way to the earliest appointment.
+        """When a caller may book: the class that leads to the earliest appointment.
 
         None when it does not come before the campaign closes.
         """

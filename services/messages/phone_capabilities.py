@@ -1,10 +1,10 @@
 """What a number can get: a text, a call, or nothing.
 
-First by the numbering plan, each overseas number by that of its own region; then by what is
+First by the numbering plan, each overseas number by that of its own region. Then by what is
 remembered of it: its real kind as the provider has told (services.ports.LineTypes) or as its
-refusals have shown, whether somebody there wants no texts, whether it is somebody else's.
+refusals have shown, whether its owner wants no texts, whether it belongs to another person.
 
-Networks are wrong at times: a mobile that was refused as a landline is written to again after
+Networks are wrong at times. A mobile that was refused as a landline is tried again after
 DOUBTED_AFTER, and once when its owner gives it anew. Each further refusal counts longer.
 """
 
@@ -30,7 +30,7 @@ from services.store import Store
 DOUBTED_AFTER: Final = (timedelta(days=3), timedelta(days=30), timedelta(days=180))
 # Where a kind comes from that a network's refusal has shown.
 REFUSAL: Final = "refusal"
-# Whoever was refused so often is not tried for being given anew: each try is paid for.
+# After so many refusals a number is not tried for being given anew: each try is paid for.
 TWICE: Final = 2
 # Numbers move between networks and kinds; half a year is what the provider's own data lasts.
 FRESH_FOR: Final = timedelta(days=180)
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 class ContactWay(StrEnum):
-    """How somebody at a number can be told something."""
+    """How the owner of a number can be told something."""
 
     TEXT = "text"
     CALL = "call"
@@ -57,7 +57,7 @@ class PhoneKind(StrEnum):
 
 @dataclass(frozen=True)
 class PhoneCapabilities:
-    """A number's line. `stopped`: wants no texts. `wrong`: belongs to somebody else."""
+    """A number's line. `stopped`: wants no texts. `wrong`: belongs to another person."""
 
     kind: PhoneKind
     stopped: bool = False
@@ -65,12 +65,12 @@ class PhoneCapabilities:
 
     @property
     def text(self) -> bool:
-        """Whether a text reaches whoever is there, and is wanted."""
+        """Whether a text reaches the number's owner, and is wanted."""
         return self.way is ContactWay.TEXT
 
     @property
     def way(self) -> ContactWay:
-        """The way to whoever is there; a call where texts are not wanted."""
+        """The way to reach the number's owner; a call where texts are not wanted."""
         if self.wrong or self.kind is PhoneKind.NONE:
             return ContactWay.NONE
         return (
@@ -108,9 +108,9 @@ def line_from(
 ) -> PhoneCapabilities:
     """The line of a number (E.164), by its plan and by what is remembered of it at a moment (UTC).
 
-    A number that nothing of ours may reach stays so, whatever is remembered. `given_at` (UTC) is
-    when somebody gave it and asked for a text: what was said there before that is past, for a text
-    that comes in proves nothing, and numbers change hands.
+    A number that no message may reach stays so, whatever is remembered. `given_at` (UTC) is when a
+    caller gave the number and asked for a text. Replies from before that do not count: an incoming
+    text proves nothing, and numbers change hands.
     """
     kind = kind_of_number(number)
     if remembered is None:
@@ -128,7 +128,7 @@ def is_doubted(remembered: Remembered, now: datetime, given_at: datetime | None 
     if remembered.source != REFUSAL or not remembered.kind:
         return False
     if remembered.refused_at is None:
-        # One of an earlier version, which nobody knows the age of.
+        # Noted by an earlier version, without its date.
         return True
     if given_at is not None and given_at > remembered.refused_at and remembered.refusals < TWICE:
         return True
@@ -151,28 +151,28 @@ def remembered_of(connection: Connection, store: Store, number: str) -> Remember
 
 
 def way_of(connection: Connection, store: Store, number: str | None) -> ContactWay:
-    """How somebody at a number (E.164) can be told something."""
+    """How the owner of a number (E.164) can be told something."""
     return line_of(connection, store, number).way
 
 
 def stop_texts(connection: Connection, store: Store, number: str) -> None:
-    """Somebody at this number (E.164) wants no more texts."""
+    """The owner of this number (E.164) wants no more texts."""
     phone_lines.mark_stopped(connection, store.clock, _index(store, number), stopped=True)
 
 
 def allow_texts(connection: Connection, store: Store, number: str) -> None:
-    """They want them again, and so they are who is written to."""
+    """The owner wants texts again, and so is the person we write to."""
     phone_lines.mark_right(connection, store.clock, _index(store, number))
     phone_lines.mark_stopped(connection, store.clock, _index(store, number), stopped=False)
 
 
 def given_anew(connection: Connection, store: Store, number: str) -> None:
-    """Somebody gave this number (E.164) for a booking and agreed to it, after all that was said."""
+    """A caller gave this number (E.164) for a booking; the doubt about its owner is cleared."""
     phone_lines.mark_right(connection, store.clock, _index(store, number))
 
 
 def mark_wrong(connection: Connection, store: Store, number: str) -> None:
-    """Somebody says that this number (E.164) is theirs and not of whom we write to."""
+    """A person says that this number (E.164) is theirs and not that of the person we write to."""
     phone_lines.mark_wrong(connection, store.clock, _index(store, number))
 
 

@@ -1,8 +1,9 @@
-"""The line for a person: who is let in where, and what becomes of a place.
+"""The queue for an agent: which callers are let in, and what becomes of a place.
 
-A place is a row that nothing but a change of state ends. It outlives its call: whoever is cut off
-is rung, or comes back to it; whoever rings first themselves, or takes up a call that was cut, has
-it still. Each function works in the caller's transaction and locks the entry first.
+A place is a row that only a change of state ends; it outlives its call. A caller who is cut off is
+rung, or comes back to their place. A caller who rings before we ring them, or who takes up a call
+that was cut, keeps it as well. Each function works in the given transaction and locks the entry
+first.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from services.store import Store
 
 __all__ = ["CallQueue"]
 
-# Nobody is asked to hold the line for longer than this; their place can wait for them.
+# No caller is asked to hold the line for longer than this; their place can wait for them.
 LONGEST_WAIT = timedelta(hours=1)
 # Outcomes of a place that was left.
 TO_MACHINE, MERGED = "machine", "merged"
@@ -141,7 +142,7 @@ def choose(doors: Sequence[QueueStatus], departement: str | None) -> QueueStatus
 def why_closed(
     status: QueueStatus, hours: OpeningHours, now: datetime, pace: Throughput
 ) -> Unavailable | None:
-    """Why nobody is let in now; None where they are."""
+    """Why no caller is let in now; None where they are."""
     queue = status.queue
     if queue.state in _SHUT:
         return Unavailable(_SHUT[queue.state])
@@ -159,7 +160,7 @@ def why_closed(
 
 
 def _longest(state: str, hours: OpeningHours, now: datetime) -> timedelta:
-    """How long somebody may wait on the line: not until after everybody has gone home."""
+    """How long a caller may wait on the line: at most until the agents go home."""
     closes = hours.closes_at(now) if state == queues.HOURS else None
     return LONGEST_WAIT if closes is None else min(LONGEST_WAIT, closes - now)
 
@@ -167,7 +168,7 @@ def _longest(state: str, hours: OpeningHours, now: datetime) -> timedelta:
 def has_place(
     connection: Connection, store: Store, caller: QueueCaller, campaign: Campaign
 ) -> bool:
-    """Whether somebody has a place already, so that no new one is needed."""
+    """Whether a caller has a place already, so that no new one is needed."""
     mine = queues.of_call(connection, store.vault, caller.call_id)
     return bool(mine or _old_place(connection, store, caller, campaign))
 
@@ -217,7 +218,7 @@ def join(
         )
         if taken:
             return old.id
-    # Whoever rings while they are being rung has the place of that promise.
+    # A caller who rings while we ring them has the place of that promise.
     being_rung = queues.promise_to(connection, store.vault, caller.number)
     has_place = (
         being_rung and being_rung.state == "reserved" and being_rung.reason not in BY_MACHINE
@@ -225,7 +226,7 @@ def join(
     joined_at = being_rung.joined_at if being_rung and has_place else None
     lost = None
     if joined_at is None and mine is None:
-        # Whom we rang in vain has the place of that promise.
+        # A caller whom we rang in vain has the place of that promise.
         lost = callbacks.take_lost_place(connection, clock, store.vault, caller.number, LOST_KEPT)
     known, origin = dict(caller.known), caller.call_id
     if lost is not None and not known.get("born") and lost.known.get("born"):
@@ -256,7 +257,7 @@ def join(
 def _old_place(
     connection: Connection, store: Store, caller: QueueCaller, campaign: Campaign
 ) -> QueueEntry | None:
-    """The place that somebody has already, of a call before this one or by a promise."""
+    """The place that a caller has already, from an earlier call or by a promise."""
     vault = store.vault
     earlier = queues.load(connection, vault, caller.earlier) if caller.earlier else None
     found = [earlier] if earlier and _may_come_back(earlier, store, campaign, named=True) else []
@@ -268,10 +269,10 @@ def _old_place(
 def _old_place_locked(
     connection: Connection, store: Store, caller: QueueCaller, campaign: Campaign
 ) -> QueueEntry | None:
-    """The same, so that nobody else takes it; what somebody was quicker with is not given.
+    """The same, locked against other transactions; a place taken meanwhile is not returned.
 
-    No other place of that number is locked: the end of another's line has its own, and then waits
-    for the promise to the number.
+    No other place of that number is locked: the transaction that ends another call has its own
+    place locked, and then waits for the promise to the number.
     """
     while found := _old_place(connection, store, caller, campaign):
         locked = queues.load(connection, store.vault, found.id, lock=True)
@@ -336,10 +337,10 @@ def promise(
     other = queues.promise_to(connection, vault, number, lock=True)
     if other is not None and other.id != entry.id:
         if callbacks.message_of(connection, other.id):
-            # What is to be told there is told when they have spoken with somebody.
+            # The message of that promise is read to the caller after they have talked to an agent.
             callbacks.displace(connection, clock, other.id)
         elif other.state == "talking":
-            # Somebody else of that number: they are not whom this place is for.
+            # Another person at that number talks to an agent: this place is not for them.
             return False
         elif other.state not in _STILL:
             # They are being rung at this moment.
@@ -386,7 +387,7 @@ def cut(connection: Connection, store: Store, call_id: str) -> None:
 
 @dataclass(frozen=True)
 class WaitAnnouncement:
-    """What somebody who waits may be told; `promise_at` (aware): when they could be rung."""
+    """What a waiting caller may be told; `promise_at` (aware): when they could be rung."""
 
     place: queues.QueuePosition
     wait_seconds: int | None
@@ -476,10 +477,10 @@ def after_queue(connection: Connection, store: Store, entry_id: str, call_id: st
 def place_promise(
     ahead: int, hours: OpeningHours, now: datetime, estimate: WaitEstimate, *, joined_at: datetime
 ) -> datetime | None:
-    """When somebody with this place will be rung if they are promised it now (UTC or aware).
+    """When a caller with this place is rung if they are promised it now (UTC or aware).
 
-    `ahead` who are due come before them, and whoever has an older place and is rung later. None:
-    not until tomorrow evening, so that it must not be promised.
+    The `ahead` callers who are due come first, and so do those with an older place who are rung
+    later. None: not until tomorrow evening, so that it must not be promised.
     """
     pace = estimate.pace
     usual = pace.usual or pace.agents

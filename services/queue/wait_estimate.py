@@ -1,13 +1,12 @@
-"""How long a place in the line takes, and whether a person can still be promised a call.
+"""How long a place in the queue takes, and whether a caller can still be promised a call.
 
 One process measures once a second what agents did in the last half hour and what they do now
-(`write_throughput`); everybody else reads that (`read_throughput`). Handling is all of an agent's
-time for one person: from the moment they are taken for them, through the ring, the talk and the
-note, and what they waited for numbers where nobody answered. Few measurements count together with
-a prior.
+(`write_throughput`); all other processes read that (`read_throughput`). Handling is all of an
+agent's time for one caller: from the reservation through the ring, the talk and the note. The time
+spent on numbers that did not answer is part of it. Few measurements count together with a prior.
 
-Whoever comes next is served after the others by the agent who is free first; nobody is served
-faster than the account may begin calls, one for the agent and one for who is rung.
+The next caller is served after the others by the agent who is free first. No caller is served
+faster than the account may begin calls: one for the agent and one for the caller who is rung back.
 """
 
 from __future__ import annotations
@@ -35,22 +34,22 @@ WITHIN = timedelta(minutes=30)
 # Until there are measurements: five minutes a person, as if that had been seen so often.
 PRIOR = timedelta(minutes=5)
 PRIOR_WEIGHT = 5
-# Who has talked longer than usual is done soon, nobody knows when.
+# A talk that has lasted longer than usual is assumed to end soon; its real end is not known.
 SOON = 0.15
-# When a number where nobody answered is rung again: services.agents.call_back says so, too.
+# When a number that did not answer is rung again: services.agents.call_back says so, too.
 AGAIN = timedelta(minutes=15)
-# Whoever is talked with at some moment has on average so much of it left.
+# At a random moment of a talk, this part of it is left on average.
 HALF = 0.5
-# An agent's own line, and the one of whoever is rung.
+# One call for the agent and one for the caller who is rung.
 CALLS_EACH = 2
-# The number of agents of a day, for whoever asks at night: old ones weigh less each second.
+# The number of agents of a day, for estimates at night: old ones weigh less each second.
 _USUAL_SECONDS = 1800.0
-# Nobody was ever at work and no agent is known: an operator reads the promises.
+# No agent was ever at work and none is known: an operator reads the promises.
 ASSUMED_AGENTS = 1
-# A promise is made only if it would be kept by people who take so much longer, and this early.
+# A promise is made only if it is kept when handling takes so much longer, and this early.
 SLOWER = 1.1
 BEFORE_EVENING = timedelta(minutes=15)
-# Who is rung again meanwhile is counted in so many looks, and in more of them all are.
+# Callers who are rung again meanwhile are counted in so many rounds; after that, all of them are.
 _LOOKS = 50
 # A worker asks the database at most so often (seconds).
 _FRESH = 1.0
@@ -58,12 +57,12 @@ _FRESH = 1.0
 
 @dataclass(frozen=True)
 class Throughput:
-    """How fast the line of one language moves.
+    """How fast the queue of one language moves.
 
-    `rate_per_minute` people by `agents` (0: nobody is there); `mean` seconds for each who is
-    served, what others took in vain among it; `free`: in how many seconds each agent is free,
-    soonest first. `share` of these agents' time is for this language. `usual`: so many agents are
-    there in hours. `cps`: calls a second that may begin.
+    `rate_per_minute`: callers served by `agents` (0: no agent is at work). `mean`: seconds for each
+    caller served, with a share of the tries that failed. `free`: in how many seconds each agent is
+    free, soonest first. `share`: the part of these agents' time for this language. `usual`: how
+    many agents are at work within hours. `cps`: calls a second that may begin.
     """
 
     rate_per_minute: float = 0.0
@@ -73,7 +72,7 @@ class Throughput:
     free: tuple[float, ...] = ()
     share: float = 0.0
     usual: float = 0.0
-    # Seconds for each try to reach somebody, and the part of tries that come again.
+    # Seconds for each try to reach a caller, and the part of tries that come again.
     each: float = PRIOR.total_seconds()
     again: float = 0.0
 
@@ -147,13 +146,13 @@ def _share(one: AtWork, language: str, waiting: Mapping[str, int]) -> float:
 
 
 def _usual(before: float, now: float) -> float:
-    """Agents of a normal hour: those of now, slowly; nobody at night changes nothing of it."""
+    """Agents of a normal hour: follows the present number slowly, and keeps it at night."""
     if now <= 0 or before <= 0:
         return max(before, now)
     return before + (now - before) / _USUAL_SECONDS
 
 
-# ---------------------------------------------------------------- read, by everybody
+# ---------------------------------------------------------------- read, by all processes
 
 _read: WeakKeyDictionary[Any, tuple[float, dict[str, Throughput]]] = WeakKeyDictionary()
 
@@ -183,24 +182,24 @@ def _stored(connection: Connection) -> dict[str, Throughput]:
 
 
 def wait_seconds(ahead: int, pace: Throughput) -> int | None:
-    """How long somebody waits before whom so many are served; None where nobody serves."""
+    """Seconds that a caller with `ahead` callers before them waits; None where no agent serves."""
     if pace.agents <= 0 or pace.share <= 0:
         return None
     # What agents do for another language meanwhile makes this one longer.
     longer = pace.agents / pace.share
     seconds = _by_agents(ahead, pace) * longer
-    # Who was not reached is rung again before whoever came later.
+    # A caller who was not reached is rung again before callers who came later.
     late = max(seconds - AGAIN.total_seconds(), 0.0)
     seconds += late * pace.again / (1 - pace.again)
     return round(max(seconds, ahead * CALLS_EACH / pace.cps))
 
 
 def _by_agents(ahead: int, pace: Throughput) -> float:
-    """Seconds until an agent is free for whoever has so many ahead.
+    """Seconds until an agent is free for the caller who has `ahead` others before them.
 
-    If each took exactly as long as they do on average, the next would go to whoever is free first.
-    As they do not, somebody is done sooner than that: what all have to do by then, less what they
-    are in the middle of at that moment, is shared by all.
+    If each talk took exactly the average, the caller would go to the agent who is free first. Talks
+    vary, so some agent is free sooner than that. The second estimate shares among all agents the
+    work that is due by then, less what they are in the middle of at that moment.
     """
     rounds, place = divmod(ahead, pace.agents)
     free = pace.free or (0.0,) * pace.agents
@@ -240,10 +239,10 @@ def when(
     usual: float,
     later: Sequence[datetime] = (),
 ) -> datetime | None:
-    """The same from what is known; `usual` agents are there from the next opening on.
+    """The same from what is known; `usual` agents are at work from the next opening on.
 
-    `ahead` come first, and of `later` (UTC, in order) whoever may be rung by the moment at which
-    the others were served, be that tonight or tomorrow.
+    `ahead` callers come first. Of `later` (UTC, in order), those come first, too, who may be rung
+    by the moment at which the others were served, be that tonight or tomorrow.
     """
     calling = calling_hours(hours)
     last = tomorrow_evening(calling, now)
@@ -258,13 +257,13 @@ def when(
 def _after_all(
     ahead: int, later: Sequence[datetime], served_at: Callable[[int], datetime | None]
 ) -> datetime | None:
-    """The moment by which all were served who are before somebody who comes now."""
+    """The moment by which all callers were served who are before a caller who comes now."""
     counted, at = 0, served_at(ahead)
     for _ in range(_LOOKS):
         before = bisect_right(later, at) if at is not None else counted
         if before <= counted:
             return at
-        # Whoever is rung meanwhile makes it later, by when others may be rung.
+        # Callers rung meanwhile delay that moment, by which still others may be rung.
         counted, at = before, served_at(ahead + before)
     return served_at(ahead + len(later))
 
@@ -285,7 +284,7 @@ def _served_at(
         ahead -= min(open_for * pace.share / pace.mean, ahead)
         begins = closes
     elif closes is not None:
-        # It is their time and nobody is there: nobody knows, so that today counts for nothing.
+        # The queue is open but no agent is at work: when one comes is unknown; today counts as 0.
         begins = closes
     opens = hours.next_opening(begins)
     if opens is None:

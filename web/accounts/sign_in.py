@@ -142,7 +142,7 @@ class _Views:
         )
 
     def _unproved(self, found: StaffSession, password: str) -> tuple[str, int] | None:
-        """Why somebody at an open session is not known to be whose it is; None when they are."""
+        """Why the user of an open session did not prove to be its owner; None when they did."""
         try:
             self._sign_in.prove(found, token(), password, self._origin())
         except _REFUSALS as refused:
@@ -238,7 +238,7 @@ class _Views:
 
     @roles("supervisor", "operator")
     def open_wall(self) -> ResponseReturnValue:
-        """Make this browser a screen on a wall: it is nobody's any more."""
+        """Make this browser a screen on a wall: its session belongs to no staff member any more."""
         found = staff_session()
         if found is None:
             return _to_start()
@@ -268,7 +268,7 @@ class _Views:
         found = staff_session()
         wrong = found and self._unproved(found, request.form.get("password", ""))
         if wrong:
-            # Callers would be rung through to whoever found the page open.
+            # Otherwise a person at an unattended page could have callers rung through to them.
             return self._account_page(*wrong)
         try:
             accounts.set_phone(self._store, current().id, request.form.get("phone", ""))
@@ -305,7 +305,7 @@ class _Views:
         return self._go_on(begun)
 
     def _go_on(self, begun: BegunSession) -> ResponseReturnValue:
-        """To the step that is missing, or to where somebody wanted to go."""
+        """To the step that is missing, or to the page that the user asked for."""
         store, wanted = self._store, _wanted()
         fresh = self._sign_in.visit(begun.token)
         step = needs(fresh) if fresh else ""
@@ -344,7 +344,7 @@ def _lacking(step: str) -> StaffSession | None:
 
 
 def _enrolling() -> StaffSession | None:
-    """Whoever has to take a second factor, and whoever is in and has none."""
+    """The session of a user who must enrol a second factor, or is signed in and has none."""
     found = staff_session()
     if found is None or found.has_totp or needs(found) not in {"enrol", ""}:
         return None
@@ -352,7 +352,7 @@ def _enrolling() -> StaffSession | None:
 
 
 def _changing() -> StaffSession | None:
-    """Whoever has to choose a password, and whoever is in."""
+    """The session of a user who must choose a password, or is signed in."""
     found = staff_session()
     return found if found and needs(found) in {"password", ""} else None
 
@@ -362,7 +362,7 @@ def _to_start() -> ResponseReturnValue:
 
 
 def _wanted() -> str:
-    """Where somebody wanted to go: a path of ours, or ""."""
+    """The page that the user asked for: a path of this site, or ""."""
     path = request.form.get("next") or request.args.get("next") or ""
     parted = urlsplit(path)
     if parted.scheme or parted.netloc or not path.startswith("/") or path.startswith("//"):
@@ -372,7 +372,7 @@ def _wanted() -> str:
 
 
 def _home(who: Staff, wanted: str) -> str:
-    """Where somebody goes who is in: where they wanted to, else where their role works."""
+    """The page after signing in: the one asked for, else where the user's role works."""
     for path in (wanted, _HOME_OF.get(who.role, _HOMES[0]), *_HOMES):
         if path and leads(path, who):
             return path
