@@ -47,7 +47,7 @@ class LineTypes(Protocol):
     """Knows what a line is, whatever its number says: ported, sold on. Never inside a webhook."""
 
     def kind(self, number: str) -> str:
-        """mobile, landline, voip, or empty where nobody can tell, of a number in E.164.
+        """mobile, landline, voip, or empty where the provider cannot tell, of a number in E.164.
 
         Raises Refused, Busy, NoAnswer.
         """
@@ -56,7 +56,7 @@ class LineTypes(Protocol):
 
 @dataclass(frozen=True)
 class PartnerPatient:
-    """Who a partner is told comes. `phone` is E.164 or empty."""
+    """The patient as a partner is told of them. `phone` is E.164 or empty."""
 
     first_name: str
     last_name: str
@@ -78,10 +78,10 @@ class PartnerBooker(Protocol):
     """Books at partners for centres that are configured. Never called inside a webhook.
 
     Ids are the partner's. An appointment is made in two steps, so that a lost answer never makes a
-    second one: `prepare` writes one down that takes nobody's time, and `confirm` may be repeated.
-    Every method answers within some seconds and raises Refused (`code`: its HTTP status, 404, 422
-    and 400 for an appointment that cannot be; 401, 402 and 406 for what we are), Busy (nothing was
-    done) or NoAnswer (nobody knows).
+    second one: `prepare` writes a draft that occupies no slot, and `confirm` may be repeated. Every
+    method answers within some seconds and raises Refused (`code`: its HTTP status, 404, 422 and 400
+    for an appointment that cannot be; 401, 402 and 406 for our account or keys), Busy (nothing was
+    done) or NoAnswer (whether it was done is unknown).
     """
 
     def knows(self, centre_id: str) -> bool:
@@ -89,7 +89,7 @@ class PartnerBooker(Protocol):
         ...
 
     def register(self, centre_id: str, patient: PartnerPatient) -> str:
-        """The partner's id for somebody."""
+        """The partner's id for a patient, who is registered there if new."""
         ...
 
     def free_agenda(self, time: PartnerTime) -> str:
@@ -119,8 +119,8 @@ class CallControl(Protocol):
     """Acts on calls that are going on, by the provider's REST. Never called inside a webhook.
 
     Every method answers within three seconds and raises Refused (20404: no such call, queue or
-    participant any more), Busy (nothing was done) or NoAnswer (nobody knows). A `path` is one of
-    ours, below /voice, with its query; the provider asks for it by POST.
+    participant any more), Busy (nothing was done) or NoAnswer (whether it was done is unknown). A
+    `path` is one of ours, below /voice, with its query; the provider asks for it by POST.
     """
 
     @property
@@ -141,10 +141,10 @@ class CallControl(Protocol):
         ring_seconds: int,
         caller_id: str = "",
     ) -> str:
-        """Ring somebody; gives the id of the call. What they hear is at `path` once they answer.
+        """Ring a person; gives the id of the call. What they hear is at `path` once they answer.
 
         `to` is E.164, or client:<staff id> for the telephone in a browser. `status_path` is told
-        when it is rung, answered and over. `caller_id` is what they see: empty for the house's own.
+        when it is rung, answered and over. `caller_id` is the number shown: empty for our own.
         """
         ...
 
@@ -179,7 +179,7 @@ class CallControl(Protocol):
     def coach(
         self, conference_sid: str, call_sid: str, *, coached_sid: str = "", muted: bool
     ) -> None:
-        """Let a participant be heard by one alone (`coached_sid`), by all (empty), or by nobody."""
+        """Let a participant be heard by one alone (`coached_sid`), by all (empty), or by none."""
         ...
 
     def remove(self, conference_sid: str, call_sid: str) -> None:

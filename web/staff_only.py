@@ -39,14 +39,14 @@ from web.pages import setting
 
 __all__ = ["current", "public", "public_form", "roles"]
 
-# What concerns many, or lets somebody listen, asks for the password again: the answer to a script
-# (`services.accounts.sign_in.PROVED_FOR`).
+# The answer to a script whose act needs the password again, because it concerns many callers or
+# lets the user listen (`services.accounts.sign_in.PROVED_FOR`).
 UNPROVED = "unproved"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def current() -> Staff:
-    """Who asks. Only for routes with `roles`: elsewhere there may be nobody (401)."""
+    """The signed-in user. Only for routes with `roles`: elsewhere there may be none (401)."""
     if not current_user.is_authenticated:
         abort(401)
     return cast("Staff", current_user._get_current_object())  # noqa: SLF001
@@ -128,8 +128,8 @@ def token() -> str:
 def staff_session() -> StaffSession | None:
     """The session that asks, which may lack something (`services.accounts.sign_in.needs`).
 
-    That of a screen on a wall is none but where its mark says so: whoever takes it finds a service
-    where nobody is signed in.
+    A wall screen's session counts only where the route's mark says so: a person who uses that
+    browser elsewhere finds no user signed in.
     """
     if "allo_visit" not in g:
         who = who_may(current_app, request.endpoint)
@@ -161,7 +161,7 @@ def address() -> str:
 
 
 def is_fetch() -> bool:
-    """Whether a script asks, and not somebody who goes to a page."""
+    """Whether a script asks, and not a person opening a page."""
     if request.headers.get("HX-Request") or request.headers.get("X-CSRFToken"):
         return True
     if request.headers.get("Sec-Fetch-Mode") == "navigate":
@@ -203,6 +203,6 @@ def _is_ours() -> bool:
     given = setting()
     ours = {urlsplit(given.public_base_url)[:2]}
     if given.development:
-        # Somebody may write localhost, or come by a tunnel.
+        # A developer may write localhost, or come by a tunnel.
         ours |= {("http", request.host), ("https", request.host)}
     return urlsplit(origin)[:2] in ours

@@ -37,11 +37,11 @@ WRONG_FROM_ADDRESS = 30
 IDLE = {"agent": timedelta(minutes=60)}
 IDLE_OTHERS = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)
-# Nobody is signed out in the middle of a call; a call is over by then (the provider's own limit of
-# a call is four hours).
+# No agent is signed out in the middle of a call; a call is over by then (the provider's own limit
+# of a call is four hours).
 LONGEST_IN_CALL = timedelta(hours=16)
-# For what concerns many the password is asked for again after so long: a tab that somebody left, or
-# stole, cannot close the line. Source: OWASP ASVS 5.0, 7.5.3.
+# For acts that concern many callers the password is asked for again after so long: a person at an
+# unattended or stolen tab cannot close the line. Source: OWASP ASVS 5.0, 7.5.3.
 PROVED_FOR = timedelta(minutes=10)
 # Between the password and the rest.
 UNFINISHED = timedelta(minutes=15)
@@ -87,7 +87,7 @@ class BegunSession:
 
 
 def needs(visit: StaffSession) -> str:
-    """What is still to be done before somebody is in: "code", "password", "enrol" or ""."""
+    """The step missing before a user is signed in: "code", "password", "enrol" or ""."""
     if visit.has_totp and not visit.strong:
         return "code"
     if visit.password_temporary:
@@ -145,8 +145,8 @@ class SignIn:
         now = store.clock.now()
         age, idle = now - found.began_at, now - found.seen_at
         if found.wall:
-            # Nobody ever touches it, and what its owner does elsewhere keeps it neither open nor
-            # longer.
+            # A wall screen is never touched. What its owner does elsewhere keeps it neither open
+            # nor longer.
             over = age > LONGEST
         elif found.in_call:
             over = age > LONGEST_IN_CALL
@@ -168,14 +168,14 @@ class SignIn:
             rows.end_session(connection, store.clock, token)
 
     def sessions(self, staff: Staff, token: str) -> Sequence[StaffSessionView]:
-        """Where somebody is signed in; `token` is of the session that asks."""
+        """Where a staff member is signed in; `token` is of the session that asks."""
         store = self._store
         since = store.clock.now() - LONGEST_IN_CALL
         with store.database.statement() as connection:
             return rows.sessions_of(connection, staff.id, since, token)
 
     def end(self, staff: Staff, name: str) -> bool:
-        """End one session of somebody, by its name in their list; False where there is none."""
+        """End a staff member's session, by its name in their list; False where there is none."""
         self._seen.clear()
         store = self._store
         with store.database.transaction() as connection:
@@ -257,7 +257,7 @@ class SignIn:
             return self._renew(connection, staff, token, strong=True)
 
     def prove(self, visit: StaffSession, token: str, password: str, origin: Origin) -> None:
-        """Whoever sits at a session is whose it is: asked before what would outlast the session.
+        """Check the session owner's password, before an act that would outlast the session.
 
         That it was proved is good for PROVED_FOR at this session. Raises Wrong, Closed,
         passwords.TooBusy. Source: OWASP ASVS 5.0, 7.5.1.
@@ -394,7 +394,7 @@ class SignIn:
 
 
 def network(address: str) -> str:
-    """Whom an address counts for: itself, or its /64, of which one customer has all."""
+    """The network an address counts for: itself, or its IPv6 /64, of which one customer has all."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Accounts of those who work here: made, changed, closed; and the history of what they did.
+"""Staff accounts: made, changed, closed; and the history of what staff did.
 
-Every change is one transaction with its line in the history. Whoever is disabled, or gets another
-role or password, is out at their next request.
+Every change is one transaction with its line in the history. A staff member who is disabled, or
+gets another role or password, is signed out at their next request.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _DEMONSTRATION = (
     ("supervisor", "Maxence Durand", "supervisor", ("fr", "en")),
     ("secretary", "Morgan Lefèvre", "secretary", ("fr",)),
 )
-# Whoever tries it out without saying where is offered the centres nearest to this postcode.
+# A visitor of the demonstration who names no place is offered the centres nearest to this postcode.
 _DEMONSTRATION_POSTCODE = "75011"
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{1,59}")
 # What people write between the digits of a number.
@@ -95,7 +95,7 @@ def add(
 ) -> Staff:
     """Make an account. Raises StaffRefused, passwords.BadPassword.
 
-    `temporary`: the password was given by somebody else, and is changed at the first sign-in.
+    `temporary`: the password was set by another person, and is changed at the first sign-in.
     """
     login, name = fold(login), " ".join(name.split())
     if not _LOGIN.fullmatch(login):
@@ -171,8 +171,8 @@ def disable(store: Store, login: str, *, disabled: bool = True, by: str = OPERAT
 def give_password(store: Store, login: str, password: str, *, by: str = OPERATOR) -> None:
     """A password that its owner changes at the next sign-in; their sessions end.
 
-    The second factor stays: whoever talked somebody into this has not got in yet. Raises
-    StaffRefused, passwords.BadPassword.
+    The second factor stays, so that a person who obtained this reset by deceit is not signed in by
+    it. Raises StaffRefused, passwords.BadPassword.
     """
     with store.database.statement() as connection:
         who = find(connection, store, login)
@@ -206,7 +206,7 @@ def give_second_factor(
 
 
 def sign_out_everywhere(store: Store, staff_id: str, *, by: str) -> int:
-    """End every session of somebody; gives how many."""
+    """End every session of a staff member; gives how many."""
     with store.database.transaction() as connection:
         rows.by_id(connection, store.vault, staff_id, lock=True)
         ended = rows.end_sessions(connection, store.clock, staff_id)
@@ -218,7 +218,7 @@ def sign_out_everywhere(store: Store, staff_id: str, *, by: str) -> int:
 def set_queues(
     store: Store, login: str, queues: Collection[str], *, by: str = OPERATOR
 ) -> tuple[str, ...]:
-    """Whose callers somebody takes; none: those of the national queues of their languages.
+    """The queues an agent takes callers from; none: the national ones of the agent's languages.
 
     Raises StaffRefused.
     """
@@ -237,7 +237,7 @@ def set_queues(
 
 
 def set_phone(store: Store, staff_id: str, number: str) -> None:
-    """Somebody's own telephone, as they write it; "" takes it away. Raises StaffRefused."""
+    """A staff member's own telephone, as they write it; "" removes it. Raises StaffRefused."""
     phone = None
     if number.strip():
         try:
@@ -251,7 +251,7 @@ def set_phone(store: Store, staff_id: str, number: str) -> None:
 
 
 def phone_of(connection: Connection, store: Store, staff_id: str) -> str | None:
-    """Somebody's own telephone, E.164."""
+    """A staff member's own telephone, E.164."""
     found = rows.by_id(connection, store.vault, staff_id)
     return found.phone if found else None
 
@@ -298,7 +298,7 @@ def _demonstration_centre(store: Store) -> str | None:
 
 
 def make_crowd(store: Store, count: int) -> list[str]:
-    """Agents whom a program plays, `crowd1` on; gives the logins of `count`, made now or before."""
+    """Agents played by a program, `crowd1` on; gives the logins of `count`, made now or before."""
     logins = [f"crowd{number}" for number in range(1, count + 1)]
     for number, login in enumerate(logins, 1):
         with store.database.statement() as connection:
@@ -352,7 +352,7 @@ def record_act(  # noqa: PLR0917 (written at every act: the order is the sentenc
 def read_file(
     connection: Connection, store: Store, staff: Staff, subject: str, *, why: str, **details: Any
 ) -> None:
-    """Say that somebody looks at a person's file, before it is read and in the same transaction.
+    """Record that a staff member opens a person's file, before the reading, in its transaction.
 
     `subject` is the id of the booking, call or queue entry; `why` is "call" or what was typed for
     a search.

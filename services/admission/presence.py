@@ -1,13 +1,13 @@
-"""Who is really still there in the waiting room: a ticket says only that somebody was.
+"""Which visitors are still in the waiting room: a ticket says only that a visitor came.
 
-A page of the room looks again by itself, so whoever is there is seen every few seconds. A worker
-counts them by groups of buckets in memory, and tells once a second with what it measures; the
-process that lets people in passes over those who have gone
+A page of the waiting room looks again by itself, so that each visitor is seen every few seconds. A
+worker counts them by groups of buckets in memory, and tells once a second with what it measures;
+the process that lets visitors in passes over those who have gone
 (`services.admission.admission_controller`).
 
-Somebody who was told to look again in so many seconds counts until a little after that. Who asks
-more often counts once, and who asks two workers twice: never more than there are tickets, which is
-seen to where the counts are put together.
+A visitor who was told to look again in so many seconds counts until a little after that. A visitor
+who asks more often counts once. One who asks two workers counts twice, but never are more counted
+than there are tickets; this is enforced where the counts are put together.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _MILLI_OF_A_GROUP: Final = GROUP * 1000
 # Told to look again in so many seconds, and not seen for that and this much more: gone.
 LATE_PART: Final = 0.25
 LATE_SECONDS: Final = 3
-# After so many seconds of counting (the longest that somebody may be silent) all were seen.
+# After so many seconds of counting (the longest silence of a visitor) all were seen.
 SEES_ALL: Final = EACH[1] * (1 + LATE_PART) + LATE_SECONDS
-# Seconds until which somebody counts, by their ticket: 512 kB. Of those who share one, one counts.
+# Seconds until which a visitor counts, by ticket: 512 kB. Of tickets sharing a slot, one counts.
 _SLOTS: Final = 2**18
 _LONGEST: Final = 2**16 - 1
-# What somebody who is not there takes of the time of one who is: were all cut off for a minute, by
-# a breakdown in front of us, not all of them would be let in at once when they are back.
+# The weight of an absent visitor against one who is there. If a breakdown in front of us cut all
+# off for a minute, they are not all let in at once when they are back.
 ABSENT: Final = 0.02
 
 
@@ -52,7 +52,7 @@ class Presence:
         self._zero = now
         self._until = array("H")
         self._there: dict[int, int] = {}
-        # How many of a group are gone at a second if nobody sees them again.
+        # How many of a group are gone at a second if they are not seen again.
         self._leaves: dict[int, dict[int, int]] = {}
         self._swept = 0
 
@@ -79,7 +79,7 @@ class Presence:
             if before > second:
                 leaves = self._leaves.get(before, {})
                 if not leaves.get(group):
-                    # Somebody else's.
+                    # The slot's last count was of another ticket.
                     return
                 leaves[group] -= 1
                 if not leaves[group]:
@@ -125,7 +125,7 @@ class Present:
         for one in told:
             if one is None or one["for"] < SEES_ALL:
                 return None
-            # Nobody has asked a worker that tells of another opening, or of none.
+            # A worker that tells of another opening, or of none, was asked by no visitor.
             if one["opening"] == opening:
                 for group, people in one["groups"].items():
                     groups[int(group)] = groups.get(int(group), 0) + people

@@ -1,9 +1,9 @@
-"""Ask what became of lines of which nothing was heard for a while, and end what is over.
+"""Ask the provider about lines of which nothing was heard for a while, and end what is over.
 
-The provider tells an end once. Where that is lost, for the database was away for longer than it
-waits, an agent would be engaged for ever and the board would count a conversation that nobody has.
-So it is asked, by its id, after each line of an entry that an agent has; what it says is taken as
-if it had told it then. Nothing is concluded from silence: without an answer, nothing is done.
+The provider reports an end once. The report is lost if the database was away for longer than the
+provider waits. Then an agent would stay engaged for ever, and the board would count a conversation
+that is over. So the provider is asked, by id, about each line of an entry that an agent has; its
+answer is treated as a late report. Without an answer, nothing is done.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SILENT = timedelta(minutes=3)
 # Entries of one round, each with two or three lines: with one round in ten seconds, three hundred
 # conversations within three minutes are two questions a second.
 AT_ONCE = 15
-# Of a call that it does not know the provider says no more than that: with another account in the
-# settings it would know none. Nobody talks for so long, so that it is over then.
+# For an unknown call the provider only answers "unknown"; with another account in the settings it
+# would know none. After so long no conversation goes on, so an unknown call is over.
 UNKNOWN_FOR = timedelta(hours=1)
 _COMPLETED = "completed"
 
@@ -66,7 +66,8 @@ def _ask(
     """Ask after the lines of one entry. Raises Busy, NoAnswer."""
     over = 0
     unknown = _COMPLETED if store.clock.now() - entry.updated_at > UNKNOWN_FOR else ""
-    # The caller first: who hung up has talked, and is not whom an agent's broken line left alone.
+    # The caller first: a caller who hung up has talked. Otherwise the end of the agent's line would
+    # look like a break that left the caller alone.
     if entry.call_id and (ended := _end_of(control, entry.call_id, unknown)):
         call_over(entry.call_id, ended)
         over += 1
@@ -90,7 +91,7 @@ def _end_of(control: CallControl, call_sid: str, unknown: str) -> str:
 
 
 def _end_wrapups_of_nobody(store: Store) -> int:
-    """What is over and no agent wraps up: nobody will ever say what it was."""
+    """End entries that are over and have no agent to wrap them up."""
     with store.database.statement() as connection:
         left = agents.wrapups_of_nobody(connection, store.clock, SILENT)
     ended = 0

@@ -1,10 +1,10 @@
 """Keep promises to ring back: when, how often, by whom, and what becomes of a try.
 
-An agent is reserved and in the conference first; then the number is dialled, once, and whoever
-picks up proves to be a person. Promises of the machine need no agent. A try is counted before the
-provider is asked, so that no crash makes a fourth. A number that is busy or does not answer is rung
-again after a while; a machine gets one more try and, on a mobile, one text. After the last try the
-promise is lost, and that is told.
+An agent is reserved and in the conference first; then the number is dialled, once, and the person
+who picks up proves not to be a machine. Promises of the machine need no agent. A try is counted
+before the provider is asked, so that a crash never leads to a fourth try. A number that is busy or
+does not answer is rung again after a while. An answering machine gets one more try and, on a
+mobile, one text. After the last try the promise is lost, and the person is told so.
 """
 
 from __future__ import annotations
@@ -56,17 +56,17 @@ TRIES = {Reason.SILENT: 1, Reason.CUT: 1}
 MOST_MACHINES = 2
 AFTER_FIRST = timedelta(minutes=15)
 AFTER_SECOND = timedelta(hours=2)
-# Look again whether somebody still waits or talks on the number that is to be rung.
+# How soon to look again whether the number to be rung is still busy with a call to us.
 ON_THE_LINE = timedelta(minutes=2)
-# Nobody is in the menu for longer, whatever the provider forgot to tell.
+# No caller is in the menu for longer, even if the provider failed to report the end.
 IN_THE_MENU = timedelta(minutes=10)
-# A try of which nothing is heard for so long is over, whatever the provider forgot to tell. Three
-# wordings take less.
+# A try of which nothing is heard for so long is over, even if the provider failed to report it.
+# Three wordings of the question take less.
 SILENT_FOR = timedelta(minutes=3)
 STRANDED_FOR = timedelta(seconds=20)
-# Nobody was rung by an hour after it was told: then that is told, too.
+# An hour after the announced time without a call, the person is told of the delay.
 LATE_BY = timedelta(hours=1)
-# A promise that nobody kept for so long is none any more.
+# A promise that was not kept for so long is ended.
 LONGEST = timedelta(days=7)
 # Lines that ring for the machine's own promises: half of what the account may begin, and never less
 # than these, so that agents' calls come first.
@@ -110,7 +110,7 @@ class CallBack:
             self._dial(connection, store, promise)
 
     def dial_machines(self, store: Store, control: CallControl) -> int:
-        """Ring whom the machine rings; gives how many. The dispatcher's task."""
+        """Ring the numbers that the machine rings; gives how many. The dispatcher's task."""
         rung, lines = 0, machines_at_once(control.calls_per_second)
         while rung < lines:
             taken: list[str] = []
@@ -119,7 +119,7 @@ class CallBack:
             except Exception as error:
                 if not taken:
                     raise
-                # What cannot be told keeps nobody else from being told theirs.
+                # A message that cannot be told must not keep the others from being told.
                 log.error("call not begun", entry=taken[0], error=type(error).__name__)
                 with store.database.transaction() as connection:
                     callbacks.put_aside(connection, store.clock, taken[0], ON_THE_LINE)
@@ -181,7 +181,7 @@ class CallBack:
         )
 
     def _is_over(self, connection: Connection, store: Store, promise: QueueEntry) -> bool:
-        """Whether nobody is to be rung for it any more, or nobody can be; then it is ended."""
+        """Whether the promise is not needed any more, or its number cannot be rung; then ended."""
         # The provider may have refused to dial it each time.
         unusable = kind_of(promise.number) is None or promise.tries >= MOST_TRIES
         if promise.message_id:
@@ -249,7 +249,7 @@ class CallBack:
     def _missed(
         self, connection: Connection, store: Store, promise: QueueEntry, outcome: str
     ) -> str | None:
-        """Nobody was reached: once more, or lost. Gives the id of a text, if one was written."""
+        """Not reached: try the promise again, or end it. Gives the id of a text, if one was written."""
         if promise.message_id:
             return self._not_told(connection, store, promise)
         machines = callbacks.tries_with(connection, promise.id, "machine")
@@ -330,7 +330,7 @@ class CallBack:
         )
         return message.id if outbox.add(connection, store.clock, store.vault, message) else None
 
-    # ------------------------------------------------------------ somebody is there
+    # ------------------------------------------------------------ the call is answered
 
     def rung(
         self, connection: Connection, store: Store, try_id: str, call_sid: str
@@ -364,7 +364,7 @@ class CallBack:
     # ------------------------------------------------------------ now and then
 
     def look_after(self, store: Store) -> int:
-        """What nobody told us of is over; what must wait, waits; who waits too long is told."""
+        """End tries without news, put off what must wait, tell people whose call is late."""
         done = 0
         with store.database.statement() as connection:
             silent = callbacks.silent_tries(connection, store.clock, SILENT_FOR)
@@ -390,7 +390,7 @@ class CallBack:
         return done + self._put_off(store) + self._tell_late(store)
 
     def _put_off(self, store: Store) -> int:
-        """Outside the hours of calls nobody is reserved for one."""
+        """Outside the hours of calls, no agent and no line is reserved for a promise."""
         now, put_off = store.clock.now(), 0
         for mode in ("agent", MACHINE):
             allowed = next_call_at(self.campaign(), "", now, machine=mode == MACHINE)
@@ -400,9 +400,9 @@ class CallBack:
         return put_off
 
     def _tell_late(self, store: Store) -> int:
-        """Say so to whom nobody came by an hour after they were told; their place stays.
+        """Tell people whose call did not come within an hour of the announced time; they keep it.
 
-        Until nobody remembers having asked.
+        After `LONGEST` the promise is ended instead.
         """
         told = 0
         with store.database.transaction() as connection:
@@ -425,7 +425,7 @@ class CallBack:
 
 
 def answered(connection: Connection, store: Store, try_id: str, call_id: str) -> RungPerson:
-    """A person has shown to be there, in their call's transaction; says to whom they go.
+    """A person proved to be there, in their call's transaction; says to whom they go.
 
     The try is over with it: from here on this call is its person's own, and no line of ours that is
     hung up with the agent's.
@@ -460,7 +460,7 @@ def _agent_has_them(connection: Connection, store: Store, promise: QueueEntry) -
 
 
 def refused(connection: Connection, store: Store, try_id: str) -> None:
-    """Whoever picked up wants no call, in their call's transaction."""
+    """The person who picked up wants no call, in their call's transaction."""
     leg = agents.get_leg(connection, store.vault, try_id)
     if leg is None or leg.entry_id is None:
         return
@@ -479,8 +479,8 @@ def refused(connection: Connection, store: Store, try_id: str) -> None:
 def _given(connection: Connection, store: Store, promise: QueueEntry) -> Session:
     """What was given in the call that the promise was made in, as long as it is kept.
 
-    Nothing of it is said before an agent hands the caller back to the machine, which reads no birth
-    date to whoever goes on with another call.
+    Nothing of it is said before an agent hands the caller back to the machine: the birth date must
+    not be read to another person who answers this call.
     """
     origin = promise.origin_call_id
     newest = turns.newest(connection, store.vault, origin) if origin else None

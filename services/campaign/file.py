@@ -45,11 +45,11 @@ _GROUP = re.compile(r"[a-z][a-z0-9_-]*")
 _INTERVAL = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
 _MIDNIGHT = 24 * 60
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-# Nobody is written to or rung at night, however late it gets.
+# No text is sent and no number rung at night, even if a reminder is late.
 _EARLIEST_REMINDER, _LATEST_REMINDER = 8 * 60, 19 * 60
 _AT_LINE = re.compile(r"(?P<what>.*?) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
-# Words about illness, French and English, without accents. Whoever books certifies who they are
-# (a profession, a household), never why; a false alarm costs the author of the file another name.
+# Words about illness, French and English, without accents. Callers certify a profession or a
+# household, never a diagnosis; a false alarm costs the author of the file another name.
 _ILLNESS = re.compile(
     r"diab|cancer|tumeur|tumou?r|oncol|leuc[eé]mi|leuk|malad|pathol|disease|illness|sympt"
     r"|asthm|obes|insuffi|cardiaq|cardiac|renal|dialy|hepat|cirrho|pulmon|respirat|bpco|copd"
@@ -184,7 +184,7 @@ def _moment(value: object, info: ValidationInfo) -> datetime:
             )
         return _local(value, zone)
     shown = value.astimezone(zone)
-    # Written in UTC nobody takes it for the time on the clocks; +01:00 in summer they do.
+    # A time in UTC is not mistaken for local time; one written with +01:00 in summer is.
     if given and value.utcoffset() not in {timedelta(0), shown.utcoffset()}:
         raise ValueError(
             f"{value.isoformat()} is {shown:%Y-%m-%d %H:%M} in {zone.key};"
@@ -236,7 +236,7 @@ def _day(value: object) -> date:
 
 def _group(value: object) -> str:
     if isinstance(value, str) and len(value) <= LONGEST_NAME:
-        # First, for whoever writes an illness with a capital should learn the real reason.
+        # Checked first: an author who writes an illness with a capital should get the real reason.
         if says_illness(value):
             raise ValueError(
                 f"{_plain(value)} speaks of an illness, and no medical reason is asked for or kept;"
@@ -263,7 +263,7 @@ def _interval(text: object) -> tuple[int, int]:
 
 
 def _clock(given: object) -> int:
-    """A minute after midnight at which nobody sleeps."""
+    """A minute after midnight within the hours allowed for reminders. Raises ValueError."""
     found = _CLOCK.fullmatch(given) if isinstance(given, str) else None
     minute = int(found[1]) * 60 + int(found[2]) if found else -1
     if _EARLIEST_REMINDER <= minute <= _LATEST_REMINDER:

@@ -1,9 +1,9 @@
 """Deliver one message of the outbox: claim it, make its words, choose its way, note what came.
 
-The way: a text where the line takes texts, else a call, else somebody looks at it. Hours, the cap
-of a number and the spend breaker may put a message off or turn it to a call, and never touch the
-first confirmation of a booking (services.messages.topics). What may have reached the provider
-already is looked up there before anything is sent again.
+The way: a text where the line takes texts, else a call, else a case for an agent. Hours, the cap of
+a number and the spend breaker may put a message off or turn it to a call. They never touch the
+first confirmation of a booking (services.messages.topics). A message that may have reached the
+provider already is looked up there before anything is sent again.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ LINE_TAKEN = timedelta(minutes=15)
 # Days are those in which a number's texts are counted.
 _DAY = timedelta(days=1)
 UNCAPPED = ("", *(str(topic) for topic, manner in MANNERS.items() if not manner.capped))
-# What a case is called that a message left which reached nobody.
+# The kind of the case that an undeliverable message leaves.
 UNDELIVERED = "undelivered"
 
 log = structlog.get_logger()
@@ -96,8 +96,9 @@ class DeliveryDependencies:
 
     `notices` say what a message of their kind has become. `arrange` None: nothing is told by call,
     and `campaign` None: no hours and no cap are known (tools, and tests of other things).
-    `line_types` None: what a line is, only its number and what was learnt tell. `partner` attends
-    to an order at a partner, and gives a word for the log; None: somebody else does.
+    `line_types` None: a line's kind is known only from its number and from earlier deliveries.
+    `partner` processes an order at a partner, and gives a word for the log; None: another process
+    does.
     """
 
     notices: Mapping[str, Render] = field(default_factory=dict)
@@ -110,13 +111,13 @@ class DeliveryDependencies:
     def render(
         self, connection: Connection, store: Store, claimed: ClaimedMessage
     ) -> ReadyNotice | Later | None:
-        """What a message that is no follow-up has become by now; None: nobody needs it any more."""
+        """The present form of a message that is no follow-up; None: it is not needed any more."""
         render = self.notices.get(claimed.kind)
         if render is not None:
             return render(connection, store, claimed)
         if claimed.kind == SMS:
             return as_written(connection, store, claimed)
-        # Whoever has no words for it does not lose it either.
+        # This process has no words for its kind: the message is kept for one that has.
         return Later(_in(store, LINE_TAKEN))
 
     def still_wanted(self, connection: Connection, store: Store, claimed: ClaimedMessage) -> bool:
@@ -170,7 +171,7 @@ def deliver_message(
 
 @dataclass(frozen=True)
 class _ToSend:
-    """Words that are to leave, which are in the store already, and whom they go to."""
+    """Words to be sent, which are stored already, and the number they go to."""
 
     recipient: str
     body: str
@@ -228,7 +229,7 @@ class _Delivery:
     # ------------------------------------------------------------ its words and its way
 
     def _ask_what_line(self) -> None:
-        """Let the provider tell what a line is that nobody knows yet; never needed to go on."""
+        """Let the provider tell the kind of a line that is not known yet; never needed to go on."""
         claimed, types = self.claimed, self.means.line_types
         if types is not None and claimed.recipient:
             learnt = look_up_line(self.store, types, claimed.recipient, claimed.line)
@@ -339,7 +340,7 @@ class _Delivery:
         return "call"
 
     def _comes_too_late(self, plan: CallPlan) -> bool:
-        """Whether a place is kept for somebody no longer than until a call may tell them."""
+        """Whether a kept place expires before a call may tell the person of it."""
         if topic_of(self.claimed) is not Topic.OFFER or plan.until is None:
             return False
         if self.means.campaign is None:
@@ -405,7 +406,7 @@ class _Delivery:
         return "no answer" if again.ambiguous else "busy"
 
     def _failed(self, error: Exception) -> str:
-        """Something of ours went wrong: again later, and after a day of it somebody looks at it.
+        """An error on our side: tried again later, and after a day of it a case for an agent.
 
         It may have left: it is looked up before it goes.
         """

@@ -1,13 +1,13 @@
-"""A text that somebody wrote to us: understood, noted, answered. Nothing is changed by one.
+"""A text that a person wrote to us: understood, noted, answered. No booking is changed by one.
 
-A text proves nothing but the number it came from, and a slip of the finger is quickly made: whoever
-wants to move or cancel is told which number to ring. What a text does is to stop texts (STOP, "ce
-n'est pas moi"), to let them come again, to note that somebody will come, and to have their
-appointment written to them once more.
+A text proves nothing but the number it came from, and a slip of the finger is quickly made. So a
+person who wants to move or cancel is told which number to ring. A text can stop texts (STOP, "ce
+n'est pas moi"), let them come again, note that the person will attend, and have their appointment
+written to them once more.
 
-STOP is answered once; after it nothing leaves by text but what is asked for by a text, or what the
-person books. A number that is somebody else's gets nothing more at all, and its bookings become
-cases for an agent.
+STOP is answered once. After it a text leaves only where a text asked for it, or for what the
+person books. A number that belongs to another person gets nothing more at all, and its bookings
+become cases for an agent.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ class _OneText:
             return (self._written(connection, booking_id),)
         line = Change("caller", "text", history.SAID_YES)
         history.add(connection, self.store.clock, booking_id, line)
-        # Whoever wants no texts is not thanked by one.
+        # A person who wants no texts is not thanked by one.
         return () if self.before.stopped else self._said("yes")
 
     def _written(self, connection: Connection, booking_id: str) -> str:
@@ -235,7 +235,7 @@ class _OneText:
         if self.before.wrong or meant is Intent.THANKS:
             return ()
         if meant is None:
-            # Whoever wants no texts has not asked for this one.
+            # A person who wants no texts has not asked for this one.
             few = self.before.answers < MOST_UNKNOWN and not self.before.stopped
             return self._may_leave(self._said("unknown")) if few else ()
         return self._may_leave(self._said(_ANSWERS[meant]))

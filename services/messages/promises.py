@@ -1,7 +1,7 @@
-"""Tell somebody at a later moment: a row of the outbox that is due then.
+"""Tell a person at a later moment: a row of the outbox that is due then.
 
-Its words are made when it goes (`services.waiting_list.offer_notices`), for the moment may be put
-off: the campaign opens later than it was said, or somebody's turn comes on another day.
+Its words are made when it goes (`services.waiting_list.offer_notices`), because the moment may be
+put off: the campaign opens later than announced, or the person's turn comes on another day.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from models.messages.outbox import NewMessage
 from services.messages.topics import Topic
 from services.store import Store
 
-# News that waits for one number: anybody can type one, and whoever has it is not to be flooded. A
-# couple of two campaigns has as many.
+# News that waits for one number. Any caller can type a number, and its owner must not be flooded. A
+# couple in two campaigns has as many.
 MOST_NEWS = 4
 KIND = "callback"
 
@@ -27,7 +27,7 @@ KIND = "callback"
 class Promise:
     """What is promised to a number (E.164): to be told at `at` (UTC), by a text or a call.
 
-    `known` is what the person has given already, for nobody is asked twice.
+    `known` is what the person has given already, so that it is not asked again.
     """
 
     number: str
@@ -45,8 +45,8 @@ def promise_news(
     """Store the promise in the caller's transaction; False when the same one is kept already.
 
     The same: to this number, in this campaign, by this way and, where it is about one person, of
-    this birth date. False, too, where the number waits for MOST_NEWS already: nobody learns from us
-    what others have asked for.
+    this birth date. False, too, where the number waits for MOST_NEWS already: the caller cannot
+    learn from the answer what others have asked for.
     """
     person = promise.known.get("born", "") if promise.news is News.TURN else ""
     about = f"{promise.campaign}|{promise.news}|{person}|{promise.number}"
@@ -58,7 +58,7 @@ def promise_news(
         kind=KIND,
         dedupe_key=f"{'text' if promise.by_text else 'call'}:{key.hex()}",
         recipient=promise.number,
-        # The campaign may open later than it was said; whoever delivers it finds which was meant.
+        # The campaign may open later than announced; the delivery finds which one was meant.
         payload={
             **promise.known,
             "reason": str(promise.news),

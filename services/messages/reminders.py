@@ -1,9 +1,8 @@
-"""Remind people of their appointments, and ring whoever asked for it in the evening.
+"""Remind people of their appointments, and ring those who asked for it in the evening.
 
 Each day is written once, in sets (`models.messages.reminders`), when the hour has come by the clock
-of its centres; what missed its hour is written later, as long as that makes sense. A row says of
-which appointment it is, and no more: whether it is still there, who is told and how, is found when
-it is delivered.
+of its centres; what missed its hour is written later, as long as that makes sense. A row only names
+its appointment. Whether it still exists, which person is told and how, is found at delivery.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from services.messages.topics import Topic
 from services.store import Store
 
 REMINDER, EVENING = "reminder", "evening"
-# Whoever booked or changed something so lately needs no reminder.
+# A person who booked or changed something so lately needs no reminder.
 UNLESS_LATELY = timedelta(hours=12)
 # What missed its hour is made up for until then, by the same clock.
 LATEST = time(20)
@@ -175,13 +174,13 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
 
 
 def _file(connection: Connection, store: Store, claimed: ClaimedMessage) -> BookingDetails | None:
-    """The booking of a message, where somebody can be told of it."""
+    """The booking of a message; None where its person cannot be told, without a number."""
     file = changes.load(connection, store.vault, claimed.booking_id or "")
     return file if file is not None and file.number else None
 
 
 def _ahead(connection: Connection, store: Store, file: BookingDetails) -> list[BookedAppointment]:
-    """What is still to come; nobody is reminded of what was told to be no more."""
+    """What is still to come, without appointments that were reported as impossible."""
     now, gone = store.clock.now(), reminders.cannot_be(connection, file.id)
     return [one for one in file.live if one.start_at > now and one.dose not in gone]
 
@@ -214,7 +213,7 @@ def ahead_of(
     """The reminders of a booking whose day was not written yet, soonest first.
 
     `zones` are the time zones of its centres; `texted`: its person was written to when they booked.
-    Whoever changes something later is not reminded within UNLESS_LATELY.
+    A person who changes something later is not reminded within UNLESS_LATELY.
     """
     if campaign is None or not file.number:
         return []
@@ -236,7 +235,7 @@ def ahead_of(
 
 @dataclass(frozen=True)
 class ReminderCalls:
-    """When somebody would be rung about a new booking, by the centre's clock.
+    """When a person would be rung about a new booking, by the centre's clock.
 
     In the `evening` and `before` the appointment; None where there is no such call.
     """
@@ -248,11 +247,11 @@ class ReminderCalls:
 def calls_about(
     campaign: Campaign, starts: Sequence[datetime], zone: ZoneInfo, number: str, now: datetime
 ) -> ReminderCalls:
-    """What a campaign does for whoever asks to be rung at `number` (E.164).
+    """What a campaign does for a person who asks to be rung at `number` (E.164).
 
-    `starts` are their appointments' (aware). No earlier than anybody may be rung, and not when it
-    would be too late; an appointment within the time of `UNLESS_LATELY` is not reminded of. Where
-    the first is too soon for any call, `before` is that of the second.
+    `starts` are their appointments' (aware). Calls keep to the hours of calls, and none is made
+    when it would be too late. An appointment within the time of `UNLESS_LATELY` is not reminded of.
+    Where the first is too soon for any call, `before` is that of the second.
     """
     first, last = min(starts), max(starts)
 

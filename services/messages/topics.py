@@ -1,7 +1,7 @@
 """What a message tells of, and what follows from it for how it may be sent.
 
-The first confirmation of a booking knows no hours, no cap and no breaker: whoever has just booked
-waits for it with the telephone in the hand.
+The first confirmation of a booking knows no hours, no cap and no breaker: the person who has just
+booked waits for it with the telephone in the hand.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Topic(StrEnum):
 
     CONFIRMATION = "confirmation"  # the first of a booking
     AGAIN = "again"  # the same once more, because it was asked for
-    CHANGE = "change"  # moved, by whoever did it
+    CHANGE = "change"  # moved, by either side
     CANCELLATION = "cancellation"
     RESTORED = "restored"  # a cancellation was taken back
     CLOSED = "closed"  # a centre, a day, an hour is no more
@@ -26,7 +26,7 @@ class Topic(StrEnum):
     NEWS = "news"  # the opening, or one's turn
     CALLBACK = "callback"  # about a promise to ring back
     REPLY = "reply"  # to a text that came in
-    VOICE = "voice"  # the appointment, told by call because somebody here asked for that
+    VOICE = "voice"  # the appointment, told by call because a staff member asked for that
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Manner:
 
     `any_hour`: they leave at night, too. `capped`: they count to what a number gets in a day, and
     the spend breaker turns them to voice. `by_call`: where no text reaches, a call does. `case`:
-    where nothing reaches, somebody looks at it. `wished`: they asked to be told, so that whoever
-    wants no texts is rung.
+    where nothing reaches, a case for an agent. `wished`: they asked to be told, so that a person
+    who wants no texts is rung.
     """
 
     any_hour: bool

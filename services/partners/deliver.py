@@ -1,10 +1,10 @@
 """Bring a partner in line with an order of ours: ask for it, undo it, take back what was cancelled.
 
-An appointment is written down there first without confirming it, which takes nobody's time, and its
-id is stored; then it is confirmed, which may be asked for again and again. So a lost answer or a
-crash at any moment makes no second appointment, and whatever is there can be taken away. Our
+The appointment is first written as a draft at the partner, which occupies no slot, and its id is
+stored. Then it is confirmed, which may be asked for again and again. So a lost answer or a crash at
+any moment makes no second appointment, and what exists at the partner can be taken away. Our
 booking is made in the transaction that notes the last confirmation; where it cannot be, what the
-partner has goes.
+partner has is cancelled.
 """
 
 from __future__ import annotations
@@ -68,16 +68,16 @@ from services.telemetry import BOOKINGS
 
 # As of a text: longer than one request may take. It is prolonged before each.
 LEASE: Final = timedelta(seconds=25)
-# Who waits for an answer is told that none came, and what is there is taken back.
+# After so long the caller or visitor is told that no answer came; the partner's side is undone.
 DEADLINE: Final = timedelta(minutes=30)
-# What only somebody of ours can mend is tried again at this pace.
+# What only our operator can mend is tried again at this pace.
 OURS_AGAIN: Final = timedelta(minutes=5)
 # So many orders are attended to at a time, and none for so long after one got no answer.
 MOST_AT_ONCE: Final = 4
 QUIET: Final = timedelta(seconds=5)
 NOTHING_CAME: Final = "no answer"
 _TURN: Final = timedelta(seconds=2)
-# That appointment cannot be, whoever asks.
+# That appointment cannot be made, with any account.
 _NEVER: Final = frozenset({"400", "404", "409", "410", "422"})
 # What a case is called that an operator must look at: keys, quota, what we send.
 CASE: Final = "partner"
@@ -488,7 +488,7 @@ class _Attempt:
         return changes.addresses(connection, [order.centre_id]).get(order.centre_id)
 
 
-# Some hours of no answer: somebody should know.
+# After some hours without an answer an operator should know.
 _SOMEBODY_LOOKS: Final = 60
 # Waits do not grow beyond that of this try, however many there were.
 _MOST_PACE: Final = 8

@@ -1,8 +1,8 @@
-"""What partners have free near somebody, beside ours: how old that is, and how to take it.
+"""What partners have free near a person, beside ours: how old that is, and how to take it.
 
-Nothing of it is held for anybody. Where a Keldoc centre is booked from here its free moments are
-places of ours, too (services.partners.booking); everything else is taken on the partner's own site
-or by the centre's telephone.
+None of it is held. Where a Keldoc centre is booked from here its free moments are places of ours,
+too (services.partners.booking); all others are taken on the partner's own site or by the centre's
+telephone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from services.store import Store
 MOST_CENTRES = 3
 # Of a centre that is booked here, so many moments are shown.
 MOST_MOMENTS = 6
-# What is older is no help: on a page its age is read, on the telephone nobody weighs it.
+# Older data is not shown: a page prints its age, but a caller on the telephone cannot judge it.
 OLDEST_ON_A_PAGE = timedelta(hours=6)
 OLDEST_ON_THE_PHONE = timedelta(hours=2)
 
@@ -99,7 +99,7 @@ def near_place(
 ) -> tuple[PartnerOffer, ...]:
     """Partners' centres near a latitude and longitude, nearest first, on days when they may come.
 
-    `born` None: whoever may book at all. Two statements at most; none of them locks.
+    `born` None: for any person who may book. Two statements at most; none of them locks.
     """
     now = store.clock.now()
     first_day = _first_day(campaign, born, groups, now)
@@ -114,7 +114,7 @@ def near_place(
 
 
 def ordinary(phone: str) -> str:
-    """A number (E.164) that costs nobody more than a call; empty where it is none."""
+    """A number (E.164) that costs no more than an ordinary call; empty where it is none."""
     try:
         return telephone(phone)[0]
     except NotUnderstood:

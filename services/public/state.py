@@ -1,7 +1,7 @@
-"""How the service is, for everybody: what one process wrote, and what this worker knows itself.
+"""How the service is, for the public: what one process wrote, and what this worker knows itself.
 
-It must be told when nothing else works. So the store is asked by a thread of its own, whoever asks
-gets what is known, and a store that does not answer is part of what is told. Moments are UTC.
+It must be told when nothing else works. So a thread of its own asks the store, each request gets
+what is known, and a store that does not answer is part of what is told. Moments are UTC.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from services.supervision.board import iso
 
 log = structlog.get_logger()
 
-# A worker asks the store at most so often (seconds), and lets nobody wait longer for its answer.
+# A worker asks the store at most so often (seconds), and no request waits longer for its answer.
 KEPT_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 1.5
-# Whoever takes so long to answer one question does not answer; before that, there is much to do.
+# A store that takes so long to answer one question is down; below that, it is only busy.
 SILENT: Final = OUTAGE_LEAST
-# Nobody has written for so long: the figures are told with a warning.
+# If the snapshot was not written for so long, the figures are told with a warning.
 OLD: Final = timedelta(minutes=1)
 
 
@@ -119,7 +119,7 @@ class Latest:
 
 
 def put_together(known: Known, campaign: Campaign, number: str, now: datetime) -> dict[str, Any]:
-    """What /etat and /etat.json tell: the same to everybody, personal to nobody."""
+    """What /etat and /etat.json tell: the same to all visitors, with no personal data."""
     snapshot = known.snapshot
     body: dict[str, Any] = json.loads(snapshot.body) if snapshot and snapshot.body else {}
     told = _incidents(body, known, now)
@@ -198,7 +198,7 @@ def _places(body: Mapping[str, Any]) -> dict[str, Any] | None:
     named = [
         {"code": one["code"], "name": departement_name(one["code"]), **one}
         for one in places["departements"]
-        # Where nobody knows the département, as long as there is nothing it goes without saying.
+        # Départements without a known name are left out while they have no free slot.
         if departement_name(one["code"]) or one["free"]
     ]
     return {**places, "departements": named}

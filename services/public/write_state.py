@@ -34,12 +34,12 @@ from services.supervision.board import iso
 NAME: Final = "state"
 # By centre: what is free there, and the first that is.
 FREE: Final = "free"
-# Of who waits in front of the web, written by whoever lets them in.
+# About visitors waiting in front of the web, written by the process that lets them in.
 ROOM: Final = "room"
 # Writings in which all départements are counted once: half a minute, in small bites.
 COUNTED_WITHIN: Final = 6
 PARTNER_OLD: Final = timedelta(hours=1)
-# A platform that nobody has asked for so long was switched off.
+# A platform that was not asked for so long was switched off.
 PARTNER_GONE: Final = timedelta(hours=24)
 # It lasts so long after the last sign of it, or it would flicker.
 OVERLOAD_OVER: Final = timedelta(minutes=1)
@@ -69,7 +69,7 @@ class CountFree:
     def refresh(self, connection: Connection, until: datetime, share: Share | None) -> bool:
         """Count the next few départements, up to `until` (UTC); True when a round is complete.
 
-        The first round is one bite: nobody should look at an empty table.
+        The first round is one bite, so that no visitor sees an empty table.
         """
         clock = self._store.clock
         if self._begun is None:
@@ -163,7 +163,7 @@ class WriteState:
         return changed
 
     def _line(self, connection: Connection, language: str) -> dict[str, Any]:
-        """Who waits for a person in one language, and how long whoever rings now would."""
+        """Callers waiting for an agent in one language, and the wait of a caller who rings now."""
         owed = handling.owed(connection, self._store.clock, language)
         pace = read_throughput(connection, language)
         return {
@@ -189,7 +189,7 @@ def _is_old(feed: Feed, now: datetime) -> bool:
 
 
 def _room(connection: Connection, now: datetime) -> dict[str, Any]:
-    """As services.admission.waiting_room.Room writes it; empty where nobody has lately."""
+    """As services.admission.waiting_room.Room writes it; empty where it was not written lately."""
     found = snapshots.get(connection, ROOM)
     if found is None or found.body is None or now - found.at > ROOM_OLD:
         return {}
@@ -207,9 +207,9 @@ def is_overload(room: Mapping[str, Any]) -> bool:
 
 
 def room_told(room: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
-    """What everybody may know of it; None where that is nothing.
+    """What the public may know of the waiting room; None where there is nothing to tell.
 
-    `wait_seconds` is of whoever comes now; of an opening that is still to come, from that on.
+    `wait_seconds` is that of a visitor who comes now; before an opening, counted from the opening.
     """
     if not room:
         return None

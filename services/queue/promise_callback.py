@@ -1,8 +1,8 @@
-"""Promise to ring back: a place in the line that nobody is on the line for.
+"""Promise to ring back: a place in the queue without a caller on the line.
 
-One live promise for each number: a second one keeps the place and says what is known anew. An agent
-calls whoever asked for a person, or waited for one when the line was cut. Where nobody was asked
-for (silence, a call cut before its confirmation) the machine calls, and no agent waits for it.
+Each number has one live promise: a second one keeps the place and updates what is known. An agent
+calls people who asked for an agent, or waited for one when the line was cut. Where no agent was
+asked for (silence, a call cut before its confirmation) the machine calls, and no agent is reserved.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from services.messages.notices import Reason
 from services.store import Store
 
 AGENT, MACHINE = "agent", "machine"
-# Promises of these reasons are no place in the line: nobody had asked for a person.
+# Promises of these reasons are no place in the queue: their caller had not asked for an agent.
 OF_MESSAGES = frozenset({Reason.APPOINTMENT, Reason.OFFER, Reason.NEWS})
 BY_MACHINE = OF_MESSAGES | {Reason.SILENT, Reason.UNFINISHED}
 # Of no more use once the number has its booking.
 UNLESS_BOOKED = (Reason.SILENT, Reason.UNFINISHED, Reason.CUT)
-# Whoever is to be rung puts the receiver down first.
+# A caller who is to be rung puts the receiver down first.
 RING_AFTER = timedelta(seconds=20)
-# Whoever was rung in vain and rings again has their old place for so long.
+# A caller who was rung in vain and rings again has their old place for so long.
 LOST_KEPT = timedelta(days=7)
 # Old promises taken over in one transaction.
 _AT_ONCE = 100
@@ -46,8 +46,8 @@ def promise_callback(
 ) -> bool:
     """Store the promise in the caller's transaction; False when one is already kept.
 
-    `number` is E.164. `known` is what the person has given already, for nobody is asked twice; its
-    `reason` is silent, unfinished, or where in the call a person was asked for.
+    `number` is E.164. `known` is what the caller has given already, so that it is not asked again;
+    its `reason` is silent, unfinished, or where in the call an agent was asked for.
     """
     return promise(connection, store, number, call_id, known).is_new
 
@@ -64,7 +64,7 @@ def promise(
 ) -> PromiseResult:
     """The same, and the entry that it is; `expected_at` (UTC) is when the caller was told.
 
-    Whoever gave no sign of life is promised one call ever, as long as we remember them.
+    A caller who gave no sign of life is promised one call ever, as long as we remember them.
     """
     reason = _reason(known)
     index = store.vault.index("phone", number) or b""
@@ -99,7 +99,7 @@ def promise(
             return PromiseResult(is_new=True, entry_id=new.id)
         kept = callbacks.live_of(connection, index)
         if kept is not None and callbacks.message_of(connection, kept):
-            # What is to be told there waits for whoever asks to be rung.
+            # The message that was to be told there waits until this caller has been rung.
             callbacks.displace(connection, store.clock, kept)
         elif kept is not None:
             _say_anew(connection, store, kept, new)
@@ -108,7 +108,7 @@ def promise(
 
 
 def _give_old_place(connection: Connection, store: Store, new: NewQueueEntry) -> None:
-    """Whoever was rung in vain, and asks again, is where they were."""
+    """Give a caller who was rung in vain, and asks again, their old place."""
     lost = callbacks.take_lost_place(connection, store.clock, store.vault, new.number, LOST_KEPT)
     if lost is None:
         return
@@ -120,9 +120,9 @@ def _give_old_place(connection: Connection, store: Store, new: NewQueueEntry) ->
 
 
 def _say_anew(connection: Connection, store: Store, kept: str, new: NewQueueEntry) -> None:
-    # Whoever rings back has what was said last, unless it was nothing but silence this time.
+    # What the caller said last replaces the earlier data, unless this time they were silent.
     tells = bool(new.known.get("born"))
-    # Who asks for a person is not called by the machine; who was silent asks for nothing.
+    # A caller who asks for an agent is not called by the machine; a silent one asked for nothing.
     asks = new.reason in {Reason.ASKED, Reason.CASE}
     if not tells and not asks:
         return
@@ -143,7 +143,7 @@ def _note_told(
 
 
 def _reason(known: Mapping[str, Any]) -> Reason:
-    """Why, by what is known: whoever asked for a person did so at some step of the call."""
+    """The reason, from what is known; any other word is the step where an agent was asked for."""
     asked_at = str(known.get("reason", ""))
     return Reason(asked_at) if asked_at in set(Reason) else Reason.ASKED
 

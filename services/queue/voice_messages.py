@@ -1,13 +1,13 @@
-"""A message that goes by telephone: a promise to ring that no agent waits for.
+"""A message that goes by telephone: a promise to ring that reserves no agent.
 
 It is rung like every number that the machine rings, in the same hours and as often
-(`services.agents.call_back`). Whoever picks up proves to be a person first, and hears what it is
-about only after the birth date. What becomes of the call becomes of the message: delivered when it
-was heard, undelivered when it was rung in vain or nobody there wants it, dropped when there is
+(`services.agents.call_back`). The person who picks up proves not to be a machine first, and hears
+what it is about only after the birth date. The result of the call is the result of the message:
+delivered when it was heard, undelivered when it was rung in vain or refused, dropped when there is
 nothing left to tell.
 
 A number has one live promise. A person's own wish to be rung goes before a message: the message's
-place in the line ends, and is taken anew once that promise is over (`resume_displaced`).
+place in the queue ends, and is taken anew once that promise is over (`resume_displaced`).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from services.store import Store
 
 # What an entry that delivers a message came to.
 HEARD, UNHEARD, REFUSED, NEEDLESS = "heard", "unheard", "refused", "needless"
-# Why a message was told to nobody, where the provider has no code for it.
+# Why a message did not reach its person, where the provider has no code for it.
 RUNG_IN_VAIN, NOT_WANTED = "rung in vain", "not wanted"
-# Somebody else's promise to the number has just ended: its person puts the receiver down.
+# Another promise to the number has just ended: its person puts the receiver down.
 AFTER_ANOTHER = timedelta(minutes=15)
 # Of so many people of one line each is looked for.
 _LINE = 5
@@ -44,8 +44,8 @@ StillWanted = Callable[[Connection, Store, ClaimedMessage], bool]
 def arrange(connection: Connection, store: Store, claimed: ClaimedMessage, plan: CallPlan) -> bool:
     """Store the promise to ring `claimed.recipient` for a message, in the transaction given.
 
-    False while the number has another live promise: nobody is rung twice at once, and whoever
-    delivers tries again later. The message itself is the caller's to move to `sent`.
+    False while the number has another live promise: a number is not rung for two at once, and the
+    delivery tries again later. The message itself is the caller's to move to `sent`.
     """
     soonest = store.clock.now() + RING_AFTER
     known = {**plan.known, "until": plan.until.isoformat() if plan.until else ""}
@@ -118,9 +118,9 @@ def others_on_line(connection: Connection, store: Store, told: QueueEntry) -> li
 
 
 def heard_beside(connection: Connection, store: Store, booking_id: str) -> None:
-    """On a shared line another of its people was there, and heard of theirs: that is told by now.
+    """Mark a booking's messages as delivered: its person heard them in a call to a shared line.
 
-    The call's own message is told to whom it is for by a call of its own.
+    The call's own message is told to its own person by another call.
     """
     topics = tuple(map(str, _TELL_OF_IT))
     for message_id in voice.untold(connection, booking_id, topics):
@@ -132,7 +132,7 @@ def heard_beside(connection: Connection, store: Store, booking_id: str) -> None:
 def is_needless(
     connection: Connection, store: Store, promise: QueueEntry, wanted: StillWanted | None
 ) -> bool:
-    """Whether nobody needs to be told any more, or it is too late; then the promise is over."""
+    """Whether the message is not needed any more, or it is too late; then the promise is over."""
     if promise.message_id is None:
         return False
     until = str(promise.known.get("until", ""))
@@ -147,19 +147,19 @@ def is_needless(
 
 
 def in_vain(connection: Connection, store: Store, promise: QueueEntry) -> None:
-    """Nobody could be told: the promise is lost, and so is the message by this way."""
+    """The person could not be told: the promise is lost, and so is the message by this way."""
     if callbacks.end(connection, store.clock, promise.id, "lost", UNHEARD) and promise.message_id:
         _undelivered(connection, store, promise.message_id, RUNG_IN_VAIN)
 
 
 def told_by_agent(connection: Connection, store: Store, promise: QueueEntry) -> None:
-    """Whoever was rung asked for a person and spoke with one, who has it on their page."""
+    """The person rung asked for an agent and spoke with one, who has the message on their page."""
     if callbacks.end(connection, store.clock, promise.id, "done", "agent") and promise.message_id:
         outbox.move_state(connection, store.clock, promise.message_id, "delivered")
 
 
 def refused(connection: Connection, store: Store, promise: QueueEntry) -> bool:
-    """Whoever is there wants no such call, and is rung about that booking no more."""
+    """The person rung wants no such call, and is not rung about that booking again."""
     if not callbacks.end(connection, store.clock, promise.id, "left", REFUSED):
         return False
     booking_id = promise.known.get("booking_id")

@@ -1,8 +1,8 @@
 """What a supervisor does to the queues, the agents and the floor of the telephone.
 
 Every act is one transaction with its line in the history, which says what was before and after it.
-An act on many is looked at first (`look_at`: how many it concerns), and what sets something can be
-taken back as long as nobody has set it again since.
+An act on many is looked at first (`look_at`: how many it concerns). A setting can be taken back as
+long as no supervisor has set it again since.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class ActScope:
 def set_state(store: Store, who: Staff, queue_ids: Sequence[str], state: str) -> int:
     """hours, open, callback_only or closed; gives how many changed. Raises Refused.
 
-    Whoever waits keeps their place: it decides about those who come.
+    Callers who wait keep their place: the state decides about new callers.
     """
     if state not in STATES:
         raise ActRefused("value")
@@ -194,7 +194,7 @@ def move_agents(
 
 
 def _agent(connection: Connection, store: Store, staff_id: str) -> None:
-    """Raises Refused for whoever takes no calls here. Two who change one agent do so in turn."""
+    """Raises Refused for an account that takes no calls. Two changes of one agent run in turn."""
     found = staff_rows.by_id(connection, store.vault, staff_id, lock=True)
     if found is None or found.disabled:
         raise ActRefused("agent")
@@ -251,9 +251,9 @@ def _each(
 
 
 def reassign(store: Store, control: CallControl, who: Staff, entry_id: str, staff_id: str) -> None:
-    """Give somebody who waits, or is about to be rung for, to this agent. Raises Refused.
+    """Give a caller who waits, or is about to be rung for, to this agent. Raises Refused.
 
-    Whom an agent talks with stays theirs: that is a transfer, at their desk.
+    A caller who talks with an agent stays with them: that would be a transfer, at the desk.
     """
     with store.database.transaction() as connection:
         entry = queues.load(connection, store.vault, entry_id, lock=True)
@@ -264,7 +264,7 @@ def reassign(store: Store, control: CallControl, who: Staff, entry_id: str, staf
         before = entry.staff_id
         if before == staff_id:
             return
-        # Nobody's fault: whose it was is ready for the next one.
+        # The earlier agent is not to blame and is ready for the next caller.
         if before and not connect_agent.give_back(connection, store, entry, before, ""):
             raise ActRefused("gone")
         made = reserve.reserve_entry(connection, store, staff_id, entry_id)
@@ -321,7 +321,7 @@ def _put(connection: Connection, store: Store, who: Staff, name: str, value: Any
 
 
 def see_alert(store: Store, who: Staff, alert_id: str) -> bool:
-    """Somebody looks after it; False where somebody does already."""
+    """Note that this supervisor looks after the alert; False where another does already."""
     with store.database.transaction() as connection:
         if not alerts.seen(connection, alert_id, who.id):
             return False
@@ -350,7 +350,7 @@ def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str])
 def undo(store: Store, who: Staff, number: int) -> None:
     """Take an act back, by its number in the history. Raises Refused.
 
-    Why not: `gone` (no such act), `not_undoable`, `changed` (somebody has set it since).
+    Why not: `gone` (no such act), `not_undoable`, `changed` (it was set again since).
     """
     with store.database.transaction() as connection:
         found = _written(connection, number)

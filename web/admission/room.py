@@ -48,11 +48,11 @@ SHOWN: Final = 256
 # its page asks again every few seconds, and to read one costs as much as the rest of the answer.
 READ: Final = 8192
 READ_LETTERS: Final = 256
-# Seconds for which nobody looks anew how far the room is.
+# Seconds for which a worker does not look anew how far the room is.
 SEEN: Final = 0.1
 # How long a browser keeps a ticket.
 TICKET_SECONDS: Final = 4 * 3600
-# A rank that nobody has moved on to for so long after an opening (seconds) stops nobody.
+# A rank that no visitor has moved on to for so long after an opening (seconds) stops no visitor.
 ALONE_FOR: Final = 1800.0
 # A snapshot that has just been written is no older than this (seconds): if it seems to be, or to
 # come from the future, this machine's clock is not the store's.
@@ -83,7 +83,7 @@ class RoomView(NamedTuple):
 
 
 class RoomEntry(NamedTuple):
-    """Somebody at the door: `cookie` keeps a ticket that is new, `has_turn`: by their ticket."""
+    """A visitor at the entrance: `cookie` keeps a new ticket, `has_turn`: by their ticket."""
 
     may_pass: bool
     cookie: str = ""
@@ -106,7 +106,7 @@ class RoomOfWorker:
         self._flags = f"; Max-Age={TICKET_SECONDS}; Path=/; HttpOnly; SameSite=Lax{secure}"
         self.tickets = Tickets(parts.secret_key)
         self.ranks = Ranks(self.tickets)
-        # By a clock that nobody sets.
+        # By a monotonic clock, which is never set.
         self.presence = Presence(time.monotonic if self.now is time.time else self.now)
         # The room of the newest snapshot.
         self.told = Room()
@@ -179,7 +179,7 @@ class RoomOfWorker:
     # ------------------------------------------------------------ tickets
 
     def at_the_door(self, environ: Environ) -> RoomEntry:
-        """Who asks for the first question: of those who wait, nobody passes before their turn."""
+        """The visitor who asks for the first question; those who wait pass only at their turn."""
         now = self.now()
         room = self.room(now)
         if room is None:
@@ -297,7 +297,7 @@ class RoomOfWorker:
 
 
 def _place(view: RoomView, room: Room, ticket: Ticket) -> tuple[int, float, int]:
-    """How many stand before somebody, how long they take, when to look again (seconds)."""
+    """How many stand before a visitor, how long they take, when to look again (seconds)."""
     people = about(room.up_to(ticket.rank) - view.let_in)
     seconds = people / max(room.rate, LEAST)
     return people, seconds, look_again(seconds)
