@@ -1,4 +1,4 @@
-"""How often somebody may try to look up an appointment, and when changing one needs a person.
+"""How often a caller may try to look up an appointment, and when changing one needs a person.
 
 The counts are rows of the database, written in the transaction of the look-up itself: without the
 database nothing is looked up, and without Redis nothing is different.
@@ -50,7 +50,7 @@ class Tries:
 def before_look_up(
     connection: Connection, store: Store, *, reference: str, caller: str, call_id: str
 ) -> Tries:
-    """Look at the tries so far; nobody else tries for the same ones until the transaction ends.
+    """Look at the tries so far; no other transaction tries for the same until this one ends.
 
     `caller` is E.164, or empty: a withheld number has no count of its own.
     """
@@ -87,7 +87,7 @@ def count_look_up(
 
 
 def changes_need_a_person(connection: Connection, store: Store) -> bool:
-    """Whether somebody seems to be guessing: cancelling and moving by telephone wait for that."""
+    """Whether look-ups look guessed: cancelling and moving by telephone then wait for an agent."""
     return too_many(*attempts.counts(connection, store.clock, _LATELY))
 
 
@@ -121,5 +121,5 @@ def _look_up(store: Store, reference: str, caller: str, call_id: str) -> list[Su
 
 
 def too_many(wrong: int, everything: int) -> bool:
-    """Whether so many wrong look-ups among all are the work of somebody who guesses."""
+    """Whether so many wrong look-ups among all suggest that a caller is guessing."""
     return wrong > MOST_WRONG_BORNE and wrong > MOST_WRONG_SHARE * everything

@@ -1,7 +1,7 @@
 """Short links in texts: they name a booking, or a code to go on with, and prove nothing.
 
-A link is fifteen letters and no row of a table: what it names is sealed in it, so that a link that
-nobody made costs a computation and no question to the database. Whoever has one needs the birth
+A link is fifteen letters and no row of a table: what it names is sealed in it, so that a made-up
+link costs a computation and no question to the database. A person who has one needs the birth
 date, too, and each try with one counts (`services.online.attempts`).
 
 The seal is a synthetic initialisation vector (as in RFC 5297, with HMAC-SHA256 cut short): the tag
@@ -28,8 +28,8 @@ _NAMED_BYTES = (_NAMED_BITS + _DAY_BITS) // 8
 _BYTES = _TAG_BYTES + _NAMED_BYTES
 # Days are counted from here, and end forty-four years later.
 _DAY_ONE = date(2020, 1, 1)
-# A link is good for so long after the last appointment that its text told of: whoever missed it
-# books another one from there.
+# A link is good for so long after the last appointment that its text told of: a person who missed
+# it books another one from there.
 GOOD_AFTER = timedelta(days=2)
 
 
@@ -60,7 +60,7 @@ class Links:
     def of_code(self, code: str, until: datetime) -> str:
         """The address to go on at with a code, good for the day of `until` (UTC).
 
-        That the code itself ran out before is for whoever looks it up.
+        That the code itself ran out earlier is checked where it is looked up.
         """
         return self._address(LinkKind.CODE, int(code), until.date())
 

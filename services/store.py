@@ -22,7 +22,7 @@ class Chance(Protocol):
     """Where randomness comes from; tests give their own."""
 
     def reference(self) -> str:
-        """Ten digits that nobody can guess."""
+        """Ten digits that cannot be guessed."""
         ...
 
     def identifier(self) -> str:

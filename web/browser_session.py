@@ -1,8 +1,8 @@
 """The cookie that a browser has of us, and what Flask calls its session.
 
 There is nothing in it but a token. Signed in, its hash is a row of the database; before that, it
-only ties a form to the browser that asked for it. Neither token ever becomes the other, so that
-whoever plants one in a browser gains nothing.
+only ties a form to the browser that asked for it. Neither token ever becomes the other, so that an
+attacker who plants one in a browser gains nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TOKEN_BYTES = 32
 
 
 class BrowserSession(dict[str, Any], SessionMixin):
-    """`token` is that of somebody who signed in, or ""; `csrf_token` belongs to it."""
+    """`token` is that of a signed-in user, or ""; `csrf_token` belongs to it."""
 
     def __init__(self, token: str, form: str, csrf: str, *, fresh: bool) -> None:
         super().__init__({CSRF: csrf})

@@ -56,7 +56,7 @@ def cacheable(
 
 
 def true_until(now: datetime, change: datetime | None) -> None:
-    """Let nobody keep this answer beyond `change` (both aware): it says something else then."""
+    """Let no cache keep this answer beyond `change` (both aware): it says something else then."""
     if change is None or change <= now:
         return
     left = (change - now) // timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""The mark that each route carries: whom it is for. `web.staff_only` looks at it."""
+"""The mark that each route carries: which users it is for. `web.staff_only` looks at it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MARK = "allo_who"
 
 @dataclass(frozen=True)
 class Who:
-    """Whom a route is for. `poll`: asked again and again by a page, so no sign of a person.
+    """Which users a route is for. `poll`: asked again and again by a page, so no sign of a person.
 
     `wall`: a screen on a wall may ask for it, too; such a screen is let in nowhere else. `moment`:
-    what it tells is so little that who asked a moment ago is not looked up again. `free_form`: its
-    forms carry no token of a session, for their pages are the same for everybody.
+    what it tells is so little that a user who asked a moment ago is not looked up again.
+    `free_form`: its forms carry no session token, because their pages are the same for all.
     """
 
     roles: frozenset[str]
@@ -62,9 +62,9 @@ def public(view: View) -> View:
 def public_form(view: View) -> View:
     """For anybody, with forms that carry no token of a session: a page that all share has none.
 
-    That a page of ours sends them is what the browser says of their origin; a view that acts for
-    somebody in particular proves for itself who that is (`web.online.booking_cookie`, a reference
-    and a date of birth).
+    The browser's word on their origin shows that a page of ours sends them. A view that acts for a
+    particular person checks itself who that is (`web.online.booking_cookie`, a reference and a date
+    of birth).
     """
     setattr(view, _MARK, Who(frozenset(), public=True, free_form=True))
     return view
@@ -77,7 +77,7 @@ def who_may(app: Flask, endpoint: str | None) -> Who | None:
 
 
 def undeclared(app: Flask) -> list[str]:
-    """Routes that do not say whom they are for, but those that the provider signs."""
+    """Routes that do not say which users they are for, but those that the provider signs."""
     return sorted(
         {
             rule.rule

@@ -154,9 +154,9 @@ def speak(code: str) -> None:
 
 
 def speak_by_address() -> None:
-    """Let this one answer be the same for everybody: its language is its address's, else French.
+    """Let this one answer be the same for all visitors, in its address's language, else French.
 
-    Nobody is looked up for it, and no cookie is read or set.
+    No user is looked up for it, and no cookie is read or set.
     """
     speak(request.args.get("lang", LANGUAGES[0]))
     g.for_everybody = True
@@ -244,7 +244,7 @@ def to(path: str) -> str:
 
 
 def ways(who: Staff) -> Sequence[tuple[str, str]]:
-    """The pages that somebody may see: key of the name, and path."""
+    """The pages that a staff member may see: key of the name, and path."""
     return [(name, path) for name, path in _WAYS if leads(path, who)]
 
 

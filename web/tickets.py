@@ -27,7 +27,7 @@ def people_wait() -> bool:
 
 
 def ticket_is_used() -> Response:
-    """Whoever begins another visit takes another ticket, behind those who wait."""
+    """A visitor who begins another web session takes another ticket, behind those who wait."""
     name = request.environ.get(TICKET, "")
     speak_by_address()
     response = redirect(to(ROOM), 303)

@@ -100,7 +100,7 @@ class DeskWords(Written):
         return self.of("choice", f"{step}_{key}")
 
     def reason(self, reason: str) -> str:
-        """Why somebody is in the line."""
+        """Why a caller is in the queue."""
         if f"desk.step.{reason}" in self.words and f"desk.reason.{reason}" not in self.words:
             return self.words.text("desk.reason.asked_at", step=self.step(reason))
         return self.of("reason", reason, self.words["desk.reason.asked"])

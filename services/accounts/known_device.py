@@ -1,7 +1,7 @@
-"""A browser that somebody signed in with before: it keeps its way in while strangers guess.
+"""A browser that a staff member signed in with before: it still works while strangers guess.
 
-The browser holds a cookie of ours with a mark for each login that has signed in there. It opens
-nothing; tries from it are counted apart. Several people may share a machine of a call centre.
+The browser holds a cookie of ours with a mark for each login that has signed in there. The mark
+signs no user in; tries from it are counted apart. Several people may share a call centre's machine.
 """
 
 from __future__ import annotations

@@ -22,12 +22,12 @@ PASSES = 2
 LANES = 1
 # Seconds that a try waits for its turn.
 PATIENCE = 3.0
-# Of no password: so that a login nobody has costs the same work.
+# Of no password: so that a login that does not exist costs the same work.
 NOBODY = (
     "$argon2id$v=19$m=19456,t=2,p=1$YWxsby1yZW5kZXotdm91cw"
     "$0JdGXq2D8UQ1nVbE5XhYcRkqvTz3sLwPp9o4iMuaKfg"
 )
-# What people choose when they have to choose; letters only, for digits around them help nobody.
+# What people choose when they have to choose; letters only, because digits around them add nothing.
 _WORDS = """
 azertyuiop azertyuiopqsdfgh azertyazerty qwertyuiop qwertyqwerty qwertzuiop motdepasse
 motdepassemotdepasse password passwordpassword passwort administrateur administrator

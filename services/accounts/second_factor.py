@@ -23,7 +23,7 @@ def new_secret() -> str:
 
 
 def secret_for(key: str, token: str) -> str:
-    """The secret that a page offers to a session: the same each time, and nobody else's.
+    """The secret that a page offers to a session: the same each time, and for this session alone.
 
     Nothing is stored until its owner has shown a code of it.
     """

@@ -103,7 +103,7 @@ class LoadShedder:
         self._spare = max(threads - 2, 1)
         self._waiting = 0
         self._counting = threading.Condition(threading.Lock())
-        # So many work at once, whoever else has a thread of the server's.
+        # So many work at once, however many of the server's threads others have.
         self.turn = threading.Semaphore(threads)
         # When it ended, how long it took.
         self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS)
@@ -155,7 +155,7 @@ class LoadShedder:
             if found:
                 self._web += 1
             else:
-                # Whoever was woken in vain passes it on.
+                # A thread that was woken in vain wakes the next one.
                 self._counting.notify()
             return found
 
@@ -169,10 +169,10 @@ class LoadShedder:
         return self._web < most and self._web + self._others < self._spare
 
     def visit_begins(self) -> bool:
-        """Whether another visit may begin, by what those that have begun will come back for.
+        """Whether another web session may begin, by the requests that those begun will still send.
 
-        It is asked where nobody waits: a crowd that comes at a stroke is not let in before anybody
-        has seen that it is one.
+        It is asked where no visitor waits: a sudden crowd must not be let in before it was
+        recognised as one.
         """
         now = self.ticks()
         with self._counting:

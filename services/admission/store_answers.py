@@ -52,7 +52,7 @@ class StoreAnswers:
         self._starting = threading.Lock()
 
     def failed(self) -> None:
-        """It did not answer somebody."""
+        """The store did not answer a request."""
         if not self._is_down:
             log.warning("the store does not answer")
         self._is_down, self._next = True, self._ticks() + AGAIN

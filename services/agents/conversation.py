@@ -46,15 +46,15 @@ CODES = (
 NOTE_LETTERS = 500
 
 
-# ------------------------------------------------------------------ whom they have
+# ------------------------------------------------------------------ the agent's caller
 
 
 def talk_of(connection: Connection, store: Store, staff_id: str, entry_id: str) -> QueueEntry | str:
     """The entry, locked until the transaction ends, that this agent is talking with.
 
-    Else why there is none: `not_talking`, or `other_call` where it is somebody else by now. A page
-    is up to a second late; what it wants is decided here, with the lock, and not before. A
-    colleague who was asked into a conversation has none of their own.
+    Else why there is none: `not_talking`, or `other_call` where the agent has another caller by
+    now. A page is up to a second late, so the entry is checked here under the lock. A colleague who
+    was asked into a conversation has no entry of their own.
     """
     entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
     if entry is not None and entry.state == "talking" and entry.staff_id == staff_id:
@@ -63,7 +63,7 @@ def talk_of(connection: Connection, store: Store, staff_id: str, entry_id: str) 
 
 
 def has_another(connection: Connection, staff_id: str, entry_id: str) -> bool:
-    """Whether the caller whom this agent has is not this one."""
+    """Whether this agent has a caller other than this one."""
     agent = agents.get(connection, staff_id)
     return agent is not None and agent.entry_id not in {None, entry_id}
 

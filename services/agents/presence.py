@@ -30,12 +30,12 @@ PAUSES = ("break", "lunch", "training", "meeting", "technical", "other")
 # A page asks every second.
 PAGE_GONE_AFTER = timedelta(seconds=20)
 SEEN_EVERY = timedelta(seconds=5)
-# Whoever ends an entry frees its agent in the same moment; this is for what was lost.
+# A transaction that ends an entry frees its agent; this is for cases in which that was lost.
 STRANDED_AFTER = timedelta(seconds=10)
 # Unless a supervisor set another.
 WRAPUP = timedelta(seconds=60)
 WRAPUP_SETTING = "wrapup_seconds"
-# What the code of a conversation is that nobody said anything of in time.
+# The code of a conversation for which the agent gave none in time.
 TIMED_OUT = "timeout"
 OFFLINE = "offline"
 _FREE = ("offline", "ready", "paused")
@@ -142,7 +142,7 @@ def heartbeat(store: Store, staff_id: str) -> None:
 
 
 def current(store: Store, staff_id: str) -> Current:
-    """Where this agent is; a statement for one who has nobody, four for one who has."""
+    """Where this agent is; one statement for an agent without a caller, four for one with."""
     with store.database.statement() as connection:
         agent = agents.get(connection, staff_id)
         if agent is None:
@@ -201,8 +201,8 @@ def end_wrapups(store: Store) -> int:
 def free_stranded(store: Store) -> int:
     """Free agents whose entry is over, back in the line, or gone; gives how many.
 
-    Whoever ends an entry frees its agent with it. Where that was lost (a process that died, an
-    operator's hand, rows that were erased), nobody else would notice.
+    A transaction that ends an entry frees its agent with it. Where that was lost (a process that
+    died, an operator's change by hand, rows that were erased), only this finds the agent.
     """
     with store.database.statement() as connection:
         found = agents.stranded(connection, store.clock, STRANDED_AFTER)
@@ -217,7 +217,7 @@ def _free_stranded(
     connection: Connection, store: Store, staff_id: str, entry_id: str | None
 ) -> bool:
     entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
-    # With both locked: they may have been freed meanwhile, and have somebody else.
+    # With both locked: the agent may have been freed meanwhile, and have another caller.
     agents.get(connection, staff_id, lock=True)
     still = agents.stranded(connection, store.clock, STRANDED_AFTER)
     if (staff_id, entry_id) not in still:

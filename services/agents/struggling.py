@@ -18,7 +18,7 @@ from services.store import Store
 # A question of the menu takes less; who said nothing for longer has hung up.
 WITHIN = timedelta(minutes=2)
 FAILURES, REPEATS = 2, 3
-# Whoever is at one of these has a person, waits for one, or is done.
+# A caller at one of these has an agent, waits for one, or is done.
 _NOT_IN_MENU = (
     "",
     "ended",
@@ -65,7 +65,7 @@ def _judged(turns: list[TroubledTurn]) -> Struggling | None:
     """What the turns of one call say, newest first; None where it is nothing so far."""
     newest = turns[0]
     if not _alive(turns):
-        # Nothing was ever pressed or said: nobody may be there.
+        # Nothing was ever pressed or said: there may be no person on the line.
         return None
     trouble = list(takewhile(lambda one: one.outcome in {*WRONG, REPEATED}, turns))
     wrong = sum(one.outcome in WRONG for one in trouble)

@@ -33,10 +33,10 @@ def take_over(
 ) -> CommandResult:
     """Take a call of the menu; `made` is the entry. The agent has time: ready, or paused.
 
-    Only one that struggles at this moment, as all desks see; `any_call`: any that goes on, for
-    supervisors, and who waits in the line is taken out of it. Either is in the history. Why not:
-    `not_free` (the agent), `gone` (the call), `not_struggling` (it goes on by itself, or waits for
-    its turn), `taken` (somebody has it), `no_phone`.
+    Only a call that struggles at this moment, as all desks see. `any_call`: any call that goes on,
+    for supervisors; a caller who waits in the queue is taken out of it. Either is in the history.
+    Why not: `not_free` (the agent), `gone` (the call), `not_struggling` (it goes on by itself, or
+    waits for its turn), `taken` (another agent has it), `no_phone`.
     """
     with store.database.transaction() as connection:
         listed = struggles(connection, store, call_id)

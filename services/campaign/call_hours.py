@@ -1,8 +1,8 @@
-"""When somebody may be rung: between eight and twenty, by the clocks here and where they live.
+"""When a person may be rung: between 8 and 20 h, by the clocks here and where they live.
 
-A campaign may say otherwise, as the demonstration does, which rings nobody. A person rings in the
-hours in which agents answer. A machine rings on working days, too: nobody is rung by one on a
-Sunday or a public holiday.
+A campaign may say otherwise, as the demonstration does, which makes no calls. An agent rings in the
+hours in which agents answer. The machine rings on working days only: never on a Sunday or a public
+holiday.
 """
 
 from __future__ import annotations

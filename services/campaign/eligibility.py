@@ -1,4 +1,4 @@
-"""Whether somebody may book now, and what they can be told if not."""
+"""Whether a person may book now, and what they can be told if not."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 from flows.world import Eligibility
 from services.campaign.campaign import Campaign
 
-# Who may book from a day on is told in the morning, not at midnight.
+# People who may book from a day on are told in the morning, not at midnight.
 MORNING = time(9)
-# As long as somebody may wait on the list: beyond that nobody remembers having asked.
+# As long as a person may wait on the list: after that they hardly remember having asked.
 LONGEST_PROMISE = timedelta(days=180)
 
 
 def eligibility(
     campaign: Campaign, born: date, groups: Collection[str], now: datetime
 ) -> Eligibility:
-    """What the campaign says at an aware moment to somebody who certifies these groups."""
+    """What the campaign says at an aware moment to a person who certifies these groups."""
     first_day = _first_day(campaign, born, groups, now)
     if first_day is not None:
         return Eligibility(first_day)

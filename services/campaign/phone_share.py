@@ -1,8 +1,8 @@
 """The telephone's share of each centre: the campaign's, or a higher one that a supervisor set.
 
-A supervisor raises it while the lines are full, and never goes below what the campaign promised.
-It is read where somebody else than the telephone wants a place, and so is true at once everywhere;
-a call never reads it.
+A supervisor raises it while the lines are full; it never goes below what the campaign promised.
+It is read where a channel other than the telephone wants a place, so a change is true at once; a
+call never reads it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ HOLIDAYS: Final = Path(__file__).resolve().parents[2] / "data" / "public_holiday
 
 @lru_cache
 def public_holidays(year: int) -> frozenset[date]:
-    """The days of a year on which nobody works anywhere in France."""
+    """The public holidays of a year that are days off everywhere in France."""
     return _written().get(year) or frozenset(from_library([year]))
 
 

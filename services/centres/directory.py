@@ -67,7 +67,7 @@ def _latitude(centre: BookableCentre) -> float:
 
 
 def _ordinary(numbers: Sequence[str]) -> str:
-    """The first number that costs nobody more than a call; empty for none."""
+    """The first number that costs no more than an ordinary call; empty for none."""
     for number in numbers:
         try:
             return telephone(number)[0]

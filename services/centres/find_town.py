@@ -1,4 +1,4 @@
-"""What somebody writes when they are asked where they live: a postcode, or a town by its name."""
+"""What a person writes when asked where they live: a postcode, or a town by its name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is told of a booking that was changed, by whoever did it, from what is true when it is told.
+"""What is told of a changed booking, by any side, from what is true when it is told.
 
-Of several changes the last one tells: a message of a version that is past says nothing any more.
+Of several changes the last one tells: a message of an earlier version says nothing any more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.messages.phone_capabilities import ContactWay, way_of
 from services.messages.topics import Topic, topic_of_change
 from services.store import Store
 
-# Whoever is to come must know so long before.
+# A person must know of an appointment so long before it.
 NOTICE = timedelta(hours=3)
 # The text (services.messages.texts.NAMES) that each thing is told by.
 _TEXTS = {"cancelled": "cancelled", "restored": "restored", "case": "closed", "kept": "kept"}
@@ -46,11 +46,11 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
         if not wanted and not by_us:
             return None
         if payload.get("asked") and way_of(connection, store, file.number) is not ContactWay.TEXT:
-            # Whoever changed it themselves heard of it then: nobody is rung to be told again.
+            # A person who made the change heard of it then, and is not rung to be told again.
             return None
         return ReadyNotice(
             file.number,
-            # Whom we moved hears of it, if not by a text that the campaign does without, by a call.
+            # A person whom we moved is told by a call if the campaign does without this text.
             _text(store, file, payload, national_number) if wanted else "",
             _call(file, topic_of_change(payload["what"], by_us=by_us), moments),
             any_hour=bool(payload.get("asked")),

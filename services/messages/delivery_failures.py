@@ -25,7 +25,7 @@ _LONGEST_CHAIN = 12
 
 @dataclass(frozen=True)
 class ForSomebody:
-    """Nothing of ours reaches that person: somebody looks at it. `why` is a code."""
+    """No message can reach that person: a case for an agent. `why` is a code."""
 
     why: str
 

@@ -11,8 +11,8 @@ import re
 
 from functools import lru_cache
 
-# Words of the trade, of houses of care and of their authorities. A name that is left out for
-# nothing costs a look at the map; one that is left in tells whoever reads over a shoulder.
+# Words of the trade, of care homes and of health authorities. A name left out in error costs the
+# person a look at the map; one left in tells other readers of the telephone about the appointment.
 _ABOUT_HEALTH = re.compile(
     r"vaccin|covax|inject|covid|corona|virus|infect|[eé]pid[eé]mi|hygi[eè]n|ambu\b|ambula"
     r"|h[oô]pita|hospi[ct]|clini|m[eé]di?c|m[eé]dec|m[eé]dip|sant[eé]\b|sanit|sanato|health"

@@ -1,7 +1,7 @@
 """Notices: messages whose words are made when they go, from what is true then.
 
 A message of kind `sms` carries its finished text. Every other kind is a notice: a `Render` of its
-kind says what it has become by now, at the moment somebody is to be told. What a relay cannot say
+kind says what it has become at the moment when the person is to be told. What a relay cannot say
 any more is dropped; what is not to be said yet is put off.
 """
 
@@ -29,7 +29,7 @@ class Reason(StrEnum):
     ASKED = "asked"  # for a person
     SILENT = "silent"  # nothing was ever pressed or said
     UNFINISHED = "unfinished"  # hung up between choice and confirmation
-    CUT = "cut"  # the line of somebody who waited for a person
+    CUT = "cut"  # the line of a caller who waited for an agent
     CASE = "case"  # an agent has something to settle with them
     # A message is told by telephone: services.queue.voice_messages.
     APPOINTMENT = "appointment"
@@ -65,7 +65,7 @@ class ReadyNotice:
     text: str = ""
     call: CallPlan | None = None
     by_call_first: bool = False
-    # Whoever asked for it waits for it: it leaves at night, too.
+    # A person who asked for it waits for it: it leaves at night, too.
     any_hour: bool = False
     # It cannot wait longer than that (UTC) for the hours of texts; None: it can.
     latest: datetime | None = None
@@ -78,11 +78,11 @@ class Later:
     at: datetime
 
 
-# What a message of this kind has become: None when nobody needs to be told any more.
+# What a message of this kind has become: None when its person need not be told any more.
 Render = Callable[[Connection, Store, ClaimedMessage], ReadyNotice | Later | None]
 
-# Promise the call that tells a message, in the transaction given; `claimed.recipient` is whom to
-# ring. False while the number has another live promise. The promise is an entry of the line whose
-# `message_id` is the message's; whoever ends it moves the message by
+# Promise the call that tells a message, in the transaction given; `claimed.recipient` is the number
+# to ring. False while the number has another live promise. The promise is an entry of the queue
+# whose `message_id` is the message's; code that ends the entry moves the message by
 # models.messages.outbox.move_state.
 Arrange = Callable[[Connection, Store, ClaimedMessage, CallPlan], bool]

@@ -1,4 +1,4 @@
-"""When somebody can be told of a place that is kept for them: by a call or, on a mobile, a text."""
+"""When a person can be told of a place kept for them: by a call or, on a mobile, a text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def may_ring(campaign: Campaign, number: str, moment: datetime) -> bool:
 
 
 def tells_at(campaign: Campaign, number: str, now: datetime) -> datetime:
-    """When somebody can be told, at the earliest (UTC): `now` itself, or when the hours begin.
+    """When a person can be told, at the earliest (UTC): `now`, or when the hours begin.
 
     A machine rings no one on a Sunday; a mobile is written to on every day.
     """

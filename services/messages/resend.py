@@ -1,8 +1,8 @@
-"""What goes once more because somebody here asked for it: a message that failed, or a call.
+"""What is sent once more because a staff member asked for it: a message that failed, or a call.
 
-Neither carries words of its own. What goes in the place of another says what that one would say
-now, and a confirmation is made anew from the booking as it is. So nothing that was true once is
-told again, and what nobody needs any more is dropped.
+Neither carries words of its own. A replacement says what the original would say now, and a
+confirmation is made anew from the present booking. So nothing outdated is told again, and a
+message that is not needed any more is dropped.
 """
 
 from __future__ import annotations

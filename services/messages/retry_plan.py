@@ -25,8 +25,8 @@ class ErrorMeaning(StrEnum):
     OURS = "ours"  # a setting, the account: every text would fail, so this one waits
     ONCE_LATER = "once later"  # the telephone was off: one more try, hours later
     LANDLINE = "landline"  # remembered: texts do not reach that line
-    STOPPED = "stopped"  # remembered: whoever is there wants no texts
-    DEAD_END = "dead end"  # it would fail again: a call, or somebody looks at it
+    STOPPED = "stopped"  # remembered: the number's owner wants no texts
+    DEAD_END = "dead end"  # it would fail again: a call, or a case for an agent
 
 
 # What is not here is a dead end.
@@ -54,7 +54,7 @@ FATES: Final[Mapping[str, ErrorMeaning]] = MappingProxyType(
         "30005": ErrorMeaning.DEAD_END,  # a number that is not in use
         "30006": ErrorMeaning.LANDLINE,
         "30007": ErrorMeaning.DEAD_END,  # taken for unwanted by its network
-        "30008": ErrorMeaning.ONCE_LATER,  # nobody knows why
+        "30008": ErrorMeaning.ONCE_LATER,  # the provider gives no reason
     }
 )
 # A telephone that was off is tried once more after this long.

@@ -1,6 +1,6 @@
 """The spend breaker: beyond so many parts of texts in 24 hours, what can be told by a call is.
 
-Against whoever makes us write and write. The first confirmation of a booking is not touched.
+It limits abuse by callers who trigger many texts. The first confirmation of a booking is exempt.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Every text that leaves, made from plain data: GSM-7, nothing about health, a number to ring.
 
 The confirmation is one part, whatever the centre is called; every other text is one where it has
-room, and never more than two. What gives way first is the street: day, town and reference are what
-nobody can guess. The words lie in `[text]` of `prompts/`; docs/messages.md shows each.
+room, and never more than two. What is shortened first is the street: day, town and reference are
+what the reader cannot guess. The words lie in `[text]` of `prompts/`; docs/messages.md shows each.
 
 Moments are aware and in the centre's own time zone; `number` (E.164) is the number to ring.
 """
@@ -45,7 +45,7 @@ NAMES = (
     "finish",
     "reply",
 )
-# Whoever has booked has it in writing, whatever a campaign lists.
+# A person who has booked has it in writing, whatever a campaign lists.
 ALWAYS = frozenset({"confirmation"})
 # Keys of `[text]` that are pieces of others.
 PIECE = "part_"
@@ -215,7 +215,7 @@ def reminder(
 
 
 def changed(writer: Writer, *, doses: Sequence[Dose]) -> str:
-    """Moved by whoever comes. `doses` are all that are live, the moved ones with their `was`.
+    """Moved by the person who comes. `doses`: all that are live, the moved ones with their `was`.
 
     Raises ValueError where none has moved.
     """
@@ -329,7 +329,7 @@ def unfinished(
 
 
 def finish(catalogue: Catalogue, *, number: str, link: str) -> str:
-    """Where to go on with what was begun with somebody here."""
+    """Where to go on with a booking that was begun with an agent here."""
     return to_gsm(catalogue.text("finish", {"number": written_number(number), "link": link}))
 
 
@@ -341,7 +341,7 @@ def news(catalogue: Catalogue, name: str, *, number: str) -> str:
 def callback(catalogue: Catalogue, name: str, *, due: datetime, number: str) -> str:
     """About a promise to ring back: callback_missed, callback_lost, callback_late.
 
-    `due` is when the next call is made, by the clock of whoever is rung.
+    `due` is when the next call is made, by the clock of the person who is rung.
     """
     return to_gsm(catalogue.text(name, {"number": written_number(number), "due": due}))
 

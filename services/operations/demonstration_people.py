@@ -1,6 +1,6 @@
-"""People who never were, booked at the centre of the secretary to try with, on the coming days.
+"""Invented people, booked at the centre of the secretary to try with, on the coming days.
 
-Only where somebody asks for it (`flask demo --people`): a demonstration has no booking but those
+Only where an operator asks for it (`flask demo --people`): a demonstration has no booking but those
 that its visitors make.
 """
 
@@ -64,7 +64,7 @@ def _fill(
     now = store.clock.now()
     hours = attendance.hours(connection, store.clock, day.centre.id, day.window)
     slots = [one.slot_id for one in hours for _ in range(one.free) if one.start_at > now]
-    # Some are left, for whoever tries.
+    # Some are left free, for visitors who try it out.
     if not slots:
         return None
     chosen = slots[: min(count, len(slots) * 2 // 3)]

@@ -29,11 +29,11 @@ from services.store import Store
 # Three calendar months may be 89 days (1 February to 1 May), and three months is the latest.
 AFTER_APPOINTMENT = timedelta(days=89)
 AFTER_CALL = timedelta(hours=24)
-# Whoever waits longer has been forgotten by everybody; their entry ends.
+# A caller who waits longer no longer expects the call; their entry ends.
 LONGEST_WAIT = timedelta(days=180)
 # Who waited for a person, and what was given and noted then: for questions about it.
 AFTER_PLACE = timedelta(days=30)
-# Steps and outcomes carry nobody's data; they feed the statistics of a season.
+# Steps and outcomes carry no personal data; they feed the statistics of a season.
 TURNS_KEPT = timedelta(days=365)
 # Sessions of staff are over long before.
 SESSIONS_KEPT = timedelta(days=7)

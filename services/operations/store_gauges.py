@@ -18,7 +18,7 @@ from services.store import Store
 
 
 class StoreCollector(Collector):
-    """Gauges read from the database when somebody asks."""
+    """Gauges read from the database at each scrape."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,8 +1,8 @@
-"""Book at a partner for somebody: kept on our side first, asked there by the outbox, then ours.
+"""Book at a partner for a person: kept on our side first, asked there by the outbox, then ours.
 
-One transaction of the channel's keeps the places, writes the order down and puts its message into
+One transaction of the channel keeps the places, writes the order down and puts its message into
 the outbox. services.partners.deliver asks the partner; only when the partner has the appointments
-is the booking made here, with its reference and its text. Nobody is told "booked" before.
+is the booking made here, with its reference and its text. The person is not told "booked" before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LONGEST_NAME = 60
 class Why(StrEnum):
     """Why nothing was asked for. Words for each are to be found under these keys."""
 
-    # Somebody has it by now.
+    # Another person has it by now.
     GONE = "gone"
     # There is an appointment of theirs already, or too many of this number; only a person says so.
     PERSON_NEEDED = "person_needed"
@@ -82,7 +82,7 @@ class PartnerOrder:
 
 @dataclass(frozen=True)
 class PlacedOrder:
-    """The order is written; `message_id` is to be told to whoever wakes the workers up.
+    """The order is written; `message_id` is passed to the code that wakes the workers up.
 
     `repeated`: an earlier copy of the form did so.
     """
@@ -244,7 +244,7 @@ def state_of(connection: Connection, store: Store, order_id: str) -> OrderState 
 
 
 def is_of(connection: Connection, store: Store, order_id: str, staff_id: str) -> bool:
-    """Whether somebody who works here asked for it."""
+    """Whether this staff member asked for it."""
     row = rows.load(connection, store.vault, order_id)
     return row is not None and row.visitor is not None and row.visitor.who == staff_id
 

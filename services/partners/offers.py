@@ -1,4 +1,4 @@
-"""What partners have free beside what ours have, for whoever is being served.
+"""What partners have free beside our own slots, for the caller or visitor being served.
 
 The pieces are in services.partners.near; this is the way in for pages and desks, which have a
 session and a service.

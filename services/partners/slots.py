@@ -16,8 +16,8 @@ from models.partners.rows import PartnerCentreRow, PartnerSlot
 from services.partners import match
 from services.partners.match import Matcher
 
-# A hall has some hundred a day; writing many more would keep others from writing, for a centre that
-# nobody needs so many of.
+# A centre has some hundred slots a day. Writing many more would block other writers, for slots that
+# no caller needs.
 MOST_SLOTS: Final = 2000
 
 

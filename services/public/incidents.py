@@ -1,4 +1,4 @@
-"""Incidents: begun and ended by themselves, or told by somebody who works here.
+"""Incidents: begun and ended by themselves, or told by a staff member.
 
 An overload is called an overload and a failure a failure; nothing here is ever "maintenance".
 """
@@ -17,7 +17,7 @@ from services.store import Store
 # The page tells what goes on, and what ended within so long.
 TOLD_FOR: Final = timedelta(days=7)
 MOST_SHOWN: Final = 50
-# A shorter silence of the store is a blink: nobody noticed more than a slow page.
+# A shorter silence of the store is not told: visitors noticed no more than a slow page.
 OUTAGE_LEAST: Final = timedelta(seconds=5)
 # What several processes saw of one outage is one, and so is one that flickers.
 SAME_OUTAGE: Final = timedelta(minutes=2)
@@ -60,7 +60,7 @@ def keep_up(connection: Connection, store: Store, found: Collection[Found]) -> i
 def record_outage(store: Store, began_at: datetime, ended_at: datetime) -> bool:
     """Write that the store did not answer from one moment to another (UTC), once it does again.
 
-    Whoever saw the same outage says the same thing: it is one incident, from the earliest to the
+    Reports of the same outage by several processes are one incident, from the earliest to the
     latest moment. False where it was too short to be told.
     """
     if ended_at - began_at < OUTAGE_LEAST:

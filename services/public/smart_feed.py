@@ -3,8 +3,8 @@
 Source: the "Slot Publisher" specification of SMART Scheduling Links (FHIR R4): a manifest that
 names files of Location, Schedule and Slot, one JSON object a line. Slots are in one file for each
 département, written anew where something changed, and everywhere after a while: places come within
-reach, and slots pass, without anybody writing a row. A file that would be the same stays as it is,
-so that whoever asks "if modified since" is told that nothing was.
+reach, and slots pass, without any row being written. A file that would be the same stays as it is,
+so that a client that asks "if modified since" is told that nothing was.
 
 Files are kept compressed (gzip) and nothing else: a million slots are half a gigabyte of text.
 """
@@ -231,7 +231,7 @@ class SmartFeed:
         store = self._store
         for centre in centres:
             with store.database.statement() as connection:
-                # What stands here is what somebody finds who comes by it: the web's places.
+                # The slots listed are the web's: a visitor who follows the feed books there.
                 allocator = Allocate(connection, store, campaign, Holder(Channel.WEB, "feed"))
                 now = store.clock.now()
                 found = feed.slots_of(

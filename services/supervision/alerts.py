@@ -161,7 +161,7 @@ class Listener(Protocol):
 
 
 def tell_alerts(store: Store, listener: Listener, board: str) -> bool:
-    """Tell what is not told; False where somebody did not take it. `board`: its address."""
+    """Tell what is not told; False where `listener` did not take it. `board`: its address."""
     since = store.clock.now() - NEWS_FOR
     with store.database.statement() as connection:
         waiting = alerts.untold(connection, since, _AT_ONCE)

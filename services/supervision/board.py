@@ -175,9 +175,9 @@ def menu(live: Mapping[str, int]) -> dict[str, Any]:
 
 
 def line(facts: Facts) -> dict[str, Any]:
-    """Who waits for a person, by queue; the longest wait is of somebody on the line.
+    """Callers waiting for an agent, by queue; the longest wait is of a caller on the line.
 
-    Whoever an agent is being rung for waits still.
+    A caller for whom an agent is being rung still waits.
     """
     today, rows = facts.seen.today, facts.line
 
@@ -250,7 +250,7 @@ def _percent(part: float, whole: float) -> int | None:
 
 
 def judge_level(level: int | None) -> str:
-    """good, watch or bad; none where nobody was answered."""
+    """good, watch or bad; none where no call was answered."""
     if level is None:
         return "none"
     if level >= GOOD_LEVEL:
@@ -358,7 +358,7 @@ def funnel(seen: BoardFigures) -> list[dict[str, Any]]:
     steps = {label for name, label in seen.today if name in _FUNNEL}
     if seen.yesterday is not None:
         steps |= {label for name, label in seen.yesterday if name in _FUNNEL}
-    # Whoever says something after the goodbye was not asked for anything.
+    # A caller who says something after the goodbye was not asked for anything.
     steps -= {GOODBYE, ""}
     found = []
     for step in sorted(steps, key=lambda one: (_ORDER.get(one, len(_ORDER)), one)):

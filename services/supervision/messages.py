@@ -1,6 +1,6 @@
 """What the board tells of messages, cases and offers of freed places; counted every few seconds.
 
-Nobody waits for these figures by the second, and a morning's reminders are many rows.
+Supervisors need no figures by the second here, and a morning's reminders are many rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SPENT_EVERY: Final = timedelta(seconds=30)
 class MessageFacts:
     """Waiting and come to nothing by topic, open cases by kind, offers, and parts in 24 hours.
 
-    `parts` is None where nobody set a limit (`parts_a_day` 0).
+    `parts` is None where no limit is set (`parts_a_day` 0).
     """
 
     waiting: Sequence[TopicBacklog]

@@ -21,8 +21,8 @@ def listen_in(
 ) -> CommandResult:
     """Ring the supervisor and put them into the conversation; or change how, if they are in it.
 
-    Every one is in the history. Why not: `gone` (nobody talks there), `mode`, `no_phone`, `busy`
-    (in another one, or in one of their own).
+    Every one is in the history. Why not: `gone` (the conversation is over), `mode`, `no_phone`,
+    `busy` (in another one, or in one of their own).
     """
     if mode not in MODES:
         return no("mode")

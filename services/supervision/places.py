@@ -35,7 +35,7 @@ class FreePlaces:
                 self._free = {one: self._free[one] for one in self._all if one in self._free}
                 self._next = 0
                 if first and self._all:
-                    # At the start nobody should look at an empty map.
+                    # The first count covers all, so that no supervisor sees an empty map.
                     self._free = self._count(connection, self._all, until)
                     return self._free
             if self._all:

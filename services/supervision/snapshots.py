@@ -30,7 +30,7 @@ class SnapshotRead:
     ticks: float
 
     def age(self, ticks: float) -> float:
-        """Seconds since somebody last found it true."""
+        """Seconds since the snapshot was last known to be true."""
         when_read = (self.read_at - self.snapshot.at).total_seconds()
         return max(when_read, 0.0) + ticks - self.ticks
 

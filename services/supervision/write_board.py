@@ -159,7 +159,7 @@ def _is_open(queue: CallQueue, campaign: Campaign, store: Store) -> bool:
 
 
 def _was_frozen(seconds: float, threshold: float) -> list[board_alerts.ThresholdReading]:
-    """Nobody wrote for a while; now somebody does, so the alert is over with the next second."""
+    """The snapshot was late and is written again: the alert ends with the next second."""
     name = "snapshot_age"
     if seconds <= threshold:
         return []

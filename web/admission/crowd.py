@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class CrowdAnswers:
-    """Answers those for whom there is no thread."""
+    """Answers requests for which there is no thread."""
 
     def __init__(self, parts: GateParts, pages: RoomPages, tally: LedgerTally) -> None:
         self._pages, self._tally = pages, tally
@@ -35,7 +35,7 @@ class CrowdAnswers:
     def answer(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
         """A page with a way to try again, and with the fields of a form that could not be taken.
 
-        They are in this answer alone, which nobody keeps, to whoever has just sent them.
+        They are in this answer alone, which is kept nowhere, to the visitor who has just sent them.
         """
         self._tally.counts["given_way", kind] += 1
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
@@ -66,7 +66,7 @@ class CrowdAnswers:
             length = int(environ.get("CONTENT_LENGTH") or 0)
             if kind != "application/x-www-form-urlencoded" or not 0 < length <= MOST_FORM:
                 return b""
-            # Sent again it would come from a page of ours, whoever had put it together.
+            # Sent again it would come from a page of ours, even if another site had made it.
             return hidden(environ["wsgi.input"].read(length)) if self._is_ours(environ) else b""
         except ValueError:
             return b""
@@ -78,5 +78,5 @@ class CrowdAnswers:
         origin = environ.get("HTTP_ORIGIN")
         if origin is None or urlsplit(origin)[:2] == self._ours:
             return True
-        # In development somebody may write localhost; over https there is one name.
+        # In development a developer may write localhost; over https there is one name.
         return self._ours[0] == "http" and urlsplit(origin)[1] == environ.get("HTTP_HOST")

@@ -36,7 +36,7 @@ from web.admission.waiting_room import START
 from web.online.booking_cookie import WebSessionCookie
 from web.tickets import ROOM, VISIT, WAITED
 
-# Older than this (seconds) by the proxy in front, and whoever asked has gone away.
+# Older than this (seconds) by the proxy in front, and the client has gone away.
 TOO_OLD: Final = 10.0
 # Of screens' polls, when they give way, and after how many seconds the others ask again.
 ONE_IN: Final = 4
@@ -148,7 +148,7 @@ class Gate:
         return self.app(environ, start_response)
 
     def _measures(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """/metrics: whoever watches sees us when it is hardest, too; one at a time."""
+        """/metrics: monitoring must work under the heaviest load, too; one at a time."""
         if not self._measuring.acquire(blocking=False):
             return self._other(path, environ, start_response)
         try:
@@ -217,7 +217,7 @@ class Gate:
         if not entry.may_pass:
             return self.room.shows_in(environ, start_response, entry)
         if entry.cookie:
-            # Nobody stands before them: no need to wait, or to send a form twice.
+            # No visitor stands before them: no need to wait, or to send a form twice.
             start_response = with_cookie(start_response, entry.cookie)
         if environ["REQUEST_METHOD"] == "POST":
             if entry.has_turn:

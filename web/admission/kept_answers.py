@@ -63,7 +63,7 @@ class KeptAnswers:
     def put(
         self, key: str, status: str, headers: Headers, body: bytes, now: float
     ) -> CachedAnswer | None:
-        """Keep an answer if everybody may have it; None where nobody else may."""
+        """Keep an answer if it may be shown to all; None where it may not."""
         if not status.startswith("200"):
             return None
         made = _made(headers, body, now)

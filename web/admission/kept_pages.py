@@ -1,7 +1,7 @@
-"""Pages for everybody, from memory where they are (`kept_answers`), else from the application.
+"""Pages that are the same for all, from memory where possible, else from the application.
 
-Only what `web.cacheable` says everybody may have is kept, by its path and by the part of its query
-that says which page it is: nobody can ask past the memory with a query that means nothing.
+Only what `web.cacheable` marks as the same for all is kept (`kept_answers`), by its path and by the
+part of its query that says which page it is. So a meaningless query cannot get past the memory.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class PagesForAll:
     def answer(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """The page of a GET or HEAD."""
         memory, query = self._what_counts(path, environ.get("QUERY_STRING", ""))
-        # The application is asked for what the copy is kept as: else whoever writes an address in
-        # another way would have everybody shown the page of another address.
+        # The application is asked for the address under which the copy is kept. Otherwise a visitor
+        # who writes an address in another way could have all others shown a different page.
         environ["QUERY_STRING"] = query
         key = f"{path}?{query}"
         kept = memory.get(key)

@@ -134,7 +134,7 @@ class Ledger:
 
 
 def _open_files() -> int:
-    """Connections and the few other things that this process has open; 0 where nobody tells."""
+    """Connections and the few other things that this process has open; 0 where it is unknown."""
     try:
         with os.scandir("/proc/self/fd") as found:
             return sum(1 for _ in found)

@@ -18,12 +18,12 @@ from services.store import Store
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 Headers = list[tuple[str, str]]
-# How long (seconds) whoever found no room waits before they ask again.
+# How long (seconds) a visitor who found no thread waits before they ask again.
 RETRY_SECONDS: Final = 5
-# The same for who is in the middle of a visit: they go first.
+# The same for a visitor in the middle of a web session: they go first.
 RETRY_VISIT: Final = 2
 _TEXT: Final = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
-# What would let somebody else keep an answer.
+# Headers by which another cache or browser could keep an answer.
 _OF_KEEPING: Final = frozenset({"cache-control", "etag", "last-modified", "expires"})
 
 
@@ -84,13 +84,13 @@ def language_of(query: str) -> str:
 
 
 def briefly(start_response: Any, seconds: int) -> Iterable[bytes]:
-    """That there is no room at this moment, to whom needs no words."""
+    """That there is no free thread at this moment, to a client that needs no words."""
     start_response("503 Service Unavailable", [*_TEXT, ("Retry-After", str(seconds))])
     return [b"busy\n"]
 
 
 def with_cookie(start_response: Any, cookie: str) -> Any:
-    """Answer with a cookie beside, which is one person's: so nobody else may keep the answer."""
+    """Answer with a cookie beside, which is one visitor's: so no cache may keep the answer."""
 
     def start(status: str, headers: Headers, *error: Any) -> Any:
         own = [header for header in headers if header[0].lower() not in _OF_KEEPING]

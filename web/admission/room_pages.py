@@ -1,8 +1,8 @@
 """Pages of the waiting room, put together from bytes that were made once.
 
 A template is asked for once for each kind and language, through the application like any page, so
-that its headers and its frame are those of all others. What differs from one person to the next
-stands there as marks, and is all that is left to do when somebody comes.
+that its headers and its frame are those of all others. Marks stand for what differs from one
+visitor to the next; replacing them is all that is left to do when a visitor comes.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def escaped(text: str) -> bytes:
 def hidden(body: bytes) -> bytes:
     """The fields of a form that could not be taken, to be sent once more.
 
-    They go back to whoever just sent them, and nowhere else. Raises ValueError for what is no form.
+    They go back only to the visitor who just sent them. Raises ValueError for what is no form.
     """
     fields = parse_qsl(
         body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict"

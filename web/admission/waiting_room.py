@@ -1,7 +1,7 @@
 """/salle: the waiting room as a page of ours, of which `web.admission.gate` shows copies.
 
-These routes are asked for by the gate alone, a few times in its life; whoever else comes here finds
-no room to wait in, and goes on to the first question.
+These routes are asked for by the gate alone, a few times in its life. Any other client finds no
+waiting room here, and goes on to the first question.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ASKED: Final = "allo.room"
 
 @dataclass(frozen=True)
 class Marks:
-    """Letters that nobody writes, in place of what differs from one person to the next."""
+    """Characters that no text contains, in place of what differs from one visitor to the next."""
 
     ahead: str = "\ue100"
     wait: str = "\ue101"

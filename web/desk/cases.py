@@ -31,7 +31,7 @@ class CaseAct(DeskAct):
             abort(HTTPStatus.CONFLICT)
 
     def waiting_cases(self) -> Any:
-        """The cases that wait, oldest first; nobody's name."""
+        """The cases that wait, oldest first, without names."""
         return self._show_cases(None, "")
 
     def open_case(self) -> Any:

@@ -71,7 +71,7 @@ def typed(form: MultiDict[str, str]) -> BookingForm:
 
 
 def about(form: MultiDict[str, str]) -> str:
-    """The id of the place in the line that a form is about, "" for nobody's."""
+    """The id of the queue entry that a form is about, "" for none."""
     return form.get("entry", "")[:_LONGEST_ID]
 
 

@@ -39,8 +39,8 @@ from web.written import DeskWords
 
 _MOST_WORDS = 3
 _LONGEST_SEARCH = 60
-# What is done for no caller in particular, and what does the same whoever the caller is. All else
-# names its entry: a page is a second late, and would do it to the next one.
+# Acts that concern no caller, and acts that do the same for any caller. All others name their
+# entry: a page is a second late, and would otherwise act on the next caller.
 _FOR_NOBODY = frozenset(
     {"pret", "pause", "absent", "voix", "repondre", "prendre", "keep", "search"}
 ) | {"open_case", "ring_person", "close_case"}
@@ -99,7 +99,7 @@ class CallPages:
     def pret(self) -> Any:
         asked = presence.ready(self.store, current().id, voice=request.form.get("voice", ""))
         if asked.done:
-            # Whoever waits is rung for at once.
+            # A waiting caller is reserved for this agent, who is rung at once.
             reserve.reserve_for(self.store, self.control, current().id)
         return answer(asked, "ready")
 
@@ -128,7 +128,7 @@ class CallPages:
         with DeskAct.opened(self.desk_page) as act:
             act.take_places_over()
         if act.entry is None:
-            # The page's script says so by itself, and may be late: that is nobody's mistake.
+            # The page's script sends this by itself and may be late: it is no mistake of the agent.
             gone = CommandResult(done=False, why="gone")
             return (
                 jsonify(done=False, why=gone.why, message="") if wants_json() else answer(gone, "")
@@ -208,7 +208,7 @@ class CallPages:
     @roles("agent", "supervisor")
     def prendre(self) -> Any:
         call_id, who = request.form.get("call_id", "")[:40], current()
-        # A supervisor's own reason to take whoever they choose is in the history.
+        # A supervisor may take any call they choose; the history notes it.
         any_call = who.role == "supervisor"
         asked = take_over.take_over(self.store, self.control, who.id, call_id, any_call=any_call)
         return answer(asked, "taken")

@@ -65,7 +65,7 @@ class DeskState:
         self._store = store
         self._tag = ""
         self._line: dict[str, Any] = {"count": 0, "longest": None}
-        # None: nobody has counted them yet.
+        # None: the cases were not counted yet.
         self._cases: int | None = None
         self._snapshots = Snapshots(store, seconds=LINE_FRESH)
         self._shared_struggling = _Shared(self._read_struggling, STRUGGLING_FRESH)

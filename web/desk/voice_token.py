@@ -27,7 +27,7 @@ class DevicePage:
 
 
 def device_page() -> DevicePage:
-    """For whoever is signed in: browser voice, in development the stand-in, else no telephone.
+    """For the signed-in user: browser voice, in development the stand-in, else no telephone.
 
     The page's route calls `web.pages.with_voice` too, which lets these scripts in.
     """

@@ -1,7 +1,7 @@
-"""Which visit a browser is on: a signed cookie that names it.
+"""Which web session a browser is on: a signed cookie that names it.
 
-It ends with the browser, and two hours after the last answer: a computer in a library is somebody
-else's by then.
+It ends with the browser, and two hours after the last answer: another person may use a computer in
+a library by then.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from flask import Response
 
 from prompts.screens import Screen
 
-# How long somebody is there, with the quarter of an hour after it.
+# How long a person is at the centre, with the quarter of an hour after the injection.
 LASTS = timedelta(minutes=30)
 REMINDED = timedelta(days=-1)
 

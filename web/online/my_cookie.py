@@ -1,7 +1,7 @@
-"""Whose appointment a browser has open: a signed cookie that names the visit which stands for it.
+"""Whose appointment a browser has open: a signed cookie that names its web session.
 
-It lives for twenty minutes after the last page, and no longer than the browser: whoever sits there
-next has neither the link nor the birth date.
+It lives for twenty minutes after the last page, and no longer than the browser: the next user of a
+shared computer has neither the link nor the birth date.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def blueprint(theirs: Path, names: frozenset[str]) -> Blueprint:
         if path is None:
             abort(404)
         if request.args.get("v") != _digest(path, path.stat().st_mtime_ns):
-            # No address of ours: nobody is to keep as many copies as somebody makes up versions.
+            # No address of ours: else caches would keep a copy for each version a client makes up.
             return send_file(path)
         answer = send_file(path, max_age=KEPT_SECONDS)
         answer.cache_control.public = True

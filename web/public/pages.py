@@ -40,7 +40,7 @@ _NOT_FOR_ROBOTS: Final = (
     "/centre$",
 )
 _HOUR_SECONDS: Final = 3600
-# Nobody reads a page there.
+# Paths at which no person reads a page.
 NO_READER: Final = (*SIGNED, "/api/", "/assets/", "/audio/", "/metrics", "/healthz", "/readyz")
 
 
@@ -52,7 +52,7 @@ def say() -> Sayings:
 def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint:
     """`/`, `/confidentialite`, `/accessibilite`, `/robots.txt`, `/.well-known/security.txt`.
 
-    `contact` is the URI for whoever finds a hole in the service; empty: the national number.
+    `contact` is the URI for people who report a security hole; empty: the national number.
     """
     pages = Blueprint("public", __name__)
 
@@ -117,9 +117,9 @@ def blueprint(store: Store, service: Service, *, contact: str = "") -> Blueprint
 
 
 def _wrong(error: HTTPException, what: str) -> ResponseReturnValue:
-    """A page for whoever reads one; machines and the provider get the short answer.
+    """An error page for people; machines and the provider get the short answer.
 
-    It looks nobody up, for that may be what has just failed.
+    It does not look up the user, for that may be what has just failed.
     """
     if request.path.startswith(NO_READER) or is_fetch():
         return error

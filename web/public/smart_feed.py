@@ -1,6 +1,6 @@
 """/api/slots/$bulk-publish and the files that it names, as a job wrote them: no database.
 
-Files are kept compressed. Whoever takes no gzip gets them unpacked, some at a time.
+Files are kept compressed. A client that takes no gzip gets them unpacked, some at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flask.typing import ResponseReturnValue
 from services.public.smart_feed import MANIFEST, NAMES, PATH
 from web.staff_only import public
 
-# The job writes each minute; whoever asks for it more often gets what is there.
+# The job writes each minute; a client that asks more often gets what is there.
 FRESH_SECONDS: Final = 30
 AGAIN_SECONDS: Final = 60
 _CHUNK: Final = 64 * 1024

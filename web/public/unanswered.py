@@ -26,7 +26,7 @@ from web.staff_only import is_fetch
 RETRY_SECONDS: Final = 5
 # A form of a public page has a dozen fields of some letters each.
 MOST_FIELDS: Final = 40
-# Pages of somebody in particular; others are the same for everybody, and kept.
+# Pages about one person; others are the same for all visitors, and kept.
 _ASK_THE_STORE: Final = ("/rendez-vous/", "/mon-rendez-vous/", "/r/", "/s/")
 
 # Where a thread must not be stuck.

@@ -198,7 +198,7 @@ class _Reading:
         if what not in {"quarters", "acts"}:
             abort(HTTPStatus.NOT_FOUND)
         if not is_proved():
-            # A file leaves the house: whoever found the page open does not take it along.
+            # The file is downloaded: a person at an unattended page must not take it along.
             if is_fetch():
                 return _refused(UNPROVED, "board.page")
             return to_proof(request.full_path.rstrip("?"))
@@ -227,8 +227,8 @@ class _Reading:
                 )
 
     def _acts(self, export: board_history.Export) -> Iterator[Sequence[object]]:
-        # Why somebody looked for a person is in their own words, which may name that person. It is
-        # read on the page by those who answer for it: a file has no end, and no list of readers.
+        # A supervisor's reason for a search is free text, which may name a person. It is shown only
+        # on the page: a downloaded file has no expiry and no record of its readers.
         yield ("number", "at_utc", "staff_id", "what", "subject", "before", "after")
         with self.store.database.statement() as connection:
             found = list(board_history.acts_of(connection, export))
@@ -260,7 +260,7 @@ class _Acting:
     def queues(self) -> ResponseReturnValue:
         store, who, form = self.store, current(), request.form
         if not is_proved():
-            # Whoever rings, or waits, feels it.
+            # The change affects callers who ring or wait.
             return _refused(UNPROVED, "board.page")
         chosen = _chosen("queue")
         do: dict[str, Callable[[], int]] = {
@@ -295,7 +295,7 @@ class _Acting:
     @roles("supervisor")
     def listen(self) -> ResponseReturnValue:
         if not is_proved():
-            # Whoever found the page open does not hear what people say to each other.
+            # A person at an unattended page must not hear conversations.
             return _refused(UNPROVED, "board.page")
         entry, mode = request.form.get("entry", ""), request.form.get("mode", "")
         return self._asked(
@@ -517,6 +517,6 @@ def _csv(rows: Iterator[Sequence[object]]) -> Iterator[bytes]:
 
 
 def _cell(value: object) -> str:
-    """No spreadsheet takes a text of somebody's for a formula."""
+    """A cell's text, escaped so that no spreadsheet reads text typed by users as a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(_FORMULAS) else text
