@@ -1,6 +1,6 @@
 """JSON logs on standard output: ids and words, never personal data.
 
-Whoever logs names each field; nothing logs a form, an exception's text or a statement.
+Code that logs names each field; nothing logs a form, an exception's text or a statement.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def configure(level: str) -> None:
     """Set up logging for this process. `level` is a name such as INFO."""
     number = logging.getLevelNamesMapping()[level]
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s", force=True)
-    # These say what they do with whom: numbers, texts, statements.
+    # These log numbers, texts and statements.
     for name in ("twilio", "sqlalchemy", "urllib3", "rq"):
         logging.getLogger(name).setLevel(logging.ERROR)
     structlog.configure(

@@ -83,5 +83,5 @@ class Cookies(SessionInterface):
         response.delete_cookie(self.name, **self._flags)
 
     def know(self, response: Response, cookie: str, seconds: int) -> None:
-        """Let the browser remember who signed in here."""
+        """Let the browser remember which user signed in here."""
         response.set_cookie(self.device_name, cookie, max_age=seconds, **self._flags)

@@ -1,4 +1,4 @@
-"""Pages that anybody between us and a browser may keep: a CDN, a proxy, the gate in front.
+"""Pages that any cache between us and a browser may keep: a CDN, a proxy, the gate in front.
 
     @blueprint.get("/accueil")
     @public
@@ -6,7 +6,7 @@
     def home() -> str:
         return render_template("home.html")
 
-Such a page is the same for everybody who asks for its address. No cookie is read or set, the
+Such a page is the same for all who ask for its address. No cookie is read or set, the
 language is the address's (`?lang=en`, else French), and it says by itself how long it may be kept.
 It must not have a form's token of the session in it. Views that end in an error are not kept.
 """
@@ -36,7 +36,7 @@ _OK: Final = 200
 def cacheable(
     seconds: int = KEPT_SECONDS, *, stale_seconds: int = STALE_SECONDS
 ) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
-    """Let everybody keep what a view answers for so many seconds.
+    """Let caches keep what a view answers for so many seconds.
 
     Within `stale_seconds` after that an old one may be shown while the next one is fetched.
     """

@@ -39,8 +39,8 @@ def roles(
     """For staff with one of these roles ("agent", "supervisor", "secretary", "operator").
 
     `poll=True` is for what a page asks for by itself: it does not renew the idle limit. `wall=True`
-    is for what anybody in the room may read, `moment=True` for counts and states that screens ask
-    for each second: there a session that was ended may be answered two seconds longer.
+    is for what any person near a wall screen may read, `moment=True` for counts and states polled
+    each second: there a session that was ended may be answered two seconds longer.
     """
     unknown = set(names) - set(ROLES)
     if unknown or not names:
@@ -54,13 +54,13 @@ def roles(
 
 
 def public(view: View) -> View:
-    """For anybody."""
+    """For all visitors."""
     setattr(view, _MARK, Who(frozenset(), public=True))
     return view
 
 
 def public_form(view: View) -> View:
-    """For anybody, with forms that carry no token of a session: a page that all share has none.
+    """For all visitors, with forms without a session token: a page that all share has none.
 
     The browser's word on their origin shows that a page of ours sends them. A view that acts for a
     particular person checks itself who that is (`web.online.booking_cookie`, a reference and a date

@@ -45,7 +45,7 @@ _PROVIDER = {
     "connect-src": ("https://*.twilio.com", "wss://*.twilio.com"),
     "media-src": ("https://sdk.twilio.com", "https://media.twiliocdn.com"),
 }
-# Pages in the menu, by the key of their name; who may see them is what their routes say.
+# Pages in the menu, by the key of their name; which users may see them is what their routes say.
 _WAYS = (("page.desk", "/poste"), ("page.board", "/supervision"), ("page.centre", "/centre"))
 _EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
@@ -226,7 +226,7 @@ def _in_language(code: str) -> str:
 
 
 def _here_in(code: str) -> str:
-    """The same page in another language; of one for everybody, French has the plain address."""
+    """The same page in another language; where all share a page, French has the plain address."""
     if not g.get("for_everybody"):
         return _in_language(code)
     fields = {"lang": code} if code != LANGUAGES[0] else {}

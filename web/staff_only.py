@@ -1,11 +1,11 @@
-"""Who may ask for what: every route of `web` says so, and one without an answer stops the start.
+"""Which users may ask for what: every route of `web` says so; one that does not stops the start.
 
     @blueprint.get("/poste")
     @roles("agent", "supervisor")
     def desk() -> str:
         who = current()
 
-`public` marks what anybody may ask for, `public_form` a form that is the same for everybody. A
+`public` marks what all visitors may ask for, `public_form` a form that is the same for all. A
 mark is looked at before each request, whatever the order of decorators; `web.marks.undeclared`
 finds the routes that have none.
 """
@@ -103,7 +103,7 @@ def _look_at_form(who: Who) -> ResponseReturnValue | None:
     return None
 
 
-# ---------------------------------------------------------------- who asks
+# ---------------------------------------------------------------- the user who asks
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def staff_session() -> StaffSession | None:
 
 
 def is_proved() -> bool:
-    """Whether who asks gave their password a moment ago (`accounts.sign_in.PROVED_FOR`)."""
+    """Whether the user gave their password a moment ago (`accounts.sign_in.PROVED_FOR`)."""
     found = staff_session()
     return found is not None and parts().sign_in.is_proved(found)
 

@@ -17,7 +17,7 @@ ISSUER = "Allo rendez-vous"
 
 def new_secret() -> str:
     """160 random bits in base 32."""
-    import pyotp  # noqa: PLC0415 (only who signs in needs it)
+    import pyotp  # noqa: PLC0415 (only signing in needs it)
 
     return pyotp.random_base32()
 

@@ -113,7 +113,7 @@ class SignIn:
         self._key = key
         self._demonstration = demonstration
         self._ticks = ticks
-        # Who asked a moment ago, by the session's token.
+        # Sessions that asked a moment ago, by the session's token.
         self._seen: dict[str, tuple[float, StaffSession]] = {}
 
     # Sessions
@@ -187,8 +187,8 @@ class SignIn:
     def open_wall(self, visit: StaffSession, token: str) -> BegunSession:
         """Make this browser a screen on a wall: its session ends, and one begins that only reads.
 
-        It lasts LONGEST, without anybody at it. Raises Unproved, and Wrong where the session was
-        over already.
+        It lasts LONGEST, without a user in front of it. Raises Unproved, and Wrong where the
+        session was over already.
         """
         if not self.is_proved(visit):
             raise Unproved
@@ -327,7 +327,7 @@ class SignIn:
         return begun
 
     def demonstration_code(self, visit: StaffSession) -> str:
-        """A code that an account for demonstration can give; "" for everybody else."""
+        """A code that an account for demonstration can give; "" for all other accounts."""
         if not (self._demonstration and visit.demonstration):
             return ""
         store = self._store

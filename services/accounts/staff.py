@@ -34,13 +34,13 @@ from services.store import Store
 # What pages know of accounts as they are stored.
 __all__ = ["ROLES", "RecordedAct", "Staff", "StaffSession", "names_of"]
 
-# Who does what is done on the command line.
+# The account in the history of what is done on the command line.
 OPERATOR = "operator"
 LONGEST_NAME = 80
 LONGEST_WHY = 120
 READ_FILE = "read_file"
 DEMONSTRATION_PASSWORD = "poste-demonstration-1"  # noqa: S105 (for a machine that talks to itself)
-# 20 bytes in base 32; known to everybody, like the password.
+# 20 bytes in base 32; public, like the password.
 DEMONSTRATION_SECRET = "POSTEDEMONSTRATIONALLORENDEZVOUS"  # noqa: S105
 _DEMONSTRATION = (
     ("agent1", "Camille Martin", "agent", ("fr", "en")),
@@ -260,7 +260,7 @@ def phone_of(connection: Connection, store: Store, staff_id: str) -> str | None:
 
 
 def make_demonstration(store: Store) -> list[str]:
-    """Accounts with a password that everybody knows: never in production. Gives the new logins."""
+    """Accounts with a public password: never in production. Gives the new logins."""
     made = []
     for login, name, role, languages in _DEMONSTRATION:
         with store.database.statement() as connection:
@@ -318,7 +318,7 @@ def make_crowd(store: Store, count: int) -> list[str]:
 
 
 def demonstration_accounts(store: Store) -> list[str]:
-    """Logins with a password that everybody knows."""
+    """Logins with a public password."""
     with store.database.statement() as connection:
         return rows.for_demonstration(connection)
 

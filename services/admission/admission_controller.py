@@ -65,9 +65,9 @@ CROWDED_FOR: Final = 1
 # given: there are too many of them. A few always meet at the same moment, and come again.
 LOST: Final = 1.0
 LOST_PART: Final = 0.1
-# Who has come is known after so long (seconds): workers tell it once a second, and it is looked at
-# as often. Until then as many are taken to have come as were seen to come, or turned away, of late,
-# which counts for less with each second: a crowd at a stroke is not let in before it is counted.
+# Arrivals are known after so long (seconds): workers report them once a second, and the reports are
+# read as often. Until then as many are assumed as came, or were turned away, of late. That count
+# fades with each second, so a sudden crowd is not let in before it is counted.
 KNOWN_AFTER: Final = 3
 COMING_FADES: Final = 0.7
 # So long no visitor waits (seconds) until the room is gone again.
@@ -91,7 +91,7 @@ class Loads:
     web: float
     # Seconds of a processor that one request takes.
     cpu: float
-    # Who is there in the room, as each worker told it (services.admission.presence).
+    # The visitors in the room, as each worker reported them (services.admission.presence).
     present: Sequence[Mapping[str, Any] | None] = ()
     # An opening, and the best rank that a worker gave for it.
     first: Sequence[tuple[int, int]] = ()

@@ -132,7 +132,7 @@ class Present:
         return cls(opening, groups)
 
     def among(self, crowd: OpeningCrowd) -> OpeningCrowd:
-        """Those of a crowd of tickets who are there; the same of each bucket of a group."""
+        """The part of a crowd of tickets still there; the same in each bucket of a group."""
         tickets: dict[int, float] = {}
         for bucket, people in zip(crowd.buckets, crowd.people, strict=True):
             group = bucket // GROUP

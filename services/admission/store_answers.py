@@ -1,8 +1,8 @@
 """Whether the store answers, as one web worker knows it: so that few wait for it in vain.
 
-A thread that waits for a store is one less for the telephone. So once it has failed, one request
-at a time asks whether it is back, and all others of the web are told at once that it is not. Who is
-stuck in a question that it never answers is set free: limits of time that a server keeps are of no
+A thread that waits for a store is one less for the telephone. So once it has failed, one request at
+a time asks whether it is back, and all others of the web are told at once that it is not. A thread
+stuck in a question that is never answered is set free: time limits that a server keeps are of no
 use where that server hangs.
 """
 
@@ -80,7 +80,7 @@ class StoreAnswers:
     # ------------------------------------------------------------ stuck in it
 
     def begin(self) -> None:
-        """Set free who is stuck, from now on; the thread for it starts with the first request.
+        """Set stuck threads free, from now on; the thread for it starts with the first request.
 
         A server may fork between this and then.
         """
@@ -99,7 +99,7 @@ class StoreAnswers:
             self._watched.pop(thread, None)
 
     def look(self) -> None:
-        """Set free who is stuck; to be called every `LOOK_EVERY` seconds."""
+        """Set stuck threads free; to be called every `LOOK_EVERY` seconds."""
         since = self._ticks() - STUCK
         for thread, began in list(self._watched.items()):
             if began < since:

@@ -51,7 +51,7 @@ from services.waiting_list import offer_notices
 # How long it rings, in seconds: four or five rings, before most answering machines begin.
 RING_SECONDS = 25
 MOST_TRIES = 3
-# Who was silent, or was cut off and may ring again, is rung once.
+# A caller who was silent, or was cut off and may ring again, is rung once.
 TRIES = {Reason.SILENT: 1, Reason.CUT: 1}
 MOST_MACHINES = 2
 AFTER_FIRST = timedelta(minutes=15)
@@ -152,7 +152,7 @@ class CallBack:
         if self._is_over(connection, store, promise):
             return None
         now = store.clock.now()
-        # Who waits or talks on that very line cannot be rung on it.
+        # A caller who waits or talks on that very line cannot be rung on it.
         busy = callbacks.on_the_line(connection, store.clock, promise, menu_within=IN_THE_MENU)
         allowed = self._next_call(promise, now + ON_THE_LINE if busy else now)
         if allowed > now:
@@ -249,7 +249,7 @@ class CallBack:
     def _missed(
         self, connection: Connection, store: Store, promise: QueueEntry, outcome: str
     ) -> str | None:
-        """Not reached: try the promise again, or end it. Gives the id of a text, if one was written."""
+        """Not reached: try the promise again, or end it. Gives the id of a text written."""
         if promise.message_id:
             return self._not_told(connection, store, promise)
         machines = callbacks.tries_with(connection, promise.id, "machine")
@@ -425,10 +425,10 @@ class CallBack:
 
 
 def answered(connection: Connection, store: Store, try_id: str, call_id: str) -> RungPerson:
-    """A person proved to be there, in their call's transaction; says to whom they go.
+    """A person proved to be there, in their call's transaction; says to which side they go.
 
-    The try is over with it: from here on this call is its person's own, and no line of ours that is
-    hung up with the agent's.
+    The try is over with it. From here on this call belongs to its caller: it is not hung up with
+    the agent's line.
     """
     leg = agents.get_leg(connection, store.vault, try_id)
     if leg is None or leg.entry_id is None:

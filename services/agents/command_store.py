@@ -10,7 +10,7 @@ from models.agents.agents import NewCommand
 from models.database import Connection
 from services.store import Store
 
-# Whoever stored it does it within this time, or the sweep does.
+# The process that stored a command carries it out within this time; after it the sweep does.
 DESKS_TURN = timedelta(seconds=1)
 
 

@@ -72,7 +72,7 @@ def after_agent(connection: Connection, store: Store, call_id: str) -> NextTurn:
     if entry.outcome.startswith(BACK):
         return NextTurn(How.HANDED_BACK, entry.id, entry.outcome.removeprefix(BACK))
     if entry.state == "left" and entry.outcome == entries.TO_MACHINE:
-        # They wished for the machine while an agent was on the way who never came.
+        # They chose the machine while an agent was on the way who never came.
         return NextTurn(How.HANDED_BACK, entry.id)
     return NextTurn(How.FINISHED, entry.id)
 
@@ -257,7 +257,7 @@ def _leg_and_entry(
 ) -> tuple[Leg, QueueEntry]:
     """Both locked, the entry first. Raises _NotTheirs for a line that is over.
 
-    Nor is a second call of one line, should the provider ever make one, anybody's.
+    A second call of one line, should the provider ever make one, is not theirs either.
     """
     known = agents.get_leg(connection, store.vault, leg_id)
     if known is None or known.entry_id is None:
@@ -274,7 +274,7 @@ def _leg_and_entry(
 def seen_in_conference(
     store: Store, entry_id: str, conference_sid: str, call_sid: str, *, joined: bool
 ) -> None:
-    """The provider tells of a conference: its id, and who came or went."""
+    """The provider tells of a conference: its id, and which call joined or left."""
     if not joined and call_sid:
         # The end of a line of ours is told by itself, too: whichever comes first counts.
         with store.database.statement() as connection:
@@ -341,7 +341,7 @@ def _left(connection: Connection, store: Store, leg: Leg, entry: QueueEntry) -> 
         return
     if leg.staff_id is not None and leg.staff_id == entry.staff_id:
         if entry.state == "reserved":
-            # Who was there and left while a number was being rung is not who never came.
+            # An agent who was there and left during the ring is not one who did not answer.
             why = "line_lost" if leg.state == "joined" else "no_answer"
             give_back(connection, store, entry, leg.staff_id, why)
         elif entry.state == "talking":

@@ -171,7 +171,7 @@ def hang_up(store: Store, control: CallControl, staff_id: str, entry_id: str) ->
     return provider_commands.carry_out_all(store, control, asked)
 
 
-def wrap_up(  # noqa: PLR0917 (a sentence: who, whom, what it was)
+def wrap_up(  # noqa: PLR0917 (a sentence: agent, entry, outcome)
     store: Store,
     control: CallControl,
     staff_id: str,

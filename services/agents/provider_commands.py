@@ -86,7 +86,7 @@ class Result(StrEnum):
     DONE = "done"
     FAILED = "failed"  # and what it had reserved is free again
     LATER = "later"  # still to be done: the dispatcher tries again
-    NOT_OURS = "not_ours"  # somebody else does it, or has done it
+    NOT_OURS = "not_ours"  # another process does it, or has done it
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ def _ring(task: _Task) -> None:
         raise _Moot
     if not _is_wanted(task, leg):
         with store.database.transaction() as connection:
-            # The entry first, as everybody has it.
+            # The entry first, as all transactions lock it.
             if leg.entry_id:
                 queues.load(connection, store.vault, leg.entry_id, lock=True)
             over = agents.move_leg(connection, store.clock, leg.id, "ended", outcome="moot")
@@ -350,7 +350,7 @@ def _bring(task: _Task) -> None:
         raise _Moot
     with task.store.database.statement() as connection:
         queue = queues.find_queue(connection, entry.queue_id)
-    # Who is taken over from the menu, or came back from a broken line, is in no queue.
+    # A caller taken over from the menu, or back from a broken line, is in no queue.
     if queue and queue.provider_sid and not arguments.get("menu"):
         try:
             task.control.take_from_queue(queue.provider_sid, call_sid, path)
@@ -371,7 +371,7 @@ def _redirect(task: _Task) -> None:
 def _hang_up(task: _Task) -> None:
     call_sid = task.claimed.arguments.get("call_sid") or task.leg().provider_sid
     if not call_sid:
-        # Not rung so far: whoever is about to finds the leg ended.
+        # Not rung so far: the process that is about to ring finds the leg ended.
         raise _Moot
     _unless_gone(lambda: task.control.hang_up(call_sid))
 

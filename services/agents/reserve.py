@@ -1,10 +1,10 @@
-"""Bring together who waits longest and who is ready: one entry, one agent, one transaction.
+"""Bring together the next caller and a ready agent: one entry, one agent, one transaction.
 
 An agent takes the oldest waiting entry that is due among the queues they are a member of (no
 membership: the national queues of their languages), and, from a member of a national queue, of any
 queue of that language whose caller has waited for the overflow. The agent who is idle longest comes
-first. Two who reserve at once never take one entry, nor one agent, twice: both rows are looked at
-under a lock, and changed only as long as they are what they were.
+first. Two processes that reserve at once never take one entry, nor one agent, twice: both rows are
+read under a lock, and changed only if their state is still the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BROWSER, PHONE = "browser", "phone"
 
 @dataclass(frozen=True)
 class Reserved:
-    """An agent and who they are to talk with; `intent_id` rings them."""
+    """An agent and their next caller; `intent_id` is the provider command that rings them."""
 
     staff_id: str
     entry_id: str
@@ -74,7 +74,7 @@ def _match(store: Store, staff_id: str | None) -> list[Reserved]:
     return made
 
 
-# Who may take an entry, by what they are members of.
+# The queues whose entries an agent may take, by what they are members of.
 _Group = tuple[frozenset[str], frozenset[str]]
 
 
@@ -98,7 +98,7 @@ def _waiting(
 def pairs(
     free: Sequence[FreeAgent], waiting: dict[_Group, list[QueueCandidate]]
 ) -> list[tuple[QueueCandidate, FreeAgent]]:
-    """Who comes first gets, of those who may take them, the agent who is idle longest.
+    """Each entry, in order, gets the agent who is idle longest of those who may take it.
 
     `free` is in the order of idleness.
     """
@@ -181,7 +181,7 @@ def line_of(connection: Connection, store: Store, staff_id: str) -> str | None:
 
 
 def give_up_unanswered(store: Store) -> int:
-    """Who did not answer in time is paused, and their entry waits on with its place."""
+    """Pause agents who did not answer in time; their entries wait on with their places."""
     with store.database.statement() as connection:
         left = agents.unanswered(connection, store.clock, asked=ASKED, rings=RINGS)
     given = 0

@@ -15,7 +15,7 @@ from models.agents.agents import REPEATED, WRONG, TroubledTurn
 from models.database import Connection
 from services.store import Store
 
-# A question of the menu takes less; who said nothing for longer has hung up.
+# A question of the menu takes less; a caller who said nothing for longer has hung up.
 WITHIN = timedelta(minutes=2)
 FAILURES, REPEATS = 2, 3
 # A caller at one of these has an agent, waits for one, or is done.

@@ -1,1 +1,1 @@
-"""Campaigns as operators write them: who may book, when, how far away, and in which hours."""
+"""Campaigns as operators write them: which people may book, when, how far away, in which hours."""

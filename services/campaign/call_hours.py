@@ -55,7 +55,7 @@ def next_call_at(
 
 @lru_cache
 def calling_hours(hours: OpeningHours) -> OpeningHours:
-    """Those of the hours in which anybody may be rung."""
+    """The part of the agents' hours in which a person may be rung."""
     earliest, latest = hours.agents.calls
     clipped = tuple(
         tuple(

@@ -66,7 +66,7 @@ class AgentsHours:
     """When agents answer, by the clock of `zone`.
 
     `weekdays` are seven, from Monday on, each with its intervals in minutes after midnight; an
-    interval's end is not in it. `calls`: within these hours, too, anybody may be rung.
+    interval's end is not in it. `calls`: also within these hours, people may be rung.
     """
 
     zone: str

@@ -17,7 +17,7 @@ from services.campaign.public_holidays import public_holidays
 
 _WEEKDAY = ((8 * 60, 20 * 60),)
 USUAL = AgentsHours("Europe/Paris", (*[_WEEKDAY] * 6, ()))
-# Whoever is closed for longer than this has no next opening that could be told.
+# With a closure longer than this there is no next opening that could be told.
 _LOOK_AHEAD = timedelta(days=40)
 
 

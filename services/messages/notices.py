@@ -41,9 +41,9 @@ class Reason(StrEnum):
 class CallPlan:
     """How something is told by telephone.
 
-    `reason` is a Reason, of a call by the machine. `known`
-    holds ids only (`booking_id`, `entry` …), for it is read before anybody has said who they are.
-    `due_at` and `until` (UTC): not before, and of no use after; None for at once, and for ever.
+    `reason` is a Reason, of a call by the machine. `known` holds ids only (`booking_id`, `entry`
+    …), because it is read before the person has said who they are. `due_at` and `until` (UTC): not
+    before, and of no use after; None for at once, and for ever.
     """
 
     reason: str

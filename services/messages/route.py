@@ -63,7 +63,7 @@ def choose(
     if unreachable:
         return ForSomebody(unreachable) if manner.case else Drop(unreachable)
     if not (ready.text and line.text) or (ready.by_call_first and ready.call):
-        # Who wants no texts is rung about what they must know or asked for, and nothing else.
+        # A person who wants no texts is rung only about what they must know or asked for.
         if line.stopped and not (manner.case or manner.wished):
             return Drop("stopped")
         return _by_call(ready, manner, "no way")

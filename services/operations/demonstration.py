@@ -1,4 +1,4 @@
-"""Fill an empty installation so that anybody can try a call: postcodes, centres, free slots.
+"""Fill an empty installation so that a visitor can try a call: postcodes, centres, free slots.
 
 Run at each start: what is there stays, and slots are topped up to the horizon.
 """

@@ -36,7 +36,7 @@ def add_people(store: Store, service: Service, count: int) -> int:
     A day on which it was done before is left alone.
     """
     with store.database.statement() as connection:
-        # Of the account that everybody knows alone: in production there is none.
+        # Of the account with the public password alone: in production there is none.
         known = LOGIN in staff_rows.for_demonstration(connection)
         account = staff_rows.by_login(connection, store.vault, LOGIN) if known else None
         centre_id = account.staff.centre_id if account else None
@@ -108,7 +108,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
         postcode=where.postcode,
         number=None,
         text_to=None,
-        # Names are taken by agents and the web alone: not everybody has one.
+        # Names are taken by agents and the web alone: not all bookings have one.
         name=_NAMES[number % len(_NAMES)] if number % 3 else None,
         idempotency_suffix=str(number),
     )

@@ -31,7 +31,7 @@ AFTER_APPOINTMENT = timedelta(days=89)
 AFTER_CALL = timedelta(hours=24)
 # A caller who waits longer no longer expects the call; their entry ends.
 LONGEST_WAIT = timedelta(days=180)
-# Who waited for a person, and what was given and noted then: for questions about it.
+# Callers who waited for an agent, and what was given and noted then: for questions about it.
 AFTER_PLACE = timedelta(days=30)
 # Steps and outcomes carry no personal data; they feed the statistics of a season.
 TURNS_KEPT = timedelta(days=365)
@@ -44,9 +44,9 @@ ACTS_KEPT = timedelta(days=365)
 PACE_KEPT = timedelta(days=396)
 
 
-# Whose texts were stopped, and what a line is: as long as anybody is written to there, or a year.
+# Stopped numbers and the kinds of lines: as long as a booking is written to there, or a year.
 LINES_KEPT = timedelta(days=365)
-# What became of offers of freed places names nobody; it tells how fair a season was.
+# What became of offers of freed places, without names; it tells how fair a season was.
 OFFERS_KEPT = timedelta(days=365)
 
 log = structlog.get_logger()

@@ -321,7 +321,7 @@ class _Attempt:
             return self._again(replace(now, state=UNDOING), error)
 
     def _tell(self, connection: Connection, order: OrderRow) -> None:
-        """Who left a mobile may have closed the page long ago."""
+        """Text the result to a visitor who left a mobile: they may have closed the page."""
         store, visitor = self.store, order.visitor
         if visitor is None or not visitor.text or not takes_texts(visitor.number):
             return
@@ -469,7 +469,7 @@ class _Attempt:
     def _change(self, order: OrderRow, seen: Sequence[str] = GOES_ON, **values: object) -> None:
         store = self.store
         with store.database.transaction() as connection:
-            # An answer that came after another took over is of no use to anybody.
+            # An answer that came after another process took over must not be stored.
             if not outbox.keep(connection, store.clock, self.claimed, LEASE):
                 raise _TakenOver
             if not rows.change(connection, store.clock, order.id, seen=seen, **values):

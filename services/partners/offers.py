@@ -25,7 +25,7 @@ def near(
 ) -> tuple[PartnerOffer, ...]:
     """Partners' centres near the session's place, nearest first, on days on which they may come.
 
-    Empty where the place is not known yet. Two statements at most; nothing is held for anybody.
+    Empty where the place is not known yet. Two statements at most; nothing is held.
     """
     campaign = service.campaign
     if not session.territory:

@@ -1,1 +1,1 @@
-"""What everybody may see: the state of the service, centres, incidents, the feed of slots."""
+"""What all visitors may see: the state of the service, centres, incidents, the feed of slots."""

@@ -78,7 +78,7 @@ _SERVICE: Final = [
 
 @dataclass(frozen=True)
 class Publisher:
-    """Who publishes: the address of the service, and the number to ring (E.164)."""
+    """The publisher in the feed: the address of the service, and the number to ring (E.164)."""
 
     base_url: str
     number: str

@@ -225,7 +225,7 @@ def room_told(room: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
 
 
 def places_told(counted: Counted, days: int) -> dict[str, Any]:
-    """Free places by département; `free` for everybody who rings, `web` of these for this site."""
+    """Free places by département; `free`: for all callers, `web`: those also open to this site."""
     return {
         "counted_at": iso(counted.at),
         "days": days,

@@ -52,7 +52,7 @@ _STILL = ("waiting", "kept")
 
 @dataclass(frozen=True)
 class QueueCaller:
-    """Who wants a place. `number` (E.164) is where they can be rung, empty where they cannot.
+    """A caller who wants a place. `number` (E.164) is where to ring them; empty for nowhere.
 
     `earlier` is a place that this call, or one that it takes up, had. `known` is what they gave.
     """

@@ -210,7 +210,7 @@ def adopt_old_promises(store: Store) -> int:
 
 
 def end_where_needless(store: Store) -> int:
-    """Let go what is booked meanwhile, and who spoke with a person meanwhile; gives how many."""
+    """End promises to people who have booked or talked to an agent meanwhile; gives how many."""
     reasons: Collection[str] = UNLESS_BOOKED
     with store.database.transaction() as connection:
         return callbacks.withdraw_booked(

@@ -241,8 +241,8 @@ def when(
 ) -> datetime | None:
     """The same from what is known; `usual` agents are at work from the next opening on.
 
-    `ahead` callers come first. Of `later` (UTC, in order), those come first, too, who may be rung
-    by the moment at which the others were served, be that tonight or tomorrow.
+    The `ahead` callers come first. So do those of `later` (UTC, in order) who may be rung by the
+    moment at which the others were served, be that tonight or tomorrow.
     """
     calling = calling_hours(hours)
     last = tomorrow_evening(calling, now)
@@ -257,7 +257,7 @@ def when(
 def _after_all(
     ahead: int, later: Sequence[datetime], served_at: Callable[[int], datetime | None]
 ) -> datetime | None:
-    """The moment by which all callers were served who are before a caller who comes now."""
+    """The moment at which all callers before a caller who comes now were served."""
     counted, at = 0, served_at(ahead)
     for _ in range(_LOOKS):
         before = bisect_right(later, at) if at is not None else counted

@@ -50,7 +50,7 @@ SETTING: Final = "threshold."
 EASED: Final = 0.8
 # Of fewer people no rate is worth an alert.
 ENOUGH: Final = 20
-# Of a step at which hardly anybody failed yesterday, so many in a hundred are taken for usual.
+# For a step with hardly any failures yesterday, this rate (a part of 1) is taken for usual.
 USUAL_FAILURE: Final = 0.05
 # The scheduler raises and ends it.
 _JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT})

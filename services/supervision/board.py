@@ -270,7 +270,7 @@ def service(seen: BoardFigures) -> dict[str, Any]:
         "taken_over": int(_total(today, "taken_over")),
         "state": judge_level(now["level"]),
         "strict_state": judge_level(now["strict"]),
-        # Of the tile: it is not green while callers give up before anybody answers.
+        # Of the tile: it is not green while callers give up before an agent answers.
         "verdict": next(one for one in ("bad", "watch", "good", "none") if one in states),
         "abandoned_rate": _percent(now["abandoned"], now["answered"] + now["abandoned"]),
         "yesterday": None if seen.yesterday is None else _levels(seen.yesterday),
@@ -291,7 +291,7 @@ def _levels(counts: Mapping[tuple[str, str], float]) -> dict[str, Any]:
 
 
 def agents(seen: Sequence[AgentSeen], members: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Who is at work, and what they do."""
+    """The agents at work, and what they do."""
     states = Counter[str](dict.fromkeys(("ready", "reserved", "talking", "wrapup", "paused"), 0))
     states.update(one.state for one in seen)
     return {
@@ -354,7 +354,7 @@ def bookings(seen: BoardFigures, now: datetime) -> dict[str, Any]:
 
 
 def funnel(seen: BoardFigures) -> list[dict[str, Any]]:
-    """Each step that anybody came to, in the order of the call."""
+    """Each step that a caller came to, in the order of the call."""
     steps = {label for name, label in seen.today if name in _FUNNEL}
     if seen.yesterday is not None:
         steps |= {label for name, label in seen.yesterday if name in _FUNNEL}

@@ -40,7 +40,7 @@ LONGEST_PROMISE: Final = timedelta(days=2)
 # Answered within so many seconds is answered in time.
 IN_TIME: Final = timedelta(seconds=60)
 # Places that were left for good reason: for the machine, for a promise of the same person, because
-# an appointment was found; and callers in the menu whom an agent wanted to take and did not.
+# an appointment was found; and callers in the menu that an agent wanted to take and did not.
 NOT_ABANDONED: Final = frozenset({"machine", "merged", "booked", "not_taken"})
 # Taken from the menu by an agent: they never waited.
 TAKEN_OVER: Final = "taken"

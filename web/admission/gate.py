@@ -1,14 +1,14 @@
-"""What stands in front of the application: it tells requests apart, and who of them gives way.
+"""What stands in front of the application: it sorts requests, and says which of them give way.
 
 A layer of WSGI, so that what it answers itself costs a few microseconds, no Flask and no store.
 Telephone webhooks pass through it untouched, always; new calls that get the short answer get it in
 `ivr`, behind the check of their signature. In front of the web it
 
-- answers pages that are the same for everybody from memory (`web.admission.kept_pages`),
+- answers pages that are the same for all visitors from memory (`web.admission.kept_pages`),
 - lets as many requests through at a time as leaves threads to the telephone
-(`services.admission.load_shedder`),
-  those of visits that have begun first, and says so to the others (`web.admission.crowd`),
-- lets people begin a visit as fast as the web can serve them (`web.admission.room`).
+  (`services.admission.load_shedder`), those of web sessions that have begun first, and says so to
+  the others (`web.admission.crowd`),
+- lets visitors begin a web session as fast as the web can serve them (`web.admission.room`).
 
 What it measures and hears of beside requests is `web.admission.ledger`'s. Nothing of this happens
 before `begin`: a server's worker calls it, a command or a test does not.
@@ -46,12 +46,12 @@ _POLLS: Final = frozenset(
 )
 # By the first part of the path.
 _STEPS: Final = ("voice", "sms")
-# What the provider plays to callers, and who looks whether we live.
+# What the provider plays to callers, and what monitoring asks.
 _ALWAYS: Final = ("audio", "healthz", "readyz")
 _STAFF: Final = ("poste", "supervision", "centre", "connexion", "deconnexion", "compte")
 _VISITS: Final = ("rendez-vous", "mon-rendez-vous", "r", "s")
 _MACHINES: Final = ("api",)
-# What everybody may read.
+# The methods that only read.
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -118,7 +118,7 @@ class Gate:
         way = self._ways.get(path.split("/", 2)[1], self._page)
         return way(path, environ, start_response)
 
-    # ------------------------------------------------------------ the telephone, and who watches
+    # ------------------------------------------------------------ the telephone, and monitoring
 
     def _step(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """A webhook of the telephone: whatever else happens, it is answered."""

@@ -1,4 +1,4 @@
-"""Pages that are the same for everybody, kept in memory as they were answered (`web.cacheable`).
+"""Pages that are the same for all visitors, kept in memory as answered (`web.cacheable`).
 
 They are asked for far more often than they change, and cost neither the application nor the store
 while they are fresh. One that is too old is shown a little longer while one thread asks for the

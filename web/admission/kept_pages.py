@@ -35,7 +35,7 @@ class PagesForAll:
         self._load_shedder, self._crowd, self._tally = load_shedder, crowd, tally
         self.ticks: Callable[[], float] = load_shedder.ticks
         self.kept = KeptAnswers()
-        # There are as many as anybody makes up: they put no page out of the other memory.
+        # Clients can ask for any number of centres: these pages push none out of the other memory.
         self.kept_for_centres = KeptAnswers(MOST_CENTRES, MOST_CENTRES_BYTES)
 
     def answer(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""The gate's life beside requests: it measures, tells the store who came, hears of the room.
+"""The gate's work beside requests: it measures, tells the store of arrivals, hears of the room.
 
 In two threads of its own, so that no answer waits for the store on its behalf.
 """
@@ -77,9 +77,9 @@ class Ledger:
             self._ended.wait(LEDGER)
 
     def write(self) -> None:
-        """Tell the store who came and how it goes, and hear of it how far the room is.
+        """Tell the store of arrivals and of the load, and hear from it how far the room is.
 
-        Raises as the store does; who came and could not be told is told next time.
+        Raises as the store does; arrivals that could not be told are told next time.
         """
         self._room.look_at_campaign()
         now = self._ticks()

@@ -1,4 +1,4 @@
-"""The waiting room as each worker has it: tickets, and the page that says who stands where.
+"""The waiting room as each worker has it: tickets, and the page that shows a visitor's place.
 
 No answer of it asks the store. How far the room is comes from a snapshot that
 `web.admission.ledger` reads once a second; what is told of it is worked out some times a second and
@@ -68,7 +68,7 @@ _Key = tuple[str, str, int, int, int, int]
 
 
 class RoomView(NamedTuple):
-    """What everybody in the room is told from, from `since` to `until` (of the wall clock)."""
+    """What all visitors in the room are told from, from `since` to `until` (of the wall clock)."""
 
     # None: there is none.
     room: Room | None

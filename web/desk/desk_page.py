@@ -95,7 +95,7 @@ class DeskPage:
             return cases.waiting(connection)
 
     def own_phone_and_colleagues(self, connection: Connection, staff_id: str) -> dict[str, Any]:
-        """The agent's own telephone ("" without one), and who could take their caller."""
+        """The agent's own telephone ("" without one), and the colleagues who could take over."""
         phone = telephone(connection, self.store.vault, staff_id)
         return {"phone": phone or "", "colleagues": colleagues(connection, staff_id)}
 

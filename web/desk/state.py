@@ -1,4 +1,4 @@
-"""What a desk's page asks for each second: its agent, their call, the line, who struggles.
+"""What a desk's page asks for each second: its agent, their call, the queue, struggling callers.
 
 Nothing personal is in it. It is made anew only when something changed: one statement tells, and
 the rest is shared by all desks of this process for a moment.
@@ -100,7 +100,7 @@ class DeskState:
         return made
 
     def line(self) -> dict[str, Any]:
-        """How many wait on the line, and since when who waits longest (ISO 8601)."""
+        """How many callers wait in the queue, and since when the first does (ISO 8601)."""
         read = self._snapshots.get(BOARD)
         if read is not None and read.snapshot.body and read.snapshot.tag != self._tag:
             body = json.loads(read.snapshot.body)

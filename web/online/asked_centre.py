@@ -1,8 +1,8 @@
 """Which centre an address asks for (/rendez-vous?centre=…&creneau=…), and which slot there.
 
 The slots that we publish lead there with both, a centre's page with the first. Ids of centres and
-slots say nothing about anybody, so they may stand in an address. What is no such id is nothing that
-was asked for, and no error.
+slots say nothing about a person, so they may stand in an address. A malformed id counts as
+not given, and is no error.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class BookingPages:
     def start(self) -> ResponseReturnValue:
         asked = asked_centre(request.args)
         if asked.centre and self._centre(asked) is None:
-            # Closed since, or made up: the page that everybody has.
+            # Closed since, or made up: the page for all centres.
             return redirect(to(START))
         return self._first(asked)
 
@@ -157,7 +157,7 @@ class BookingPages:
         return self._leads_to(made)
 
     def _first(self, asked: AskedCentre, wrong: NotTaken | None = None) -> str:
-        """The first question; the same for everybody who asks for the same centre."""
+        """The first question; the same for all visitors who ask for the same centre."""
         stay_in_address(asked.fields)
         return render_template(
             "online/booking/start.html",
@@ -213,7 +213,7 @@ class BookingPages:
         return self._end("/")
 
     def _end(self, path: str) -> Response:
-        """Who sits here next sees nothing of this web session."""
+        """The next user of this browser sees nothing of this web session."""
         session_id = self.cookie.read(request)
         if session_id and self.cookie.is_token(field("token"), session_id):
             web_sessions.end(self.store, session_id)
@@ -415,7 +415,7 @@ def _gone() -> ResponseReturnValue:
 
 
 def field(name: str) -> str:
-    """A field of the form as it was sent, of no more letters than anybody types."""
+    """A field of the form as it was sent, cut to more letters than a person types."""
     return request.form.get(name, "")[:_FIELD_LETTERS]
 
 

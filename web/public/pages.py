@@ -1,4 +1,4 @@
-"""The pages that are the same for everybody: the first one, data, accessibility, for machines.
+"""The pages that are the same for all visitors: the first one, data, accessibility, for machines.
 
 Nothing here asks the database: what they tell stands in files.
 """
