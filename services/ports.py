@@ -89,7 +89,7 @@ class PartnerBooker(Protocol):
         ...
 
     def register(self, centre_id: str, patient: PartnerPatient) -> str:
-        """The partner's id for a patient, who is registered there if new."""
+        """The partner's id for a patient."""
         ...
 
     def free_agenda(self, time: PartnerTime) -> str:

@@ -29,13 +29,13 @@ from services.admission.waiting_room import BEFORE, DRAWN, MILLI, NAME, OpeningC
 from services.campaign.campaigns import Campaigns
 from services.store import Store
 
-# What a worker wrote longer ago is of no use.
+# Measurements older than this are ignored.
 FRESH: Final = timedelta(seconds=5)
 GONE: Final = timedelta(hours=1)
-# People a second.
+# Visitors a second.
 LEAST: Final = 1.0
 FIRST: Final = 10.0
-# Of what processors carry, as far as that was measured, with which a crowd's room begins.
+# With a sudden crowd, admission begins at this part of what processors carry, where measured.
 FIRST_PART: Final = 0.9
 # What the rate goes up by in a second: at the least, by parts of itself, and by parts of what is
 # missing to most of what processors carry, so that it is soon back where it was.
@@ -46,23 +46,23 @@ CLOSING: Final = 0.2
 # But never by leaps: the load of a visitor let in now shows only after some seconds.
 MOST_UP: Final = 2.0
 MOST_UP_PART: Final = 0.25
-# What is left of it where a worker is hard-pressed; but no less than this part of what has been
+# The rate is multiplied by this where a worker is hard-pressed. It stays at this part of what was
 # served lately, as long as anything is. What was served counts for less with each second.
 DOWN: Final = 0.7
 SERVED_PART: Final = 0.9
 SERVED_FADES: Final = 0.97
-# Between two steps down (seconds): the load follows with a delay.
+# Between two steps down (seconds), because the load follows with a delay.
 DOWN_EVERY: Final = 2.0
-# Less than this after the last time, it was another process that let people in.
+# Less than this after the last time, another process let visitors in.
 LEAST_BETWEEN: Final = timedelta(seconds=0.5)
-# What a request takes is learnt half from a second of so many of them.
+# The cost of a request is learnt by half from a second of so many of them.
 LEARNT_FROM: Final = 100.0
-# So many visits are turned away in a second, this many seconds in a row: then there is a room. A
-# worker lets twenty begin at once, so it takes a crowd for that.
+# So many web sessions are turned away in a second, this many seconds in a row: then the waiting
+# room opens. A worker lets twenty begin at once, so it takes a crowd for that.
 CROWDED: Final = 3
 CROWDED_FOR: Final = 1
-# So many answers of visits that had begun find no room in a second, and this part of all that are
-# given: there are too many of them. A few always meet at the same moment, and come again.
+# So many requests of running web sessions find no thread in a second, and this part of all
+# answers: there are too many. A few always meet at the same moment, and come again.
 LOST: Final = 1.0
 LOST_PART: Final = 0.1
 # Arrivals are known after so long (seconds): workers report them once a second, and the reports are
@@ -84,8 +84,8 @@ class Loads:
 
     workers: int
     level: int
-    # A second: visits that could not begin, answers of visits that had, and requests of the web
-    # that were answered.
+    # A second: web sessions that could not begin, requests of running ones that were turned away,
+    # and requests of the web that were answered.
     away: float
     lost: float
     web: float
@@ -113,12 +113,12 @@ class Loads:
 
 
 class AdmissionController:
-    """The task of the process that lets people in. Not for several threads."""
+    """The task of the process that lets visitors in. Not for several threads."""
 
     def __init__(
         self, store: Store, campaigns: Campaigns, *, most: float = 0.0, mode: str = "auto"
     ) -> None:
-        """`most`: people a second that are let in at the most; 0: what is measured.
+        """`most`: visitors a second that are let in at the most; 0: as measured.
 
         `mode`: "auto"; "always" has a room whatever the load; "never" has none.
         """
@@ -129,7 +129,7 @@ class AdmissionController:
         self._cleared = store.clock.now() - GONE
 
     def __call__(self) -> int:
-        """Let people in; gives how many wait."""
+        """Let visitors in; returns how many wait."""
         store, now = self._store, self._store.clock.now()
         with store.database.statement() as connection:
             found = snapshots.get(connection, NAME)
@@ -137,7 +137,7 @@ class AdmissionController:
             if found is not None and found.body is not None:
                 before = read_room(found.body, found.at)
                 if timedelta() <= now - found.at < LEAST_BETWEEN:
-                    # Another process did it just now: two go no faster than one.
+                    # Another process did it just now: two together are no faster than one.
                     return before.waiting
             loads = Loads.of(arrivals.loads(connection, store.clock, FRESH))
             room = self.next(before, loads, now, partial(_crowd, connection))
@@ -151,7 +151,7 @@ class AdmissionController:
     def next(
         self, before: Room, loads: Loads, now: datetime, crowd: Callable[[int, int], OpeningCrowd]
     ) -> Room:
-        """The room of now, from that of a second ago. `crowd` reads an opening from a bucket on."""
+        """The room now, from that of a second ago. `crowd` reads an opening from a bucket on."""
         moment = now.timestamp()
         room = self._opened(before, loads, now, moment)
         room = replace(room, at=moment, details=self._told(before, loads))
@@ -184,7 +184,7 @@ class AdmissionController:
         return _advanced(room, there, since, moment, loads)
 
     def _opened(self, before: Room, loads: Loads, now: datetime, moment: float) -> Room:
-        """Whether there is a room, and which."""
+        """The room of this second: inactive where there is none."""
         opens_at = self._campaigns.current().opens_at
         if self._mode == "never":
             return Room()
@@ -237,7 +237,7 @@ class AdmissionController:
         }
 
     def _rate(self, room: Room, before: Room, loads: Loads, moment: float) -> Room:
-        """The room with the rate of now."""
+        """The room with its present rate."""
         rate, down_at = room.rate or FIRST, room.details["down_at"]
         # Requests without a ticket do not count: a flood of them would close the site to all.
         lost = loads.lost >= max(LOST, LOST_PART * loads.web)
@@ -246,7 +246,7 @@ class AdmissionController:
             rate = FIRST
         elif hard_pressed:
             if not 0 <= moment - down_at < DOWN_EVERY:
-                # Those who are inside are served all the same: nothing is gained by fewer.
+                # The load comes from visitors already inside: a lower rate gains nothing now.
                 least = SERVED_PART * room.details["served"] if loads.web else 0.0
                 rate = min(max(rate * DOWN, least), rate)
                 down_at = moment
@@ -268,7 +268,7 @@ class AdmissionController:
 
 
 def _served(before: Room, loads: Loads) -> float:
-    """People a second whose visits' requests were answered, at the best of late."""
+    """Visitors a second whose requests were answered, the best of late."""
     lately: float = before.details.get("served", 0.0)
     return max(loads.web / REQUESTS, SERVED_FADES * lately)
 
@@ -284,7 +284,7 @@ def _cpu(before: Room, loads: Loads) -> float:
 
 
 def _carried(room: Room, loads: Loads) -> float:
-    """People a second whose visits the workers' processors carry; one worker uses one at most."""
+    """Visitors a second that the workers' processors carry; one worker uses one at most."""
     cpu: float = room.details.get("cpu") or ASSUMED_CPU
     return OF_A_WORKER * max(loads.workers, 1) / (REQUESTS * cpu)
 
@@ -298,7 +298,7 @@ def _advanced(room: Room, told: OpeningCrowd, since: float, moment: float, loads
             # No visitor has a rank before the first: workers learn of the room within a second.
             told = told.beginning(first[1])
             if room.frontier < first[1] - 1:
-                # What could be served meanwhile is made up for.
+                # Visitors who could have been served meanwhile are let in at once.
                 since = min(moment - room.opening, KNOWN_AFTER)
                 room = replace(room, frontier=first[1] - 1)
         elif moment - room.opening < KNOWN_AFTER:
@@ -361,5 +361,5 @@ def read_room(text: str, at: datetime) -> Room:
     try:
         return Room.from_body(json.loads(text), at.timestamp())
     except (TypeError, ValueError):
-        # Of another version of this code.
+        # Written by another version of this code.
         return Room()

@@ -5,8 +5,8 @@ telephone's steps take, how much of its threads' time is taken, and how late a t
 wakes up. What waits in front of its threads cannot be seen from inside, but no more can wait than
 there are connections.
 
-Up it goes at once, down by one level a second, so that nothing swings to and fro; from the highest
-level a worker is back within four seconds once the load has fallen.
+The level rises at once and falls by one a second, so that it does not swing. From the highest level
+a worker is back within four seconds once the load has fallen.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ FULL: Final = 0.8
 ROOM_LEFT: Final = 0.6
 # Open connections that it would take longer than this (seconds) to answer once each are too many.
 LONGEST_QUEUE: Final = 0.7
-# A thread that wakes up so late (seconds, on average) waits for the others all the time.
+# A thread that wakes up so late (seconds, on average) competes with the others all the time.
 LATE: Final = 0.012
-# The telephone's part of the work from which on it is the telephone that is too much.
+# From this share of the work on, the telephone is what overloads the worker.
 OF_THE_PHONE: Final = 0.5
-# How fast the share of new calls that get the short answer goes up and down, a look.
+# How fast the share of new calls that get the short answer rises and falls, for each look.
 MORE_CALLS: Final = 0.2
 FEWER_CALLS: Final = 0.1
-# Steps that the 95th is taken of: those of the last five seconds, and no more than this.
+# The 95th percentile is taken of the steps of the last five seconds, and of no more than this.
 STEPS: Final = 512
 STEPS_SECONDS: Final = 5.0
-# Requests of one visit that reach the application, and the part of a worker's processor that may
-# be theirs; seconds of a processor that one takes, until some were measured.
+# Requests of one web session that reach the application, and the part of a worker's processor for
+# them; seconds of a processor that one takes, until some were measured.
 REQUESTS: Final = 13
 OF_A_WORKER: Final = 0.6
 ASSUMED_CPU: Final = 0.005
-# How long (seconds) an answer of a visit that has begun waits for its turn at the most.
+# How long (seconds) a request of a running web session waits for its turn at the most.
 PATIENCE: Final = 1.0
-# Visits that may begin at once, beyond what is carried; and how slowly what one takes is learnt.
+# Web sessions that may begin at once, beyond what is carried; how slowly their cost is learnt.
 BEGIN_AT_ONCE: Final = 20
 _LEARNT: Final = 0.02
 _P95: Final = 0.95
@@ -72,7 +72,7 @@ class Measured:
     p95: float
     full: float
     late: float
-    # How long a request waits at most for its turn, by what is open.
+    # How long a request waits at most for its turn, by the number of open connections.
     queue: float
     steps: int
     # Of web requests that reached the application: how many, and the time of a processor each.
@@ -96,7 +96,7 @@ class LoadShedder:
         self._places, self._patience = queue, patience
         self.ticks = ticks
         self.level = Level.NONE
-        # Of visits that go on, by level; the others have one less.
+        # Requests of running web sessions at once, by level; the others have one less.
         self._most = (max(threads - 2, 1), max(threads // 3, 1), 1, 1)
         self._web = 0
         self._others = 0
@@ -105,7 +105,7 @@ class LoadShedder:
         self._counting = threading.Condition(threading.Lock())
         # So many work at once, however many of the server's threads others have.
         self.turn = threading.Semaphore(threads)
-        # When it ended, how long it took.
+        # Of each step: when it ended, how long it took.
         self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS)
         self._work: deque[tuple[float, bool]] = deque()
         self._looked = ticks()
@@ -113,18 +113,18 @@ class LoadShedder:
         self._late = 0.0
         self._full = 0.0
         self._of_phone = 0.0
-        # Share of new calls that get the short answer, and what is left over of it.
+        # Share of new calls that get the short answer, and the remainder carried to the next call.
         self._refused = 0.0
         self._owed = 0.0
         self._p95 = 0.0
         self._rate = self._behind = 0.0
         self._sums = [0, 0, 0.0]
-        # What a request of the web takes of a processor, and visits that may begin now.
+        # Seconds of a processor that a web request takes, and web sessions that may begin now.
         self._web_cpu = ASSUMED_CPU
         self._may_begin = float(BEGIN_AT_ONCE)
         self._began_at = ticks()
 
-    # What threads tell
+    # What threads report
 
     def step_done(self, seconds: float, waited: float = 0.0) -> None:
         """A webhook of the telephone was answered, after it had `waited` for its turn."""
@@ -133,15 +133,15 @@ class LoadShedder:
         self._sums[0] += 1
 
     def refused(self, seconds: float) -> None:
-        """A webhook was answered that was none of the provider's."""
+        """A webhook was answered that the provider had not signed."""
         self._work.append((seconds, False))
 
     def web_begins(self, *, goes_on: bool) -> bool:
         """Whether a request of the web may go to the application now; then `web_done` follows.
 
-        `goes_on`: of a visit that has begun. It waits for its turn as long as there are places to
-        wait, and those who came first are first. All else that finds no room is refused at once: a
-        thread that waited would be one less for those.
+        `goes_on`: of a running web session. It waits for its turn as long as there are places to
+        wait, first come first served. All others that find no thread are refused at once: a thread
+        that waited would be one less for the running sessions.
         """
         with self._counting:
             if not (goes_on and self._waiting) and self._has_room(goes_on=goes_on):
@@ -164,7 +164,7 @@ class LoadShedder:
         if not goes_on:
             most = most - 1 if self.level in {Level.NONE, Level.CALLS} else most
             if self.level is Level.NONE:
-                # With few threads none is left that visits could have before the others.
+                # With few threads none is left that running web sessions could have before others.
                 most = max(most, 1)
         return self._web < most and self._web + self._others < self._spare
 
@@ -188,7 +188,7 @@ class LoadShedder:
     def other_begins(self) -> bool:
         """As `web_begins`, for what is neither the telephone nor the public web; then `other_done`.
 
-        Whatever comes, two threads are left to the telephone.
+        Two threads are always left to the telephone.
         """
         with self._counting:
             if self._web + self._others >= self._spare:
@@ -203,7 +203,7 @@ class LoadShedder:
         self._work.append((seconds, False))
 
     def web_done(self, seconds: float, cpu: float) -> None:
-        """It was answered: after so many seconds, `cpu` of them on a processor."""
+        """A web request was answered: after so many seconds, `cpu` of them on a processor."""
         with self._counting:
             self._web -= 1
             self._counting.notify()
@@ -213,14 +213,14 @@ class LoadShedder:
         self._sums[2] += cpu
 
     def woke(self, late: float) -> None:
-        """A thread that wanted to sleep woke up `late` seconds later than it wanted."""
+        """A thread that slept woke up `late` seconds later than it should have."""
         self._late += 0.1 * (min(late, 1.0) - self._late)
 
-    # What is asked
+    # What other code asks
 
     @property
     def waiting(self) -> int:
-        """How many answers of visits wait for their turn."""
+        """How many requests of running web sessions wait for their turn."""
         return self._waiting
 
     @property
@@ -228,7 +228,7 @@ class LoadShedder:
         return self.level >= Level.SCREENS
 
     def refuses_call(self) -> bool:
-        """Whether this new call gets the short answer; as many in a hundred as is needed."""
+        """Whether this new call gets the short answer, as the share needed at this load does."""
         if not self._refused:
             return False
         self._owed += self._refused
@@ -260,7 +260,7 @@ class LoadShedder:
         self._judge(now)
 
     def _judge(self, now: float) -> None:
-        # Threads without rest are no overload by themselves: it is one where people wait for them.
+        # Busy threads alone are no overload: it is one where requests wait for them.
         waits = self._full > FULL and self._behind > LONGEST_QUEUE
         if (waits and self._of_phone > OF_THE_PHONE * self._full) or self._p95 > VERY_SLOW_STEP:
             wanted = Level.CALLS
@@ -286,12 +286,12 @@ class LoadShedder:
     def _step_p95(self, now: float) -> float:
         while self._steps and self._steps[0][0] < now - STEPS_SECONDS:
             self._steps.popleft()
-        # A copy, for others append meanwhile.
+        # A copy, because other threads append meanwhile.
         seconds = sorted(one for _, one in self._steps.copy())
         return seconds[int(len(seconds) * _P95)] if seconds else 0.0
 
     def measured(self) -> Measured:
-        """Since this was asked last."""
+        """What was measured since the last call of this."""
         (steps, web, cpu), self._sums = self._sums, [0, 0, 0.0]
         each = cpu / web if web else 0.0
         return Measured(

@@ -28,15 +28,15 @@ from typing import Any, Final, NamedTuple
 
 # The snapshot (models.supervision.snapshots) that one process writes and every worker reads.
 NAME: Final = "room"
-# Before the opening people may come in so early; earlier ones find the page that tells when.
+# Visitors may come so long before the opening; earlier ones find the page that tells when it is.
 BEFORE: Final = timedelta(minutes=30)
 # Buckets of the draw; from there on one is a second.
 DRAW: Final = 1024
 MILLI: Final = 1000
 DRAWN: Final = DRAW * MILLI
-# Between two sessions of one place, in thousandths of a bucket: four of them in each.
+# Between two web sessions of one place, in thousandths of a bucket: four of them in each.
 SPACING: Final = 250
-# A place's sessions stand so far behind one another at most: ten minutes. More are not counted.
+# A place's web sessions stand at most so far behind one another: ten minutes. More do not count.
 FARTHEST: Final = 600 * MILLI
 # Places that a worker remembers: some 2 MB.
 PLACES: Final = 16_384
@@ -52,7 +52,7 @@ POINTS: Final = 64
 EACH: Final = (2, 30)
 _LAYOUT: Final = struct.Struct(">8sII")
 _TAG_BYTES: Final = 11
-# Of 27 bytes, so that there is nothing to fill up.
+# Of 27 bytes, so that base64 needs no padding.
 TICKET_LETTERS: Final = 36
 _BODY_BYTES: Final = 16
 _hash = hashlib.blake2s
@@ -97,7 +97,7 @@ class Tickets:
         return Ticket(*_LAYOUT.unpack(body))
 
     def visit_of(self, ticket: Ticket) -> str:
-        """The id of the visit that a ticket lets in: a copy of it is the same visit."""
+        """The id of the web session that a ticket lets in: a copy of it leads to the same one."""
         return f"W{_hash(ticket.id, key=self._key, person=b'visit', digest_size=16).hexdigest()}"
 
     def draw(self, opening: int, place: bytes) -> int:
@@ -107,7 +107,7 @@ class Tickets:
         return int.from_bytes(drawn, "big") * DRAWN >> 64
 
     def _tag(self, body: bytes) -> bytes:
-        # The hash has a key of its own and no library to ask for it: a third of an HMAC's time.
+        # A keyed BLAKE2 needs no HMAC around it: a third of an HMAC's time.
         signer = self._signer.copy()
         signer.update(body)
         return signer.digest()
@@ -128,7 +128,7 @@ def place_of(address: str) -> bytes:
 
 
 class Ranks:
-    """Gives ranks to those who come to one worker, and counts them. For several threads."""
+    """Gives ranks to visitors of one worker, and counts them. For several threads."""
 
     def __init__(self, tickets: Tickets) -> None:
         self._tickets = tickets
@@ -137,7 +137,7 @@ class Ranks:
         # The next rank of each place; the one that came last is at the end.
         self._next: dict[bytes, int] = {}
         self._new: dict[tuple[int, int], int] = {}
-        # The opening that people come for, and the best rank of it given here.
+        # The opening that visitors come for, and the best rank of it given here.
         self.first = (0, 0)
 
     def take(self, opening: int, place: bytes, now: float) -> Ticket:
@@ -174,13 +174,13 @@ class Ranks:
         return DRAWN + int((now - opening) * MILLI)
 
     def counted(self) -> dict[tuple[int, int], int]:
-        """How many came since this was asked last, by opening and bucket; then they are gone."""
+        """Visitors since the last call, by opening and bucket; the counts start again at zero."""
         with self._counting:
             found, self._new = self._new, {}
         return found
 
     def back(self, counts: Mapping[tuple[int, int], int]) -> None:
-        """Counts that could not be written, for the next time."""
+        """Take back counts that could not be written, for the next time."""
         with self._counting:
             for key, people in counts.items():
                 self._new[key] = self._new.get(key, 0) + people
@@ -193,10 +193,10 @@ class Ranks:
 class Room:
     """What is known of the room at `at` (seconds of the epoch).
 
-    `frontier` is the rank up to which people have been let in, `speed` how many thousandths it
-    goes on by in a second, `rate` how many people that are. `ranks` and `people` are points of
-    the crowd behind the frontier: how many there are up to each rank. `crowded` says that it is
-    there because of the load, and not of an opening.
+    `frontier` is the rank up to which visitors have been let in, `speed` how many thousandths it
+    goes on by in a second, `rate` how many visitors that are. `ranks` and `people` are points of
+    the crowd behind the frontier: how many there are up to each rank. `crowded`: the room is there
+    because of the load, and not of an opening.
     """
 
     at: float = 0.0
@@ -211,7 +211,7 @@ class Room:
     crowded: bool = False
     # Since when no visitor waits (seconds of the epoch); 0: at least one does.
     empty_since: float = 0.0
-    # What the process that lets people in has measured: for it alone, and for those who watch.
+    # What the process that lets visitors in has measured: for itself, and for monitoring.
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -232,7 +232,7 @@ class Room:
         if since <= ABANDONED:
             lead = LEAD if self.empty_since > 0 else 0
             return self.frontier + lead + int(self.speed * max(since, 0.0))
-        # The process that moved it is gone: slowly is better than never.
+        # The process that moved it is gone: the frontier goes on slowly by itself.
         alone = int((since - ABANDONED) * BY_ITSELF)
         return self.frontier + int(self.speed * ABANDONED) + alone
 
@@ -240,11 +240,11 @@ class Room:
         return ticket.opening == self.opening and ticket.rank <= self.frontier_at(now)
 
     def ahead(self, rank: int, now: float) -> int:
-        """How many people stand before a rank, of those who have not been let in."""
+        """How many visitors stand before a rank, of those who have not been let in."""
         return max(round(self.up_to(rank) - self.up_to(self.frontier_at(now))), 0)
 
     def up_to(self, rank: int) -> float:
-        """How many people stand up to a rank, of those behind the frontier of `at`."""
+        """How many visitors stand up to a rank, of those behind the frontier of `at`."""
         ranks, people = self.ranks, self.people
         after = bisect_left(ranks, rank)
         if after == len(ranks):
@@ -255,7 +255,7 @@ class Room:
         return before + (people[after] - before) * (rank - low) / (ranks[after] - low)
 
     def seconds(self, ahead: int, now: float) -> float:
-        """How long it takes until so many have been let in."""
+        """How long it takes until so many visitors have been let in."""
         waits = max(self.opening - now, 0.0)
         return waits + (ahead / self.rate if self.rate > 0 else 0.0)
 
@@ -270,7 +270,7 @@ def look_again(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class OpeningCrowd:
-    """People of an opening: buckets in order, and how many (about) are in each."""
+    """Visitors of an opening: buckets in order, and how many (about) are in each."""
 
     buckets: Sequence[int]
     people: Sequence[float]

@@ -68,14 +68,14 @@ STRANDED_FOR = timedelta(seconds=20)
 LATE_BY = timedelta(hours=1)
 # A promise that was not kept for so long is ended.
 LONGEST = timedelta(days=7)
-# Lines that ring for the machine's own promises: half of what the account may begin, and never less
-# than these, so that agents' calls come first.
+# Calls that ring at once for the machine's own promises: half of what the account may begin, and
+# never fewer than these. The other half is for agents' calls.
 LEAST_MACHINES = 4
 _AT_ONCE = 50
 CALLBACK_PATH, STATUS_PATH = "/voice/callback", "/voice/callback-status"
-# The outcome of a try that a person answered; of one that a person wants no more of.
+# The outcome of a try that a person answered; of one in which they wanted no more calls.
 REACHED, REFUSED = "reached", "refused"
-# The provider's words for the end of a call, and ours for what they mean for a try.
+# The provider's words for the end of a call, and the outcome of a try for each.
 _OUTCOMES = {
     "completed": "machine",
     "busy": "busy",
@@ -90,18 +90,18 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class CallBack:
-    """What all promises share: the campaign of now and the number to ring (E.164, for texts)."""
+    """What all promises share: the present campaign and the number to ring (E.164, for texts)."""
 
     campaign: Callable[[], Campaign]
     national_number: str
     wake_up: WakeUp | None = None
-    # Whether what a message tells is still to be told; None: it is.
+    # Tells whether a message still needs to be told; None: it always does.
     still_wanted: voice_messages.StillWanted | None = None
 
     # ------------------------------------------------------------ dialling
 
     def dial(self, connection: Connection, store: Store, entry: QueueEntry) -> None:
-        """The agent of a reserved promise is there: dial it, or let both go if it must not be.
+        """Dial a reserved promise once its agent is there, or free both if it must not be dialled.
 
         In the transaction that noted the agent.
         """
@@ -110,7 +110,7 @@ class CallBack:
             self._dial(connection, store, promise)
 
     def dial_machines(self, store: Store, control: CallControl) -> int:
-        """Ring the numbers that the machine rings; gives how many. The dispatcher's task."""
+        """Ring the numbers that the machine rings; returns how many. The dispatcher's task."""
         rung, lines = 0, machines_at_once(control.calls_per_second)
         while rung < lines:
             taken: list[str] = []
@@ -132,7 +132,7 @@ class CallBack:
         return rung
 
     def _dial_next(self, store: Store, lines: int, taken: list[str]) -> str | None:
-        """Take the next one to be rung by the machine, and note it in `taken`; its intent."""
+        """Take the machine's next promise and note it in `taken`; returns its command's id."""
         with store.database.transaction() as connection:
             if callbacks.machines_dialling(connection) >= lines:
                 return None
@@ -144,7 +144,7 @@ class CallBack:
             return self._dial(connection, store, promise) if promise else None
 
     def _dial(self, connection: Connection, store: Store, promise: QueueEntry) -> str | None:
-        """Store one try and the wish to dial; gives the intent, None where it must not be."""
+        """Store one try and the command to dial; returns the command's id, None if not allowed."""
         if promise.state != "reserved" or agents.legs_of(
             connection, store.vault, promise.id, ("callback",)
         ):
@@ -205,10 +205,10 @@ class CallBack:
     def told(
         self, store: Store, try_id: str, call_sid: str, status: str, seconds: int | None = None
     ) -> str:
-        """What the provider tells of a try; gives what it came to, empty where it is not over.
+        """Take the provider's report on a try; returns its outcome, empty where it is not over.
 
-        In whatever order it is told: of a try that is over, nothing more counts but how many
-        `seconds` it lasted, once.
+        Reports may come in any order. For a try that is over only the number of `seconds` that it
+        lasted still counts, once.
         """
         if seconds is not None:
             with store.database.transaction() as connection:
@@ -233,7 +233,7 @@ class CallBack:
                 return False, None
             if not agents.move_leg(connection, store.clock, try_id, "ended", outcome=outcome):
                 return False, None
-            # One that waits has lost its agent while it rang: the try was one all the same.
+            # A waiting promise lost its agent while it rang: the try counts all the same.
             if promise is None or promise.state not in {"waiting", "reserved"}:
                 return True, None
             return True, self._missed(connection, store, promise, outcome)
@@ -249,7 +249,7 @@ class CallBack:
     def _missed(
         self, connection: Connection, store: Store, promise: QueueEntry, outcome: str
     ) -> str | None:
-        """Not reached: try the promise again, or end it. Gives the id of a text written."""
+        """Not reached: try the promise again, or end it. Returns the id of a text written."""
         if promise.message_id:
             return self._not_told(connection, store, promise)
         machines = callbacks.tries_with(connection, promise.id, "machine")
@@ -263,10 +263,10 @@ class CallBack:
         return None
 
     def _not_told(self, connection: Connection, store: Store, promise: QueueEntry) -> str | None:
-        """A message was not told by this try: once more, or by no call any more.
+        """A message was not told by this try: ring once more, or give up telling it by call.
 
-        Whatever answered counts the same, for its reports come in any order. Gives the id of a
-        text, if one was written.
+        A machine and a person count the same, because their reports come in any order. Returns the
+        id of a text, if one was written.
         """
         if voice.agent_spoke(connection, promise.id):
             voice_messages.told_by_agent(connection, store, promise)
@@ -279,7 +279,7 @@ class CallBack:
         return written
 
     def _try_again(self, connection: Connection, store: Store, promise: QueueEntry) -> datetime:
-        """It waits for another try; gives when that is."""
+        """Let the promise wait for another try; returns when that is (UTC)."""
         after = AFTER_FIRST if promise.tries <= 1 else AFTER_SECOND
         due = self._next_call(promise, store.clock.now() + after)
         _let_wait(connection, store, promise, due)
@@ -309,7 +309,7 @@ class CallBack:
         text: str,
         due: datetime | None = None,
     ) -> str | None:
-        """One text of each kind for a promise, to a mobile; gives its id where it is new."""
+        """One text of each kind for a promise, to a mobile; returns its id where it is new."""
         is_mobile = kind_of(promise.number) is CallerKind.MOBILE
         if not is_mobile or not texts.wanted(self.campaign(), text):
             return None
@@ -335,7 +335,7 @@ class CallBack:
     def rung(
         self, connection: Connection, store: Store, try_id: str, call_sid: str
     ) -> Session | None:
-        """A call of ours is answered, by whatever it is; gives how that call begins.
+        """A call of ours is answered, by a person or a machine; returns how that call begins.
 
         None where it is not wanted any more.
         """
@@ -361,7 +361,7 @@ class CallBack:
             rung_as=rung_as if machine else str(asked),
         )
 
-    # ------------------------------------------------------------ now and then
+    # ------------------------------------------------------------ periodic tasks
 
     def look_after(self, store: Store) -> int:
         """End tries without news, put off what must wait, tell people whose call is late."""
@@ -379,7 +379,7 @@ class CallBack:
                     self._missed(connection, store, promise, "failed")
                     done += 1
         for entry_id in undialled:
-            # A try of the agent before them was in the way, and came to nothing.
+            # A try of an earlier agent blocked this one, and came to nothing.
             with store.database.transaction() as connection:
                 promise = callbacks.load(connection, store.vault, entry_id, lock=True)
                 if promise is not None:
@@ -507,7 +507,7 @@ def _let_wait(connection: Connection, store: Store, promise: QueueEntry, due: da
 
 
 def _free(connection: Connection, store: Store, promise: QueueEntry) -> None:
-    """The agent who waited for an answer has time again, and their line is let go."""
+    """The agent who waited for an answer is free again, and their line is hung up."""
     if promise.staff_id is None:
         return
     entry = queues.load(connection, store.vault, promise.id)
@@ -517,7 +517,7 @@ def _free(connection: Connection, store: Store, promise: QueueEntry) -> None:
 
 
 def machines_at_once(calls_per_second: float) -> int:
-    """How many lines may ring at once for what no agent waits for; 0 a second is no limit of it."""
+    """How many calls may ring at once for the machine's promises; 0 calls a second counts as 1."""
     return max(LEAST_MACHINES, int((calls_per_second or 1.0) * RING_SECONDS / 2))
 
 
@@ -530,5 +530,5 @@ def kind_of(number: str) -> CallerKind | None:
 
 
 def is_ours(promise: QueueEntry) -> bool:
-    """Whether its reason is one of those here, and not a step at which a person was asked for."""
+    """Whether its reason is one of ours, and not a step at which a caller asked for an agent."""
     return promise.reason in set(Reason)

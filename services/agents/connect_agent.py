@@ -1,13 +1,13 @@
 """From an agent's line to the conversation, and to all of its ends.
 
-An agent's line is rung first. Once they are there, one transaction makes the conversation: the
-entry talks, the caller's next turn says so, and an intent brings the caller. Whatever the caller's
-line asks after that is answered with the conference, be it the provider's own queue that lets them
-go, a late webhook of the menu, or a copy.
+An agent's line is rung first. Once the agent is there, one transaction makes the conversation: the
+entry talks, the caller's next turn says so, and a provider command brings the caller. Each later
+request of the caller's line is answered with the conference: from the provider's own queue that
+lets them go, from a late webhook of the menu, or from a copy.
 
 The outcome of an entry says how a conversation ended: `finished` (the agent hung up), `hung_up`
-(the caller did), `transferred`, `back:<step>` (to the machine). An agent's line that breaks is no
-end: the entry waits again, at its place.
+(the caller did), `transferred`, `back:<step>` (to the machine). When an agent's line breaks, the
+conversation is not over: the entry waits again, at its place.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from services.agents.command_store import RING_PATHS, CommandKind, add
 from services.queue import entries
 from services.store import Store
 
-# Why an entry was made by an agent: its caller was in the menu, and is there still until it talks.
+# The reason of an entry made by an agent: its caller stays in the menu until they talk.
 TAKEN = "taken"
 BACK, FINISHED, HUNG_UP, TRANSFERRED = "back:", "finished", "hung_up", "transferred"
 _TURN_PATH = "/voice/turn"
@@ -43,7 +43,7 @@ _NO_LINE = {True: "no_line", False: ""}
 
 
 class How(StrEnum):
-    """Why a caller's conversation with a person is over, as the caller's side needs it."""
+    """Why a caller's conversation with an agent is over, as the caller's side needs it."""
 
     FINISHED = "finished"  # goodbye
     HANDED_BACK = "handed_back"  # the machine goes on at `step`
@@ -92,7 +92,7 @@ class Entering:
 
 @dataclass(frozen=True)
 class Brought:
-    """A caller's next turn, by which they come to their agent."""
+    """A caller's next turn, which takes them to their agent."""
 
     session: Session
     outcome: str
@@ -117,7 +117,7 @@ def picked_up(store: Store, leg_id: str, call_sid: str) -> Leg | None:
 def agent_enters(
     store: Store, leg_id: str, call_sid: str, bring: Bring, dial: DialCallback | None = None
 ) -> Entering | None:
-    """An agent's line is answered, by an agent: the conversation begins, or a callback is dialled.
+    """An agent answered their line: the conversation begins, or a callback is dialled.
 
     None when the entry is not theirs any more. A copy of this gets the same answer.
     """
@@ -134,7 +134,7 @@ def agent_enters(
         if leg.state == "joined":
             return entering
         agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
-        # The person rung for an agent may have picked up before the agent did.
+        # A person rung for an earlier agent may have picked up before this agent did.
         if entry.state == "reserved" and entry.kind == queues.CALLBACK:
             if dial is not None:
                 dial(connection, store, entry)
@@ -189,7 +189,7 @@ def _begin_talk(  # noqa: PLR0917
     taken: _Claimed,
     bring: Bring,
 ) -> None:
-    """The entry talks, its call's next turn says so, and the caller is to be brought there."""
+    """The entry talks, its call's next turn says so, and a command brings the caller there."""
     agents.answered(connection, store.clock, entry.id, staff_id)
     agents.talks(connection, store.clock, staff_id, entry.id)
     in_menu = entry.reason == TAKEN and taken.before.step != QUEUE
@@ -219,7 +219,7 @@ def _begin_talk(  # noqa: PLR0917
 
 
 def third_enters(store: Store, leg_id: str, call_sid: str) -> Entering | None:
-    """The third person of a transfer is there; None when they are not wanted any more."""
+    """The third person of a transfer answered; None when they are not wanted any more."""
     with suppress(_NotTheirs), store.database.transaction() as connection:
         leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
         if entry.state not in {"talking", "wrapup", "done"}:
@@ -276,7 +276,7 @@ def seen_in_conference(
 ) -> None:
     """The provider tells of a conference: its id, and which call joined or left."""
     if not joined and call_sid:
-        # The end of a line of ours is told by itself, too: whichever comes first counts.
+        # The end of an agent's or third's line is reported by itself, too: the first report counts.
         with store.database.statement() as connection:
             ours = agents.leg_of_call(connection, store.vault, call_sid)
         if ours is not None and ours.kind != "callback" and ours.entry_id == entry_id:
@@ -311,7 +311,7 @@ def seen_in_conference(
 
 
 def leg_told(store: Store, leg_id: str, call_sid: str, status: str) -> Leg | None:
-    """What the provider tells of one of our lines. Gives the leg where this ended it.
+    """Take the provider's report on one of our lines. Returns the leg where this ended it.
 
     `status` is the provider's word: initiated, ringing, in-progress, then how it ended.
     """
@@ -336,7 +336,7 @@ def leg_told(store: Store, leg_id: str, call_sid: str, status: str) -> Leg | Non
 
 
 def _left(connection: Connection, store: Store, leg: Leg, entry: QueueEntry) -> None:
-    """What the end of one of our lines means for the conversation that it was in."""
+    """What the end of a line means for the conversation that it was in."""
     if leg.kind in {"supervisor", "callback"}:
         return
     if leg.staff_id is not None and leg.staff_id == entry.staff_id:
@@ -355,21 +355,21 @@ def _left(connection: Connection, store: Store, leg: Leg, entry: QueueEntry) -> 
     if leg.staff_id is not None:
         release_colleague(connection, store, leg, entry.id)
     if entry.state in {"wrapup", "done"} and not _with(connection, store, entry):
-        # A caller who was handed on, and is alone now.
+        # A transferred caller, who is alone now.
         return_caller(connection, store, entry)
 
 
 def _with(connection: Connection, store: Store, entry: QueueEntry) -> list[Leg]:
-    """The lines of ours that are in an entry's conversation or on their way there."""
+    """The agents' and third persons' lines in a conversation or on their way there."""
     return agents.legs_of(connection, store.vault, entry.id, ("agent", "third"))
 
 
 def lose_agent(connection: Connection, store: Store, entry: QueueEntry, staff_id: str) -> None:
-    """The agent's line broke: the caller waits in front, the agent is asked whether all is well."""
+    """The agent's line broke: the caller waits in front, the agent is asked if they are ready."""
     if not agents.wait_again(connection, store.clock, entry.id, staff_id):
         return
     if entry.kind == queues.CALLBACK:
-        # They are on the line now, wherever they came from.
+        # The caller was rung and is on the line, so the entry becomes a call.
         queues.change(connection, store.clock, entry.id, ("waiting",), kind=queues.CALL)
     _pause_for(connection, store, staff_id, entry.id, "line_lost")
     hang_up_legs(connection, store, entry)
@@ -410,7 +410,7 @@ def give_back(
 
 
 def _in_queue(connection: Connection, store: Store, entry: QueueEntry) -> bool:
-    """Whether its caller has come into the line by themselves, since an agent wanted them."""
+    """Whether its caller joined the queue themselves since the agent chose to take them."""
     newest = turns.newest(connection, store.vault, entry.call_id or "")
     return newest is not None and newest.step == QUEUE
 
@@ -432,7 +432,7 @@ def _pause_for(
 
 
 def free_agent(connection: Connection, store: Store, staff_id: str, entry_id: str | None) -> bool:
-    """An agent has nothing to do with this entry any more: ready, or the pause they wished for."""
+    """End an agent's part in this entry: they are ready, or take the pause they asked for."""
     agent = agents.get(connection, staff_id, lock=True)
     if agent is None or agent.entry_id != entry_id:
         return False
@@ -451,7 +451,7 @@ def free_agent(connection: Connection, store: Store, staff_id: str, entry_id: st
 
 
 def release_colleague(connection: Connection, store: Store, leg: Leg, entry_id: str) -> None:
-    """A colleague who was asked into a conversation is free again; who did not answer pauses."""
+    """Free a colleague who was asked into a conversation; one who did not answer pauses."""
     if leg.staff_id is None:
         return
     if leg.state == "joined":
@@ -465,7 +465,7 @@ def close_talk(
 ) -> list[str]:
     """The agent ends a conversation in some way: the caller returns to us, all others hang up.
 
-    Gives the intents, the caller's first; none when the conversation was over already.
+    Returns the commands' ids, the caller's first; none when the conversation was over already.
     """
     if not agents.end_talk(connection, store.clock, entry.id, "wrapup", outcome):
         return []
@@ -482,7 +482,7 @@ def return_caller(
     at_once: bool = True,
     again: bool = False,
 ) -> list[str]:
-    """Let the caller out of the conference: their next turn asks what is after the person.
+    """Let the caller out of the conference: their next turn asks what comes after the agent.
 
     `again`: it was asked for before, and did not last.
     """
@@ -512,9 +512,9 @@ def hang_up_legs(
     but: str = "",
     at_once: bool = True,
 ) -> list[str]:
-    """End our lines of an entry (`but` one), let colleagues go who were asked in.
+    """End our lines of an entry (`but` one), and let go the colleagues who were asked in.
 
-    Gives the intents. The line of a callback is its caller's own.
+    Returns the commands' ids. The line of a callback belongs to its caller and is kept.
     """
     asked = []
     for leg in agents.legs_of(connection, store.vault, entry.id, kinds):
@@ -530,7 +530,7 @@ def hang_up_legs(
 def hang_up_theirs(
     connection: Connection, store: Store, entry: QueueEntry, staff_id: str
 ) -> list[str]:
-    """End the lines of one agent in a conversation that is none any more; gives the intents."""
+    """End one agent's lines in a conversation that is over; returns the commands' ids."""
     asked = []
     for leg in agents.legs_of(connection, store.vault, entry.id, ("agent", "third")):
         if leg.staff_id == staff_id:
@@ -540,7 +540,7 @@ def hang_up_theirs(
 
 
 def hang_up_leg(connection: Connection, store: Store, leg: Leg, *, at_once: bool = False) -> str:
-    """Store the intent to end one line."""
+    """Store the provider command that ends one line; returns its id."""
     new = NewCommand(
         CommandKind.HANG_UP,
         f"hang_up:{leg.id}",
@@ -586,7 +586,7 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
     return True
 
 
-# ------------------------------------------------------------------ what could not be
+# ------------------------------------------------------------------ failed commands
 
 
 def release(
@@ -628,7 +628,7 @@ def release(
 def not_dialled(
     connection: Connection, store: Store, entry: QueueEntry, staff_id: str | None, *, tried: bool
 ) -> None:
-    """The number of a promise was not dialled for this agent: later, and the agent is free.
+    """The number of a promise was not dialled for this agent: tried later, and the agent is free.
 
     `tried`: the provider was asked, so that it counts.
     """

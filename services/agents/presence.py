@@ -24,7 +24,7 @@ from services.store import Store
 
 __all__ = ["Leg"]
 
-# Reasons for a pause that an agent may give; the house itself gives no_answer (they did not come),
+# Reasons for a pause that an agent may give; the system itself gives no_answer (they did not come),
 # no_line (they could not be rung) and line_lost.
 PAUSES = ("break", "lunch", "training", "meeting", "technical", "other")
 # A page asks every second.

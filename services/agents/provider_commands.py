@@ -41,7 +41,7 @@ from services.telemetry import INTENTS
 # Longer than one question to the provider; prolonged before the next.
 LEASE = timedelta(seconds=4)
 AGAIN_AFTER = timedelta(milliseconds=500)
-# The provider says so of what is over or was never there: 404, and a call that is not going on.
+# The provider's codes for what is over or never existed: 404, and a call that is not in progress.
 GONE = frozenset({"20404", "21220"})
 HOLD_PATH = "/voice/hold"
 BUCKET = "calls"
@@ -73,15 +73,15 @@ TOO_LATE = {
     CommandKind.MUTE: timedelta(seconds=15),
     CommandKind.COACH: timedelta(seconds=15),
 }
-# Why such a one failed: a word among the provider's codes.
+# Why such a command failed: a word among the provider's codes.
 TOO_OLD = "too_late"
-# What ends something is wanted however late.
+# A command that ends something is carried out even if late.
 _AT_LAST = timedelta(minutes=10)
 RING_SECONDS = 25
 
 
 class Result(StrEnum):
-    """What came of carrying one out."""
+    """The result of carrying out one command."""
 
     DONE = "done"
     FAILED = "failed"  # and what it had reserved is free again
@@ -106,14 +106,14 @@ class CommandResult:
 
 
 def no(why: str) -> CommandResult:
-    """It could not be."""
+    """The request was refused."""
     return CommandResult(done=False, why=why)
 
 
 def carry_out_all(
     store: Store, control: CallControl, ids: Iterable[str], made: str = ""
 ) -> CommandResult:
-    """Do several, in order, right after the commit that stored them."""
+    """Do several commands, in order, right after the commit that stored them."""
     asked = tuple(ids)
     results = [carry_out(store, control, one) for one in asked]
     if Result.FAILED in results:
@@ -125,10 +125,10 @@ def carry_out_all(
 
 
 def sweep(store: Store, control: CallControl, workers: Executor | None = None) -> int:
-    """Do what was left undone; gives how many were tried.
+    """Do the commands that were left undone; returns how many were tried.
 
-    What is asked of one conversation is asked in order; several conversations are side by side
-    where there are `workers`.
+    Commands of one conversation are done in order; several conversations run in parallel where
+    there are `workers`.
     """
     with store.database.statement() as connection:
         left = agents.undone(connection, store.clock)
@@ -144,7 +144,7 @@ def sweep(store: Store, control: CallControl, workers: Executor | None = None) -
         for ids in together.values():
             in_order(ids)
     else:
-        # Errors come out here, and the next round tries again.
+        # Errors are raised here, and the next round tries again.
         list(workers.map(in_order, together.values()))
     return len(left)
 
@@ -169,7 +169,7 @@ class _Task:
     kind: CommandKind
 
     def entry(self) -> QueueEntry:
-        """The intent's entry. Raises _Moot."""
+        """The command's entry. Raises _Moot."""
         found = None
         if self.claimed.entry_id:
             with self.store.database.statement() as connection:
@@ -179,7 +179,7 @@ class _Task:
         return found
 
     def leg(self) -> Leg:
-        """The intent's leg. Raises _Moot."""
+        """The command's leg. Raises _Moot."""
         found = None
         if self.claimed.leg_id:
             with self.store.database.statement() as connection:
@@ -196,7 +196,7 @@ class _Task:
 
 
 class _Moot(Exception):
-    """It is not wanted any more, or was seen to have happened."""
+    """The command is not wanted any more, or its effect was seen to have happened."""
 
 
 class _TakenOver(Exception):
@@ -239,14 +239,14 @@ def _again(task: _Task, after: timedelta, code: str, *, ambiguous: bool = False)
             task.claimed,
             after=after,
             error_code=code[:12],
-            # What was ambiguous stays so: a provider that is busy at the look-up tells nothing.
+            # An ambiguous command stays so: a provider that is busy at the look-up tells nothing.
             ambiguous=ambiguous or task.claimed.ambiguous,
         )
     return Result.LATER
 
 
 def _fail(task: _Task, code: str) -> Result:
-    """It cannot be: what it had reserved is free again, in the same transaction."""
+    """The command failed: what it had reserved is free again, in the same transaction."""
     store = task.store
     with store.database.transaction() as connection:
         if task.claimed.entry_id:
@@ -339,7 +339,7 @@ def _rung_already(task: _Task, leg: Leg) -> str | None:
         return None
     with task.store.database.statement() as connection:
         whose = agents.leg_of_call(connection, task.store.vault, sid)
-    # The newest call to them is an earlier one: then this one was never made.
+    # If the newest call to them is of an earlier leg, this one was never made.
     return sid if whose is None or whose.id == leg.id else None
 
 
@@ -411,7 +411,7 @@ def _end_conference(task: _Task) -> None:
 
 
 def _unless_gone(ask: Callable[[], None]) -> None:
-    """What is over already needs nothing more."""
+    """Ask the provider; that the call is over already is no failure."""
     try:
         ask()
     except ProviderRefused as refused:

@@ -46,9 +46,9 @@ from services.store import Store
 from services.telemetry import MESSAGES
 
 SMS = "sms"
-# The appointment as it is, by call: an agent asked for it.
+# The kind of a call that reads the present appointment: an agent asked for it.
 VOICE = "voice"
-# In the order in which they are asked for; each as often as the others.
+# In the order in which they are claimed; each as often as the others.
 KINDS = (
     SMS,
     "booking_changed",
@@ -63,7 +63,7 @@ KINDS = (
     FOLLOW_UP,
     PARTNER,
 )
-# What messages tell of that an earlier version wrote, by their kind.
+# The topics of messages written by an earlier version, by their kind.
 _TOPICS = {
     SMS: Topic.CONFIRMATION,
     "booking_changed": Topic.CHANGE,
@@ -77,11 +77,11 @@ _TOPICS = {
 # Longer than the provider's client waits (8 s to connect, 8 s for an answer), short enough for a
 # lost worker's message to be sent by another within a minute.
 LEASE = timedelta(seconds=25)
-# What tells of a booking and did not leave so soon is written anew: the booking may have changed.
+# A message about a booking that did not leave within this is written anew: it may have changed.
 STALE = timedelta(minutes=1)
-# A number that another promise is being kept to is tried again after this long.
+# A number to which another promise is live is tried again after this long.
 LINE_TAKEN = timedelta(minutes=15)
-# Days are those in which a number's texts are counted.
+# The period in which a number's texts are counted.
 _DAY = timedelta(days=1)
 UNCAPPED = ("", *(str(topic) for topic, manner in MANNERS.items() if not manner.capped))
 # The kind of the case that an undeliverable message leaves.
@@ -121,7 +121,7 @@ class DeliveryDependencies:
         return Later(_in(store, LINE_TAKEN))
 
     def still_wanted(self, connection: Connection, store: Store, claimed: ClaimedMessage) -> bool:
-        """Whether what a message tells is still to be told, just before its call."""
+        """Whether a message still needs to be told, asked just before its call."""
         root = delivery_failures.root_of(connection, store, claimed)
         return root is not None and isinstance(self.render(connection, store, root), ReadyNotice)
 
@@ -153,9 +153,9 @@ def manner_of(claimed: ClaimedMessage) -> Manner:
 def deliver_message(
     store: Store, messenger: Messenger, message_id: str, means: DeliveryDependencies = _NO_MEANS
 ) -> str:
-    """Deliver a message if it is due; gives a word for the log: what came of it.
+    """Deliver a message if it is due; returns a word for the log: what came of it.
 
-    Raises nothing for what a provider or a network can do, nor for a message that is not right.
+    Raises nothing for errors of a provider or a network, nor for a message that is faulty.
     """
     try:
         with store.database.transaction() as connection:
@@ -209,10 +209,10 @@ class _Delivery:
         with self.store.database.transaction() as connection:
             return self._put_off(connection, _in(self.store, LINE_TAKEN), "no partner")
 
-    # ------------------------------------------------------------ what may have left
+    # ------------------------------------------------------------ an earlier try
 
     def _look_up(self) -> str | None:
-        """Settle an earlier try: a word if it did leave, or is another's; None: it is to go."""
+        """Settle an earlier try: a word if it left, or is another relay's; None: it is to go."""
         claimed = self.claimed
         written = claimed.payload.get("body", "") if claimed.kind == SMS else ""
         body = str(claimed.payload.get(SENT_BODY) or written)
@@ -357,7 +357,7 @@ class _Delivery:
         return "dropped"
 
     def _leave_to_somebody(self, connection: Connection, why: str) -> str:
-        """Nothing of ours reaches that person: a case, in the transaction that ends the message."""
+        """No message reaches that person: a case, in the transaction that ends the message."""
         store, claimed = self.store, self.claimed
         if not outbox.drop(connection, store.clock, claimed, "case"):
             return "taken over"
@@ -408,7 +408,7 @@ class _Delivery:
     def _failed(self, error: Exception) -> str:
         """An error on our side: tried again later, and after a day of it a case for an agent.
 
-        It may have left: it is looked up before it goes.
+        It may have left, so it is looked up before it is sent again.
         """
         store, claimed = self.store, self.claimed
         log.error("message failed", message=claimed.id, error=type(error).__name__)
@@ -430,7 +430,7 @@ class _Delivery:
 
 
 def _put_aside(store: Store, message_id: str) -> str:
-    """Whose key is not among ours is not lost: a key that was forgotten may come back."""
+    """A message under an unknown key is kept: a key that was forgotten may be set again."""
     log.error("message cannot be opened", message=message_id)
     with store.database.transaction() as connection:
         outbox.put_aside(connection, store.clock, message_id, LONGEST_RETRY)

@@ -29,7 +29,7 @@ from services.store import Store
 # Three calendar months may be 89 days (1 February to 1 May), and three months is the latest.
 AFTER_APPOINTMENT = timedelta(days=89)
 AFTER_CALL = timedelta(hours=24)
-# A caller who waits longer no longer expects the call; their entry ends.
+# A person on the waiting list for longer no longer expects an offer; their entry ends.
 LONGEST_WAIT = timedelta(days=180)
 # Callers who waited for an agent, and what was given and noted then: for questions about it.
 AFTER_PLACE = timedelta(days=30)
@@ -44,7 +44,7 @@ ACTS_KEPT = timedelta(days=365)
 PACE_KEPT = timedelta(days=396)
 
 
-# Stopped numbers and the kinds of lines: as long as a booking is written to there, or a year.
+# Stopped numbers and the kinds of lines: as long as a booking or message has the number, or a year.
 LINES_KEPT = timedelta(days=365)
 # What became of offers of freed places, without names; it tells how fair a season was.
 OFFERS_KEPT = timedelta(days=365)

@@ -41,12 +41,12 @@ __all__ = ["CallQueue"]
 LONGEST_WAIT = timedelta(hours=1)
 # Outcomes of a place that was left.
 TO_MACHINE, MERGED = "machine", "merged"
-# What a kept place waits for: a number to be rung at.
+# The outcome of a kept place that waits for its caller to give a number.
 _NUMBER = "number"
 OUTLOOK_SECONDS = 1.0
-# What a supervisor says, whatever the hour is.
+# States that a supervisor sets, which hold at any hour.
 _SHUT = {"closed": NoPerson.CLOSED, "callback_only": NoPerson.CALLBACK_ONLY}
-# In these a place can still be given another form.
+# States in which a place can still become a callback or be left.
 _STILL = ("waiting", "kept")
 
 
@@ -67,7 +67,7 @@ class QueueCaller:
 
 
 def what_is_known(session: Session) -> dict[str, Any]:
-    """What they gave, and where in the conversation they stopped: it outlives the turns."""
+    """What the caller gave, and where the conversation stopped: kept longer than the turns."""
     stopped = {
         "step": session.resume or session.step,
         "misses": session.misses,
@@ -77,12 +77,12 @@ def what_is_known(session: Session) -> dict[str, Any]:
     return {**session.known, **{name: value for name, value in stopped.items() if value}}
 
 
-# ------------------------------------------------------------------ what is to be expected
+# ------------------------------------------------------------------ wait estimates
 
 
 @dataclass(frozen=True)
 class WaitEstimate:
-    """How fast the line moves, and when a call that is promised now will be made (UTC).
+    """How fast the queue moves, and when a call that is promised now will be made (UTC).
 
     `later`: as in models.queue.handling.Owed.
     """
@@ -93,7 +93,7 @@ class WaitEstimate:
 
 
 class WaitEstimates:
-    """The estimate of now for a language, read once for all who ask within a second.
+    """The present estimate for a language, read once for all requests within a second.
 
     One for each process.
 
@@ -124,13 +124,13 @@ class WaitEstimates:
         return found
 
 
-# ------------------------------------------------------------------ the door
+# ------------------------------------------------------------------ queue status
 
 
 def choose(doors: Sequence[QueueStatus], departement: str | None) -> QueueStatus | None:
-    """The door of a caller's region, if an operator made one that is not closed; else the national.
+    """The queue of a caller's region, if there is one that is not closed; else the national.
 
-    `doors` are those of one language; None where it has none.
+    `doors` are the queues of one language; None where it has none.
     """
     regions = regions_of(departement)
     for status in doors:
@@ -183,13 +183,13 @@ def join(
     caller: QueueCaller,
     status: QueueStatus,
 ) -> str:
-    """A place in the line, on the line; gives its id. An older place of theirs stays theirs."""
+    """A place in the queue, with the caller on the line; returns its id. An older place is kept."""
     clock, queue = store.clock, status.queue
     overflow = timedelta(minutes=queue.overflow_minutes)
     overflow_at = clock.now() + overflow if queue.region else None
     mine = queues.of_call(connection, store.vault, caller.call_id, lock=True)
     if mine is not None and mine.state not in _STILL:
-        # An agent is about to have them.
+        # An agent is about to talk with this caller.
         return mine.id
     old = mine or _old_place_locked(connection, store, caller, campaign)
     if old is not None:
@@ -290,7 +290,7 @@ def _may_come_back(
         return store.clock.now() - entry.updated_at <= campaign.resume_window
     if entry.state != "waiting" or entry.reason in BY_MACHINE:
         return False
-    # Two who wait on the line at once from one number are two people.
+    # Two callers who wait at once from one number are two people.
     return entry.kind == CALLBACK or named
 
 
@@ -306,7 +306,7 @@ def leave(connection: Connection, store: Store, entry_id: str, outcome: str = TO
 
 
 def keep_for_number(connection: Connection, store: Store, entry_id: str) -> bool:
-    """Keep a place while its caller types where they can be rung; False as for `leave`."""
+    """Keep a place while its caller types their number; False as for `leave`."""
     return queues.move(connection, store.clock, entry_id, _STILL, "kept", outcome=_NUMBER)
 
 
@@ -319,10 +319,10 @@ def promise(
     reason: str = Reason.ASKED,
     at: datetime | None = None,
 ) -> bool:
-    """Ring them when the turn of their place comes; False when an agent has it, or it is over.
+    """Ring the caller when their turn comes; False when an agent has them, or the place is over.
 
-    At `number` (E.164), or the one of the place. `at` (UTC) is when they are told that will be. Of
-    two promises to one number one is left, with the better place.
+    At `number` (E.164), or the one of the place. `at` (UTC) is the time the caller was told. Of two
+    promises to one number one is left, with the better place.
     """
     clock, vault = store.clock, store.vault
     entry = queues.load(connection, vault, entry_id, lock=True)
@@ -343,7 +343,7 @@ def promise(
             # Another person at that number talks to an agent: this place is not for them.
             return False
         elif other.state not in _STILL:
-            # They are being rung at this moment.
+            # The other promise's caller is being rung at this moment.
             return leave(connection, store, entry_id, MERGED)
         else:
             if other.reason not in BY_MACHINE:
@@ -358,7 +358,7 @@ def promise(
         kind=CALLBACK,
         call_id=None,
         joined_at=joined_at,
-        # They were on the line: what was tried before says nothing of this promise.
+        # The caller was on the line: earlier tries say nothing about this promise.
         tries=0,
         promised_at=clock.at(),
         due_at=clock.at(RING_AFTER),
@@ -370,10 +370,10 @@ def promise(
 
 
 def cut(connection: Connection, store: Store, call_id: str) -> None:
-    """The call of a place is over: they are rung, or their place is kept for when they ring again.
+    """The call of a place is over: ring its caller, or keep the place until they ring again.
 
-    Nothing for a call without a place, and for one that an agent talks on or rings for: that is
-    services.agents.connect_agent's.
+    Does nothing for a call without a place, and for one that an agent talks on or rings for: that
+    is the task of services.agents.connect_agent.
     """
     entry = queues.of_call(connection, store.vault, call_id, lock=True)
     if entry is None or entry.kind != CALL or entry.state not in _STILL:
@@ -402,9 +402,9 @@ def listen(
     *,
     renews: bool = False,
 ) -> WaitAnnouncement | None:
-    """Where a call stands; None when it has no place. One statement, beside the forecast.
+    """Where a call stands; None when it has no place. One statement, beside the wait estimate.
 
-    `renews`: what it holds is kept for them as if they had answered a question.
+    `renews`: the slots held for the caller are kept as if they had answered a question.
     """
     lease = campaign.hold_lease if renews else None
     with store.database.statement() as connection:
@@ -421,10 +421,10 @@ def listen(
 def wish_callback(
     store: Store, campaign: Campaign, wait_estimates: WaitEstimates, call_id: str, place_id: str
 ) -> bool:
-    """They would rather be rung: at their number, or at one that they are asked for now.
+    """The caller chose to be rung: at their number, or at one that they are asked for now.
 
-    False when this is not to be, and they wait on: an agent has them, or it could not be kept.
-    A place that is theirs no more counts as done: a copy of this has no second effect.
+    False when an agent has them, or the promise could not be kept: they wait on. A place that the
+    caller no longer has counts as done, so that a copy of this request has no second effect.
     """
     with store.database.transaction() as connection:
         place = queues.queue_position_of_call(connection, store.clock, call_id)
@@ -441,7 +441,7 @@ def wish_callback(
 
 
 def wish_machine(store: Store, call_id: str, place_id: str) -> bool:
-    """They would rather go on with the machine; False, and a copy, as in `wish_callback`."""
+    """The caller chose to go on with the machine; False, and a copy, as in `wish_callback`."""
     with store.database.transaction() as connection:
         place = queues.queue_position_of_call(connection, store.clock, call_id)
         if place is None or place.entry_id != place_id:
@@ -450,7 +450,7 @@ def wish_machine(store: Store, call_id: str, place_id: str) -> bool:
 
 
 def expire_kept(store: Store, campaign: Campaign) -> int:
-    """Let places go whose callers did not come back within the campaign's resume window."""
+    """End places whose callers did not come back within the campaign's resume window."""
     with store.database.transaction() as connection:
         return queues.expire_kept(connection, store.clock, campaign.resume_window)
 

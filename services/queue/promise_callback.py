@@ -62,7 +62,7 @@ def promise(
     expected_at: datetime | None = None,
     departement: str | None = None,
 ) -> PromiseResult:
-    """The same, and the entry that it is; `expected_at` (UTC) is when the caller was told.
+    """The same, with its entry; `expected_at` (UTC) is the time that the caller was told.
 
     A caller who gave no sign of life is promised one call ever, as long as we remember them.
     """
@@ -72,7 +72,7 @@ def promise(
         return PromiseResult(is_new=False, entry_id=callbacks.live_of(connection, index))
     language = str(known.get("language", "fr"))
     mode, due_at = _mode(reason), store.clock.now() + RING_AFTER
-    # The machine rings from everywhere.
+    # The machine rings in all regions, so it needs no regional queue.
     queue = _queue_for(connection, language, departement if mode == AGENT else None)
     overflow = timedelta(minutes=queue.overflow_minutes)
     new = NewQueueEntry(
@@ -90,7 +90,7 @@ def promise(
         expected_at=expected_at,
         overflow_at=due_at + overflow if queue.region else None,
     )
-    # Again, for the promise in the way may end just then.
+    # Tried again, because the promise in the way may end just then.
     for _ in range(3):
         if queues.add(connection, store.clock, store.vault, new):
             if mode == AGENT:
@@ -153,7 +153,7 @@ def _mode(reason: Reason) -> str:
 
 
 def _queue_for(connection: Connection, language: str, departement: str | None) -> CallQueue:
-    """The queue of their region, if an operator made one that is not closed; else the national."""
+    """The queue of the caller's region, if there is one that is not closed; else the national."""
     national, regions = national_queue(connection, language), regions_of(departement)
     if not regions:
         return national
@@ -173,11 +173,11 @@ def national_queue(connection: Connection, language: str) -> CallQueue:
     return national.get(language) or national["fr"]
 
 
-# ---------------------------------------------------------------- as they were kept before
+# ---------------------------------------------------------------- promises of earlier versions
 
 
 def adopt_old_promises(store: Store) -> int:
-    """Take over promises that an earlier version left in the outbox; gives how many.
+    """Take over promises that an earlier version left in the outbox; returns how many.
 
     Their place is the one of the day on which they were made. Safe to repeat.
     """

@@ -27,17 +27,17 @@ from services.messages.topics import Topic
 from services.queue.promise_callback import MACHINE, RING_AFTER, national_queue
 from services.store import Store
 
-# What an entry that delivers a message came to.
+# The outcomes of an entry that delivers a message.
 HEARD, UNHEARD, REFUSED, NEEDLESS = "heard", "unheard", "refused", "needless"
 # Why a message did not reach its person, where the provider has no code for it.
 RUNG_IN_VAIN, NOT_WANTED = "rung in vain", "not wanted"
 # Another promise to the number has just ended: its person puts the receiver down.
 AFTER_ANOTHER = timedelta(minutes=15)
-# Of so many people of one line each is looked for.
+# At most so many people who share a number are looked for.
 _LINE = 5
 _AT_ONCE = 50
 
-# Whether what a message tells is still to be told.
+# Tells whether a message still needs to be told.
 StillWanted = Callable[[Connection, Store, ClaimedMessage], bool]
 
 
@@ -67,7 +67,7 @@ def arrange(connection: Connection, store: Store, claimed: ClaimedMessage, plan:
 def rung(
     connection: Connection, store: Store, try_id: str, *, lock: bool = False
 ) -> QueueEntry | None:
-    """The entry whose message a try of ours is to tell; None for a call of another kind."""
+    """The entry whose message this try is to tell; None for a call of another kind."""
     leg = agents.get_leg(connection, store.vault, try_id)
     if leg is None or leg.entry_id is None:
         return None
@@ -78,10 +78,10 @@ def rung(
 def is_there(
     connection: Connection, store: Store, promise: QueueEntry, try_id: str, call_id: str
 ) -> bool:
-    """A person has shown to be there, in their call's transaction; False where it is over.
+    """A person proved to be there, in their call's transaction; False where it is over.
 
-    News is told with the question itself. Anything else is not told so far: the promise is kept
-    when it is, or another try is made.
+    News is told with the question itself. Any other message is not told at this point: the promise
+    ends when it is, or another try is made.
     """
     if promise.state != "reserved":
         return False
@@ -93,7 +93,7 @@ def is_there(
 
 
 def heard(connection: Connection, store: Store, try_id: str, call_id: str) -> None:
-    """It is told in this very turn, in its transaction: the message has come to its person."""
+    """The message is told in this very turn, in its transaction: it has reached its person."""
     found = rung(connection, store, try_id, lock=True)
     if found is None or found.message_id is None:
         return
@@ -103,12 +103,12 @@ def heard(connection: Connection, store: Store, try_id: str, call_id: str) -> No
     outbox.move_state(connection, clock, found.message_id, "delivered")
 
 
-# What is told of an appointment as such: hearing of it tells all of these.
+# Topics about an appointment as such: a person who hears of it needs none of the others.
 _TELL_OF_IT = (Topic.REMINDER, Topic.EVENING, Topic.VOICE)
 
 
 def others_on_line(connection: Connection, store: Store, told: QueueEntry) -> list[str]:
-    """Other bookings of the number that is rung which its people are to be rung about, too."""
+    """Other bookings of the number that is rung, about which their people are to be rung, too."""
     index = store.vault.index("phone", told.number or None)
     own = str(told.known.get("booking_id", ""))
     if index is None:
@@ -175,7 +175,7 @@ def _undelivered(connection: Connection, store: Store, message_id: str, why: str
 
 
 def resume_displaced(store: Store) -> int:
-    """Ring anew for messages whose place went to a person's own wish to be rung; gives how many."""
+    """Ring anew for messages that gave way to a person's own wish to be rung; returns how many."""
     done = 0
     with store.database.statement() as connection:
         found = voice.displaced(connection, limit=_AT_ONCE)

@@ -31,7 +31,7 @@ from services.store import Store
 
 NAME = "pace"
 WITHIN = timedelta(minutes=30)
-# Until there are measurements: five minutes a person, as if that had been seen so often.
+# Until there are measurements: five minutes a caller, as if that had been measured so often.
 PRIOR = timedelta(minutes=5)
 PRIOR_WEIGHT = 5
 # A talk that has lasted longer than usual is assumed to end soon; its real end is not known.
@@ -81,7 +81,7 @@ class Throughput:
 
 
 def write_throughput(store: Store, calls_per_second: float = 1.0) -> int:
-    """Measure, and store the snapshot; gives how many agents are at work."""
+    """Measure, and store the snapshot; returns how many agents are at work."""
     clock, now = store.clock, store.clock.now()
     with store.database.statement() as connection:
         done = handling.handled(connection, clock, WITHIN)
@@ -104,7 +104,7 @@ def write_throughput(store: Store, calls_per_second: float = 1.0) -> int:
         again = len(vain) / (len(seconds) + len(vain) + PRIOR_WEIGHT)
         mine = [one for one in there if language in one.languages]
         if not mine and language in before:
-            # At night what the day has shown counts on.
+            # At night, what was measured by day still counts.
             was = before[language]
             mean, each, again = was.mean, was.each, was.again
         share = sum(_share(one, language, waiting) for one in mine)
@@ -139,7 +139,7 @@ def _free_in(one: AtWork, now: datetime, mean: float) -> float:
 
 
 def _share(one: AtWork, language: str, waiting: Mapping[str, int]) -> float:
-    """The part of an agent's time that the callers of one language get: by how many wait."""
+    """The part of an agent's time for callers of one language, by how many of them wait."""
     all_of_theirs = sum(waiting.get(name, 0) for name in one.languages if name != language)
     mine = max(waiting.get(language, 0), 1)
     return mine / (mine + all_of_theirs)
@@ -158,7 +158,7 @@ _read: WeakKeyDictionary[Any, tuple[float, dict[str, Throughput]]] = WeakKeyDict
 
 
 def read_throughput(connection: Connection, language: str = "fr") -> Throughput:
-    """The pace of now, not older than a second or two; one statement at most."""
+    """The present throughput, not older than a second or two; one statement at most."""
     engine, moment = connection.engine, time.monotonic()
     found = _read.get(engine)
     if found is None or moment - found[0] > _FRESH:
@@ -167,7 +167,7 @@ def read_throughput(connection: Connection, language: str = "fr") -> Throughput:
 
 
 def forget_throughput() -> None:
-    """Ask the database next time."""
+    """Drop what this process remembers, so that the database is asked next time."""
     _read.clear()
 
 
@@ -185,7 +185,7 @@ def wait_seconds(ahead: int, pace: Throughput) -> int | None:
     """Seconds that a caller with `ahead` callers before them waits; None where no agent serves."""
     if pace.agents <= 0 or pace.share <= 0:
         return None
-    # What agents do for another language meanwhile makes this one longer.
+    # Agents who serve another language meanwhile make this queue's wait longer.
     longer = pace.agents / pace.share
     seconds = _by_agents(ahead, pace) * longer
     # A caller who was not reached is rung again before callers who came later.
@@ -221,7 +221,7 @@ def can_promise(
     """When a callback that is promised now will be made, by the clock of `hours`.
 
     None: not by tomorrow evening (where tomorrow is closed: that of the next day that is open), so
-    that it must not be promised. Two statements; one where it is said what is `owed`.
+    that it must not be promised. Two statements; one where `owed` is given.
     """
     pace = read_throughput(connection, language)
     owed = owed or handling.owed(connection, store.clock, language)
@@ -271,7 +271,7 @@ def _after_all(
 def _served_at(
     ahead: float, pace: Throughput, hours: OpeningHours, now: datetime, usual: float
 ) -> datetime | None:
-    """The moment by which so many were served; None where that is not for weeks."""
+    """The moment by which so many callers were served; None where that is not for weeks."""
     closes = hours.closes_at(now)
     begins = now
     if closes is not None and pace.agents:
@@ -279,7 +279,7 @@ def _served_at(
         until = now + timedelta(seconds=wait)
         if until <= closes:
             return until.astimezone(hours.zone)
-        # Those who are not served today are the first of the next hours.
+        # Callers who are not served today are the first of the next hours.
         open_for = max((closes - now).total_seconds(), 0.0)
         ahead -= min(open_for * pace.share / pace.mean, ahead)
         begins = closes

@@ -69,7 +69,7 @@ class Gate:
         self.pages = PagesForAll(app, load_shedder, self.crowd, self.tally)
         self.ledger = Ledger(parts.store, load_shedder, self.room, self.tally)
         self.visits = WebSessionCookie(parts.secret_key, https=parts.https)
-        # Visits that have an answer under way.
+        # Web sessions that have a request under way.
         self.inside: set[str] = set()
         self._polls = 0
         self._ways: dict[str, Callable[[str, Environ, Any], Iterable[bytes]]] = {
@@ -87,7 +87,7 @@ class Gate:
         self._measuring = threading.Lock()
 
     def begin(self, *, threads: bool = True) -> None:
-        """Stand in front from now on. With `threads` it measures and writes by itself.
+        """Start to filter requests. With `threads` it measures and writes by itself.
 
         They start with the first request: a server may fork between this and then.
         """
@@ -110,10 +110,10 @@ class Gate:
         self.tally.answers += 1
         path: str = environ["PATH_INFO"]
         if path == ROOM:
-            # By far the most, when there are very many.
+            # By far the most frequent requests during a rush.
             return self._wait(path, environ, start_response)
         if path[:1] != "/" or path[1:2] == "/":
-            # The application reads all of these as one slash: so must we.
+            # The application reads several slashes as one: so must the gate.
             path = environ["PATH_INFO"] = f"/{path.lstrip('/')}"
         way = self._ways.get(path.split("/", 2)[1], self._page)
         return way(path, environ, start_response)
@@ -121,7 +121,7 @@ class Gate:
     # ------------------------------------------------------------ the telephone, and monitoring
 
     def _step(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """A webhook of the telephone: whatever else happens, it is answered."""
+        """A webhook of the telephone: it is answered under any load."""
         seen: list[str] = []
 
         def started(status: str, headers: Any, *error: Any) -> Any:
@@ -136,11 +136,11 @@ class Gate:
             self.load_shedder.turn.release()
             seconds = self._ticks() - began
             if seen and seen[-1].startswith("403"):
-                # Not the provider's: it says nothing of the telephone.
+                # Not signed by the provider: it says nothing about the telephone.
                 self.load_shedder.refused(seconds)
             else:
-                # Not the wait for a turn: with more connections than threads there always is one,
-                # and what that means is judged by how many connections are open.
+                # Without the wait for a turn: with more connections than threads there always is
+                # one. It is judged by how many connections are open.
                 waited = self._waited(environ) if self.hops else 0.0
                 self.load_shedder.step_done(seconds, waited)
 
@@ -169,7 +169,7 @@ class Gate:
 
     def _screen(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if self.load_shedder.slows_screens and path in _POLLS:
-            # Slower, not never: a screen shows by itself how old is what it has.
+            # Screens ask less often, but go on: each shows the age of its data.
             self._polls += 1
             if self._polls % ONE_IN:
                 self.tally.counts["given_way", "screen"] += 1
@@ -203,7 +203,7 @@ class Gate:
     def _first_of_others(
         self, visit_id: str, environ: Environ, start_response: Any, kind: str
     ) -> Iterable[bytes]:
-        """An answer of a visit: one of it at a time goes before others, so a copy gains nothing."""
+        """A request of a web session: one at a time goes before others, so a copy gains nothing."""
         if visit_id in self.inside:
             return self._limited(environ, start_response, goes_on=False, kind=kind)
         self.inside.add(visit_id)
@@ -221,7 +221,7 @@ class Gate:
             start_response = with_cookie(start_response, entry.cookie)
         if environ["REQUEST_METHOD"] == "POST":
             if entry.has_turn:
-                # As many have theirs as can be served, and they have waited long enough.
+                # As many visitors have a turn as can be served, and they have waited long enough.
                 return self._first_of_others(environ[VISIT], environ, start_response, "start")
             if not self._may_begin():
                 return self._turn_away(environ, start_response, "start")
@@ -249,14 +249,14 @@ class Gate:
         return self.crowd.answer(environ, start_response, "visit" if kind == "lost" else kind)
 
     def _waited(self, environ: Environ) -> float:
-        """How long ago (seconds) the proxy in front got this, where there is one that tells."""
+        """How long ago (seconds) the proxy in front got this request, where a proxy tells."""
         try:
             seconds = float(environ["HTTP_X_REQUEST_START"].removeprefix("t="))
         except (KeyError, ValueError):
             return 0.0
         if not math.isfinite(seconds):
             return 0.0
-        # Some write seconds, some milliseconds, some microseconds.
+        # Some proxies write seconds, some milliseconds, some microseconds.
         while seconds > 1e11:  # noqa: PLR2004
             seconds /= 1000
         return min(max(self.room.now() - seconds, 0.0), 60.0)

@@ -44,8 +44,8 @@ from web.tickets import ROOM, TICKET, VISIT
 
 # Bodies of pages that are kept, of 3 kB each.
 SHOWN: Final = 256
-# Tickets that were read lately are kept, by the cookies of a browser that are no longer than this:
-# its page asks again every few seconds, and to read one costs as much as the rest of the answer.
+# Tickets read lately are kept, by a browser's cookies up to this length: its page asks again every
+# few seconds, and to read a ticket costs as much as the rest of the answer.
 READ: Final = 8192
 READ_LETTERS: Final = 256
 # Seconds for which a worker does not look anew how far the room is.
@@ -74,11 +74,11 @@ class RoomView(NamedTuple):
     room: Room | None
     kind: str
     frontier: int
-    # How many stand before the frontier, of the room's points.
+    # How many visitors stand before the frontier, of the room's points.
     let_in: float
     since: float
     until: float
-    # What is told to all alike, before the opening; as `_place`.
+    # The place told to all visitors alike, before the opening; as `_place`.
     place: tuple[int, float, int] | None = None
 
 
@@ -117,14 +117,14 @@ class RoomOfWorker:
         self._shown: dict[_Key, tuple[Headers, bytes]] = {}
         self._read: dict[str, Ticket] = {}
 
-    # ------------------------------------------------------------ what it is told
+    # ------------------------------------------------------------ snapshots
 
     def look_at_campaign(self) -> None:
         opens_at = self._parts.campaigns.current().opens_at
         self._opens = opens_at.timestamp() // 1 if opens_at else 0.0
 
     def hear(self, found: Snapshot) -> None:
-        """Take what the process that lets people in has written."""
+        """Take the snapshot of the process that lets visitors in."""
         at = found.at.timestamp()
         if at == self._told_at:
             at = self.told.at
@@ -132,7 +132,7 @@ class RoomOfWorker:
             is_new, self._told_at = self._told_at > 0, at
             now = self.now()
             if is_new and not -WRITTEN < now - at < WRITTEN:
-                # Written since the last look, a second ago: what differs is the clocks.
+                # Written a second ago, since the last look: the two clocks differ.
                 at = now
         if found.body is None:
             self.told = replace(self.told, at=at)
@@ -140,9 +140,10 @@ class RoomOfWorker:
             self.told, self.tag = replace(read_room(found.body, found.at), at=at), found.tag
 
     def room(self, now: float) -> Room | None:
-        """The room that people wait in at `now` (seconds of the epoch); None where there is none.
+        """The room that visitors wait in at `now` (seconds of the epoch); None where there is none.
 
-        It begins before an opening by itself, and lets people in by itself, though slowly, where
+        It begins before an opening by itself, and lets visitors in by itself, though slowly, where
+        the process that lets them in does not run.
         the process that does so is not there.
         """
         if self._mode == "never":
@@ -155,11 +156,11 @@ class RoomOfWorker:
 
     @property
     def is_there(self) -> bool:
-        """Whether people wait, or would, at this moment."""
+        """Whether visitors wait, or would, at this moment."""
         return self.look(self.now()).room is not None
 
     def look(self, now: float) -> RoomView:
-        """The room as it is told of at `now`; worked out a few times a second."""
+        """The room as visitors are told of it at `now`; computed a few times a second."""
         view = self._view
         if view.since <= now < view.until:
             return view
@@ -194,7 +195,7 @@ class RoomOfWorker:
         return RoomEntry(may_pass=True, cookie=cookie, has_turn=True)
 
     def shows_in(self, environ: Environ, start_response: Any, entry: RoomEntry) -> Iterable[bytes]:
-        """On to the page where one waits."""
+        """Redirect the visitor to the waiting room's page."""
         self._tally.rooms += 1
         leads = _with_asked(ROOM, environ.get("QUERY_STRING", ""))
         return _see_other(start_response, leads, entry.cookie)
@@ -207,7 +208,7 @@ class RoomOfWorker:
 
     def _read_ticket(self, cookies: str) -> Ticket | None:
         place = cookies.find(self._cookie)
-        # Under this very name: another host can write one that only ends like it.
+        # Under this very name: another host can write a cookie whose name only ends like it.
         while place > 0 and cookies[place - 1] not in "; ":
             place = cookies.find(self._cookie, place + 1)
         if place < 0:
@@ -221,13 +222,13 @@ class RoomOfWorker:
         return found
 
     def _new_ticket(self, environ: Environ, room: Room, now: float) -> tuple[Ticket, str]:
-        """A new one, and the cookie that keeps it."""
+        """A new ticket, and the cookie that keeps it."""
         ticket = self.ranks.take(room.opening, place_of(self._address(environ)), now)
         self._tally.counts["ticket", ""] += 1
         return ticket, f"{self._cookie}{self.tickets.write(ticket)}{self._flags}"
 
     def _address(self, environ: Environ) -> str:
-        """As `web.staff_only.address`: what the outermost proxy of ours saw."""
+        """As `web.staff_only.address`: the address that our outermost proxy saw."""
         hops = self._hops
         if hops:
             seen = environ.get("HTTP_X_FORWARDED_FOR", "").replace(" ", "").split(",")
@@ -267,7 +268,7 @@ class RoomOfWorker:
         return [body]
 
     def _show(self, key: _Key, seconds: float) -> tuple[Headers, bytes] | None:
-        """A page that some hundred people get: so it is kept."""
+        """A page that some hundred visitors get, so it is kept."""
         kind, language, people, _minutes, each, opening = key
         made = self._crowd.page(kind, language, opening)
         if made is None:
@@ -283,7 +284,7 @@ class RoomOfWorker:
         self, start_response: Any, view: RoomView, room: Room, ticket: Ticket | None, language: str
     ) -> Iterable[bytes]:
         if ticket is None:
-            # A browser that keeps no cookie; it gets no new rank each time that its script asks.
+            # A browser that keeps no cookie gets no new rank each time that its script asks.
             return _json(start_response, kind="lost")
         if ticket.rank <= view.frontier:
             return _json(start_response, go=_in(START, language))
