@@ -37,7 +37,7 @@ class LinkKind(StrEnum):
     """What a link names. One of a kind is none of the other: each has keys of its own."""
 
     BOOKING = "r"  # a reference of ten digits
-    CODE = "s"  # a code of six digits, of a call or a visit that was not finished
+    CODE = "s"  # a code of six digits, of a call or a web session that was not finished
 
 
 @dataclass(frozen=True)

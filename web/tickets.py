@@ -9,20 +9,20 @@ from flask import Response, redirect, request
 from web.pages import speak_by_address, to
 
 ROOM: Final = "/salle"
-# Where the application finds the id of the visit that a ticket lets in, and the name of its cookie.
+# Where the application finds the id of a ticket's web session, and the name of its cookie.
 VISIT: Final = "allo.visit"
 TICKET: Final = "allo.ticket"
-# Where it finds whether people wait to begin a visit.
+# Where it finds whether visitors wait to begin a web session.
 WAITED: Final = "allo.waited"
 
 
 def web_session_of_ticket() -> str:
-    """The id that a visit must have that begins now: one ticket is one visit; empty: any."""
+    """The id for a web session that begins now: one for each ticket; empty: any."""
     return str(request.environ.get(VISIT, ""))
 
 
 def people_wait() -> bool:
-    """Whether there is a room that one waits in before a visit begins."""
+    """Whether visitors wait in a waiting room before a web session begins."""
     return bool(request.environ.get(WAITED))
 
 

@@ -40,6 +40,6 @@ RING_PATHS = {
 
 
 def add(connection: Connection, store: Store, new: NewCommand) -> str:
-    """Store an intent in the caller's transaction; gives its id, or that of its key."""
+    """Store a provider command in the given transaction; returns its id, or that of its key."""
     made = store.chance.identifier()
     return agents.add_command(connection, store.clock, store.vault, made, new, DESKS_TURN)

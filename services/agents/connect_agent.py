@@ -554,7 +554,7 @@ def hang_up_leg(connection: Connection, store: Store, leg: Leg, *, at_once: bool
 def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
     """The caller's line is over while an agent rings or talks; True when that was so.
 
-    Talking becomes wrapup. Reserved becomes waiting again, for the line's own rule of a cut line:
+    Talking becomes wrapup. Reserved becomes waiting again, for the queue's own rule of a cut line:
     call services.queue.entries.cut after this, in the same transaction.
     """
     entry = queues.of_call(connection, store.vault, call_id, lock=True)

@@ -100,7 +100,7 @@ def hold(
 
 
 def set_hold(connection: Connection, store: Store, entry: QueueEntry, *, on: bool) -> list[str]:
-    """The same in a transaction that has locked the entry; gives the intent, if there is any."""
+    """The same in a transaction that has locked the entry; returns the ids of its commands."""
     if not agents.set_held(connection, store.clock, entry.id, on=on):
         return []
     kind = CommandKind.HOLD if on else CommandKind.UNHOLD

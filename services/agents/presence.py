@@ -71,7 +71,7 @@ class Current:
 
     @property
     def heard_by(self) -> tuple[tuple[str, str], ...]:
-        """Supervisors in the line: their id, and listen, whisper or join."""
+        """Supervisors in the conversation: their id, and listen, whisper or join."""
         there = (leg for leg in self.legs if leg.kind == "supervisor" and leg.state == "joined")
         return tuple((one.staff_id or "", one.mode) for one in there)
 
@@ -199,7 +199,7 @@ def end_wrapups(store: Store) -> int:
 
 
 def free_stranded(store: Store) -> int:
-    """Free agents whose entry is over, back in the line, or gone; gives how many.
+    """Free agents whose entry is over, back in the queue, or gone; returns how many.
 
     A transaction that ends an entry frees its agent with it. Where that was lost (a process that
     died, an operator's change by hand, rows that were erased), only this finds the agent.
@@ -231,7 +231,7 @@ def _free_stranded(
 def end_wrapup(
     connection: Connection, store: Store, staff_id: str, entry_id: str, *, code: str, note: str = ""
 ) -> list[str]:
-    """A conversation is wrapped up: its agent is free. Gives the intents that end their lines."""
+    """Free the agent of a wrapped-up conversation; returns the commands that end their lines."""
     entry = queues.load(connection, store.vault, entry_id, lock=True)
     asked: list[str] = []
     # One that was handed on is another's.

@@ -27,7 +27,7 @@ from services.store import Store
 
 # A ring of 25 seconds, and time for its news to come: without any it is over.
 RINGS = timedelta(seconds=provider_commands.RING_SECONDS + 10)
-# The account's rate of calls may hold up a ring for as long as its intent lives.
+# The account's rate of calls may hold up a ring for as long as its command is kept.
 ASKED = provider_commands.TOO_LATE[CommandKind.RING_AGENT] + timedelta(seconds=5)
 BROWSER, PHONE = "browser", "phone"
 
@@ -119,7 +119,7 @@ def reserve_entry(
 ) -> Reserved | None:
     """One waiting entry for one ready agent, in the caller's transaction; None if one is not free.
 
-    For a supervisor who reassigns, too. Carry the intent out after the commit.
+    For a supervisor who reassigns, too. Carry the command out after the commit.
     """
     entry = queues.load(connection, store.vault, entry_id, lock=True)
     agent = agents.get(connection, staff_id, lock=True)

@@ -37,7 +37,7 @@ class GateParts:
     public_base_url: str
     threads: int = 6
     hops: int = 0
-    # "never": people begin visits as they come.
+    # "never": visitors begin web sessions as they come.
     mode: str = "auto"
 
     @property

@@ -26,7 +26,7 @@ class WebSessionCookie(SignedWebSession):
         self._signer = URLSafeTimedSerializer(key, salt=_NAME)
 
     def read(self, request: Request) -> str:
-        """The id of the browser's visit; empty where it has none, or one of too long ago."""
+        """The id of the browser's web session; empty where it has none, or one of too long ago."""
         signed = request.cookies.get(self.name, "")
         if not signed:
             return ""

@@ -26,7 +26,7 @@ class MyCookie(SignedWebSession):
         self._signer = Signer(key, salt=_NAME)
 
     def read(self, request: Request, now: datetime) -> str:
-        """The id of the visit; empty where there is none, or it was left for too long."""
+        """The id of the web session; empty where there is none, or it was left for too long."""
         try:
             told = self._signer.unsign(request.cookies.get(self.name, "")).decode()
         except (BadSignature, UnicodeDecodeError):

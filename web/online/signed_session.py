@@ -1,6 +1,6 @@
-"""What cookies that name a visit have in common: their flags, and a token for the visit's forms.
+"""What cookies that name a web session share: their flags, and a token for its forms.
 
-The token is tied to the visit, so that a page of an earlier one never answers for another.
+The token is tied to the web session, so that a page of an earlier one never answers for another.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SignedWebSession:
         )
 
     def token(self, visit_id: str) -> str:
-        """What the forms of a visit carry."""
+        """The token that the forms of a web session carry."""
         return self._forms.get_signature(visit_id).decode()
 
     def is_token(self, token: str, visit_id: str) -> bool:
