@@ -34,7 +34,7 @@ class Service:
         self._platforms = platforms
         self.caller_id = caller_id or national_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
-        # Where nothing is to be remembered, neither is this.
+        # With the memory of centres switched off, estimates are not remembered either.
         self.wait_estimates = WaitEstimates(
             fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds)
         )

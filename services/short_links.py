@@ -34,7 +34,7 @@ GOOD_AFTER = timedelta(days=2)
 
 
 class LinkKind(StrEnum):
-    """What a link names. One of a kind is none of the other: each has keys of its own."""
+    """What a link names. Each kind has its own keys: a link of one is invalid as another."""
 
     BOOKING = "r"  # a reference of ten digits
     CODE = "s"  # a code of six digits, of a call or a web session that was not finished

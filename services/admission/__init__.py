@@ -1,1 +1,1 @@
-"""Admission to the web: the waiting room, how fast it lets people in, what gives way under load."""
+"""Admission to the web: the waiting room, its speed, and which requests give way under load."""

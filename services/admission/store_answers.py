@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class StoreProbe(Protocol):
-    """What is asked of `models.database.Database`."""
+    """The methods of `models.database.Database` that are used here."""
 
     def ping(self) -> None: ...
     def renew(self) -> None: ...
@@ -64,7 +64,7 @@ class StoreAnswers:
         if self._ticks() < self._next or not self._asking.acquire(blocking=False):
             return False
         try:
-            # What is left of connections from before is of no use.
+            # Connections from before the failure are of no use.
             self._database.renew()
             self._database.ping()
         except Exception:  # noqa: BLE001 (whatever it is, it is not back)

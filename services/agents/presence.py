@@ -234,7 +234,7 @@ def end_wrapup(
     """Free the agent of a wrapped-up conversation; returns the commands that end their lines."""
     entry = queues.load(connection, store.vault, entry_id, lock=True)
     asked: list[str] = []
-    # One that was handed on is another's.
+    # A transferred entry belongs to another agent.
     if entry is not None and entry.staff_id == staff_id:
         said = {"wrapup_code": code, **queues.sealed_note(store.vault, entry_id, note)}
         queues.move(connection, store.clock, entry_id, ("wrapup",), "done", **said)

@@ -33,7 +33,10 @@ _NOT_IN_MENU = (
 
 @dataclass(frozen=True)
 class Struggling:
-    """One of them. Nothing personal. `why`: misses, repeats, silence. `since` and `at` are UTC."""
+    """A struggling caller, without personal data.
+
+    `why`: misses, repeats, silence. `since` and `at` are UTC.
+    """
 
     call_id: str
     step: str
@@ -44,7 +47,7 @@ class Struggling:
 
 
 def struggling(connection: Connection, store: Store, limit: int = 20) -> list[Struggling]:
-    """Those of the last two minutes, longest in trouble first. One statement, nothing opened."""
+    """Struggling callers of the last two minutes, longest first. One statement; no sealed data."""
     turns = agents.in_trouble(connection, store.clock, WITHIN, _NOT_IN_MENU)
     found = []
     for _call, theirs in groupby(turns, lambda one: one.call_id):

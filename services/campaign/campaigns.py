@@ -71,7 +71,7 @@ def choose(campaigns: Sequence[Campaign], now: datetime) -> Campaign:
 
 @dataclass(frozen=True)
 class _Known:
-    """What was read, of which files."""
+    """The campaigns read, and the state of the files they came from."""
 
     stamps: Mapping[Path, Stamp]
     files: Mapping[Path, Campaign]
@@ -106,7 +106,7 @@ class Campaigns:
         now: Callable[[], datetime] = utc_now,
         ticks: Callable[[], float] = time.monotonic,
     ) -> Campaigns:
-        """Those of a file, or of a folder of `*.toml`. Raises BadCampaign with every mistake.
+        """The campaigns of a file or of a folder of `*.toml`. Raises BadCampaign with all mistakes.
 
         `texts` are the names of written messages that there are; `ticks` is a monotonic clock in
         seconds.
@@ -180,7 +180,7 @@ class _Files:
         if stamps == self._known.stamps or not settled:
             return None
         files, problems = self._read(stamps)
-        # What is wrong is not read again until it changes.
+        # A faulty file is not read again until it changes.
         self._known = _Known(stamps, files)
         if problems:
             log.warning("campaigns kept", problems=problems)
@@ -208,7 +208,7 @@ class _Files:
 def _load_some(
     paths: Iterable[Path], known: Mapping[Path, Campaign], texts: Collection[str] | None
 ) -> tuple[dict[Path, Campaign], list[str]]:
-    """What is known and what these files say, as far as they are right; and what is wrong."""
+    """The known campaigns with the valid ones of these files; and the problems of the others."""
     found, problems = dict(known), list[str]()
     for path in sorted(paths):
         try:

@@ -89,7 +89,7 @@ class Directory:
         self._database = database
         self._ticks = ticks
         self._fresh = self.centres_fresh_seconds = centres_fresh_seconds
-        # Where nothing is to be remembered, neither are these.
+        # With the memory of centres switched off, these are not remembered either.
         self._others_fresh = OTHERS_FRESH_SECONDS if centres_fresh_seconds > 0 else -1.0
         self._centres: _Centres | None = None
         self._reading = threading.Lock()
@@ -110,7 +110,7 @@ class Directory:
     ) -> list[NearbyCentre]:
         """Bookable centres of a territory within a radius, nearest first.
 
-        What is asked for rarely and is long is better not remembered.
+        Pass `remember=False` for long answers that are rarely asked for.
         """
         centres = self._known_centres(connection)
         key = (latitude, longitude, territory, radius_kilometres)

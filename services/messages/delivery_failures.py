@@ -42,7 +42,7 @@ def look(
     manner: Manner,
     render: Rendered,
 ) -> Outcome:
-    """What is done now about the message that `follow_up` follows; None: nothing, all is well.
+    """The next step for the message that `follow_up` follows; None: nothing, it did not fail.
 
     Remembers what its failure said about the line.
     """
@@ -75,7 +75,7 @@ def root_of(connection: Connection, store: Store, claimed: ClaimedMessage) -> Cl
 
 
 def _chain(connection: Connection, store: Store, follow_up: ClaimedMessage) -> list[StoredMessage]:
-    """What is followed up, and what that one followed up in its turn: the message itself last."""
+    """The message followed up, the one before it, and so on: the original message last."""
     chain: list[StoredMessage] = []
     of = follow_up.follows
     while of is not None and len(chain) < _LONGEST_CHAIN:

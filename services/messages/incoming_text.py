@@ -66,7 +66,10 @@ class IncomingText:
 
 @dataclass(frozen=True)
 class TextReply:
-    """What is answered, a text each. `wish` is for the log: a word of ours, never the sender's."""
+    """The answers to a text, one text each.
+
+    `wish` is for the log: a word of ours, never the sender's.
+    """
 
     texts: tuple[str, ...]
     wish: str = ""

@@ -130,7 +130,7 @@ def plan_topic(store: Store, topic: Topic, states: Sequence[str], since: datetim
 def carry_out(store: Store, plan: ResendPlan) -> Iterator[tuple[int, int]]:
     """Write what goes again; gives for each step how many were looked at, and how many written.
 
-    What was sent again, or arrived, since the plan was made is left out. Safe to repeat.
+    Messages that were sent again, or arrived, since the plan was made are left out. Safe to repeat.
     """
     ids = plan.message_ids
     for start in range(0, len(ids), AT_ONCE):

@@ -29,7 +29,7 @@ class ErrorMeaning(StrEnum):
     DEAD_END = "dead end"  # it would fail again: a call, or a case for an agent
 
 
-# What is not here is a dead end.
+# Codes that are not listed are dead ends.
 FATES: Final[Mapping[str, ErrorMeaning]] = MappingProxyType(
     {
         # Refused at once.

@@ -116,7 +116,7 @@ def name_of(key: str) -> str:
 def text_names(language: str) -> frozenset[str]:
     """The names of the written messages of a language ("fr"), which a campaign may name.
 
-    Those of NAMES, and the keys of `[text]` that belong to one of them.
+    They are NAMES, and the keys of `[text]` that belong to one of them.
     """
     with (FOLDER / f"{language}.toml").open("rb") as file:
         keys = tomllib.load(file)["text"]

@@ -150,7 +150,7 @@ class _Attempt:
             if order is None or order.state in {REFUSED, UNDONE}:
                 return self._done(connection, "needless")
             if order.state in GOES_ON:
-                # What was kept stays so while it is being asked for.
+                # Our places stay held while the partner is being asked.
                 turns.renew(connection, store.clock, order.holder, HOLD_LEASE)
         try:
             if order.state in GOES_ON:

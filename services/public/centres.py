@@ -1,6 +1,6 @@
 """The centres of the public site, as each web worker remembers them.
 
-Read again in the background when what is known is a minute old: a page of a centre costs no
+Read again in the background when the memory is a minute old: a page of a centre costs no
 database. What is free there comes from a snapshot that one process writes, with its age.
 """
 

@@ -19,9 +19,9 @@ TOLD_FOR: Final = timedelta(days=7)
 MOST_SHOWN: Final = 50
 # A shorter silence of the store is not told: visitors noticed no more than a slow page.
 OUTAGE_LEAST: Final = timedelta(seconds=5)
-# What several processes saw of one outage is one, and so is one that flickers.
+# Reports of one outage by several processes are one incident, and so is one that flickers.
 SAME_OUTAGE: Final = timedelta(minutes=2)
-# Those that a machine looks after, each with its subject (the name of a platform, or "").
+# Incidents begun and ended by a process, each with its subject (the name of a platform, or "").
 Found = tuple[str, str]
 _LOOKED_AFTER: Final = frozenset({OVERLOAD, PARTNER})
 TEXT_LENGTH: Final = 500

@@ -54,7 +54,7 @@ ENOUGH: Final = 20
 USUAL_FAILURE: Final = 0.05
 # The scheduler raises and ends it.
 _JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT})
-# What is older than this is no news.
+# Changes older than this are not told any more.
 NEWS_FOR: Final = timedelta(hours=6)
 _AT_ONCE = 20
 
@@ -71,14 +71,14 @@ class ThresholdReading:
 
 
 def thresholds(settings: Mapping[str, Any]) -> dict[str, float]:
-    """Those of now: what a supervisor set, else the usual."""
+    """The present thresholds: those a supervisor set, else the usual ones."""
     return {name: float(settings.get(SETTING + name, usual)) for name, usual in DEFAULTS.items()}
 
 
 def judge(
     body: Mapping[str, Any], seen: BoardFigures, now: datetime, limits: Mapping[str, float]
 ) -> list[ThresholdReading]:
-    """Look at what the board shows at `now`. What has no value now is not judged: it ends."""
+    """Judge the board's figures at `now`. An alert whose figure has no value now ends."""
     line, service = body["line"], body["service"]
     waiting = line["calls"] + line["callbacks"]
     longest = 0.0
@@ -175,7 +175,7 @@ def tell_alerts(store: Store, listener: Listener, board: str) -> bool:
 
 
 def _news(one: Alert, board: str) -> Iterator[tuple[datetime, dict[str, Any]]]:
-    """What is to be told of an alert, and of which moment that is; nothing in it is personal."""
+    """The news of an alert, each with its moment; without personal data."""
     raised = {
         "name": one.name,
         "state": "raised",

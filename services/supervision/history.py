@@ -1,7 +1,7 @@
-"""What was, by the quarter of an hour and by the day, from the counts that were kept.
+"""Past figures, by the quarter of an hour and by the day, from the counts that were kept.
 
 Days are those of Paris: one has 92, 96 or 100 quarters. A quarter that was not counted is None, and
-not nothing.
+not zero.
 """
 
 from __future__ import annotations

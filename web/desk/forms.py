@@ -76,7 +76,7 @@ def about(form: MultiDict[str, str]) -> str:
 
 
 def as_draft(form: BookingForm) -> dict[str, Any]:
-    """What is kept of it for a page that is lost."""
+    """The fields kept as a draft, in case the agent's page is lost."""
     return {name: getattr(form, name) for name in (*_PLAIN, "groups")}
 
 

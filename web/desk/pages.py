@@ -251,9 +251,9 @@ def blueprint(page: DeskPage) -> Blueprint:
 
 
 def _is_about_their_caller(store: Store) -> Any:
-    """What is late is mostly found here, before anything is read.
+    """Refuse most late requests of a page here, before anything is read.
 
-    What counts is decided in the transaction of each act (`services.desk.at_desk`,
+    The final check is in the transaction of each act (`services.desk.at_desk`,
     `services.agents.conversation_of`).
     """
     view = (request.endpoint or "").rpartition(".")[2]

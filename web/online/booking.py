@@ -148,7 +148,7 @@ class BookingPages:
         named = web_session_of_ticket()
         known = web_sessions.load(store, named) if named else None
         if known is not None:
-            # What was told in it is for the browser that has its cookie, and a ticket stays longer.
+            # Only the browser with its cookie may see what was answered; a ticket lasts longer.
             used = known.is_over or _is_begun(known)
             return ticket_is_used() if used else self._leads_to(known)
         typed = {answers.CENTRE: asked.centre, answers.SLOT: asked.slot} if asked.centre else {}
@@ -193,7 +193,7 @@ class BookingPages:
             return redirect(START, HTTPStatus.SEE_OTHER)
         if request.form.get("wish") != "anew":
             return self._leads_to(web_session)
-        # What they came for this time.
+        # The centre that the visitor came for this time.
         return self._end(_start_for(asked_centre(request.args)))
 
     @public

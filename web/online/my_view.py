@@ -68,7 +68,7 @@ class MyView(HeldOffers):
 
     @property
     def appointments_to_cancel(self) -> list[AppointmentView]:
-        """Those that are to be cancelled."""
+        """The appointments that the visitor is about to cancel."""
         if self.web_session.session.doses_to_cancel == (SECOND,) and len(self.told) > 1:
             return self.told[1:]
         return self.told

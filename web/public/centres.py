@@ -99,7 +99,7 @@ def blueprint(store: Store, service: Service, known: PublicCentres) -> Blueprint
 
 
 def remembered(store: Store, service: Service) -> PublicCentres:
-    """What a worker knows of centres; where nothing is to be remembered, neither are these."""
+    """The centres that a worker remembers; none with the memory of centres switched off."""
     fresh = FRESH_SECONDS if service.directory.centres_fresh_seconds > 0 else 0.0
     return PublicCentres(store, fresh_seconds=fresh)
 

@@ -98,7 +98,7 @@ def _unanswered() -> ResponseReturnValue:
 
 
 def _fields() -> list[tuple[str, str]]:
-    """What was typed into a public form; of staff nothing is given back, passwords least of all."""
+    """What a visitor typed into a public form; nothing that staff typed, such as passwords."""
     who = who_may(current_app, request.endpoint)
     if who is None or not who.free_form or len(request.form) > MOST_FIELDS:
         return []

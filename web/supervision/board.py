@@ -84,7 +84,7 @@ def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Bluep
 
 
 class _Reading:
-    """What is looked at."""
+    """The snapshots and counts that the board's pages read."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
