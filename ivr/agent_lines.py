@@ -103,11 +103,12 @@ class _Lines:
         }
 
     def picked_up(self) -> str:
-        """A line of ours is answered: by a browser, by an own telephone, or by somebody else."""
+        """A leg of ours is answered: by a browser, an agent's own telephone, or a third person."""
         leg = connect_agent.picked_up(self._store, _id("leg"), request.form["CallSid"])
         if leg is None:
             return documents.gone(load(LANGUAGE))
-        # In a browser somebody has clicked; whoever is rung from outside is not asked for a key.
+        # In a browser the agent has clicked; a third person rung from outside is not asked for a
+        # key.
         if leg.staff_id is None or leg.to.startswith(_BROWSER):
             return self._enters(leg)
         return documents.press_one(load(LANGUAGE), self._addresses, leg.id)

@@ -1,7 +1,7 @@
 """Acts on live calls by the provider's REST, over urllib3: light enough for a web worker.
 
-The port services.ports.CallControl. Three seconds in all for one method, for somebody at a desk
-waits for it. (The provider's own client takes as much memory as half a worker.)
+The port services.ports.CallControl. One method takes at most three seconds in all, because an agent
+at a desk waits for it. (The provider's own client takes as much memory as half a worker.)
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class TwilioCallControl:
     def make_queue(self, name: str, max_size: int) -> str:
         deadline = _Deadline()
         form = {"FriendlyName": name, "MaxSize": str(max_size)}
-        # The name is unique in an account: whoever makes it second is refused, and finds it then.
+        # The name is unique in an account: a worker that makes it second is refused, and then finds
+        # it.
         sid = self._queue_named(name, deadline)
         if sid is None:
             try:

@@ -37,7 +37,7 @@ _OF_PERSON = PERSON_STEPS | LINE_STEPS
 _RESULTS = frozenset({"leave", "hangup", "queue-full", "system-error", "error"})
 
 
-# So often in a row a question may fail us until somebody else must help.
+# So often in a row a question may fail by our fault until the caller is passed to an agent.
 FAILURES_PATIENCE = 3
 
 

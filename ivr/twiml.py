@@ -94,7 +94,7 @@ class Addresses:
 
     @property
     def music(self) -> str:
-        """What is played to whoever waits; `prompts/make_music.py` made it."""
+        """The music that waiting callers hear; `prompts/make_music.py` made it."""
         return self.recording(MUSIC)
 
     def recording(self, file: str) -> str:
@@ -320,7 +320,7 @@ def waiting_document(  # noqa: PLR0917
     *,
     music: bool = True,
 ) -> str:
-    """What somebody in the queue hears: lines, what they may press, music, and on to `then`.
+    """What a caller in the queue hears: lines, the keys they may press, music, and on to `then`.
 
     Without an offer no key is taken.
     """
@@ -458,7 +458,7 @@ def elsewhere(catalogue: Catalogue, addresses: Addresses) -> str:
 
 
 def sorry_called_back(catalogue: Catalogue, addresses: Addresses, try_id: str, tries: int) -> str:
-    """What somebody hears whom we rang when something of ours fails at once."""
+    """What a person whom we rang hears when this service fails at once."""
     response = VoiceResponse()
     response.append(_say(catalogue, [catalogue.say("technical_start", {}, tries)], NORMAL))
     response.append(Pause(length=min(2 + 2 * tries, 15)))

@@ -19,7 +19,7 @@ from prompts.catalogue import load
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
-# What a turn may come by that nobody pressed or said anything for.
+# What a turn may come by without a key or a word of the caller.
 _WITHOUT_ANSWER = ("silent", "returned", "queued")
 _STATUS = re.compile(r"[a-z-]{1,16}")
 # More than anybody types; the engine says what was wrong with it.

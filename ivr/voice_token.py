@@ -15,7 +15,7 @@ LONGEST_SECONDS = 3600
 
 @dataclass(frozen=True)
 class VoiceAccount:
-    """What signs tokens: an API key of the account. `app_sid` may be empty: a desk rings nobody."""
+    """What signs tokens: an API key of the account. `app_sid` may be empty: desks make no calls."""
 
     account_sid: str
     key_sid: str

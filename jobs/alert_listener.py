@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class HttpListener:
-    """POSTs JSON to an address. It follows nobody elsewhere, and keeps no answer."""
+    """POSTs JSON to an address. It follows no redirect, and keeps no answer."""
 
     def __init__(self, address: str) -> None:
         self._address = address

@@ -38,7 +38,7 @@ CALLBACKS_EVERY = 10
 ASK_AFTER_EVERY = 10
 QUEUES_EVERY = 30
 FORGET_EVERY = 3600
-# Legs and intents are of no use when nobody asks about the call any more.
+# Legs and provider commands are of no use once no process asks about the call any more.
 FORGET_AFTER = timedelta(days=7)
 # Questions to the provider at the same time.
 WORKERS = 8

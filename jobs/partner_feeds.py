@@ -82,7 +82,7 @@ class RoundCounts:
 
 @dataclass
 class PlatformFeed:
-    """Reads one platform again and again. `told` hears of each centre, for whoever watches."""
+    """Reads one platform again and again. `told` is called for each centre, to show progress."""
 
     platform: Platform
     database: Database
@@ -275,7 +275,7 @@ def feeds_of(
     told: PartnersFile, database: Database, clock: Clock, *, only: str = ""
 ) -> list[PlatformFeed]:
     """A feed for each platform of the file, or for one of them."""
-    # Its HTTP client is loaded where somebody is asked: every command is made for `flask`.
+    # Its HTTP client is loaded only to ask a partner: `flask` builds every command each time.
     from partners.polite import Manners, Polite  # noqa: PLC0415
 
     return [
@@ -313,7 +313,7 @@ class NotNow(Exception):
 def run_round(feed: PlatformFeed) -> RoundCounts:
     """Read a platform once from end to end, due or not; the pauses between requests are kept.
 
-    Raises NotNow where somebody else reads it, or where it refused and is left in peace.
+    Raises NotNow where another process reads it, or where it refused and is left in peace.
     """
     claimed = feed.claim()
     if claimed is not Claim.MINE:

@@ -86,7 +86,7 @@ def make_keldoc(path: str, key: str, secret: str) -> Keldoc | None:
     if not (key and secret):
         log.error("nothing is booked at a partner", why="KELDOC_KEY or KELDOC_SECRET is missing")
         return None
-    # Its HTTP client is loaded where somebody is asked: every command is made for `flask`.
+    # Its HTTP client is loaded only to ask a partner: `flask` builds every command each time.
     from partners.platforms.keldoc.booking import Keldoc, KeldocAccount  # noqa: PLC0415
 
     base, centres = found

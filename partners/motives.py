@@ -1,7 +1,7 @@
-"""Whom a motive is for, and which dose it is: read from names that people wrote freely.
+"""For which people a motive is, and which dose: read from names that centres wrote freely.
 
 Partners have next to no fields for it; a category ("Vaccination PS") or the motive itself ("1ère
-injection +70 ANS (PF)") says it in words. Where words exclude somebody they are believed; where
+injection +70 ANS (PF)") says it in words. Where the words exclude a group, they are believed. Where
 they say nothing the motive is for the public.
 """
 

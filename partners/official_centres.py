@@ -153,10 +153,10 @@ def booking_mode(*, name: str, terms: str, link: str, reserved: bool = False) ->
     """`reserved`, `partner` or `own_phone`, in this order.
 
     Reserved: the column of later editions says so, or the terms (`rdv_modalites`) or the name speak
-    of professionals and the terms name nobody else ("Ouvert tous professionnels" as against "Ouvert
-    tous professionnels, public 75 ans et plus"). A public opening announced for a later day counts
-    as public: the file does not say when it was written. The words in a link's address are not
-    evidence; several centres that are open to all share an agenda made for professionals.
+    of professionals and the terms name no other group ("Ouvert tous professionnels" as against
+    "Ouvert tous professionnels, public 75 ans et plus"). A public opening announced for a later day
+    counts as public: the file does not say when it was written. The words in a link's address are
+    not evidence; several centres that are open to all share an agenda made for professionals.
     """
     plain_terms = _NUMBER.sub(" ", _ONLY_A_CONTACT.sub(" ", _plain(terms)))
     names_professionals = _PROFESSIONALS.search(plain_terms) or _NAME_RESERVES.search(_plain(name))

@@ -97,7 +97,7 @@ class Polite:
             }
         )
         in_time(self.session, lambda: self.manners.deadline)
-        # Neither proxies nor passwords of whoever runs the service.
+        # Do not use the proxies or passwords of the operator's environment.
         self.session.trust_env = False
 
     def wait_for(self, url: str) -> float:
@@ -209,7 +209,7 @@ class Polite:
         return min(float(told or 0), 60.0)
 
     def _allowed(self, url: str) -> bool:
-        """Whether robots.txt lets us; one that cannot be had (5xx) lets nobody, none lets all."""
+        """Whether robots.txt lets us: an error (5xx) forbids all, a missing file allows all."""
         self._check_host(url)
         host = self._host(url)
         if host.robots is None or self.clock() - host.robots_at > ROBOTS_EVERY:

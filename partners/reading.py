@@ -57,9 +57,9 @@ class LeftOut:
 class Motive:
     """What an appointment is for, as the partner calls it.
 
-    `name` is exactly the partner's (Maiia is asked by it), `excluded` why nobody of ours is sent
-    there ("" where one may be). `agendas` are where it is done, in the partner's order; empty: not
-    told. `second_after` are days to the second dose that must come with it.
+    `name` is exactly the partner's (Maiia is asked by it), `excluded` why this service sends no
+    caller there ("" where it may). `agendas` are where it is done, in the partner's order; empty:
+    not told. `second_after` are days to the second dose that must come with it.
     """
 
     id: str

@@ -36,8 +36,8 @@ from prompts.catalogue import (
 from prompts.reading_time import words
 
 MOST_WORDS = 20  # in a sentence
-# In a sentence of [say.short], which whoever needs more time hears; a language whose days and hours
-# take more words than those of French has as many more.
+# In a sentence of [say.short], for callers who need more time. A language whose days and hours take
+# more words than those of French has as many more.
 MOST_WORDS_SLOW = 12
 MOMENT_WORDS = 7
 MOST_CHOICES = 4  # in a menu

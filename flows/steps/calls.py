@@ -19,7 +19,7 @@ CALLS_OFFER = "calls_offer"
 
 
 def may_be_rung(session: Session, world: World) -> Session | None:
-    """The session in which it is offered; None for whoever gets a text, or cannot be rung in time.
+    """The session in which it is offered; None for callers who get texts or cannot be rung in time.
 
     The moments stay what was said, however long the caller thinks about it.
     """

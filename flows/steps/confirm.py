@@ -11,7 +11,7 @@ from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
 from flows.steps.offers import search_nearest
 from flows.world import BookingOrder, Unbooked, World
 
-# The reason of the promise: somebody must look at what was asked for.
+# The reason of the promise: an agent must look at what was asked for.
 PERSON_NEEDED = "person_needed"
 
 
@@ -72,7 +72,8 @@ class Confirm(Patient):
             looked_at = session.but(resume="", person_reason=PERSON_NEEDED)
             return Go(looked_at, "person", (Line("person_needed"),), remember=False)
         if session.adjacent and not session.second_person:
-            # Booking gave back all else that the call held; within this turn nobody sees it free.
+            # Booking gave back all else that the call held. Within this turn no other caller sees
+            # it free.
             session = session.but(adjacent=world.hold_adjacent(offer, ()))
         # From here nothing leads back: what is booked is booked.
         booked = session.but(reference=reference, trail=(), person_reason="")

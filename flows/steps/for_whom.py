@@ -1,7 +1,7 @@
-"""For whom: oneself, somebody else, or two people, who are served in the same call.
+"""For whom: oneself, another person, or two people, who are served in the same call.
 
-For two, the first is booked and told before the second is asked for anything; a place beside the
-first one is held meanwhile.
+For two, the first is booked and told before the second is asked for anything; an adjacent place is
+held meanwhile.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from flows.world import NoPerson, QueuePlace, Unavailable, World
 
 QUEUE = "queue"
 WITH_AGENT = "with_agent"
-# Where a caller is in nobody's hands but the provider's: nothing is asked there.
+# Steps at which the provider or an agent has the call: no question is asked there.
 LINE_STEPS = frozenset({QUEUE, WITH_AGENT})
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -66,7 +66,7 @@ def offer_instead(
 
 
 def why_not(found: Unavailable) -> tuple[Line, ...]:
-    """Why nobody is passed, and when somebody answers again."""
+    """Why no caller is passed to an agent, and when agents answer again."""
     if found.opens_at and found.why in {NoPerson.HOURS, NoPerson.HOLIDAY}:
         return (Line(f"no_person.{found.why}", {"opens": found.opens_at}),)
     if found.why in {NoPerson.HOURS, NoPerson.HOLIDAY}:
@@ -83,7 +83,7 @@ def position(ahead: int) -> Line:
 
 
 def wait(seconds: int | None) -> tuple[Line, ...]:
-    """How long that takes, rounded; nothing where nobody knows."""
+    """The wait estimate, rounded; nothing where there is none."""
     if seconds is None:
         return ()
     if seconds < MINUTE:
@@ -99,7 +99,7 @@ def wait(seconds: int | None) -> tuple[Line, ...]:
 
 
 def round_wait(seconds: int) -> int:
-    """The next that can be told, in seconds: nobody is told less than what is expected."""
+    """The next wait that can be told, in seconds: never less than the wait estimate."""
     if seconds < MINUTE:
         return 0
     for minutes in _MINUTES:

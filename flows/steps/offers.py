@@ -21,7 +21,7 @@ OTHERS_KEY = "4"
 NOON = 12
 # Whoever would go so far hears of more than one centre there.
 FAR_MORE_KILOMETRES = 30.0
-# Nearer offers than this are near enough, whoever books elsewhere.
+# Nearer offers than this are near enough, for callers who book elsewhere too.
 FAR_KILOMETRES = 10.0
 # Said before the offers of a campaign with two appointments.
 SECOND_COMES_WITH_IT = "second_comes_with_it"

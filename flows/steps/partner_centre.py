@@ -1,7 +1,7 @@
-"""A centre that takes its appointments at a partner, much nearer than anything of ours.
+"""A centre that takes its appointments at a partner, much nearer than any that this service books.
 
-Nothing is booked here: whoever wants it is put through to the centre, or to one of ours who has it
-on the screen.
+Nothing is booked here: a caller who wants it is put through to the centre, or to an agent who has
+it on the screen.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from flows.understanding import NotUnderstood, telephone
 from flows.world import World
 
 # A line that gave a sign of life and then none, from a number that cannot be rung: after so many
-# silent turns on end (about ten minutes) nobody is there. Any key starts the count anew.
+# silent turns on end (about ten minutes) the caller counts as gone. Any key starts the count anew.
 QUIET_TURNS = 24
 # Who asks for a person here again means it.
 PERSON_KEYS = ("0", "00", "000")

@@ -27,7 +27,7 @@ class Tell(StrEnum):
     TURN = News.TURN.value
 
 
-# Fewer people than this before somebody are not counted to them.
+# Fewer people than this ahead of a caller are not told to them.
 FEW_AHEAD = 10
 # A count is rounded to the step of the first line that it is below; then to hundreds.
 _ROUNDED_BELOW = ((100, 10), (1000, 50))

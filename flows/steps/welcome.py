@@ -39,7 +39,8 @@ class Welcome(Patient):
             return Go(session.but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
         move = _in_language(session, pressed, world)
         if pressed == CODE_KEY and move is NO_SUCH_KEY:
-            # Told to whoever has no number, and written on the site for whoever began there.
+            # A caller without a number was told a code; a visitor who began on the site reads it
+            # there.
             return Go(session, "resume_code")
         return move
 

@@ -1,8 +1,8 @@
-"""What somebody wants who writes a text to us: one wish, or none that is sure.
+"""What the writer of a text wants: one intent, or none that is sure.
 
-Accents, capitals and letters said for long ("ouiiii") make no difference, and a word that is nearly
-one of ours (rapidfuzz) is taken for it. What is denied is no wish, and of two that cannot both be
-meant there is none: whoever reads the answer is told which number to ring.
+Accents, capitals and repeated letters ("ouiiii") make no difference, and a word that is nearly one
+of the known words (rapidfuzz) is taken for it. What is denied is no intent. Of two intents that
+cannot both be meant there is none: the answer then tells the writer which number to ring.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _NOT = "not"
 _SMALL = "small"
 _SAID = "said"
 _ALONE = "alone"
-# Beside what undoes much, fewer words may stand that say something else: "ce n'est pas moi, c'est
-# ma mère" is of somebody whose mobile was given for another.
+# Beside words that undo much, fewer other words may stand: "ce n'est pas moi, c'est ma mère" comes
+# from a person whose mobile was given for another person.
 _BESIDE: Mapping[Intent, int] = {Intent.STOP: 1, Intent.WRONG: 0, Intent.START: 2, Intent.YES: 3}
 _BESIDE_OTHERS = 8
 # A text is short; this is a letter.

@@ -1,8 +1,8 @@
 """Numbers in a sentence: which words are numbers, and every way to read a row of them.
 
 text2num knows number words and says which of them make one number. "trente deux cent dix" is one
-row of words and several rows of numbers (30 210, 32 110): a `Lattice` holds them all, and whoever
-knows what was asked for (a date, five digits) chooses among its paths.
+row of words and several rows of numbers (30 210, 32 110). A `Lattice` holds them all, and the
+reader that knows what was asked for (a date, five digits) chooses among its paths.
 """
 
 from __future__ import annotations
@@ -279,7 +279,7 @@ def _split_figures(said: Sequence[Item]) -> list[Item]:
 
 
 def _without_quantities(said: Sequence[Item], vocabulary: Vocabulary) -> tuple[Item, ...]:
-    """Take out the numbers of "j'ai 84 ans" and "10 heures": nobody asked for those."""
+    """Take out the numbers of "j'ai 84 ans" and "10 heures": no question asks for those."""
     found = list(said)
     units = _units(vocabulary.locale)
     for index, item in enumerate(said):

@@ -131,7 +131,7 @@ class _Sentence:
         return list(dict.fromkeys(found))
 
     def _close(self, spans: Sequence[_Span]) -> list[_Span]:
-        """The towns that somebody only lives near; what is joined to one is another."""
+        """The towns that the caller only lives near; what is joined to one is another."""
         close: list[_Span] = []
         for span in spans:
             between = self._words[close[-1].end : span.start] if close else []
@@ -186,7 +186,7 @@ class _Sentence:
         if not rows and len(begun) == 1 and len("".join(self._words[start:end])) >= _FEWEST_LETTERS:
             known = begun
         elif not rows and known:
-            # No town is called that: all that somebody may mean by it.
+            # No town is called exactly that: all that the caller may mean by it.
             known = [at for at in begun if table.inhabitants(at) * MUCH_LARGER >= largest]
             known = known if len(known) <= _MOST_NAMESAKES else []
         return sorted(rows + known, key=lambda at: -table.inhabitants(at)) if known else rows
@@ -310,7 +310,7 @@ class _Sentence:
         )
 
     def _is_all(self, span: _Span) -> bool:
-        """Whether nothing else is said, or only that somebody lives there: "à Mer"."""
+        """Whether nothing else is said, or only that the caller lives there: "à Mer"."""
         before = self._words[: span.start]
         if self._words[span.end :] or not {span.start, span.end} <= self._edges:
             return False

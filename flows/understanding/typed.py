@@ -28,7 +28,8 @@ REGIONS = ("RE", "GP", "GF", "MQ", "YT", "PM", "BL", "MF", "NC", "PF", "WF", "FR
 _MOBILES = frozenset(
     {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 )
-# Numbers that cost nobody more than a call: no premium (089), shared (081, 082) or free numbers.
+# Numbers that cost no more than an ordinary call: no premium (089), shared (081, 082) or free
+# numbers.
 _ORDINARY = _MOBILES | {
     phonenumbers.PhoneNumberType.FIXED_LINE,
     phonenumbers.PhoneNumberType.VOIP,

@@ -102,7 +102,7 @@ def command(text: str, vocabulary: Vocabulary) -> Command | None:
 
 
 def emergency(text: str, vocabulary: Vocabulary) -> bool:
-    """Whether somebody seems to be in danger. Rather once too often, but not where it is denied."""
+    """Whether the caller seems to be in danger. Errs towards yes, except where it is denied."""
     return _emergency(_words(text, vocabulary), vocabulary)
 
 

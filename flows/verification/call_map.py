@@ -161,6 +161,6 @@ def _cause(turn: WalkTurn, choices: frozenset[str]) -> str:
         return PERSON
     if heard.keys in EVERYWHERE:
         return ""
-    # Whatever is pressed at the end of somebody's patience.
+    # Whatever the caller presses when the tries of a question are used up.
     gave_up = bool(choices) or turn.speech.outcome is TurnOutcome.MISSED
     return NOT_UNDERSTOOD if gave_up else ANSWER

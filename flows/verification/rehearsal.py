@@ -177,7 +177,7 @@ def my_booking(
 
 @lru_cache
 def kept_place(*, second: bool = False, text_to: str = MOBILE) -> KeptOffer:
-    """A place that is kept for somebody of the waiting list, for two hours more."""
+    """A place that is kept for a person of the waiting list, for two hours more."""
     (offer,) = offers(1, second=second)
     return KeptOffer("w" * 32, (MORNING + timedelta(hours=2)).isoformat(), text_to, offer)
 
@@ -241,22 +241,22 @@ class RehearsedWorld:
     # What words name: towns, or a centre.
     named_towns: tuple[Town, ...] = ()
     named_centre: NamedCentre | None = None
-    # Groups that may book with their least age; and what is known of whoever may not.
+    # Groups that may book with their least age; and what is known of a person who may not book.
     groups: Mapping[str, int] = field(default_factory=dict)
     day_known: bool = True
     turn_at: datetime | None = None
     tell_at: datetime | None = None
-    # How many wait before somebody; None where nobody can wait.
+    # How many wait before the person; None where the person cannot wait.
     ahead: int | None = 12
     # What a reference and a birth date find, and what it is after a change; and why not.
     mine: CallerBooking | NotMine = NotMine.TRY_AGAIN
     not_changed: NotChanged | None = None
     texts: bool = True
     guarded: bool = False
-    # What is kept for somebody of the waiting list.
+    # What is kept for a person of the waiting list.
     kept: KeptOffer | None = None
     waits_on: bool = True
-    # What there is for somebody whom we rang.
+    # What awaits a person whom we rang.
     answered: RungPerson = RungPerson.MACHINE
     # Whether there is a line for a person, and when a promised call would come; None: it must not
     # be promised. What becomes of a place in the line, and why a caller is back from an agent.
@@ -478,7 +478,7 @@ class RehearsedWorld:
 
 
 def earlier(world: RehearsedWorld) -> Earlier:
-    """What whoever rings from the same line hears of the call that was cut."""
+    """What a caller from the same line hears of the call that was cut."""
     if world.cut is None or not world.cut.kept:
         return Earlier("CA1", "fr")
     offer = world.cut.session.choice
@@ -501,7 +501,7 @@ class Exchange:
     after: Session
 
 
-# What somebody answers who has all at hand; 1 at every other question.
+# What a caller answers who has all at hand; 1 at every other question.
 COMMON_ANSWERS = {"date_of_birth": keys("12031942"), "postcode": keys("75011")}
 # Where the call may simply be left: everything was told.
 LAST_STEP = "reference"
@@ -509,7 +509,7 @@ MOST_EXCHANGES = 60
 
 
 def common_path(session: Session, world: World) -> tuple[Exchange, ...]:
-    """The call of somebody who answers each question at once and takes the first offer.
+    """The call of a person who answers each question at once and takes the first offer.
 
     Nothing is pressed once the reference is told. Raises RuntimeError where the call comes to no
     end, and flows.engine.ConversationLost.

@@ -59,7 +59,7 @@ class Staff:
 
 @dataclass(frozen=True)
 class StaffAccount:
-    """An account with what proves that somebody is its owner. Never shown, never logged."""
+    """An account with what proves that a person is its owner. Never shown, never logged."""
 
     staff: Staff
     password_hash: str = field(repr=False)
@@ -337,7 +337,7 @@ def end_session(connection: Connection, clock: Clock, token: str) -> bool:
 
 
 def end_sessions(connection: Connection, clock: Clock, staff_id: str) -> int:
-    """End all sessions of somebody, those being begun at this moment too; gives how many."""
+    """End all sessions of an account, those being begun at this moment too; gives how many."""
     change(connection, clock, staff_id, sessions_from=clock.at())
     return connection.execute(
         update(session)
@@ -349,7 +349,7 @@ def end_sessions(connection: Connection, clock: Clock, staff_id: str) -> int:
 def sessions_of(
     connection: Connection, staff_id: str, since: datetime, token: str
 ) -> list[StaffSessionView]:
-    """Sessions of somebody that are not over and began after `since`; `token` is of this one."""
+    """Sessions of an account that are not over and began after `since`; `token` is of this one."""
     statement = (
         select(session.c.token_idx, session.c.created_at, session.c.seen_at, session.c.wall)
         .join(staff, staff.c.id == session.c.staff_id)
@@ -375,7 +375,7 @@ def sessions_of(
 
 
 def end_named(connection: Connection, clock: Clock, staff_id: str, name: str) -> bool:
-    """End the session of somebody that has this name in their list; False where none has."""
+    """End the session of an account that has this name in its list; False where none has."""
     found = connection.execute(
         select(session.c.token_idx).where(
             session.c.staff_id == staff_id, session.c.ended_at.is_(None)
@@ -399,7 +399,7 @@ def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> i
 
 
 def add_act(connection: Connection, clock: Clock, act: Act) -> None:
-    """Write one line, in the transaction of the act itself. The database lets nobody change it."""
+    """Write one line, in the transaction of the act itself. The database forbids changes."""
     connection.execute(
         staff_act.insert().values(
             at=clock.at(),

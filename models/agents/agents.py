@@ -75,7 +75,7 @@ _AGENT_NOW = Prepared(_AGENT)
 
 
 def get(connection: Connection, staff_id: str, *, lock: bool = False) -> Agent | None:
-    """An agent as stored; None for whoever never was one."""
+    """An agent as stored; None for an account that was never an agent."""
     if lock:
         found = connection.execute(_AGENT.with_for_update(), {"who": staff_id}).one_or_none()
     else:
@@ -102,7 +102,8 @@ def move(
 ) -> bool:
     """From one of the states `before` to `after`; False when the agent is in none of them.
 
-    The agent has `entry_id` from then on (None: nobody). `of_entry`: only if that is theirs now.
+    The agent has `entry_id` from then on (None: no entry). `of_entry`: only if the agent has it
+    now.
     """
     conditions = [agent.c.staff_id == staff_id, agent.c.state.in_(before)]
     if of_entry is not None:
@@ -226,7 +227,7 @@ class FreeAgent:
     staff_id: str
     since: datetime
     queues: frozenset[str]
-    # Those whose national queue is among them: whoever overflows anywhere is theirs, too.
+    # Languages whose national queue is among `queues`: the agent takes their overflow, too.
     overflow_languages: frozenset[str]
 
 
@@ -268,7 +269,7 @@ def _nationals(connection: Connection) -> dict[str, str]:
 
 
 def reserve(connection: Connection, clock: Clock, entry_id: str, staff_id: str) -> bool:
-    """Give a waiting entry to an agent; False when somebody else was quicker."""
+    """Give a waiting entry to an agent; False when another agent was quicker."""
     return queues.move(
         connection,
         clock,
@@ -296,7 +297,7 @@ def answered(connection: Connection, clock: Clock, entry_id: str, staff_id: str)
 
 
 def wait_again(connection: Connection, clock: Clock, entry_id: str, staff_id: str) -> bool:
-    """Back into the line at the same place: nobody answered, or the agent's line broke."""
+    """Back into the queue at the same place: no answer, or the agent's line broke."""
     return queues.move(
         connection,
         clock,
@@ -312,7 +313,7 @@ def wait_again(connection: Connection, clock: Clock, entry_id: str, staff_id: st
 
 
 def end_talk(connection: Connection, clock: Clock, entry_id: str, after: str, outcome: str) -> bool:
-    """A conversation is over: wrapup, or done where nobody has anything left to say of it."""
+    """A conversation is over: wrapup, or done where no agent has anything left to note about it."""
     return queues.move(
         connection,
         clock,
@@ -377,9 +378,9 @@ def unanswered(
 def silent_entries(
     connection: Connection, clock: Clock, than: timedelta, *, limit: int
 ) -> list[str]:
-    """Entries that an agent has, or with lines of ours, of which nothing was heard for so long.
+    """Entries that an agent has, or with open legs, of which nothing was heard for so long.
 
-    Whom nobody asked after for longest comes first; nobody is asked after twice within that time.
+    The entry that was checked longest ago comes first. None is checked twice within that time.
     """
     long_ago = clock.at(-than)
     not_asked = or_(queue_entry.c.asked_at.is_(None), queue_entry.c.asked_at < long_ago)
@@ -390,7 +391,7 @@ def silent_entries(
         queue_entry.c.state.in_(("reserved", "talking")),
         queue_entry.c.updated_at < long_ago,
     )
-    # A third person whom the caller was handed on to, or whoever talks on after the caller.
+    # Legs of a third person to whom the caller was handed on, or that go on after the caller left.
     with_lines = wanted.where(
         queue_entry.c.id.in_(
             select(leg.c.entry_id).where(
@@ -560,7 +561,7 @@ def legs_of(
 
 
 def leg_of_staff(connection: Connection, vault: Vault, staff_id: str, kind: str) -> Leg | None:
-    """The newest leg of somebody that is not over."""
+    """The newest leg of an agent that is not over."""
     statement = (
         select(leg)
         .where(
@@ -659,10 +660,10 @@ class Pending:
 
 @dataclass(frozen=True)
 class NewCommand:
-    """Something to ask of the provider. The same `key` (80 letters) twice is one intent.
+    """Something to ask of the provider. The same `key` (80 letters) twice is one provider command.
 
-    `kind` is a services.agents.command_store.CommandKind. `at_once`: nobody carries it out after
-    the commit, so the dispatcher need not wait.
+    `kind` is a services.agents.command_store.CommandKind. `at_once`: the process that stores the
+    command does not carry it out itself, so the dispatcher need not wait.
     """
 
     kind: str
@@ -704,7 +705,7 @@ def add_command(  # noqa: PLR0917
 
 
 def undone(connection: Connection, clock: Clock, limit: int = 200) -> list[tuple[str, str | None]]:
-    """Ids of intents that nobody is carrying out, oldest first, each with its entry's."""
+    """Ids of provider commands that no process carries out, oldest first, each with its entry's."""
     statement = (
         select(intent.c.id, intent.c.entry_id)
         .where(_UNDONE, _is_free(clock))
@@ -722,9 +723,9 @@ def _is_free(clock: Clock) -> ColumnElement[bool]:
 def claim(
     connection: Connection, clock: Clock, vault: Vault, wanted: str, lease: timedelta
 ) -> ClaimedCommand | None:
-    """Take an intent for `lease`; None when somebody else has it, or it is over.
+    """Take a provider command for `lease`; None when another process has it, or it is over.
 
-    Whoever has just stored it need not wait for it to be free.
+    The process that has just stored a command need not wait for it to be free.
     """
     may = and_(
         intent.c.id == wanted,
@@ -756,12 +757,12 @@ def claim(
 
 
 def keep(connection: Connection, clock: Clock, claimed: ClaimedCommand, lease: timedelta) -> bool:
-    """Prolong a claim between two questions; False when somebody else has taken it over."""
+    """Prolong a claim between two requests; False when another process has taken it over."""
     return _write(connection, clock, claimed, lease_until=clock.at(lease))
 
 
 def _write(connection: Connection, clock: Clock, claimed: ClaimedCommand, **values: Any) -> bool:
-    """Change an intent that is claimed; False when somebody else has taken it over."""
+    """Change a command that is claimed; False when another process has taken it over."""
     ours = (
         intent.c.id == claimed.id,
         intent.c.state == "doing",
@@ -778,7 +779,7 @@ def finish(
     state: str,
     error_code: str | None,
 ) -> bool:
-    """Done or failed; False when somebody else has taken it over meanwhile."""
+    """Done or failed; False when another process has taken it over meanwhile."""
     over = {"state": state, "error_code": error_code, "lease_until": None}
     return _write(connection, clock, claimed, **over)
 

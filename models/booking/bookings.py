@@ -163,7 +163,7 @@ def find_person(connection: Connection, person: bytes) -> str | None:
 def wish_calls(
     connection: Connection, vault: Vault, references: Sequence[str], *, wish: bool = True
 ) -> int:
-    """Note that whoever has these bookings (ten digits each) wants to be rung; gives how many."""
+    """Note that the people of these bookings (ten digits each) want to be rung; gives how many."""
     found = [vault.index("reference", reference) for reference in references]
     statement = update(booking).where(booking.c.reference_idx.in_(found)).values(calls=wish)
     return connection.execute(statement).rowcount

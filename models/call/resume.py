@@ -43,7 +43,7 @@ SILENT_FOR = timedelta(minutes=3)
 LONGEST_CALL = timedelta(hours=3)
 # Of the calls of one line, no more than the newest of these are looked at.
 MOST_CALLS = 5
-# The outcome of a turn that somebody has gone on from in another call.
+# The outcome of a turn from which another call has gone on.
 TAKEN_UP = "taken up"
 
 
@@ -57,7 +57,7 @@ class InterruptedCall:
 
 
 def _is_left(clock: Clock, table: Any) -> ColumnElement[bool]:
-    """Over, or silent for so long that it must be: a call in progress is nobody else's."""
+    """Over, or silent for so long that it must be: a call in progress cannot be taken up."""
     lately = exists().where(turn.c.call_id == table.c.id, turn.c.at > clock.at(-SILENT_FOR))
     return or_(table.c.ended_at.is_not(None), ~lately)
 
@@ -155,7 +155,7 @@ def _opened(rows: Sequence[Any], vault: Vault) -> list[InterruptedCall]:
 
 
 def close(connection: Connection, vault: Vault, left: InterruptedCall, session: str) -> bool:
-    """Leave `session` in its place; False when somebody else was quicker."""
+    """Leave `session` in its place; False when another call was quicker."""
     body = replace(left.body, session=session)
     statement = (
         update(turn)

@@ -42,7 +42,7 @@ class Comes:
     """An appointment of the day; `start_at` is UTC, `born` an ISO date, "" once erased.
 
     `ends` are the last four digits of the reference. `state` is "present", "absent" or "" as long
-    as nobody said so; `given` says that what an absent left is somebody else's.
+    as no secretary noted it; `given` says that the place of an absent person was given away.
     """
 
     booking_id: str
@@ -108,7 +108,7 @@ class RungCandidate:
     until: datetime
 
 
-# Said of nobody, but shown: an absent person whose place somebody else has by now.
+# Not a mark, but shown: an absent person whose place another person has by now.
 GIVEN = "given"
 
 _LIVE: ColumnElement[bool] = appointment.c.state == "confirmed"
@@ -126,7 +126,7 @@ def centre_named(connection: Connection, centre_id: str) -> CentreName | None:
 
 
 def centres(connection: Connection) -> list[CentreName]:
-    """Those that we book for, for whoever may see all of them."""
+    """The open centres that this service books for, for staff who may see all of them."""
     c = centre.c
     statement = (
         select(c.id, c.name, c.town, c.time_zone)
@@ -137,7 +137,7 @@ def centres(connection: Connection) -> list[CentreName]:
 
 
 def _same() -> ColumnElement[bool]:
-    """A mark is of the appointment as it was: whoever moves it away is expected anew."""
+    """A mark is of the appointment as it was: after a move the person is expected anew."""
     return and_(
         attendance.c.booking_id == appointment.c.booking_id,
         attendance.c.dose == appointment.c.dose,
@@ -291,9 +291,9 @@ def hours(connection: Connection, clock: Clock, centre_id: str, window: Window) 
 def next_absent(
     connection: Connection, centre_id: str, window: Window
 ) -> tuple[str, int, int] | None:
-    """An absent person whose place nobody has yet: booking, dose and slot; locked.
+    """An absent person whose place was not given away yet: booking, dose and slot; locked.
 
-    Passes over one whom another secretary is just looking at.
+    Passes over one that another secretary's transaction has locked.
     """
     statement = (
         select(attendance.c.booking_id, attendance.c.dose, place.c.slot_id)
@@ -355,7 +355,7 @@ def rung(
 
 
 def rung_since(connection: Connection, what: str, since: datetime) -> list[str]:
-    """Entries that somebody was rung for since then (UTC): nobody is rung twice in an evening."""
+    """Entries that were rung for since then (UTC): no person is rung twice in an evening."""
     statement = select(staff_act.c.subject).where(staff_act.c.what == what, staff_act.c.at >= since)
     return list(connection.execute(statement.distinct()).scalars())
 

@@ -97,7 +97,7 @@ class PlaceState:
 
 @dataclass(frozen=True)
 class CentreFreeSlot:
-    """A slot with free places, whoever may have them; `start_at` is UTC."""
+    """A slot with its free places, those kept for one channel included; `start_at` is UTC."""
 
     slot_id: int
     centre_id: str
@@ -145,7 +145,7 @@ def add(connection: Connection, clock: Clock, new: Operation) -> None:
 
 
 def find(connection: Connection, operation_id: str, *, lock: bool = False) -> Operation | None:
-    """Read one; with `lock` nobody else changes it until the transaction ends."""
+    """Read one; with `lock` no other transaction changes it until this one ends."""
     statement = select(operation).where(operation.c.id == operation_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     return None if row is None else _read(row)
@@ -297,7 +297,7 @@ def slots_in(
 
 
 def lock_slot(connection: Connection, slot_id: int) -> None:
-    """Let nobody else add places to a slot until the transaction ends."""
+    """Keep other transactions from adding places to a slot until this one ends."""
     connection.execute(select(slot.c.id).where(slot.c.id == slot_id).with_for_update())
 
 
@@ -331,8 +331,8 @@ def lock_open(
 ) -> list[int]:
     """Lock places of a centre that are not blocked, booked ones too, and give their ids.
 
-    Without `wait` those are passed over that another transaction is just writing: whoever locks
-    many and waits may wait in a circle.
+    Without `wait` those are passed over that another transaction is just writing: a transaction
+    that locks many places and waits may cause a deadlock.
     """
     statement = (
         select(place.c.id)

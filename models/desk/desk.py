@@ -51,7 +51,7 @@ class TurnRow:
 
 @dataclass(frozen=True)
 class HeldAppointment:
-    """A place that somebody holds, with its centre; moments are UTC."""
+    """A place that is held, with its centre; moments are UTC."""
 
     place_id: int
     slot_id: int
@@ -106,14 +106,14 @@ def remember(connection: Connection, vault: Vault, entry_id: str, draft: dict[st
     found = queues.load(connection, vault, entry_id, lock=True)
     if found is None:
         return False
-    # No change of the entry's state: nobody who waits for one has to look again.
+    # No change of the entry's state: processes that wait for such a change need not look again.
     known = queues.sealed_known(vault, entry_id, {**found.known, DRAFT: draft})
     statement = update(queue_entry).where(queue_entry.c.id == entry_id).values(**known)
     return connection.execute(statement).rowcount == 1
 
 
 def alone(connection: Connection, holder: str) -> None:
-    """Until this transaction ends nobody else acts for this desk: a copy of a form waits here."""
+    """Let only this transaction act for this desk until it ends: a repeated form waits here."""
     one_after_another(connection, [holder.encode()])
 
 
@@ -125,7 +125,7 @@ def held_by(
 ) -> list[HeldAppointment]:
     """What these hold at this moment, soonest first; of these places alone, where they are given.
 
-    A place of a closed day is held by nobody.
+    A place of a closed day does not count as held.
     """
     statement = (
         select(
@@ -269,7 +269,7 @@ def has_acted(  # noqa: PLR0917 (a sentence: who, what, to what, within what tim
     subject: str,
     within: timedelta,
 ) -> bool:
-    """Whether somebody here did this to that lately."""
+    """Whether this member of staff did this to that subject lately."""
     statement = (
         select(staff_act.c.id)
         .where(

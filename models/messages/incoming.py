@@ -105,7 +105,7 @@ def add(  # noqa: PLR0917
         "payload_enc": vault.seal_text(
             json.dumps(list(answer), ensure_ascii=False), _where(message_id)
         ),
-        # It leaves with the answer to the webhook, and nobody reports what becomes of it.
+        # It leaves with the answer to the webhook, and the provider does not report its delivery.
         "state": "sent" if answer else "dropped",
         "topic": topic,
         "way": "text" if answer else None,

@@ -193,7 +193,7 @@ def _may_go_again() -> ColumnElement[bool]:
 
 
 def _is_confirmed_since() -> ColumnElement[bool]:
-    """The appointment was sent to its person once more, by whoever did it."""
+    """The appointment was sent to its person once more, by an agent or a process."""
     other = message.alias("later")
     return and_(
         message.c.topic.in_(CONFIRMATIONS),

@@ -1,9 +1,9 @@
-"""The outbox: everything that must leave this house, stored with what caused it.
+"""The outbox: every message that must be sent outside, stored with what caused it.
 
-States: pending → sending → sent → delivered | undelivered | failed; or dropped, where nobody needs
-to be told any more. A row in `sending` whose lease ran out is ambiguous: the relay died, or the
+States: pending → sending → sent → delivered | undelivered | failed; or dropped, where the message
+is not needed any more. A row in `sending` whose lease ran out is ambiguous: the relay died, or the
 answer of the provider was lost. Whatever fails leaves a row that follows it up (`FOLLOW_UP`), in
-the same transaction: a dead end is looked at, and never silent.
+the same transaction, so that no delivery failure goes unnoticed.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def add_index(
         op.create_index(name, table, columns, unique=unique, sqlite_where=condition)
         return
     with op.get_context().autocommit_block():
-        # It waits for writers that it does not hold up: here, patience costs nobody anything.
+        # It waits for writers without blocking them, so a long wait does no harm here.
         op.execute("SET lock_timeout = 0")
         if not _is_whole(name):
             # One that was cut off while it was made is there, and of no use.

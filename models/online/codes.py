@@ -57,7 +57,7 @@ def web_session_of_code(connection: Connection, clock: Clock, code_idx: bytes) -
 
 
 def take_code(connection: Connection, visit_id: str) -> bytes | None:
-    """The code of a visit, which has none from now on: it is for whoever goes on with it."""
+    """Take the code of a web session, for the call that goes on; the session has none then."""
     found = connection.execute(
         select(visit.c.code_idx).where(visit.c.id == visit_id)
     ).scalar_one_or_none()

@@ -1,7 +1,7 @@
-"""Visits to the public site: where somebody is in its questions, and what they have given.
+"""Web sessions of the public site: the step that a visitor is at, and what they have given.
 
-The number counts answers and is the duplicate check: an answer takes the number that its page was
-made for, and whoever comes second with the same number changes nothing.
+The number counts answers and is the duplicate check. An answer takes the number that its page was
+made for. A second answer with the same number changes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from models.rows import columns_of, from_row
 from models.slots.places import is_held
 from models.slots.tables import place
 
-# The page of somebody for whom an appointment is being asked for at a partner.
+# The page of a visitor for whom an appointment is being asked for at a partner.
 PARTNER_WAITS = "partner_waits"
 
 _LOOK_BACK = timedelta(hours=2)

@@ -1,8 +1,8 @@
-"""Promised callbacks: entries of the line that nobody is on the line for, and the tries to ring.
+"""Promised callbacks: queue entries without a caller on the line, and the tries to ring.
 
-One live promise for each number is an index, not a look beforehand. A try is a row of `leg` of its
-own, so that what is told late of one try says nothing about the next. Whoever changes both locks
-the entry first, then the agent, then the leg.
+A unique index allows one live promise for each number; no check beforehand is needed. A try is a
+row of `leg` of its own, so that a late report about one try says nothing about the next. A
+transaction that changes both locks the entry first, then the agent, then the leg.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def refresh(
 def load(
     connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
 ) -> QueueEntry | None:
-    """A promise; with `lock`, nobody else changes it until the transaction ends.
+    """A promise; with `lock`, no other transaction changes it until this one ends.
 
     Raises CannotOpen where its number was sealed with a key that is gone.
     """
@@ -194,7 +194,7 @@ def end(
     *,
     only: Collection[str] = ("waiting", "reserved"),
 ) -> bool:
-    """The promise is over: left (nobody wants it any more) or lost (nobody could be reached)."""
+    """The promise is over: left (the caller no longer wants it) or lost (no answer)."""
     values = {
         "state": state,
         "outcome": outcome,
@@ -240,13 +240,13 @@ def displace(connection: Connection, clock: Clock, entry_id: str) -> bool:
 
 
 def message_of(connection: Connection, entry_id: str) -> str | None:
-    """The message that a place delivers; None for somebody's own place."""
+    """The message that a place delivers; None for a caller's own place."""
     statement = select(queue_entry.c.message_id).where(queue_entry.c.id == entry_id)
     return connection.execute(statement).scalar_one_or_none()
 
 
 def booked_since(connection: Connection, promise: QueueEntry) -> bool:
-    """Whether somebody of this number was booked since the promise was made."""
+    """Whether a person of this number was booked since the promise was made."""
     statement = select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _booked())
     return connection.execute(statement).first() is not None
 
@@ -269,9 +269,10 @@ def _booked() -> ColumnElement[bool]:
 
 
 def served_since(connection: Connection, promise: QueueEntry) -> bool:
-    """Whether an agent has spoken with that number since, for its person rang by themselves.
+    """Whether an agent has spoken with that number since, because the caller rang again.
 
-    Not before the promise was made: that was somebody else of a number that several share.
+    Conversations before the promise do not count: they may be with another person of a shared
+    number.
     """
     return (
         connection.execute(
@@ -297,9 +298,10 @@ def _served() -> ColumnElement[bool]:
 def on_the_line(
     connection: Connection, clock: Clock, promise: QueueEntry, *, menu_within: timedelta
 ) -> bool:
-    """Whether somebody waits or talks on that number at this moment, or is in the menu.
+    """Whether a call of that number waits, talks with an agent or is in the menu at this moment.
 
-    A call of the menu that began before `menu_within` and whose end nobody told counts as over.
+    A call of the menu that began before `menu_within` and whose end was not reported counts as
+    over.
     """
     mine = select(queue_entry.c.phone_idx).where(queue_entry.c.id == promise.id).scalar_subquery()
     statement = select(queue_entry.c.id).where(
@@ -344,7 +346,7 @@ def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) ->
 
 
 def overdue(connection: Connection, clock: Clock, grace: timedelta, *, limit: int) -> list[str]:
-    """Promises to which nobody came: never rung, and `grace` past when they were told at latest."""
+    """Promises never rung; the latest moment that was told to the caller is over `grace` ago."""
     late = (queue_entry.c.tries == 0, queue_entry.c.expected_at < clock.at(-grace))
     return queues.ids_of(connection, *_WAITS, *late, order=queue_entry.c.joined_at, limit=limit)
 
@@ -362,7 +364,7 @@ def older(connection: Connection, clock: Clock, than: timedelta, *, limit: int) 
 
 
 def end_forgotten(connection: Connection, clock: Clock, older_than: timedelta) -> int:
-    """End places of both kinds that began so long ago and that nobody ended; gives how many."""
+    """End places of both kinds that began so long ago and that never ended; gives how many."""
     statement = (
         update(queue_entry)
         .where(queue_entry.c.state.not_in(OVER), queue_entry.c.created_at < clock.at(-older_than))
@@ -378,7 +380,7 @@ def end_forgotten(connection: Connection, clock: Clock, older_than: timedelta) -
 
 
 def told_late(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """It was told that nobody came by then; when they will come is not known any more."""
+    """The caller was told that the callback is late; when it will come is not known any more."""
     return _change(connection, clock, entry_id, ("waiting",), {"expected_at": None})
 
 
@@ -462,7 +464,7 @@ def silent_tries(connection: Connection, clock: Clock, older_than: timedelta) ->
 
 
 def machines_dialling(connection: Connection) -> int:
-    """How many numbers the machine rings at this moment; whoever has answered is none of them."""
+    """How many numbers the machine rings at this moment; those that have answered do not count."""
     talks = exists().where(leg.c.entry_id == queue_entry.c.id, leg.c.state == "joined")
     statement = select(func.count()).where(
         queue_entry.c.state == "reserved",

@@ -45,7 +45,7 @@ def handled(connection: Connection, clock: Clock, within: timedelta) -> list[Han
 def _handled(clock: Clock, within: timedelta) -> Prepared:
     return Prepared(
         select(queue_entry.c.language, queue_entry.c.reserved_at, queue_entry.c.updated_at).where(
-            # Its index is on this: nobody waits for longer than two days.
+            # Its index is on this column: no caller waits for longer than two days.
             queue_entry.c.created_at > clock.at(-within - timedelta(days=2)),
             queue_entry.c.state == "done",
             queue_entry.c.updated_at > clock.at(-within),
@@ -57,7 +57,7 @@ def _handled(clock: Clock, within: timedelta) -> Prepared:
 
 
 def in_vain(connection: Connection, clock: Clock, within: timedelta) -> dict[str, list[float]]:
-    """Seconds that agents waited lately for each number where nobody answered, by language."""
+    """Seconds that agents waited lately for each number that did not answer, by language."""
     seconds: dict[str, list[float]] = {}
     for row in _in_vain(clock, within).rows(connection):
         took = (row.ended_at - row.created_at).total_seconds()
@@ -136,11 +136,11 @@ _WAITING = Prepared(
 
 @dataclass(frozen=True)
 class Owed:
-    """Whom a language's agents owe an answer, on the line or by a call.
+    """The people to whom a language's agents owe an answer, on the line or by a call.
 
     `due` people by now; `later` are those who may be rung from a moment on: that moment and their
-    place (UTC), in the order of the moments. Whoever comes next is behind the first; the others
-    have older places, too, but take nobody's time before.
+    place (UTC), in the order of the moments. The next caller comes behind the `due` people. The
+    `later` people have older places, too, but take no agent's time before their moment.
     """
 
     due: int = 0

@@ -55,7 +55,7 @@ CALL = "call"
 CALLBACK = "callback"
 HOURS = "hours"
 STATES = (HOURS, "open", "callback_only", "closed")
-# An entry in one of these is somebody who has a place, or talks with an agent.
+# In one of these states a caller has a place in the queue, or talks with an agent.
 LIVE = ("waiting", "kept", "reserved", "talking")
 # Agents in these answer callers, now or as soon as they are done with one.
 AT_WORK = ("ready", "reserved", "talking", "wrapup")
@@ -145,7 +145,7 @@ def memberships(connection: Connection) -> dict[str, list[str]]:
 
 
 def set_memberships(connection: Connection, staff_id: str, queue_ids: Collection[str]) -> None:
-    """Make somebody a member of these queues and of no others; none: of their languages' own."""
+    """Make an agent a member of these queues and of no others; none: of their languages' own."""
     mine = agent_queue_member.c.staff_id == staff_id
     connection.execute(delete(agent_queue_member).where(mine))
     rows = [{"staff_id": staff_id, "queue_id": one} for one in sorted(set(queue_ids))]
@@ -155,10 +155,10 @@ def set_memberships(connection: Connection, staff_id: str, queue_ids: Collection
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """A queue with what decides whether somebody is let in now.
+    """A queue with what decides whether a caller is let in now.
 
-    `agents` answer its callers, at once or when they are done with one; `on_the_line` wait in it,
-    and `waiting` are those and the callbacks that are due and that agents make.
+    `agents` answer its callers, at once or after the caller they have. `on_the_line` callers wait
+    in it. `waiting` counts those and the callbacks that are due and that agents make.
     """
 
     queue: CallQueue
@@ -193,7 +193,7 @@ def _queue_statuses(clock: Clock) -> Prepared:
 def _agents_of(clock: Clock) -> Any:
     """How many agents are there for the callers of the `agent_queue` of the statement around.
 
-    With the overflow: whoever takes the national queue takes those of its regions in the end.
+    With the overflow: an agent of the national queue takes callers of its regions in the end.
     """
     member, of_mine = agent_queue_member.alias("member"), agent_queue.alias("of_mine")
     # Joined: by EXISTS, PostgreSQL 18 counted a second queue with the answers for the first.
@@ -312,7 +312,7 @@ class QueueEntry:
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:
-    """Put somebody into the line; False when this call, or a promise to this number, is in it."""
+    """Put a person into the queue; False when this call, or a promise to this number, is in it."""
     now = ("joined_at", "due_at", *(("promised_at",) if new.kind == CALLBACK else ()))
     moments = ["created_at", "updated_at", *(name for name in now if getattr(new, name) is None)]
     if new.state == "reserved":
@@ -358,7 +358,7 @@ def load(
     lock: bool = False,
     strict: bool = False,
 ) -> QueueEntry | None:
-    """One entry; with `lock` nobody else changes it until the transaction ends.
+    """One entry; with `lock` no other transaction changes it until this one ends.
 
     With `strict` it raises CannotOpen where the number was sealed with a key that is gone.
     """
@@ -451,8 +451,8 @@ def move(
 ) -> bool:
     """Change an entry's state and other columns, if it is in one of `from_states` still.
 
-    Values may be moments of the clock (`clock.at()`). False: somebody else was quicker, nothing
-    was changed. `version` counts changes; `if_version=n` makes that a condition, too.
+    Values may be moments of the clock (`clock.at()`). False: another transaction was quicker, and
+    nothing was changed. `version` counts changes; `if_version=n` makes that a condition, too.
     """
     return change(connection, clock, entry_id, from_states, state=to_state, **values)
 
@@ -496,7 +496,7 @@ def mark_told(connection: Connection, clock: Clock, entry_id: str, seconds: int)
 
 
 def expire_kept(connection: Connection, clock: Clock, kept_for: timedelta) -> int:
-    """Let places go that nobody came back for; gives how many."""
+    """End the kept places whose callers did not come back in time; gives how many."""
     long_kept = (queue_entry.c.state == "kept", queue_entry.c.updated_at < clock.at(-kept_for))
     return end_all(connection, clock, "not_back", BUSY, *long_kept)
 
@@ -559,10 +559,10 @@ def candidates(
     limit: int = 10,
     kinds: Collection[str] = (CALL, CALLBACK),
 ) -> list[QueueCandidate]:
-    """Who waits and is due for a member of these queues, oldest place first.
+    """The entries that wait and are due for a member of these queues, oldest place first.
 
-    Of `overflow_languages` (those whose national queue is among them) also whoever waits anywhere
-    else for the overflow.
+    For `overflow_languages` (those whose national queue is among them) also the entries of other
+    queues that wait for the overflow.
     """
     mine: ColumnElement[bool] = queue_entry.c.queue_id.in_(queue_ids)
     if overflow_languages:
@@ -599,7 +599,7 @@ def in_states(
 
 @dataclass(frozen=True)
 class QueuePosition:
-    """A place in the line as whoever has it sees it, and their queue.
+    """A place in the queue as its caller sees it, and their queue.
 
     `ahead` wait and are due, have older places, and may be taken by the same agents; `agents` are
     there for them. `rings`: there is a number to ring them at.
@@ -725,9 +725,9 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = No
 
 
 def holds_or_waits(connection: Connection, call_id: str) -> tuple[bool, bool]:
-    """Whether a call holds any place of a slot, and whether the line has to do with it.
+    """Whether a call holds any place of a slot, and whether it has to do with the queue.
 
-    One statement. In the line, or handed on from there to somebody outside.
+    One statement. In the queue, or handed on by an agent to a third person.
     """
     row = _HOLDS_OR_WAITS.rows(connection, {"the_holder": call_id, "the_call": call_id})[0]
     return bool(row.holds), bool(row.waits or row.handed_on)

@@ -57,7 +57,7 @@ def taken_anew(connection: Connection, clock: Clock, entry_id: str) -> None:
 
 
 def agent_spoke(connection: Connection, entry_id: str) -> bool:
-    """Whether an agent spoke with whoever was rung for this place, in one of its calls."""
+    """Whether an agent spoke with the person who was rung for this place, in one of its calls."""
     calls = select(leg.c.provider_sid).where(
         leg.c.entry_id == entry_id, leg.c.kind == queues.CALLBACK
     )
@@ -94,7 +94,7 @@ def to_be_rung_about(
 
 
 def untold(connection: Connection, booking_id: str, topics: Sequence[str]) -> list[str]:
-    """Messages of a booking about these topics that nobody was told so far."""
+    """Messages of a booking about these topics that its person has not been told so far."""
     statement = select(message.c.id).where(
         message.c.booking_id == booking_id,
         message.c.topic.in_(topics),

@@ -97,7 +97,7 @@ def open_slots(
 
 
 def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> OpenedSlots:
-    """Open some; `new` gets the ids of the places that came, where somebody asks for them."""
+    """Open some; `new` gets the ids of the places that came, unless it is None."""
     mine = and_(
         slot.c.centre_id == some.centre_id,
         slot.c.start_at.between(some.starts[0], some.starts[-1]),

@@ -1,6 +1,6 @@
-"""Alerts: raised once, ended once, each told once to whoever listens outside.
+"""Alerts: raised once, ended once, each sent once to the outside listener.
 
-At most one alert of a name is raised at a time: a unique index stands behind it.
+A unique index ensures that at most one alert of a name is raised at a time.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def latest(connection: Connection, most: int) -> list[Alert]:
 
 
 def untold(connection: Connection, since: datetime, most: int) -> list[Alert]:
-    """Those whose beginning, or end, was told to nobody outside; oldest first.
+    """Those whose beginning, or end, was not sent to the outside listener yet; oldest first.
 
-    `since` (UTC): nobody wants to hear of older ones any more.
+    `since` (UTC): older ones are of no use to the listener any more.
     """
     statement = (
         select(*_COLUMNS)

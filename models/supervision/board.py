@@ -35,13 +35,13 @@ from models.messages.tables import message
 from models.queue.tables import BUSY, IN_LINE, queue_entry
 from models.rows import columns_of, from_row
 
-# To the letter what the indexes say, or SQLite would not use them.
-# The machine's own numbers are in the same table, and in nobody's line.
+# Word for word the conditions of the indexes, or SQLite would not use them. Calls that the machine
+# makes are in the same table, but in no agent's queue.
 _FOR_AGENTS = queue_entry.c.mode == "agent"
 _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
 # Calls in one statement.
 _AT_ONCE = 400
-# Milliseconds. Less than what makes PostgreSQL stop a vacuum that somebody waits for.
+# Milliseconds. Less than what makes PostgreSQL stop a vacuum that blocks another transaction.
 _LOCK_PATIENCE_MS = 50
 _SUMMARIES = ("ix_turn_at", "ix_call_started_at")
 
@@ -211,7 +211,7 @@ _LEFT = columns_of(AbandonedEntry, queue_entry)
 def answered_between(
     connection: Connection, since: datetime, until: datetime | None = None
 ) -> list[AnsweredEntry]:
-    """Whom agents answered in a span, or from then on."""
+    """The entries that agents answered in a span, or from then on."""
     statement = select(*_ANSWERED).where(queue_entry.c.answered_at >= since)
     if until is not None:
         statement = statement.where(queue_entry.c.answered_at < until)
@@ -300,7 +300,7 @@ class OwedCallbacks:
 
 
 def promised(connection: Connection, now: datetime) -> OwedCallbacks:
-    """Callbacks that nobody has made yet; messages that go by telephone are none."""
+    """Callbacks that are still to be made; messages that go by telephone do not count."""
     statement = select(
         func.count(),
         func.count().filter(queue_entry.c.expected_at < now),
@@ -313,7 +313,7 @@ def promised(connection: Connection, now: datetime) -> OwedCallbacks:
 def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dict[str, int]:
     """How long each queue was at a moment: joined by then, not answered and not gone.
 
-    `reach`: nobody waits longer than this, callbacks included.
+    `reach`: the longest wait, callbacks included.
     """
     open_still = or_(queue_entry.c.answered_at.is_(None), queue_entry.c.answered_at > moment)
     not_gone = or_(queue_entry.c.ended_at.is_(None), queue_entry.c.ended_at > moment)
@@ -431,8 +431,8 @@ def departements(connection: Connection) -> list[str]:
 def summarise(connection: Connection) -> bool:
     """Let PostgreSQL's summaries of pages cover the newest ones, which are asked for each second.
 
-    On a connection of `Database.statement()`. False where somebody has the table (a vacuum, which
-    does this itself at its end) or there is no such thing.
+    On a connection of `Database.statement()`. False where another process has locked the table (a
+    vacuum, which does this itself at its end), and on SQLite, which has no summaries.
     """
     if connection.dialect.name == "sqlite":
         return False

@@ -1,7 +1,7 @@
 """What screens show: written by one process each second, read by all.
 
-`at` moves with every writing, the body only when it changed. So its tag answers "nothing new" to
-a screen that has it, and `at` alone tells a screen that nobody writes any more.
+`at` moves with every writing, the body only when it changed. So its tag answers "nothing new" to a
+screen that has it, and `at` alone tells a screen that the writing process has stopped.
 """
 
 from __future__ import annotations

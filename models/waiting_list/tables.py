@@ -40,7 +40,8 @@ waiting_entry = Table(
     index("ix_waiting_entry_near", "territory", "band", "longitude", where=_WAITS),
     index("ix_waiting_entry_offered_until", "offered_until", where=_OFFERED),
     index("uq_waiting_entry_person", "person_idx", where=_WAITS, unique=True),
-    # A ring asks whether something is kept for somebody of its line: there are few of these.
+    # Each incoming call asks whether a place is kept for a person of its number. There are few of
+    # these.
     index("ix_waiting_entry_offered_phone", "phone_idx", where=_OFFERED),
 )
 

@@ -82,7 +82,7 @@ class NewWaitingListEntry:
     territory: str | None = None
     kilometres: float | None = None
     not_before: datetime | None = None
-    # Whether whoever asked did so for somebody else.
+    # Whether the person who asked did so for another person.
     for_other: bool = False
 
 
@@ -90,7 +90,7 @@ class NewWaitingListEntry:
 class WaitingListEntry:
     """An entry with its person; moments are UTC. Erased ones are never given.
 
-    `for_other`: whoever put them on the list did so for somebody else, or nobody knows.
+    `for_other`: another person put them on the list, or it is unknown who did.
     """
 
     id: str
@@ -113,7 +113,7 @@ class WaitingListEntry:
 
 @dataclass(frozen=True)
 class Freed:
-    """A place that is free, at a centre where somebody may wait; `start_at` is UTC."""
+    """A place that is free, at a centre for which people may wait; `start_at` is UTC."""
 
     place_id: int
     slot_id: int
@@ -156,14 +156,14 @@ def holder_of(entry_id: str) -> str:
 
 
 def offer_key(entry_id: str, slot_id: int) -> str:
-    """The key of the one offer of a slot to an entry: nobody is asked twice about the same hour."""
+    """The key of the one offer of a slot to an entry: no entry is offered the same slot twice."""
     return f"waiting:{entry_id}:{slot_id}"
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListEntry) -> str:
-    """Put somebody on the list; gives the id of their live entry, which may be there already.
+    """Put a person on the list; gives the id of their live entry, which may be there already.
 
-    A repeated wish changes nothing of the entry, for whoever repeats it may be a stranger.
+    A repeated request changes nothing of the entry, for it may come from a stranger.
     """
     person = {
         "born": new.born.isoformat(),
@@ -214,8 +214,8 @@ def load(
 ) -> WaitingListEntry | None:
     """Read an entry; None for one that is unknown or erased.
 
-    With `lock` nobody else changes it until the transaction ends. With `only_waiting` it is locked
-    without patience: None, too, when it is not waiting, or somebody else is at it.
+    With `lock` no other transaction changes it until this one ends. With `only_waiting` it is
+    locked without patience: None, too, when it is not waiting, or another transaction has it.
     """
     statement = select(waiting_entry).where(
         waiting_entry.c.id == entry_id, waiting_entry.c.person_enc.is_not(None)
@@ -240,7 +240,7 @@ def of_row(row: Any, vault: Vault) -> WaitingListEntry:
 
 
 def anybody(connection: Connection) -> bool:
-    """Whether somebody is on the list, of whatever campaign."""
+    """Whether anyone is on the list, of whatever campaign."""
     return bool(
         connection.execute(select(exists().where(_LIVE).select_from(waiting_entry))).scalar_one()
     )
@@ -252,10 +252,10 @@ def anybody(connection: Connection) -> bool:
 def freed(
     connection: Connection, clock: Clock, campaign: str, place_ids: Collection[int]
 ) -> list[Freed]:
-    """Those of these places that are free and where somebody may wait, by their start.
+    """Those of these places that are free and for which people may wait, by their start.
 
-    At centres that are open and whose places are ours to give. Where nobody waits this is all that
-    is asked.
+    At centres that are open and whose places this service books. Where the list is empty, this is
+    the only statement.
     """
     mine = and_(_LIVE, waiting_entry.c.campaign == campaign)
     columns: list[Any] = [
@@ -292,19 +292,20 @@ def candidates(
     most_doses: int,
     without: Sequence[str] = (),
 ) -> list[WaitingListCandidate]:
-    """The first entries that may want a place, in order; an empty list means that nobody does.
+    """The first entries that may want a place, in order; an empty list means that none does.
 
     Locks nothing. Those that were asked about this slot before are left out, and `without`.
 
-    Reads few rows however many wait: of those by distance the first some hundred of all on this
-    land, and where none of these is near, the neighbourhood, which then cannot be many.
+    Reads few rows however many wait. Of the entries by distance it reads the first few hundred of
+    the territory. Where none of these is near, it reads the neighbourhood, which then is small.
     """
     asks = _Asks(campaign, one, most_doses, most_kilometres)
     rows = list(connection.execute(asks.at_centre(without)))
     if one.latitude is not None:
         at_centre, whole = rows, len(rows) < _PAGE
         by_distance, all_near = _near(connection, asks, without)
-        # Of neither kind anybody counts behind whom the other kind may have somebody unseen.
+        # Each of the two lists may end early. An entry counts only while no unread entry of the
+        # other list can come before it.
         rows = [row for row in at_centre if all_near or _key(row) < _key(by_distance[-1])]
         rows += [row for row in by_distance if whole or _key(row) < _key(at_centre[-1])]
     return [WaitingListCandidate(row.id, bool(row.booked)) for row in sorted(rows, key=_key)]
@@ -534,7 +535,7 @@ def lapsed(connection: Connection, clock: Clock, *, limit: int) -> list[tuple[st
 
 
 def is_lapsed(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """Whether its offer has run out; locks it, without patience for whoever else is at it."""
+    """Whether its offer has run out; locks it, and skips one that another transaction locked."""
     statement = (
         select(waiting_entry.c.id)
         .where(
@@ -602,7 +603,7 @@ def erase_due(connection: Connection, clock: Clock, *, ended: timedelta, oldest:
             person_idx=None,
             phone_enc=None,
             phone_idx=None,
-            # Where somebody was waiting is not known of anybody any more.
+            # Where an erased person lived is not kept.
             latitude=None,
             longitude=None,
             band=None,

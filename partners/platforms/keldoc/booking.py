@@ -303,7 +303,7 @@ def _check(response: requests.Response) -> None:
         wait = timedelta(seconds=int(after)) if _SECONDS.fullmatch(after) else None
         raise Busy(str(status), wait)
     if status >= _BROKEN_FROM:
-        # It broke, and nobody knows after what.
+        # The partner failed, and how far it got is unknown.
         raise NoAnswer
     raise ProviderRefused(str(status))
 
@@ -325,7 +325,7 @@ def _json_of(response: requests.Response) -> Any:
 
 
 def _never_connected(error: BaseException) -> bool:
-    """Whether nothing was sent: nobody was there to take it."""
+    """Whether nothing was sent: no connection was made."""
     seen: BaseException | None = error
     while seen is not None:
         reason = getattr(seen, "reason", None)

@@ -163,7 +163,7 @@ def _ranges(rows: list[Any], context: Context) -> Reading:
 
 
 def _motives_of(fields: Mapping[str, Any], context: Context) -> list[Motive | None]:
-    """What a range may be taken for: those of its motives that we send somebody for, if any.
+    """What a range may be taken for: those of its motives to which we send callers, if any.
 
     Without ids it is for every motive: for the one that was asked for.
     """
