@@ -82,7 +82,7 @@ def _back_from_line(session: Session, heard: Input, world: World) -> tuple[Sessi
         # From a conversation, and not from a queue that did not hold them.
         result = "returned"
     if heard.kind is Heard.QUEUED and result == HUNG_UP:
-        # Nobody hears it. Where they were is kept for when they ring again.
+        # The caller has hung up. Their step is kept for when they ring again.
         return session, _speech(session, (), None, TurnOutcome.ENDED)
     return _settle(session, HELD[session.step].back(session, result, world), world)
 
@@ -140,7 +140,7 @@ def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Spee
     if obeyed and not (obeyed == "person" and session.step in PERSON_STEPS):
         return _obey(spoke, obeyed, world)
     step = STEPS[session.step]
-    # Whoever asks for a person here again means it.
+    # A caller who asks for a person here again means it.
     move = step.take(spoke, "0", world) if obeyed else step.hear(spoke, text, world)
     if move is not None:
         return _settle(spoke, move, world, unsure=unsure)
@@ -162,7 +162,7 @@ def _not_understood(
 
 def _obey(session: Session, wish: str, world: World) -> tuple[Session, Speech]:
     """Do what is the same at every question; none of it counts as a failed try."""
-    # Whoever asks for anything may speak again.
+    # A caller who asks for anything may speak again.
     session = session.but(speech_off_at="")
     if wish == "person":
         return _to_person(session, world)
@@ -283,12 +283,12 @@ def _ask(
 ) -> Speech:
     question = STEPS[session.step].question(session, world)
     keys = (question.lead, question.prompt) if question.lead else (question.prompt,)
-    # Whoever asked for a moment hears the question in other words, though it was no mistake.
+    # A caller who asked for a moment hears the question in other words, though it was no mistake.
     wording = session.misses + max(session.unsure, bool(session.replied))
     asked = tuple(Line(key, question.values, wording) for key in keys)
     listen = _open_to_words(session, question, world)
     if listen.speech and outcome in _TRIED_IN_VAIN and not session.speaks:
-        # Nobody speaks to a machine that has not asked for it.
+        # Callers do not speak to a machine unless it invites them to.
         before = (*before, Line("you_may_speak", wording=max(session.misses - 1, 0)))
     return _speech(session, (*before, *asked, *question.after), listen, outcome)
 

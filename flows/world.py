@@ -121,7 +121,7 @@ class Eligibility:
 
 @dataclass(frozen=True)
 class WaitingListRequest:
-    """Somebody who waits for a place near a position. `number` is E.164."""
+    """A person who waits for a place near a position. `number` is E.164."""
 
     born: date
     number: str
@@ -213,7 +213,7 @@ class NotChanged(Enum):
     # Too late to take a cancellation back; or the person has another appointment by now.
     TOO_LATE = auto()
     BOOKED_AGAIN = auto()
-    # Somebody must do it: not from here, or not now.
+    # An agent must do it: not from here, or not now.
     PERSON = auto()
 
 
@@ -394,7 +394,7 @@ class Bookings(Protocol):
         ...
 
     def wish_calls(self, references: tuple[str, ...]) -> None:
-        """Whoever has these bookings wants to be rung about them (changes)."""
+        """Note that the people of these bookings want to be rung about them (changes)."""
         ...
 
     def rung_about(self, rung_for: str, born: date) -> CallerBooking | NotMine:
@@ -458,7 +458,7 @@ class WaitingList(Protocol):
         ...
 
     def refuse_place(self, kept: KeptOffer) -> bool:
-        """Somebody else may have it; gives whether they are still on the list (changes)."""
+        """Give the place up to others; gives whether the person is still on the list (changes)."""
         ...
 
     def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
@@ -477,9 +477,9 @@ class Agents(Protocol):
     """The queue for a person, and the promise to call back."""
 
     def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
-        """Put the caller into the line for a person, or say why not (changes if it does).
+        """Put the caller into the queue for an agent, or say why not (changes if it does).
 
-        Whoever had a place keeps it: of an earlier call that was cut, or of a promise.
+        A caller who had a place keeps it: of an earlier call that was cut, or of a promise.
         """
         ...
 
@@ -522,7 +522,7 @@ class Agents(Protocol):
         ...
 
     def callback_refused(self, rung_for: str) -> None:
-        """Nobody at that number wants to be rung any more (changes)."""
+        """The person at that number wants to be rung no more (changes)."""
         ...
 
 

@@ -1,7 +1,7 @@
 """What agents, supervisors and third persons hear on the lines that we ring for them, as TwiML.
 
-No participant ever ends a conference by leaving it: who leaves is told to us, and we decide who
-stays with whom.
+A participant who leaves never ends a conference. The provider reports who left, and this service
+decides which participants stay together.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class _Lines:
         )
 
     def left(self) -> str:
-        """Somebody is out of the conversation: they hung up, or were let go."""
+        """A participant is out of the conversation: they hung up, or were let go."""
         self._told(_DONE)
         return documents.over()
 

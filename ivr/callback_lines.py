@@ -54,7 +54,7 @@ class _Lines:
         self._call_back = call_back
 
     def answered(self) -> Response:
-        """Somebody or something picked up."""
+        """A person or a machine picked up."""
         started = time.perf_counter()
         call_id, try_id = request.form["CallSid"], _id(request.args.get("leg", ""))
         again = request.args.get("again", "")

@@ -178,7 +178,7 @@ class Conversation:
 
 def _count_person(before: Session, after: Session, outcome: TurnOutcome) -> None:
     """Count once for each call that it asked for a person, and once that it came to one."""
-    # Whoever goes on with a call that was cut has asked in that one.
+    # A caller who goes on with a call that was cut was counted in that one.
     if after.wants_person and not before.wants_person and after.step in _OF_PERSON:
         PERSON_ASKED.inc()
     if after.wants_person and before.step in _OF_PERSON and outcome is TurnOutcome.PROMISED:

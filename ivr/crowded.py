@@ -27,7 +27,7 @@ from services.queue.promise_callback import promise_callback
 from services.store import Store
 from services.telemetry import GIVEN_WAY, PROMISES
 
-# Whoever waited so often (a quarter of a minute each) goes on, however many others there are.
+# A caller who waited so often (a quarter of a minute each) goes on, however many others there are.
 PATIENCE = 12
 PERSON, RING_BACK = "0", "1"
 _COUNT = re.compile(r"[0-9]{1,2}")

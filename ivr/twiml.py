@@ -299,7 +299,8 @@ def _connect(
             beep="false",
             wait_url=addresses.music,
             wait_method="GET",
-            # Whoever comes when the agent is gone opens one of their own: that must be told, too.
+            # A caller who comes after the agent has gone opens a conference of their own: report
+            # that, too.
             status_callback=addresses.at(f"/voice/conference?entry={_MARK.format(_NAME)}"),
             status_callback_method="POST",
             status_callback_event="join leave",

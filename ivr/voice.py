@@ -64,7 +64,7 @@ class _Edge:
         return _xml(short) if short else self._answered(0, 0, self._conversation.ring)
 
     def crowded(self) -> Response:
-        """Somebody who got the short answer stayed on the line, or pressed a key."""
+        """A caller who got the short answer stayed on the line, or pressed a key."""
         short = self._crowd.again() if self._crowd else None
         return _xml(short) if short else self._answered(0, 0, self._conversation.ring)
 

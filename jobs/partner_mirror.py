@@ -78,7 +78,7 @@ def make_keldoc(path: str, key: str, secret: str) -> Keldoc | None:
     try:
         found = read_booking(Path(path))
     except (OSError, ValueError) as error:
-        # Whoever reads partners says all of it.
+        # The process that reads partners logs the whole error.
         log.error("nothing is booked at a partner", why=str(error))
         return None
     if found is None:

@@ -1,6 +1,6 @@
 """Tries to look something up, counted in the database: no limit is lost with Redis or a restart.
 
-One row for each of whom a try counts for. A subject is a keyed hash, or empty for everybody
+One row for each subject that a try counts for. A subject is a keyed hash, or empty for all
 together; no row says what was tried or what came of it, beyond whether it was right.
 """
 

@@ -318,7 +318,7 @@ class Database:
         for engine in self.engines:
             pool = engine.pool
             engine.dispose()
-            # Somebody may have given one back between the closing and the end of the pool.
+            # A thread may have given one back between the closing and the end of the pool.
             pool.dispose()
         if self._queue is not None:
             self._queue.close()
@@ -357,7 +357,7 @@ class WriterQueue:
         self._thread.release()
 
     def close(self) -> None:
-        """Whoever writes at the moment keeps the file until they are done."""
+        """Close the file; a thread that writes at the moment keeps it until it is done."""
         self._is_closed = True
         if self._thread.acquire(blocking=False):
             if not self._depth:

@@ -24,7 +24,7 @@ from partners.phones import read_phones
 # Real answers have some tens of kilobytes; a whole département's list less than one megabyte.
 LARGEST_BYTES: Final = 10 * 1024 * 1024
 PARIS: Final = ZoneInfo(geography.DEFAULT_TIME_ZONE)
-# Nothing tells for whom it is.
+# The partner does not tell which people it is for.
 UNKNOWN: Final = "unknown"
 _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)? ?(?:Z|z|[+-]\d\d(?::?\d\d)?)?"

@@ -51,7 +51,7 @@ class Blocked(Exception):
 
 
 class Asker(Protocol):
-    """Whoever asks a platform: partners.polite, or a test's memory."""
+    """What asks a platform: partners.polite, or a test's memory."""
 
     requests_made: int
 

@@ -16,7 +16,7 @@ PERSON_NEEDED = "person_needed"
 
 
 def _for_whom(session: Session) -> str:
-    """The sentence that says for whom this is, and whose telephone hears of it."""
+    """The sentence that says which person this is for, and whose telephone gets the text."""
     if session.whom == Whom.TWO:
         return "confirm_second" if session.second_person else "confirm_first"
     if session.whom == Whom.OTHER:

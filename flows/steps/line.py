@@ -1,7 +1,8 @@
-"""The line for a person: one door to it, and what is said of a place in it.
+"""The queue for an agent: the one entry to it, and what is said of a place in it.
 
-Whoever asks for a person, or is not understood, comes through `knock`. Somebody is there: into the
-queue at once. Nobody is: the truth, why and until when, and then what is offered instead.
+Every caller who asks for a person, or is not understood, comes through `knock`. If an agent is
+there, the caller enters the queue at once. If none is, the caller hears why and until when, and
+then what is offered instead.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def round_wait(seconds: int) -> int:
 
 
 def promised(session: Session, world: World, number: str, at: datetime | None) -> End:
-    """The last words to whom a call was promised, with its hour where it is not soon.
+    """The last words to a caller who was promised a call, with its hour where it is not soon.
 
     `at` is by the agents' clock.
     """

@@ -35,7 +35,7 @@ class PartnerCentre(Patient):
             "place": session.own_name,
             "town": session.own_town,
             "distance": session.own_kilometres,
-            # Nobody is told less than it is.
+            # Never tell less than it is.
             "minutes": max(session.own_minutes, SOME_MINUTES),
         }
         question = menu("partner_centre", **values)

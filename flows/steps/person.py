@@ -1,8 +1,8 @@
-"""Whoever wants a person and cannot be passed to one: an honest promise to ring back, or none.
+"""A caller wants an agent and cannot be passed to one: an honest promise to ring back, or none.
 
-The door to people is flows.steps.line. The promise is stored before it is spoken, and only if it
-can be kept. Somebody who showed a sign of life is never hung up on: who stays silent is promised a
-call at the number that rings, and who has no such number is asked for one for a long time.
+The way to agents is flows.steps.line. The promise is stored before it is spoken, and only if it can
+be kept. A caller who showed a sign of life is never hung up on. One who stays silent is promised a
+call at the number that rings. One who has no such number is asked for one for a long time.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ ENTRY_OF = {
 }
 # What was chosen is still chosen here.
 AFTER_CHOICE = frozenset({"couple_choice", "reach", "reach_number", "reach_check", "confirm"})
-# Whoever talked with an agent has told them all; who waited for one has a place in the line.
+# A caller who talked with an agent has told them all; one who waited has a place in the queue.
 _PERSON = frozenset({"person", "person_number", "person_number_check", QUEUE})
 _ENTRIES = frozenset({
     "for_whom", "date_of_birth", "birth_year", "birth_month", "birth_day", "date_of_birth_check",
@@ -91,7 +91,7 @@ class Resume(Step):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "2":
-            # Somebody else may speak another language, too.
+            # Another person may speak another language, too.
             return _afresh(session.but(language=Session.language, someone_else=True))
         if pressed != "1":
             return NO_SUCH_KEY

@@ -1,6 +1,6 @@
 """News for later: at the number that rings, or one that is typed.
 
-What is promised is stored before it is said. Somebody who showed a sign of life and then stays
+What is promised is stored before it is said. A caller who showed a sign of life and then stays
 silent is promised it all the same: silence is no objection.
 """
 
@@ -87,7 +87,7 @@ def _wait(session: Session, world: World, number: str) -> Move:
         )
     )
     if ahead is None:
-        # Nobody knows where that is: a person does.
+        # The position of the postcode is unknown: an agent must help.
         return Go(session, "person", remember=False)
     if session.is_first_of_two:
         return _on_to_second(session, world, Line("waiting_noted"))

@@ -33,7 +33,7 @@ class Welcome(Patient):
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
-            # Whoever came back from "my appointment" proves nothing any more.
+            # A caller who came back from "my appointment" need not prove anything any more.
             return Go(session.but(proving=Proving.NOTHING, asked=""), "for_whom")
         if pressed == "2":
             return Go(session.but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)

@@ -46,7 +46,7 @@ def _handed_back(session: Session, world: World, step: str) -> Move:
         return back_to_machine(fresh, world, step or "welcome")
     without = fresh.but(line="", line_queue="", person_reason="")
     if not (session.born and session.territory):
-        # Where and for whom is not known: that is asked first.
+        # The person and the place are not known yet: ask for them first.
         return back_to_machine(fresh, world, "postcode" if session.born else "date_of_birth")
     return search_nearest(without, world, lines=(Line("resumed"),))
 

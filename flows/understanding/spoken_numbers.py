@@ -22,7 +22,7 @@ from text_to_num import alpha2digit
 
 from flows.understanding.vocabulary import Vocabulary, plain
 
-# Nobody answers a question about numbers at greater length; a television does.
+# No caller answers a question about numbers at greater length; a television does.
 MOST_LETTERS: Final = 600
 MOST_NUMBERS: Final = 28
 # "quatre vingt dix sept mille quatre cent quatre vingt dix huit"
@@ -567,9 +567,9 @@ def _together(
 def paths(edges: Lattice, most_digits: int) -> Iterator[tuple[NumberSpan, ...]]:
     """The ways through the whole row that have the fewest digits, if those are not too many.
 
-    Nobody says 20, 2 in one breath for others to understand, nor 4, 20 or 3, 100: words that can
-    be one number are one, wherever that leaves the row complete. A row with a piece missing is so
-    not made up to the right length.
+    Callers do not say 20, 2 in one breath and expect to be understood, nor 4, 20 or 3, 100. So
+    words that can be one number are one, wherever that leaves the row complete. In this way a row
+    with a piece missing is not made up to the right length.
     """
     least = least_digits(edges)
     if not edges or least[0] > most_digits:

@@ -16,7 +16,7 @@ from flows.session import CallerKind
 
 # What "today" means to a caller, and the hour at which a campaign opens.
 COUNTRY_ZONE = ZoneInfo("Europe/Paris")
-# Nobody in France has reached 123; the call script refuses beyond 120.
+# No person in France has reached 123; the call script refuses beyond 120.
 OLDEST_AGE = 120
 _DIGITS = re.compile(r"[0-9]+")
 # As dialled in France and in its overseas départements, or international.

@@ -93,8 +93,8 @@ class CallMap:
     def menus_deep(self) -> Mapping[str, int]:
         """How many menus lie one upon another on the shortest way to each step, itself included.
 
-        Whoever types something, agrees to what was read back, or hears what a search found is deep
-        in no menu any more.
+        The count starts anew where the caller types something, agrees to what was read back, or
+        hears what a search found.
         """
         deep = {START: 0}
         waiting = deque([START])

@@ -447,7 +447,7 @@ def kept_scenarios(make: Make) -> Scenarios:
 
 
 def place_is_kept(make: Make) -> list[WalkTurn]:
-    """Whoever waits rings, or was rung, and gives the birth date."""
+    """A person who waits rings, or was rung, and gives the birth date."""
     found = []
     session = ringing().but(is_offered=True)
     for heard in (RING, *map(keys, ("1", "1", "12031942", "1"))):
@@ -502,7 +502,7 @@ def far_away(make: Make) -> list[WalkTurn]:
 
 
 def told_later(make: Make) -> list[WalkTurn]:
-    """Whoever cannot be booked now is told later: one, or the first of two."""
+    """A person who cannot be booked now is told later: one, or the first of two."""
     found = []
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
         for whom in (Whom.SELF, Whom.TWO):
@@ -548,7 +548,7 @@ def rung_by_us(make: Make) -> list[WalkTurn]:
 
 
 def long_silence(make: Make) -> list[WalkTurn]:
-    """Somebody without a number asks for a person and then says nothing for very long."""
+    """A caller without a number asks for a person and then says nothing for very long."""
     world = make()
     session, _ = advance(ringing(CallerKind.NONE), RING, world)
     found = []

@@ -36,7 +36,7 @@ IN_CALL = frozenset({"reserved", "talking"})
 
 @dataclass(frozen=True)
 class Staff:
-    """Somebody who works here, as every page and use case knows them. Nothing secret.
+    """A member of staff, as every page and use case knows them. Nothing secret.
 
     `languages` are codes as in `prompts/`; `centre_id` is that of a secretary, None for all.
     """
@@ -312,7 +312,7 @@ def staff_session(connection: Connection, token: str) -> StaffSession | None:
 
 
 def touch(connection: Connection, clock: Clock, token: str) -> None:
-    """Somebody is there: the idle limit counts from now."""
+    """A member of staff is there: the idle limit counts from now."""
     connection.execute(
         update(session).where(session.c.token_idx == hash_of(token)).values(seen_at=clock.at())
     )

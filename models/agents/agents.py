@@ -1,8 +1,8 @@
-"""What agents do at this moment, the lines that we ring for them, and what is asked for them.
+"""What agents do at this moment, their legs, and the provider commands for them.
 
-Every change is conditional on the state it leaves, so that of two who want the same one gets it;
-the other is told so by a False. Entries of the line are touched here only where an agent has to do
-with them. Whoever locks both an entry and an agent locks the entry first.
+Every change is conditional on the state it leaves: of two processes that want the same, one gets it
+and the other gets False. Entries of the queue are touched here only where an agent has to do with
+them. A transaction that locks both an entry and an agent locks the entry first.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def telephone(connection: Connection, vault: Vault, staff_id: str) -> str | None
     return vault.open_text(sealed, f"staff.phone:{staff_id}")
 
 
-# ------------------------------------------------------------------ who takes whom
+# ------------------------------------------------------------------ which agent takes which caller
 
 
 @dataclass(frozen=True)
@@ -716,7 +716,7 @@ def undone(connection: Connection, clock: Clock, limit: int = 200) -> list[tuple
 
 
 def _is_free(clock: Clock) -> ColumnElement[bool]:
-    """Nobody's: never tried and left alone for long enough, or its lease has run out."""
+    """Free to claim: never tried and left alone for long enough, or its lease has run out."""
     return or_(intent.c.lease_until.is_(None), intent.c.lease_until <= clock.at())
 
 

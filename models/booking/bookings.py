@@ -170,7 +170,7 @@ def wish_calls(
 
 
 def wish_no_calls(connection: Connection, booking_id: str) -> bool:
-    """Whoever has this booking wants to be rung no more; False where that was so before."""
+    """Note that the person of this booking wants no more calls; False where that was so before."""
     statement = (
         update(booking).where(booking.c.id == booking_id, booking.c.calls).values(calls=False)
     )

@@ -1,8 +1,8 @@
 """What becomes of a booking once it is there: read it whole, cancel, move and restore it.
 
-Whoever changes one calls `load(…, lock=True)` first, so that two changes of one booking come one
-after the other; every write says, besides, which state it needs. Each change counts `version` up.
-A booking has one row of `appointment` for each dose, whatever happens to it.
+A transaction that changes one calls `load(…, lock=True)` first, so that two changes of one booking
+come one after the other. Every write says, besides, which state it needs. Each change counts
+`version` up. A booking has one row of `appointment` for each dose, whatever happens to it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from models.booking.tables import history
 from models.clock import Clock
 from models.prepared import Prepared
 
-# Somebody wrote that they will come: the one line that changes nothing.
+# A person wrote that they will come: the one line that is no change.
 SAID_YES = "said_yes"
 _GIVEN = ("booking_id", "who", "channel", "what", "why", "details")
 

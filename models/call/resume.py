@@ -1,7 +1,7 @@
 """Calls whose line was cut: what is left of them, who may go on with it, and codes to do so.
 
-What was said lies in a call's newest turn. Whoever takes it up closes that turn in the same
-transaction, so that two who ring at once never go on with one and the same call.
+What was said lies in a call's newest turn. The call that takes it up closes that turn in the same
+transaction, so that two calls at once never go on with the same one.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def call_of_code(connection: Connection, clock: Clock, code_idx: bytes) -> str |
 def pass_codes(
     connection: Connection, clock: Clock, from_call: str, to_call: str, lasts: timedelta
 ) -> None:
-    """Somebody went on in another call: their code is for that one now."""
+    """The caller went on in another call: their code is for that one now."""
     connection.execute(
         update(resume_code)
         .where(resume_code.c.call_id == from_call)

@@ -66,7 +66,7 @@ class Comes:
 
 @dataclass(frozen=True)
 class Mark:
-    """What is said of an appointment, by whom and since when (UTC, None where nothing is)."""
+    """What a secretary (`who`) noted of an appointment, and when (UTC, None where nothing is)."""
 
     state: str
     who: str = ""
@@ -101,7 +101,7 @@ class CentreName:
 
 @dataclass(frozen=True)
 class RungCandidate:
-    """Somebody of the waiting list for whom a place of this centre is held until `until` (UTC)."""
+    """A person of the waiting list for whom a place of this centre is held until `until` (UTC)."""
 
     entry_id: str
     start_at: datetime
@@ -211,7 +211,7 @@ def marks(connection: Connection, centre_id: str, window: Window) -> dict[str, s
 def lock(connection: Connection, centre_id: str, booking_id: str, dose: int) -> Mark | None:
     """What is said of an appointment of this centre; None where there is none.
 
-    Nobody else says something else about it until the transaction ends.
+    No other transaction changes that until this one ends.
     """
     statement = select(appointment.c.start_at).where(
         appointment.c.booking_id == booking_id,
@@ -328,7 +328,7 @@ def set_given(connection: Connection, booking_id: str, dose: int, place_id: int 
 def rung(
     connection: Connection, clock: Clock, centre_id: str, window: Window
 ) -> list[RungCandidate]:
-    """Those of the waiting list whom a secretary of this centre rings, by their hour.
+    """The people of the waiting list that a secretary of this centre rings, by their hour.
 
     An offer that was told by text or by a machine is none of these: it has a row of its own.
     """

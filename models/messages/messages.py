@@ -44,7 +44,7 @@ _UNDELIVERED = message.c.state.in_([literal_column(f"'{one}'") for one in FAILIN
 
 @dataclass(frozen=True)
 class MessageRow:
-    """A message without what it says and to whom. Moments are UTC.
+    """A message without its words and its recipient. Moments are UTC.
 
     `follows` is the id of the message in whose place it goes, where it does.
     """
@@ -211,7 +211,7 @@ def _is_confirmed_since() -> ColumnElement[bool]:
 def send_again(connection: Connection, clock: Clock, message_ids: Sequence[str]) -> list[str]:
     """Write a row in the place of each that may go again; gives the ids of those rows.
 
-    Whoever asks for the same once more, or at the same moment, gets none.
+    A second request for the same, even at the same moment, gets none.
     """
     sources = connection.execute(_sources(message_ids)).all()
     rows = [

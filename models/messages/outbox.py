@@ -184,7 +184,7 @@ def count_pending(connection: Connection, vault: Vault, kind: str, recipient: st
 def due(connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: int) -> list[str]:
     """Ids of messages to deliver now: what became due first of each kind, and last of all kinds.
 
-    Whoever has just booked does not wait behind ten thousand reminders.
+    So a confirmation that was just written does not wait behind ten thousand reminders.
     """
     first, last = _looking(clock, tuple(kinds), limit)
     found = [row.id for row in first.rows(connection)]
@@ -309,7 +309,7 @@ def about_to_text(
     parts: int,
     lease: timedelta,
 ) -> bool:
-    """Keep the words of a notice and whom they go to, before they leave; False when taken over.
+    """Keep the words and the recipient of a notice before it is sent; False when taken over.
 
     Should the answer be lost, it is these words that are looked for at the provider.
     """
@@ -343,7 +343,7 @@ def told_by_call(
 
 
 def drop(connection: Connection, clock: Clock, claimed: ClaimedMessage, why: str) -> bool:
-    """Nobody is to be told by this one any more; `why` is a word of 12 letters at most."""
+    """A message need not be delivered any more; `why` is a word of 12 letters at most."""
     over = {"state": "dropped", "error_code": why, "lease_until": None}
     return _write(connection, clock, claimed, **over)
 

@@ -80,12 +80,12 @@ def mark_stopped(connection: Connection, clock: Clock, phone_idx: bytes, *, stop
 
 
 def mark_wrong(connection: Connection, clock: Clock, phone_idx: bytes) -> None:
-    """Somebody there says that it is not the number of whom we write to."""
+    """Note that a person there says that it is not the number of the person written to."""
     _put(connection, clock, phone_idx, {"wrong_at": clock.at()})
 
 
 def mark_right(connection: Connection, clock: Clock, phone_idx: bytes) -> None:
-    """It is the number of whom we write to after all."""
+    """Note that it is the number of the person written to after all."""
     _put(connection, clock, phone_idx, {"wrong_at": None})
 
 

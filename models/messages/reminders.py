@@ -1,7 +1,7 @@
 """Reminders are written in sets: one statement for a day, a time zone and a campaign.
 
-Who is reminded is found and their rows of the outbox are made inside the database; whom a row goes
-to and what it says is found when it is delivered.
+The people to remind are found, and their rows of the outbox made, inside the database. The
+recipient and the words of a row are found when it is delivered.
 """
 
 from __future__ import annotations

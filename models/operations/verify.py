@@ -275,7 +275,7 @@ _COPIES = (
             place.c.start_at.label("other_start"),
         )
         .join(place, place.c.id == appointment.c.place_id)
-        # Whoever is told of a place that is another than its slot hears it once, below.
+        # A place that differs from its slot is reported once, below, and not here.
         .join(slot, slot.c.id == place.c.slot_id)
         .where(
             appointment.c.state == _CONFIRMED,

@@ -40,7 +40,7 @@ from models.rows import from_row
 OVER = ("done", "left", "lost")
 # The outcome of a message's place that a person's own wish to be rung took.
 DISPLACED = "displaced"
-# Nobody listens to a machine for longer, whatever the provider forgot to tell.
+# No person listens to a machine for longer: a call past this counts as over, even unreported.
 LONGEST_TALK = timedelta(hours=1)
 _CALLBACK = queues.CALLBACK
 _WAITS = (queue_entry.c.kind == _CALLBACK, queue_entry.c.state == "waiting")
@@ -256,7 +256,7 @@ _PROMISED_AT = func.coalesce(queue_entry.c.promised_at, queue_entry.c.joined_at)
 
 
 def _booked() -> ColumnElement[bool]:
-    """Somebody of the number, since then; or an agent for this very call, while it waited."""
+    """A person of the number, since then; or an agent for this very call, while it waited."""
     in_their_call = and_(
         booking.c.created_at >= queue_entry.c.joined_at,
         booking.c.call_id == queue_entry.c.origin_call_id,
@@ -290,7 +290,7 @@ def _served() -> ColumnElement[bool]:
         other.c.state.in_(("wrapup", "done")),
         other.c.staff_id.is_not(None),
         other.c.answered_at > _PROMISED_AT,
-        # Whoever is to be told something is told, whomever they spoke with meanwhile.
+        # A message is told in any case, even if its person spoke with an agent meanwhile.
         queue_entry.c.message_id.is_(None),
     )
 
@@ -332,7 +332,7 @@ def withdraw_booked(connection: Connection, clock: Clock, reasons: Collection[st
 
 
 def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) -> int:
-    """Nobody is rung before then (UTC): what is due sooner waits; gives how many."""
+    """Ring no number before then (UTC): what is due sooner waits; gives how many."""
     statement = (
         update(queue_entry)
         .where(
@@ -355,7 +355,7 @@ def older(connection: Connection, clock: Clock, than: timedelta, *, limit: int) 
     """Promises that wait and were made so long ago."""
     which = (
         *_WAITS,
-        # Whoever asks again may have a place that is older than that.
+        # A caller who asks again may have a place that is older than that.
         clock.at(-than) > _PROMISED_AT,
         # What a call would tell has its own end.
         queue_entry.c.message_id.is_(None),

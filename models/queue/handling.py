@@ -19,7 +19,7 @@ from models.queue.tables import IN_LINE, agent_queue, agent_queue_member, queue_
 
 @dataclass(frozen=True)
 class Handled:
-    """Somebody who was served: from when their agent was taken for them until all was noted."""
+    """A person who was served: from when their agent was reserved until all was noted."""
 
     language: str
     began_at: datetime
@@ -154,7 +154,7 @@ def owed(connection: Connection, clock: Clock, language: str) -> Owed:
     return Owed(rows[0].due, tuple(later))
 
 
-# Whoever was just promised a call is not rung at once, and waits all the same.
+# A caller who was just promised a call is not rung at once, and waits all the same.
 PUTS_DOWN = timedelta(minutes=1)
 
 

@@ -59,7 +59,7 @@ STATES = (HOURS, "open", "callback_only", "closed")
 LIVE = ("waiting", "kept", "reserved", "talking")
 # Agents in these answer callers, now or as soon as they are done with one.
 AT_WORK = ("ready", "reserved", "talking", "wrapup")
-# Whoever says nothing for so long while they should be ready has lost their page.
+# An agent who should be ready and whose page is silent for so long has lost it.
 PAGE_LOST = timedelta(seconds=20)
 
 
@@ -240,7 +240,7 @@ def _in_line(*which: ColumnElement[bool]) -> Any:
 
 @dataclass(frozen=True)
 class NewQueueEntry:
-    """Somebody who joins the line. `joined_at` None is now; so is `due_at`. Moments are UTC.
+    """A person who joins the queue. `joined_at` None is now; so is `due_at`. Moments are UTC.
 
     Of a promise, `promised_at` is when it was made; None is now. `number` is E.164 or empty.
     `known` is what they gave and where they stopped. `overflow_at` and `expected_at` as in
@@ -540,7 +540,7 @@ def erase(connection: Connection, clock: Clock, older_than: timedelta) -> int:
 
 @dataclass(frozen=True)
 class QueueCandidate:
-    """Somebody whom an agent may take, in the order of the line."""
+    """A person that an agent may take, in the order of the queue."""
 
     id: str
     queue_id: str
@@ -669,7 +669,7 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = No
     older = tuple_(before.c.joined_at, before.c.id) < tuple_(
         queue_entry.c.joined_at, queue_entry.c.id
     )
-    # With whom the agents of the national queue take them, too: it is theirs, or it is late enough.
+    # Agents of the national queue take these entries, too: they are its own, or have overflowed.
     shared = or_(agent_queue.c.region == "", queue_entry.c.overflow_at <= clock.at())
     ahead = (
         select(func.count())

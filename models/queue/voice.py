@@ -118,9 +118,9 @@ def promised_for(connection: Connection, booking_id: str, topics: Sequence[str])
 
 
 def drop(connection: Connection, clock: Clock, message_id: str) -> bool:
-    """Nobody needs to be told any more by a call that was promised; False where one was.
+    """Drop a message whose promised call is not needed any more; False where it was told.
 
-    No report from outside speaks of such a message: going back to `dropped` contradicts none.
+    The provider reports nothing of such a message: going back to `dropped` contradicts no report.
     """
     statement = (
         update(message)

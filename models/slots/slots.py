@@ -26,7 +26,7 @@ from models.types import Instant
 class SlotsToOpen:
     """Slots that shall be there: aware moments, in rising order, with places for `capacity`.
 
-    Nobody gets one of the new places before `released_at` (UTC); None means from now on.
+    The new places cannot be booked before `released_at` (UTC); None means from now on.
     """
 
     centre_id: str

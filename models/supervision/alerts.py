@@ -87,12 +87,12 @@ def untold(connection: Connection, since: datetime, most: int) -> list[Alert]:
 
 
 def told(connection: Connection, alert_id: str, state_of: datetime) -> None:
-    """Somebody outside took the news: as of when (UTC) it was raised, or ended."""
+    """The outside listener took the news: as of when (UTC) it was raised, or ended."""
     connection.execute(update(alert).where(alert.c.id == alert_id).values(told_at=state_of))
 
 
 def seen(connection: Connection, alert_id: str, staff_id: str) -> bool:
-    """Somebody at the board has seen it; the first counts."""
+    """A supervisor at the board has seen it; the first one is stored."""
     statement = (
         update(alert)
         .where(alert.c.id == alert_id, alert.c.seen_by.is_(None))

@@ -181,7 +181,7 @@ def bookings_between(connection: Connection, since: datetime, until: datetime) -
 
 @dataclass(frozen=True, slots=True)
 class AnsweredEntry:
-    """Somebody an agent has spoken with. `told_seconds` were told at `told_at`. UTC."""
+    """A person an agent has spoken with. `told_seconds` were told at `told_at`. UTC."""
 
     id: str
     queue_id: str
@@ -195,7 +195,7 @@ class AnsweredEntry:
 
 @dataclass(frozen=True, slots=True)
 class AbandonedEntry:
-    """Somebody who waited on the line and left it unanswered. UTC."""
+    """A caller who waited on the line and left it unanswered. UTC."""
 
     id: str
     queue_id: str
@@ -248,9 +248,9 @@ class QueueCounts:
 
 
 def in_line(connection: Connection) -> list[QueueCounts]:
-    """Everybody with a place, or with an agent, at this moment; whom the machine rings has none."""
+    """All people with a place or an agent at this moment; calls of the machine do not count."""
     columns = (queue_entry.c.queue_id, queue_entry.c.kind, queue_entry.c.state)
-    # Whoever rings for a place that was kept or promised is due from that moment on.
+    # A caller who rings for a place that was kept or promised is due from that moment on.
     rang_later = and_(queue_entry.c.kind == "call", queue_entry.c.due_at > queue_entry.c.joined_at)
     since = case((rang_later, queue_entry.c.due_at), else_=queue_entry.c.joined_at)
     found = []

@@ -84,7 +84,7 @@ def add(connection: Connection, clock: Clock, new: NewOffer, tells_at: datetime 
 def end(connection: Connection, clock: Clock, entry_id: str, outcome: OfferOutcome) -> None:
     """The offer that an entry has is over; nothing where it has none. The entry must be locked.
 
-    Whoever was to tell it by telephone, and has not begun to, does not any more.
+    A call that was to tell it, and has not begun, is not made any more.
     """
     row = connection.execute(
         update(waiting_offer)
@@ -286,7 +286,7 @@ def counts(connection: Connection, clock: Clock, since: datetime) -> OfferCounts
 
 @dataclass(frozen=True)
 class Passed:
-    """Somebody who may have been passed over: an earlier entry of the class of who was served.
+    """A person who may have been passed over: an earlier entry of the same class.
 
     Moments are UTC: of the place, of its offer, and of the next offer that they had themselves.
     Positions are in degrees.

@@ -61,10 +61,10 @@ _FLAT = 1.04
 
 @dataclass(frozen=True)
 class NewWaitingListEntry:
-    """Somebody who waits: at `centre_id`, or within `kilometres` of a position (degrees).
+    """A person who waits: at `centre_id`, or within `kilometres` of a position (degrees).
 
-    `number` (E.164) is where they are told. `not_before` is UTC: no earlier appointment will do.
-    A lower `class_rank` comes first. `postcode` and `language` are needed when they book.
+    `number` (E.164) is where they are told. `not_before` is UTC: no earlier appointment will do. A
+    lower `class_rank` comes first. `postcode` and `language` are needed when they book.
     """
 
     id: str
@@ -329,7 +329,7 @@ def _near(connection: Connection, asks: _Asks, without: Sequence[str]) -> tuple[
 
 @dataclass(frozen=True)
 class _Asks:
-    """The three statements that look for whom a place suits; each gives a page, in order."""
+    """The three statements that look for entries for a place; each gives a page, in order."""
 
     campaign: str
     one: Freed
