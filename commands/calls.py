@@ -187,7 +187,7 @@ def _is_drawn(edge: MapEdge) -> bool:
         return False
     of_person = PERSON_STEPS | LINE_STEPS
     if edge.end in {"person", *LINE_STEPS} - {edge.start} and edge.start not in of_person:
-        # From anywhere; the door is drawn once, at the person.
+        # Reached from every step; the way to an agent is drawn once, at the person step.
         return False
     if edge.start in of_person and edge.end not in of_person:
         return False

@@ -116,14 +116,14 @@ def _command(session: Session, pressed: str) -> str | None:
 
 
 def _listen(session: Session, heard: Input, world: World) -> tuple[Session, Speech]:
-    """Answer words: a wish that means the same everywhere, an answer to this question, or noise."""
+    """Answer words: a command that holds everywhere, an answer to this question, or noise."""
     text = heard.text[:MOST_WORDS]
     wish = command(text, world.vocabulary(session.language))
     belief = 1.0 if heard.confidence is None else heard.confidence
     unsure = belief < UNSURE_BELOW
     spoke = session.but(speaks=True, speech_off_at="")
     if wish in _REPLIES and session.replied != wish:
-        # What is said into a room may be said again and again: the second time it is noise.
+        # Background voices may say the same again and again: the second time it is noise.
         replied = session.but(replied=str(wish), speech_off_at=session.step if unsure else "")
         reply = (Line(_REPLIES[wish]),)
         if replied.misses + 1 < STEPS[session.step].patience:

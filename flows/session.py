@@ -181,7 +181,7 @@ class Session:
     speaks: bool = False
     speech_off_at: str = ""
     unsure: bool = False
-    # The wish that was answered last at this step, without moving on.
+    # The command that was answered last at this step, without moving on.
     replied: str = ""
     # Whether a person was asked for at any time in this call.
     wants_person: bool = False
@@ -190,8 +190,8 @@ class Session:
     caller_kind: str = CallerKind.NONE
 
     whom: str = Whom.SELF
-    # Of two people, the second; the first, born `first_born`, is booked under `first_reference`,
-    # and a place beside theirs is held.
+    # Whether this is the second of two people. The first, born `first_born`, is booked under
+    # `first_reference`, and an adjacent place is held.
     second_person: bool = False
     first_reference: str = ""
     first_born: str = ""
@@ -244,8 +244,8 @@ class Session:
     rings_at: tuple[str, ...] = ()
     # Why an agent must look at this, where it is more than that the caller asked for a person.
     person_reason: str = ""
-    # A place in the line for a person, and its queue. And whether no call can be promised, for it
-    # would not be kept.
+    # A place in the queue for an agent, and its queue. And whether no call can be promised, because
+    # it would not be kept.
     line: str = ""
     line_queue: str = ""
     no_promise: bool = False

@@ -280,7 +280,7 @@ class ReminderHours:
 
 
 class AfterQueue(StrEnum):
-    """What has become of a place in the line when its caller is not in the queue any more."""
+    """What has become of a place when its caller is not in the provider's queue any more."""
 
     WAITING = "waiting"  # it is theirs still: back into the queue
     TAKEN = "taken"  # an agent has them

@@ -15,7 +15,7 @@ from services.agents.connect_agent import Entering
 # Seconds for the key; the words are said so often.
 _KEY_SECONDS = 5
 _WORDINGS = 3
-# What is told of a conference. Only the wish of its first participant counts: that is ours.
+# Events of a conference to report. Only what its first participant asks for counts: that is ours.
 _EVENTS = "start end join leave mute hold"
 
 

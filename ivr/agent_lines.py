@@ -140,7 +140,7 @@ class _Lines:
         return documents.over()
 
     def status(self) -> str:
-        """What became of a line of ours, in whatever order it is told."""
+        """Note the state of a leg; reports may come in any order."""
         status = request.form.get("CallStatus", "")
         if _STATUS.fullmatch(status):
             self._told(status)
@@ -153,7 +153,7 @@ class _Lines:
             log.info("line over", kind=ended.kind, call=call_id, status=status)
 
     def conference(self) -> str:
-        """Who comes and goes; the provider's id of the conference is first heard of here."""
+        """Note who joins and leaves. Here the provider first tells the id of the conference."""
         form = request.form
         event = form.get("StatusCallbackEvent", "")
         entry_id = _id("entry")

@@ -37,7 +37,7 @@ _TOO_MANY, _NOT_FOUND, _REFUSED, _SERVER_ERROR = 429, 404, 400, 500
 _GONE = "20404"
 # How many queues an account may have in one answer, and how many calls are looked at.
 _QUEUES_PAGE, _CALLS_PAGE = 1000, 20
-# A wish to hear of these; the provider tells the end of a call even without.
+# Events that we ask to be told; the provider tells the end of a call in any case.
 _EVENTS = ("initiated", "ringing", "answered", "completed")
 _FORM = "application/x-www-form-urlencoded"
 

@@ -90,7 +90,7 @@ class _Lines:
         return self._conversation.rung(call_id, session)
 
     def status(self) -> Response:
-        """What became of the line, in whatever order it is told. The answer is always the same."""
+        """Note the state of a call; reports come in any order. The answer is always the same."""
         state, call_id = request.form.get("CallStatus", ""), request.form["CallSid"]
         try_id = _id(request.args.get("leg", ""))
         if _STATUS.fullmatch(state):

@@ -1,4 +1,4 @@
-"""Who rings, as far as the line tells: a number that can be used, or none."""
+"""The caller, as far as the line tells: a number that can be used, or none."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Conversation:
             return self._take(turn, session, RING)
 
     def status(self, call_id: str, status: str) -> bool:
-        """Note what became of the line; True when this ended the call."""
+        """Note how the call stands; True when this ended the call."""
         service = self._service
         return record_call_status(
             self._store,

@@ -74,7 +74,7 @@ class Crowded:
         known = {**what_is_known(session), "language": LANGUAGE, "reason": Reason.UNFINISHED}
         try:
             with self._store.database.transaction() as connection:
-                # Of no call of ours: nothing of it is stored but this.
+                # It belongs to no stored call: only the promise is stored.
                 promise_callback(connection, self._store, number, None, known)
         except Exception as error:  # noqa: BLE001 (what cannot be kept is not promised)
             log.error("promise not stored", error=type(error).__name__)

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"[0-9]{1,5}")
 # What a turn may come by without a key or a word of the caller.
 _WITHOUT_ANSWER = ("silent", "returned", "queued")
 _STATUS = re.compile(r"[a-z-]{1,16}")
-# More than anybody types; the engine says what was wrong with it.
+# More than a caller types; the engine says what was wrong with it.
 _MOST_KEYS = 32
 # A minute of speech; the engine takes less of it.
 _MOST_LETTERS = 1000
@@ -104,7 +104,7 @@ class _Edge:
         return _xml(apology(load(LANGUAGE), self._addresses, NEWEST, 0))
 
     def status(self) -> Response:
-        """What became of the line. The answer is the same whether it is known or not."""
+        """Note how the call ended. The answer is the same whether the call is known or not."""
         state = request.form.get("CallStatus", "")
         call_id = request.form["CallSid"]
         if _STATUS.fullmatch(state):

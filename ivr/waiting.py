@@ -1,8 +1,8 @@
-"""What callers hear in the provider's queue: how they stand, music, and two offers.
+"""What callers hear in the provider's queue: their queue position, music, and two offers.
 
 The provider asks for it again whenever it is over. So it says once a round how many are before
-them, and is music for the rest of it: a round costs one look into the database. What is pressed is
-a wish about their place; the turn behind the queue then tells what became of it.
+them, and is music for the rest of it: a round costs one query. A key asks to change their place;
+the turn after the queue then tells what became of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The dispatcher process: callers to agents, several times a second, without Redis.
 
-One of these is enough; two do no harm, for every step is a condition in the database. Without it
-desks still work, each for itself: who says ready gets the next caller at once.
+One of these is enough; two do no harm, because every step is a condition in the database. Without
+it desks still work by themselves: an agent who says ready gets the next caller at once.
 """
 
 from __future__ import annotations

@@ -69,9 +69,10 @@ def _mirror(store: Store, keldoc: Keldoc, campaign: Campaign, centre_id: str) ->
 
 
 def make_keldoc(path: str, key: str, secret: str) -> Keldoc | None:
-    """Who books at Keldoc by the operator's file; None without it, without keys, or with a bad one.
+    """Make the client that books at Keldoc by the operator's file.
 
-    Requests are signed by the clock of this machine.
+    None without the file, without keys, or with a bad file. Requests are signed by the clock of
+    this machine.
     """
     if not path:
         return None

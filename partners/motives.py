@@ -71,11 +71,11 @@ _PROFESSIONALS = re.compile(
     r"|\bsalaries\b|\bagents? (?:hospitaliers?|du ch)\b|\benseignants?\b|\bforces de l.ordre\b"
     r"|\bmedecins?\b(?! traitant)|\binfirmiere?s?\b|\bpharmaciens\b"
 )
-# "Maison des professionnels" is a house, "réservé aux professionnels" is a rule.
+# "Maison des professionnels" is a building, "réservé aux professionnels" is a rule.
 _NAME_RESERVES = re.compile(
     r"\b(?:reservee?s?|pour|dediee?s?)\b[^,;|]*\b(?:professionn?els?|soignants?)\b"
 )
-# "GHBS Professionnels Quimperlé": not a house's name, so a rule.
+# "GHBS Professionnels Quimperlé": not a building's name, so a rule.
 _NAME_TELLS = re.compile(r"(?<!\bdes )(?<!\bde )(?<!\bd')(?<!\baux )\bprofessionn?els\b")
 _OTHERS_TOO = re.compile(
     r"(?:\bet\b|\bou\b|[,/;]) *(?:les |des |aux |de |du |le )*"

@@ -44,8 +44,8 @@ _GID = re.compile(r"[0-9A-Za-z_.-]{1,40}")
 _YES: Final = {"t", "true", "oui", "o", "1", "vrai"}
 _NO: Final = {"", "f", "false", "non", "n", "0", "faux"}
 
-# Who is let in, in the centres' own words. "Communauté professionnelle" and "carte professionnelle"
-# are not people; the file also spells "professionels".
+# The people who are admitted, in the centres' own words. "Communauté professionnelle" and "carte
+# professionnelle" are not people; the file also spells "professionels".
 _PROFESSIONALS = re.compile(
     r"\bprofessionn?els?\b|\bpersonnels? (?:de sante|soignants?|hospitaliers?)\b|\bsoignants?\b"
 )

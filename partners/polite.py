@@ -1,10 +1,10 @@
-"""Ask a partner's web server the way a guest does.
+"""Ask a partner's web server politely.
 
-Who we are and how to reach us is in every request; robots.txt is heeded; between two requests to a
-host lies a pause, longer where robots.txt says so; a server in trouble is asked again a little
-later, and one that refuses us (403, 429, 503, 520 to 527) is to be left alone. What it sends is
-read in pieces and never beyond a limit, within one deadline however slowly it comes; a redirect is
-followed only to the partner's own hosts.
+Every request names this service and how to reach its operator. robots.txt is heeded. Between two
+requests to a host lies a pause, longer where robots.txt says so. A server in trouble is asked again
+a little later, and one that refuses us (403, 429, 503, 520 to 527) is to be left alone. What it
+sends is read in pieces and never beyond a limit, within one deadline however slowly it comes. A
+redirect is followed only to the partner's own hosts.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class ReadSlot:
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer understood. `kind` says what it is; `notes` what it tells beside slots."""
+    """An answer understood. `kind` says what it is; `notes` what it tells besides slots."""
 
     kind: str
     slots: tuple[ReadSlot, ...] = ()
@@ -288,7 +288,7 @@ def _is_day(text: str) -> bool:
 
 
 def shortened(text: str, length: int = 60) -> str:
-    """Foreign text as it may stand in a sentence of ours: one line, and not for ever."""
+    """Foreign text as it may stand in a sentence of ours: one line, cut at `length` characters."""
     plain = _one_line(text)
     return plain if len(plain) <= length else plain[: length - 1] + "…"
 

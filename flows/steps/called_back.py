@@ -60,7 +60,7 @@ class CalledBack(Step):
         passed = (Line("callback_to_person"),)
         if answered is RungPerson.AGENT:
             return with_agent(_with_what_was_given(session, world), passed)
-        # The agent was lost while it rang: the place in the line is the first one all the same.
+        # The agent was lost while it rang: the caller still has the first place in the queue.
         return Go(session.but(wants_person=True), QUEUE, passed, remember=False)
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
@@ -70,7 +70,7 @@ class CalledBack(Step):
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.rung_as in ABOUT_SOMETHING:
-            # Whatever recorded it: who finds it knows where to ring, and nothing else.
+            # A voice box may record this. A listener learns the number to ring, and nothing else.
             return End(session, (Line("callback_nobody_told", {"number": world.our_number()}),))
         return End(session, (Line("callback_nobody"),))
 

@@ -32,7 +32,7 @@ class Confirm(Patient):
 
     def question(self, session: Session, world: World) -> Question:
         offer = session.choice
-        # Who rings again from a line that was cut may be anybody: no date of birth is said.
+        # The caller who rings again after a cut may be a stranger: no date of birth is said.
         prompt = "confirm_resumed" if session.resumed else "confirm"
         asked = menu(
             in_words_for(offer, prompt),

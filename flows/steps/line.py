@@ -30,7 +30,7 @@ _QUARTER = timedelta(minutes=15)
 def knock(
     session: Session, world: World, lines: tuple[Line, ...] = (), *, remember: bool = True
 ) -> Move:
-    """To a person: into the line if they can wait there, else to what can be promised."""
+    """To an agent: into the queue if the caller can wait there, else to what can be promised."""
     found = world.join_queue(session, session.person_reason or session.resume or session.step)
     if isinstance(found, QueuePlace):
         return enter(session, found, lines)

@@ -1,4 +1,4 @@
-"""Who may not book yet: said plainly, with when that changes, and told again when it does."""
+"""People who may not book yet: told when that changes, and told again when it does."""
 
 from __future__ import annotations
 

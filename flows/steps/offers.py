@@ -172,7 +172,7 @@ def _elsewhere(
 
 
 def choose(session: Session, world: World) -> Move:
-    """On with what was chosen; for two people, a place beside it is held as well."""
+    """Go on with what was chosen; for two people, an adjacent place is held as well."""
     if session.moving:
         return Go(session, MOVE_CHECK)
     if not session.is_first_of_two:
@@ -183,7 +183,7 @@ def choose(session: Session, world: World) -> Move:
 
 
 def reach_or_confirm(session: Session, world: World) -> Go:
-    """There is something to keep now: who rings without a number hears how to find it again."""
+    """Tell a caller without a number how to find the held slot again; then go on."""
     lines: tuple[Line, ...] = ()
     if session.caller_kind == CallerKind.NONE and not session.coded:
         code = world.new_resume_code()

@@ -15,7 +15,7 @@ from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import found_or_not
 from flows.world import World
 
-# Why they are in the line: the agent has the centre before them.
+# Why the caller is in the queue: the agent has the centre on the screen.
 PARTNER_REASON = "partner"
 HOUR = 60
 SOME_MINUTES = 2

@@ -20,12 +20,12 @@ from flows.world import World
 # A line that gave a sign of life and then none, from a number that cannot be rung: after so many
 # silent turns on end (about ten minutes) the caller counts as gone. Any key starts the count anew.
 QUIET_TURNS = 24
-# Who asks for a person here again means it.
+# A caller who asks for a person here again means it.
 PERSON_KEYS = ("0", "00", "000")
 
 
 def _promise(session: Session, world: World, number: str) -> Move:
-    """Ring back at `number` (E.164): their place in the line if they have one, else the last."""
+    """Ring back at `number` (E.164): their place in the queue if they have one, else the last."""
     if session.line:
         if not world.promise_place(number):
             # An agent has them at this moment.

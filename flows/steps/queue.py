@@ -39,7 +39,7 @@ class Held(Protocol):
 
 
 class Queue:
-    """In the line for a person."""
+    """In the queue for an agent."""
 
     name = QUEUE
 

@@ -160,7 +160,7 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
 
 
 def _with_place_beside(session: Session, world: World) -> Session:
-    """For two people: the place beside the first one's went with the line, and is held again."""
+    """For two people: the adjacent place went with the cut call, and is held again."""
     if not session.adjacent:
         return session
     return session.but(adjacent=world.hold_adjacent(session.adjacent[0], ()))

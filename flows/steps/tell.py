@@ -63,7 +63,7 @@ def promise(
     if what is Tell.TURN:
         at = world.eligibility(session.born_on, session.groups).tell_at
     news = News(what.value)
-    # Whose moment has come in the meantime may book, and is told so now.
+    # A person whose moment has come in the meantime may book, and is told so now.
     world.promise_news(number, news, max(at or world.now(), world.now()), by_text=by_text)
     if what is Tell.TURN and session.is_first_of_two:
         return _on_to_second(session, world, Line("turn_noted"))

@@ -1,4 +1,4 @@
-"""Who this is and what can be done here; before and after the campaign, the truth about that."""
+"""What this service is and what callers can do here, also before and after the campaign."""
 
 from __future__ import annotations
 

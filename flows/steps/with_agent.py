@@ -54,7 +54,7 @@ def _handed_back(session: Session, world: World, step: str) -> Move:
 def taken(session: Session, conference: str, *, in_menu: bool = False) -> tuple[Session, Speech]:
     """The turn that brings a caller to the agent who took them: out of the queue, or of the menu.
 
-    `conference` is the id of their place in the line.
+    `conference` is the id of their place in the queue.
     """
     if in_menu:
         session = session.but(resume=session.step)

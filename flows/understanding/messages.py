@@ -67,7 +67,7 @@ _SURE = (
 
 
 def intent_of(text: str, vocabulary: Vocabulary) -> Intent | None:
-    """The one wish of a text in this language; None where it has none, or none that is sure."""
+    """The one intent of a text in this language; None where it has none, or none that is sure."""
     drawn = _DRAWN.sub(r"\1", plain(text)).split()
     if len(drawn) > _MOST_WORDS:
         return None
@@ -110,7 +110,7 @@ def _one_of(found: set[Intent], pieces: Sequence[Piece]) -> Intent | None:
         return None
     for one, with_it in _SURE:
         if one in found:
-            # "Non, ce n'est pas moi, stop" is one wish; with anything else it is not sure.
+            # "Non, ce n'est pas moi, stop" is one intent; with anything else it is not sure.
             return one if found <= {one, *with_it} else None
     if {Intent.CANCEL, Intent.MOVE} <= found:
         return Intent.CHANGE
@@ -123,7 +123,7 @@ def _one_of(found: set[Intent], pieces: Sequence[Piece]) -> Intent | None:
 
 
 def _spelt(word: str, vocabulary: Vocabulary) -> str:
-    """The word of ours that this one is nearly; itself where it is one, or like none."""
+    """The known word that this one is nearly; itself where it is one, or like none."""
     known, ours = _words_of(vocabulary)
     if word in known or len(word) < _ONE_SLIP:
         return word

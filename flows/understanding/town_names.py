@@ -224,7 +224,7 @@ class _Sentence:
         )
 
     def _is_determined(self, start: int) -> bool:
-        """Whether an article stands before, which no town has beside its own: "ma fille"."""
+        """Whether an article that is not the town's own stands before it: "ma fille"."""
         words = self._vocabulary
         before = self._words[start - 1] if start else ""
         return before in words.articles | words.determiners or before in words.contractions
@@ -272,7 +272,7 @@ class _Sentence:
         )
 
     def _is_place(self, span: _Span, found: Sequence[_Span]) -> bool:
-        """A land, though a town has the same name: beside another town, or the better known."""
+        """Whether it means a land and not the town of that name: beside a town, or better known."""
         inside = [
             place for place in self._places if place[0] <= span.start and span.end <= place[1]
         ]
@@ -427,7 +427,7 @@ class _Sentence:
         return [] if table.has_area(code) and not ordinal else rows
 
     def _likely(self, rows: Iterable[int]) -> list[int]:
-        """The largest first, without those that hardly anybody would mean."""
+        """The largest first, without those that hardly any caller would mean."""
         table = self._table
         unique = list(dict.fromkeys(rows))
         if len(unique) < 2:  # noqa: PLR2004

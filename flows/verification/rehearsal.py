@@ -227,7 +227,7 @@ class RehearsedWorld:
     found_anew: tuple[Offer, ...] | None = None
     reference: str | Unbooked = REFERENCE
     promises_new: bool = True
-    # Whether a second person finds a place beside the first.
+    # Whether a second person finds an adjacent place.
     adjacent: bool = True
     spoken_here: tuple[str, ...] = ("fr", "en")
     # A call that was cut and may be taken up; None: another has taken it up.
@@ -235,7 +235,8 @@ class RehearsedWorld:
     moment: datetime = MORNING
     rules_: Rules = field(default_factory=lambda: Rules("tests", minimum_age=75, horizon_days=35))
     vocabularies: Callable[[str], Vocabulary] | None = None
-    # What there is beyond the radius, and who books by an own telephone nearer than that.
+    # What there is beyond the radius, and the centre nearer than that which books by its own
+    # telephone.
     far: Far | None = None
     own: OwnPhone | None = None
     # What words name: towns, or a centre.
@@ -258,8 +259,8 @@ class RehearsedWorld:
     waits_on: bool = True
     # What awaits a person whom we rang.
     answered: RungPerson = RungPerson.MACHINE
-    # Whether there is a line for a person, and when a promised call would come; None: it must not
-    # be promised. What becomes of a place in the line, and why a caller is back from an agent.
+    # Whether there is a place in the queue, and when a promised call would come; None: it must not
+    # be promised. What becomes of a place in the queue, and why a caller is back from an agent.
     person: QueuePlace | Unavailable = field(default_factory=lambda: Unavailable(NoPerson.NOBODY))
     callback_after: timedelta | None = timedelta()
     place: AfterQueue = AfterQueue.WAITING
@@ -281,10 +282,10 @@ class RehearsedWorld:
     codes: list[str] = field(default_factory=list)
     paces: list[bool] = field(default_factory=list)
     rung: list[tuple[str, str]] = field(default_factory=list)
-    # When we would ring about a new booking, and who wished for it.
+    # When we would ring about a new booking, and the bookings whose people asked for it.
     calls: ReminderHours = field(default_factory=lambda: WHEN_WE_RING)
     wishes: list[tuple[str, ...]] = field(default_factory=list)
-    # What was done with a place in the line.
+    # What was done with a place in the queue.
     line: list[tuple[str, ...]] = field(default_factory=list)
 
     def now(self) -> datetime:

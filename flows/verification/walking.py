@@ -276,7 +276,7 @@ def closed(make: Make) -> RehearsedWorld:
 
 
 def two_doses(make: Make, found: tuple[Offer, ...] = PAIRS, **options: Any) -> RehearsedWorld:
-    """A campaign in which everybody comes twice."""
+    """A campaign in which each person comes twice."""
     return make(found=found, rules_=replace(make().rules_, doses=2), **options)
 
 
@@ -560,7 +560,7 @@ def long_silence(make: Make) -> list[WalkTurn]:
 
 
 def _features(at: Session) -> tuple[object, ...]:
-    """What makes one place of a step worth a visit after another."""
+    """The features by which a place of a step is worth trying after another."""
     chosen = 0 <= at.chosen < len(at.offers)
     line = (at.caller_kind, bool(at.silent_turns), at.misses, at.alive)
     pairs = any(offer.second_start_at for offer in at.offers)

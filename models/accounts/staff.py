@@ -28,9 +28,9 @@ from models.rows import columns_of, from_row, values_of
 
 __all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
 
-# Whose sessions begin with a second factor.
+# Roles whose sessions begin with a second factor.
 STRONG_ROLES = frozenset({"supervisor", "secretary", "operator"})
-# What an agent is while a caller is theirs.
+# States of an agent who has a caller.
 IN_CALL = frozenset({"reserved", "talking"})
 
 
@@ -221,7 +221,7 @@ def use_step(connection: Connection, staff_id: str, step: int) -> bool:
 
 
 def for_demonstration(connection: Connection) -> list[str]:
-    """Logins whose passwords everybody knows, and which are not disabled."""
+    """Logins of demonstration accounts (their password is public) which are not disabled."""
     statement = select(staff.c.login).where(
         staff.c.demonstration.is_(True), staff.c.disabled_at.is_(None)
     )
@@ -296,7 +296,7 @@ _VISIT = Prepared(
 
 
 def staff_session(connection: Connection, token: str) -> StaffSession | None:
-    """Whose session it is, or None when there is no such session any more; one statement."""
+    """The session of a token with its owner, or None when there is none any more; one statement."""
     rows = _VISIT.rows(connection, {"token": hash_of(token)})
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""Those who came to the waiting room, by opening and bucket, and what web workers measured."""
+"""Visitors in the waiting room, by opening and bucket, and what web workers measured."""
 
 from __future__ import annotations
 

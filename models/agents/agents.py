@@ -165,7 +165,7 @@ def _seen(clock: Clock) -> Prepared:
 
 
 def send_home(connection: Connection, clock: Clock, gone_for: timedelta) -> list[str]:
-    """Those who are ready and whose page is gone for so long: offline from now on."""
+    """Set agents offline who are ready but whose page was silent for so long; gives their ids."""
     sent = connection.execute(
         update(agent)
         .where(agent.c.state == "ready", agent.c.seen_at < clock.at(-gone_for))
@@ -186,7 +186,7 @@ def wrapping_up_since(connection: Connection, clock: Clock, longer_than: timedel
 def stranded(
     connection: Connection, clock: Clock, longer_than: timedelta
 ) -> list[tuple[str, str | None]]:
-    """Agents who have been busy for so long with an entry that is over or in the line again.
+    """Agents who have been busy for so long with an entry that is over or in the queue again.
 
     With the entry, which may be gone altogether.
     """
@@ -424,7 +424,7 @@ def wrapups_of_nobody(connection: Connection, clock: Clock, than: timedelta) -> 
 
 
 def goes_on(connection: Connection, call_id: str) -> bool:
-    """Whether a caller's line is not over, as far as anybody has told us."""
+    """Whether the call is not over, as far as the provider has reported."""
     statement = select(call.c.status_rank).where(call.c.id == call_id)
     rank = connection.execute(statement).scalar_one_or_none()
     return rank is not None and rank < FIRST_FINAL_RANK
@@ -457,7 +457,7 @@ def in_trouble(
 ) -> list[TroubledTurn]:
     """The turns of calls of the menu whose newest turn, not older than that, went wrong.
 
-    Calls that are over, at one of these `steps` or in the line are left out. A call's turns come
+    Calls that are over, at one of these `steps` or in the queue are left out. A call's turns come
     together, newest first. With `call_id`: of this call alone.
     """
     later = turn.alias("later")
@@ -625,12 +625,12 @@ def set_mode(connection: Connection, clock: Clock, leg_id: str, mode: str) -> No
     )
 
 
-# ------------------------------------------------------------------ intents
+# ------------------------------------------------------------------ provider commands
 
 
 @dataclass(frozen=True)
 class ClaimedCommand:
-    """An intent to carry out until its lease runs out.
+    """A provider command to carry out until its lease runs out.
 
     `ambiguous`: an earlier try may have reached the provider. `age` is since it was stored.
     """
@@ -648,7 +648,7 @@ class ClaimedCommand:
 
 @dataclass(frozen=True)
 class Pending:
-    """An intent as a page shows it: not done so far, or failed with the provider's code."""
+    """A provider command as a page shows it: not done yet, or failed with the provider's code."""
 
     id: str
     kind: str
@@ -683,9 +683,9 @@ def add_command(  # noqa: PLR0917
     new: NewCommand,
     not_before: timedelta,
 ) -> str:
-    """Store an intent by the id `made`; gives that, or the id of the one that has its key.
+    """Store a provider command by the id `made`; gives that, or the id of the one that has its key.
 
-    Others leave it alone `not_before`, unless it is `at_once`.
+    Other processes leave it alone `not_before`, unless it is `at_once`.
     """
     shown = json.dumps(new.arguments)
     row = values_of(new, intent) | {
@@ -834,7 +834,7 @@ def pending_of(connection: Connection, entry_id: str) -> list[Pending]:
 
 
 def delete_old(connection: Connection, clock: Clock, older_than: timedelta) -> int:
-    """Delete legs and intents of a while ago: they have numbers in them and are of no more use."""
+    """Delete old legs and provider commands: they hold numbers and are of no more use."""
     old = clock.at(-older_than)
     gone = connection.execute(
         delete(intent).where(intent.c.created_at < old, intent.c.state.not_in(UNDONE))

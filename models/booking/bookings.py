@@ -30,8 +30,8 @@ _APPOINTMENT = (
 class NewBooking:
     """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
 
-    `rank` is 2 for a second person of the same birth date on the same phone, who was asked for as
-    someone else. `name` is taken by agents and on the web only. `language` is what they spoke;
+    `rank` is 2 for a second person of the same birth date on the same phone, whom the caller named
+    as another person. `name` is taken by agents and on the web only. `language` is what they spoke;
     `calls`: they want to be rung the same evening, and before the appointment.
     """
 
@@ -53,7 +53,7 @@ class NewBooking:
 
 @dataclass(frozen=True)
 class BookedPerson:
-    """Who comes. Empty is what was not taken, or has been erased; `born` is an ISO date."""
+    """The person who comes. Empty is what was not taken, or was erased; `born` is an ISO date."""
 
     born: str
     number: str

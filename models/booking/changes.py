@@ -316,7 +316,7 @@ def _count_up(connection: Connection, clock: Clock, booking_id: str) -> int:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a centre is, whether it takes anybody new through us, and whether it is closed."""
+    """Where a centre is, whether it takes new people through us, and whether it is closed."""
 
     centre_id: str
     name: str

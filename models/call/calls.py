@@ -1,4 +1,4 @@
-"""Calls: who rang (encrypted), and what became of the line."""
+"""Calls: the caller's number (encrypted), and what became of the call."""
 
 from __future__ import annotations
 

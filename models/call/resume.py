@@ -1,4 +1,4 @@
-"""Calls whose line was cut: what is left of them, who may go on with it, and codes to do so.
+"""Calls whose line was cut: what is left of them, the call that goes on with it, and its codes.
 
 What was said lies in a call's newest turn. The call that takes it up closes that turn in the same
 transaction, so that two calls at once never go on with the same one.
@@ -36,8 +36,8 @@ from models.prepared import Prepared
 from models.slots.places import is_held
 from models.slots.tables import place
 
-# A call without an end that was told is over, too, when nothing was heard of it for so long: no
-# question and no wait of ours takes half of that.
+# A call whose end was not reported is over, too, when it was silent for so long: no question and no
+# wait of ours takes half of that.
 SILENT_FOR = timedelta(minutes=3)
 # No call that began longer ago than this can have been cut a moment ago.
 LONGEST_CALL = timedelta(hours=3)

@@ -1,4 +1,4 @@
-"""A centre's day as its secretary sees it: who comes, who came, and what is left of the day.
+"""A centre's day as its secretary sees it: the people due, those who came, and the free places.
 
 Every statement names the centre, so that no id of another centre's day can be looked at or changed.
 """
@@ -155,7 +155,7 @@ def _of_day(centre_id: str, window: Window) -> ColumnElement[bool]:
 
 
 def day(connection: Connection, vault: Vault, centre_id: str, window: Window) -> list[Comes]:
-    """Everybody who has an appointment at a centre in a window of time, by the hour."""
+    """All people who have an appointment at a centre in a window of time, by the hour."""
     statement = (
         select(
             *(
@@ -314,7 +314,7 @@ def next_absent(
 
 
 def set_given(connection: Connection, booking_id: str, dose: int, place_id: int | None) -> None:
-    """What an absent person left is this new place; None: it is theirs again. Row locked."""
+    """Note the place that replaces an absent person's; None: it is theirs again. Row locked."""
     connection.execute(
         update(attendance)
         .where(attendance.c.booking_id == booking_id, attendance.c.dose == dose)

@@ -1,10 +1,10 @@
 """Operations: one change to many places at once, and what is needed to carry it on or undo it.
 
-The row is written first; its `details` hold what the operation has blocked and opened (ranges of
-place ids, for whole days have ids in a row) and whose bookings it touches. What became of each
+The row is written first. Its `details` hold what the operation has blocked and opened (ranges of
+place ids, because whole days have ids in a row) and which bookings it touches. What became of each
 booking is a line of that booking's history, so a row stays small however many people are in it.
 
-Only `place.blocked` is written here. Who holds or has a place is the business of the one door.
+Only `place.blocked` is written here. The allocator alone writes the holder or booking of a place.
 """
 
 from __future__ import annotations
@@ -369,7 +369,7 @@ def _locked(connection: Connection, statement: Select[Any], *, wait: bool) -> li
 
 
 def set_blocked(connection: Connection, place_ids: Collection[int], *, blocked: bool) -> None:
-    """Block places, or let them be had again; who holds or has them stays as it is."""
+    """Block places, or unblock them; their holder or booking stays as it is."""
     if place_ids:
         connection.execute(update(place).where(place.c.id.in_(place_ids)).values(blocked=blocked))
 

@@ -31,7 +31,7 @@ from models.slots.tables import place
 
 # What is shown of one line, newest first.
 MOST_CONTACTS = 12
-# A call has some dozens of turns; what is before these is no help to anybody.
+# A call has some dozens of turns; turns before these do not help an agent.
 MOST_TURNS = 200
 _LIVE = ("waiting", "kept", "reserved", "talking")
 # Under this name the desk keeps its own part of what is known of an entry.
@@ -261,7 +261,7 @@ def has_message(connection: Connection, key: str) -> bool:
     return connection.execute(statement).first() is not None
 
 
-def has_acted(  # noqa: PLR0917 (a sentence: who, what, to what, within what time)
+def has_acted(  # noqa: PLR0917 (a sentence: which staff, what, to what, within what time)
     connection: Connection,
     clock: Clock,
     staff_id: str,
@@ -334,7 +334,7 @@ _NOW = Prepared(
 
 
 def now_of(connection: Connection, staff_id: str) -> Now | None:
-    """What an agent's page shows, in one statement; None for who never said ready."""
+    """What an agent's page shows, in one statement; None for an account that was never ready."""
     rows = _NOW.rows(connection, {"who": staff_id})
     return Now(*rows[0]) if rows else None
 
@@ -354,7 +354,7 @@ def offices(connection: Connection, words: Sequence[str], limit: int = 8) -> lis
 
 
 def colleagues(connection: Connection, but: str) -> list[Any]:
-    """Who could take a caller now, or soon: id, name, languages and state of other agents."""
+    """Other agents who could take a caller now, or soon: id, name, languages and state."""
     statement = (
         select(staff.c.id, staff.c.name, staff.c.languages, agent.c.state)
         .join(agent, agent.c.staff_id == staff.c.id)

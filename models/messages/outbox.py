@@ -288,7 +288,7 @@ def load(
 
 
 def _opened(row: Any, vault: Vault) -> ClaimedMessage:
-    """Who it is for and what it carries are empty where they are made when it goes, or erased."""
+    """Open a row. Recipient and payload are empty where they are made at sending, or erased."""
     return from_row(
         ClaimedMessage,
         row,
@@ -534,7 +534,7 @@ def texts_since(
 
 
 def parts_since(connection: Connection, clock: Clock, within: timedelta) -> int:
-    """How many parts of texts went to anybody in that time."""
+    """How many parts of texts were sent in that time."""
     statement = select(func.coalesce(func.sum(message.c.parts), 0)).where(
         message.c.way == "text", message.c.sent_at > clock.at(-within)
     )
@@ -542,7 +542,7 @@ def parts_since(connection: Connection, clock: Clock, within: timedelta) -> int:
 
 
 def note_parts(connection: Connection, message_id: str, parts: int) -> None:
-    """A text whose answer was lost and whose fate a report told: so many parts it had."""
+    """Note the parts of a text whose answer was lost and whose fate the provider reported later."""
     statement = update(message).where(message.c.id == message_id, message.c.way.is_(None))
     connection.execute(statement.values(way="text", parts=parts))
 

@@ -1,4 +1,4 @@
-"""Visits to the public site."""
+"""Web sessions of the public site."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class DoseThere:
 
 @dataclass(frozen=True)
 class OrderedPerson:
-    """Who comes, as the channel took it. `number` is E.164 or empty."""
+    """The person who comes, as the channel took it. `number` is E.164 or empty."""
 
     first_name: str
     last_name: str

@@ -155,8 +155,8 @@ def near(  # noqa: PLR0917 (a place and a moment)
 ) -> list[PartnerNear]:
     """Partners' centres within `kilometres` that have something free after `now`, nearest first.
 
-    Only what everybody may book, and with `age` (years) what that age may book; nothing that is for
-    professionals or asks for a condition. Slots of another dose than `dose` are left out, slots
+    Only what is open to the public, and with `age` (years) what that age may book; nothing that is
+    for professionals or asks for a condition. Slots of another dose than `dose` are left out, slots
     whose dose is not told are not. Never beyond a sea: `territory` as in models.centres.geography.
     """
     c, s = partner_centre.c, partner_slot.c

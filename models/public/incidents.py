@@ -33,7 +33,7 @@ class Incident:
     """`text` is what an operator wrote in French; of PARTNER the name of the platform.
 
     `translations` has the text by the code of another language ("en"). `ended_at` is None while it
-    goes on. `who`: SYSTEM, or who told it.
+    goes on. `who`: SYSTEM, or the operator or supervisor who told it.
     """
 
     id: str

@@ -38,7 +38,7 @@ from models.queue.tables import queue_entry
 from models.rows import from_row
 
 OVER = ("done", "left", "lost")
-# The outcome of a message's place that a person's own wish to be rung took.
+# The outcome of a message's place that gave way to the person's own promise of a call.
 DISPLACED = "displaced"
 # No person listens to a machine for longer: a call past this counts as over, even unreported.
 LONGEST_TALK = timedelta(hours=1)
@@ -235,7 +235,7 @@ def take_lost_place(
 
 
 def displace(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """The place of a message ends for a person's own wish to be rung: it is taken anew later."""
+    """End a message's place in favour of the person's own promise; it is taken anew later."""
     return end(connection, clock, entry_id, "left", DISPLACED)
 
 
@@ -537,7 +537,7 @@ def old_promises(connection: Connection, vault: Vault, *, limit: int) -> list[Ol
 
 
 def old_promise_taken(connection: Connection, clock: Clock, message_id: str) -> bool:
-    """The outbox has no more to do with it: an entry of the line has it now."""
+    """The outbox has no more to do with it: an entry of the queue has it now."""
     statement = (
         update(message)
         .where(message.c.id == message_id, _is_old_promise())

@@ -1,4 +1,4 @@
-"""How fast the line moves: what agents did lately, what they do now, and who waits for them."""
+"""How fast the queue moves: what agents did lately, what they do now, and how many people wait."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Handled:
 
 @dataclass(frozen=True)
 class AtWork:
-    """An agent who serves the line; `busy_since` is None for who is ready. Moments are UTC."""
+    """An agent who serves the queue; `busy_since` is None for a ready one. Moments are UTC."""
 
     staff_id: str
     languages: tuple[str, ...]
@@ -36,7 +36,7 @@ class AtWork:
 
 
 def handled(connection: Connection, clock: Clock, within: timedelta) -> list[Handled]:
-    """Who was served by an agent and done with in the last `within`."""
+    """The people whom an agent served and finished with in the last `within`."""
     rows = _handled(clock, within).rows(connection)
     return [Handled(row.language, row.reserved_at, row.updated_at) for row in rows]
 

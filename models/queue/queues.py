@@ -1,9 +1,9 @@
-"""The line of people: its queues, who waits in which place, and every change of a place.
+"""The queues: the callers and promises in them, and every change of a place.
 
-One line holds callers on the telephone (kind call) and promises to ring back (kind callback). Its
-order is joined_at, then id, and no other: a line that was cut, a promise and an agent's lost line
-leave both alone. Every change of state is a conditional write; see models.queue.tables for
-the states.
+One table holds callers on the telephone (kind call) and promises to ring back (kind callback). Its
+order is joined_at, then id, and no other: a call that was cut, a promise and an agent's lost line
+leave both alone. Every change of state is a conditional write; see models.queue.tables for the
+states.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def set_queue(connection: Connection, clock: Clock, queue_id: str, **values: Any
 
 
 def memberships(connection: Connection) -> dict[str, list[str]]:
-    """The queues of each member; who is not named takes the national ones of their languages."""
+    """The queues of each member; other agents take the national ones of their languages."""
     found: dict[str, list[str]] = {}
     order = (agent_queue_member.c.staff_id, agent_queue_member.c.queue_id)
     for row in connection.execute(select(agent_queue_member).order_by(*order)):
@@ -219,7 +219,7 @@ def _agents_of(clock: Clock) -> Any:
 
 
 def at_work(clock: Clock) -> ColumnElement[bool]:
-    """In a state that answers callers; whose page died is not ready, whatever was said last."""
+    """In a state that answers callers; an agent whose page is silent does not count as ready."""
     lately = or_(agent.c.state != "ready", agent.c.seen_at > clock.at(-PAGE_LOST))
     # Written out: a list of unknown length could not be prepared.
     return and_(text(f"agent.state IN {AT_WORK}"), lately)
@@ -235,7 +235,7 @@ def _in_line(*which: ColumnElement[bool]) -> Any:
     )
 
 
-# ------------------------------------------------------------------ places in the line
+# ------------------------------------------------------------------ places in the queue
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ class NewQueueEntry:
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """A place in the line. `number` is E.164, empty without one; moments are UTC."""
+    """A place in the queue. `number` is E.164, empty without one; moments are UTC."""
 
     id: str
     queue_id: str

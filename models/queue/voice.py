@@ -1,4 +1,4 @@
-"""Messages that go by telephone: the place in the line that each has, and what its calls cost."""
+"""Messages that go by telephone: the place in the queue that each has, and what its calls cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.messages.tables import message
 from models.queue import callbacks, queues
 from models.queue.tables import queue_entry
 
-# The outcomes of a place that went to a person's own wish to be rung; and once it was taken anew.
+# Outcomes of a place that gave way to the person's own promise; and once it was taken anew.
 DISPLACED, ANEW = frozenset({callbacks.DISPLACED, "merged"}), "anew"
 
 

@@ -185,7 +185,7 @@ def look(
 ) -> FreeCentres:
     """Look without taking: one index seek a centre, however many slots there are.
 
-    Only centres that are open and whose places are ours to give count.
+    Only centres that are open and whose places this service books count.
     """
     # Always as many ids, the last one again and again: the same statement for all.
     size = next(size for size in _RINGS if size >= len(centre_ids))

@@ -18,7 +18,7 @@ from models.supervision.tables import alert
 
 @dataclass(frozen=True)
 class Alert:
-    """Moments are UTC; `ended_at` is None while it lasts. `seen_by`: who has seen it (staff id)."""
+    """Moments are UTC; `ended_at` is None while it lasts. `seen_by`: a supervisor's staff id."""
 
     id: str
     name: str

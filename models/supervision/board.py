@@ -221,7 +221,7 @@ def answered_between(
 def left_between(
     connection: Connection, since: datetime, until: datetime | None = None
 ) -> list[AbandonedEntry]:
-    """Who left the line in a span, or from then on; callbacks are no waiting on the line."""
+    """Callers who left the queue in a span, or from then on; callbacks do not wait on the line."""
     statement = select(*_LEFT).where(
         queue_entry.c.ended_at >= since,
         queue_entry.c.state == "left",
@@ -264,7 +264,7 @@ def in_line(connection: Connection) -> list[QueueCounts]:
 
 @dataclass(frozen=True, slots=True)
 class EntrySeen:
-    """One place in the line, or one conversation. `since` is its place (UTC)."""
+    """One place in the queue, or one conversation. `since` is its place (UTC)."""
 
     id: str
     queue_id: str
@@ -345,7 +345,7 @@ class AgentSeen:
 
 
 def agents(connection: Connection) -> list[AgentSeen]:
-    """Everybody who is not at home, by name."""
+    """All agents who are not offline, by name."""
     statement = (
         select(*columns_of(AgentSeen, agent), *columns_of(AgentSeen, staff))
         .join(staff, staff.c.id == agent.c.staff_id)

@@ -59,6 +59,6 @@ _GET = Prepared(
 
 
 def get(connection: Connection, name: str, known_tag: str = "") -> Snapshot | None:
-    """The newest one of a name; its body is not sent again to who has that of `known_tag`."""
+    """The newest one of a name; without its body if a screen has that already (`known_tag`)."""
     found = _GET.rows(connection, {"the_name": name, "known_tag": known_tag})
     return Snapshot(name, *found[0]) if found else None

@@ -1,8 +1,8 @@
 """Offers of freed places: one row for each, with what became of it.
 
-The row is written with the offer and ended with it, so that it tells later who was first, how long
-people take to answer, and whether anybody was passed over. It names an entry of the list and no
-person.
+The row is written with the offer and ended with it. So it tells later which entry was first, how
+long people take to answer, and whether an entry was passed over. It names an entry of the list and
+no person.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from models.slots.tables import slot
 from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import KILOMETRES_PER_DEGREE, WaitingListEntry, of_row
 
-# No more are looked at for who was passed over.
+# The search for entries that were passed over looks at no more pairs than this.
 _MOST_PAIRS = 2000
 
 

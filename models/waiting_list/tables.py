@@ -45,7 +45,8 @@ waiting_entry = Table(
     index("ix_waiting_entry_offered_phone", "phone_idx", where=_OFFERED),
 )
 
-# Every offer of a freed place, and what became of it: who was first, and how long people take.
+# Every offer of a freed place, and what became of it: which entry was first, and how long people
+# take.
 waiting_offer = Table(
     "waiting_offer",
     metadata,

@@ -1,8 +1,8 @@
-"""The waiting list: who waits where, in what order, and who comes first for a place.
+"""The waiting list: the people who wait, where, and in what order they come for a place.
 
-An entry waits at one centre, or anywhere within some kilometres on its own land. Lower classes come
-first, and within a class who came first. States: waiting → offered → taken (booked), back to
-waiting, or gone.
+An entry waits at one centre, or anywhere within some kilometres in its own territory. Lower classes
+come first, and within a class the entry that came first. States: waiting → offered → taken
+(booked), back to waiting, or gone.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ _PAGE = 20
 # So many of those who wait longest on one land are looked at before the neighbourhood is.
 _FIRST = 500
 KILOMETRES_PER_DEGREE = math.radians(1) * EARTH_RADIUS_KM
-# A flat map is wrong by less than this at the distances of a waiting list; who passes is measured.
+# A flat map is wrong by less than this at the distances of a waiting list. Entries that pass are
+# measured exactly.
 _FLAT = 1.04
 
 
@@ -240,7 +241,7 @@ def of_row(row: Any, vault: Vault) -> WaitingListEntry:
 
 
 def anybody(connection: Connection) -> bool:
-    """Whether anyone is on the list, of whatever campaign."""
+    """Whether the list has any person, of whatever campaign."""
     return bool(
         connection.execute(select(exists().where(_LIVE).select_from(waiting_entry))).scalar_one()
     )

@@ -39,7 +39,7 @@ TIMEOUTS: Final = (3.0, 8.0)
 LONGEST_WINDOW: Final = timedelta(days=59)
 # An answer is some kilobytes; whatever is longer is none.
 MOST_BYTES: Final = 2_000_000
-# Seconds: who answers drop by drop does not answer.
+# Seconds: an answer that comes slower counts as none.
 MOST_SECONDS: Final = 15.0
 _MOTIVES_FRESH: Final = timedelta(hours=1)
 _BUSY: Final = frozenset({429, 503})
