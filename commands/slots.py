@@ -18,7 +18,7 @@ from services.slots.open_slots import ReleaseOffers, SlotsRefused, open_slots, p
 def make(
     database: Database, clock: Clock, life: CentreLife, offers: ReleaseOffers | None = None
 ) -> click.Group:
-    """The commands `slots …`; `offers` are those who wait for new places."""
+    """The commands `slots …`; `offers` gives new places to people of the waiting list."""
 
     @click.group()
     def slots() -> None:

@@ -1,4 +1,4 @@
-"""`flask staff`: accounts of those who work here."""
+"""`flask staff`: accounts of the staff."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ class RungPerson(Enum):
     """What awaits a person whom we rang, now that they have proved to be there."""
 
     AGENT = auto()  # an agent, who waits for them
-    LINE = auto()  # their place in the line: the agent was lost meanwhile
+    LINE = auto()  # their place in the queue: the agent was lost meanwhile
     MACHINE = auto()  # the call that they made, where it was left
     OVER = auto()  # nothing any more
 
@@ -282,7 +282,7 @@ class ReminderHours:
 class AfterQueue(StrEnum):
     """What has become of a place when its caller is not in the provider's queue any more."""
 
-    WAITING = "waiting"  # it is theirs still: back into the queue
+    WAITING = "waiting"  # the place is still theirs: back into the queue
     TAKEN = "taken"  # an agent has them
     PROMISED = "promised"  # they are rung
     NUMBER = "number"  # kept, until they give a number to be rung at

@@ -168,7 +168,7 @@ class _Lines:
         return nothing()
 
     def hold(self) -> str:
-        """What a caller hears who is on hold."""
+        """What a caller on hold hears."""
         language = request.args.get("language", "")
         spoken = language if language in _SPOKEN else LANGUAGE
         return documents.on_hold(load(spoken), self._addresses.music)

@@ -125,7 +125,7 @@ class _Edge:
         form = request.form
         call_id = form["CallSid"]
         try:
-            # Of a call that we made, the caller is who was rung.
+            # In a call that we made, the caller is the person who was rung.
             ours = form.get("Direction", "").startswith("outbound")
             answer = take(call_id, form.get("To" if ours else "From", ""))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)

@@ -36,7 +36,7 @@ def mirror_all(store: Store, keldoc: Keldoc, campaign: Campaign) -> int:
         except (ProviderRefused, Busy, NoAnswer) as error:
             code = "" if isinstance(error, NoAnswer) else error.code
             log.warning("mirror", centre=centre_id, error=type(error).__name__, code=code)
-        except Exception as error:  # noqa: BLE001 (the others are read all the same)
+        except Exception as error:  # noqa: BLE001 (the other centres are still read)
             log.error("mirror failed", centre=centre_id, error=type(error).__name__)
     forget_others(store, set(keldoc.centres))
     return read

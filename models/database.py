@@ -34,8 +34,8 @@ SQLITE_BUSY_TIMEOUT_MS = 5000
 SQLITE_CACHE_KIB = 512
 # At least as many as a web worker has threads.
 POOL_SIZE = 16
-# So often in all a transaction is tried that others were in the way of: of several who want the
-# same key at once, one gets on with each try.
+# How often in all a transaction is tried that conflicts with others. When several want the same key
+# at once, one succeeds with each try.
 TRIES = 6
 # PostgreSQL's words for it: two waited for each other, or both wrote the same key.
 _IN_THE_WAY = frozenset({"40P01", "40001", "23505"})

@@ -53,7 +53,7 @@ _PUBLIC = re.compile(
     r"\b75(?:\b|ans)|\b(?:grand|au|le|ouvert) public\b|\bpublic (?:de|\(|\+)|\bpopulation\b"
     r"|\bpersonnes? agees?\b"
 )
-# A telephone number or another line for professionals says nothing about who is let in.
+# A telephone number or another line for professionals does not tell which people are admitted.
 _ONLY_A_CONTACT = re.compile(
     r"\bpour les ps\b|\bpour les professionnels de sante ?(?:,|:|au \d) ?(?:contacter|\d)?"
 )

@@ -138,7 +138,7 @@ class Polite:
     def _judge(self, status: int, headers: Mapping[str, str], content: bytes) -> tuple[int, bytes]:
         if status in {OK, NOT_FOUND, GONE}:
             return status, content
-        # A question that was wrong is answered in JSON, a guest who is not wanted in words.
+        # A wrong question is answered in JSON; a refused client is answered in words.
         if status in _REFUSED and not (
             status == _BAD_REQUEST and content.lstrip().startswith(b"{")
         ):

@@ -113,7 +113,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Context:
-    """What is known when slots are read: from other answers, or from who asked.
+    """What is known when slots are read: from other answers, or from the asking code.
 
     `motive` is the id of the one motive that was asked for. Times without a zone are the centre's.
     """

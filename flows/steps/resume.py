@@ -37,7 +37,7 @@ _ENTRIES = frozenset({
     "group", "postcode", "postcode_check", "town", "town_check", "town_which", "tell_number",
     "tell_number_check",
 })  # fmt: skip
-# Where a call that was cut goes on; elsewhere there is nothing to go on with, or not for everybody.
+# Where a call that was cut goes on. Elsewhere there is nothing to keep, or a stranger must not.
 GOES_ON = _ENTRIES | _PERSON | AFTER_SEARCH
 # How the id of what was begun on the site begins; that of a call never does.
 _VISIT = "W"

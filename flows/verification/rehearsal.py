@@ -502,7 +502,7 @@ class Exchange:
     after: Session
 
 
-# What a caller answers who has all at hand; 1 at every other question.
+# What a caller with all data at hand answers; 1 at every other question.
 COMMON_ANSWERS = {"date_of_birth": keys("12031942"), "postcode": keys("75011")}
 # Where the call may simply be left: everything was told.
 LAST_STEP = "reference"

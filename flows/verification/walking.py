@@ -439,7 +439,7 @@ KEPT: Mapping[str, Mapping[str, Any]] = {
 
 
 def kept_scenarios(make: Make) -> Scenarios:
-    """What a caller may meet whose number has a kept place."""
+    """What a caller may meet when a place is kept at their number."""
     found: Scenarios = {
         name: partial(make, **{"kept": kept_place(), **options}) for name, options in KEPT.items()
     }

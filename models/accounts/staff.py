@@ -1,4 +1,4 @@
-"""Those who work here: their accounts, their sessions, and what they did.
+"""The staff: their accounts, their sessions, and what they did.
 
 A session's token is known to one browser alone; the row has its hash. A session is over when its
 row says so, when it began before the account's `sessions_from`, or when the account is disabled.

@@ -237,7 +237,7 @@ def lock(connection: Connection, centre_id: str, booking_id: str, dose: int) -> 
     return Mark(row.state, row.who, row.at, start, row.given_place)
 
 
-def write(  # noqa: PLR0917 (a sentence: of which appointment, what, by whom)
+def write(  # noqa: PLR0917 (a sentence: of which appointment, what, by which secretary)
     connection: Connection,
     clock: Clock,
     booking_id: str,
@@ -322,7 +322,7 @@ def set_given(connection: Connection, booking_id: str, dose: int, place_id: int 
     )
 
 
-# ---------------------------------------------------------------- who is rung
+# ---------------------------------------------------------------- people who are rung
 
 
 def rung(

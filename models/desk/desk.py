@@ -1,6 +1,6 @@
 """What a desk's screen is made of: a call's turns, a line's earlier contacts, what a desk holds.
 
-Nothing here changes who has a place; notes of what was given lie in `queue_entry.known_enc`.
+Nothing here changes a place; notes of what was given lie in `queue_entry.known_enc`.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Before:
 
 
 def look(connection: Connection, clock: Clock, vault: Vault, sid: str, number: str) -> Before:
-    """One statement. `sid` is the provider's id of the text, `number` (E.164) who wrote it."""
+    """One statement. `sid` is the provider's id of the text, `number` (E.164) the writer's."""
     index = vault.index("phone", number)
     language = (
         select(booking.c.language)

@@ -1,4 +1,4 @@
-"""Messages as those look at them who work here: of one booking, waiting, come to nothing, by month.
+"""Messages as staff see them: those of one booking, waiting, undelivered, counted by month.
 
 Nothing is opened: an id, what it tells of, its way and its state are no secrets.
 """
@@ -144,7 +144,7 @@ def _is_left() -> ColumnElement[bool]:
 
 
 def missing_by_topic(connection: Connection, since: datetime) -> dict[str, int]:
-    """Messages that came to nothing since then, and in whose place nothing goes, by topic."""
+    """Messages undelivered since then, without another in their place, by topic."""
     statement = (
         select(message.c.topic, func.count())
         .where(_UNDELIVERED, message.c.updated_at >= since, _is_left())
@@ -248,7 +248,7 @@ def _sources(message_ids: Sequence[str]) -> Select[Any]:
 
 
 def _id_of(message_id: str) -> str:
-    """From the one in whose place it goes: two who write it at once write the same."""
+    """Made from the replaced message's id, so that two processes at once write the same row."""
     return hashlib.blake2b(f"{_RESENDS}{message_id}".encode(), digest_size=16).hexdigest()
 
 

@@ -499,7 +499,7 @@ def _before(state: str) -> list[str]:
 
 def _follow_up(connection: Connection, clock: Clock, message_id: str) -> None:
     """Leave the row that looks at what became of a message; once for each."""
-    # Its id comes from the one it follows, so that two who write it at once write the same.
+    # Its id comes from the one it follows, so that two processes at once write the same row.
     row_id = hashlib.blake2b(f"{_FOLLOWS}{message_id}".encode(), digest_size=16).hexdigest()
     moment = clock.at(SETTLE)
     names = ["id", "kind", "dedupe_key", "booking_id", "call_id", "topic", "state"]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from models.all_tables import metadata
 from models.migrations.runner import LOCK_TIMEOUT, SchemaBusy
 
-# Any number, the same for all who migrate this database.
+# Any number, the same for all processes that migrate this database.
 ADVISORY_LOCK = 3974750001
 # Another that migrates may be making indexes of millions of rows.
 PATIENCE_SECONDS = 15 * 60

@@ -63,7 +63,7 @@ def add_index(
 
 
 def drop_index(name: str, table: str) -> None:
-    """Remove an index without stopping those who use its table, where that is possible."""
+    """Remove an index without stopping the table's readers and writers, where that is possible."""
     if is_sqlite():
         op.drop_index(name, table_name=table)
         return

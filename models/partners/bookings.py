@@ -244,9 +244,9 @@ def change(
 
 
 def erase(connection: Connection, clock: Clock, after: timedelta) -> int:
-    """Erase who comes from orders that were over so long ago: our booking has its own copy.
+    """Erase the person from orders that were over so long ago: our booking has its own copy.
 
-    What stood still for a week comes to no end any more: nothing needs to be known of it either.
+    An order that stood still for a week will not end any more, so it is erased, too.
     """
     order = partner_booking.c
     statement = (

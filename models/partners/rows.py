@@ -372,7 +372,8 @@ def set_match(
 ) -> bool:
     """Write what a centre was found to be; False where there is none of that id.
 
-    What a person settled stays, whatever a machine finds: only another `person` changes it.
+    What an operator settled (`person`) stays, whatever a machine finds: only another `person`
+    changes it.
     """
     statement = (
         update(partner_centre)

@@ -44,7 +44,7 @@ DISPLACED = "displaced"
 LONGEST_TALK = timedelta(hours=1)
 _CALLBACK = queues.CALLBACK
 _WAITS = (queue_entry.c.kind == _CALLBACK, queue_entry.c.state == "waiting")
-# The outcome of a lost promise whose person rang by themselves, and of the place that they have.
+# The outcome of a lost promise whose caller rang again, and of the place that they have.
 CAME_BACK = "came_back"
 _OLD_KEY = "callback:"
 
@@ -207,7 +207,7 @@ def end(
 def take_lost_place(
     connection: Connection, clock: Clock, vault: Vault, number: str, within: timedelta
 ) -> QueueEntry | None:
-    """The oldest place that was lost so lately by rings in vain to a number (E.164); given once.
+    """The oldest place of a number (E.164) that was lost so lately, unanswered; given once.
 
     The machine's own promises are no places.
     """

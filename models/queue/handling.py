@@ -154,7 +154,7 @@ def owed(connection: Connection, clock: Clock, language: str) -> Owed:
     return Owed(rows[0].due, tuple(later))
 
 
-# A caller who was just promised a call is not rung at once, and waits all the same.
+# A caller who was just promised a call is not rung at once, but counts as waiting.
 PUTS_DOWN = timedelta(minutes=1)
 
 

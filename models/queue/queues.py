@@ -433,7 +433,7 @@ def _opened(vault: Vault, row: Any, *, strict: bool = False) -> QueueEntry:
     except CannotOpen:
         if strict:
             raise
-        # Sealed with a key that is gone: the place counts all the same.
+        # Sealed with a key that is gone: the place still counts.
         number, known = "", {}
     return from_row(QueueEntry, row, number=number, known=known)
 
@@ -535,7 +535,7 @@ def erase(connection: Connection, clock: Clock, older_than: timedelta) -> int:
     return connection.execute(statement).rowcount
 
 
-# ------------------------------------------------------------------ who comes next
+# ------------------------------------------------------------------ which entry comes next
 
 
 @dataclass(frozen=True)

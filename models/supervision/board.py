@@ -280,7 +280,7 @@ _ENTRY = tuple(
 
 
 def entries(connection: Connection, most: int) -> list[EntrySeen]:
-    """The oldest places of those who wait, and all who are with an agent."""
+    """The oldest places of callers who wait, and all entries that are with an agent."""
     order = (queue_entry.c.joined_at, queue_entry.c.id)
     waiting = select(*_ENTRY).where(IN_LINE, _FOR_AGENTS).order_by(*order).limit(most)
     with_agents = queue_entry.c.state.in_(("reserved", "talking"))
@@ -369,7 +369,7 @@ class Texts:
     oldest: datetime | None
 
 
-# A text whose answer was lost or refused never learnt which way it went.
+# A text has no `way` while the provider's answer was lost, or was a refusal.
 _IS_TEXT = or_(message.c.way == "text", and_(message.c.way.is_(None), message.c.kind == "sms"))
 
 

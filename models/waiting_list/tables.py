@@ -34,8 +34,8 @@ waiting_entry = Table(
     must("created_at", Instant),
     must("updated_at", Instant),
     index("ix_waiting_entry_centre", "centre_id", "class_rank", "created_at", where=_WAITS),
-    # Where many wait, the first of them all are looked at in order; where few do, those who are
-    # near.
+    # Where many wait, the first of them all are looked at in order; where few do, the entries that
+    # are near.
     index("ix_waiting_entry_order", "territory", "class_rank", "created_at", "id", where=_WAITS),
     index("ix_waiting_entry_near", "territory", "band", "longitude", where=_WAITS),
     index("ix_waiting_entry_offered_until", "offered_until", where=_OFFERED),

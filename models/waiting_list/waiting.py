@@ -52,7 +52,7 @@ _CONFIRMED: ColumnElement[str] = literal_column("'confirmed'")
 _OFFERED: ColumnElement[str] = literal_column("'offered'")
 # As many are given together: more than there are threads that offer at the same time.
 _PAGE = 20
-# So many of those who wait longest on one land are looked at before the neighbourhood is.
+# So many entries that wait longest in one territory are looked at before the neighbourhood is.
 _FIRST = 500
 KILOMETRES_PER_DEGREE = math.radians(1) * EARTH_RADIUS_KM
 # A flat map is wrong by less than this at the distances of a waiting list. Entries that pass are
@@ -247,7 +247,7 @@ def anybody(connection: Connection) -> bool:
     )
 
 
-# ---------------------------------------------------------------- who comes first
+# ---------------------------------------------------------------- which entry comes first
 
 
 def freed(
@@ -590,7 +590,7 @@ def reference_of(connection: Connection, vault: Vault, entry_id: str) -> str | N
 
 
 def erase_due(connection: Connection, clock: Clock, *, ended: timedelta, oldest: timedelta) -> int:
-    """Erase who is in entries that ended `ended` ago, and end and erase those `oldest` old."""
+    """Erase the people of entries that ended `ended` ago; end and erase entries `oldest` old."""
     old = waiting_entry.c.created_at < clock.at(-oldest)
     over = and_(
         waiting_entry.c.state.in_(("taken", "gone")),

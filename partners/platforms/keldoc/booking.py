@@ -82,7 +82,7 @@ class FreeTime:
 
 
 def authorization(key: str, secret: str, moment: str) -> str:
-    """The header that proves who asks, for a Date header of `moment`."""
+    """The header that proves our identity, for a Date header of `moment`."""
     message = f"{moment},{CONTENT_TYPE}".encode()
     digest = hmac.digest(secret.encode(), message, hashlib.sha256)
     return _DROPPED.sub("", f"Bearer {key}:{base64.b64encode(digest).decode()}")
