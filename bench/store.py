@@ -25,6 +25,7 @@ from bench.by_hand import ByHand
 from bench.helpers import helper
 from bench.servers import CannotMeasure
 from bench.timing import Growth
+from models.booking.changes import Address
 from models.centres.centres import insert_new
 from models.crypto import Vault
 from models.database import Database
@@ -34,11 +35,13 @@ from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
-from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.hold_slot import HoldRequest, hold_slots
+from services.slots.offer import offer_at
 from services.store import Store
 
 PARIS = ZoneInfo("Europe/Paris")
+_WHERE = Address("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key, bookable=True)
 CENTRES = 40
 SLICE, SLICES = 100, 9
 PROCESSES = 16
@@ -151,13 +154,7 @@ class ServiceBookings:
         number = int(call_id[2:34], 16)
         request = Request(
             holder=holder,
-            chosen=(Chosen(first.place_id, first.slot_id, first.start_at),),
-            centre_id=centre_id,
-            local_starts=(first.start_at.astimezone(PARIS),),
-            street="1 rue Haute",
-            centre_name="Salle",
-            town="Paris",
-            centre_postcode="75011",
+            offer=offer_at(_WHERE, first),
             born=date(1942, 3, 12),
             postcode="75011",
             number=f"+336{number % 10**8:08d}",

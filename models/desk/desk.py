@@ -156,10 +156,10 @@ def held_by(
 
 def places_of(connection: Connection, place_ids: Sequence[int]) -> dict[int, Any]:
     """Slot, centre and start (UTC) of places, by their ids; unknown ones are left out."""
-    statement = select(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at).where(
-        place.c.id.in_(place_ids)
-    )
-    return {row.id: row for row in connection.execute(statement)}
+    c = place.c
+    statement = select(c.id.label("place_id"), c.slot_id, c.centre_id, c.start_at)
+    found = connection.execute(statement.where(c.id.in_(place_ids)))
+    return {row.place_id: row for row in found}
 
 
 def bookings_of_keys(connection: Connection, keys: Collection[str]) -> dict[str, str]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from zoneinfo import ZoneInfo
 
+from flows.session import Offer
 from models.booking import bookings, changes, history
 from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from prompts.catalogue import Catalogue
 from services.campaign.campaign import Campaign
 from services.messages.confirmation_text import confirmation_text, text_of_booking
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
-from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.messages.write_message import write_message
+from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.give_back import give_back_holds, give_back_places
+from services.slots.offer import chosen_of
 from services.store import Store
 
 # Two references are the same once in 10**10 bookings; three in a row is a broken source.
@@ -33,20 +34,14 @@ class NoReference(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be booked: places held by `holder`, one for each dose, for one person.
+    """What is to be booked: the places of an offer that `holder` holds, for one person.
 
     `number` (E.164) is where the person can be reached or None; `text_to` is where the
-    confirmation goes as a text, or None for nowhere. `start_at` is UTC.
+    confirmation goes as a text, or None for nowhere.
     """
 
     holder: Holder
-    chosen: tuple[Chosen, ...]
-    centre_id: str
-    local_starts: tuple[datetime, ...]
-    street: str
-    centre_name: str
-    town: str
-    centre_postcode: str
+    offer: Offer
     born: date
     postcode: str
     number: str | None
@@ -112,16 +107,17 @@ def confirm_booking(
         text_again()
         return NotBooked(person_needed=True)
     allocator = Allocate(connection, store, campaign, request.holder)
-    place_ids = allocator.book(request.chosen, booking_id)
+    offer, chosen = request.offer, chosen_of(request.offer)
+    place_ids = allocator.book(chosen, booking_id)
     if place_ids is None:
         return NotBooked()
-    starts = [one.start_at for one in request.chosen]
+    starts = [one.start_at for one in chosen]
     new = NewBooking(
         id=booking_id,
         idempotency_key=f"{request.holder.id}:{request.idempotency_suffix}",
         channel=request.holder.channel,
         campaign=campaign.name,
-        centre_id=request.centre_id,
+        centre_id=offer.centre_id,
         call_id=request.call_id,
         born=request.born,
         number=request.number,
@@ -157,29 +153,30 @@ def confirm_booking(
     )
     if request.text_to is None:
         return Booked(reference, None)
+    zone = ZoneInfo(offer.time_zone)
     body = confirmation_text(
         catalogue,
-        starts=request.local_starts,
-        street=request.street,
-        centre_name=request.centre_name,
-        postcode=request.centre_postcode,
-        town=request.town,
+        starts=[start.astimezone(zone) for start in starts],
+        street=offer.street,
+        centre_name=offer.name,
+        postcode=offer.postcode,
+        town=offer.town,
         reference=reference,
         number=national_number,
         link=store.link_of(reference, starts),
     )
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=f"confirmation:{booking_id}:1",
-        recipient=request.text_to,
-        payload={"body": body},
+    message_id = write_message(
+        connection,
+        store,
+        "sms",
+        request.text_to,
+        {"body": body},
+        key=f"confirmation:{booking_id}:1",
+        topic=Topic.CONFIRMATION,
         booking_id=booking_id,
         call_id=request.call_id,
-        topic=Topic.CONFIRMATION,
     )
-    outbox.add(connection, clock, store.vault, message)
-    return Booked(reference, message.id)
+    return Booked(reference, message_id)
 
 
 def _ranked(connection: Connection, store: Store, campaign: Campaign, request: Request) -> Request:
@@ -263,13 +260,13 @@ def _text_again(
         link=store.link_of(file.reference, [one.start_at for one in file.live]),
     )
     today = store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=f"again:{file.id}:{today.isoformat()}",
-        recipient=file.number or "",
-        payload={"body": body},
-        booking_id=file.id,
+    write_message(
+        connection,
+        store,
+        "sms",
+        file.number or "",
+        {"body": body},
+        key=f"again:{file.id}:{today.isoformat()}",
         topic=Topic.AGAIN,
+        booking_id=file.id,
     )
-    outbox.add(connection, store.clock, store.vault, message)

@@ -16,6 +16,7 @@ from services.booking.change_booking import FIRST, SECOND, Unchanged, WhyNot
 from services.booking.find_booking import FoundBooking
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Chosen, second_window
+from services.slots.offer import chosen_of
 from services.store import Store
 
 _WHY = {
@@ -75,14 +76,16 @@ def told(found: FoundBooking, now: datetime, campaign: str) -> CallerBooking:
 
 def places_of(offer: Offer, moving: Moving) -> dict[int, Chosen]:
     """Where each dose goes; of a pair that is offered both go, else the one that moves."""
-    start = datetime.fromisoformat(offer.start_at)
-    first = Chosen(offer.place_id, offer.slot_id, start)
+    return doses_of(chosen_of(offer), moving)
+
+
+def doses_of(chosen: Sequence[Chosen], moving: Moving) -> dict[int, Chosen]:
+    """The same of places that are chosen, the first appointment first."""
     if moving is Moving.SECOND:
-        return {SECOND: first}
-    if moving is Moving.FIRST or not offer.second_start_at:
-        return {FIRST: first}
-    second_start = datetime.fromisoformat(offer.second_start_at)
-    return {FIRST: first, SECOND: Chosen(offer.second_place_id, offer.second_slot_id, second_start)}
+        return {SECOND: chosen[0]}
+    if moving is Moving.FIRST:
+        return {FIRST: chosen[0]}
+    return dict(zip((FIRST, SECOND), chosen, strict=False))
 
 
 def room_for_second(

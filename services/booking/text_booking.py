@@ -6,7 +6,6 @@ number on file and is the same to the ear whether there is an appointment or not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,11 +13,11 @@ from models.booking import changes
 from models.booking.changes import NOBODY, Address, BookedAppointment, BookingDetails
 from models.database import Connection
 from models.messages import outbox
-from models.messages.outbox import NewMessage
 from prompts.catalogue import Catalogue
 from services.attempts import count_text
 from services.messages.confirmation_text import text_of_booking
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.store import Store
 
 # One text for each number in so long, however often it is asked for.
@@ -58,43 +57,69 @@ def text_booking(
         return None
     booking_id = changes.id_by_number(connection, store.clock, store.vault, caller, born)
     file = changes.load_as_any(connection, store.vault, booking_id)
-    now = store.clock.now()
-    ahead = [one for one in file.live if one.start_at > now] or [_NEVER]
-    centres = changes.addresses(connection, {one.centre_id for one in ahead})
-    recent = outbox.any_since(connection, store.clock, store.vault, caller, _KEY, ONE_IN)
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=f"{_KEY}{store.chance.identifier()}",
-        recipient=caller,
-        payload={"body": _body(store, file, ahead, centres, catalogue, national_number)},
-        booking_id=file.id,
+    leaves = file.id != NOBODY.id
+    message_id = text_or_not(
+        connection,
+        store,
+        file,
+        caller,
+        leaves=leaves,
+        key=_KEY,
+        catalogue=catalogue,
+        national_number=national_number,
         call_id=call_id,
-        topic=Topic.AGAIN,
     )
-    savepoint = connection.begin_nested()
-    outbox.add(connection, store.clock, store.vault, message)
-    if file.id == NOBODY.id or recent:
-        savepoint.rollback()
-    else:
-        savepoint.commit()
-    return TextRequested(message.id)
+    return TextRequested(message_id)
 
 
-def _body(  # noqa: PLR0917
+def text_or_not(
+    connection: Connection,
     store: Store,
     file: BookingDetails,
-    ahead: Sequence[BookedAppointment],
-    centres: Mapping[str, Address],
+    to: str,
+    *,
+    leaves: bool,
+    key: str,
     catalogue: Catalogue,
     national_number: str,
+    call_id: str | None = None,
+    asked: bool = False,
 ) -> str:
-    where = centres.get(ahead[0].centre_id, _NOWHERE)
-    return text_of_booking(
+    """Write what a booking has ahead to a number (E.164), and take it back unless it `leaves`.
+
+    The same statements and the same text for any booking and for none. Taken back, too, is a text
+    of a booking with nothing ahead, and the second of a `key` within ONE_IN. Gives the message's
+    id, of none where it was taken back.
+    """
+    now = store.clock.now()
+    ahead = [one for one in file.live if one.start_at > now]
+    shown = ahead or [_NEVER]
+    centres = changes.addresses(connection, {one.centre_id for one in shown})
+    recent = outbox.any_since(connection, store.clock, store.vault, to, key, ONE_IN)
+    reference = file.reference or _NO_REFERENCE
+    body = text_of_booking(
         catalogue,
-        ahead,
-        where,
-        reference=file.reference,
+        shown,
+        centres.get(shown[0].centre_id, _NOWHERE),
+        reference=reference,
         number=national_number,
-        link=store.link_of(file.reference or _NO_REFERENCE, [one.start_at for one in ahead]),
+        link=store.link_of(reference, [one.start_at for one in shown]),
+        asked=asked,
     )
+    savepoint = connection.begin_nested()
+    message_id = write_message(
+        connection,
+        store,
+        "sms",
+        to,
+        {"body": body},
+        key=f"{key}{store.chance.identifier()}",
+        topic=Topic.AGAIN,
+        booking_id=file.id,
+        call_id=call_id,
+    )
+    if leaves and ahead and not recent:
+        savepoint.commit()
+    else:
+        savepoint.rollback()
+    return message_id or ""

@@ -12,8 +12,6 @@ from flows.engine import ENDED
 from flows.session import CallerKind, Session
 from models.call import calls, turns
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.queue import queues
 from prompts.catalogue import load
 from services.agents import connect_agent
@@ -22,6 +20,7 @@ from services.campaign.campaign import Campaign
 from services.messages.confirmation_text import unfinished_text
 from services.messages.texts import wanted
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.ports import WakeUp
 from services.queue import entries
 from services.queue.promise_callback import promise_callback
@@ -131,17 +130,16 @@ def _remind(  # noqa: PLR0917
     )
     index = store.vault.index("phone", session.caller) or b""
     day = now.astimezone(ZoneInfo(campaign.zone)).date()
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=f"{UNFINISHED}:{index.hex()}:{day.isoformat()}",
-        recipient=session.caller,
-        payload={"body": body},
-        call_id=call_id,
+    return write_message(
+        connection,
+        store,
+        "sms",
+        session.caller,
+        {"body": body},
+        key=f"{UNFINISHED}:{index.hex()}:{day.isoformat()}",
         topic=Topic.UNFINISHED,
+        call_id=call_id,
     )
-    added = outbox.add(connection, store.clock, store.vault, message)
-    return message.id if added else None
 
 
 def _link(connection: Connection, store: Store, call_id: str) -> str:

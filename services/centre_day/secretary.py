@@ -39,7 +39,7 @@ from services.desk.booking import (
     book,
     is_nonce,
 )
-from services.desk.offers import Desk, for_desks
+from services.desk.offers import AtDesk, Desk, for_desks
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
@@ -310,7 +310,7 @@ def _book_one(
     where = changes.addresses(connection, [at.day.centre.id])[at.day.centre.id]
     person = PersonToBook(walk_in.born, tuple(places), name=walk_in.name)
     order = DeskOrder((person,), where.postcode, walk_in.number, walk_in.nonce, walk_in.groups)
-    return book(connection, at.store, at.service, desk, order)
+    return book(AtDesk(connection, at.store, at.service, desk), order)
 
 
 def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:

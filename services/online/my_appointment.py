@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 from flows.questions import Go, Move
 from flows.session import CallerBooking, MineState, Moving, Proving, Session
@@ -20,21 +20,17 @@ from flows.steps.offers import OtherOffers, search_nearest
 from flows.steps.town import at_town
 from flows.world import Town
 from models.booking import changes
-from models.booking.changes import NOBODY, Address, BookedAppointment
+from models.booking.changes import NOBODY
 from models.call import resume
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.online import codes
 from prompts.catalogue import load as words_of
 from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import told
-from services.booking.text_booking import ONE_IN
+from services.booking.text_booking import text_or_not
 from services.call import resume_call
 from services.call.resume_call import CODE_LIVES
-from services.messages.confirmation_text import text_of_booking
 from services.messages.phone_capabilities import takes_texts
-from services.messages.topics import Topic
 from services.online import web_sessions
 from services.online.attempts import before_try, count_try, count_wish
 from services.online.web_sessions import WebSession, WebWorld, for_web
@@ -52,11 +48,6 @@ PERSON = "person"
 _KEY = "web-appointment:"
 # Of none: what is done for one that is there takes as long.
 _NO_NUMBER = "+33600000000"
-_NO_REFERENCE = "0" * 10
-_NOWHERE = Address(
-    "nowhere", "Salle", "1 rue Haute", "75001", "Paris", "Europe/Paris", bookable=True
-)
-_NEVER = BookedAppointment(1, 0, 0, "nowhere", datetime(2100, 1, 1, tzinfo=UTC), "confirmed")
 
 
 # ------------------------------------------------------------------ who it is
@@ -81,39 +72,19 @@ def write_to_them(  # noqa: PLR0917
     file = changes.load_as_any(connection, store.vault, booking_id)
     right = file.id != NOBODY.id and _is_born(file.born, born)
     count_try(connection, store, tries, right=right)
-    now = store.clock.now()
-    ahead = [one for one in file.live if one.start_at > now]
-    shown = ahead or [_NEVER]
-    centres = changes.addresses(connection, {one.centre_id for one in shown})
     number = file.number or _NO_NUMBER
     can_be_written_to = takes_texts(number) and number == file.number
-    recent = outbox.any_since(connection, store.clock, store.vault, number, _KEY, ONE_IN)
-    body = text_of_booking(
-        words_of(file.language),
-        shown,
-        centres.get(shown[0].centre_id, _NOWHERE),
-        reference=file.reference or _NO_REFERENCE,
-        number=service.national_number,
-        link=store.link_of(file.reference or _NO_REFERENCE, [one.start_at for one in shown]),
+    return text_or_not(
+        connection,
+        store,
+        file,
+        number,
+        leaves=right and tries.open and allowed and can_be_written_to,
+        key=_KEY,
+        catalogue=words_of(file.language),
+        national_number=service.national_number,
         asked=True,
     )
-    message = NewMessage(
-        id=store.chance.identifier(),
-        kind="sms",
-        dedupe_key=f"{_KEY}{store.chance.identifier()}",
-        recipient=number,
-        payload={"body": body},
-        booking_id=file.id,
-        topic=Topic.AGAIN,
-    )
-    savepoint = connection.begin_nested()
-    outbox.add(connection, store.clock, store.vault, message)
-    leaves = right and tries.open and allowed and ahead and can_be_written_to and not recent
-    if leaves:
-        savepoint.commit()
-    else:
-        savepoint.rollback()
-    return message.id
 
 
 def open_booking(  # noqa: PLR0917

@@ -18,7 +18,8 @@ from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centre_day.secretary import CentreDay, day_of, today_of
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.slots.allocate import Allocate, Channel, Holder
+from services.slots.offer import offer_at
 from services.store import Store
 
 LOGIN: Final = "secretary"
@@ -97,13 +98,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
     where = changes.addresses(connection, [day.centre.id])[day.centre.id]
     request = Request(
         holder=holder,
-        chosen=tuple(Chosen(place.place_id, place.slot_id, place.start_at) for place in places),
-        centre_id=where.centre_id,
-        local_starts=tuple(place.start_at.astimezone(day.zone) for place in places),
-        street=where.street,
-        centre_name=where.name,
-        town=where.town,
-        centre_postcode=where.postcode,
+        offer=offer_at(where, *places),
         born=date(1939 + number % 6, 1 + number % 12, 1 + (number * 7) % 28),
         postcode=where.postcode,
         number=None,

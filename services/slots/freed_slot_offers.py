@@ -27,8 +27,6 @@ import structlog
 
 from models.booking import changes
 from models.database import Connection
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.slots import places
 from models.waiting_list import offers, waiting
 from models.waiting_list.offers import NewOffer
@@ -36,6 +34,7 @@ from models.waiting_list.waiting import Freed, WaitingListEntry
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Holder, Pair
 from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
 from services.store import Store
@@ -248,35 +247,38 @@ class _Queue:
             theirs = entry.not_before is not None or asked
             return _Came.NOT_TO_THEM if entry.doses > 1 and theirs else _Came.TO_NOBODY
         clock = self.store.clock
-        message = NewMessage(
-            id=self.store.chance.identifier(),
-            kind="waiting_offer",
-            dedupe_key=waiting.offer_key(entry.id, pair.first.slot_id),
-            recipient=entry.number,
-            payload={
-                "entry": entry.id,
-                "campaign": entry.campaign,
-                "language": entry.language,
-                "offer": entry.offers + 1,
-                "centre_id": one.centre_id,
-                "centre_name": one.centre_name,
-                "town": one.town,
-                "time_zone": one.time_zone,
-                "places": [held.place_id for held in pair.places],
-                "slots": [held.slot_id for held in pair.places],
-                "starts": [held.start_at.isoformat() for held in pair.places],
-                "until": (when.tells_at + when.lasts).isoformat(),
-            },
-            due_at=when.tells_at if when.wait else None,
+        payload = {
+            "entry": entry.id,
+            "campaign": entry.campaign,
+            "language": entry.language,
+            "offer": entry.offers + 1,
+            "centre_id": one.centre_id,
+            "centre_name": one.centre_name,
+            "town": one.town,
+            "time_zone": one.time_zone,
+            "places": [held.place_id for held in pair.places],
+            "slots": [held.slot_id for held in pair.places],
+            "starts": [held.start_at.isoformat() for held in pair.places],
+            "until": (when.tells_at + when.lasts).isoformat(),
+        }
+        due_at = when.tells_at if when.wait else None
+        message_id = write_message(
+            self.connection,
+            self.store,
+            "waiting_offer",
+            entry.number,
+            payload,
+            key=waiting.offer_key(entry.id, pair.first.slot_id),
             topic=Topic.OFFER,
+            due_at=due_at,
         )
-        if not outbox.add(self.connection, clock, self.store.vault, message):
+        if message_id is None:
             # They were asked about this very hour before.
             give_back_holds(self.connection, holder)
             return _Came.NOT_TO_THEM
         waiting.set_offered(self.connection, clock, entry.id, when.wait + when.lasts)
-        new = NewOffer(message.id, entry, pair.first.slot_id)
-        offers.add(self.connection, clock, new, message.due_at)
+        new = NewOffer(message_id, entry, pair.first.slot_id)
+        offers.add(self.connection, clock, new, due_at)
         return _Came.OFFERED
 
     def _hold(

@@ -11,10 +11,9 @@ hour twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -25,9 +24,10 @@ from models.waiting_list.waiting import NewWaitingListEntry, Offered, WaitingLis
 from prompts.catalogue import Catalogue
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
-from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.allocate import Channel, Holder
 from services.slots.freed_slot_offers import free_cancelled, offer_freed
 from services.slots.give_back import pass_on_holds
+from services.slots.offer import offer_at
 from services.store import Store
 
 # Offers that ran out and are looked after together; each is a transaction of its own.
@@ -216,14 +216,22 @@ def accept(
         # A dead scheduler: the hold ran out, and the place may be somebody else's.
         _gone(connection, store, campaign, entry)
         return NotBooked()
-    request = _request(
-        entry, held, holder=Holder(channel, waiting.holder_of(entry_id)), text_to=text_to
+    request = Request(
+        holder=Holder(channel, waiting.holder_of(entry_id)),
+        offer=offer_at(held[0], *held),
+        born=entry.born,
+        postcode=entry.postcode,
+        number=entry.number,
+        text_to=text_to,
+        call_id=call_id,
+        rank=entry.rank,
+        who=who,
     )
     booked = confirm_booking(
         connection,
         store,
         campaign,
-        replace(request, who=who, call_id=call_id),
+        request,
         catalogue=catalogue,
         national_number=national_number,
     )
@@ -233,28 +241,6 @@ def accept(
     else:
         _not_booked(connection, store, campaign, entry, held)
     return booked
-
-
-def _request(
-    entry: WaitingListEntry, held: Sequence[Offered], *, holder: Holder, text_to: str | None
-) -> Request:
-    where = held[0]
-    zone = ZoneInfo(where.time_zone)
-    return Request(
-        holder=holder,
-        chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in held),
-        centre_id=where.centre_id,
-        local_starts=tuple(one.start_at.astimezone(zone) for one in held),
-        street=where.street,
-        centre_name=where.name,
-        town=where.town,
-        centre_postcode=where.postcode,
-        born=entry.born,
-        postcode=entry.postcode,
-        number=entry.number,
-        text_to=text_to,
-        rank=entry.rank,
-    )
 
 
 def _not_booked(

@@ -24,7 +24,7 @@ from commands import operations as operations_commands
 from commands import slots as slots_commands
 from models.all_tables import metadata
 from models.booking import changes, history
-from models.booking.changes import BookingDetails
+from models.booking.changes import Address, BookingDetails
 from models.centre_day.operations import holds_id, ids_in, with_ids
 from models.centres.tables import centre
 from models.desk import cases
@@ -43,6 +43,7 @@ from services.centre_day.centre_life import (
 from services.centre_day.move_people import MoveOutcome
 from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
+from services.slots.offer import offer_at
 from services.waiting_list.entries import Waiter, join
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.imports import centre_row, write_centres
@@ -86,6 +87,7 @@ def slot_at(house: House, gid: str, start: datetime) -> int:
     return int(rows_of(house.database, statement)[0].id)
 
 
+ANYWHERE = Address("1", "", "", "", "", "Europe/Paris", bookable=True)
 _NUMBERS = iter(range(10_000_000, 99_999_999))
 
 
@@ -110,13 +112,7 @@ def books(
             house.campaign,
             Request(
                 holder=channel_holder,
-                chosen=tuple(Chosen(o.place_id, o.slot_id, o.start_at) for o in held if o),
-                centre_id=gid,
-                local_starts=starts,
-                street="",
-                centre_name="",
-                town="",
-                centre_postcode="",
+                offer=offer_at(ANYWHERE, *(one for one in held if one)),
                 born=born,
                 postcode="75011",
                 number=number,
@@ -466,10 +462,7 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
                 service.campaign,
                 Request(
                     holder=Holder(Channel.PHONE, f"CA-{number}"),
-                    chosen=(Chosen(offer.place_id, offer.slot_id, offer.start_at),),
-                    centre_id="1",
-                    local_starts=(offer.start_at,),
-                    street="", centre_name="", town="", centre_postcode="",
+                    offer=offer_at(ANYWHERE, offer),
                     born=date(1942, 3, 12),
                     postcode="75011",
                     number=f"+3361111{number:04d}",

@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 
@@ -32,9 +31,10 @@ from models.slots.tables import place
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.centres.directory import Directory, NearbyCentre
-from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.allocate import Channel, Holder
 from services.slots.give_back import give_back_holds
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
+from services.slots.offer import offer_at
 from services.store import Store
 from tests.support.house import CAMPAIGN, POSTCODES
 
@@ -146,16 +146,9 @@ class Member:
         self, holder: Holder, one: HeldSlot, story: Story, since: dict[int, float]
     ) -> None:
         born, number = date(1942, 3, 12), f"+336{story.number:08d}"
-        local = one.place.start_at.astimezone(ZoneInfo(one.near.centre.time_zone))
         request = Request(
             holder=holder,
-            chosen=(Chosen(one.place.place_id, one.place.slot_id, one.place.start_at),),
-            centre_id=one.place.centre_id,
-            local_starts=(local,),
-            street=one.near.centre.street,
-            centre_name=one.near.centre.name,
-            town=one.near.centre.town,
-            centre_postcode=one.near.centre.postcode,
+            offer=offer_at(one.near.centre, one.place),
             born=born,
             postcode="75011",
             number=number,

@@ -29,8 +29,9 @@ from services.campaign.campaign import Campaign
 from services.centres.directory import Directory, NearbyCentre
 from services.queue.entries import WaitEstimates
 from services.service import Service
-from services.slots.allocate import Channel, Chosen, Holder
+from services.slots.allocate import Channel, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
+from services.slots.offer import offer_at
 from tests.support.house import CAMPAIGN, NOON, House
 from wiring import make_app
 from wiring_parts import Parts
@@ -204,16 +205,9 @@ def as_in_production(house: House) -> None:
 
 def request_for(held: HeldSlot, holder: str) -> Request:
     """What a caller would order who chose this offer and wants no text."""
-    places = [held.place, *([held.second] if held.second else [])]
     return Request(
         holder=Holder(Channel.PHONE, holder),
-        chosen=tuple(Chosen(one.place_id, one.slot_id, one.start_at) for one in places),
-        centre_id=held.place.centre_id,
-        local_starts=tuple(one.start_at for one in places),
-        street="",
-        centre_name="",
-        town="",
-        centre_postcode="",
+        offer=offer_at(held.near.centre, held.place, held.second),
         born=datetime(1942, 3, 12).date(),  # noqa: DTZ001 (a day has no zone)
         postcode="75011",
         number=None,

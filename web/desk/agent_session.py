@@ -28,7 +28,7 @@ from services.booking.find_booking import FoundBooking
 from services.desk import cases
 from services.desk.caller_profile import CallerProfile, draft_of, read_caller_profile
 from services.desk.messages import BookingMessages, told
-from services.desk.offers import Desk, hand_to_call, let_go, take_over
+from services.desk.offers import AtDesk, Desk, hand_to_call, let_go, take_over
 from services.ports import CallControl, WakeUp
 from services.service import Service
 from services.store import Store
@@ -134,7 +134,7 @@ def go_on_with_their_places(
         return False
     file = read_caller_profile(connection, store, entry)
     if file.session is not None:
-        take_over(connection, store, service, seat.desk, file.session, seat.desk.call_id)
+        take_over(AtDesk(connection, store, service, seat.desk), file.session, seat.desk.call_id)
     heard: dict[str, Any] = {HEARD: [], CHOSEN: 0}
     if file.session is not None:
         heard[HEARD] = [offer.offer.slot_id for offer in file.offers]
@@ -155,8 +155,8 @@ def give_their_places_back(
         let_go(connection, seat.desk)
     else:
         call_id = seat.entry.call_id or seat.desk.call_id
-        campaign = service.campaign
-        hand_to_call(connection, store, campaign, seat.desk, file.session, call_id)
+        at = AtDesk(connection, store, service, seat.desk)
+        hand_to_call(at, file.session, call_id)
     rows.remember(connection, store.vault, seat.entry.id, {**draft_of(seat.entry), TAKEN: False})
 
 

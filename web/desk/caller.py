@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -44,8 +44,8 @@ from services.desk.booking import (
 )
 from services.desk.caller_profile import BOOKED, CallerDetails, CallerProfile, draft_of
 from services.desk.messages import RequestedCall, have_called
-from services.desk.offers import OffersFound as FoundOffers
 from services.desk.offers import (
+    AtDesk,
     OnDesk,
     SearchCriteria,
     find_offers,
@@ -54,6 +54,7 @@ from services.desk.offers import (
     on_desk,
     towns,
 )
+from services.desk.offers import OffersFound as FoundOffers
 from services.desk.search import (
     REFERENCE_DIGITS,
     ByPerson,
@@ -197,17 +198,17 @@ class CallerRoutes:
     def _on_desk(
         self, connection: Connection, seat: AgentSession, form: BookingForm
     ) -> list[OnDesk]:
-        campaign = self._service.campaign
-        alone = form.booking_id and form.moving != Moving.BOTH
-        if alone:
-            campaign = replace(campaign, doses=1)
+        alone = bool(form.booking_id) and form.moving != Moving.BOTH
         town = self._town(connection, seat, form)
-        return on_desk(connection, self._store, campaign, seat.desk, town)
+        return on_desk(self._at(connection, seat), town, alone=alone)
+
+    def _at(self, connection: Connection, seat: AgentSession) -> AtDesk:
+        return AtDesk(connection, self._store, self._service, seat.desk)
 
     def _town(self, connection: Connection, seat: AgentSession, form: BookingForm) -> Town | None:
         if not form.postcode:
             return None
-        found = towns(connection, self._store, self._service, seat.desk, form.postcode)
+        found = towns(self._at(connection, seat), form.postcode)
         return found[0] if found else None
 
     def _moving(
@@ -236,7 +237,7 @@ class CallerRoutes:
     def _where(self, connection: Connection, seat: AgentSession, panel: Panel) -> Town | None:
         """The town that the form means; where it means several, the panel asks which."""
         form = panel.form
-        found = towns(connection, self._store, self._service, seat.desk, form.place)
+        found = towns(self._at(connection, seat), form.place)
         chosen = [one for one in found if one.postcode == form.postcode]
         if len(found) > 1 and not chosen:
             panel.towns, panel.wrong = found, (*panel.wrong, "which")
@@ -295,7 +296,7 @@ class CallerRoutes:
             mine=mine,
             moving=meant.moving,
         )
-        found = find_offers(connection, self._store, self._service, seat.desk, wish)
+        found = find_offers(self._at(connection, seat), wish)
         form.seen = " ".join(map(str, wish.skip_slots))
         panel.found = found
         panel.offers = self._on_desk(connection, seat, form)
@@ -340,9 +341,7 @@ class CallerRoutes:
                 return self._answer(connection, seat, panel)
             panel.read_back, panel.focus = (chosen,), "read_back"
             if panel.form.two:
-                adjacent = hold_for_second(
-                    connection, self._store, self._service, seat.desk, chosen
-                )
+                adjacent = hold_for_second(self._at(connection, seat), chosen)
                 panel.beside_none = adjacent is None
                 panel.read_back = (chosen, adjacent) if adjacent is not None else ()
                 panel.focus = "read_back" if adjacent else "offers"
@@ -369,7 +368,7 @@ class CallerRoutes:
         """The page is open: what it shows stays held."""
         with self._store.database.transaction() as connection:
             seat = agent_session_of(connection, self._store, current())
-            keep(connection, self._store, self._service.campaign, seat.desk)
+            keep(self._at(connection, seat))
         return "", HTTPStatus.NO_CONTENT
 
     # ------------------------------------------------------------ book
@@ -389,7 +388,7 @@ class CallerRoutes:
                 return self._answer(connection, seat, panel)
             order = self._order(panel, meant, choices, nonce)
             try:
-                made = book(connection, self._store, self._service, seat.desk, order)
+                made = book(self._at(connection, seat), order)
             except ValueError:
                 made = BookingRefused(Refusal.UNKNOWN)
                 panel.wrong = ("nonce",)
@@ -459,10 +458,7 @@ class CallerRoutes:
                 sentences = []
                 for number, born in enumerate(meant.born):
                     ahead = wait_for_place(
-                        connection,
-                        self._store,
-                        self._service,
-                        seat.desk,
+                        self._at(connection, seat),
                         born=born,
                         number=meant.number,
                         town=town,
@@ -634,7 +630,7 @@ class CallerRoutes:
         **options: Any,
     ) -> Any:
         try:
-            return do(connection, self._store, self._service, seat.desk, *args, **options)
+            return do(self._at(connection, seat), *args, **options)
         except ValueError:
             # No form of ours, or a very old one.
             return None
@@ -704,9 +700,8 @@ class CallerRoutes:
     def _taken_up(
         self, connection: Connection, seat: AgentSession, panel: Panel, code: str
     ) -> Panel:
-        staff, desk = seat.staff, seat.desk
         try:
-            session = elsewhere.take_up(connection, self._store, self._service, staff, desk, code)
+            session = elsewhere.take_up(self._at(connection, seat), seat.staff, code)
         except TooManyProfiles:
             panel.notice = words()["desk.search.too_many"]
             return panel

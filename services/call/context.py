@@ -1,0 +1,44 @@
+"""What all parts of a call's outside share: one turn of one call."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flows.session import Session
+from models.database import Connection
+from services.call.take_turn import Turn
+from services.service import Service
+from services.slots.allocate import Channel, Holder
+
+
+class CallContext:
+    """One turn of one call. `messages` are the ids of what the outbox got in this turn."""
+
+    def __init__(self, service: Service, turn: Turn, session: Session) -> None:
+        self.service = service
+        # One for the whole turn, whatever opens or is changed meanwhile.
+        self.campaign = service.campaign
+        self.turn = turn
+        self.store = turn.store
+        self.session = session
+        self.messages: list[str] = []
+        # Whether the holder may hold something already.
+        self.holds = bool(session.offers)
+        self.holder = Holder(Channel.PHONE, turn.call_id)
+        # The call that a booking or a promise is of, where there is one.
+        self.of_call: str | None = turn.call_id
+
+    def now(self) -> datetime:
+        return self.store.clock.now()
+
+    def reading(self) -> Connection:
+        return self.turn.reading()
+
+    def transaction(self) -> Connection:
+        """The transaction of this turn's effects. Raises AlreadyAnswered."""
+        return self.turn.transaction()
+
+    def renew(self) -> None:
+        """Prolong what the call holds, if it may hold something."""
+        if self.holds:
+            self.turn.renew(self.campaign.hold_lease)
