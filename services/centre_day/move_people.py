@@ -22,16 +22,15 @@ from models.centre_day.operations import CentreFreeSlot, CentreState, Operation,
 from models.database import Connection
 from models.desk import cases
 from models.desk.cases import NewCase
-from models.messages import outbox
-from models.messages.outbox import NewMessage
 from models.partners.bookings import is_mirrored
-from services.booking.change_booking import MOST_WHY, Became
+from services.booking.change_booking import MOST_WHY, Became, DoseChange, dose_for_text
 from services.booking.partner_message import follow
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centre_day.other_place import Plan, Stock, Uprooted, other_places
 from services.centres.directory import Directory
 from services.messages.topics import Topic
+from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
@@ -271,16 +270,9 @@ class MovePeople:
             "to": [[dose, *to[dose][:2], to[dose][2].isoformat()] for dose in sorted(to)],
         }
         self._note(connection, file.id, "moved", fate, details)
-        became = {
-            dose: (
-                Became.KEPT
-                if dose not in to
-                else Became.MOVED
-                if dose in goes
-                else Became.MOVED_WITH_FIRST
-            )
-            for dose in before
-        }
+        became = dict.fromkeys(before, Became.KEPT)
+        for dose in to:
+            became[dose] = Became.MOVED if dose in goes else Became.MOVED_WITH_FIRST
         there = {
             dose: to.get(dose, (one.place_id, one.centre_id, one.start_at))
             for dose, one in before.items()
@@ -461,22 +453,17 @@ class MovePeople:
     ) -> None:
         if file.number is None:
             return
-        message = NewMessage(
-            id=self.store.chance.identifier(),
-            kind=kind,
-            dedupe_key=key,
-            recipient=file.number,
-            payload={
-                "reference": file.reference,
-                "operation": self.operation.id,
-                "kind": self._told_kind(),
-                **({"undo": True} if self.undo else {}),
-                **payload,
-            },
-            booking_id=file.id,
-            topic=Topic.CLOSED,
+        payload = {
+            "reference": file.reference,
+            "operation": self.operation.id,
+            "kind": self._told_kind(),
+            **({"undo": True} if self.undo else {}),
+            **payload,
+        }
+        to, topic = file.number, Topic.CLOSED
+        write_message(
+            connection, self.store, kind, to, payload, key=key, topic=topic, booking_id=file.id
         )
-        outbox.add(connection, self.store.clock, self.store.vault, message)
 
     def _told_kind(self) -> str:
         """What a text gives as the reason; of some hours it is not true that a day is closed."""
@@ -497,21 +484,9 @@ class MovePeople:
         where = changes.addresses(connection, {centre_id for _, centre_id, _ in there.values()})
         told = []
         for dose, (_, centre_id, start) in sorted(there.items()):
-            centre = where[centre_id]
-            zone = ZoneInfo(centre.time_zone)
-            moved = start != was[dose]
-            told.append({
-                "dose": dose,
-                "became": became[dose],
-                "start": start.astimezone(zone).isoformat(),
-                "was": was[dose].astimezone(zone).isoformat() if moved else None,
-                "time_zone": centre.time_zone,
-                "centre_id": centre.centre_id,
-                "name": centre.name,
-                "street": centre.street,
-                "postcode": centre.postcode,
-                "town": centre.town,
-            })  # fmt: skip
+            before = was[dose] if start != was[dose] else None
+            change = DoseChange(dose, became[dose], centre_id, start, before)
+            told.append(dose_for_text(change, where[centre_id]))
         return told
 
 
