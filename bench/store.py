@@ -39,6 +39,7 @@ from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.hold_slot import HoldRequest, hold_slots
 from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 
 PARIS = ZoneInfo("Europe/Paris")
 _WHERE = Address("1", "Salle", "1 rue Haute", "75011", "Paris", PARIS.key, bookable=True)
@@ -145,7 +146,7 @@ class ServiceBookings:
         holder = Holder(Channel.PHONE, call_id)
         now = datetime.now(UTC)
         with store.database.transaction() as connection:
-            door = Allocate(connection, store, CAMPAIGN, holder)
+            door = Allocate(Work(connection, store, CAMPAIGN), holder)
             wish = door.wish(((now, now + timedelta(days=400)),))
             held = door.hold([centre_id], wish, PARIS)
         if not held:
@@ -163,9 +164,7 @@ class ServiceBookings:
         )
         with store.database.transaction() as connection:
             booked = confirm_booking(
-                connection,
-                store,
-                CAMPAIGN,
+                Work(connection, store, CAMPAIGN),
                 request,
                 catalogue=self._catalogue,
                 national_number="+33974750001",
@@ -342,7 +341,7 @@ class _Searcher:
         started = time.perf_counter()
         with contextlib.suppress(_Undo), database.transaction() as connection:
             holder = Holder(Channel.PHONE, f"CA{number + WARM:032x}")
-            held = hold_slots(connection, self._store, self._campaign, holder, wanted)
+            held = hold_slots(Work(connection, self._store, self._campaign), holder, wanted)
             if not held or any(one.second is None for one in held):
                 raise CannotMeasure("a search among many slots found no pair")
             raise _Undo

@@ -42,6 +42,7 @@ from services.slots.give_back import (
     undoing,
 )
 from services.store import Store
+from services.work import Work
 
 FIRST, SECOND = 1, 2
 # Any place of a slot will do: Allocate.book needs an id for each dose, and nobody holds these.
@@ -226,7 +227,7 @@ def move(
     """
 
     def act(one: _OneChange) -> None:
-        allocator = Allocate(connection, store, campaign, holder)
+        allocator = Allocate(Work(connection, store, campaign), holder)
         there = one.book(allocator, _Target(one, allocator, to).places())
         one.version = changes.move_appointments(connection, store.clock, booking_id, there)
         for dose in one.live:
@@ -259,7 +260,7 @@ def undo_cancel(
         lost = _cancelled_last(connection, store, one.file)
         _nobody_else(one)
         keeper = replace(holder, id=undoing(booking_id))
-        there = one.book(Allocate(connection, store, campaign, keeper), lost)
+        there = one.book(Allocate(Work(connection, store, campaign), keeper), lost)
         one.version = changes.restore_appointments(connection, store.clock, booking_id, there)
         for dose in one.live:
             one.note(dose, Became.KEPT)
@@ -393,7 +394,7 @@ class _OneChange:
 
     def _offer(self, freed: list[int]) -> None:
         if self.campaign is not None:
-            offer_freed(self.connection, self.store, self.campaign, freed)
+            offer_freed(Work(self.connection, self.store, self.campaign), freed)
 
     def finish(self, kind: str) -> str | None:
         """Write the line of history and the message; gives the message's id if there is one."""

@@ -12,7 +12,6 @@ from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
 from models.database import Connection
 from prompts.catalogue import Catalogue
-from services.campaign.campaign import Campaign
 from services.messages.confirmation_text import confirmation_text, text_of_booking
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
@@ -21,6 +20,7 @@ from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.give_back import give_back_holds, give_back_places
 from services.slots.offer import chosen_of
 from services.store import Store
+from services.work import Work
 
 # Two references are the same once in 10**10 bookings; three in a row is a broken source.
 REFERENCE_TRIES = 3
@@ -79,34 +79,26 @@ class NotBooked:
 
 
 def confirm_booking(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    request: Request,
-    *,
-    catalogue: Catalogue,
-    national_number: str,
+    work: Work, request: Request, *, catalogue: Catalogue, national_number: str
 ) -> Booked | NotBooked:
     """Book all doses or none, in the caller's transaction; `catalogue` is of what they speak.
 
     A hold that ran out is never confirmed; where the same slot still has a place, it is taken anew.
     Raises NoReference.
     """
-    booking_id = store.chance.identifier()
-    clock = store.clock
-    request = _ranked(connection, store, campaign, request)
+    booking_id = work.store.chance.identifier()
+    clock = work.store.clock
+    request = _ranked(work, request)
 
     def text_again() -> None:
-        _text_again(
-            connection, store, campaign, request, catalogue=catalogue, number=national_number
-        )
+        _text_again(work, request, catalogue=catalogue, number=national_number)
 
-    if _too_many(connection, store, campaign, request):
+    if _too_many(work, request):
         # As for a repeat: what cannot be booked is not kept from others either.
-        give_back_holds(connection, request.holder.id)
+        give_back_holds(work.connection, request.holder.id)
         text_again()
         return NotBooked(person_needed=True)
-    allocator = Allocate(connection, store, campaign, request.holder)
+    allocator = Allocate(work, request.holder)
     offer, chosen = request.offer, chosen_of(request.offer)
     place_ids = allocator.book(chosen, booking_id)
     if place_ids is None:
@@ -116,7 +108,7 @@ def confirm_booking(
         id=booking_id,
         idempotency_key=f"{request.holder.id}:{request.idempotency_suffix}",
         channel=request.holder.channel,
-        campaign=campaign.name,
+        campaign=work.campaign.name,
         centre_id=offer.centre_id,
         call_id=request.call_id,
         born=request.born,
@@ -128,13 +120,13 @@ def confirm_booking(
         language=catalogue.language,
         calls=request.calls,
     )
-    reference = _store(connection, store, new)
+    reference = _store(work.connection, work.store, new)
     if reference is None:
-        give_back_places(connection, booking_id)
+        give_back_places(work.connection, booking_id)
         text_again()
         return NotBooked(person_needed=True)
     history.add(
-        connection,
+        work.connection,
         clock,
         booking_id,
         Change(
@@ -163,11 +155,11 @@ def confirm_booking(
         town=offer.town,
         reference=reference,
         number=national_number,
-        link=store.link_of(reference, starts),
+        link=work.store.link_of(reference, starts),
     )
     message_id = write_message(
-        connection,
-        store,
+        work.connection,
+        work.store,
         "sms",
         request.text_to,
         {"body": body},
@@ -179,42 +171,33 @@ def confirm_booking(
     return Booked(reference, message_id)
 
 
-def _ranked(connection: Connection, store: Store, campaign: Campaign, request: Request) -> Request:
+def _ranked(work: Work, request: Request) -> Request:
     if request.rank != 1:
         return request
-    rank = rank_of(
-        connection,
-        store,
-        campaign,
-        request.born,
-        request.number,
-        for_other=request.for_other,
-    )
+    rank = rank_of(work, request.born, request.number, for_other=request.for_other)
     return replace(request, rank=rank)
 
 
-def rank_of(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    born: date,
-    number: str | None,
-    *,
-    for_other: bool,
-) -> int:
+def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:
     """2 for somebody else of a birth date that is booked on this phone already; else 1."""
-    person = bookings.person_idx(store.vault, campaign.name, born, number, 1) if for_other else None
-    if person is None or bookings.find_person(connection, person) is None:
+    person = (
+        bookings.person_idx(work.store.vault, work.campaign.name, born, number, 1)
+        if for_other
+        else None
+    )
+    if person is None or bookings.find_person(work.connection, person) is None:
         return 1
     return 2
 
 
-def _too_many(connection: Connection, store: Store, campaign: Campaign, request: Request) -> bool:
+def _too_many(work: Work, request: Request) -> bool:
     # A care home has one line for all: there, a person books.
     if request.number is None or request.holder.channel not in _LIMITED:
         return False
-    live = bookings.count_of_number(connection, store.vault, campaign.name, request.number)
-    return live >= campaign.per_number
+    live = bookings.count_of_number(
+        work.connection, work.store.vault, work.campaign.name, request.number
+    )
+    return live >= work.campaign.per_number
 
 
 def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
@@ -229,40 +212,32 @@ def _store(connection: Connection, store: Store, new: NewBooking) -> str | None:
     raise NoReference
 
 
-def _text_again(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    request: Request,
-    *,
-    catalogue: Catalogue,
-    number: str,
-) -> None:
+def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: str) -> None:
     """Remind a person of the booking that is there, once a day, at the number on its file.
 
     An honest caller who forgot learns so by text; whoever asks for somebody else learns nothing.
     """
     person = bookings.person_idx(
-        store.vault, campaign.name, request.born, request.number, request.rank
+        work.store.vault, work.campaign.name, request.born, request.number, request.rank
     )
-    booking_id = bookings.find_person(connection, person) if person else None
-    file = changes.load(connection, store.vault, booking_id) if booking_id else None
+    booking_id = bookings.find_person(work.connection, person) if person else None
+    file = changes.load(work.connection, work.store.vault, booking_id) if booking_id else None
     if file is None or not file.live or not takes_texts(file.number):
         return
     first = file.live[0]
-    where = changes.addresses(connection, [first.centre_id])[first.centre_id]
+    where = changes.addresses(work.connection, [first.centre_id])[first.centre_id]
     body = text_of_booking(
         catalogue,
         file.live,
         where,
         reference=file.reference,
         number=number,
-        link=store.link_of(file.reference, [one.start_at for one in file.live]),
+        link=work.store.link_of(file.reference, [one.start_at for one in file.live]),
     )
-    today = store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
+    today = work.store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
     write_message(
-        connection,
-        store,
+        work.connection,
+        work.store,
         "sms",
         file.number or "",
         {"body": body},

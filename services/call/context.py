@@ -9,6 +9,7 @@ from models.database import Connection
 from services.call.take_turn import Turn
 from services.service import Service
 from services.slots.allocate import Channel, Holder
+from services.work import Work
 
 
 class CallContext:
@@ -37,6 +38,10 @@ class CallContext:
     def transaction(self) -> Connection:
         """The transaction of this turn's effects. Raises AlreadyAnswered."""
         return self.turn.transaction()
+
+    def work(self) -> Work:
+        """What this turn's effects are made with. Raises AlreadyAnswered."""
+        return Work(self.transaction(), self.store, self.campaign)
 
     def renew(self) -> None:
         """Prolong what the call holds, if it may hold something."""

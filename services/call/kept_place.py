@@ -18,6 +18,7 @@ from services.queue import voice_messages
 from services.slots.offer import offer_at
 from services.waiting_list import entries, kept_places
 from services.waiting_list.entries import EntryState
+from services.work import Work
 
 
 class KeptPlaces(CallContext):
@@ -56,9 +57,7 @@ class KeptPlaces(CallContext):
     def take_place(self, kept: KeptOffer) -> str | Unbooked:
         connection, store = self.transaction(), self.store
         booked = entries.accept(
-            connection,
-            store,
-            self._campaign_of_entry(connection, kept),
+            Work(connection, store, self._campaign_of_entry(connection, kept)),
             kept.entry,
             catalogue=load(self.session.language),
             national_number=self.service.national_number,
@@ -75,7 +74,7 @@ class KeptPlaces(CallContext):
     def refuse_place(self, kept: KeptOffer) -> bool:
         connection, store = self.transaction(), self.store
         campaign = self._campaign_of_entry(connection, kept)
-        entries.decline(connection, store, campaign, kept.entry, chosen=kept.offer.places)
+        entries.decline(Work(connection, store, campaign), kept.entry, chosen=kept.offer.places)
         standing = entries.position(connection, store, kept.entry)
         return standing is not None and standing.state in {EntryState.WAITING, EntryState.OFFERED}
 

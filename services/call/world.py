@@ -40,7 +40,7 @@ from services.call.person import CallerInQueue
 from services.call.resume_call import find_by_code, new_code, take_up
 from services.campaign.eligibility import eligibility
 from services.centres.directory import NearbyCentre
-from services.centres.main_towns import main_town_postcodes
+from services.centres.find_town import main_town_postcodes
 from services.centres.named_centre import named_centre
 from services.centres.towns import departement_name
 from services.messages.notices import Reason
@@ -55,13 +55,13 @@ from services.partners.near import (
 from services.queue.entries import what_is_known
 from services.queue.promise_callback import promise
 from services.slots.give_back import returning
-from services.slots.hold_adjacent import hold_adjacent
-from services.slots.hold_slot import HoldRequest, hold_slots
+from services.slots.hold_slot import HoldRequest, hold_adjacent, hold_slots
 from services.slots.look_beyond import WHOLE_LAND_KILOMETRES
 from services.slots.offer import offer_at
 from services.vocabulary import vocabulary
 from services.waiting_list import entries
 from services.waiting_list.entries import Waiter
+from services.work import Work
 
 
 class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
@@ -117,9 +117,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         if search.second_of:
             near, earliest, latest = self._room_for_second(search)
         held = hold_slots(
-            self.transaction(),
-            self.store,
-            campaign,
+            Work(self.transaction(), self.store, campaign),
             self.holder,
             HoldRequest(
                 near=near,
@@ -142,7 +140,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
     ) -> tuple[list[NearbyCentre], datetime, datetime | None]:
         """The one centre at which a second appointment may be, and from when until when (UTC)."""
         connection, store = self.reading(), self.store
-        room = room_for_second(connection, store, self.campaign, search.second_of)
+        room = room_for_second(Work(connection, store, self.campaign), search.second_of)
         centre = room and self.service.directory.centre(connection, room[0])
         if not room or not centre:
             return [], search.not_before, None
@@ -150,9 +148,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
 
     def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
         held = hold_adjacent(
-            self.transaction(),
-            self.store,
-            self.campaign,
+            self.work(),
             self.holder,
             centre_id=offer.centre_id,
             start=datetime.fromisoformat(offer.start_at),
@@ -196,9 +192,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         radius = search.within_kilometres or self.campaign.radius_kilometres
         everywhere = self._near(search, WHOLE_LAND_KILOMETRES)
         found = self.service.beyond.nearest(
-            self.reading(),
-            self.store,
-            self.campaign,
+            Work(self.reading(), self.store, self.campaign),
             [one for one in everywhere if one.kilometres > radius],
             max(self.now() + self.campaign.lead, _day_begins(search, everywhere)),
         )
@@ -249,35 +243,31 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return eligibility(self.campaign, born, groups, self.now())
 
     def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
-        campaign, store = self.campaign, self.store
         if not (wait.latitude or wait.longitude):
             return None
         here = Search(wait.latitude, wait.longitude, wait.territory, self.now())
-        near = self._near(here, campaign.radius_kilometres)
-        connection = self.transaction()
+        radius = self.campaign.radius_kilometres
+        near = self._near(here, radius)
+        work = self.work()
         begins = _day_begins(replace(here, first_day=wait.first_day), near)
         entry = entries.join(
-            connection,
-            store,
-            campaign,
+            work,
             Waiter(
                 born=wait.born,
                 number=wait.number,
                 postcode=wait.postcode,
-                rank=rank_of(
-                    connection, store, campaign, wait.born, wait.number, for_other=wait.for_other
-                ),
+                rank=rank_of(work, wait.born, wait.number, for_other=wait.for_other),
                 language=wait.language,
                 latitude=wait.latitude,
                 longitude=wait.longitude,
                 territory=wait.territory,
-                kilometres=campaign.radius_kilometres,
+                kilometres=radius,
                 not_before=begins if begins > self.now() else None,
                 for_other=wait.for_other,
                 twin=wait.twin,
             ),
         )
-        standing = entries.position(connection, store, entry)
+        standing = entries.position(work.connection, self.store, entry)
         return standing.ahead if standing else 0
 
     def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
@@ -300,7 +290,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return returning(self.store.vault, session.caller, self.turn.call_id)
 
     def take_up(self, earlier: str) -> TakenUp | None:
-        taken = take_up(self.transaction(), self.store, self.campaign, self.turn.call_id, earlier)
+        taken = take_up(self.work(), self.turn.call_id, earlier)
         self.holds = True
         if taken is not None:
             self.session = replace(self.session, someone_else=taken.session.someone_else)
@@ -311,7 +301,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return new_code(self.transaction(), self.store, self.turn.call_id)
 
     def earlier_by_code(self, code: str) -> Earlier | None:
-        return find_by_code(self.transaction(), self.store, self.campaign, self.turn.call_id, code)
+        return find_by_code(self.work(), self.turn.call_id, code)
 
     def remember_pace(self, *, slow: bool) -> None:
         store = self.store
@@ -335,9 +325,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             idempotency_suffix="2" if order.second_person else "1",
         )
         booked = confirm_booking(
-            self.transaction(),
-            self.store,
-            self.campaign,
+            self.work(),
             request,
             catalogue=load(self.session.language),
             national_number=self.service.national_number,

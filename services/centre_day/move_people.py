@@ -35,6 +35,7 @@ from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
 from services.store import Store
+from services.work import Work
 
 # Others may be quicker so many times before a person becomes a case.
 MOST_TRIES: Final = 20
@@ -189,7 +190,7 @@ class MovePeople:
         goes: Mapping[int, BookedAppointment],
     ) -> dict[int, tuple[int, str, datetime]] | None:
         """Book other places beside the old ones; None when there are none."""
-        allocator = Allocate(connection, self.store, campaign, self._holder)
+        allocator = Allocate(Work(connection, self.store, campaign), self._holder)
         looked_again = False
         for _ in range(MOST_TRIES):
             plan = self._plan(connection, file, campaign, goes)
@@ -263,7 +264,7 @@ class MovePeople:
         freed = [before[dose].place_id for dose in to]
         give_back_places(connection, file.id, freed)
         # Those that are blocked are nobody's; the others may be what somebody waits for.
-        offer_freed(connection, self.store, campaign, freed)
+        offer_freed(Work(connection, self.store, campaign), freed)
         details = {
             "version": version,
             "from": [_where(before[dose]) for dose in sorted(to)],
@@ -371,7 +372,7 @@ class MovePeople:
         if is_mirrored(connection, self.centre.id):
             # What its partner had was taken away when they left.
             return None
-        allocator = Allocate(connection, self.store, campaign, self._holder)
+        allocator = Allocate(Work(connection, self.store, campaign), self._holder)
         try:
             with connection.begin_nested():
                 for _, place_id, slot_id, *_ in old:

@@ -46,6 +46,7 @@ from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.give_back import close_place, give_back_holds
 from services.store import Store
 from services.waiting_list import entries
+from services.work import Work
 
 READ_LIST = "read_list"
 PRINTED = "print_list"
@@ -295,7 +296,7 @@ def _book_one(
 ) -> Made | BookingRefused:
     """Book them for a place that is found or made; what was made stands also where they cannot."""
     campaign = for_desks(at.service.campaign)
-    allocator = Allocate(connection, at.store, campaign, desk.holder)
+    allocator = Allocate(Work(connection, at.store, campaign), desk.holder)
     held = _hold_any(connection, at, allocator)
     if held is None and walk_in.extra:
         held = _hold_extra(connection, at, allocator)
@@ -381,7 +382,7 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
     tried = attendance.rung_since(connection, RUNG, at.day.window[0])
     # Only to see which it would be; what is looked for is who may have it.
     seeker = Holder(Channel.WAITING, f"ring:{at.who.id}")
-    probe = _hold_any(connection, at, Allocate(connection, store, campaign, seeker))
+    probe = _hold_any(connection, at, Allocate(Work(connection, store, campaign), seeker))
     if probe is None:
         return None
     give_back_holds(connection, seeker.id)
@@ -422,7 +423,7 @@ def _ring(
         return None
     holder = waiting.holder_of(entry.id)
     ringing = replace(campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
-    allocator = Allocate(connection, store, ringing, Holder(Channel.WAITING, holder))
+    allocator = Allocate(Work(connection, store, ringing), Holder(Channel.WAITING, holder))
     first = allocator.hold_slot(slot_id)
     if first is None:
         return None
@@ -468,9 +469,7 @@ def answered(
     at.record(connection, "waiting_answer", entry_id, answer=str(answer))
     if answer is RingAnswer.COMES:
         return entries.accept(
-            connection,
-            store,
-            campaign,
+            Work(connection, store, campaign),
             entry_id,
             catalogue=load(entry.language),
             national_number=service.national_number,
@@ -478,7 +477,7 @@ def answered(
             who=at.who.id,
         )
     if answer is RingAnswer.REFUSES:
-        entries.decline(connection, store, campaign, entry_id)
+        entries.decline(Work(connection, store, campaign), entry_id)
         return None
     waiting.set_waiting(connection, store.clock, entry_id)
     offers.forget(connection, store.clock, entry_id)

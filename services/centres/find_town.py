@@ -1,8 +1,12 @@
-"""What somebody writes when they are asked where they live: a postcode, or a town by its name."""
+"""Where somebody lives, as they tell it: a postcode, a town's name or a département's digits."""
 
 from __future__ import annotations
 
+import csv
+
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from flows.understanding.town_names import towns as named_towns
@@ -13,6 +17,9 @@ from services.vocabulary import vocabulary
 
 MOST_TOWNS: Final = 6
 _POSTCODE_DIGITS: Final = 5
+PREFECTURES: Final = Path(__file__).resolve().parents[2] / "data" / "prefectures.csv"
+# On the telephone both of Corsica's départements have the digits that its postcodes begin with.
+_CORSICA: Final = ("2A", "2B")
 
 
 @dataclass(frozen=True)
@@ -41,3 +48,18 @@ def find_towns(
     return tuple(
         NamedTown(one.postcode, one.name, one.departement_name) for one in named[:MOST_TOWNS]
     )
+
+
+@lru_cache
+def read_main_towns(path: Path = PREFECTURES) -> dict[str, str]:
+    """The postcode of each main town, by département as INSEE writes it."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter=";")
+        return {row["departement"]: row["postcode"] for row in rows}
+
+
+def main_town_postcodes(digits: str) -> tuple[str, ...]:
+    """The postcodes for the digits of a département: "35", "974", "20" for both of Corsica."""
+    towns = read_main_towns()
+    names = _CORSICA if digits == "20" else (digits,)
+    return tuple(towns[name] for name in names if name in towns)

@@ -43,7 +43,7 @@ from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.slots.allocate import Channel, Chosen, second_window
 from services.slots.offer import offer_at
-from services.store import Store
+from services.work import Work
 
 MOST_PEOPLE = 2
 # The same text again, so often a day for a booking.
@@ -186,9 +186,7 @@ def _book_one(at: AtDesk, order: DeskOrder, number: int, idempotency_suffix: str
     # The first person's booking gives back what else this desk holds; the second's place is still
     # this transaction's, and is taken anew.
     booked = confirm_booking(
-        at.connection,
-        at.store,
-        campaign,
+        at.work,
         request,
         catalogue=load(at.desk.language),
         national_number=at.service.national_number,
@@ -196,7 +194,7 @@ def _book_one(at: AtDesk, order: DeskOrder, number: int, idempotency_suffix: str
     if isinstance(booked, NotBooked):
         if not booked.person_needed:
             raise _NotMade(BookingRefused(Refusal.GONE, number))
-        known = known_booking(at.connection, at.store, campaign, person.born, order.number)
+        known = known_booking(at.work, person.born, order.number)
         raise _NotMade(BookingRefused(Refusal.KNOWN, number, known or ""))
     return booked.message_id
 
@@ -227,13 +225,13 @@ def _chosen(connection: Connection, campaign: Campaign, person: PersonToBook, nu
     return offer_at(where, *found)
 
 
-def known_booking(
-    connection: Connection, store: Store, campaign: Campaign, born: date, number: str
-) -> str | None:
+def known_booking(work: Work, born: date, number: str) -> str | None:
     """The live booking of a person on this number (E.164)."""
     for rank in (1, 2):
-        person = bookings.person_idx(store.vault, campaign.name, born, number or None, rank)
-        found = bookings.find_person(connection, person) if person else None
+        person = bookings.person_idx(
+            work.store.vault, work.campaign.name, born, number or None, rank
+        )
+        found = bookings.find_person(work.connection, person) if person else None
         if found:
             return found
     return None

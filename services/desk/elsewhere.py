@@ -27,6 +27,7 @@ from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.online import web_sessions
+from services.work import Work
 
 CODE_DIGITS = 6
 TOOK_UP, SENT_LINK = "took_up", "sent_link"
@@ -42,13 +43,10 @@ def take_up(at: AtDesk, staff: Staff, code: str) -> Session | None:
     """
     at.alone()
     count(at.connection, at.store, staff, 1, why=_WHY)
-    campaign = at.campaign
     earlier_id = resume_call.of_code(at.connection, at.store, code)
     if earlier_id is None:
         return None
-    taken = resume_call.take_up(
-        at.connection, at.store, campaign, at.desk.holder_id, earlier_id, into_call=False
-    )
+    taken = resume_call.take_up(at.work, at.desk.holder_id, earlier_id, into_call=False)
     if taken is None:
         return None
     record_act(
@@ -88,14 +86,10 @@ def send_link(at: AtDesk, begun: PartnerSearch, *, nonce: str) -> Texted | Booki
     line = at.store.vault.index("phone", begun.number)
     if rows.count_texts(at.connection, at.store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
-    visit, _ = web_sessions.from_call(
-        at.connection,
-        at.store,
-        at.service.campaign,
-        _session(at.desk, begun),
-        holders=(at.desk.holder_id,),
-    )
-    code = resume_call.new_web_session_code(at.connection, at.store, at.service.campaign, visit.id)
+    work = Work(at.connection, at.store, at.service.campaign)
+    session = _session(at.desk, begun)
+    visit, _ = web_sessions.from_call(work, session, holders=(at.desk.holder_id,))
+    code = resume_call.new_web_session_code(work, visit.id)
     if not code:
         return BookingRefused(Refusal.UNKNOWN)
     link = at.store.links.of_code(code, at.store.clock.now() + RESUME_WITHIN)

@@ -29,6 +29,7 @@ from services.slots.allocate import Allocate, Channel, Holder, second_window
 from services.slots.give_back import give_back_holds, give_back_some, returning, take_back
 from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 
 # Nothing is held for a desk longer than this after the agent last did something about it.
 HOLD_LONGEST = timedelta(minutes=10)
@@ -144,6 +145,10 @@ class AtDesk:
         """The campaign of now, for what is held here."""
         return for_desks(self.service.campaign)
 
+    @property
+    def work(self) -> Work:
+        return Work(self.connection, self.store, self.campaign)
+
     def alone(self) -> None:
         """Other requests of this desk wait until the transaction ends."""
         rows.alone(self.connection, self.desk.holder_id)
@@ -251,14 +256,11 @@ def take_over(at: AtDesk, session: Session, call_id: str) -> tuple[Offer, ...]:
     what is held already.
     """
     at.alone()
-    campaign = at.campaign
     kept_as = returning(at.store.vault, session.caller, call_id, someone_else=session.someone_else)
     holders = (kept_as, call_id, at.desk.holder_id)
     took = []
     for number, offer in enumerate((*session.offers, *session.adjacent)):
-        had = take_back(
-            at.connection, at.store, campaign, holders, offer.places, holder=at.desk.holder_id
-        )
+        had = take_back(at.work, holders, offer.places, holder=at.desk.holder_id)
         again = offer
         if not had and number == session.chosen and not session.reference:
             found = _same_slot(at, offer)
@@ -269,7 +271,7 @@ def take_over(at: AtDesk, session: Session, call_id: str) -> tuple[Offer, ...]:
 
 
 def _same_slot(at: AtDesk, offer: Offer) -> Offer | None:
-    allocator = Allocate(at.connection, at.store, at.campaign, at.desk.holder)
+    allocator = Allocate(at.work, at.desk.holder)
     first = allocator.hold_slot(offer.slot_id)
     if first is None:
         return None
@@ -286,9 +288,7 @@ def hand_to_call(at: AtDesk, session: Session, call_id: str) -> None:
     """The machine goes on: what the call was offered is its own again, the rest is free."""
     for offer in (*session.offers, *session.adjacent):
         take_back(
-            at.connection,
-            at.store,
-            at.service.campaign,
+            Work(at.connection, at.store, at.service.campaign),
             (at.desk.holder_id,),
             offer.places,
             holder=call_id,

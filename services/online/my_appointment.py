@@ -36,6 +36,7 @@ from services.online.attempts import before_try, count_try, count_wish
 from services.online.web_sessions import WebSession, WebWorld, for_web
 from services.service import Service
 from services.store import Store
+from services.work import Work
 
 # The questions of the telephone that have a page here.
 MENUS = frozenset({"my_menu", "my_over", "my_cancelled"})
@@ -128,7 +129,7 @@ def _web_session_of(  # noqa: PLR0917
     )
     shown = show(session, mine)
     session = shown.session.moved(shown.step)
-    visit, _ = web_sessions.from_call(connection, store, service.campaign, session)
+    visit, _ = web_sessions.from_call(Work(connection, store, service.campaign), session)
     return visit
 
 
@@ -155,7 +156,9 @@ def open_unfinished(  # noqa: PLR0917
     tries = before_try(connection, store, what=code, place=place)
     earlier_id = resume_call.of_code(connection, store, code)
     session = (
-        resume_call.left(connection, store, service.campaign, earlier_id) if earlier_id else None
+        resume_call.left(Work(connection, store, service.campaign), earlier_id)
+        if earlier_id
+        else None
     )
     right = session is not None and hmac.compare_digest(session.born, born.isoformat())
     count_try(connection, store, tries, right=right)
@@ -170,11 +173,11 @@ def _from_call(
     connection: Connection, store: Store, service: Service, code: str, call_id: str
 ) -> WebSession | None:
     holder, campaign = web_sessions.new_id(store), for_web(service.campaign)
-    taken = resume_call.take_up(connection, store, campaign, holder, call_id, into_call=False)
+    taken = resume_call.take_up(Work(connection, store, campaign), holder, call_id, into_call=False)
     if taken is None:
         return None
     visit, _ = web_sessions.from_call(
-        connection, store, campaign, on_the_site(taken.session), holders=(holder,)
+        Work(connection, store, campaign), on_the_site(taken.session), holders=(holder,)
     )
     # The same link again, or the same code by telephone, finds the visit.
     resume.pass_codes(connection, store.clock, call_id, call_id, CODE_LIVES * 0)

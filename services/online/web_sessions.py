@@ -32,6 +32,7 @@ from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.slots.give_back import give_back_holds, take_back
 from services.store import Store
+from services.work import Work
 
 # A page is read more slowly than a sentence is heard, and asks for nothing meanwhile.
 LEASE = timedelta(minutes=5)
@@ -261,18 +262,14 @@ def is_id(text: str) -> bool:
 
 
 def from_call(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    session: Session,
-    holders: tuple[str, ...] = (),
+    work: Work, session: Session, holders: tuple[str, ...] = ()
 ) -> tuple[WebSession, bool]:
     """A new visit with what a call had, in the caller's transaction.
 
     What was chosen there is held by the visit from now on, where one of `holders` has it still;
     the second value says so. Whoever calls this ends the call's own claim to it.
     """
-    visit_id = new_id(store)
+    visit_id = new_id(work.store)
     # What was said of the call itself (its tries, its way) is none of the visit's.
     session = session.but(
         misses=0, speech_off_at="", replied="", silent_turns=0, trail=(), resume="", speaks=False
@@ -280,9 +277,7 @@ def from_call(
     kept = False
     if not session.reference and 0 <= session.chosen < len(session.offers):
         kept = take_back(
-            connection,
-            store,
-            for_web(campaign),
+            Work(work.connection, work.store, for_web(work.campaign)),
             holders,
             session.choice.places,
             holder=visit_id,
@@ -294,7 +289,7 @@ def from_call(
         done = (Done(session.reference, session.choice, session.number, born=session.born),)
     session = session.but(step=_open_question(session))
     visit = WebSession(visit_id, 1, session.language, session, typed=_as_typed(session), done=done)
-    _add(connection, store, visit)
+    _add(work.connection, work.store, visit)
     return visit, kept
 
 

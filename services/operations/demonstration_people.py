@@ -21,6 +21,7 @@ from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 
 LOGIN: Final = "secretary"
 DAYS: Final = 3
@@ -85,7 +86,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
     number: int,
 ) -> int:
     campaign = service.campaign
-    allocator = Allocate(connection, store, campaign, holder)
+    allocator = Allocate(Work(connection, store, campaign), holder)
     held = allocator.hold_slot(slot_id)
     if held is None:
         return 0
@@ -108,9 +109,7 @@ def _book(  # noqa: PLR0917 (a sentence: who takes which slot of which day for t
         idempotency_suffix=str(number),
     )
     booked = confirm_booking(
-        connection,
-        store,
-        campaign,
+        Work(connection, store, campaign),
         request,
         catalogue=load("fr"),
         national_number=service.national_number,

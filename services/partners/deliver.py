@@ -66,6 +66,7 @@ from services.slots.give_back import UNDO_GRACE, give_back_holds, undoing
 from services.slots.offer import offer_at
 from services.store import Store
 from services.telemetry import BOOKINGS
+from services.work import Work
 
 # As of a text: longer than one request may take. It is prolonged before each.
 LEASE: Final = timedelta(seconds=25)
@@ -283,9 +284,7 @@ class _Attempt:
             who=visitor.who,
         )
         return confirm_booking(
-            connection,
-            self.store,
-            for_partner(campaign),
+            Work(connection, self.store, for_partner(campaign)),
             request,
             catalogue=load(visitor.language),
             national_number=self.service.national_number,

@@ -38,6 +38,7 @@ from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Holder, Pair
 from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, pass_on_holds, undoing
 from services.store import Store
+from services.work import Work
 
 # How much longer than the offer the place is held: the scheduler passes on what was not taken.
 GRACE = timedelta(minutes=15)
@@ -53,14 +54,7 @@ _STEP = timedelta(hours=1)
 log = structlog.get_logger()
 
 
-def offer_freed(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    place_ids: Sequence[int],
-    *,
-    but_not: str | None = None,
-) -> int:
+def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = None) -> int:
     """Offer freed places to those who wait, in the caller's transaction; gives how many were.
 
     Places that are not free (blocked, held, not released yet), that start too soon or beyond the
@@ -68,14 +62,16 @@ def offer_freed(
     first of the list gets the earliest. `but_not` is an entry that is not asked this time. Where
     nobody waits this is one statement.
     """
-    if not place_ids or not campaign.is_open(store.clock.now()):
+    if not place_ids or not work.campaign.is_open(work.store.clock.now()):
         return 0
-    found = waiting.freed(connection, store.clock, campaign.name, place_ids)
+    found = waiting.freed(work.connection, work.store.clock, work.campaign.name, place_ids)
     offered = 0
     for _, some in groupby(
         sorted(found, key=lambda one: one.centre_id), key=lambda one: one.centre_id
     ):
-        queue = _Queue(connection, store, campaign, tried=[but_not] if but_not else [])
+        queue = _Queue(
+            work.connection, work.store, work.campaign, tried=[but_not] if but_not else []
+        )
         offered += queue.offer(list(some))
     return offered
 
@@ -117,7 +113,7 @@ def free_places_of(
     """
     freed = pass_on_holds(connection, undoing(booking_id))
     if campaign is not None:
-        offer_freed(connection, store, campaign, freed)
+        offer_freed(Work(connection, store, campaign), freed)
 
 
 def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:
@@ -287,7 +283,9 @@ class _Queue:
         campaign = replace(
             self.campaign, doses=entry.doses, hold_lease=when.hold, hold_longest=when.hold
         )
-        allocator = Allocate(self.connection, self.store, campaign, Holder(Channel.WAITING, holder))
+        allocator = Allocate(
+            Work(self.connection, self.store, campaign), Holder(Channel.WAITING, holder)
+        )
         zone = ZoneInfo(one.time_zone)
         first = allocator.hold_slot(one.slot_id)
         if first is None:

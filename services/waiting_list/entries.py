@@ -29,6 +29,7 @@ from services.slots.freed_slot_offers import free_cancelled, offer_freed
 from services.slots.give_back import pass_on_holds
 from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 
 # Offers that ran out and are looked after together; each is a transaction of its own.
 AT_ONCE = 200
@@ -93,7 +94,7 @@ class WaitingListPosition:
     offered_until: datetime | None = None
 
 
-def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) -> str:
+def join(work: Work, who: Waiter) -> str:
     """Put somebody on the list, in the caller's transaction; gives the id of their entry.
 
     One live entry for each person: a second wish gives the first entry and changes nothing of it.
@@ -108,51 +109,45 @@ def join(connection: Connection, store: Store, campaign: Campaign, who: Waiter) 
     if who.centre_id is None and None in by_distance:
         raise NoPlace
     here = who.centre_id is None
-    rank = _rank(connection, store, campaign, who)
+    rank = _rank(work, who)
     new = NewWaitingListEntry(
-        id=store.chance.identifier(),
-        campaign=campaign.name,
+        id=work.store.chance.identifier(),
+        campaign=work.campaign.name,
         born=who.born,
         number=who.number,
         postcode=who.postcode,
         rank=rank,
         language=who.language,
-        doses=campaign.doses,
+        doses=work.campaign.doses,
         class_rank=who.class_rank,
         centre_id=who.centre_id,
         latitude=who.latitude if here else None,
         longitude=who.longitude if here else None,
         territory=who.territory if here else None,
-        kilometres=min(who.kilometres or 0, campaign.radius_kilometres) if here else None,
+        kilometres=min(who.kilometres or 0, work.campaign.radius_kilometres) if here else None,
         not_before=who.not_before,
         for_other=who.for_other,
     )
-    return waiting.add(connection, store.clock, store.vault, new)
+    return waiting.add(work.connection, work.store.clock, work.store.vault, new)
 
 
-def _rank(connection: Connection, store: Store, campaign: Campaign, who: Waiter) -> int:
+def _rank(work: Work, who: Waiter) -> int:
     """2 for a twin, and for that of somebody who put themselves on the list; else as asked for."""
     if who.twin:
         return 2
     if not who.for_other or who.rank != 1:
         return who.rank
-    there = find(connection, store, campaign, born=who.born, number=who.number)
-    entry = waiting.load(connection, store.vault, there) if there else None
+    there = find(work, born=who.born, number=who.number)
+    entry = waiting.load(work.connection, work.store.vault, there) if there else None
     # For somebody else twice is the same person again, as far as anybody knows.
     return 1 if entry is None or entry.for_other else 2
 
 
-def find(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    *,
-    born: date,
-    number: str,
-    rank: int = 1,
-) -> str | None:
+def find(work: Work, *, born: date, number: str, rank: int = 1) -> str | None:
     """The live entry of a person; None when they are not on the list."""
-    return waiting.find(connection, store.vault, campaign.name, born=born, number=number, rank=rank)
+    return waiting.find(
+        work.connection, work.store.vault, work.campaign.name, born=born, number=number, rank=rank
+    )
 
 
 def position(connection: Connection, store: Store, entry_id: str) -> WaitingListPosition | None:
@@ -168,24 +163,22 @@ def position(connection: Connection, store: Store, entry_id: str) -> WaitingList
     return WaitingListPosition(EntryState(entry.state))
 
 
-def leave(connection: Connection, store: Store, campaign: Campaign, entry_id: str) -> bool:
+def leave(work: Work, entry_id: str) -> bool:
     """Take somebody off the list; what they were offered goes to the next.
 
     False when they were not on it.
     """
-    entry = _lock_live(connection, store, entry_id)
+    entry = _lock_live(work.connection, work.store, entry_id)
     if entry is None:
         return False
-    waiting.end(connection, store.clock, entry_id, EntryState.GONE)
-    offers.end(connection, store.clock, entry_id, OfferOutcome.LEFT)
-    _pass_on(connection, store, campaign, entry_id)
+    waiting.end(work.connection, work.store.clock, entry_id, EntryState.GONE)
+    offers.end(work.connection, work.store.clock, entry_id, OfferOutcome.LEFT)
+    _pass_on(work.connection, work.store, work.campaign, entry_id)
     return True
 
 
 def accept(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
+    work: Work,
     entry_id: str,
     *,
     catalogue: Catalogue,
@@ -203,18 +196,18 @@ def accept(
     booked for another hour, though it is what they are offered by now. Raises
     services.booking.confirm_booking.NoReference.
     """
-    entry = waiting.load(connection, store.vault, entry_id, lock=True)
+    entry = waiting.load(work.connection, work.store.vault, entry_id, lock=True)
     if entry is None or entry.state in (EntryState.WAITING, EntryState.GONE):
         return NotBooked()
     if entry.state == EntryState.TAKEN:
-        reference = waiting.reference_of(connection, store.vault, entry_id)
+        reference = waiting.reference_of(work.connection, work.store.vault, entry_id)
         return NotBooked() if reference is None else Booked(reference, None)
-    held = waiting.offered_to(connection, store.clock, entry_id)
+    held = waiting.offered_to(work.connection, work.store.clock, entry_id)
     if _is_another(held, chosen):
         return NotBooked()
     if len(held) != entry.doses:
         # A dead scheduler: the hold ran out, and the place may be somebody else's.
-        _gone(connection, store, campaign, entry)
+        _gone(work, entry)
         return NotBooked()
     request = Request(
         holder=Holder(channel, waiting.holder_of(entry_id)),
@@ -227,67 +220,47 @@ def accept(
         rank=entry.rank,
         who=who,
     )
-    booked = confirm_booking(
-        connection,
-        store,
-        campaign,
-        request,
-        catalogue=catalogue,
-        national_number=national_number,
-    )
+    booked = confirm_booking(work, request, catalogue=catalogue, national_number=national_number)
     if isinstance(booked, Booked):
-        waiting.end(connection, store.clock, entry_id, EntryState.TAKEN)
-        offers.end(connection, store.clock, entry_id, OfferOutcome.TAKEN)
+        waiting.end(work.connection, work.store.clock, entry_id, EntryState.TAKEN)
+        offers.end(work.connection, work.store.clock, entry_id, OfferOutcome.TAKEN)
     else:
-        _not_booked(connection, store, campaign, entry, held)
+        _not_booked(work, entry, held)
     return booked
 
 
-def _not_booked(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    entry: WaitingListEntry,
-    held: Sequence[Offered],
-) -> None:
+def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[Offered]) -> None:
     """The place goes to the next: its person is booked otherwise, or cannot be booked like this.
 
     Of the latter (too many bookings on one number) an agent will find another; a place that was
     given back in the attempt is passed on like one that is held still.
     """
     also = [one.place_id for one in held]
-    if waiting.is_booked(connection, entry.id):
-        waiting.end(connection, store.clock, entry.id, EntryState.TAKEN)
-        offers.end(connection, store.clock, entry.id, OfferOutcome.BOOKED)
-        _pass_on(connection, store, campaign, entry.id, also)
+    if waiting.is_booked(work.connection, entry.id):
+        waiting.end(work.connection, work.store.clock, entry.id, EntryState.TAKEN)
+        offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.BOOKED)
+        _pass_on(work.connection, work.store, work.campaign, entry.id, also)
     else:
-        _gone(connection, store, campaign, entry, also)
+        _gone(work, entry, also)
 
 
 def _is_another(held: Sequence[Offered], chosen: Sequence[int]) -> bool:
     return bool(held and chosen) and [one.place_id for one in held] != list(chosen)
 
 
-def decline(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    entry_id: str,
-    *,
-    chosen: Sequence[int] = (),
-) -> bool:
+def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:
     """Refuse what is offered: it goes to the next. False when nothing was.
 
     `chosen` are the places that they heard of: another offer, which they have by now, stays.
     """
-    entry = _lock_live(connection, store, entry_id)
+    entry = _lock_live(work.connection, work.store, entry_id)
     if entry is None or entry.state != EntryState.OFFERED:
         return False
-    if _is_another(waiting.offered_to(connection, store.clock, entry_id), chosen):
+    if _is_another(waiting.offered_to(work.connection, work.store.clock, entry_id), chosen):
         return False
-    waiting.set_waiting(connection, store.clock, entry.id, behind=entry.offers > 1)
-    offers.end(connection, store.clock, entry.id, OfferOutcome.REFUSED)
-    _pass_on(connection, store, campaign, entry.id)
+    waiting.set_waiting(work.connection, work.store.clock, entry.id, behind=entry.offers > 1)
+    offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.REFUSED)
+    _pass_on(work.connection, work.store, work.campaign, entry.id)
     return True
 
 
@@ -305,7 +278,7 @@ class SlotReleaseNotifier:
     def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
         """Offer new places, in the caller's transaction: campaigns in the order they opened."""
         return sum(
-            offer_freed(connection, self.store, campaign, place_ids)
+            offer_freed(Work(connection, self.store, campaign), place_ids)
             for campaign in self.campaigns()
         )
 
@@ -373,21 +346,15 @@ def _lapse(store: Store, campaign: Campaign | None, entry_id: str) -> bool:
         freed = _pass_on(connection, store, campaign, entry_id)
         if outcome is OfferOutcome.UNTOLD and campaign is not None:
             # What nobody behind them wants is theirs before it is everybody's.
-            offer_freed(connection, store, campaign, freed)
+            offer_freed(Work(connection, store, campaign), freed)
     return True
 
 
-def _gone(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign,
-    entry: WaitingListEntry,
-    also: Sequence[int] = (),
-) -> None:
+def _gone(work: Work, entry: WaitingListEntry, also: Sequence[int] = ()) -> None:
     """The place is not to be had any more, which is no fault of theirs."""
-    waiting.set_waiting(connection, store.clock, entry.id)
-    offers.end(connection, store.clock, entry.id, OfferOutcome.GONE)
-    _pass_on(connection, store, campaign, entry.id, also)
+    waiting.set_waiting(work.connection, work.store.clock, entry.id)
+    offers.end(work.connection, work.store.clock, entry.id, OfferOutcome.GONE)
+    _pass_on(work.connection, work.store, work.campaign, entry.id, also)
 
 
 def _pass_on(
@@ -400,7 +367,7 @@ def _pass_on(
     """Give what an entry holds to those behind it; nobody sees it free in between."""
     freed = sorted({*pass_on_holds(connection, waiting.holder_of(entry_id)), *also})
     if campaign is not None:
-        offer_freed(connection, store, campaign, freed, but_not=entry_id)
+        offer_freed(Work(connection, store, campaign), freed, but_not=entry_id)
     return freed
 
 

@@ -16,6 +16,7 @@ from services.centres.directory import Directory
 from services.service import Service
 from services.store import Store
 from services.waiting_list.entries import Waiter, join
+from services.work import Work
 from tests.browser.stage import served
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, House, a_mobile, house
@@ -101,5 +102,5 @@ def _filled(made: House, service: Service, people: int) -> AtCentre:
                 territory="metropole",
                 kilometres=CAMPAIGN.radius_kilometres,
             )
-            join(connection, store, made.campaign, waiter)
+            join(Work(connection, store, made.campaign), waiter)
     return AtCentre(store, service, made.employs("secretary", centre_id="1"), day)

@@ -25,6 +25,7 @@ from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.slots.allocate import Channel
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
 from services.waiting_list.entries import EntryState, Waiter, advance, join, position
+from services.work import Work
 from tests.ivr.line import Line, read
 from tests.online.test_attempts import looks
 from tests.support.house import (
@@ -220,7 +221,7 @@ def first_place(service: House) -> int:
 def waits(service: House) -> str:
     who = Waiter(date(1940, 5, 6), LANDLINE, "75011", centre_id="1")
     with service.database.transaction() as connection:
-        return join(connection, service.store, service.campaign, who)
+        return join(Work(connection, service.store, service.campaign), who)
 
 
 def standing(service: House, entry: str) -> EntryState:

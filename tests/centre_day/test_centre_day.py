@@ -30,6 +30,7 @@ from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
 from services.waiting_list import entries as waiting_list
 from services.waiting_list.entries import Waiter
+from services.work import Work
 from tests.support.house import CAMPAIGN, MOBILE, House, a_mobile
 
 # Half past six in Paris, of a day whose slots were at nine, at ten and at a quarter to seven.
@@ -201,7 +202,7 @@ def test_what_an_absent_person_left_is_given_once_and_only_when_somebody_says_so
     say(at, second, AttendanceState.ABSENT, "")
     with evening.database.transaction() as connection:
         allocator = Allocate(
-            connection, evening.store, CAMPAIGN, Holder(Channel.AGENT, "desk:somebody")
+            Work(connection, evening.store, CAMPAIGN), Holder(Channel.AGENT, "desk:somebody")
         )
         held = secretary._hold_any(connection, at, allocator)
         assert held is not None
@@ -225,7 +226,7 @@ def waits(made: House, number: int, **more: Any) -> str:
         **more,
     )
     with made.database.transaction() as connection:
-        return waiting_list.join(connection, made.store, made.campaign, who)
+        return waiting_list.join(Work(connection, made.store, made.campaign), who)
 
 
 @pytest.mark.parametrize("doses", [1, 2])

@@ -45,6 +45,7 @@ from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.offer import offer_at
 from services.waiting_list.entries import Waiter, join
+from services.work import Work
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.imports import centre_row, write_centres
 from tests.support.rows import (
@@ -103,13 +104,11 @@ def books(
     holder = f"CA-{next(_NUMBERS)}"
     channel_holder = Holder(Channel.PHONE, holder)
     with house.database.transaction() as connection:
-        allocator = Allocate(connection, house.store, house.campaign, channel_holder)
+        allocator = Allocate(Work(connection, house.store, house.campaign), channel_holder)
         held = [allocator.hold_slot(slot_at(house, gid, start)) for start in starts]
         assert all(held)
         booked = confirm_booking(
-            connection,
-            house.store,
-            house.campaign,
+            Work(connection, house.store, house.campaign),
             Request(
                 holder=channel_holder,
                 offer=offer_at(ANYWHERE, *(one for one in held if one)),
@@ -408,7 +407,7 @@ def test_a_hold_on_a_blocked_place_cannot_be_confirmed(service: House):
     change(service.database, update(place).values(blocked=True))
     with service.database.transaction() as connection:
         allocator = Allocate(
-            connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1")
+            Work(connection, service.store, service.campaign), Holder(Channel.PHONE, "CA-1")
         )
         chosen = Chosen(held.place.place_id, held.place.slot_id, held.place.start_at)
         assert allocator.book([chosen], "nobody") is None
@@ -438,7 +437,7 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
     with service.database.transaction() as connection:
         for number in range(callers):
             holder = Holder(Channel.PHONE, f"CA-{number}")
-            allocator = Allocate(connection, service.store, service.campaign, holder)
+            allocator = Allocate(Work(connection, service.store, service.campaign), holder)
             held[number] = allocator.hold_slot(slot_at(service, "1", starts[number % 4]))
     together = threading.Barrier(callers // 2 + 1, timeout=20)
     blocked = threading.Event()
@@ -457,9 +456,9 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
             assert blocked.wait(timeout=20)
         with service.database.transaction() as connection:
             booked = confirm_booking(
-                connection,
+                Work(connection,
                 service.store,
-                service.campaign,
+                service.campaign),
                 Request(
                     holder=Holder(Channel.PHONE, f"CA-{number}"),
                     offer=offer_at(ANYWHERE, offer),
@@ -469,7 +468,7 @@ def test_confirming_while_the_centre_closes(service: House, round_: int):
                     text_to=None,
                 ),
                 catalogue=service.phone().words,
-                national_number="+33974750001",
+                national_number="+33974750001"
             )  # fmt: skip
         assert number % 2 or not isinstance(booked, Booked)
         return booked.reference if isinstance(booked, Booked) else None
@@ -603,7 +602,7 @@ def test_whoever_waits_has_the_place_that_moving_along_frees(two_doses: House):
     one_dose = replace(TWO_DOSES, doses=1)
     with two_doses.database.transaction() as connection:
         waits = Waiter(date(1940, 1, 1), "+33699999999", "75011", centre_id="1")
-        join(connection, two_doses.store, one_dose, waits)
+        join(Work(connection, two_doses.store, one_dose), waits)
     life(two_doses).close_day("1", MONDAY, WHY)
     assert two_doses.held() == 1
     assert len(two_doses.messages("waiting_offer")) == 1
@@ -730,7 +729,7 @@ def test_whoever_waits_is_offered_what_is_added(service: House):
     books(service, "1", monday)
     with service.database.transaction() as connection:
         waits = Waiter(date(1940, 1, 1), "+33699999999", "75011", centre_id="1")
-        join(connection, service.store, service.campaign, waits)
+        join(Work(connection, service.store, service.campaign), waits)
     life(service).set_capacity("1", MONDAY, MONDAY, 2, WHY)
     assert service.held() == 1
     assert len(service.messages("waiting_offer")) == 1
@@ -990,7 +989,7 @@ def test_a_centre_that_books_otherwise_is_never_offered(service: House, mode: st
     assert life(service).settle(OperationRequest("par son propre numéro", "import")) == []
     with service.database.transaction() as connection:
         allocator = Allocate(
-            connection, service.store, service.campaign, Holder(Channel.PHONE, "CA-1")
+            Work(connection, service.store, service.campaign), Holder(Channel.PHONE, "CA-1")
         )
         assert (
             allocator.book([Chosen(held.place.place_id, held.place.slot_id, NOON)], "nobody")

@@ -37,6 +37,7 @@ from services.slots.allocate import Channel, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 from tests.support.house import CAMPAIGN, POSTCODES
 from tests.support.until import wait_for
 
@@ -174,15 +175,13 @@ class Worker:
             if self.plan.aside:
                 connection.execute(text("SET LOCAL synchronous_commit = local"))
             wanted = HoldRequest(self.near, store.clock.now() + CAMPAIGN.lead)
-            held = hold_slots(connection, store, CAMPAIGN, holder, wanted)
+            held = hold_slots(Work(connection, store, CAMPAIGN), holder, wanted)
         one = held[int(key[4:]) % len(held)]
         request = request_of(key, holder, one)
         with database.engine.connect() as connection:
             transaction = connection.begin()
             booked = confirm_booking(
-                connection,
-                store,
-                CAMPAIGN,
+                Work(connection, store, CAMPAIGN),
                 request,
                 catalogue=self.catalogue,
                 national_number="+33974750001",

@@ -61,6 +61,7 @@ from services.desk.offers import (
 from services.desk.search import ByPerson, ByReference, NoReason, search
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
+from services.work import Work
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, WITHHELD, House, Phone, house, mornings
 
 BORN, OTHER = date(1942, 3, 12), date(1944, 7, 1)
@@ -281,7 +282,7 @@ def test_of_a_slot_whose_hold_ran_out_in_the_queue_another_place_will_do(at):
     # The very place went meanwhile; the slot has two.
     someone = Holder(Channel.WEB, "web:1")
     with at.database.transaction() as connection:
-        quick = Allocate(connection, at.store, replace(at.campaign, phone_share=0), someone)
+        quick = Allocate(Work(connection, at.store, replace(at.campaign, phone_share=0)), someone)
         assert quick.hold_slot(session.choice.slot_id) is not None
     with at.database.transaction() as connection:
         took = take_over(on(connection, at, DESK), session, phone.sid)

@@ -33,6 +33,7 @@ from services.centre_day.move_people import MoveOutcome
 from services.centres.directory import Directory
 from services.messages.reminders import calls_about, plan
 from services.slots.allocate import Channel, Chosen, Holder
+from services.work import Work
 from tests.calls.telephone import Post
 from tests.support.house import (
     CAMPAIGN,
@@ -108,9 +109,7 @@ def books(
             calls=calls,
         )
         booked = confirm_booking(
-            connection,
-            made.store,
-            campaign or made.campaign,
+            Work(connection, made.store, campaign or made.campaign),
             request,
             catalogue=load("fr"),
             national_number="+33974750001",

@@ -25,6 +25,7 @@ from services.online.web_sessions import LEASE, Act, WebAnswer, WebSession, WebW
 from services.operations.erase_data import erase_data
 from services.service import Service
 from services.slots.allocate import Channel
+from services.work import Work
 from tests.support.house import CAMPAIGN, House, a_mobile, mornings
 from tests.support.rows import clock_of
 
@@ -235,7 +236,7 @@ def test_a_call_goes_on_as_a_visit_with_the_slot_that_it_chose(last_place: House
     session = last_place.session(caller.sid)
     with last_place.database.transaction() as connection:
         made, kept = web_sessions.from_call(
-            connection, last_place.store, last_place.campaign, session, (caller.sid,)
+            Work(connection, last_place.store, last_place.campaign), session, (caller.sid,)
         )
     assert kept
     found = web_sessions.load(last_place.store, made.id)

@@ -36,6 +36,7 @@ from services.slots.give_back import give_back_holds
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.slots.offer import offer_at
 from services.store import Store
+from services.work import Work
 from tests.support.house import CAMPAIGN, POSTCODES
 
 # Four channels, dealt out like cards.
@@ -127,7 +128,7 @@ class Member:
         try:
             with self.store.database.transaction() as connection:
                 wanted = HoldRequest(self.near, self.store.clock.now() + CAMPAIGN.lead)
-                held = hold_slots(connection, self.store, CAMPAIGN, holder, wanted)
+                held = hold_slots(Work(connection, self.store, CAMPAIGN), holder, wanted)
                 self.may_fail()
         except RolledBack:
             story.rolled_back += 1
@@ -159,9 +160,7 @@ class Member:
             try:
                 with self.store.database.transaction() as connection:
                     booked = confirm_booking(
-                        connection,
-                        self.store,
-                        CAMPAIGN,
+                        Work(connection, self.store, CAMPAIGN),
                         request,
                         catalogue=self.catalogue,
                         national_number="+33974750001",

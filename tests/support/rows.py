@@ -32,6 +32,7 @@ from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.slots.offer import offer_at
+from services.work import Work
 from tests.support.house import CAMPAIGN, NOON, House
 from wiring import make_app
 from wiring_parts import Parts
@@ -155,7 +156,9 @@ def holds(
         options["near"] = near(house)
     with house.database.transaction() as connection:
         channel_holder = Holder(options.pop("channel", Channel.PHONE), holder)
-        return hold_slots(connection, house.store, campaign, channel_holder, HoldRequest(**options))
+        return hold_slots(
+            Work(connection, house.store, campaign), channel_holder, HoldRequest(**options)
+        )
 
 
 def confirms(
@@ -177,9 +180,7 @@ def orders(house: House, request: Request) -> Booked | NotBooked:
     """The use case of a confirmation, in a transaction of its own."""
     with house.database.transaction() as connection:
         return confirm_booking(
-            connection,
-            house.store,
-            house.campaign,
+            Work(connection, house.store, house.campaign),
             request,
             catalogue=load("fr"),
             national_number="+33974750001",

@@ -69,6 +69,7 @@ from services.partners import offers as partner_offers
 from services.partners.booking import NotAsked, OrderState, PartnerOrder, ask, is_of, state_of
 from services.partners.offers import PartnerOffer
 from services.telemetry import BOOKINGS
+from services.work import Work
 from web.desk import forms
 from web.desk.agent_session import (
     CALL,
@@ -310,7 +311,9 @@ class CallerRoutes:
     ) -> None:
         """An appointment that the first person has already, on this number."""
         campaign = self._service.campaign
-        booking_id = known_booking(connection, self._store, campaign, meant.born[0], meant.number)
+        booking_id = known_booking(
+            Work(connection, self._store, campaign), meant.born[0], meant.number
+        )
         if booking_id:
             self._open_known(connection, seat, panel, booking_id, meant.number)
 

@@ -13,6 +13,7 @@ from services.call import resume_call
 from services.call.resume_call import VISIT_CODE_LIVES
 from services.online import web_sessions
 from services.online.web_sessions import WebSession, for_web
+from services.work import Work
 from web.marks import public, public_form
 from web.online.booking import SLUGS, BookingParts
 from web.pages import words
@@ -48,7 +49,7 @@ def blueprint(parts: BookingParts) -> Blueprint:
             return redirect(page_of(visit), HTTPStatus.SEE_OTHER)
         campaign = for_web(parts.service.campaign)
         with store.database.transaction() as connection:
-            found = resume_call.new_web_session_code(connection, store, campaign, visit.id)
+            found = resume_call.new_web_session_code(Work(connection, store, campaign), visit.id)
         until = (store.clock.now() + VISIT_CODE_LIVES).isoformat()
         return render_template(
             "online/my_appointment/code.html",
