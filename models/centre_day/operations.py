@@ -42,6 +42,7 @@ from models.partners.bookings import mirrors
 from models.slots.places import is_free
 from models.slots.slots import lot_of
 from models.slots.tables import place, slot
+from models.tables import columns_of
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,21 @@ class Operation:
 
 @dataclass(frozen=True)
 class CentreState:
-    """What an operation must know of a centre."""
+    """What an operation and a secretary's page must know of a centre; `time_zone` is IANA."""
 
     id: str
     name: str
+    town: str
     territory: str
     latitude: float | None
     longitude: float | None
     time_zone: str
     booking_mode: str
-    closed: bool
+    closed_at: datetime | None
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_at is not None
 
     @property
     def bookable(self) -> bool:
@@ -219,16 +225,7 @@ def _read(row: Any) -> Operation:
 
 # ---------------------------------------------------------------- the centre
 
-_STATE = (
-    centre.c.id,
-    centre.c.name,
-    centre.c.territory,
-    centre.c.latitude,
-    centre.c.longitude,
-    centre.c.time_zone,
-    centre.c.booking_mode,
-    case((centre.c.closed_at.is_(None), 0), else_=1),
-)
+_STATE = columns_of(centre, CentreState)
 
 
 def centre_state(
@@ -239,7 +236,18 @@ def centre_state(
     if lock:
         statement = statement.with_for_update(key_share=True)
     row = connection.execute(statement).one_or_none()
-    return None if row is None else CentreState(*row[:-1], bool(row[-1]))
+    return None if row is None else CentreState(*row)
+
+
+def our_centres(connection: Connection) -> list[CentreState]:
+    """Those that we book for, for whoever may see all of them."""
+    c = centre.c
+    statement = (
+        select(*_STATE)
+        .where(c.closed_at.is_(None), c.booking_mode == "ours")
+        .order_by(c.departement, c.town, c.name, c.id)
+    )
+    return [CentreState(*row) for row in connection.execute(statement)]
 
 
 def close_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
@@ -296,7 +304,7 @@ def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
         )
         .order_by(centre.c.id)
     )
-    return [CentreState(*row[:-1], bool(row[-1])) for row in connection.execute(statement)]
+    return [CentreState(*row) for row in connection.execute(statement)]
 
 
 # ---------------------------------------------------------------- slots and places

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import Connection, bindparam, select
 
 from models.centres.tables import centre, postcode
 from models.prepared import Prepared
+from models.tables import columns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,41 +62,23 @@ class PostcodeArea:
 
 def bookable_centres(connection: Connection) -> list[BookableCentre]:
     c = centre.c
-    statement = select(
-        c.id,
-        c.name,
-        c.street,
-        c.postcode,
-        c.town,
-        c.territory,
-        c.latitude,
-        c.longitude,
-        c.time_zone,
-    ).where(c.closed_at.is_(None), c.booking_mode == "ours", c.latitude.is_not(None))
+    statement = select(*columns_of(centre, BookableCentre)).where(
+        c.closed_at.is_(None), c.booking_mode == "ours", c.latitude.is_not(None)
+    )
     return [BookableCentre(*row) for row in connection.execute(statement)]
 
 
 def self_booking_centres(connection: Connection) -> list[SelfBookingCentre]:
     """Never those that only professionals may go to."""
     c = centre.c
-    statement = select(
-        c.id,
-        c.name,
-        c.town,
-        c.territory,
-        c.latitude,
-        c.longitude,
-        c.phones,
-        c.opens_on,
-        c.closes_on,
-    ).where(
+    statement = select(*columns_of(centre, SelfBookingCentre)).where(
         c.closed_at.is_(None),
         c.booking_mode.in_(("own_phone", "partner")),
         c.latitude.is_not(None),
         c.phones != "[]",
     )
     return [
-        SelfBookingCentre(*row[:6], tuple(json.loads(row.phones)), row.opens_on, row.closes_on)
+        replace(SelfBookingCentre(*row), phones=tuple(json.loads(row.phones)))
         for row in connection.execute(statement)
     ]
 

@@ -25,6 +25,7 @@ from models.messages.tables import message
 from models.prepared import Prepared
 from models.queue import queues
 from models.queue.tables import queue_entry
+from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 
 # What is shown of one line, newest first.
@@ -45,24 +46,6 @@ class TurnRow:
     step: str
     outcome: str
     body: Body | None
-
-
-@dataclass(frozen=True)
-class HeldAppointment:
-    """A place that somebody holds, with its centre; moments are UTC."""
-
-    place_id: int
-    slot_id: int
-    centre_id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    time_zone: str
-    latitude: float
-    longitude: float
-    start_at: datetime
-    until: datetime
 
 
 @dataclass(frozen=True)
@@ -125,33 +108,9 @@ def held_by(
 
     A place of a closed day is held by nobody.
     """
-    statement = (
-        select(
-            place.c.id.label("place_id"),
-            place.c.slot_id,
-            place.c.centre_id,
-            centre.c.name,
-            centre.c.street,
-            centre.c.postcode,
-            centre.c.town,
-            centre.c.time_zone,
-            func.coalesce(centre.c.latitude, 0.0),
-            func.coalesce(centre.c.longitude, 0.0),
-            place.c.start_at,
-            place.c.hold_expires_at.label("until"),
-        )
-        .join(centre, centre.c.id == place.c.centre_id)
-        .where(
-            place.c.held_by.in_(holders),
-            place.c.booking_id.is_(None),
-            place.c.blocked == false(),
-            place.c.hold_expires_at > clock.at(),
-        )
-        .order_by(place.c.start_at, place.c.id)
-    )
-    if place_ids is not None:
-        statement = statement.where(place.c.id.in_(place_ids))
-    return [HeldAppointment(*tuple(row)) for row in connection.execute(statement)]
+    these = () if place_ids is None else (place.c.id.in_(place_ids),)
+    mine = place.c.held_by.in_(holders)
+    return held_appointments(connection, clock, mine, place.c.blocked == false(), *these)
 
 
 def places_of(connection: Connection, place_ids: Sequence[int]) -> dict[int, Any]:

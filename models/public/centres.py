@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy import Connection, and_, case, func, or_, select, text
@@ -18,6 +18,7 @@ from models.clock import Clock
 from models.partners.tables import partner_centre
 from models.slots.places import Share
 from models.slots.tables import place
+from models.tables import columns_of
 
 # To the letter what the index says, or SQLite would not use it.
 _OPEN = text("place.booking_id IS NULL")
@@ -74,26 +75,10 @@ class PartnerFree:
 def public_centres(connection: Connection) -> list[PublicCentre]:
     """Every open centre that anybody may go to."""
     c = centre.c
-    statement = select(
-        c.id,
-        c.name,
-        c.street,
-        c.postcode,
-        c.town,
-        c.departement,
-        c.territory,
-        c.latitude,
-        c.longitude,
-        c.time_zone,
-        c.phones,
-        c.booking_link,
-        c.booking_mode,
-        c.hours,
-        c.opens_on,
-        c.closes_on,
-    ).where(c.closed_at.is_(None), c.booking_mode != "reserved")
+    columns = columns_of(centre, PublicCentre, link="booking_link", mode="booking_mode")
+    statement = select(*columns).where(c.closed_at.is_(None), c.booking_mode != "reserved")
     return [
-        PublicCentre(*row[:10], tuple(json.loads(row.phones)), *row[11:])
+        replace(PublicCentre(*row), phones=tuple(json.loads(row.phones)))
         for row in connection.execute(statement)
     ]
 

@@ -208,3 +208,47 @@ def time_zone_of(database: Database, centre_id: str) -> str | None:
         return connection.execute(
             select(centre.c.time_zone).where(centre.c.id == centre_id)
         ).scalar_one_or_none()
+
+
+@dataclass(frozen=True)
+class HeldAppointment:
+    """A place that somebody holds, with its centre; moments are UTC."""
+
+    place_id: int
+    slot_id: int
+    centre_id: str
+    name: str
+    street: str
+    postcode: str
+    town: str
+    time_zone: str
+    latitude: float
+    longitude: float
+    start_at: datetime
+    until: datetime
+
+
+def held_appointments(
+    connection: Connection, clock: Clock, *which: ColumnElement[bool]
+) -> list[HeldAppointment]:
+    """The places of these that are held at this moment and not booked, soonest first."""
+    statement = (
+        select(
+            place.c.id,
+            place.c.slot_id,
+            place.c.centre_id,
+            centre.c.name,
+            centre.c.street,
+            centre.c.postcode,
+            centre.c.town,
+            centre.c.time_zone,
+            func.coalesce(centre.c.latitude, 0.0),
+            func.coalesce(centre.c.longitude, 0.0),
+            place.c.start_at,
+            place.c.hold_expires_at,
+        )
+        .join(centre, centre.c.id == place.c.centre_id)
+        .where(*which, place.c.booking_id.is_(None), place.c.hold_expires_at > clock.at())
+        .order_by(place.c.start_at, place.c.id)
+    )
+    return [HeldAppointment(*tuple(row)) for row in connection.execute(statement)]

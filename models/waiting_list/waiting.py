@@ -41,6 +41,7 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message
 from models.slots.places import is_free
+from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
 
@@ -132,21 +133,6 @@ class WaitingListCandidate:
 
     id: str
     booked: bool
-
-
-@dataclass(frozen=True)
-class Offered:
-    """What an entry holds now; `start_at` is UTC."""
-
-    place_id: int
-    slot_id: int
-    start_at: datetime
-    centre_id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    time_zone: str
 
 
 def holder_of(entry_id: str) -> str:
@@ -584,23 +570,9 @@ def is_booked(connection: Connection, entry_id: str) -> bool:
     return bool(connection.execute(statement).scalar_one())
 
 
-def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[Offered]:
+def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[HeldAppointment]:
     """What is held for an entry at this moment, the first appointment first."""
-    columns: list[Any] = [
-        *(place.c[name] for name in ("id", "slot_id", "start_at")),
-        *(centre.c[name] for name in ("id", "name", "street", "postcode", "town", "time_zone")),
-    ]
-    statement = (
-        select(*columns)
-        .join(centre, centre.c.id == place.c.centre_id)
-        .where(
-            place.c.held_by == holder_of(entry_id),
-            place.c.booking_id.is_(None),
-            place.c.hold_expires_at > clock.at(),
-        )
-        .order_by(place.c.start_at, place.c.id)
-    )
-    return [Offered(*row) for row in connection.execute(statement)]
+    return held_appointments(connection, clock, place.c.held_by == holder_of(entry_id))
 
 
 def reference_of(connection: Connection, vault: Vault, entry_id: str) -> str | None:

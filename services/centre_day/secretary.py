@@ -20,8 +20,8 @@ from models.accounts import staff
 from models.accounts.staff import Staff
 from models.booking import changes
 from models.centre_day import attendance, operations
-from models.centre_day.attendance import CentreName, Comes, Hour, Mark
-from models.centre_day.operations import Operation
+from models.centre_day.attendance import Comes, Hour, Mark
+from models.centre_day.operations import CentreState, Operation
 from models.database import Connection
 from models.desk import desk as rows
 from models.slots.places import HeldPlace, Window
@@ -77,7 +77,7 @@ class AttendanceState(StrEnum):
 class CentreDay:
     """One day of a centre, by its own calendar; `window` is that day (UTC)."""
 
-    centre: CentreName
+    centre: CentreState
     day: date
     window: Window
 
@@ -136,7 +136,7 @@ class Marked:
     given: bool = False
 
 
-def day_of(centre: CentreName, day: date) -> CentreDay:
+def day_of(centre: CentreState, day: date) -> CentreDay:
     """A day of a centre, from midnight to midnight by its own clock."""
     zone = ZoneInfo(centre.time_zone)
     first, end = (
@@ -146,7 +146,7 @@ def day_of(centre: CentreName, day: date) -> CentreDay:
     return CentreDay(centre, day, (first, end))
 
 
-def today_of(centre: CentreName, now: datetime) -> date:
+def today_of(centre: CentreState, now: datetime) -> date:
     """The day that a centre has now."""
     return now.astimezone(ZoneInfo(centre.time_zone)).date()
 

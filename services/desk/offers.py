@@ -20,7 +20,7 @@ from models.call import turns
 from models.centres.geography import distance_km
 from models.database import Connection
 from models.desk import desk as rows
-from models.desk.desk import HeldAppointment
+from models.slots.slots import HeldAppointment
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign

@@ -11,7 +11,7 @@ from typing import Final
 
 from models.accounts import staff as staff_rows
 from models.booking import changes
-from models.centre_day import attendance
+from models.centre_day import attendance, operations
 from models.database import Connection
 from models.desk import desk as rows
 from prompts.catalogue import load
@@ -42,7 +42,7 @@ def add_people(store: Store, service: Service, count: int) -> int:
         known = LOGIN in staff_rows.for_demonstration(connection)
         account = staff_rows.by_login(connection, store.vault, LOGIN) if known else None
         centre_id = account.staff.centre_id if account else None
-        centre = attendance.centre_named(connection, centre_id) if centre_id else None
+        centre = operations.centre_state(connection, centre_id) if centre_id else None
     if centre is None:
         return 0
     first = today_of(centre, store.clock.now())

@@ -18,9 +18,10 @@ from enum import StrEnum
 import structlog
 
 from models.database import Connection
+from models.slots.slots import HeldAppointment
 from models.waiting_list import offers, waiting
 from models.waiting_list.offers import OfferOutcome
-from models.waiting_list.waiting import NewWaitingListEntry, Offered, WaitingListEntry
+from models.waiting_list.waiting import NewWaitingListEntry, WaitingListEntry
 from prompts.catalogue import Catalogue
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
@@ -90,7 +91,7 @@ class WaitingListPosition:
 
     state: EntryState
     ahead: int | None = None
-    offer: tuple[Offered, ...] = ()
+    offer: tuple[HeldAppointment, ...] = ()
     offered_until: datetime | None = None
 
 
@@ -229,7 +230,7 @@ def accept(
     return booked
 
 
-def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[Offered]) -> None:
+def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[HeldAppointment]) -> None:
     """The place goes to the next: its person is booked otherwise, or cannot be booked like this.
 
     Of the latter (too many bookings on one number) an agent will find another; a place that was
@@ -244,7 +245,7 @@ def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[Offered]) ->
         _gone(work, entry, also)
 
 
-def _is_another(held: Sequence[Offered], chosen: Sequence[int]) -> bool:
+def _is_another(held: Sequence[HeldAppointment], chosen: Sequence[int]) -> bool:
     return bool(held and chosen) and [one.place_id for one in held] != list(chosen)
 
 

@@ -18,8 +18,9 @@ from models.booking import bookings
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import ClaimedMessage
+from models.slots.slots import HeldAppointment
 from models.waiting_list import offers, waiting
-from models.waiting_list.waiting import Offered, WaitingListEntry
+from models.waiting_list.waiting import WaitingListEntry
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
@@ -76,7 +77,7 @@ class OfferNotices:
         first = may_ring(campaign, entry.number, now)
         return ReadyNotice(entry.number, text, call, by_call_first=first)
 
-    def _offer_text(self, entry: WaitingListEntry, held: list[Offered]) -> str:
+    def _offer_text(self, entry: WaitingListEntry, held: list[HeldAppointment]) -> str:
         where = held[0]
         zone = ZoneInfo(where.time_zone)
         until = entry.offered_until or where.start_at

@@ -78,13 +78,14 @@ def secretary_stage(database_url: str, *, people: int = 12) -> Iterator[Secretar
 
 
 def _filled(made: House, service: Service, people: int) -> AtCentre:
-    from models.centre_day import attendance  # noqa: PLC0415 (beside the only place that needs it)
+    # Beside the only place that needs them.
+    from models.centre_day import attendance, operations  # noqa: PLC0415
     from services.operations.demonstration_people import _book  # noqa: PLC0415
     from services.slots.allocate import Channel, Holder  # noqa: PLC0415
 
     store: Store = made.store
     with made.database.transaction() as connection:
-        centre = attendance.centre_named(connection, "1")
+        centre = operations.centre_state(connection, "1")
         assert centre is not None
         day = day_of(centre, FIRST.date())
         hours = attendance.hours(connection, store.clock, "1", day.window)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, update
 
 from models.booking.tables import appointment
-from models.centre_day import attendance
+from models.centre_day import attendance, operations
 from models.queue import queues
 from models.slots.tables import place
 from models.waiting_list import waiting
@@ -49,7 +49,7 @@ def service_of(made: House) -> Service:
 
 def at_centre(made: House, centre_id: str = "1", **who: Any) -> AtCentre:
     with made.database.statement() as connection:
-        centre = attendance.centre_named(connection, centre_id)
+        centre = operations.centre_state(connection, centre_id)
     assert centre is not None
     day = secretary.day_of(centre, secretary.today_of(centre, made.clock.now()))
     return AtCentre(
