@@ -60,30 +60,30 @@ _FLAT = 1.04
 
 
 @dataclass(frozen=True)
-class NewWaitingListEntry:
-    """Somebody who waits: at `centre_id`, or within `kilometres` of a position (degrees).
+class Waiter:
+    """Who waits, for what. `number` (E.164) is where they are told; `not_before` is UTC.
 
-    `number` (E.164) is where they are told. `not_before` is UTC: no earlier appointment will do.
-    A lower `class_rank` comes first. `postcode` and `language` are needed when they book.
+    Either `centre_id`, or a position (degrees) with its land and how far they would go: never
+    farther than the campaign's radius, and never over a sea. Of several classes the lower
+    `class_rank` comes first. `postcode` and `language` are needed when they book.
+    `for_other`: whoever asks does so for somebody else.
+    `twin`: the second of two of one birth date who are asked for together.
     """
 
-    id: str
-    campaign: str
     born: date
     number: str
     postcode: str
     rank: int = 1
     language: str = "fr"
-    doses: int = 1
-    class_rank: int = 0
     centre_id: str | None = None
     latitude: float | None = None
     longitude: float | None = None
     territory: str | None = None
     kilometres: float | None = None
     not_before: datetime | None = None
-    # Whether whoever asked did so for somebody else.
+    class_rank: int = 0
     for_other: bool = False
+    twin: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,15 @@ def offer_key(entry_id: str, slot_id: int) -> str:
     return f"waiting:{entry_id}:{slot_id}"
 
 
-def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListEntry) -> str:
+def add(  # noqa: PLR0917 (where, and a row of the table)
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    entry_id: str,
+    campaign: str,
+    doses: int,
+    new: Waiter,
+) -> str:
     """Put somebody on the list; gives the id of their live entry, which may be there already.
 
     A repeated wish changes nothing of the entry, for whoever repeats it may be a stranger.
@@ -157,10 +165,10 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListE
         "postcode": new.postcode,
         "for_other": new.for_other,
     }
-    key = person_idx(vault, new.campaign, new.born, new.number, new.rank)
+    key = person_idx(vault, campaign, new.born, new.number, new.rank)
     values = {
-        "id": new.id,
-        "campaign": new.campaign,
+        "id": entry_id,
+        "campaign": campaign,
         "state": "waiting",
         "class_rank": new.class_rank,
         "centre_id": new.centre_id,
@@ -169,18 +177,18 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListE
         "band": None if new.latitude is None else band_of(new.latitude),
         "territory": new.territory,
         "kilometres": new.kilometres,
-        "doses": new.doses,
+        "doses": doses,
         "not_before": new.not_before,
-        "person_enc": vault.seal_text(json.dumps(person), _where("person", new.id)),
+        "person_enc": vault.seal_text(json.dumps(person), _where("person", entry_id)),
         "person_idx": key,
-        "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
+        "phone_enc": vault.seal_text(new.number, _where("phone", entry_id)),
         "phone_idx": vault.index("phone", new.number),
         "offers": 0,
     }
     # Twice, for the entry in the way may end just then.
     for _ in range(2):
         if insert_new(connection, clock, waiting_entry, values, "created_at", "updated_at"):
-            return new.id
+            return entry_id
         found = _live_of(connection, key)
         if found is not None:
             return found

@@ -6,7 +6,6 @@ number on file and is the same to the ear whether there is an appointment or not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from models.booking import changes
@@ -31,13 +30,6 @@ _NOWHERE = Address(
 _NEVER = BookedAppointment(1, 0, 0, "nowhere", datetime(2100, 1, 1, tzinfo=UTC), "confirmed")
 
 
-@dataclass(frozen=True)
-class TextRequested:
-    """`message_id` is of the text, or of none: to be told to whoever delivers, in any case."""
-
-    message_id: str
-
-
 def text_booking(
     connection: Connection,
     store: Store,
@@ -47,18 +39,19 @@ def text_booking(
     call_id: str,
     catalogue: Catalogue,
     national_number: str,
-) -> TextRequested | None:
+) -> str | None:
     """Put a text with the appointment, if there is one, into the outbox, in the transaction given.
 
-    None when it was asked for too often; known or unknown, the same words and the same work, up to
-    a text that is written and taken back. `caller` is E.164, of a mobile.
+    Gives the id of the text, or of none: to be told to whoever delivers, in any case. None when it
+    was asked for too often; known or unknown, the same words and the same work, up to a text that
+    is written and taken back. `caller` is E.164, of a mobile.
     """
     if not count_text(connection, store, caller=caller, call_id=call_id):
         return None
     booking_id = changes.id_by_number(connection, store.clock, store.vault, caller, born)
     file = changes.load_as_any(connection, store.vault, booking_id)
     leaves = file.id != NOBODY.id
-    message_id = text_or_not(
+    return text_or_not(
         connection,
         store,
         file,
@@ -69,7 +62,6 @@ def text_booking(
         national_number=national_number,
         call_id=call_id,
     )
-    return TextRequested(message_id)
 
 
 def text_or_not(

@@ -53,7 +53,7 @@ class MyAppointments(CallContext):
         if asked is None:
             return False
         # Whether there is such a message or not: to be told of one that is none does nothing.
-        self.messages.append(asked.message_id)
+        self.messages.append(asked)
         return True
 
     def booking_now(self, booking_id: str) -> CallerBooking | None:

@@ -9,7 +9,6 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer
-from flows.understanding.town_names import towns as named_towns
 from flows.understanding.vocabulary import Vocabulary
 from flows.world import (
     BookingOrder,
@@ -30,6 +29,7 @@ from flows.world import (
 from models.call import pace
 from models.centres.directory import BookableCentre
 from models.centres.geography import distance_km
+from models.waiting_list.waiting import Waiter
 from prompts.catalogue import languages, load
 from services.agents import call_back
 from services.booking.confirm_booking import NotBooked, Request, confirm_booking, rank_of
@@ -40,9 +40,8 @@ from services.call.person import CallerInQueue
 from services.call.resume_call import find_by_code, new_code, take_up
 from services.campaign.eligibility import eligibility
 from services.centres.directory import NearbyCentre
-from services.centres.find_town import main_town_postcodes
+from services.centres.find_town import main_town_postcodes, town_of, towns_named
 from services.centres.named_centre import named_centre
-from services.centres.towns import departement_name
 from services.messages.notices import Reason
 from services.messages.promises import Promise, promise_news
 from services.partners.near import (
@@ -60,7 +59,6 @@ from services.slots.look_beyond import WHOLE_LAND_KILOMETRES
 from services.slots.offer import offer_at
 from services.vocabulary import vocabulary
 from services.waiting_list import entries
-from services.waiting_list.entries import Waiter
 from services.work import Work
 
 
@@ -86,28 +84,10 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return vocabulary(language)
 
     def town(self, postcode: str) -> Town | None:
-        found = self.service.directory.postcode(self.reading(), postcode)
-        if found is None:
-            return None
-        return Town(
-            postcode=found.code,
-            name=found.main_town,
-            territory=found.territory,
-            # A code without any position has no slot near it: the null island is far from all.
-            latitude=found.latitude or 0.0,
-            longitude=found.longitude or 0.0,
-            departement=departement_name(found.departement),
-        )
+        return town_of(self.reading(), self.service.directory, postcode)
 
     def towns(self, text: str) -> tuple[Town, ...]:
-        table = self.service.directory.towns(self.reading())
-        found = []
-        for named in named_towns(text, vocabulary(self.session.language), table):
-            # By its own name: a postcode's main town may be another.
-            town = self.town(named.postcode)
-            if town is not None:
-                found.append(replace(town, name=named.name, departement=named.departement_name))
-        return tuple(found)
+        return towns_named(self.reading(), self.service.directory, text, self.session.language)
 
     def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
         campaign = replace(self.campaign, doses=1) if search.alone else self.campaign

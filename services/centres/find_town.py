@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from flows.understanding.town_names import towns as named_towns
+from flows.world import Town
 from models.database import Connection
 from services.centres.directory import Directory
 from services.centres.towns import departement_name
@@ -22,32 +23,45 @@ PREFECTURES: Final = Path(__file__).resolve().parents[2] / "data" / "prefectures
 _CORSICA: Final = ("2A", "2B")
 
 
-@dataclass(frozen=True)
-class NamedTown:
-    """`departement` is its name."""
+def town_of(connection: Connection, directory: Directory, postcode: str) -> Town | None:
+    """The main town of a postcode; None for one that does not exist."""
+    found = directory.postcode(connection, postcode)
+    if found is None:
+        return None
+    return Town(
+        postcode=found.code,
+        name=found.main_town,
+        territory=found.territory,
+        # A code without any position has no slot near it: the null island is far from all.
+        latitude=found.latitude or 0.0,
+        longitude=found.longitude or 0.0,
+        departement=departement_name(found.departement),
+    )
 
-    postcode: str
-    name: str
-    departement: str
+
+def towns_named(
+    connection: Connection, directory: Directory, text: str, language: str
+) -> tuple[Town, ...]:
+    """The towns that a name may mean, the likeliest first; none where none is known."""
+    found = []
+    for named in named_towns(text, vocabulary(language), directory.towns(connection)):
+        # By its own name: a postcode's main town may be another.
+        town = town_of(connection, directory, named.postcode)
+        if town is not None:
+            found.append(replace(town, name=named.name, departement=named.departement_name))
+    return tuple(found)
 
 
 def find_towns(
     connection: Connection, directory: Directory, text: str, language: str
-) -> tuple[NamedTown, ...]:
-    """The towns that are meant, the likeliest first; none where none is known.
-
-    A postcode is one of them, by its main town.
-    """
+) -> tuple[Town, ...]:
+    """What is written where somebody is asked for their town: its name, or a postcode."""
     digits = "".join(text.split())
     if digits.isascii() and digits.isdigit():
-        found = directory.postcode(connection, digits) if len(digits) == _POSTCODE_DIGITS else None
-        if found is None:
-            return ()
-        return (NamedTown(found.code, found.main_town, departement_name(found.departement)),)
-    named = named_towns(text, vocabulary(language), directory.towns(connection))
-    return tuple(
-        NamedTown(one.postcode, one.name, one.departement_name) for one in named[:MOST_TOWNS]
-    )
+        is_code = len(digits) == _POSTCODE_DIGITS
+        town = town_of(connection, directory, digits) if is_code else None
+        return (town,) if town else ()
+    return towns_named(connection, directory, text, language)[:MOST_TOWNS]
 
 
 @lru_cache

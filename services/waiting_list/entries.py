@@ -11,7 +11,7 @@ hour twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -21,7 +21,7 @@ from models.database import Connection
 from models.slots.slots import HeldAppointment
 from models.waiting_list import offers, waiting
 from models.waiting_list.offers import OfferOutcome
-from models.waiting_list.waiting import NewWaitingListEntry, WaitingListEntry
+from models.waiting_list.waiting import Waiter, WaitingListEntry
 from prompts.catalogue import Catalogue
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
 from services.campaign.campaign import Campaign
@@ -56,32 +56,6 @@ class EntryState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Waiter:
-    """Who waits, for what. `number` is E.164; `not_before` is UTC.
-
-    Either `centre_id`, or a position (degrees) with its land and how far they would go: never
-    farther than the campaign's radius, and never over a sea. Of several classes the lower
-    `class_rank` comes first. `for_other`: whoever asks does so for somebody else.
-    `twin`: the second of two of one birth date who are asked for together.
-    """
-
-    born: date
-    number: str
-    postcode: str
-    rank: int = 1
-    language: str = "fr"
-    centre_id: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    territory: str | None = None
-    kilometres: float | None = None
-    not_before: datetime | None = None
-    class_rank: int = 0
-    for_other: bool = False
-    twin: bool = False
-
-
-@dataclass(frozen=True)
 class WaitingListPosition:
     """`ahead` is how many come before them; None once they wait no more.
 
@@ -109,27 +83,16 @@ def join(work: Work, who: Waiter) -> str:
     by_distance = (who.latitude, who.longitude, who.territory, who.kilometres)
     if who.centre_id is None and None in by_distance:
         raise NoPlace
-    here = who.centre_id is None
-    rank = _rank(work, who)
-    new = NewWaitingListEntry(
-        id=work.store.chance.identifier(),
-        campaign=work.campaign.name,
-        born=who.born,
-        number=who.number,
-        postcode=who.postcode,
-        rank=rank,
-        language=who.language,
-        doses=work.campaign.doses,
-        class_rank=who.class_rank,
-        centre_id=who.centre_id,
-        latitude=who.latitude if here else None,
-        longitude=who.longitude if here else None,
-        territory=who.territory if here else None,
-        kilometres=min(who.kilometres or 0, work.campaign.radius_kilometres) if here else None,
-        not_before=who.not_before,
-        for_other=who.for_other,
+    who = replace(who, rank=_rank(work, who))
+    if who.centre_id is None:
+        radius = work.campaign.radius_kilometres
+        who = replace(who, kilometres=min(who.kilometres or 0, radius))
+    else:
+        who = replace(who, latitude=None, longitude=None, territory=None, kilometres=None)
+    entry_id, store, campaign = work.store.chance.identifier(), work.store, work.campaign
+    return waiting.add(
+        work.connection, store.clock, store.vault, entry_id, campaign.name, campaign.doses, who
     )
-    return waiting.add(work.connection, work.store.clock, work.store.vault, new)
 
 
 def _rank(work: Work, who: Waiter) -> int:

@@ -23,6 +23,7 @@ from models.booking.tables import appointment, booking
 from models.centres.tables import centre
 from models.messages.tables import message
 from models.slots.tables import place, slot
+from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking.change_booking import (
     Became,
@@ -41,7 +42,7 @@ from services.booking.confirm_booking import Booked, NotBooked, confirm_booking
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import EntryState, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, advance, join, position
 from services.work import Work
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
 from tests.support.house import house as open_house

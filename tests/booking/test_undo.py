@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 from jobs.scheduler import tidy
 from models.booking.changes import BookingDetails
 from models.slots.tables import place
+from models.waiting_list.waiting import Waiter
 from services.booking.change_booking import (
     By,
     Cancelled,
@@ -29,7 +30,7 @@ from services.booking.change_booking import (
 )
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import PASSED_ON_BEFORE, UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import EntryState, Waiter, advance, join, position
+from services.waiting_list.entries import EntryState, advance, join, position
 from services.work import Work
 from tests.booking.test_changes import at_once, books, read, slot_on
 from tests.support.house import LANDLINE, House, campaign_with, mornings

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask
 from playwright.sync_api import Browser, Page
 
+from models.waiting_list.waiting import Waiter
 from services.accounts.staff import make_demonstration
 from services.centre_day.secretary import AtCentre, AttendanceState, day_of, mark, read_day
 from services.centres.directory import Directory
 from services.service import Service
 from services.store import Store
-from services.waiting_list.entries import Waiter, join
+from services.waiting_list.entries import join
 from services.work import Work
 from tests.browser.stage import served
 from tests.support.control import FakeControl

@@ -18,6 +18,7 @@ from models.queue import queues
 from models.slots.tables import place
 from models.waiting_list import waiting
 from models.waiting_list.tables import waiting_entry
+from models.waiting_list.waiting import Waiter
 from services.accounts.staff import read_acts
 from services.booking.confirm_booking import Booked
 from services.centre_day import secretary, secretary_hours
@@ -29,7 +30,6 @@ from services.operations.erase_data import erase_data
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
 from services.waiting_list import entries as waiting_list
-from services.waiting_list.entries import Waiter
 from services.work import Work
 from tests.support.house import CAMPAIGN, MOBILE, House, a_mobile
 

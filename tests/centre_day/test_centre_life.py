@@ -29,6 +29,7 @@ from models.centre_day.operations import holds_id, ids_in, with_ids
 from models.centres.tables import centre
 from models.desk import cases
 from models.slots.tables import place, slot
+from models.waiting_list.waiting import Waiter
 from services.booking.change_booking import By, cancel
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.verify_store import verify_store
@@ -44,7 +45,7 @@ from services.centre_day.move_people import MoveOutcome
 from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.offer import offer_at
-from services.waiting_list.entries import Waiter, join
+from services.waiting_list.entries import join
 from services.work import Work
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.imports import centre_row, write_centres

@@ -24,6 +24,7 @@ from models.messages.tables import message
 from models.slots.tables import place
 from models.waiting_list import waiting
 from models.waiting_list.tables import waiting_entry
+from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking.change_booking import By, Moved, Unchanged, cancel, move
 from services.booking.confirm_booking import Booked, NotBooked, Request, confirm_booking
@@ -33,7 +34,7 @@ from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.freed_slot_offers import GRACE, free_places_of, offer_freed, offer_lasts
 from services.slots.open_slots import open_slots
 from services.waiting_list import entries as waiting_list
-from services.waiting_list.entries import EntryState, NoPhone, NoPlace, SlotReleaseNotifier, Waiter
+from services.waiting_list.entries import EntryState, NoPhone, NoPlace, SlotReleaseNotifier
 from services.work import Work
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import (
