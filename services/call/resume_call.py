@@ -17,11 +17,12 @@ from flows.steps.resume import is_about_a_booking, is_worth_resuming
 from flows.steps.untold import is_untold
 from flows.world import Earlier, TakenUp
 from models import attempts
-from models.attempts import EVERYBODY, AttemptCountQuery, Subject
+from models.attempts import EVERYBODY, Subject
 from models.call import resume
 from models.database import Connection
 from models.online import codes, web_sessions
 from models.online.web_sessions import PARTNER_WAITS, WebSessionRow
+from services.attempts import subject, tried
 from services.campaign.campaign import Campaign
 from services.slots.give_back import give_back_holds, keep_for_code, returning, take_back
 from services.store import Store
@@ -71,12 +72,8 @@ def find_by_code(work: Work, call_id: str, code: str) -> Earlier | None:
     None for a wrong code, for one that ran out, after CODE_TRIES wrong ones of this call, and while
     WRONG_CODES were tried by all calls.
     """
-    clock, vault = work.store.clock, work.store.vault
-    this_call = Subject(_TRIES, vault.index("call", call_id) or b"")
-    subjects = (this_call, _BY_ALL)
-    attempts.wait_for_others(work.connection, subjects)
-    asked = [AttemptCountQuery(subject, CODES_CLOSED) for subject in subjects]
-    by_this, by_all = attempts.counts(work.connection, clock, asked)
+    subjects = (subject(work.store, _TRIES, "call", call_id), _BY_ALL)
+    by_this, by_all = tried(work.connection, work.store, subjects, within=CODES_CLOSED)
     if by_this >= CODE_TRIES or by_all >= WRONG_CODES:
         return None
     found = None
@@ -85,7 +82,7 @@ def find_by_code(work: Work, call_id: str, code: str) -> Earlier | None:
         session = left(work, earlier_id)
         if session and is_worth_resuming(session):
             found = _earlier(work.connection, work.store, earlier_id, session)
-    attempts.add(work.connection, clock, subjects, good=found is not None)
+    attempts.add(work.connection, work.store.clock, subjects, good=found is not None)
     return found
 
 

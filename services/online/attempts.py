@@ -10,12 +10,10 @@ import ipaddress
 
 from dataclasses import dataclass
 
-import structlog
-
 from models import attempts
 from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.database import Connection
-from services.attempts import DAY, LOOK_BACK, TRIES_A_DAY, too_many
+from services.attempts import LOOK_BACK, TRIES_A_DAY, alert_once, subject, tried
 from services.store import Store
 
 # A place may be a whole town behind one address of its telephone company.
@@ -30,8 +28,6 @@ _OURS = tuple(
 )
 _ALL = Subject("web_all", EVERYBODY)
 _LATELY = (AttemptCountQuery(_ALL, LOOK_BACK), AttemptCountQuery(_ALL, LOOK_BACK, failed=False))
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -79,16 +75,11 @@ def before_try(connection: Connection, store: Store, *, what: str, place: str) -
 
     `what` is a reference or a code, `place` a `place_of`.
     """
-    index = store.vault.index
     subjects = (
-        Subject("web_reference", index("web reference", what) or b""),
-        Subject("web_place", index("web place", place) or b""),
+        subject(store, "web_reference", "web reference", what),
+        subject(store, "web_place", "web place", place),
     )
-    attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(subject, DAY) for subject in subjects]
-    by_what, by_place, wrong, everything = attempts.counts(
-        connection, store.clock, [*asked, *_LATELY]
-    )
+    by_what, by_place, wrong, everything = tried(connection, store, subjects, *_LATELY)
     return WebTries(
         (*subjects, _ALL), by_what < TRIES_A_DAY and by_place < WRONG_A_PLACE, wrong, everything
     )
@@ -97,20 +88,16 @@ def before_try(connection: Connection, store: Store, *, what: str, place: str) -
 def count_try(connection: Connection, store: Store, tries: WebTries, *, right: bool) -> None:
     """Count it; one too many of the wrong ones raises an alert, once."""
     attempts.add(connection, store.clock, tries.subjects, good=right)
-    wrong, everything = tries.wrong_lately + (not right), tries.all_lately + 1
-    if too_many(wrong, everything) and not too_many(tries.wrong_lately, tries.all_lately):
-        log.error("alert", alert="wrong look-ups on the site", wrong=wrong, of=everything)
+    alert = "wrong look-ups on the site"
+    alert_once(alert, tries.wrong_lately, tries.all_lately, right=right)
 
 
 def count_wish(connection: Connection, store: Store, *, reference: str, place: str) -> bool:
     """Count a wish to be written to; False when there were too many."""
-    index = store.vault.index
     subjects = (
-        Subject("web_wish", index("web reference", reference) or b""),
-        Subject("web_wish_place", index("web place", place) or b""),
+        subject(store, "web_wish", "web reference", reference),
+        subject(store, "web_wish_place", "web place", place),
     )
-    attempts.wait_for_others(connection, subjects)
-    asked = [AttemptCountQuery(subject, DAY, failed=False) for subject in subjects]
-    by_reference, by_place = attempts.counts(connection, store.clock, asked)
+    by_reference, by_place = tried(connection, store, subjects, failed=False)
     attempts.add(connection, store.clock, subjects, good=True)
     return by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE
