@@ -32,7 +32,7 @@ from services.booking.partner_message import follow
 from services.campaign.campaign import Campaign
 from services.messages.topics import topic_of_change
 from services.messages.write_message import write_message
-from services.slots.allocate import Allocate, Channel, Chosen, Holder, second_window
+from services.slots.allocate import Allocate, Channel, Chosen, Holder, second_days
 from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import (
     UNDO_WITHIN,
@@ -519,8 +519,7 @@ class _Target:
         first, second = self._after[FIRST], self._after[SECOND]
         if first.centre_id != second.centre_id:
             return WhyNot.OTHER_CENTRE
-        least, most = self._allocator.campaign.second_after_days
-        window = second_window(first.start_at, self._zone(), least, most, same_hour=False)
+        window = second_days(self._allocator.campaign, first.start_at, self._zone())
         return None if window[0] <= second.start_at < window[1] else WhyNot.INTERVAL
 
 

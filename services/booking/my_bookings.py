@@ -13,7 +13,7 @@ from models.booking.changes import BookedAppointment
 from models.slots.places import Window
 from services.booking.change_booking import FIRST, SECOND, Unchanged, WhyNot
 from services.booking.find_booking import FoundBooking
-from services.slots.allocate import Chosen, second_window
+from services.slots.allocate import Chosen, second_days
 from services.slots.offer import chosen_of
 from services.work import Work
 
@@ -96,7 +96,5 @@ def room_for_second(work: Work, booking_id: str) -> tuple[str, Window] | None:
         return None
     first = doses[FIRST]
     where = changes.addresses(work.connection, [first.centre_id])[first.centre_id]
-    window = second_window(
-        first.start_at, ZoneInfo(where.time_zone), *work.campaign.second_after_days, same_hour=False
-    )
-    return first.centre_id, window
+    zone = ZoneInfo(where.time_zone)
+    return first.centre_id, second_days(work.campaign, first.start_at, zone)

@@ -41,7 +41,7 @@ from services.messages.confirmation_text import text_of_booking
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
-from services.slots.allocate import Channel, Chosen, second_window
+from services.slots.allocate import Channel, Chosen, second_days
 from services.slots.offer import offer_at
 from services.work import Work
 
@@ -214,12 +214,8 @@ def _chosen(connection: Connection, campaign: Campaign, person: PersonToBook, nu
     ):
         raise not_offered
     if len(found) > 1:
-        opens, closes = second_window(
-            found[0].start_at,
-            ZoneInfo(where.time_zone),
-            *campaign.second_after_days,
-            same_hour=False,
-        )
+        zone = ZoneInfo(where.time_zone)
+        opens, closes = second_days(campaign, found[0].start_at, zone)
         if not opens <= found[1].start_at < closes:
             raise not_offered
     return offer_at(where, *found)

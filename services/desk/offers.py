@@ -25,7 +25,7 @@ from services.call.take_turn import Turn
 from services.call.world import CallWorld
 from services.campaign.campaign import Campaign
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Holder, second_window
+from services.slots.allocate import Allocate, Channel, Holder, second_days
 from services.slots.give_back import give_back_holds, give_back_some, returning, take_back
 from services.slots.offer import offer_at
 from services.store import Store
@@ -330,9 +330,7 @@ def paired(
     pairs, left = [], list(held)
     while left:
         one = left.pop(0)
-        opens, closes = second_window(
-            one.start_at, ZoneInfo(one.time_zone), *campaign.second_after_days, same_hour=False
-        )
+        opens, closes = second_days(campaign, one.start_at, ZoneInfo(one.time_zone))
         second = next(
             (
                 each

@@ -25,7 +25,7 @@ from models.call import resume
 from models.database import Connection
 from models.online import codes
 from prompts.catalogue import load as words_of
-from services.booking.find_booking import FoundBooking, read_booking
+from services.booking.find_booking import is_born, read_booking
 from services.booking.my_bookings import told
 from services.booking.text_booking import text_or_not
 from services.call import resume_call
@@ -71,7 +71,7 @@ def write_to_them(  # noqa: PLR0917
     tries = before_try(connection, store, what=reference, place=place)
     booking_id = changes.id_by_reference(connection, store.vault, reference)
     file = changes.load_as_any(connection, store.vault, booking_id)
-    right = file.id != NOBODY.id and _is_born(file.born, born)
+    right = file.id != NOBODY.id and is_born(file.born, born)
     count_try(connection, store, tries, right=right)
     number = file.number or _NO_NUMBER
     can_be_written_to = takes_texts(number) and number == file.number
@@ -88,38 +88,21 @@ def write_to_them(  # noqa: PLR0917
     )
 
 
-def open_booking(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    reference: str,
-    born: date,
-    place: str,
-    language: str,
+def open_booking(
+    work: Work, reference: str, born: date, place: str, language: str
 ) -> WebSession | None:
     """The visit of whoever has a booking's link and its birth date; the try counts.
 
     None for a wrong date, a booking that is no more, and after too many wrong ones.
     """
+    connection, store = work.connection, work.store
     tries = before_try(connection, store, what=reference, place=place)
     booking_id = changes.id_by_reference(connection, store.vault, reference)
     found = read_booking(connection, store, booking_id or NOBODY.id)
-    right = found is not None and _is_born(found.file.born, born)
+    right = found is not None and is_born(found.file.born, born)
     count_try(connection, store, tries, right=right)
     if found is None or not right or not tries.open:
         return None
-    return _web_session_of(connection, store, service, found, born, language)
-
-
-def _web_session_of(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    found: FoundBooking,
-    born: date,
-    language: str,
-) -> WebSession:
-    mine = told(found, store.clock.now(), service.campaign.name)
     session = Session(
         language=language,
         proving=Proving.REFERENCE,
@@ -127,61 +110,43 @@ def _web_session_of(  # noqa: PLR0917
         reference=found.file.reference,
         born=born.isoformat(),
     )
-    shown = show(session, mine)
-    session = shown.session.moved(shown.step)
-    visit, _ = web_sessions.from_call(Work(connection, store, service.campaign), session)
+    shown = show(session, told(found, store.clock.now(), work.campaign.name))
+    visit, _ = web_sessions.from_call(work, shown.session.moved(shown.step))
     return visit
-
-
-def _is_born(known: date | None, born: date) -> bool:
-    return hmac.compare_digest(known.isoformat() if known else "", born.isoformat())
 
 
 # ------------------------------------------------------------------ to go on here
 
 
-def open_unfinished(  # noqa: PLR0917
-    connection: Connection,
-    store: Store,
-    service: Service,
-    code: str,
-    born: date,
-    place: str,
-) -> WebSession | None:
+def open_unfinished(work: Work, code: str, born: date, place: str) -> WebSession | None:
     """The visit that goes on from a call, or from a desk, by the code of its link.
 
     None for a wrong birth date, for what somebody went on with elsewhere, and after too many wrong
     dates. The try counts.
     """
+    connection, store = work.connection, work.store
     tries = before_try(connection, store, what=code, place=place)
     earlier_id = resume_call.of_code(connection, store, code)
-    session = (
-        resume_call.left(Work(connection, store, service.campaign), earlier_id)
-        if earlier_id
-        else None
-    )
+    session = resume_call.left(work, earlier_id) if earlier_id else None
     right = session is not None and hmac.compare_digest(session.born, born.isoformat())
     count_try(connection, store, tries, right=right)
     if not earlier_id or session is None or not right or not tries.open:
         return None
     if codes.is_web_session(earlier_id):
         return web_sessions.read(connection, store, earlier_id)
-    return _from_call(connection, store, service, code, earlier_id)
+    return _from_call(work, code, earlier_id)
 
 
-def _from_call(
-    connection: Connection, store: Store, service: Service, code: str, call_id: str
-) -> WebSession | None:
-    holder, campaign = web_sessions.new_id(store), for_web(service.campaign)
-    taken = resume_call.take_up(Work(connection, store, campaign), holder, call_id, into_call=False)
+def _from_call(work: Work, code: str, call_id: str) -> WebSession | None:
+    holder = web_sessions.new_id(work.store)
+    here = replace(work, campaign=for_web(work.campaign))
+    taken = resume_call.take_up(here, holder, call_id, into_call=False)
     if taken is None:
         return None
-    visit, _ = web_sessions.from_call(
-        Work(connection, store, campaign), on_the_site(taken.session), holders=(holder,)
-    )
+    visit, _ = web_sessions.from_call(here, on_the_site(taken.session), holders=(holder,))
     # The same link again, or the same code by telephone, finds the visit.
-    resume.pass_codes(connection, store.clock, call_id, call_id, CODE_LIVES * 0)
-    resume_call.give_web_session_code(connection, store, visit.id, code)
+    resume.pass_codes(work.connection, work.store.clock, call_id, call_id, CODE_LIVES * 0)
+    resume_call.give_web_session_code(work.connection, work.store, visit.id, code)
     return visit
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from models.slots import places
 from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
+from services.campaign.campaign import Campaign
 from services.campaign.phone_share import phone_floor
 from services.work import Work
 
@@ -217,6 +218,11 @@ class Allocate:
             )
             found |= {one.centre_id: one for one in held}
         return found
+
+
+def second_days(campaign: Campaign, first: datetime, zone: ZoneInfo) -> Window:
+    """When a second appointment may start (UTC), at any hour, after a first one at `first`."""
+    return second_window(first, zone, *campaign.second_after_days, same_hour=False)
 
 
 def second_window(

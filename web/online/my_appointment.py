@@ -27,6 +27,7 @@ from services.service import Service
 from services.short_links import LinkKind
 from services.store import Store
 from services.vocabulary import vocabulary
+from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.booking_cookie import WebSessionCookie
@@ -205,10 +206,10 @@ def _add_links(pages: Blueprint, parts: MyParts) -> None:
 def _open(  # noqa: PLR0917
     connection: Connection, parts: MyParts, kind: LinkKind, named: str, born: date, place: str
 ) -> WebSession | None:
-    store, service = parts.store, parts.service
+    work = Work(connection, parts.store, parts.service.campaign)
     if kind is LinkKind.CODE:
-        return my_appointment.open_unfinished(connection, store, service, named, born, place)
-    return my_appointment.open_booking(connection, store, service, named, born, place, language())
+        return my_appointment.open_unfinished(work, named, born, place)
+    return my_appointment.open_booking(work, named, born, place, language())
 
 
 def _link_page(
