@@ -12,8 +12,10 @@ from models.booking.bookings import Added, NewBooking
 from models.booking.history import Change
 from models.database import Connection
 from prompts.catalogue import Catalogue
-from services.messages.confirmation_text import confirmation_text, text_of_booking
+from services.messages import texts
+from services.messages.confirmation_text import text_of_booking
 from services.messages.phone_capabilities import takes_texts
+from services.messages.texts import MessagePlace
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Holder
@@ -88,7 +90,9 @@ def confirm_booking(
     """
     booking_id = work.store.chance.identifier()
     clock = work.store.clock
-    request = _ranked(work, request)
+    if request.rank == 1:
+        rank = rank_of(work, request.born, request.number, for_other=request.for_other)
+        request = replace(request, rank=rank)
 
     def text_again() -> None:
         _text_again(work, request, catalogue=catalogue, number=national_number)
@@ -146,13 +150,10 @@ def confirm_booking(
     if request.text_to is None:
         return Booked(reference, None)
     zone = ZoneInfo(offer.time_zone)
-    body = confirmation_text(
+    body = texts.confirmation(
         catalogue,
         starts=[start.astimezone(zone) for start in starts],
-        street=offer.street,
-        centre_name=offer.name,
-        postcode=offer.postcode,
-        town=offer.town,
+        where=MessagePlace(offer.street, offer.name, offer.postcode, offer.town),
         reference=reference,
         number=national_number,
         link=work.store.link_of(reference, starts),
@@ -169,13 +170,6 @@ def confirm_booking(
         call_id=request.call_id,
     )
     return Booked(reference, message_id)
-
-
-def _ranked(work: Work, request: Request) -> Request:
-    if request.rank != 1:
-        return request
-    rank = rank_of(work, request.born, request.number, for_other=request.for_other)
-    return replace(request, rank=rank)
 
 
 def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:

@@ -45,28 +45,20 @@ def keep_for_return(work: Work, holder: str, place_ids: Sequence[int], *, keeper
     `keeper` is whoever may take it up again: see `returning`. One set is kept for each.
     """
     places.release(work.connection, keeper)
-    kept = places.keep(
-        work.connection,
-        work.store.clock,
-        holder,
-        place_ids,
-        keeper=keeper,
-        window=work.campaign.resume_window,
-    )
+    kept = _keep(work, holder, place_ids, keeper)
     places.release(work.connection, holder)
     return kept
 
 
 def keep_for_code(work: Work, holder: str, place_ids: Sequence[int]) -> int:
     """Whoever goes on elsewhere has the resume window to do so; until then it stays theirs here."""
-    return places.keep(
-        work.connection,
-        work.store.clock,
-        holder,
-        place_ids,
-        keeper=holder,
-        window=work.campaign.resume_window,
-    )
+    return _keep(work, holder, place_ids, holder)
+
+
+def _keep(work: Work, holder: str, place_ids: Sequence[int], keeper: str) -> int:
+    window = work.campaign.resume_window
+    clock = work.store.clock
+    return places.keep(work.connection, clock, holder, place_ids, keeper=keeper, window=window)
 
 
 def close_place(connection: Connection, store: Store, place_id: int) -> bool:
