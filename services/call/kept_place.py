@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from flows.session import KeptOffer
@@ -10,9 +11,7 @@ from models.database import Connection
 from models.waiting_list import waiting
 from models.waiting_list.waiting import WaitingListEntry
 from prompts.catalogue import load
-from services.booking.confirm_booking import NotBooked
 from services.call.context import CallContext
-from services.campaign.campaign import Campaign
 from services.messages.phone_capabilities import ContactWay, way_of
 from services.queue import voice_messages
 from services.slots.offer import offer_at
@@ -55,9 +54,8 @@ class KeptPlaces(CallContext):
         return KeptOffer(entry.id, entry.offered_until.isoformat(), text_to, offer)
 
     def take_place(self, kept: KeptOffer) -> str | Unbooked:
-        connection, store = self.transaction(), self.store
         booked = entries.accept(
-            Work(connection, store, self._campaign_of_entry(connection, kept)),
+            self._work_of(kept),
             kept.entry,
             catalogue=load(self.session.language),
             national_number=self.service.national_number,
@@ -65,21 +63,17 @@ class KeptPlaces(CallContext):
             call_id=self.turn.call_id,
             chosen=kept.offer.places,
         )
-        if isinstance(booked, NotBooked):
-            return Unbooked.PERSON if booked.person_needed else Unbooked.GONE
-        if booked.message_id:
-            self.messages.append(booked.message_id)
-        return booked.reference
+        return self.told(booked)
 
     def refuse_place(self, kept: KeptOffer) -> bool:
-        connection, store = self.transaction(), self.store
-        campaign = self._campaign_of_entry(connection, kept)
-        entries.decline(Work(connection, store, campaign), kept.entry, chosen=kept.offer.places)
-        standing = entries.position(connection, store, kept.entry)
+        work = self._work_of(kept)
+        entries.decline(work, kept.entry, chosen=kept.offer.places)
+        standing = entries.position(work.connection, self.store, kept.entry)
         return standing is not None and standing.state in {EntryState.WAITING, EntryState.OFFERED}
 
-    def _campaign_of_entry(self, connection: Connection, kept: KeptOffer) -> Campaign:
-        """The entry's own, which need not be the one of now."""
-        entry = waiting.load(connection, self.store.vault, kept.entry)
+    def _work_of(self, kept: KeptOffer) -> Work:
+        """By the rules of the entry's own campaign, which need not be the one of now."""
+        work = self.work()
+        entry = waiting.load(work.connection, self.store.vault, kept.entry)
         own = self.service.campaigns.by_name(entry.campaign) if entry else None
-        return own or self.campaign
+        return replace(work, campaign=own) if own else work

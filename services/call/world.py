@@ -32,7 +32,7 @@ from models.centres.geography import distance_km
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import languages, load
 from services.agents import call_back
-from services.booking.confirm_booking import NotBooked, Request, confirm_booking, rank_of
+from services.booking.confirm_booking import Request, confirm_booking, rank_of
 from services.booking.my_bookings import room_for_second
 from services.call.kept_place import KeptPlaces
 from services.call.my_appointment import MyAppointments
@@ -310,11 +310,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             catalogue=load(self.session.language),
             national_number=self.service.national_number,
         )
-        if isinstance(booked, NotBooked):
-            return Unbooked.PERSON if booked.person_needed else Unbooked.GONE
-        if booked.message_id:
-            self.messages.append(booked.message_id)
-        return booked.reference
+        return self.told(booked)
 
     def callback_answered(self, rung_for: str) -> RungPerson:
         return call_back.answered(self.transaction(), self.store, rung_for, self.turn.call_id)

@@ -29,7 +29,6 @@ from models.waiting_list import offers, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.booking.confirm_booking import Booked, NotBooked
-from services.campaign.campaign import Campaign
 from services.desk.booking import (
     BookingRefused,
     DeskOrder,
@@ -382,7 +381,8 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
     tried = attendance.rung_since(connection, RUNG, at.day.window[0])
     # Only to see which it would be; what is looked for is who may have it.
     seeker = Holder(Channel.WAITING, f"ring:{at.who.id}")
-    probe = _hold_any(connection, at, Allocate(Work(connection, store, campaign), seeker))
+    work = Work(connection, store, campaign)
+    probe = _hold_any(connection, at, Allocate(work, seeker))
     if probe is None:
         return None
     give_back_holds(connection, seeker.id)
@@ -400,20 +400,16 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
                 return None
             for candidate in found:
                 tried.append(candidate.id)
-                told = _ring(connection, at, campaign, probe.slot_id, candidate)
+                told = _ring(at, work, probe.slot_id, candidate)
                 if told is not None:
                     return told
     return None
 
 
 def _ring(
-    connection: Connection,
-    at: AtCentre,
-    campaign: Campaign,
-    slot_id: int,
-    candidate: waiting.WaitingListCandidate,
+    at: AtCentre, work: Work, slot_id: int, candidate: waiting.WaitingListCandidate
 ) -> NextToRing | None:
-    store = at.store
+    connection, store = work.connection, work.store
     entry = waiting.load(connection, store.vault, candidate.id, only_waiting=True)
     if entry is None:
         return None
@@ -422,7 +418,7 @@ def _ring(
         waiting.end(connection, store.clock, entry.id, entries.EntryState.TAKEN)
         return None
     holder = waiting.holder_of(entry.id)
-    ringing = replace(campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
+    ringing = replace(work.campaign, doses=entry.doses, hold_lease=RING_FOR, hold_longest=RING_FOR)
     allocator = Allocate(Work(connection, store, ringing), Holder(Channel.WAITING, holder))
     first = allocator.hold_slot(slot_id)
     if first is None:
