@@ -37,15 +37,18 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Tries:
-    """What the tries before this one leave of it.
+    """Whom a try counts for, and what the tries before it leave of it.
 
-    `open`: it counts. `again`: when it is wrong, another one may follow.
+    `open`: it counts. `again`: when it is wrong, another one may follow. `alert` is raised by one
+    too many of the wrong ones.
     """
 
+    subjects: tuple[Subject, ...]
     open: bool
-    again: bool
-    wrong_lately: int = 0
-    all_lately: int = 0
+    wrong_lately: int
+    all_lately: int
+    again: bool = False
+    alert: str = "wrong look-ups"
 
 
 def subject(store: Store, kind: str, what: str, value: str) -> Subject:
@@ -77,39 +80,30 @@ def before_look_up(
 
     `caller` is E.164, or empty: a withheld number has no count of its own.
     """
-    subjects = _look_up(store, reference, caller, call_id)
+    subjects = [
+        subject(store, "call", "call", call_id),
+        subject(store, "reference", "reference", reference),
+    ]
+    if caller:
+        subjects.append(subject(store, "caller", "phone", caller))
     limits = [TRIES_A_CALL if one.kind == "call" else TRIES_A_DAY for one in subjects]
     *failed, wrong, everything = tried(connection, store, subjects, *_LATELY)
     pairs = list(zip(failed, limits, strict=True))
     return Tries(
+        (*subjects, _ALL),
         open=all(one < limit for one, limit in pairs),
-        again=all(one + 1 < limit for one, limit in pairs),
         wrong_lately=wrong,
         all_lately=everything,
+        again=all(one + 1 < limit for one, limit in pairs),
     )
 
 
-def count_look_up(
-    connection: Connection,
-    store: Store,
-    tries: Tries,
-    *,
-    reference: str,
-    caller: str,
-    call_id: str,
-    right: bool,
-) -> None:
-    """Count a look-up; one too many of the wrong ones raises an alert, once."""
-    subjects = [*_look_up(store, reference, caller, call_id), _ALL]
-    attempts.add(connection, store.clock, subjects, good=right)
-    alert_once("wrong look-ups", tries.wrong_lately, tries.all_lately, right=right)
-
-
-def alert_once(alert: str, wrong_lately: int, all_lately: int, *, right: bool) -> None:
-    """Raise an alert with the first try by which the wrong ones of late are too many."""
-    wrong, everything = wrong_lately + (not right), all_lately + 1
-    if too_many(wrong, everything) and not too_many(wrong_lately, all_lately):
-        log.error("alert", alert=alert, wrong=wrong, of=everything)
+def count_try(connection: Connection, store: Store, tries: Tries, *, right: bool) -> None:
+    """Count it; one too many of the wrong ones raises an alert, once."""
+    attempts.add(connection, store.clock, tries.subjects, good=right)
+    wrong, everything = tries.wrong_lately + (not right), tries.all_lately + 1
+    if too_many(wrong, everything) and not too_many(tries.wrong_lately, tries.all_lately):
+        log.error("alert", alert=tries.alert, wrong=wrong, of=everything)
 
 
 def changes_need_a_person(connection: Connection, store: Store) -> bool:
@@ -131,16 +125,6 @@ def count_text(connection: Connection, store: Store, *, caller: str, call_id: st
         return False
     attempts.add(connection, store.clock, subjects, good=True)
     return True
-
-
-def _look_up(store: Store, reference: str, caller: str, call_id: str) -> list[Subject]:
-    subjects = [
-        subject(store, "call", "call", call_id),
-        subject(store, "reference", "reference", reference),
-    ]
-    if caller:
-        subjects.append(subject(store, "caller", "phone", caller))
-    return subjects
 
 
 def too_many(wrong: int, everything: int) -> bool:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from dataclasses import dataclass
-
 from models import attempts
 from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.database import Connection
-from services.attempts import LOOK_BACK, TRIES_A_DAY, alert_once, subject, tried
+from services.attempts import LOOK_BACK, TRIES_A_DAY, Tries, subject, tried
 from services.store import Store
 
 # A place may be a whole town behind one address of its telephone company.
@@ -28,16 +26,6 @@ _OURS = tuple(
 )
 _ALL = Subject("web_all", EVERYBODY)
 _LATELY = (AttemptCountQuery(_ALL, LOOK_BACK), AttemptCountQuery(_ALL, LOOK_BACK, failed=False))
-
-
-@dataclass(frozen=True)
-class WebTries:
-    """Whom a try counts for, and whether it counts."""
-
-    subjects: tuple[Subject, ...]
-    open: bool
-    wrong_lately: int = 0
-    all_lately: int = 0
 
 
 def place_of(address: str) -> str:
@@ -70,7 +58,7 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return found
 
 
-def before_try(connection: Connection, store: Store, *, what: str, place: str) -> WebTries:
+def before_try(connection: Connection, store: Store, *, what: str, place: str) -> Tries:
     """Look at the tries so far; nobody else tries for the same until the transaction ends.
 
     `what` is a reference or a code, `place` a `place_of`.
@@ -80,16 +68,9 @@ def before_try(connection: Connection, store: Store, *, what: str, place: str) -
         subject(store, "web_place", "web place", place),
     )
     by_what, by_place, wrong, everything = tried(connection, store, subjects, *_LATELY)
-    return WebTries(
-        (*subjects, _ALL), by_what < TRIES_A_DAY and by_place < WRONG_A_PLACE, wrong, everything
-    )
-
-
-def count_try(connection: Connection, store: Store, tries: WebTries, *, right: bool) -> None:
-    """Count it; one too many of the wrong ones raises an alert, once."""
-    attempts.add(connection, store.clock, tries.subjects, good=right)
+    is_open = by_what < TRIES_A_DAY and by_place < WRONG_A_PLACE
     alert = "wrong look-ups on the site"
-    alert_once(alert, tries.wrong_lately, tries.all_lately, right=right)
+    return Tries((*subjects, _ALL), is_open, wrong, everything, alert=alert)
 
 
 def count_wish(connection: Connection, store: Store, *, reference: str, place: str) -> bool:

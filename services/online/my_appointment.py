@@ -25,6 +25,7 @@ from models.call import resume
 from models.database import Connection
 from models.online import codes
 from prompts.catalogue import load as words_of
+from services.attempts import count_try
 from services.booking.find_booking import is_born, read_booking
 from services.booking.my_bookings import told
 from services.booking.text_booking import text_or_not
@@ -32,7 +33,7 @@ from services.call import resume_call
 from services.call.resume_call import CODE_LIVES
 from services.messages.phone_capabilities import takes_texts
 from services.online import web_sessions
-from services.online.attempts import before_try, count_try, count_wish
+from services.online.attempts import before_try, count_wish
 from services.online.web_sessions import WebSession, WebWorld, for_web
 from services.service import Service
 from services.store import Store
