@@ -31,12 +31,11 @@ import web.admission.gate
 import web.admission.parts
 import web.admission.waiting_room
 import web.centre_day.secretary
-import web.desk.agent_session
+import web.desk.desk_page
 import web.desk.pages
 import web.desk.voice_token
 import web.marks
 import web.online.booking
-import web.online.finish_elsewhere
 import web.online.my_appointment
 import web.operations.assets
 import web.operations.health
@@ -131,10 +130,9 @@ def make_app(parts: Parts) -> Flask:
         ivr.sms.blueprint(store, parts.service, reply_number=settings.sms_reply_number)
     )
     control = parts.control or make_control(settings)
-    desk = web.desk.agent_session.DeskParts(store, parts.service, control, parts.wake_up)
+    desk = web.desk.desk_page.DeskPage(store, parts.service, control, parts.wake_up)
     app.register_blueprint(web.desk.pages.blueprint(desk))
-    board = web.supervision.board.BoardParts(store, parts.service.campaigns, control)
-    app.register_blueprint(web.supervision.board.blueprint(board))
+    app.register_blueprint(web.supervision.board.blueprint(store, parts.service.campaigns, control))
     app.register_blueprint(
         web.operations.health.blueprint(store, multiprocess_dir=settings.prometheus_multiproc_dir)
     )
@@ -149,13 +147,12 @@ def make_app(parts: Parts) -> Flask:
     visit_cookie = WebSessionCookie(
         settings.secret_key, https=settings.public_base_url.startswith("https://")
     )
-    booking = web.online.booking.BookingParts(
+    booking = web.online.booking.BookingPages(
         store, parts.service, parts.wake_up, visit_cookie, centres
     )
     app.register_blueprint(web.online.booking.blueprint(booking))
-    app.register_blueprint(web.online.finish_elsewhere.blueprint(booking))
     my_cookie = MyCookie(settings.secret_key, https=settings.public_base_url.startswith("https://"))
-    mine = web.online.my_appointment.MyParts(
+    mine = web.online.my_appointment.MyAppointmentPages(
         store, parts.service, parts.wake_up, my_cookie, visit_cookie
     )
     app.register_blueprint(web.online.my_appointment.blueprint(mine))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import config
@@ -44,8 +45,15 @@ def make_parts(settings: config.Settings) -> Parts:
         campaign=Campaigns.read(settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now),
         national_number=settings.national_number,
         caller_id=settings.outbound_caller_id,
+        platforms=_platforms,
     )
     return Parts(settings, store, service, RedisWakeUp(settings.redis_url))
+
+
+def _platforms() -> Mapping[str, str]:
+    from jobs.partner_files import NAMES  # noqa: PLC0415 (readers: loaded where one is named)
+
+    return NAMES
 
 
 def make_control(settings: config.Settings) -> CallControl:

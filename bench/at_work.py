@@ -258,11 +258,9 @@ class WorkdayHouse:
         return f"no line formed: {self._waiting} waited, {self._talking} talked{bad}"
 
     def go(self) -> None:
-        """From now on it counts."""
         self._counts = True
 
     def stop(self) -> WorkdayFigures:
-        """What was seen."""
         self._counts = False
         return self.seen
 
@@ -281,11 +279,9 @@ class WorkdayHouse:
         self.seen.bad[what] = self.seen.bad.get(what, 0) + 1
 
     async def provide(self) -> None:
-        """Be the provider."""
         await asyncio.start_server(self._provider, HOST, self._stage.provider)
 
     async def come(self) -> None:
-        """Everybody comes."""
         await self._sign_ins()
         for number, (staff_id, cookie) in enumerate(self._stage.agents):
             self.begin(self._agent(number, staff_id, cookie))

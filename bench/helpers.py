@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import select
-import signal
 import subprocess
 import sys
 
@@ -33,7 +32,6 @@ class Helper:
         self.module, self.process = module, process
 
     def tell(self, word: str) -> None:
-        """Let it go on."""
         assert self.process.stdin is not None  # noqa: S101 - it was asked for
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
@@ -100,17 +98,6 @@ def outcome_of(module: str, plan: Any, file: Path, seconds: float) -> dict[str, 
     return told
 
 
-def end(process: subprocess.Popen[Any], seconds: float = 10.0) -> None:
-    """Let a process end, and make it end after `seconds`."""
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 # ---------------------------------------------------------------- in the helper's own process
 
 
@@ -121,5 +108,4 @@ async def word() -> str:
 
 
 def tell(**what: Any) -> None:
-    """Answer."""
     print(json.dumps(what), flush=True)

@@ -166,8 +166,8 @@ def _by_themselves(kind: str, url: str, folder: Path, redis_url: str) -> dict[st
 
     parts: dict[str, Part] = {
         "booking": lambda: figures({"allocate_ratio": round(store.ratio(new("ratio")), 3)}),
-        "crowd": lambda: figures(store.crowd(new("crowd")).figures()),
-        "filling": lambda: figures(filling.fill(new("filling"), folder, redis_url).figures()),
+        "crowd": lambda: figures(store.crowd(new("crowd"))),
+        "filling": lambda: figures(filling.fill(new("filling"), folder, redis_url)),
         "outbox": lambda: figures({"outbox_ratio": round(messages.ratio(new("outbox")), 3)}),
         "reminders": lambda: figures(
             {"reminder_plan_ratio": round(reminders.ratio(new("reminders")), 3)}

@@ -8,22 +8,19 @@ message (what is due, and the claim of one) among 10,000 rows and among 10,000,0
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import sys
 import time
 
 from collections.abc import Iterator
 from datetime import timedelta
 
-import requests
-
 from sqlalchemy import text
 from twilio.rest import Client
 
 from bench import timing, traffic
-from bench.helpers import end
-from bench.servers import CannotMeasure, free_port, responds, wait_until
+from bench.servers import CannotMeasure, free_port, responds, running, store_of, wait_until
 from bench.timing import Growth
+from exchange.transport import local_session
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
 from jobs.queues import MOST_IN_A_JOB
 from jobs.tasks import Ports, deliver, give
@@ -48,10 +45,6 @@ FEW, MANY = 10_000, 10_000_000
 # Due at once in both, as after a minute without a relay.
 DUE = 2000
 ASKED, WARM = 1500, 150
-
-
-def _store(url: str) -> Store:
-    return Store(Database(url, pool_size=2), Vault([bytes(range(32))]))
 
 
 # ---------------------------------------------------------------- beside a bare loop
@@ -133,23 +126,16 @@ def _provider() -> Iterator[str]:
         "TWILIO_ACCOUNT_SID": traffic.ACCOUNT,
         "TWILIO_AUTH_TOKEN": traffic.TOKEN,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "simulator", "--port", str(port)], env=environment
-    )
-    try:
-        sentence = "the provider's stand-in did not start"
-        wait_until(lambda: responds(port), process, sentence)
-        with requests.Session() as session:
-            session.trust_env = False
+    command = (sys.executable, "-m", "simulator", "--port", str(port))
+    with running(*command, environment=environment) as process:
+        wait_until(lambda: responds(port), process, "the provider's stand-in did not start")
+        with local_session((traffic.ACCOUNT, traffic.TOKEN)) as session:
             session.post(
                 f"{base}/_faults",
                 json={"drop_status_callbacks": True},
-                auth=(traffic.ACCOUNT, traffic.TOKEN),
                 timeout=5,
             ).raise_for_status()
         yield base
-    finally:
-        end(process)
 
 
 # ---------------------------------------------------------------- a long table
@@ -157,7 +143,7 @@ def _provider() -> Iterator[str]:
 
 def growth(few_url: str, many_url: str) -> Growth:
     """Ask each of two databases of PostgreSQL that are filled, in slices one after the other."""
-    few, many = _store(few_url), _store(many_url)
+    few, many = store_of(few_url), store_of(many_url)
     try:
         return timing.growth(
             lambda _: _ask(few), lambda _: _ask(many), asked=ASKED, warm=WARM, each=50

@@ -6,13 +6,17 @@ import http.client
 import re
 import statistics
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import config
 
 from bench import load, servers, traffic
 from bench.load import CONNECTIONS, Script
-from bench.peers import constant
 from bench.servers import CannotMeasure, House
 from bench.timing import Say
 from launcher.ports import HOST
@@ -21,6 +25,8 @@ ROUNDS, SECONDS = 3, 3.0
 # Long enough before an opening that nobody is let in meanwhile, late enough for the room.
 OPENS_IN = timedelta(minutes=20)
 ROOM = "/salle"
+# What the constant answer is, in the folder of counters.
+CONSTANT = "constant-answer.html"
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,8 @@ def measure(house: House, say: Say) -> tuple[dict[str, float], list[str]]:
         page, cookie = _page(room.port)
         made = opening.environment("constant")
         folder = made["PROMETHEUS_MULTIPROC_DIR"]
-        (house.folder / folder / constant.NAME).write_bytes(page)
-        same = stack.enter_context(
-            servers.web(opening, "constant", "bench.peers.constant:create_app")
-        )
+        (house.folder / folder / CONSTANT).write_bytes(page)
+        same = stack.enter_context(servers.web(opening, "constant", "bench.room:create_constant"))
         request = (
             f"GET {ROOM} HTTP/1.1\r\nHost: allo.example\r\nCookie: {cookie}\r\n"
             "Accept: text/html\r\n\r\n"
@@ -90,3 +94,15 @@ def _page(port: int) -> tuple[bytes, str]:
         return page, cookie
     finally:
         connection.close()
+
+
+def create_constant() -> Any:
+    """A bare WSGI application with a constant answer: what a server can do at all."""
+    page = (Path(config.load().prometheus_multiproc_dir) / CONSTANT).read_bytes()
+    headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(page)))]
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", headers)
+        return [page]
+
+    return answer

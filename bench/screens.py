@@ -8,7 +8,6 @@ path, a blank, the cookie. It writes what it saw when it is told to stop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import subprocess
 import sys
@@ -20,10 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import config
-
 from bench import at_work, servers, traffic
-from bench.helpers import end, helper, tell, word
+from bench.helpers import helper, tell, word
 from bench.servers import House, Web
 from launcher.ports import HOST
 from models.accounts import staff as staff_rows
@@ -106,16 +103,9 @@ def dispatcher(house: House) -> Iterator[None]:
     """The process that writes for screens, and brings agents and callers together."""
     log = house.folder / f"{house.kind}-dispatcher.log"
     began = datetime.now(UTC)
-    with log.open("ab") as output, contextlib.ExitStack() as stack:
-        writer = subprocess.Popen(
-            [sys.executable, "-m", "flask", "dispatcher"],
-            cwd=config.ROOT,
-            env=house.environment("dispatcher"),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        stack.callback(end, writer)
+    command = (sys.executable, "-m", "flask", "dispatcher")
+    environment = house.environment("dispatcher")
+    with servers.running(*command, environment=environment, log=log) as writer:
         _wait_until_written(house, began, writer)
         yield
 

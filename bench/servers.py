@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.client
+import os
 import shutil
 import signal
 import socket
@@ -33,7 +34,9 @@ from launcher.environment import exports, inherited
 from launcher.ports import HOST, check_port
 from launcher.processes import signal_group
 from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
+from models.crypto import Vault
 from models.database import Database
+from services.store import Store
 from tests.support.keeper import held, wait_for_keepers
 from tests.support.postgres import shared_server
 
@@ -182,6 +185,11 @@ def opened(database_url: str) -> Iterator[Database]:
         database.dispose()
 
 
+def store_of(database_url: str) -> Store:
+    """The service's store on a database, with a key of the bench's own."""
+    return Store(Database(database_url, pool_size=2), Vault([bytes(range(32))]))
+
+
 def settle(database_url: str) -> None:
     """Let the planner know what is there now, as a server that runs all day does by itself."""
     with opened(database_url) as database:
@@ -207,6 +215,28 @@ def sqlite_facts() -> dict[str, str]:
 
 
 @contextmanager
+def running(
+    *command: str, environment: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the block, and all its children with it."""
+    with (log or Path(os.devnull)).open("ab") as output:
+        # A group of its own, so that Ctrl-C is ours to pass on.
+        process = subprocess.Popen(
+            command,
+            cwd=config.ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+@contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """The Redis that `make run` would use; gives its URL. Raises CannotMeasure."""
     server = find_redis_server()
@@ -214,17 +244,9 @@ def redis(folder: Path) -> Iterator[str]:
         raise CannotMeasure("no Redis found; on Debian: apt-get install redis-server")
     socket_path = folder / "redis.sock"
     url = f"unix://{socket_path}"
-    process = subprocess.Popen(
-        [str(server), *redis_arguments(socket_path)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
+    with running(str(server), *redis_arguments(socket_path)) as process:
         wait_until(lambda: redis_answers(url), process, f"{server} did not start")
         yield url
-    finally:
-        _end(process)
 
 
 def command(*arguments: str, environment: Mapping[str, str]) -> str:
@@ -252,23 +274,10 @@ def web(house: House, name: str, factory: str) -> Iterator[Web]:
     line = web_line().replace("wiring:create_app", factory)
     if factory not in line:
         raise CannotMeasure("the web line of Procfile.dev does not start wiring:create_app")
-    with log.open("wb") as output:
-        # A group of its own, so that Ctrl-C is ours to pass on, and all workers end with it.
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec {line}"],
-            cwd=config.ROOT,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
+    with running("/bin/sh", "-c", f"exec {line}", environment=env, log=log) as process:
         server = Web(name, port, process, log)
         _wait_until_served(server)
         yield server
-    finally:
-        _end(process)
 
 
 def web_line() -> str:

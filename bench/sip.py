@@ -21,14 +21,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
-import config
-
 from bench import traffic
-from bench.helpers import end, helper
-from bench.servers import free_port, resident_mib, wait_until
+from bench.helpers import helper
+from bench.servers import free_port, resident_mib, running, wait_until
 from bench.timing import Say
 from exchange.sip import extra
 from launcher.environment import inherited
@@ -101,7 +99,6 @@ class _Service(http.server.ThreadingHTTPServer):
 
     @property
     def port(self) -> int:
-        """Where it answers."""
         return int(self.server_address[1])
 
 
@@ -170,36 +167,17 @@ def _telephones(folder: Path, service_port: int) -> Iterator[tuple[int, subproce
         "SIP_RTP_PORTS": f"{first}-{first + 999}",
         "SIP_FILE": "",
     }
-    with ExitStack() as stack:
-        output = stack.enter_context((folder / "telephones.log").open("wb"))
-        started = [
-            _start(command, environment, output, stack)
-            for command in (
-                ["-m", "simulator", "--port", str(simulator_port)],
-                ["-m", "exchange.sip"],
-            )
-        ]
-        _pin(started[1].pid, 0)
-        for process, its_port in zip(started, (simulator_port, port), strict=True):
-            sentence = f"the telephones did not start; see {output.name}"
+    log = folder / "telephones.log"
+    python = partial(running, sys.executable, "-m", environment=environment, log=log)
+    with (
+        python("simulator", "--port", str(simulator_port)) as simulator,
+        python("exchange.sip") as telephones,
+    ):
+        _pin(telephones.pid, 0)
+        for process, its_port in ((simulator, simulator_port), (telephones, port)):
+            sentence = f"the telephones did not start; see {log}"
             wait_until(partial(_answers, its_port), process, sentence)
-        yield port, started[1]
-
-
-def _start(
-    command: list[str], environment: dict[str, str], output: Any, stack: ExitStack
-) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        cwd=config.ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    stack.callback(end, process, 6.0)
-    return process
+        yield port, telephones
 
 
 def _pin(pid: int, core: int) -> None:

@@ -58,7 +58,6 @@ class SipCaller:
             call.stream.heard = None
 
     async def hangs_up(self) -> None:
-        """End the call."""
         if self.call is not None:
             self.traffic = self.call.stream.traffic
             await self.call.hang_up()

@@ -1,7 +1,8 @@
 """The slot store by itself: what the one door costs, and how it bears a crowd and many slots.
 
 `ratios` compares a held and confirmed booking with the same SQL on the raw driver, in turns on the
-same database. `crowd` lets sixteen processes take the places of one slot, and then of sixteen.
+same database. `crowd` lets sixteen processes take the places of one slot, and then of sixteen;
+each is `python -m bench.store URL PLACES CENTRE`.
 `growth` times the search for a pair of appointments among 100,000 slots and among 10,000,000.
 """
 
@@ -9,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import sys
 import time
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,12 +24,11 @@ from sqlalchemy import make_url, text
 
 from bench import messages, timing
 from bench.by_hand import ByHand
-from bench.helpers import helper
-from bench.servers import CannotMeasure
+from bench.helpers import helper, tell
+from bench.servers import CannotMeasure, store_of
 from bench.timing import Growth
 from models.booking.changes import Address
 from models.centres.centres import insert_new
-from models.crypto import Vault
 from models.database import Database
 from models.migrations.runner import upgrade
 from models.slots.slots import SlotsToOpen, open_slots
@@ -38,7 +39,6 @@ from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.hold_slot import HoldRequest, hold_slots
 from services.slots.offer import offer_at
-from services.store import Store
 from services.work import Work
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -63,24 +63,6 @@ CAMPAIGN = Campaign(
     hold_longest=timedelta(minutes=20),
     few_places=12,
 )
-
-
-@dataclass(frozen=True)
-class AllocationRates:
-    """Places allocated a second by sixteen processes: all at one slot, and each at its own."""
-
-    one_slot: float
-    apart: float
-
-    def figures(self) -> dict[str, float]:
-        return {
-            "allocations_one_slot": round(self.one_slot, 1),
-            "allocations_apart": round(self.apart, 1),
-        }
-
-
-def _store(url: str) -> Store:
-    return Store(Database(url, pool_size=2), Vault([bytes(range(32))]))
 
 
 def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
@@ -134,7 +116,7 @@ class ServiceBookings:
     """A held and confirmed booking by the service's own code."""
 
     def __init__(self, url: str) -> None:
-        self.store = _store(url)
+        self.store = store_of(url)
         self._catalogue = load("fr")
         self._numbers = itertools.count()
 
@@ -203,16 +185,22 @@ def holders() -> Iterator[str]:
     return (f"CA{stamp:012x}{number:020x}" for number in itertools.count())
 
 
-def crowd(url: str) -> AllocationRates:
-    """Let sixteen processes book until nothing is left. Raises CannotMeasure."""
+def crowd(url: str) -> dict[str, float]:
+    """Let sixteen processes book until nothing is left; bookings a second, under flat keys.
+
+    All at one slot's places, and each at those of its own. Raises CannotMeasure.
+    """
     one = fill(url, PROCESSES + 1, 1, CROWD_PLACES)
-    return AllocationRates(one_slot=_race(url, [one[0]] * PROCESSES), apart=_race(url, one[1:]))
+    return {
+        "allocations_one_slot": round(_race(url, [one[0]] * PROCESSES), 1),
+        "allocations_apart": round(_race(url, one[1:]), 1),
+    }
 
 
 def _race(url: str, centres: list[str]) -> float:
     with ExitStack() as stack:
         crowd = [
-            stack.enter_context(helper("bench.crowd", url, str(CROWD_PLACES), centre_id))
+            stack.enter_context(helper("bench.store", url, str(CROWD_PLACES), centre_id))
             for centre_id in centres
         ]
         for one in crowd:
@@ -314,7 +302,7 @@ class _Searcher:
     """Searches three days of places near a town, with two doses, and undoes what it held."""
 
     def __init__(self, url: str) -> None:
-        self._store = _store(url)
+        self._store = store_of(url)
         self._directory = Directory(self._store.database, centres_fresh_seconds=3600)
         self._campaign = Campaign(**{**vars(CAMPAIGN), "doses": 2})
 
@@ -346,3 +334,22 @@ class _Searcher:
                 raise CannotMeasure("a search among many slots found no pair")
             raise _Undo
         return time.perf_counter() - started
+
+
+def _book(url: str, places: int, centre_id: str) -> None:
+    """One process of the crowd: wait for the word, then book at a centre until nothing is left."""
+    with contextlib.closing(ServiceBookings(url)) as service:
+        tell()
+        sys.stdin.readline()
+        began = time.time()
+        booked = 0
+        for number in range(places):
+            if not service.allocate(centre_id, f"CA{os.getpid():012x}{number:020x}"):
+                break
+            booked += 1
+        ended = time.time()
+    tell(booked=booked, began=began, ended=ended)
+
+
+if __name__ == "__main__":
+    _book(sys.argv[1], int(sys.argv[2]), sys.argv[3])

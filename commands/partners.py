@@ -15,7 +15,6 @@ from models.database import Database
 from models.partners import rows as partner_rows
 from models.partners.rows import Feed
 from services.partners import match as partner_match
-from services.partners.links import PLATFORMS
 
 COLUMNS: Final = ("platform", "centre", "start", "dose", "motive", "bookable_for")
 
@@ -36,7 +35,7 @@ def make(database: Database, clock: Clock, settings_file: str) -> click.Group:
 
 def _add_reading(group: click.Group, database: Database, clock: Clock, settings_file: str) -> None:
     @group.command("run", epilog="Example: flask partners run keldoc")
-    @click.argument("platform", required=False, type=click.Choice(PLATFORMS))
+    @click.argument("platform", required=False, type=click.Choice(list(partner_files.PARTNERS)))
     def run(*, platform: str | None) -> None:
         """Read the platforms of the file that PARTNERS names once, now, at their pace."""
         if not settings_file:

@@ -1,13 +1,14 @@
 """Calls that run in other processes: what they ask comes in requests, their orders wait in a box.
 
-Each process has one box, and asks for its orders with one request for all its calls.
+Each process has one box, and asks for its orders with one request for all its calls. A process with
+real telephones says whom it can ring; what rings where, and who was first, is decided in `ringing`.
 """
 
 import math
 import secrets
 import threading
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -59,6 +60,9 @@ class Box:
     life: str = field(default_factory=lambda: secrets.token_hex(8))
     count: int = 0
     orders: list[dict[str, Any]] = field(default_factory=list)
+    # Whom the process can ring: these numbers and clients, and all numbers that begin so.
+    names: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
 
     def add(self, call_sid: str, order: Order | Errand) -> None:
         """Leave an order for a call, or for the process about a call."""
@@ -72,6 +76,9 @@ class Boxes:
     def __init__(self, switchboard: Switchboard, away_s: float = AWAY_S) -> None:
         self._switchboard, self._away_s = switchboard, away_s
         self._boxes: dict[str, Box] = {}
+        # Whether numbers out there are really called, since a process has said so: while that one
+        # is started anew, too. Nobody is pretended to be there then.
+        self.trunk = False
         self._changed = threading.Condition()
         # Told of each process that is gone, before its calls end.
         self.on_gone: Callable[[str], None] = lambda _box: None
@@ -119,6 +126,23 @@ class Boxes:
         with self._changed:
             return box in self._boxes and not self._away(self._boxes[box])
 
+    def offers(
+        self, box: str, names: Collection[str], prefixes: Collection[str], *, trunk: bool = False
+    ) -> None:
+        """Take note of all that a process can ring from now on, and whether it has a trunk."""
+        with self._changed:
+            self.trunk = self.trunk or trunk
+            found = self._found(box)
+            found.names, found.prefixes = frozenset(names), tuple(filter(None, prefixes))
+
+    def named(self, recipient: str) -> list[str]:
+        """Return the boxes of those who have this number's or this client's telephone."""
+        return self._who(lambda box: recipient in box.names)
+
+    def towards(self, number: str) -> list[str]:
+        """Return the boxes of those who can ring a number out there, on somebody's account."""
+        return self._who(lambda box: number.startswith(box.prefixes))
+
     def post(self, box: str, call_sid: str, errand: Errand) -> None:
         """Ask something of a process about a call that may not run there, if the process is there.
 
@@ -162,6 +186,10 @@ class Boxes:
         for call in calls:
             self._over(call, "completed", told=False)
         return len(calls)
+
+    def _who(self, can: Callable[[Box], bool]) -> list[str]:
+        with self._changed:
+            return [name for name, box in self._boxes.items() if can(box) and not self._away(box)]
 
     def _over(self, call: RemoteCall, status: str, *, told: bool) -> None:
         with self._changed:

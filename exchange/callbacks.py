@@ -1,32 +1,68 @@
 """Status callbacks: signed requests of which only matters whether they were taken."""
 
-from collections.abc import Mapping
+import logging
+
+from collections.abc import Callable, Mapping
 from urllib.parse import urldefrag, urlencode, urlsplit
 
+from exchange.background import Background
 from exchange.interpreter import Overrides
 from exchange.signing import signature
 from exchange.transport import ConnectFailed, Outgoing, ReadTimedOut, Transport
 
+log = logging.getLogger(__name__)
 
-def is_taken(
-    transport: Transport,
-    auth_token: str,
-    callback_url: str,
-    form: Mapping[str, str],
-    method: str = "POST",
-) -> bool:
-    """Send a status callback once; return whether it was answered 2xx in time.
+ATTEMPTS = 3
+RETRY_S = 0.5
 
-    Raises ValueError for connection overrides in `callback_url` that Twilio does not know.
-    """
-    url = urldefrag(callback_url).url
-    if method == "GET":
-        url += ("&" if urlsplit(url).query else "?") + urlencode(form)
-        form = {}
-    headers = {"X-Twilio-Signature": signature(auth_token, url, form)}
-    limits = Overrides.of(callback_url)
-    outgoing = Outgoing(method, url, form, headers, limits.connect_timeout_s, limits.read_timeout_s)
-    try:
-        return transport.send(outgoing).status in range(200, 300)
-    except (ConnectFailed, ReadTimedOut):
-        return False
+
+class Callbacks:
+    """Sends status callbacks, in the background where they are told until they are taken."""
+
+    def __init__(self, transport: Transport, auth_token: str, background: Background) -> None:
+        self._transport, self._auth_token = transport, auth_token
+        self._background = background
+
+    def once(self, callback_url: str, form: Mapping[str, str], method: str = "POST") -> bool:
+        """Send a status callback once; return whether it was answered 2xx in time.
+
+        Raises ValueError for connection overrides in `callback_url` that Twilio does not know.
+        """
+        url = urldefrag(callback_url).url
+        if method == "GET":
+            url += ("&" if urlsplit(url).query else "?") + urlencode(form)
+            form = {}
+        headers = {"X-Twilio-Signature": signature(self._auth_token, url, form)}
+        limits = Overrides.of(callback_url)
+        connect_s, read_s = limits.connect_timeout_s, limits.read_timeout_s
+        outgoing = Outgoing(method, url, form, headers, connect_s, read_s)
+        try:
+            return self._transport.send(outgoing).status in range(200, 300)
+        except (ConnectFailed, ReadTimedOut):
+            return False
+
+    def tell(
+        self,
+        callback_url: str,
+        form: Mapping[str, str],
+        what: str,
+        afterwards: Callable[[], None],
+        *,
+        method: str = "POST",
+        attempt: int = 1,
+    ) -> None:
+        """Send a status callback up to three times, and then go on with `afterwards`.
+
+        `what` is for the log. Raises ValueError as `once` does.
+        """
+        if not self.once(callback_url, form, method):
+            if attempt < ATTEMPTS:
+                self._background.add(
+                    RETRY_S * attempt,
+                    lambda: self.tell(
+                        callback_url, form, what, afterwards, method=method, attempt=attempt + 1
+                    ),
+                )
+                return
+            log.warning("no 2xx for %s", what)
+        afterwards()

@@ -53,7 +53,6 @@ class CallRecord:
 
     @property
     def uri(self) -> str:
-        """The path of the resource on the REST server."""
         return f"/{API_VERSION}/Accounts/{self.account_sid}/Calls/{self.sid}.json"
 
     def resource(self) -> dict[str, Any]:

@@ -88,7 +88,6 @@ class Conference:
 
     @property
     def uri(self) -> str:
-        """The path of the resource on the REST server."""
         return f"/{API_VERSION}/Accounts/{self.account_sid}/Conferences/{self.sid}.json"
 
     @property

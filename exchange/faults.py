@@ -4,20 +4,25 @@ import re
 import threading
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from exchange.legs import LegMaker
 
 UNDELIVERABLE_CODES = {21610, 30003, 30005, 30006, 30008}
-PLAIN_SWITCHES = {
-    "reset",
+SWITCHES = (
+    "undeliverable",
     "drop_status_callbacks",
     "shuffle_status_callbacks",
+    "rate_per_second",
+    "calls_per_second",
     "queue_full",
     "system_error",
-}
+    "answers",
+    "line_types",
+)
+MAPPINGS = {"undeliverable", "answers", "line_types"}
 RATES = {"rate_per_second", "calls_per_second"}
 # What Lookup may say of a number; "unknown": it could not tell.
 LINE_TYPES = {"mobile", "landline", "fixedVoip", "nonFixedVoip", "tollFree", "premium", "unknown"}
@@ -61,24 +66,17 @@ class Fault:
 class Faults:
     """The switches, safe between threads. Each list is used up in order, one item a request."""
 
-    def __init__(
-        self,
-        *,
-        next_requests: Sequence[object] = (),
-        undeliverable: Mapping[str, int] | None = None,
-        drop_status_callbacks: bool | Sequence[str] = False,
-        shuffle_status_callbacks: bool = False,
-        rate_per_second: float | None = None,
-        calls_per_second: float | None = None,
-        queue_full: bool = False,
-        system_error: bool = False,
-        answers: Mapping[str, object] | None = None,
-        line_types: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, **switches: Any) -> None:
+        """`switches` are those of `set`, which raises ValueError for others."""
         self._lock = threading.Lock()
         # The people whom `answers` may name: `person:slow`, where this has `slow`.
         self.temperaments: Mapping[str, LegMaker] = {}
         self._next: deque[Fault] = deque()
+        self._all_normal()
+        self.set(switches)
+
+    def _all_normal(self) -> None:
+        self._next.clear()
         self.undeliverable: dict[str, int] = {}
         self.drop_status_callbacks: bool | tuple[str, ...] = False
         self.shuffle_status_callbacks = False
@@ -87,27 +85,13 @@ class Faults:
         self.queue_full = self.system_error = False
         self.answers: dict[str, str | tuple[str, ...]] = {}
         self.line_types: dict[str, str] = {}
-        self.set(
-            {
-                "next": list(next_requests),
-                "undeliverable": dict(undeliverable or {}),
-                "drop_status_callbacks": drop_status_callbacks,
-                "shuffle_status_callbacks": shuffle_status_callbacks,
-                "rate_per_second": rate_per_second,
-                "calls_per_second": calls_per_second,
-                "queue_full": queue_full,
-                "system_error": system_error,
-                "answers": dict(answers or {}),
-                "line_types": dict(line_types or {}),
-            }
-        )
 
     def set(self, wanted: Mapping[str, Any]) -> None:
         """Change the switches named in `wanted`; raises ValueError and changes none if one is bad.
 
         `next` is added to what is left of the list; `reset` puts every switch back first.
         """
-        unknown = set(wanted) - {"reset", "next", *self.state()}
+        unknown = set(wanted) - {"reset", "next", *SWITCHES}
         if unknown:
             raise ValueError(f"unknown switches: {', '.join(sorted(unknown))}")
         faults = [Fault.of(item) for item in wanted.get("next", [])]
@@ -116,29 +100,14 @@ class Faults:
         }
         with self._lock:
             if changes.pop("reset", False):
-                self._next.clear()
-                self.undeliverable, self.answers, self.line_types = {}, {}, {}
-                self.drop_status_callbacks = self.shuffle_status_callbacks = False
-                self.rate_per_second = self.calls_per_second = None
-                self.queue_full = self.system_error = False
+                self._all_normal()
             self._next.extend(faults)
             for name, value in changes.items():
                 setattr(self, name, value)
 
     def state(self) -> dict[str, Any]:
         """Return the switches as the control path shows them; `next` counts what is left."""
-        return {
-            "next": len(self._next),
-            "undeliverable": self.undeliverable,
-            "drop_status_callbacks": self.drop_status_callbacks,
-            "shuffle_status_callbacks": self.shuffle_status_callbacks,
-            "rate_per_second": self.rate_per_second,
-            "calls_per_second": self.calls_per_second,
-            "queue_full": self.queue_full,
-            "system_error": self.system_error,
-            "answers": self.answers,
-            "line_types": self.line_types,
-        }
+        return {"next": len(self._next), **{name: getattr(self, name) for name in SWITCHES}}
 
     def take(self) -> Fault:
         """Return the fault for the request at hand."""
@@ -165,7 +134,7 @@ class Faults:
         elif name in RATES:
             if value is None or (isinstance(value, int | float) and value > 0):
                 return value
-        elif name in PLAIN_SWITCHES and isinstance(value, bool):
+        elif name not in MAPPINGS and isinstance(value, bool):
             return value
         raise ValueError(f"{value!r} is no value for {name}")
 

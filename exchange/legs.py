@@ -116,7 +116,6 @@ class KeysLeg:
         self._patience = patience
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         group = next(self._groups, None)
         if group:
             return Keys(group)
@@ -141,7 +140,6 @@ class MachineLeg:
         self._greeting = greeting
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         if self._full(call):
             return HangUp()
         if self._greeting and "speech" in gather.inputs:
@@ -150,11 +148,9 @@ class MachineLeg:
         return Silence()
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         return HangUp() if self._full(call) else Silence()
 
     def confers(self, call: Call, wait: ConferenceWait) -> Input:
-        """See `Talker`."""
         return HangUp() if self._full(call) else Silence()
 
     def _full(self, call: Call) -> bool:

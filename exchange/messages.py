@@ -1,6 +1,5 @@
 """SMS as Twilio keeps them: the record, its life, and the callbacks that tell it."""
 
-import logging
 import uuid
 
 from collections.abc import Callable
@@ -10,17 +9,12 @@ from email.utils import format_datetime
 from typing import Any
 
 from exchange.background import Background
-from exchange.callbacks import is_taken
+from exchange.callbacks import Callbacks
 from exchange.clock import Clock
 from exchange.faults import Faults
 from exchange.interpreter import API_VERSION
 from exchange.segments import segment_count
-from exchange.transport import Transport
 
-log = logging.getLogger(__name__)
-
-CALLBACK_ATTEMPTS = 3
-CALLBACK_RETRY_S = 0.5
 ERROR_MESSAGES = {
     30003: "Unreachable destination handset",
     30005: "Unknown destination handset",
@@ -47,7 +41,6 @@ class Message:
 
     @property
     def uri(self) -> str:
-        """The path of the resource on the REST server."""
         return f"/{API_VERSION}/Accounts/{self.account_sid}/Messages/{self.sid}.json"
 
     def resource(self) -> dict[str, Any]:
@@ -84,13 +77,12 @@ class MessageLife:
         *,
         faults: Faults,
         background: Background,
-        transport: Transport,
-        auth_token: str,
+        callbacks: Callbacks,
         clock: Clock,
         step_s: float = 0.05,
     ) -> None:
-        self._faults, self._background, self._transport = faults, background, transport
-        self._auth_token, self._clock, self._step_s = auth_token, clock, step_s
+        self._faults, self._background, self._callbacks = faults, background, callbacks
+        self._clock, self._step_s = clock, step_s
 
     def begin(self, message: Message) -> None:
         """Have the message sent; returns at once."""
@@ -133,7 +125,6 @@ class MessageLife:
         status: str,
         error_code: int | None,
         afterwards: Callable[[], None],
-        attempt: int = 1,
     ) -> None:
         if not message.status_callback or self._faults.drops(status):
             afterwards()
@@ -150,16 +141,8 @@ class MessageLife:
         }
         if error_code is not None:
             form["ErrorCode"] = str(error_code)
-        answered = is_taken(self._transport, self._auth_token, message.status_callback, form)
-        if answered or attempt >= CALLBACK_ATTEMPTS:
-            if not answered:
-                log.warning("no 2xx for the %s callback of %s", status, message.sid)
-            afterwards()
-            return
-        self._background.add(
-            CALLBACK_RETRY_S * attempt,
-            lambda: self._post(message, status, error_code, afterwards, attempt + 1),
-        )
+        what = f"the {status} callback of {message.sid}"
+        self._callbacks.tell(message.status_callback, form, what, afterwards)
 
     def _enter(self, message: Message, status: str, error_code: int | None = None) -> None:
         message.error_code = error_code

@@ -157,7 +157,6 @@ class Mailbox:
         self._poked = False
 
     def post(self, order: Order) -> None:
-        """Leave an order."""
         with self._changed:
             self._orders.append(order)
             self._changed.notify_all()
@@ -176,7 +175,6 @@ class Mailbox:
             return any(wanted(order) for order in self._orders)
 
     def __bool__(self) -> bool:
-        """Whether there is an order."""
         return bool(self._orders)
 
     def poke(self) -> None:

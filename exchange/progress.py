@@ -5,11 +5,10 @@ import threading
 
 from email.utils import format_datetime
 
-from exchange.callbacks import is_taken
+from exchange.callbacks import Callbacks
 from exchange.calls import CallRecord
 from exchange.clock import Clock
 from exchange.interpreter import API_VERSION, PLACES
-from exchange.transport import Transport
 
 SIP_CODES = {"busy": "486", "no-answer": "487", "failed": "404"}
 
@@ -17,8 +16,8 @@ SIP_CODES = {"busy": "486", "no-answer": "487", "failed": "404"}
 class Progress:
     """Sends status callbacks of calls by their records, which number them; safe between threads."""
 
-    def __init__(self, transport: Transport, auth_token: str, clock: Clock) -> None:
-        self._transport, self._auth_token, self._clock = transport, auth_token, clock
+    def __init__(self, callbacks: Callbacks, clock: Clock) -> None:
+        self._callbacks, self._clock = callbacks, clock
         self._lock = threading.Lock()
 
     def tell(self, record: CallRecord, status: str, seconds: int = 0) -> None:
@@ -47,4 +46,4 @@ class Progress:
             form |= {"CallDuration": str(seconds), "Duration": str(math.ceil(seconds / 60))}
             if status in SIP_CODES:
                 form["SipResponseCode"] = SIP_CODES[status]
-        is_taken(self._transport, self._auth_token, record.status_callback, form)
+        self._callbacks.once(record.status_callback, form)

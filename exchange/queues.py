@@ -37,12 +37,10 @@ class Queue:
     members: "OrderedDict[str, Member]" = field(default_factory=OrderedDict)
 
     def enter(self, call: Party, now: datetime) -> None:
-        """Put a call at the end."""
         self.members[call.sid] = Member(call, now)
 
     @property
     def full(self) -> bool:
-        """Whether nobody else can wait."""
         return len(self.members) >= self.max_size
 
     @property
@@ -61,7 +59,6 @@ class Queue:
 
     @property
     def uri(self) -> str:
-        """The path of the resource on the REST server."""
         return f"/{API_VERSION}/Accounts/{self.account_sid}/Queues/{self.sid}.json"
 
     def resource(self, now: datetime) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import threading
 import time
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,7 +42,7 @@ from exchange.orders import (
 )
 from exchange.settings import Settings
 from exchange.subscribers import Taken
-from exchange.transport import Transport
+from exchange.transport import Transport, local_session
 
 # Seconds: between two requests for orders, after one that failed, and for any of them.
 LOOK_S = 0.1
@@ -105,7 +106,6 @@ class RemoteSwitchboard:
         self._bring(here)
 
     def over(self, call: Party) -> None:
-        """See `Lines`."""
         with self._lock:
             self._calls.pop(call.sid, None)
         self._register(call, call.status if call.status in FINAL else "completed")
@@ -128,10 +128,8 @@ class RemoteSwitchboard:
         """Say that nobody can be rung here any more. Blocks as long as a request takes."""
         with self._lock:
             self._offer = ([], [], False)
-        try:
+        with suppress(Unreachable):
             self._offer_telephones()
-        except Unreachable:
-            return
 
     def answered(self, call_sid: str) -> Taken | None:
         """Take a call that rings here; None where somebody was sooner, or it is over.
@@ -168,10 +166,8 @@ class RemoteSwitchboard:
         """Say that a call was not taken here: `busy`, `no-answer` or `failed`. Blocks."""
         with self._lock:
             self._rings.pop(call_sid, None)
-        try:
+        with suppress(Unreachable):
             self._rang(call_sid, status)
-        except Unreachable:
-            return
 
     def _rang(self, call_sid: str, status: str) -> dict[str, Any] | None:
         given = {"box": self._box, "status": status}
@@ -193,21 +189,18 @@ class RemoteSwitchboard:
         return str(answer["sid"])
 
     def figures(self, call: Party) -> dict[str, str]:
-        """See `Lines`."""
         try:
             return self._ask("GET", f"/_calls/{call.sid}/queue")
         except Unreachable:
             return {}
 
     def leave_queue(self, call: Party) -> bool:
-        """See `Lines`."""
         try:
             return bool(self._ask("DELETE", f"/_calls/{call.sid}/queue")["left"])
         except Unreachable:
             return True
 
     def join(self, call: Party, wish: Wish) -> Seat:
-        """See `Lines`."""
         try:
             answer = self._ask("POST", f"/_calls/{call.sid}/conference", json=asdict(wish))
         except Unreachable as error:
@@ -228,20 +221,15 @@ class RemoteSwitchboard:
         return None if "refused" in answer else (Seat(**answer["seat"]), answer["child"])
 
     def leave_conference(self, call: Party, reason: str) -> None:
-        """See `Lines`."""
-        try:
+        with suppress(Unreachable):
             self._ask("DELETE", f"/_calls/{call.sid}/conference", params={"reason": reason})
-        except Unreachable:
-            return
 
     def pass_time(self, call: Party, seconds: float) -> None:
-        """See `Lines`."""
         call.pass_time(seconds)
         if not call.own_pace:
             call.mailbox.wait(seconds)
 
     def length(self, url: str) -> float | None:
-        """See `Lines`."""
         return self._recordings.length(url)
 
     # Orders
@@ -354,10 +342,8 @@ class RemoteSwitchboard:
     def _say_over(self, call_sid: str) -> None:
         """Say that a call is over, if the simulator has it as one of ours."""
         form = {"CallSid": call_sid, "CallStatus": "completed", "Box": self._box}
-        try:
+        with suppress(Unreachable):
             self._ask("POST", "/_calls", data=form)
-        except Unreachable:
-            return
 
     def _begin_to_listen(self) -> None:
         if self._listens and self._thread is None:
@@ -385,9 +371,7 @@ class RemoteSwitchboard:
         session = getattr(self._local, "session", None)
         if session is None:
             # A session is not safe between threads.
-            session = self._local.session = requests.Session()
-            session.trust_env = False
-            session.auth = self._auth
+            session = self._local.session = local_session(self._auth)
         try:
             response = session.request(method, self._base + path, timeout=TIMEOUT_S, **options)
             response.raise_for_status()

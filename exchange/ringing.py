@@ -16,11 +16,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from exchange.boxes import RemoteCall
+from exchange.boxes import Boxes, RemoteCall
 from exchange.calls import FINAL, CallRecord
 from exchange.clock import Clock, VirtualClock, WallClock
 from exchange.devices import Elsewhere
-from exchange.far_phones import FarPhones
 from exchange.faults import MACHINE
 from exchange.interpreter import (
     Call,
@@ -34,7 +33,7 @@ from exchange.interpreter import (
     Silence,
 )
 from exchange.legs import KeysLeg, Leg, MachineLeg
-from exchange.orders import Mailbox, Ring
+from exchange.orders import Mailbox, Press, Ring, StopRinging
 from exchange.progress import Progress
 from exchange.subscribers import Rung, Subscriber, Taken
 from exchange.switchboard import Switchboard
@@ -59,7 +58,6 @@ class DeviceLeg:
         self._switchboard, self._name = switchboard, name
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         keys = self._switchboard.devices.take_keys(self._name)
         if not keys and self._switchboard.threads:
             call.mailbox.wait(gather.prompt_s + gather.timeout_s)
@@ -67,30 +65,13 @@ class DeviceLeg:
         return Keys(keys) if keys else Silence()
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
-        return Silence()
-
-    def confers(self, call: Call, wait: ConferenceWait) -> Input:
-        """See `Talker`."""
         return Silence()
 
 
-class BriefLeg:
-    """Whoever answers a <Dial>: another leg until they are connected, and then a short talk."""
-
-    def __init__(self, leg: Leg) -> None:
-        self._leg = leg
-
-    def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
-        return self._leg.answers(call, gather)
-
-    def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
-        return self._leg.waits(call, queue)
+class BriefLeg(KeysLeg):
+    """Whoever answers a <Dial>: given keys until they are connected, and then a short talk."""
 
     def confers(self, call: Call, wait: ConferenceWait) -> Input:
-        """See `Talker`."""
         return HangUp() if wait.since_s >= BRIEF_TALK_S else Silence()
 
 
@@ -112,12 +93,12 @@ class Ringing:
         transport: Transport,
         auth_token: str,
         clock: Clock,
-        far: FarPhones,
+        boxes: Boxes,
     ) -> None:
         self._switchboard, self._transport = switchboard, transport
-        self._auth_token, self._clock, self._far = auth_token, clock, far
+        self._auth_token, self._clock, self._boxes = auth_token, clock, boxes
         self._background, self._faults = switchboard.background, switchboard.faults
-        self._progress = Progress(transport, auth_token, clock)
+        self._progress = Progress(switchboard.callbacks, clock)
         # Whoever knows a number is asked before the switch `answers`, in order.
         self.subscribers: list[Subscriber] = []
         # The calls that ring, by SID. A call is one of them, and its record says that it rings,
@@ -180,7 +161,6 @@ class Ringing:
 
     def gone_there(self, box: str) -> None:
         """Take note that a process is gone, and what rang there rings there no more."""
-        self._far.gone(box)
         with self._lock:
             rang = [sid for sid, rings in self._rings.items() if box in rings.stops]
         for sid in rang:
@@ -199,7 +179,7 @@ class Ringing:
             return
         if record.recipient not in self._faults.answers and self._ring_somebody(record):
             return
-        nobody = "failed" if self._far.trunk else ()
+        nobody = "failed" if self._boxes.trunk else ()
         answer = self._faults.answers.get(record.recipient, nobody)
         if answer in REFUSALS:
             self._progress.tell(record, "initiated")
@@ -217,14 +197,14 @@ class Ringing:
 
     def _ring_somebody(self, record: CallRecord) -> bool:
         """Ring a number that somebody answers for; False where nobody does."""
-        boxes = self._far.named(record.recipient)
+        boxes = self._boxes.named(record.recipient)
         if not boxes:
             subscriber = next((s for s in self.subscribers if s.knows(record.recipient)), None)
             if subscriber is not None:
                 self._ring_subscriber(record, subscriber)
                 return True
             # Out there a number is dialled once, by the process that came last, however many could.
-            boxes = self._far.towards(record.recipient)[-1:]
+            boxes = self._boxes.towards(record.recipient)[-1:]
         if not boxes:
             return False
         self._progress.tell(record, "initiated")
@@ -235,8 +215,7 @@ class Ringing:
 
     def _who(self, record: CallRecord, answer: str | tuple[str, ...]) -> Leg:
         if isinstance(answer, tuple):
-            leg = KeysLeg(answer)
-            return leg if record.parent_sid is None else BriefLeg(leg)
+            return KeysLeg(answer) if record.parent_sid is None else BriefLeg(answer)
         kind, _, rest = answer.partition(":")
         if f"{kind}:" == MACHINE:
             return MachineLeg(rest)
@@ -272,7 +251,7 @@ class Ringing:
             self._background.add(0, lambda: self._refused(record, PAGE, "busy"))
 
         self._progress.tell(record, "initiated")
-        boxes = self._far.named(record.recipient)
+        boxes = self._boxes.named(record.recipient)
         stops: dict[str, Callable[[], object]]
         stops = {box: self._stop_there(box, record) for box in boxes}
         stops[PAGE] = lambda: devices.stop_ringing(name, record.sid)
@@ -293,11 +272,11 @@ class Ringing:
             rings = self._rings.get(record.sid, _Rings())
             for box in boxes:
                 if box in rings.stops:
-                    self._far.ring(box, _order(record))
+                    self._boxes.post(box, record.sid, _order(record))
         self._rings_out(record)
 
     def _stop_there(self, box: str, record: CallRecord) -> Callable[[], None]:
-        return lambda: self._far.stop(box, record.sid)
+        return lambda: self._boxes.post(box, record.sid, StopRinging(record.sid))
 
     def _rings_out(self, record: CallRecord) -> None:
         self._background.add(
@@ -383,12 +362,21 @@ class Ringing:
         def over(call: RemoteCall, told: bool) -> None:  # noqa: FBT001 - see `RemoteCall`
             self._over_there(record, call, told=told)
 
-        call = self._far.taken(box, record, over)
+        call = RemoteCall(
+            sid,
+            record.sender,
+            record.recipient,
+            box,
+            record.direction,
+            begun=False,
+            on_over=over,
+        )
+        self._boxes.enter(call)
         if record.recipient.startswith(CLIENT):
             elsewhere = Elsewhere(
                 call.mailbox,
                 mute=lambda on: switchboard.mute(sid, on=on),
-                press=lambda keys: self._far.press(box, sid, keys),
+                press=lambda keys: self._boxes.post(box, sid, Press(keys)),
             )
             name = record.recipient.removeprefix(CLIENT)
             switchboard.devices.connected_elsewhere(name, sid, record.sender, elsewhere)

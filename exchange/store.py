@@ -41,7 +41,6 @@ class Store(Generic[R]):
                 self._records.popitem(last=False)
 
     def get(self, sid: str) -> R | None:
-        """Return the record of that SID, or None."""
         with self._lock:
             return self._records.get(sid)
 

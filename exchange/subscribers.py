@@ -31,7 +31,6 @@ class Rung:
 
     @property
     def still_rings(self) -> bool:
-        """Whether it can be taken."""
         return self.record.status == "ringing"
 
 

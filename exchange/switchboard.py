@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from exchange.background import Background
-from exchange.callbacks import is_taken
+from exchange.callbacks import Callbacks
 from exchange.calls import FINAL, CallRecord
 from exchange.clock import Clock, VirtualClock
 from exchange.conferences import Conference, Participant
@@ -50,8 +50,6 @@ log = logging.getLogger(__name__)
 
 # Bytes of stack for a call's thread: a call goes some forty frames deep, with HTTP below it.
 STACK = 512 * 1024
-CALLBACK_ATTEMPTS = 3
-CALLBACK_RETRY_S = 0.5
 # Conferences that are over can still be asked for, so many of them.
 KEPT_CONFERENCES = 1000
 HUNG_UP = "participant_hung_up"
@@ -93,7 +91,7 @@ class Switchboard:
         self.devices = Devices(self.clock)
         # Rings whom a <Dial> names; without it such a <Dial> is only noted.
         self.dialler: Dialler | None = None
-        self._transport, self._auth_token = transport, auth_token
+        self.callbacks = Callbacks(transport, auth_token, self.background)
         self._recordings = Recordings(transport)
         self._lock = threading.RLock()
         self._live: dict[str, Party] = {}
@@ -128,12 +126,10 @@ class Switchboard:
         return self.background.run_pending()
 
     def live(self, call_sid: str) -> Party | None:
-        """Return a call that is going on, or None."""
         with self._lock:
             return self._live.get(call_sid)
 
     def live_calls(self) -> list[Party]:
-        """Return all calls that are going on."""
         with self._lock:
             return list(self._live.values())
 
@@ -177,7 +173,6 @@ class Switchboard:
     # What calls ask; see `Lines`
 
     def enter(self, call: Party) -> None:
-        """See `Lines`."""
         now = self.clock.now()
         with self._lock:
             self._live[call.sid] = call
@@ -200,7 +195,6 @@ class Switchboard:
             call.mailbox.on_post = lambda: self.background.add(0, lambda: _obey(call))
 
     def over(self, call: Party) -> None:
-        """See `Lines`."""
         self.leave_queue(call)
         self.leave_conference(call, HUNG_UP)
         with self._lock:
@@ -215,7 +209,6 @@ class Switchboard:
         self.never_came(call.sid, call.status)
 
     def enqueue(self, call: Party, queue: str) -> str:
-        """See `Lines`."""
         if self.faults.system_error:
             raise QueueRefused("system-error")
         with self._lock:
@@ -227,7 +220,6 @@ class Switchboard:
             return found.sid
 
     def figures(self, call: Party) -> dict[str, str]:
-        """See `Lines`."""
         now = self.clock.now()
         with self._lock:
             queue = self._waiting.get(call.sid)
@@ -244,7 +236,6 @@ class Switchboard:
             }
 
     def leave_queue(self, call: Party) -> bool:
-        """See `Lines`."""
         with self._lock:
             queue = self._waiting.pop(call.sid, None)
             if queue is not None:
@@ -252,7 +243,6 @@ class Switchboard:
             return queue is not None
 
     def join(self, call: Party, wish: Wish) -> Seat:
-        """See `Lines`."""
         with self._lock:
             conference = self.conference_for(wish.name)
             if wish.coach and wish.coach not in conference.participants:
@@ -310,20 +300,17 @@ class Switchboard:
         return seat, record.sid
 
     def leave_conference(self, call: Party, reason: str) -> None:
-        """See `Lines`."""
         with self._lock:
             conference = self._talking.get(call.sid)
             if conference is not None:
                 self._leave(conference, conference.participants[call.sid], reason)
 
     def pass_time(self, call: Party, seconds: float) -> None:
-        """See `Lines`."""
         call.pass_time(seconds)
         if self.threads and not call.own_pace:
             call.mailbox.wait(seconds)
 
     def length(self, url: str) -> float | None:
-        """See `Lines`."""
         return self._recordings.length(url)
 
     # Queues, for the REST paths
@@ -344,12 +331,10 @@ class Switchboard:
             return queue.resource(self.clock.now())
 
     def queue(self, sid: str) -> Queue | None:
-        """Return the queue of that SID, or None."""
         with self._lock:
             return self._queues.get(sid)
 
     def queue_named(self, name: str) -> Queue | None:
-        """Return the queue of that name, or None."""
         with self._lock:
             return next((q for q in self._queues.values() if q.name == name), None)
 
@@ -359,7 +344,6 @@ class Switchboard:
             return list(self._queues.values())
 
     def change_queue(self, queue: Queue, *, name: str = "", max_size: int | None = None) -> None:
-        """Change what is given of a queue."""
         with self._lock:
             queue.name = name or queue.name
             queue.max_size = queue.max_size if max_size is None else max_size
@@ -460,7 +444,6 @@ class Switchboard:
             conference.expected[call_sid] = label
 
     def end_conference(self, conference: Conference) -> None:
-        """End a conference through the API."""
         with self._lock:
             if conference.status != "completed":
                 self._end(conference, "conference-ended-via-api", None)
@@ -649,21 +632,18 @@ class Switchboard:
         if len(conference.outbox) == 1:
             self.background.add(0, lambda: self._post(conference, wish))
 
-    def _post(self, conference: Conference, wish: Wish, attempt: int = 1) -> None:
+    def _post(self, conference: Conference, wish: Wish) -> None:
         """Send the oldest event; the next one when it was taken, so that they come in order."""
-        form, method = conference.outbox[0], wish.callback_method
-        taken = is_taken(self._transport, self._auth_token, wish.callback_url, form, method)
-        if not taken and attempt < CALLBACK_ATTEMPTS:
-            again = CALLBACK_RETRY_S * attempt
-            self.background.add(again, lambda: self._post(conference, wish, attempt + 1))
-            return
-        if not taken:
-            log.warning("no 2xx for an event of %s", conference.sid)
-        with self._lock:
-            conference.outbox.popleft()
-            more = bool(conference.outbox)
-        if more:
-            self.background.add(0, lambda: self._post(conference, wish))
+
+        def go_on() -> None:
+            with self._lock:
+                conference.outbox.popleft()
+                more = bool(conference.outbox)
+            if more:
+                self.background.add(0, lambda: self._post(conference, wish))
+
+        event, what = conference.outbox[0], f"an event of {conference.sid}"
+        self.callbacks.tell(wish.callback_url, event, what, go_on, method=wish.callback_method)
 
 
 def kind_of(event: str) -> str:

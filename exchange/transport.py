@@ -63,15 +63,20 @@ class Transport(Protocol):
         ...
 
 
+def local_session(auth: tuple[str, str] | None = None) -> requests.Session:
+    """Return a session between local processes, where a proxy of the environment has no part."""
+    session = requests.Session()
+    session.trust_env, session.auth = False, auth
+    return session
+
+
 class HttpTransport:
     """Real HTTP. What is addressed to `public_base` goes to `service_base` on this machine."""
 
     def __init__(self, service_base: str = "", public_base: str = "") -> None:
         self._service_base = service_base.rstrip("/")
         self._public_base = public_base.rstrip("/")
-        self._session = requests.Session()
-        # A proxy of the environment has no business between two local processes.
-        self._session.trust_env = False
+        self._session = local_session()
         pool = requests.adapters.HTTPAdapter(pool_maxsize=KEPT_CONNECTIONS)
         self._session.mount("http://", pool)
         self._session.mount("https://", pool)
@@ -103,7 +108,6 @@ class HttpTransport:
         )
 
     def close(self) -> None:
-        """Give the kept connections back."""
         self._session.close()
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from flows.steps import STEPS
 from flows.steps.common import reads_back
 from flows.understanding.vocabulary import Vocabulary
 
-# Steps at which a month may be named.
-MONTHS_AT = frozenset({"date_of_birth", "birth_month", "my_birth_date"})
 # Kinds of hints in a language's file, beside the names of steps.
 EVERYWHERE, READ_BACK = "everywhere", "read_back"
 
@@ -17,5 +16,5 @@ EVERYWHERE, READ_BACK = "everywhere", "read_back"
 def hints(vocabulary: Vocabulary, step: str) -> tuple[str, ...]:
     """Words for this step, in the caller's language, as they are spelt."""
     own = vocabulary.hints.get(READ_BACK if reads_back(step) else step, ())
-    months = vocabulary.month_names if step in MONTHS_AT else ()
+    months = vocabulary.month_names if step in STEPS and STEPS[step].takes_date else ()
     return (*own, *months, *vocabulary.hints.get(EVERYWHERE, ()))

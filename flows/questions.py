@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any
 
 from flows.session import Session
 from flows.speech import Line, Listen, TurnOutcome
-from flows.world import World
+
+# Of a step that has no page on the public site.
+TELEPHONE_ONLY = ""
+
+
+class Part(StrEnum):
+    """A part of the conversation: supervisors see how callers fare in each."""
+
+    WELCOME = "welcome"
+    BIRTH = "birth"
+    TOWN = "town"
+    OFFERS = "offers"
+    CONFIRM = "confirm"
+    MINE = "mine"
+    PERSON = "person"
 
 
 @dataclass(frozen=True)
@@ -71,25 +86,3 @@ class End:
 
 
 Move = Go | Miss | End
-
-
-class Step(Protocol):
-    """One question of the conversation: how it is put, and what an answer does."""
-
-    name: str
-    # Tries before the next easier way is taken (the call script: two, then easier, then a person).
-    patience: int
-    # Whether silence is an answer, and leads on at once.
-    silence_leads_on: bool
-
-    def question(self, session: Session, world: World) -> Question: ...
-
-    def take(self, session: Session, pressed: str, world: World) -> Move: ...
-
-    def hear(self, session: Session, text: str, world: World) -> Move | None:
-        """Take an answer in words; None when they mean nothing here."""
-        ...
-
-    def give_up(self, session: Session, world: World) -> Move:
-        """The next easier way after `patience` failed tries."""
-        ...

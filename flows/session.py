@@ -281,6 +281,9 @@ class Session:
     rung_for: str = ""
     rung_as: str = ""
 
+    # What a step remembers for itself, by its name: see `note`.
+    notes: tuple[tuple[str, str], ...] = ()
+
     @property
     def born_on(self) -> date:
         return date.fromisoformat(self.born)
@@ -324,6 +327,14 @@ class Session:
             }
         return {name: value for name, value in values.items() if value}
 
+    def note(self, step: str) -> str:
+        """What `with_note` kept for a step; empty where there is nothing."""
+        return dict(self.notes).get(step, "")
+
+    def with_note(self, step: str, value: str) -> Session:
+        """The same with what a step wants to remember, in the place of what it had."""
+        return self.but(notes=tuple((dict(self.notes) | {step: value}).items()))
+
     def but(self, **changes: Any) -> Session:
         """The same with these changes; `dataclasses.replace`, at a tenth of its time.
 
@@ -357,8 +368,8 @@ class Session:
         values = {name: value for name, value in found.items() if name in _DEFAULTS}
         for name in _TUPLES & values.keys():
             values[name] = tuple(values[name])
-        if "towns_found" in values:
-            values["towns_found"] = tuple(tuple(town) for town in values["towns_found"])
+        for name in _TABLES & values.keys():
+            values[name] = tuple(tuple(row) for row in values[name])
         for name in _OFFERS & values.keys():
             values[name] = tuple(Offer.from_dict(offer) for offer in values[name])
         if "mine" in values:
@@ -382,18 +393,12 @@ _READ_AS = {stored: name for name, stored in _STORED_AS.items()}
 _OFFERS = frozenset({"offers", "adjacent"})
 _TUPLES = frozenset(
     {
-        *(
-            "trail",
-            "offered",
-            "rings_at",
-            "groups",
-            "groups_refused",
-            "towns_found",
-            "doses_to_cancel",
-        ),
+        *("trail", "offered", "rings_at", "groups", "groups_refused"),
+        "doses_to_cancel",
         "candidate",
     }
 )
+_TABLES = frozenset({"towns_found", "notes"})
 _OFFER = tuple(field.name for field in fields(Offer))
 _MINE = tuple(field.name for field in fields(CallerBooking))
 _DEFAULTS = {field.name: field.default for field in fields(Session)}

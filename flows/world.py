@@ -312,8 +312,8 @@ class BackFromAgent:
     queue: str = ""
 
 
-class World(Protocol):
-    """The outside, as one turn of one call sees it."""
+class Surroundings(Protocol):
+    """What is the same for every caller, and how this one likes to be spoken to."""
 
     def now(self) -> datetime:
         """The moment, aware, UTC."""
@@ -325,16 +325,28 @@ class World(Protocol):
         """The words that a language is understood by."""
         ...
 
-    def town(self, postcode: str) -> Town | None:
-        """The town of a postcode, or None for a code that does not exist."""
+    def languages(self) -> tuple[str, ...]:
+        """The languages that are spoken here, the country's own first."""
         ...
 
-    def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
-        """Give back what this call holds, then find and hold up to three slots (changes)."""
+    def our_number(self, *, we_ring: bool = False) -> str:
+        """The number to ring us at, or the one that people see when `we_ring` them (E.164)."""
         ...
 
     def eligibility(self, born: date, groups: tuple[str, ...]) -> Eligibility:
         """What the campaign says to somebody of this birth date who certifies these groups."""
+        ...
+
+    def remember_pace(self, *, slow: bool) -> None:
+        """Speak to this number slowly, or not, from its first word in later calls (changes)."""
+        ...
+
+
+class Places(Protocol):
+    """Where somebody can go, and what is free there."""
+
+    def town(self, postcode: str) -> Town | None:
+        """The town of a postcode, or None for a code that does not exist."""
         ...
 
     def towns(self, text: str) -> tuple[Town, ...]:
@@ -349,45 +361,8 @@ class World(Protocol):
         """The centre in reach that these words name for certain."""
         ...
 
-    def nearest_beyond(self, search: Search) -> Far | None:
-        """Where the nearest free slot is that no search within the radius can find."""
-        ...
-
-    def own_phone(self, search: Search, closer_than: float) -> OwnPhone | None:
-        """The nearest centre that books elsewhere, if it is closer than so many kilometres."""
-        ...
-
-    def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
-        """Put somebody on the list; gives how many come before them (changes).
-
-        None where nobody can wait: a postcode without a position.
-        """
-        ...
-
-    def kept_place(self, born: date) -> KeptOffer | None:
-        """What is kept for whoever of this line waits and was born then (changes: tries count).
-
-        None, too, after too many wrong ones: nobody learns from us who waits.
-        """
-        ...
-
-    def take_place(self, kept: KeptOffer) -> str | Unbooked:
-        """Book what is kept; gives the reference (changes)."""
-        ...
-
-    def refuse_place(self, kept: KeptOffer) -> bool:
-        """Somebody else may have it; gives whether they are still on the list (changes)."""
-        ...
-
-    def news_told(self, rung_for: str) -> None:
-        """Whom we rang hears the news that they had asked for (changes)."""
-        ...
-
-    def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
-        """Store that `number` is told at a moment (UTC), by text or by a call (changes).
-
-        Once for each number and person, however often it is asked for.
-        """
+    def hold_nearest(self, search: Search) -> tuple[Offer, ...]:
+        """Give back what this call holds, then find and hold up to three slots (changes)."""
         ...
 
     def hold_adjacent(self, offer: Offer, instead_of: tuple[Offer, ...]) -> tuple[Offer, ...]:
@@ -397,9 +372,17 @@ class World(Protocol):
         """
         ...
 
-    def languages(self) -> tuple[str, ...]:
-        """The languages that are spoken here, the country's own first."""
+    def nearest_beyond(self, search: Search) -> Far | None:
+        """Where the nearest free slot is that no search within the radius can find."""
         ...
+
+    def own_phone(self, search: Search, closer_than: float) -> OwnPhone | None:
+        """The nearest centre that books elsewhere, if it is closer than so many kilometres."""
+        ...
+
+
+class Bookings(Protocol):
+    """Making, finding and changing appointments."""
 
     def confirm(self, order: BookingOrder) -> str | Unbooked:
         """Book all doses or none; gives the reference (changes)."""
@@ -411,10 +394,6 @@ class World(Protocol):
 
     def wish_calls(self, references: tuple[str, ...]) -> None:
         """Whoever has these bookings wants to be rung about them (changes)."""
-        ...
-
-    def our_number(self, *, we_ring: bool = False) -> str:
-        """The number to ring us at, or the one that people see when `we_ring` them (E.164)."""
         ...
 
     def rung_about(self, rung_for: str, born: date) -> CallerBooking | NotMine:
@@ -455,6 +434,84 @@ class World(Protocol):
         """Take the cancellation back that was the last change (changes)."""
         ...
 
+
+class WaitingList(Protocol):
+    """Waiting for a place, and for news."""
+
+    def join_waiting_list(self, wait: WaitingListRequest) -> int | None:
+        """Put somebody on the list; gives how many come before them (changes).
+
+        None where nobody can wait: a postcode without a position.
+        """
+        ...
+
+    def kept_place(self, born: date) -> KeptOffer | None:
+        """What is kept for whoever of this line waits and was born then (changes: tries count).
+
+        None, too, after too many wrong ones: nobody learns from us who waits.
+        """
+        ...
+
+    def take_place(self, kept: KeptOffer) -> str | Unbooked:
+        """Book what is kept; gives the reference (changes)."""
+        ...
+
+    def refuse_place(self, kept: KeptOffer) -> bool:
+        """Somebody else may have it; gives whether they are still on the list (changes)."""
+        ...
+
+    def promise_news(self, number: str, news: News, at: datetime, *, by_text: bool) -> None:
+        """Store that `number` is told at a moment (UTC), by text or by a call (changes).
+
+        Once for each number and person, however often it is asked for.
+        """
+        ...
+
+    def news_told(self, rung_for: str) -> None:
+        """Whom we rang hears the news that they had asked for (changes)."""
+        ...
+
+
+class Agents(Protocol):
+    """The queue for a person, and the promise to call back."""
+
+    def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
+        """Put the caller into the line for a person, or say why not (changes if it does).
+
+        Whoever had a place keeps it: of an earlier call that was cut, or of a promise.
+        """
+        ...
+
+    def leave_queue(self) -> None:
+        """Give the place up (changes)."""
+        ...
+
+    def promise_place(self, number: str) -> bool:
+        """Ring `number` when the place's turn comes (changes); False: an agent has it already."""
+        ...
+
+    def promised_at(self) -> datetime | None:
+        """When the call that is promised to this place will be made, by the agents' clock.
+
+        None where nobody knows: as soon as its turn comes.
+        """
+        ...
+
+    def after_queue(self) -> AfterQueue:
+        """What has become of the caller's place."""
+        ...
+
+    def after_agent(self) -> BackFromAgent:
+        """Why the caller is back from an agent."""
+        ...
+
+    def callback_at(self) -> datetime | None:
+        """When a call that is promised now will be made, by the agents' clock.
+
+        None: not until tomorrow evening, so that it must not be promised.
+        """
+        ...
+
     def promise_callback(self, number: str, reason: str) -> bool:
         """Store the promise to ring `number`; False when one is already kept (changes)."""
         ...
@@ -466,6 +523,10 @@ class World(Protocol):
     def callback_refused(self, rung_for: str) -> None:
         """Nobody at that number wants to be rung any more (changes)."""
         ...
+
+
+class CutCalls(Protocol):
+    """Going on from a call that was cut."""
 
     def take_up(self, earlier: str) -> TakenUp | None:
         """Go on from a call that was cut, with what it held (changes).
@@ -485,43 +546,6 @@ class World(Protocol):
         """
         ...
 
-    def remember_pace(self, *, slow: bool) -> None:
-        """Speak to this number slowly, or not, from its first word in later calls (changes)."""
-        ...
 
-    def join_queue(self, session: Session, reason: str) -> QueuePlace | Unavailable:
-        """Put the caller into the line for a person, or say why not (changes if it does).
-
-        Whoever had a place keeps it: of an earlier call that was cut, or of a promise.
-        """
-        ...
-
-    def leave_queue(self) -> None:
-        """Give the place up (changes)."""
-        ...
-
-    def promise_place(self, number: str) -> bool:
-        """Ring `number` when the place's turn comes (changes); False: an agent has it already."""
-        ...
-
-    def callback_at(self) -> datetime | None:
-        """When a call that is promised now will be made, by the agents' clock.
-
-        None: not until tomorrow evening, so that it must not be promised.
-        """
-        ...
-
-    def promised_at(self) -> datetime | None:
-        """When the call that is promised to this place will be made, by the agents' clock.
-
-        None where nobody knows: as soon as its turn comes.
-        """
-        ...
-
-    def after_queue(self) -> AfterQueue:
-        """What has become of the caller's place."""
-        ...
-
-    def after_agent(self) -> BackFromAgent:
-        """Why the caller is back from an agent."""
-        ...
+class World(Surroundings, Places, Bookings, WaitingList, Agents, CutCalls, Protocol):
+    """The outside, as one turn of one call sees it."""

@@ -20,10 +20,10 @@ from flows.steps.with_agent import taken
 from ivr import agent_documents as documents
 from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, nothing, render
-from models.agents.agents import Leg
 from prompts.catalogue import languages, load
 from services.agents import connect_agent
 from services.agents.connect_agent import Brought, DialCallback, Entering
+from services.agents.presence import Leg
 from services.store import Store
 from services.telemetry import FAILURES
 

@@ -11,11 +11,10 @@ from flows.steps.line import LINE_STEPS, QUEUE, WITH_AGENT
 from flows.steps.resume import offer_to_resume
 from ivr.caller import read_caller
 from ivr.twiml import Addresses, render
-from models.call.turns import Body, StoredTurn
 from prompts.catalogue import load
 from services.call.end_call import record_call_status
 from services.call.resume_call import find_earlier
-from services.call.take_turn import AlreadyAnswered, Turn
+from services.call.take_turn import AlreadyAnswered, Body, StoredTurn, Turn
 from services.call.world import CallWorld
 from services.ports import WakeUp
 from services.service import Service

@@ -2,7 +2,7 @@
 
 The port services.ports.LineTypes. A look-up costs money and time, so it is asked for only where an
 operator wants it (`TWILIO_LOOKUP`), and what it says is remembered
-(services.messages.look_up_line).
+(services.messages.phone_capabilities.look_up_line).
 """
 
 from __future__ import annotations

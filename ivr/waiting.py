@@ -20,10 +20,9 @@ from flows.speech import Line
 from flows.steps.line import position, round_wait, wait
 from ivr.conversation import LANGUAGE
 from ivr.twiml import Addresses, QueueListener, out_of_the_queue, waiting_document
-from models.queue.queues import CallQueue
 from prompts.catalogue import languages, load
 from services.queue import entries
-from services.queue.entries import WaitAnnouncement
+from services.queue.entries import CallQueue, WaitAnnouncement
 from services.service import Service
 from services.store import Store
 from services.telemetry import FAILURES

@@ -15,7 +15,7 @@ import structlog
 import urllib3
 
 from services.store import Store
-from services.supervision.tell_alerts import Listener, tell_alerts
+from services.supervision.alerts import Listener, tell_alerts
 
 TIMEOUT_SECONDS = 3.0
 FIRST_PAUSE = 2.0

@@ -7,7 +7,7 @@ it was read; whatever fails before leaves what was known, and its age tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,8 +22,8 @@ from models.clock import Clock
 from models.database import Database
 from models.partners import rows
 from models.partners.rows import Claim
-from partners import doctolib_walk, keldoc_walk, maiia_walk
 from partners.partners_file import BadPartnersFile, PartnersFile, Platform, read_partners_file
+from partners.platforms import PARTNERS, read_link
 from partners.walking import (
     Ask,
     Asker,
@@ -38,7 +38,6 @@ from partners.walking import (
     Walk,
 )
 from services.partners import slots as partner_slots
-from services.partners.links import DOCTOLIB, KELDOC, MAIIA, read_link
 from services.partners.match import Matcher
 
 __all__ = [
@@ -52,11 +51,6 @@ __all__ = [
 
 # Seconds between two looks of a task.
 LOOK: Final = 0.5
-WALKS: Final[Mapping[str, Callable[[ReadingPlan], Walk]]] = {
-    DOCTOLIB: doctolib_walk.walk,
-    MAIIA: maiia_walk.walk,
-    KELDOC: keldoc_walk.walk,
-}
 # How often it is asked of the store whether a platform is due.
 _BETWEEN_LOOKS: Final = timedelta(seconds=10)
 # Who reads says so every so often, and counts as dead when it was silent for so long: one question
@@ -148,13 +142,13 @@ class PlatformFeed:
             days=self.platform.days,
             links=tuple(links),
             departements=self.platform.departements,
-            more_hosts={"timetables": self.platform.timetables},
+            more_hosts=self.platform.more_hosts,
         )
-        self._matcher = Matcher(ours)
+        self._matcher = Matcher(ours, read_link)
         self.counts = RoundCounts()
         self._bad_in_a_row = 0
         self._sign_at = self.clock.now() + _SIGN
-        self._walk = WALKS[self.platform.name](plan)
+        self._walk = PARTNERS[self.platform.name].walk(plan)
         self._advance(None)
 
     def ask(self) -> None:

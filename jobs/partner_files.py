@@ -1,31 +1,22 @@
-"""Recorded answers of partners, read from files: what `flask partners read` prints.
-
-The only place beside `jobs.partner_feeds` where readers are named.
-"""
+"""Recorded answers of partners, read from files: what `flask partners read` prints."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from partners import doctolib, keldoc, maiia, reading
+from partners import reading
 from partners.motives import is_reserved_centre
+from partners.platforms import PARTNERS, READERS
 from partners.reading import UNKNOWN, Context, LeftOut, NotAnAnswer, Reading, ReadSlot, by_time
 
-__all__ = ["READERS", "UNKNOWN", "FileRead", "FilesRead", "read_files"]
+__all__ = ["NAMES", "PARTNERS", "READERS", "UNKNOWN", "FileRead", "FilesRead", "read_files"]
 
-Reader = Callable[[Any, Context], Reading]
-
-READERS: Final[Mapping[str, Reader]] = {
-    doctolib.PLATFORM: doctolib.read,
-    maiia.PLATFORM: maiia.read,
-    keldoc.PLATFORM: keldoc.read,
-    # The documented API of the same platform.
-    "keldoc_partner": keldoc.read,
-}
+# As people know them, by their name in the store.
+NAMES: Final = {one.name: one.shown for one in PARTNERS.values()}
 PAST: Final = "it lies in the past"
 RESERVED: Final = "the centre is for professionals"
 

@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from jobs.timed import Task
-from partners.keldoc_file import read_booking
+from partners.platforms.keldoc.booking_file import read_booking
 from services.campaign.campaign import Campaign
 from services.partners.mirror import FreeMoment, forget_others, mirror_partner
 from services.ports import Busy, NoAnswer, ProviderRefused
 from services.store import Store
 
 if TYPE_CHECKING:
-    from partners.keldoc_booking import Keldoc
+    from partners.platforms.keldoc.booking import Keldoc
 
 PARIS: Final = ZoneInfo("Europe/Paris")
 # Seconds. What goes in between is refused by the partner when it is asked for.
@@ -87,7 +87,7 @@ def make_keldoc(path: str, key: str, secret: str) -> Keldoc | None:
         log.error("nothing is booked at a partner", why="KELDOC_KEY or KELDOC_SECRET is missing")
         return None
     # Its HTTP client is loaded where somebody is asked: every command is made for `flask`.
-    from partners.keldoc_booking import Keldoc, KeldocAccount  # noqa: PLC0415
+    from partners.platforms.keldoc.booking import Keldoc, KeldocAccount  # noqa: PLC0415
 
     base, centres = found
     return Keldoc(KeldocAccount(base, key, secret), centres)

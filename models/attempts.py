@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Boolean, Connection, LargeBinary, String, Table, delete, func, select, update
 
@@ -77,11 +78,7 @@ def counts(connection: Connection, clock: Clock, asked: Sequence[AttemptCountQue
 
 def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> None:
     """Count one try for each of these; one statement."""
-    rows = [
-        {"kind": subject.kind, "subject_idx": subject.idx, "at": clock.at(), "good": good}
-        for subject in subjects
-    ]
-    connection.execute(insert(connection, attempt).values(rows))
+    connection.execute(_new(connection, clock, subjects, good=good))
 
 
 def begin(connection: Connection, clock: Clock, subjects: Sequence[Subject]) -> list[int]:
@@ -89,12 +86,16 @@ def begin(connection: Connection, clock: Clock, subjects: Sequence[Subject]) -> 
 
     What takes long to check is then checked outside the transaction, and nobody gets in between.
     """
+    statement = _new(connection, clock, subjects, good=False).returning(attempt.c.id)
+    return list(connection.execute(statement).scalars())
+
+
+def _new(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> Any:
     rows = [
-        {"kind": subject.kind, "subject_idx": subject.idx, "at": clock.at(), "good": False}
+        {"kind": subject.kind, "subject_idx": subject.idx, "at": clock.at(), "good": good}
         for subject in subjects
     ]
-    statement = insert(connection, attempt).values(rows).returning(attempt.c.id)
-    return list(connection.execute(statement).scalars())
+    return insert(connection, attempt).values(rows)
 
 
 def succeed(connection: Connection, ids: Sequence[int]) -> None:

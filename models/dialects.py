@@ -15,6 +15,7 @@ from models.clock import Clock
 from models.prepared import Prepared
 
 _OF_KEYS = 1
+_NO: Mapping[str, Any] = {}
 
 
 def insert(connection: Connection, table: Table) -> Any:
@@ -49,6 +50,19 @@ def _insert_new(
     )
     # SQLAlchemy keeps the row count of an INSERT only when it is asked to.
     return Prepared(statement.execution_options(preserve_rowcount=True), columns)
+
+
+def upsert(
+    connection: Connection, table: Table, values: Mapping[str, Any], also: Mapping[str, Any] = _NO
+) -> None:
+    """Insert a row, or write all these values into the one that has its primary key.
+
+    `also` are columns that are set only where the row was there.
+    """
+    new = insert(connection, table).values(**values)
+    keys = [column.name for column in table.primary_key]
+    changes = {name: new.excluded[name] for name in values if name not in keys}
+    connection.execute(new.on_conflict_do_update(index_elements=keys, set_=changes | dict(also)))
 
 
 def one_after_another(connection: Connection, keys: Iterable[bytes]) -> None:

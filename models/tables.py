@@ -6,10 +6,9 @@ outside the database) and are found by their neighbour in `_idx` (keyed hash). M
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, text
 from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
@@ -78,11 +77,3 @@ def index(
         sqlite_where=condition,
         **options,
     )
-
-
-def columns_of(table: Table, shape: type, **named: str) -> list[Column[Any]]:
-    """The columns of a read shape (a dataclass), in the order of its fields.
-
-    A field has the name of its column, or is one of `named`, with its column's.
-    """
-    return [table.c[named.get(one.name, one.name)] for one in fields(shape)]

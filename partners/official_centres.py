@@ -19,6 +19,7 @@ from models.centres import geography
 from partners import semicolon_file
 from partners.hours import Meaning, read_day
 from partners.phones import read_phones
+from partners.platforms import PARTNERS
 from services.centres.import_centres import HOURS_NOTE, CentreFeed, CentreRecord, RefusedRow
 
 KIND: Final = "a file of vaccination centres"
@@ -38,7 +39,6 @@ REQUIRED: Final = (
     "rdv_tel",
     "rdv_modalites",
 )
-PLATFORMS: Final = ("doctolib", "keldoc", "maiia")
 
 _GID = re.compile(r"[0-9A-Za-z_.-]{1,40}")
 _YES: Final = {"t", "true", "oui", "o", "1", "vrai"}
@@ -162,7 +162,7 @@ def booking_mode(*, name: str, terms: str, link: str, reserved: bool = False) ->
     names_professionals = _PROFESSIONALS.search(plain_terms) or _NAME_RESERVES.search(_plain(name))
     if reserved or (names_professionals and not _PUBLIC.search(plain_terms)):
         return "reserved"
-    return "partner" if any(name in link.lower() for name in PLATFORMS) else "own_phone"
+    return "partner" if any(name in link.lower() for name in PARTNERS) else "own_phone"
 
 
 def _plain(text: str) -> str:

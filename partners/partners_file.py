@@ -8,33 +8,18 @@ from __future__ import annotations
 import re
 import tomllib
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from partners import keldoc_file
+from partners.partner import Departements, Partner
+from partners.platforms import PARTNERS
 from partners.walking import LinkToRead
 from services.campaign.toml_lines import Entry, line_of, lines_of
-from services.partners.links import DOCTOLIB, KELDOC, MAIIA, PLATFORMS, read_link
 
-# Where each is asked unless the file says otherwise, and all hosts that it may lead to.
-HOSTS: Final = {
-    DOCTOLIB: "https://partners.doctolib.fr",
-    MAIIA: "https://www.maiia.com",
-    KELDOC: "https://booking.keldoc.com",
-}
-TIMETABLES: Final = "https://www.keldoc.com"
-_OWN_HOSTS: Final = {
-    DOCTOLIB: ("partners.doctolib.fr", "www.doctolib.fr"),
-    MAIIA: ("www.maiia.com",),
-    KELDOC: ("booking.keldoc.com", "www.keldoc.com", "vaccination-covid.keldoc.com"),
-}
 _CONTACT = re.compile(r"https://\S+|mailto:\S+@\S+|[^\s@]+@[^\s@]+\.[a-z]{2,}")
-_DEPARTEMENT = re.compile(r"\d{2}|2[AB]|9[78]\d")
-# Doctolib's lists go by names: "ain", "ville-de-paris".
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,60}")
 # Entry: its type in words, lowest, highest, what it is when it is not told.
 _NUMBERS: Final = {
     "seconds_between": (1, 60, 2.0),
@@ -44,13 +29,13 @@ _NUMBERS: Final = {
 _KNOWN: Final = {
     "read",
     "host",
-    "timetables",
     "departements",
     "from_our_centres",
     "centres",
-    # For booking at Keldoc, read by whoever books.
+    # Read by what books there.
     "booking",
     *_NUMBERS,
+    *(name for partner in PARTNERS.values() for name in partner.more_hosts),
 }
 
 
@@ -74,7 +59,8 @@ class Platform:
     links: tuple[LinkToRead, ...] = ()
     departements: tuple[str, ...] = ()
     from_our_centres: bool = False
-    timetables: str = TIMETABLES
+    # By the name of their entry: see partners.partner.
+    more_hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,34 +109,35 @@ def read_partners_file(path: Path) -> PartnersFile:
         contact = ""
     platforms = []
     for name, table in told.items():
-        if name not in PLATFORMS:
-            reader.wrong((name,), f"{name} is no platform: there are {', '.join(PLATFORMS)}")
+        partner = PARTNERS.get(name)
+        if partner is None:
+            reader.wrong((name,), f"{name} is no platform: there are {', '.join(PARTNERS)}")
         elif not isinstance(table, dict):
             reader.wrong((name,), f"{name} is a table: write [{name}]")
         else:
-            if name == KELDOC and "booking" in table:
-                for entry, sentence in keldoc_file.mistakes(table["booking"]):
+            if partner.check_booking and "booking" in table:
+                for entry, sentence in partner.check_booking(table["booking"]):
                     reader.wrong((name, "booking", *entry), sentence)
             only_books = "booking" in table and table.keys() <= {"booking", "read"}
             if table.get("read", True) is not False and not only_books:
-                platforms.append(_platform(reader, name, table))
+                platforms.append(_platform(reader, partner, table))
     reader.refuse()
     return PartnersFile(contact, tuple(platforms))
 
 
-def _platform(reader: _Reader, name: str, table: dict[str, Any]) -> Platform:
+def _platform(reader: _Reader, partner: Partner, table: dict[str, Any]) -> Platform:
+    name = partner.name
     for key in table:
         if key not in _KNOWN:
             reader.wrong((name, key), f"{key} is not known: there are {', '.join(sorted(_KNOWN))}")
     numbers = {key: _number(reader, name, key, table) for key in _NUMBERS}
-    host = _host(reader, (name, "host"), table.get("host", HOSTS[name]))
-    timetables = _host(
-        reader,
-        (name, "timetables"),
-        table.get("timetables", TIMETABLES if "host" not in table else host),
-    )
-    links = tuple(_links(reader, name, table.get("centres", [])))
-    departements = tuple(_departements(reader, name, table.get("departements", [])))
+    host = _host(reader, (name, "host"), table.get("host", partner.host))
+    more_hosts = {
+        key: _host(reader, (name, key), table.get(key, usual if "host" not in table else host))
+        for key, usual in partner.more_hosts.items()
+    }
+    links = tuple(_links(reader, partner, table.get("centres", [])))
+    departements = tuple(_departements(reader, partner, table.get("departements", [])))
     ours = table.get("from_our_centres", False)
     if not isinstance(ours, bool):
         reader.wrong((name, "from_our_centres"), "from_our_centres is true or false")
@@ -160,20 +147,18 @@ def _platform(reader: _Reader, name: str, table: dict[str, Any]) -> Platform:
             f"[{name}] names nothing to read: give centres, departements or"
             " from_our_centres = true",
         )
-    hosts = {*_OWN_HOSTS[name], urlsplit(host).netloc.lower()}
-    if name == KELDOC:
-        hosts.add(urlsplit(timetables).netloc.lower())
+    asked_at = {urlsplit(one).netloc.lower() for one in (host, *more_hosts.values())}
     return Platform(
         name=name,
         host=host,
-        hosts=frozenset(hosts),
+        hosts=frozenset({*partner.hosts, *asked_at}),
         between=numbers["seconds_between"],
         every=numbers["every_minutes"],
         days=int(numbers["days"]),
         links=links,
         departements=departements,
         from_our_centres=ours is True,
-        timetables=timetables,
+        more_hosts=more_hosts,
     )
 
 
@@ -198,8 +183,9 @@ def _host(reader: _Reader, entry: Entry, value: object) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _links(reader: _Reader, name: str, told: object) -> Iterator[LinkToRead]:
+def _links(reader: _Reader, partner: Partner, told: object) -> Iterator[LinkToRead]:
     """Links, or tables `{ link = "…", gid = "…" }`."""
+    name = partner.name
     if not isinstance(told, list):
         reader.wrong((name, "centres"), "centres is a list of booking links")
         return
@@ -209,24 +195,23 @@ def _links(reader: _Reader, name: str, told: object) -> Iterator[LinkToRead]:
         if not isinstance(link, str) or not isinstance(gid, str):
             reader.wrong(entry, 'a centre is a link, or { link = "https://…", gid = "…" }')
             continue
-        parts = read_link(link)
-        if parts is None or parts.platform != name:
+        if partner.links.read(link) is None:
             reader.wrong(entry, f"{link!r} is no booking link of {name}")
             continue
         yield LinkToRead(link, gid)
 
 
-def _departements(reader: _Reader, name: str, told: object) -> Iterator[str]:
-    pattern, example = (_NAME, "ain") if name == DOCTOLIB else (_DEPARTEMENT, "75 or 2A")
+def _departements(reader: _Reader, partner: Partner, told: object) -> Iterator[str]:
+    name, lists = partner.name, partner.departements or Departements()
     if not isinstance(told, list):
-        reader.wrong((name, "departements"), f"departements is a list of such as {example}")
+        reader.wrong((name, "departements"), f"departements is a list of such as {lists.example}")
         return
-    if told and name == KELDOC:
-        reader.wrong((name, "departements"), "keldoc is read by links: give centres")
+    if told and partner.departements is None:
+        reader.wrong((name, "departements"), f"{name} is read by links: give centres")
     for number, one in enumerate(told):
-        if isinstance(one, str) and pattern.fullmatch(one):
+        if isinstance(one, str) and lists.pattern.fullmatch(one):
             yield one
         else:
             reader.wrong(
-                (name, "departements", number), f"{one!r} is no département: write {example}"
+                (name, "departements", number), f"{one!r} is no département: write {lists.example}"
             )

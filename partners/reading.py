@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from models.centres import geography
 from models.partners.rows import PartnerCentreRow
 from partners.motives import is_reserved_centre
+from partners.phones import read_phones
 
 # Real answers have some tens of kilobytes; a whole département's list less than one megabyte.
 LARGEST_BYTES: Final = 10 * 1024 * 1024
@@ -353,4 +354,43 @@ def told_centres(centres: Sequence[PartnerCentreRow]) -> tuple[str, ...]:
             else ""
         )
         for one in centres
+    )
+
+
+def centre_of(
+    platform: str,
+    own: str,
+    *,
+    name: str,
+    street: str,
+    postcode: str,
+    town: str,
+    where: tuple[object, object],
+    insee: str = "",
+    phone: str = "",
+    link: str = "",
+    zone: str = "",
+    phone_only: bool = False,
+) -> PartnerCentreRow:
+    """A centre from what a partner tells of it; `own` is its id there, `where` latitude, longitude.
+
+    `zone` is the partner's word for the time zone, empty where the address tells it.
+    """
+    postcode = postcode if geography.is_postcode(postcode) else ""
+    departement = geography.departement(insee, postcode)
+    latitude, longitude = position(*where)
+    return PartnerCentreRow(
+        id=f"{platform}:{own}"[:80],
+        platform=platform,
+        name=name,
+        street=street,
+        postcode=postcode,
+        town=town,
+        territory=geography.territory(departement, postcode),
+        latitude=latitude,
+        longitude=longitude,
+        time_zone=zone or geography.time_zone(departement),
+        phone=next(iter(read_phones(phone, departement)), ""),
+        link=link,
+        phone_only=phone_only,
     )

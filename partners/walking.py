@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol
 from models.partners.rows import PartnerCentreRow, PartnerSlot
 from partners.motives import is_reserved_centre
 from partners.reading import NotAnAnswer, Reading, ReadSlot, parse, shortened
-from services.partners.links import PartnerLink, read_link
 
 OK: Final = 200
 NOT_FOUND: Final = 404
@@ -96,10 +95,6 @@ class LinkToRead:
 
     link: str
     gid: str = ""
-
-    @property
-    def parts(self) -> PartnerLink | None:
-        return read_link(self.link)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
@@ -18,17 +21,28 @@ class Service:
         campaign: Campaign | Campaigns,
         national_number: str,
         caller_id: str = "",
+        platforms: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        """`caller_id` is what people see when we ring them; the number to ring where not given."""
+        """`caller_id` is what people see when we ring them; the number to ring where not given.
+
+        `platforms` gives the partners, by their name in the store, as people know them. It is asked
+        when one is to be named, for a web worker loads no partner before.
+        """
         self.directory = directory
         self.campaigns = campaign if isinstance(campaign, Campaigns) else Campaigns.fixed(campaign)
         self.national_number = national_number
+        self._platforms = platforms
         self.caller_id = caller_id or national_number
         self.beyond = Beyond(fresh=directory.centres_fresh_seconds)
         # Where nothing is to be remembered, neither is this.
         self.wait_estimates = WaitEstimates(
             fresh_seconds=min(OUTLOOK_SECONDS, directory.centres_fresh_seconds)
         )
+
+    @cached_property
+    def platforms(self) -> Mapping[str, str]:
+        """Names of partners as people know them, by their name in the store."""
+        return self._platforms()
 
     @property
     def campaign(self) -> Campaign:

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from exchange.transport import local_session
+
 # Where the service has its pages, and what its desk is told.
 SIGN_IN, SIGN_OUT, DESK, STATE = "/connexion", "/deconnexion", "/poste", "/poste/etat"
 READY, PAUSE, WRAP_UP, HANG_UP, OFF = (
@@ -95,16 +97,12 @@ class HttpWeb:
 
     def __init__(self, base: str, timeout_s: float = 5.0) -> None:
         self._base, self._timeout_s = base, timeout_s
-        self._session = requests.Session()
-        # A proxy of the environment has no business between two local processes.
-        self._session.trust_env = False
+        self._session = local_session()
 
     def get(self, path: str, headers: Mapping[str, str]) -> Answer:
-        """See `Web`."""
         return self._send("GET", path, None, headers)
 
     def post(self, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        """See `Web`."""
         return self._send("POST", path, form, headers)
 
     def _send(
@@ -172,7 +170,6 @@ class DeskPage:
         self.open()
 
     def open(self) -> None:
-        """Load the page, or load it again."""
         page = _let_in(self._web.get(DESK, {}))
         self._token, self._tag = _token(page.text), ""
         self.name = _identity(page.text) or self.name
@@ -202,7 +199,6 @@ class DeskPage:
         return True
 
     def sign_out(self) -> None:
-        """Leave by the door."""
         self._web.post(SIGN_OUT, {"csrf_token": self._token}, {"X-CSRFToken": self._token})
 
 

@@ -1,7 +1,7 @@
 """A caller who understands what is asked: reads a prompt as a person would and picks the keys.
 
-French and English. The rules lean on how menus are worded everywhere, label first or key first,
-not on any one service's sentences.
+The rules lean on how menus are worded everywhere, label first or key first, not on any one
+service's sentences; the words of each language are in `languages/`.
 """
 
 import re
@@ -10,8 +10,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exchange.interpreter import Call, Gather, HangUp, Input, Keys, QueueWait, Silence, Speech
+from exchange.interpreter import (
+    Call,
+    ConferenceWait,
+    Gather,
+    HangUp,
+    Input,
+    Keys,
+    QueueWait,
+    Silence,
+    Speech,
+)
+from exchange.legs import Leg, Talker
 from exchange.numbers import is_valid, receives_sms, to_e164, to_national
+from simulator import tongues
 
 # Never chosen unasked: a person, the same again, one step back, slower.
 RESERVED_KEYS = frozenset("089*#")
@@ -19,61 +31,9 @@ MAX_SAME_QUESTION = 4
 KNOWN_ANSWERS = ("dob", "postcode", "town", "offer", "phone", "reference")
 DIGIT_COUNTS = {"dob": 8, "postcode": 5, "phone": 10, "reference": 10}
 
-VERB = r"(?:tapez|appuyez sur|composez|faites|pressez|press|dial|enter|type)"
-OPTION = re.compile(
-    rf"\b{VERB}\s+(?:la touche\s+|le\s+|key\s+)?(?P<key>\d|\*|#|étoile|dièse|star|hash|pound)"
-    r"(?![\s,]*\d)(?!\s*(?:chiffres?|touches?|digits?))",
-    re.IGNORECASE,
-)
-KEY_WORDS = {"étoile": "*", "star": "*", "dièse": "#", "hash": "#", "pound": "#"}
 SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
 CLAUSE_END = re.compile(r"(?<=[.!?;:])\s+")
-FOLLOWS_KEY = re.compile(
-    r"\s*(?:,\s*)?(?:pour|quand|si|lorsque|dès que|for|to|when|if|once)\b", re.IGNORECASE
-)
-
-YES = re.compile(
-    r"\b(exacte?s?|correcte?s?|bien|bonn?e?s?|oui|confirme[rz]?|valide[rz]?|yes|right)\b"
-)
-YES_EN = re.compile(r"\b(confirm|that'?s it|accept)\b")
-NO = re.compile(r"\b(pas|non|sinon|corrige[rz]?|change[rz]?|no|not|otherwise|change|wrong|n't)\b")
-WITHOUT = re.compile(r"\b(sans|aucun|pas de|n'avez pas|no mobile|without|don't have|do not have)\b")
-MOBILE = re.compile(r"\b(portable|mobile|sms|téléphone|numéro|texto|cell|phone|number)\b")
-OTHER_NUMBER = re.compile(r"\b(autre|proche|different|another|someone else)\b")
-TIME = re.compile(
-    r"\b(\d{1,2}\s*(h|heures?)\b|\d{1,2}:\d\d|\d{1,2}\s*(am|pm|a\.m|p\.m)|o'clock"
-    r"|(lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\s"
-    r"|(monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b)"
-)
-# What a caller who wants an appointment prefers, the stronger first.
-PREFERENCES: tuple[tuple[int, re.Pattern[str]], ...] = (
-    (60, re.compile(r"\b(prendre|réserver|obtenir)\b.*\brendez-vous\b|\bbook\b")),
-    (50, re.compile(r"\bvous[- ]même\b|\bpour vous\b|\byourself\b|\bfor you\b")),
-    (45, re.compile(r"\b(prête?s?|ready)\b")),
-    (40, re.compile(r"\b(continuer|reprendre|poursuivre|go on|continue|resume)\b")),
-    (35, re.compile(r"\b(ce créneau|ce rendez-vous|this slot|this appointment)\b")),
-    (-20, re.compile(r"\b(déplacer|annuler|cancel|move|mon rendez-vous|my appointment)\b")),
-    (-20, re.compile(r"\b(autres?|quelqu'un|proche|deux personnes|someone|others?|two people)\b")),
-    (-30, re.compile(r"\b(anglais|english|français|french|quitter|raccrocher|hang up)\b")),
-)
 YES_WEIGHT, NO_WEIGHT, NEEDED_WEIGHT = 55, -100, 200
-
-FIELDS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("dob", re.compile(r"\b(date de naissance|date of birth|birth date|birthday)\b")),
-    ("code", re.compile(r"\b(code de reprise|resume code)\b")),
-    ("postcode", re.compile(r"\b(code postal|post ?code|postal code|zip code)\b")),
-    ("reference", re.compile(r"\b(référence|reference)\b")),
-    ("phone", re.compile(r"\b(numéro de téléphone|portable|mobile|phone number)\b")),
-    ("year", re.compile(r"\b(année|year)\b")),
-    ("month", re.compile(r"\b(mois|month)\b")),
-    ("day", re.compile(r"\b(jour|day)\b")),
-    ("town", re.compile(r"\b(commune|ville|town|city)\b")),
-)
-# A sentence that asks for something to be typed or said, as against one that tells.
-ASKS = re.compile(
-    r"\b(tapez|composez|entrez|saisissez|indiquez|donnez|dites|faites|quelle?s?|chiffres?"
-    r"|enter|type|say|dial|press|what|which|digits?|give)\b"
-)
 
 
 class MissingAnswer(Exception):
@@ -132,15 +92,15 @@ def read_menu(text: str) -> tuple[Option, ...]:
     options: list[Option] = []
     block: list[str] = []
     for sentence in CLAUSE_END.split(text):
-        matches = list(OPTION.finditer(sentence))
+        matches = list(tongues.option().finditer(sentence))
         start = 0
         for number, match in enumerate(matches):
             key = match["key"].casefold()
-            key = KEY_WORDS.get(key, key)
+            key = tongues.key_words().get(key, key)
             end = matches[number + 1].start() if number + 1 < len(matches) else len(sentence)
             before = sentence[start : match.start()].strip(" ,")
             start = match.end()
-            if FOLLOWS_KEY.match(sentence, match.end()) and (not before or number):
+            if tongues.follows_key().match(sentence, match.end()) and (not before or number):
                 # Key first ("tapez 1 pour …"): the label is what follows.
                 label, start = sentence[match.end() : end].strip(" ,"), end
             elif before:
@@ -170,10 +130,12 @@ def _field(text: str, gather: Gather) -> str:
     """Return the field named in the last sentence that asks, else the last one named at all."""
     sentences = SENTENCE_END.split(text.casefold().replace("’", "'"))
     # A sentence about a reserved key asks for nothing: "pour parler à quelqu'un, tapez 0".
-    sentences = [sentence for sentence in sentences if not OPTION.search(sentence)] or sentences
-    asking = [sentence for sentence in sentences if ASKS.search(sentence)]
+    sentences = [
+        sentence for sentence in sentences if not tongues.option().search(sentence)
+    ] or sentences
+    asking = [sentence for sentence in sentences if tongues.about("asks").search(sentence)]
     for sentence in [*reversed(asking), *reversed(sentences)]:
-        names = [name for name, pattern in FIELDS if pattern.search(sentence)]
+        names = [name for name, pattern in tongues.fields() if pattern.search(sentence)]
         if names:
             return _by_length(names, gather.num_digits)
     return ""
@@ -203,7 +165,6 @@ class AnswersLeg:
     asked: Counter[str] = field(default_factory=Counter)
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         question = read_question(call.since_input, gather)
         if question.key:
             self.asked[question.key] += 1
@@ -223,7 +184,11 @@ class AnswersLeg:
     def _fill(self, name: str, text: str, gather: Gather) -> Input:
         value = self._value(name)
         if not value and name == "phone":
-            without = [option for option in read_menu(text) if WITHOUT.search(option.label)]
+            without = [
+                option
+                for option in read_menu(text)
+                if tongues.about("without").search(option.label)
+            ]
             if without:
                 return Keys(without[0].key)
         if not value:
@@ -248,7 +213,7 @@ class AnswersLeg:
 
     def choose(self, options: tuple[Option, ...]) -> str:
         """Return the key of the first sensible choice."""
-        offers = [option for option in options if TIME.search(option.block)]
+        offers = [option for option in options if tongues.about("time").search(option.block)]
         if len(offers) > 1 and not any(is_yes(option.label) for option in offers):
             wanted = self.answers_given.get("offer", "1")
             return wanted if wanted in {option.key for option in offers} else offers[0].key
@@ -259,30 +224,67 @@ class AnswersLeg:
         label = option.label
         phone = self.answers_given.get("phone")
         about_mobile = any(
-            WITHOUT.search(o.label) and MOBILE.search(o.label) for o in options
-        ) or any(OTHER_NUMBER.search(o.label) and MOBILE.search(o.label) for o in options)
+            tongues.about("without").search(o.label) and tongues.about("mobile").search(o.label)
+            for o in options
+        ) or any(
+            tongues.about("other_number").search(o.label)
+            and tongues.about("mobile").search(o.label)
+            for o in options
+        )
         if about_mobile:
-            without = WITHOUT.search(label) is not None
+            without = tongues.about("without").search(label) is not None
             if phone is None:
                 own = is_valid(self.sender) and receives_sms(self.sender)
                 if without:
                     return 0 if own else NEEDED_WEIGHT
             elif without:
                 return NO_WEIGHT
-            elif OTHER_NUMBER.search(label) and phone != _national(self.sender):
+            elif tongues.about("other_number").search(label) and phone != _national(self.sender):
                 return NEEDED_WEIGHT
-        weight = sum(points for points, pattern in PREFERENCES if pattern.search(label))
-        if NO.search(label):
+        weight = sum(points for points, pattern in tongues.preferences() if pattern.search(label))
+        if tongues.about("no").search(label):
             weight += NO_WEIGHT
         elif is_yes(label):
             weight += YES_WEIGHT
         return weight
 
 
+@dataclass
+class LanguageLeg:
+    """Takes the choice that names a language (its code: "es"), and lets another leg do the rest.
+
+    Raises MissingAnswer out of the drive when the first menu names no such language.
+    """
+
+    leg: Leg
+    language: str
+    chosen: bool = False
+
+    def answers(self, call: Call, gather: Gather) -> Input:
+        """See `Leg`."""
+        if self.chosen:
+            return self.leg.answers(call, gather)
+        named = tongues.names(self.language)
+        found = [one.key for one in read_menu(call.since_input) if named.search(one.block)]
+        if not found:
+            raise MissingAnswer(f"the first menu names no language {self.language}")
+        self.chosen = True
+        return Keys(found[0])
+
+    def waits(self, call: Call, queue: QueueWait) -> Input:
+        """See `Leg`."""
+        return self.leg.waits(call, queue)
+
+    def confers(self, call: Call, wait: ConferenceWait) -> Input:
+        """See `Talker`."""
+        return self.leg.confers(call, wait) if isinstance(self.leg, Talker) else Silence()
+
+
 def is_yes(label: str) -> bool:
     """Return whether a choice's label (small letters) agrees to what was read back."""
-    label = label.replace("ou bien", "")
-    return bool(YES.search(label) or YES_EN.search(label)) and not NO.search(label)
+    label = tongues.about("not_yes").sub("", label)
+    agrees = tongues.about("yes").search(label) or tongues.about("accepts").search(label)
+    return agrees is not None and not tongues.about("no").search(label)
 
 
 def _national(number: str) -> str:

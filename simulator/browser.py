@@ -88,7 +88,6 @@ class BrowserLeg:
                 raise HungUp
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         with self._changed:
             self._turn += 1
             self._gather, self._answer, self._typed = gather, None, ""
@@ -109,14 +108,12 @@ class BrowserLeg:
             return answer
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         with self._changed:
             until = self._now() + QUEUE_ROUND_S
             self._wait("queue", lambda: self._now() >= until or self._ordered())
             return HangUp() if self._left else Silence()
 
     def confers(self, call: Call, wait: ConferenceWait) -> Input:
-        """See `Talker`."""
         with self._changed:
             self._wait("talk", self._ordered)
             return HangUp() if self._left else Silence()
@@ -229,7 +226,6 @@ class BrowserLeg:
             return self._told(done=True)
 
     def hang_up(self) -> str:
-        """Put the receiver down."""
         with self._changed:
             self._left = self._left or "caller"
             return self._told(done=self._waits != "over")

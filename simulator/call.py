@@ -37,11 +37,11 @@ from exchange.numbers import to_e164
 from exchange.orders import Lines
 from exchange.remote import RemoteSwitchboard
 from exchange.settings import LOOPBACK, Settings
-from exchange.transport import HttpTransport
-from simulator.answers import AnswersLeg, MissingAnswer, parse_answers
+from exchange.transport import HttpTransport, local_session
+from simulator import tongues
+from simulator.answers import AnswersLeg, LanguageLeg, MissingAnswer, parse_answers
 from simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
 from simulator.outcomes import (
-    SMS_PROMISE,
     Ending,
     after_confirmation,
     ending,
@@ -97,7 +97,6 @@ class Printer:
     quiet: bool = False
 
     def line(self, text: str = "") -> None:
-        """Write one line."""
         if not self.quiet:
             self.out.write(text + "\n")
             self.out.flush()
@@ -147,7 +146,6 @@ class Reported:
     _met: bool = False
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         stays = bool(self.patience_s and call.queue) and not isinstance(self.leg, KeysLeg)
         # Whoever waits for a person takes no other offer meanwhile; given keys are pressed.
         action = Silence() if stays else self.leg.answers(call, gather)
@@ -163,7 +161,6 @@ class Reported:
         return action
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         if not self.patience_s:
             return self.leg.waits(call, queue)
         if self._since is None:
@@ -208,7 +205,6 @@ class TerminalLeg:
     _others: int = -1
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         while True:
             typed = self._line("> ", call)
             if typed is None:
@@ -257,9 +253,8 @@ class Sms:
     def __init__(self, base: str, settings: Settings) -> None:
         account = f"{base}/{API_VERSION}/Accounts/{settings.twilio_account_sid}"
         self._messages = f"{account}/Messages.json"
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.auth = (settings.twilio_account_sid, settings.twilio_auth_token)
+        auth = (settings.twilio_account_sid, settings.twilio_auth_token)
+        self._session = local_session(auth)
 
     def known(self, number: str) -> dict[str, str] | None:
         """Return the texts sent to `number` by SID; None when the simulator does not answer."""
@@ -328,6 +323,12 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="NUMBER",
         help=f"the caller's number, or: withheld (default {SENDER}; a person has their own)",
     )
+    parser.add_argument(
+        "--language",
+        choices=tuple(tongues.tongues()),
+        default="",
+        help="choose this language at the first menu (default: none is chosen)",
+    )
     parser.add_argument("--service", default=None, metavar="URL", help="default SERVICE_URL")
     parser.add_argument(
         "--wait",
@@ -386,6 +387,13 @@ def make_leg(options: argparse.Namespace, printer: Printer) -> tuple[Leg, str, b
     if not sys.stdin.isatty():
         raise Unusable("give --keys, --answers or --person, or call from a terminal.")
     return TerminalLeg(printer=printer), sender, True
+
+
+def _in_language(leg: Leg, options: argparse.Namespace) -> Leg:
+    """The leg, after the key of the language that was asked for; a call begins in French."""
+    if options.language in {"", tongues.COUNTRY}:
+        return leg
+    return LanguageLeg(leg, options.language)
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
@@ -470,6 +478,8 @@ def _crowd(options: argparse.Namespace, out: TextIO) -> int:
         raise Unusable(
             f"--crowd goes from 1 to {MOST_CALLS} people, --at-once from 1 to {MOST_AT_ONCE}."
         )
+    if options.language:
+        raise Unusable("people in a crowd speak French; --language is for one call.")
     if options.keys is not None or options.sender is not None:
         raise Unusable("people in a crowd have keys and numbers of their own.")
     make = _dialler(options, settings)
@@ -509,7 +519,8 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
     call = make(sender, WallClock() if by_hand else VirtualClock())
     printer.line(f"{sender} calls {recipient}")
     try:
-        drive(call, leg if by_hand else Reported(leg, printer, options.wait))
+        acting = _in_language(leg, options)
+        drive(call, acting if by_hand else Reported(acting, printer, options.wait))
     except KeyboardInterrupt:
         call.hang_up()
     except MissingAnswer as error:
@@ -519,7 +530,9 @@ def _call(options: argparse.Namespace, out: TextIO) -> int:
         raise Unusable(f"the service at {settings.service_base} cannot be reached.")
     reference = heard_reference(call.spoken)
     booked = ending(call) is Ending.BOOKED
-    promised = booked and any(map(SMS_PROMISE.search, after_confirmation(call.spoken)))
+    promised = booked and any(
+        map(tongues.ends("text_promised").search, after_confirmation(call.spoken))
+    )
     received: list[str] = []
     if known is None:
         printer.line("The simulator does not answer, so SMS cannot be shown.")

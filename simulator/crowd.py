@@ -36,11 +36,9 @@ class _Patient:
     is_over: Callable[[], bool]
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         return HangUp() if self.is_over() else self.leg.answers(call, gather)
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         return self.leg.waits(call, queue)
 
 

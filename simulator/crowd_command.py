@@ -11,6 +11,7 @@ import sys
 import time
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ import click
 import requests
 
 from exchange.settings import LOOPBACK, Settings
+from exchange.transport import local_session
 from simulator.guests import (
     MOST_AGENTS,
     MOST_GUESTS,
@@ -62,20 +64,16 @@ class HttpControl:
 
     def __init__(self, base: str, settings: Settings) -> None:
         self._base, self._url = base, f"{base}/_crowd"
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.auth = (settings.twilio_account_sid, settings.twilio_auth_token)
+        auth = (settings.twilio_account_sid, settings.twilio_auth_token)
+        self._session = local_session(auth)
 
     def begin(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Control`."""
         return self._ask("POST", wanted)
 
     def state(self) -> dict[str, Any]:
-        """See `Control`."""
         return self._ask("GET")
 
     def stop(self) -> dict[str, Any]:
-        """See `Control`."""
         return self._ask("DELETE")
 
     def _ask(self, method: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -241,13 +239,7 @@ def run(
 
 def wanted(plan: Plan, agents: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Return the request that begins a crowd."""
-    return {
-        "callers": plan.callers,
-        "minutes": plan.minutes,
-        "seed": plan.seed,
-        "speed": plan.speed,
-        "agents": [dict(agent) for agent in agents],
-    }
+    return {**asdict(plan), "agents": [dict(agent) for agent in agents]}
 
 
 if __name__ == "__main__":

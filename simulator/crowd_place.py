@@ -12,13 +12,13 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from exchange.clock import OwnPaced
 from exchange.devices import Devices
 from exchange.interpreter import Call
 from exchange.legs import MachineLeg
-from exchange.rest.paths import Refused
+from exchange.rest.paths import Refused, fields
 from exchange.rest.server import Simulator
 from exchange.settings import LOOPBACK
 from exchange.subscribers import Rung
@@ -63,12 +63,10 @@ class PlainDevice:
         self._name = ""
 
     def register(self, name: str) -> None:
-        """See `Device`."""
         self._name = name
         self._devices.register(name)
 
     def rings(self) -> bool:
-        """See `Device`."""
         # No number is after the last event: what happened is of no interest, the state is.
         looked = self._devices.events(self._name, 1 << 62)
         if looked is None and self._name:
@@ -76,15 +74,12 @@ class PlainDevice:
         return looked is not None and looked["state"] == "ringing"
 
     def accept(self) -> None:
-        """See `Device`."""
         self._devices.accept(self._name)
 
     def hang_up(self) -> None:
-        """See `Device`."""
         self._devices.hang_up(self._name)
 
     def unregister(self) -> None:
-        """See `Device`."""
         if self._name:
             self._devices.unregister(self._name)
             self._name = ""
@@ -126,22 +121,18 @@ class CrowdPlace:
             return self._crowd
 
     def state(self) -> dict[str, Any]:
-        """Return the state of the crowd, or of none."""
         return self._crowd.state() if self._crowd is not None else dict(NONE)
 
     def stop(self) -> None:
-        """Send everybody home."""
         if self._crowd is not None:
             self._crowd.stop()
 
     # A subscriber: see `subscribers.Subscriber`
 
     def knows(self, number: str) -> bool:
-        """See `Subscriber`."""
         return self._crowd is not None and self._crowd.guest(number) is not None
 
     def rings(self, rung: Rung) -> None:
-        """See `Subscriber`."""
         crowd = self._crowd
         guest = crowd.guest(rung.record.recipient) if crowd is not None else None
         if crowd is None or guest is None or crowd.is_over or guest.answering == "no-answer":
@@ -205,10 +196,7 @@ def blueprint(place: CrowdPlace, simulator: Simulator) -> Blueprint:
 
     @crowd.post("")
     def begin() -> tuple[Response, int]:
-        given = request.get_json(silent=True)
-        if not isinstance(given, dict):
-            raise Refused(20001, "The body is not a JSON object")
-        place.begin(*read(given))
+        place.begin(*read(fields()))
         return jsonify(place.state()), HTTPStatus.CREATED
 
     @crowd.delete("")

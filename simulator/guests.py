@@ -19,9 +19,10 @@ from exchange.interpreter import (
     QueueWait,
     Silence,
 )
+from simulator import tongues
 from simulator.answers import read_menu
 from simulator.outcomes import Ending, ending, heard_reference
-from simulator.people import PROMISES, TEMPERAMENTS, Person, Silent, somebody
+from simulator.people import TEMPERAMENTS, Person, Silent, somebody
 
 MOST_GUESTS, MOST_AGENTS, MOST_MINUTES, MOST_SPEED = 500, 20, 10.0, 60.0
 # Of those who press anything: so many want a person, so many of these would rather be called back.
@@ -70,7 +71,6 @@ class Plan:
     agents: int = 5
 
     def __post_init__(self) -> None:
-        """Look at the bounds."""
         bounds: tuple[tuple[str, float, float, float], ...] = (
             ("callers", self.callers, 1, MOST_GUESTS),
             ("agents", self.agents, 0, MOST_AGENTS),
@@ -125,11 +125,9 @@ class Guest:
 
     @property
     def number(self) -> str:
-        """The number that they ring from."""
         return self.person.sender
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         if self._is_over():
             return HangUp()
         if call.queue:
@@ -144,7 +142,6 @@ class Guest:
         return self.person.answers(call, gather)
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         return HangUp() if self._has_had_enough() else Silence()
 
     def confers(self, call: Call, wait: ConferenceWait) -> Input:
@@ -154,7 +151,6 @@ class Guest:
         return HangUp() if self._is_over() else Silence()
 
     def rings(self) -> None:
-        """Take note that this guest rings."""
         self.fate = Fate.MENU
 
     def answers_the_telephone(self) -> None:
@@ -182,7 +178,7 @@ class Guest:
             return HangUp()
         if self.prefers_callback:
             for option in read_menu(call.since_input):
-                if PROMISES.search(option.label):
+                if tongues.about("promises").search(option.label):
                     self.prefers_callback = False
                     return Keys(option.key)
         return Silence()

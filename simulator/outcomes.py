@@ -23,32 +23,12 @@ from exchange.interpreter import (
     Speech,
 )
 from exchange.legs import Leg
+from simulator import tongues
 
 WORDS_PER_MINUTE = 160
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\D)")
 WORD = re.compile(r"\S*\w\S*")
 
-REFERENCE = re.compile(
-    r"\br[ée]f[ée]rence\b(?:[^0-9.!?]{0,40}|\s*[.:]\s*)(?P<digits>\d(?:[\s,.\-–]*\d){9})(?![\s,.\-–]*\d)",
-    re.IGNORECASE,
-)
-CONFIRMED = re.compile(
-    r"\b(confirmée?s?|réservée?s?|enregistrée?s?|confirmed|booked)\b", re.IGNORECASE
-)
-UNCONFIRMED = re.compile(
-    r"\b(pas|not|n't)\b[^.!?]*\b(confirm|réserv|enregistr|book)", re.IGNORECASE
-)
-SMS_PROMISE = re.compile(
-    r"\b(recevrez|recevez|envoyons|enverrons|envoyé|receive|sent|send)\b"
-    r"[^.!?]*\b(sms|texto|message)\b",
-    re.IGNORECASE,
-)
-PROMISE = re.compile(
-    r"\bnous vous (rappellerons|appellerons|préviendrons|enverrons)\b"
-    r"|\bvous (serez|allez être) (rappelé|appelé|prévenu)"
-    r"|\b(we will|we'll) (call|ring|text|phone)\b|\byou will be (called|rung|texted|phoned)\b",
-    re.IGNORECASE,
-)
 # Whoever presses one of these asked for the same words, or for the question before.
 SAME_AGAIN = frozenset({"9", "8", "*", "**"})
 LAST_WORDS = 3
@@ -73,7 +53,9 @@ def after_confirmation(spoken: list[str]) -> list[str]:
     """Return what was said from the sentence that confirms the booking on."""
     for number, text in enumerate(spoken):
         for sentence in SENTENCE_END.split(text):
-            if CONFIRMED.search(sentence) and not UNCONFIRMED.search(sentence):
+            if tongues.ends("confirmed").search(sentence) and not tongues.ends(
+                "unconfirmed"
+            ).search(sentence):
                 return spoken[number:]
     return []
 
@@ -84,8 +66,8 @@ def heard_references(spoken: list[str]) -> list[str]:
     found: list[str] = []
     for number, text in enumerate(told):
         # A reference may be cut over two <Say>: the word in one, its digits in the next.
-        matches = list(REFERENCE.finditer(text))
-        across = REFERENCE.search(" ".join(told[number : number + 2]))
+        matches = list(tongues.reference().finditer(text))
+        across = tongues.reference().search(" ".join(told[number : number + 2]))
         for match in matches or ([across] if across else []):
             digits = re.sub(r"\D", "", match["digits"])
             if digits not in found:
@@ -110,7 +92,7 @@ def ending(call: Call, *, queued: bool = False) -> Ending:
     if not call.ended_normally:
         return Ending.FAILED
     last = SENTENCE_END.split(call.last_spoken)[-LAST_WORDS:]
-    return Ending.PROMISED if any(map(PROMISE.search, last)) else Ending.GOODBYE
+    return Ending.PROMISED if any(map(tongues.ends("promised").search, last)) else Ending.GOODBYE
 
 
 def spoken_seconds(heard: Iterable[Heard]) -> float:
@@ -183,7 +165,6 @@ class Witness:
     _mark: int = 0
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         text = call.since_input
         did = self.leg.answers(call, gather)
         heard = call.heard[self._mark :]
@@ -201,7 +182,6 @@ class Witness:
         return did
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         self.queued = True
         return self.leg.waits(call, queue)
 

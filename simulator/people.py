@@ -13,15 +13,10 @@ from datetime import date, timedelta
 from random import Random
 from typing import ClassVar
 
-from exchange.interpreter import Call, Gather, HangUp, Input, Keys, QueueWait, Silence, Speech
+from exchange.interpreter import Call, Gather, HangUp, Input, Keys, Silence, Speech
 from exchange.numbers import is_valid, receives_sms, to_national
-from simulator import sayings
+from simulator import sayings, tongues
 from simulator.answers import (
-    NO,
-    TIME,
-    WITHOUT,
-    YES,
-    YES_EN,
     AnswersLeg,
     Option,
     Question,
@@ -55,35 +50,14 @@ TOWNS: Mapping[str, str] = {
 FIRST_BORN, LAST_BORN = date(1939, 1, 1), date(1944, 12, 31)
 LANDLINE_PREFIXES = ("+331426", "+332993", "+334912", "+335564")
 
-GOES = re.compile(
-    r"\b(terminer|raccrocher|quitter|fin de l'appel|annuler|hang up|end the call|cancel)\b"
-)
-MAY_HANG_UP = re.compile(r"\b(pouvez raccrocher|may hang up|can hang up)\b", re.IGNORECASE)
-PROMISES = re.compile(r"\b(rappell?e[rz]?|rappelée?s?|prévenue?s?|prévenir|call(ed)? back)\b")
-HAS_NONE = re.compile(r"\b(ne l'avez (pas|plus)|n'en avez pas|do not have it|don't have it)\b")
-GO_ON = re.compile(r"\b(continuer|reprendre|go on|continue)\b")
-MORE_TIME = re.compile(r"\b(plus de temps|encore du temps|encore un peu|more time)\b")
-MORE_TIME_KEY = re.compile(
-    r"\b(plus de temps|plus lentement|more time|more slowly)\b[^.]*\b(tapez|press) 8\b",
-    re.IGNORECASE,
-)
-TWO_PEOPLE = re.compile(r"\b(deux personnes|à deux|two people|two of you)\b")
-# How the label of a choice is said by whoever makes it, the first that fits.
-SAID_AS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("no", NO),
-    ("ready", re.compile(r"\b(prête?s?|ready)\b")),
-    ("two", TWO_PEOPLE),
-    ("self", re.compile(r"(^pour|c'est|,) (vous|vous-même)\b|\bfor you\b|\byourself\b")),
-    ("yes", re.compile(f"{YES.pattern}|{YES_EN.pattern}")),
-)
-SECOND_PERSON = re.compile(
-    r"\b(deuxième|seconde|l'autre)\s+personne\b|\b(second|the other)\s+person\b", re.IGNORECASE
-)
-MOBILE_WANTED = re.compile(r"\b(portable|mobile|sms|texto|message)\b", re.IGNORECASE)
-WRITTEN_DATE = re.compile(
-    r"\b(?P<day>\d{1,2})(?:er|st|nd|rd|th)?\s+(?:of\s+)?(?P<month>[a-zéû]+)\s+(?P<year>\d{4})\b"
-    r"|\b(?P<month_en>[a-z]+)\s+(?P<day_en>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year_en>\d{4})\b",
-    re.IGNORECASE,
+# How the label of a choice is said by the person who makes it: the first that fits.
+SAID_AS = (
+    ("no", "no"),
+    ("ready", "ready"),
+    ("two", "two_people"),
+    ("self", "myself"),
+    ("yes", "yes"),
+    ("yes", "accepts"),
 )
 SPACED_POSTCODE = re.compile(r"\b(\d(?:[\s,]+\d){4})\b(?![\s,]*\d)")
 
@@ -114,7 +88,6 @@ class Person(AnswersLeg):
     key_gap_s: ClassVar[float] = 0.8
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         question = read_question(call.since_input, gather)
         asked = question.field or "".join(sorted(option.key for option in question.options))
         same = asked == self._asked and not self._done
@@ -127,10 +100,6 @@ class Person(AnswersLeg):
         self._notices_whose_turn(call, question)
         return self.behaves(call, gather, question)
 
-    def waits(self, call: Call, queue: QueueWait) -> Input:
-        """Hang up: the call came to a person, which is all that there is to see."""
-        return HangUp()
-
     def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
         """Return what this temperament does; here, what is sensible."""
         return self.sensible(call, gather, question)
@@ -139,7 +108,9 @@ class Person(AnswersLeg):
         if not self.second or self.on_second:
             return
         again = question.field in {"dob", "year"} and bool(heard_references(call.spoken))
-        self.on_second = again or SECOND_PERSON.search(call.since_input) is not None
+        self.on_second = (
+            again or tongues.about("second_person").search(call.since_input) is not None
+        )
 
     # What is sensible
 
@@ -155,7 +126,7 @@ class Person(AnswersLeg):
             return Keys(self.picks(call.since_input, question.options).key)
         if question.field:
             return self._types(call, gather, question)
-        if MAY_HANG_UP.search(call.since_input) and heard_references(call.spoken):
+        if tongues.about("may_hang_up").search(call.since_input) and heard_references(call.spoken):
             return HangUp()
         self.puzzles.append(call.since_input)
         return Silence()
@@ -172,7 +143,9 @@ class Person(AnswersLeg):
         """Do without what is asked for: the choice for that, else a step back, else a person."""
         self._done = False
         for option in read_menu(call.since_input):
-            if WITHOUT.search(option.label) or HAS_NONE.search(option.label):
+            if tongues.about("without").search(option.label) or tongues.about("has_none").search(
+                option.label
+            ):
                 return Keys(option.key if gather.finish_on_key != "#" else f"{option.key}#")
         self._stuck += 1
         if self._stuck % 3 == 0:
@@ -189,7 +162,11 @@ class Person(AnswersLeg):
             return "" if name == "town" else self.answers_given.get(name, "")
         if not is_valid(self.sender):
             return ""
-        if MOBILE_WANTED.search(text) and "fixe" not in text and not receives_sms(self.sender):
+        if (
+            tongues.about("mobile_wanted").search(text)
+            and "fixe" not in text
+            and not receives_sms(self.sender)
+        ):
             return ""
         return to_national(self.sender)
 
@@ -202,11 +179,11 @@ class Person(AnswersLeg):
     def picks(self, text: str, options: tuple[Option, ...]) -> Option:
         """Return the choice that suits: no to what was understood wrong, else the sensible one."""
         if self.is_wrong(text):
-            refusals = [option for option in options if NO.search(option.label)]
+            refusals = [option for option in options if tongues.about("no").search(option.label)]
             if refusals:
                 return refusals[0]
-        promises = [option for option in options if PROMISES.search(option.label)]
-        if promises and any(GO_ON.search(option.label) for option in options):
+        promises = [option for option in options if tongues.about("promises").search(option.label)]
+        if promises and any(tongues.about("goes_on").search(option.label) for option in options):
             # Once more by oneself; whoever comes here again has had enough.
             self.persons += 1
             if self.persons > ENOUGH_PERSONS:
@@ -216,7 +193,7 @@ class Person(AnswersLeg):
 
     def is_wrong(self, text: str) -> bool:
         """Return whether `text` reads back a date of birth or a postcode that is not theirs."""
-        dates = [_as_typed(match) for match in WRITTEN_DATE.finditer(text)]
+        dates = [_as_typed(match) for match in tongues.written_date().finditer(text)]
         typed = [value for value in dates if value]
         if typed and self.dob not in typed:
             return True
@@ -227,11 +204,11 @@ class Person(AnswersLeg):
 
     def _weight(self, option: Option, options: tuple[Option, ...]) -> int:
         weight = super()._weight(option, options)
-        if GOES.search(option.label):
+        if tongues.about("goes").search(option.label):
             weight -= 150
-        if PROMISES.search(option.label):
+        if tongues.about("promises").search(option.label):
             weight += 30
-        if MORE_TIME.search(option.label):
+        if tongues.about("more_time").search(option.label):
             weight += 70
         return weight
 
@@ -239,7 +216,7 @@ class Person(AnswersLeg):
 
     def spoken(self, call: Call, gather: Gather, question: Question) -> str:
         """Return what this person would say to what is asked; empty when there is nothing."""
-        language = "en" if gather.language.startswith("en") else "fr"
+        language = tongues.spoken(gather.language)
         if question.field:
             return self._says_field(question.field, call.since_input, language)
         if not question.options:
@@ -253,21 +230,25 @@ class Person(AnswersLeg):
         option: Option, options: tuple[Option, ...], language: str
     ) -> tuple[str, dict[str, str]]:
         """Return which sentence says a choice, and the words that go into it."""
-        offers = [o for o in options if TIME.search(o.block) and not is_yes(o.label)]
+        offers = [
+            o for o in options if tongues.about("time").search(o.block) and not is_yes(o.label)
+        ]
         if option in offers and len(offers) > 1:
-            return "nth", {"place": sayings.PLACES[language][min(offers.index(option), 3)]}
+            return "nth", {
+                "place": tongues.tongues()[language]["places"][min(offers.index(option), 3)]
+            }
         if option in offers:
             return "only", {}
-        for what, pattern in SAID_AS:
-            if pattern.search(option.label):
+        for what, meaning in SAID_AS:
+            if tongues.about(meaning).search(option.label):
                 return what, {}
         # Nobody says "tapez", nor what stands behind the first comma.
-        label = re.sub(r"^(pour|to|for)\s+", "", option.label).partition(",")[0].strip(" .")
+        label = tongues.unlabelled(option.label).partition(",")[0].strip(" .")
         return "choice", {"label": label}
 
     def _says_field(self, name: str, text: str, language: str) -> str:
         value = self._town if name == "town" else self.knows(name, text)
-        if not value or name not in sayings.SENTENCES[language]:
+        if not value or name not in tongues.tongues()[language]["says"]:
             return ""
         postcode = self.answers_given.get("postcode", "")
         words = {
@@ -284,11 +265,10 @@ class Person(AnswersLeg):
 def _as_typed(match: re.Match[str]) -> str:
     """Return a date in words as eight digits, or nothing when it is none."""
     name = (match["month"] or match["month_en"] or "").casefold()
-    for months in sayings.MONTHS.values():
-        folded = [month.casefold() for month in months]
-        if name in folded:
+    for months in tongues.months():
+        if name in months:
             day, year = match["day"] or match["day_en"], match["year"] or match["year_en"]
-            return f"{int(day):02d}{folded.index(name) + 1:02d}{year}"
+            return f"{int(day):02d}{months.index(name) + 1:02d}{year}"
     return ""
 
 
@@ -336,7 +316,7 @@ class Slow(Person):
     def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
         if self.tries == 1:
             return Silence()
-        if MORE_TIME_KEY.search(call.since_input) and not self.asked_for_time:
+        if tongues.about("more_time_key").search(call.since_input) and not self.asked_for_time:
             self.asked_for_time = True
             return Keys("8" if gather.num_digits == 1 else "8#")
         right = self.sensible(call, gather, question)
@@ -402,7 +382,6 @@ class PressesEverything(Person):
     for_turns: int = 0
 
     def __post_init__(self) -> None:
-        """Draw how long it goes on."""
         self.for_turns = self.for_turns or self.chance.randint(6, 16)
 
     def behaves(self, call: Call, gather: Gather, question: Question) -> Input:
@@ -448,7 +427,7 @@ class Couple(Person):
     name = "couple"
 
     def _weight(self, option: Option, options: tuple[Option, ...]) -> int:
-        wanted = TWO_PEOPLE.search(option.label) and not self.on_second
+        wanted = tongues.about("two_people").search(option.label) and not self.on_second
         return 300 if wanted else super()._weight(option, options)
 
 

@@ -42,12 +42,10 @@ class RungPages:
     # The exchange's side
 
     def knows(self, number: str) -> bool:
-        """See `Subscriber`."""
         with self._lock:
             return self._open_at(number) is not None
 
     def rings(self, rung: Rung) -> None:
-        """See `Subscriber`."""
         with self._lock:
             at = self._open_at(rung.record.recipient)
             if at is not None and not at.busy:
@@ -56,7 +54,6 @@ class RungPages:
         rung.refuse("busy" if at is not None else "no-answer")
 
     def stops(self, rung: Rung) -> None:
-        """See `Subscriber`."""
         with self._lock:
             self._rung = {key: one for key, one in self._rung.items() if one is not rung}
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from flask import Flask
 
-from models.accounts.staff import ROLES
+from services.accounts.staff import ROLES
 
 View = TypeVar("View", bound=Callable[..., object])
 # The provider signs what it asks for here; nothing of a browser's is there.

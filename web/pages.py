@@ -19,9 +19,9 @@ from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from models.accounts.staff import Staff
 from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES, Screen, screen
+from services.accounts.staff import Staff
 from web.marks import SIGNED, who_may
 
 LANGUAGE_COOKIE = "allo-lang"

@@ -31,14 +31,17 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
-from models.accounts.staff import Staff, StaffSession
 from services.accounts.sign_in import SignIn, needs
+from services.accounts.staff import Staff, StaffSession
 from web.browser_session import BrowserSession, Cookies
 from web.marks import SIGNED, Who, public, public_form, roles, who_may
 from web.pages import setting
 
 __all__ = ["current", "public", "public_form", "roles"]
 
+# What concerns many, or lets somebody listen, asks for the password again: the answer to a script
+# (`services.accounts.sign_in.PROVED_FOR`).
+UNPROVED = "unproved"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -182,6 +185,12 @@ def _to_sign_in() -> ResponseReturnValue:
         return refuse(401, "signed_out")
     path = request.full_path.rstrip("?")
     return redirect(url_for("sign_in.form", next=path))
+
+
+def to_proof(wanted: str) -> ResponseReturnValue:
+    """To where the password is asked for again, and from there to `wanted`, a path of ours."""
+    status = 302 if request.method in _SAFE else 303
+    return redirect(url_for("sign_in.proof_form", next=wanted), status)
 
 
 def _is_ours() -> bool:

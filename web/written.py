@@ -1,4 +1,4 @@
-"""How a desk's page writes things: days and hours, numbers, questions and what was answered."""
+"""How pages write days and hours, numbers and distances; and the words of an agent's desk."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
@@ -14,7 +15,7 @@ from babel.numbers import format_decimal
 from prompts.catalogue import written_number
 from prompts.screens import Screen
 
-PARIS = ZoneInfo("Europe/Paris")
+COUNTRY: Final = "Europe/Paris"
 # Where one key means the same at every question.
 _EVERYWHERE = {"0": "any_0", "9": "any_9", "8": "any_8", "*": "any_star"}
 _CHECK = "_check"
@@ -22,14 +23,60 @@ _NUMBER = re.compile(r"\+?[0-9]{6,}")
 
 
 @dataclass(frozen=True)
-class DeskWords:
-    """The words of one language, for the templates of a desk."""
+class Written:
+    """How pages of one language write things. Moments are aware, or ISO 8601 as in JSON."""
 
     words: Screen
+
+    # The patterns of days and hours are below this key.
+    patterns: ClassVar[str] = "page.language"
 
     @property
     def language(self) -> str:
         return self.words.language
+
+    def by_pattern(self, name: str, when: date) -> str:
+        """A day, or a moment by the clock of its place, by a pattern of the language."""
+        pattern, locale = self.words[f"{self.patterns}.{name}"], self.words.locale
+        if isinstance(when, datetime):
+            return format_datetime(when, pattern, locale=locale)
+        return format_date(when, pattern, locale=locale)
+
+    def day_hour(self, moment: datetime | str, zone: str = COUNTRY) -> str:
+        """A day with its hour, by the clock of a zone."""
+        local = local_time(moment, zone)
+        return self.by_pattern("first_day_hour" if local.day == 1 else "day_hour", local)
+
+    def hour(self, moment: datetime | str, zone: str = COUNTRY) -> str:
+        """An hour, by the clock of a zone."""
+        return self.by_pattern("hour", local_time(moment, zone))
+
+    def day(self, day: date | str) -> str:
+        """A day of the calendar, with its year."""
+        found = date.fromisoformat(day) if isinstance(day, str) else day
+        return self.by_pattern("first_day" if found.day == 1 else "day", found)
+
+    def weekday(self, day: date) -> str:
+        """A day with its weekday and year."""
+        return self.by_pattern("weekday", day)
+
+    def number(self, number: str) -> str:
+        """A number as people write it: 06 12 34 56 78."""
+        return written_number(number) if _NUMBER.fullmatch(number or "") else ""
+
+    def reference(self, reference: str) -> str:
+        """Ten digits by twos."""
+        return " ".join(reference[at : at + 2] for at in range(0, len(reference), 2))
+
+    def kilometres(self, kilometres: float) -> str:
+        """A distance as the crow flies; less than ten with its tenths."""
+        pattern = "0.0" if kilometres < 10 else "0"  # noqa: PLR2004 (see above)
+        told = format_decimal(kilometres, pattern, locale=self.words.locale)
+        return self.words.text("desk.file.kilometres", km=told)
+
+
+class DeskWords(Written):
+    """And the words of an agent's desk: questions, answers, reasons."""
 
     def of(self, table: str, key: str, otherwise: str = "") -> str:
         """The words of a key of `desk.<table>`, or something else for one that is not there."""
@@ -65,46 +112,12 @@ class DeskWords:
         key = f"e{code}" if code.isdecimal() else code.replace(" ", "_")
         return self.of("error", key) or self.words.text("desk.error.other", code=code)
 
-    def day_hour(self, moment: datetime | str, zone: str = PARIS.key) -> str:
-        """A day with its hour, by the clock of a zone. `moment` is aware, or ISO 8601."""
-        local = _local(moment, zone)
-        pattern = self._pattern("first_day_hour" if local.day == 1 else "day_hour")
-        return format_datetime(local, pattern, locale=self.words.locale)
 
-    def _pattern(self, name: str) -> str:
-        return self.words[f"page.language.{name}"]
-
-    def hour(self, moment: datetime | str, zone: str = PARIS.key) -> str:
-        """An hour, by the clock of a zone."""
-        local = _local(moment, zone)
-        return format_datetime(local, self._pattern("hour"), locale=self.words.locale)
-
-    def day(self, day: date | str) -> str:
-        """A day of the calendar, with its year."""
-        found = date.fromisoformat(day) if isinstance(day, str) else day
-        pattern = self._pattern("first_day" if found.day == 1 else "day")
-        return format_date(found, pattern, locale=self.words.locale)
-
-    def weekday(self, day: date) -> str:
-        """A day with its weekday and year."""
-        return format_date(day, self._pattern("weekday"), locale=self.words.locale)
-
-    def number(self, number: str) -> str:
-        """A number as people write it: 06 12 34 56 78."""
-        return written_number(number) if _NUMBER.fullmatch(number or "") else ""
-
-    def reference(self, reference: str) -> str:
-        """Ten digits by twos."""
-        return " ".join(reference[at : at + 2] for at in range(0, len(reference), 2))
-
-    def kilometres(self, kilometres: float) -> str:
-        """A distance as the crow flies; less than ten with its tenths."""
-        pattern = "0.0" if kilometres < 10 else "0"  # noqa: PLR2004 (see above)
-        told = format_decimal(kilometres, pattern, locale=self.words.locale)
-        return self.words.text("desk.file.kilometres", km=told)
+def aware(moment: datetime | str) -> datetime:
+    """A moment that may be written in ISO 8601, as in JSON."""
+    return datetime.fromisoformat(moment) if isinstance(moment, str) else moment
 
 
-def _local(moment: datetime | str, zone: str) -> datetime:
-    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    # Babel would turn an aware moment into UTC: this one is by its own clock already.
-    return found.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+def local_time(moment: datetime | str, zone: str) -> datetime:
+    """The time by the clock of a zone, without it: Babel would turn an aware moment into UTC."""
+    return aware(moment).astimezone(ZoneInfo(zone)).replace(tzinfo=None)

@@ -124,7 +124,6 @@ def _driver(database_url: str) -> str:
 
 
 def create_app() -> Flask:
-    """The application."""
     settings = config.load()
     app = Flask(__name__)
     app.secret_key = settings.secret_key or "peer"

@@ -4,17 +4,16 @@ import contextlib
 import math
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Self
 from urllib.parse import urldefrag
 
-from exchange.clock import Clock
 from exchange.interpreter.caller import (
     LOOK,
     ConferenceWait,
     Gather,
     HangUp,
-    Heard,
     HungUp,
     Input,
     Keys,
@@ -27,13 +26,13 @@ from exchange.interpreter.caller import (
 from exchange.interpreter.script import Script
 from exchange.interpreter.stage import Stage
 from exchange.interpreter.steps import BAD_CALLBACK, CallError, Failed, Goto
-from exchange.interpreter.webhooks import SentRequest
-from exchange.orders import Complete, Lines, Mailbox, Redirect, Seat
+from exchange.orders import Complete, Redirect
 from exchange.transport import Transport
 
 NORMAL_ENDS = frozenset({"hangup", "document-ended"})
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Call(Stage):
     """One call. `url`, `fallback_url` and `status_url` are public URLs, fragments allowed.
 
@@ -51,59 +50,25 @@ class Call(Stage):
     clock; then the call leaves its queue and its conference and tells its end, as it always does.
     """
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        transport: Transport,
-        auth_token: str,
-        account_sid: str = "AC00000000000000000000000000000001",
-        fallback_url: str = "",
-        status_url: str = "",
-        sender: str = "+33612345678",
-        recipient: str = "+33974750001",
-        clock: Clock | None = None,
-        call_sid: str = "",
-        direction: str = "inbound",
-        method: str = "POST",
-        status_events: tuple[str, ...] = ("completed",),
-        twiml: str = "",
-        dial_status: str = "completed",
-        heard_by: Callable[[Heard], None] | None = None,
-        sent_by: Callable[[SentRequest], None] | None = None,
-        answered_by: Callable[[], None] | None = None,
-        seated_by: Callable[[Seat | None], None] | None = None,
-        over_by: Callable[[], None] | None = None,
-        switchboard: Lines | None = None,
-        rung: int | None = None,
-        mailbox: Mailbox | None = None,
-    ) -> None:
-        super().__init__(
-            transport=transport,
-            auth_token=auth_token,
-            account_sid=account_sid,
-            sender=sender,
-            recipient=recipient,
-            clock=clock,
-            call_sid=call_sid,
-            direction=direction,
-            heard_by=heard_by,
-            sent_by=sent_by,
-            answered_by=answered_by,
-            seated_by=seated_by,
-            lines=switchboard,
-            mailbox=mailbox,
-        )
+    url: str
+    method: str = "POST"
+    twiml: str = ""
+    fallback_url: str = ""
+    status_url: str = ""
+    status_events: tuple[str, ...] = ("completed",)
+    dial_status: str = "completed"
+    over_by: Callable[[], None] | None = None
+    rung: int | None = None
+
+    def __post_init__(self, transport: Transport, auth_token: str, call_sid: str) -> None:
+        super().__post_init__(transport, auth_token, call_sid)
         self.pressed: list[str] = []
         self.waiting: Wait | None = None
         self.ended = False
         self.end_reason: str | None = None
-        self._url, self._method, self._twiml = url, method, twiml
-        self._status_url, self._status_events = status_url, status_events
         # The number of the next status callback.
-        self._sequence, self._rung = rung or 0, rung is not None
-        self._over_by = over_by
-        self._script = Script(self, fallback_url=fallback_url, dial_status=dial_status)
+        self._sequence = self.rung or 0
+        self._script = Script(self, fallback_url=self.fallback_url, dial_status=self.dial_status)
         self._playing: Generator[Wait, Input | Look, str] | None = None
 
     # What the caller does
@@ -113,16 +78,16 @@ class Call(Stage):
         if self._playing is not None:
             raise RuntimeError("this call was dialled before")
         self.started = self.clock.now()
-        first = Goto(self._url, self._method, self.first_params())
-        self._playing = self._script.run(first, self._twiml)
+        first = Goto(self.url, self.method, self.first_params())
+        self._playing = self._script.run(first, self.twiml)
         try:
-            if not self._rung:
+            if self.rung is None:
                 self._progress("initiated")
                 self._progress("ringing")
             if self.direction != "inbound":
                 self.status = "in-progress"
-            if self.lines is not None:
-                self.lines.enter(self)
+            if self.switchboard is not None:
+                self.switchboard.enter(self)
             self._progress("answered")
         except HungUp:
             return self.hang_up()
@@ -183,7 +148,7 @@ class Call(Stage):
 
     def report_to(self, status_url: str) -> None:
         """Have the end told to another URL."""
-        self._status_url = status_url
+        self.status_url = status_url
 
     def obey(self) -> Self:
         """Do what orders ask of a call that waits for its caller."""
@@ -193,25 +158,8 @@ class Call(Stage):
 
     # The same, in the words of a test that reads as a call
 
-    def dials(self) -> Self:
-        """See `dial`."""
-        return self.dial()
-
-    def presses(self, digits: str) -> Self:
-        """See `press`."""
-        return self.press(digits)
-
-    def says(self, text: str, confidence: float | None = 0.92) -> Self:
-        """See `say`."""
-        return self.say(text, confidence)
-
-    def stays_silent(self) -> Self:
-        """See `silence`."""
-        return self.silence()
-
-    def hangs_up(self) -> Self:
-        """See `hang_up`."""
-        return self.hang_up()
+    dials, presses, says = dial, press, say
+    stays_silent, hangs_up = silence, hang_up
 
     def hears_text(self, fragment: str) -> Self:
         """Raise AssertionError unless `fragment` was said since the caller last did something."""
@@ -238,17 +186,14 @@ class Call(Stage):
 
     @property
     def waiting_gather(self) -> Gather | None:
-        """The Gather that waits for the caller, or None."""
         return self.waiting if isinstance(self.waiting, Gather) else None
 
     @property
     def waiting_queue(self) -> QueueWait | None:
-        """The queue the caller waits in, or None."""
         return self.waiting if isinstance(self.waiting, QueueWait) else None
 
     @property
     def waiting_conference(self) -> ConferenceWait | None:
-        """The conference the caller is in, or None."""
         return self.waiting if isinstance(self.waiting, ConferenceWait) else None
 
     @property
@@ -258,13 +203,12 @@ class Call(Stage):
 
     @property
     def dialled(self) -> bool:
-        """Whether the call was ever dialled."""
         return self._playing is not None
 
     @property
     def shared(self) -> bool:
         """Whether it waits and talks with others, on a switchboard."""
-        return self.lines is not None
+        return self.switchboard is not None
 
     @property
     def ended_normally(self) -> bool:
@@ -308,21 +252,21 @@ class Call(Stage):
             self.status = "no-answer"
         elif self.status in {"ringing", "in-progress"}:
             self.status = "completed"
-        if self._over_by is not None:
+        if self.over_by is not None:
             with contextlib.suppress(HungUp):
-                self._over_by()
-        if self.lines is not None:
-            self.lines.over(self)
-        if self._status_url and "completed" in self._status_events:
+                self.over_by()
+        if self.switchboard is not None:
+            self.switchboard.over(self)
+        if self.status_url and "completed" in self.status_events:
             self._callback(self.status)
 
     # Status callbacks
 
     def _progress(self, event: str) -> None:
         """Tell an outbound call's progress; an incoming call only tells its end."""
-        if self.direction == "inbound" or event not in self._status_events:
+        if self.direction == "inbound" or event not in self.status_events:
             return
-        if self._status_url:
+        if self.status_url:
             self._callback({"answered": "in-progress"}.get(event, event))
 
     def _callback(self, status: str) -> None:
@@ -337,10 +281,10 @@ class Call(Stage):
             seconds = self.duration_s if status == "completed" else 0
             params |= {"CallDuration": str(seconds), "Duration": str(math.ceil(seconds / 60))}
         try:
-            reply = self.webhooks.send(Goto(self._status_url), params)
+            reply = self.webhooks.send(Goto(self.status_url), params)
         except Failed as failure:
             self.errors.append(failure.error)
             return
         if reply.status not in range(200, 300):
-            url = urldefrag(self._status_url).url
+            url = urldefrag(self.status_url).url
             self.errors.append(CallError(BAD_CALLBACK, url, f"the answer was {reply.status}"))

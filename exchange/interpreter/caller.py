@@ -116,7 +116,6 @@ class Gather:
 
     @property
     def text(self) -> str:
-        """The words of the prompt."""
         return " ".join(heard.text for heard in self.prompt if heard.kind == "say")
 
     @property

@@ -39,9 +39,9 @@ class Queueing:
         if "action" in verb.attributes:
             action = target(base, verb.attributes["action"], verb.attributes.get("method"))
         sid = f"QU{uuid.uuid4().hex}"
-        if stage.lines is not None:
+        if stage.switchboard is not None:
             try:
-                sid = stage.lines.enqueue(stage, name)
+                sid = stage.switchboard.enqueue(stage, name)
             except QueueRefused as refused:
                 queue = {"QueueSid": refused.sid} if refused.sid else {}
                 params = {**queue, "QueueResult": refused.result}
@@ -51,20 +51,20 @@ class Queueing:
         try:
             outcome = yield from self._wait(verb, base, QueueWait(verb.text, sid))
         except Failed as failure:
-            if stage.lines is None or action is None:
+            if stage.switchboard is None or action is None:
                 raise
             stage.errors.append(failure.error)
             outcome, result = None, "error"
         else:
             result = "leave"
         times = self._times()
-        if stage.lines is not None and not stage.lines.leave_queue(stage):
+        if stage.switchboard is not None and not stage.switchboard.leave_queue(stage):
             # Somebody took the call in the same moment; that order is on its way.
             stage.mailbox.wait(ORDER_S)
             stage.look()
         self._action, stage.queue = None, ""
         if isinstance(outcome, End):
-            if action is not None and stage.lines is not None:
+            if action is not None and stage.switchboard is not None:
                 stage.tell(replace(action, params={**times, "QueueResult": "hangup"}))
             return outcome
         return action and replace(action, params={**times, "QueueResult": result})
@@ -76,7 +76,7 @@ class Queueing:
         if not stage.queue:
             return
         times = self._times()
-        if stage.lines is not None and not stage.lines.leave_queue(stage):
+        if stage.switchboard is not None and not stage.switchboard.leave_queue(stage):
             result = result and "redirected"
         stage.queue = ""
         if action is not None and result:
@@ -109,7 +109,7 @@ class Queueing:
     def _times(self) -> dict[str, str]:
         stage = self._stage
         waited = int((stage.clock.now() - self._since).total_seconds())
-        figures = stage.lines.figures(stage) if stage.lines is not None else {}
+        figures = stage.switchboard.figures(stage) if stage.switchboard is not None else {}
         return {
             "QueueSid": self._sid,
             "QueueTime": figures.get("QueueTime", str(waited)),
@@ -125,4 +125,4 @@ class Queueing:
             "MaxQueueSize": "1000",
             **self._times(),
         }
-        return (stage.lines.figures(stage) if stage.lines is not None else {}) or alone
+        return (stage.switchboard.figures(stage) if stage.switchboard is not None else {}) or alone

@@ -5,6 +5,7 @@ import math
 import uuid
 
 from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
 from urllib.parse import urldefrag, urljoin
 
 from exchange.clock import Clock, OwnPaced, VirtualClock
@@ -51,37 +52,31 @@ PAUSE_S = 1.0
 MAX_DOCUMENTS_WITHOUT_WAITING = 50
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Stage:
-    """One call as its verbs know it; see `Call` for what the arguments are.
+    """One call as its verbs know it; see `Call` for what the fields are.
 
     Whatever takes time goes through `pass_time`, and whatever is heard through `note`: there the
     caller may turn out to be gone, and HungUp is raised. A verb only lets it through.
     """
 
-    def __init__(
-        self,
-        *,
-        transport: Transport,
-        auth_token: str,
-        account_sid: str,
-        sender: str,
-        recipient: str,
-        clock: Clock | None,
-        call_sid: str,
-        direction: str,
-        heard_by: Callable[[Heard], None] | None,
-        sent_by: Callable[[SentRequest], None] | None,
-        answered_by: Callable[[], None] | None,
-        seated_by: Callable[[Seat | None], None] | None,
-        lines: Lines | None,
-        mailbox: Mailbox | None,
-    ) -> None:
+    transport: InitVar[Transport]
+    auth_token: InitVar[str]
+    account_sid: str = "AC00000000000000000000000000000001"
+    sender: str = "+33612345678"
+    recipient: str = "+33974750001"
+    clock: Clock = field(default_factory=VirtualClock)
+    call_sid: InitVar[str] = ""
+    direction: str = "inbound"
+    heard_by: Callable[[Heard], None] | None = None
+    sent_by: Callable[[SentRequest], None] | None = None
+    answered_by: Callable[[], None] | None = None
+    seated_by: Callable[[Seat | None], None] | None = None
+    switchboard: Lines | None = None
+    mailbox: Mailbox = field(default_factory=Mailbox)
+
+    def __post_init__(self, transport: Transport, auth_token: str, call_sid: str) -> None:
         self.sid = call_sid or f"CA{uuid.uuid4().hex}"
-        self.account_sid = account_sid
-        self.sender = sender
-        self.recipient = recipient
-        self.direction = direction
-        self.clock: Clock = clock or VirtualClock()
         self.status = "ringing"
         self.heard: list[Heard] = []
         self.documents: list[bytes] = []
@@ -90,8 +85,6 @@ class Stage:
         self.dialed: list[str] = []
         # The queue that the caller is in, also while its waiting document plays.
         self.queue = ""
-        self.mailbox = Mailbox() if mailbox is None else mailbox
-        self.lines = lines
         # What is heard in a conference before anybody else is there: the recording at this URL,
         # nothing where it is empty, music where nothing was asked for.
         self.music_url: str | None = None
@@ -106,8 +99,6 @@ class Stage:
         self.gone = False
         self.started = self.clock.now()
         self._seat: Seat | None = None
-        self._heard_by, self._sent_by = heard_by, sent_by
-        self._answered_by, self._seated_by = answered_by, seated_by
         self.webhooks = Webhooks(transport, auth_token, sent=self._sent, took=self.pass_time)
 
     @property
@@ -128,18 +119,18 @@ class Stage:
     @seat.setter
     def seat(self, seat: Seat | None) -> None:
         changed, self._seat = seat != self._seat, seat
-        if changed and self._seated_by is not None:
+        if changed and self.seated_by is not None:
             with self._caller_may_be_gone():
-                self._seated_by(seat)
+                self.seated_by(seat)
 
     def answer(self) -> None:
         """Answer the call: every verb but Reject and Redirect does."""
         if self.status != "ringing":
             return
-        if self._answered_by is not None:
+        if self.answered_by is not None:
             with self._caller_may_be_gone():
                 # Whoever is gone by then was not answered.
-                self._answered_by()
+                self.answered_by()
         self.status = "in-progress"
 
     # What is heard
@@ -157,9 +148,9 @@ class Stage:
     def note(self, heard: Heard) -> None:
         """Have something begin to be heard; whatever follows does not wait for its end."""
         self.heard.append(heard)
-        if self._heard_by is not None:
+        if self.heard_by is not None:
             with self._caller_may_be_gone():
-                self._heard_by(heard)
+                self.heard_by(heard)
 
     def sound(self, verb: Verb, base: str) -> Heard:
         """Return what a <Say>, <Play> or <Pause> sounds like."""
@@ -172,8 +163,8 @@ class Stage:
             if not verb.text:
                 return Heard("play", digits, seconds, digits=digits, loop=loop)
             url = urljoin(base, verb.text)
-            if self.lines is not None:
-                seconds = (self.lines.length(url) or PLAY_S) * max(1, loop)
+            if self.switchboard is not None:
+                seconds = (self.switchboard.length(url) or PLAY_S) * max(1, loop)
             return Heard("play", verb.text, seconds, url=url, loop=loop)
         return Heard("pause", "", float(verb.attributes.get("length", PAUSE_S)))
 
@@ -189,8 +180,8 @@ class Stage:
 
         Raises Ordered.
         """
-        if self.lines is not None and (self.queue or self.seat is not None):
-            self.lines.pass_time(self, seconds)
+        if self.switchboard is not None and (self.queue or self.seat is not None):
+            self.switchboard.pass_time(self, seconds)
         else:
             self.pass_time(seconds)
         self.look()
@@ -276,6 +267,6 @@ class Stage:
 
     def _sent(self, request: SentRequest) -> None:
         self.requests.append(request)
-        if self._sent_by is not None:
+        if self.sent_by is not None:
             with self._caller_may_be_gone():
-                self._sent_by(request)
+                self.sent_by(request)

@@ -47,7 +47,7 @@ class Talking:
 
         Returns where the call goes on. Raises Ordered.
         """
-        stage, lines = self._stage, self._stage.lines
+        stage, lines = self._stage, self._stage.switchboard
         if lines is None:
             return self._only_noted(verb, base)
         noun = conference(verb)
@@ -69,8 +69,8 @@ class Talking:
     def leave(self, reason: str) -> None:
         """Leave, whatever goes on, for Twilio's `ReasonParticipantLeft`."""
         stage = self._stage
-        if stage.seat is not None and stage.lines is not None:
-            stage.lines.leave_conference(stage, reason)
+        if stage.seat is not None and stage.switchboard is not None:
+            stage.switchboard.leave_conference(stage, reason)
         stage.seat = None
 
     def _confer(

@@ -3,7 +3,6 @@
 import time
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 
 from flask import Blueprint, Flask, Response, jsonify, render_template_string, request
@@ -19,11 +18,12 @@ from exchange.rest.devices import blueprint as devices
 from exchange.rest.far_phones import add_far_phones
 from exchange.rest.lookup import add_lookup
 from exchange.rest.paths import (
-    ACCOUNT,
     Refused,
     between,
     created,
+    fields,
     given_url,
+    known,
     matching,
     not_found,
     page,
@@ -96,10 +96,14 @@ def create_app(
     add_calls(app, simulator)
     add_queues(app, simulator)
     add_conferences(app, simulator)
-    add_lines(app, simulator)
-    add_far_phones(app, simulator)
-    add_lookup(app, simulator)
-    _add_control(app, simulator)
+    own = Blueprint("own", __name__)
+    own.before_request(simulator.authenticate)
+    add_lines(own, simulator)
+    add_far_phones(own, simulator)
+    add_lookup(own, simulator)
+    _add_faults(own, simulator.faults)
+    app.register_blueprint(own)
+    _add_pages(app, simulator)
     app.register_blueprint(devices(simulator.switchboard.devices, settings))
     for extension in extensions:
         app.register_blueprint(extension(simulator))
@@ -107,33 +111,31 @@ def create_app(
 
 
 def _add_messages(app: Flask, simulator: Simulator) -> None:
-    @app.post(f"{ACCOUNT}/Messages.json")
-    def create_message(AccountSid: str) -> Response:  # noqa: N803 - the description's name
-        simulator.check(AccountSid)
-        message = _message(AccountSid, simulator.clock.now(), simulator.faults.line_types)
+    at = simulator.paths(app)
+
+    @at("POST", "/Messages.json")
+    def create_message() -> Response:
+        simulator.check()
+        message = _message(simulator)
         fault = simulator.take_fault()
         simulator.messages.add(message)
         resource = message.resource()
         simulator.life.begin(message)
         return created(resource, fault)
 
-    @app.get(f"{ACCOUNT}/Messages.json")
-    def list_messages(AccountSid: str) -> Response:  # noqa: N803
-        simulator.check(AccountSid)
+    @at("GET", "/Messages.json")
+    def list_messages() -> Response:
+        simulator.check()
         wanted = between("DateSent")
         found = [message for message in matching(simulator.messages) if wanted(message.date_sent)]
         return page("messages", [(message.sid, message.resource()) for message in found])
 
-    @app.get(f"{ACCOUNT}/Messages/<Sid>.json")
-    def fetch_message(AccountSid: str, Sid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        message = simulator.messages.get(Sid)
-        if message is None:
-            raise not_found()
-        return jsonify(message.resource())
+    @at("GET", "/Messages/<Sid>.json")
+    def fetch_message(Sid: str) -> Response:  # noqa: N803
+        return jsonify(known(simulator.messages.get(Sid)).resource())
 
 
-def _message(account_sid: str, now: datetime, line_types: Mapping[str, str]) -> Message:
+def _message(simulator: Simulator) -> Message:
     """Return the message that the form asks for; raises Refused with Twilio's code."""
     form = request.form
     recipient, sender, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
@@ -148,7 +150,7 @@ def _message(account_sid: str, now: datetime, line_types: Mapping[str, str]) -> 
         raise Refused(21617, message)
     if not is_valid(recipient):
         raise Refused(21211, f"The 'To' number {recipient} is not a valid phone number.")
-    told = line_types.get(recipient)
+    told = simulator.faults.line_types.get(recipient)
     if not (told == "mobile" if told else receives_sms(recipient)):
         raise Refused(21614, f"To number: {recipient}, is not a mobile number")
     if not is_sender(sender):
@@ -158,10 +160,11 @@ def _message(account_sid: str, now: datetime, line_types: Mapping[str, str]) -> 
         )
         raise Refused(21606, message)
     callback = given_url("StatusCallback", 21609)
-    return Message(account_sid, sender, recipient, body, now, status_callback=callback)
+    account, now = simulator.settings.twilio_account_sid, simulator.clock.now()
+    return Message(account, sender, recipient, body, now, status_callback=callback)
 
 
-def _add_control(app: Flask, simulator: Simulator) -> None:
+def _add_pages(app: Flask, simulator: Simulator) -> None:
     @app.get("/healthz")
     def healthz() -> Response:
         return Response("ok", mimetype="text/plain")
@@ -175,19 +178,16 @@ def _add_control(app: Flask, simulator: Simulator) -> None:
             calls=simulator.calls.newest_first()[:20],
         )
 
-    @app.get("/_faults")
-    def show_faults() -> Response:
-        simulator.authenticate()
-        return jsonify(simulator.faults.state())
 
-    @app.post("/_faults")
+def _add_faults(own: Blueprint, faults: Faults) -> None:
+    @own.get("/_faults")
+    def show_faults() -> Response:
+        return jsonify(faults.state())
+
+    @own.post("/_faults")
     def set_faults() -> Response:
-        simulator.authenticate()
-        wanted = request.get_json(silent=True)
-        if not isinstance(wanted, dict):
-            raise Refused(20001, "The body is not a JSON object")
         try:
-            simulator.faults.set(wanted)
+            faults.set(fields())
         except (ValueError, TypeError) as error:
             raise Refused(20001, str(error)) from error
-        return jsonify(simulator.faults.state())
+        return jsonify(faults.state())

@@ -4,25 +4,23 @@ import re
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
-from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Blueprint, Flask, Response, jsonify, request
 
 from exchange.calls import FINAL, CallRecord
 from exchange.interpreter import Call
 from exchange.numbers import is_valid
 from exchange.orders import NoSeat, Party, QueueRefused, Wish
 from exchange.rest.paths import (
-    ACCOUNT,
     Refused,
     between,
     changed,
     created,
+    fields,
     given_twiml,
     given_url,
+    known,
     matching,
-    not_found,
     page,
 )
 from exchange.rest.patience import Patience
@@ -36,21 +34,21 @@ CALL_EVENTS = {"initiated", "ringing", "answered", "completed"}
 
 
 def add_calls(app: Flask, simulator: Simulator) -> None:
-    """Add create, list, fetch and update."""
+    at = simulator.paths(app)
 
-    @app.post(f"{ACCOUNT}/Calls.json")
-    def create_call(AccountSid: str) -> Response:  # noqa: N803 - the description's name
-        simulator.check(AccountSid)
-        record = _call(AccountSid, simulator.clock.now())
+    @at("POST", "/Calls.json")
+    def create_call() -> Response:
+        simulator.check()
+        record = _call(simulator)
         fault = simulator.take_call_fault()
         simulator.calls.add(record)
         resource = record.resource()
         simulator.ringing.begin(record)
         return created(resource, fault)
 
-    @app.get(f"{ACCOUNT}/Calls.json")
-    def list_calls(AccountSid: str) -> Response:  # noqa: N803
-        simulator.check(AccountSid)
+    @at("GET", "/Calls.json")
+    def list_calls() -> Response:
+        simulator.check()
         started, ended = between("StartTime"), between("EndTime")
         status, parent = request.args.get("Status"), request.args.get("ParentCallSid")
         found = [
@@ -63,16 +61,14 @@ def add_calls(app: Flask, simulator: Simulator) -> None:
         ]
         return page("calls", [(record.sid, record.resource()) for record in found])
 
-    @app.get(f"{ACCOUNT}/Calls/<Sid>.json")
-    def fetch_call(AccountSid: str, Sid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        return jsonify(_known_call(simulator, Sid).resource())
+    @at("GET", "/Calls/<Sid>.json")
+    def fetch_call(Sid: str) -> Response:  # noqa: N803
+        return jsonify(known(simulator.calls.get(Sid)).resource())
 
-    @app.post(f"{ACCOUNT}/Calls/<Sid>.json")
-    def update_call(AccountSid: str, Sid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        record = _known_call(simulator, Sid)
-        simulator.check(AccountSid)
+    @at("POST", "/Calls/<Sid>.json")
+    def update_call(Sid: str) -> Response:  # noqa: N803
+        record = known(simulator.calls.get(Sid))
+        simulator.check()
         form = request.form
         status, twiml, url = form.get("Status"), given_twiml(), given_url("Url", 21205)
         callback = given_url("StatusCallback", 21609)
@@ -97,14 +93,7 @@ def _report_to(simulator: Simulator, record: CallRecord, callback: str) -> None:
         call.report_to(callback)
 
 
-def _known_call(simulator: Simulator, sid: str) -> CallRecord:
-    record = simulator.calls.get(sid)
-    if record is None:
-        raise not_found()
-    return record
-
-
-def _call(account_sid: str, now: datetime) -> CallRecord:
+def _call(simulator: Simulator) -> CallRecord:
     """Return the call that the form asks for; raises Refused with Twilio's code."""
     form = request.form
     recipient, sender = numbers()
@@ -112,10 +101,10 @@ def _call(account_sid: str, now: datetime) -> CallRecord:
     if not url and not twiml:
         raise Refused(21205, "Url parameter is required.")
     return CallRecord(
-        account_sid,
+        simulator.settings.twilio_account_sid,
         sender,
         recipient,
-        now,
+        simulator.clock.now(),
         url=url,
         method=form.get("Method", "POST"),
         twiml=twiml,
@@ -152,26 +141,21 @@ def events() -> tuple[str, ...]:
     return given
 
 
-def add_lines(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - one small route after another
+def add_lines(own: Blueprint, simulator: Simulator) -> None:  # noqa: C901 - routes
     """Add what a telephone in another process asks; see `remote.RemoteSwitchboard`."""
     switchboard, boxes = simulator.switchboard, simulator.boxes
     patience = Patience()
 
     def party(sid: str) -> Party:
-        simulator.authenticate()
-        call = switchboard.live(sid)
-        if call is None:
-            raise not_found()
-        return call
+        return known(switchboard.live(sid))
 
-    @app.post("/_calls")
+    @own.post("/_calls")
     def register_call() -> Response:
         """Show a call in Calls.json; with `Box`, it can also be reached.
 
         One that the service asked for and that is over does not come to life again: the answer
         says how it ended.
         """
-        simulator.authenticate()
         form, now = request.form, simulator.clock.now()
         status, life = form.get("CallStatus", "in-progress"), ""
         record = _shown(simulator, form)
@@ -189,16 +173,15 @@ def add_lines(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - one sma
             life = boxes.begin(form["Box"], form)
         return jsonify({**record.resource(), "life": life})
 
-    @app.get("/_orders")
+    @own.get("/_orders")
     def orders() -> Response:
-        simulator.authenticate()
         box, after = request.args.get("box", ""), request.args.get("after", 0, int)
         known = request.args.get("life", "")
         with patience.of(wanted=request.args.get("wait") != "0") as seconds:
             life, found = boxes.orders(box, after, seconds, known)
         return jsonify(life=life, orders=found)
 
-    @app.post("/_calls/<sid>/queue")
+    @own.post("/_calls/<sid>/queue")
     def enqueue(sid: str) -> Response:
         call = party(sid)
         try:
@@ -206,15 +189,15 @@ def add_lines(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - one sma
         except QueueRefused as refused:
             return jsonify(refused=refused.result, sid=refused.sid)
 
-    @app.get("/_calls/<sid>/queue")
+    @own.get("/_calls/<sid>/queue")
     def figures(sid: str) -> Response:
         return jsonify(switchboard.figures(party(sid)))
 
-    @app.delete("/_calls/<sid>/queue")
+    @own.delete("/_calls/<sid>/queue")
     def leave_queue(sid: str) -> Response:
         return jsonify(left=switchboard.leave_queue(party(sid)))
 
-    @app.post("/_calls/<sid>/conference")
+    @own.post("/_calls/<sid>/conference")
     def join(sid: str) -> Response:
         call, given = party(sid), fields()
         try:
@@ -223,7 +206,7 @@ def add_lines(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - one sma
             return jsonify(refused=str(refused))
         return jsonify(asdict(seat))
 
-    @app.delete("/_calls/<sid>/conference")
+    @own.delete("/_calls/<sid>/conference")
     def leave_conference(sid: str) -> Response:
         switchboard.leave_conference(party(sid), request.args.get("reason", ""))
         return jsonify(left=True)
@@ -250,11 +233,3 @@ def _shown(simulator: Simulator, form: Mapping[str, str]) -> CallRecord:
         )
         simulator.calls.add(record)
     return record
-
-
-def fields() -> dict[str, Any]:
-    """Return the request's JSON object; raises Refused."""
-    given = request.get_json(silent=True)
-    if not isinstance(given, dict):
-        raise Refused(20001, "The body is not a JSON object")
-    return given

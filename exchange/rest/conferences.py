@@ -1,6 +1,5 @@
 """The REST paths of conferences and of those who are in them."""
 
-from datetime import datetime
 from http import HTTPStatus
 from xml.sax.saxutils import escape, quoteattr
 
@@ -11,13 +10,13 @@ from exchange.conferences import Conference, Participant
 from exchange.orders import NoSeat
 from exchange.rest.calls import events, numbers
 from exchange.rest.paths import (
-    ACCOUNT,
     Refused,
     between,
     changed,
     created,
     given_flag,
     given_url,
+    known,
     not_found,
     page,
 )
@@ -34,29 +33,20 @@ CONFERENCE_EVENTS = {
     "speaker",
     "announcement",
 }
-PARTICIPANT = f"{ACCOUNT}/Conferences/<ConferenceSid>/Participants/<CallSid>.json"
+PARTICIPANT = "/Conferences/<ConferenceSid>/Participants/<CallSid>.json"
 
 
 def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PLR0915 - routes
     """Add conferences and their participants."""
-    switchboard = simulator.switchboard
-
-    def known(sid: str) -> Conference:
-        conference = switchboard.conference(sid)
-        if conference is None:
-            raise not_found()
-        return conference
+    at, switchboard = simulator.paths(app), simulator.switchboard
 
     def member(sid: str, call_sid: str) -> tuple[Conference, Participant]:
-        conference = known(sid)
-        participant = switchboard.participant(conference, call_sid)
-        if participant is None:
-            raise not_found()
-        return conference, participant
+        conference = known(switchboard.conference(sid))
+        return conference, known(switchboard.participant(conference, call_sid))
 
-    @app.get(f"{ACCOUNT}/Conferences.json")
-    def list_conferences(AccountSid: str) -> Response:  # noqa: N803 - the description's name
-        simulator.check(AccountSid)
+    @at("GET", "/Conferences.json")
+    def list_conferences() -> Response:
+        simulator.check()
         made, updated = between("DateCreated"), between("DateUpdated")
         status, name = request.args.get("Status"), request.args.get("FriendlyName")
         found = [
@@ -69,16 +59,14 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
         ]
         return page("conferences", found)
 
-    @app.get(f"{ACCOUNT}/Conferences/<Sid>.json")
-    def fetch_conference(AccountSid: str, Sid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        return jsonify(known(Sid).resource())
+    @at("GET", "/Conferences/<Sid>.json")
+    def fetch_conference(Sid: str) -> Response:  # noqa: N803
+        return jsonify(known(switchboard.conference(Sid)).resource())
 
-    @app.post(f"{ACCOUNT}/Conferences/<Sid>.json")
-    def update_conference(AccountSid: str, Sid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        conference = known(Sid)
-        simulator.check(AccountSid)
+    @at("POST", "/Conferences/<Sid>.json")
+    def update_conference(Sid: str) -> Response:  # noqa: N803
+        conference = known(switchboard.conference(Sid))
+        simulator.check()
         announcement = given_url("AnnounceUrl", 21205)
         fault = simulator.take_fault()
         if conference.status == "completed":
@@ -90,11 +78,10 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
             switchboard.end_conference(conference)
         return changed(conference.resource(), fault)
 
-    @app.get(f"{ACCOUNT}/Conferences/<ConferenceSid>/Participants.json")
-    def list_participants(AccountSid: str, ConferenceSid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        conference = known(ConferenceSid)
-        simulator.check(AccountSid)
+    @at("GET", "/Conferences/<ConferenceSid>/Participants.json")
+    def list_participants(ConferenceSid: str) -> Response:  # noqa: N803
+        conference = known(switchboard.conference(ConferenceSid))
+        simulator.check()
         wanted = {name: request.args.get(name) for name in ("Muted", "Hold", "Coaching")}
         found = [
             (call_sid, resource)
@@ -106,10 +93,10 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
         ]
         return page("participants", found)
 
-    @app.post(f"{ACCOUNT}/Conferences/<ConferenceSid>/Participants.json")
-    def create_participant(AccountSid: str, ConferenceSid: str) -> Response:  # noqa: N803
-        simulator.check(AccountSid)
-        record = _leg(AccountSid, simulator.clock.now())
+    @at("POST", "/Conferences/<ConferenceSid>/Participants.json")
+    def create_participant(ConferenceSid: str) -> Response:  # noqa: N803
+        simulator.check()
+        record = _leg(simulator)
         fault = simulator.take_call_fault()
         conference = switchboard.conference(ConferenceSid)
         if conference is not None and conference.status == "completed":
@@ -124,17 +111,15 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
         simulator.ringing.begin(record)
         return created(resource, fault)
 
-    @app.get(PARTICIPANT)
-    def fetch_participant(AccountSid: str, ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
+    @at("GET", PARTICIPANT)
+    def fetch_participant(ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803
         conference, participant = member(ConferenceSid, CallSid)
         return jsonify(conference.participant_resource(participant))
 
-    @app.post(PARTICIPANT)
-    def update_participant(AccountSid: str, ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
+    @at("POST", PARTICIPANT)
+    def update_participant(ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803
         conference, participant = member(ConferenceSid, CallSid)
-        simulator.check(AccountSid)
+        simulator.check()
         form = request.form
         hold_url, announcement = given_url("HoldUrl", 21205), given_url("AnnounceUrl", 21205)
         coached = form.get("CallSidToCoach", "")
@@ -160,23 +145,22 @@ def add_conferences(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PL
             switchboard.announce(conference, announcement, method, participant)
         return changed(conference.participant_resource(participant), fault)
 
-    @app.delete(PARTICIPANT)
-    def delete_participant(AccountSid: str, ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
+    @at("DELETE", PARTICIPANT)
+    def delete_participant(ConferenceSid: str, CallSid: str) -> Response:  # noqa: N803
         conference, participant = member(ConferenceSid, CallSid)
         simulator.take_fault()
         switchboard.kick(conference, participant)
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
-def _leg(account_sid: str, now: datetime) -> CallRecord:
+def _leg(simulator: Simulator) -> CallRecord:
     """Return the call to a new participant that the form asks for; raises Refused."""
     recipient, sender = numbers()
     return CallRecord(
-        account_sid,
+        simulator.settings.twilio_account_sid,
         sender,
         recipient,
-        now,
+        simulator.clock.now(),
         status_callback=given_url("StatusCallback", 21609),
         status_events=events(),
         timeout_s=request.form.get("Timeout", 60, int),

@@ -38,7 +38,6 @@ class Unwell(Exception):
         self.code, self.status = code, status
 
     def response(self) -> tuple[Response, int]:
-        """Return the word as JSON."""
         return jsonify(error=self.code), self.status
 
 

@@ -1,4 +1,4 @@
-"""The paths of telephones in other processes; see `far_phones` and `remote.RemoteSwitchboard`.
+"""The paths of telephones in other processes; see `boxes` and `remote.RemoteSwitchboard`.
 
     POST /_telephones           {"box", "names", "prefixes", "trunk"}: all that this one can ring
     POST /_calls/<sid>/rang     {"box", "status"} -> {"ring": the call to run, or null}
@@ -12,10 +12,10 @@ import re
 
 from dataclasses import asdict
 
-from flask import Flask, Response, jsonify
+from flask import Blueprint, Response, jsonify
 
-from exchange.rest.calls import CLIENT_NAME, fields
-from exchange.rest.paths import Refused, not_found
+from exchange.rest.calls import CLIENT_NAME
+from exchange.rest.paths import Refused, fields, known, not_found
 from exchange.rest.server import Simulator
 
 NUMBER = re.compile(r"\+[1-9][0-9]{0,14}")
@@ -24,12 +24,11 @@ ANSWERED = "answered"
 REFUSALS = {"busy", "no-answer", "failed"}
 
 
-def add_far_phones(app: Flask, simulator: Simulator) -> None:
+def add_far_phones(own: Blueprint, simulator: Simulator) -> None:
     """Add what a process tells of its telephones."""
 
-    @app.post("/_telephones")
+    @own.post("/_telephones")
     def offer() -> Response:
-        simulator.authenticate()
         given = fields()
         box = _box(simulator, given.get("box"))
         names = _numbers(given.get("names"), MOST_NAMES, CLIENT_NAME)
@@ -37,15 +36,12 @@ def add_far_phones(app: Flask, simulator: Simulator) -> None:
         trunk = given.get("trunk", False)
         if not isinstance(trunk, bool):
             raise Refused(20001, "trunk is true or false")
-        simulator.far_phones.offers(box, names, prefixes, trunk=trunk)
+        simulator.boxes.offers(box, names, prefixes, trunk=trunk)
         return jsonify(done=True)
 
-    @app.post("/_calls/<sid>/bridge")
+    @own.post("/_calls/<sid>/bridge")
     def bridge(sid: str) -> Response:
-        simulator.authenticate()
-        call, given = simulator.switchboard.live(sid), fields()
-        if call is None:
-            raise not_found()
+        call, given = known(simulator.switchboard.live(sid)), fields()
         (to,) = _numbers([given.get("to")], 1, CLIENT_NAME)
         timeout_s = given.get("timeout_s")
         if not isinstance(timeout_s, int):
@@ -56,9 +52,8 @@ def add_far_phones(app: Flask, simulator: Simulator) -> None:
         seat, child = made
         return jsonify(seat=asdict(seat), child=child)
 
-    @app.post("/_calls/<sid>/rang")
+    @own.post("/_calls/<sid>/rang")
     def rang(sid: str) -> Response:
-        simulator.authenticate()
         given = fields()
         box, status = _box(simulator, given.get("box")), given.get("status")
         if status == ANSWERED:

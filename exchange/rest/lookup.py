@@ -10,7 +10,7 @@ from typing import Any
 
 import phonenumbers
 
-from flask import Flask, Response, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from exchange.numbers import FICTIONAL_MOBILE, is_valid, receives_sms
@@ -38,12 +38,11 @@ _TYPES = {
 }
 
 
-def add_lookup(app: Flask, simulator: Simulator) -> None:
+def add_lookup(own: Blueprint, simulator: Simulator) -> None:
     """The one path of it that there is here."""
 
-    @app.get("/v2/PhoneNumbers/<PhoneNumber>")
+    @own.get("/v2/PhoneNumbers/<PhoneNumber>")
     def look_up(PhoneNumber: str) -> Response:  # noqa: N803 - the description's name
-        simulator.authenticate()
         fields = request.args.get("Fields", "").split(",")
         valid = is_valid(PhoneNumber)
         found: dict[str, Any] = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response, jsonify, request
@@ -16,6 +16,9 @@ from exchange.faults import Fault
 from exchange.interpreter import API_VERSION, Overrides
 from exchange.store import R, Store
 
+T = TypeVar("T")
+
+# The description's names stand in all paths; `check` finds its operations by them.
 ACCOUNT = f"/{API_VERSION}/Accounts/<AccountSid>"
 MIDNIGHT = clock_time(0)
 MAX_TWIML = 4000
@@ -52,7 +55,6 @@ class CutBody:
     """A body that breaks off before its first byte, so that the server drops the connection."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Break off."""
         raise ConnectionAbortedError("the connection is cut, as the switch asks")
 
 
@@ -60,6 +62,21 @@ def not_found() -> Refused:
     """Return Twilio's answer for a path that leads to nothing."""
     message = f"The requested resource {request.path} was not found"
     return Refused(20404, message, HTTPStatus.NOT_FOUND)
+
+
+def known(found: T | None) -> T:
+    """Return what a path leads to; raises Refused where that is nothing."""
+    if found is None:
+        raise not_found()
+    return found
+
+
+def fields() -> dict[str, Any]:
+    """Return the request's JSON object; raises Refused."""
+    given = request.get_json(silent=True)
+    if not isinstance(given, dict):
+        raise Refused(20001, "The body is not a JSON object")
+    return given
 
 
 def created(resource: dict[str, Any], fault: Fault) -> Response:

@@ -4,26 +4,20 @@ from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, request
 
-from exchange.queues import MOST_MAX_SIZE, Queue
-from exchange.rest.paths import ACCOUNT, Refused, changed, created, given_url, not_found, page
+from exchange.queues import MOST_MAX_SIZE
+from exchange.rest.paths import Refused, changed, created, given_url, known, page
 from exchange.rest.server import Simulator
 
 MAX_NAME = 64
 
 
-def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PLR0915 - routes
+def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901 - routes
     """Add queues and their members."""
-    switchboard = simulator.switchboard
+    at, switchboard = simulator.paths(app), simulator.switchboard
 
-    def known(sid: str) -> Queue:
-        queue = switchboard.queue(sid)
-        if queue is None:
-            raise not_found()
-        return queue
-
-    @app.post(f"{ACCOUNT}/Queues.json")
-    def create_queue(AccountSid: str) -> Response:  # noqa: N803 - the description's name
-        simulator.check(AccountSid)
+    @at("POST", "/Queues.json")
+    def create_queue() -> Response:
+        simulator.check()
         name, size = _name(), _size()
         if not name:
             raise Refused(20001, "Missing required parameter FriendlyName in the post body")
@@ -35,22 +29,20 @@ def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PLR0915
             raise Refused(22003, message) from error
         return created(switchboard.queue_resource(queue), fault)
 
-    @app.get(f"{ACCOUNT}/Queues.json")
-    def list_queues(AccountSid: str) -> Response:  # noqa: N803
-        simulator.check(AccountSid)
+    @at("GET", "/Queues.json")
+    def list_queues() -> Response:
+        simulator.check()
         found = [(queue.sid, switchboard.queue_resource(queue)) for queue in switchboard.queues()]
         return page("queues", found)
 
-    @app.get(f"{ACCOUNT}/Queues/<Sid>.json")
-    def fetch_queue(AccountSid: str, Sid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        return jsonify(switchboard.queue_resource(known(Sid)))
+    @at("GET", "/Queues/<Sid>.json")
+    def fetch_queue(Sid: str) -> Response:  # noqa: N803
+        return jsonify(switchboard.queue_resource(known(switchboard.queue(Sid))))
 
-    @app.post(f"{ACCOUNT}/Queues/<Sid>.json")
-    def update_queue(AccountSid: str, Sid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        queue = known(Sid)
-        simulator.check(AccountSid)
+    @at("POST", "/Queues/<Sid>.json")
+    def update_queue(Sid: str) -> Response:  # noqa: N803
+        queue = known(switchboard.queue(Sid))
+        simulator.check()
         name, size = _name(), _size()
         other = switchboard.queue_named(name) if name else None
         if other is not None and other is not queue:
@@ -59,42 +51,35 @@ def add_queues(app: Flask, simulator: Simulator) -> None:  # noqa: C901, PLR0915
         switchboard.change_queue(queue, name=name, max_size=size)
         return changed(switchboard.queue_resource(queue), fault)
 
-    @app.delete(f"{ACCOUNT}/Queues/<Sid>.json")
-    def delete_queue(AccountSid: str, Sid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        known(Sid)
+    @at("DELETE", "/Queues/<Sid>.json")
+    def delete_queue(Sid: str) -> Response:  # noqa: N803
+        known(switchboard.queue(Sid))
         simulator.take_fault()
         if not switchboard.delete_queue(Sid):
             raise Refused(22002, f"Queue {Sid} is not empty", HTTPStatus.CONFLICT)
         return Response(status=HTTPStatus.NO_CONTENT)
 
-    @app.get(f"{ACCOUNT}/Queues/<QueueSid>/Members.json")
-    def list_members(AccountSid: str, QueueSid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        known(QueueSid)
-        simulator.check(AccountSid)
+    @at("GET", "/Queues/<QueueSid>/Members.json")
+    def list_members(QueueSid: str) -> Response:  # noqa: N803
+        known(switchboard.queue(QueueSid))
+        simulator.check()
         return page("queue_members", switchboard.members(QueueSid))
 
-    @app.get(f"{ACCOUNT}/Queues/<QueueSid>/Members/<CallSid>.json")
-    def fetch_member(AccountSid: str, QueueSid: str, CallSid: str) -> Response:  # noqa: N803
-        simulator.authenticate(AccountSid)
-        found = dict(switchboard.members(known(QueueSid).sid))
+    @at("GET", "/Queues/<QueueSid>/Members/<CallSid>.json")
+    def fetch_member(QueueSid: str, CallSid: str) -> Response:  # noqa: N803
+        found = dict(switchboard.members(known(switchboard.queue(QueueSid)).sid))
         resource = next(iter(found.values()), None) if CallSid == "Front" else found.get(CallSid)
-        if resource is None:
-            raise not_found()
-        return jsonify(resource)
+        return jsonify(known(resource))
 
-    @app.post(f"{ACCOUNT}/Queues/<QueueSid>/Members/<CallSid>.json")
-    def take_member(AccountSid: str, QueueSid: str, CallSid: str) -> Response:  # noqa: N803
-        simulator.check(AccountSid)
+    @at("POST", "/Queues/<QueueSid>/Members/<CallSid>.json")
+    def take_member(QueueSid: str, CallSid: str) -> Response:  # noqa: N803
+        simulator.check()
         url = given_url("Url", 21205)
         if not url:
             raise Refused(21205, "Url parameter is required.")
         fault = simulator.take_fault()
         resource = switchboard.take(QueueSid, CallSid, url, request.form.get("Method", "POST"))
-        if resource is None:
-            raise not_found()
-        return changed(resource, fault)
+        return changed(known(resource), fault)
 
 
 def _name() -> str:

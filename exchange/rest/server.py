@@ -1,7 +1,5 @@
 """The server's state and parts, and what every request of its REST paths goes through."""
 
-import base64
-import binascii
 import hmac
 
 from collections import deque
@@ -9,16 +7,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-from flask import request
+from flask import Flask, Response, request
 
 from exchange.background import Background
 from exchange.boxes import Boxes
 from exchange.calls import CallRecord
 from exchange.clock import Clock
-from exchange.far_phones import FarPhones
 from exchange.faults import Fault, Faults
 from exchange.messages import Message, MessageLife
-from exchange.rest.paths import Refused, not_found
+from exchange.rest.paths import ACCOUNT, Refused, not_found
 from exchange.rest.validation import Contract
 from exchange.ringing import Ringing
 from exchange.settings import Settings
@@ -26,6 +23,8 @@ from exchange.store import Store
 from exchange.switchboard import Switchboard
 from exchange.transport import Transport
 
+# Answers a request to one path, given the SIDs in it by their names in the description.
+View = Callable[..., Response]
 # How often (seconds) it is looked whether pages and telephones elsewhere are still there.
 SWEEP_S = 2.0
 
@@ -84,12 +83,10 @@ class Simulator:
         )
         self.calls: Store[CallRecord] = self.switchboard.calls
         self.boxes = Boxes(self.switchboard)
-        self.far_phones = FarPhones(self.boxes)
         self.life = MessageLife(
             faults=faults,
             background=self.background,
-            transport=transport,
-            auth_token=token,
+            callbacks=self.switchboard.callbacks,
             clock=clock,
         )
         self.ringing = Ringing(
@@ -97,7 +94,7 @@ class Simulator:
             transport=transport,
             auth_token=token,
             clock=clock,
-            far=self.far_phones,
+            boxes=self.boxes,
         )
         self.switchboard.dialler = self.ringing
         self.boxes.on_gone = self.ringing.gone_there
@@ -115,21 +112,35 @@ class Simulator:
 
     def authenticate(self, account_sid: str | None = None) -> None:
         """Raise Refused unless the request bears our account and token."""
-        given = request.headers.get("Authorization", "")
-        scheme, _, encoded = given.partition(" ")
-        try:
-            pair = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            pair = b""
-        ours = f"{self.settings.twilio_account_sid}:{self.settings.twilio_auth_token}".encode()
-        if scheme.lower() != "basic" or not hmac.compare_digest(pair, ours):
+        given = request.authorization
+        pair = f"{given.username}:{given.password}" if given and given.type == "basic" else ""
+        ours = f"{self.settings.twilio_account_sid}:{self.settings.twilio_auth_token}"
+        if not hmac.compare_digest(pair.encode(), ours.encode()):
             raise Refused(20003, "Authenticate", HTTPStatus.UNAUTHORIZED)
         if account_sid not in {None, self.settings.twilio_account_sid}:
             raise not_found()
 
-    def check(self, account_sid: str) -> None:
+    def paths(self, app: Flask) -> Callable[[str, str], Callable[[View], View]]:
+        """Return what adds a path below the account's: a method, and the rest of the path.
+
+        Its view is called for requests with the account's credentials only.
+        """
+
+        def at(method: str, path: str) -> Callable[[View], View]:
+            def add(view: View) -> View:
+                def answer(AccountSid: str, **sids: str) -> Response:  # noqa: N803
+                    self.authenticate(AccountSid)
+                    return view(**sids)
+
+                app.add_url_rule(f"{ACCOUNT}{path}", view.__name__, answer, methods=[method])
+                return view
+
+            return add
+
+        return at
+
+    def check(self) -> None:
         """Raise Refused for a request that Twilio's description does not allow."""
-        self.authenticate(account_sid)
         violation = self.contract.violation(request)
         # An absent number or body has an error code of its own, given further down.
         if violation is not None and "is a required property" not in violation:

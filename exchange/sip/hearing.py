@@ -26,7 +26,6 @@ class G711(Codec):
 
     @property
     def name(self) -> str:
-        """The name in an SDP."""
         return self._law
 
     @property
@@ -40,7 +39,6 @@ class G711(Codec):
         return self._samples
 
     def encode(self, pcm: bytes) -> bytes:
-        """Nothing is encoded here."""
         raise NotImplementedError
 
     def decode(self, payload: bytes) -> bytes:

@@ -106,7 +106,7 @@ class Hearing(Protocol):
 
 
 class Recogniser(Protocol):
-    """Understands speech; see `recogniser`."""
+    """Understands speech; see `listening.Listener`."""
 
     def begin(
         self, language: str, hints: str, told: Callable[[str, float | None], None]
@@ -145,11 +145,9 @@ class RealTime:
     """The machine's."""
 
     def now(self) -> float:
-        """See `Time`."""
         return time.monotonic()
 
     def wait(self, changed: threading.Condition, seconds: float) -> None:
-        """See `Time`."""
         changed.wait(seconds)
 
 
@@ -210,11 +208,9 @@ class SipLeg:
         self._tell()
 
     def idle(self) -> None:
-        """See `Ear`."""
         self._tell()
 
     def gone(self, how: str) -> None:
-        """See `Ear`."""
         self._gone = self._gone or how
         self._tell()
 
@@ -363,7 +359,6 @@ class SipLeg:
     # The call's thread: what the caller does
 
     def answers(self, call: Call, gather: Gather) -> Input:
-        """See `Leg`."""
         if gather is not self._gather:
             self._ask(gather)
         self._sound()
@@ -381,13 +376,11 @@ class SipLeg:
         return answer or Silence()
 
     def waits(self, call: Call, queue: QueueWait) -> Input:
-        """See `Leg`."""
         self._until(lambda: bool(self._mailbox), self._round + ROUND_S)
         self._round = self._time.now()
         return HangUp() if self._gone else Silence()
 
     def confers(self, call: Call, wait: ConferenceWait) -> Input:
-        """See `Talker`."""
         if not self._mixed:
             self._mix(wait.seat)
         self._sound()

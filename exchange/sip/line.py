@@ -169,7 +169,6 @@ class RtpLine:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
         return self._closed
 
     def connect(self, media: Media) -> None:

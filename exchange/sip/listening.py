@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import warnings
 
 from collections import deque
 from collections.abc import Callable
@@ -18,11 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from exchange.sip.parts import FRAME_S, WIDTH
-
-with warnings.catch_warnings():
-    # As in parts.py.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
+from exchange.sip.samples import audioop
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,11 +11,8 @@ from typing import Final, Protocol, runtime_checkable
 
 from exchange.orders import Seat
 from exchange.sip.parts import FRAME, WIDTH, Law, Line, Sound, coded
+from exchange.sip.samples import audioop
 from exchange.sip.ticker import MIX, Ticker
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
 
 LAWS: Final[tuple[Law, ...]] = ("PCMU", "PCMA")
 # Pieces of music that are kept as they are sent; a service has one or two.
@@ -101,7 +97,6 @@ class Mixer:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody sits anywhere."""
         return not self._rooms
 
     def _leave(self, call_sid: str) -> Participant | None:

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import array
 import math
-import warnings
 
 from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
 from exchange.sip.parts import RATE, WIDTH, Sound
-
-with warnings.catch_warnings():
-    # As in parts.py.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
+from exchange.sip.samples import audioop
 
 # Twelve bars of two seconds. A bass and three voices each, in semitones from A (440 Hz).
 BAR_S: Final = 2.0

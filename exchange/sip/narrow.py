@@ -10,12 +10,8 @@ The processes that speak import this and little else: it is kept free of heavy i
 from __future__ import annotations
 
 import math
-import warnings
 
-with warnings.catch_warnings():
-    # As in parts.py, which is too much to import for a process that only speaks.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
+from exchange.sip.samples import audioop
 
 RATE = 8000
 WIDTH = 2

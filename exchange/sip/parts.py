@@ -7,17 +7,12 @@ call's thread says so.
 
 from __future__ import annotations
 
-import warnings
-
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, Protocol
 
-with warnings.catch_warnings():
-    # Deprecated in 3.11 and 3.12; from 3.13 on it is the package audioop-lts.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
+from exchange.sip.samples import audioop
 
 Law = Literal["PCMU", "PCMA"]
 # Samples a second, and those of one packet of 20 ms.

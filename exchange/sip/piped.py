@@ -49,7 +49,6 @@ class Piped:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
         return self._process.pid
 
     def ask(self, question: bytes, patience_s: float) -> bytes:

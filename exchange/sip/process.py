@@ -22,12 +22,12 @@ from exchange.sip.leg import Studio
 from exchange.sip.line import open_line
 from exchange.sip.mixer import Mixer
 from exchange.sip.parts import Ear, Line
-from exchange.sip.recogniser import NoRecogniser, recogniser_of
 from exchange.sip.rung import Rung
 from exchange.sip.settings import Plan, SipSettings
 from exchange.sip.sounds import Sounds
 from exchange.sip.ticker import Ticker
 from exchange.sip.voice import Voice
+from exchange.sip.whisper import NoRecogniser, recogniser_of
 from exchange.sip.wire import Wire
 from exchange.switchboard import spawn
 from exchange.transport import HttpTransport

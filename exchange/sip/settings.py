@@ -13,7 +13,7 @@ import socket
 import tomllib
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
@@ -53,7 +53,7 @@ _PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 # Who knows an account can ring and be rung: a password may not be guessed.
 _SHORTEST_PASSWORD: Final = 12
 _MOST_ACCOUNTS: Final = 1000
-# What the simulator takes of one process (`rest_far_phones`): one too many, and it takes none.
+# What the simulator takes of one process (`rest/far_phones.py`): one too many, and it takes none.
 _MOST_RINGS: Final = 1000
 _MOST_PREFIXES: Final = 100
 # Below are a system's own.
@@ -195,21 +195,23 @@ def read(settings: SipSettings) -> Plan:
         raise BadFile(f"SIP_HOST is {host!r}: it must be an address of this machine, as 127.0.0.1")
     if settings.own_port > _LAST_PORT:
         raise BadFile(f"SIP_PORT is {settings.own_port} (PORT + {PORT_OFFSET}), which is no port")
-    rtp_ports = _rtp_ports(settings)
+    plan = Plan(
+        host=host,
+        port=settings.own_port,
+        rtp_ports=_rtp_ports(settings),
+        most_calls=settings.sip_most_calls,
+        accounts=MappingProxyType(_development_accounts()),
+        networks=_LOOPBACK,
+        trunk=None,
+        advertised_host=host,
+    )
     if not settings.sip_file:
         if not ipaddress.ip_address(host).is_loopback:
             raise BadFile(
                 f"SIP_HOST is {host}, which other machines reach: name a file with the accounts and"
                 " the networks that are heard (SIP_FILE, see docs/sip.md)"
             )
-        return _plan(
-            settings,
-            rtp_ports=rtp_ports,
-            accounts=_development_accounts(),
-            networks=_LOOPBACK,
-            trunk=None,
-            advertised_host=host,
-        )
+        return plan
     reader = _Reader(Path(settings.sip_file))
     top = reader.table((), {"networks", "advertised_host", "accounts", "trunk"})
     networks = reader.networks(("networks",), top.get("networks", [str(one) for one in _LOOPBACK]))
@@ -224,34 +226,12 @@ def read(settings: SipSettings) -> Plan:
         reader.refuse(
             ("advertised_host",), f"is missing: with SIP_HOST={host} telephones must be told one"
         )
-    return _plan(
-        settings,
-        rtp_ports=rtp_ports,
-        accounts=accounts,
+    return replace(
+        plan,
+        accounts=MappingProxyType(accounts),
         networks=networks,
         trunk=trunk,
         advertised_host=advertised,
-    )
-
-
-def _plan(
-    settings: SipSettings,
-    *,
-    rtp_ports: tuple[int, int],
-    accounts: Mapping[str, Account],
-    networks: tuple[Network, ...],
-    trunk: Trunk | None,
-    advertised_host: str,
-) -> Plan:
-    return Plan(
-        host=settings.sip_host,
-        port=settings.own_port,
-        rtp_ports=rtp_ports,
-        most_calls=settings.sip_most_calls,
-        accounts=MappingProxyType(dict(accounts)),
-        networks=networks,
-        trunk=trunk,
-        advertised_host=advertised_host,
     )
 
 

@@ -130,12 +130,10 @@ class Voice:
 
     @property
     def size(self) -> int:
-        """Bytes of sound that are kept."""
         return self._kept.size
 
     @property
     def pids(self) -> frozenset[int]:
-        """The processes that speak now."""
         with self._lock:
             return frozenset(self._pids)
 

@@ -6,6 +6,7 @@ trial, never needed, for every question can be answered with keys.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import re
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from exchange.sip.listening import Understood
+from exchange.sip.listening import Listener, Understood
 from exchange.sip.piped import Lost, Piped
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,11 @@ PATIENCE_S: Final = 20.0
 # Twilio's classes of words ("$OOV_CLASS_DIGIT_SEQUENCE") mean nothing to others.
 _CLASS: Final = re.compile(r"\$\w+,?\s*")
 _MOST_HINTS: Final = 600
+_NEEDS: Final = "faster-whisper"
+
+
+class NoRecogniser(Exception):
+    """One sentence for the operator: what SIP_RECOGNISER asks for, and what it lacks."""
 
 
 class Whisper:
@@ -71,7 +77,24 @@ class Whisper:
         return Understood(text, min(1.0, max(0.0, confidence))) if text else None
 
     def close(self) -> None:
-        """See `Transcriber`."""
         if self._worker is not None:
             self._worker.close(kindly=False)
             self._worker = None
+
+
+def recogniser_of(setting: str) -> Listener | None:
+    """Return what the setting asks for: nothing, or `whisper`, or `whisper:` and a model.
+
+    A model is a folder, or a name that faster-whisper knows and downloads; it is loaded at once, in
+    the background. Raises NoRecogniser.
+    """
+    kind, _, model = setting.strip().partition(":")
+    if not kind:
+        return None
+    if kind != "whisper":
+        raise NoRecogniser(f"SIP_RECOGNISER={setting}: it may be empty, or whisper.")
+    if importlib.util.find_spec(_NEEDS.replace("-", "_")) is None:
+        raise NoRecogniser(
+            f"SIP_RECOGNISER={setting} needs the package {_NEEDS}: .venv/bin/pip install {_NEEDS}"
+        )
+    return Listener(Whisper(model))

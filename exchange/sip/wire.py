@@ -38,12 +38,10 @@ from exchange.sip.wire_outbound import OnProgress, Outbound
 from exchange.sip.wire_parts import (
     Buckets,
     Contact,
-    EarSwitch,
     Limits,
     LoopTimes,
     NotAllowed,
     Peer,
-    Progress,
     Timers,
     Times,
     TrunkNumber,
@@ -52,17 +50,6 @@ from exchange.sip.wire_registrar import Algorithm, Guard, Registrar
 from exchange.sip.wire_transactions import Post, Server, Transactions
 from exchange.sip.wire_transport import Sockets
 from exchange.sip.wire_ways import Ways
-
-__all__ = [
-    "Contact",
-    "EarSwitch",
-    "Limits",
-    "NotAllowed",
-    "Progress",
-    "Timers",
-    "TrunkNumber",
-    "Wire",
-]
 
 # Seconds that the answers to the last BYEs are waited for.
 _CLOSE_S: Final = 2.0

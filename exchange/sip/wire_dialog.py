@@ -49,15 +49,12 @@ class LineEar:
         self._call = call
 
     def key(self, digit: str) -> None:
-        """See `Ear`."""
         self._call.switch.key(digit)
 
     def idle(self) -> None:
-        """See `Ear`."""
         self._call.switch.idle()
 
     def gone(self, how: str) -> None:
-        """See `Ear`."""
         self._call.lost(how)
 
 
@@ -85,6 +82,8 @@ class SipCall:
         self._has_line = False
         self._again: Again | None = None
         self._held: Cancellable | None = None
+        # How long it may go on without an answer.
+        self._timer: Cancellable | None = None
         self._acked_cseq = self._invite_cseq = -1
         self._awaits_answer = False
         self._bye_after_ack = self._bye_sent = False
@@ -100,18 +99,27 @@ class SipCall:
     def ear(self, ear: object) -> None:
         self.switch.ear = ear  # type: ignore[assignment]
 
+    async def open_line(self) -> bool:
+        """Open the line; False where the call was over by then. Raises what the opener raises."""
+        line = await self.office.open_line(LineEar(self))
+        if self.over:
+            line.close()
+            return False
+        self.line, self._has_line = line, True
+        session = int.from_bytes(self.office.random(4), "big")
+        self.own = wire_sdp.OwnSide(self.office.own_host, line.port, session)
+        return True
+
     def rings(self) -> None:
         """See `Telephone`."""
 
     def answer(self) -> bool:
-        """See `Telephone`."""
         return False
 
     def refuse(self, status: int) -> None:
         """See `Telephone`."""
 
     def hang_up(self) -> None:
-        """See `Telephone`."""
         self.switch.mute()
         self.office.loop.post(self.end_here)
 
@@ -143,6 +151,7 @@ class SipCall:
 
     def forget(self) -> None:
         """Take it out of the tables: whatever still comes gets 481."""
+        self._stop_timer()
         self._stop_again()
         self.finish("")
         if self.office.dialogs.get(self.own_tag) is self:
@@ -322,6 +331,11 @@ class SipCall:
         if not media.speaks:
             office = self.office
             self._held = office.times.later(office.timers.held, lambda: self.lost("lost"))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _stop_held(self) -> None:
         if self._held is not None:

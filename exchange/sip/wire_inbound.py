@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable
 
 from exchange.sip import wire_sdp
-from exchange.sip.wire_dialog import SDP, LineEar, SipCall, log
+from exchange.sip.wire_dialog import SDP, SipCall, log
 from exchange.sip.wire_messages import Refused, Request, contact_uri, response, uri_of, user_of
 from exchange.sip.wire_office import Office, trouble
-from exchange.sip.wire_parts import Cancellable
 from exchange.sip.wire_transactions import Server
 
 OnCall = Callable[["Inbound"], None]
@@ -71,7 +70,6 @@ class Inbound(SipCall):
         self.take_routes(self._record, turned=False)
         self._request = request
         self._server: Server | None = None
-        self._too_long: Cancellable | None = None
         self._origin = (request.call_id, request.from_tag, request.cseq)
 
     def begin(self, server: Server) -> None:
@@ -81,24 +79,19 @@ class Inbound(SipCall):
         office.calls.add(self)
         office.dialogs[self.own_tag] = self
         office.invites[self._origin] = self
-        self._too_long = office.times.later(office.timers.rings, self._nobody)
+        self._timer = office.times.later(office.timers.rings, self._nobody)
         server.answer(100, response(self._request, 100))
 
     async def open(self, on_call: OnCall) -> None:
         """Open the line, and tell of the call. What goes wrong there is answered, not raised."""
         try:
-            line = await self.office.open_line(LineEar(self))
+            if not await self.open_line():
+                return
         except Exception as error:  # noqa: BLE001 - no port, no memory: the caller is told anyhow
             log.warning("no line for a call: %s", type(error).__name__)
             self.office.counts["no line"] += 1
             self._refuse(_NO_PLACE)
             return
-        if self.over:
-            line.close()
-            return
-        self.line, self._has_line = line, True
-        session = int.from_bytes(self.office.random(4), "big")
-        self.own = wire_sdp.OwnSide(self.office.own_host, line.port, session)
         try:
             on_call(self)
         except Exception as error:  # noqa: BLE001 - the caller is told, and the next one is served
@@ -108,11 +101,9 @@ class Inbound(SipCall):
     # ------------------------------------------------------------ what any thread may ask
 
     def rings(self) -> None:
-        """See `Telephone`."""
         self.office.loop.post(self._rings)
 
     def answer(self) -> bool:
-        """See `Telephone`."""
         return self.office.loop.ask(self._answer)
 
     def refuse(self, status: int) -> None:
@@ -171,11 +162,9 @@ class Inbound(SipCall):
             self.say_bye()
 
     def _nobody(self) -> None:
-        self._too_long = None
         self._refuse(480, "lost")
 
     def end_here(self, status: int = 480) -> None:
-        """See `SipCall`."""
         if self.talking:
             if not self.over:
                 self.finish("")
@@ -184,7 +173,6 @@ class Inbound(SipCall):
             self._refuse(status)
 
     def lost(self, how: str) -> None:
-        """See `SipCall`."""
         if self.talking:
             super().lost(how)
         else:
@@ -196,14 +184,7 @@ class Inbound(SipCall):
         super().hung_up()
 
     def forget(self) -> None:
-        """See `SipCall`."""
-        self._stop_timer()
         if self._server is not None:
             self._server.cancelled = None
         self.office.invites.pop(self._origin, None)
         super().forget()
-
-    def _stop_timer(self) -> None:
-        if self._too_long is not None:
-            self._too_long.cancel()
-            self._too_long = None

@@ -109,7 +109,6 @@ class Request:
 
     @property
     def uri(self) -> str:
-        """Whom it is for."""
         return self.message.uri
 
     def first(self, name: str) -> str:

@@ -12,10 +12,10 @@ from aiosipua.message import SipRequest
 
 from exchange.sip import wire_sdp
 from exchange.sip.parts import Ear
-from exchange.sip.wire_dialog import SDP, LineEar, SipCall
+from exchange.sip.wire_dialog import SDP, SipCall
 from exchange.sip.wire_messages import ALLOW, Response, contact_uri
 from exchange.sip.wire_office import Office, trouble
-from exchange.sip.wire_parts import Cancellable, Peer, Progress
+from exchange.sip.wire_parts import Peer, Progress
 from exchange.sip.wire_transactions import Client
 
 OnProgress = Callable[[Progress], None]
@@ -59,28 +59,20 @@ class Outbound(SipCall):
         self._tries = 0
         self._nonces: dict[str, int] = {}
         self._ack = b""
-        self._timer: Cancellable | None = None
 
     def begin(self) -> None:
-        """Take a place."""
         self.office.calls.add(self)
         self.office.dialogs[self.own_tag] = self
 
     async def open(self) -> None:
         """Open the line and send the INVITE. Raises what the opener raises."""
         try:
-            line = await self.office.open_line(LineEar(self))
+            if not await self.open_line():
+                self.forget()
+                return
         except BaseException:
             self.forget()
             raise
-        self.line, self._has_line = line, True
-        if self.over:
-            # Given up meanwhile.
-            line.close()
-            self.forget()
-            return
-        session = int.from_bytes(self.office.random(4), "big")
-        self.own = wire_sdp.OwnSide(self.office.own_host, line.port, session)
         self._ask(authorization=None)
         self._timer = self.office.times.later(self.office.timers.rings, self._rang_out)
 
@@ -216,7 +208,6 @@ class Outbound(SipCall):
         self.forget()
 
     def _rang_out(self) -> None:
-        self._timer = None
         self._tell(Progress("no-answer", _TIMEOUT))
         self.end_here()
 
@@ -242,11 +233,7 @@ class Outbound(SipCall):
         transactions.ask(bytes(cancel), self._way.peer, (branch, "CANCEL"), lambda _: None)
         # What is cancelled is answered with 487; where that never comes, all is forgotten.
         self._stop_timer()
-        self._timer = self.office.times.later(self.office.timers.patience, self._give_up)
-
-    def _give_up(self) -> None:
-        self._timer = None
-        self.forget()
+        self._timer = self.office.times.later(self.office.timers.patience, self.forget)
 
     def lost(self, how: str) -> None:
         """See `SipCall`; before it is taken there is nothing to lose."""
@@ -254,13 +241,6 @@ class Outbound(SipCall):
             super().lost(how)
 
     def forget(self) -> None:
-        """See `SipCall`."""
-        self._stop_timer()
         if self._client is not None and not self._accepted and self._cancelled:
             self._client.end()
         super().forget()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

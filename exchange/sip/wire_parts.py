@@ -57,11 +57,9 @@ class LoopTimes:
     """The running loop's own time."""
 
     def now(self) -> float:
-        """See `Times`."""
         return asyncio.get_running_loop().time()
 
     def later(self, seconds: float, what: Callable[[], None]) -> Cancellable:
-        """See `Times`."""
         return asyncio.get_running_loop().call_later(seconds, what)
 
 
@@ -194,7 +192,6 @@ class EarSwitch:
                 tell(ear)
 
     def key(self, digit: str) -> None:
-        """See `Ear`."""
         self._tell(lambda ear: ear.key(digit))
 
     def idle(self) -> None:

@@ -127,7 +127,6 @@ class Server(_Timed):
             self._end = self._post.times.later(self._post.timers.t4, self.end)
 
     def end(self) -> None:
-        """Forget it."""
         self._stop()
         self._ended(self)
 
@@ -169,7 +168,6 @@ class Client(_Timed):
             self._end = post.times.later(post.timers.patience, self._nobody)
 
     def receive(self, response: Response) -> None:
-        """Take a response in."""
         if response.status < 200:  # noqa: PLR2004
             self._provisional(response)
         elif self._final >= 300:  # noqa: PLR2004
@@ -259,7 +257,6 @@ class Transactions:
             del self.clients[client.key]
 
     def end(self) -> None:
-        """Forget all."""
         for server in list(self.servers.values()):
             server.end()
         for client in list(self.clients.values()):

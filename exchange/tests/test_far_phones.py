@@ -425,7 +425,7 @@ def test_of_all_who_take_or_end_it_at_once_one_has_it(here):
     ringing, boxes = here.simulator.ringing, ("a", "b", "c")
     for box in boxes:
         here.simulator.boxes.orders(box, 0)
-        here.simulator.far_phones.offers(box, [CLIENT], [])
+        here.simulator.boxes.offers(box, [CLIENT], [])
     here.board.devices.register("agent-7")
     outcomes = set()
     for turn in range(40):
@@ -825,13 +825,13 @@ sys.stdin.read()
 
 def test_a_real_process_is_rung_talks_and_is_killed(here, serve, monkeypatch):
     known = threading.Event()
-    offers = here.simulator.far_phones.offers
+    offers = here.simulator.boxes.offers
 
     def knows(*given, **more) -> None:
         offers(*given, **more)
         known.set()
 
-    monkeypatch.setattr(here.simulator.far_phones, "offers", knows)
+    monkeypatch.setattr(here.simulator.boxes, "offers", knows)
     caller = here.rings(path="/agent")
     with serve(here.app) as base:
         command = [sys.executable, "-c", ELSEWHERE, base, SERVICE["/agent"], CLIENT]

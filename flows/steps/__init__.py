@@ -1,112 +1,57 @@
-"""The steps of the call, one file each, and the order in which the path takes them.
+"""The steps of the call, one file each: a class with a name of its own is found here.
 
-A new step is one file here, one import and one line in `_ALL`, and its words in `prompts/`:
-docs/adding.md has the recipe.
+docs/adding.md has the recipe for a new one.
 """
 
 from __future__ import annotations
 
-from flows.questions import Step
+import pkgutil
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+
 from flows.session import Session
 from flows.steps.called_back import CalledBack
-from flows.steps.calls import CallsOffer
-from flows.steps.confirm import Confirm
-from flows.steps.date_of_birth import (
-    BirthDay,
-    BirthMonth,
-    BirthYear,
-    DateOfBirth,
-    DateOfBirthCheck,
-)
-from flows.steps.for_whom import CoupleChoice, ForWhom
-from flows.steps.kept_place import KeptPlace
-from flows.steps.my_appointment import MyNoText, MyReference, MyReferenceCheck, MyTexted
-from flows.steps.my_changes import (
-    MyCancelCheck,
-    MyCancelled,
-    MyCancelWhich,
-    MyMenu,
-    MyMoveCheck,
-    MyMoveWhich,
-    MyNothingElse,
-    MyOver,
-)
-from flows.steps.no_slot import NoSlot, OwnCentre
-from flows.steps.not_eligible import Group, NotEligible
-from flows.steps.offers import Offers, OtherOffers, PartOfDay
-from flows.steps.partner_centre import PartnerCentre
-from flows.steps.person import Person, PersonNumber, PersonNumberCheck
-from flows.steps.postcode import Postcode, PostcodeCheck
+from flows.steps.common import Step
 from flows.steps.queue import Held, Queue
-from flows.steps.reach import Reach, ReachCheck, ReachNumber
-from flows.steps.reference import Ready, Reference
 from flows.steps.resume import Resume
-from flows.steps.resume_code import ResumeCode
-from flows.steps.tell import TellNumber, TellNumberCheck
-from flows.steps.town import AskTown, TownCheck, TownWhich
-from flows.steps.untold import UntoldBirthDate
-from flows.steps.waiting import Waiting
 from flows.steps.welcome import Closed, NotYetOpen, Welcome
 from flows.steps.with_agent import WithAgent
 from flows.world import World
 
-_ALL: tuple[Step, ...] = (
-    Welcome(),
-    NotYetOpen(),
-    Closed(),
-    Resume(),
-    ResumeCode(),
-    ForWhom(),
-    CoupleChoice(),
-    DateOfBirth(),
-    BirthYear(),
-    BirthMonth(),
-    BirthDay(),
-    DateOfBirthCheck(),
-    Group(),
-    NotEligible(),
-    Postcode(),
-    PostcodeCheck(),
-    AskTown(),
-    TownCheck(),
-    TownWhich(),
-    Offers(),
-    OtherOffers(),
-    PartOfDay(),
-    OwnCentre(),
-    PartnerCentre(),
-    NoSlot(),
-    Waiting(),
-    TellNumber(),
-    TellNumberCheck(),
-    Reach(),
-    ReachNumber(),
-    ReachCheck(),
-    Confirm(),
-    Ready(),
-    Reference(),
-    CallsOffer(),
-    UntoldBirthDate(),
-    KeptPlace(),
-    MyReference(),
-    MyReferenceCheck(),
-    MyTexted(),
-    MyNoText(),
-    MyMenu(),
-    MyOver(),
-    MyCancelled(),
-    MyCancelWhich(),
-    MyCancelCheck(),
-    MyMoveWhich(),
-    MyMoveCheck(),
-    MyNothingElse(),
-    Person(),
-    PersonNumber(),
-    PersonNumberCheck(),
-    CalledBack(),
-)
 
-STEPS: dict[str, Step] = {step.name: step for step in _ALL}
+def _found() -> Iterator[Step]:
+    """A step of each class that has a name of its own, file by file."""
+    for file in pkgutil.iter_modules(__path__):
+        module = import_module(f"{__name__}.{file.name}")
+        above = ""
+        for made in vars(module).values():
+            is_ours = isinstance(made, type) and made.__module__ == module.__name__
+            if is_ours and issubclass(made, Step) and "name" in vars(made):
+                step = made()
+                if "after" not in vars(made):
+                    step.after = above
+                above = step.name
+                yield step
+
+
+def _as_listed(steps: Iterable[Step]) -> Iterator[Step]:
+    """Each behind the step that it names: about in the order in which a call comes to them."""
+    behind: dict[str, list[Step]] = defaultdict(list)
+    for step in steps:
+        behind[step.after].append(step)
+
+    def those_after(name: str) -> list[Step]:
+        ways = [[step, *those_after(step.name)] for step in behind.pop(name, ())]
+        return [step for way in sorted(ways, key=len) for step in way]
+
+    yield from those_after("")
+    if behind:
+        raise LookupError(f"listed behind steps that there are not: {', '.join(behind)}")
+
+
+STEPS: dict[str, Step] = {step.name: step for step in _as_listed(_found())}
 # Where nothing is asked, for the provider holds the call: see flows.steps.line.
 HELD: dict[str, Held] = {step.name: step for step in (Queue(), WithAgent())}
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.questions import End, Go, Miss, Move, Question
+from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question
 from flows.session import Proving, Session
 from flows.speech import Line, Listen
-from flows.steps.common import NO_SUCH_KEY, Spoken
+from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import QUEUE
 from flows.steps.queue import with_agent
 from flows.steps.resume import Resume
@@ -33,10 +33,13 @@ _GREETING = "callback_greeting"
 _GREETS = "7"
 
 
-class CalledBack(Spoken):
+class CalledBack(Step):
     """1 or yes: here I am. 2: no call is wanted any more. Nothing: a machine, or nobody."""
 
     name = STEP
+    part = Part.PERSON
+    page = TELEPHONE_ONLY
+    after = "person_number_check"
     patience = 3
 
     def question(self, session: Session, world: World) -> Question:

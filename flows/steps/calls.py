@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flows.questions import End, Go, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Spoken, in_words_for, moments
+from flows.steps.common import NO_SUCH_KEY, Step, in_words_for, moments
 from flows.world import World
 
 CALLS_OFFER = "calls_offer"
@@ -30,10 +30,13 @@ def may_be_rung(session: Session, world: World) -> Session | None:
     return session.but(rings_at=at) if any(at) else None
 
 
-class CallsOffer(Spoken):
+class CallsOffer(Step):
     """All is told: silence is no yes, and no failed try either."""
 
     name = CALLS_OFFER
+    part = Part.CONFIRM
+    page = TELEPHONE_ONLY
+    after = "reference"
     patience = 2
 
     def question(self, session: Session, world: World) -> Question:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 
-from flows.questions import Go, Miss, Move, Question
+from flows.questions import Go, Miss, Move, Part, Question
 from flows.session import Offer, Session
 from flows.speech import Line
 from flows.understanding.words import choice
@@ -35,20 +36,42 @@ def moments(offer: Offer) -> dict[str, datetime]:
     return {"start": offer.local_start, "second": offer.local_second}
 
 
-class Spoken:
-    """A menu that takes words: those of its own in the language's file, or the key's number."""
+class Step(ABC):
+    """One question of the conversation: how it is put, and what an answer does.
+
+    A class with a `name` of its own in a file of `flows/steps/` is found there. It takes words:
+    those of its own in the language's file, or the key's number.
+    """
 
     name: str
+    # Where it is counted on the supervisors' board, and the step that it is listed behind there;
+    # without one, behind the step above it in its file. Its label is `step.<name>` of the desk's
+    # words.
+    part: Part
+    after: str
+    # The last part of its page's address on the public site, or TELEPHONE_ONLY.
+    page: str
+    # True where that page offers what the menu's keys stand for: it needs words, and no template.
+    page_of_keys = False
+    # True where a date may be said: a month's name is expected, and agents read digits as a date.
+    takes_date = False
+    # Tries before the next easier way is taken (the call script: two, then easier, then a person).
+    patience: int
     # True where nothing is waited for: silence is no failed try.
     silence_leads_on = False
 
-    def question(self, session: Session, world: World) -> Question:
-        raise NotImplementedError
+    @abstractmethod
+    def question(self, session: Session, world: World) -> Question: ...
 
-    def take(self, session: Session, pressed: str, world: World) -> Move:
-        raise NotImplementedError
+    @abstractmethod
+    def take(self, session: Session, pressed: str, world: World) -> Move: ...
+
+    @abstractmethod
+    def give_up(self, session: Session, world: World) -> Move:
+        """The next easier way after `patience` failed tries."""
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
+        """Take an answer in words; None when they mean nothing here."""
         words = world.vocabulary(session.language)
         # A step that asks in several ways may have words of its own for each of them.
         prompt = self.question(session, world).prompt
@@ -58,7 +81,7 @@ class Spoken:
         return None if not move or move == NO_SUCH_KEY else move
 
 
-class Patient(Spoken):
+class Patient(Step):
     """Three wordings, then a person."""
 
     patience = 3

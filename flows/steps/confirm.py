@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.questions import Go, Move, Question, menu
+from flows.questions import Go, Move, Part, Question, menu
 from flows.session import Session, Whom
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
@@ -26,6 +26,9 @@ def _for_whom(session: Session) -> str:
 
 class Confirm(Patient):
     name = "confirm"
+    part = Part.CONFIRM
+    page = "confirmer"
+    after = "reach_check"
 
     def question(self, session: Session, world: World) -> Question:
         offer = session.choice

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from flows.questions import Go, Miss, Move, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry, menu
 from flows.session import Proving, Session, Whom
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient, Spoken
+from flows.steps.common import NO_SUCH_KEY, Patient, Step
 from flows.steps.kept_place import not_theirs, tell_kept_place
 from flows.steps.my_appointment import prove
 from flows.steps.not_eligible import after_birth_date
@@ -45,9 +45,13 @@ def today_of(world: World) -> date:
     return world.now().astimezone(COUNTRY_ZONE).date()
 
 
-class DateOfBirth(Spoken):
+class DateOfBirth(Step):
     name = "date_of_birth"
+    part = Part.BIRTH
+    page = "naissance"
+    after = "couple_choice"
     patience = 2
+    takes_date = True
 
     def question(self, session: Session, world: World) -> Question:
         return replace(entry("date_of_birth", 8), lead=_about(session))
@@ -72,6 +76,8 @@ class DateOfBirth(Spoken):
 
 class BirthYear(Patient):
     name = "birth_year"
+    part = Part.BIRTH
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return entry("birth_year", YEAR_DIGITS)
@@ -93,6 +99,9 @@ class BirthYear(Patient):
 
 class BirthMonth(Patient):
     name = "birth_month"
+    part = Part.BIRTH
+    page = TELEPHONE_ONLY
+    takes_date = True
 
     def question(self, session: Session, world: World) -> Question:
         return entry("birth_month", 2)
@@ -114,6 +123,8 @@ class BirthMonth(Patient):
 
 class BirthDay(Patient):
     name = "birth_day"
+    part = Part.BIRTH
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return entry("birth_day", 2)
@@ -136,6 +147,8 @@ class DateOfBirthCheck(Patient):
     """Read back, then the campaign's rule: the age on the day of the appointment."""
 
     name = "date_of_birth_check"
+    part = Part.BIRTH
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return menu("date_of_birth_check", born=session.born_on)

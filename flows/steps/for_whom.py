@@ -6,7 +6,7 @@ first one is held meanwhile.
 
 from __future__ import annotations
 
-from flows.questions import Go, Move, Question, menu
+from flows.questions import Go, Move, Part, Question, menu
 from flows.session import Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -16,6 +16,9 @@ from flows.world import World
 
 class ForWhom(Patient):
     name = "for_whom"
+    part = Part.WELCOME
+    page = "pour-qui"
+    after = "resume_code"
 
     def question(self, session: Session, world: World) -> Question:
         return menu("for_whom")
@@ -31,6 +34,8 @@ class CoupleChoice(Patient):
     """Only one place is left there: the couple chooses, not we."""
 
     name = "couple_choice"
+    part = Part.WELCOME
+    page = "a-deux"
 
     def question(self, session: Session, world: World) -> Question:
         offer = session.choice
@@ -54,6 +59,7 @@ def second_person(session: Session, world: World) -> Go:
         born="",
         year=0,
         month=0,
+        notes=(),
         groups=(),
         groups_refused=(),
         group_asked="",

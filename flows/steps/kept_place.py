@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from flows.questions import End, Go, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import KeptOffer, Proving, Session, Whom
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments
@@ -44,6 +44,9 @@ def not_theirs(session: Session) -> Go:
 
 class KeptPlace(Patient):
     name = KEPT_PLACE
+    part = Part.OFFERS
+    page = TELEPHONE_ONLY
+    after = "tell_number_check"
 
     def question(self, session: Session, world: World) -> Question:
         kept = _kept(session)

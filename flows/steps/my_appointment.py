@@ -6,7 +6,7 @@ is one or not. Whatever was wrong is told in the same words, too.
 
 from __future__ import annotations
 
-from flows.questions import End, Go, Miss, Move, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, entry, menu
 from flows.session import CallerBooking, CallerKind, MineState, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -33,6 +33,9 @@ _SHOWN_AT = {
 
 class MyReference(Patient):
     name = MY_APPOINTMENT
+    part = Part.MINE
+    page = TELEPHONE_ONLY
+    after = "untold_birth_date"
 
     def question(self, session: Session, world: World) -> Question:
         return entry("my_reference", REFERENCE_DIGITS)
@@ -63,6 +66,8 @@ class MyReference(Patient):
 
 class MyReferenceCheck(Patient):
     name = "my_reference_check"
+    part = Part.MINE
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return menu("my_reference_check", reference=session.asked)
@@ -147,6 +152,8 @@ class MyTexted(Patient):
     """The same words whether something was written or not."""
 
     name = "my_texted"
+    part = Part.MINE
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return menu("my_texted")
@@ -163,6 +170,8 @@ class MyNoText(Patient):
     """From a telephone that cannot be written to: whoever has no reference needs a person."""
 
     name = "my_no_text"
+    part = Part.MINE
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return menu("my_no_text")

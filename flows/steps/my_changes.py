@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows.questions import End, Go, Move, Question, menu
+from flows.questions import End, Go, Move, Part, Question, menu
 from flows.session import CallerBooking, Moving, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments, to_person
@@ -83,6 +83,9 @@ def _kept_by_whom_we_rang(session: Session) -> End:
 
 class MyMenu(Patient):
     name = "my_menu"
+    part = Part.MINE
+    page = "voir"
+    after = "my_no_text"
 
     def question(self, session: Session, world: World) -> Question:
         mine = _mine(session)
@@ -121,6 +124,8 @@ class MyOver(Patient):
     """Past: nothing can be done with it, and another one can be taken."""
 
     name = "my_over"
+    part = Part.MINE
+    page = "voir"
 
     def question(self, session: Session, world: World) -> Question:
         return _of_one_or_both("my_over", _mine(session))
@@ -133,6 +138,8 @@ class MyCancelled(Patient):
     """Cancelled: taken back while that is possible, else another one can be taken."""
 
     name = "my_cancelled"
+    part = Part.MINE
+    page = "voir"
 
     def question(self, session: Session, world: World) -> Question:
         mine = _mine(session)
@@ -179,6 +186,8 @@ def _begin_cancel(session: Session) -> Go:
 
 class MyCancelWhich(Patient):
     name = "my_cancel_which"
+    part = Part.MINE
+    page = "annuler-lequel"
 
     def question(self, session: Session, world: World) -> Question:
         return menu("my_cancel_which", **_facts(_mine(session)))
@@ -196,6 +205,8 @@ class MyCancelCheck(Patient):
     """Said back, and cancelled by a clear yes only."""
 
     name = "my_cancel_check"
+    part = Part.MINE
+    page = "annuler"
 
     def question(self, session: Session, world: World) -> Question:
         mine = _mine(session)
@@ -231,6 +242,8 @@ def _begin_move(session: Session, world: World) -> Go:
 
 class MyMoveWhich(Patient):
     name = "my_move_which"
+    part = Part.MINE
+    page = "deplacer-lequel"
 
     def question(self, session: Session, world: World) -> Question:
         return menu("my_move_which", **_facts(_mine(session)))
@@ -256,6 +269,8 @@ class MyMoveCheck(Patient):
     """The new one and the old one, once more; only a clear yes moves it."""
 
     name = MOVE_CHECK
+    part = Part.MINE
+    page = "deplacer"
 
     def question(self, session: Session, world: World) -> Question:
         mine, offer = _mine(session), session.choice
@@ -295,6 +310,8 @@ class MyNothingElse(Patient):
     """The truth; and what there is stays."""
 
     name = NOTHING_ELSE
+    part = Part.MINE
+    page = "rien-d-autre"
 
     def question(self, session: Session, world: World) -> Question:
         if session.moving == Moving.SECOND:

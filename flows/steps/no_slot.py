@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.questions import End, Go, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -17,6 +17,9 @@ class OwnCentre(Patient):
     """A centre that books for itself, much nearer than anything of ours: the call can go there."""
 
     name = "own_centre"
+    part = Part.OFFERS
+    page = TELEPHONE_ONLY
+    after = "part_of_day"
 
     def question(self, session: Session, world: World) -> Question:
         values = {
@@ -45,6 +48,9 @@ class NoSlot(Patient):
     """The truth, and what can be done about it."""
 
     name = "no_slot"
+    part = Part.OFFERS
+    page = "attente"
+    after = "partner_centre"
 
     def question(self, session: Session, world: World) -> Question:
         rules = world.rules()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.questions import End, Go, Move, Question, menu
+from flows.questions import End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -44,6 +44,9 @@ class Group(Patient):
     """What callers certify to be, by the campaign's own name for it; never a medical reason."""
 
     name = "group"
+    part = Part.BIRTH
+    page = "situation"
+    after = "date_of_birth_check"
 
     def question(self, session: Session, world: World) -> Question:
         return menu("group", group=session.group_asked)
@@ -62,6 +65,8 @@ class Group(Patient):
 
 class NotEligible(Patient):
     name = "not_eligible"
+    part = Part.BIRTH
+    page = "pas-encore"
 
     def question(self, session: Session, world: World) -> Question:
         found = world.eligibility(session.born_on, session.groups)

@@ -7,10 +7,10 @@ import math
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from flows.questions import Go, Miss, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import CallerKind, Moving, Offer, Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient, Spoken
+from flows.steps.common import NO_SUCH_KEY, Patient, Step
 from flows.steps.moving import MOVE_CHECK, NOTHING_ELSE, for_move
 from flows.understanding import birthday
 from flows.understanding.words import part_of_day as said_part_of_day
@@ -213,6 +213,9 @@ def _next(weekday: int, session: Session, world: World) -> datetime:
 
 class Offers(Patient):
     name = "offers"
+    part = Part.OFFERS
+    page = "creneaux"
+    after = "town_which"
 
     def question(self, session: Session, world: World) -> Question:
         offers = session.offers
@@ -255,7 +258,7 @@ class Offers(Patient):
         return search_nearest(session, world, not_before=_next(day, session, world))
 
 
-class _BackToOffers(Spoken):
+class _BackToOffers(Step):
     """Two failed tries, then the offers that are still held."""
 
     patience = 3
@@ -268,6 +271,8 @@ class OtherOffers(_BackToOffers):
     """Other days, morning or afternoon, farther away, another town or a centre by its name."""
 
     name = "other_offers"
+    part = Part.OFFERS
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return menu("other_offers")
@@ -289,6 +294,8 @@ class OtherOffers(_BackToOffers):
 
 class PartOfDay(_BackToOffers):
     name = "part_of_day"
+    part = Part.OFFERS
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return menu("part_of_day")

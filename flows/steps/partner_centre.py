@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.questions import End, Go, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -25,6 +25,9 @@ class PartnerCentre(Patient):
     """It books at a partner, and had places so many minutes ago."""
 
     name = "partner_centre"
+    part = Part.OFFERS
+    page = TELEPHONE_ONLY
+    after = "own_centre"
 
     def question(self, session: Session, world: World) -> Question:
         values = {

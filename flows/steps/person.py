@@ -7,10 +7,10 @@ call at the number that rings, and who has no such number is asked for one for a
 
 from __future__ import annotations
 
-from flows.questions import End, Go, Miss, Move, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, entry, menu
 from flows.session import CallerKind, Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Spoken
+from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import knock, offer_instead, promised, to_queue
 from flows.steps.no_slot import wait_for_place
 from flows.steps.reach import NUMBER_DIGITS, HearsNumber
@@ -53,8 +53,11 @@ def _can_wait_for_place(session: Session) -> bool:
     return bool(session.born and session.territory and session.postcode and not booked)
 
 
-class Person(Spoken):
+class Person(Step):
     name = "person"
+    part = Part.PERSON
+    page = "par-telephone"
+    after = "my_nothing_else"
     patience = 3
 
     def question(self, session: Session, world: World) -> Question:
@@ -108,6 +111,8 @@ class Person(Spoken):
 
 class PersonNumber(HearsNumber):
     name = "person_number"
+    part = Part.PERSON
+    page = TELEPHONE_ONLY
     patience = 3
 
     def question(self, session: Session, world: World) -> Question:
@@ -132,8 +137,10 @@ class PersonNumber(HearsNumber):
         return Go(session, "person", remember=False)
 
 
-class PersonNumberCheck(Spoken):
+class PersonNumberCheck(Step):
     name = "person_number_check"
+    part = Part.PERSON
+    page = TELEPHONE_ONLY
     patience = 3
 
     def question(self, session: Session, world: World) -> Question:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from flows.questions import Go, Miss, Move, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry, menu
 from flows.session import Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Patient, Spoken
+from flows.steps.common import NO_SUCH_KEY, Patient, Step
 from flows.steps.offers import search_nearest
 from flows.steps.town import POSTCODE_DIGITS, agreed, ask_which, heard_postcodes, propose, proposed
 from flows.understanding import is_digits
 from flows.world import World
 
 
-class Postcode(Spoken):
+class Postcode(Step):
     """After two failed tries, which may be a code that only firms have, the town is asked for."""
 
     name = "postcode"
+    part = Part.TOWN
+    page = "commune"
+    after = "not_eligible"
     patience = 2
 
     def question(self, session: Session, world: World) -> Question:
@@ -42,6 +45,8 @@ class Postcode(Spoken):
 
 class PostcodeCheck(Patient):
     name = "postcode_check"
+    part = Part.TOWN
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         read = proposed(session)

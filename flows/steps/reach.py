@@ -5,10 +5,10 @@ A caller who cannot type a number is booked all the same: the reference is spoke
 
 from __future__ import annotations
 
-from flows.questions import Go, Miss, Move, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry, menu
 from flows.session import CallerKind, Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Spoken
+from flows.steps.common import NO_SUCH_KEY, Step
 from flows.understanding import NotUnderstood, telephone
 from flows.understanding.digits import phone
 from flows.world import World
@@ -20,7 +20,7 @@ def _without_number(session: Session, lines: tuple[Line, ...] = ()) -> Go:
     return Go(session.but(number="", number_answered=True), "confirm", lines)
 
 
-class HearsNumber(Spoken):
+class HearsNumber(Step):
     """A telephone number that is said is taken as if it were typed."""
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:
@@ -28,7 +28,7 @@ class HearsNumber(Spoken):
         return self.take(session, said, world) if said else None
 
 
-class _NumberIsNoCondition(Spoken):
+class _NumberIsNoCondition(Step):
     """Two failed tries, then on without a number."""
 
     patience = 3
@@ -39,6 +39,9 @@ class _NumberIsNoCondition(Spoken):
 
 class Reach(_NumberIsNoCondition):
     name = "reach"
+    part = Part.CONFIRM
+    page = "joindre"
+    after = "kept_place_check"
 
     def question(self, session: Session, world: World) -> Question:
         if session.caller_kind == CallerKind.MOBILE:
@@ -59,6 +62,8 @@ class Reach(_NumberIsNoCondition):
 
 class ReachNumber(HearsNumber, _NumberIsNoCondition):
     name = "reach_number"
+    part = Part.CONFIRM
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return entry("reach_number", NUMBER_DIGITS)
@@ -75,6 +80,8 @@ class ReachNumber(HearsNumber, _NumberIsNoCondition):
 
 class ReachCheck(_NumberIsNoCondition):
     name = "reach_check"
+    part = Part.CONFIRM
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return menu("reach_check", number=session.typed)

@@ -5,16 +5,19 @@ Silence here is a person looking for glasses: it leads on, and never undoes anyt
 
 from __future__ import annotations
 
-from flows.questions import Go, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.steps.calls import after_reference, may_be_rung
-from flows.steps.common import NO_SUCH_KEY, Spoken, in_words_for, moments
+from flows.steps.common import NO_SUCH_KEY, Step, in_words_for, moments
 from flows.steps.for_whom import second_person
 from flows.world import World
 
 
-class Ready(Spoken):
+class Ready(Step):
     name = "ready"
+    part = Part.CONFIRM
+    page = "fait"
+    after = "confirm"
     patience = 3
 
     def question(self, session: Session, world: World) -> Question:
@@ -27,10 +30,12 @@ class Ready(Spoken):
         return Go(session, "reference", remember=False)
 
 
-class Reference(Spoken):
+class Reference(Step):
     """All is told: who says nothing more is told goodbye, and not everything once again."""
 
     name = "reference"
+    part = Part.CONFIRM
+    page = TELEPHONE_ONLY
     patience = 2
     silence_leads_on = True
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from flows.questions import Go, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Line
-from flows.steps.common import NO_SUCH_KEY, Spoken
+from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.line import QUEUE
 from flows.steps.offers import AFTER_SEARCH, search_nearest
 from flows.steps.untold import UNTOLD, is_untold
@@ -71,10 +71,13 @@ def offer_to_resume(session: Session, earlier: Earlier) -> Session:
     )
 
 
-class Resume(Spoken):
+class Resume(Step):
     """Go on, or somebody else; who says neither is greeted like anybody."""
 
     name = "resume"
+    part = Part.WELCOME
+    page = TELEPHONE_ONLY
+    after = "closed"
     patience = 2
 
     def question(self, session: Session, world: World) -> Question:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flows.questions import Go, Miss, Move, Question, entry
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry
 from flows.session import CallerKind, Session
 from flows.speech import Line
-from flows.steps.common import Spoken
+from flows.steps.common import Step
 from flows.steps.resume import offer_to_resume
 from flows.understanding import is_digits
 from flows.world import World
@@ -13,10 +13,13 @@ from flows.world import World
 CODE_DIGITS = 6
 
 
-class ResumeCode(Spoken):
+class ResumeCode(Step):
     """Wrong, run out, or tried too often: the same sentence for each, so that it tells nothing."""
 
     name = "resume_code"
+    part = Part.WELCOME
+    page = TELEPHONE_ONLY
+    after = "resume"
     patience = 3
 
     def question(self, session: Session, world: World) -> Question:

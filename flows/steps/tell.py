@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from flows.questions import End, Go, Miss, Move, Question, entry, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, entry, menu
 from flows.session import CallerKind, Session, Whom
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -109,6 +109,9 @@ def _on_to_second(session: Session, world: World, *lines: Line) -> Go:
 
 class TellNumber(HearsNumber, Patient):
     name = "tell_number"
+    part = Part.OFFERS
+    page = TELEPHONE_ONLY
+    after = "waiting"
 
     def question(self, session: Session, world: World) -> Question:
         return entry("tell_number", NUMBER_DIGITS)
@@ -123,6 +126,8 @@ class TellNumber(HearsNumber, Patient):
 
 class TellNumberCheck(Patient):
     name = "tell_number_check"
+    part = Part.OFFERS
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         return menu("tell_number_check", number=session.typed)

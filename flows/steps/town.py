@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from flows.questions import Go, Miss, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, menu
 from flows.session import Session
 from flows.speech import Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -89,6 +89,9 @@ class AskTown(Patient):
     """Words are taken from the first try on: names are not for a keypad."""
 
     name = "town"
+    part = Part.TOWN
+    page = TELEPHONE_ONLY
+    after = "postcode_check"
 
     def question(self, session: Session, world: World) -> Question:
         return Question("town", Listen(POSTCODE_DIGITS, speech=True))
@@ -119,6 +122,8 @@ class AskTown(Patient):
 
 class TownCheck(Patient):
     name = "town_check"
+    part = Part.TOWN
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         read = proposed(session)
@@ -136,6 +141,8 @@ class TownWhich(Patient):
     """Towns of one name, or what a spoken postcode may mean: asked, never guessed."""
 
     name = "town_which"
+    part = Part.TOWN
+    page = "laquelle"
 
     def question(self, session: Session, world: World) -> Question:
         values: dict[str, object] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from flows.questions import Go, Miss, Move, Question, entry
+from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question, entry
 from flows.session import Session
 from flows.steps.common import Patient
 from flows.steps.date_of_birth import today_of
@@ -28,6 +28,10 @@ def is_untold(session: Session) -> bool:
 
 class UntoldBirthDate(Patient):
     name = UNTOLD
+    part = Part.MINE
+    page = TELEPHONE_ONLY
+    after = "calls_offer"
+    takes_date = True
 
     def question(self, session: Session, world: World) -> Question:
         return entry(UNTOLD, 8)

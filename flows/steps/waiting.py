@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.questions import Go, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
 from flows.session import Session
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.tell import Tell, ask_number, known_number, promise
@@ -13,6 +13,9 @@ class Waiting(Patient):
     """At the number that is known, or another. Silence is no objection."""
 
     name = "waiting"
+    part = Part.OFFERS
+    page = TELEPHONE_ONLY
+    after = "no_slot"
 
     def question(self, session: Session, world: World) -> Question:
         return menu("waiting", ending=known_number(session)[-2:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.questions import End, Go, Move, Question, menu
+from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import CallerKind, Proving, Session, Whom
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
@@ -14,14 +14,15 @@ from flows.steps.tell import Tell, promise, tell_later
 from flows.understanding import COUNTRY_ZONE
 from flows.world import World
 
-FIRST_LANGUAGE_KEY = 3
+# A menu has four choices, and two are taken. Visitors of the site are told key 4 for their code.
+LANGUAGE_KEYS = (3, 5)
 CODE_KEY = "4"
-# A menu has four choices, and two are taken.
-MOST_OTHER_LANGUAGES = 2
 
 
 class Welcome(Patient):
     name = "welcome"
+    part = Part.WELCOME
+    page = TELEPHONE_ONLY
 
     def question(self, session: Session, world: World) -> Question:
         asked = menu("welcome", minimum_age=world.rules().minimum_age)
@@ -46,11 +47,11 @@ class Welcome(Patient):
 def _other_languages(session: Session, world: World) -> tuple[Line, ...]:
     """Each of the others invites in its own words, and its own voice."""
     others = [language for language in world.languages() if language != session.language]
-    # The last key is for a code where a line may have one.
-    most = MOST_OTHER_LANGUAGES - can_give_code(session)
+    # The fourth choice is a code where a line may have one.
+    keys = LANGUAGE_KEYS[:1] if can_give_code(session) else LANGUAGE_KEYS
     return tuple(
         Line("choose_language", {"key": key}, session.misses, language)
-        for key, language in enumerate(others[:most], start=FIRST_LANGUAGE_KEY)
+        for key, language in zip(keys, others, strict=False)
     )
 
 
@@ -66,6 +67,8 @@ class NotYetOpen(Patient):
     """Booking has an opening moment: said exactly, with the offer to be told when it comes."""
 
     name = "not_yet_open"
+    part = Part.WELCOME
+    page = "ouverture"
 
     def question(self, session: Session, world: World) -> Question:
         opens_at = world.rules().opens_at or world.now()
@@ -89,6 +92,8 @@ class Closed(Patient):
     """Nothing to book any more; an appointment that is there can still be heard."""
 
     name = "closed"
+    part = Part.WELCOME
+    page = "fin"
 
     def question(self, session: Session, world: World) -> Question:
         return replace(menu("closed"), after=_other_languages(session, world))

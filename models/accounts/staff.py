@@ -24,6 +24,7 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.prepared import Prepared
 from models.queue.tables import agent_queue, agent_queue_member
+from models.rows import columns_of, from_row, values_of
 
 __all__ = ["IN_CALL", "ROLES", "STRONG_ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
 
@@ -126,18 +127,11 @@ class StaffSessionView:
 
 # Letters of a session's name in the list of its owner.
 _NAME = 12
-_PERSON = (
-    staff.c.id,
-    staff.c.login,
-    staff.c.name,
-    staff.c.role,
-    staff.c.languages,
-    staff.c.centre_id,
-)
+_PERSON = columns_of(Staff, staff)
 
 
 def _staff(row: Row[Any]) -> Staff:
-    return Staff(row.id, row.login, row.name, row.role, tuple(row.languages.split()), row.centre_id)
+    return from_row(Staff, row, languages=tuple(row.languages.split()))
 
 
 # ---------------------------------------------------------------- accounts
@@ -145,13 +139,8 @@ def _staff(row: Row[Any]) -> Staff:
 
 def add(connection: Connection, clock: Clock, new: Staff, password_hash: str, **more: Any) -> bool:
     """Store an account; False when the login is taken. `more` are columns."""
-    values = {
-        "id": new.id,
-        "login": new.login,
-        "name": new.name,
-        "role": new.role,
+    values = values_of(new, staff) | {
         "languages": " ".join(new.languages),
-        "centre_id": new.centre_id,
         "password_hash": password_hash,
         **more,
     }
@@ -181,13 +170,11 @@ def _account(connection: Connection, vault: Vault, statement: Any) -> StaffAccou
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    return StaffAccount(
+    return from_row(
+        StaffAccount,
+        row,
         staff=_staff(row),
-        password_hash=row.password_hash,
-        password_temporary=row.password_temporary,
-        demonstration=row.demonstration,
         totp_secret=vault.open_text(row.totp_enc, f"staff.totp:{row.id}"),
-        totp_step=row.totp_step,
         phone=vault.open_text(row.phone_enc, f"staff.phone:{row.id}"),
         disabled=row.disabled_at is not None,
     )
@@ -219,6 +206,14 @@ def disable(connection: Connection, clock: Clock, staff_id: str, *, disabled: bo
     change(connection, clock, staff_id, disabled_at=clock.at() if disabled else None)
 
 
+def names_of(connection: Connection, staff_ids: Collection[str]) -> dict[str, str]:
+    """What colleagues are called, by their ids."""
+    if not staff_ids:
+        return {}
+    statement = select(staff.c.id, staff.c.name).where(staff.c.id.in_(staff_ids))
+    return {row.id: row.name for row in connection.execute(statement)}
+
+
 def use_step(connection: Connection, staff_id: str, step: int) -> bool:
     """Take a time step of the second factor; False when it, or a later one, was used before."""
     statement = update(staff).where(staff.c.id == staff_id, staff.c.totp_step < step)
@@ -245,14 +240,6 @@ def queues_of(connection: Connection, staff_id: str) -> list[str]:
 
 def known_queues(connection: Connection) -> list[str]:
     return list(connection.execute(select(agent_queue.c.id).order_by(agent_queue.c.id)).scalars())
-
-
-def set_queues(connection: Connection, staff_id: str, queues: Collection[str]) -> None:
-    """Whose queues somebody serves from now on; none: the national ones of their languages."""
-    connection.execute(delete(agent_queue_member).where(agent_queue_member.c.staff_id == staff_id))
-    rows = [{"staff_id": staff_id, "queue_id": queue} for queue in sorted(set(queues))]
-    if rows:
-        connection.execute(agent_queue_member.insert(), rows)
 
 
 # ---------------------------------------------------------------- sessions
@@ -314,17 +301,13 @@ def staff_session(connection: Connection, token: str) -> StaffSession | None:
     if not rows:
         return None
     row = rows[0]
-    return StaffSession(
+    return from_row(
+        StaffSession,
+        row,
         staff=_staff(row),
         began_at=row.created_at,
-        seen_at=row.seen_at,
         strong=row.strong_at is not None,
-        has_totp=bool(row.has_totp),
-        password_temporary=row.password_temporary,
-        demonstration=row.demonstration,
         in_call=row.state in IN_CALL,
-        proved_at=row.proved_at,
-        wall=bool(row.wall),
     )
 
 

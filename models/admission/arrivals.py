@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select
 
 from models.admission.tables import arrival, web_load
 from models.clock import Clock
-from models.dialects import insert
+from models.dialects import insert, upsert
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,7 @@ def forget_others(connection: Connection, opening: int) -> int:
 def tell_load(connection: Connection, clock: Clock, worker: str, body: Mapping[str, Any]) -> None:
     """Store what a worker measured, in place of what it measured before."""
     text = json.dumps(body, separators=(",", ":"))
-    new = insert(connection, web_load).values(worker=worker, at=clock.at(), body=text)
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[web_load.c.worker],
-            set_={"at": new.excluded.at, "body": new.excluded.body},
-        )
-    )
+    upsert(connection, web_load, {"worker": worker, "at": clock.at(), "body": text})
 
 
 def loads(connection: Connection, clock: Clock, fresh: timedelta) -> list[WorkerLoad]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -38,8 +38,9 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.prepared import Prepared
-from models.queue import queues
-from models.queue.tables import agent_queue, agent_queue_member, queue_entry
+from models.queue import queues, tables
+from models.queue.tables import LIVE, agent_queue, agent_queue_member, queue_entry
+from models.rows import columns_of, from_row, values_of
 
 BUSY = ("reserved", "talking", "wrapup")
 # An entry that no agent has.
@@ -47,10 +48,8 @@ _NOBODYS = ("waiting", "done", "left", "lost")
 # A leg's state never moves backwards, in whatever order the provider tells of it.
 LEG_RANK = {"asked": 0, "ringing": 1, "answered": 2, "joined": 3, "ended": 4}
 UNDONE = ("pending", "doing")
-# To the letter what the indexes say, or SQLite would not use them.
+# To the letter what the index says, or SQLite would not use it.
 _UNDONE = text("intent.state IN ('pending', 'doing')")
-_LIVE = text("queue_entry.state IN ('waiting', 'kept', 'reserved', 'talking')")
-_BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
 
 
 # ------------------------------------------------------------------ agents
@@ -81,21 +80,7 @@ def get(connection: Connection, staff_id: str, *, lock: bool = False) -> Agent |
         found = connection.execute(_AGENT.with_for_update(), {"who": staff_id}).one_or_none()
     else:
         found = next(iter(_AGENT_NOW.rows(connection, {"who": staff_id})), None)
-    return None if found is None else _agent(found)
-
-
-def _agent(row: Any) -> Agent:
-    return Agent(
-        row.staff_id,
-        row.state,
-        row.since,
-        row.reason,
-        row.then_pause,
-        row.entry_id,
-        row.voice,
-        row.seen_at,
-        row.version,
-    )
+    return None if found is None else from_row(Agent, found)
 
 
 def begin(connection: Connection, clock: Clock, staff_id: str) -> None:
@@ -137,6 +122,19 @@ def move(
         )
     )
     return moved.rowcount == 1
+
+
+def talks(
+    connection: Connection,
+    clock: Clock,
+    staff_id: str,
+    entry_id: str,
+    *,
+    of_entry: str | None = None,
+) -> bool:
+    """An agent who is engaged talks with `entry_id` from now on; `of_entry` as for `move`."""
+    busy = ("reserved", "talking")
+    return move(connection, clock, staff_id, busy, "talking", entry_id=entry_id, of_entry=of_entry)
 
 
 def set_later(connection: Connection, staff_id: str, then_pause: str | None) -> bool:
@@ -372,10 +370,8 @@ def unanswered(
             and_(leg.c.state.in_(("ringing", "answered")), leg.c.updated_at > clock.at(-rings)),
         ),
     )
-    statement = select(queue_entry.c.id).where(
-        queue_entry.c.state == "reserved", queue_entry.c.staff_id.is_not(None), ~hope
-    )
-    return list(connection.execute(statement).scalars())
+    reserved = (queue_entry.c.state == "reserved", queue_entry.c.staff_id.is_not(None))
+    return queues.ids_of(connection, *reserved, ~hope)
 
 
 def silent_entries(
@@ -390,7 +386,9 @@ def silent_entries(
     last = func.coalesce(queue_entry.c.asked_at, queue_entry.c.updated_at)
     wanted = select(queue_entry.c.id, last.label("last")).where(not_asked).order_by(last)
     engaged = wanted.where(
-        _BUSY, queue_entry.c.state.in_(("reserved", "talking")), queue_entry.c.updated_at < long_ago
+        tables.BUSY,
+        queue_entry.c.state.in_(("reserved", "talking")),
+        queue_entry.c.updated_at < long_ago,
     )
     # A third person whom the caller was handed on to, or whoever talks on after the caller.
     with_lines = wanted.where(
@@ -420,13 +418,8 @@ def note_asked(connection: Connection, clock: Clock, entry_id: str, than: timede
 def wrapups_of_nobody(connection: Connection, clock: Clock, than: timedelta) -> list[str]:
     """Entries that wait to be wrapped up for so long, and that no agent has."""
     somebody = exists().where(agent.c.entry_id == queue_entry.c.id, agent.c.state.in_(BUSY))
-    statement = select(queue_entry.c.id).where(
-        _BUSY,
-        queue_entry.c.state == "wrapup",
-        queue_entry.c.updated_at < clock.at(-than),
-        ~somebody,
-    )
-    return list(connection.execute(statement).scalars())
+    old = (queue_entry.c.state == "wrapup", queue_entry.c.updated_at < clock.at(-than))
+    return queues.ids_of(connection, tables.BUSY, *old, ~somebody)
 
 
 def goes_on(connection: Connection, call_id: str) -> bool:
@@ -477,7 +470,7 @@ def in_trouble(
             turn.c.step.not_in(steps),
             call.c.status_rank < FIRST_FINAL_RANK,
             ~exists().where(later.c.call_id == turn.c.call_id, later.c.number > turn.c.number),
-            ~exists().where(queue_entry.c.call_id == turn.c.call_id, _LIVE),
+            ~exists().where(queue_entry.c.call_id == turn.c.call_id, LIVE),
         )
         .order_by(turn.c.at.desc())
         .limit(_MOST_IN_TROUBLE)
@@ -523,31 +516,15 @@ class NewLeg:
 
 
 def add_leg(connection: Connection, clock: Clock, vault: Vault, new: NewLeg) -> None:
-    values = {
-        "id": new.id,
-        "kind": new.kind,
-        "staff_id": new.staff_id,
-        "entry_id": new.entry_id,
+    values = values_of(new, leg) | {
         "state": "asked",
-        "mode": new.mode,
         "to_enc": vault.seal_text(new.to, f"leg.to:{new.id}"),
     }
     insert_new(connection, clock, leg, values, "created_at", "updated_at")
 
 
 def _leg(row: Any, vault: Vault) -> Leg:
-    return Leg(
-        row.id,
-        row.kind,
-        row.staff_id,
-        row.entry_id,
-        row.provider_sid,
-        row.state,
-        row.mode,
-        row.outcome,
-        row.created_at,
-        vault.open_text(row.to_enc, f"leg.to:{row.id}") or "",
-    )
+    return from_row(Leg, row, to=vault.open_text(row.to_enc, f"leg.to:{row.id}") or "")
 
 
 def get_leg(connection: Connection, vault: Vault, leg_id: str, *, lock: bool = False) -> Leg | None:
@@ -680,36 +657,49 @@ class Pending:
     created_at: datetime
 
 
-def add_command(
+@dataclass(frozen=True)
+class NewCommand:
+    """Something to ask of the provider. The same `key` (80 letters) twice is one intent.
+
+    `kind` is a services.agents.command_store.CommandKind. `at_once`: nobody carries it out after
+    the commit, so the dispatcher need not wait.
+    """
+
+    kind: str
+    key: str
+    staff_id: str | None = None
+    entry_id: str | None = None
+    leg_id: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    at_once: bool = False
+
+
+def add_command(  # noqa: PLR0917
     connection: Connection,
     clock: Clock,
     vault: Vault,
-    values: Mapping[str, Any],
-    arguments: Mapping[str, Any],
-    *,
+    made: str,
+    new: NewCommand,
     not_before: timedelta,
-) -> bool:
-    """Store an intent; False when one with its key is there. Others leave it alone `not_before`."""
-    row = dict(values) | {
-        "arguments_enc": vault.seal_text(json.dumps(arguments), f"intent.arguments:{values['id']}"),
+) -> str:
+    """Store an intent by the id `made`; gives that, or the id of the one that has its key.
+
+    Others leave it alone `not_before`, unless it is `at_once`.
+    """
+    shown = json.dumps(new.arguments)
+    row = values_of(new, intent) | {
+        "id": made,
+        "arguments_enc": vault.seal_text(shown, f"intent.arguments:{made}"),
         "state": "pending",
+        "created_at": clock.at(),
+        "updated_at": clock.at(),
+        "lease_until": clock.at() if new.at_once else clock.at(not_before),
     }
-    statement = (
-        insert_for(connection.dialect.name, intent)
-        .on_conflict_do_nothing()
-        .values(
-            **row,
-            created_at=clock.at(),
-            updated_at=clock.at(),
-            lease_until=clock.at(not_before),
-        )
-    )
-    return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
-
-
-def command_id(connection: Connection, key: str) -> str:
-    """The id of the intent with this key."""
-    found: str = connection.execute(select(intent.c.id).where(intent.c.key == key)).scalar_one()
+    statement = insert_for(connection.dialect.name, intent).on_conflict_do_nothing().values(**row)
+    statement = statement.execution_options(preserve_rowcount=True)
+    if connection.execute(statement).rowcount == 1:
+        return made
+    found: str = connection.execute(select(intent.c.id).where(intent.c.key == new.key)).scalar_one()
     return found
 
 
@@ -762,35 +752,23 @@ def claim(
     if row is None:
         return None
     arguments = json.loads(vault.open_text(row.arguments_enc, f"intent.arguments:{row.id}") or "{}")
-    return ClaimedCommand(
-        id=row.id,
-        kind=row.kind,
-        staff_id=row.staff_id,
-        entry_id=row.entry_id,
-        leg_id=row.leg_id,
-        arguments=arguments,
-        attempts=row.attempts,
-        ambiguous=before == "doing",
-        created_at=row.created_at,
-    )
+    return from_row(ClaimedCommand, row, arguments=arguments, ambiguous=before == "doing")
 
 
 def keep(connection: Connection, clock: Clock, claimed: ClaimedCommand, lease: timedelta) -> bool:
     """Prolong a claim between two questions; False when somebody else has taken it over."""
-    kept = connection.execute(
-        update(intent)
-        .where(_is_ours(claimed))
-        .values(lease_until=clock.at(lease), updated_at=clock.at())
-    )
-    return kept.rowcount == 1
+    return _write(connection, clock, claimed, lease_until=clock.at(lease))
 
 
-def _is_ours(claimed: ClaimedCommand) -> ColumnElement[bool]:
-    return and_(
+def _write(connection: Connection, clock: Clock, claimed: ClaimedCommand, **values: Any) -> bool:
+    """Change an intent that is claimed; False when somebody else has taken it over."""
+    ours = (
         intent.c.id == claimed.id,
         intent.c.state == "doing",
         intent.c.attempts == claimed.attempts,
     )
+    statement = update(intent).where(*ours).values(**values, updated_at=clock.at())
+    return connection.execute(statement).rowcount == 1
 
 
 def finish(
@@ -801,12 +779,8 @@ def finish(
     error_code: str | None,
 ) -> bool:
     """Done or failed; False when somebody else has taken it over meanwhile."""
-    finished = connection.execute(
-        update(intent)
-        .where(_is_ours(claimed))
-        .values(state=state, error_code=error_code, lease_until=None, updated_at=clock.at())
-    )
-    return finished.rowcount == 1
+    over = {"state": state, "error_code": error_code, "lease_until": None}
+    return _write(connection, clock, claimed, **over)
 
 
 def put_back(
@@ -819,15 +793,13 @@ def put_back(
     ambiguous: bool,
 ) -> None:
     """Try again `after` a while; an ambiguous one stays in `doing`, so that it is looked up."""
-    connection.execute(
-        update(intent)
-        .where(_is_ours(claimed))
-        .values(
-            state="doing" if ambiguous else "pending",
-            error_code=error_code,
-            lease_until=clock.at(after),
-            updated_at=clock.at(),
-        )
+    _write(
+        connection,
+        clock,
+        claimed,
+        state="doing" if ambiguous else "pending",
+        error_code=error_code,
+        lease_until=clock.at(after),
     )
 
 
@@ -853,14 +825,7 @@ def error_codes(connection: Connection, ids: Collection[str]) -> list[str]:
 def pending_of(connection: Connection, entry_id: str) -> list[Pending]:
     """What is not done of an entry, and what could not be, oldest first."""
     statement = (
-        select(
-            intent.c.id,
-            intent.c.kind,
-            intent.c.state,
-            intent.c.error_code,
-            intent.c.leg_id,
-            intent.c.created_at,
-        )
+        select(*columns_of(Pending, intent))
         .where(intent.c.entry_id == entry_id, intent.c.state != "done")
         .order_by(intent.c.created_at, intent.c.id)
     )

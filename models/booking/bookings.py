@@ -17,6 +17,7 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_for, insert_new
 from models.prepared import Prepared
+from models.rows import from_row, values_of
 
 # Ids in one statement.
 _AT_ONCE = 1000
@@ -100,26 +101,16 @@ def add(
 ) -> Added:
     """Store a booking with its appointments."""
     born = new.born.isoformat()
-    values = {
-        "id": new.id,
-        "idempotency_key": new.idempotency_key,
+    values = values_of(new, booking) | {
         "reference_enc": vault.seal_text(reference, _where("reference", new.id)),
         "reference_idx": vault.index("reference", reference),
-        "channel": new.channel,
-        "campaign": new.campaign,
-        "centre_id": new.centre_id,
         "state": "confirmed",
-        "call_id": new.call_id,
         "dob_enc": vault.seal_text(born, _where("dob", new.id)),
         "dob_idx": vault.index("dob", born),
         "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
         "phone_idx": vault.index("phone", new.number),
-        "postcode": new.postcode,
-        "rank": new.rank,
         "name_enc": vault.seal_text(new.name, _where("name", new.id)),
         "last_start_at": max(start for _, start in new.doses),
-        "language": new.language,
-        "calls": new.calls,
     }
     if not insert_new(connection, clock, booking, values, "created_at"):
         return Added.TAKEN
@@ -200,7 +191,7 @@ def export(
             booking.c.reference_enc,
             booking.c.channel,
             appointment.c.centre_id,
-            centre.c.name,
+            centre.c.name.label("centre_name"),
             centre.c.time_zone,
             appointment.c.start_at,
             appointment.c.dose,
@@ -215,16 +206,10 @@ def export(
     )
     with connection.execute(statement) as rows:
         for row in rows:
-            yield BookingRow(
+            yield from_row(
+                BookingRow,
+                row,
                 reference=vault.open_text(row.reference_enc, _where("reference", row.id)) or "",
-                channel=row.channel,
-                centre_id=row.centre_id,
-                centre_name=row.name,
-                time_zone=row.time_zone,
-                start_at=row.start_at,
-                dose=row.dose,
-                state=row.state,
-                created_at=row.created_at,
                 person=_person(vault, row) if with_people else None,
             )
 

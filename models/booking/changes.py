@@ -31,6 +31,7 @@ from models.booking.tables import appointment, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
+from models.rows import columns_of, from_row
 from models.slots.tables import place, slot
 
 # For each dose: the place, its centre, and when it starts (UTC).
@@ -202,44 +203,26 @@ def load(
         return vault.open_text(sealed, f"booking.{column}:{booking_id}")
 
     born = opened(row.dob_enc, "dob")
-    return BookingDetails(
-        id=row.id,
+    return from_row(
+        BookingDetails,
+        row,
         reference=opened(row.reference_enc, "reference") or "",
-        channel=row.channel,
-        campaign=row.campaign,
-        centre_id=row.centre_id,
-        state=row.state,
         born=date.fromisoformat(born) if born else None,
         number=opened(row.phone_enc, "phone"),
-        postcode=row.postcode,
-        rank=row.rank,
         name=opened(row.name_enc, "name"),
-        version=row.version,
-        created_at=row.created_at,
-        call_id=row.call_id,
         # In a statement of its own, after the lock: the first one may have waited for a change.
         appointments=_appointments(connection, booking_id),
-        language=row.language,
-        calls=row.calls,
     )
 
 
 def _appointments(connection: Connection, booking_id: str) -> tuple[BookedAppointment, ...]:
     statement = (
-        select(
-            appointment.c.dose,
-            appointment.c.place_id,
-            place.c.slot_id,
-            appointment.c.centre_id,
-            appointment.c.start_at,
-            appointment.c.state,
-            place.c.blocked,
-        )
+        select(*columns_of(BookedAppointment, appointment), place.c.slot_id, place.c.blocked)
         .join(place, place.c.id == appointment.c.place_id)
         .where(appointment.c.booking_id == booking_id)
         .order_by(appointment.c.dose)
     )
-    return tuple(BookedAppointment(*row) for row in connection.execute(statement))
+    return tuple(from_row(BookedAppointment, row) for row in connection.execute(statement))
 
 
 def move_appointments(connection: Connection, clock: Clock, booking_id: str, to: Doses) -> int:
@@ -357,13 +340,10 @@ def addresses(connection: Connection, centre_ids: Collection[str]) -> dict[str, 
     """Centres by id; unknown ids are left out."""
     statement = select(centre).where(centre.c.id.in_(centre_ids))
     return {
-        row.id: Address(
+        row.id: from_row(
+            Address,
+            row,
             centre_id=row.id,
-            name=row.name,
-            street=row.street,
-            postcode=row.postcode,
-            town=row.town,
-            time_zone=row.time_zone,
             bookable=row.closed_at is None and row.booking_mode == "ours",
             closed=row.closed_at is not None,
         )

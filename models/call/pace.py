@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, update
 
 from models.call.tables import caller_pace
 from models.clock import Clock
-from models.dialects import insert_for
+from models.dialects import upsert
 from models.prepared import Prepared
 
 # How exact the moment of the last call needs to be: a write less at each ring.
@@ -18,15 +18,7 @@ ABOUT = timedelta(days=1)
 
 def remember(connection: Connection, clock: Clock, caller_idx: bytes, *, slow: bool) -> None:
     """Store the pace of a line; what was stored before gives way."""
-    statement = insert_for(connection.dialect.name, caller_pace).values(
-        caller_idx=caller_idx, slow=slow, at=clock.at()
-    )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[caller_pace.c.caller_idx],
-            set_={"slow": statement.excluded.slow, "at": statement.excluded.at},
-        )
-    )
+    upsert(connection, caller_pace, {"caller_idx": caller_idx, "slow": slow, "at": clock.at()})
 
 
 def still_rings(connection: Connection, clock: Clock, caller_idx: bytes) -> None:

@@ -33,6 +33,7 @@ from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert_for
 from models.prepared import Prepared
+from models.slots.places import is_held
 from models.slots.tables import place
 
 # A call without an end that was told is over, too, when nothing was heard of it for so long: no
@@ -136,14 +137,10 @@ def _newest_turns(clock: Clock, within: timedelta) -> Any:
             turn.c.at >= clock.at(-within),
             turn.c.body_enc.is_not(None),
             turn.c.outcome != TAKEN_UP,
-            _is_left_of(clock),
+            # `_is_left` of the call itself, for its newest turn is at hand.
+            or_(call.c.ended_at.is_not(None), turn.c.at <= clock.at(-SILENT_FOR)),
         )
     )
-
-
-def _is_left_of(clock: Clock) -> ColumnElement[bool]:
-    """`_is_left` of the call itself, where its newest turn is at hand."""
-    return or_(call.c.ended_at.is_not(None), turn.c.at <= clock.at(-SILENT_FOR))
 
 
 def _opened(rows: Sequence[Any], vault: Vault) -> list[InterruptedCall]:
@@ -179,9 +176,8 @@ def kept_until(
     statement = select(func.count(), func.min(place.c.hold_expires_at)).where(
         place.c.id.in_(place_ids),
         place.c.held_by.in_(holders),
-        place.c.booking_id.is_(None),
+        is_held(clock),
         place.c.blocked == false(),
-        place.c.hold_expires_at > clock.at(),
     )
     count, until = connection.execute(statement).one()
     return until if place_ids and count == len(place_ids) else None

@@ -30,7 +30,7 @@ from models.centre_day.tables import attendance
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert
-from models.slots.places import Window, is_free
+from models.slots.places import Window, is_free, is_held
 from models.slots.tables import place, slot
 from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import holder_of
@@ -232,17 +232,14 @@ def hours(connection: Connection, clock: Clock, centre_id: str, window: Window) 
     booked = place.c.booking_id.is_not(None)
     held = and_(~booked, place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
 
-    def number(condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        return func.sum(case((condition, 1), else_=0))
-
     statement = (
         select(
             slot.c.id,
             slot.c.start_at,
-            number(booked),
-            number(is_free(clock)),
-            number(and_(held, ~place.c.blocked)),
-            number(and_(~booked, place.c.blocked)),
+            func.count().filter(booked),
+            func.count().filter(is_free(clock)),
+            func.count().filter(held, ~place.c.blocked),
+            func.count().filter(~booked, place.c.blocked),
         )
         .join(place, place.c.slot_id == slot.c.id)
         .where(
@@ -253,10 +250,7 @@ def hours(connection: Connection, clock: Clock, centre_id: str, window: Window) 
         .group_by(slot.c.id, slot.c.start_at)
         .order_by(slot.c.start_at)
     )
-    return [
-        Hour(row[0], row[1], *(int(one) for one in row[2:]))
-        for row in connection.execute(statement)
-    ]
+    return [Hour(*row) for row in connection.execute(statement)]
 
 
 def next_absent(
@@ -284,21 +278,12 @@ def next_absent(
     return None if row is None else (row.booking_id, row.dose, row.slot_id)
 
 
-def give_away(connection: Connection, booking_id: str, dose: int, place_id: int) -> None:
-    """What an absent person left is this new place; the row must be locked."""
+def set_given(connection: Connection, booking_id: str, dose: int, place_id: int | None) -> None:
+    """What an absent person left is this new place; None: it is theirs again. Row locked."""
     connection.execute(
         update(attendance)
         .where(attendance.c.booking_id == booking_id, attendance.c.dose == dose)
         .values(given_place=place_id)
-    )
-
-
-def take_back(connection: Connection, booking_id: str, dose: int) -> None:
-    """What somebody left is theirs again; the row must be locked."""
-    connection.execute(
-        update(attendance)
-        .where(attendance.c.booking_id == booking_id, attendance.c.dose == dose)
-        .values(given_place=None)
     )
 
 
@@ -326,8 +311,7 @@ def rung(
             place.c.centre_id == centre_id,
             place.c.start_at >= window[0],
             place.c.start_at < window[1],
-            place.c.booking_id.is_(None),
-            place.c.hold_expires_at > clock.at(),
+            is_held(clock),
         )
         .group_by(waiting_entry.c.id, waiting_entry.c.offered_until)
         .order_by(func.min(place.c.start_at), waiting_entry.c.id)

@@ -22,7 +22,6 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    case,
     false,
     func,
     literal,
@@ -39,10 +38,10 @@ from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
 from models.partners.bookings import mirrors
+from models.rows import columns_of, from_row, values_of
 from models.slots.places import is_free
 from models.slots.slots import lot_of
 from models.slots.tables import place, slot
-from models.tables import columns_of
 
 
 @dataclass(frozen=True)
@@ -145,13 +144,7 @@ def add(connection: Connection, clock: Clock, new: Operation) -> None:
     """Store a new operation; its moment is that of the clock."""
     connection.execute(
         operation.insert().values(
-            id=new.id,
-            kind=new.kind,
-            centre_id=new.centre_id,
-            who=new.who,
-            why=new.why,
-            at=clock.at(),
-            details=_to_json(new.details),
+            values_of(new, operation) | {"at": clock.at(), "details": _to_json(new.details)}
         )
     )
 
@@ -217,15 +210,12 @@ def _to_json(details: dict[str, Any]) -> str:
 
 
 def _read(row: Any) -> Operation:
-    return Operation(
-        row.id, row.kind, row.centre_id, row.who, row.why, row.at, row.undone_at,
-        json.loads(row.details),
-    )  # fmt: skip
+    return from_row(Operation, row, details=json.loads(row.details))
 
 
 # ---------------------------------------------------------------- the centre
 
-_STATE = columns_of(centre, CentreState)
+_STATE = columns_of(CentreState, centre)
 
 
 def centre_state(
@@ -236,7 +226,7 @@ def centre_state(
     if lock:
         statement = statement.with_for_update(key_share=True)
     row = connection.execute(statement).one_or_none()
-    return None if row is None else CentreState(*row)
+    return None if row is None else from_row(CentreState, row)
 
 
 def our_centres(connection: Connection) -> list[CentreState]:
@@ -247,7 +237,7 @@ def our_centres(connection: Connection) -> list[CentreState]:
         .where(c.closed_at.is_(None), c.booking_mode == "ours")
         .order_by(c.departement, c.town, c.name, c.id)
     )
-    return [CentreState(*row) for row in connection.execute(statement)]
+    return [from_row(CentreState, row) for row in connection.execute(statement)]
 
 
 def close_centre(connection: Connection, clock: Clock, centre_id: str) -> None:
@@ -304,7 +294,7 @@ def unsettled(connection: Connection, clock: Clock) -> list[CentreState]:
         )
         .order_by(centre.c.id)
     )
-    return [CentreState(*row) for row in connection.execute(statement)]
+    return [from_row(CentreState, row) for row in connection.execute(statement)]
 
 
 # ---------------------------------------------------------------- slots and places
@@ -334,26 +324,16 @@ def places_of(
     live = and_(place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
     statement = (
         select(
-            place.c.id,
-            place.c.slot_id,
-            place.c.number,
-            _flag(place.c.booking_id.is_not(None)),
-            _flag(and_(place.c.booking_id.is_(None), live)),
-            _flag(place.c.blocked),
+            *columns_of(PlaceState, place),
+            place.c.booking_id.is_not(None).label("booked"),
+            and_(place.c.booking_id.is_(None), live).label("held"),
         )
         .where(place.c.slot_id.in_(slot_ids))
         .order_by(place.c.slot_id, place.c.number)
     )
     if lock:
         statement = statement.with_for_update()
-    return [
-        PlaceState(*row[:3], *(bool(flag) for flag in row[3:]))
-        for row in connection.execute(statement)
-    ]
-
-
-def _flag(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return case((condition, 1), else_=0)
+    return [from_row(PlaceState, row) for row in connection.execute(statement)]
 
 
 def lock_open(
@@ -387,22 +367,16 @@ def lock_open(
 
 def lock_blocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
     """Lock those of these places that are blocked, and give their ids."""
-    statement = (
-        select(place.c.id)
-        .where(place.c.id.in_(place_ids), place.c.blocked == true())
-        .order_by(place.c.id)
-    )
-    return _locked(connection, statement, wait=wait)
+    return _locked(connection, _of(place_ids, place.c.blocked == true()), wait=wait)
 
 
 def lock_unblocked(connection: Connection, place_ids: Collection[int], *, wait: bool) -> list[int]:
     """Lock those of these places that are not blocked, and give their ids."""
-    statement = (
-        select(place.c.id)
-        .where(place.c.id.in_(place_ids), place.c.blocked == false())
-        .order_by(place.c.id)
-    )
-    return _locked(connection, statement, wait=wait)
+    return _locked(connection, _of(place_ids, place.c.blocked == false()), wait=wait)
+
+
+def _of(place_ids: Collection[int], which: ColumnElement[bool]) -> Select[Any]:
+    return select(place.c.id).where(place.c.id.in_(place_ids), which).order_by(place.c.id)
 
 
 def _locked(connection: Connection, statement: Select[Any], *, wait: bool) -> list[int]:
@@ -418,11 +392,7 @@ def set_blocked(connection: Connection, place_ids: Collection[int], *, blocked: 
 
 def unbooked(connection: Connection, place_ids: Collection[int]) -> list[int]:
     """Those of these places that no booking has."""
-    statement = (
-        select(place.c.id)
-        .where(place.c.id.in_(place_ids), place.c.booking_id.is_(None))
-        .order_by(place.c.id)
-    )
+    statement = _of(place_ids, place.c.booking_id.is_(None))
     return list(connection.execute(statement).scalars())
 
 

@@ -14,6 +14,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
+from models.rows import from_row
 
 _IDS_PER_STATEMENT = 500
 # The columns that a source decides; booking_mode has a rule of its own, see save().
@@ -162,17 +163,13 @@ def hours_of(database: Database, ids: Sequence[str] | None = None) -> list[Centr
     with database.statement() as connection:
         rows = connection.execute(statement).all()
     return [
-        CentreHours(
-            id=row.id,
-            name=row.name,
-            time_zone=row.time_zone,
+        from_row(
+            CentreHours,
+            row,
             hours={
                 int(day): [(start, end) for start, end in intervals]
                 for day, intervals in json.loads(row.hours).items()
             },
-            notes=row.notes,
-            opens_on=row.opens_on,
-            closes_on=row.closes_on,
             closed=row.closed_at is not None,
         )
         for row in rows

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Connection, bindparam, select
 
 from models.centres.tables import centre, postcode
 from models.prepared import Prepared
-from models.tables import columns_of
+from models.rows import columns_of, from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class PostcodeArea:
 
 def bookable_centres(connection: Connection) -> list[BookableCentre]:
     c = centre.c
-    statement = select(*columns_of(centre, BookableCentre)).where(
+    statement = select(*columns_of(BookableCentre, centre)).where(
         c.closed_at.is_(None), c.booking_mode == "ours", c.latitude.is_not(None)
     )
     return [BookableCentre(*row) for row in connection.execute(statement)]
@@ -71,14 +71,14 @@ def bookable_centres(connection: Connection) -> list[BookableCentre]:
 def self_booking_centres(connection: Connection) -> list[SelfBookingCentre]:
     """Never those that only professionals may go to."""
     c = centre.c
-    statement = select(*columns_of(centre, SelfBookingCentre)).where(
+    statement = select(*columns_of(SelfBookingCentre, centre)).where(
         c.closed_at.is_(None),
         c.booking_mode.in_(("own_phone", "partner")),
         c.latitude.is_not(None),
         c.phones != "[]",
     )
     return [
-        replace(SelfBookingCentre(*row), phones=tuple(json.loads(row.phones)))
+        from_row(SelfBookingCentre, row, phones=tuple(json.loads(row.phones)))
         for row in connection.execute(statement)
     ]
 
@@ -88,15 +88,8 @@ def find_postcode(connection: Connection, code: str) -> PostcodeArea | None:
     if not found:
         return None
     row = found[0]
-    return PostcodeArea(
-        code=row.code,
-        main_town=row.main_town,
-        towns=tuple(town["name"] for town in json.loads(row.towns)),
-        departement=row.departement,
-        territory=row.territory,
-        latitude=row.latitude,
-        longitude=row.longitude,
-    )
+    towns_of_code = tuple(town["name"] for town in json.loads(row.towns))
+    return from_row(PostcodeArea, row, towns=towns_of_code)
 
 
 @dataclass(frozen=True, slots=True)

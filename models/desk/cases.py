@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, func, select, text, update
 
 from models.clock import Clock
 from models.desk.tables import agent_case
+from models.rows import values_of
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,7 @@ class Case:
 def add(connection: Connection, clock: Clock, new: NewCase) -> None:
     """Open a case, in the transaction of what caused it."""
     connection.execute(
-        agent_case.insert().values(
-            id=new.id,
-            kind=new.kind,
-            booking_id=new.booking_id,
-            operation_id=new.operation_id,
-            message_id=new.message_id,
-            why=new.why,
-            created_at=clock.at(),
-        )
+        agent_case.insert().values(values_of(new, agent_case) | {"created_at": clock.at()})
     )
 
 
@@ -83,30 +76,21 @@ def count_open(connection: Connection) -> dict[str, int]:
 
 def of_booking(connection: Connection, booking_id: str) -> Sequence[Case]:
     """Every case of a booking, oldest first."""
-    statement = (
-        select(agent_case)
-        .where(agent_case.c.booking_id == booking_id)
-        .order_by(agent_case.c.created_at, agent_case.c.id)
-    )
-    return [Case(*row) for row in connection.execute(statement)]
+    return _cases(connection, agent_case.c.booking_id == booking_id)
 
 
 def of_message(connection: Connection, message_id: str) -> Sequence[Case]:
     """Every case that a message left, oldest first."""
-    statement = (
-        select(agent_case)
-        .where(agent_case.c.message_id == message_id)
-        .order_by(agent_case.c.created_at, agent_case.c.id)
-    )
-    return [Case(*row) for row in connection.execute(statement)]
+    return _cases(connection, agent_case.c.message_id == message_id)
 
 
 def waiting(connection: Connection, *, limit: int) -> Sequence[Case]:
     """Open cases, oldest first."""
-    statement = (
-        select(agent_case)
-        .where(agent_case.c.closed_at.is_(None))
-        .order_by(agent_case.c.created_at, agent_case.c.id)
-        .limit(limit)
-    )
-    return [Case(*row) for row in connection.execute(statement)]
+    return _cases(connection, agent_case.c.closed_at.is_(None), limit)
+
+
+def _cases(
+    connection: Connection, which: ColumnElement[bool], limit: int | None = None
+) -> list[Case]:
+    statement = select(agent_case).where(which).order_by(agent_case.c.created_at, agent_case.c.id)
+    return [Case(*row) for row in connection.execute(statement.limit(limit))]

@@ -25,6 +25,7 @@ from models.messages.tables import message
 from models.prepared import Prepared
 from models.queue import queues
 from models.queue.tables import queue_entry
+from models.rows import columns_of
 from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 
@@ -278,14 +279,7 @@ _LEGS_AT = (
 # Each desk asks it each second.
 _NOW = Prepared(
     select(
-        agent.c.state,
-        agent.c.since,
-        agent.c.reason,
-        agent.c.then_pause,
-        agent.c.voice,
-        agent.c.seen_at,
-        agent.c.version,
-        agent.c.entry_id,
+        *columns_of(Now, agent),
         queue_entry.c.kind.label("entry_kind"),
         queue_entry.c.state.label("entry_state"),
         queue_entry.c.version.label("entry_version"),
@@ -338,11 +332,3 @@ def colleagues(connection: Connection, but: str) -> list[Any]:
         .limit(60)
     )
     return list(connection.execute(statement))
-
-
-def names_of(connection: Connection, staff_ids: Collection[str]) -> dict[str, str]:
-    """What colleagues are called, by their ids."""
-    if not staff_ids:
-        return {}
-    statement = select(staff.c.id, staff.c.name).where(staff.c.id.in_(staff_ids))
-    return {row.id: row.name for row in connection.execute(statement)}

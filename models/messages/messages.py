@@ -30,6 +30,7 @@ from models.clock import Clock
 from models.dialects import insert
 from models.messages.outbox import FAILING, FOLLOW_UP, RESEND
 from models.messages.tables import message
+from models.rows import columns_of
 
 # What one file may have: a booking that was moved again and again has some dozens.
 _MOST = 60
@@ -62,19 +63,7 @@ class MessageRow:
     follows: str | None
 
 
-_COLUMNS = (
-    message.c.id,
-    message.c.kind,
-    message.c.topic,
-    message.c.way,
-    message.c.state,
-    message.c.attempts,
-    message.c.error_code,
-    message.c.due_at,
-    message.c.created_at,
-    message.c.updated_at,
-    message.c.sent_at,
-)
+_COLUMNS = columns_of(MessageRow, message)
 
 
 def _row(row: Any) -> MessageRow:
@@ -144,16 +133,14 @@ def _is_left() -> ColumnElement[bool]:
     other = message.alias("other")
     return ~exists().where(
         or_(
-            and_(other.c.dedupe_key == literal(_FOLLOWS) + message.c.id, _did_something(other)),
+            # A row that looked and found nothing to do by itself has ended as `dropped`.
+            and_(
+                other.c.dedupe_key == literal(_FOLLOWS) + message.c.id,
+                other.c.state != "dropped",
+            ),
             other.c.dedupe_key == literal(_RESENDS) + message.c.id,
         )
     )
-
-
-def _did_something(other: Any) -> ColumnElement[bool]:
-    # A row that looked and found nothing to do by itself has ended as `dropped`.
-    done: ColumnElement[bool] = other.c.state != "dropped"
-    return done
 
 
 def missing_by_topic(connection: Connection, since: datetime) -> dict[str, int]:

@@ -41,6 +41,7 @@ from models.dialects import insert, insert_new
 from models.messages.phone_lines import REMEMBERED, Remembered
 from models.messages.tables import message, phone_line
 from models.prepared import Prepared
+from models.rows import columns_of, from_row, values_of
 
 # Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
 # Ids in one statement.
@@ -69,18 +70,6 @@ _RESENDS = "resend:"
 SETTLE = timedelta(minutes=1)
 # Where a notice's payload keeps the words that went.
 SENT_BODY = "sent"
-_CLAIMED = (
-    message.c.id,
-    message.c.kind,
-    message.c.recipient_enc,
-    message.c.payload_enc,
-    message.c.attempts,
-    message.c.created_at,
-    message.c.booking_id,
-    message.c.call_id,
-    message.c.topic,
-    message.c.dedupe_key,
-)
 
 
 @dataclass(frozen=True)
@@ -146,43 +135,19 @@ class StoredMessage:
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewMessage) -> bool:
     """Store a message; False when one with its dedupe key is there already."""
     payload = json.dumps(new.payload, ensure_ascii=False)
-    values = {
-        "id": new.id,
-        "kind": new.kind,
-        "dedupe_key": new.dedupe_key,
-        "booking_id": new.booking_id,
-        "call_id": new.call_id,
+    values = values_of(new, message) | {
         "recipient_enc": vault.seal_text(new.recipient, _where("recipient", new.id)),
         "recipient_idx": vault.index("phone", new.recipient),
         "payload_enc": vault.seal_text(payload, _where("payload", new.id)),
         "state": "pending",
-        "topic": new.topic,
     }
     if new.due_at is None:
+        del values["due_at"]
         moments = ("due_at", "created_at", "updated_at")
         return insert_new(connection, clock, message, values, *moments)
     # Its age, by which alerts are raised and rows are erased, counts from when it may leave.
-    later = {"due_at": new.due_at, "created_at": new.due_at}
-    return insert_new(connection, clock, message, values | later, "updated_at")
-
-
-def replace_payload(
-    connection: Connection, clock: Clock, vault: Vault, dedupe_key: str, payload: dict[str, Any]
-) -> bool:
-    """Write what a message that waits is to carry anew; False when it has left or is not there."""
-    statement = select(message.c.id).where(
-        message.c.dedupe_key == dedupe_key, message.c.state == "pending"
-    )
-    message_id = connection.execute(statement.with_for_update()).scalar_one_or_none()
-    if message_id is None:
-        return False
-    sealed = vault.seal_text(json.dumps(payload, ensure_ascii=False), _where("payload", message_id))
-    connection.execute(
-        update(message)
-        .where(message.c.id == message_id)
-        .values(payload_enc=sealed, updated_at=clock.at())
-    )
-    return True
+    values["created_at"] = new.due_at
+    return insert_new(connection, clock, message, values, "updated_at")
 
 
 def any_since(  # noqa: PLR0917
@@ -281,6 +246,11 @@ def claim(
     return replace(_opened(taken[0], vault), ambiguous=before.state == "sending", line=line)
 
 
+_CLAIMED = (
+    *columns_of(ClaimedMessage, message), message.c.recipient_enc, message.c.payload_enc,
+)  # fmt: skip
+
+
 @lru_cache
 def _claiming(clock: Clock, lease: timedelta) -> tuple[Prepared, Prepared]:
     this = message.c.id == bindparam("of_id")
@@ -312,35 +282,20 @@ def load(
     connection: Connection, vault: Vault, message_id: str, *, lock: bool = False
 ) -> StoredMessage | None:
     """A message as it is kept, whatever its state; None where there is none."""
-    statement = select(
-        *_CLAIMED,
-        message.c.state,
-        message.c.way,
-        message.c.error_code,
-        message.c.updated_at,
-        message.c.sent_at,
-    ).where(message.c.id == message_id)
+    statement = select(message).where(message.c.id == message_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
-    if row is None:
-        return None
-    became = (row.state, row.way, row.error_code, row.updated_at, row.sent_at)
-    return StoredMessage(_opened(row, vault), *became)
+    return None if row is None else from_row(StoredMessage, row, claimed=_opened(row, vault))
 
 
 def _opened(row: Any, vault: Vault) -> ClaimedMessage:
     """Who it is for and what it carries are empty where they are made when it goes, or erased."""
-    return ClaimedMessage(
-        id=row.id,
-        kind=row.kind,
+    return from_row(
+        ClaimedMessage,
+        row,
         recipient=vault.open_text(row.recipient_enc, _where("recipient", row.id)) or "",
         payload=json.loads(vault.open_text(row.payload_enc, _where("payload", row.id)) or "{}"),
-        attempts=row.attempts,
         ambiguous=False,
-        created_at=row.created_at,
-        booking_id=row.booking_id,
-        call_id=row.call_id,
-        topic=row.topic,
-        dedupe_key=row.dedupe_key,
+        line=None,
     )
 
 
@@ -359,42 +314,38 @@ def about_to_text(
     Should the answer be lost, it is these words that are looked for at the provider.
     """
     payload = json.dumps({**claimed.payload, SENT_BODY: body}, ensure_ascii=False)
-    values = {
-        "payload_enc": vault.seal_text(payload, _where("payload", claimed.id)),
-        "way": "text",
-        "parts": parts,
-        "lease_until": clock.at(lease),
-        "updated_at": clock.at(),
+    return _write(
+        connection,
+        clock,
+        claimed,
+        payload_enc=vault.seal_text(payload, _where("payload", claimed.id)),
+        way="text",
+        parts=parts,
+        lease_until=clock.at(lease),
         **_addressed(vault, claimed),
-    }
-    statement = update(message).where(message.c.id == claimed.id, _is_ours(claimed))
-    return connection.execute(statement.values(**values)).rowcount == 1
+    )
 
 
 def told_by_call(
     connection: Connection, clock: Clock, vault: Vault, claimed: ClaimedMessage
 ) -> bool:
     """A call is promised that tells it; False when another relay has taken it over."""
-    values = {
-        "way": "call",
-        "state": "sent",
-        "lease_until": None,
-        "updated_at": clock.at(),
-        "sent_at": func.coalesce(message.c.sent_at, clock.at()),
+    return _write(
+        connection,
+        clock,
+        claimed,
+        way="call",
+        state="sent",
+        lease_until=None,
+        sent_at=func.coalesce(message.c.sent_at, clock.at()),
         **_addressed(vault, claimed),
-    }
-    statement = update(message).where(message.c.id == claimed.id, _is_ours(claimed))
-    return connection.execute(statement.values(**values)).rowcount == 1
+    )
 
 
 def drop(connection: Connection, clock: Clock, claimed: ClaimedMessage, why: str) -> bool:
     """Nobody is to be told by this one any more; `why` is a word of 12 letters at most."""
-    statement = (
-        update(message)
-        .where(message.c.id == claimed.id, _is_ours(claimed))
-        .values(state="dropped", error_code=why, lease_until=None, updated_at=clock.at())
-    )
-    return connection.execute(statement).rowcount == 1
+    over = {"state": "dropped", "error_code": why, "lease_until": None}
+    return _write(connection, clock, claimed, **over)
 
 
 def put_off(
@@ -404,19 +355,27 @@ def put_off(
 
     Its age, by which alerts are raised, counts from then, as that of what was promised for later.
     """
-    statement = (
-        update(message)
-        .where(message.c.id == claimed.id, _is_ours(claimed))
-        .values(
-            state="pending",
-            due_at=at,
-            created_at=at,
-            lease_until=None,
-            attempts=message.c.attempts - 1,
-            error_code=why,
-            updated_at=clock.at(),
-        )
+    return _write(
+        connection,
+        clock,
+        claimed,
+        state="pending",
+        due_at=at,
+        created_at=at,
+        lease_until=None,
+        attempts=message.c.attempts - 1,
+        error_code=why,
     )
+
+
+def _write(connection: Connection, clock: Clock, claimed: ClaimedMessage, **values: Any) -> bool:
+    """Change a message that this relay has claimed; False when another has taken it over."""
+    ours = (
+        message.c.id == claimed.id,
+        message.c.state == "sending",
+        message.c.attempts == claimed.attempts,
+    )
+    statement = update(message).where(*ours).values(**values, updated_at=clock.at())
     return connection.execute(statement).rowcount == 1
 
 
@@ -462,12 +421,7 @@ def _sent(dialect: str, clock: Clock) -> Prepared:
 
 def keep(connection: Connection, clock: Clock, claimed: ClaimedMessage, lease: timedelta) -> bool:
     """Prolong a claim before sending; False when another relay has taken it over meanwhile."""
-    statement = (
-        update(message)
-        .where(message.c.id == claimed.id, _is_ours(claimed))
-        .values(lease_until=clock.at(lease), updated_at=clock.at())
-    )
-    return connection.execute(statement).rowcount == 1
+    return _write(connection, clock, claimed, lease_until=clock.at(lease))
 
 
 def put_back(
@@ -480,14 +434,12 @@ def put_back(
     ambiguous: bool,
 ) -> None:
     """Try again `after` a while; an ambiguous one stays in `sending` so that it is looked up."""
-    values: dict[str, Any] = {"error_code": error_code, "updated_at": clock.at()}
+    values: dict[str, Any] = {"error_code": error_code}
     if ambiguous:
         values["lease_until"] = clock.at(after)
     else:
         values |= {"state": "pending", "due_at": clock.at(after), "lease_until": None}
-    connection.execute(
-        update(message).where(message.c.id == claimed.id, _is_ours(claimed)).values(**values)
-    )
+    _write(connection, clock, claimed, **values)
 
 
 def put_aside(connection: Connection, clock: Clock, message_id: str, after: timedelta) -> None:
@@ -643,10 +595,6 @@ def _erasing(which: ColumnElement[bool]) -> Update:
             state=case((message.c.state.in_(_UNSENT), "failed"), else_=message.c.state),
         )
     )
-
-
-def _is_ours(claimed: ClaimedMessage) -> Any:
-    return and_(message.c.state == "sending", message.c.attempts == claimed.attempts)
 
 
 def _is_due(clock: Clock) -> Any:

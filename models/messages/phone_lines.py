@@ -5,7 +5,7 @@ Found by the keyed hash alone: the number itself is not kept here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from models.booking.tables import booking
 from models.clock import Clock
 from models.dialects import insert
 from models.messages.tables import message, phone_line
+from models.rows import columns_of
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ class Remembered:
         return self.wrong_at is not None
 
 
-# In the order of its fields.
-REMEMBERED = tuple(phone_line.c[one.name] for one in fields(Remembered))
+REMEMBERED = columns_of(Remembered, phone_line)
 
 
 def get(connection: Connection, phone_idx: bytes) -> Remembered | None:

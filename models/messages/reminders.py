@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     String,
     Text,
+    and_,
     cast,
     exists,
     func,
@@ -31,6 +32,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.dialects import insert_for, insert_new
 from models.messages.tables import message, reminder_plan
+from models.rows import columns_of, values_of
 from models.slots.tables import place
 
 _COLUMNS = (
@@ -74,24 +76,18 @@ def zones(connection: Connection) -> list[str]:
 
 def planned(connection: Connection, day: ReminderDay) -> bool:
     """Whether that day was written already."""
-    statement = select(reminder_plan.c.what).where(
-        reminder_plan.c.what == day.what,
-        reminder_plan.c.campaign == day.campaign,
-        reminder_plan.c.time_zone == day.time_zone,
-        reminder_plan.c.day == day.day,
-    )
+    statement = select(reminder_plan.c.what).where(_is_plan_of(day))
     return connection.execute(statement).first() is not None
+
+
+def _is_plan_of(day: ReminderDay) -> ColumnElement[bool]:
+    values = values_of(day, reminder_plan)
+    return and_(*(reminder_plan.c[name] == value for name, value in values.items()))
 
 
 def claim(connection: Connection, clock: Clock, day: ReminderDay) -> bool:
     """Take a day to write it, in the transaction given; False when somebody else has, or does."""
-    values = {
-        "what": day.what,
-        "campaign": day.campaign,
-        "time_zone": day.time_zone,
-        "day": day.day,
-        "messages": 0,
-    }
+    values = values_of(day, reminder_plan) | {"messages": 0}
     return insert_new(connection, clock, reminder_plan, values, "planned_at")
 
 
@@ -194,28 +190,14 @@ def _write(connection: Connection, day: ReminderDay, rows: Select[Any]) -> int:
     written = connection.execute(
         new.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     ).rowcount
-    connection.execute(
-        update(reminder_plan)
-        .where(
-            reminder_plan.c.what == day.what,
-            reminder_plan.c.campaign == day.campaign,
-            reminder_plan.c.time_zone == day.time_zone,
-            reminder_plan.c.day == day.day,
-        )
-        .values(messages=written)
-    )
+    connection.execute(update(reminder_plan).where(_is_plan_of(day)).values(messages=written))
     return written
 
 
 def told(connection: Connection, appointment_id: int) -> RemindedAppointment | None:
     """The appointment of a reminder as it is now."""
-    statement = select(
-        appointment.c.booking_id,
-        appointment.c.dose,
-        appointment.c.centre_id,
-        appointment.c.start_at,
-        appointment.c.state,
-    ).where(appointment.c.id == appointment_id)
+    columns = columns_of(RemindedAppointment, appointment)
+    statement = select(*columns).where(appointment.c.id == appointment_id)
     row = connection.execute(statement).one_or_none()
     return RemindedAppointment(*row) if row else None
 

@@ -17,6 +17,8 @@ from models.crypto import CannotOpen, Vault
 from models.dialects import insert
 from models.online.tables import visit
 from models.prepared import Prepared
+from models.rows import columns_of, from_row
+from models.slots.places import is_held
 from models.slots.tables import place
 
 # The page of somebody for whom an appointment is being asked for at a partner.
@@ -81,17 +83,7 @@ def load(connection: Connection, clock: Clock, vault: Vault, visit_id: str) -> W
     except CannotOpen:
         # Sealed with a key that is no more: as good as erased.
         body = ""
-    return WebSessionRow(
-        row.id,
-        row.number,
-        row.step,
-        row.outcome,
-        row.language,
-        body,
-        row.created_at,
-        row.seen_at,
-        row.kept_until,
-    )
+    return from_row(WebSessionRow, row, body=body)
 
 
 @lru_cache
@@ -100,23 +92,14 @@ def _load(clock: Clock) -> Prepared:
         select(func.min(place.c.hold_expires_at))
         .where(
             place.c.held_by == bindparam("the_visit"),
-            place.c.booking_id.is_(None),
-            place.c.hold_expires_at > clock.at(),
+            is_held(clock),
         )
         .scalar_subquery()
     )
     return Prepared(
-        select(
-            visit.c.id,
-            visit.c.number,
-            visit.c.step,
-            visit.c.outcome,
-            visit.c.language,
-            visit.c.body_enc,
-            visit.c.created_at,
-            visit.c.seen_at,
-            held.label("kept_until"),
-        ).where(visit.c.id == bindparam("the_visit"))
+        select(*columns_of(WebSessionRow, visit), visit.c.body_enc, held.label("kept_until")).where(
+            visit.c.id == bindparam("the_visit")
+        )
     )
 
 
@@ -130,8 +113,7 @@ def _others_that_hold(clock: Clock) -> Prepared:
     other = visit.alias("other")
     holds = exists().where(
         place.c.held_by == other.c.id,
-        place.c.booking_id.is_(None),
-        place.c.hold_expires_at > clock.at(),
+        is_held(clock),
     )
     return Prepared(
         select(func.count().label("visits"))

@@ -108,25 +108,20 @@ def checks(clock: Clock, intervals: Intervals) -> tuple[Check, ...]:
     """Every check, in the order in which an error is best understood."""
     return (
         _orphans(),
-        _place_given_twice(),
-        _dose_given_twice(),
-        _person_twice(),
+        *_GIVEN_TWICE,
         _appointment_without_place(),
-        _place_without_appointment(),
-        _appointment_copies(),
-        _place_copies(),
+        *_COPIES,
         _capacity(),
         _half_hold(),
-        _booked_and_held(),
-        _kept_for_undo(),
+        *_HOLDS,
         _booking_state(),
         _booking_copies(),
         _doses(intervals),
         _history_missing(),
         _history_state(),
-        _confirmation_missing(),
+        _CONFIRMATION_MISSING,
         _waiting_offer(clock),
-        _partner_order(),
+        _PARTNER_ORDER,
     )
 
 
@@ -175,8 +170,8 @@ def _orphans() -> Check:
 # ---------------------------------------------------------------- given twice
 
 
-def _place_given_twice() -> Check:
-    return Check(
+_GIVEN_TWICE = (
+    Check(
         "place-given-twice",
         "place {place} has {number} live appointments, the first of booking {first} and the last "
         "of booking {last}",
@@ -189,11 +184,8 @@ def _place_given_twice() -> Check:
         .where(appointment.c.state == _CONFIRMED)
         .group_by(appointment.c.place_id)
         .having(func.count() > 1),
-    )
-
-
-def _dose_given_twice() -> Check:
-    return Check(
+    ),
+    Check(
         "dose-given-twice",
         "booking {booking} has {number} live appointments for dose {dose}",
         select(
@@ -204,12 +196,9 @@ def _dose_given_twice() -> Check:
         .where(appointment.c.state == _CONFIRMED)
         .group_by(appointment.c.booking_id, appointment.c.dose)
         .having(func.count() > 1),
-    )
-
-
-def _person_twice() -> Check:
-    """The key itself is not told: two bookings say enough."""
-    return Check(
+    ),
+    # The key itself is not told: two bookings say enough.
+    Check(
         "person-twice",
         "one person has {number} live appointments for dose {dose}, in bookings {first} to {last}",
         select(
@@ -222,7 +211,8 @@ def _person_twice() -> Check:
         .group_by(appointment.c.person_idx, appointment.c.dose)
         # Twice in one booking is told above.
         .having(func.min(appointment.c.booking_id) != func.max(appointment.c.booking_id)),
-    )
+    ),
+)
 
 
 # ---------------------------------------------------------------- places and appointments
@@ -255,8 +245,8 @@ def _appointment_without_place() -> Check:
     )
 
 
-def _place_without_appointment() -> Check:
-    return Check(
+_COPIES = (
+    Check(
         "place-without-appointment",
         "place {place} carries booking {booking}, which has no live appointment there",
         select(place.c.id.label("place"), place.c.booking_id.label("booking"))
@@ -270,11 +260,8 @@ def _place_without_appointment() -> Check:
             ),
         )
         .where(place.c.booking_id.is_not(None), appointment.c.id.is_(None)),
-    )
-
-
-def _appointment_copies() -> Check:
-    return Check(
+    ),
+    Check(
         "appointment-copy",
         "appointment {appointment} (booking {booking}) is at centre {centre} at {start}, its place "
         "{place} at centre {other_centre} at {other_start}",
@@ -297,11 +284,8 @@ def _appointment_copies() -> Check:
                 appointment.c.start_at != slot.c.start_at,
             ),
         ),
-    )
-
-
-def _place_copies() -> Check:
-    return Check(
+    ),
+    Check(
         "place-copy",
         "place {place} is at centre {centre} at {start}, its slot {slot} at centre {other_centre} "
         "at {other_start}",
@@ -315,7 +299,8 @@ def _place_copies() -> Check:
         )
         .join(slot, slot.c.id == place.c.slot_id)
         .where(or_(place.c.centre_id != slot.c.centre_id, place.c.start_at != slot.c.start_at)),
-    )
+    ),
+)
 
 
 def _capacity() -> Check:
@@ -367,8 +352,8 @@ def _half_hold() -> Check:
     )
 
 
-def _booked_and_held() -> Check:
-    return Check(
+_HOLDS = (
+    Check(
         "booked-and-held",
         "place {place} carries booking {booking} and is held by {holder} until {until}",
         select(
@@ -377,12 +362,9 @@ def _booked_and_held() -> Check:
             place.c.held_by.label("holder"),
             place.c.hold_expires_at.label("until"),
         ).where(place.c.booking_id.is_not(None), place.c.held_by.is_not(None)),
-    )
-
-
-def _kept_for_undo() -> Check:
-    """A hold that nobody comes back for: of a booking that has cancelled nothing there."""
-    return Check(
+    ),
+    # A hold that nobody comes back for: of a booking that has cancelled nothing there.
+    Check(
         "undo-hold",
         "place {place} is held as {holder} until {until}, and no such booking was cancelled there",
         select(
@@ -404,7 +386,8 @@ def _kept_for_undo() -> Check:
             place.c.held_by.like(f"{UNDO}%"),
             appointment.c.id.is_(None),
         ),
-    )
+    ),
+)
 
 
 # ---------------------------------------------------------------- bookings
@@ -610,25 +593,24 @@ def _history_state() -> Check:
     )
 
 
-def _confirmation_missing() -> Check:
-    """Whether a text was ordered stands in the history: numbers would have to be decrypted."""
-    return Check(
-        "confirmation-missing",
-        "booking {booking} was made with a text to be sent, which is not in the outbox",
-        select(booking.c.id.label("booking"))
-        .join(history, history.c.booking_id == booking.c.id)
-        .outerjoin(
-            message,
-            message.c.dedupe_key == literal("confirmation:") + booking.c.id + literal(":1"),
-        )
-        .where(
-            # An erased message has given up its key.
-            booking.c.erased_at.is_(None),
-            history.c.what == "booked",
-            history.c.details.like(_TEXT_ORDERED),
-            message.c.id.is_(None),
-        ),
+# Whether a text was ordered stands in the history: numbers would have to be decrypted.
+_CONFIRMATION_MISSING = Check(
+    "confirmation-missing",
+    "booking {booking} was made with a text to be sent, which is not in the outbox",
+    select(booking.c.id.label("booking"))
+    .join(history, history.c.booking_id == booking.c.id)
+    .outerjoin(
+        message,
+        message.c.dedupe_key == literal("confirmation:") + booking.c.id + literal(":1"),
     )
+    .where(
+        # An erased message has given up its key.
+        booking.c.erased_at.is_(None),
+        history.c.what == "booked",
+        history.c.details.like(_TEXT_ORDERED),
+        message.c.id.is_(None),
+    ),
+)
 
 
 def _waiting_offer(clock: Clock) -> Check:
@@ -655,21 +637,20 @@ def _waiting_offer(clock: Clock) -> Check:
     )
 
 
-def _partner_order() -> Check:
-    """Somebody waits for an answer that nobody asks for."""
-    return Check(
-        "partner-order",
-        "order {order} at a partner is {state}, and no message in the outbox asks for it",
-        select(partner_booking.c.id.label("order"), partner_booking.c.state)
-        .outerjoin(
-            message,
-            and_(
-                message.c.dedupe_key == literal("partner:") + partner_booking.c.id,
-                message.c.state.in_(("pending", "sending")),
-            ),
-        )
-        .where(partner_booking.c.state.in_(GOES_ON), message.c.id.is_(None)),
+# Somebody waits for an answer that nobody asks for.
+_PARTNER_ORDER = Check(
+    "partner-order",
+    "order {order} at a partner is {state}, and no message in the outbox asks for it",
+    select(partner_booking.c.id.label("order"), partner_booking.c.state)
+    .outerjoin(
+        message,
+        and_(
+            message.c.dedupe_key == literal("partner:") + partner_booking.c.id,
+            message.c.state.in_(("pending", "sending")),
+        ),
     )
+    .where(partner_booking.c.state.in_(GOES_ON), message.c.id.is_(None)),
+)
 
 
 def _told(value: Any) -> Any:

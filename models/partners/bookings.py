@@ -34,6 +34,7 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.partners.rows import PartnerCentreRow
 from models.partners.tables import partner_booking, partner_centre, partner_slot
+from models.rows import from_row, values_of
 from models.slots.tables import place, slot
 
 KELDOC: Final = "keldoc"
@@ -174,19 +175,14 @@ def centre_told(connection: Connection, centre_id: str) -> PartnerCentreRow | No
     if row is None:
         return None
     phones = json.loads(row.phones)
-    return PartnerCentreRow(
+    return from_row(
+        PartnerCentreRow,
+        row,
         id=f"{MIRROR}{row.id}",
         platform=KELDOC,
-        name=row.name,
-        street=row.street,
-        postcode=row.postcode,
-        town=row.town,
-        territory=row.territory,
-        latitude=row.latitude,
-        longitude=row.longitude,
-        time_zone=row.time_zone,
         phone=phones[0] if phones else "",
         link=row.booking_link,
+        phone_only=False,
     )
 
 
@@ -197,13 +193,8 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewOrder) -> bo
     """Write an order down; False when its key is there: another copy of the form waits for it."""
     visitor = asdict(new.visitor) | {"born": new.visitor.born.isoformat()}
     body = json.dumps({"campaign": new.campaign, "visitor": visitor}, ensure_ascii=False)
-    values = {
-        "id": new.id,
-        "key": new.key,
-        "platform": new.platform,
-        "centre_id": new.centre_id,
+    values = values_of(new, partner_booking) | {
         "state": ASKED,
-        "channel": new.channel,
         "holder": holder_of(new.id),
         "order_enc": vault.seal_text(body, _where(new.id)),
     }
@@ -298,22 +289,14 @@ def _opened(row: Any, vault: Vault) -> OrderRow:
         fields = kept["visitor"]
         fields |= {"born": date.fromisoformat(fields["born"]), "groups": tuple(fields["groups"])}
         visitor = OrderedPerson(**fields)
-    return OrderRow(
-        id=row.id,
-        key=row.key,
-        platform=row.platform,
-        centre_id=row.centre_id,
-        state=row.state,
-        channel=row.channel,
-        holder=row.holder,
+    return from_row(
+        OrderRow,
+        row,
         booking_id=row.booking_id or "",
         visitor=visitor,
         campaign=campaign,
         patient=row.patient_ref,
         doses=read_doses(row.appointment_refs),
-        error=row.error,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
     )
 
 

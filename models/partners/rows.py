@@ -21,8 +21,9 @@ from sqlalchemy import Connection, case, delete, func, select, update
 from models.centres import geography
 from models.centres.tables import centre
 from models.clock import Clock
-from models.dialects import insert
+from models.dialects import insert, upsert
 from models.partners.tables import partner_centre, partner_feed, partner_slot
+from models.rows import columns_of, from_row, values_of
 
 PUBLIC: Final = "public"
 # With a number of years behind it: `age>=75`.
@@ -165,7 +166,9 @@ def near(  # noqa: PLR0917 (a place and a moment)
     wide = degrees / math.cos(math.radians(latitude))
     statement = (
         select(
-            *(c[name] for name in _SHOWN),
+            *columns_of(PartnerNear, partner_centre),
+            c.latitude,
+            c.longitude,
             first_at,
             # The same place is often listed under several motives.
             func.count(s.start_at.distinct()).label("moments"),
@@ -187,63 +190,25 @@ def near(  # noqa: PLR0917 (a place and a moment)
     return [one for one in found if one.kilometres <= kilometres]
 
 
-_SHOWN: Final = (
-    "id",
-    "platform",
-    "name",
-    "street",
-    "postcode",
-    "town",
-    "latitude",
-    "longitude",
-    "read_at",
-    "link",
-    "phone",
-    "phone_only",
-    "centre_id",
-    "time_zone",
-)
-
-
 def _open_to(age: int | None) -> tuple[str, ...]:
     ages = () if age is None else tuple(f"{FROM_AGE}{least}" for least in _AGES if least <= age)
     return (PUBLIC, *ages)
 
 
 def _near(row: Any, latitude: float, longitude: float) -> PartnerNear:
-    return PartnerNear(
-        id=row.id,
-        platform=row.platform,
-        name=row.name,
-        street=row.street,
-        postcode=row.postcode,
-        town=row.town,
+    return from_row(
+        PartnerNear,
+        row,
         kilometres=geography.distance_km(latitude, longitude, row.latitude, row.longitude),
         next_at=row.first_at,
         free=row.moments,
-        read_at=row.read_at,
-        link=row.link,
-        phone=row.phone,
-        phone_only=row.phone_only,
-        centre_id=row.centre_id,
-        time_zone=row.time_zone,
     )
 
 
 def freshness(connection: Connection) -> list[Feed]:
     """How reading each platform goes that was ever tried, by name."""
     rows = connection.execute(select(partner_feed).order_by(partner_feed.c.platform))
-    return [
-        Feed(
-            platform=row.platform,
-            tried_at=row.tried_at,
-            read_at=row.read_at,
-            error=row.error,
-            pause_until=row.pause_until,
-            details=json.loads(row.details),
-        )
-        for row in rows
-    ]
+    return [from_row(Feed, row, details=json.loads(row.details)) for row in rows]
 
 
 class Claim(StrEnum):
@@ -307,34 +272,13 @@ def note_feed(
 ) -> None:
     """Write that a platform was tried now, and whether all of it (or nearly) `was_read`."""
     told = {
+        "platform": platform,
         "error": error[:_ERROR_LENGTH],
         "pause_until": pause_until,
         "details": json.dumps(dict(details or {}), ensure_ascii=False, sort_keys=True),
+        "tried_at": clock.at(),
     }
-    moments = {"tried_at": clock.at()} | ({"read_at": clock.at()} if was_read else {})
-    new = insert(connection, partner_feed).values(platform=platform, **told, **moments)
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[partner_feed.c.platform],
-            set_={name: new.excluded[name] for name in (*told, *moments)},
-        )
-    )
-
-
-_FROM_PARTNER: Final = (
-    "platform",
-    "name",
-    "street",
-    "postcode",
-    "town",
-    "territory",
-    "latitude",
-    "longitude",
-    "time_zone",
-    "phone",
-    "link",
-    "phone_only",
-)
+    upsert(connection, partner_feed, told | ({"read_at": clock.at()} if was_read else {}))
 
 
 def replace_centre(
@@ -347,30 +291,16 @@ def replace_centre(
     """
     once = {(slot.start_at, slot.dose, slot.motive): slot for slot in slots}
     public = [slot.start_at for slot in once.values() if slot.bookable_for == PUBLIC]
-    values = {name: getattr(told, name) for name in _FROM_PARTNER} | {
+    values = values_of(told, partner_centre) | {
         "next_at": min(public, default=None),
         "free": len(set(public)),
         "read_at": read_at,
     }
-    new = insert(connection, partner_centre).values(id=told.id, **values)
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[partner_centre.c.id],
-            set_={name: new.excluded[name] for name in values} | {"gone_at": None},
-        )
-    )
+    upsert(connection, partner_centre, values, also={"gone_at": None})
     connection.execute(delete(partner_slot).where(partner_slot.c.partner_centre_id == told.id))
     if once:
         rows = [
-            {
-                "partner_centre_id": told.id,
-                "start_at": slot.start_at,
-                "dose": slot.dose,
-                "motive": slot.motive,
-                "bookable_for": slot.bookable_for,
-                "seconds_at": slot.seconds_at,
-                "read_at": read_at,
-            }
+            values_of(slot, partner_slot) | {"partner_centre_id": told.id, "read_at": read_at}
             for slot in once.values()
         ]
         connection.execute(insert(connection, partner_slot), rows)
@@ -423,37 +353,12 @@ def ids_of_page(connection: Connection, platform: str, page: str) -> list[str]:
 def matches(connection: Connection, *, only_unsure: bool = False) -> list[Match]:
     """Partners' centres and what they were found to be, those that wait for a person first."""
     c = partner_centre.c
-    statement = select(
-        c.id,
-        c.platform,
-        c.name,
-        c.street,
-        c.postcode,
-        c.town,
-        c.latitude,
-        c.longitude,
-        c.link,
-        c.centre_id,
-        c.matched,
-        c.candidates,
-    ).order_by(case((c.matched == "unsure", 0), else_=1), c.id)
+    unsure_first = case((c.matched == "unsure", 0), else_=1)
+    statement = select(*columns_of(Match, partner_centre)).order_by(unsure_first, c.id)
     if only_unsure:
         statement = statement.where(c.matched == "unsure")
     return [
-        Match(
-            id=row.id,
-            platform=row.platform,
-            name=row.name,
-            street=row.street,
-            postcode=row.postcode,
-            town=row.town,
-            latitude=row.latitude,
-            longitude=row.longitude,
-            link=row.link,
-            centre_id=row.centre_id,
-            matched=row.matched,
-            candidates=tuple((one, score) for one, score in json.loads(row.candidates)),
-        )
+        from_row(Match, row, candidates=tuple(map(tuple, json.loads(row.candidates))))
         for row in connection.execute(statement)
     ]
 
@@ -487,7 +392,5 @@ def set_match(
 def our_centres(connection: Connection) -> list[OurCentre]:
     """Every open centre of the official file, for comparison."""
     c = centre.c
-    statement = select(
-        c.id, c.name, c.street, c.postcode, c.town, c.latitude, c.longitude, c.booking_link
-    ).where(c.closed_at.is_(None))
+    statement = select(*columns_of(OurCentre, centre)).where(c.closed_at.is_(None))
     return [OurCentre(*row) for row in connection.execute(statement)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import Connection, and_, case, func, or_, select, text
@@ -16,9 +16,9 @@ from sqlalchemy import Connection, and_, case, func, or_, select, text
 from models.centres.tables import centre
 from models.clock import Clock
 from models.partners.tables import partner_centre
+from models.rows import columns_of, from_row
 from models.slots.places import Share
 from models.slots.tables import place
-from models.tables import columns_of
 
 # To the letter what the index says, or SQLite would not use it.
 _OPEN = text("place.booking_id IS NULL")
@@ -75,10 +75,12 @@ class PartnerFree:
 def public_centres(connection: Connection) -> list[PublicCentre]:
     """Every open centre that anybody may go to."""
     c = centre.c
-    columns = columns_of(centre, PublicCentre, link="booking_link", mode="booking_mode")
-    statement = select(*columns).where(c.closed_at.is_(None), c.booking_mode != "reserved")
+    columns = [c.booking_link.label("link"), c.booking_mode.label("mode")]
+    statement = select(*columns_of(PublicCentre, centre), *columns).where(
+        c.closed_at.is_(None), c.booking_mode != "reserved"
+    )
     return [
-        replace(PublicCentre(*row), phones=tuple(json.loads(row.phones)))
+        from_row(PublicCentre, row, phones=tuple(json.loads(row.phones)))
         for row in connection.execute(statement)
     ]
 
@@ -111,7 +113,7 @@ def free_by_centre(
         select(
             place.c.centre_id,
             func.count(),
-            func.sum(case((for_web, 1), else_=0)),
+            func.count().filter(for_web),
             func.min(case((for_web, place.c.start_at))),
         )
         .where(

@@ -6,19 +6,15 @@ database is kept open for long, and a server that gives up after some seconds ne
 
 from __future__ import annotations
 
-import json
-
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
     bindparam,
-    case,
     func,
     or_,
     select,
@@ -27,27 +23,10 @@ from sqlalchemy import (
 
 from models.booking.tables import appointment, history
 from models.centre_day.tables import operation
-from models.centres.tables import centre
 from models.clock import Clock
 from models.prepared import Prepared
 from models.slots.places import Share, Window, is_free, share_values
 from models.slots.tables import place, slot
-
-
-@dataclass(frozen=True)
-class FeedCentre:
-    """A centre that we book for; `time_zone` is IANA, positions are degrees."""
-
-    id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    departement: str
-    latitude: float | None
-    longitude: float | None
-    time_zone: str
-    phones: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,20 +47,6 @@ class ChangeMarks:
     slot: int = 0
 
 
-def centres(connection: Connection) -> list[FeedCentre]:
-    """Those that are open and whose places are ours to give, by département and id."""
-    names = [one for one in FeedCentre.__dataclass_fields__ if one != "phones"]
-    statement = (
-        select(centre.c.phones, *(centre.c[name] for name in names))
-        .where(centre.c.closed_at.is_(None), centre.c.booking_mode == "ours")
-        .order_by(centre.c.departement, centre.c.id)
-    )
-    return [
-        FeedCentre(*row[1:], phones=tuple(json.loads(row[0])))  # type: ignore[misc]
-        for row in connection.execute(statement)
-    ]
-
-
 def slots_of(
     connection: Connection,
     clock: Clock,
@@ -97,7 +62,7 @@ def slots_of(
     values = {"the_centre": centre_id, "first": window[0], "end": window[1]}
     values |= share_values(share)
     rows = _slots_of(clock, share is not None).rows(connection, values)
-    return [FeedSlot(row.id, row.start_at, int(row.free), int(row.busy)) for row in rows]
+    return [FeedSlot(*row) for row in rows]
 
 
 @lru_cache
@@ -110,15 +75,12 @@ def _slots_of(clock: Clock, shared: bool) -> Prepared:  # noqa: FBT001
     held = and_(place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
     taken = and_(~place.c.blocked, or_(place.c.booking_id.is_not(None), held))
 
-    def count(condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        return func.sum(case((condition, 1), else_=0))
-
     return Prepared(
         select(
             slot.c.id,
             slot.c.start_at,
-            count(and_(is_free(clock), mine)).label("free"),
-            count(taken).label("busy"),
+            func.count().filter(is_free(clock), mine).label("free"),
+            func.count().filter(taken).label("busy"),
         )
         .join(place, place.c.slot_id == slot.c.id)
         .where(

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Select, insert, or_, select, update
 from models.clock import Clock
 from models.dialects import one_after_another
 from models.public.tables import incident
+from models.rows import columns_of
 
 STORE: Final = "store"
 OVERLOAD: Final = "overload"
@@ -43,7 +44,7 @@ class Incident:
     translations: Mapping[str, str]
 
 
-_COLUMNS = tuple(incident.c[name] for name in Incident.__dataclass_fields__)
+_COLUMNS = columns_of(Incident, incident)
 
 
 def _incidents(connection: Connection, statement: Select[Any]) -> list[Incident]:

@@ -33,7 +33,9 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.messages.tables import message
 from models.queue import queues
+from models.queue.queues import QueueEntry
 from models.queue.tables import queue_entry
+from models.rows import from_row
 
 OVER = ("done", "left", "lost")
 # The outcome of a message's place that a person's own wish to be rung took.
@@ -41,65 +43,10 @@ DISPLACED = "displaced"
 # Nobody listens to a machine for longer, whatever the provider forgot to tell.
 LONGEST_TALK = timedelta(hours=1)
 _CALLBACK = queues.CALLBACK
+_WAITS = (queue_entry.c.kind == _CALLBACK, queue_entry.c.state == "waiting")
 # The outcome of a lost promise whose person rang by themselves, and of the place that they have.
 CAME_BACK = "came_back"
 _OLD_KEY = "callback:"
-
-
-@dataclass(frozen=True)
-class NewPromise:
-    """A number (E.164) to ring, not before `due_at`, and by `expected_at` as it was told (UTC).
-
-    `mode`: agent or machine. `joined_at` is the place in the line, None for behind all others;
-    `promised_at` None is now. `overflow_at` as in models.queue.tables.
-    """
-
-    id: str
-    queue_id: str
-    number: str
-    language: str
-    reason: str
-    mode: str
-    origin_call_id: str | None
-    known: Mapping[str, Any]
-    due_at: datetime | None = None
-    departement: str | None = None
-    joined_at: datetime | None = None
-    expected_at: datetime | None = None
-    promised_at: datetime | None = None
-    overflow_at: datetime | None = None
-    # The message that it delivers, and how often that was tried before.
-    message_id: str | None = None
-    tries: int = 0
-
-
-@dataclass(frozen=True)
-class CallbackPromise:
-    """A promise as found; `number` is empty once it is erased. Moments are UTC."""
-
-    id: str
-    state: str
-    mode: str
-    reason: str
-    language: str
-    number: str
-    staff_id: str | None
-    call_id: str | None
-    origin_call_id: str | None
-    tries: int
-    joined_at: datetime
-    due_at: datetime
-    # The message that it delivers.
-    message_id: str | None = None
-
-
-@dataclass(frozen=True)
-class LostPromise:
-    """The place of a promise that was lost, and what its person had given. UTC."""
-
-    joined_at: datetime
-    known: Mapping[str, Any] = field(repr=False)
-    origin_call_id: str | None
 
 
 @dataclass(frozen=True)
@@ -114,34 +61,6 @@ class OldPromise:
 
 
 # ---------------------------------------------------------------- promises
-
-
-def add(connection: Connection, clock: Clock, vault: Vault, new: NewPromise) -> bool:
-    """Store a promise; False when a live one of this number is there."""
-    return queues.add(
-        connection,
-        clock,
-        vault,
-        queues.NewQueueEntry(
-            id=new.id,
-            queue_id=new.queue_id,
-            kind=_CALLBACK,
-            language=new.language,
-            origin_call_id=new.origin_call_id,
-            departement=new.departement,
-            number=new.number,
-            known=new.known,
-            reason=new.reason,
-            mode=new.mode,
-            joined_at=new.joined_at,
-            overflow_at=new.overflow_at,
-            due_at=new.due_at,
-            expected_at=new.expected_at,
-            promised_at=new.promised_at,
-            message_id=new.message_id,
-            tries=new.tries,
-        ),
-    )
 
 
 def live_of(connection: Connection, phone_idx: bytes) -> str | None:
@@ -165,57 +84,29 @@ def any_for(connection: Connection, phone_idx: bytes, reason: str) -> bool:
 def refresh(
     connection: Connection,
     clock: Clock,
-    vault: Vault,
     entry_id: str,
     *,
-    known: Mapping[str, Any] | None = None,
-    origin_call_id: str | None = None,
-    reason: str = "",
-    mode: str = "",
     expected_at: datetime | None = None,
+    **values: Any,
 ) -> bool:
-    """Promise anew what a promise that waits is to carry; its place stays."""
-    values: dict[str, Any] = {"promised_at": clock.at()}
-    if known is not None:
-        values |= queues.sealed_known(vault, entry_id, known)
-    if origin_call_id is not None:
-        values["origin_call_id"] = origin_call_id
-    if reason:
-        values["reason"] = reason
-    if mode:
-        values["mode"] = mode
+    """Promise anew what a promise that waits is to carry, in these columns; its place stays.
+
+    When it was promised for first (`expected_at`, UTC) stays, too.
+    """
     if expected_at is not None:
         values["expected_at"] = func.coalesce(queue_entry.c.expected_at, expected_at)
-    return _change(connection, clock, entry_id, ("waiting",), values)
+    return _change(connection, clock, entry_id, ("waiting",), {"promised_at": clock.at(), **values})
 
 
 def load(
     connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
-) -> CallbackPromise | None:
-    """A promise; with `lock`, nobody else changes it until the transaction ends."""
-    statement = select(queue_entry).where(
-        queue_entry.c.id == entry_id, queue_entry.c.kind == _CALLBACK
-    )
-    if lock:
-        statement = statement.with_for_update()
-    row = connection.execute(statement).one_or_none()
-    if row is None:
-        return None
-    return CallbackPromise(
-        id=row.id,
-        state=row.state,
-        mode=row.mode,
-        reason=row.reason,
-        language=row.language,
-        number=vault.open_text(row.phone_enc, f"queue_entry.phone:{row.id}") or "",
-        staff_id=row.staff_id,
-        call_id=row.call_id,
-        origin_call_id=row.origin_call_id,
-        tries=row.tries,
-        joined_at=row.joined_at,
-        due_at=row.due_at,
-        message_id=row.message_id,
-    )
+) -> QueueEntry | None:
+    """A promise; with `lock`, nobody else changes it until the transaction ends.
+
+    Raises CannotOpen where its number was sealed with a key that is gone.
+    """
+    found = queues.load(connection, vault, entry_id, lock=lock, strict=True)
+    return found if found is not None and found.kind == _CALLBACK else None
 
 
 def next_for_machine(connection: Connection, clock: Clock) -> str | None:
@@ -223,9 +114,8 @@ def next_for_machine(connection: Connection, clock: Clock) -> str | None:
     found = connection.execute(
         select(queue_entry.c.id)
         .where(
-            queue_entry.c.kind == _CALLBACK,
+            *_WAITS,
             queue_entry.c.mode == "machine",
-            queue_entry.c.state == "waiting",
             queue_entry.c.due_at <= clock.at(),
         )
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
@@ -234,10 +124,7 @@ def next_for_machine(connection: Connection, clock: Clock) -> str | None:
     ).scalar_one_or_none()
     if found is None:
         return None
-    values = {
-        "state": "reserved",
-        "reserved_at": clock.at(),
-    }
+    values = {"state": "reserved", "reserved_at": clock.at()}
     return found if _change(connection, clock, found, ("waiting",), values) else None
 
 
@@ -319,7 +206,7 @@ def end(
 
 def take_lost_place(
     connection: Connection, clock: Clock, vault: Vault, number: str, within: timedelta
-) -> LostPromise | None:
+) -> QueueEntry | None:
     """The oldest place that was lost so lately by rings in vain to a number (E.164); given once.
 
     The machine's own promises are no places.
@@ -344,8 +231,7 @@ def take_lost_place(
     found = connection.execute(statement).scalar_one_or_none()
     if found is None or not _change(connection, clock, found, ("lost",), {"outcome": CAME_BACK}):
         return None
-    entry = queues.load(connection, vault, found)
-    return LostPromise(entry.joined_at, entry.known, entry.origin_call_id) if entry else None
+    return queues.load(connection, vault, found)
 
 
 def displace(connection: Connection, clock: Clock, entry_id: str) -> bool:
@@ -359,7 +245,7 @@ def message_of(connection: Connection, entry_id: str) -> str | None:
     return connection.execute(statement).scalar_one_or_none()
 
 
-def booked_since(connection: Connection, promise: CallbackPromise) -> bool:
+def booked_since(connection: Connection, promise: QueueEntry) -> bool:
     """Whether somebody of this number was booked since the promise was made."""
     statement = select(queue_entry.c.id).where(queue_entry.c.id == promise.id, _booked())
     return connection.execute(statement).first() is not None
@@ -382,7 +268,7 @@ def _booked() -> ColumnElement[bool]:
     )
 
 
-def served_since(connection: Connection, promise: CallbackPromise) -> bool:
+def served_since(connection: Connection, promise: QueueEntry) -> bool:
     """Whether an agent has spoken with that number since, for its person rang by themselves.
 
     Not before the promise was made: that was somebody else of a number that several share.
@@ -409,7 +295,7 @@ def _served() -> ColumnElement[bool]:
 
 
 def on_the_line(
-    connection: Connection, clock: Clock, promise: CallbackPromise, *, menu_within: timedelta
+    connection: Connection, clock: Clock, promise: QueueEntry, *, menu_within: timedelta
 ) -> bool:
     """Whether somebody waits or talks on that number at this moment, or is in the menu.
 
@@ -434,39 +320,13 @@ def on_the_line(
 
 def withdraw_served(connection: Connection, clock: Clock) -> int:
     """End promises to numbers with which an agent has spoken since; gives how many."""
-    statement = (
-        update(queue_entry)
-        .where(queue_entry.c.kind == _CALLBACK, queue_entry.c.state == "waiting", _served())
-        .values(
-            state="left",
-            outcome="served",
-            ended_at=clock.at(),
-            updated_at=clock.at(),
-            version=queue_entry.c.version + 1,
-        )
-    )
-    return connection.execute(statement).rowcount
+    return queues.end_all(connection, clock, "served", *_WAITS, _served())
 
 
 def withdraw_booked(connection: Connection, clock: Clock, reasons: Collection[str]) -> int:
     """End promises made for these reasons whose number was booked since; gives how many."""
-    statement = (
-        update(queue_entry)
-        .where(
-            queue_entry.c.kind == _CALLBACK,
-            queue_entry.c.state == "waiting",
-            queue_entry.c.reason.in_(reasons),
-            _booked(),
-        )
-        .values(
-            state="left",
-            outcome="booked",
-            ended_at=clock.at(),
-            updated_at=clock.at(),
-            version=queue_entry.c.version + 1,
-        )
-    )
-    return connection.execute(statement).rowcount
+    which = (*_WAITS, queue_entry.c.reason.in_(reasons), _booked())
+    return queues.end_all(connection, clock, "booked", *which)
 
 
 def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) -> int:
@@ -474,9 +334,8 @@ def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) ->
     statement = (
         update(queue_entry)
         .where(
-            queue_entry.c.kind == _CALLBACK,
+            *_WAITS,
             queue_entry.c.mode == mode,
-            queue_entry.c.state == "waiting",
             queue_entry.c.due_at < until,
         )
         .values(due_at=until, updated_at=clock.at())
@@ -486,35 +345,20 @@ def put_off(connection: Connection, clock: Clock, mode: str, until: datetime) ->
 
 def overdue(connection: Connection, clock: Clock, grace: timedelta, *, limit: int) -> list[str]:
     """Promises to which nobody came: never rung, and `grace` past when they were told at latest."""
-    statement = (
-        select(queue_entry.c.id)
-        .where(
-            queue_entry.c.kind == _CALLBACK,
-            queue_entry.c.state == "waiting",
-            queue_entry.c.tries == 0,
-            queue_entry.c.expected_at < clock.at(-grace),
-        )
-        .order_by(queue_entry.c.joined_at)
-        .limit(limit)
-    )
-    return list(connection.execute(statement).scalars())
+    late = (queue_entry.c.tries == 0, queue_entry.c.expected_at < clock.at(-grace))
+    return queues.ids_of(connection, *_WAITS, *late, order=queue_entry.c.joined_at, limit=limit)
 
 
 def older(connection: Connection, clock: Clock, than: timedelta, *, limit: int) -> list[str]:
     """Promises that wait and were made so long ago."""
-    statement = (
-        select(queue_entry.c.id)
-        .where(
-            queue_entry.c.kind == _CALLBACK,
-            queue_entry.c.state == "waiting",
-            # Whoever asks again may have a place that is older than that.
-            clock.at(-than) > _PROMISED_AT,
-            # What a call would tell has its own end.
-            queue_entry.c.message_id.is_(None),
-        )
-        .limit(limit)
+    which = (
+        *_WAITS,
+        # Whoever asks again may have a place that is older than that.
+        clock.at(-than) > _PROMISED_AT,
+        # What a call would tell has its own end.
+        queue_entry.c.message_id.is_(None),
     )
-    return list(connection.execute(statement).scalars())
+    return queues.ids_of(connection, *which, limit=limit)
 
 
 def end_forgotten(connection: Connection, clock: Clock, older_than: timedelta) -> int:
@@ -637,14 +481,14 @@ def stranded(connection: Connection, clock: Clock, older_than: timedelta) -> lis
     theirs = (leg.c.entry_id == queue_entry.c.id, leg.c.kind == _CALLBACK)
     trying = exists().where(*theirs, leg.c.state != "ended")
     tried = exists().where(*theirs, leg.c.created_at >= queue_entry.c.reserved_at)
-    statement = select(queue_entry.c.id).where(
+    return queues.ids_of(
+        connection,
         queue_entry.c.state == "reserved",
         queue_entry.c.kind == _CALLBACK,
         queue_entry.c.reserved_at < clock.at(-older_than),
         ~trying,
         or_(queue_entry.c.mode == "machine", tried),
     )
-    return list(connection.execute(statement).scalars())
 
 
 def undialled(connection: Connection, clock: Clock, older_than: timedelta) -> list[str]:
@@ -657,14 +501,14 @@ def undialled(connection: Connection, clock: Clock, older_than: timedelta) -> li
         leg.c.state == "joined",
         leg.c.updated_at < clock.at(-older_than),
     )
-    statement = select(queue_entry.c.id).where(
+    return queues.ids_of(
+        connection,
         queue_entry.c.state == "reserved",
         queue_entry.c.kind == _CALLBACK,
         there,
         ~exists().where(*theirs, leg.c.state != "ended"),
         ~exists().where(*theirs, leg.c.created_at >= queue_entry.c.reserved_at),
     )
-    return list(connection.execute(statement).scalars())
 
 
 # ---------------------------------------------------------------- as they were kept before
@@ -680,12 +524,11 @@ def old_promises(connection: Connection, vault: Vault, *, limit: int) -> list[Ol
         .with_for_update(skip_locked=True)
     )
     return [
-        OldPromise(
-            id=row.id,
+        from_row(
+            OldPromise,
+            row,
             number=vault.open_text(row.recipient_enc, f"message.recipient:{row.id}") or "",
             known=json.loads(vault.open_text(row.payload_enc, f"message.payload:{row.id}") or "{}"),
-            call_id=row.call_id,
-            created_at=row.created_at,
         )
         for row in connection.execute(statement)
     ]

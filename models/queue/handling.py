@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, text, true
+from sqlalchemy import Connection, Select, bindparam, func, select, text, true
 
 from models.accounts.tables import staff
 from models.agents.tables import agent, leg
 from models.clock import Clock
 from models.prepared import Prepared
-from models.queue.queues import AT_WORK, PAGE_LOST
-from models.queue.tables import agent_queue, agent_queue_member, queue_entry
+from models.queue import queues
+from models.queue.tables import IN_LINE, agent_queue, agent_queue_member, queue_entry
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,6 @@ _MEMBERS = select(agent_queue_member.c.staff_id, agent_queue.c.language).join(
 
 @lru_cache
 def _at_work(clock: Clock) -> Select[Any]:
-    lately = or_(agent.c.state != "ready", agent.c.seen_at > clock.at(-PAGE_LOST))
     return (
         select(
             agent.c.staff_id,
@@ -110,7 +109,7 @@ def _at_work(clock: Clock) -> Select[Any]:
         )
         .join(staff, staff.c.id == agent.c.staff_id)
         .outerjoin(queue_entry, queue_entry.c.id == agent.c.entry_id)
-        .where(staff.c.disabled_at.is_(None), and_(agent.c.state.in_(AT_WORK), lately))
+        .where(staff.c.disabled_at.is_(None), queues.at_work(clock))
     )
 
 
@@ -130,7 +129,7 @@ def waiting(connection: Connection) -> dict[str, int]:
 
 _WAITING = Prepared(
     select(queue_entry.c.language, func.count().label("count"))
-    .where(text("queue_entry.state = 'waiting'"), queue_entry.c.mode == "agent")
+    .where(IN_LINE, queue_entry.c.mode == "agent")
     .group_by(queue_entry.c.language)
 )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -38,7 +38,16 @@ from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.dialects import insert_new
 from models.prepared import Prepared
-from models.queue.tables import agent_queue, agent_queue_member, queue_entry
+from models.queue import tables
+from models.queue.tables import (
+    BUSY,
+    IN_LINE,
+    PROMISED,
+    agent_queue,
+    agent_queue_member,
+    queue_entry,
+)
+from models.rows import columns_of, from_row, values_of
 from models.slots.places import renewal
 from models.slots.tables import place
 
@@ -48,14 +57,6 @@ HOURS = "hours"
 STATES = (HOURS, "open", "callback_only", "closed")
 # An entry in one of these is somebody who has a place, or talks with an agent.
 LIVE = ("waiting", "kept", "reserved", "talking")
-# To the letter what the indexes say, or SQLite would not use them.
-_IN_LINE = text("queue_entry.state = 'waiting'")
-_LIVE = text("queue_entry.state IN ('waiting', 'kept', 'reserved', 'talking')")
-_PROMISED = text(
-    "queue_entry.kind = 'callback' AND queue_entry.state IN"
-    " ('waiting', 'kept', 'reserved', 'talking')"
-)
-_BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
 # Agents in these answer callers, now or as soon as they are done with one.
 AT_WORK = ("ready", "reserved", "talking", "wrapup")
 # Whoever says nothing for so long while they should be ready has lost their page.
@@ -81,19 +82,11 @@ class CallQueue:
     translations: Mapping[str, str] = field(default_factory=dict)
 
 
-_QUEUE = tuple(
-    agent_queue.c[name]
-    for name in (
-        "id", "language", "region", "state", "overflow_minutes", "announcement", "provider_sid",
-        "max_size", "translations",
-    )
-)  # fmt: skip
+_QUEUE = columns_of(CallQueue, agent_queue)
 
 
-def _queue(values: Sequence[Any]) -> CallQueue:
-    """From the values of _QUEUE."""
-    *plain, translations = values
-    return replace(CallQueue(*plain), translations=json.loads(translations))
+def _queue(row: Any) -> CallQueue:
+    return from_row(CallQueue, row, translations=json.loads(row.translations))
 
 
 def all_queues(connection: Connection) -> list[CallQueue]:
@@ -177,11 +170,7 @@ class QueueStatus:
 def queue_statuses(connection: Connection, clock: Clock, language: str) -> list[QueueStatus]:
     """The queues of a language, the national one first; one statement."""
     rows = _queue_statuses(clock).rows(connection, {"the_language": language})
-    found = []
-    for row in rows:
-        queue = _queue(row[: len(_QUEUE)])
-        found.append(QueueStatus(queue, row.agents, row.on_the_line, row.waiting))
-    return found
+    return [from_row(QueueStatus, row, queue=_queue(row)) for row in rows]
 
 
 @lru_cache
@@ -221,7 +210,7 @@ def _agents_of(clock: Clock) -> Any:
         .outerjoin(of_mine, of_mine.c.id == member.c.queue_id)
         .where(
             staff.c.disabled_at.is_(None),
-            _at_work(clock),
+            at_work(clock),
             or_(at_home, and_(member.c.staff_id.is_(None), speaks)),
         )
         .correlate(agent_queue)
@@ -229,7 +218,7 @@ def _agents_of(clock: Clock) -> Any:
     )
 
 
-def _at_work(clock: Clock) -> ColumnElement[bool]:
+def at_work(clock: Clock) -> ColumnElement[bool]:
     """In a state that answers callers; whose page died is not ready, whatever was said last."""
     lately = or_(agent.c.state != "ready", agent.c.seen_at > clock.at(-PAGE_LOST))
     # Written out: a list of unknown length could not be prepared.
@@ -240,7 +229,7 @@ def _in_line(*which: ColumnElement[bool]) -> Any:
     return (
         select(func.count())
         .select_from(queue_entry)
-        .where(_IN_LINE, queue_entry.c.queue_id == agent_queue.c.id, *which)
+        .where(IN_LINE, queue_entry.c.queue_id == agent_queue.c.id, *which)
         .correlate(agent_queue)
         .scalar_subquery()
     )
@@ -295,7 +284,7 @@ class QueueEntry:
     language: str
     departement: str | None
     number: str
-    known: Mapping[str, Any]
+    known: Mapping[str, Any] = field(repr=False)
     reason: str
     joined_at: datetime
     overflow_at: datetime | None
@@ -316,55 +305,28 @@ class QueueEntry:
     version: int
     created_at: datetime
     updated_at: datetime
+    # Whether an agent or the machine speaks: "agent" or "machine".
+    mode: str = "agent"
+    # The message that it delivers.
+    message_id: str | None = None
 
 
 def add(connection: Connection, clock: Clock, vault: Vault, new: NewQueueEntry) -> bool:
     """Put somebody into the line; False when this call, or a promise to this number, is in it."""
-    values = {
-        "id": new.id,
-        "queue_id": new.queue_id,
-        "kind": new.kind,
-        "state": new.state,
-        "call_id": new.call_id,
-        "origin_call_id": new.origin_call_id,
-        "language": new.language,
-        "departement": new.departement,
-        "phone_enc": vault.seal_text(new.number or None, f"queue_entry.phone:{new.id}"),
-        "phone_idx": vault.index("phone", new.number or None),
-        "known_enc": _sealed(vault, new.id, new.known),
-        "reason": new.reason,
-        "mode": new.mode,
-        "overflow_at": new.overflow_at,
-        "expected_at": new.expected_at,
-        "staff_id": new.staff_id,
-        "outcome": new.outcome,
-        "message_id": new.message_id,
-        "tries": new.tries,
-    }
-    moments = ["created_at", "updated_at"]
-    given = {"joined_at": new.joined_at, "due_at": new.due_at}
-    if new.kind == CALLBACK:
-        given["promised_at"] = new.promised_at
-    for name, moment in given.items():
-        if moment is None:
-            moments.append(name)
-        else:
-            values[name] = moment
+    now = ("joined_at", "due_at", *(("promised_at",) if new.kind == CALLBACK else ()))
+    moments = ["created_at", "updated_at", *(name for name in now if getattr(new, name) is None)]
     if new.state == "reserved":
         moments.append("reserved_at")
-    return insert_new(connection, clock, queue_entry, values, *moments)
-
-
-def _sealed(vault: Vault, entry_id: str, known: Mapping[str, Any]) -> bytes | None:
-    if not known:
-        return None
-    shown = json.dumps(dict(known), ensure_ascii=False, separators=(",", ":"))
-    return vault.seal_text(shown, f"queue_entry.known:{entry_id}")
+    values = values_of(new, queue_entry)
+    values |= sealed_known(vault, new.id, new.known) | sealed_number(vault, new.id, new.number)
+    given = {name: value for name, value in values.items() if name not in moments}
+    return insert_new(connection, clock, queue_entry, given, *moments)
 
 
 def sealed_known(vault: Vault, entry_id: str, known: Mapping[str, Any]) -> dict[str, Any]:
     """The column of what is known, for `move` and `change`."""
-    return {"known_enc": _sealed(vault, entry_id, known)}
+    shown = json.dumps(dict(known), ensure_ascii=False, separators=(",", ":")) if known else None
+    return {"known_enc": vault.seal_text(shown, f"queue_entry.known:{entry_id}")}
 
 
 def sealed_number(vault: Vault, entry_id: str, number: str) -> dict[str, Any]:
@@ -389,17 +351,25 @@ def note_of(connection: Connection, vault: Vault, entry_id: str) -> str:
 
 
 def load(
-    connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
+    connection: Connection,
+    vault: Vault,
+    entry_id: str,
+    *,
+    lock: bool = False,
+    strict: bool = False,
 ) -> QueueEntry | None:
-    """One entry; with `lock` nobody else changes it until the transaction ends."""
-    return _one(connection, vault, queue_entry.c.id == entry_id, lock=lock)
+    """One entry; with `lock` nobody else changes it until the transaction ends.
+
+    With `strict` it raises CannotOpen where the number was sealed with a key that is gone.
+    """
+    return _one(connection, vault, queue_entry.c.id == entry_id, lock=lock, strict=strict)
 
 
 def of_call(
     connection: Connection, vault: Vault, call_id: str, *, lock: bool = False
 ) -> QueueEntry | None:
     """The live entry of a call that goes on: there is no second one."""
-    return _one(connection, vault, _LIVE, queue_entry.c.call_id == call_id, lock=lock)
+    return _one(connection, vault, tables.LIVE, queue_entry.c.call_id == call_id, lock=lock)
 
 
 def last_of_call(connection: Connection, vault: Vault, call_id: str) -> QueueEntry | None:
@@ -408,7 +378,7 @@ def last_of_call(connection: Connection, vault: Vault, call_id: str) -> QueueEnt
     One that is live comes before those that are over, whatever is noted of them later.
     """
     mine = or_(queue_entry.c.call_id == call_id, queue_entry.c.origin_call_id == call_id)
-    over = case((_LIVE, 0), else_=1)
+    over = case((tables.LIVE, 0), else_=1)
     statement = (
         select(queue_entry)
         .where(mine)
@@ -426,7 +396,7 @@ def live_of_number(connection: Connection, vault: Vault, number: str) -> list[Qu
         return []
     statement = (
         select(queue_entry)
-        .where(_LIVE, queue_entry.c.phone_idx == index)
+        .where(tables.LIVE, queue_entry.c.phone_idx == index)
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
     )
     return [_opened(vault, row) for row in connection.execute(statement)]
@@ -439,31 +409,33 @@ def promise_to(
     index = vault.index("phone", number or None)
     if index is None:
         return None
-    return _one(connection, vault, _PROMISED, queue_entry.c.phone_idx == index, lock=lock)
+    return _one(connection, vault, PROMISED, queue_entry.c.phone_idx == index, lock=lock)
 
 
 def _one(
-    connection: Connection, vault: Vault, *where: ColumnElement[bool] | Any, lock: bool
+    connection: Connection,
+    vault: Vault,
+    *where: ColumnElement[bool] | Any,
+    lock: bool,
+    strict: bool = False,
 ) -> QueueEntry | None:
     statement = select(queue_entry).where(*where)
     if lock:
         statement = statement.with_for_update()
     row = connection.execute(statement).one_or_none()
-    return _opened(vault, row) if row else None
+    return _opened(vault, row, strict=strict) if row else None
 
 
-_PLAIN = tuple(one.name for one in fields(QueueEntry) if one.name not in {"number", "known"})
-
-
-def _opened(vault: Vault, row: Any) -> QueueEntry:
-    values = {name: getattr(row, name) for name in _PLAIN}
+def _opened(vault: Vault, row: Any, *, strict: bool = False) -> QueueEntry:
     try:
         number = vault.open_text(row.phone_enc, f"queue_entry.phone:{row.id}") or ""
         known = json.loads(vault.open_text(row.known_enc, f"queue_entry.known:{row.id}") or "{}")
     except CannotOpen:
+        if strict:
+            raise
         # Sealed with a key that is gone: the place counts all the same.
         number, known = "", {}
-    return QueueEntry(**values, number=number, known=known)
+    return from_row(QueueEntry, row, number=number, known=known)
 
 
 # ------------------------------------------------------------------ changes
@@ -525,17 +497,23 @@ def mark_told(connection: Connection, clock: Clock, entry_id: str, seconds: int)
 
 def expire_kept(connection: Connection, clock: Clock, kept_for: timedelta) -> int:
     """Let places go that nobody came back for; gives how many."""
-    statement = (
-        update(queue_entry)
-        .where(_BUSY, queue_entry.c.state == "kept", queue_entry.c.updated_at < clock.at(-kept_for))
-        .values(
-            state="left",
-            outcome="not_back",
-            ended_at=clock.at(),
-            updated_at=clock.at(),
-            version=queue_entry.c.version + 1,
-        )
-    )
+    long_kept = (queue_entry.c.state == "kept", queue_entry.c.updated_at < clock.at(-kept_for))
+    return end_all(connection, clock, "not_back", BUSY, *long_kept)
+
+
+def ids_of(
+    connection: Connection, *which: Any, order: Any = None, limit: int | None = None
+) -> list[str]:
+    """The ids of the entries for which all these SQL conditions are true."""
+    statement = select(queue_entry.c.id).where(*which).order_by(order).limit(limit)
+    return list(connection.execute(statement).scalars())
+
+
+def end_all(connection: Connection, clock: Clock, outcome: str, *which: Any) -> int:
+    """End the entries for which all these SQL conditions are true as `left`; gives how many."""
+    statement = update(queue_entry).where(*which)
+    over = {"state": "left", "outcome": outcome, "ended_at": clock.at(), "updated_at": clock.at()}
+    statement = statement.values(**over, version=queue_entry.c.version + 1)
     return connection.execute(statement).rowcount
 
 
@@ -572,11 +550,6 @@ class QueueCandidate:
     joined_at: datetime
 
 
-_CANDIDATE = tuple(
-    queue_entry.c[name] for name in ("id", "queue_id", "kind", "call_id", "language", "joined_at")
-)
-
-
 def candidates(
     connection: Connection,
     clock: Clock,
@@ -598,8 +571,8 @@ def candidates(
         )
         mine = or_(mine, overflown)
     statement = (
-        select(*_CANDIDATE)
-        .where(_IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
+        select(*columns_of(QueueCandidate, queue_entry))
+        .where(IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
         # Some promises are kept by the machine.
         .where(queue_entry.c.mode == "agent")
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)
@@ -680,20 +653,13 @@ def _queue_position_from(
     if not rows:
         return None
     row = rows[0]
-    return QueuePosition(
-        entry_id=row.entry_id,
-        kind=row.kind,
+    return from_row(
+        QueuePosition,
+        row,
         state=row.entry_state,
-        joined_at=row.joined_at,
-        overflow_at=row.overflow_at,
         language=row.entry_language,
-        reason=row.reason,
-        outcome=row.outcome,
         rings=row.phone_idx is not None,
-        told_seconds=row.told_seconds,
-        queue=_queue([getattr(row, column.name) for column in _QUEUE]),
-        ahead=row.ahead,
-        agents=row.agents,
+        queue=_queue(row),
     )
 
 
@@ -751,7 +717,7 @@ def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None = No
     if lease:
         statement = statement.add_cte(renewal(clock, lease).returning(place.c.id).cte("renewed"))
     if by_call:
-        return Prepared(statement.where(_LIVE, queue_entry.c.call_id == which))
+        return Prepared(statement.where(tables.LIVE, queue_entry.c.call_id == which))
     return Prepared(statement.where(queue_entry.c.id == which))
 
 
@@ -770,7 +736,7 @@ def holds_or_waits(connection: Connection, call_id: str) -> tuple[bool, bool]:
 _HOLDS_OR_WAITS = Prepared(
     select(
         exists().where(place.c.held_by == bindparam("the_holder")).label("holds"),
-        exists().where(_LIVE, queue_entry.c.call_id == bindparam("the_call")).label("waits"),
+        exists().where(tables.LIVE, queue_entry.c.call_id == bindparam("the_call")).label("waits"),
         exists()
         .where(
             queue_entry.c.origin_call_id == bindparam("the_call"),

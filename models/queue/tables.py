@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, LargeBinary, SmallInteger, String, Table, Text
+from sqlalchemy import Integer, LargeBinary, SmallInteger, String, Table, Text, text
 
 from models.tables import index, key, may, metadata, must
 from models.types import Instant
 
+_IN_LINE = "state = 'waiting'"
 _LIVE = "state IN ('waiting', 'kept', 'reserved', 'talking')"
+_BUSY = "state IN ('reserved', 'talking', 'wrapup', 'kept')"
+# Conditions to the letter of an index, or SQLite would not use it.
+IN_LINE, LIVE, BUSY = (text(f"queue_entry.{words}") for words in (_IN_LINE, _LIVE, _BUSY))
+PROMISED = text(f"queue_entry.kind = 'callback' AND queue_entry.{_LIVE}")
 
 agent_queue = Table(
     "agent_queue",
@@ -84,7 +89,7 @@ queue_entry = Table(
     may("promised_at", Instant, "a callback: when it was promised, which may be after its place"),
     may("asked_at", Instant, "when the provider was last asked what became of its lines"),
     may("message_id", String(32), "the message that this call delivers"),
-    index("ix_queue_entry_line", "queue_id", "joined_at", "id", where="state = 'waiting'"),
+    index("ix_queue_entry_line", "queue_id", "joined_at", "id", where=_IN_LINE),
     index(
         "uq_queue_entry_call",
         "call_id",
@@ -121,6 +126,6 @@ queue_entry = Table(
         "ix_queue_entry_busy",
         "state",
         "staff_id",
-        where="state IN ('reserved', 'talking', 'wrapup', 'kept')",
+        where=_BUSY,
     ),
 )

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Connection, exists, func, select, text, update
 
 from models.agents.tables import leg
 from models.booking.tables import booking
 from models.clock import Clock
-from models.crypto import Vault
 from models.messages.tables import message
 from models.queue import callbacks, queues
 from models.queue.tables import queue_entry
@@ -26,46 +21,6 @@ DISPLACED, ANEW = frozenset({callbacks.DISPLACED, "merged"}), "anew"
 _GAVE_WAY = text(
     "queue_entry.message_id IS NOT NULL AND queue_entry.outcome IN ('displaced', 'merged')"
 )
-
-
-@dataclass(frozen=True)
-class VoiceNotice:
-    """A place in the line with what it is to tell; `number` is empty once it is erased."""
-
-    id: str
-    queue_id: str
-    state: str
-    outcome: str
-    language: str
-    reason: str
-    tries: int
-    number: str
-    message_id: str | None
-    known: dict[str, Any] = field(repr=False)
-
-
-def load(
-    connection: Connection, vault: Vault, entry_id: str, *, lock: bool = False
-) -> VoiceNotice | None:
-    """One of them; with `lock`, nobody else changes it until the transaction ends."""
-    statement = select(queue_entry).where(queue_entry.c.id == entry_id)
-    if lock:
-        statement = statement.with_for_update()
-    row = connection.execute(statement).one_or_none()
-    if row is None:
-        return None
-    return VoiceNotice(
-        id=row.id,
-        queue_id=row.queue_id,
-        state=row.state,
-        outcome=row.outcome,
-        language=row.language,
-        reason=row.reason,
-        tries=row.tries,
-        number=vault.open_text(row.phone_enc, f"queue_entry.phone:{row.id}") or "",
-        message_id=row.message_id,
-        known=json.loads(vault.open_text(row.known_enc, f"queue_entry.known:{row.id}") or "{}"),
-    )
 
 
 def displaced(connection: Connection, *, limit: int) -> list[str]:

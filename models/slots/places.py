@@ -169,6 +169,11 @@ def is_free(clock: Clock, table: Any = place) -> ColumnElement[bool]:
     )
 
 
+def is_held(clock: Clock) -> ColumnElement[bool]:
+    """Of a place that some holder has: it is a hold still, neither booked nor run out."""
+    return and_(place.c.booking_id.is_(None), place.c.hold_expires_at > clock.at())
+
+
 def look(
     connection: Connection,
     clock: Clock,
@@ -272,19 +277,24 @@ def _hold(  # noqa: PLR0917
         here: BindParameter[str] = bindparam(f"centre_{number}")
         # Uncorrelated, so that it is read once and not for each place.
         zone = select(centre.c.time_zone).where(centre.c.id == here).scalar_subquery()
-        picks.append(
-            select(pick.c.id)
-            .where(pick.c.centre_id == here, _wished(clock, pick, shape, zone))
-            # Within a slot the phone's share goes first where the channel may have it.
-            .order_by(pick.c.start_at, pick.c.lot, pick.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=not patient)
-            .scalar_subquery()
-        )
-    # Each pick must be a scalar that is evaluated once. `IN (SELECT … LIMIT 1)` is not: PostgreSQL
-    # may run such a subquery for every row and take a place each time.
-    one_of = or_(*(place.c.id == pick for pick in picks))
-    return Prepared(_taking(clock, one_of, lease, longest))
+        wished = and_(pick.c.centre_id == here, _wished(clock, pick, shape, zone))
+        picks.append(_is_first(pick, wished, patient=patient))
+    return Prepared(_taking(clock, or_(*picks), lease, longest))
+
+
+def _is_first(pick: Any, wished: ColumnElement[bool], *, patient: bool) -> ColumnElement[bool]:
+    """Whether a place is the earliest of those of `pick` that are wished for, which it locks."""
+    first = (
+        select(pick.c.id)
+        .where(wished)
+        # Within a slot the phone's share goes first where the channel may have it.
+        .order_by(pick.c.start_at, pick.c.lot, pick.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=not patient)
+    )
+    # It must be a scalar that is evaluated once. `IN (SELECT … LIMIT 1)` is not: PostgreSQL may run
+    # such a subquery for every row and take a place each time.
+    return place.c.id == first.scalar_subquery()
 
 
 def hold_each(
@@ -321,21 +331,15 @@ def _hold_each(  # noqa: PLR0917
     picks = []
     for number in range(count):
         pick = place.alias(f"pick{number}")
-        picks.append(
-            select(pick.c.id)
-            .where(
-                pick.c.centre_id == bindparam(f"centre_{number}"),
-                pick.c.start_at >= bindparam(f"from_{number}"),
-                pick.c.start_at < bindparam(f"until_{number}"),
-                is_free(clock, pick),
-                *([_in_share(pick)] if shared else ()),
-            )
-            .order_by(pick.c.start_at, pick.c.lot, pick.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=not patient)
-            .scalar_subquery()
+        wished = and_(
+            pick.c.centre_id == bindparam(f"centre_{number}"),
+            pick.c.start_at >= bindparam(f"from_{number}"),
+            pick.c.start_at < bindparam(f"until_{number}"),
+            is_free(clock, pick),
+            *([_in_share(pick)] if shared else ()),
         )
-    return Prepared(_taking(clock, or_(*(place.c.id == pick for pick in picks)), lease, longest))
+        picks.append(_is_first(pick, wished, patient=patient))
+    return Prepared(_taking(clock, or_(*picks), lease, longest))
 
 
 def hold_slot(
@@ -350,19 +354,10 @@ def hold_slot(
 ) -> list[HeldPlace]:
     """Hold any free place of one slot; none comes back when it is full."""
     pick = place.alias("pick")
-    chosen = (
-        select(pick.c.id)
-        .where(
-            pick.c.slot_id == slot_id,
-            is_free(clock, pick),
-            *([_in_share(pick)] if share else ()),
-        )
-        .order_by(pick.c.lot, pick.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
+    wished = and_(
+        pick.c.slot_id == slot_id, is_free(clock, pick), *([_in_share(pick)] if share else ())
     )
-    statement = _taking(clock, place.c.id == chosen, lease, longest)
+    statement = _taking(clock, _is_first(pick, wished, patient=False), lease, longest)
     values = {"the_holder": holder, **share_values(share)}
     return [HeldPlace(*row) for row in connection.execute(statement, values)]
 
@@ -394,8 +389,7 @@ def renewal(clock: Clock, lease: timedelta) -> Update:
         update(place)
         .where(
             place.c.held_by == bindparam("the_holder"),
-            place.c.booking_id.is_(None),
-            place.c.hold_expires_at > clock.at(),
+            is_held(clock),
         )
         .values(
             hold_expires_at=case(
@@ -491,12 +485,7 @@ def keep(
     """Hand live holds on from `holder` to `keeper`, for `window` and no longer."""
     statement = (
         update(place)
-        .where(
-            place.c.held_by == holder,
-            place.c.id.in_(place_ids),
-            place.c.booking_id.is_(None),
-            place.c.hold_expires_at > clock.at(),
-        )
+        .where(place.c.held_by == holder, place.c.id.in_(place_ids), is_held(clock))
         .values(held_by=keeper, hold_expires_at=clock.at(window), hold_limit_at=clock.at(window))
     )
     return connection.execute(statement).rowcount
@@ -518,9 +507,8 @@ def hand_over(
         .where(
             place.c.held_by.in_(holders),
             place.c.id.in_(place_ids),
-            place.c.booking_id.is_(None),
+            is_held(clock),
             place.c.blocked == false(),
-            place.c.hold_expires_at > clock.at(),
             ~_is_over(to),
         )
         .values(held_by=to, hold_expires_at=clock.at(lease), hold_limit_at=clock.at(longest))
@@ -537,26 +525,12 @@ _RELEASE = Prepared(
 
 def release_some(connection: Connection, holder: str, place_ids: Sequence[int]) -> int:
     """Give back these places of what `holder` holds."""
-    statement = (
-        update(place)
-        .where(place.c.held_by == holder, place.c.id.in_(place_ids), place.c.booking_id.is_(None))
-        .values(**_NOBODY)
-    )
-    return connection.execute(statement).rowcount
+    return len(_let_go(connection, place.c.held_by == holder, place.c.id.in_(place_ids)))
 
 
 def release_kept(connection: Connection, keeper: str, holder: str) -> int:
     """Free what `keeper` keeps, for `holder` to find; nothing for a call that is over itself."""
-    statement = (
-        update(place)
-        .where(
-            place.c.held_by == keeper,
-            place.c.booking_id.is_(None),
-            ~_is_over(literal(holder)),
-        )
-        .values(**_NOBODY)
-    )
-    return connection.execute(statement).rowcount
+    return len(_let_go(connection, place.c.held_by == keeper, ~_is_over(literal(holder))))
 
 
 def release(connection: Connection, holder: str) -> int:
@@ -566,13 +540,13 @@ def release(connection: Connection, holder: str) -> int:
 
 def give_up(connection: Connection, holder: str) -> list[int]:
     """Give back everything that `holder` holds and has not booked; gives which places."""
-    statement = (
-        update(place)
-        .where(place.c.held_by == holder, place.c.booking_id.is_(None))
-        .values(**_NOBODY)
-        .returning(place.c.id)
-    )
-    return sorted(connection.execute(statement).scalars())
+    return sorted(_let_go(connection, place.c.held_by == holder))
+
+
+def _let_go(connection: Connection, *which: ColumnElement[bool]) -> list[int]:
+    """Make held places that are not booked nobody's; gives which."""
+    statement = update(place).where(*which, place.c.booking_id.is_(None)).values(**_NOBODY)
+    return list(connection.execute(statement.returning(place.c.id)).scalars())
 
 
 def block_free(connection: Connection, clock: Clock, place_id: int) -> bool:

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, Integer, and_, cast, func, literal, select, update
 from sqlalchemy.engine import Connection
 
 from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.dialects import insert
+from models.rows import columns_of, from_row
+from models.slots.places import is_held
 from models.slots.tables import place, slot
 from models.types import Instant
 
@@ -177,18 +179,13 @@ def count(database: Database, clock: Clock, centre_id: str) -> list[SlotCount]:
     """Every slot of a centre, by start. A place that is booked counts as nothing else."""
     booked = place.c.booking_id.is_not(None)
     held = and_(~booked, place.c.held_by.is_not(None), place.c.hold_expires_at > clock.at())
-    blocked = and_(~booked, place.c.blocked)
-
-    def number(condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
     statement = (
         select(
             slot.c.start_at,
             slot.c.capacity,
-            number(booked).label("booked"),
-            number(and_(held, ~place.c.blocked)).label("held"),
-            number(blocked).label("blocked"),
+            func.count().filter(booked),
+            func.count().filter(held, ~place.c.blocked),
+            func.count().filter(~booked, place.c.blocked),
         )
         .select_from(slot.outerjoin(place, place.c.slot_id == slot.c.id))
         .where(slot.c.centre_id == centre_id)
@@ -196,10 +193,7 @@ def count(database: Database, clock: Clock, centre_id: str) -> list[SlotCount]:
         .order_by(slot.c.start_at)
     )
     with database.statement() as connection:
-        return [
-            SlotCount(row.start_at, row.capacity, int(row.booked), int(row.held), int(row.blocked))
-            for row in connection.execute(statement)
-        ]
+        return [SlotCount(*row) for row in connection.execute(statement)]
 
 
 def time_zone_of(database: Database, centre_id: str) -> str | None:
@@ -234,21 +228,15 @@ def held_appointments(
     """The places of these that are held at this moment and not booked, soonest first."""
     statement = (
         select(
-            place.c.id,
-            place.c.slot_id,
-            place.c.centre_id,
-            centre.c.name,
-            centre.c.street,
-            centre.c.postcode,
-            centre.c.town,
-            centre.c.time_zone,
-            func.coalesce(centre.c.latitude, 0.0),
-            func.coalesce(centre.c.longitude, 0.0),
-            place.c.start_at,
-            place.c.hold_expires_at,
+            place.c.id.label("place_id"),
+            *columns_of(HeldAppointment, place),
+            *(centre.c[name] for name in ("name", "street", "postcode", "town", "time_zone")),
+            func.coalesce(centre.c.latitude, 0.0).label("latitude"),
+            func.coalesce(centre.c.longitude, 0.0).label("longitude"),
+            place.c.hold_expires_at.label("until"),
         )
         .join(centre, centre.c.id == place.c.centre_id)
-        .where(*which, place.c.booking_id.is_(None), place.c.hold_expires_at > clock.at())
+        .where(*which, is_held(clock))
         .order_by(place.c.start_at, place.c.id)
     )
-    return [HeldAppointment(*tuple(row)) for row in connection.execute(statement)]
+    return [from_row(HeldAppointment, row) for row in connection.execute(statement)]

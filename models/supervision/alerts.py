@@ -12,6 +12,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from models.clock import Clock
 from models.dialects import insert_new
+from models.rows import columns_of
 from models.supervision.tables import alert
 
 
@@ -29,7 +30,7 @@ class Alert:
     seen_by: str | None
 
 
-_COLUMNS = tuple(alert.c[name] for name in Alert.__dataclass_fields__)
+_COLUMNS = columns_of(Alert, alert)
 
 
 def begin(

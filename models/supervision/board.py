@@ -7,7 +7,7 @@ leaves here but the provider's id of a call.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,16 +32,13 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
-from models.queue.tables import agent_queue_member, queue_entry
-from models.slots.tables import place
+from models.queue.tables import BUSY, IN_LINE, queue_entry
+from models.rows import columns_of, from_row
 
 # To the letter what the indexes say, or SQLite would not use them.
-_IN_LINE = text("queue_entry.state = 'waiting'")
-_BUSY = text("queue_entry.state IN ('reserved', 'talking', 'wrapup', 'kept')")
 # The machine's own numbers are in the same table, and in nobody's line.
 _FOR_AGENTS = queue_entry.c.mode == "agent"
 _UNDELIVERED = text("message.state IN ('failed', 'undelivered')")
-_OPEN = text("place.booking_id IS NULL")
 # Calls in one statement.
 _AT_ONCE = 400
 # Milliseconds. Less than what makes PostgreSQL stop a vacuum that somebody waits for.
@@ -63,17 +60,7 @@ class TurnSeen:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Turns of a kind. `before` is where the call was; "" before the answer to its ring."""
-
-    before: str
-    step: str
-    outcome: str
-    count: int
-
-
-_TURN = (turn.c.call_id, turn.c.number, turn.c.at, turn.c.step, turn.c.outcome)
+_TURN = columns_of(TurnSeen, turn)
 
 
 def turns_since(connection: Connection, since: datetime) -> list[TurnSeen]:
@@ -82,8 +69,13 @@ def turns_since(connection: Connection, since: datetime) -> list[TurnSeen]:
     return [TurnSeen(*row) for row in connection.execute(statement)]
 
 
-def moves_between(connection: Connection, since: datetime, until: datetime) -> list[Move]:
-    """Every turn of a span, with where its call was before: counted by all three."""
+def moves_between(
+    connection: Connection, since: datetime, until: datetime
+) -> list[tuple[str, str, str, int]]:
+    """Where calls were before the turns of a span, their step and outcome then, and how many.
+
+    Before the answer to its ring a call is at "".
+    """
     earlier = turn.alias("earlier")
     # A look by the key for each turn: a join might read the whole table.
     before = (
@@ -98,7 +90,7 @@ def moves_between(connection: Connection, since: datetime, until: datetime) -> l
     )
     columns = (spans.c.before, spans.c.step, spans.c.outcome)
     statement = select(*columns, func.count()).group_by(*columns)
-    return [Move(*row) for row in connection.execute(statement)]
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement)]
 
 
 def steps_of(connection: Connection, turns: Collection[tuple[str, int]]) -> dict[str, str]:
@@ -212,8 +204,8 @@ class AbandonedEntry:
     outcome: str
 
 
-_ANSWERED = tuple(queue_entry.c[name] for name in AnsweredEntry.__dataclass_fields__)
-_LEFT = tuple(queue_entry.c[name] for name in AbandonedEntry.__dataclass_fields__)
+_ANSWERED = columns_of(AnsweredEntry, queue_entry)
+_LEFT = columns_of(AbandonedEntry, queue_entry)
 
 
 def answered_between(
@@ -263,7 +255,7 @@ def in_line(connection: Connection) -> list[QueueCounts]:
     since = case((rang_later, queue_entry.c.due_at), else_=queue_entry.c.joined_at)
     found = []
     # Each part has an index of its own.
-    for part in (_IN_LINE, _BUSY):
+    for part in (IN_LINE, BUSY):
         statement = select(*columns, func.count(), func.min(since)).where(part, _FOR_AGENTS)
         statement = statement.group_by(*columns)
         found += [QueueCounts(*row) for row in connection.execute(statement)]
@@ -290,9 +282,9 @@ _ENTRY = tuple(
 def entries(connection: Connection, most: int) -> list[EntrySeen]:
     """The oldest places of those who wait, and all who are with an agent."""
     order = (queue_entry.c.joined_at, queue_entry.c.id)
-    waiting = select(*_ENTRY).where(_IN_LINE, _FOR_AGENTS).order_by(*order).limit(most)
+    waiting = select(*_ENTRY).where(IN_LINE, _FOR_AGENTS).order_by(*order).limit(most)
     with_agents = queue_entry.c.state.in_(("reserved", "talking"))
-    busy = select(*_ENTRY).where(_BUSY, _FOR_AGENTS, with_agents)
+    busy = select(*_ENTRY).where(BUSY, _FOR_AGENTS, with_agents)
     rows = [*connection.execute(busy.order_by(*order)), *connection.execute(waiting)]
     return [EntrySeen(*row) for row in rows]
 
@@ -309,15 +301,13 @@ class OwedCallbacks:
 
 def promised(connection: Connection, now: datetime) -> OwedCallbacks:
     """Callbacks that nobody has made yet; messages that go by telephone are none."""
-    late = case((queue_entry.c.expected_at < now, 1), else_=0)
     statement = select(
         func.count(),
-        func.coalesce(func.sum(late), 0),
+        func.count().filter(queue_entry.c.expected_at < now),
         func.min(queue_entry.c.expected_at),
         func.max(queue_entry.c.expected_at),
-    ).where(_IN_LINE, queue_entry.c.kind == "callback", queue_entry.c.message_id.is_(None))
-    row = connection.execute(statement).one()
-    return OwedCallbacks(int(row[0]), int(row[1]), row[2], row[3])
+    ).where(IN_LINE, queue_entry.c.kind == "callback", queue_entry.c.message_id.is_(None))
+    return OwedCallbacks(*connection.execute(statement).one())
 
 
 def length_at(connection: Connection, moment: datetime, reach: timedelta) -> dict[str, int]:
@@ -357,31 +347,12 @@ class AgentSeen:
 def agents(connection: Connection) -> list[AgentSeen]:
     """Everybody who is not at home, by name."""
     statement = (
-        select(
-            agent.c.staff_id,
-            staff.c.name,
-            agent.c.state,
-            agent.c.since,
-            agent.c.reason,
-            agent.c.entry_id,
-            agent.c.voice,
-            staff.c.languages,
-            agent.c.seen_at,
-        )
+        select(*columns_of(AgentSeen, agent), *columns_of(AgentSeen, staff))
         .join(staff, staff.c.id == agent.c.staff_id)
         .where(agent.c.state != "offline", staff.c.disabled_at.is_(None))
         .order_by(staff.c.name, staff.c.id)
     )
-    return [AgentSeen(*row) for row in connection.execute(statement)]
-
-
-def members(connection: Connection) -> dict[str, list[str]]:
-    """The queues of each agent; whoever is not in it takes the national ones of their languages."""
-    found: dict[str, list[str]] = {}
-    order = (agent_queue_member.c.staff_id, agent_queue_member.c.queue_id)
-    for row in connection.execute(select(*order).order_by(*order)):
-        found.setdefault(row[0], []).append(row[1])
-    return found
+    return [from_row(AgentSeen, row) for row in connection.execute(statement)]
 
 
 # ---------------------------------------------------------------- messages
@@ -418,7 +389,7 @@ def texts(connection: Connection, clock: Clock, since: datetime) -> Texts:
     here = select(
         func.count(),
         func.min(message.c.created_at),
-        func.coalesce(func.sum(case((unclear, 1), else_=0)), 0),
+        func.count().filter(unclear),
     ).where(
         text("message.state IN ('pending', 'sending')"),
         # What looks at another one sends nothing, or is followed itself.
@@ -426,7 +397,7 @@ def texts(connection: Connection, clock: Clock, since: datetime) -> Texts:
         message.c.created_at <= clock.at(),
     )
     row = connection.execute(here).one()
-    return Texts(bad.get("failed", 0), bad.get("undelivered", 0), int(row[2]), row[0], row[1])
+    return Texts(bad.get("failed", 0), bad.get("undelivered", 0), row[2], row[0], row[1])
 
 
 def undelivered_between(connection: Connection, since: datetime, until: datetime) -> int:
@@ -454,39 +425,6 @@ def departements(connection: Connection) -> list[str]:
     return list(connection.execute(statement).scalars())
 
 
-def free_places(
-    connection: Connection, clock: Clock, some: Sequence[str], until: datetime
-) -> dict[str, int]:
-    """Places of these départements that anybody could have now, with a start before `until`."""
-    is_free = and_(
-        place.c.blocked.is_(False),
-        or_(place.c.released_at.is_(None), place.c.released_at <= clock.at()),
-        or_(place.c.held_by.is_(None), place.c.hold_expires_at <= clock.at()),
-    )
-    theirs = select(centre.c.id, centre.c.departement).where(
-        centre.c.departement.in_(some),
-        centre.c.closed_at.is_(None),
-        centre.c.booking_mode == "ours",
-    )
-    departement_of = {row.id: row.departement for row in connection.execute(theirs)}
-    # Not a join: SQLite would go through all places of the country for it, a third of a second.
-    statement = (
-        select(place.c.centre_id, func.count())
-        .where(
-            place.c.centre_id.in_(list(departement_of)),
-            _OPEN,
-            place.c.start_at > clock.at(),
-            place.c.start_at < until,
-            is_free,
-        )
-        .group_by(place.c.centre_id)
-    )
-    counts = dict.fromkeys(some, 0)
-    for centre_id, count in connection.execute(statement):
-        counts[departement_of[centre_id]] += count
-    return counts
-
-
 # ---------------------------------------------------------------- upkeep
 
 
@@ -507,18 +445,3 @@ def summarise(connection: Connection) -> bool:
     finally:
         connection.execute(text("RESET lock_timeout"))
     return True
-
-
-# ---------------------------------------------------------------- ids for acts
-
-
-def waiting_ids(
-    connection: Connection, queue_id: str, kinds: Collection[str] = ("call", "callback")
-) -> Iterator[str]:
-    """Who waits in a queue, the oldest place first."""
-    statement = (
-        select(queue_entry.c.id)
-        .where(_IN_LINE, queue_entry.c.queue_id == queue_id, queue_entry.c.kind.in_(kinds))
-        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
-    )
-    yield from connection.execute(statement).scalars()

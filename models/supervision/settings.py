@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select
 
 from models.clock import Clock
-from models.dialects import insert
+from models.dialects import upsert
 from models.prepared import Prepared
 from models.supervision.tables import board_setting
 
@@ -22,15 +22,8 @@ def read(connection: Connection) -> dict[str, Any]:
 
 def write(connection: Connection, clock: Clock, name: str, value: Any, who: str) -> None:
     """Set one; `who` is a staff id."""
-    row = insert(connection, board_setting).values(
-        name=name, value=json.dumps(value), who=who, at=clock.at()
-    )
-    connection.execute(
-        row.on_conflict_do_update(
-            index_elements=[board_setting.c.name],
-            set_={"value": row.excluded.value, "who": row.excluded.who, "at": row.excluded.at},
-        )
-    )
+    values = {"name": name, "value": json.dumps(value), "who": who, "at": clock.at()}
+    upsert(connection, board_setting, values)
 
 
 def forget(connection: Connection, name: str) -> None:

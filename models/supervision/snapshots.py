@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, null, select, update
 
 from models.clock import Clock
-from models.dialects import insert
+from models.dialects import upsert
 from models.prepared import Prepared
 from models.supervision.tables import snapshot
 
@@ -43,13 +43,7 @@ def put(connection: Connection, clock: Clock, name: str, body: Mapping[str, Any]
     )
     if connection.execute(same).rowcount:
         return tag
-    new = insert(connection, snapshot).values(name=name, at=clock.at(), tag=tag, body=text)
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[snapshot.c.name],
-            set_={"at": new.excluded.at, "tag": new.excluded.tag, "body": new.excluded.body},
-        )
-    )
+    upsert(connection, snapshot, {"name": name, "at": clock.at(), "tag": tag, "body": text})
     return tag
 
 

@@ -33,6 +33,7 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message, phone_line
 from models.queue.tables import queue_entry
+from models.rows import from_row
 from models.slots.tables import slot
 from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import KILOMETRES_PER_DEGREE, WaitingListEntry, of_row
@@ -309,21 +310,7 @@ def passed_over(connection: Connection, vault: Vault, since: datetime) -> list[P
     how far north or south it is counts here: the rest is for who asks to measure.
     """
     rows = connection.execute(_passed_over(since)).all()
-    return [
-        Passed(
-            of_row(row, vault),
-            row.latitude,
-            row.longitude,
-            row.kilometres,
-            row.offer_id,
-            row.start_at,
-            row.offered_at,
-            row.next_offer_at,
-            row.at_latitude,
-            row.at_longitude,
-        )
-        for row in rows
-    ]
+    return [from_row(Passed, row, entry=of_row(row, vault)) for row in rows]
 
 
 def _passed_over(since: datetime) -> Select[Any]:
@@ -359,8 +346,8 @@ def _passed_over(since: datetime) -> Select[Any]:
             served.c.offered_at,
             soon.label("next_offer_at"),
             slot.c.start_at,
-            centre.c.latitude.label("at_latitude"),
-            centre.c.longitude.label("at_longitude"),
+            centre.c.latitude.label("centre_latitude"),
+            centre.c.longitude.label("centre_longitude"),
         )
         .select_from(served)
         .join(slot, slot.c.id == served.c.slot_id)

@@ -40,6 +40,7 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message
+from models.rows import from_row, values_of
 from models.slots.places import is_free
 from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
@@ -166,19 +167,12 @@ def add(  # noqa: PLR0917 (where, and a row of the table)
         "for_other": new.for_other,
     }
     key = person_idx(vault, campaign, new.born, new.number, new.rank)
-    values = {
+    values = values_of(new, waiting_entry) | {
         "id": entry_id,
         "campaign": campaign,
-        "state": "waiting",
-        "class_rank": new.class_rank,
-        "centre_id": new.centre_id,
-        "latitude": new.latitude,
-        "longitude": new.longitude,
-        "band": None if new.latitude is None else band_of(new.latitude),
-        "territory": new.territory,
-        "kilometres": new.kilometres,
         "doses": doses,
-        "not_before": new.not_before,
+        "state": "waiting",
+        "band": None if new.latitude is None else band_of(new.latitude),
         "person_enc": vault.seal_text(json.dumps(person), _where("person", entry_id)),
         "person_idx": key,
         "phone_enc": vault.seal_text(new.number, _where("phone", entry_id)),
@@ -237,24 +231,9 @@ def load(
 def of_row(row: Any, vault: Vault) -> WaitingListEntry:
     """The entry of a whole row that is not erased."""
     person = json.loads(vault.open_text(row.person_enc, _where("person", row.id)) or "{}")
-    return WaitingListEntry(
-        id=row.id,
-        campaign=row.campaign,
-        state=row.state,
-        class_rank=row.class_rank,
-        centre_id=row.centre_id,
-        doses=row.doses,
-        not_before=row.not_before,
-        born=date.fromisoformat(person["born"]),
-        rank=person["rank"],
-        language=person["language"],
-        postcode=person["postcode"],
-        number=vault.open_text(row.phone_enc, _where("phone", row.id)) or "",
-        offers=row.offers,
-        offered_until=row.offered_until,
-        created_at=row.created_at,
-        for_other=bool(person.get("for_other", True)),
-    )
+    person["born"] = date.fromisoformat(person["born"])
+    number = vault.open_text(row.phone_enc, _where("phone", row.id)) or ""
+    return from_row(WaitingListEntry, row, number=number, **{"for_other": True, **person})
 
 
 def anybody(connection: Connection) -> bool:

@@ -15,12 +15,24 @@ from typing import Any
 
 from flows.understanding import NotUnderstood, telephone
 from models.accounts import staff as rows
-from models.accounts.staff import ROLES, STRONG_ROLES, Act, RecordedAct, Staff
+from models.accounts.staff import (
+    ROLES,
+    STRONG_ROLES,
+    Act,
+    RecordedAct,
+    Staff,
+    StaffSession,
+    names_of,
+)
 from models.centres import centres, directory
 from models.centres.geography import distance_km
 from models.database import Connection
+from models.queue.queues import set_memberships
 from services.accounts import passwords, second_factor
 from services.store import Store
+
+# What pages know of accounts as they are stored.
+__all__ = ["ROLES", "RecordedAct", "Staff", "StaffSession", "names_of"]
 
 # Who does what is done on the command line.
 OPERATOR = "operator"
@@ -218,7 +230,7 @@ def set_queues(
             raise StaffRefused(
                 f"there is no queue {', '.join(unknown)}; there are {', '.join(known) or 'none'}"
             )
-        rows.set_queues(connection, who.id, queues)
+        set_memberships(connection, who.id, queues)
         details = {"queues": sorted(set(queues))}
         record_act(connection, store, by, "staff_queues", who.id, details=details)
     return tuple(sorted(set(queues)))
@@ -355,10 +367,18 @@ def read_acts(
     staff_id: str | None = None,
     subject: str | None = None,
     before: int | None = None,
+    after: int | None = None,
 ) -> list[RecordedAct]:
-    """The newest acts, newest first; `before` is the number of the last one of the page before."""
+    """The newest acts, newest first; `before` is the number of the last one of the page before.
+
+    `after`: only those that have a higher number.
+    """
     with store.database.statement() as connection:
-        found = rows.acts(
-            connection, limit=limit, staff_id=staff_id, subject=subject, before=before
+        return rows.acts(
+            connection,
+            limit=limit,
+            staff_id=staff_id,
+            subject=subject,
+            before=before,
+            after=after,
         )
-    return list(found)

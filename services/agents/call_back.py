@@ -27,7 +27,6 @@ from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.queue import callbacks, queues, voice
-from models.queue.callbacks import CallbackPromise
 from models.queue.queues import QueueEntry
 from prompts.catalogue import load
 from services.agents import connect_agent, provider_commands
@@ -144,7 +143,7 @@ class CallBack:
             promise = callbacks.load(connection, store.vault, found)
             return self._dial(connection, store, promise) if promise else None
 
-    def _dial(self, connection: Connection, store: Store, promise: CallbackPromise) -> str | None:
+    def _dial(self, connection: Connection, store: Store, promise: QueueEntry) -> str | None:
         """Store one try and the wish to dial; gives the intent, None where it must not be."""
         if promise.state != "reserved" or agents.legs_of(
             connection, store.vault, promise.id, ("callback",)
@@ -181,7 +180,7 @@ class CallBack:
             ),
         )
 
-    def _is_over(self, connection: Connection, store: Store, promise: CallbackPromise) -> bool:
+    def _is_over(self, connection: Connection, store: Store, promise: QueueEntry) -> bool:
         """Whether nobody is to be rung for it any more, or nobody can be; then it is ended."""
         # The provider may have refused to dial it each time.
         unusable = kind_of(promise.number) is None or promise.tries >= MOST_TRIES
@@ -248,7 +247,7 @@ class CallBack:
         return outcome
 
     def _missed(
-        self, connection: Connection, store: Store, promise: CallbackPromise, outcome: str
+        self, connection: Connection, store: Store, promise: QueueEntry, outcome: str
     ) -> str | None:
         """Nobody was reached: once more, or lost. Gives the id of a text, if one was written."""
         if promise.message_id:
@@ -258,16 +257,12 @@ class CallBack:
         if promise.tries >= allowed or machines >= MOST_MACHINES:
             self._end(connection, store, promise, "lost", outcome)
             return self._write(connection, store, promise, "callback_lost")
-        after = AFTER_FIRST if promise.tries <= 1 else AFTER_SECOND
-        due = self._next_call(promise, store.clock.now() + after)
-        _let_wait(connection, store, promise, due)
+        due = self._try_again(connection, store, promise)
         if outcome == "machine":
             return self._write(connection, store, promise, "callback_missed", due)
         return None
 
-    def _not_told(
-        self, connection: Connection, store: Store, promise: CallbackPromise
-    ) -> str | None:
+    def _not_told(self, connection: Connection, store: Store, promise: QueueEntry) -> str | None:
         """A message was not told by this try: once more, or by no call any more.
 
         Whatever answered counts the same, for its reports come in any order. Gives the id of a
@@ -280,12 +275,17 @@ class CallBack:
         if promise.tries >= MOST_TRIES:
             voice_messages.in_vain(connection, store, promise)
             return written
+        self._try_again(connection, store, promise)
+        return written
+
+    def _try_again(self, connection: Connection, store: Store, promise: QueueEntry) -> datetime:
+        """It waits for another try; gives when that is."""
         after = AFTER_FIRST if promise.tries <= 1 else AFTER_SECOND
         due = self._next_call(promise, store.clock.now() + after)
         _let_wait(connection, store, promise, due)
-        return written
+        return due
 
-    def _next_call(self, promise: CallbackPromise, moment: datetime) -> datetime:
+    def _next_call(self, promise: QueueEntry, moment: datetime) -> datetime:
         machine = promise.mode == MACHINE
         return next_call_at(self.campaign(), promise.number, moment, machine=machine)
 
@@ -293,7 +293,7 @@ class CallBack:
         self,
         connection: Connection,
         store: Store,
-        promise: CallbackPromise,
+        promise: QueueEntry,
         state: str,
         outcome: str,
     ) -> None:
@@ -305,7 +305,7 @@ class CallBack:
         self,
         connection: Connection,
         store: Store,
-        promise: CallbackPromise,
+        promise: QueueEntry,
         text: str,
         due: datetime | None = None,
     ) -> str | None:
@@ -453,15 +453,9 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
     return RungPerson.AGENT
 
 
-def _agent_has_them(connection: Connection, store: Store, promise: CallbackPromise) -> bool:
-    return promise.staff_id is not None and agents.move(
-        connection,
-        store.clock,
-        promise.staff_id,
-        ("reserved", "talking"),
-        "talking",
-        entry_id=promise.id,
-        of_entry=promise.id,
+def _agent_has_them(connection: Connection, store: Store, promise: QueueEntry) -> bool:
+    return promise.staff_id is not None and agents.talks(
+        connection, store.clock, promise.staff_id, promise.id, of_entry=promise.id
     )
 
 
@@ -482,7 +476,7 @@ def refused(connection: Connection, store: Store, try_id: str) -> None:
     _free(connection, store, promise)
 
 
-def _given(connection: Connection, store: Store, promise: CallbackPromise) -> Session:
+def _given(connection: Connection, store: Store, promise: QueueEntry) -> Session:
     """What was given in the call that the promise was made in, as long as it is kept.
 
     Nothing of it is said before an agent hands the caller back to the machine, which reads no birth
@@ -507,14 +501,12 @@ def _given(connection: Connection, store: Store, promise: CallbackPromise) -> Se
     )
 
 
-def _let_wait(
-    connection: Connection, store: Store, promise: CallbackPromise, due: datetime
-) -> None:
+def _let_wait(connection: Connection, store: Store, promise: QueueEntry, due: datetime) -> None:
     callbacks.wait_again(connection, store.clock, promise.id, due)
     _free(connection, store, promise)
 
 
-def _free(connection: Connection, store: Store, promise: CallbackPromise) -> None:
+def _free(connection: Connection, store: Store, promise: QueueEntry) -> None:
     """The agent who waited for an answer has time again, and their line is let go."""
     if promise.staff_id is None:
         return
@@ -537,6 +529,6 @@ def kind_of(number: str) -> CallerKind | None:
         return None
 
 
-def is_ours(promise: CallbackPromise) -> bool:
+def is_ours(promise: QueueEntry) -> bool:
     """Whether its reason is one of those here, and not a step at which a person was asked for."""
     return promise.reason in set(Reason)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
 
 from models.agents import agents
+from models.agents.agents import NewCommand
 from models.database import Connection
 from services.store import Store
 
@@ -41,39 +39,7 @@ RING_PATHS = {
 }
 
 
-@dataclass(frozen=True)
-class NewCommand:
-    """Something to ask. The same `key` (80 letters) twice is one intent.
-
-    `at_once`: nobody carries it out after the commit, so the dispatcher need not wait.
-    """
-
-    kind: CommandKind
-    key: str
-    staff_id: str | None = None
-    entry_id: str | None = None
-    leg_id: str | None = None
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    at_once: bool = False
-
-
 def add(connection: Connection, store: Store, new: NewCommand) -> str:
     """Store an intent in the caller's transaction; gives its id, or that of its key."""
     made = store.chance.identifier()
-    values = {
-        "id": made,
-        "key": new.key,
-        "kind": new.kind,
-        "staff_id": new.staff_id,
-        "entry_id": new.entry_id,
-        "leg_id": new.leg_id,
-    }
-    stored = agents.add_command(
-        connection,
-        store.clock,
-        store.vault,
-        values,
-        new.arguments,
-        not_before=timedelta() if new.at_once else DESKS_TURN,
-    )
-    return made if stored else agents.command_id(connection, new.key)
+    return agents.add_command(connection, store.clock, store.vault, made, new, DESKS_TURN)

@@ -21,13 +21,13 @@ from enum import StrEnum
 from flows.session import Session
 from flows.steps.line import QUEUE
 from models.agents import agents
-from models.agents.agents import ClaimedCommand, Leg
+from models.agents.agents import ClaimedCommand, Leg, NewCommand
 from models.call import turns
 from models.call.turns import Body
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import QueueEntry
-from services.agents.command_store import RING_PATHS, CommandKind, NewCommand, add
+from services.agents.command_store import RING_PATHS, CommandKind, add
 from services.queue import entries
 from services.store import Store
 
@@ -121,46 +121,33 @@ def agent_enters(
 
     None when the entry is not theirs any more. A copy of this gets the same answer.
     """
-    try:
-        with store.database.transaction() as connection:
-            return _agent_enters(connection, store, leg_id, call_sid, bring, dial)
-    except _NotTheirs:
-        return None
+    with suppress(_NotTheirs), store.database.transaction() as connection:
+        # The turn before the entry, as the caller's own turns do it: or two of them might wait for
+        # each other.
+        taken = _claim_turn(connection, store, leg_id)
+        leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
+        if leg.staff_id is None or entry.staff_id != leg.staff_id:
+            raise _NotTheirs
+        if entry.state not in {"reserved", "talking"}:
+            raise _NotTheirs
+        entering = Entering(entry.id, entry.language)
+        if leg.state == "joined":
+            return entering
+        agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
+        # Whom an agent before them had rung may have picked up sooner than they did.
+        if entry.state == "reserved" and entry.kind == queues.CALLBACK:
+            if dial is not None:
+                dial(connection, store, entry)
+        elif entry.state == "reserved":
+            if taken is None or taken.call_id != entry.call_id:
+                raise _NotTheirs
+            _begin_talk(connection, store, entry, leg.staff_id, taken, bring)
+        return entering
+    return None
 
 
 class _NotTheirs(Exception):
     """Somebody else has the entry, or nobody; nothing stays of what was begun."""
-
-
-def _agent_enters(  # noqa: PLR0917 (what agent_enters has)
-    connection: Connection,
-    store: Store,
-    leg_id: str,
-    call_sid: str,
-    bring: Bring,
-    dial: DialCallback | None,
-) -> Entering:
-    # The turn before the entry, as the caller's own turns do it: or two of them might wait for
-    # each other.
-    taken = _claim_turn(connection, store, leg_id)
-    leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
-    if leg.staff_id is None or entry.staff_id != leg.staff_id:
-        raise _NotTheirs
-    if entry.state not in {"reserved", "talking"}:
-        raise _NotTheirs
-    entering = Entering(entry.id, entry.language)
-    if leg.state == "joined":
-        return entering
-    agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
-    # Whom an agent before them had rung may have picked up sooner than they did.
-    if entry.state == "reserved" and entry.kind == queues.CALLBACK:
-        if dial is not None:
-            dial(connection, store, entry)
-    elif entry.state == "reserved":
-        if taken is None or taken.call_id != entry.call_id:
-            raise _NotTheirs
-        _begin_talk(connection, store, entry, leg.staff_id, taken, bring)
-    return entering
 
 
 @dataclass(frozen=True)
@@ -203,10 +190,8 @@ def _begin_talk(  # noqa: PLR0917
     bring: Bring,
 ) -> None:
     """The entry talks, its call's next turn says so, and the caller is to be brought there."""
-    clock = store.clock
-    agents.answered(connection, clock, entry.id, staff_id)
-    busy = ("reserved", "talking")
-    agents.move(connection, clock, staff_id, busy, "talking", entry_id=entry.id)
+    agents.answered(connection, store.clock, entry.id, staff_id)
+    agents.talks(connection, store.clock, staff_id, entry.id)
     in_menu = entry.reason == TAKEN and taken.before.step != QUEUE
     brought = bring(taken.before, entry.id, in_menu, taken.number + 1)
     turns.complete(
@@ -241,16 +226,7 @@ def third_enters(store: Store, leg_id: str, call_sid: str) -> Entering | None:
             return None
         agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
         if leg.staff_id is not None:
-            busy = ("reserved", "talking")
-            agents.move(
-                connection,
-                store.clock,
-                leg.staff_id,
-                busy,
-                "talking",
-                entry_id=entry.id,
-                of_entry=entry.id,
-            )
+            agents.talks(connection, store.clock, leg.staff_id, entry.id, of_entry=entry.id)
         return Entering(entry.id, entry.language)
     return None
 
@@ -262,11 +238,18 @@ def supervisor_enters(store: Store, leg_id: str, call_sid: str) -> Entering | No
         if entry.state != "talking":
             return None
         agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid)
-        theirs = agents.leg_of_entrys_agent(connection, store.vault, entry.id, entry.staff_id)
-        coached = theirs.provider_sid if theirs and leg.mode == "whisper" else None
-        muted = leg.mode == "listen" or (leg.mode == "whisper" and not coached)
-        return Entering(entry.id, entry.language, muted=muted, coached_sid=coached or "")
+        coached, muted = heard_by_whom(connection, store, leg, entry)
+        return Entering(entry.id, entry.language, muted=muted, coached_sid=coached)
     return None
+
+
+def heard_by_whom(
+    connection: Connection, store: Store, leg: Leg, entry: QueueEntry
+) -> tuple[str, bool]:
+    """The call that alone hears a supervisor's line (empty: all hear it), and whether none does."""
+    theirs = agents.leg_of_entrys_agent(connection, store.vault, entry.id, entry.staff_id)
+    coached = theirs.provider_sid if theirs and leg.mode == "whisper" else None
+    return coached or "", leg.mode == "listen" or (leg.mode == "whisper" and not coached)
 
 
 def _leg_and_entry(
@@ -299,38 +282,29 @@ def seen_in_conference(
         if ours is not None and ours.kind != "callback" and ours.entry_id == entry_id:
             leg_told(store, ours.id, call_sid, "completed")
             return
-    store.database.retried(
-        lambda connection: _seen(connection, store, entry_id, conference_sid, call_sid, joined)
-    )
 
+    def seen(connection: Connection) -> None:
+        entry = queues.load(connection, store.vault, entry_id, lock=True)
+        if entry is None:
+            return
+        is_caller = bool(call_sid) and call_sid == entry.call_id
+        if not joined:
+            if is_caller and entry.outcome == TRANSFERRED:
+                # Those two have talked; nobody else is told that the caller hung up.
+                hang_up_legs(connection, store, entry)
+            return
+        agents.set_conference(connection, entry_id, conference_sid)
+        if not is_caller:
+            leg = agents.leg_of_call(connection, store.vault, call_sid) if call_sid else None
+            if leg is not None and leg.entry_id == entry_id:
+                agents.move_leg(connection, store.clock, leg.id, "joined")
+            return
+        agents.settle(connection, store.clock, entry_id, (CommandKind.BRING_CALLER,))
+        if entry.state != "talking" and not _with(connection, store, entry):
+            # Brought into a conversation that was over by then: nobody will ever come.
+            return_caller(connection, store, entry, again=True)
 
-def _seen(  # noqa: PLR0917 (what seen_in_conference has)
-    connection: Connection,
-    store: Store,
-    entry_id: str,
-    conference_sid: str,
-    call_sid: str,
-    joined: bool,  # noqa: FBT001
-) -> None:
-    entry = queues.load(connection, store.vault, entry_id, lock=True)
-    if entry is None:
-        return
-    is_caller = bool(call_sid) and call_sid == entry.call_id
-    if not joined:
-        if is_caller and entry.outcome == TRANSFERRED:
-            # Those two have talked; nobody else is told that the caller hung up.
-            hang_up_legs(connection, store, entry)
-        return
-    agents.set_conference(connection, entry_id, conference_sid)
-    if not is_caller:
-        leg = agents.leg_of_call(connection, store.vault, call_sid) if call_sid else None
-        if leg is not None and leg.entry_id == entry_id:
-            agents.move_leg(connection, store.clock, leg.id, "joined")
-        return
-    agents.settle(connection, store.clock, entry_id, (CommandKind.BRING_CALLER,))
-    if entry.state != "talking" and not _with(connection, store, entry):
-        # Brought into a conversation that was over by then: nobody will ever come.
-        return_caller(connection, store, entry, again=True)
+    store.database.retried(seen)
 
 
 # ------------------------------------------------------------------ a line is over

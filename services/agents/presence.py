@@ -22,6 +22,8 @@ from services.agents.provider_commands import CommandResult, no
 from services.agents.reserve import BROWSER, PHONE, line_of
 from services.store import Store
 
+__all__ = ["Leg"]
+
 # Reasons for a pause that an agent may give; the house itself gives no_answer (they did not come),
 # no_line (they could not be rung) and line_lost.
 PAUSES = ("break", "lunch", "training", "meeting", "technical", "other")
@@ -94,6 +96,18 @@ def ready(store: Store, staff_id: str, *, voice: str = "") -> CommandResult:
             return CommandResult(done=True)
         agents.set_later(connection, staff_id, None)
         return no("wrapup_code" if agent.state == "wrapup" else "busy")
+
+
+def set_voice(store: Store, staff_id: str, voice: str) -> CommandResult:
+    """Where the agent is rung from now on: browser or phone. Why not: `voice`, `no_phone`."""
+    if voice not in {BROWSER, PHONE}:
+        return no("voice")
+    with store.database.transaction() as connection:
+        if voice == PHONE and not agents.telephone(connection, store.vault, staff_id):
+            return no("no_phone")
+        agents.begin(connection, store.clock, staff_id)
+        agents.set_voice(connection, staff_id, voice)
+    return CommandResult(done=True)
 
 
 def pause(store: Store, staff_id: str, reason: str) -> CommandResult:

@@ -27,13 +27,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from models.agents import agents
-from models.agents.agents import ClaimedCommand, Leg
+from models.agents import agents, call_rate
+from models.agents.agents import ClaimedCommand, Leg, NewCommand
 from models.queue import callbacks, queues
 from models.queue.queues import QueueEntry
 from services.agents import connect_agent
-from services.agents.call_rate import take_permit
-from services.agents.command_store import RING_PATHS, CommandKind, NewCommand, add
+from services.agents.command_store import RING_PATHS, CommandKind, add
 from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
 from services.store import Store
 from services.telemetry import INTENTS
@@ -44,6 +43,9 @@ AGAIN_AFTER = timedelta(milliseconds=500)
 # The provider says so of what is over or was never there: 404, and a call that is not going on.
 GONE = frozenset({"20404", "21220"})
 HOLD_PATH = "/voice/hold"
+BUCKET = "calls"
+# Permits that pile up while nobody is rung; the provider takes a handful at once.
+LEAST_BURST, MOST_BURST = 1.0, 5.0
 
 __all__ = [
     "CommandKind",
@@ -55,6 +57,7 @@ __all__ = [
     "carry_out_all",
     "no",
     "sweep",
+    "take_permit",
 ]
 
 
@@ -306,6 +309,20 @@ def _ring(task: _Task) -> None:
             add(connection, store, given_up)
 
 
+def take_permit(store: Store, calls_per_second: float) -> timedelta:
+    """Take the permit for one call; zero when it may begin, else how long to wait and ask again.
+
+    The provider begins one call a second for an account unless it agreed to more, and lets the
+    others wait where nobody sees them. Ours wait in the database, shared by all processes. A
+    statement or two of its own, before the provider is asked and in no transaction.
+    """
+    burst = min(max(calls_per_second, LEAST_BURST), MOST_BURST)
+    with store.database.one_writer(), store.database.statement() as connection:
+        return call_rate.take(
+            connection, store.clock, BUCKET, per_second=calls_per_second, most=burst
+        )
+
+
 def _is_wanted(task: _Task, leg: Leg) -> bool:
     """Whether whom a line was to be rung for is there still."""
     entry = task.entry()
@@ -383,14 +400,8 @@ def _coach(task: _Task) -> None:
     if leg.state == "ended" or not leg.provider_sid or not entry.conference_sid:
         raise _Moot
     with task.store.database.statement() as connection:
-        theirs = agents.leg_of_entrys_agent(connection, task.store.vault, entry.id, entry.staff_id)
-    coached = theirs.provider_sid if theirs and leg.mode == "whisper" else None
-    task.control.coach(
-        entry.conference_sid,
-        leg.provider_sid,
-        coached_sid=coached or "",
-        muted=leg.mode == "listen" or (leg.mode == "whisper" and not coached),
-    )
+        coached, muted = connect_agent.heard_by_whom(connection, task.store, leg, entry)
+    task.control.coach(entry.conference_sid, leg.provider_sid, coached_sid=coached, muted=muted)
 
 
 def _end_conference(task: _Task) -> None:

@@ -21,11 +21,11 @@ from services.agents.reserve import Reserved, line_of, reserve_entry, ring_agent
 from services.agents.struggling import struggles
 from services.ports import CallControl
 from services.queue.entries import number_of, what_is_known
+from services.queue.promise_callback import national_queue
 from services.store import Store
 
 TAKEN_OVER = "taken_over"
 _FREE = ("ready", "paused")
-_DEFAULT = "fr"
 
 
 def take_over(
@@ -74,7 +74,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
     entry_id = store.chance.identifier()
     new = NewQueueEntry(
         id=entry_id,
-        queue_id=_national(connection, session.language),
+        queue_id=national_queue(connection, session.language).id,
         kind=queues.CALL,
         language=session.language,
         call_id=call_id,
@@ -97,9 +97,3 @@ def _from_the_line(
         return "taken"
     agents.move(connection, store.clock, staff_id, ("paused",), "ready")
     return reserve_entry(connection, store, staff_id, entry.id) or "not_free"
-
-
-def _national(connection: Connection, language: str) -> str:
-    """The national queue of a language."""
-    there = {one.language: one.id for one in queues.all_queues(connection) if not one.region}
-    return there.get(language) or there[_DEFAULT]

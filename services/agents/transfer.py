@@ -16,8 +16,7 @@ from models.queue.queues import QueueEntry
 from services.accounts.staff import record_act
 from services.agents import connect_agent, provider_commands
 from services.agents.call_back import kind_of
-from services.agents.conversation_of import talk_of, third_of
-from services.agents.hold_call import set_hold
+from services.agents.conversation import set_hold, talk_of, third_of
 from services.agents.provider_commands import CommandKind, CommandResult, NewCommand, no
 from services.agents.reserve import ring_agent
 from services.ports import CallControl

@@ -13,9 +13,8 @@ from models.booking.history import Change
 from models.database import Connection
 from prompts.catalogue import Catalogue
 from services.messages import texts
-from services.messages.confirmation_text import text_of_booking
 from services.messages.phone_capabilities import takes_texts
-from services.messages.texts import MessagePlace
+from services.messages.texts import MessagePlace, Writer, text_of_booking
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Holder
@@ -150,13 +149,11 @@ def confirm_booking(
     if request.text_to is None:
         return Booked(reference, None)
     zone = ZoneInfo(offer.time_zone)
+    link = work.store.link_of(reference, starts)
     body = texts.confirmation(
-        catalogue,
+        Writer(catalogue, reference, national_number, link),
         starts=[start.astimezone(zone) for start in starts],
         where=MessagePlace(offer.street, offer.name, offer.postcode, offer.town),
-        reference=reference,
-        number=national_number,
-        link=work.store.link_of(reference, starts),
     )
     message_id = write_message(
         work.connection,
@@ -221,12 +218,7 @@ def _text_again(work: Work, request: Request, *, catalogue: Catalogue, number: s
     first = file.live[0]
     where = changes.addresses(work.connection, [first.centre_id])[first.centre_id]
     body = text_of_booking(
-        catalogue,
-        file.live,
-        where,
-        reference=file.reference,
-        number=number,
-        link=work.store.link_of(file.reference, [one.start_at for one in file.live]),
+        work.store, catalogue, file.live, where, reference=file.reference, number=number
     )
     today = work.store.clock.now().astimezone(ZoneInfo(where.time_zone)).date()
     write_message(

@@ -14,7 +14,7 @@ from models.database import Connection
 from models.messages import outbox
 from prompts.catalogue import Catalogue
 from services.attempts import count_text
-from services.messages.confirmation_text import text_of_booking
+from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.store import Store
@@ -88,14 +88,13 @@ def text_or_not(
     shown = ahead or [_NEVER]
     centres = changes.addresses(connection, {one.centre_id for one in shown})
     recent = outbox.any_since(connection, store.clock, store.vault, to, key, ONE_IN)
-    reference = file.reference or _NO_REFERENCE
     body = text_of_booking(
+        store,
         catalogue,
         shown,
         centres.get(shown[0].centre_id, _NOWHERE),
-        reference=reference,
+        reference=file.reference or _NO_REFERENCE,
         number=national_number,
-        link=store.link_of(reference, [one.start_at for one in shown]),
         asked=asked,
     )
     savepoint = connection.begin_nested()

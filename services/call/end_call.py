@@ -17,8 +17,7 @@ from prompts.catalogue import load
 from services.agents import connect_agent
 from services.call.resume_call import RESUME_WITHIN, chosen_places, new_code
 from services.campaign.campaign import Campaign
-from services.messages.confirmation_text import unfinished_text
-from services.messages.texts import wanted
+from services.messages import texts
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.ports import WakeUp
@@ -103,12 +102,12 @@ def _remind(work: Work, call_id: str, session: Session, national_number: str) ->
         known = {"reason": UNFINISHED, **session.known}
         promise_callback(work.connection, work.store, session.caller, call_id, known)
         return None
-    is_wanted = wanted(work.campaign, UNFINISHED)
+    is_wanted = texts.wanted(work.campaign, UNFINISHED)
     if session.caller_kind != CallerKind.MOBILE or not national_number or not is_wanted:
         return None
     now = work.store.clock.now()
     offer = session.choice
-    body = unfinished_text(
+    body = texts.unfinished(
         load(session.language),
         town=offer.town,
         until=(now + work.campaign.resume_window).astimezone(ZoneInfo(offer.time_zone)),

@@ -18,6 +18,8 @@ from models.call.turns import Body, StoredTurn
 from models.database import Connection
 from services.store import Store
 
+__all__ = ["Body", "StoredTurn"]
+
 
 class AlreadyAnswered(Exception):
     """A copy of this webhook was quicker; its answer is stored by now."""

@@ -46,7 +46,6 @@ from services.messages.notices import Reason
 from services.messages.promises import Promise, promise_news
 from services.partners.near import (
     OLDEST_ON_THE_PHONE,
-    PLATFORM_NAMES,
     PartnerOffer,
     near_place,
     ordinary,
@@ -195,7 +194,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
                 town=partner.town,
                 kilometres=partner.kilometres,
                 number=ordinary(partner.phone),
-                platform=PLATFORM_NAMES.get(partner.platform, partner.platform),
+                platform=self.service.platforms.get(partner.platform, partner.platform),
                 minutes=partner.minutes_old,
             )
         if found is None:

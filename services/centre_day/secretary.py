@@ -21,7 +21,7 @@ from models.accounts.staff import Staff
 from models.booking import changes
 from models.centre_day import attendance, operations
 from models.centre_day.attendance import Comes, Hour, Mark
-from models.centre_day.operations import CentreState, Operation
+from models.centre_day.operations import CentreState, Operation, centre_state, our_centres
 from models.database import Connection
 from models.desk import desk as rows
 from models.slots.places import HeldPlace, Window
@@ -38,7 +38,7 @@ from services.desk.booking import (
     book,
     is_nonce,
 )
-from services.desk.offers import AtDesk, Desk, for_desks
+from services.desk.offers import Desk, DeskWork, for_desks
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
@@ -46,6 +46,9 @@ from services.slots.give_back import close_place, give_back_holds
 from services.store import Store
 from services.waiting_list import entries
 from services.work import Work
+
+# What pages know of centres as they are stored.
+__all__ = ["CentreState", "centre_state", "our_centres"]
 
 READ_LIST = "read_list"
 PRINTED = "print_list"
@@ -188,6 +191,15 @@ def read_day(at: AtCentre) -> Whole:
         )
 
 
+def read_marks(at: AtCentre) -> tuple[dict[str, str], DayCounts]:
+    """What is said of each appointment of a day, by its key, and the counts. Nobody's data."""
+    store, centre_id, window = at.store, at.day.centre.id, at.day.window
+    with store.database.statement() as connection:
+        marks = attendance.marks(connection, centre_id, window)
+        hours = attendance.hours(connection, store.clock, centre_id, window)
+    return marks, counts(list(marks.values()), hours, store.clock.now())
+
+
 def counts(states: Sequence[str], hours: Sequence[Hour], now: datetime) -> DayCounts:
     """Counts of a day, from what is said of each appointment and from its slots."""
     said = Counter(states)
@@ -239,7 +251,7 @@ def mark(
         # The place that was made of what they left goes, if nobody has it by now.
         given = not close_place(connection, store, now.given_place)
         if not given:
-            attendance.take_back(connection, booking_id, dose)
+            attendance.set_given(connection, booking_id, dose, None)
     at.record(connection, MARKED, booking_id, dose=dose, before=str(now.state), after=str(state))
     return Marked(replace(now, state=state, who=who.id, at=moment), done=True, given=given)
 
@@ -310,7 +322,7 @@ def _book_one(
     where = changes.addresses(connection, [at.day.centre.id])[at.day.centre.id]
     person = PersonToBook(walk_in.born, tuple(places), name=walk_in.name)
     order = DeskOrder((person,), where.postcode, walk_in.number, walk_in.nonce, walk_in.groups)
-    return book(AtDesk(connection, at.store, at.service, desk), order)
+    return book(DeskWork(connection, at.store, at.service, desk), order)
 
 
 def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> HeldPlace | None:
@@ -327,7 +339,7 @@ def _hold_any(connection: Connection, at: AtCentre, allocator: Allocate) -> Held
     booking_id, dose, slot_id = absent
     operations.lock_slot(connection, slot_id)
     (made,) = operations.add_places(connection, slot_id, 1)
-    attendance.give_away(connection, booking_id, dose, made)
+    attendance.set_given(connection, booking_id, dose, made)
     return allocator.hold_slot(slot_id)
 
 

@@ -26,6 +26,8 @@ from models.centres.geography import distance_km
 from models.database import Connection, Database
 from services.centres.towns import town_table
 
+__all__ = ["PostcodeArea"]
+
 log = structlog.get_logger()
 
 CENTRES_FRESH_SECONDS = 10.0

@@ -36,9 +36,9 @@ from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import doses_of
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
-from services.desk.offers import AtDesk, Desk
-from services.messages.confirmation_text import text_of_booking
+from services.desk.offers import Desk, DeskWork
 from services.messages.phone_capabilities import takes_texts
+from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.slots.allocate import Channel, Chosen, second_days
@@ -134,7 +134,7 @@ class _NotMade(Exception):
         self.refused = refused
 
 
-def book(at: AtDesk, order: DeskOrder) -> Made | BookingRefused:
+def book(at: DeskWork, order: DeskOrder) -> Made | BookingRefused:
     """Book everybody or nobody, in the caller's transaction.
 
     Raises ValueError for an order that no page of ours sends.
@@ -160,7 +160,7 @@ def book(at: AtDesk, order: DeskOrder) -> Made | BookingRefused:
     return Made(tuple(made[key] for key in keys), sent)
 
 
-def _book_one(at: AtDesk, order: DeskOrder, number: int, idempotency_suffix: str) -> str | None:
+def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: str) -> str | None:
     """Book one of them; gives the message. Raises _NotMade."""
     campaign, person = at.campaign, order.people[number]
     offer = _chosen(at.connection, campaign, person, number)
@@ -234,7 +234,7 @@ def known_booking(work: Work, born: date, number: str) -> str | None:
 
 
 def move_booking(
-    at: AtDesk, booking_id: str, places: Sequence[int], *, moving: Moving, nonce: str, seen: int
+    at: DeskWork, booking_id: str, places: Sequence[int], *, moving: Moving, nonce: str, seen: int
 ) -> Moved | Unchanged:
     """Put appointments on these places; what they had is given back. Raises ValueError."""
     at.alone()
@@ -248,7 +248,7 @@ def move_booking(
 
 
 def cancel_booking(
-    at: AtDesk, booking_id: str, doses: Sequence[int] | None = None, *, nonce: str, seen: int
+    at: DeskWork, booking_id: str, doses: Sequence[int] | None = None, *, nonce: str, seen: int
 ) -> Cancelled | Unchanged:
     """Cancel these appointments, or all; the second goes with the first. Raises ValueError."""
     by = _by(at.desk, nonce, seen, "cancelled for a caller")
@@ -256,14 +256,16 @@ def cancel_booking(
     return cancel(at.connection, at.store, campaign, booking_id, doses, by=by)
 
 
-def restore_booking(at: AtDesk, booking_id: str, *, nonce: str, seen: int) -> Restored | Unchanged:
+def restore_booking(
+    at: DeskWork, booking_id: str, *, nonce: str, seen: int
+) -> Restored | Unchanged:
     """Take back a cancellation of less than ten minutes ago. Raises ValueError."""
     by = _by(at.desk, nonce, seen, "restored for a caller")
     campaign = _campaign_of(at, booking_id) or at.service.campaign
     return undo_cancel(at.connection, at.store, campaign, at.desk.holder, booking_id, by=by)
 
 
-def _campaign_of(at: AtDesk, booking_id: str) -> Campaign | None:
+def _campaign_of(at: DeskWork, booking_id: str) -> Campaign | None:
     """The booking's own, which need not be the one of now."""
     names = changes.campaigns_of(at.connection, [booking_id])
     return at.service.campaigns.by_name(names.get(booking_id, ""))
@@ -281,7 +283,7 @@ def is_nonce(nonce: str) -> bool:
 
 
 def wait_for_place(
-    at: AtDesk,
+    at: DeskWork,
     *,
     born: date,
     number: str,
@@ -312,7 +314,7 @@ def wait_for_place(
     return BookingRefused(Refusal.NO_POSITION) if ahead is None else ahead
 
 
-def text_again(at: AtDesk, booking_id: str, *, nonce: str) -> Texted | BookingRefused:
+def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | BookingRefused:
     """Send the confirmation once more, to the number on file and no other. Raises ValueError."""
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
@@ -330,12 +332,12 @@ def text_again(at: AtDesk, booking_id: str, *, nonce: str) -> Texted | BookingRe
     if rows.count_texts(at.connection, at.store.clock, line, key, DAY) >= TEXTS_A_DAY:
         return BookingRefused(Refusal.TOO_OFTEN)
     body = text_of_booking(
+        at.store,
         load(at.desk.language),
         file.live,
         found.centres[file.live[0].centre_id],
         reference=file.reference,
         number=at.service.national_number,
-        link=at.store.link_of(file.reference, [one.start_at for one in file.live]),
     )
     message_id = write_message(
         at.connection,

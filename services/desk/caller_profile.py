@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from flows.session import CallerKind, Offer, Session, Whom
+from flows.steps import STEPS
 from flows.understanding import is_digits
 from models.database import Connection
 from models.desk import desk as rows
@@ -34,7 +35,6 @@ _WITH_PEOPLE = frozenset({"queue", "with_agent"})
 _MISSED = frozenset({"missed", "silent"})
 _DATE_DIGITS = 8
 # Steps of one question, with the answer read back: what is typed there is a birth date.
-_DATE_STEPS = frozenset({"date_of_birth", "untold_birth_date"})
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,8 @@ def _kind(said: str) -> str:
 def _written(step: str, said: str) -> str:
     """What was typed, as people write it."""
     digits = said.rstrip("#")
-    if step in _DATE_STEPS and is_digits(digits) and len(digits) == _DATE_DIGITS:
+    asked = STEPS.get(step)
+    if asked and asked.takes_date and is_digits(digits) and len(digits) == _DATE_DIGITS:
         return f"{digits[:2]}/{digits[2:4]}/{digits[4:]}"
     return said
 

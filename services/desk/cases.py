@@ -67,7 +67,7 @@ def waiting(connection: Connection) -> Cases:
     found = cases.waiting(connection, limit=SHOWN)
     total = sum(cases.count_open(connection).values())
     acts = staff_rows.newest_acts(connection, RUNG, [one.id for one in found])
-    names = rows.names_of(connection, {one.act.staff_id for one in acts.values()})
+    names = staff_rows.names_of(connection, {one.act.staff_id for one in acts.values()})
     return Cases(tuple(_open(one, acts, names) for one in found), total)
 
 
@@ -108,7 +108,7 @@ def open_case(
     if case is None or case.closed_at is not None:
         return None
     acts = staff_rows.newest_acts(connection, RUNG, [case.id])
-    names = rows.names_of(connection, {one.act.staff_id for one in acts.values()})
+    names = staff_rows.names_of(connection, {one.act.staff_id for one in acts.values()})
     shown = _open(case, acts, names)
     if case.booking_id is None:
         return OpenedCase(shown, None)

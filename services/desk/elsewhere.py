@@ -20,7 +20,7 @@ from services.accounts.staff import record_act
 from services.call import resume_call
 from services.call.resume_call import RESUME_WITHIN
 from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, Texted, is_nonce
-from services.desk.offers import AtDesk, Desk
+from services.desk.offers import Desk, DeskWork
 from services.desk.search import count
 from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
@@ -35,7 +35,7 @@ _WHY = "code"
 _KEY = "desk-link:"
 
 
-def take_up(at: AtDesk, staff: Staff, code: str) -> Session | None:
+def take_up(at: DeskWork, staff: Staff, code: str) -> Session | None:
     """What a code is for, with its places under the desk's name, in the caller's transaction.
 
     None for a wrong code, and where somebody else was quicker. A try counts as a file that is
@@ -69,7 +69,7 @@ class PartnerSearch:
     groups: tuple[str, ...] = ()
 
 
-def send_link(at: AtDesk, begun: PartnerSearch, *, nonce: str) -> Texted | BookingRefused:
+def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | BookingRefused:
     """Write a link to finish on the site, with the chosen place kept for it. Raises ValueError.
 
     It goes to the number that the agent was given; there the birth date opens it.

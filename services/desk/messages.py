@@ -17,7 +17,7 @@ from models.messages.outbox import FAILING
 from services.booking.find_booking import FoundBooking, read_booking
 from services.campaign.call_hours import next_call_at
 from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, is_nonce
-from services.desk.offers import AtDesk
+from services.desk.offers import DeskWork
 from services.messages import phone_capabilities
 from services.messages.deliver_message import VOICE
 from services.messages.phone_capabilities import ContactWay
@@ -135,7 +135,7 @@ class RequestedCall:
     at: datetime | None = None
 
 
-def have_called(at: AtDesk, booking_id: str, *, nonce: str) -> RequestedCall | BookingRefused:
+def have_called(at: DeskWork, booking_id: str, *, nonce: str) -> RequestedCall | BookingRefused:
     """Let the machine ring the number on file and tell the appointment. Raises ValueError.
 
     Whoever picks up proves to be a person and gives the birth date first, as in each such call.

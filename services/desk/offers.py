@@ -131,8 +131,8 @@ class DeskWorld(CallWorld):
         self.holds = True
 
 
-@dataclass(frozen=True)
-class AtDesk:
+@dataclass
+class DeskWork:
     """A desk at work, in the caller's transaction."""
 
     connection: Connection
@@ -162,7 +162,7 @@ def for_desks(campaign: Campaign) -> Campaign:
     return replace(campaign, hold_longest=min(campaign.hold_longest, HOLD_LONGEST))
 
 
-def towns(at: AtDesk, text: str) -> tuple[Town, ...]:
+def towns(at: DeskWork, text: str) -> tuple[Town, ...]:
     """The town of a postcode, or those that a name may mean, best first."""
     world = at.world()
     text = text.strip()
@@ -172,7 +172,7 @@ def towns(at: AtDesk, text: str) -> tuple[Town, ...]:
     return world.towns(text)[:MOST_TOWNS] if text else ()
 
 
-def find_offers(at: AtDesk, wish: SearchCriteria) -> OffersFound:
+def find_offers(at: DeskWork, wish: SearchCriteria) -> OffersFound:
     """Give back what the desk holds, then find and hold up to three slots."""
     at.alone()
     session = _session(at.desk, wish)
@@ -240,7 +240,7 @@ def _own_slots(wish: SearchCriteria) -> tuple[int, ...]:
     return wish.mine.slots if wish.mine else ()
 
 
-def hold_for_second(at: AtDesk, offer: Offer, instead_of: Sequence[Offer] = ()) -> Offer | None:
+def hold_for_second(at: DeskWork, offer: Offer, instead_of: Sequence[Offer] = ()) -> Offer | None:
     """A place for a second person beside the first's, within the hour; None where none is free."""
     at.alone()
     world = at.world()
@@ -248,7 +248,7 @@ def hold_for_second(at: AtDesk, offer: Offer, instead_of: Sequence[Offer] = ()) 
     return adjacent[0] if adjacent else None
 
 
-def take_over(at: AtDesk, session: Session, call_id: str) -> tuple[Offer, ...]:
+def take_over(at: DeskWork, session: Session, call_id: str) -> tuple[Offer, ...]:
     """What the caller's call holds, or is kept for them, is the desk's from now on.
 
     Of what was chosen and not kept any more, another place of the same slot will do. Nothing is
@@ -270,7 +270,7 @@ def take_over(at: AtDesk, session: Session, call_id: str) -> tuple[Offer, ...]:
     return tuple(took)
 
 
-def _same_slot(at: AtDesk, offer: Offer) -> Offer | None:
+def _same_slot(at: DeskWork, offer: Offer) -> Offer | None:
     allocator = Allocate(at.work, at.desk.holder)
     first = allocator.hold_slot(offer.slot_id)
     if first is None:
@@ -284,7 +284,7 @@ def _same_slot(at: AtDesk, offer: Offer) -> Offer | None:
     return replace(offer, place_id=first.place_id, second_place_id=second.place_id)
 
 
-def hand_to_call(at: AtDesk, session: Session, call_id: str) -> None:
+def hand_to_call(at: DeskWork, session: Session, call_id: str) -> None:
     """The machine goes on: what the call was offered is its own again, the rest is free."""
     for offer in (*session.offers, *session.adjacent):
         take_back(
@@ -296,7 +296,7 @@ def hand_to_call(at: AtDesk, session: Session, call_id: str) -> None:
     give_back_holds(at.connection, at.desk.holder_id)
 
 
-def keep(at: AtDesk) -> None:
+def keep(at: DeskWork) -> None:
     """The page is open: what it shows is held on, up to HOLD_LONGEST after it was found."""
     turns.renew(at.connection, at.store.clock, at.desk.holder_id, at.campaign.hold_lease)
 
@@ -306,7 +306,7 @@ def let_go(connection: Connection, desk: Desk) -> int:
     return give_back_holds(connection, desk.holder_id)
 
 
-def on_desk(at: AtDesk, town: Town | None = None, *, alone: bool = False) -> list[OnDesk]:
+def on_desk(at: DeskWork, town: Town | None = None, *, alone: bool = False) -> list[OnDesk]:
     """What the desk holds, as offers: soonest first, nearest first where a town is given.
 
     With two doses, a second appointment belongs to the first one that it can follow; `alone`: each

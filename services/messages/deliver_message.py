@@ -26,7 +26,6 @@ from services.campaign.campaign import Campaign
 from services.messages import delivery_failures
 from services.messages.change_notices import call_about
 from services.messages.delivery_failures import ForSomebody
-from services.messages.look_up_line import look_up_line
 from services.messages.notices import PARTNER, Arrange, CallPlan, Later, ReadyNotice, Render
 from services.messages.phone_capabilities import (
     REFUSAL,
@@ -34,6 +33,7 @@ from services.messages.phone_capabilities import (
     given_anew,
     line_from,
     line_of,
+    look_up_line,
     tried_again,
 )
 from services.messages.retry_plan import LONGEST_RETRY, next_try
@@ -195,7 +195,8 @@ class _Delivery:
             made = self._make()
             if isinstance(made, str):
                 return made
-            return self._send(made)
+            sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
+            return self._note(sid, made.body, "sent")
         except (ProviderRefused, Busy, NoAnswer) as error:
             return self._again(error)
         except Exception as error:  # noqa: BLE001 (one that is not right holds up no other)
@@ -370,11 +371,7 @@ class _Delivery:
         cases.add(connection, store.clock, new)
         return "case"
 
-    # ------------------------------------------------------------ sending
-
-    def _send(self, made: _ToSend) -> str:
-        sid = self.messenger.send(self.claimed.id, made.recipient, made.body)
-        return self._note(sid, made.body, "sent")
+    # ------------------------------------------------------------ what came of it
 
     def _note(self, sid: str, body: str, word: str) -> str:
         store = self.store

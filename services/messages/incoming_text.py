@@ -29,7 +29,7 @@ from prompts.catalogue import languages, load
 from services.attempts import count_text
 from services.campaign.campaign import Campaign
 from services.messages import phone_capabilities, sms_parts, texts
-from services.messages.confirmation_text import text_of_booking
+from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
 from services.store import Store
 from services.vocabulary import vocabulary
@@ -213,12 +213,12 @@ class _OneText:
             return ""
         where = changes.addresses(connection, [ahead[0].centre_id])[ahead[0].centre_id]
         return text_of_booking(
+            self.store,
             load(self.language),
             ahead,
             where,
             reference=file.reference,
             number=self.national_number,
-            link=self.store.link_of(file.reference, [one.start_at for one in ahead]),
         )
 
     def _is_off(self, connection: Connection, booking_id: str) -> bool:

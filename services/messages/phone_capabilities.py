@@ -16,12 +16,14 @@ from enum import StrEnum
 from typing import Final
 
 import phonenumbers
+import structlog
 
 from flows.session import CallerKind
 from flows.understanding import NotUnderstood, telephone
 from models.database import Connection
 from models.messages import phone_lines
 from models.messages.phone_lines import Remembered
+from services.ports import Busy, LineTypes, NoAnswer, ProviderRefused
 from services.store import Store
 
 # How long the first refusal of a mobile counts, the second, and each further one.
@@ -30,6 +32,10 @@ DOUBTED_AFTER: Final = (timedelta(days=3), timedelta(days=30), timedelta(days=18
 REFUSAL: Final = "refusal"
 # Whoever was refused so often is not tried for being given anew: each try is paid for.
 TWICE: Final = 2
+# Numbers move between networks and kinds; half a year is what the provider's own data lasts.
+FRESH_FOR: Final = timedelta(days=180)
+
+log = structlog.get_logger()
 
 
 class ContactWay(StrEnum):
@@ -195,3 +201,37 @@ def tried_again(connection: Connection, store: Store, number: str) -> None:
 
 def _index(store: Store, number: str) -> bytes:
     return store.vault.index("phone", number) or b""
+
+
+# ---------------------------------------------------------------- asked of the provider
+
+
+def look_up_line(
+    store: Store, types: LineTypes, number: str, known: Remembered | None
+) -> Remembered | None:
+    """What is remembered of a number (E.164), after a look-up where it was not asked yet.
+
+    Outside of any webhook: a look-up takes time. Whatever fails changes nothing: the number's plan
+    says what it can get. What cannot be told is remembered too, and not asked again before
+    FRESH_FOR.
+    """
+    if kind_of_number(number) is PhoneKind.NONE or _is_fresh(store, known):
+        return known
+    try:
+        kind = types.kind(number)
+    except (ProviderRefused, Busy, NoAnswer) as error:
+        log.warning("line not looked up", error=type(error).__name__)
+        return known
+    with store.database.transaction() as connection:
+        remember_kind(connection, store, number, PhoneKind(kind) if kind else None, "lookup")
+        return remembered_of(connection, store, number)
+
+
+def _is_fresh(store: Store, known: Remembered | None) -> bool:
+    if known is None:
+        return False
+    # What its refusals have shown is nearer to the truth than any register.
+    if known.source == REFUSAL and known.kind:
+        return True
+    asked = known.looked_up_at
+    return asked is not None and asked > store.clock.now() - FRESH_FOR

@@ -24,7 +24,7 @@ from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts
 from services.messages.notices import APPOINTMENT, CallPlan, ReadyNotice, Render
-from services.messages.texts import MessagePlace
+from services.messages.texts import MessagePlace, Writer
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -132,7 +132,35 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
     def reminder(
         connection: Connection, store: Store, claimed: ClaimedMessage
     ) -> ReadyNotice | None:
-        return _reminder(connection, store, claimed, campaign_of, national_number)
+        """None for what is cancelled, closed, erased, on another day by now, or has begun."""
+        _, appointment_id, _, day = claimed.dedupe_key.split(":")
+        found = reminders.told(connection, int(appointment_id))
+        file = _file(connection, store, claimed)
+        if found is None or file is None:
+            return None
+        ahead = _ahead(connection, store, file)
+        mine = next((one for one in ahead if one.dose == found.dose), None)
+        if mine is None:
+            return None
+        where = changes.addresses(connection, [mine.centre_id])[mine.centre_id]
+        zone = ZoneInfo(where.time_zone)
+        local = mine.start_at.astimezone(zone)
+        if local.date() != date.fromisoformat(day):
+            return None
+        if file.calls:
+            return ReadyNotice(file.number or "", call=_call(file, Topic.REMINDER, mine.start_at))
+        if not texts.wanted(campaign_of(file.campaign), REMINDER):
+            return None
+        tomorrow = local.date() - store.clock.now().astimezone(zone).date() == timedelta(days=1)
+        link = store.link_of(file.reference, [one.start_at for one in file.live])
+        text = texts.reminder(
+            Writer(load(file.language), file.reference, national_number, link),
+            start=local,
+            where=MessagePlace.of(where),
+            tomorrow=tomorrow,
+            which=mine.dose if len(file.live) > 1 else None,
+        )
+        return ReadyNotice(file.number or "", text, latest=mine.start_at - TOO_LATE)
 
     def evening(
         connection: Connection, store: Store, claimed: ClaimedMessage
@@ -144,46 +172,6 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
         return ReadyNotice(file.number or "", call=_call(file, Topic.EVENING, ahead[0].start_at))
 
     return {REMINDER: reminder, EVENING: evening}
-
-
-def _reminder(
-    connection: Connection,
-    store: Store,
-    claimed: ClaimedMessage,
-    campaign_of: CampaignOf,
-    national_number: str,
-) -> ReadyNotice | None:
-    """None for what is cancelled, closed, erased, on another day by now, or has begun."""
-    _, appointment_id, _, day = claimed.dedupe_key.split(":")
-    found = reminders.told(connection, int(appointment_id))
-    file = _file(connection, store, claimed)
-    if found is None or file is None:
-        return None
-    ahead = _ahead(connection, store, file)
-    mine = next((one for one in ahead if one.dose == found.dose), None)
-    if mine is None:
-        return None
-    where = changes.addresses(connection, [mine.centre_id])[mine.centre_id]
-    zone = ZoneInfo(where.time_zone)
-    local = mine.start_at.astimezone(zone)
-    if local.date() != date.fromisoformat(day):
-        return None
-    if file.calls:
-        return ReadyNotice(file.number or "", call=_call(file, Topic.REMINDER, mine.start_at))
-    if not texts.wanted(campaign_of(file.campaign), REMINDER):
-        return None
-    tomorrow = local.date() - store.clock.now().astimezone(zone).date() == timedelta(days=1)
-    text = texts.reminder(
-        load(file.language),
-        start=local,
-        where=MessagePlace(where.street, where.name, where.postcode, where.town),
-        reference=file.reference,
-        number=national_number,
-        link=store.link_of(file.reference, [one.start_at for one in file.live]),
-        tomorrow=tomorrow,
-        which=mine.dose if len(file.live) > 1 else None,
-    )
-    return ReadyNotice(file.number or "", text, latest=mine.start_at - TOO_LATE)
 
 
 def _file(connection: Connection, store: Store, claimed: ClaimedMessage) -> BookingDetails | None:

@@ -19,9 +19,9 @@ from models.messages.outbox import FAILING, RESEND, ClaimedMessage
 from prompts.catalogue import load
 from services.messages import delivery_failures
 from services.messages.change_notices import call_about
-from services.messages.confirmation_text import text_of_booking
 from services.messages.deliver_message import SMS, VOICE, as_written
 from services.messages.notices import Later, ReadyNotice, Render
+from services.messages.texts import text_of_booking
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -77,12 +77,12 @@ def _confirmation(
     centre_id = ahead[0].centre_id
     where = changes.addresses(connection, [centre_id])[centre_id]
     text = text_of_booking(
+        store,
         load(file.language),
         ahead,
         where,
         reference=file.reference,
         number=national_number,
-        link=store.link_of(file.reference, [one.start_at for one in ahead]),
     )
     topic = Topic(root.topic) if root.topic else Topic.CONFIRMATION
     return ReadyNotice(recipient, text, call_about(connection, store, file.id, topic))

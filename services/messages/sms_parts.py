@@ -16,7 +16,6 @@ from functools import cache, lru_cache
 import gsm0338
 
 ONE_PART = 160
-TWO_PARTS = 2 * 153
 
 _GSM = gsm0338.Codec()
 # The codec lets it pass as itself; alone it is no letter, and the provider sends UCS-2 for it.

@@ -15,11 +15,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
+from models.booking.changes import Address, BookedAppointment
+from models.slots.slots import HeldAppointment
 from prompts.catalogue import FOLDER, Catalogue, written_number
 from services.campaign.campaign import Campaign
 from services.messages.discreet_place import discreet
 from services.messages.sms_parts import parts, septets, to_gsm
+from services.store import Store
 
 # What a campaign may leave out, each with all keys of `[text]` that begin with it.
 NAMES = (
@@ -62,6 +66,11 @@ class MessagePlace:
     centre_name: str
     postcode: str
     town: str
+
+    @classmethod
+    def of(cls, where: Address | HeldAppointment) -> Self:
+        """Where a centre is."""
+        return cls(where.street, where.name, where.postcode, where.town)
 
     @property
     def commune(self) -> str:
@@ -134,52 +143,60 @@ def left_out(campaign: Campaign) -> tuple[str, ...]:
 
 
 def confirmation(
-    catalogue: Catalogue,
-    *,
-    starts: Sequence[datetime],
-    where: MessagePlace,
-    reference: str,
-    number: str,
-    link: str = "",
-    asked: bool = False,
+    writer: Writer, *, starts: Sequence[datetime], where: MessagePlace, asked: bool = False
 ) -> str:
     """What was booked, one start for each dose, in one part.
 
     `asked`: it was asked for on a page, and has its link, though that may take a second part.
     """
     both = "_both" if len(starts) > 1 else ""
-    return _Writer(catalogue, reference, number, link, linked=asked).write(
+    return writer.write(
         (f"confirmation{both}", f"confirmation_short{both}"),
         {"start": starts[0], "second": starts[-1]},
         {"address": where},
-        most=_MOST_PARTS if asked and link else 1,
+        most=_MOST_PARTS if asked and writer.link else 1,
         brief=(f"confirmation_brief{both}",),
+        linked=asked,
     )
 
 
-def evening(
+def text_of_booking(
+    store: Store,
     catalogue: Catalogue,
+    told: Sequence[BookedAppointment],
+    where: Address,
     *,
-    starts: Sequence[datetime],
-    where: MessagePlace,
     reference: str,
     number: str,
-    link: str = "",
+    asked: bool = False,
 ) -> str:
+    """The same for these appointments of a booking that is kept, all of them at `where`.
+
+    Of those that cannot take place it is told that an agent rings.
+    """
+    link = store.link_of(reference, [one.start_at for one in told])
+    writer = Writer(catalogue, reference, number, link)
+    zone, place = ZoneInfo(where.time_zone), MessagePlace.of(where)
+    off = [one for one in told if where.is_off(blocked=one.blocked)]
+    if off:
+        doses = [Dose(one.dose, one.start_at.astimezone(zone), place) for one in off]
+        return case(writer, doses=doses, kind="centre_closed" if where.closed else "")
+    starts = [one.start_at.astimezone(zone) for one in told]
+    return confirmation(writer, starts=starts, where=place, asked=asked)
+
+
+def evening(writer: Writer, *, starts: Sequence[datetime], where: MessagePlace) -> str:
     """The same once more, in the evening of the day of booking."""
     key = "evening_both" if len(starts) > 1 else "evening"
     values = {"start": starts[0], "second": starts[-1]}
-    return _Writer(catalogue, reference, number, link).write((key,), values, {"address": where})
+    return writer.write((key,), values, {"address": where})
 
 
 def reminder(
-    catalogue: Catalogue,
+    writer: Writer,
     *,
     start: datetime,
     where: MessagePlace,
-    reference: str,
-    number: str,
-    link: str = "",
     tomorrow: bool = False,
     which: int | None = None,
 ) -> str:
@@ -190,120 +207,66 @@ def reminder(
     """
     key = "reminder_tomorrow" if tomorrow else "reminder"
     piece = {FIRST: "part_your_first", SECOND: "part_your_second"}.get(which or 0, "part_your")
-    values = {"start": start, "which": catalogue.text(piece, {})}
-    writer = _Writer(catalogue, reference, number, link, linked=True)
-    return writer.write((key, f"{key}_short"), values, {"address": where})
+    values = {"start": start, "which": writer.catalogue.text(piece, {})}
+    return writer.write((key, f"{key}_short"), values, {"address": where}, linked=True)
 
 
 # ---------------------------------------------------------------- what became of it
 
 
-def changed(
-    catalogue: Catalogue,
-    *,
-    doses: Sequence[Dose],
-    reference: str,
-    number: str,
-    link: str = "",
-) -> str:
+def changed(writer: Writer, *, doses: Sequence[Dose]) -> str:
     """Moved by whoever comes. `doses` are all that are live, the moved ones with their `was`.
 
     Raises ValueError where none has moved.
     """
-    return _moved(_Writer(catalogue, reference, number, link), "changed", doses, {})
+    return _moved(writer, "changed", doses, {})
 
 
-def closed(
-    catalogue: Catalogue,
-    *,
-    doses: Sequence[Dose],
-    kind: str,
-    back: bool = False,
-    reference: str,
-    number: str,
-    link: str = "",
-) -> str:
+def closed(writer: Writer, *, doses: Sequence[Dose], kind: str, back: bool = False) -> str:
     """Moved by us. `kind` is a centre_day.centre_life.Kind; `back`: to where it was before that.
 
     `doses` as for `changed`. Raises ValueError where none has moved.
     """
-    reason = _reason(catalogue, kind, back=back)
-    writer = _Writer(catalogue, reference, number, link)
+    reason = _reason(writer.catalogue, kind, back=back)
     return _moved(writer, "closed", doses, {"reason": reason})
 
 
-def case(
-    catalogue: Catalogue,
-    *,
-    doses: Sequence[Dose],
-    kind: str,
-    gone: Collection[int] = (),
-    reference: str,
-    number: str,
-    link: str = "",
-) -> str:
+def case(writer: Writer, *, doses: Sequence[Dose], kind: str, gone: Collection[int] = ()) -> str:
     """It cannot take place, and a person will ring. `gone`: which doses; none given: all."""
     told = [dose for dose in doses if dose.dose in gone] or list(doses)
     key = "closed_case_both" if len(told) > 1 else "closed_case"
-    values = {
-        "start": told[0].start,
-        "second": told[-1].start,
-        "reason": _reason(catalogue, kind, back=False),
-    }
-    return _Writer(catalogue, reference, number, link).write((key,), values, {})
+    reason = _reason(writer.catalogue, kind, back=False)
+    return writer.write((key,), {**_starts(told), "reason": reason}, {})
 
 
-def kept(
-    catalogue: Catalogue,
-    *,
-    doses: Sequence[Dose],
-    reference: str,
-    number: str,
-    link: str = "",
-) -> str:
+def kept(writer: Writer, *, doses: Sequence[Dose]) -> str:
     """It was to be moved, and stays as it is."""
     key = "kept_both" if len(doses) > 1 else "kept"
-    values = {"start": doses[0].start, "second": doses[-1].start}
-    where = {"address": doses[0].where}
-    return _Writer(catalogue, reference, number, link).write((key,), values, where)
+    return writer.write((key,), _starts(doses), {"address": doses[0].where})
 
 
-def cancelled(
-    catalogue: Catalogue,
-    *,
-    doses: Sequence[Dose],
-    reference: str,
-    number: str,
-    link: str = "",
-) -> str:
+def cancelled(writer: Writer, *, doses: Sequence[Dose]) -> str:
     """Cancelled, whole or the second alone; `doses` are all, what became of each in `became`."""
     gone = [dose for dose in doses if dose.became.startswith("cancelled")] or list(doses)
     stays = [dose for dose in doses if dose not in gone]
     if stays:
-        key = "cancelled_second"
-        values = {"start": stays[0].start, "second": gone[-1].start}
-    else:
-        key = "cancelled_both" if len(gone) > 1 else "cancelled"
-        values = {"start": gone[0].start, "second": gone[-1].start}
-    return _Writer(catalogue, reference, number, link).write((key,), values, {})
+        return writer.write(("cancelled_second",), _starts([stays[0], gone[-1]]), {})
+    key = "cancelled_both" if len(gone) > 1 else "cancelled"
+    return writer.write((key,), _starts(gone), {})
 
 
-def restored(
-    catalogue: Catalogue,
-    *,
-    doses: Sequence[Dose],
-    reference: str,
-    number: str,
-    link: str = "",
-) -> str:
+def restored(writer: Writer, *, doses: Sequence[Dose]) -> str:
     """A cancellation was taken back; `doses` are all that are live now."""
     back = [dose for dose in doses if dose.became == "restored"] or list(doses)
     key = "restored_both" if len(back) > 1 else "restored_second"
     if len(doses) == 1:
         key = "restored"
-    values = {"start": doses[0].start, "second": doses[-1].start}
-    where = {"address": back[0].where}
-    return _Writer(catalogue, reference, number, link).write((key,), values, where)
+    return writer.write((key,), _starts(doses), {"address": back[0].where})
+
+
+def _starts(doses: Sequence[Dose]) -> dict[str, Any]:
+    """When the first of these appointments is, and the last."""
+    return {"start": doses[0].start, "second": doses[-1].start}
 
 
 def of_change(
@@ -314,26 +277,21 @@ def of_change(
     Raises KeyError for a payload that is none of theirs.
     """
     doses = [Dose.of_payload(one) for one in payload["doses"]]
-    given: dict[str, Any] = {
-        "doses": doses,
-        "reference": payload["reference"],
-        "number": number,
-        "link": link,
-    }
+    writer = Writer(catalogue, payload["reference"], number, link)
     match payload["what"]:
         case "cancelled":
-            return cancelled(catalogue, **given)
+            return cancelled(writer, doses=doses)
         case "restored":
-            return restored(catalogue, **given)
+            return restored(writer, doses=doses)
         case "case":
-            return case(catalogue, kind=payload["kind"], gone=payload.get("goes", ()), **given)
+            return case(writer, doses=doses, kind=payload["kind"], gone=payload.get("goes", ()))
         case "kept":
-            return kept(catalogue, **given)
+            return kept(writer, doses=doses)
         case "moved" if "operation" in payload:
             back = bool(payload.get("undo"))
-            return closed(catalogue, kind=payload["kind"], back=back, **given)
+            return closed(writer, doses=doses, kind=payload["kind"], back=back)
         case "moved":
-            return changed(catalogue, **given)
+            return changed(writer, doses=doses)
     raise KeyError(payload["what"])
 
 
@@ -351,7 +309,7 @@ def offer(
     """A freed place, one start for each dose, and until when it is kept."""
     key = "offer_both" if len(starts) > 1 else "offer"
     values = {"start": starts[0], "second": starts[-1], "until": until}
-    return _Writer(catalogue, "", number).write((key,), values, {"address": where})
+    return Writer(catalogue, "", number).write((key,), values, {"address": where})
 
 
 def unfinished(
@@ -396,14 +354,13 @@ def reply(catalogue: Catalogue, name: str, *, number: str) -> str:
 # ---------------------------------------------------------------- how
 
 
-def _moved(writer: _Writer, name: str, doses: Sequence[Dose], values: Mapping[str, Any]) -> str:
+def _moved(writer: Writer, name: str, doses: Sequence[Dose], values: Mapping[str, Any]) -> str:
     moved = [dose for dose in doses if dose.was is not None]
     if not moved:
         raise ValueError("none of these appointments has moved")
     given = {
         **values,
-        "start": doses[0].start,
-        "second": doses[-1].start,
+        **_starts(doses),
         "was": moved[0].was,
         "was_second": moved[-1].was,
     }
@@ -439,24 +396,16 @@ class _Address:
         return ", ".join(part for part in (self.street, self.commune) if part)
 
 
-class _Writer:
-    """Writes texts about one booking.
+class Writer:
+    """Writes texts about one booking, in the language of the catalogue.
 
-    `link` stands at the end of those that have no more parts with it; `linked`: of all.
+    `number` (E.164) is the one to ring. `link` stands at the end of those that have no more parts
+    with it.
     """
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        reference: str,
-        number: str,
-        link: str = "",
-        *,
-        linked: bool = False,
-    ) -> None:
-        self._catalogue = catalogue
-        self._link = f" {to_gsm(link)}" if link else ""
-        self._always = linked and bool(link)
+    def __init__(self, catalogue: Catalogue, reference: str, number: str, link: str = "") -> None:
+        self.catalogue = catalogue
+        self.link = f" {to_gsm(link)}" if link else ""
         self._values = {"reference": reference, "number": written_number(number)}
 
     def write(
@@ -467,17 +416,19 @@ class _Writer:
         *,
         most: int = _MOST_PARTS,
         brief: Sequence[str] = (),
+        linked: bool = False,
     ) -> str:
         """The first form that is one part; else the first that is at most `most` parts.
 
-        With the link where that takes no more of them, for which there are `brief` forms, too.
+        With the link where that takes no more of them, for which there are `brief` forms, too;
+        `linked`: in any case.
         Where no form fits, the places of the last are cut, streets first.
         """
         addresses = {name: self._address(where) for name, where in places.items()}
         # The first form mostly has room: the others are written when they are needed.
         written: dict[str, str] = {}
-        forms = [(key, self._link) for key in (*keys, *brief) if self._link]
-        if not self._always:
+        forms = [(key, self.link) for key in (*keys, *brief) if self.link]
+        if not (linked and self.link):
             forms += [(key, "") for key in keys]
         for few in range(1, most + 1):
             for key, link in forms:
@@ -499,14 +450,14 @@ class _Writer:
     def _address(self, where: MessagePlace) -> _Address:
         told, commune = to_gsm(where.told), to_gsm(where.commune)
         if not told:
-            commune = to_gsm(self._catalogue.text("part_address", {"commune": commune}))
+            commune = to_gsm(self.catalogue.text("part_address", {"commune": commune}))
         return _Address(told, commune)
 
     def _filled(
         self, key: str, values: Mapping[str, Any], addresses: Mapping[str, _Address]
     ) -> str:
         told = {name: address.whole for name, address in addresses.items()}
-        return to_gsm(self._catalogue.text(key, {**self._values, **values, **told}))
+        return to_gsm(self.catalogue.text(key, {**self._values, **values, **told}))
 
 
 def _cut(addresses: Collection[_Address], too_many: int) -> bool:

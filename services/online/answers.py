@@ -17,6 +17,7 @@ from typing import Any
 from flows.questions import End, Go, Miss, Move
 from flows.session import CallerKind, Session, Whom
 from flows.speech import Line
+from flows.steps import STEPS
 from flows.steps.confirm import Confirm
 from flows.steps.for_whom import second_person
 from flows.steps.no_slot import NoSlot
@@ -170,6 +171,14 @@ def group(visit: WebSession, world: WebWorld, belongs: str) -> WebSession:
         raise NotTaken("belongs", "choose")
     session = _without_offers(visit.session, world)
     return _follow(visit, world, Group().take(session, _YES_NO[belongs], world))
+
+
+def press(visit: WebSession, world: WebWorld, step: str, key: str) -> WebSession:
+    """Answer a step whose page offers the keys of its menu (`page_of_keys`)."""
+    move = STEPS[step].take(visit.session, key, world)
+    if isinstance(move, Miss):
+        raise NotTaken("key", "choose")
+    return _follow(visit, world, move)
 
 
 def not_eligible(visit: WebSession, world: WebWorld, wish: str, number: str) -> WebSession:

@@ -12,7 +12,7 @@ import re
 import unicodedata
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,6 @@ from models.centres import geography
 from models.database import Connection
 from models.partners import rows
 from models.partners.rows import OurCentre, PartnerCentreRow
-from services.partners.links import MAIIA, PartnerLink, read_link
 
 LINK: Final = "link"
 ID: Final = "id"
@@ -47,6 +46,24 @@ _COMMON: Final = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PartnerLink:
+    """A booking link: two mean the same page when their `page` is the same.
+
+    `page` is the path without slashes around it, or what of it the platform goes by. `place` is the
+    one place of the page that a link selects. `one_place`: the page has one, whatever a link says.
+    """
+
+    platform: str
+    page: str
+    place: str = ""
+    one_place: bool = False
+
+
+# What a link leads to; None where that is no partner.
+ReadLink = Callable[[str], PartnerLink | None]
+
+
 @dataclass(frozen=True)
 class CentreMatch:
     """`centre_id` is set where it is sure; `candidates` are (centre id, 0 to 100), best first."""
@@ -62,8 +79,9 @@ _NOTHING: Final = CentreMatch(None, NONE)
 class Matcher:
     """Our centres, ready to be compared with."""
 
-    def __init__(self, centres: Sequence[OurCentre]) -> None:
-        self._by_id = {centre.id: centre for centre in centres}
+    def __init__(self, centres: Sequence[OurCentre], read_link: ReadLink) -> None:
+        self._read_link = read_link
+        self._by_id = {one.id: one for one in centres}
         self._by_page: dict[tuple[str, str], list[tuple[OurCentre, PartnerLink]]] = defaultdict(
             list
         )
@@ -95,7 +113,7 @@ class Matcher:
         return by_link
 
     def _of_link(self, told: PartnerCentreRow) -> CentreMatch:
-        link = read_link(told.link)
+        link = self._read_link(told.link)
         if link is None:
             return _NOTHING
         named = self._by_page.get((link.platform, link.page), [])
@@ -103,8 +121,7 @@ class Matcher:
         others = [one for one, own in named if not own.place or not link.place]
         for some, is_selected in ((selected, True), (others, False)):
             # Of several places on a page, one that our link does not select must be at the spot.
-            # A page of Maiia has one, whatever its link says.
-            several = bool(link.place) and link.platform != MAIIA
+            several = bool(link.place) and not link.one_place
             reach = _SAME_PLACE if several else _OF_ITS_LINK
             fitting = [one for one in some if is_selected or _is_near(told, one, reach)]
             if len(fitting) == 1:

@@ -28,9 +28,6 @@ MOST_MOMENTS = 6
 # What is older is no help: on a page its age is read, on the telephone nobody weighs it.
 OLDEST_ON_A_PAGE = timedelta(hours=6)
 OLDEST_ON_THE_PHONE = timedelta(hours=2)
-_KELDOC = "keldoc"
-# As people know them.
-PLATFORM_NAMES = {"doctolib": "Doctolib", "maiia": "Maiia", "keldoc": "Keldoc"}
 
 
 class BookingWay(StrEnum):
@@ -58,9 +55,10 @@ class Moment:
 class PartnerOffer:
     """A partner's centre with something free. Moments are UTC; `time_zone` is the centre's.
 
-    `platform` is doctolib, maiia or keldoc. `free` counts what the partner showed at `read_at`,
-    `minutes_old` ago. `phone` is E.164 or a short number, empty for none. `centre_id` is the centre
-    of ours that it is, empty where that is not known. `moments` only with `BookingWay.HERE`.
+    `platform` is the partner's name in the store. `free` counts what the partner showed at
+    `read_at`, `minutes_old` ago. `phone` is E.164 or a short number, empty for none. `centre_id`
+    is the centre of ours that it is, empty where that is not known. `moments` only with
+    `BookingWay.HERE`.
     """
 
     id: str
@@ -152,7 +150,7 @@ def _once_each(found: list[PartnerNear]) -> list[PartnerNear]:
     return [
         one
         for one in found
-        if rows.is_mirror(one.id) or one.platform != _KELDOC or one.centre_id not in here
+        if rows.is_mirror(one.id) or one.platform != rows.KELDOC or one.centre_id not in here
     ]
 
 

@@ -26,6 +26,8 @@ from services.public.state import Latest
 from services.public.write_state import FREE
 from services.store import Store
 
+__all__ = ["PublicCentre"]
+
 log = structlog.get_logger()
 
 FRESH_SECONDS: Final = 60.0

@@ -30,7 +30,8 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from models.public import feed
-from models.public.feed import ChangeMarks, FeedCentre, FeedSlot
+from models.public.centres import PublicCentre, public_centres
+from models.public.feed import ChangeMarks, FeedSlot
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Allocate, Channel, Holder
 from services.store import Store
@@ -123,7 +124,7 @@ class SmartFeed:
         store, campaign = self._store, self._campaign()
         with store.database.statement() as connection:
             seen = feed.seen_now(connection)
-            centres = feed.centres(connection)
+            centres = [one for one in public_centres(connection) if one.mode == "ours"]
             moment = store.clock.now() - _RECENT
             # The first time everything is due.
             changed = feed.changed_since(connection, self._seen, moment) if self._written else set()
@@ -151,7 +152,7 @@ class SmartFeed:
         replaced += self._publish(list(by_departement) if is_open else [], anew=bool(replaced))
         return replaced
 
-    def _is_due(self, code: str, centres: Sequence[FeedCentre], changed: set[str]) -> bool:
+    def _is_due(self, code: str, centres: Sequence[PublicCentre], changed: set[str]) -> bool:
         written = self._written.get(code)
         if written is None or self._ticks() - written >= EVERYTHING_AFTER:
             return True
@@ -208,7 +209,7 @@ class SmartFeed:
 
     # ------------------------------------------------------------ resources
 
-    def _location(self, one: FeedCentre) -> str:
+    def _location(self, one: PublicCentre) -> str:
         found: dict[str, Any] = {
             "resourceType": "Location",
             "id": fhir_id(one.id),
@@ -226,7 +227,7 @@ class SmartFeed:
             found["position"] = {"latitude": one.latitude, "longitude": one.longitude}
         return f"{_json(found)}\n"
 
-    def _slots(self, centres: Sequence[FeedCentre], campaign: Campaign) -> Iterator[str]:
+    def _slots(self, centres: Sequence[PublicCentre], campaign: Campaign) -> Iterator[str]:
         """The slots of some centres, a text of many lines for each of them."""
         store = self._store
         for centre in centres:
@@ -243,7 +244,7 @@ class SmartFeed:
                 )
             yield "".join(self._lines(centre, found))
 
-    def _lines(self, one: FeedCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
+    def _lines(self, one: PublicCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
         # Put together by hand: a million times json.dumps takes half a minute.
         schedule = _json({"reference": f"Schedule/{fhir_id(one.id)}"})
         link = f"{self._publisher.base_url}/rendez-vous?centre={quote(one.id, safe='')}"
@@ -276,7 +277,7 @@ def fhir_id(centre_id: str) -> str:
     return f"c-{hashlib.sha256(centre_id.encode()).hexdigest()[:32]}"
 
 
-def _schedule(one: FeedCentre) -> str:
+def _schedule(one: PublicCentre) -> str:
     known = fhir_id(one.id)
     found = {
         "resourceType": "Schedule",
@@ -301,7 +302,7 @@ def _extension(name: str, **value: object) -> dict[str, object]:
     return {"url": f"{_EXTENSIONS}/{name}", **value}
 
 
-def _departement(one: FeedCentre) -> str:
+def _departement(one: PublicCentre) -> str:
     """Of a centre; of one that has none, or something else there, what no département is."""
     return one.departement if _DEPARTEMENT.fullmatch(one.departement) else _NONE
 

@@ -38,7 +38,6 @@ FREE: Final = "free"
 ROOM: Final = "room"
 # Writings in which all départements are counted once: half a minute, in small bites.
 COUNTED_WITHIN: Final = 6
-LISTED_FOR: Final = timedelta(minutes=10)
 PARTNER_OLD: Final = timedelta(hours=1)
 # A platform that nobody has asked for so long was switched off.
 PARTNER_GONE: Final = timedelta(hours=24)

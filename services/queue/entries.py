@@ -18,8 +18,8 @@ from typing import Any
 from flows.session import CallerKind, Session
 from flows.world import AfterQueue, NoPerson, Unavailable
 from models.database import Connection
-from models.queue import callbacks, queues
-from models.queue.queues import CALL, CALLBACK, NewQueueEntry, QueueEntry, QueueStatus
+from models.queue import callbacks, handling, queues
+from models.queue.queues import CALL, CALLBACK, CallQueue, NewQueueEntry, QueueEntry, QueueStatus
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import OpeningHours, hours_of
 from services.centres.towns import regions_of
@@ -28,12 +28,13 @@ from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, RING_AFTER
 from services.queue.wait_estimate import (
     Throughput,
     can_promise,
-    read_owed,
     read_throughput,
     wait_seconds,
     when,
 )
 from services.store import Store
+
+__all__ = ["CallQueue"]
 
 # Nobody is asked to hold the line for longer than this; their place can wait for them.
 LONGEST_WAIT = timedelta(hours=1)
@@ -115,7 +116,7 @@ class WaitEstimates:
         known = self._known.get((language, hours))
         if known and ticks - known[0] < self._fresh:
             return known[1]
-        owed, now = read_owed(connection, store, language), store.clock.now()
+        owed, now = handling.owed(connection, store.clock, language), store.clock.now()
         at = can_promise(connection, store, hours, now, language=language, owed=owed)
         found = WaitEstimate(read_throughput(connection, language), at, owed.later)
         self._known[language, hours] = (ticks, found)

@@ -14,8 +14,7 @@ from typing import Any
 
 from models.database import Connection
 from models.queue import callbacks, queues
-from models.queue.callbacks import NewPromise
-from models.queue.queues import CallQueue
+from models.queue.queues import CALLBACK, CallQueue, NewQueueEntry
 from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.store import Store
@@ -76,9 +75,10 @@ def promise(
     # The machine rings from everywhere.
     queue = _queue_for(connection, language, departement if mode == AGENT else None)
     overflow = timedelta(minutes=queue.overflow_minutes)
-    new = NewPromise(
+    new = NewQueueEntry(
         id=store.chance.identifier(),
         queue_id=queue.id,
+        kind=CALLBACK,
         number=number,
         language=language,
         reason=reason,
@@ -92,7 +92,7 @@ def promise(
     )
     # Again, for the promise in the way may end just then.
     for _ in range(3):
-        if callbacks.add(connection, store.clock, store.vault, new):
+        if queues.add(connection, store.clock, store.vault, new):
             if mode == AGENT:
                 _give_old_place(connection, store, new)
             _note_told(connection, store, new.id, expected_at)
@@ -107,7 +107,7 @@ def promise(
     raise RuntimeError("a promise is in the way of another and cannot be found")
 
 
-def _give_old_place(connection: Connection, store: Store, new: NewPromise) -> None:
+def _give_old_place(connection: Connection, store: Store, new: NewQueueEntry) -> None:
     """Whoever was rung in vain, and asks again, is where they were."""
     lost = callbacks.take_lost_place(connection, store.clock, store.vault, new.number, LOST_KEPT)
     if lost is None:
@@ -119,24 +119,18 @@ def _give_old_place(connection: Connection, store: Store, new: NewPromise) -> No
     queues.change(connection, store.clock, new.id, ("waiting",), **place)
 
 
-def _say_anew(connection: Connection, store: Store, kept: str, new: NewPromise) -> None:
+def _say_anew(connection: Connection, store: Store, kept: str, new: NewQueueEntry) -> None:
     # Whoever rings back has what was said last, unless it was nothing but silence this time.
     tells = bool(new.known.get("born"))
     # Who asks for a person is not called by the machine; who was silent asks for nothing.
     asks = new.reason in {Reason.ASKED, Reason.CASE}
     if not tells and not asks:
         return
-    callbacks.refresh(
-        connection,
-        store.clock,
-        store.vault,
-        kept,
-        known=new.known if tells else None,
-        origin_call_id=new.origin_call_id if tells else None,
-        reason=new.reason if asks else "",
-        mode=new.mode if asks else "",
-        expected_at=new.expected_at,
-    )
+    said: dict[str, Any] = {"reason": new.reason, "mode": new.mode} if asks else {}
+    if tells:
+        said |= queues.sealed_known(store.vault, kept, new.known)
+        said |= {"origin_call_id": new.origin_call_id} if new.origin_call_id else {}
+    callbacks.refresh(connection, store.clock, kept, expected_at=new.expected_at, **said)
     _note_told(connection, store, kept, new.expected_at)
 
 
@@ -194,13 +188,14 @@ def adopt_old_promises(store: Store) -> int:
                 continue
             language = str(old.known.get("language", "fr"))
             queue, reason = national_queue(connection, language), _reason(old.known)
-            callbacks.add(
+            queues.add(
                 connection,
                 store.clock,
                 store.vault,
-                NewPromise(
+                NewQueueEntry(
                     id=store.chance.identifier(),
                     queue_id=queue.id,
+                    kind=CALLBACK,
                     number=old.number,
                     language=language,
                     reason=reason,

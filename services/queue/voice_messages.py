@@ -12,18 +12,16 @@ place in the line ends, and is taken anew once that promise is over (`resume_dis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from models.agents import agents
 from models.booking import bookings
 from models.database import Connection
 from models.messages import outbox
 from models.messages.outbox import ClaimedMessage
-from models.queue import callbacks, voice
-from models.queue.callbacks import CallbackPromise, NewPromise
+from models.queue import callbacks, queues, voice
+from models.queue.queues import CALLBACK, NewQueueEntry, QueueEntry
 from services.messages.notices import CallPlan, Reason
 from services.messages.topics import Topic
 from services.queue.promise_callback import MACHINE, RING_AFTER, national_queue
@@ -51,46 +49,34 @@ def arrange(connection: Connection, store: Store, claimed: ClaimedMessage, plan:
     """
     soonest = store.clock.now() + RING_AFTER
     known = {**plan.known, "until": plan.until.isoformat() if plan.until else ""}
-    new = NewPromise(
+    new = NewQueueEntry(
         id=store.chance.identifier(),
         queue_id=national_queue(connection, plan.language).id,
         number=claimed.recipient,
         language=plan.language,
         reason=plan.reason,
+        kind=CALLBACK,
         mode=MACHINE,
-        origin_call_id=None,
         known={name: value for name, value in known.items() if value},
         due_at=max(soonest, plan.due_at) if plan.due_at else soonest,
         message_id=claimed.id,
     )
-    return callbacks.add(connection, store.clock, store.vault, new)
-
-
-@dataclass(frozen=True)
-class VoiceCall:
-    """What a call of ours tells: the message, whom it is for (E.164), and what its plan knew."""
-
-    entry_id: str
-    message_id: str
-    number: str
-    known: Mapping[str, Any] = field(repr=False)
+    return queues.add(connection, store.clock, store.vault, new)
 
 
 def rung(
     connection: Connection, store: Store, try_id: str, *, lock: bool = False
-) -> VoiceCall | None:
-    """The message that a try of ours is to tell; None for a call of another kind."""
+) -> QueueEntry | None:
+    """The entry whose message a try of ours is to tell; None for a call of another kind."""
     leg = agents.get_leg(connection, store.vault, try_id)
     if leg is None or leg.entry_id is None:
         return None
-    entry = voice.load(connection, store.vault, leg.entry_id, lock=lock)
-    if entry is None or entry.message_id is None:
-        return None
-    return VoiceCall(entry.id, entry.message_id, entry.number, entry.known)
+    entry = callbacks.load(connection, store.vault, leg.entry_id, lock=lock)
+    return entry if entry is not None and entry.message_id else None
 
 
 def is_there(
-    connection: Connection, store: Store, promise: CallbackPromise, try_id: str, call_id: str
+    connection: Connection, store: Store, promise: QueueEntry, try_id: str, call_id: str
 ) -> bool:
     """A person has shown to be there, in their call's transaction; False where it is over.
 
@@ -109,11 +95,11 @@ def is_there(
 def heard(connection: Connection, store: Store, try_id: str, call_id: str) -> None:
     """It is told in this very turn, in its transaction: the message has come to its person."""
     found = rung(connection, store, try_id, lock=True)
-    if found is None:
+    if found is None or found.message_id is None:
         return
     clock = store.clock
     agents.move_leg(connection, clock, try_id, "ended", outcome=HEARD)
-    callbacks.answered(connection, clock, found.entry_id, call_id, "done")
+    callbacks.answered(connection, clock, found.id, call_id, "done")
     outbox.move_state(connection, clock, found.message_id, "delivered")
 
 
@@ -121,7 +107,7 @@ def heard(connection: Connection, store: Store, try_id: str, call_id: str) -> No
 _TELL_OF_IT = (Topic.REMINDER, Topic.EVENING, Topic.VOICE)
 
 
-def others_on_line(connection: Connection, store: Store, told: VoiceCall) -> list[str]:
+def others_on_line(connection: Connection, store: Store, told: QueueEntry) -> list[str]:
     """Other bookings of the number that is rung which its people are to be rung about, too."""
     index = store.vault.index("phone", told.number or None)
     own = str(told.known.get("booking_id", ""))
@@ -144,13 +130,12 @@ def heard_beside(connection: Connection, store: Store, booking_id: str) -> None:
 
 
 def is_needless(
-    connection: Connection, store: Store, promise: CallbackPromise, wanted: StillWanted | None
+    connection: Connection, store: Store, promise: QueueEntry, wanted: StillWanted | None
 ) -> bool:
     """Whether nobody needs to be told any more, or it is too late; then the promise is over."""
     if promise.message_id is None:
         return False
-    entry = voice.load(connection, store.vault, promise.id)
-    until = str(entry.known.get("until", "")) if entry else ""
+    until = str(promise.known.get("until", ""))
     late = bool(until) and datetime.fromisoformat(until) <= store.clock.now()
     stored = outbox.load(connection, store.vault, promise.message_id)
     live = stored if stored is not None and stored.state == "sent" and not late else None
@@ -161,24 +146,23 @@ def is_needless(
     return True
 
 
-def in_vain(connection: Connection, store: Store, promise: CallbackPromise) -> None:
+def in_vain(connection: Connection, store: Store, promise: QueueEntry) -> None:
     """Nobody could be told: the promise is lost, and so is the message by this way."""
     if callbacks.end(connection, store.clock, promise.id, "lost", UNHEARD) and promise.message_id:
         _undelivered(connection, store, promise.message_id, RUNG_IN_VAIN)
 
 
-def told_by_agent(connection: Connection, store: Store, promise: CallbackPromise) -> None:
+def told_by_agent(connection: Connection, store: Store, promise: QueueEntry) -> None:
     """Whoever was rung asked for a person and spoke with one, who has it on their page."""
     if callbacks.end(connection, store.clock, promise.id, "done", "agent") and promise.message_id:
         outbox.move_state(connection, store.clock, promise.message_id, "delivered")
 
 
-def refused(connection: Connection, store: Store, promise: CallbackPromise) -> bool:
+def refused(connection: Connection, store: Store, promise: QueueEntry) -> bool:
     """Whoever is there wants no such call, and is rung about that booking no more."""
     if not callbacks.end(connection, store.clock, promise.id, "left", REFUSED):
         return False
-    entry = voice.load(connection, store.vault, promise.id)
-    booking_id = entry.known.get("booking_id") if entry else None
+    booking_id = promise.known.get("booking_id")
     if booking_id:
         bookings.wish_no_calls(connection, str(booking_id))
     if promise.message_id:
@@ -197,23 +181,23 @@ def resume_displaced(store: Store) -> int:
         found = voice.displaced(connection, limit=_AT_ONCE)
     for entry_id in found:
         with store.database.transaction() as connection:
-            entry = voice.load(connection, store.vault, entry_id, lock=True)
+            entry = callbacks.load(connection, store.vault, entry_id, lock=True)
             if entry is None or entry.outcome not in voice.DISPLACED or not entry.number:
                 continue
-            new = NewPromise(
+            new = NewQueueEntry(
                 id=store.chance.identifier(),
                 queue_id=entry.queue_id,
                 number=entry.number,
                 language=entry.language,
                 reason=entry.reason,
+                kind=CALLBACK,
                 mode=MACHINE,
-                origin_call_id=None,
                 known=entry.known,
                 due_at=store.clock.now() + AFTER_ANOTHER,
                 message_id=entry.message_id,
                 tries=entry.tries,
             )
-            if callbacks.add(connection, store.clock, store.vault, new):
+            if queues.add(connection, store.clock, store.vault, new):
                 voice.taken_anew(connection, store.clock, entry_id)
                 done += 1
     return done

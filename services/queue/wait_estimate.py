@@ -210,11 +210,6 @@ def _by_agents(ahead: int, pace: Throughput) -> float:
     return max(min(in_turn, shared), 0.0)
 
 
-def read_owed(connection: Connection, store: Store, language: str) -> Owed:
-    """Whom the agents of a language owe an answer at this moment; one statement."""
-    return handling.owed(connection, store.clock, language)
-
-
 def can_promise(
     connection: Connection,
     store: Store,
@@ -230,7 +225,7 @@ def can_promise(
     that it must not be promised. Two statements; one where it is said what is `owed`.
     """
     pace = read_throughput(connection, language)
-    owed = owed or read_owed(connection, store, language)
+    owed = owed or handling.owed(connection, store.clock, language)
     usual = pace.usual or handling.agents_known(connection, language) or ASSUMED_AGENTS
     later = [due for due, _ in owed.later]
     return when(owed.due, pace, hours, now, usual=usual, later=later)

@@ -1,21 +1,24 @@
-"""Thresholds of the board: when an alert is raised, and when it is over.
+"""Alerts of the board: when one is raised, when it is over, and that a listener outside is told.
 
 It is over only some way back from where it was raised, so that a value that trembles at its
-threshold raises one alert, not twenty.
+threshold raises one alert, not twenty. It is noted as told after the answer: a listener whose
+answer is lost gets the news a second time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from models.database import Connection
 from models.supervision import alerts
+from models.supervision.alerts import Alert
 from services.messages import spend
 from services.store import Store
+from services.supervision.board import iso
 from services.supervision.counts import BoardFigures
 
 # Seconds, people, per cent, times as much as yesterday, texts, people, seconds.
@@ -51,6 +54,9 @@ ENOUGH: Final = 20
 USUAL_FAILURE: Final = 0.05
 # The scheduler raises and ends it.
 _JUDGED_ELSEWHERE: Final = frozenset({spend.ALERT})
+# What is older than this is no news.
+NEWS_FOR: Final = timedelta(hours=6)
+_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -141,3 +147,44 @@ def apply(connection: Connection, store: Store, judged: list[ThresholdReading]) 
                 threshold=one.threshold,
             )
     return changed
+
+
+# ---------------------------------------------------------------- told outside
+
+
+class Listener(Protocol):
+    """Where alerts are told."""
+
+    def tell(self, news: dict[str, Any]) -> bool:
+        """Whether the news was taken. Raises nothing, takes three seconds at most."""
+        ...
+
+
+def tell_alerts(store: Store, listener: Listener, board: str) -> bool:
+    """Tell what is not told; False where somebody did not take it. `board`: its address."""
+    since = store.clock.now() - NEWS_FOR
+    with store.database.statement() as connection:
+        waiting = alerts.untold(connection, since, _AT_ONCE)
+    for one in waiting:
+        for state_of, news in _news(one, board):
+            if not listener.tell(news):
+                return False
+            with store.database.transaction() as connection:
+                alerts.told(connection, one.id, state_of)
+    return True
+
+
+def _news(one: Alert, board: str) -> Iterator[tuple[datetime, dict[str, Any]]]:
+    """What is to be told of an alert, and of which moment that is; nothing in it is personal."""
+    raised = {
+        "name": one.name,
+        "state": "raised",
+        "value": one.value,
+        "threshold": one.threshold,
+        "since": iso(one.began_at),
+        "board": board,
+    }
+    if one.told_at is None:
+        yield one.began_at, raised
+    if one.ended_at is not None:
+        yield one.ended_at, raised | {"state": "ended", "until": iso(one.ended_at)}

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from flows.questions import Part
 from flows.steps import STEPS
 from models.queue.queues import CallQueue
 from models.supervision.alerts import Alert
@@ -33,23 +34,9 @@ BAD_LEVEL: Final = 60
 WITH_PEOPLE: Final = frozenset({"queue", "with_agent"})
 AT_WORK: Final = frozenset({"ready", "reserved", "talking", "wrapup"})
 
-# The steps of the menu in groups that are told at a glance.
-GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "welcome": ("welcome", "not_yet_open", "closed", "resume", "resume_code", "for_whom",
-                "couple_choice"),
-    "birth": ("date_of_birth", "birth_year", "birth_month", "birth_day", "date_of_birth_check",
-              "group", "not_eligible"),
-    "town": ("postcode", "postcode_check", "town", "town_check", "town_which"),
-    "offers": ("offers", "other_offers", "part_of_day", "own_centre", "no_slot", "waiting",
-               "tell_number", "tell_number_check"),
-    "confirm": ("reach", "reach_number", "reach_check", "confirm", "ready", "reference"),
-    "mine": ("untold_birth_date", "my_reference", "my_reference_check", "my_texted", "my_no_text",
-             "my_menu", "my_over", "my_cancelled", "my_cancel_which", "my_cancel_check",
-             "my_move_which", "my_move_check", "my_nothing_else"),
-    "person": ("person", "person_number", "person_number_check"),
-}  # fmt: skip
 OTHER: Final = "other"
-_GROUP_OF = {step: group for group, steps in GROUPS.items() for step in steps}
+# The steps of the menu in groups that are told at a glance.
+_GROUP_OF = {name: str(step.part) for name, step in STEPS.items()}
 _ORDER = {step: number for number, step in enumerate(STEPS)}
 _FUNNEL = ("entered", "missed", "silent", "repeated", "hung_up")
 
@@ -180,7 +167,7 @@ def _compared(seen: BoardFigures, name: str) -> dict[str, Any]:
 
 def menu(live: Mapping[str, int]) -> dict[str, Any]:
     """Calls that talk with the machine at this moment, by group of steps."""
-    groups = Counter[str](dict.fromkeys(GROUPS, 0))
+    groups = Counter[str](dict.fromkeys(map(str, Part), 0))
     for step, number in live.items():
         if step != GOODBYE and step not in WITH_PEOPLE:
             groups[_GROUP_OF.get(step, OTHER)] += number
@@ -273,38 +260,33 @@ def judge_level(level: int | None) -> str:
 
 def service(seen: BoardFigures) -> dict[str, Any]:
     """Answered within the minute: of the answered, and of all who were answered or gave up."""
-    today = seen.today
-    answered, in_time = _total(today, "answered"), _total(today, "in_time")
-    abandoned = _total(today, "abandoned")
-    level = _percent(in_time, answered)
-    strict = _percent(in_time, answered + abandoned)
-    states = {judge_level(level), judge_level(strict)}
-    yesterday = None
-    if seen.yesterday is not None:
-        before = {
-            name: _total(seen.yesterday, name) for name in ("answered", "in_time", "abandoned")
-        }
-        yesterday = {
-            "answered": round(before["answered"]),
-            "abandoned": round(before["abandoned"]),
-            "level": _percent(before["in_time"], before["answered"]),
-            "strict": _percent(before["in_time"], before["answered"] + before["abandoned"]),
-        }
+    today, now = seen.today, _levels(seen.today)
+    states = {judge_level(now["level"]), judge_level(now["strict"])}
     return {
-        "answered": int(answered),
-        "in_time": int(in_time),
-        "abandoned": int(abandoned),
+        **now,
+        "in_time": int(_total(today, "in_time")),
         "turned_back": int(_total(today, "turned_back")),
         "called_back": int(_total(today, "called_back")),
         "taken_over": int(_total(today, "taken_over")),
-        "level": level,
-        "strict": strict,
-        "state": judge_level(level),
-        "strict_state": judge_level(strict),
+        "state": judge_level(now["level"]),
+        "strict_state": judge_level(now["strict"]),
         # Of the tile: it is not green while callers give up before anybody answers.
         "verdict": next(one for one in ("bad", "watch", "good", "none") if one in states),
-        "abandoned_rate": _percent(abandoned, answered + abandoned),
-        "yesterday": yesterday,
+        "abandoned_rate": _percent(now["abandoned"], now["answered"] + now["abandoned"]),
+        "yesterday": None if seen.yesterday is None else _levels(seen.yesterday),
+    }
+
+
+def _levels(counts: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+    """How many of a day's callers were answered and gave up; in per cent, answered in time."""
+    answered, in_time, abandoned = (
+        _total(counts, name) for name in ("answered", "in_time", "abandoned")
+    )
+    return {
+        "answered": round(answered),
+        "abandoned": round(abandoned),
+        "level": _percent(in_time, answered),
+        "strict": _percent(in_time, answered + abandoned),
     }
 
 

@@ -48,7 +48,7 @@ GOODBYE: Final = "ended"
 
 # What is counted, by name; the label is a step, a channel or a queue.
 Counts = Counter[tuple[str, str]]
-_BY_OUTCOME = {"missed": "missed", "silent": "silent", "repeated": "repeated", "back": "back"}
+_COUNTED_OUTCOMES = frozenset({"missed", "silent", "repeated", "back"})
 
 
 def day_begins(moment: datetime) -> datetime:
@@ -92,10 +92,9 @@ def _count_move(counts: Counts, before: str, step: str, outcome: str, number: in
         counts["calls", ""] += number
     if step not in {before, GOODBYE, ""}:
         counts["entered", step] += number
-    name = _BY_OUTCOME.get(outcome)
-    if name and before:
+    if outcome in _COUNTED_OUTCOMES and before:
         # What went wrong is the question's that was asked, wherever it led.
-        counts[name, before] += number
+        counts[outcome, before] += number
 
 
 def _count_end(counts: Counts, step: str, number: int = 1) -> None:
@@ -137,7 +136,7 @@ def count_span(connection: Connection, since: datetime, until: datetime) -> Coun
     """Count a span by the store alone."""
     counts: Counts = Counter()
     for move in board.moves_between(connection, since, until):
-        _count_move(counts, move.before, move.step, move.outcome, move.count)
+        _count_move(counts, *move)
     for step, number in board.ends_between(connection, since, until).items():
         _count_end(counts, step, number)
     for channel, number in board.bookings_between(connection, since, until).items():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from models.database import Connection
+from models.public.centres import free_by_centre
 from models.supervision import board
 from services.store import Store
 
@@ -33,11 +36,21 @@ class FreePlaces:
                 self._next = 0
                 if first and self._all:
                     # At the start nobody should look at an empty map.
-                    self._free = board.free_places(connection, self._store.clock, self._all, until)
+                    self._free = self._count(connection, self._all, until)
                     return self._free
             if self._all:
                 each = -(-len(self._all) // REFRESHED_WITHIN)
                 some = self._all[self._next : self._next + each]
-                self._free |= board.free_places(connection, self._store.clock, some, until)
+                self._free |= self._count(connection, some, until)
                 self._next = self._next + each if self._next + each < len(self._all) else 0
         return self._free
+
+    def _count(
+        self, connection: Connection, some: Sequence[str], until: datetime
+    ) -> dict[str, int]:
+        """Free places of these départements, for all channels together."""
+        free = dict.fromkeys(some, 0)
+        found = free_by_centre(connection, self._store.clock, some, until, share=None)
+        for centre in found.values():
+            free[centre.departement] += centre.all
+        return free

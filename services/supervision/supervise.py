@@ -16,7 +16,7 @@ from models.accounts.staff import RecordedAct, Staff
 from models.agents import agents
 from models.database import Connection
 from models.queue import queues
-from models.queue.queues import CallQueue
+from models.queue.queues import STATES, CallQueue
 from models.supervision import alerts, board, settings
 from services.accounts.staff import record_act
 from services.agents import connect_agent, presence, provider_commands, reserve, take_over, transfer
@@ -26,6 +26,8 @@ from services.ports import CallControl
 from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
 from services.supervision.alerts import DEFAULTS, RANGES, SETTING
+
+__all__ = ["STATES"]
 
 LONGEST_ANNOUNCEMENT: Final = 200
 LONGEST_OVERFLOW: Final = 120
@@ -101,7 +103,7 @@ def set_state(store: Store, who: Staff, queue_ids: Sequence[str], state: str) ->
 
     Whoever waits keeps their place: it decides about those who come.
     """
-    if state not in queues.STATES:
+    if state not in STATES:
         raise ActRefused("value")
     return _set_queues(store, who, queue_ids, {QUEUE_STATE: state})
 
@@ -153,9 +155,7 @@ def _set_queues(
                 if before == value:
                     continue
                 queues.set_queue(connection, store.clock, queue_id, **{_COLUMNS[what]: value})
-                _record(
-                    connection, store, who, what=what, subject=queue_id, before=before, after=value
-                )
+                _record(connection, store, who, what, queue_id, (before, value))
                 changed.add(queue_id)
     return len(changed)
 
@@ -187,16 +187,8 @@ def move_agents(
             before = staff_rows.queues_of(connection, staff_id)
             if before == wanted:
                 continue
-            staff_rows.set_queues(connection, staff_id, wanted)
-            _record(
-                connection,
-                store,
-                who,
-                what=AGENT_QUEUES,
-                subject=staff_id,
-                before=before,
-                after=wanted,
-            )
+            queues.set_memberships(connection, staff_id, wanted)
+            _record(connection, store, who, AGENT_QUEUES, staff_id, (before, wanted))
             changed += 1
     return changed
 
@@ -252,9 +244,7 @@ def _each(
             if now is None:
                 raise ActRefused("agent")
             before[staff_id] = now.state
-            _record(
-                connection, store, who, what=what, subject=staff_id, before=now.state, after=after
-            )
+            _record(connection, store, who, what, staff_id, (now.state, after))
     for staff_id in before:
         do(staff_id)
     return len(before)
@@ -280,15 +270,7 @@ def reassign(store: Store, control: CallControl, who: Staff, entry_id: str, staf
         made = reserve.reserve_entry(connection, store, staff_id, entry_id)
         if made is None:
             raise ActRefused("not_ready")
-        _record(
-            connection,
-            store,
-            who,
-            what="entry_reassigned",
-            subject=entry_id,
-            before=before,
-            after=staff_id,
-        )
+        _record(connection, store, who, "entry_reassigned", entry_id, (before, staff_id))
     provider_commands.carry_out(store, control, made.intent_id)
     if before is not None:
         provider_commands.sweep(store, control)
@@ -327,7 +309,7 @@ def _set(store: Store, who: Staff, what: str, name: str, value: Any) -> int:
         if before == value:
             return 0
         _put(connection, store, who, name, value)
-        _record(connection, store, who, what=what, subject=name, before=before, after=value)
+        _record(connection, store, who, what, name, (before, value))
     return 1
 
 
@@ -405,20 +387,19 @@ def _set_back(
         queues.set_queue(connection, store.clock, subject, **{_COLUMNS[what]: value})
     elif what == AGENT_QUEUES:
         _agent(connection, store, subject)
-        staff_rows.set_queues(connection, subject, value)
+        queues.set_memberships(connection, subject, value)
     else:
         _put(connection, store, who, subject, value)
 
 
-def _record(
+def _record(  # noqa: PLR0917 (who did what to what)
     connection: Connection,
     store: Store,
     who: Staff,
-    *,
     what: str,
     subject: str,
-    before: Any,
-    after: Any,
+    values: tuple[Any, Any],
 ) -> None:
-    details: Mapping[str, Any] = {"before": before, "after": after}
-    record_act(connection, store, who.id, what, subject, details=dict(details))
+    """`values` are what was there before it and after it."""
+    details = dict(zip(("before", "after"), values, strict=True))
+    record_act(connection, store, who.id, what, subject, details=details)

@@ -77,7 +77,7 @@ class WriteBoard:
                 entries=board.entries(connection, ENTRIES_SHOWN),
                 promised=board.promised(connection, now),
                 agents=board.agents(connection),
-                members=board.members(connection),
+                members=queues.memberships(connection),
                 texts=board.texts(connection, store.clock, self._counting.day),
                 messages=messages,
                 places=places,

@@ -84,7 +84,7 @@ class OfferNotices:
         return texts.offer(
             load(entry.language),
             starts=[one.start_at.astimezone(zone) for one in held],
-            where=MessagePlace(where.street, where.name, where.postcode, where.town),
+            where=MessagePlace.of(where),
             until=until.astimezone(zone),
             number=self.number,
         )

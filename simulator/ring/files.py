@@ -15,10 +15,6 @@ FORMAT: Final = struct.Struct("<HHIIHHH")
 CHUNK: Final = struct.Struct("<4sI")
 
 
-class NotOurs(Exception):
-    """The file is none that `write` has written."""
-
-
 def write(file: Path, left: Sound, right: Sound) -> None:
     """Write both sides, the shorter one with silence at its end. Raises OSError."""
     samples = max(len(left.ulaw), len(right.ulaw))
@@ -33,21 +29,3 @@ def write(file: Path, left: Sound, right: Sound) -> None:
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(CHUNK.pack(b"RIFF", len(body)) + body)
-
-
-def read(file: Path) -> tuple[Sound, Sound]:
-    """Return left and right of a file that `write` has written. Raises NotOurs, OSError."""
-    raw = file.read_bytes()
-    if raw[:4] != b"RIFF" or raw[8:12] != b"WAVE":
-        raise NotOurs(f"{file.name} is no WAV file")
-    at, parts = 12, {}
-    while at + CHUNK.size <= len(raw):
-        name, length = CHUNK.unpack_from(raw, at)
-        at += CHUNK.size
-        parts[name] = raw[at : at + length]
-        at += length + length % 2
-    form = parts.get(b"fmt ", b"")
-    if len(form) < FORMAT.size or FORMAT.unpack_from(form)[:3] != (MULAW, 2, RATE):
-        raise NotOurs(f"{file.name} is not G.711 µ-law in stereo")
-    data = parts.get(b"data", b"")
-    return Sound(data[0::2]), Sound(data[1::2])

@@ -144,7 +144,6 @@ class HandsetCall:
                 self.end("not acknowledged")
 
     def refuse(self, status: int = BUSY) -> None:
-        """Refuse a call that comes in."""
         self._answer(status)
         self.end("refused")
 
@@ -275,7 +274,6 @@ class Handset:
 
     @property
     def address(self) -> Address:
-        """Where it listens."""
         assert self._transport is not None  # noqa: S101 - used inside its context
         host, port = self._transport.get_extra_info("sockname")[:2]
         return str(host), int(port)
@@ -335,7 +333,6 @@ class Handset:
         return call
 
     async def is_rung(self) -> HandsetCall:
-        """Wait until somebody rings, and return that call."""
         return await self._rung.get()
 
     def offer(self, stream: Stream, direction: str = "sendrecv") -> str:
@@ -427,7 +424,6 @@ class Handset:
         self._send(answer, to)
 
     def forget(self, call: HandsetCall) -> None:
-        """Drop a call that is over."""
         self._calls.pop(call.call_id, None)
 
     async def _answered(self, call: HandsetCall) -> SipResponse:

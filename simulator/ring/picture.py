@@ -5,8 +5,6 @@ An SVG written by hand: no library draws it. A row has half a minute.
 
 from __future__ import annotations
 
-import warnings
-
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
@@ -14,11 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from exchange.sip.parts import RATE, WIDTH, Sound
-
-with warnings.catch_warnings():
-    # Deprecated in 3.11 and 3.12; from 3.13 on it is the package audioop-lts.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
+from exchange.sip.samples import audioop
 
 WIDE: Final = 900
 LEFT: Final = 52

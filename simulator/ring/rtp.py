@@ -153,12 +153,10 @@ class Stream:
 
     @property
     def closed(self) -> bool:
-        """Whether the call is over."""
         return not self._open
 
     @property
     def saying(self) -> bool:
-        """Whether there is still something to be said."""
         return bool(self._to_say)
 
     def connect(self, host: str, port: int, law: Law, keys_type: int) -> None:

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import warnings
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from exchange.sip.parts import FRAME, FRAME_S, RATE, WIDTH, Law, Sound, pcm_of
+from exchange.sip.samples import audioop
 from simulator.ring.handset import Handset, HandsetCall
 from simulator.ring.rtp import Traffic
 from simulator.ring.tones import key_tone
-
-with warnings.catch_warnings():
-    # Deprecated in 3.11 and 3.12; from 3.13 on it is the package audioop-lts.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
 
 # Seconds of sound before anything counts as speech, that a click is no prompt.
 SPEECH_S: Final = 0.2

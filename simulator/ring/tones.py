@@ -1,4 +1,4 @@
-"""Tones: those of keys, so that a recording has them, and any other, made and found again."""
+"""Tones: those of keys, so that a recording has them, and any other."""
 
 from __future__ import annotations
 
@@ -33,16 +33,3 @@ def tone(hertz: tuple[float, ...], seconds: float, amplitude: float = 8000.0) ->
         value = sum(math.sin(2 * math.pi * one * at / RATE) for one in hertz)
         samples[at] = max(-32768, min(32767, round(amplitude * value)))
     return Sound.of_pcm(samples.tobytes())
-
-
-def loudness(sound: Sound, hertz: float) -> float:
-    """Return the amplitude of one frequency in a sound (Goertzel), as `tone` takes it."""
-    samples = array.array("h", sound.pcm)
-    if not samples:
-        return 0.0
-    turn = 2 * math.cos(2 * math.pi * hertz / RATE)
-    last = before = 0.0
-    for sample in samples:
-        last, before = sample + turn * last - before, last
-    power = last * last + before * before - turn * last * before
-    return 2 * math.sqrt(max(0.0, power)) / len(samples)

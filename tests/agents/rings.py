@@ -22,7 +22,7 @@ from models.queue.tables import queue_entry
 from services.agents import connect_agent, presence, provider_commands, reserve
 from services.agents.call_back import CallBack
 from services.agents.connect_agent import Brought
-from services.agents.wrap_up import hang_up, wrap_up
+from services.agents.conversation import hang_up, wrap_up
 from services.queue.promise_callback import RING_AFTER, promise
 from tests.support.house import ACCOUNT, BASE, TOKEN, House
 from tests.support.rows import clock_of, rows_of

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, update
 from models.agents import call_rate
 from models.agents.tables import rate_bucket
 from models.prepared import Prepared
-from services.agents.call_rate import take_permit
+from services.agents.provider_commands import take_permit
 from tests.support.house import House
 from tests.support.rows import clock_of
 

@@ -14,15 +14,8 @@ from flows import steps as conversation
 from models.agents import agents
 from models.queue import queues
 from services.accounts.staff import read_acts
-from services.agents import (
-    connect_agent,
-    hand_back,
-    hold_call,
-    presence,
-    provider_commands,
-    transfer,
-    wrap_up,
-)
+from services.agents import connect_agent, presence, provider_commands, transfer
+from services.agents import conversation as talk
 from services.agents.provider_commands import CommandKind, NewCommand, Result
 from services.supervision import monitor
 from tests.support.control import Ask
@@ -276,10 +269,10 @@ def test_a_caller_who_is_in_no_queue_is_brought_by_their_call(floor: Floor) -> N
 def test_hold_and_back(floor: Floor) -> None:
     who, entry_id = floor.talk()
     call_id = floor.entry(entry_id).call_id
-    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True).done
-    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True).intents == ()
+    assert talk.hold(floor.store, floor.control, *floor.mine(who), on=True).done
+    assert talk.hold(floor.store, floor.control, *floor.mine(who), on=True).intents == ()
     assert floor.entry(entry_id).held_at == floor.now()
-    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=False).done
+    assert talk.hold(floor.store, floor.control, *floor.mine(who), on=False).done
     assert floor.entry(entry_id).held_at is None
     assert [(one.what, one.sid) for one in floor.control.asked[-2:]] == [
         ("hold", call_id),
@@ -290,9 +283,9 @@ def test_hold_and_back(floor: Floor) -> None:
 def test_a_hold_that_comes_late_does_not_undo_the_wish_of_now(floor: Floor) -> None:
     who, _ = floor.talk()
     floor.control.trouble.append("busy")
-    asked = hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True)
+    asked = talk.hold(floor.store, floor.control, *floor.mine(who), on=True)
     assert (asked.done, asked.later) == (True, True)
-    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=False).done
+    assert talk.hold(floor.store, floor.control, *floor.mine(who), on=False).done
     floor.later(seconds=2)
     floor.sweeps()
     assert "hold" not in floor.control.whats()
@@ -301,7 +294,7 @@ def test_a_hold_that_comes_late_does_not_undo_the_wish_of_now(floor: Floor) -> N
 def test_a_hold_that_is_refused_is_none(floor: Floor) -> None:
     who, entry_id = floor.talk()
     floor.control.trouble.append("refuse")
-    asked = hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True)
+    asked = talk.hold(floor.store, floor.control, *floor.mine(who), on=True)
     assert (asked.done, asked.why) == (False, "21201")
     assert floor.entry(entry_id).held_at is None
     assert presence.current(floor.store, who).pending[0].error_code == "21201"
@@ -317,8 +310,8 @@ def test_the_caller_hangs_up(floor: Floor) -> None:
     # What the provider tells of that line afterwards changes nothing.
     floor.told(who, "completed")
     assert floor.entry(entry_id).state == "wrapup"
-    assert wrap_up.wrap_up(floor.store, floor.control, *floor.mine(who), "nothing").why == "code"
-    assert wrap_up.wrap_up(
+    assert talk.wrap_up(floor.store, floor.control, *floor.mine(who), "nothing").why == "code"
+    assert talk.wrap_up(
         floor.store, floor.control, *floor.mine(who), "booked", "tout va bien  " * 90
     ).done
     assert floor.entry(entry_id).state == "done"
@@ -328,7 +321,7 @@ def test_the_caller_hangs_up(floor: Floor) -> None:
 
 def test_the_agent_hangs_up(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    assert wrap_up.hang_up(floor.store, floor.control, *floor.mine(who)).done
+    assert talk.hang_up(floor.store, floor.control, *floor.mine(who)).done
     assert [one.what for one in floor.control.asked[-2:]] == ["redirect", "hang_up"]
     assert floor.control.asked[-2].path == "/voice/turn?n=1&returned=1"
     floor.told(who, "completed")
@@ -374,7 +367,7 @@ def test_a_pause_wished_for_in_a_conversation_comes_after_it(floor: Floor) -> No
     assert (asked.done, asked.later) == (True, True)
     assert floor.state(who).state == "talking"
     floor.caller_hangs_up(entry_id)
-    wrap_up.wrap_up(floor.store, floor.control, *floor.mine(who), "information")
+    talk.wrap_up(floor.store, floor.control, *floor.mine(who), "information")
     assert (floor.state(who).state, floor.state(who).reason) == ("paused", "lunch")
 
 
@@ -393,8 +386,8 @@ def test_wrapping_up_takes_a_minute_at_most(floor: Floor) -> None:
 def test_the_machine_does_not_go_on_without_what_it_needs(floor: Floor) -> None:
     who, _ = floor.talk()
     # Nothing was typed in this call.
-    assert hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "offers").why == "step"
-    assert hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "date_of_birth").done
+    assert talk.hand_back(floor.store, floor.control, *floor.mine(who), "offers").why == "step"
+    assert talk.hand_back(floor.store, floor.control, *floor.mine(who), "date_of_birth").done
 
 
 def test_a_colleague_who_was_asked_in_can_leave(floor: Floor) -> None:
@@ -402,14 +395,14 @@ def test_a_colleague_who_was_asked_in_can_leave(floor: Floor) -> None:
     other = floor.agent()
     transfer.to_colleague(floor.store, floor.control, *floor.mine(who), other)
     third_is_there(floor, entry_id)
-    assert wrap_up.hang_up(floor.store, floor.control, *floor.mine(other)).done
+    assert talk.hang_up(floor.store, floor.control, *floor.mine(other)).done
     assert floor.state(other).state == "ready"
     assert (floor.entry(entry_id).state, floor.state(who).state) == ("talking", "talking")
 
 
 def test_a_caller_who_is_brought_too_late_is_not_left_alone(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    wrap_up.hang_up(floor.store, floor.control, *floor.mine(who))
+    talk.hang_up(floor.store, floor.control, *floor.mine(who))
     # The question that brought them was answered after that which let them go.
     floor.joins(entry_id, floor.entry(entry_id).call_id or "")
     floor.sweeps()
@@ -442,15 +435,13 @@ def test_whom_an_agent_wanted_out_of_the_menu_and_who_hangs_up_is_promised_nothi
 
 def test_handing_back_names_the_step(floor: Floor) -> None:
     who, entry_id = floor.talk()
-    assert (
-        hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "nowhere").why == "step"
-    )
-    for step in hand_back.STEPS:
-        called = hand_back._CALLED.get(step, step)
+    assert talk.hand_back(floor.store, floor.control, *floor.mine(who), "nowhere").why == "step"
+    for step in talk.STEPS:
+        called = talk._CALLED.get(step, step)
         assert called in conversation.STEPS
         # As much as the column takes.
         assert len(connect_agent.BACK + called) <= 20
-    assert hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "my_appointment").done
+    assert talk.hand_back(floor.store, floor.control, *floor.mine(who), "my_appointment").done
     with floor.house.database.statement() as connection:
         call_id = floor.entry(entry_id).call_id or ""
         after = connect_agent.after_agent(connection, floor.store, call_id)
@@ -501,7 +492,7 @@ def test_a_colleague_who_does_not_answer_leaves_the_caller_with_the_agent(floor:
     assert (floor.state(other).state, floor.state(other).reason) == ("paused", "no_answer")
     assert floor.entry(entry_id).staff_id == who
     assert transfer.cancel(floor.store, floor.control, *floor.mine(who)).why == "nobody"
-    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=False).done
+    assert talk.hold(floor.store, floor.control, *floor.mine(who), on=False).done
 
 
 def test_a_transfer_to_another_centres_number(floor: Floor) -> None:
@@ -515,7 +506,7 @@ def test_a_transfer_to_another_centres_number(floor: Floor) -> None:
     assert transfer.complete(floor.store, floor.control, *floor.mine(who)).done
     assert floor.entry(entry_id).outcome == "transferred"
     assert floor.state(who).state == "wrapup"
-    assert wrap_up.wrap_up(floor.store, floor.control, *floor.mine(who), "other_service").done
+    assert talk.wrap_up(floor.store, floor.control, *floor.mine(who), "other_service").done
     # Their two lines go on, until one of them is over.
     theirs = third(floor, entry_id)
     assert theirs.state == "joined"
@@ -549,7 +540,7 @@ def test_a_caller_who_hangs_up_on_hold_leaves_agent_and_third_in_their_sentence(
     assert floor.control.of("hang_up") == []
     assert floor.control.of("end_conference") == []
     assert floor.state(who).state == "wrapup"
-    assert wrap_up.hang_up(floor.store, floor.control, *floor.mine(who)).done
+    assert talk.hang_up(floor.store, floor.control, *floor.mine(who)).done
     assert len(floor.control.of("hang_up")) == 2
 
 
@@ -598,7 +589,7 @@ def test_old_lines_and_intents_are_forgotten(floor: Floor) -> None:
     who, entry_id = floor.talk()
     floor.caller_hangs_up(entry_id)
     floor.sweeps()
-    wrap_up.wrap_up(floor.store, floor.control, *floor.mine(who), "booked")
+    talk.wrap_up(floor.store, floor.control, *floor.mine(who), "booked")
     floor.later(days=8)
     with floor.house.database.transaction() as connection:
         assert agents.delete_old(connection, floor.house.clock, timedelta(days=7)) > 0
@@ -609,9 +600,7 @@ def test_old_lines_and_intents_are_forgotten(floor: Floor) -> None:
 # ---------------------------------------------------------------- a page that is late, the history
 
 LATE: dict[str, Callable[[Floor, str, str], provider_commands.CommandResult]] = {
-    "hold": lambda floor, who, entry: hold_call.hold(
-        floor.store, floor.control, who, entry, on=True
-    ),
+    "hold": lambda floor, who, entry: talk.hold(floor.store, floor.control, who, entry, on=True),
     "colleague": lambda floor, who, entry: transfer.to_colleague(
         floor.store, floor.control, who, entry, floor.agent()
     ),
@@ -621,11 +610,11 @@ LATE: dict[str, Callable[[Floor, str, str], provider_commands.CommandResult]] = 
     "complete": lambda floor, who, entry: transfer.complete(floor.store, floor.control, who, entry),
     "cancel": lambda floor, who, entry: transfer.cancel(floor.store, floor.control, who, entry),
     "three": lambda floor, who, entry: transfer.join_three(floor.store, floor.control, who, entry),
-    "back": lambda floor, who, entry: hand_back.hand_back(
+    "back": lambda floor, who, entry: talk.hand_back(
         floor.store, floor.control, who, entry, "welcome"
     ),
-    "hang up": lambda floor, who, entry: wrap_up.hang_up(floor.store, floor.control, who, entry),
-    "wrap up": lambda floor, who, entry: wrap_up.wrap_up(
+    "hang up": lambda floor, who, entry: talk.hang_up(floor.store, floor.control, who, entry),
+    "wrap up": lambda floor, who, entry: talk.wrap_up(
         floor.store, floor.control, who, entry, "booked"
     ),
 }
@@ -634,8 +623,8 @@ LATE: dict[str, Callable[[Floor, str, str], provider_commands.CommandResult]] = 
 @pytest.mark.parametrize("wish", LATE)
 def test_what_a_late_page_wants_is_not_done_to_the_next_caller(floor: Floor, wish: str) -> None:
     who, first = floor.talk()
-    wrap_up.hang_up(floor.store, floor.control, who, first)
-    wrap_up.wrap_up(floor.store, floor.control, who, first, "booked")
+    talk.hang_up(floor.store, floor.control, who, first)
+    talk.wrap_up(floor.store, floor.control, who, first, "booked")
     second = floor.waits()
     assert floor.reserves() == 1
     floor.answers(who)
@@ -660,15 +649,15 @@ def acts(floor: Floor) -> list[tuple[str, str, str]]:
 def test_what_is_done_with_a_caller_is_in_the_history(floor: Floor) -> None:
     who, entry_id = floor.talk()
     other = floor.agent()
-    hold_call.hold(floor.store, floor.control, who, entry_id, on=True)
+    talk.hold(floor.store, floor.control, who, entry_id, on=True)
     # What is so already is no act.
-    hold_call.hold(floor.store, floor.control, who, entry_id, on=True)
-    hold_call.hold(floor.store, floor.control, who, entry_id, on=False)
+    talk.hold(floor.store, floor.control, who, entry_id, on=True)
+    talk.hold(floor.store, floor.control, who, entry_id, on=False)
     transfer.to_colleague(floor.store, floor.control, who, entry_id, other)
     third_is_there(floor, entry_id)
     transfer.join_three(floor.store, floor.control, who, entry_id)
     transfer.complete(floor.store, floor.control, who, entry_id)
-    hand_back.hand_back(floor.store, floor.control, other, entry_id, "welcome")
+    talk.hand_back(floor.store, floor.control, other, entry_id, "welcome")
     assert acts(floor) == [
         ("hold", entry_id, ""),
         ("unhold", entry_id, ""),
@@ -702,5 +691,5 @@ def test_what_was_not_done_is_no_act(floor: Floor) -> None:
     who, entry_id = floor.talk()
     assert not transfer.complete(floor.store, floor.control, who, entry_id).done
     assert not transfer.join_three(floor.store, floor.control, who, entry_id).done
-    assert not hand_back.hand_back(floor.store, floor.control, who, entry_id, "offers").done
+    assert not talk.hand_back(floor.store, floor.control, who, entry_id, "offers").done
     assert acts(floor) == []

@@ -90,5 +90,5 @@ def test_a_crowd_books_every_place_and_no_more(
     monkeypatch.setattr(store, "PROCESSES", processes)
     monkeypatch.setattr(store, "CROWD_PLACES", 6)
     crowd = store.crowd(database_url)
-    assert crowd.one_slot > 0
-    assert crowd.apart > 0
+    assert crowd["allocations_one_slot"] > 0
+    assert crowd["allocations_apart"] > 0

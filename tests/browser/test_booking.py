@@ -10,7 +10,10 @@ from datetime import timedelta
 import pytest
 
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select
 
+from models.booking.tables import booking
+from prompts.screens import LANGUAGES
 from services.online.web_sessions import LEASE
 from tests.browser.book_stage import Person, Site, site
 from tests.support.pages import violations
@@ -90,6 +93,41 @@ def test_a_couple_books_side_by_side_and_every_page_can_be_used(made: Site, scri
     assert seen == []
     assert len(references(made)) == 2
     assert made.house.held() == 0
+
+
+@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "fr"])
+def test_a_visitor_books_in_their_language_from_the_first_page_on(made: Site, language: str):
+    """From the link on the first page to the text: no page falls back to French."""
+    person = made.visitor(width=390, height=800)
+    page = person.page
+    seen: list[str] = []
+
+    def looks() -> None:
+        assert page.locator("html").get_attribute("lang") == language, page.url
+        seen.extend(f"{page.url}: {one}" for one in violations(page))
+
+    page.goto(made.url)
+    page.click(f"a.language[lang={language}]")
+    looks()
+    page.goto(f"{made.url}/rendez-vous?lang={language}")
+    looks()
+    page.check("input[value=self]")
+    page.click("main form button")
+    person.is_at("naissance")
+    looks()
+    person.is_born().is_at("commune")
+    looks()
+    person.lives().is_at("creneaux")
+    looks()
+    person.takes().is_at("joindre")
+    looks()
+    person.is_reached()
+    looks()
+    person.confirms().is_at("fait")
+    looks()
+    assert seen == []
+    with made.house.database.statement() as connection:
+        assert list(connection.scalars(select(booking.c.language))) == [language]
 
 
 def test_back_two_tabs_double_click_and_refresh_book_once_and_lose_nothing(made: Site):

@@ -26,7 +26,8 @@ from services.call.resume_call import (
     new_code,
     take_up,
 )
-from services.messages.confirmation_text import ONE_PART, septets, unfinished_text
+from services.messages import texts
+from services.messages.sms_parts import ONE_PART, septets
 from services.operations.erase_data import erase_data
 from services.work import Work
 from tests.support.house import (
@@ -480,7 +481,7 @@ LONGEST_TOWN = "Saint-Germain-de-Tallevende-la-Lande-Vaumont"
 
 @pytest.mark.parametrize("town_name", ["Y", "Paris 11e", "Beaufort-Blavincourt", LONGEST_TOWN])
 def test_the_text_is_one_part_whatever_the_town_is_called(town_name: str):
-    text = unfinished_text(
+    text = texts.unfinished(
         load("fr"), town=town_name, until=NOON.replace(hour=22, minute=55), number="+33972720101"
     )
     assert septets(text) <= ONE_PART

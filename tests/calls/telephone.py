@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from jobs.partner_files import NAMES
 from jobs.scheduler import sweep
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
@@ -121,4 +122,6 @@ class Post:
 
 def _service_of(house: House) -> Service:
     directory = Directory(house.database, centres_fresh_seconds=0)
-    return Service(directory, house.campaign, house.settings.national_number)
+    return Service(
+        directory, house.campaign, house.settings.national_number, platforms=lambda: NAMES
+    )

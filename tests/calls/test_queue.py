@@ -42,11 +42,11 @@ from services.agents import provider_commands, reserve
 from services.centres.directory import Directory
 from services.queue.provider_queues import make_queues
 from services.service import Service
+from simulator import tongues
 from simulator.agents import Agent, Answer, Manners
 from simulator.answers import read_menu
 from simulator.app import create_app
 from simulator.crowd_place import PlainDevice
-from simulator.people import PROMISES
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
 from wiring import make_app
 from wiring_parts import Parts
@@ -337,4 +337,4 @@ def test_whoever_waits_hears_their_place_and_an_offer_to_be_rung_back(town: Town
     assert call.waiting_gather is not None
     assert "prochain" in call.since_input or "avant vous" in call.since_input, call.since_input
     labels = [option.label for option in read_menu(call.since_input)]
-    assert any(PROMISES.search(label) for label in labels), labels
+    assert any(tongues.about("promises").search(label) for label in labels), labels

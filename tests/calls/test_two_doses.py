@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from models.booking.tables import appointment
 from models.slots.tables import place
-from simulator.outcomes import SMS_PROMISE, after_confirmation, heard_reference
+from simulator import tongues
+from simulator.outcomes import after_confirmation, heard_reference
 from tests.support.house import LANDLINE, MOBILE, House, campaign_with, house, mornings
 
 
@@ -41,7 +42,7 @@ def test_a_caller_who_only_listens_for_words_hears_the_booking_its_reference_and
     assert after_confirmation(caller.spoken) == []
     caller.presses("*").presses("1").answers("1", "1", "1")
     assert heard_reference(caller.spoken) == twice.bookings()[0].reference
-    assert any(map(SMS_PROMISE.search, after_confirmation(caller.spoken)))
+    assert any(map(tongues.ends("text_promised").search, after_confirmation(caller.spoken)))
 
 
 def test_where_the_second_goes_under_the_callers_feet_nothing_is_half_booked(twice: House):

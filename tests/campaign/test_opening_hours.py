@@ -126,8 +126,8 @@ def test_other_years_are_asked_of_the_library():
 def test_a_web_worker_does_not_load_the_library():
     """It takes 11 MiB there."""
     code = (
-        "import sys, datetime; from services.campaign.opening_hours import USUAL, Hours;"
-        "Hours(USUAL).is_open(datetime.datetime(2026, 12, 25, tzinfo=datetime.UTC));"
+        "import sys, datetime; from services.campaign.opening_hours import USUAL, OpeningHours;"
+        "OpeningHours(USUAL).is_open(datetime.datetime(2026, 12, 25, tzinfo=datetime.UTC));"
         "import ivr.waiting, ivr.voice; sys.exit('holidays' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from partners import official_centres
+from partners.platforms import PARTNERS
 from services.centres.import_centres import HOURS_NOTE, CentreRecord, FileRefused
 from tests.support.imports import HEADER, centre_row, write_centres
 
@@ -221,7 +222,7 @@ def test_the_real_file(official_file):
     silent = [record for record in feed.records if not record.hours]
     assert len(silent) == 138
     assert sum(HOURS_NOTE not in record.notes for record in silent) == 110
-    named = official_centres.PLATFORMS
+    named = PARTNERS
     platform = [
         r for r in feed.records if any(n in (r.booking_link + r.notes).lower() for n in named)
     ]

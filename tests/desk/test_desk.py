@@ -22,9 +22,9 @@ from models.queue.queues import NewQueueEntry
 from models.supervision import snapshots
 from prompts.screens import LANGUAGES, screen
 from services.accounts.staff import read_acts
-from services.agents.hand_back import STEPS as BACK_STEPS
+from services.agents.conversation import CODES
+from services.agents.conversation import STEPS as BACK_STEPS
 from services.agents.presence import PAUSES
-from services.agents.wrap_up import CODES
 from services.booking.change_booking import WhyNot
 from services.centre_day.centre_life import OperationKind
 from services.centres.directory import Directory

@@ -46,8 +46,8 @@ from services.desk.booking import (
 from services.desk.caller_profile import draft_of, read_caller_profile
 from services.desk.offers import (
     HOLD_LONGEST,
-    AtDesk,
     Desk,
+    DeskWork,
     SearchCriteria,
     find_offers,
     hand_to_call,
@@ -71,8 +71,8 @@ DESK = Desk("agent-1", "e" * 32, "CAcaller", MOBILE)
 TWO_DOSES = replace(CAMPAIGN, doses=2)
 
 
-def on(connection: Connection, made: House, desk: Desk = DESK) -> AtDesk:
-    return AtDesk(connection, made.store, service_of(made), desk)
+def on(connection: Connection, made: House, desk: Desk = DESK) -> DeskWork:
+    return DeskWork(connection, made.store, service_of(made), desk)
 
 
 def service_of(made: House) -> Service:

@@ -83,6 +83,7 @@ sessions = st.builds(
     kept=st.none() | st.sampled_from([kept_place(), kept_place(second=True, text_to="")]),
     doses_to_cancel=st.lists(st.integers(1, 2), max_size=2).map(tuple),
     moving=st.sampled_from([*Moving]).map(str),
+    notes=st.dictionaries(texts, texts, max_size=2).map(lambda notes: tuple(notes.items())),
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from exchange.signing import signature
 from exchange.twiml import Verb
 from models.accounts import staff as staff_rows
-from services.agents import hand_back, hold_call, presence, transfer, wrap_up
+from services.agents import conversation, presence, transfer
 from services.supervision import monitor
 from tests.ivr.conftest import furnish
 from tests.ivr.line import Document, Line
@@ -190,7 +190,7 @@ def test_a_caller_who_hangs_up_leaves_the_agent_to_wrap_up(floor: Floor) -> None
 
 def test_an_agent_who_hangs_up_at_the_desk_says_goodbye_to_the_caller(floor: Floor) -> None:
     who, caller, line, answered = in_conversation(floor)
-    assert wrap_up.hang_up(floor.store, floor.control, *floor.mine(who)).done
+    assert conversation.hang_up(floor.store, floor.control, *floor.mine(who)).done
     (back,) = floor.control.of("redirect")[-1:]
     assert back.sid == caller.sid
     line.post(verb(answered, "Dial").attributes["action"], CallStatus="completed")
@@ -218,7 +218,7 @@ def test_an_agents_line_that_breaks_sends_the_caller_to_the_front(floor: Floor) 
 
 def test_a_conversation_goes_on_with_the_machine_where_the_agent_says(floor: Floor) -> None:
     who, caller, _, _ = in_conversation(floor)
-    assert hand_back.hand_back(floor.store, floor.control, *floor.mine(who), "postcode").done
+    assert conversation.hand_back(floor.store, floor.control, *floor.mine(who), "postcode").done
     asked = caller.goes_to(floor.control.of("redirect")[-1].path)
     assert asked.gather is not None
     assert floor.house.session(caller.sid).step == "postcode"
@@ -227,7 +227,7 @@ def test_a_conversation_goes_on_with_the_machine_where_the_agent_says(floor: Flo
 
 def test_hold_plays_music_in_the_callers_language(floor: Floor) -> None:
     who, caller, _, _ = in_conversation(floor)
-    assert hold_call.hold(floor.store, floor.control, *floor.mine(who), on=True).done
+    assert conversation.hold(floor.store, floor.control, *floor.mine(who), on=True).done
     held = floor.control.of("hold")[-1]
     assert (held.sid, held.more["conference"]) == (caller.sid, CONFERENCE)
     heard = caller.hear(f"{BASE}{held.path}")

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from prompts.catalogue import Catalogue, load
 from services.messages import texts
 from services.messages.sms_parts import parts
-from services.messages.texts import Dose, MessagePlace
+from services.messages.texts import Dose, MessagePlace, Writer
 from tests.support.keeper import ROOT
 
 PAGE = ROOT / "docs" / "messages.md"
@@ -50,15 +50,15 @@ def of_place(where: MessagePlace, other: MessagePlace | None = None) -> Iterator
     both = (START, SECOND)
 
     def tell(make: Callable[..., str], *doses: Dose, **more: object) -> Made:
-        return lambda catalogue: make(catalogue, doses=doses, **more, **ABOUT)
+        return lambda catalogue: make(Writer(catalogue, **ABOUT), doses=doses, **more)
 
     def remind(*, tomorrow: bool = False, which: int | None = None) -> Made:
         return lambda catalogue: texts.reminder(
-            catalogue, start=START, where=where, tomorrow=tomorrow, which=which, **ABOUT
+            Writer(catalogue, **ABOUT), start=START, where=where, tomorrow=tomorrow, which=which
         )
 
     def book(make: Callable[..., str], starts: Sequence[datetime]) -> Made:
-        return lambda catalogue: make(catalogue, starts=starts, where=where, **ABOUT)
+        return lambda catalogue: make(Writer(catalogue, **ABOUT), starts=starts, where=where)
 
     def offer(starts: Sequence[datetime]) -> Made:
         return lambda catalogue: texts.offer(
@@ -97,7 +97,7 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
     one, two = Dose(1, START, HALL), Dose(2, SECOND, HALL)
 
     def tell(make: Callable[..., str], *doses: Dose, **more: object) -> Made:
-        return lambda catalogue: make(catalogue, doses=doses, **more, **ABOUT)
+        return lambda catalogue: make(Writer(catalogue, **ABOUT), doses=doses, **more)
 
     gone = replace(one, became="cancelled")
     yield "cancelled", tell(texts.cancelled, gone)

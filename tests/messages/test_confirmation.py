@@ -21,13 +21,10 @@ from exchange.segments import segment_count
 from jobs.feeds import CENTRES_EXTRACT, read_centres
 from prompts.catalogue import load
 from services.centres.import_centres import CentreRecord
-from services.messages.confirmation_text import (
-    ONE_PART,
-    confirmation_text,
-    says_health,
-    septets,
-    to_gsm,
-)
+from services.messages import texts
+from services.messages.discreet_place import says_health
+from services.messages.sms_parts import ONE_PART, septets, to_gsm
+from services.messages.texts import MessagePlace, Writer
 
 PARIS = ZoneInfo("Europe/Paris")
 REFERENCE = "4521738908"
@@ -62,15 +59,10 @@ derandomized = settings(derandomize=True, database=None, deadline=None, max_exam
 
 
 def text_for(centre: CentreRecord, starts: Sequence[datetime], language: str = "fr") -> str:
-    return confirmation_text(
-        load(language),
+    return texts.confirmation(
+        Writer(load(language), REFERENCE, NUMBER),
         starts=starts,
-        street=centre.street,
-        centre_name=centre.name,
-        postcode=centre.postcode,
-        town=centre.town,
-        reference=REFERENCE,
-        number=NUMBER,
+        where=MessagePlace(centre.street, centre.name, centre.postcode, centre.town),
     )
 
 
@@ -142,15 +134,10 @@ def test_the_english_text_of_every_real_centre_is_one_part_with_all_that_matters
 
 
 def test_the_english_text_of_two_appointments_reads_so():
-    text = confirmation_text(
-        load("en"),
+    text = texts.confirmation(
+        Writer(load("en"), REFERENCE, NUMBER),
         starts=PAIRS[0],
-        street="12 rue de la Paix",
-        centre_name="Salle des fêtes",
-        postcode="75011",
-        town="Paris 11e",
-        reference=REFERENCE,
-        number=NUMBER,
+        where=MessagePlace("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e"),
     )
     assert text == (
         "Your two appointments: Wed 30/09 at 10:45am and Wed 21/10 at 12:45pm, 12 rue de la Paix,"
@@ -159,15 +146,10 @@ def test_the_english_text_of_two_appointments_reads_so():
 
 
 def test_the_text_of_two_appointments_reads_so():
-    text = confirmation_text(
-        load("fr"),
+    text = texts.confirmation(
+        Writer(load("fr"), REFERENCE, NUMBER),
         starts=PAIRS[0],
-        street="12 rue de la Paix",
-        centre_name="Salle des fêtes",
-        postcode="75011",
-        town="Paris 11e",
-        reference=REFERENCE,
-        number=NUMBER,
+        where=MessagePlace("12 rue de la Paix", "Salle des fêtes", "75011", "Paris 11e"),
     )
     assert text == (
         "Vos deux rendez-vous : mer. 30/09 à 10h45 et mer. 21/10 à 12h45, 12 rue de la Paix,"
@@ -177,15 +159,10 @@ def test_the_text_of_two_appointments_reads_so():
 
 @pytest.mark.parametrize("starts", APPOINTMENTS)
 def test_a_town_too_long_for_one_part_gives_way_before_the_reference(starts: Sequence[datetime]):
-    text = confirmation_text(
-        load("fr"),
+    text = texts.confirmation(
+        Writer(load("fr"), REFERENCE, NUMBER),
         starts=starts,
-        street="12 rue de la Paix",
-        centre_name="",
-        postcode="75011",
-        town="[" * 90,
-        reference=REFERENCE,
-        number=NUMBER,
+        where=MessagePlace("12 rue de la Paix", "", "75011", "[" * 90),
     )
     assert septets(text) <= ONE_PART
     assert text.endswith(f". Référence {REFERENCE}. Tél. 09 74 75 00 01")
@@ -231,15 +208,10 @@ def test_accents_stay_where_the_alphabet_has_them_and_lose_only_the_accent_elsew
 def test_the_text_of_any_centre_is_one_part_with_its_reference(
     street: str, name: str, town: str, starts: Sequence[datetime]
 ):
-    text = confirmation_text(
-        load("fr"),
+    text = texts.confirmation(
+        Writer(load("fr"), REFERENCE, NUMBER),
         starts=starts,
-        street=street,
-        centre_name=name,
-        postcode="75011",
-        town=town,
-        reference=REFERENCE,
-        number=NUMBER,
+        where=MessagePlace(street, name, "75011", town),
     )
     assert septets(text) <= ONE_PART
     assert REFERENCE in text
@@ -248,15 +220,10 @@ def test_the_text_of_any_centre_is_one_part_with_its_reference(
 @pytest.mark.parametrize("letters", ["€" * 200, "[" * 200, "{}~|\\^" * 40, "œ" * 200, "é" * 200])
 @pytest.mark.parametrize("starts", APPOINTMENTS[1:3])
 def test_letters_that_count_twice_are_counted_twice(letters: str, starts: Sequence[datetime]):
-    text = confirmation_text(
-        load("fr"),
+    text = texts.confirmation(
+        Writer(load("fr"), REFERENCE, NUMBER),
         starts=starts,
-        street=letters,
-        centre_name="",
-        postcode="75011",
-        town="Paris",
-        reference=REFERENCE,
-        number=NUMBER,
+        where=MessagePlace(letters, "", "75011", "Paris"),
     )
     assert septets(text) <= ONE_PART
     assert REFERENCE in text

@@ -9,7 +9,7 @@ from exchange.segments import segment_count
 from prompts.catalogue import languages, load
 from services.messages import texts
 from services.messages.sms_parts import Encoding, encoding, parts
-from services.messages.texts import Dose, MessagePlace
+from services.messages.texts import Dose, MessagePlace, Writer
 from services.short_links import LinkKind, Links
 from tests.messages.examples import ABOUT, HALL, NUMBER, REFERENCE, SECOND, START, UNTIL, WAS
 from tests.messages.test_texts import HEALTH, WRITTEN_NUMBER, places
@@ -27,8 +27,8 @@ def confirmations(language: str, **more: object) -> Iterator[tuple[MessagePlace,
             given = {"starts": starts, "where": where, **more}
             yield (
                 where,
-                texts.confirmation(catalogue, **given, **LINKED),  # type: ignore[arg-type]
-                texts.confirmation(catalogue, **given, **ABOUT),  # type: ignore[arg-type]
+                texts.confirmation(Writer(catalogue, **LINKED), **given),  # type: ignore[arg-type]
+                texts.confirmation(Writer(catalogue, **ABOUT), **given),  # type: ignore[arg-type]
             )
 
 
@@ -60,7 +60,11 @@ def test_a_reminder_and_what_was_asked_for_on_a_page_always_have_it():
         for where in places():
             for tomorrow, which in ((False, None), (True, 2)):
                 text = texts.reminder(
-                    catalogue, start=START, where=where, tomorrow=tomorrow, which=which, **LINKED
+                    Writer(catalogue, **LINKED),
+                    start=START,
+                    where=where,
+                    tomorrow=tomorrow,
+                    which=which,
                 )
                 assert text.endswith(LINK), text
                 assert parts(text) <= 2, text
@@ -82,7 +86,9 @@ def test_other_texts_have_it_where_it_takes_no_part_more():
             (texts.restored, (replace(one, became="restored"),)),
             (texts.kept, (one,)),
         ):
-            text, without = (make(catalogue, doses=doses, **about) for about in (LINKED, ABOUT))
+            text, without = (
+                make(Writer(catalogue, **about), doses=doses) for about in (LINKED, ABOUT)
+            )
             assert parts(text) == parts(without), text
             assert text in {without, f"{without} {LINK}"}
 

@@ -24,7 +24,7 @@ from services.centre_day.centre_life import OperationKind
 from services.messages import texts
 from services.messages.discreet_place import discreet, says_health
 from services.messages.sms_parts import Encoding, encoding, parts, to_gsm
-from services.messages.texts import NAMES, PIECE, Dose, MessagePlace
+from services.messages.texts import NAMES, PIECE, Dose, MessagePlace, Writer
 from tests.messages import examples
 from tests.messages.examples import (
     ABOUT,
@@ -123,7 +123,10 @@ def test_each_text_of_a_place_says_when_and_where_and_of_which_booking():
             continue
         assert to_gsm(f"{where.postcode} {where.town}".strip()) in text, (key, text)
         assert key.startswith("offer") or REFERENCE in text, (key, text)
-        days = r"30/0?9|30 septembre|30 September|21/10|21 octobre|21 October"
+        days = (
+            r"30/0?9|30 septembre|30 September|30 de septiembre"
+            r"|21/10|21 octobre|21 October|21 de octubre"
+        )
         assert re.search(days, text), (key, text)
 
 
@@ -131,9 +134,7 @@ def test_where_a_street_would_tell_the_text_says_how_to_learn_it():
     hidden = [where for where in places() if not where.told]
     assert 5 < len(hidden) < 20
     for where in hidden:
-        text = texts.confirmation(
-            load("fr"), starts=(START,), where=where, reference=REFERENCE, number=NUMBER
-        )
+        text = texts.confirmation(Writer(load("fr"), **ABOUT), starts=(START,), where=where)
         assert f"{to_gsm(where.commune)} (pour l'adresse, appelez-nous)" in text
 
 
@@ -254,24 +255,24 @@ def test_a_move_of_one_dose_says_that_the_other_stays():
 
 def test_doses_that_move_to_two_places_are_told_with_both():
     one, two = Dose(1, START, HALL, was=WAS), Dose(2, SECOND, GYM, was=SECOND_WAS)
-    text = texts.changed(load("fr"), doses=(one, two), **ABOUT)
+    text = texts.changed(Writer(load("fr"), **ABOUT), doses=(one, two))
     assert "Le premier : mer. 30/09 à 10h45, 12 rue de la Paix, 75011 Paris 11e." in text
     assert "Le second : mer. 21/10 à 12h45, 30 route de Rennes, 35500 Vitré." in text
 
 
 def test_nothing_that_moved_makes_no_text():
     with pytest.raises(ValueError, match="none of these appointments has moved"):
-        texts.changed(load("fr"), doses=(Dose(1, START, HALL),), **ABOUT)
+        texts.changed(Writer(load("fr"), **ABOUT), doses=(Dose(1, START, HALL),))
 
 
 @pytest.mark.parametrize("kind", list(OperationKind))
 def test_whoever_is_moved_by_us_hears_why_in_plain_words(kind: OperationKind):
     doses = (Dose(1, START, HALL, was=WAS),)
     for language in languages():
-        text = texts.closed(load(language), doses=doses, kind=kind, back=False, **ABOUT)
-        assert re.match(r"[A-Z][^.]+\. (Votre nouveau|Your new)", text), text
+        text = texts.closed(Writer(load(language), **ABOUT), doses=doses, kind=kind, back=False)
+        assert re.match(r"[A-Z][^.]+\. (Votre nouveau|Your new|Su nueva)", text), text
         assert not re.search("operation|capacity|_", text)
-    back = texts.closed(load("fr"), doses=doses, kind=kind, back=True, **ABOUT)
+    back = texts.closed(Writer(load("fr"), **ABOUT), doses=doses, kind=kind, back=True)
     assert back.startswith("Votre ancienne date est de nouveau possible. ")
 
 
@@ -279,7 +280,7 @@ def test_a_case_promises_that_a_person_rings_and_tells_of_the_dose_that_goes():
     doses = (Dose(1, START, HALL), Dose(2, SECOND, HALL))
 
     def told(*gone: int) -> str:
-        return texts.case(load("fr"), doses=doses, kind="day_closed", gone=gone, **ABOUT)
+        return texts.case(Writer(load("fr"), **ABOUT), doses=doses, kind="day_closed", gone=gone)
 
     text = told(2)
     assert "Celui du mercredi 21 octobre à 12h45 ne peut pas avoir lieu." in text
@@ -327,7 +328,7 @@ def test_what_is_stored_of_a_change_becomes_its_text():
 def test_a_reminder_of_one_of_two_says_which():
     def remind(**more: object) -> str:
         where = {"start": START, "where": MessagePlace("1 rue X", "", "35500", "Vitré")}
-        return texts.reminder(load("fr"), **where, **ABOUT, **more)  # type: ignore[arg-type]
+        return texts.reminder(Writer(load("fr"), **ABOUT), **where, **more)  # type: ignore[arg-type]
 
     assert remind().startswith(
         "Rappel : votre rendez-vous est mercredi 30 septembre à 10h45, 1 rue"
@@ -341,9 +342,7 @@ def test_hours_are_those_of_the_moments_given():
     """Whoever calls gives them in the centre's own zone; nothing here changes it."""
     there = datetime.fromisoformat("2026-09-30T07:30:00+04:00")
     for language, hour in (("fr", "à 7h30"), ("en", "at 7:30 am")):
-        text = texts.confirmation(
-            load(language), starts=(there,), where=HALL, reference=REFERENCE, number=NUMBER
-        )
+        text = texts.confirmation(Writer(load(language), **ABOUT), starts=(there,), where=HALL)
         assert hour in text
 
 

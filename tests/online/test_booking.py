@@ -13,8 +13,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from flows.steps import STEPS
 from models.booking.tables import booking
 from models.waiting_list.tables import waiting_entry
+from prompts.screens import screen
 from services.campaign.campaign import Eligible
 from services.online import web_sessions
 from tests.support.house import BASE, NOON, House, campaign_with, house, mornings
@@ -254,6 +256,22 @@ def test_a_group_is_certified_by_whoever_belongs_to_it_and_shown_before_it_count
         assert "soignants" in visitor.page
         visitor.sends().is_at("fait")
         assert len(one.bookings()) == 1
+
+
+def test_a_page_of_keys_offers_what_the_keys_of_a_menu_stand_for(sqlite_url: str, monkeypatch):
+    monkeypatch.setattr(type(STEPS["group"]), "page_of_keys", True)
+    said = {"title": "Du groupe ?", "key_1": "Oui !", "key_2": "Non !"}
+    for key, text in said.items():
+        monkeypatch.setitem(screen("fr")._words, f"book.group.{key}", text)
+    with house(sqlite_url, campaign=campaign_with(eligible=(CARERS,))) as one:
+        visitor = Visitor(one).starts().is_born(year="1970").is_at("situation")
+        assert "Du groupe ?" in visitor.page
+        assert "Oui !" in visitor.page
+        assert "Non !" in visitor.page
+        for wrong in ("", "7", "x", "0"):
+            visitor.sends(key=wrong).is_at("situation")
+            assert visitor.status == 422
+        visitor.sends(key="2").is_at("pas-encore")
 
 
 def test_the_only_place_beside_is_gone_and_the_couple_chooses(sqlite_url: str):

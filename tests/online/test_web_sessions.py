@@ -19,7 +19,7 @@ from models.online.tables import visit
 from models.slots.tables import place
 from services.centres.directory import Directory
 from services.desk.booking import DeskOrder, Made, PersonToBook, book
-from services.desk.offers import AtDesk, Desk, SearchCriteria, find_offers, towns
+from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers, towns
 from services.online import answers, web_sessions
 from services.online.web_sessions import LEASE, Act, WebAnswer, WebSession, WebWorld
 from services.operations.erase_data import erase_data
@@ -147,9 +147,9 @@ def test_the_same_last_place_is_one_of_web_phone_and_desk(last_place: House):
     clock.moment += LAPSED
     service, desk = serving(last_place), Desk("agent-1", number=a_mobile(4))
     with last_place.database.transaction() as connection:
-        (town,) = towns(AtDesk(connection, last_place.store, service, desk), "75011")
+        (town,) = towns(DeskWork(connection, last_place.store, service, desk), "75011")
         wish = SearchCriteria((date(1942, 3, 12),), town)
-        (offer,) = find_offers(AtDesk(connection, last_place.store, service, desk), wish).offers
+        (offer,) = find_offers(DeskWork(connection, last_place.store, service, desk), wish).offers
     clock.moment += timedelta(minutes=15)
     order = DeskOrder(
         (PersonToBook(date(1942, 3, 12), offer.places),), "75011", a_mobile(4), "0" * 24
@@ -157,7 +157,7 @@ def test_the_same_last_place_is_one_of_web_phone_and_desk(last_place: House):
 
     def by_desk() -> bool:
         with last_place.database.transaction() as connection:
-            at = AtDesk(connection, last_place.store, service, desk)
+            at = DeskWork(connection, last_place.store, service, desk)
             return isinstance(book(at, order), Made)
 
     def by_web(site: Site) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.partners.links import read_link
+from partners.platforms import read_link
 from tests.partners.answers import Told, doctolib_page, doctolib_slots, tell
 
 

@@ -332,7 +332,7 @@ def test_an_answer_that_a_reader_breaks_on_pauses_the_platform_and_a_store_that_
             rounds(feed)
     told = feeds(database)["doctolib"]
     assert (feed.is_reading, told.read_at, told.pause_until) == (False, None, None)
-    monkeypatch.setattr("partners.doctolib_walk.agendas_of", breaks)
+    monkeypatch.setattr("partners.platforms.doctolib.walk.agendas_of", breaks)
     feed.begin()
     while feed.is_reading:
         feed.step()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from partners import keldoc
+from partners.platforms.keldoc import reader
 from partners.reading import Context
 from tests.partners.answers import Told, keldoc_motives, keldoc_slots, tell
 
@@ -90,7 +90,7 @@ def test_dose_and_eligibility_are_in_names_alone(told_by):
 )
 def test_an_address_is_one_text(location, street, postcode, town):
     cabinets = [{"id": 5, "name": "Halle", "location": location, "latitude": 48.1, "longitude": -1}]
-    (centre,) = keldoc.read(cabinets, Context()).centres
+    (centre,) = reader.read(cabinets, Context()).centres
     assert (centre.street, centre.postcode, centre.town) == (street, postcode, town)
 
 
@@ -104,7 +104,7 @@ def test_a_department_s_list_has_centres_and_hints(told_by):
         "url": "/cabinet-medical/vitre-35500/halle",
     }
     answer = {"results": {"section_1": {"data": [row]}, "section_2": {"data": []}}}
-    (centre,) = keldoc.read(answer, Context()).centres
+    (centre,) = reader.read(answer, Context()).centres
     assert (centre.latitude, centre.longitude) == (48.1226, -1.2161)
     told = told_by(answer)
     assert told.rows == []

@@ -18,7 +18,7 @@ from jobs.partner_mirror import mirror_all
 from models.centre_day import operations
 from models.slots.places import HeldPlace
 from models.slots.tables import place
-from partners.keldoc_booking import Keldoc
+from partners.platforms.keldoc.booking import Keldoc
 from services.booking.change_booking import (
     By,
     Cancelled,

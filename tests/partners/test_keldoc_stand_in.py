@@ -18,7 +18,8 @@ import requests
 from exchange.clock import VirtualClock
 from exchange.settings import Settings
 from jobs.partner_mirror import make_keldoc
-from partners.keldoc_booking import (
+from partners.partners_file import BadPartnersFile, read_partners_file
+from partners.platforms.keldoc.booking import (
     ACCEPT,
     BookedCentre,
     FreeTime,
@@ -28,7 +29,6 @@ from partners.keldoc_booking import (
     cut,
     merged,
 )
-from partners.partners_file import BadPartnersFile, read_partners_file
 from services.ports import Busy, NoAnswer, PartnerPatient, PartnerTime, ProviderRefused
 from simulator.app import create_app
 from simulator.keldoc import KEY, SECRET, Diary, Open
@@ -277,7 +277,7 @@ def test_the_operators_file_is_told_every_mistake(tmp_path: Path):
 @pytest.mark.parametrize("begins", [b"X-Word: ", b"Content-Length: 9999\r\n\r\n"])
 def test_who_answers_drop_by_drop_does_not_answer(begins: bytes, monkeypatch: pytest.MonkeyPatch):
     """Neither a head nor a body without an end holds whoever delivers."""
-    monkeypatch.setattr("partners.keldoc_booking.MOST_SECONDS", 0.05)
+    monkeypatch.setattr("partners.platforms.keldoc.booking.MOST_SECONDS", 0.05)
     over = threading.Event()
 
     def drips(server: socket.socket) -> None:

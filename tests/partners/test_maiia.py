@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from partners import maiia
+from partners.platforms.maiia import reader
 from partners.reading import Context
 from tests.partners.answers import (
     Told,
@@ -90,7 +90,7 @@ def test_a_centre_with_many_rows_is_one_and_has_its_town_s_place_if_no_other(tol
     demonstration = maiia_centre("d" * 24)
     demonstration["center"]["isDemo"] = True
     rows.append(demonstration)
-    reading = maiia.read(maiia_page(*rows), Context())
+    reading = reader.read(maiia_page(*rows), Context())
     (centre,) = reading.centres
     assert (centre.latitude, centre.longitude) == (48.1, -1.2)
     assert (centre.phone, centre.territory) == ("+33299750001", "metropole")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from models.partners.rows import OurCentre, PartnerCentreRow
+from partners.platforms import read_link
 from services.partners.match import CentreMatch, Matcher
 
 VITRE = (48.1226, -1.2161)
@@ -98,31 +99,30 @@ ELSEWHERE = (48.1326, -1.2161)
     ],
 )
 def test_what_is_sure_what_is_not_and_what_is_nothing(centres, expected):
-    found = Matcher(centres).find(TOLD)
+    found = Matcher(centres, read_link).find(TOLD)
     assert (found.centre_id, found.matched) == expected
     assert bool(found.candidates) is (found.matched == "unsure")
 
 
 def test_the_only_place_of_a_page_may_be_some_way_off():
-    matcher = Matcher([ours("1", "Une salle", PAGE, ELSEWHERE)])
+    matcher = Matcher([ours("1", "Une salle", PAGE, ELSEWHERE)], read_link)
     assert matcher.find(replace(TOLD, link=PAGE)) == CentreMatch("1", "link")
     maiia = "https://www.maiia.com/pharmacie/35500-vitre/quai"
-    matcher = Matcher([ours("1", "Une salle", maiia, ELSEWHERE)])
+    matcher = Matcher([ours("1", "Une salle", maiia, ELSEWHERE)], read_link)
     assert matcher.find(replace(TOLD, link=f"{maiia}?centerid=5f")) == CentreMatch("1", "link")
 
 
 def test_the_operator_s_gid_goes_first_where_there_is_such_a_centre():
-    matcher = Matcher([ours("1", "Halle aux grains"), ours("2", "Ailleurs", at=FAR)])
+    matcher = Matcher([ours("1", "Halle aux grains"), ours("2", "Ailleurs", at=FAR)], read_link)
     assert matcher.find(TOLD, "2") == CentreMatch("2", "id")
     assert matcher.find(TOLD, "99").centre_id == "1"
 
 
 def test_without_a_position_the_postcode_stands_for_the_place():
     nowhere = replace(TOLD, latitude=None, longitude=None, link="")
-    assert Matcher([ours("1", "Halle aux grains", at=None)]).find(nowhere).centre_id == "1"
-    assert Matcher([ours("1", "Halle aux grains", at=None)]).find(
-        replace(nowhere, postcode="35000")
-    ) == CentreMatch(None, "none")
+    matcher = Matcher([ours("1", "Halle aux grains", at=None)], read_link)
+    assert matcher.find(nowhere).centre_id == "1"
+    assert matcher.find(replace(nowhere, postcode="35000")) == CentreMatch(None, "none")
 
 
 def test_keldoc_and_maiia_links_meet_by_path_and_by_id():
@@ -133,7 +133,8 @@ def test_keldoc_and_maiia_links_meet_by_path_and_by_id():
             ours("1", "A", f"{keldoc}?category=-1&cabinet=5", FAR),
             ours("2", "B", f"{maiia}?centerId=5FFDF3319021595c9eb87497", FAR),
             ours("3", "C", "https://rendezvous.example/doctolib", VITRE),
-        ]
+        ],
+        read_link,
     )
     assert matcher.find(replace(TOLD, link=f"{keldoc}?cabinet=5")).centre_id == "1"
     told = replace(TOLD, link=f"{maiia}?centerid=5ffdf3319021595c9eb87497")

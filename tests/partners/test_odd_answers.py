@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from partners import keldoc
 from partners.motives import is_reserved_centre
+from partners.platforms.keldoc import reader
 from partners.reading import Context
 from tests.partners.answers import (
     Told,
@@ -140,8 +140,8 @@ def test_addresses_of_keldoc_end_in_a_country_or_in_a_town_that_is_called_so():
         {"id": 1, "location": "Rue des Arts, 97200 Fort-de-France"},
         {"id": 2, "location": "BP 12345, 56100 Lorient France"},
     ]
-    centres = keldoc.read(told, Context()).centres
-    assert [(centre.postcode, centre.town) for centre in centres] == [
+    centres = reader.read(told, Context()).centres
+    assert [(one.postcode, one.town) for one in centres] == [
         ("97200", "Fort-de-France"),
         ("56100", "Lorient"),
     ]

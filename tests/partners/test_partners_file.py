@@ -55,7 +55,7 @@ def test_a_good_file_is_read_and_told(tmp_path: Path) -> None:
     assert (doctolib.between, doctolib.every, doctolib.days) == (3, 20, 10)
     assert [link.gid for link in doctolib.links] == ["", "4821"]
     assert doctolib.hosts == {"partners.doctolib.fr", "www.doctolib.fr"}
-    assert (keldoc.host, keldoc.timetables) == ("http://127.0.0.1:8010",) * 2
+    assert (keldoc.host, keldoc.more_hosts["timetables"]) == ("http://127.0.0.1:8010",) * 2
     assert "127.0.0.1:8010" in keldoc.hosts
     path.write_text(GOOD)
     said = CliRunner().invoke(check, [str(path)])
@@ -78,7 +78,7 @@ def test_a_good_file_is_read_and_told(tmp_path: Path) -> None:
         ),
         ('["ille-et-vilaine"]', '["Ille et Vilaine"]', "12: 'Ille et Vilaine' is no département"),
         ('["ille-et-vilaine"]', '"35"', "12: departements is a list of such as ain"),
-        ("[maiia]", "[miaa]", "14: miaa is no platform: there are doctolib, maiia, keldoc"),
+        ("[maiia]", "[miaa]", "14: miaa is no platform: there are doctolib, keldoc, maiia"),
         ("http://127.0.0.1:8010", "http://keldoc.example", "18: host is an address like https"),
         ("from_our_centres = true", "", "17: [keldoc] names nothing to read"),
         ("from_our_centres = true", 'from_our_centres = "yes"', "19: from_our_centres is true or"),

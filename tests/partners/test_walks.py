@@ -6,7 +6,9 @@ from datetime import date
 
 import pytest
 
-from partners import doctolib_walk, keldoc_walk, maiia_walk
+from partners.platforms.doctolib import walk
+from partners.platforms.keldoc import walk as keldoc_walk
+from partners.platforms.maiia import walk as maiia_walk
 from partners.walking import (
     CentreReading,
     Gone,
@@ -48,7 +50,7 @@ def test_doctolib_is_asked_page_by_page_agendas_in_the_page_s_order():
     page["data"]["doctors"] = [{"link": "/cabinet/vitre/autre", "place_id": 900}]
     free = doctolib_slots("2021-05-03T09:00:00+02:00")
     site = Site({"/booking/centre-du-marais.json": page, "/availabilities.json": free})
-    found = walked(doctolib_walk.walk(plan(LINK)), site)
+    found = walked(walk.walk(plan(LINK)), site)
     assert site.queries("/availabilities.json") == [
         {
             "start_date": "2021-05-01",
@@ -81,7 +83,7 @@ def test_doctolib_reads_only_the_place_that_a_link_selects_and_a_page_once():
             "https://partners.doctolib.fr/x/centre-du-marais?pid=practice-702?speciality_id=1"
         ),
     ]
-    found = walked(doctolib_walk.walk(plan(*links)), site)
+    found = walked(walk.walk(plan(*links)), site)
     assert [one.centre.id for one in found if isinstance(one, CentreReading)] == [
         "doctolib:40:practice-702"
     ]
@@ -98,7 +100,7 @@ def test_doctolib_s_own_list_is_read_to_its_empty_page():
             "/booking/a-la-halle.json": PartnerAnswer(410),
         }
     )
-    found = walked(doctolib_walk.walk(plan(departements=("ille-et-vilaine",))), site)
+    found = walked(walk.walk(plan(departements=("ille-et-vilaine",))), site)
     assert found == [Gone("https://www.doctolib.fr/centre-de-sante/vitre/a-la-halle")]
 
 
@@ -110,7 +112,7 @@ def test_a_centre_is_not_half_read():
             "/availabilities.json": lambda _query: next(answers),
         }
     )
-    found = walked(doctolib_walk.walk(plan(LINK)), site)
+    found = walked(walk.walk(plan(LINK)), site)
     assert [type(one) for one in found] == [CentreReading, ReadingTrouble]
     assert found[1] == ReadingTrouble("centre-du-marais", "no answer")
 
@@ -123,7 +125,7 @@ def test_html_where_json_should_be_is_trouble_and_the_next_page_is_read():
             "/booking/centre-du-marais-deux.json": doctolib_page(agendas=[]),
         }
     )
-    found = walked(doctolib_walk.walk(plan(LINK, other)), site)
+    found = walked(walk.walk(plan(LINK, other)), site)
     assert [type(one) for one in found] == [ReadingTrouble, CentreReading, CentreReading]
 
 
@@ -176,9 +178,7 @@ def test_maiia_s_404_is_an_empty_list_and_its_trouble_stays_its_own():
 )
 def test_a_page_is_not_gone_and_not_empty_because_a_part_of_it_is_refused(bad):
     pages = {"/booking/centre-du-marais.json": doctolib_page(), "/availabilities.json": bad}
-    assert [type(one) for one in walked(doctolib_walk.walk(plan(LINK)), Site(pages))] == [
-        ReadingTrouble
-    ]
+    assert [type(one) for one in walked(walk.walk(plan(LINK)), Site(pages))] == [ReadingTrouble]
     links = plan(f"{KELDOC_LINK}?cabinet=6")
     base = f"{API}/clinics/9/specialties/144/cabinets"
     for part in (f"{API}/timetables/7", f"{base}/6/motive_categories", base):
@@ -189,9 +189,7 @@ def test_a_page_is_not_gone_and_not_empty_because_a_part_of_it_is_refused(bad):
 @pytest.mark.parametrize("refusal", [{"error": "non"}, {"message": "non"}])
 def test_a_page_that_is_refused_in_json_is_not_read(refusal):
     pages = {"/booking/centre-du-marais.json": refusal}
-    assert [type(one) for one in walked(doctolib_walk.walk(plan(LINK)), Site(pages))] == [
-        ReadingTrouble
-    ]
+    assert [type(one) for one in walked(walk.walk(plan(LINK)), Site(pages))] == [ReadingTrouble]
     site = keldoc_site({}, **{f"{API}/searches/resource": refusal})
     assert [type(one) for one in walked(keldoc_walk.walk(plan(KELDOC_LINK)), site)] == [
         ReadingTrouble

@@ -142,6 +142,45 @@ MANNERS = {
         promise=re.compile(r"we will call you back|you will be called back", re.IGNORECASE),
         called_booked=re.compile(r"\b(is|are) (both )?(confirmed|booked)\b"),
     ),
+    "es": Manners(
+        person="persona",
+        yes=re.compile(r"\b(correct[oa]s?|bien|sí|confirm(o|ar|arl[ao]s?))(?!\w)"),
+        no=re.compile(r"\b(no|cambi(ar|arl[ao]s?)|correg(ir|irl[ao]s?))\b"),
+        fields={
+            "date_of_birth": "fecha de nacimiento",
+            "birth_year": "año",
+            "birth_month": "mes",
+            "birth_day": "día",
+            "postcode": "código postal",
+            "reach_number": "móvil",
+            "person_number": "número de teléfono",
+            "tell_number": "número de teléfono",
+            "town": "código postal",
+        },
+        other_fields={
+            "date_of_birth": ("código postal", "localidad", "teléfono", "móvil", "referencia"),
+            "birth_year": ("mes", "día", "código postal", "teléfono", "fecha de nacimiento"),
+            "birth_month": ("año", "día", "código postal", "teléfono", "fecha de nacimiento"),
+            "birth_day": ("año", "mes", "código postal", "teléfono", "fecha de nacimiento"),
+            "postcode": ("nacimiento", "localidad", "teléfono", "móvil", "referencia"),
+            "reach_number": ("nacimiento", "código postal", "referencia"),
+            "person_number": ("nacimiento", "código postal", "referencia"),
+            "tell_number": ("nacimiento", "código postal", "referencia"),
+            "town": ("nacimiento", "teléfono", "móvil", "referencia"),
+        },
+        asks=re.compile(r"\b(marque|diga|cuál es)\b", re.IGNORECASE),
+        example="ejemplo",
+        key_in_entry=re.compile(r"pulse (0|9|asterisco) y luego almohadilla"),
+        person_in_entry="persona, pulse 0 y luego almohadilla",
+        greeting="Hola",
+        reference=re.compile(r"referencia: \d \d(, \d \d){4}\.$", re.IGNORECASE),
+        reference_word="referencia",
+        first_digits="4 5, 2 1, 7 3, 8 9, 0 8",
+        promise=re.compile(r"le llamaremos", re.IGNORECASE),
+        called_booked=re.compile(
+            r"\b(está|están|queda|quedan) (las dos )?(confirmad|reservad)as?\b"
+        ),
+    ),
 }
 # Said by the telephone's edge or by the engine, whatever the step.
 NAMED_IN_CODE = frozenset(
@@ -302,7 +341,7 @@ def test_each_choice_is_a_sentence_of_its_own_with_the_label_before_the_key(word
         assert len(label.split()) >= 2, (key, label)
     # One key a sentence: two in a row are one thing too many to keep in mind.
     for sentence in wording.sentences:
-        told = re.findall(r"\b(?:tapez|press) [0-9]", sentence)
+        told = re.findall(r"\b(?:tapez|press|pulse) [0-9]", sentence)
         assert len(told) <= 1, sentence
     keys = [key for key, _ in wording.options if key.isdigit() and key not in "089"]
     assert keys == sorted(keys), "choices are told in the order of the keypad"
@@ -311,7 +350,7 @@ def test_each_choice_is_a_sentence_of_its_own_with_the_label_before_the_key(word
 @each(menus)
 def test_there_is_a_pause_before_and_between_the_choices(wording: Wording):
     for piece in wording.marked.split("|"):
-        assert len(re.findall(r"\b(?:tapez|press) \d", piece)) <= 1, piece
+        assert len(re.findall(r"\b(?:tapez|press|pulse) \d", piece)) <= 1, piece
 
 
 @each(menus)
@@ -419,7 +458,7 @@ def test_the_reference_is_told_twice_before_anything_is_asked(language: str):
         first = dict(everything_said(language)[::-1])[key]
         digits = MANNERS[language].first_digits
         assert first.count(digits) == 2
-        assert first.rindex(digits) < re.search(r"tapez|press", first).start()  # type: ignore[union-attr]
+        assert first.rindex(digits) < re.search(r"tapez|press|pulse", first).start()  # type: ignore[union-attr]
 
 
 @languages
@@ -512,7 +551,11 @@ def test_the_offers_of_two_appointments_are_said_in_half_a_minute_when_said_agai
 @languages
 def test_a_menu_of_three_or_four_says_at_the_start_how_many_there_are(language: str):
     """Callers.md, rule 6; where the key of another language may follow, nobody can count."""
-    number = {"fr": ("Trois|trois", "Quatre|quatre"), "en": ("(T|t)hree", "(F|f)our")}[language]
+    number = {
+        "fr": ("Trois|trois", "Quatre|quatre"),
+        "en": ("(T|t)hree", "(F|f)our"),
+        "es": ("(T|t)res", "(C|c)uatro"),
+    }[language]
     told = ("for_whom", "other_offers", "reach_mobile", "no_slot", "no_slot_but_far", "my_menu")
     for key in told:
         catalogue = load(language)
@@ -539,13 +582,13 @@ def test_silence_is_told_in_other_words_each_time_and_more_time_is_offered(langu
     told = {load(language).say("reason.silence", {}, number) for number in range(3)}
     assert len(told) == 3
     for text in told:
-        assert re.search(r"\b(tapez|press) 8\.$", text)
+        assert re.search(r"\b(tapez|press|pulse) 8\.$", text)
 
 
 @languages
 @pytest.mark.parametrize("key", ["8", "9", "*"])
 def test_each_of_the_keys_that_mean_the_same_everywhere_is_told_somewhere(language: str, key: str):
     """A key that nobody is told of helps nobody."""
-    named = {"*": "étoile|star"}.get(key, key)
+    named = {"*": "étoile|star|asterisco"}.get(key, key)
     texts = " ".join(text for _, text in everything_said(language))
-    assert re.search(rf"\b(tapez|press) ({named})\b", texts)
+    assert re.search(rf"\b(tapez|press|pulse) ({named})\b", texts)

@@ -14,6 +14,7 @@ import pytest
 
 from sqlalchemy import event, update
 
+from jobs.partner_files import NAMES
 from models.centres.tables import centre
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
@@ -48,7 +49,9 @@ def site(made: House) -> House:
 
 
 def app_of(made: House, campaign: Any = CAMPAIGN) -> Any:
-    service = Service(Directory(made.database), campaign, made.settings.national_number)
+    service = Service(
+        Directory(made.database), campaign, made.settings.national_number, platforms=lambda: NAMES
+    )
     return make_app(Parts(made.settings, made.store, service, made.woken))
 
 

@@ -21,7 +21,8 @@ from models.desk import desk as rows
 from models.queue import queues
 from simulator.ring.handset import Handset, HandsetCall
 from simulator.ring.rtp import Stream, Ticker
-from simulator.ring.tones import loudness, tone
+from simulator.ring.tones import tone
+from tests.sip.loudness import loudness
 from tests.sip.town import NATIONAL, PASSWORD, PATIENCE_S, Town, eventually, speaks, town
 from tests.support.house import MOBILE, StaffClient
 
@@ -270,7 +271,7 @@ def hall(place: Town, exchange: TelephoneExchange) -> Hall:
     def telephone(name: str, hertz: float) -> Telephone:
         made = exchange.telephone(place.sip, name, hertz)
         made.registers()
-        known = place.simulator.far_phones.named
+        known = place.simulator.boxes.named
         eventually(lambda: known(f"client:{staff[name].id}"), "it can be rung")
         return made
 

@@ -14,7 +14,7 @@ import pytest
 
 from jobs.alert_listener import FIRST_PAUSE, HttpListener, TellAlerts
 from models.supervision import alerts
-from services.supervision.tell_alerts import NEWS_FOR, tell_alerts
+from services.supervision.alerts import NEWS_FOR, tell_alerts
 from tests.support.house import House, house
 from tests.support.rows import clock_of
 

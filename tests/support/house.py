@@ -29,6 +29,7 @@ from exchange.interpreter import Call
 from exchange.transport import WsgiTransport
 from flows.session import Session
 from flows.world import World  # noqa: F401  (re-exported for tests of steps)
+from jobs.partner_files import NAMES
 from models.accounts import staff as staff_rows
 from models.accounts.staff import STRONG_ROLES, Staff
 from models.booking import bookings
@@ -165,7 +166,9 @@ class House:
     def application(self) -> Flask:
         """The web application, made anew: as after a restart of the web server."""
         directory = Directory(self.database, centres_fresh_seconds=0)
-        service = Service(directory, self.campaign, self.settings.national_number)
+        service = Service(
+            directory, self.campaign, self.settings.national_number, platforms=lambda: NAMES
+        )
         return make_app(Parts(self.settings, self.store, service, self.woken))
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from models.messages.tables import message
 from models.partners import bookings
 from models.partners.bookings import OrderRow
 from models.slots.tables import place
-from partners.keldoc_booking import BookedCentre, Keldoc, KeldocAccount
+from partners.platforms.keldoc.booking import BookedCentre, Keldoc, KeldocAccount
 from services.centres.directory import Directory
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.partners.booking import NotAsked, PartnerOrder, PlacedOrder, ask

@@ -12,7 +12,6 @@ from flask_login import current_user
 from markupsafe import Markup
 from werkzeug import Response
 
-from models.accounts.staff import ROLES, Staff, StaffSession
 from services.accounts import known_device, passwords, second_factor
 from services.accounts import staff as accounts
 from services.accounts.sign_in import (
@@ -24,10 +23,11 @@ from services.accounts.sign_in import (
     WrongCredentials,
     needs,
 )
+from services.accounts.staff import ROLES, Staff, StaffSession
 from services.store import Store
 from web.browser_session import Cookies
 from web.pages import leads, words
-from web.staff_only import address, current, is_fetch, public, roles, staff_session, token
+from web.staff_only import address, current, is_fetch, public, roles, staff_session, to_proof, token
 
 # Where the missing step of a session is done.
 _STEPS = {
@@ -37,6 +37,7 @@ _STEPS = {
 }
 _HOMES = ("/poste", "/supervision", "/centre", "/compte")
 _HOME_OF = {"supervisor": "/supervision", "operator": "/supervision", "secretary": "/centre"}
+_REFUSALS = (WrongCredentials, SignInClosed, passwords.TooBusy, passwords.BadPassword)
 _GROUP = 4
 _LONGEST_NAME = 64
 
@@ -48,25 +49,25 @@ def blueprint(store: Store, sign_in: SignIn, cookies: Cookies) -> Blueprint:
     """/connexion and what follows it, /deconnexion, /compte."""
     pages = Blueprint("sign_in", __name__)
     views = _Views(store, sign_in, cookies)
-    for method, path, name, view in (
-        ("GET", "/connexion", "form", views.form),
-        ("POST", "/connexion", "enter", views.enter),
-        ("GET", "/connexion/code", "code_form", views.code_form),
-        ("POST", "/connexion/code", "give_code", views.give_code),
-        ("GET", "/connexion/inscription", "enrol_form", views.enrol_form),
-        ("POST", "/connexion/inscription", "enrol", views.enrol),
-        ("GET", "/connexion/mot-de-passe", "password_form", views.password_form),
-        ("POST", "/connexion/mot-de-passe", "change_password", views.change_password),
-        ("POST", "/deconnexion", "sign_out", views.sign_out),
-        ("GET", "/compte", "account", views.account),
-        ("POST", "/compte/telephone", "phone", views.phone),
-        ("POST", "/compte/partout", "everywhere", views.everywhere),
-        ("POST", "/compte/fin", "end_one", views.end_one),
-        ("GET", "/compte/preuve", "proof_form", views.proof_form),
-        ("POST", "/compte/preuve", "prove", views.prove),
-        ("POST", "/supervision/mur", "open_wall", views.open_wall),
+    for method, path, view in (
+        ("GET", "/connexion", views.form),
+        ("POST", "/connexion", views.enter),
+        ("GET", "/connexion/code", views.code_form),
+        ("POST", "/connexion/code", views.give_code),
+        ("GET", "/connexion/inscription", views.enrol_form),
+        ("POST", "/connexion/inscription", views.enrol),
+        ("GET", "/connexion/mot-de-passe", views.password_form),
+        ("POST", "/connexion/mot-de-passe", views.change_password),
+        ("POST", "/deconnexion", views.sign_out),
+        ("GET", "/compte", views.account),
+        ("POST", "/compte/telephone", views.phone),
+        ("POST", "/compte/partout", views.everywhere),
+        ("POST", "/compte/fin", views.end_one),
+        ("GET", "/compte/preuve", views.proof_form),
+        ("POST", "/compte/preuve", views.prove),
+        ("POST", "/supervision/mur", views.open_wall),
     ):
-        pages.add_url_rule(path, name, view, methods=[method])
+        pages.add_url_rule(path, view.__name__, view, methods=[method])
     return pages
 
 
@@ -144,12 +145,9 @@ class _Views:
         """Why somebody at an open session is not known to be whose it is; None when they are."""
         try:
             self._sign_in.prove(found, token(), password, self._origin())
-        except WrongCredentials:
-            return "wrong_old", HTTPStatus.UNAUTHORIZED
-        except SignInClosed:
-            return "closed", HTTPStatus.TOO_MANY_REQUESTS
-        except passwords.TooBusy:
-            return "busy", HTTPStatus.SERVICE_UNAVAILABLE
+        except _REFUSALS as refused:
+            problem, status = _problem(refused)
+            return "wrong_old" if problem == "wrong" else problem, status
         return None
 
     def _enrol_page(self, problem: str = "", status: int = 200) -> ResponseReturnValue:
@@ -247,7 +245,7 @@ class _Views:
         try:
             begun = self._sign_in.open_wall(found, token())
         except Unproved:
-            return redirect(url_for("sign_in.proof_form", next="/supervision?mur=1"))
+            return to_proof("/supervision?mur=1")
         except WrongCredentials:
             return _to_start()
         answer = redirect(url_for("board.wall"), HTTPStatus.SEE_OTHER)
@@ -302,14 +300,8 @@ class _Views:
         """Do a step, or show its form again with what was wrong."""
         try:
             begun = act()
-        except WrongCredentials:
-            return again("wrong", HTTPStatus.UNAUTHORIZED)
-        except SignInClosed:
-            return again("closed", HTTPStatus.TOO_MANY_REQUESTS)
-        except passwords.TooBusy:
-            return again("busy", HTTPStatus.SERVICE_UNAVAILABLE)
-        except passwords.BadPassword as bad:
-            return again(f"password_{bad.key}", HTTPStatus.BAD_REQUEST)
+        except _REFUSALS as refused:
+            return again(*_problem(refused))
         return self._go_on(begun)
 
     def _go_on(self, begun: BegunSession) -> ResponseReturnValue:
@@ -328,6 +320,17 @@ class _Views:
             self._cookies.know(answer, cookie, int(known_device.KEPT.total_seconds()))
         self._cookies.sign_in(answer, begun.token)
         return answer
+
+
+def _problem(refused: Exception) -> tuple[str, int]:
+    """The end of the key of what was wrong, and the status."""
+    if isinstance(refused, SignInClosed):
+        return "closed", HTTPStatus.TOO_MANY_REQUESTS
+    if isinstance(refused, passwords.TooBusy):
+        return "busy", HTTPStatus.SERVICE_UNAVAILABLE
+    if isinstance(refused, passwords.BadPassword):
+        return f"password_{refused.key}", HTTPStatus.BAD_REQUEST
+    return "wrong", HTTPStatus.UNAUTHORIZED
 
 
 def _page(template: str, status: int, **values: object) -> ResponseReturnValue:

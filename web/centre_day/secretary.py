@@ -14,7 +14,7 @@ import json
 import time
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from datetime import time as clock_time
 from http import HTTPStatus
@@ -24,31 +24,33 @@ from flask import Blueprint, Response, abort, jsonify, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from flows.understanding import NotUnderstood
-from models.booking import changes
-from models.centre_day import attendance, operations
-from models.centre_day.operations import CentreState
-from models.desk import desk as desk_rows
+from services.accounts.staff import names_of
 from services.booking.confirm_booking import Booked
+from services.booking.find_booking import read_booking
 from services.centre_day import secretary, secretary_hours
-from services.centre_day.secretary import AtCentre, AttendanceState, RingAnswer, WalkIn
+from services.centre_day.secretary import (
+    AtCentre,
+    AttendanceState,
+    CentreState,
+    RingAnswer,
+    WalkIn,
+)
 from services.centre_day.secretary_hours import DayHours, HoursRefused
 from services.desk.booking import LONGEST_NAME, BookingRefused
 from services.desk.offers import reach
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
 from services.store import Store
-from web.desk.agent_session import new_nonce
+from web.desk.desk_page import new_nonce
 from web.desk.forms import birth
 from web.pages import words
-from web.staff_only import current, is_fetch, is_proved, roles
-from web.written import DeskWords
+from web.staff_only import UNPROVED, current, is_fetch, is_proved, roles, to_proof
+from web.written import Written
 
 # Days ahead and behind that a page may be asked for.
 _FARTHEST: Final = timedelta(days=366)
 _LONGEST_ID: Final = 40
 _KNOWN_SECONDS: Final = 60.0
-# Closing that concerns nobody needs no password.
-UNPROVED: Final = "unproved"
 
 
 @dataclass(frozen=True)
@@ -67,20 +69,21 @@ def blueprint(store: Store, service: Service) -> Blueprint:
     """The routes of /centre."""
     pages = Blueprint("secretary", __name__, url_prefix="/centre")
     views = _Views(store, service)
-    for method, path, name, view in (
-        ("GET", "", "page", views.page),
-        ("GET", "/etat", "etat", views.etat),
-        ("GET", "/imprimer", "printed", views.printed),
-        ("POST", "/presence", "mark", views.mark),
-        ("POST", "/arrivee", "book", views.book),
-        ("POST", "/suivant", "ring", views.ring),
-        ("POST", "/reponse", "answer", views.answer),
-        ("POST", "/ouvrir", "open_hours", views.open_hours),
-        ("GET", "/fermeture", "closing", views.closing),
-        ("POST", "/fermer", "close_hours", views.close_hours),
-        ("POST", "/rouvrir", "reopen", views.reopen),
+    for method, path, view in (
+        ("GET", "", views.page),
+        ("GET", "/etat", views.etat),
+        ("GET", "/imprimer", views.printed),
+        ("POST", "/presence", views.mark),
+        ("POST", "/arrivee", views.book),
+        ("POST", "/suivant", views.ring),
+        ("POST", "/reponse", views.answer),
+        ("POST", "/ouvrir", views.open_hours),
+        ("GET", "/fermeture", views.closing),
+        ("POST", "/fermer", views.close_hours),
+        ("POST", "/rouvrir", views.reopen),
     ):
-        pages.add_url_rule(path, name, view, methods=[method])
+        pages.add_url_rule(path, view.__name__, view, methods=[method])
+    pages.register_error_handler(HoursRefused, views.hours_refused)
     return pages
 
 
@@ -100,7 +103,7 @@ class _Views:
 
     def _choice(self) -> str:
         with self._store.database.statement() as connection:
-            found = operations.our_centres(connection)
+            found = secretary.our_centres(connection)
         return render_template("centre_day/choice.html", centres=found)
 
     def _day_page(self, at: AtCentre, typed: WalkInForm | None = None) -> str:
@@ -122,7 +125,7 @@ class _Views:
         )
 
     def _frame(self, at: AtCentre) -> dict[str, Any]:
-        written, zone = DeskWords(words()), at.day.zone
+        written, zone = Written(words()), at.day.zone
         today = secretary.today_of(at.day.centre, self._store.clock.now())
         return {
             "at": at,
@@ -141,16 +144,13 @@ class _Views:
         if not staff_ids:
             return {}
         with self._store.database.statement() as connection:
-            return desk_rows.names_of(connection, staff_ids)
+            return names_of(connection, staff_ids)
 
     @roles("secretary", "supervisor", poll=True)
     def etat(self) -> ResponseReturnValue:
         """What the page asks for by itself: counts and marks, and nobody's data."""
         at = self._asked(known=True) or abort(HTTPStatus.NOT_FOUND)
-        with self._store.database.statement() as connection:
-            marks = attendance.marks(connection, at.day.centre.id, at.day.window)
-            hours = attendance.hours(connection, self._store.clock, at.day.centre.id, at.day.window)
-        counts = secretary.counts(list(marks.values()), hours, self._store.clock.now())
+        marks, counts = secretary.read_marks(at)
         told = {**asdict(counts), "expected": counts.expected, "to_give": counts.to_give}
         body = json.dumps({"counts": told, "marks": marks, "keys": _tag(list(marks))})
         response = Response(body, mimetype="application/json")
@@ -224,27 +224,25 @@ class _Views:
         try:
             with self._store.database.transaction() as connection:
                 made = secretary.book_now(connection, at, walk_in)
-                file = (
-                    None
-                    if isinstance(made, BookingRefused)
-                    else changes.load(connection, self._store.vault, made.booking_ids[0])
-                )
+                found = None
+                if not isinstance(made, BookingRefused):
+                    found = read_booking(connection, self._store, made.booking_ids[0])
         except ValueError:
             abort(HTTPStatus.BAD_REQUEST)
-        if isinstance(made, BookingRefused) or file is None:
+        if isinstance(made, BookingRefused) or found is None:
             why = str(made.why) if isinstance(made, BookingRefused) else "gone"
             return self._again(at, typed, why)
         return render_template(
             "centre_day/booked.html",
             **self._frame(at),
-            file=file,
+            file=found.file,
             texted=takes_texts(number),
             repeated=made.repeated,
         )
 
     def _again(self, at: AtCentre, typed: WalkInForm, wrong: str) -> ResponseReturnValue:
         """The page with what was typed, and what is not right about it."""
-        typed = WalkInForm(**{**asdict(typed), "wrong": wrong, "nonce": new_nonce()})
+        typed = replace(typed, wrong=wrong, nonce=new_nonce())
         return self._day_page(at, typed), HTTPStatus.UNPROCESSABLE_ENTITY
 
     @roles("secretary", "supervisor")
@@ -274,22 +272,16 @@ class _Views:
     @roles("secretary", "supervisor")
     def open_hours(self) -> ResponseReturnValue:
         at, form = self._here(), request.form
-        try:
-            every, capacity = form.get("every", type=int), form.get("capacity", type=int)
-            opened = secretary_hours.open_hours(at, _hours(form), every or 0, capacity or 0)
-        except HoursRefused as refused:
-            return self._back(at, f"hours_{refused}", anchor="hours")
+        every, capacity = form.get("every", type=int), form.get("capacity", type=int)
+        opened = secretary_hours.open_hours(at, _hours(form), every or 0, capacity or 0)
         return self._back(at, "opened", anchor="hours", n=opened.places)
 
     @roles("secretary", "supervisor")
     def closing(self) -> ResponseReturnValue:
         """What closing would do; nothing happens."""
         at = self._here()
-        try:
-            hours = _hours(request.args)
-            found = secretary_hours.look_at_closing(at, hours)
-        except HoursRefused as refused:
-            return self._back(at, f"hours_{refused}", anchor="hours")
+        hours = _hours(request.args)
+        found = secretary_hours.look_at_closing(at, hours)
         return render_template(
             "centre_day/closing.html",
             **self._frame(at),
@@ -305,18 +297,21 @@ class _Views:
     def close_hours(self) -> ResponseReturnValue:
         at, form = self._here(), request.form
         people = form.get("people", type=int) or 0
+        # Closing that concerns nobody needs no password.
         if people and not is_proved():
-            if is_fetch():
-                return {"error": UNPROVED}, HTTPStatus.FORBIDDEN
-            return redirect(url_for("sign_in.proof_form", next=self._closing_url(at)), 303)
+            return _unproved(self._closing_url(at))
         try:
             hours = _hours(form)
             done = secretary_hours.close_hours(at, hours, why=form.get("why", ""), people=people)
         except HoursRefused as refused:
-            if str(refused) in {"changed", "why"}:
-                return redirect(self._closing_url(at, dit=f"hours_{refused}"), 303)
-            return self._back(at, f"hours_{refused}", anchor="hours")
+            if str(refused) not in {"changed", "why"}:
+                raise
+            return redirect(self._closing_url(at, dit=f"hours_{refused}"), 303)
         return self._back(at, "closed", anchor="hours", n=done.moved, m=done.cases)
+
+    def hours_refused(self, refused: HoursRefused) -> ResponseReturnValue:
+        """Hours that cannot be opened, closed or opened again: the day's page says why."""
+        return self._back(self._here(), f"hours_{refused}", anchor="hours")
 
     def _closing_url(self, at: AtCentre, **more: Any) -> str:
         form = request.form
@@ -328,14 +323,8 @@ class _Views:
         at = self._here()
         if not is_proved():
             # People are moved back, and each of them is told.
-            if is_fetch():
-                return {"error": UNPROVED}, HTTPStatus.FORBIDDEN
-            wanted = url_for("secretary.page", **_where(at), dit="again", _anchor="hours")
-            return redirect(url_for("sign_in.proof_form", next=wanted), 303)
-        try:
-            back = secretary_hours.reopen(at, request.form.get("operation", "")[:_LONGEST_ID])
-        except HoursRefused as refused:
-            return self._back(at, f"hours_{refused}", anchor="hours")
+            return _unproved(url_for("secretary.page", **_where(at), dit="again", _anchor="hours"))
+        back = secretary_hours.reopen(at, request.form.get("operation", "")[:_LONGEST_ID])
         return self._back(at, "reopened", anchor="hours", n=back)
 
     # ------------------------------------------------------------ which centre, which day
@@ -353,7 +342,7 @@ class _Views:
         until, found = self._known.get(chosen, (0.0, None)) if known else (0.0, None)
         if found is None or until < time.monotonic():
             with self._store.database.statement() as connection:
-                found = operations.centre_state(connection, chosen)
+                found = secretary.centre_state(connection, chosen)
             if found is None:
                 abort(HTTPStatus.NOT_FOUND)
             self._known[chosen] = (time.monotonic() + _KNOWN_SECONDS, found)
@@ -398,14 +387,17 @@ class _Views:
     def _back(
         self, at: AtCentre, word: str = "", *, anchor: str = "", **values: int
     ) -> ResponseReturnValue:
-        if word:
+        if word and anchor.startswith("p-"):
             # What is said stands at the top, not where the page would open.
-            anchor = "" if anchor.startswith("p-") else anchor
-            values_or_word: dict[str, Any] = {"dit": word, **values}
-        else:
-            values_or_word = dict(values)
-        where = url_for("secretary.page", **_where(at), **values_or_word, _anchor=anchor or None)
+            anchor = ""
+        told: dict[str, Any] = {"dit": word or None, **values, "_anchor": anchor or None}
+        where = url_for("secretary.page", **_where(at), **told)
         return redirect(where, HTTPStatus.SEE_OTHER)
+
+
+def _unproved(wanted: str) -> ResponseReturnValue:
+    """The password is asked for again; `wanted` is the path that follows it."""
+    return ({"error": UNPROVED}, HTTPStatus.FORBIDDEN) if is_fetch() else to_proof(wanted)
 
 
 def _chooses() -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from flows.session import CallerKind, Moving
+from flows.session import Moving
 from flows.understanding import NotUnderstood, date_of_birth
 from services.desk.offers import reach
 
@@ -92,7 +92,6 @@ class Understood:
 
     born: tuple[date, ...] = ()
     number: str = ""
-    mobile: bool = False
     from_day: date | None = None
     within: float = 0.0
     seen: tuple[int, ...] = ()
@@ -111,11 +110,10 @@ def understand(form: BookingForm, today: date) -> Understood:
             wrong.append(key)
         else:
             born.append(found)
-    number, mobile = "", False
+    number = ""
     if form.number:
         try:
-            number, kind = reach(form.number)
-            mobile = kind is CallerKind.MOBILE
+            number, _kind = reach(form.number)
         except NotUnderstood:
             wrong.append("number")
     from_day = None
@@ -127,7 +125,6 @@ def understand(form: BookingForm, today: date) -> Understood:
     return Understood(
         born=tuple(born),
         number=number,
-        mobile=mobile,
         from_day=from_day,
         within=_kilometres(form.within),
         seen=_numbers(form.seen),

@@ -16,25 +16,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from models.agents.agents import Leg
 from models.database import Connection
-from models.desk import desk as rows
-from models.desk.desk import Now
-from models.supervision import snapshots
+from services.accounts.staff import names_of
 from services.agents import presence
-from services.agents.presence import Current
+from services.agents.presence import Current, Leg
 from services.agents.struggling import Struggling, struggling
+from services.desk.at_desk import WITH_ENTRY, Now, now_of
 from services.store import Store
+from services.supervision.snapshots import Snapshots
+from services.supervision.write_board import NAME as BOARD
 from web.written import DeskWords
 
-BOARD = "board"
 # Seconds that what all desks share is good for.
 LINE_FRESH = 0.5
 STRUGGLING_FRESH = 2.0
 # How often the page's being there is written down.
 HEARTBEAT = timedelta(seconds=5)
-# An agent has an entry in these.
-WITH_ENTRY = frozenset({"reserved", "talking", "wrapup"})
 _OVER = "ended"
 _DIGITS = 24
 
@@ -66,24 +63,15 @@ class DeskState:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._tag, self._line = "", {"count": 0, "longest": None}
+        self._tag = ""
+        self._line: dict[str, Any] = {"count": 0, "longest": None}
         # None: nobody has counted them yet.
         self._cases: int | None = None
-        self._shared_line = _Shared(self._read_line, LINE_FRESH)
+        self._snapshots = Snapshots(store, seconds=LINE_FRESH)
         self._shared_struggling = _Shared(self._read_struggling, STRUGGLING_FRESH)
         self._written: dict[str, tuple[list[Struggling], list[dict[str, Any]]]] = {}
         # What an agent's call is like, with what it was made from.
         self._calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
-
-    def _read_line(self, connection: Connection) -> dict[str, Any]:
-        found = snapshots.get(connection, BOARD, self._tag)
-        if found is not None and found.body is not None:
-            body = json.loads(found.body)
-            line = body.get("line", {})
-            self._cases = sum(body["cases"].values()) if "cases" in body else None
-            self._tag = found.tag
-            self._line = {"count": line.get("calls", 0), "longest": line.get("longest")}
-        return self._line
 
     def _read_struggling(self, connection: Connection) -> list[Struggling]:
         return struggling(connection, self._store)
@@ -113,14 +101,20 @@ class DeskState:
 
     def line(self) -> dict[str, Any]:
         """How many wait on the line, and since when who waits longest (ISO 8601)."""
-        found: dict[str, Any] = self._shared_line.get(self._store)
-        return found
+        read = self._snapshots.get(BOARD)
+        if read is not None and read.snapshot.body and read.snapshot.tag != self._tag:
+            body = json.loads(read.snapshot.body)
+            line = body.get("line", {})
+            self._cases = sum(body["cases"].values()) if "cases" in body else None
+            self._line = {"count": line.get("calls", 0), "longest": line.get("longest")}
+            self._tag = read.snapshot.tag
+        return self._line
 
     def now(self, staff_id: str) -> Now | None:
         """The agent at this moment; their page is there, which is written down now and then."""
         store = self._store
         with store.database.statement() as connection:
-            now = rows.now_of(connection, staff_id)
+            now = now_of(connection, staff_id)
         if now is not None and store.clock.now() - now.seen_at >= HEARTBEAT:
             presence.heartbeat(store, staff_id)
         return now
@@ -154,9 +148,7 @@ class DeskState:
         if known and known[0] == made_from and not known[1]["pending"]:
             return known[1]
         current = presence.current(self._store, staff_id)
-        with self._store.database.statement() as connection:
-            names = rows.names_of(connection, [who for who, _mode in current.heard_by])
-        made = call_of(now, current, names, written)
+        made = call_of(now, current, watch_of(self._store, current, written), written)
         self._calls[staff_id] = (made_from, made)
         return made
 
@@ -185,16 +177,24 @@ def entry_of(now: Now | None) -> dict[str, Any] | None:
     }
 
 
+def watch_of(store: Store, current: Current, written: DeskWords) -> list[dict[str, str]]:
+    """The supervisors who hear the call, in words."""
+    if not current.heard_by:
+        return []
+    with store.database.statement() as connection:
+        names = names_of(connection, [who for who, _mode in current.heard_by])
+    return [
+        {"mode": mode, "text": written.words.text(f"desk.watch.{mode}", name=names.get(who, ""))}
+        for who, mode in current.heard_by
+    ]
+
+
 def call_of(
-    now: Now, current: Current, names: dict[str, str], written: DeskWords
+    now: Now, current: Current, watch: list[dict[str, str]], written: DeskWords
 ) -> dict[str, Any]:
     """The lines of an agent's call, in words."""
     third = current.third if current.is_mine else None
     failed = [one.error_code or "" for one in current.pending if one.state == "failed"]
-    watch = [
-        {"mode": mode, "text": written.words.text(f"desk.watch.{mode}", name=names.get(who, ""))}
-        for who, mode in current.heard_by
-    ]
     return {
         "ring": ring_of(now, current),
         "third": {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from flask import (
     Blueprint,
@@ -23,17 +23,21 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 
+from flows.questions import Part
 from flows.session import Session
-from models.public.centres import PublicCentre
+from flows.steps import STEPS
+from flows.understanding import COUNTRY_ZONE
+from services.call import resume_call
 from services.online import answers, partner, web_sessions
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_outside
 from services.online.web_sessions import Act, WebSession, WebSessionOutcome
 from services.partners.offers import PartnerOffer
 from services.ports import WakeUp
-from services.public.centres import PublicCentres
+from services.public.centres import PublicCentre, PublicCentres
 from services.service import Service
 from services.store import Store
+from services.work import Work
 from web.cacheable import cacheable
 from web.marks import public, public_form
 from web.online.asked_centre import NOTHING, AskedCentre, asked_centre
@@ -43,41 +47,71 @@ from web.online.calendar_file import calendar_file
 from web.pages import language, stay_in_address, to, words
 from web.staff_only import address
 from web.tickets import people_wait, ticket_is_used, web_session_of_ticket
+from web.written import Written
 
-# The page of each question, by its name on the telephone.
+# The address of each question, by its name on the telephone; the last three are asked here alone.
 SLUGS: Final = {
-    "for_whom": "pour-qui",
-    "not_yet_open": "ouverture",
-    "closed": "fin",
-    "date_of_birth": "naissance",
-    "group": "situation",
-    "not_eligible": "pas-encore",
-    "postcode": "commune",
-    "town_which": "laquelle",
-    "offers": "creneaux",
-    "couple_choice": "a-deux",
-    "no_slot": "attente",
-    "reach": "joindre",
-    "confirm": "confirmer",
-    "ready": "fait",
+    **{one.name: one.page for one in STEPS.values() if one.page and one.part is not Part.MINE},
     "told": "note",
     partner.NAME: "coordonnees",
     partner.WAITS: "demande",
-    "person": "par-telephone",
 }
-STEPS: Final = {slug: step for step, slug in SLUGS.items()}
+_STEPS: Final = {slug: step for step, slug in SLUGS.items()}
 START = "/rendez-vous"
 # A page says so when it could not act: what was asked for came too late.
 _LATE = "avis"
 LATE_WORDS: Final = ("autre", "ailleurs")
 _MOST_LETTERS = 120
+# Of a field that is typed as figures or chosen, and of a token.
+_FIELD_LETTERS = 40
 _WITH_PARTNERS = frozenset({"offers", "no_slot"})
 Form = Mapping[str, str]
 
+# What each page does with its form, and with which fields of it.
+_ACTS: Final[dict[str, tuple[Callable[..., WebSession], tuple[str, ...]]]] = {
+    "for_whom": (answers.for_whom, ("whom",)),
+    "not_yet_open": (answers.not_yet_open, ("number",)),
+    "date_of_birth": (answers.date_of_birth, ("day", "month", "year")),
+    "group": (answers.group, ("belongs",)),
+    "not_eligible": (answers.not_eligible, ("wish", "number")),
+    "postcode": (answers.postcode, ("where",)),
+    "town_which": (answers.town_which, ("code",)),
+    "offers": (answers.take_offer, ("place",)),
+    "couple_choice": (answers.couple_choice, ("wish",)),
+    "no_slot": (answers.no_slot, ("wish", "number", "where")),
+    partner.NAME: (partner.ask, ("first_name", "last_name", "number")),
+    partner.WAITS: (partner.settle, ()),
+    "confirm": (answers.confirm, ()),
+    "ready": (answers.second, ()),
+}
+
+
+def _act(step: str, form: Form) -> Act | None:
+    """What a page does with its form; None for a page that has none."""
+
+    def get(name: str) -> str:
+        return form.get(name, "")
+
+    if step == "reach":
+        none, calls = get("wish") == "none", get("calls") == "yes"
+        return lambda session, world: answers.reach(
+            session, world, get("number"), none=none, calls=calls
+        )
+    if step in STEPS and STEPS[step].page_of_keys:
+        return lambda session, world: answers.press(session, world, step, get("key"))
+    if step not in _ACTS:
+        return None
+    do, names = _ACTS[step]
+    if step in _WITH_PARTNERS and get("partner"):
+        do, names = partner.choose, ("partner",)
+    elif step == "offers" and get("wish"):
+        do, names = answers.other_offers, ("wish", "where")
+    return lambda session, world: do(session, world, *map(get, names))
+
 
 @dataclass(frozen=True)
-class BookingParts:
-    """What public booking is made of."""
+class BookingPages:
+    """The pages of an online booking, for the browser that asks."""
 
     store: Store
     service: Service
@@ -85,321 +119,306 @@ class BookingParts:
     cookie: WebSessionCookie
     centres: PublicCentres
 
+    # ------------------------------------------------------------ the first question
 
-def _acts(form: Form) -> dict[str, Act]:
-    """What each page does with this form."""
-
-    def get(name: str) -> str:
-        return form.get(name, "")
-
-    return {
-        "for_whom": lambda visit, world: answers.for_whom(visit, world, get("whom")),
-        "not_yet_open": lambda visit, world: answers.not_yet_open(visit, world, get("number")),
-        "date_of_birth": lambda visit, world: answers.date_of_birth(
-            visit, world, get("day"), get("month"), get("year")
-        ),
-        "group": lambda visit, world: answers.group(visit, world, get("belongs")),
-        "not_eligible": lambda visit, world: answers.not_eligible(
-            visit, world, get("wish"), get("number")
-        ),
-        "postcode": lambda visit, world: answers.postcode(visit, world, get("where")),
-        "town_which": lambda visit, world: answers.town_which(visit, world, get("code")),
-        "offers": _at_offers(get),
-        "couple_choice": lambda visit, world: answers.couple_choice(visit, world, get("wish")),
-        "no_slot": lambda visit, world: (
-            partner.choose(visit, world, get("partner"))
-            if get("partner")
-            else answers.no_slot(visit, world, get("wish"), get("number"), get("where"))
-        ),
-        partner.NAME: lambda visit, world: partner.ask(
-            visit, world, get("first_name"), get("last_name"), get("number")
-        ),
-        partner.WAITS: partner.settle,
-        "reach": lambda visit, world: answers.reach(
-            visit,
-            world,
-            get("number"),
-            none=get("wish") == "none",
-            calls=get("calls") == "yes",
-        ),
-        "confirm": answers.confirm,
-        "ready": answers.second,
-    }
-
-
-def _at_offers(get: Callable[[str], str]) -> Act:
-    if get("partner"):
-        return lambda visit, world: partner.choose(visit, world, get("partner"))
-    if get("wish"):
-        return lambda visit, world: answers.other_offers(visit, world, get("wish"), get("where"))
-    return lambda visit, world: answers.take_offer(visit, world, get("place"))
-
-
-class Browser:
-    """What every page of a visit does for the browser that asks."""
-
-    def __init__(self, parts: BookingParts) -> None:
-        self.parts = parts
-        self.store, self.cookie = parts.store, parts.cookie
-
-    def visit(self) -> WebSession | None:
-        """The visit that this browser is on, in one read."""
-        visit_id = self.cookie.read(request)
-        return web_sessions.load(self.store, visit_id) if visit_id else None
-
-    def view(self, visit: WebSession) -> BookingViews:
-        return BookingViews(visit, words(), self.store.clock.now(), self.parts.service)
-
-    def partners(self, visit: WebSession) -> tuple[PartnerOffer, ...]:
-        """What partners have near, beside ours."""
-        with self.store.database.statement() as connection:
-            return partner.near(connection, self.store, self.parts.service, visit)
-
-    def centre(self, asked: AskedCentre) -> PublicCentre | None:
-        """The centre of ours that is asked for; None for another, or none."""
-        found = self.parts.centres.all().get(asked.centre) if asked.centre else None
-        return found if found is not None and found.mode == "ours" else None
-
-    def first(self, asked: AskedCentre, wrong: NotTaken | None = None) -> str:
-        """The first question; the same for everybody who asks for the same centre."""
-        stay_in_address(asked.fields)
-        query = asked.query(language())
-        path = f"{START}?{query}" if query else START
-        centre = self.centre(asked)
-        return render_template(
-            "online/booking/start.html",
-            wrong=wrong,
-            typed={},
-            centre=centre,
-            asked=asked,
-            path=path,
-        )
-
-    def settled(self, visit: WebSession) -> WebSession:
-        """The visit after what a partner said meanwhile, if it did."""
-        with self.store.database.statement() as connection:
-            found = partner.state(connection, self.store, visit)
-        if found is not None and not found.is_over:
-            return visit
-        act, service = partner.settle, self.parts.service
-        return web_sessions.answer(self.store, service, visit, visit.number, act).visit
-
-    def shows(
-        self,
-        visit: WebSession,
-        step: str,
-        *,
-        wrong: NotTaken | None = None,
-        form: Form | None = None,
-    ) -> ResponseReturnValue:
-        """The page of a question; after a wrong answer with what was typed there."""
-        if visit.outcome == WebSessionOutcome.TAKEN_UP:
-            return render_template(
-                "online/my_appointment/elsewhere.html", done=visit.done, view=self.view(visit)
-            )
-        page = render_template(
-            f"online/booking/{step}.html",
-            visit=visit,
-            partners=self.partners(visit) if step in _WITH_PARTNERS else (),
-            s=visit.session,
-            view=self.view(visit),
-            slugs=SLUGS,
-            slug=SLUGS[step],
-            token=self.cookie.token(visit.id),
-            wrong=wrong,
-            typed=visit.typed if form is None else form,
-            late=_late(),
-        )
-        return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
-
-    def leads_to(self, visit: WebSession, late: str = "") -> Response:
-        """On to where the visit is now; `late` says why the answer did nothing."""
-        query = {_LATE: late} if late else {}
-        path = url_for("booking.step", slug=SLUGS.get(visit.step, SLUGS["person"]), **query)  # type: ignore[arg-type]
-        response = make_response(redirect(path, HTTPStatus.SEE_OTHER))
-        self.cookie.write(response, visit.id)
-        return response
-
-    def comes_before_others(self, visit: WebSession) -> bool:
-        """Whether it began before the opening, and others wait to begin theirs now."""
-        if visit.session.step != "not_yet_open" or not people_wait():
-            return False
-        campaign, now = self.parts.service.campaign, self.store.clock.now()
-        return answers.after_whom(campaign, now) != "not_yet_open"
-
-    def answers(self, visit: WebSession, step: str) -> ResponseReturnValue:
-        """Act on the form that was sent for a question, once."""
-        form = {name: text[:_MOST_LETTERS] for name, text in request.form.items()}
-        if not self.cookie.is_token(form.get("token", ""), visit.id):
-            return self.leads_to(visit, "ailleurs")
-        if self.comes_before_others(visit):
-            web_sessions.end(self.store, visit.id)
-            response = make_response(redirect(to(START), HTTPStatus.SEE_OTHER))
-            self.cookie.forget(response)
-            return response
-        number, act = _number(form.get("n", "")), _acts(form).get(step)
-        if act is None or (number == visit.number and not may_show(visit, step)):
-            return self.leads_to(visit)
-        visit = replace(visit, session=visit.session.but(language=language()))
-        said = repr((step, sorted(form.items())))
-        try:
-            led = web_sessions.answer(self.store, self.parts.service, visit, number, act, said)
-        except NotTaken as wrong:
-            return self.shows(visit, step, wrong=wrong, form=form)
-        except web_sessions.TooManyHere:
-            return self.shows(visit, step, wrong=NotTaken("", "too_many_here"), form=form)
-        for message_id in led.message_ids:
-            self.parts.wake_up.message(message_id)
-        return self.leads_to(led.visit, "" if led.acted or led.is_copy else "autre")
-
-
-def blueprint(parts: BookingParts) -> Blueprint:
-    """/rendez-vous and what follows."""
-    pages = Blueprint("booking", __name__)
-    browser = Browser(parts)
-    _add_start(pages, browser)
-    _add_resume(pages, browser)
-    _add_end(pages, browser)
-    _add_steps(pages, browser)
-    return pages
-
-
-def _add_start(pages: Blueprint, browser: Browser) -> None:
-    @pages.get(START)
     @public
     @cacheable()
-    def start() -> ResponseReturnValue:
+    def start(self) -> ResponseReturnValue:
         asked = asked_centre(request.args)
-        if asked.centre and browser.centre(asked) is None:
+        if asked.centre and self._centre(asked) is None:
             # Closed since, or made up: the page that everybody has.
             return redirect(to(START))
-        return browser.first(asked)
+        return self._first(asked)
 
-    @pages.post(START)
     @public_form
-    def begin() -> ResponseReturnValue:
-        whom = _field(request.form, "whom")
+    def begin(self) -> ResponseReturnValue:
+        whom = field("whom")
         asked = asked_centre(request.args)
-        if browser.centre(asked) is None:
+        if self._centre(asked) is None:
             asked = NOTHING
         if whom not in answers.WHOM:
-            page = browser.first(asked, NotTaken("whom", "choose"))
+            page = self._first(asked, NotTaken("whom", "choose"))
             return page, HTTPStatus.UNPROCESSABLE_ENTITY
-        earlier = browser.visit()
+        earlier = self._web_session()
         if earlier is not None and _is_begun(earlier):
             path = url_for("booking.resume", **asked.fields)  # type: ignore[arg-type]
             return redirect(path, HTTPStatus.SEE_OTHER)
-        store = browser.store
-        step = answers.after_whom(browser.parts.service.campaign, store.clock.now())
+        store = self.store
+        step = answers.after_whom(self.service.campaign, store.clock.now())
         session = Session(step=step, whom=str(answers.WHOM[whom]))
         named = web_session_of_ticket()
         known = web_sessions.load(store, named) if named else None
         if known is not None:
             # What was told in it is for the browser that has its cookie, and a ticket stays longer.
             used = known.is_over or _is_begun(known)
-            return ticket_is_used() if used else browser.leads_to(known)
+            return ticket_is_used() if used else self._leads_to(known)
         typed = {answers.CENTRE: asked.centre, answers.SLOT: asked.slot} if asked.centre else {}
-        visit_id, place = named or web_sessions.new_id(store), place_outside(address())
-        made = web_sessions.new_web_session(store, language(), visit_id, session, typed, place)
-        return browser.leads_to(made)
+        session_id, place = named or web_sessions.new_id(store), place_outside(address())
+        made = web_sessions.new_web_session(store, language(), session_id, session, typed, place)
+        return self._leads_to(made)
 
-
-def _add_resume(pages: Blueprint, browser: Browser) -> None:
-    @pages.get(f"{START}/reprendre")
-    @public
-    def resume() -> ResponseReturnValue:
-        visit = browser.visit()
-        if visit is None or not _is_begun(visit):
-            return redirect(START, HTTPStatus.SEE_OTHER)
-        token, asked = browser.cookie.token(visit.id), asked_centre(request.args)
-        return render_template("online/booking/resume.html", token=token, asked=asked.fields)
-
-    @pages.post(f"{START}/reprendre")
-    @public_form
-    def go_on() -> ResponseReturnValue:
-        visit = browser.visit()
-        if visit is None:
-            return redirect(START, HTTPStatus.SEE_OTHER)
-        if request.form.get("wish") != "anew":
-            return browser.leads_to(visit)
-        # What they came for this time.
-        query = asked_centre(request.args).query(language())
-        return _leave(browser, f"{START}?{query}" if query else START)
-
-
-def _add_end(pages: Blueprint, browser: Browser) -> None:
-    @pages.get(f"{START}/rendez-vous.ics")
-    @public
-    def calendar() -> ResponseReturnValue:
-        visit = browser.visit()
-        if visit is None or not visit.done:
-            abort(HTTPStatus.NOT_FOUND)
-        return calendar_file(
-            appointments_of(visit),
-            words(),
-            now=browser.store.clock.now(),
-            number=browser.view(visit).number_to_ring,
+    def _first(self, asked: AskedCentre, wrong: NotTaken | None = None) -> str:
+        """The first question; the same for everybody who asks for the same centre."""
+        stay_in_address(asked.fields)
+        return render_template(
+            "online/booking/start.html",
+            wrong=wrong,
+            typed={},
+            centre=self._centre(asked),
+            asked=asked,
+            path=_start_for(asked),
         )
 
-    @pages.post(f"{START}/terminer")
-    @public_form
-    def leave() -> ResponseReturnValue:
-        return _leave(browser, "/")
+    def _centre(self, asked: AskedCentre) -> PublicCentre | None:
+        """The centre of ours that is asked for; None for another, or none."""
+        found = self.centres.all().get(asked.centre) if asked.centre else None
+        return found if found is not None and found.mode == "ours" else None
 
+    # ------------------------------------------------------------ going on, and leaving
 
-def _leave(browser: Browser, path: str) -> ResponseReturnValue:
-    """Whoever sits here next sees nothing of this visit."""
-    visit_id = browser.cookie.read(request)
-    if visit_id and browser.cookie.is_token(_field(request.form, "token"), visit_id):
-        web_sessions.end(browser.store, visit_id)
-    response = make_response(redirect(path, HTTPStatus.SEE_OTHER))
-    browser.cookie.forget(response)
-    return response
-
-
-def _add_steps(pages: Blueprint, browser: Browser) -> None:
-    @pages.get(f"{START}/<string:slug>")
     @public
-    def step(slug: str) -> ResponseReturnValue:
-        asked = STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
-        visit = browser.visit()
-        if visit is None:
+    def resume(self) -> ResponseReturnValue:
+        web_session = self._web_session()
+        if web_session is None or not _is_begun(web_session):
+            return redirect(START, HTTPStatus.SEE_OTHER)
+        return render_template(
+            "online/booking/resume.html",
+            token=self.cookie.token(web_session.id),
+            asked=asked_centre(request.args).fields,
+        )
+
+    @public_form
+    def go_on(self) -> ResponseReturnValue:
+        web_session = self._web_session()
+        if web_session is None:
+            return redirect(START, HTTPStatus.SEE_OTHER)
+        if request.form.get("wish") != "anew":
+            return self._leads_to(web_session)
+        # What they came for this time.
+        return self._end(_start_for(asked_centre(request.args)))
+
+    @public
+    def calendar(self) -> ResponseReturnValue:
+        web_session = self._web_session()
+        if web_session is None or not web_session.done:
+            abort(HTTPStatus.NOT_FOUND)
+        return calendar_file(
+            appointments_of(web_session),
+            words(),
+            now=self.store.clock.now(),
+            number=self._view(web_session).number_to_ring,
+        )
+
+    @public_form
+    def leave(self) -> ResponseReturnValue:
+        return self._end("/")
+
+    def _end(self, path: str) -> Response:
+        """Who sits here next sees nothing of this web session."""
+        session_id = self.cookie.read(request)
+        if session_id and self.cookie.is_token(field("token"), session_id):
+            web_sessions.end(self.store, session_id)
+        return self._forgotten(path)
+
+    def _forgotten(self, path: str) -> Response:
+        response = make_response(redirect(path, HTTPStatus.SEE_OTHER))
+        self.cookie.forget(response)
+        return response
+
+    @public
+    def back_from_code(self) -> ResponseReturnValue:
+        web_session = self._web_session()
+        return redirect(page_of(web_session) if web_session else START, HTTPStatus.SEE_OTHER)
+
+    @public_form
+    def code(self) -> ResponseReturnValue:
+        """A code to finish by telephone, or with a person.
+
+        Asked for again there is another one, and the last stops counting.
+        """
+        web_session = self._web_session()
+        if web_session is None:
+            return redirect(START, HTTPStatus.SEE_OTHER)
+        if web_session.is_over or not self.cookie.is_token(field("token"), web_session.id):
+            return redirect(page_of(web_session), HTTPStatus.SEE_OTHER)
+        campaign = web_sessions.for_web(self.service.campaign)
+        with self.store.database.transaction() as connection:
+            work = Work(connection, self.store, campaign)
+            found = resume_call.new_web_session_code(work, web_session.id)
+        until = self.store.clock.now() + resume_call.VISIT_CODE_LIVES
+        written = Written(words())
+        return render_template(
+            "online/my_appointment/code.html",
+            code=written.reference(found),
+            until=written.hour(until, COUNTRY_ZONE.key),
+            back=page_of(web_session),
+        )
+
+    # ------------------------------------------------------------ every other question
+
+    @public
+    def step(self, slug: str) -> ResponseReturnValue:
+        asked = _STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
+        web_session = self._web_session()
+        if web_session is None:
             return _gone()
-        if asked == visit.step == partner.WAITS:
-            # Told by the partner meanwhile: it counts once, whoever looks how often.
-            visit = browser.settled(visit)
-            if visit.step == asked and request.headers.get("HX-Request"):
+        if asked == web_session.step == partner.WAITS:
+            # Told by the partner meanwhile: it counts once, however often the page is looked at.
+            web_session = self._settled(web_session)
+            if web_session.step == asked and request.headers.get("HX-Request"):
                 return "", HTTPStatus.NO_CONTENT
         # Where a call was that has no page here, a person goes on.
-        if may_show(visit, asked) or (asked == "person" and visit.step not in SLUGS):
-            return browser.shows(visit, asked)
-        return browser.leads_to(visit)
+        goes_on_by_telephone = asked == "person" and web_session.step not in SLUGS
+        if may_show(web_session, asked) or goes_on_by_telephone:
+            return self._shows(web_session, asked)
+        return self._leads_to(web_session)
 
-    @pages.post(f"{START}/<string:slug>")
     @public_form
-    def answer(slug: str) -> ResponseReturnValue:
-        asked = STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
-        visit = browser.visit()
-        return _gone() if visit is None else browser.answers(visit, asked)
+    def answer(self, slug: str) -> ResponseReturnValue:
+        """Act on the form that was sent for a question, once."""
+        step = _STEPS.get(slug) or abort(HTTPStatus.NOT_FOUND)
+        web_session = self._web_session()
+        if web_session is None:
+            return _gone()
+        form = {name: text[:_MOST_LETTERS] for name, text in request.form.items()}
+        if not self.cookie.is_token(form.get("token", ""), web_session.id):
+            return self._leads_to(web_session, "ailleurs")
+        if self._comes_before_others(web_session):
+            web_sessions.end(self.store, web_session.id)
+            return self._forgotten(to(START))
+        return self._act_on(web_session, step, form)
+
+    def _act_on(self, web_session: WebSession, step: str, form: Form) -> ResponseReturnValue:
+        number, act = number_in(form.get("n", "")), _act(step, form)
+        if act is None or (number == web_session.number and not may_show(web_session, step)):
+            return self._leads_to(web_session)
+        web_session = replace(web_session, session=web_session.session.but(language=language()))
+        said = repr((step, sorted(form.items())))
+        try:
+            led = web_sessions.answer(self.store, self.service, web_session, number, act, said)
+        except NotTaken as wrong:
+            return self._shows(web_session, step, wrong=wrong, form=form)
+        except web_sessions.TooManyHere:
+            many = NotTaken("", "too_many_here")
+            return self._shows(web_session, step, wrong=many, form=form)
+        for message_id in led.message_ids:
+            self.wake_up.message(message_id)
+        return self._leads_to(led.visit, "" if led.acted or led.is_copy else "autre")
+
+    def _web_session(self) -> WebSession | None:
+        """The web session that this browser is on, in one read."""
+        session_id = self.cookie.read(request)
+        return web_sessions.load(self.store, session_id) if session_id else None
+
+    def _view(self, web_session: WebSession) -> BookingViews:
+        return BookingViews(web_session, words(), self.store.clock.now(), self.service)
+
+    def _partners(self, web_session: WebSession) -> tuple[PartnerOffer, ...]:
+        """What partners have near, beside ours."""
+        with self.store.database.statement() as connection:
+            return partner.near(connection, self.store, self.service, web_session)
+
+    def _settled(self, web_session: WebSession) -> WebSession:
+        """The web session after what a partner said meanwhile, if it did."""
+        with self.store.database.statement() as connection:
+            found = partner.state(connection, self.store, web_session)
+        if found is not None and not found.is_over:
+            return web_session
+        number, act = web_session.number, partner.settle
+        return web_sessions.answer(self.store, self.service, web_session, number, act).visit
+
+    def _shows(
+        self,
+        web_session: WebSession,
+        step: str,
+        *,
+        wrong: NotTaken | None = None,
+        form: Form | None = None,
+    ) -> ResponseReturnValue:
+        """The page of a question; after a wrong answer with what was typed there."""
+        view = self._view(web_session)
+        if web_session.outcome == WebSessionOutcome.TAKEN_UP:
+            return render_template(
+                "online/my_appointment/elsewhere.html", done=web_session.done, view=view
+            )
+        late = request.args.get(_LATE, "")
+        own = "keys" if step in STEPS and STEPS[step].page_of_keys else step
+        page = render_template(
+            f"online/booking/{own}.html",
+            web_session=web_session,
+            step=step,
+            partners=self._partners(web_session) if step in _WITH_PARTNERS else (),
+            s=web_session.session,
+            view=view,
+            slugs=SLUGS,
+            slug=SLUGS[step],
+            token=self.cookie.token(web_session.id),
+            wrong=wrong,
+            typed=web_session.typed if form is None else form,
+            late=late if late in LATE_WORDS else "",
+        )
+        return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
+
+    def _leads_to(self, web_session: WebSession, late: str = "") -> Response:
+        """On to where the web session is now; `late` says why the answer did nothing."""
+        path = page_of(web_session, **({_LATE: late} if late else {}))
+        response = make_response(redirect(path, HTTPStatus.SEE_OTHER))
+        self.cookie.write(response, web_session.id)
+        return response
+
+    def _comes_before_others(self, web_session: WebSession) -> bool:
+        """Whether it began before the opening, and others wait to begin theirs now."""
+        if web_session.session.step != "not_yet_open" or not people_wait():
+            return False
+        campaign, now = self.service.campaign, self.store.clock.now()
+        return answers.after_whom(campaign, now) != "not_yet_open"
 
 
-def _is_begun(visit: WebSession) -> bool:
+def blueprint(views: BookingPages) -> Blueprint:
+    """/rendez-vous and what follows."""
+    pages = Blueprint("booking", __name__, url_prefix=START)
+    for method, path, view in (
+        ("GET", "", views.start),
+        ("POST", "", views.begin),
+        ("GET", "/reprendre", views.resume),
+        ("POST", "/reprendre", views.go_on),
+        ("GET", "/rendez-vous.ics", views.calendar),
+        ("POST", "/terminer", views.leave),
+        ("GET", "/telephone", views.back_from_code),
+        ("POST", "/telephone", views.code),
+        ("GET", "/<string:slug>", views.step),
+        ("POST", "/<string:slug>", views.answer),
+    ):
+        pages.add_url_rule(path, view.__name__, view, methods=[method])
+    return pages
+
+
+def page_of(web_session: WebSession, **query: str) -> str:
+    """The page of the question that a web session is at."""
+    slug = SLUGS.get(web_session.step, SLUGS["person"])
+    return url_for("booking.step", slug=slug, **query)  # type: ignore[arg-type]
+
+
+def _start_for(asked: AskedCentre) -> str:
+    query = asked.query(language())
+    return f"{START}?{query}" if query else START
+
+
+def _is_begun(web_session: WebSession) -> bool:
     """Whether something would be lost if it were begun anew."""
-    return visit.outcome == WebSessionOutcome.GOES_ON and bool(visit.session.born or visit.done)
+    goes_on = web_session.outcome == WebSessionOutcome.GOES_ON
+    return goes_on and bool(web_session.session.born or web_session.done)
 
 
 def _gone() -> ResponseReturnValue:
     return render_template("online/booking/gone.html"), HTTPStatus.GONE
 
 
-def _late() -> str:
-    found = request.args.get(_LATE, "")
-    return found if found in LATE_WORDS else ""
+def field(name: str) -> str:
+    """A field of the form as it was sent, of no more letters than anybody types."""
+    return request.form.get(name, "")[:_FIELD_LETTERS]
 
 
-def _field(form: Mapping[str, Any], name: str) -> str:
-    return str(form.get(name, ""))[:_MOST_LETTERS]
-
-
-def _number(text: str) -> int:
+def number_in(text: str) -> int:
+    """The number of a page, as its form has it; -1 for what is none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else -1  # noqa: PLR2004

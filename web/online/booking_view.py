@@ -10,15 +10,48 @@ from flows.session import Offer, Whom
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import Eligibility
 from prompts.catalogue import written_number
+from prompts.screens import Screen
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.online.partner import offer_of
 from services.online.web_sessions import WebSession
 from services.service import Service
 from web.online.calendar_file import Appointment
-from web.online.held_offers import HeldOffers
+from web.written import Written
 
 _HOUR = 60  # minutes
+
+
+@dataclass(frozen=True)
+class HeldOffers:
+    """What pages show of offers that are held, for booking and for moving alike; `now` is UTC."""
+
+    web_session: WebSession
+    words: Screen
+    now: datetime
+
+    @cached_property
+    def written(self) -> Written:
+        return Written(self.words)
+
+    def start(self, offer: Offer) -> str:
+        return self.written.day_hour(offer.start_at, offer.time_zone)
+
+    def second(self, offer: Offer) -> str:
+        return self.written.day_hour(offer.second_start_at, offer.time_zone)
+
+    @property
+    def kept_until(self) -> str:
+        """The hour until which the places are kept, by their centre's clock; empty: not kept."""
+        until = self.web_session.kept_until
+        if until is None or not self.web_session.session.offers:
+            return ""
+        return self.written.hour(until, self.web_session.session.offers[0].time_zone)
+
+    @property
+    def kept_seconds(self) -> int:
+        until = self.web_session.kept_until
+        return max(0, int((until - self.now).total_seconds())) if until else 0
 
 
 @dataclass(frozen=True)
@@ -32,7 +65,7 @@ class GivenDetail:
 
 @dataclass(frozen=True)
 class BookingViews(HeldOffers):
-    """For the templates of one visit, at one moment (UTC)."""
+    """For the templates of one web session, at one moment (UTC)."""
 
     service: Service
 
@@ -46,9 +79,6 @@ class BookingViews(HeldOffers):
 
     # ------------------------------------------------------------ offers
 
-    def moment(self, moment: datetime, zone: str) -> str:
-        return self.written.day_hour(moment, zone)
-
     def age(self, minutes: int) -> str:
         """How long ago something was read, in words."""
         if minutes < _HOUR:
@@ -58,38 +88,44 @@ class BookingViews(HeldOffers):
     @property
     def partner_offer(self) -> Offer:
         """What of a partner's was chosen."""
-        return offer_of(self.visit)
+        return offer_of(self.web_session)
 
     @property
     def ran_out(self) -> bool:
         """Whether something was chosen that is not kept any more."""
-        session = self.visit.session
-        return bool(session.offers) and self.visit.kept_until is None and not self.visit.is_over
+        session = self.web_session.session
+        return (
+            bool(session.offers)
+            and self.web_session.kept_until is None
+            and not self.web_session.is_over
+        )
 
     # ------------------------------------------------------------ people
 
     @property
     def about(self) -> str:
         """Whose answers are asked for: a key below `book.about`, empty for one's own."""
-        session = self.visit.session
+        session = self.web_session.session
         if session.whom == Whom.TWO:
             return "second" if session.second_person else "first"
         return "other" if session.whom == Whom.OTHER else ""
 
     @property
     def born(self) -> str:
-        return self.written.day(self.visit.session.born) if self.visit.session.born else ""
+        return (
+            self.written.day(self.web_session.session.born) if self.web_session.session.born else ""
+        )
 
     @property
     def number(self) -> str:
         """Where they are reached, as written; empty for nowhere."""
-        session = self.visit.session
+        session = self.web_session.session
         return self.written.number(session.number or session.caller)
 
     @property
     def given(self) -> list[GivenDetail]:
         """What was answered so far, the first question first."""
-        session = self.visit.session
+        session = self.web_session.session
         lines = []
         if not session.second_person:
             whom = {Whom.SELF: "self", Whom.OTHER: "other", Whom.TWO: "two"}[Whom(session.whom)]
@@ -101,11 +137,16 @@ class BookingViews(HeldOffers):
             lines.append(GivenDetail("where", where, "postcode"))
         return lines
 
+    def keys(self, step: str) -> list[tuple[str, str, str]]:
+        """The keys of a step's menu with what each stands for, as a page's choices."""
+        named = ((str(key), f"book.{step}.key_{key}") for key in range(1, 8))
+        return [(key, self.words[name], "") for key, name in named if name in self.words]
+
     # ------------------------------------------------------------ not yet
 
     @cached_property
     def eligible(self) -> Eligibility:
-        session = self.visit.session
+        session = self.web_session.session
         return eligibility(self.campaign, session.born_on, session.groups, self.now)
 
     @property
@@ -122,7 +163,7 @@ class BookingViews(HeldOffers):
 
     @property
     def possible_day(self) -> str:
-        born = self.visit.session.born_on
+        born = self.web_session.session.born_on
         return self.written.day(self.eligible.day_from or birthday(born, self.minimum_age))
 
     @property
@@ -136,22 +177,11 @@ class BookingViews(HeldOffers):
     def _moment(self, moment: datetime | None) -> str:
         return self.written.day_hour(moment, COUNTRY_ZONE.key) if moment else ""
 
-    # ------------------------------------------------------------ words with values
 
-    @property
-    def doses(self) -> int:
-        return self.campaign.doses
-
-    @property
-    def apart(self) -> tuple[int, int]:
-        """Days between two appointments, the fewest and the most."""
-        return self.campaign.second_after_days
-
-
-def appointments_of(visit: WebSession) -> list[Appointment]:
-    """What was booked in a visit, for a calendar."""
+def appointments_of(web_session: WebSession) -> list[Appointment]:
+    """What was booked in a web session, for a calendar."""
     found = []
-    for one in visit.done:
+    for one in web_session.done:
         offer = one.offer
         starts = [offer.local_start] + ([offer.local_second] if offer.local_second else [])
         found += [

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.session import CallerBooking, Moving
-from prompts.catalogue import written_number
+from web.online.booking_view import HeldOffers
 from web.online.calendar_file import Appointment
-from web.online.held_offers import HeldOffers
 
 FIRST, SECOND = 1, 2
 
@@ -25,18 +24,14 @@ class AppointmentView:
 
 @dataclass(frozen=True)
 class MyView(HeldOffers):
-    """For the templates of one visit, at one moment (UTC)."""
+    """For the templates of one web session, at one moment (UTC)."""
 
     @property
     def mine(self) -> CallerBooking:
-        mine = self.visit.session.mine
+        mine = self.web_session.session.mine
         if mine is None:
             raise LookupError("no appointment was proved")
         return mine
-
-    @staticmethod
-    def number(number: str) -> str:
-        return written_number(number)
 
     def day_hour(self, start_at: str) -> str:
         return self.written.day_hour(start_at, self.mine.time_zone)
@@ -74,7 +69,7 @@ class MyView(HeldOffers):
     @property
     def appointments_to_cancel(self) -> list[AppointmentView]:
         """Those that are to be cancelled."""
-        if self.visit.session.doses_to_cancel == (SECOND,) and len(self.told) > 1:
+        if self.web_session.session.doses_to_cancel == (SECOND,) and len(self.told) > 1:
             return self.told[1:]
         return self.told
 
@@ -82,13 +77,13 @@ class MyView(HeldOffers):
     def old(self) -> str:
         """When the appointment is that is to move."""
         told = self.told
-        return told[-1 if self.visit.session.moving == Moving.SECOND else 0].when
+        return told[-1 if self.web_session.session.moving == Moving.SECOND else 0].when
 
     @property
     def notice(self) -> str:
         """The key of what is to be said first; empty for nothing."""
-        key = f"mine.notice.{self.visit.notice}"
-        return key if self.visit.notice and key in self.words else ""
+        key = f"mine.notice.{self.web_session.notice}"
+        return key if self.web_session.notice and key in self.words else ""
 
     @property
     def appointments(self) -> list[Appointment]:

@@ -12,15 +12,15 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from flows.world import Town
-from models.centres.directory import PostcodeArea
 from models.database import Connection
-from models.public.centres import PublicCentre
+from services.centres.directory import PostcodeArea
 from services.centres.find_town import find_towns
 from services.centres.towns import areas, departement_name
 from services.public.centres import (
     FRESH_SECONDS,
     MOST_SHOWN,
     FirstFreeTime,
+    PublicCentre,
     PublicCentres,
     today_at,
     week_of,
@@ -33,12 +33,6 @@ from web.online.asked_centre import AskedCentre
 from web.pages import language, plain, speak_by_address, words
 from web.public.pages import say
 
-# By what stands in the address of an agenda; anything else is the centre's own site.
-PLATFORMS: Final = {
-    "doctolib": "Doctolib",
-    "maiia": "Maiia",
-    "keldoc": "Keldoc",
-}
 _MOST_LETTERS: Final = 80
 _BAD_REQUEST: Final = 400
 
@@ -80,12 +74,7 @@ def blueprint(store: Store, service: Service, known: PublicCentres) -> Blueprint
         name = departement_name(code)
         if not name:
             abort(404)
-        now, free = store.clock.now(), known.next_free()
-        found = known.departement(code, now.date())
-        rows = [row_of(one, free) for one in found]
-        return render_template(
-            "public/departement.html", code=code, name=name, rows=rows, say=say(), now=now
-        )
+        return _departement(known, code, name, store.clock.now(), service.platforms)
 
     @pages.get("/centres/<string:centre_id>")
     @public
@@ -98,7 +87,7 @@ def blueprint(store: Store, service: Service, known: PublicCentres) -> Blueprint
         today = today_at(one, now)
         return render_template(
             "public/centre.html",
-            one=row_of(one, known.next_free()),
+            one=row_of(one, known.next_free(), service.platforms),
             hours=say().week(week_of(one)),
             opens_on=one.opens_on if one.opens_on and one.opens_on > today else None,
             closes_on=one.closes_on,
@@ -132,6 +121,16 @@ def _front(known: PublicCentres, now: datetime, *, where: str = "", problem: str
     )
 
 
+def _departement(
+    known: PublicCentres, code: str, name: str, now: datetime, platforms: Mapping[str, str]
+) -> str:
+    free = known.next_free()
+    rows = [row_of(one, free, platforms) for one in known.departement(code, now.date())]
+    return render_template(
+        "public/departement.html", code=code, name=name, rows=rows, say=say(), now=now
+    )
+
+
 def _position(
     connection: Connection, service: Service, towns: tuple[Town, ...]
 ) -> PostcodeArea | None:
@@ -149,23 +148,16 @@ def _near(
     where: str,
     now: datetime,
 ) -> str:
-    free = known.next_free()
     if at.latitude is None or at.longitude is None:
         # A code without any position: what its département has, in no order of distance.
-        found = known.departement(at.departement, now.date())
-        rows = [row_of(one, free) for one in found]
         name = departement_name(at.departement)
-        return render_template(
-            "public/departement.html",
-            code=at.departement,
-            name=name,
-            rows=rows,
-            say=say(),
-            now=now,
-        )
+        return _departement(known, at.departement, name, now, service.platforms)
+    free = known.next_free()
     kilometres = service.campaign.radius_kilometres
     near = known.near(at.latitude, at.longitude, at.territory, kilometres, now.date())
-    rows = [row_of(one.centre, free) | {"kilometres": one.kilometres} for one in near]
+    rows = [
+        row_of(one.centre, free, service.platforms) | {"kilometres": one.kilometres} for one in near
+    ]
     return render_template(
         "public/near.html",
         town=town,
@@ -178,7 +170,9 @@ def _near(
     )
 
 
-def row_of(one: PublicCentre, free: Mapping[str, FirstFreeTime]) -> dict[str, Any]:
+def row_of(
+    one: PublicCentre, free: Mapping[str, FirstFreeTime], platforms: Mapping[str, str]
+) -> dict[str, Any]:
     """A centre as a table has it. A link that is none of the web's is left out."""
     found = free.get(one.id)
     # Of a centre that books for itself we know nothing unless a partner told it.
@@ -188,13 +182,16 @@ def row_of(one: PublicCentre, free: Mapping[str, FirstFreeTime]) -> dict[str, An
     book = f"/rendez-vous?{AskedCentre(one.id).query(language())}"
     return asdict(one) | {
         "link": link,
-        "platform": platform_of(link),
+        "platform": platform_of(link, platforms),
         "next": found,
         "book": book,
     }
 
 
-def platform_of(link: str) -> str:
-    """The name of a platform by an agenda's address; empty for a site of the centre's own."""
+def platform_of(link: str, platforms: Mapping[str, str]) -> str:
+    """The name of a platform by an agenda's address; empty for a site of the centre's own.
+
+    `platforms` are names as people know them, by what stands in the address.
+    """
     host = urlsplit(link).hostname or ""
-    return next((name for word, name in PLATFORMS.items() if word in host), "")
+    return next((name for word, name in platforms.items() if word in host), "")

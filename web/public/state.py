@@ -13,7 +13,6 @@ from services.service import Service
 from services.store import Store
 from web.cacheable import cacheable
 from web.marks import public
-from web.public.centres import PLATFORMS
 from web.public.pages import say
 
 # Shorter than the figures are written, so that a cache adds little to their age.
@@ -37,7 +36,7 @@ def blueprint(store: Store, service: Service, latest: Latest | None = None) -> B
             "public/state.html",
             state=told(),
             always=_is_always(hours_of(service.campaign)),
-            platforms=PLATFORMS,
+            platforms=service.platforms,
             say=say(),
         )
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
 from prompts.catalogue import written_number
-from prompts.screens import Screen
 from services.campaign.opening_hours import OpeningHours
+from web.written import COUNTRY, Written, aware, local_time
 
-COUNTRY: Final = "Europe/Paris"
 _MINUTE: Final = 60
 # Waits are told by the minute up to here, then by fives.
 _EXACT_MINUTES: Final = 10
@@ -28,29 +24,27 @@ _DAY: Final = 24
 _MIDNIGHT: Final = 24 * 60
 
 
-@dataclass(frozen=True)
-class Sayings:
-    """`words` are those of the language. Moments are aware, or ISO 8601 as in JSON."""
+class Sayings(Written):
+    """What pages for citizens say of times; a day has its weekday, "mardi 1er décembre 2026"."""
 
-    words: Screen
+    patterns = "public.say"
 
     def _text(self, key: str, **values: object) -> str:
         return self.words.text(f"public.say.{key}", **values)
 
-    def day(self, when: date) -> str:
-        """A day with its year: "mardi 1er décembre 2026"."""
-        pattern = self._text("first_day" if when.day == 1 else "day")
-        return format_date(when, pattern, locale=self.words.locale)
-
     def hour(self, when: datetime | str, zone: str = COUNTRY) -> str:
         """An hour of that zone's clock: "9 h", "14 h 05"."""
-        local = _local(when, zone)
-        pattern = self._text("hour_minutes" if local.minute else "hour")
-        return _kept_together(format_datetime(local, pattern, locale=self.words.locale))
+        return self._clock(local_time(when, zone))
+
+    def _clock(self, local: datetime) -> str:
+        told = self.by_pattern("hour_minutes" if local.minute else "hour", local)
+        return told.replace(" ", "\u00a0")
 
     def moment(self, when: datetime | str, zone: str = COUNTRY) -> str:
         """A day and an hour by that zone's clock."""
-        return self._text("at", day=self.day(_local(when, zone).date()), hour=self.hour(when, zone))
+        return self._text(
+            "at", day=self.day(local_time(when, zone).date()), hour=self.hour(when, zone)
+        )
 
     def opening(self, when: datetime | str, zone: str) -> str:
         """The same with the name of the clock: some who read it live by another one."""
@@ -59,20 +53,19 @@ class Sayings:
 
     def slot(self, when: datetime | str, zone: str) -> str:
         """A moment of the coming weeks, by the clock of where it is."""
-        local = _local(when, zone)
-        pattern = self._text("first_near_day" if local.day == 1 else "near_day")
-        day = format_date(local, pattern, locale=self.words.locale)
-        return self._text("at", day=day, hour=self.hour(when, zone))
+        day = local_time(when, zone).date()
+        told = self.by_pattern("first_near_day" if day.day == 1 else "near_day", day)
+        return self._text("at", day=told, hour=self.hour(when, zone))
 
     def from_now(self, when: datetime | str, now: datetime | str, zone: str = COUNTRY) -> str:
         """The same, and the hour alone for a moment of today."""
-        if _local(when, zone).date() == _local(now, zone).date():
+        if local_time(when, zone).date() == local_time(now, zone).date():
             return self._text("today_at", hour=self.hour(when, zone))
         return self.moment(when, zone)
 
     def ago(self, when: datetime | str, now: datetime | str) -> str:
         """How long ago: "il y a 12 minutes"."""
-        minutes = max((_aware(now) - _aware(when)) // timedelta(minutes=1), 0)
+        minutes = max((aware(now) - aware(when)) // timedelta(minutes=1), 0)
         if not minutes:
             return self._text("just_now")
         if minutes < 2 * _HOUR:
@@ -96,7 +89,7 @@ class Sayings:
 
     def lasted(self, began: datetime | str, ended: datetime | str) -> str:
         """How long something took."""
-        minutes = max((_aware(ended) - _aware(began)) // timedelta(minutes=1), 0)
+        minutes = max((aware(ended) - aware(began)) // timedelta(minutes=1), 0)
         if minutes < 2 * _HOUR:
             return (
                 self._text("lasted_minutes", count=minutes)
@@ -153,15 +146,10 @@ class Sayings:
 
     def _intervals(self, intervals: Sequence[tuple[int, int]]) -> str:
         told = [
-            self._text("from_to", first=self._clock(first), last=self._clock(last))
+            self._text("from_to", first=self._clock(_at(first)), last=self._clock(_at(last)))
             for first, last in intervals
         ]
         return self._text("and").join(told)
-
-    def _clock(self, minute: int) -> str:
-        pattern = self._text("hour_minutes" if minute % 60 else "hour")
-        at = datetime(2000, 1, 1) + timedelta(minutes=minute)  # noqa: DTZ001 (a clock, no moment)
-        return _kept_together(format_datetime(at, pattern, locale=self.words.locale))
 
 
 def _minutes(text: str) -> int:
@@ -169,14 +157,5 @@ def _minutes(text: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-def _aware(when: datetime | str) -> datetime:
-    return datetime.fromisoformat(when) if isinstance(when, str) else when
-
-
-def _local(when: datetime | str, zone: str) -> datetime:
-    # Babel would turn an aware moment into UTC.
-    return _aware(when).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-
-
-def _kept_together(text: str) -> str:
-    return text.replace(" ", "\u00a0")
+def _at(minute: int) -> datetime:
+    return datetime(2000, 1, 1) + timedelta(minutes=minute)  # noqa: DTZ001 (a clock, no moment)

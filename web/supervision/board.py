@@ -20,14 +20,10 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.accounts import staff as staff_rows
-from models.accounts.staff import RecordedAct
-from models.desk import desk as desk_rows
-from models.queue import queues as queue_rows
 from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import LANGUAGES
 from services.accounts.sign_in import LONGEST
-from services.accounts.staff import READ_FILE, record_act
+from services.accounts.staff import READ_FILE, RecordedAct, names_of, read_acts, record_act
 from services.agents.presence import PAUSES
 from services.agents.provider_commands import CommandResult
 from services.campaign.campaigns import Campaigns
@@ -43,7 +39,7 @@ from services.supervision.snapshots import SnapshotRead, Snapshots
 from services.supervision.supervise import ActRefused
 from services.supervision.write_board import NAME
 from web.pages import words
-from web.staff_only import current, is_fetch, is_proved, roles, staff_session
+from web.staff_only import UNPROVED, current, is_fetch, is_proved, roles, staff_session, to_proof
 from web.supervision.tiles import tiles
 
 LONGEST_EXPORT: Final = 31
@@ -53,51 +49,49 @@ HISTORY_FRESH: Final = 20.0
 # What a spreadsheet would take for a formula.
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MOST_CHOSEN: Final = 500
-# What concerns many, or lets somebody listen, asks for the password again
-# (`services.accounts.sign_in.PROVED_FOR`).
-UNPROVED: Final = "unproved"
 # Acts whose reason was typed by an agent.
 LOOKS: Final = frozenset({READ_FILE, SEARCHED, TOO_MANY})
 
 
-@dataclass(frozen=True)
-class BoardParts:
-    """What the board is made of."""
-
-    store: Store
-    campaigns: Campaigns
-    control: CallControl
-
-
-def blueprint(parts: BoardParts) -> Blueprint:
+def blueprint(store: Store, campaigns: Campaigns, control: CallControl) -> Blueprint:
     """The routes of /supervision."""
     board = Blueprint("board", __name__, url_prefix="/supervision")
-    _Reading(parts).add_to(board)
-    _Acting(parts).add_to(board)
+    reading, acting = _Reading(store), _Acting(store, campaigns, control)
+    for path, view in (
+        ("", reading.page),
+        ("/mur", reading.wall),
+        ("/etat", reading.etat),
+        ("/mur/etat", reading.wall_etat),
+        ("/historique", reading.history),
+        ("/actes", reading.acts),
+        ("/export.csv", reading.export),
+    ):
+        board.add_url_rule(path, view.__name__, view, methods=["GET"])
+    for path, act in (
+        ("/apercu", acting.look),
+        ("/files", acting.queues),
+        ("/agents", acting.agents),
+        ("/confier", acting.give),
+        ("/ecouter", acting.listen),
+        ("/quitter", acting.leave),
+        ("/plancher", acting.floor),
+        ("/seuil", acting.threshold),
+        ("/alerte", acting.alert),
+        ("/annuler", acting.undo),
+    ):
+        board.add_url_rule(path, act.__name__, act, methods=["POST"])
     return board
 
 
 class _Reading:
     """What is looked at."""
 
-    def __init__(self, parts: BoardParts) -> None:
-        self._store = parts.store
-        self._snapshots = Snapshots(parts.store)
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._snapshots = Snapshots(store)
         self._history: dict[date, tuple[float, dict[str, Any]]] = {}
         # What walls get, by the tag of the snapshot that it was made from.
         self._on_walls = "", ""
-
-    def add_to(self, board: Blueprint) -> None:
-        for path, name, view in (
-            ("", "page", self.page),
-            ("/mur", "wall", self.wall),
-            ("/etat", "etat", self.etat),
-            ("/mur/etat", "wall_etat", self.wall_etat),
-            ("/historique", "history", self.history),
-            ("/actes", "acts", self.acts),
-            ("/export.csv", "export", self.export),
-        ):
-            board.add_url_rule(path, name, view, methods=["GET"])
 
     @roles("supervisor", "operator")
     def page(self) -> str:
@@ -122,8 +116,8 @@ class _Reading:
             pauses=PAUSES,
             thresholds=DEFAULTS,
             ranges=RANGES,
-            states=queue_rows.STATES,
-            today=_today(self._store).isoformat(),
+            states=supervise.STATES,
+            today=_today(self.store).isoformat(),
         )
 
     @roles("supervisor", "operator", poll=True, moment=True)
@@ -159,16 +153,16 @@ class _Reading:
     def _moment(self, shown: SnapshotRead) -> dict[str, str]:
         """How old it is, and what time it is here: a screen's own clock may be wrong."""
         age = shown.age(self._snapshots.ticks())
-        now = self._store.clock.now()
+        now = self.store.clock.now()
         return {"X-Board-Age": f"{age:.1f}", "X-Board-Now": iso(now) or ""}
 
     @roles("supervisor", "operator", poll=True, wall=True)
     def history(self) -> ResponseReturnValue:
-        day = _day(request.args.get("jour"), _today(self._store))
+        day = _day(request.args.get("jour"), _today(self.store))
         ticks = self._snapshots.ticks()
         known = self._history.get(day)
         if known is None or ticks - known[0] > HISTORY_FRESH:
-            with self._store.database.statement() as connection:
+            with self.store.database.statement() as connection:
                 found = {
                     "today": board_history.of_day(connection, day),
                     "yesterday": board_history.of_day(connection, day - timedelta(days=1)),
@@ -183,9 +177,9 @@ class _Reading:
     @roles("supervisor", "operator")
     def acts(self) -> str:
         before = request.args.get("avant", type=int)
-        with self._store.database.statement() as connection:
-            found = staff_rows.acts(connection, limit=ACTS_ON_A_PAGE, before=before)
-            names = desk_rows.names_of(connection, _people(found))
+        found = read_acts(self.store, limit=ACTS_ON_A_PAGE, before=before)
+        with self.store.database.statement() as connection:
+            names = names_of(connection, _people(found))
         return render_template(
             "supervision/acts.html",
             acts=[_written(one, names, reasons=current().role == "supervisor") for one in found],
@@ -195,7 +189,7 @@ class _Reading:
 
     @roles("supervisor", "operator")
     def export(self) -> ResponseReturnValue:
-        today = _today(self._store)
+        today = _today(self.store)
         first = _day(request.args.get("from"), today)
         last = _day(request.args.get("to"), today)
         if not timedelta() <= last - first < timedelta(days=LONGEST_EXPORT):
@@ -207,12 +201,11 @@ class _Reading:
             # A file leaves the house: whoever found the page open does not take it along.
             if is_fetch():
                 return _refused(UNPROVED, "board.page")
-            wanted = request.full_path.rstrip("?")
-            return redirect(url_for("sign_in.proof_form", next=wanted))
+            return to_proof(request.full_path.rstrip("?"))
         export = board_history.Export(first, last)
-        with self._store.database.transaction() as connection:
+        with self.store.database.transaction() as connection:
             details = {"from": first.isoformat(), "to": last.isoformat()}
-            record_act(connection, self._store, current().id, "export", what, details=details)
+            record_act(connection, self.store, current().id, "export", what, details=details)
         rows = self._quarters(export) if what == "quarters" else self._acts(export)
         name = f"{what}-{first}-{last}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -221,7 +214,7 @@ class _Reading:
     def _quarters(self, export: board_history.Export) -> Iterator[Sequence[object]]:
         yield ("at_utc", "at_paris", "name", "label", "value")
         for day in export.days:
-            with self._store.database.statement() as connection:
+            with self.store.database.statement() as connection:
                 found = board_history.quarters(connection, day)
             for one in found:
                 local = one.at.astimezone(ZONE)
@@ -237,7 +230,7 @@ class _Reading:
         # Why somebody looked for a person is in their own words, which may name that person. It is
         # read on the page by those who answer for it: a file has no end, and no list of readers.
         yield ("number", "at_utc", "staff_id", "what", "subject", "before", "after")
-        with self._store.database.statement() as connection:
+        with self.store.database.statement() as connection:
             found = list(board_history.acts_of(connection, export))
         for one in found:
             act = one.act
@@ -247,40 +240,25 @@ class _Reading:
             )  # fmt: skip
 
 
+@dataclass(frozen=True)
 class _Acting:
     """What supervisors do. Each answer says what came of it, and how to take it back."""
 
-    def __init__(self, parts: BoardParts) -> None:
-        self._store = parts.store
-        self._campaigns = parts.campaigns
-        self._control = parts.control
-
-    def add_to(self, board: Blueprint) -> None:
-        for path, name, view in (
-            ("/apercu", "look", self.look),
-            ("/files", "queues", self.queues),
-            ("/agents", "agents", self.agents),
-            ("/confier", "give", self.give),
-            ("/ecouter", "listen", self.listen),
-            ("/quitter", "leave", self.leave),
-            ("/plancher", "floor", self.floor),
-            ("/seuil", "threshold", self.threshold),
-            ("/alerte", "alert", self.alert),
-            ("/annuler", "undo", self.undo),
-        ):
-            board.add_url_rule(path, name, view, methods=["POST"])
+    store: Store
+    campaigns: Campaigns
+    control: CallControl
 
     @roles("supervisor")
     def look(self) -> ResponseReturnValue:
         """What an act would concern; nothing happens."""
         reach = supervise.look_at(
-            self._store, queue_ids=_chosen("queue"), staff_ids=_chosen("agent")
+            self.store, queue_ids=_chosen("queue"), staff_ids=_chosen("agent")
         )
         return jsonify(vars(reach))
 
     @roles("supervisor")
     def queues(self) -> ResponseReturnValue:
-        store, who, form = self._store, current(), request.form
+        store, who, form = self.store, current(), request.form
         if not is_proved():
             # Whoever rings, or waits, feels it.
             return _refused(UNPROVED, "board.page")
@@ -296,7 +274,7 @@ class _Acting:
 
     @roles("supervisor")
     def agents(self) -> ResponseReturnValue:
-        store, who, form = self._store, current(), request.form
+        store, who, form = self.store, current(), request.form
         chosen = _chosen("agent")
         if len(set(chosen)) > supervise.MANY and not is_proved():
             return _refused(UNPROVED, "board.page")
@@ -310,12 +288,9 @@ class _Acting:
     @roles("supervisor")
     def give(self) -> ResponseReturnValue:
         entry, agent = request.form.get("entry", ""), request.form.get("agent", "")
-
-        def do() -> int:
-            supervise.reassign(self._store, self._control, current(), entry, agent)
-            return 1
-
-        return self._do(do)
+        return self._do(
+            lambda: supervise.reassign(self.store, self.control, current(), entry, agent)
+        )
 
     @roles("supervisor")
     def listen(self) -> ResponseReturnValue:
@@ -324,12 +299,12 @@ class _Acting:
             return _refused(UNPROVED, "board.page")
         entry, mode = request.form.get("entry", ""), request.form.get("mode", "")
         return self._asked(
-            lambda: monitor.listen_in(self._store, self._control, current().id, entry, mode)
+            lambda: monitor.listen_in(self.store, self.control, current().id, entry, mode)
         )
 
     @roles("supervisor")
     def leave(self) -> ResponseReturnValue:
-        return self._asked(lambda: monitor.leave(self._store, self._control, current().id))
+        return self._asked(lambda: monitor.leave(self.store, self.control, current().id))
 
     @roles("supervisor")
     def floor(self) -> ResponseReturnValue:
@@ -337,9 +312,9 @@ class _Acting:
             return _refused(UNPROVED, "board.page")
 
         def do() -> int:
-            campaign = self._campaigns.current()
+            campaign = self.campaigns.current()
             percent = _number("percent") if request.form.get("percent", "").strip() else None
-            return supervise.set_floor(self._store, current(), campaign, percent)
+            return supervise.set_floor(self.store, current(), campaign, percent)
 
         return self._do(do)
 
@@ -352,59 +327,60 @@ class _Acting:
             except ValueError:
                 raise ActRefused("value") from None
             name = request.form.get("name", "")
-            return supervise.set_threshold(self._store, current(), name, value)
+            return supervise.set_threshold(self.store, current(), name, value)
 
         return self._do(do)
 
     @roles("supervisor")
     def alert(self) -> ResponseReturnValue:
         alert_id = request.form.get("alert", "")
-        return self._do(lambda: int(supervise.see_alert(self._store, current(), alert_id)))
+        return self._do(lambda: int(supervise.see_alert(self.store, current(), alert_id)))
 
     @roles("supervisor")
     def undo(self) -> ResponseReturnValue:
         if not is_proved():
             # It sets what an act on many may have set.
             return _refused(UNPROVED, "board.acts")
+        return self._do(
+            lambda: supervise.undo(self.store, current(), _number("act")), back="board.acts"
+        )
 
-        def do() -> int:
-            supervise.undo(self._store, current(), _number("act"))
-            return 1
+    def _do(
+        self, do: Callable[[], int | None] | None, *, back: str = "board.page"
+    ) -> ResponseReturnValue:
+        """Do it, and say how many changed and by which numbers it can be taken back.
 
-        return self._do(do, back="board.acts")
-
-    def _do(self, do: Callable[[], int] | None, *, back: str = "board.page") -> ResponseReturnValue:
-        """Do it, and say how many changed and by which numbers it can be taken back."""
+        An act that does not count what it changes changes one.
+        """
         if do is None:
             return _refused("value", back)
-        with self._store.database.statement() as connection:
-            before = max((one.number for one in staff_rows.acts(connection, limit=1)), default=0)
+        before = max((one.number for one in read_acts(self.store, limit=1)), default=0)
         try:
-            changed = do()
+            count = do()
         except ActRefused as refused:
             return _refused(refused.why, back)
-        if not is_fetch():
-            return redirect(url_for(back), HTTPStatus.SEE_OTHER)
+        changed = 1 if count is None else count
         undo: list[int] = []
         if changed:
-            with self._store.database.statement() as connection:
-                # One change may be two acts: an announcement, and its translations.
-                mine = staff_rows.acts(
-                    connection, limit=2 * changed, staff_id=current().id, after=before
-                )
+            # One change may be two acts: an announcement, and its translations.
+            mine = read_acts(self.store, limit=2 * changed, staff_id=current().id, after=before)
             undo = [one.number for one in mine if one.act.what in supervise.CAN_BE_UNDONE]
-        return jsonify(done=True, changed=changed, undo=undo)
+        return _done(back, changed, undo)
 
     def _asked(self, do: Callable[[], CommandResult]) -> ResponseReturnValue:
         asked = do()
         if not (asked.done or asked.later):
             return _refused(asked.why, "board.page")
-        if not is_fetch():
-            return redirect(url_for("board.page"), HTTPStatus.SEE_OTHER)
-        return jsonify(done=True, changed=1, undo=[])
+        return _done("board.page", 1, [])
 
 
 # ---------------------------------------------------------------- forms
+
+
+def _done(back: str, changed: int, undo: list[int]) -> ResponseReturnValue:
+    if not is_fetch():
+        return redirect(url_for(back), HTTPStatus.SEE_OTHER)
+    return jsonify(done=True, changed=changed, undo=undo)
 
 
 def _refused(why: str, back: str) -> ResponseReturnValue:
@@ -414,7 +390,7 @@ def _refused(why: str, back: str) -> ResponseReturnValue:
     if is_fetch():
         return jsonify(done=False, why=why, message=told), HTTPStatus.CONFLICT
     if why == UNPROVED:
-        return redirect(url_for("sign_in.proof_form", next=url_for(back)), HTTPStatus.SEE_OTHER)
+        return to_proof(url_for(back))
     return render_template(
         "supervision/refused.html", told=told, back=url_for(back)
     ), HTTPStatus.CONFLICT

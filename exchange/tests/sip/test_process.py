@@ -73,14 +73,14 @@ class Town:
         app = create_app(settings, transport=HttpTransport(self.url, self.url))
         known = app.extensions["simulator"]
         known.boxes._away_s = math.inf
-        offers = known.far_phones.offers
+        offers = known.boxes.offers
 
         def offered(box: str, names: Sequence[str], *given: Any, **more: Any) -> None:
             offers(box, names, *given, **more)
             if names:
                 self.offered.set()
 
-        known.far_phones.offers = offered
+        known.boxes.offers = offered
         server = make_server("127.0.0.1", self.simulator_port, app, threaded=True)
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         return server

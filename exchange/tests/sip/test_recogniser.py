@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from exchange.sip import recogniser as recognisers
+from exchange.sip import whisper as understanding
 from exchange.sip.listening import BEFORE_FRAMES, MOST_WAITING, Endpoints, Listener, Understood
-from exchange.sip.recogniser import NoRecogniser, recogniser_of
-from exchange.sip.whisper import Whisper
+from exchange.sip.whisper import NoRecogniser, Whisper, recogniser_of
 from exchange.tests.sip.tones import tone
 
 FRAME = 320
@@ -308,7 +307,7 @@ def test_what_is_installed_is_started_with_its_model(monkeypatch):
             asked.append(model)
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(recognisers, "Whisper", Fake)
+    monkeypatch.setattr(understanding, "Whisper", Fake)
     for setting in ("whisper", "whisper:/models/mine"):
         listener = recogniser_of(setting)
         assert listener is not None
@@ -318,7 +317,7 @@ def test_what_is_installed_is_started_with_its_model(monkeypatch):
 
 def test_the_room_does_not_need_what_the_recogniser_needs():
     # Only the process that understands imports it.
-    room = Path(recognisers.__file__).parent
+    room = Path(understanding.__file__).parent
     importing = [
         file.name for file in room.glob("*.py") if "import faster_whisper" in file.read_text()
     ]

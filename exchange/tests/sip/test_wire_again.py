@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exchange.sip.wire import Timers
+from exchange.sip.wire_parts import Timers
 from exchange.tests.sip.sip_client import SDP, Message
 from exchange.tests.sip.wire_stage import Stage, on_stage
 

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 import pytest
 
 from exchange.sip.parts import Media
-from exchange.sip.wire import Timers
+from exchange.sip.wire_parts import Timers
 from exchange.tests.sip.sip_client import SDP, Message, written
 from exchange.tests.sip.wire_stage import NotingEar, Stage, media_of, on_stage
 

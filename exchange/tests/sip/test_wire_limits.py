@@ -9,9 +9,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from exchange.sip.wire import Limits, NotAllowed
 from exchange.sip.wire_inbound import Inbound
-from exchange.sip.wire_parts import Buckets
+from exchange.sip.wire_parts import Buckets, Limits, NotAllowed
 from exchange.tests.sip.sip_client import SipClient
 from exchange.tests.sip.test_wire_mangled import fence
 from exchange.tests.sip.wire_stage import PASSWORD, Stage, on_stage

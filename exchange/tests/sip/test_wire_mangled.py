@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from exchange.sip.wire import Limits
+from exchange.sip.wire_parts import Limits
 from exchange.tests.sip.sip_client import SDP, Message, SipClient
 from exchange.tests.sip.wire_stage import Stage, on_stage
 

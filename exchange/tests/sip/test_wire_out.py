@@ -9,9 +9,8 @@ from ipaddress import ip_network
 import pytest
 
 from exchange.sip.parts import Media
-from exchange.sip.wire import Contact, NotAllowed, Progress, Timers, TrunkNumber
 from exchange.sip.wire_outbound import Outbound
-from exchange.sip.wire_parts import Peer
+from exchange.sip.wire_parts import Contact, NotAllowed, Peer, Progress, Timers, TrunkNumber
 from exchange.tests.sip.sip_client import PATIENCE_S, SDP, Message, SipClient
 from exchange.tests.sip.wire_stage import PASSWORD, TRUNK, Stage, media_of, on_stage, plan
 

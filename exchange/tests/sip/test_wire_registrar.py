@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from exchange.sip.wire import Contact, Limits
-from exchange.sip.wire_parts import Peer
+from exchange.sip.wire_parts import Contact, Limits, Peer
 from exchange.sip.wire_registrar import NONCE_S
 from exchange.tests.sip.sip_client import Message, SipClient, digest
 from exchange.tests.sip.wire_stage import PASSWORD, TRUNK, Stage, on_stage

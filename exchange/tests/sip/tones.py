@@ -4,12 +4,9 @@ import array
 import io
 import math
 import struct
-import warnings
 import wave
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
+from exchange.sip.samples import audioop
 
 __all__ = ["audioop", "decibels", "riff", "tone", "wav"]
 

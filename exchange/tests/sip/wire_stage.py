@@ -15,9 +15,10 @@ from typing import Any, Concatenate, ParamSpec
 
 from exchange.sip.parts import Ear, Law, Media, Sound
 from exchange.sip.settings import Account, Plan, Trunk
-from exchange.sip.wire import Contact, Limits, Progress, TrunkNumber, Wire
+from exchange.sip.wire import Wire
 from exchange.sip.wire_inbound import Inbound
 from exchange.sip.wire_outbound import Outbound
+from exchange.sip.wire_parts import Contact, Limits, Progress, TrunkNumber
 from exchange.tests.sip.sip_client import PATIENCE_S, Dialling, Message, SipClient
 
 PASSWORD = "a-password-of-a-test"

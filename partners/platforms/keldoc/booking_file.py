@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from partners.partner import Mistake
+
 if TYPE_CHECKING:
-    from partners.keldoc_booking import BookedCentre
+    from partners.platforms.keldoc.booking import BookedCentre
 
 BASE: Final = "https://www.keldoc.com/partners"
 MOST_AGENDAS, MOST_DOSES = 10, 3
-# Where a mistake is, below [keldoc.booking], and the sentence about it.
-Mistake = tuple[tuple[str | int, ...], str]
 
 
 def mistakes(booking: Any) -> Iterator[Mistake]:
@@ -84,7 +84,7 @@ def read_booking(path: Path) -> tuple[str, tuple[BookedCentre, ...]] | None:
     The file was read before, so that all that is wrong was told. Raises ValueError, OSError.
     """
     # With its HTTP client; the file is checked in every command of `flask`.
-    from partners.keldoc_booking import BookedCentre  # noqa: PLC0415
+    from partners.platforms.keldoc.booking import BookedCentre  # noqa: PLC0415
 
     booking = tomllib.loads(path.read_text("utf-8")).get("keldoc", {}).get("booking")
     if booking is None:

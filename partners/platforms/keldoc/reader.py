@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from models.centres import geography
 from models.partners.rows import PartnerCentreRow
 from partners import motives as words
 from partners.phones import read_phones
@@ -25,10 +24,10 @@ from partners.reading import (
     NoMoment,
     NotAnAnswer,
     Reading,
+    centre_of,
     inside,
     moment,
     objects,
-    position,
     shortened,
     text_of,
     told_centres,
@@ -288,19 +287,13 @@ def _centre(
 ) -> PartnerCentreRow:
     """`location` is one text: a comma may be missing before the code, "France" glued to its end."""
     told = _ADDRESS.match(_COUNTRY.sub("", location))
-    postcode = told["postcode"] if told and geography.is_postcode(told["postcode"]) else ""
-    departement = geography.departement("", postcode)
-    latitude, longitude = position(*where)
-    return PartnerCentreRow(
-        id=f"{PLATFORM}:{own}"[:80],
-        platform=PLATFORM,
+    return centre_of(
+        PLATFORM,
+        own,
         name=name,
         street=told["street"].strip(" ,") if told else location,
-        postcode=postcode,
+        postcode=told["postcode"] if told else "",
         town=told["town"].strip() if told else "",
-        territory=geography.territory(departement, postcode),
-        latitude=latitude,
-        longitude=longitude,
-        time_zone=geography.time_zone(departement),
+        where=where,
         link=link,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +11,8 @@ from typing import Final
 from urllib.parse import quote
 
 from models.partners.rows import PartnerCentreRow
-from partners import doctolib
+from partners.links import Links
+from partners.platforms.doctolib import reader
 from partners.reading import (
     Context,
     Motive,
@@ -38,6 +41,7 @@ from partners.walking import (
     without_query,
 )
 
+LINKS: Final = Links(reader.PLATFORM, re.compile(r"[?&]pid=(practice-\d+)"), by_slug=True)
 SITE: Final = "https://www.doctolib.fr"
 # Its own limit of one answer, in days.
 _WINDOW: Final = 14
@@ -48,8 +52,8 @@ def walk(plan: ReadingPlan) -> Walk:
     wanted: dict[str, list[LinkToRead]] = defaultdict(list)
     listed = yield from _listed(plan)
     for one in (*plan.links, *listed):
-        link = one.parts
-        if link and link.platform == doctolib.PLATFORM:
+        link = LINKS.read(one.link)
+        if link:
             wanted[link.page].append(one)
     for page, links in wanted.items():
         try:
@@ -68,7 +72,7 @@ def _listed(plan: ReadingPlan) -> Part:
             url = f"{plan.host}/vaccination-covid-19/{quote(departement)}.json"
             try:
                 payload = yield from asked(url, [("page", str(number))])
-                rows = doctolib.read(payload, Context()).centres
+                rows = reader.read(payload, Context()).centres
             except (Failed, NotAnAnswer) as no:
                 yield ReadingTrouble(f"list of {departement}", str(no))
                 break
@@ -80,10 +84,10 @@ def _listed(plan: ReadingPlan) -> Part:
 
 def _page(plan: ReadingPlan, page: str, links: Sequence[LinkToRead]) -> Part:
     payload = yield from asked(f"{plan.host}/booking/{quote(page)}.json")
-    booking = expected(doctolib.read(payload, Context()), doctolib.PAGE)
+    booking = expected(reader.read(payload, Context()), reader.PAGE)
     context = Context().plus(booking)
     link = without_query(links[0].link)
-    gids = {one.parts.place if one.parts else "": one.gid for one in links}
+    gids = {at.place if (at := LINKS.read(one.link)) else "": one.gid for one in links}
     # What has a link is another centre that the page shows beside its own places.
     places = [centre for centre in booking.centres if not centre.link]
     profile = text_of(inside(payload, "data", "profile", "id"))
@@ -98,7 +102,7 @@ def _page(plan: ReadingPlan, page: str, links: Sequence[LinkToRead]) -> Part:
         told = replace(
             place,
             # One practice may stand on two pages, one of them for professionals.
-            id=f"{doctolib.PLATFORM}:{profile}:{own}" if profile else place.id,
+            id=f"{reader.PLATFORM}:{profile}:{own}" if profile else place.id,
             link=f"{link}?pid={own}" if len(places) > 1 else link,
         )
         yield found(
@@ -139,7 +143,7 @@ def _place(plan: ReadingPlan, context: Context, booking: Reading, place: Partner
             motive=motive.id,
             zone=context.zone_of(own_id(place)),
         )
-        read = expected(doctolib.read(payload, about), doctolib.FREE)
+        read = expected(reader.read(payload, about), reader.FREE)
         slots += read.slots
         left_out += len(read.left_out)
     return slots, left_out

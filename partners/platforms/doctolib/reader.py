@@ -11,10 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from models.centres import geography
 from models.partners.rows import PartnerCentreRow
 from partners import motives as words
-from partners.phones import read_phones
 from partners.reading import (
     UNKNOWN,
     Agenda,
@@ -25,10 +23,10 @@ from partners.reading import (
     NotAnAnswer,
     Reading,
     ReadSlot,
+    centre_of,
     inside,
     moment,
     objects,
-    position,
     shortened,
     text_of,
     told_centres,
@@ -319,7 +317,8 @@ def _places(data: Mapping[str, Any]) -> Iterator[PartnerCentreRow]:
         if not own:
             continue
         name = text_of(one.get("name"))
-        yield _centre(
+        yield centre_of(
+            PLATFORM,
             own,
             name=" - ".join(dict.fromkeys(part for part in (profile, name) if part)),
             street=text_of(one.get("full_address")).rsplit(",", 1)[0],
@@ -337,7 +336,8 @@ def _listed(data: Mapping[str, Any]) -> Iterator[PartnerCentreRow]:
         place = text_of(one.get("place_id"))
         own = f"practice-{place}" if place else link.rstrip("/").rsplit("/", 1)[-1]
         if own:
-            yield _centre(
+            yield centre_of(
+                PLATFORM,
                 own,
                 name=text_of(one.get("name_with_title")),
                 street=text_of(one.get("address")),
@@ -346,35 +346,3 @@ def _listed(data: Mapping[str, Any]) -> Iterator[PartnerCentreRow]:
                 where=(inside(one, "position", "lat"), inside(one, "position", "lng")),
                 link=link,
             )
-
-
-def _centre(
-    own: str,
-    *,
-    name: str,
-    street: str,
-    postcode: str,
-    town: str,
-    where: tuple[object, object],
-    phone: str = "",
-    link: str = "",
-    phone_only: bool = False,
-) -> PartnerCentreRow:
-    postcode = postcode if geography.is_postcode(postcode) else ""
-    departement = geography.departement("", postcode)
-    latitude, longitude = position(*where)
-    return PartnerCentreRow(
-        id=f"{PLATFORM}:{own}"[:80],
-        platform=PLATFORM,
-        name=name,
-        street=street,
-        postcode=postcode,
-        town=town,
-        territory=geography.territory(departement, postcode),
-        latitude=latitude,
-        longitude=longitude,
-        time_zone=geography.time_zone(departement),
-        phone=next(iter(read_phones(phone, departement)), ""),
-        link=link,
-        phone_only=phone_only,
-    )

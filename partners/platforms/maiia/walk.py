@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from models.centres import geography
 from models.partners.rows import PartnerCentreRow
-from partners import maiia
+from partners.links import Links
+from partners.platforms.maiia import reader
 from partners.reading import Context, Motive, NotAnAnswer, ReadSlot, own_id
 from partners.walking import (
     MOST_PAGES,
@@ -22,8 +25,10 @@ from partners.walking import (
     asked,
     found,
 )
-from services.partners.links import read_link
 
+LINKS: Final = Links(
+    reader.PLATFORM, re.compile(r"[?&]centerid=([0-9a-f]+)", re.IGNORECASE), one_place=True
+)
 _PATH: Final = "/api/pat-public"
 _SPECIALITIES: Final = ("centre-de-vaccination", "vaccinateur", "pharmacien")
 _PAGE: Final = 50
@@ -38,7 +43,7 @@ def walk(plan: ReadingPlan) -> Walk:
         query = [("AllVaccinationPlaces", "true"), ("speciality.shortName", speciality)]
         try:
             rows = yield from _pages(plan, "/hcd", query, _PAGE)
-            rows_read = maiia.read({"items": rows}, Context()).centres
+            rows_read = reader.read({"items": rows}, Context()).centres
         except (Failed, NotAnAnswer) as no:
             yield ReadingTrouble(f"the list of {speciality}", str(no))
             continue
@@ -59,12 +64,12 @@ def _chosen(
     by_place: dict[str, LinkToRead] = {}
     by_page: dict[str, LinkToRead] = {}
     for one in plan.links:
-        link = one.parts
-        if link and link.platform == maiia.PLATFORM:
+        link = LINKS.read(one.link)
+        if link:
             (by_place if link.place else by_page)[link.place or link.page] = one
     chosen = []
     for centre in listed:
-        link = read_link(centre.link)
+        link = LINKS.read(centre.link)
         named = by_place.get(own_id(centre)) or (by_page.get(link.page) if link else None)
         departement = geography.departement("", centre.postcode)
         if named or departement in plan.departements:
@@ -75,7 +80,7 @@ def _chosen(
 def _centre(plan: ReadingPlan, centre: PartnerCentreRow) -> Part:
     own = own_id(centre)
     rows = yield from _pages(plan, "/consultation-reason-hcd", [("rootCenterId", own)], _PAGE)
-    reasons = maiia.read({"items": rows}, Context()).motives
+    reasons = reader.read({"items": rows}, Context()).motives
     slots: list[ReadSlot] = []
     left_out = sum(bool(reason.excluded) for reason in reasons)
     # Several ids have one name, and it is asked for by name.
@@ -90,7 +95,7 @@ def _centre(plan: ReadingPlan, centre: PartnerCentreRow) -> Part:
         ]
         rows = yield from _pages(plan, "/availabilities", query, _SLOTS_A_PAGE)
         about = Context({motive.id: motive}, centre=own, motive=motive.id)
-        read = maiia.read({"items": rows}, about)
+        read = reader.read({"items": rows}, about)
         slots += read.slots
         left_out += len(read.left_out)
     return slots, left_out

@@ -12,16 +12,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from models.centres import geography
 from models.partners.rows import PartnerCentreRow
 from partners import motives as words
-from partners.phones import read_phones
 from partners.reading import (
     Collector,
     Context,
     Motive,
     NotAnAnswer,
     Reading,
+    centre_of,
     inside,
     position,
     shortened,
@@ -154,27 +153,20 @@ def _centre(item: Mapping[str, Any]) -> PartnerCentreRow | None:
     if not own:
         return None
     address = inside(told, "publicInformation", "address") or {}
-    postcode = text_of(inside(address, "zipCode"))
-    postcode = postcode if geography.is_postcode(postcode) else ""
-    departement = geography.departement(text_of(inside(address, "inseeCode")), postcode)
-    latitude, longitude = _position(address)
-    street = f"{text_of(inside(address, 'number'))} {text_of(inside(address, 'street'))}".strip()
-    phone = text_of(inside(told, "publicInformation", "officeInformation", "phoneNumber"))
     zone = text_of(inside(item, "settings", "timeZone"))
     url = text_of(told.get("url")) or text_of(item.get("url"))
-    return PartnerCentreRow(
-        id=f"{PLATFORM}:{own}"[:80],
-        platform=PLATFORM,
+    return centre_of(
+        PLATFORM,
+        own,
         name=text_of(told.get("name")),
-        street=street,
-        postcode=postcode,
+        street=f"{text_of(inside(address, 'number'))} {text_of(inside(address, 'street'))}".strip(),
+        postcode=text_of(inside(address, "zipCode")),
         town=text_of(inside(address, "city")),
-        territory=geography.territory(departement, postcode),
-        latitude=latitude,
-        longitude=longitude,
-        time_zone=zone if _is_zone(zone) else geography.time_zone(departement),
-        phone=next(iter(read_phones(phone, departement)), ""),
+        where=_position(address),
+        insee=text_of(inside(address, "inseeCode")),
+        phone=text_of(inside(told, "publicInformation", "officeInformation", "phoneNumber")),
         link=f"{SITE}{url}?centerid={own}" if url.startswith("/") else "",
+        zone=zone if _is_zone(zone) else "",
         phone_only=inside(item, "settings", "isOnlineAppointment") is False,
     )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
 from models.partners.rows import PartnerCentreRow
-from partners import keldoc
+from partners.links import Links
+from partners.platforms.keldoc import reader
 from partners.reading import Context, NotAnAnswer, ReadSlot, inside, own_id, text_of
 from partners.walking import (
     Failed,
@@ -27,6 +30,7 @@ from partners.walking import (
     without_query,
 )
 
+LINKS: Final = Links(reader.PLATFORM, re.compile(r"[?&]cabinet=(\d+)"))
 _PATH: Final = "/api/patients/v2"
 # About what one answer covers, in days.
 _WINDOW: Final = 5
@@ -37,8 +41,8 @@ _PARTS: Final = 3
 def walk(plan: ReadingPlan) -> Walk:
     """Read the pages of the plan, cabinet by cabinet."""
     for wanted in plan.links:
-        link = wanted.parts
-        if link is None or link.platform != keldoc.PLATFORM:
+        link = LINKS.read(wanted.link)
+        if link is None:
             continue
         try:
             yield from _page(plan, wanted, link.page, link.place)
@@ -55,12 +59,12 @@ def _page(plan: ReadingPlan, wanted: LinkToRead, page: str, place: str) -> Part:
     query = [("type", parts[0]), ("location", parts[1]), ("slug", parts[2])]
     query += [("cabinet", part) for part in parts[3:4]]
     resource = yield from asked(f"{plan.host}{_PATH}/searches/resource", query)
-    expected(keldoc.read(resource, Context()), "a clinic")
+    expected(reader.read(resource, Context()), "a clinic")
     clinic = quote(text_of(inside(resource, "id")), safe="")
     link = without_query(wanted.link)
-    for specialty in keldoc.vaccination_specialties(resource):
+    for specialty in reader.vaccination_specialties(resource):
         base = f"{plan.host}{_PATH}/clinics/{clinic}/specialties/{specialty}/cabinets"
-        answer = keldoc.read((yield from part_of_page(base)), Context())
+        answer = reader.read((yield from part_of_page(base)), Context())
         cabinets = expected(answer, "a list of cabinets", "an empty list").centres
         chosen = [one for one in cabinets if not place or own_id(one) == place]
         for cabinet in chosen:
@@ -79,7 +83,7 @@ def _page(plan: ReadingPlan, wanted: LinkToRead, page: str, place: str) -> Part:
 
 def _cabinet(plan: ReadingPlan, base: str, cabinet: PartnerCentreRow) -> Part:
     url = f"{base}/{quote(own_id(cabinet), safe='')}/motive_categories"
-    answer = keldoc.read((yield from part_of_page(url)), Context())
+    answer = reader.read((yield from part_of_page(url)), Context())
     motives = expected(answer, "a cabinet's motives", "an empty list").motives
     slots: list[ReadSlot] = []
     left_out = 0
@@ -96,10 +100,10 @@ def _cabinet(plan: ReadingPlan, base: str, cabinet: PartnerCentreRow) -> Part:
                 f"{plan.host_of('timetables')}{_PATH}/timetables/{quote(motive.id, safe='')}",
                 _window(plan, first, motive.agendas),
             )
-            read = expected(keldoc.read(payload, about), "a timetable")
+            read = expected(reader.read(payload, about), "a timetable")
             slots += read.slots
             left_out += len(read.left_out)
-            by_phone = by_phone or keldoc.phone_of(payload)
+            by_phone = by_phone or reader.phone_of(payload)
             if not read.slots and _says_all(plan, payload):
                 break
     return slots, left_out, by_phone
@@ -116,7 +120,7 @@ def _window(plan: ReadingPlan, first: int, agendas: Sequence[str]) -> list[tuple
 
 def _says_all(plan: ReadingPlan, payload: Any) -> bool:
     """Whether an answer without slots tells that further windows have none either."""
-    if keldoc.phone_of(payload):
+    if reader.phone_of(payload):
         return True
     next_day = text_of(inside(payload, "date"))[:10]
     return next_day > (plan.today + timedelta(days=plan.days - 1)).isoformat()
@@ -125,4 +129,4 @@ def _says_all(plan: ReadingPlan, payload: Any) -> bool:
 def _reached(centre: PartnerCentreRow, by_phone: str, *, has_slots: bool) -> PartnerCentreRow:
     if not by_phone:
         return centre
-    return keldoc.with_phone(centre, by_phone, alone=not has_slots)
+    return reader.with_phone(centre, by_phone, alone=not has_slots)

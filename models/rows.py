@@ -1,0 +1,33 @@
+"""Dataclasses whose fields are called as columns are: what to select, to build and to insert."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from sqlalchemy import Column, Table
+
+Shape = TypeVar("Shape")
+
+
+def _names(shape: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(shape))
+
+
+def columns_of(shape: type[Any], table: Table) -> tuple[Column[Any], ...]:
+    """The columns of a table that a dataclass has fields for, in the order of its fields."""
+    return tuple(table.c[name] for name in _names(shape) if name in table.c)
+
+
+def from_row(shape: type[Shape], row: Any, **others: Any) -> Shape:
+    """A dataclass from the columns of a row that are called as its fields; `others` are given.
+
+    Raises AttributeError where a field is neither in the row nor among `others`.
+    """
+    named = {name: getattr(row, name) for name in _names(shape) if name not in others}
+    return shape(**named, **others)
+
+
+def values_of(new: Any, table: Table) -> dict[str, Any]:
+    """The fields of a dataclass that a table has columns for, by name, for an INSERT."""
+    return {name: getattr(new, name) for name in _names(type(new)) if name in table.c}

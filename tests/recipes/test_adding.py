@@ -1,0 +1,217 @@
+"""The recipes of docs/adding.md, followed to the letter in a copy of the project."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = (
+    *("commands", "exchange", "flows", "jobs", "models", "partners", "prompts"),
+    *("services", "simulator", "web"),
+)
+FENCE = re.compile(r"^```(\w+)\n# ([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def snippets(heading: str) -> list[tuple[str, str, str]]:
+    """Kind, where it goes, and text of each fenced piece of a recipe that has a place."""
+    page = (ROOT / "docs/adding.md").read_text("utf-8")
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return FENCE.findall(section)
+
+
+def follow(heading: str, copy: Path) -> None:
+    """Do what the recipe says, and nothing that it does not say."""
+    for kind, where, text in snippets(heading):
+        path, _, at = where.removeprefix("new file: ").partition(", ")
+        if where.startswith("new file: "):
+            assert not (copy / path).exists()
+            (copy / path).write_text(text, "utf-8")
+        elif kind == "diff":
+            old, new = (line[1:] for line in text.splitlines())
+            before = (copy / path).read_text("utf-8")
+            assert before.count(old) == 1, path
+            (copy / path).write_text(before.replace(old, new), "utf-8")
+        else:
+            for each in in_every_language(copy, path):
+                add_words(each, at, text)
+
+
+def in_every_language(copy: Path, path: str) -> list[Path]:
+    """The files that say in other languages what this one says in French."""
+    folder, name = (copy / path).parent, Path(path).name
+    return sorted(folder.glob(name.replace("fr.toml", "??.toml")))
+
+
+def add_words(path: Path, at: str, text: str) -> None:
+    before = path.read_text("utf-8")
+    if at == "at its end":
+        path.write_text(f"{before}\n{text}", "utf-8")
+        return
+    assert before.count(f"\n{at}\n") == 1, (path, at)
+    path.write_text(before.replace(f"\n{at}\n", f"\n{at}\n{text}", 1), "utf-8")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    ignored = shutil.ignore_patterns("__pycache__", "audio", "static")
+    for name in COPIED:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    shutil.copytree(ROOT / "tests/flows", tmp_path / "tests/flows", ignore=ignored)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    return tmp_path
+
+
+def run(copy: Path, program: str, *arguments: str) -> str:
+    """Run a program in the copy, and there alone; gives what it printed."""
+    done = subprocess.run(  # noqa: S603 (our own program)
+        [sys.executable, "-c", program, *arguments],
+        cwd=copy,
+        env={"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+A_CALL = """
+import json
+from pathlib import Path
+from flows.session import Session
+from flows.steps import STEPS
+from prompts.check import check
+from prompts.screens import screen
+from services.supervision.board import menu
+from tests.flows.talk import Talk
+from web.online.booking import SLUGS
+
+talk = Talk().goes_to("stairs")
+asked = talk.said
+talk.says("oui")
+after = (talk.step, talk.session.note("stairs"))
+talk.goes_to("ready")
+print(json.dumps({
+    "asked": asked,
+    "after": after,
+    "ends_at": talk.step,
+    "booked": bool(talk.session.reference),
+    "kept": Session.from_json(talk.session.to_json()).note("stairs"),
+    "groups": dict(menu({"stairs": 3})["groups"]),
+    "listed": list(STEPS)[list(STEPS).index("not_eligible"):][:3],
+    "label": screen("fr")["desk.step.stairs"],
+    "page": [SLUGS["stairs"], screen("fr")["book.stairs.key_2"]],
+    "wrong": [str(one) for one in check(Path("prompts")) if one.file == "fr.toml"],
+}))
+"""
+
+
+def test_a_step_is_its_file_and_its_words(copy):
+    follow("A step of the conversation", copy)
+    told = json.loads(run(copy, A_CALL))
+    assert told["asked"][-1] == "stairs"
+    assert told["after"] == ["postcode", "1"]
+    assert (told["ends_at"], told["booked"], told["kept"]) == ("ready", True, "1")
+    assert told["groups"]["birth"] == 3
+    assert "other" not in told["groups"]
+    assert told["listed"] == ["not_eligible", "stairs", "postcode"]
+    assert told["label"] == "Peut monter un escalier\u00a0?"
+    assert told["page"] == ["escalier", "Non"]
+    assert told["wrong"] == []
+
+
+A_LANGUAGE = """
+import json
+from pathlib import Path
+from flask import Flask
+from prompts.catalogue import languages, load
+from prompts.check import check
+from prompts.screens import LANGUAGES, screen
+from services.vocabulary import vocabulary
+from simulator import tongues
+from tests.flows.talk import Talk
+from web.written import DeskWords
+
+talk = Talk().goes_to("ready")
+load("pt").say("welcome", {"minimum_age": 75})
+print(json.dumps({
+    "heard": languages(),
+    "pages": LANGUAGES,
+    "rings": sorted(tongues.tongues()),
+    "name": screen("pt")["page.language.name"],
+    "day": DeskWords(screen("pt")).day("2026-12-01"),
+    "locale": vocabulary("pt").language,
+    "wrong": [str(one) for one in check(Path("prompts")) if one.file == "pt.toml"],
+}))
+"""
+
+
+def test_a_language_is_its_files(copy):
+    page = (ROOT / "docs/adding.md").read_text("utf-8")
+    (shell,) = re.findall(r"^   ```sh\n(.*?)^   ```$", page, re.MULTILINE | re.DOTALL)
+    before = files(copy)
+    subprocess.run(["sh", "-eu", "-c", shell], cwd=copy, check=True)  # noqa: S603, S607 (our page)
+    assert {path.name.split(".")[-2] for path in files(copy) - before} == {"pt"}
+    told = json.loads(run(copy, A_LANGUAGE))
+    assert told["heard"] == told["pages"] == ["fr", "en", "es", "pt"]
+    assert told["rings"] == ["en", "es", "fr", "pt"]
+    # Nothing was translated yet: it is as Spanish in all it says.
+    assert (told["name"], told["day"]) == ("Español", "1 de diciembre de 2026")
+    assert told["locale"] == "pt"
+    assert told["wrong"] == []
+
+
+def files(folder: Path) -> set[Path]:
+    found = {path for path in folder.rglob("*") if path.is_file()}
+    return {path for path in found if "__pycache__" not in path.parts}
+
+
+A_READING = """
+import sys
+from commands.partners import check, read
+
+command = {"read": read, "check": check}[sys.argv[1]]
+command(sys.argv[2:])
+"""
+ANSWER = {"id": 7, "name": "Halle", "free": ["2021-05-13T13:40:00+02:00", "2021-05-13T11:50:00Z"]}
+PARTNERS = """
+contact = "https://allo.example/contact"
+[exemple]
+centres = ["https://www.exemple.fr/halle?place=7"]
+"""
+
+
+def test_a_partner_is_its_file(copy):
+    follow("A partner", copy)
+    (copy / "answer.json").write_text(json.dumps(ANSWER))
+    read = run(copy, A_READING, "read", "exemple", "answer.json").splitlines()
+    assert read[1:] == [
+        "exemple,7,2021-05-13T11:40:00Z,1,,public",
+        "exemple,7,2021-05-13T11:50:00Z,1,,public",
+    ]
+    (copy / "partners.toml").write_text(PARTNERS)
+    said = run(copy, A_READING, "check", "partners.toml")
+    assert said.startswith("exemple: 1 centres, 0 départements; at https://www.exemple.fr")
+    walked = run(
+        copy,
+        "from jobs.partner_files import NAMES\n"
+        "from datetime import date\n"
+        "from partners.platforms import PARTNERS\n"
+        "from partners.walking import LinkToRead, PartnerAnswer, ReadingPlan\n"
+        "link = LinkToRead('https://exemple.fr/halle')\n"
+        "plan = ReadingPlan('https://x.fr', date(2021, 5, 13), links=(link,))\n"
+        "walk = PARTNERS['exemple'].walk(plan)\n"
+        "print(NAMES['exemple'], next(walk).url)\n"
+        "found = walk.send(PartnerAnswer(200, open('answer.json', 'rb').read()))\n"
+        "print(found.centre.name, len(found.slots))\n",
+    )
+    assert walked.splitlines() == ["Exemple https://x.fr/api/halle.json", "Halle 2"]
