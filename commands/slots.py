@@ -11,8 +11,15 @@ from commands.wishes import CarryOut, as_day, as_time, changes_centre
 from models.clock import Clock
 from models.database import Database
 from services.centre_day.centre_life import CentreLife
-from services.slots.list_slots import HEADER, UnknownCentre, list_slots
-from services.slots.open_slots import ReleaseOffers, SlotsRefused, open_slots, parse_hours
+from services.slots.open_slots import (
+    HEADER,
+    ReleaseOffers,
+    SlotsRefused,
+    UnknownCentre,
+    list_slots,
+    open_slots,
+    parse_hours,
+)
 
 
 def make(

@@ -30,6 +30,7 @@ from services.telemetry import (
     TURNS,
     TURNS_REPLAYED,
 )
+from services.work import Work
 
 LANGUAGE = "fr"
 _OF_PERSON = PERSON_STEPS | LINE_STEPS
@@ -142,7 +143,9 @@ class Conversation:
         )
         if started.rang_before:
             campaign = self._service.campaign
-            earlier = find_earlier(turn.reading(), self._store, campaign, turn.call_id, number)
+            earlier = find_earlier(
+                Work(turn.reading(), self._store, campaign), turn.call_id, number
+            )
             session = offer_to_resume(session, earlier) if earlier else session
         return self._take(turn, session, RING)
 

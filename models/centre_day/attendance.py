@@ -27,7 +27,6 @@ from sqlalchemy import (
 from models.accounts.tables import staff_act
 from models.booking.tables import appointment, booking
 from models.centre_day.tables import attendance
-from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.dialects import insert
@@ -88,18 +87,6 @@ class Hour:
 
 
 @dataclass(frozen=True)
-class CentreName:
-    """What stands at the top of the page; `time_zone` is IANA."""
-
-    id: str
-    name: str
-    town: str
-    time_zone: str
-    booking_mode: str = "ours"
-    closed: bool = False
-
-
-@dataclass(frozen=True)
 class RungCandidate:
     """A person of the waiting list for whom a place of this centre is held until `until` (UTC)."""
 
@@ -112,28 +99,6 @@ class RungCandidate:
 GIVEN = "given"
 
 _LIVE: ColumnElement[bool] = appointment.c.state == "confirmed"
-
-
-def centre_named(connection: Connection, centre_id: str) -> CentreName | None:
-    """A centre by its id."""
-    c = centre.c
-    row = connection.execute(
-        select(c.id, c.name, c.town, c.time_zone, c.booking_mode, c.closed_at).where(
-            c.id == centre_id
-        )
-    ).one_or_none()
-    return None if row is None else CentreName(*row[:5], closed=row.closed_at is not None)
-
-
-def centres(connection: Connection) -> list[CentreName]:
-    """The open centres that this service books for, for staff who may see all of them."""
-    c = centre.c
-    statement = (
-        select(c.id, c.name, c.town, c.time_zone)
-        .where(c.closed_at.is_(None), c.booking_mode == "ours")
-        .order_by(c.departement, c.town, c.name, c.id)
-    )
-    return [CentreName(*row) for row in connection.execute(statement)]
 
 
 def _same() -> ColumnElement[bool]:

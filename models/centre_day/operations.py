@@ -60,16 +60,21 @@ class Operation:
 
 @dataclass(frozen=True)
 class CentreState:
-    """What an operation must know of a centre."""
+    """What an operation and a secretary's page must know of a centre; `time_zone` is IANA."""
 
     id: str
     name: str
+    town: str
     territory: str
     latitude: float | None
     longitude: float | None
     time_zone: str
     booking_mode: str
-    closed: bool
+    closed_at: datetime | None
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_at is not None
 
     @property
     def bookable(self) -> bool:
@@ -210,7 +215,7 @@ def _read(row: Any) -> Operation:
 
 # ---------------------------------------------------------------- the centre
 
-_STATE = (*columns_of(CentreState, centre), centre.c.closed_at.is_not(None).label("closed"))
+_STATE = columns_of(CentreState, centre)
 
 
 def centre_state(
@@ -222,6 +227,17 @@ def centre_state(
         statement = statement.with_for_update(key_share=True)
     row = connection.execute(statement).one_or_none()
     return None if row is None else from_row(CentreState, row)
+
+
+def our_centres(connection: Connection) -> list[CentreState]:
+    """The open centres that this service books for, for staff who may see all of them."""
+    c = centre.c
+    statement = (
+        select(*_STATE)
+        .where(c.closed_at.is_(None), c.booking_mode == "ours")
+        .order_by(c.departement, c.town, c.name, c.id)
+    )
+    return [from_row(CentreState, row) for row in connection.execute(statement)]
 
 
 def close_centre(connection: Connection, clock: Clock, centre_id: str) -> None:

@@ -25,8 +25,8 @@ from models.messages.tables import message
 from models.prepared import Prepared
 from models.queue import queues
 from models.queue.tables import queue_entry
-from models.rows import columns_of, from_row
-from models.slots.places import is_held
+from models.rows import columns_of
+from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 
 # What is shown of one line, newest first.
@@ -47,24 +47,6 @@ class TurnRow:
     step: str
     outcome: str
     body: Body | None
-
-
-@dataclass(frozen=True)
-class HeldAppointment:
-    """A place that is held, with its centre; moments are UTC."""
-
-    place_id: int
-    slot_id: int
-    centre_id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    time_zone: str
-    latitude: float
-    longitude: float
-    start_at: datetime
-    until: datetime
 
 
 @dataclass(frozen=True)
@@ -127,34 +109,17 @@ def held_by(
 
     A place of a closed day does not count as held.
     """
-    statement = (
-        select(
-            place.c.id.label("place_id"),
-            *columns_of(HeldAppointment, place),
-            *(centre.c[name] for name in ("name", "street", "postcode", "town", "time_zone")),
-            func.coalesce(centre.c.latitude, 0.0).label("latitude"),
-            func.coalesce(centre.c.longitude, 0.0).label("longitude"),
-            place.c.hold_expires_at.label("until"),
-        )
-        .join(centre, centre.c.id == place.c.centre_id)
-        .where(
-            place.c.held_by.in_(holders),
-            is_held(clock),
-            place.c.blocked == false(),
-        )
-        .order_by(place.c.start_at, place.c.id)
-    )
-    if place_ids is not None:
-        statement = statement.where(place.c.id.in_(place_ids))
-    return [from_row(HeldAppointment, row) for row in connection.execute(statement)]
+    these = () if place_ids is None else (place.c.id.in_(place_ids),)
+    mine = place.c.held_by.in_(holders)
+    return held_appointments(connection, clock, mine, place.c.blocked == false(), *these)
 
 
 def places_of(connection: Connection, place_ids: Sequence[int]) -> dict[int, Any]:
     """Slot, centre and start (UTC) of places, by their ids; unknown ones are left out."""
-    statement = select(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at).where(
-        place.c.id.in_(place_ids)
-    )
-    return {row.id: row for row in connection.execute(statement)}
+    c = place.c
+    statement = select(c.id.label("place_id"), c.slot_id, c.centre_id, c.start_at)
+    found = connection.execute(statement.where(c.id.in_(place_ids)))
+    return {row.place_id: row for row in found}
 
 
 def bookings_of_keys(connection: Connection, keys: Collection[str]) -> dict[str, str]:

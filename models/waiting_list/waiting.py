@@ -41,7 +41,8 @@ from models.crypto import Vault
 from models.dialects import insert_new
 from models.messages.tables import message
 from models.rows import from_row, values_of
-from models.slots.places import is_free, is_held
+from models.slots.places import is_free
+from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
 
@@ -61,30 +62,30 @@ _FLAT = 1.04
 
 
 @dataclass(frozen=True)
-class NewWaitingListEntry:
-    """A person who waits: at `centre_id`, or within `kilometres` of a position (degrees).
+class Waiter:
+    """A person who waits. `number` (E.164) is where they are told; `not_before` is UTC.
 
-    `number` (E.164) is where they are told. `not_before` is UTC: no earlier appointment will do. A
-    lower `class_rank` comes first. `postcode` and `language` are needed when they book.
+    Either `centre_id`, or a position (degrees) with its territory and how far they would go: never
+    farther than the campaign's radius, and never over a sea. Of several classes the lower
+    `class_rank` comes first. `postcode` and `language` are needed when they book.
+    `for_other`: the person who asked did so for another person.
+    `twin`: the second of two people of one birth date who are asked for together.
     """
 
-    id: str
-    campaign: str
     born: date
     number: str
     postcode: str
     rank: int = 1
     language: str = "fr"
-    doses: int = 1
-    class_rank: int = 0
     centre_id: str | None = None
     latitude: float | None = None
     longitude: float | None = None
     territory: str | None = None
     kilometres: float | None = None
     not_before: datetime | None = None
-    # Whether the person who asked did so for another person.
+    class_rank: int = 0
     for_other: bool = False
+    twin: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,21 +137,6 @@ class WaitingListCandidate:
     booked: bool
 
 
-@dataclass(frozen=True)
-class Offered:
-    """What an entry holds now; `start_at` is UTC."""
-
-    place_id: int
-    slot_id: int
-    start_at: datetime
-    centre_id: str
-    name: str
-    street: str
-    postcode: str
-    town: str
-    time_zone: str
-
-
 def holder_of(entry_id: str) -> str:
     """The name on which the places offered to an entry are held (40 letters)."""
     return f"waiting:{entry_id}"
@@ -161,7 +147,15 @@ def offer_key(entry_id: str, slot_id: int) -> str:
     return f"waiting:{entry_id}:{slot_id}"
 
 
-def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListEntry) -> str:
+def add(  # noqa: PLR0917 (where, and a row of the table)
+    connection: Connection,
+    clock: Clock,
+    vault: Vault,
+    entry_id: str,
+    campaign: str,
+    doses: int,
+    new: Waiter,
+) -> str:
     """Put a person on the list; gives the id of their live entry, which may be there already.
 
     A repeated request changes nothing of the entry, for it may come from a stranger.
@@ -173,20 +167,23 @@ def add(connection: Connection, clock: Clock, vault: Vault, new: NewWaitingListE
         "postcode": new.postcode,
         "for_other": new.for_other,
     }
-    key = person_idx(vault, new.campaign, new.born, new.number, new.rank)
+    key = person_idx(vault, campaign, new.born, new.number, new.rank)
     values = values_of(new, waiting_entry) | {
+        "id": entry_id,
+        "campaign": campaign,
+        "doses": doses,
         "state": "waiting",
         "band": None if new.latitude is None else band_of(new.latitude),
-        "person_enc": vault.seal_text(json.dumps(person), _where("person", new.id)),
+        "person_enc": vault.seal_text(json.dumps(person), _where("person", entry_id)),
         "person_idx": key,
-        "phone_enc": vault.seal_text(new.number, _where("phone", new.id)),
+        "phone_enc": vault.seal_text(new.number, _where("phone", entry_id)),
         "phone_idx": vault.index("phone", new.number),
         "offers": 0,
     }
     # Twice, for the entry in the way may end just then.
     for _ in range(2):
         if insert_new(connection, clock, waiting_entry, values, "created_at", "updated_at"):
-            return new.id
+            return entry_id
         found = _live_of(connection, key)
         if found is not None:
             return found
@@ -562,22 +559,9 @@ def is_booked(connection: Connection, entry_id: str) -> bool:
     return bool(connection.execute(statement).scalar_one())
 
 
-def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[Offered]:
+def offered_to(connection: Connection, clock: Clock, entry_id: str) -> list[HeldAppointment]:
     """What is held for an entry at this moment, the first appointment first."""
-    columns: list[Any] = [
-        *(place.c[name] for name in ("id", "slot_id", "start_at")),
-        *(centre.c[name] for name in ("id", "name", "street", "postcode", "town", "time_zone")),
-    ]
-    statement = (
-        select(*columns)
-        .join(centre, centre.c.id == place.c.centre_id)
-        .where(
-            place.c.held_by == holder_of(entry_id),
-            is_held(clock),
-        )
-        .order_by(place.c.start_at, place.c.id)
-    )
-    return [Offered(*row) for row in connection.execute(statement)]
+    return held_appointments(connection, clock, place.c.held_by == holder_of(entry_id))
 
 
 def reference_of(connection: Connection, vault: Vault, entry_id: str) -> str | None:
